@@ -1,0 +1,90 @@
+# Everything that a developer, CI or a curious visitor runs. `make` alone lists the targets.
+# Works from any folder by `make -C`; the virtual environment is .venv beside this file.
+
+PYTHON ?= python3
+# Where the demo keeps its data, mount and servers' logs: outside the clone.
+DEMO_STATE ?= $(or $(XDG_STATE_HOME),$(HOME)/.local/state)/layoutlift-demo
+PYTEST_WORKERS ?= 2
+PYTEST_ARGS ?=
+UV_VERSION := 0.13.9
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: install
+install: $(INSTALLED) ## set up .venv with the locked packages and the layoutlift command
+
+$(INSTALLED): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "layoutlift needs Python 3.11 or later, and '$(PYTHON)' is not: make install PYTHON=python3.12, for example" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || infra/install_system_packages.sh ensurepip:python3-venv
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+.PHONY: tools
+tools: install ## build oras, distribution and toxiproxy once into a cache (needs Go)
+	@$(BIN)/python -m infra.install_tools
+
+.PHONY: system-packages
+system-packages: ## install s3fs, fuse3, skopeo and docker-registry (as root, where apt is)
+	@infra/install_system_packages.sh
+
+.PHONY: lint
+lint: install ## check style, format and the layer rule
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+.PHONY: types
+types: install ## check types
+	$(BIN)/mypy -p flows -p tasks -p infra
+
+.PHONY: test
+test: install tools system-packages lint types ## set up everything, then lint, types and all tests but the long ones
+	$(BIN)/pytest -n $(PYTEST_WORKERS) -m 'not soak' $(PYTEST_ARGS)
+
+.PHONY: test-unit
+test-unit: install ## the tests that need no real part
+	$(BIN)/pytest tests/unit $(PYTEST_ARGS)
+
+.PHONY: soak
+soak: install tools system-packages ## the tests that take long
+	$(BIN)/pytest -m soak $(PYTEST_ARGS)
+
+.PHONY: demo
+demo: install system-packages ## the main job on real parts: bucket, s3fs mount, registry, dashboard
+	@$(BIN)/python -m infra.install_tools oras
+	@$(BIN)/python -m infra.demo start --state '$(DEMO_STATE)'
+
+.PHONY: demo-stop
+demo-stop: ## unmount and end what the demo left running, and remove its data
+	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -m infra.demo stop --state '$(DEMO_STATE)'
+
+.PHONY: lock
+lock: $(BIN)/uv ## pin the packages anew, with hashes, from pyproject.toml
+	$(LOCK) -o requirements/runtime.txt
+	$(LOCK) --group dev -o requirements/dev.txt
+
+.PHONY: upgrade
+upgrade: LOCK += --upgrade
+upgrade: lock ## as lock, at the newest versions that pyproject.toml allows
+
+$(BIN)/uv: | $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.PHONY: clean
+clean: ## remove what was built here (not the demo: demo-stop does that)
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,156 @@
+"""What the command shows: progress while it works, and the outcome at the end."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from tasks.operations.reporting import human_bytes, printable
+from tasks.operations.results import Outcome
+from tasks.runs import RunKind
+from tasks.stores.pacing import Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tasks.operations.results import TagResult
+    from tasks.operations.source_graph import Census
+    from tasks.ports import Finding
+    from tasks.runs import Run
+
+REFRESH = 0.25
+"""Seconds between looks at the counters on a terminal."""
+LINE_EVERY = 10.0
+"""Seconds between lines where there is no terminal."""
+SHOWN_FAILURES = 20
+
+
+class Console:
+    """Watches a run on standard error, with bars on a terminal and lines elsewhere; see `Watcher`."""
+
+    def __init__(self) -> None:
+        self.stop = Stop()
+        self.run: Run | None = None
+        self.interrupted = False
+
+    def interrupt(self) -> None:
+        """Have the run end because somebody said so."""
+        self.interrupted = True
+        self.stop.set()
+
+    @contextmanager
+    def watch(self, run: Run) -> Iterator[None]:
+        """See `Watcher.watch`."""
+        self.run = run
+        with _bars(run) if sys.stderr.isatty() else _lines(run):
+            yield
+
+
+@contextmanager
+def _every(seconds: float, act: Callable[[], None]) -> Iterator[None]:
+    done = threading.Event()
+
+    def repeat() -> None:
+        while not done.wait(seconds):
+            act()
+
+    thread = threading.Thread(target=repeat, name="console", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+@contextmanager
+def _lines(run: Run) -> Iterator[None]:
+    with _every(LINE_EVERY, lambda: click.echo(_progress_line(run), err=True)):
+        yield
+
+
+def _progress_line(run: Run) -> str:
+    progress = run.progress
+    rate = progress.bytes_read / max(progress.seconds, 0.001)
+    return (
+        f"{progress.totals.tags} of {progress.expected} tags, {progress.totals.problems} problems, "
+        f"{human_bytes(progress.bytes_read)} sent, {human_bytes(int(rate))}/s"
+    )
+
+
+@contextmanager
+def _bars(run: Run) -> Iterator[None]:
+    from rich.console import Console as RichConsole  # noqa: PLC0415 - only where there is a terminal
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[sent]}"),
+        TimeRemainingColumn(),
+        console=RichConsole(stderr=True),
+    )
+    with bars:
+        row = bars.add_task("tags", total=None, sent="")
+
+        def update() -> None:
+            progress = run.progress
+            rate = progress.bytes_read / max(progress.seconds, 0.001)
+            sent = f"{human_bytes(progress.bytes_read)}, {human_bytes(int(rate))}/s"
+            bars.update(row, completed=progress.totals.tags, total=progress.expected or None, sent=sent)
+
+        with _every(REFRESH, update):
+            yield
+        update()
+
+
+def print_outcome(run: Run) -> None:
+    """Print the table of outcomes and the first problems to standard output."""
+    click.echo(f"{run.kind} {printable(run.title)}")
+    for name, count in _counts(run).items():
+        click.echo(f"  {name:<14}{count:>9,}")
+    if run.kind is RunKind.MIGRATE:
+        traffic = run.totals.traffic
+        click.echo(
+            f"  blobs: {traffic.blobs_pushed:,} sent ({human_bytes(traffic.bytes_pushed)}), "
+            f"{traffic.blobs_mounted:,} mounted, {traffic.blobs_present:,} there already"
+        )
+    elif run.kind in {RunKind.PLAN, RunKind.CHECK}:
+        click.echo(_census_line(run.census))
+    print_problems((r for r in run.results() if r.outcome in {Outcome.REFUSED, Outcome.FAILED}), run.findings)
+
+
+def _counts(run: Run) -> dict[str, int]:
+    outcomes = run.totals.outcomes
+    if run.kind in {RunKind.VERIFY, RunKind.CHECK}:
+        return {"verified": outcomes[Outcome.UP_TO_DATE], "with problems": run.totals.problems}
+    shown = [outcome for outcome in Outcome if outcomes[outcome] or outcome is not Outcome.TO_COPY]
+    if run.kind is RunKind.PLAN:
+        shown = [outcome for outcome in Outcome if outcome is not Outcome.COPIED]
+    return {outcome.replace("_", " "): outcomes[outcome] for outcome in shown}
+
+
+def _census_line(census: Census) -> str:
+    return (
+        f"  source: {census.repositories:,} repositories, {census.tags:,} tags, {census.referrers:,} referrers, "
+        f"{census.untagged:,} untagged; {human_bytes(census.bytes_unique)} unique, "
+        f"{human_bytes(census.bytes_shared)} more shared"
+    )
+
+
+def print_problems(results: Iterable[TagResult], findings: Iterable[Finding]) -> None:
+    """Print what is wrong and what to do about it, a line each, up to a limit."""
+    lines = [
+        f"{r.outcome} {r.repository}:{r.tag if r.tag is not None else r.digest}: {r.message} ({r.code})"
+        for r in results
+    ]
+    lines += [f"found {f.path}: {f.message} ({f.code})" for f in findings]
+    for line in lines[:SHOWN_FAILURES]:
+        click.echo(f"  ! {printable(line)}")
+    if len(lines) > SHOWN_FAILURES:
+        click.echo(f"  … and {len(lines) - SHOWN_FAILURES:,} more, in the report")

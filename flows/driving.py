@@ -1,0 +1,68 @@
+"""What flows and the standalone command have in common: the course of a run, from survey to report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import ConflictsError
+from tasks.operations.planning import OnConflict
+from tasks.operations.results import CONFLICT
+from tasks.runs import RunKind, open_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flows.watching import Watcher
+    from tasks.operations.planning import Batch
+    from tasks.runs import Run, RunOptions
+    from tasks.stores.pacing import Stop
+
+
+def drive(
+    kind: RunKind,
+    options: RunOptions,
+    watcher: Watcher,
+    work: Callable[[Run, tuple[Batch, ...]], None],
+    publish: Callable[[Run], None] | None = None,
+) -> None:
+    """Open a run, survey the source, have `work` do the batches, write the report, tell the truth.
+
+    Raises:
+        IncompleteError: something is not as it should be; the report is written and published before.
+        ConflictsError: there are conflicts, and the policy is to stop then; nothing was changed.
+    """
+    if kind is RunKind.MIGRATE and options.policy.on_conflict is OnConflict.FAIL:
+        refuse_conflicts(options, watcher.stop)
+    with open_run(kind, options, watcher.stop) as run, watcher.watch(run):
+        survey = run.tree.survey()
+        try:
+            work(run, survey.batches)
+        except BaseException:
+            watcher.stop.set()
+            raise
+        finally:
+            run.write_report()
+        if publish is not None:
+            publish(run)
+        run.raise_if_incomplete()
+
+
+def work_here(run: Run, batches: tuple[Batch, ...]) -> None:
+    """Do the batches in this process."""
+    run.tree.execute_all(batches)
+
+
+def refuse_conflicts(options: RunOptions, stop: Stop) -> None:
+    """Plan first.
+
+    Raises:
+        ConflictsError: the target has other content under some of the tags.
+    """
+    with open_run(RunKind.PLAN, options, stop) as plan:
+        plan.tree.execute_all(plan.tree.survey().batches)
+        conflicts = [result for result in plan.results() if result.code == CONFLICT]
+    if conflicts:
+        shown = ", ".join(str(result.target) for result in conflicts[:5])
+        raise ConflictsError(
+            f"the target has other content under {len(conflicts)} tags ({shown}); nothing was changed"
+        )

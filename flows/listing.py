@@ -1,0 +1,97 @@
+"""What `layoutlift ls` prints."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tasks.endpoints import open_source
+from tasks.oci.errors import LayoutliftError
+from tasks.operations.enumeration import enumerate_repository
+from tasks.operations.reporting import printable
+from tasks.operations.selection import Selection
+from tasks.operations.tree_run import HARMLESS_FINDINGS
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flows.parameters import ListParameters
+    from tasks.operations.results import RepositoryInventory, TagEntry
+
+SCHEMA = 1
+
+
+def list_source(parameters: ListParameters, *, as_json: bool) -> bool:
+    """Print all repositories with their tags; whether everything could be read.
+
+    Raises:
+        ConfigurationError: the source is not there.
+    """
+    selection = Selection.parse(parameters.include, parameters.exclude)
+    repositories: list[RepositoryInventory] = []
+    findings: list[Finding] = []
+    for found in _inventories(parameters.source):
+        if isinstance(found, Finding):
+            findings.append(found)
+            continue
+        findings += found.findings
+        findings += [Finding(found.path, refused.code, refused.message) for refused in found.refused]
+        if as_json:
+            repositories.append(found)
+        else:
+            _print_repository(found, selection)
+    if as_json:
+        click.echo(json.dumps(_document(parameters.source, repositories, findings, selection), indent=1))
+    else:
+        for finding in findings:
+            click.echo(printable(f"! {finding.path}: {finding.message} ({finding.code})"), err=True)
+    return all(finding.code in HARMLESS_FINDINGS for finding in findings)
+
+
+def _inventories(source: str) -> Iterator[RepositoryInventory | Finding]:
+    store = open_source(source)
+    for found in store.list_layouts():
+        if isinstance(found, Finding):
+            yield found
+            continue
+        try:
+            yield enumerate_repository(store, found)
+        except LayoutliftError as error:
+            yield Finding(found, error.code, str(error))
+
+
+def _print_repository(inventory: RepositoryInventory, selection: Selection) -> None:
+    for entry in inventory.tags:
+        if selection.matches(inventory.path, entry.tag):
+            click.echo(f"{printable(inventory.path)}:{entry.tag}\t{entry.descriptor.digest}")
+
+
+def _document(
+    source: str, repositories: list[RepositoryInventory], findings: list[Finding], selection: Selection
+) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "source": source,
+        "repositories": [
+            {
+                "repository": inventory.path,
+                "etag": inventory.etag,
+                "tags": [_tag(e) for e in inventory.tags if selection.matches(inventory.path, e.tag)],
+                "untagged": [_untagged(entry) for entry in inventory.untagged],
+            }
+            for inventory in repositories
+        ],
+        "findings": [{"path": f.path, "code": f.code, "message": f.message} for f in findings],
+    }
+
+
+def _tag(entry: TagEntry) -> dict[str, Any]:
+    found = entry.descriptor
+    return {"tag": entry.tag, "digest": found.digest, "media_type": found.media_type, "size": found.size}
+
+
+def _untagged(entry: TagEntry) -> dict[str, Any]:
+    return {"digest": entry.descriptor.digest, "media_type": entry.descriptor.media_type, "kind": entry.kind}

@@ -1,0 +1,50 @@
+"""The flow that migrates a tree of image layouts into a registry."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from prefect import flow
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows import parameters as p
+from flows.driving import drive
+from flows.publishing import publish, work_as_tasks
+from flows.watching import current_watcher
+from tasks.operations.planning import OnConflict, Untagged
+from tasks.operations.results import Depth
+from tasks.operations.tree_run import BATCHES_AT_ONCE
+from tasks.runs import RunKind
+
+
+@flow(
+    name="migrate",
+    flow_run_name="{source} → {target}",
+    task_runner=cast("Any", ThreadPoolTaskRunner(max_workers=BATCHES_AT_ONCE)),  # its annotation can't be inferred
+    persist_result=False,
+)
+def migrate(
+    *,
+    source: p.Source,
+    target: p.Target,
+    include: p.Include = [],  # noqa: B006 - read only; a form needs a list
+    exclude: p.Exclude = [],  # noqa: B006
+    rename: p.Rename = [],  # noqa: B006
+    strict_names: p.StrictNames = False,
+    untagged: p.UntaggedChoice = Untagged.NONE,
+    exclude_referrers: p.ExcludeReferrers = False,
+    depth: p.DepthChoice = Depth.MANIFEST,
+    on_conflict: p.OnConflictChoice = OnConflict.REFUSE,
+    backup_tag: p.BackupTag = None,
+    fail_fast: p.FailFast = False,
+    jobs: p.Jobs = 8,
+    limit_rate: p.LimitRate = None,
+    max_requests: p.MaxRequests = None,
+    plain_http: p.PlainHttp = False,
+    ca_file: p.CaFile = None,
+    state: p.State = None,
+    report: p.Report = None,
+) -> None:
+    """Lift every repository and tag of a tree of image layouts into a registry, verified."""
+    given = p.MigrateParameters(**locals())
+    drive(RunKind.MIGRATE, given.to_options(), current_watcher(), work_as_tasks, publish)

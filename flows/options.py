@@ -1,0 +1,74 @@
+"""Makes a command's options of the parameter models that also make the dashboard's forms."""
+
+from __future__ import annotations
+
+import types
+import typing
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+ARGUMENTS = ("source", "target")
+
+
+def with_parameters(model: type[BaseModel]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the fields of `model`: SOURCE and TARGET as arguments, the rest as options.
+
+    Every option is also read from the environment, as `LAYOUTLIFT_` and its name.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        names = sorted(model.model_fields, key=lambda name: (name not in ARGUMENTS, name))
+        for name in reversed(names):
+            command = _parameter(name, model.model_fields[name])(command)
+        return command
+
+    return decorate
+
+
+def _parameter(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    if name in ARGUMENTS:
+        return click.argument(name)
+    return click.option(
+        f"--{name.replace('_', '-')}",
+        name,
+        envvar=f"LAYOUTLIFT_{name.upper()}",
+        show_envvar=False,
+        help=field.description,
+        show_default=bool(field.default) and not isinstance(field.default, list | bool),
+        **_default(field),
+        **_kind(field.annotation),
+    )
+
+
+def _default(field: FieldInfo) -> dict[str, Any]:
+    if isinstance(field.default, list | bool) or field.default is None or field.is_required():
+        return {}
+    return {"default": field.default.value if isinstance(field.default, Enum) else field.default}
+
+
+def _kind(annotation: Any) -> dict[str, Any]:
+    bare = _without_none(annotation)
+    if bare is bool:
+        return {"is_flag": True}
+    if typing.get_origin(bare) is list:
+        return {"multiple": True}
+    if isinstance(bare, type) and issubclass(bare, Enum):
+        return {"type": click.Choice([member.value for member in bare])}
+    return {"type": bare, "metavar": _METAVARS.get(bare)}
+
+
+_METAVARS = {str: "TEXT", int: "N", float: "N"}
+
+
+def _without_none(annotation: Any) -> Any:
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        return next(kind for kind in typing.get_args(annotation) if kind is not type(None))
+    return annotation

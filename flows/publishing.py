@@ -1,0 +1,86 @@
+"""Does the batches of a run as Prefect tasks, and shows in the dashboard what comes of them."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+
+from tasks.operations.reporting import failure_rows, human_bytes, summary_markdown
+from tasks.run_context import shared
+from tasks.work_batch import work_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+    from tasks.operations.planning import Batch
+    from tasks.runs import Run
+
+PROGRESS_EVERY = 5.0
+"""Seconds between updates of the progress artifact; each is a request to the Prefect server."""
+
+
+def work_as_tasks(run: Run, batches: tuple[Batch, ...]) -> None:
+    """Submit each batch as a task of the flow that this is called from, and wait for all."""
+    with shared(run), _progress_artifact(run):
+        futures = [
+            work_batch.submit(run.run_id, [(part.path, part.start, part.stop) for part in batch], _label(run, batch))
+            for batch in batches
+        ]
+        for future in futures:
+            future.result()
+
+
+def publish(run: Run) -> None:
+    """Leave a summary, and a table of what has a problem."""
+    key = f"{run.kind}-summary"
+    create_markdown_artifact(
+        summary_markdown(run.header(), run.totals, run.findings), key=key, description="What became of each tag"
+    )
+    rows = failure_rows(run.results())
+    if rows:
+        create_table_artifact(rows, key=f"{run.kind}-problems", description="Each tag with a problem, and what to do")
+
+
+def _label(run: Run, batch: Batch) -> str:
+    first = batch[0]
+    span = f" [{first.start}:{'' if first.stop is None else first.stop}]" if first.start or first.stop else ""
+    more = f" and {len(batch) - 1} more" if len(batch) > 1 else ""
+    return f"{run.kind} {first.path}{span}{more}"
+
+
+@contextmanager
+def _progress_artifact(run: Run) -> Iterator[None]:
+    """Keep an artifact that shows how many of the tags are done, updated by a thread of its own."""
+    artifact = cast("UUID", create_progress_artifact(0.0, description=_described(run)))
+    done = threading.Event()
+
+    def update() -> None:
+        while not done.wait(PROGRESS_EVERY):
+            update_progress_artifact(artifact, _percent(run), description=_described(run))
+
+    updater = threading.Thread(target=update, name="progress", daemon=True)
+    updater.start()
+    try:
+        yield
+    finally:
+        done.set()
+        updater.join()
+        update_progress_artifact(artifact, _percent(run), description=_described(run))
+
+
+def _percent(run: Run) -> float:
+    return min(100.0, 100.0 * run.totals.tags / max(1, run.progress.expected))
+
+
+def _described(run: Run) -> str:
+    sent = human_bytes(run.totals.traffic.bytes_pushed)
+    return f"{run.totals.tags} tags of {run.progress.expected}, {sent} sent"

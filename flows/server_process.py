@@ -1,0 +1,209 @@
+"""The process of the local Prefect server: started so that it outlives the command, known again, ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HOST = "127.0.0.1"
+USUAL_PORT = 4200
+READY_WITHIN = 120.0
+STOPPED_WITHIN = 15.0
+KILLED_WITHIN = 5.0
+POLL_EVERY = 0.05
+STOP_COMMAND = "layoutlift server stop"
+
+# The server outlives the command, and so must not keep the command's secrets: it gets these variables only.
+INHERITED = frozenset({"HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER"})
+INHERITED_PREFIXES = ("LC_", "LD_LIBRARY_PATH", "PREFECT_", "PYTHONPATH", "SSL_CERT_", "XDG_")
+CLIENT_ONLY = frozenset({"PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE", "PREFECT_SERVER_API_BASE_PATH"})
+
+
+@dataclass(frozen=True)
+class ServerRecord:
+    """What server.json says: enough to know the process again, even if its pid was given to another since."""
+
+    pid: int
+    start_time: int
+    port: int
+    prefect_version: str
+
+    @property
+    def is_running(self) -> bool:
+        """Whether that very process still lives."""
+        return process_start_time(self.pid) == self.start_time
+
+    @property
+    def url(self) -> str:
+        """Where that process answers."""
+        return f"http://{HOST}:{self.port}"
+
+
+def process_start_time(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; None if it is gone or a zombie nobody has collected."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()  # after the program's name, which may hold anything
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def launch(state: Path, prefect_version: str) -> ServerRecord:
+    """Start a server that outlives this process, and tell which one it is.
+
+    The port is opened here and handed over, so that no other program can take it while the server gets ready,
+    and whoever answers on it is the server that was started.
+    """
+    with open_port() as listener, fresh_log(state).open("wb") as log:
+        port = listener.getsockname()[1]
+        child = subprocess.Popen(  # noqa: S603 (our own interpreter)
+            server_command(listener.fileno()),
+            cwd=state,
+            env=server_environment(state, port),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            pass_fds=[listener.fileno()],
+            start_new_session=True,
+        )
+    child.returncode = 0  # it is meant to outlive its Popen object, which would warn of that
+    return ServerRecord(child.pid, process_start_time(child.pid) or 0, port, prefect_version)
+
+
+def open_port() -> socket.socket:
+    """A listening socket on the usual port, or on a free one where that is taken."""
+    try:
+        return listen_on(USUAL_PORT)
+    except OSError:
+        return listen_on(0)
+
+
+def listen_on(port: int) -> socket.socket:
+    """Listen, so that the port is really ours; what is accepted from it does not wait to fill packets."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.bind((HOST, port))
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def fresh_log(state: Path) -> Path:
+    """The log's path, with the log of the server before moved aside: it may tell why that one ended."""
+    log = state / "server.log"
+    with suppress(FileNotFoundError):
+        log.replace(state / "server.log.1")
+    return log
+
+
+def server_command(descriptor: int) -> list[str]:
+    """Prefect's application under uvicorn, as `prefect server start` runs it, on a socket that is open already."""
+    command = [sys.executable, "-P", "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
+    options = ["--lifespan", "on", "--log-level", "warning", "--timeout-graceful-shutdown", "5"]
+    return [*command, "--fd", str(descriptor), *options]
+
+
+def server_environment(state: Path, port: int) -> dict[str, str]:
+    """The server's environment: without the command's secrets, and with the user's own PREFECT_ settings."""
+    kept = {name: value for name, value in os.environ.items() if is_inherited(name)}
+    defaults = {
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_UI_API_URL": f"http://{HOST}:{port}/api",
+        "PREFECT_UI_STATIC_DIRECTORY": str(state / "ui"),  # the installed package may be read-only
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    }
+    fixed = {
+        "DO_NOT_TRACK": "1",
+        "PREFECT_HOME": str(state),
+        "PREFECT_SERVER_API_HOST": HOST,
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT__SERVER_FINAL": "1",  # what `prefect server start` passes to create_app
+    }
+    return defaults | kept | fixed
+
+
+def is_inherited(name: str) -> bool:
+    """Whether the server gets this variable of the command's environment."""
+    if name in CLIENT_ONLY:
+        return False
+    return name in INHERITED or name.startswith(INHERITED_PREFIXES) or name.lower().endswith("_proxy")
+
+
+def wait_until_ready(record: ServerRecord, state: Path) -> None:
+    """Return when the server answers that it is healthy; a server that ended, or stays silent, is an error."""
+    log = state / "server.log"
+    if not wait_for(lambda: is_healthy(record.port) or not record.is_running, READY_WITHIN):
+        raise StateError(
+            f"the local Prefect server (pid {record.pid}) does not answer after {READY_WITHIN:.0f} s: "
+            f"see {log}, or end it with `{STOP_COMMAND}`"
+        )
+    if not record.is_running:
+        raise StateError(f"the local Prefect server ended while it started ({last_line(log)}): see {log}")
+
+
+def is_healthy(port: int) -> bool:
+    """Whether the server answers now; the socket is open before it does, hence the short timeout."""
+    from http.client import HTTPConnection, HTTPException  # noqa: PLC0415 (most commands never get here)
+
+    connection = HTTPConnection(HOST, port, timeout=1)
+    try:
+        connection.request("GET", "/api/health")
+        return connection.getresponse().status == 200  # noqa: PLR2004
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def last_line(log: Path) -> str:
+    """What a program said last, which is mostly why it ended."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        return "it left no log"
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+def end_process(record: ServerRecord) -> None:
+    """Ask the server to end, make it after a while, and be sure that it did."""
+    for number, patience in ((signal.SIGTERM, STOPPED_WITHIN), (signal.SIGKILL, KILLED_WITHIN)):
+        with suppress(ProcessLookupError):
+            os.killpg(record.pid, number)
+        if wait_for(lambda: not record.is_running, patience):
+            collect_exit_status(record.pid)
+            return
+    raise StateError(f"the local Prefect server (pid {record.pid}) does not end, not even by SIGKILL")
+
+
+def collect_exit_status(pid: int) -> None:
+    """Leave no zombie behind where it was this very process that had started the server."""
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
+def wait_for(condition: Callable[[], bool], patience: float) -> bool:
+    """Whether the condition came true before the time was up."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_EVERY)
+    return True

@@ -1,0 +1,44 @@
+"""The flow that proves that a registry holds what a tree of image layouts says."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from prefect import flow
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows import parameters as p
+from flows.driving import drive
+from flows.publishing import publish, work_as_tasks
+from flows.watching import current_watcher
+from tasks.operations.results import Depth
+from tasks.operations.tree_run import BATCHES_AT_ONCE
+from tasks.runs import RunKind
+
+
+@flow(
+    name="verify",
+    flow_run_name="{source} → {target}",
+    task_runner=cast("Any", ThreadPoolTaskRunner(max_workers=BATCHES_AT_ONCE)),  # its annotation can't be inferred
+    persist_result=False,
+)
+def verify(
+    *,
+    source: p.Source,
+    target: p.Target,
+    include: p.Include = [],  # noqa: B006 - read only; a form needs a list
+    exclude: p.Exclude = [],  # noqa: B006
+    rename: p.Rename = [],  # noqa: B006
+    strict_names: p.StrictNames = False,
+    exclude_referrers: p.ExcludeReferrers = False,
+    depth: p.DepthChoice = Depth.BLOBS,
+    jobs: p.Jobs = 8,
+    max_requests: p.MaxRequests = None,
+    plain_http: p.PlainHttp = False,
+    ca_file: p.CaFile = None,
+    state: p.State = None,
+    report: p.Report = None,
+) -> None:
+    """Prove that the registry holds every repository and tag of a tree of image layouts."""
+    given = p.VerifyParameters(**locals())
+    drive(RunKind.VERIFY, given.to_options(), current_watcher(), work_as_tasks, publish)

@@ -1,0 +1,106 @@
+"""What the demo leaves running: written down at its start, ended by `make demo-stop`."""
+
+import json
+import os
+import shutil
+import signal
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from infra.real_parts import Mount, PartFailedError, Server, wait_until
+from infra.real_parts.mounts import is_mounted, unmount
+
+RECORD = "running.json"
+END_SECONDS = 10.0
+STAT_FIELDS_BEFORE_START_TIME = 19  # counted behind the program's name, which may hold spaces itself
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A process by its id and its start: an id alone may belong to another program by now."""
+
+    name: str
+    pid: int
+    started: str
+    stop_signal: int
+    leftovers: list[str]
+    mountpoint: str | None
+
+    @classmethod
+    def of(cls, part: Server) -> "Running":
+        """Note a part that has just started."""
+        return cls(
+            name=part.name,
+            pid=part.pid,
+            started=start_time(part.pid) or "",
+            stop_signal=part.stop_signal,
+            leftovers=[str(path) for path in part.leftovers],
+            mountpoint=str(part.mountpoint) if isinstance(part, Mount) else None,
+        )
+
+    def is_alive(self) -> bool:
+        """Say whether this very process still runs."""
+        return start_time(self.pid) == self.started
+
+    def end(self) -> None:
+        """Unmount, or ask the process to end and insist after a while; remove what it leaves behind."""
+        if self.mountpoint is not None and is_mounted(Path(self.mountpoint)):
+            unmount(Path(self.mountpoint))
+        if not (self._ends_by(self.stop_signal) or self._ends_by(signal.SIGKILL)):
+            raise PartFailedError(f"{self.name}, process {self.pid}, cannot be ended")
+        for leftover in self.leftovers:
+            Path(leftover).unlink(missing_ok=True)
+
+    def _ends_by(self, how: int) -> bool:
+        if self.is_alive():
+            os.kill(self.pid, how)
+        try:
+            wait_until(lambda: not self.is_alive(), what=f"{self.name} ends", deadline_seconds=END_SECONDS)
+        except PartFailedError:
+            return False
+        return True
+
+
+def start_time(pid: int) -> str | None:
+    """Return when a process started, in the kernel's ticks, or None where there is none (or only its corpse)."""
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if state == "Z" else fields[STAT_FIELDS_BEFORE_START_TIME - 1]
+
+
+class LeftRunning:
+    """The record in the demo's state folder; the folder is the demo's own as soon as the record is in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / RECORD
+        self.parts: list[Running] = []
+
+    def begin(self) -> None:
+        """Take a folder that is new or empty for the demo."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if any(self.folder.iterdir()):
+            raise SystemExit(f"demo: {self.folder} holds something that is not the demo's; choose DEMO_STATE=…")
+        self.parts = []
+        self._save()
+
+    def add(self, part: Server) -> None:
+        """Note a started part at once, so that a demo that fails later can still be cleared away."""
+        self.parts.append(Running.of(part))
+        self._save()
+
+    def exists(self) -> bool:
+        """Say whether an earlier demo left its record."""
+        return self.path.exists()
+
+    def clear_away(self) -> None:
+        """End the parts of the earlier demo, the latest first, and remove its folder."""
+        self.parts = [Running(**part) for part in json.loads(self.path.read_text())]
+        for part in reversed(self.parts):
+            part.end()
+        shutil.rmtree(self.folder)
+
+    def _save(self) -> None:
+        self.path.write_text(json.dumps([asdict(part) for part in self.parts], indent=2))

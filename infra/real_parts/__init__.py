@@ -1,0 +1,29 @@
+"""Starts and stops real programs (S3 server, FUSE mounts, registries) on free loopback ports.
+
+Every part is a context manager, says where it listens, writes its log below the folder it was given,
+and is ended by its process id. The tests and `make demo` use the same ones.
+"""
+
+from infra.real_parts.errors import PartFailedError, PartUnavailableError
+from infra.real_parts.mounts import Goofys, Mount, S3Fs
+from infra.real_parts.registries import DebianRegistry, DistributionRegistry, Registry, ZotRegistry
+from infra.real_parts.seaweedfs import SeaweedFS
+from infra.real_parts.server import Server
+from infra.real_parts.tools import find_tool
+from infra.real_parts.waiting import wait_until
+
+__all__ = [
+    "DebianRegistry",
+    "DistributionRegistry",
+    "Goofys",
+    "Mount",
+    "PartFailedError",
+    "PartUnavailableError",
+    "Registry",
+    "S3Fs",
+    "SeaweedFS",
+    "Server",
+    "ZotRegistry",
+    "find_tool",
+    "wait_until",
+]

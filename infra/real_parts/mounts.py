@@ -1,0 +1,120 @@
+"""FUSE mounts of a bucket: the file systems through which lightweight registries are written and read."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from infra.real_parts.errors import PartFailedError, PartUnavailableError
+from infra.real_parts.seaweedfs import SeaweedFS
+from infra.real_parts.server import STOP_DEADLINE_SECONDS, Server
+from infra.real_parts.tools import find_tool
+from infra.real_parts.waiting import wait_until
+
+FUSE_DEVICE = Path("/dev/fuse")
+MOUNT_TABLE = Path("/proc/self/mounts")  # tells without asking the file system, which may hang
+
+
+class Mount(Server):
+    """A bucket as a directory, served by a program in the foreground; stopping unmounts it."""
+
+    def __init__(self, folder: Path, *, s3: SeaweedFS, bucket: str, read_only: bool = False) -> None:
+        super().__init__(folder)
+        self.s3 = s3
+        self.bucket = bucket
+        self.read_only = read_only
+        self.mountpoint = self.folder / "mount"
+
+    def stop(self) -> None:
+        """Unmount, and wait until the program has written everything back and is gone."""
+        if is_mounted(self.mountpoint):
+            unmount(self.mountpoint)
+            wait_until(self._is_gone, what=f"{self.name} ends", deadline_seconds=STOP_DEADLINE_SECONDS)
+        super().stop()
+
+    def _prepare(self) -> None:
+        check_fuse()
+        self.mountpoint.mkdir(parents=True, exist_ok=True)
+
+    def _is_ready(self) -> bool:
+        return is_mounted(self.mountpoint)
+
+
+class S3Fs(Mount):
+    """The bucket through s3fs, with its caches as short as they go."""
+
+    name = "s3fs"
+
+    def _command(self) -> list[str]:
+        self._prepare()
+        options = [
+            f"url={self.s3.endpoint}",
+            f"endpoint={self.s3.region}",
+            f"passwd_file={self._write_password_file()}",
+            "use_path_request_style",
+            "stat_cache_expire=1",
+            *(["ro"] if self.read_only else []),
+        ]
+        return [str(find_tool("s3fs")), self.bucket, str(self.mountpoint), "-f", "-o", ",".join(options)]
+
+    def _write_password_file(self) -> Path:
+        """Write what s3fs logs in with; it refuses a file that others may read."""
+        path = self.folder / "s3fs.passwd"
+        path.touch(mode=0o600)
+        path.write_text(f"{self.s3.access_key}:{self.s3.secret_key}\n")
+        return path
+
+
+class Goofys(Mount):
+    """The bucket through goofys, which trades POSIX for speed and keeps no file cache."""
+
+    name = "goofys"
+
+    def _command(self) -> list[str]:
+        self._prepare()
+        return [
+            *(str(find_tool("goofys")), "-f", "--endpoint", self.s3.endpoint, "--region", self.s3.region),
+            *("--stat-cache-ttl", "1s", "--type-cache-ttl", "1s"),
+            *(["-o", "ro"] if self.read_only else []),
+            *(self.bucket, str(self.mountpoint)),
+        ]
+
+    def _environment(self) -> dict[str, str]:
+        return self.s3.environment()
+
+
+def check_fuse() -> None:
+    """Say why no FUSE file system can be mounted on this machine, where that is so."""
+    find_tool("fusermount3")
+    if not os.access(FUSE_DEVICE, os.R_OK | os.W_OK):
+        raise PartUnavailableError(
+            f"FUSE is not allowed here: {FUSE_DEVICE} is missing or closed "
+            "(a container needs `--device /dev/fuse --cap-add SYS_ADMIN`)"
+        )
+
+
+def is_mounted(mountpoint: Path) -> bool:
+    """Say whether something is mounted there, be it a file system whose program has crashed."""
+    mounted = (line.split()[1] for line in MOUNT_TABLE.read_text().splitlines())
+    return _as_in_mount_table(mountpoint) in mounted
+
+
+def unmount(mountpoint: Path) -> None:
+    """Unmount a FUSE file system; one that is still in use disappears from the tree and ends with its user."""
+    refusal = _fusermount("-u", str(mountpoint))
+    if refusal:
+        refusal = _fusermount("-u", "-z", str(mountpoint))
+    if refusal:
+        raise PartFailedError(f"cannot unmount {mountpoint}: {refusal}")
+
+
+def _as_in_mount_table(path: Path) -> str:
+    """Spell a path as the kernel does, which lists fields parted by spaces."""
+    spelled = str(path.parent.resolve() / path.name).replace("\\", "\\134")
+    return spelled.replace(" ", "\\040").replace("\t", "\\011").replace("\n", "\\012")
+
+
+def _fusermount(*arguments: str) -> str:
+    """Return why fusermount3 refused, or nothing."""
+    command = [str(find_tool("fusermount3")), *arguments]
+    outcome = subprocess.run(command, capture_output=True, check=False, text=True)
+    return "" if outcome.returncode == 0 else outcome.stderr.strip() or f"status {outcome.returncode}"

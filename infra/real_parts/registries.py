@@ -1,0 +1,109 @@
+"""Real OCI registries as migration targets: Debian's distribution 2.8, distribution 3 and zot."""
+
+import json
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any
+
+from infra.real_parts.passwords import write_htpasswd
+from infra.real_parts.ports import LOOPBACK, free_port
+from infra.real_parts.server import Server
+from infra.real_parts.tools import find_tool
+from infra.real_parts.waiting import http_status
+
+HTTP_OK = 200
+HTTP_UNAUTHORIZED = 401
+Login = tuple[str, str]
+
+
+class Registry(Server):
+    """A registry that keeps its storage below its folder; with a login, it asks for basic authentication."""
+
+    program: str
+
+    def __init__(self, folder: Path, *, login: Login | None = None) -> None:
+        super().__init__(folder)
+        self.login = login
+        self.port = free_port()
+        self.storage = self.folder / "storage"
+
+    @property
+    def host(self) -> str:
+        """The registry as it stands before the repository in a reference."""
+        return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The registry as a URL, without a slash at the end."""
+        return f"http://{self.host}"
+
+    @abstractmethod
+    def _configuration(self) -> dict[str, Any]:
+        """Return the content of the registry's configuration file."""
+
+    def _command(self) -> list[str]:
+        self.storage.mkdir(exist_ok=True)
+        path = self.folder / "config.json"
+        path.write_text(json.dumps(self._configuration(), indent=2))  # JSON is YAML, too
+        return [str(find_tool(self.program)), "serve", str(path)]
+
+    def _is_ready(self) -> bool:
+        expected = HTTP_OK if self.login is None else HTTP_UNAUTHORIZED
+        return http_status(f"{self.url}/v2/") == expected
+
+    def _htpasswd(self) -> Path | None:
+        if self.login is None:
+            return None
+        username, password = self.login
+        return write_htpasswd(self.folder / "htpasswd", username=username, password=password)
+
+
+class _Distribution(Registry):
+    """What the two generations of distribution have in common."""
+
+    def _configuration(self) -> dict[str, Any]:
+        htpasswd = self._htpasswd()
+        auth = {"auth": {"htpasswd": {"realm": "layoutlift", "path": str(htpasswd)}}} if htpasswd else {}
+        return {
+            "version": 0.1,
+            "log": {"level": "warn", "accesslog": {"disabled": True}},
+            "storage": {
+                "filesystem": {"rootdirectory": str(self.storage)},
+                "delete": {"enabled": True},
+                "maintenance": {"uploadpurging": {"enabled": False}},
+            },
+            "http": {"addr": self.host, "secret": "of no worth on loopback"},
+            **auth,
+        }
+
+    def _environment(self) -> dict[str, str]:
+        return {"OTEL_TRACES_EXPORTER": "none"}  # distribution 3 would look for a collector
+
+
+class DebianRegistry(_Distribution):
+    """Distribution 2.8 as Debian ships it: no referrers API, and the most common target by far."""
+
+    name = program = "docker-registry"
+
+
+class DistributionRegistry(_Distribution):
+    """Distribution 3: stricter about manifests than 2.8, and without a referrers API, too."""
+
+    name = "distribution"
+    program = "registry"
+
+
+class ZotRegistry(Registry):
+    """Zot: has the referrers API; takes docker's media types only when told to."""
+
+    name = program = "zot"
+
+    def _configuration(self) -> dict[str, Any]:
+        htpasswd = self._htpasswd()
+        auth = {"auth": {"htpasswd": {"path": str(htpasswd)}}} if htpasswd else {}
+        return {
+            "distSpecVersion": "1.1.1",
+            "storage": {"rootDirectory": str(self.storage), "dedupe": False, "gc": False},
+            "http": {"address": LOOPBACK, "port": str(self.port), "compat": ["docker2s2"], **auth},
+            "log": {"level": "warn"},
+        }

@@ -1,0 +1,87 @@
+"""Where the programs of the real parts are found, and what to do where one is missing."""
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.real_parts.errors import PartUnavailableError
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoTool:
+    """A program that `make tools` builds from a Go module at an exact version."""
+
+    name: str
+    package: str
+    version: str
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the cache that holds this version and no other."""
+        return tool_cache() / f"{self.name}-{self.version}"
+
+    @property
+    def path(self) -> Path:
+        """The program in the cache, built or not."""
+        return self.folder / self.name
+
+
+GO_TOOLS = {
+    tool.name: tool
+    for tool in (
+        GoTool(name="oras", package="oras.land/oras/cmd/oras", version="v1.3.6"),
+        GoTool(name="registry", package="github.com/distribution/distribution/v3/cmd/registry", version="v3.1.2"),
+        GoTool(name="toxiproxy-server", package="github.com/Shopify/toxiproxy/v2/cmd/server", version="v2.5.0"),
+    )
+}
+SYSTEM_PACKAGES = {
+    "docker-registry": "docker-registry",
+    "fusermount3": "fuse3",
+    "s3fs": "s3fs",
+    "skopeo": "skopeo",
+}
+IN_VIRTUAL_ENVIRONMENT = ("layoutlift", "weed")
+OWN_TOOLS_HINT = "put it on PATH or in the folder that LAYOUTLIFT_TOOLS names"
+
+
+def tool_cache() -> Path:
+    """The folder, outside the clone, that keeps built tools by version."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "layoutlift" / "tools"
+
+
+def find_tool(name: str) -> Path:
+    """Return the program's path, or say where it was looked for and how to get it."""
+    for folder in _folders(name):
+        found = shutil.which(name, path=str(folder))
+        if found is not None:
+            return Path(found).absolute()
+    raise PartUnavailableError(f"{name} is not installed: {how_to_get(name)}")
+
+
+def how_to_get(name: str) -> str:
+    """Say in one sentence how a user of this machine gets the program."""
+    if name in GO_TOOLS:
+        return f"run `make tools` (needs Go; builds {GO_TOOLS[name].package}@{GO_TOOLS[name].version})"
+    if name in SYSTEM_PACKAGES:
+        return f"run `make system-packages` as root, or install the package {SYSTEM_PACKAGES[name]}"
+    if name in IN_VIRTUAL_ENVIRONMENT:
+        return "run `make install`"
+    return OWN_TOOLS_HINT
+
+
+def _folders(name: str) -> list[Path]:
+    """The user's choice first, then what is installed, then what the project built or was handed."""
+    chosen = os.environ.get("LAYOUTLIFT_TOOLS")
+    built = [GO_TOOLS[name].folder] if name in GO_TOOLS else []
+    return [
+        *([Path(chosen)] if chosen else []),
+        Path(sys.executable).parent,  # the virtual environment, also when it is not activated
+        *(Path(folder) for folder in os.get_exec_path()),
+        *built,
+        CHECKOUT.parent / "shared" / "bin",
+    ]

@@ -1,0 +1,327 @@
+"""Every exception that layoutlift raises on purpose, as one tree.
+
+LayoutliftError
+├─ ConfigurationError            what the user asked for makes no sense: nothing was done (exit code 2)
+├─ RefusedError                  a safety rule says no: nothing was changed (exit code 3)
+│  ├─ LockHeldError              another run works on the same source and target
+│  └─ ConflictsError             tags at the target have another digest and --on-conflict is "fail"
+├─ SpecError                     content breaks a specification, for good
+│  ├─ InvalidDigestError
+│  ├─ InvalidDescriptorError
+│  ├─ InvalidReferenceError
+│  ├─ InvalidManifestError
+│  ├─ InvalidLayoutError
+│  ├─ NestingTooDeepError
+│  └─ UnsupportedMediaTypeError
+├─ ContentError                  the bytes are not what their descriptor says
+│  ├─ DigestMismatchError
+│  ├─ SizeMismatchError
+│  └─ ContentNotFoundError
+├─ SourceError                   the source can't be read
+│  ├─ OutsideSourceError         a symbolic link leaves the source
+│  ├─ SourceReadError            a read failed; may pass (transient)
+│  └─ SourceUnavailableError     the mount or bucket as a whole is gone
+├─ RegistryError                 the target answered, and the answer is no
+│  ├─ AuthenticationError
+│  ├─ AuthorizationExpiredError  a token ended while a body was sent (transient)
+│  ├─ PermissionDeniedError
+│  ├─ ManifestRefusedError
+│  ├─ MissingReferencedContentError   a manifest's child is not there: send the children again
+│  ├─ PayloadTooLargeError
+│  ├─ ReferrerConflictError      the target's own list of referrers can't be added to
+│  ├─ ReferrersLostError         the target has referrers but does not list them
+│  ├─ MissingAtTargetError       what should be at the target is not
+│  ├─ DifferentAtTargetError     what is at the target is something else
+│  ├─ RateLimitedError           (transient)
+│  ├─ RegistryUnavailableError   (transient)
+│  └─ UnexpectedAnswerError
+├─ TransportError                no answer arrived (transient)
+│  ├─ ConnectionFailedError
+│  ├─ TransferStalledError
+│  └─ UntrustedConnectionError   TLS says no, or a redirect would leak credentials (not transient)
+├─ StateError                    the ledger or lock can't be read or written
+├─ InterruptedRunError           the run was told to stop
+└─ IncompleteError               raised once at the end of a run in which some tags are not at the target
+
+`transient` says whether the same attempt may succeed a little later; it is the only thing that retries look
+at. `code` is the stable name that reports use.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LayoutliftError(Exception):
+    """Root of the tree; the message is one line for people."""
+
+    code: ClassVar[str] = "error"
+    transient: ClassVar[bool] = False
+
+
+class ConfigurationError(LayoutliftError):
+    """A parameter, option or file is wrong; nothing was done."""
+
+    code = "configuration"
+
+
+class RefusedError(LayoutliftError):
+    """A safety rule forbids the act; nothing was changed."""
+
+    code = "refused"
+
+
+class LockHeldError(RefusedError):
+    """Another run holds the lock of this source and target."""
+
+    code = "lock_held"
+
+
+class ConflictsError(RefusedError):
+    """The target has other digests under some of the tags, and the user asked to stop then."""
+
+    code = "conflicts"
+
+
+class SpecError(LayoutliftError):
+    """Content breaks a specification; trying again won't help."""
+
+    code = "invalid"
+
+
+class InvalidDigestError(SpecError):
+    """A digest does not follow the image specification's grammar, or its algorithm is not supported."""
+
+    code = "invalid_digest"
+
+
+class InvalidDescriptorError(SpecError):
+    """A descriptor lacks a field or holds a value of the wrong kind."""
+
+    code = "invalid_descriptor"
+
+
+class InvalidReferenceError(SpecError):
+    """A repository name or tag that the distribution specification does not allow."""
+
+    code = "invalid_reference"
+
+
+class InvalidManifestError(SpecError):
+    """A manifest is not JSON, too large, or not of the form that its media type asks for."""
+
+    code = "invalid_manifest"
+
+
+class InvalidLayoutError(SpecError):
+    """`oci-layout` or `index.json` is missing or can't be understood."""
+
+    code = "invalid_layout"
+
+
+class NestingTooDeepError(SpecError):
+    """Indexes are nested deeper than any honest writer nests them."""
+
+    code = "nesting_too_deep"
+
+
+class UnsupportedMediaTypeError(SpecError):
+    """A tag points at something that is not a manifest of a known type."""
+
+    code = "unsupported_media_type"
+
+
+class ContentError(LayoutliftError):
+    """Bytes and descriptor disagree."""
+
+    code = "content"
+
+
+class DigestMismatchError(ContentError):
+    """The bytes read hash to another digest."""
+
+    code = "digest_mismatch"
+
+
+class SizeMismatchError(ContentError):
+    """There are more or fewer bytes than the descriptor says."""
+
+    code = "size_mismatch"
+
+
+class ContentNotFoundError(ContentError):
+    """A blob or manifest that a descriptor names does not exist."""
+
+    code = "content_not_found"
+
+
+class SourceError(LayoutliftError):
+    """The source can't be read."""
+
+    code = "source"
+
+
+class OutsideSourceError(SourceError):
+    """A path leads, by a symbolic link, to something outside the source."""
+
+    code = "outside_source"
+
+
+class SourceReadError(SourceError):
+    """A read failed in a way that may pass."""
+
+    code = "source_read"
+    transient = True
+
+
+class SourceUnavailableError(SourceError):
+    """The source as a whole does not answer, as after a mount died."""
+
+    code = "source_unavailable"
+
+
+class RegistryError(LayoutliftError):
+    """The registry answered with an error.
+
+    `status` is the HTTP status and `codes` the error codes of the answer's body, as the distribution
+    specification ("Error Codes") defines them.
+    """
+
+    code = "registry"
+
+    def __init__(self, message: str, *, status: int = 0, codes: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.codes = codes
+
+
+class AuthenticationError(RegistryError):
+    """Credentials are missing or wrong."""
+
+    code = "authentication"
+
+
+class AuthorizationExpiredError(RegistryError):
+    """The authorization ended while a body was on its way; a new upload gets a new one."""
+
+    code = "authorization_expired"
+    transient = True
+
+
+class PermissionDeniedError(RegistryError):
+    """The credentials are good but don't allow this."""
+
+    code = "permission_denied"
+
+
+class ManifestRefusedError(RegistryError):
+    """The target does not take this manifest."""
+
+    code = "manifest_refused"
+
+
+class MissingReferencedContentError(RegistryError):
+    """The target says that something the manifest refers to is not there."""
+
+    code = "missing_referenced_content"
+
+
+class PayloadTooLargeError(RegistryError):
+    """The target does not take a body of this size."""
+
+    code = "payload_too_large"
+
+
+class ReferrerConflictError(RegistryError):
+    """What the target keeps under a referrers tag is no list of referrers, and is not overwritten."""
+
+    code = "referrer_conflict"
+
+
+class ReferrersLostError(RegistryError):
+    """The target has referrers but does not list them, so that nobody finds them."""
+
+    code = "referrer_lost"
+
+
+class MissingAtTargetError(RegistryError):
+    """A verification found that something is not at the target."""
+
+    code = "missing_at_target"
+
+
+class DifferentAtTargetError(RegistryError):
+    """A verification found other content at the target than at the source."""
+
+    code = "different_at_target"
+
+
+class RateLimitedError(RegistryError):
+    """The target asks for fewer requests; `retry_after` is its wish in seconds, where it said one."""
+
+    code = "rate_limited"
+    transient = True
+    retry_after: float | None = None
+
+
+class RegistryUnavailableError(RegistryError):
+    """The target is broken or busy for the moment."""
+
+    code = "registry_unavailable"
+    transient = True
+    retry_after: float | None = None
+
+
+class UnexpectedAnswerError(RegistryError):
+    """The answer is none that the distribution specification foresees."""
+
+    code = "unexpected_answer"
+
+
+class TransportError(LayoutliftError):
+    """No usable answer arrived."""
+
+    code = "transport"
+    transient = True
+
+
+class ConnectionFailedError(TransportError):
+    """The connection could not be made, or broke."""
+
+    code = "connection_failed"
+
+
+class TransferStalledError(TransportError):
+    """The peer stopped moving bytes for longer than the stall deadline."""
+
+    code = "transfer_stalled"
+
+
+class UntrustedConnectionError(TransportError):
+    """The peer's certificate is not trusted, or an answer would lead to a place that is not."""
+
+    code = "untrusted_connection"
+    transient = False
+
+
+class StateError(LayoutliftError):
+    """The ledger or lock can't be read or written."""
+
+    code = "state"
+
+
+class InterruptedRunError(LayoutliftError):
+    """The run was told to stop before this was done."""
+
+    code = "interrupted"
+
+
+class IncompleteError(LayoutliftError):
+    """The run finished, but not everything that was selected is at the target."""
+
+    code = "incomplete"
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same attempt may succeed a little later."""
+    return isinstance(error, LayoutliftError) and error.transient

@@ -1,0 +1,40 @@
+"""Media types of manifests, and what kind of thing each names.
+
+Sources: image-spec v1.1.1 media-types.md; Docker Image Manifest V2, Schema 2; image-spec v1.1.0-rc2 for the
+withdrawn artifact manifest; ORAS artifacts-spec for its predecessor.
+"""
+
+from __future__ import annotations
+
+IMAGE_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+IMAGE_INDEX = "application/vnd.oci.image.index.v1+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_MANIFEST_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+ARTIFACT_MANIFEST = "application/vnd.oci.artifact.manifest.v1+json"
+ORAS_ARTIFACT_MANIFEST = "application/vnd.cncf.oras.artifact.manifest.v1+json"
+EMPTY_JSON = "application/vnd.oci.empty.v1+json"
+
+IMAGE_MANIFESTS = frozenset({IMAGE_MANIFEST, DOCKER_MANIFEST})
+IMAGE_INDEXES = frozenset({IMAGE_INDEX, DOCKER_MANIFEST_LIST})
+ARTIFACT_MANIFESTS = frozenset({ARTIFACT_MANIFEST, ORAS_ARTIFACT_MANIFEST})
+MANIFESTS = IMAGE_MANIFESTS | IMAGE_INDEXES | ARTIFACT_MANIFESTS
+
+ACCEPT_MANIFESTS = ", ".join((IMAGE_INDEX, IMAGE_MANIFEST, DOCKER_MANIFEST_LIST, DOCKER_MANIFEST, ARTIFACT_MANIFEST))
+
+
+def is_manifest(media_type: str) -> bool:
+    """Whether content of this type is a manifest or index, to be pushed as one."""
+    return media_type in MANIFESTS
+
+
+def is_index(media_type: str) -> bool:
+    """Whether content of this type lists other manifests."""
+    return media_type in IMAGE_INDEXES
+
+
+def may_be_absent(media_type: str) -> bool:
+    """Whether a layer of this type may lawfully be missing, to be fetched from its `urls` instead.
+
+    image-spec v1.1.1 layer.md "Non-Distributable Layers"; Docker calls them foreign.
+    """
+    return ".nondistributable." in media_type or ".rootfs.foreign." in media_type

@@ -1,0 +1,138 @@
+"""Names of repositories and tags (distribution-spec v1.1.1, "Pulling manifests").
+
+Directories and `ref.name` annotations may hold nearly anything; registries take little. What can be mapped
+without guessing is mapped here, everything else is refused.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from tasks.oci.digest import Digest
+from tasks.oci.errors import InvalidReferenceError
+
+REF_NAME = "org.opencontainers.image.ref.name"
+MAX_NAME_LENGTH = 255
+
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+_HOST = re.compile(r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?")
+_UNWANTED = re.compile(r"[^a-z0-9]+")
+_REFERRERS_TAG = re.compile(r"(sha256|sha512)-([a-f0-9]{64,128})(\.(?:sig|att|sbom))?")
+_SHOWN = 200
+
+
+def is_repository(name: str) -> bool:
+    """Whether registries take `name` as a repository name."""
+    return _REPOSITORY.fullmatch(name) is not None
+
+
+def is_tag(name: str) -> bool:
+    """Whether registries take `name` as a tag."""
+    return _TAG.fullmatch(name) is not None
+
+
+def map_repository(path: str) -> str:
+    """Turn a directory path into a repository name.
+
+    A path that registries take is kept. In any other, each component that they would refuse goes to ASCII
+    by NFKD and to lower case, and every other run of characters becomes one hyphen.
+
+    Raises:
+        InvalidReferenceError: nothing usable is left of a component.
+    """
+    name = "/".join(c if is_repository(c) else _map_component(c) for c in path.split("/"))
+    if not is_repository(name):
+        raise InvalidReferenceError(f"no repository name can be made of the path {path[:_SHOWN]!r}")
+    return name
+
+
+def _map_component(component: str) -> str:
+    ascii_only = unicodedata.normalize("NFKD", component).encode("ascii", "ignore").decode()
+    return _UNWANTED.sub("-", ascii_only.lower()).strip("-")
+
+
+def tag_of_ref_name(ref_name: str) -> str:
+    """The tag that a `ref.name` annotation means: a bare tag, or the tag inside a full reference.
+
+    ORAS writes the bare tag, containerd and skopeo may write `registry/repository:tag` (image-spec v1.1.1
+    annotations.md lets `ref.name` hold either).
+
+    Raises:
+        InvalidReferenceError: it holds no tag, or one that registries don't take; tags are never changed.
+    """
+    if is_tag(ref_name):
+        return ref_name
+    without_digest = ref_name.partition("@")[0]
+    tag = without_digest.rpartition("/")[2].partition(":")[2]
+    if is_tag(tag):
+        return tag
+    raise InvalidReferenceError(f"registries don't take the tag {ref_name[:_SHOWN]!r}, and tags are not changed")
+
+
+@dataclass(frozen=True, slots=True)
+class ReferrersTag:
+    """A tag that names a digest instead of a version: `sha256-<hex>`, or cosign's with a suffix."""
+
+    subject: Digest
+    suffix: str
+
+
+def parse_referrers_tag(tag: str) -> ReferrersTag | None:
+    """Read a referrers tag (distribution-spec v1.1.1 "Referrers Tag Schema"; cosign adds a suffix)."""
+    match = _REFERRERS_TAG.fullmatch(tag)
+    if match is None:
+        return None
+    algorithm, encoded, suffix = match.groups()
+    if len(encoded) != {"sha256": 64, "sha512": 128}[algorithm]:
+        return None
+    return ReferrersTag(Digest(f"{algorithm}:{encoded}"), suffix or "")
+
+
+def referrers_tag(subject: Digest) -> str:
+    """The fallback tag under which a registry without the referrers API keeps the referrers of `subject`."""
+    return f"{subject.algorithm}-{subject.encoded[:64]}"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetAddress:
+    """Where a migration goes: a registry's host and, below it, a prefix of repository names."""
+
+    host: str
+    prefix: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> TargetAddress:
+        """Read `host[:port][/prefix]`.
+
+        Raises:
+            InvalidReferenceError: a scheme, a tag or credentials are in it, or the prefix is not a name.
+        """
+        if "://" in text:
+            raise InvalidReferenceError("a target is host[:port][/prefix], without a scheme (see --plain-http)")
+        host, _, prefix = text.partition("/")
+        if _HOST.fullmatch(host) is None:
+            raise InvalidReferenceError(f"not a registry host: {host[:_SHOWN].rpartition('@')[2]!r}")
+        prefix = prefix.rstrip("/")
+        if prefix and not is_repository(prefix):
+            raise InvalidReferenceError(f"not a prefix that registries take: {prefix[:_SHOWN]!r}")
+        return cls(host, prefix)
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.prefix}" if self.prefix else self.host
+
+    def repository(self, name: str) -> str:
+        """The full repository name for `name` below the prefix.
+
+        Raises:
+            InvalidReferenceError: host and name together are longer than 255 characters.
+        """
+        full = f"{self.prefix}/{name}" if self.prefix and name else self.prefix or name
+        if len(self.host) + 1 + len(full) > MAX_NAME_LENGTH:
+            raise InvalidReferenceError(
+                f"host and repository together have more than {MAX_NAME_LENGTH} characters: {full[:_SHOWN]!r}"
+            )
+        return full

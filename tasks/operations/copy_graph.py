@@ -1,0 +1,273 @@
+"""Copies the graph below a manifest: children first, the manifest itself last, referrers with it.
+
+Every manifest and blob is sent once a run into each repository, however many tags reach it.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import (
+    ContentError,
+    ManifestRefusedError,
+    MissingReferencedContentError,
+    NestingTooDeepError,
+    SourceError,
+    SpecError,
+)
+from tasks.oci.media_types import is_index, may_be_absent
+from tasks.operations.blob_claims import BlobClaims
+from tasks.operations.enumeration import read_manifest
+from tasks.operations.referrer_lists import ReferrerListing, ReferrerLists
+from tasks.operations.results import Traffic
+from tasks.ports import BlobArrival, Finding, RemoteManifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from tasks.oci.descriptor import Descriptor
+    from tasks.oci.digest import Digest
+    from tasks.oci.manifest import Manifest
+    from tasks.operations.results import RepositoryInventory
+    from tasks.operations.spare_hands import SpareHands
+    from tasks.ports import BlobContent, LayoutReader, Target
+
+MAX_NESTING = 32
+"""Levels of indexes within indexes; honest writers use two or three."""
+BROKEN_AT_SOURCE = (SpecError, ContentError, SourceError, ManifestRefusedError)
+"""What trying again can't mend, so that a tag may stand without the referrer that has it."""
+ALWAYS_ASKED_FOR = 256 * 1024
+"""Bytes from which a blob is asked for before it is sent, even in a repository that seems new."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyTools:
+    """What all workers of a run share."""
+
+    source: LayoutReader
+    target: Target
+    hands: SpareHands
+    paced: Callable[[BlobContent], BlobContent]
+    blobs: BlobClaims = field(default_factory=BlobClaims)
+    manifests: BlobClaims = field(default_factory=BlobClaims)
+    lists: ReferrerLists = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lists", ReferrerLists(self.target))
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What one copy came to: the digests of the manifests in the graph, its root first, and its referrers."""
+
+    manifests: tuple[Digest, ...]
+    referrers: int
+
+
+class RepositoryCopy:
+    """Copies from one layout into one repository of the target; shared by all workers on it.
+
+    `new` says that the repository has nothing yet, so that small blobs need not be asked for first.
+    """
+
+    def __init__(
+        self, tools: CopyTools, inventory: RepositoryInventory, repository: str, *, new: bool, referrers: bool = True
+    ) -> None:
+        self._tools = tools
+        self._path = inventory.path
+        self._referrers = inventory.referrers if referrers else {}
+        self._repository = repository
+        self._new = new
+        self._children: dict[Digest, tuple[Descriptor, ...]] = {}
+        self._traffic = Traffic()
+        self._lock = threading.Lock()
+        self.findings: list[Finding] = []
+
+    def take_traffic(self) -> Traffic:
+        """What was moved since the last call."""
+        with self._lock:
+            taken, self._traffic = self._traffic, Traffic()
+        return taken
+
+    def copy(self, root: Descriptor, tags: Sequence[str]) -> Copied:
+        """Copy the graph of `root` and have it under each of `tags`, or by its digest alone without any.
+
+        A referrer that can't be copied is a finding; the tag is good without it.
+
+        Raises:
+            LayoutliftError: something below `root` can't be read or sent; no tag was written then.
+        """
+        manifest = self._copy_below(root, 0)
+        reached = self._reached(root)
+        followed = [digest for digest in reached if digest in self._referrers]
+        if followed or not tags:
+            self._push(manifest, root.digest)
+        count = self._copy_referrers(followed)
+        for tag in tags:
+            self._push(manifest, tag)
+        self._list_subject(manifest)
+        return Copied(tuple(reached), count)
+
+    def copy_referrer_list(self, subject: Digest, members: Sequence[Descriptor]) -> ReferrerListing:
+        """Copy the members of a list of referrers and have the target list them.
+
+        Raises:
+            LayoutliftError: a member can't be read or sent.
+        """
+        for member in members:
+            self._ensure_manifest(0, member)
+        return self._tools.lists.ensure(self._repository, subject, members)
+
+    def complete_referrers(self, root: Descriptor) -> int:
+        """Have all referrers of a graph that is at the target already there and listed; their number."""
+        if not self._referrers:
+            return 0
+        return self._copy_referrers([d for d in self.closure(root) if d in self._referrers], ask=True)
+
+    def referrers_within_reach(self, root: Descriptor) -> int:
+        """How many referrers the source has for the graph of `root`, those of referrers included."""
+        if not self._referrers:
+            return 0
+        pending = list(self.closure(root))
+        visited: set[Digest] = set()
+        count = 0
+        while pending:
+            subject = pending.pop()
+            if subject not in visited:
+                visited.add(subject)
+                found = self._referrers.get(subject, ())
+                count += len(found)
+                pending.extend(referrer.digest for referrer in found)
+        return count
+
+    def closure(self, root: Descriptor) -> tuple[Digest, ...]:
+        """The digests of all manifests below `root`, it first, read from the source where not known yet."""
+        pending = [root]
+        for depth in range(MAX_NESTING + 1):
+            unread = [d for d in pending if d.digest not in self._children and is_index(d.media_type)]
+            for descriptor in unread:
+                self._note_children(read_manifest(self._tools.source, self._path, descriptor))
+            pending = [child for d in pending for child in self._children.get(d.digest, ())]
+            if not pending or depth == MAX_NESTING:
+                break
+        return tuple(self._reached(root))
+
+    def _copy_below(self, descriptor: Descriptor, depth: int) -> Manifest:
+        if depth > MAX_NESTING:
+            raise NestingTooDeepError(f"indexes are nested more than {MAX_NESTING} levels deep")
+        manifest = read_manifest(self._tools.source, self._path, descriptor)
+        self._note_children(manifest)
+        self._tools.hands.map(partial(self._ensure_manifest, depth + 1), manifest.manifests)
+        self._tools.hands.map(self._ensure_blob, manifest.blobs)
+        return manifest
+
+    def _note_children(self, manifest: Manifest) -> None:
+        if manifest.manifests:
+            self._children[manifest.descriptor.digest] = manifest.manifests
+
+    def _reached(self, root: Descriptor) -> list[Digest]:
+        reached: dict[Digest, None] = {}
+        pending = [root.digest]
+        while pending:
+            digest = pending.pop()
+            if digest not in reached:
+                reached[digest] = None
+                pending.extend(child.digest for child in self._children.get(digest, ()))
+        return list(reached)
+
+    def _ensure_manifest(self, depth: int, descriptor: Descriptor) -> None:
+        def push(_: str | None) -> BlobArrival:
+            self._push(self._copy_below(descriptor, depth), descriptor.digest)
+            return BlobArrival.PUSHED
+
+        self._tools.manifests.ensure(self._repository, descriptor, push)
+
+    def _ensure_blob(self, descriptor: Descriptor, *, surely: bool = False) -> None:
+        if may_be_absent(descriptor.media_type) and self._stat(descriptor) is None:
+            return
+        arrival = self._tools.blobs.ensure(
+            self._repository, descriptor, lambda home: self._push_blob(descriptor, home, surely=surely)
+        )
+        with self._lock:
+            _count(self._traffic, arrival, descriptor.size)
+
+    def _push_blob(self, descriptor: Descriptor, home: str | None, *, surely: bool) -> BlobArrival:
+        target = self._tools.target
+        asked_for = not surely and (not self._new or descriptor.size >= ALWAYS_ASKED_FOR)
+        if asked_for and target.has_blob(self._repository, descriptor):
+            return BlobArrival.PRESENT
+        content = self._tools.paced(self._tools.source.blob(self._path, descriptor))
+        return target.push_blob(self._repository, content, None if surely else home)
+
+    def _stat(self, descriptor: Descriptor) -> object:
+        return self._tools.source.stat_blob(self._path, descriptor.digest)
+
+    def _push(self, manifest: Manifest, reference: str) -> None:
+        remote = RemoteManifest(manifest.raw, manifest.descriptor.media_type)
+        try:
+            self._tools.target.push_manifest(self._repository, reference, remote)
+        except MissingReferencedContentError:
+            self._send_children_again(manifest)
+            self._tools.target.push_manifest(self._repository, reference, remote)
+
+    def _send_children_again(self, manifest: Manifest) -> None:
+        """The target misses something that it said it has: trust nothing that it said of these children."""
+        for blob in manifest.blobs:
+            self._tools.blobs.doubt(self._repository, blob)
+            self._ensure_blob(blob, surely=True)
+        for child in manifest.manifests:
+            self._tools.manifests.doubt(self._repository, child)
+            self._ensure_manifest(0, child)
+
+    def _copy_referrers(self, subjects: Iterable[Digest], *, ask: bool = False) -> int:
+        """Copy all referrers of `subjects` and theirs, breadth first; each is visited once."""
+        pending = list(subjects)
+        visited: set[Digest] = set()
+        count = 0
+        while pending:
+            subject = pending.pop(0)
+            if subject in visited:
+                continue
+            visited.add(subject)
+            copied = [r for r in self._referrers.get(subject, ()) if self._copy_referrer(subject, r, ask=ask)]
+            count += len(copied)
+            if copied:
+                self._list(subject, copied)
+            pending.extend(digest for referrer in copied for digest in self._reached(referrer))
+        return count
+
+    def _copy_referrer(self, subject: Digest, referrer: Descriptor, *, ask: bool) -> bool:
+        if ask and self._tools.target.resolve_manifest(self._repository, referrer.digest) == referrer.digest:
+            return True
+        try:
+            self._ensure_manifest(0, referrer)
+        except BROKEN_AT_SOURCE as error:
+            self._note(error.code, f"{referrer.digest}, a referrer of {subject}: {error}")
+            return False
+        return True
+
+    def _list_subject(self, manifest: Manifest) -> None:
+        """A tag may be a referrer itself."""
+        if manifest.subject is not None:
+            self._list(manifest.subject.digest, [manifest.as_referrer()])
+
+    def _list(self, subject: Digest, referrers: Sequence[Descriptor]) -> None:
+        if self._tools.lists.ensure(self._repository, subject, referrers) is ReferrerListing.LOST:
+            self._note("referrer_lost", f"the target does not list all {len(referrers)} referrers of {subject}")
+
+    def _note(self, code: str, message: str) -> None:
+        with self._lock:
+            self.findings.append(Finding(self._path, code, message))
+
+
+def _count(traffic: Traffic, arrival: BlobArrival | None, size: int) -> None:
+    if arrival is BlobArrival.PUSHED:
+        traffic.blobs_pushed += 1
+        traffic.bytes_pushed += size
+    elif arrival is BlobArrival.MOUNTED:
+        traffic.blobs_mounted += 1
+    elif arrival is BlobArrival.PRESENT:
+        traffic.blobs_present += 1

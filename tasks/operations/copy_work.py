@@ -1,0 +1,209 @@
+"""The work of a migration on one repository: what becomes of each tag, and making it so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from tasks.operations.copy_graph import RepositoryCopy
+from tasks.operations.planning import Action, CopyPolicy, TagPlan, plan_tag
+from tasks.operations.referrer_lists import ReferrerListing
+from tasks.operations.repository_work import RepositoryWork, Unit
+from tasks.operations.results import Depth, Outcome, RepositoryInventory, TagEntry, TagResult
+from tasks.operations.verification import RepositoryVerifier
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tasks.oci.digest import Digest
+    from tasks.operations.copy_graph import CopyTools
+    from tasks.operations.results import Traffic
+    from tasks.ports import Finding, ManifestResolver
+
+
+class LedgerEntry(Protocol):
+    """What an earlier run noted of a tag."""
+
+    @property
+    def digest(self) -> str:
+        """What the tag pointed at."""
+        ...
+
+    @property
+    def verified(self) -> str | None:
+        """The depth of the proof, None without one."""
+        ...
+
+    @property
+    def referrers(self) -> int:
+        """How many referrers came with it."""
+        ...
+
+
+class Ledger(Protocol):
+    """What earlier runs did at the target; a memory, never a proof."""
+
+    def entry(self, repository: str, tag: str) -> LedgerEntry | None:
+        """What was last noted of a tag."""
+        ...
+
+    def was_started(self, repository: str) -> bool:
+        """Whether an earlier run may have sent something into the repository."""
+        ...
+
+    def note_started(self, repository: str) -> None:
+        """Note that something may be sent into the repository from now on."""
+        ...
+
+    def note_tag(self, repository: str, tag: str, digest: str, verified: str | None, referrers: int) -> None:
+        """Note a tag that is at the target."""
+        ...
+
+
+class TagPlanner:
+    """Plans tags of one repository from what the target has now; `known_tags` None means any may be there."""
+
+    def __init__(
+        self,
+        target: ManifestResolver,
+        repository: str,
+        *,
+        policy: CopyPolicy,
+        ledger: Ledger,
+        known_tags: frozenset[str] | None,
+    ) -> None:
+        self._target = target
+        self._repository = repository
+        self._policy = policy
+        self._ledger = ledger
+        self._known_tags = known_tags
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the repository surely holds nothing yet."""
+        return (
+            self._known_tags is not None and not self._known_tags and not self._ledger.was_started(self._repository)
+        )
+
+    def plans(self, unit: Unit) -> dict[str, TagPlan]:
+        """What is to become of each tag of a unit."""
+        return {tag: self._plan(unit, tag) for tag in unit.tags}
+
+    def _plan(self, unit: Unit, tag: str) -> TagPlan:
+        if self._known_tags is not None and tag not in self._known_tags:
+            return TagPlan(Action.COPY)
+        present = self._target.resolve_manifest(self._repository, tag)
+        noted = self._ledger.entry(self._repository, tag)
+        ours = noted.digest if noted is not None else None
+        return plan_tag(TagEntry(tag, unit.descriptor), present, ours, self._policy)
+
+
+def open_planner(target: ManifestResolver, repository: str, policy: CopyPolicy, ledger: Ledger) -> TagPlanner:
+    """A planner; the target's tags are listed unless an earlier run was there, when most of them exist anyway."""
+    known = None if ledger.was_started(repository) else target.list_tags(repository)
+    return TagPlanner(target, repository, policy=policy, ledger=ledger, known_tags=known)
+
+
+class CopyWork(RepositoryWork):
+    """Copies the units of one repository."""
+
+    def __init__(
+        self, tools: CopyTools, inventory: RepositoryInventory, repository: str, policy: CopyPolicy, ledger: Ledger
+    ) -> None:
+        super().__init__(inventory, f"{tools.target.host}/{repository}")
+        self._tools = tools
+        self._repository = repository
+        self._policy = policy
+        self._ledger = ledger
+        self._planner = open_planner(tools.target, repository, policy, ledger)
+        self._copier = RepositoryCopy(
+            tools, inventory, repository, new=self._planner.is_new, referrers=policy.referrers
+        )
+        self._verifier = RepositoryVerifier(tools.target, repository, policy.depth, tools.hands)
+
+    def take_traffic(self) -> Traffic:
+        """See `RepositoryWork.take_traffic`."""
+        return self._copier.take_traffic()
+
+    def finish(self) -> list[Finding]:
+        """See `RepositoryWork.finish`."""
+        self._tools.blobs.forget(self._repository)
+        self._tools.manifests.forget(self._repository)
+        return self._copier.findings
+
+    def plans(self, unit: Unit) -> dict[str, TagPlan]:
+        """See `TagPlanner.plans`."""
+        return self._planner.plans(unit)
+
+    def _execute(self, unit: Unit) -> list[TagResult]:
+        if unit.subject is not None:
+            return [self._merge_list(unit, unit.subject)]
+        plans = self.plans(unit)
+        results = [self._refused(unit, tag, p) for tag, p in plans.items() if p.action is Action.REFUSE]
+        current = [tag for tag, plan in plans.items() if plan.action is Action.UP_TO_DATE]
+        wanted = [tag for tag, plan in plans.items() if plan.action in {Action.COPY, Action.OVERWRITE}]
+        for tag in (tag for tag, plan in plans.items() if plan.action is Action.OVERWRITE):
+            self._back_up(tag)
+        if current:
+            results += self._confirm(unit, current)
+        if wanted or not unit.tags:
+            results += self._copy(unit, wanted)
+        return results
+
+    def _copy(self, unit: Unit, tags: Sequence[str]) -> list[TagResult]:
+        self._ledger.note_started(self._repository)
+        copied = self._copier.copy(unit.descriptor, tags)
+        if self._policy.depth is Depth.MANIFEST:
+            self._verifier.verify_presence(tags, copied.manifests)
+        else:
+            for tag in tags or (None,):
+                self._verifier.verify_graph(unit.descriptor, tag)
+        return self._done(unit, tags or (None,), Outcome.COPIED, copied.referrers)
+
+    def _confirm(self, unit: Unit, tags: Sequence[str]) -> list[TagResult]:
+        """Tags whose digest the target was just asked for: what an earlier run proved is not proved again."""
+        expected = self._copier.referrers_within_reach(unit.descriptor)
+        unproved = [tag for tag in tags if not self._is_proved(unit, tag, expected)]
+        if unproved:
+            self._copier.complete_referrers(unit.descriptor)
+            if self._policy.depth is Depth.MANIFEST:
+                self._verifier.verify_presence((), self._copier.closure(unit.descriptor))
+            else:
+                self._verifier.verify_graph(unit.descriptor, None)
+        return self._done(unit, tags, Outcome.UP_TO_DATE, expected)
+
+    def _is_proved(self, unit: Unit, tag: str, referrers: int) -> bool:
+        noted = self._ledger.entry(self._repository, tag)
+        if noted is None or noted.digest != unit.descriptor.digest or noted.verified is None:
+            return False
+        return Depth(noted.verified).includes(self._policy.depth) and noted.referrers == referrers
+
+    def _merge_list(self, unit: Unit, subject: Digest) -> TagResult:
+        members = self.inventory.referrers.get(subject, ())
+        self._ledger.note_started(self._repository)
+        listing = self._copier.copy_referrer_list(subject, members)
+        if listing is ReferrerListing.LOST:
+            message = f"the target does not list all {len(members)} referrers of {subject}"
+            return self._failed(unit, unit.tags, "referrer_lost", message)[0]
+        by_tag = listing is ReferrerListing.FALLBACK
+        return self._result(
+            unit, unit.tags[0], Outcome.COPIED, verified=Depth.MANIFEST, referrers=len(members), at_target=by_tag
+        )
+
+    def _back_up(self, tag: str) -> None:
+        """Keep what is about to be overwritten under another tag, where the user asked for that."""
+        if self._policy.backup_tag is None:
+            return
+        existing = self._tools.target.fetch_manifest(self._repository, tag)
+        if existing is not None:
+            name = self._policy.backup_tag.replace("{tag}", tag)
+            self._tools.target.push_manifest(self._repository, name, existing)
+
+    def _done(self, unit: Unit, tags: Sequence[str | None], outcome: Outcome, referrers: int) -> list[TagResult]:
+        depth = self._policy.depth
+        for tag in tags:
+            if tag is not None:
+                self._ledger.note_tag(self._repository, tag, unit.descriptor.digest, depth, referrers)
+        return [self._result(unit, tag, outcome, verified=depth, referrers=referrers) for tag in tags]
+
+    def _refused(self, unit: Unit, tag: str, plan: TagPlan) -> TagResult:
+        return self._result(unit, tag, Outcome.REFUSED, code=plan.code, message=plan.message)

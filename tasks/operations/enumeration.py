@@ -1,0 +1,206 @@
+"""Reads a layout's index into an inventory: tags, untagged entries by kind, referrers, what can't be used.
+
+Only what the index leaves open is read further: untagged manifests (for their subject), and indexes (for
+their children) when an untagged entry may be one of those.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tasks.oci import media_types
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import (
+    ContentError,
+    InvalidDigestError,
+    InvalidManifestError,
+    InvalidReferenceError,
+    SourceError,
+    SpecError,
+)
+from tasks.oci.image_layout import REFERRER_SUBJECT, parse_index
+from tasks.oci.manifest import MAX_MANIFEST_SIZE, Manifest, parse_manifest
+from tasks.oci.reference import REF_NAME, parse_referrers_tag, tag_of_ref_name
+from tasks.operations.results import RefusedEntry, RepositoryInventory, TagEntry, UntaggedKind
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tasks.oci.image_layout import BrokenEntry, LayoutIndex
+    from tasks.ports import LayoutReader
+
+    MapConcurrently = Callable[[Callable[[Descriptor], object], Iterable[Descriptor]], Iterator[object]]
+
+UNREADABLE = (SpecError, ContentError, SourceError)
+
+
+def read_manifest(source: LayoutReader, path: str, descriptor: Descriptor) -> Manifest:
+    """Fetch and read a manifest of a layout.
+
+    Raises:
+        InvalidManifestError: it is larger than registries take, or not of its type's form.
+        ContentError: it is missing or altered.
+        SourceError: it can't be read.
+    """
+    if descriptor.size > MAX_MANIFEST_SIZE:
+        raise InvalidManifestError(
+            f"the manifest has {descriptor.size} bytes, registries take {MAX_MANIFEST_SIZE} at most"
+        )
+    return parse_manifest(source.blob(path, descriptor).read(), descriptor)
+
+
+def enumerate_repository(
+    source: LayoutReader, path: str, map_concurrently: MapConcurrently | None = None
+) -> RepositoryInventory:
+    """The inventory of the layout at `path`; unreadable entries are findings and cost nothing else.
+
+    Raises:
+        InvalidLayoutError: the index as a whole can't be understood.
+        SourceError: it can't be read.
+    """
+    file = source.read_index(path)
+    index = parse_index(file.raw)
+    etag = file.etag
+    del file
+    return _Enumeration(source, path, map_concurrently or map).run(index, etag)
+
+
+@dataclass(slots=True)
+class _Enumeration:
+    """The work on one layout."""
+
+    source: LayoutReader
+    path: str
+    map_concurrently: MapConcurrently
+    tags: dict[str, list[Descriptor]] = field(default_factory=lambda: defaultdict(list))
+    untagged: dict[Digest, Descriptor] = field(default_factory=dict)
+    refused: list[RefusedEntry] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    referrers: dict[Digest, dict[Digest, Descriptor]] = field(default_factory=lambda: defaultdict(dict))
+    referrer_lists: dict[Digest, Digest] = field(default_factory=dict)
+
+    def run(self, index: LayoutIndex, etag: str) -> RepositoryInventory:
+        for broken in index.broken:
+            self._note_broken(broken)
+        for entry in index.entries:
+            self._sort(entry)
+        tags = tuple(self._unambiguous_tags())
+        for tagged in tags:
+            self.untagged.pop(tagged.descriptor.digest, None)
+        self._read_referrer_tags(tags)
+        untagged = tuple(self._classified(tags)) if self.untagged else ()
+        return RepositoryInventory(
+            path=self.path,
+            etag=etag,
+            tags=tags,
+            untagged=untagged,
+            refused=tuple(self.refused),
+            referrers={subject: tuple(found.values()) for subject, found in self.referrers.items()},
+            findings=tuple(self.findings),
+        )
+
+    def _note_broken(self, broken: BrokenEntry) -> None:
+        if broken.ref_name is None:
+            self.findings.append(Finding(self.path, broken.code, broken.message))
+        else:
+            self.refused.append(RefusedEntry(broken.ref_name, None, None, broken.code, broken.message))
+
+    def _sort(self, entry: Descriptor) -> None:
+        plain = Descriptor(entry.media_type, entry.digest, entry.size, entry.artifact_type)
+        ref_name = entry.annotations.get(REF_NAME)
+        if ref_name is None:
+            self.untagged[plain.digest] = plain
+            self._note_referrer_list(entry)
+            return
+        try:
+            known = self.tags[tag_of_ref_name(ref_name)]
+        except InvalidReferenceError as error:
+            self.refused.append(RefusedEntry(ref_name, plain.digest, plain.media_type, error.code, str(error)))
+            return
+        if plain not in known:
+            known.append(plain)
+
+    def _note_referrer_list(self, entry: Descriptor) -> None:
+        for name in REFERRER_SUBJECT:
+            if name in entry.annotations:
+                try:
+                    self.referrer_lists[entry.digest] = Digest(entry.annotations[name])
+                except InvalidDigestError as error:
+                    self.findings.append(Finding(self.path, error.code, f"annotation {name}: {error}"))
+
+    def _unambiguous_tags(self) -> Iterator[TagEntry]:
+        for tag, descriptors in self.tags.items():
+            if len(descriptors) == 1:
+                yield TagEntry(tag, descriptors[0])
+                continue
+            for descriptor in descriptors:
+                message = f"{len(descriptors)} entries of index.json give the tag {tag} different content"
+                self.refused.append(
+                    RefusedEntry(tag, descriptor.digest, descriptor.media_type, "tag_collision", message)
+                )
+
+    def _read_referrer_tags(self, tags: tuple[TagEntry, ...]) -> None:
+        for entry in tags:
+            named = parse_referrers_tag(entry.tag or "")
+            if named is not None and not named.suffix and media_types.is_index(entry.descriptor.media_type):
+                self._add_referrer_list(named.subject, entry.descriptor)
+
+    def _add_referrer_list(self, subject: Digest, descriptor: Descriptor) -> None:
+        manifest = self._manifest_or_finding(descriptor)
+        if manifest is not None:
+            self.referrers[subject].update({child.digest: child for child in manifest.manifests})
+
+    def _classified(self, tags: tuple[TagEntry, ...]) -> Iterator[TagEntry]:
+        children: set[Digest] = set()
+        manifests: list[tuple[Descriptor, Digest | None]] = []
+        for manifest in self._read_all(self.untagged.values()):
+            children.update(child.digest for child in manifest.manifests)
+            subject = manifest.subject.digest if manifest.subject else None
+            listed = self.referrer_lists.get(manifest.descriptor.digest)
+            if subject is not None:
+                self.referrers[subject].setdefault(manifest.descriptor.digest, manifest.as_referrer())
+            elif listed is not None:
+                self.referrers[listed].update({child.digest: child for child in manifest.manifests})
+            manifests.append((manifest.descriptor, subject or listed))
+        children.update(self._children_of_tagged_indexes(tags))
+        for descriptor, subject in manifests:
+            yield TagEntry(None, descriptor, _kind(descriptor.digest, subject, children))
+
+    def _children_of_tagged_indexes(self, tags: tuple[TagEntry, ...]) -> Iterator[Digest]:
+        pending = {e.descriptor.digest: e.descriptor for e in tags if media_types.is_index(e.descriptor.media_type)}
+        seen: set[Digest] = set()
+        while pending:
+            seen.update(pending)
+            below: dict[Digest, Descriptor] = {}
+            for manifest in self._read_all(pending.values()):
+                yield from (child.digest for child in manifest.manifests)
+                below.update(
+                    {
+                        c.digest: c
+                        for c in manifest.manifests
+                        if media_types.is_index(c.media_type) and c.digest not in seen
+                    }
+                )
+            pending = below
+
+    def _read_all(self, descriptors: Iterable[Descriptor]) -> Iterator[Manifest]:
+        for manifest in self.map_concurrently(self._manifest_or_finding, list(descriptors)):
+            if isinstance(manifest, Manifest):
+                yield manifest
+
+    def _manifest_or_finding(self, descriptor: Descriptor) -> Manifest | None:
+        try:
+            return read_manifest(self.source, self.path, descriptor)
+        except UNREADABLE as error:
+            self.findings.append(Finding(self.path, error.code, f"{descriptor.digest}: {error}"))
+            return None
+
+
+def _kind(digest: Digest, subject: Digest | None, children: set[Digest]) -> UntaggedKind:
+    if subject is not None:
+        return UntaggedKind.REFERRER
+    return UntaggedKind.CHILD if digest in children else UntaggedKind.MOVED

@@ -1,0 +1,190 @@
+"""Decides, without any effect: names at the target, and what is to become of each tag."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import InvalidReferenceError
+from tasks.oci.reference import is_repository, map_repository, parse_referrers_tag
+from tasks.operations.results import CONFLICT, CONFLICT_SKIPPED, Depth, UntaggedKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from tasks.oci.digest import Digest
+    from tasks.oci.reference import TargetAddress
+    from tasks.operations.results import RepositoryInventory, TagEntry
+    from tasks.operations.selection import Selection
+
+
+class OnConflict(StrEnum):
+    """What to do with a tag that the target has with a digest that is not of our writing."""
+
+    REFUSE = "refuse"
+    OVERWRITE = "overwrite"
+    SKIP = "skip"
+    FAIL = "fail"
+
+
+class Untagged(StrEnum):
+    """Which untagged entries to copy by themselves; platform children and referrers follow their tags anyway."""
+
+    NONE = "none"
+    MOVED = "moved"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class CopyPolicy:
+    """The user's decisions that shape a migration."""
+
+    untagged: Untagged = Untagged.NONE
+    referrers: bool = True
+    on_conflict: OnConflict = OnConflict.REFUSE
+    backup_tag: str | None = None
+    depth: Depth = Depth.MANIFEST
+    strict_names: bool = False
+    fail_fast: bool = False
+
+
+class Action(StrEnum):
+    """What a plan says of a tag."""
+
+    COPY = "copy"
+    OVERWRITE = "overwrite"
+    UP_TO_DATE = "up_to_date"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class TagPlan:
+    """The action for a tag; `code` and `message` say why it is refused."""
+
+    action: Action
+    code: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NamePlan:
+    """Where each layout goes: target repositories by path, and reasons (code, message) for those that can't."""
+
+    repositories: Mapping[str, str]
+    refused: Mapping[str, tuple[str, str]]
+
+
+def plan_names(
+    paths: Iterable[str], address: TargetAddress, rename: Callable[[str], str], *, own_name: str, strict: bool
+) -> NamePlan:
+    """Give every layout its repository at the target.
+
+    `own_name` stands for the path `.`, the source itself being a layout. Several layouts that would have
+    one name are all refused: which of them is meant, nobody can tell.
+    """
+    wanted: dict[str, list[str]] = defaultdict(list)
+    refused: dict[str, tuple[str, str]] = {}
+    for path in paths:
+        try:
+            wanted[_target_name(own_name if path == "." else path, address, rename, strict=strict)].append(path)
+        except InvalidReferenceError as error:
+            refused[path] = (error.code, str(error))
+    repositories: dict[str, str] = {}
+    for name, sharing in wanted.items():
+        if len(sharing) == 1:
+            repositories[sharing[0]] = name
+            continue
+        listed = ", ".join(repr(path) for path in sharing[:5])
+        for path in sharing:
+            refused[path] = ("name_collision", f"{len(sharing)} layouts would have the name {name}: {listed}")
+    return NamePlan(repositories, refused)
+
+
+def _target_name(path: str, address: TargetAddress, rename: Callable[[str], str], *, strict: bool) -> str:
+    renamed = rename(path)
+    if strict and not is_repository(renamed):
+        raise InvalidReferenceError(f"registries don't take the name {renamed!r}, and --strict-names maps none")
+    return address.repository(map_repository(renamed))
+
+
+def plan_tag(entry: TagEntry, present: Digest | None, ours: str | None, policy: CopyPolicy) -> TagPlan:
+    """What to do with a tag that the target has with the digest `present`; `ours` is what we last wrote there."""
+    if present is None:
+        return TagPlan(Action.COPY)
+    if present == entry.descriptor.digest:
+        return TagPlan(Action.UP_TO_DATE)
+    if ours == present or policy.on_conflict is OnConflict.OVERWRITE:
+        return TagPlan(Action.OVERWRITE)
+    if policy.on_conflict is OnConflict.SKIP:
+        return TagPlan(Action.REFUSE, CONFLICT_SKIPPED, f"the target has {present} under this tag, and keeps it")
+    return TagPlan(
+        Action.REFUSE, CONFLICT, f"the target has {present} under this tag, which this migration did not write"
+    )
+
+
+def plan_selection(inventory: RepositoryInventory, selection: Selection) -> tuple[TagEntry, ...]:
+    """The tags that the user asked for, and those that by their name are referrers of one of them."""
+    if selection.is_everything:
+        return inventory.tags
+    chosen = {e.tag for e in inventory.tags if selection.matches(inventory.path, e.tag)}
+    digests = {e.descriptor.digest for e in inventory.tags if e.tag in chosen}
+    for entry in inventory.tags:
+        named = parse_referrers_tag(entry.tag or "")
+        if named is not None and named.subject in digests:
+            chosen.add(entry.tag)
+    return tuple(entry for entry in inventory.tags if entry.tag in chosen)
+
+
+def plan_untagged(inventory: RepositoryInventory, policy: CopyPolicy) -> tuple[TagEntry, ...]:
+    """The untagged entries to copy by their digest."""
+    if policy.untagged is Untagged.NONE:
+        return ()
+    if policy.untagged is Untagged.ALL:
+        return inventory.untagged
+    return tuple(entry for entry in inventory.untagged if entry.kind is UntaggedKind.MOVED)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Part of the work on one repository: its units from `start` up to `stop`, None meaning all that follow."""
+
+    path: str
+    start: int = 0
+    stop: int | None = None
+
+
+Batch = tuple[Slice, ...]
+
+MAX_BATCHES = 250
+"""Prefect keeps about 19 KB and three events for each task run, and its pages slow down beyond some hundred."""
+MIN_BATCH = 20
+
+
+def plan_batches(sizes: Mapping[str, int]) -> tuple[Batch, ...]:
+    """Group repositories, given with their numbers of entries, into at most about `MAX_BATCHES` batches.
+
+    Small repositories share a batch, large ones are cut into slices.
+    """
+    per_batch = max(MIN_BATCH, -(-sum(sizes.values()) // MAX_BATCHES))
+    batches: list[Batch] = []
+    gathered: list[Slice] = []
+    weight = 0
+    for path, size in sizes.items():
+        if size >= per_batch * 2:
+            batches += [(part,) for part in _slices(path, size, per_batch)]
+            continue
+        gathered.append(Slice(path))
+        weight += max(size, 1)
+        if weight >= per_batch:
+            batches.append(tuple(gathered))
+            gathered, weight = [], 0
+    if gathered:
+        batches.append(tuple(gathered))
+    return tuple(batches)
+
+
+def _slices(path: str, size: int, per_batch: int) -> list[Slice]:
+    starts = list(range(0, size, per_batch))
+    return [Slice(path, start, None if start == starts[-1] else start + per_batch) for start in starts]

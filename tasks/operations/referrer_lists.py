@@ -1,0 +1,100 @@
+"""Has the target list referrers: by its own API, or by the tag that clients keep where there is none.
+
+distribution-spec v1.1.1, "Referrers Tag Schema". What others put into such a list stays in it.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from tasks.oci.errors import ReferrerConflictError
+from tasks.oci.media_types import IMAGE_INDEX
+from tasks.oci.reference import referrers_tag
+from tasks.ports import RemoteManifest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tasks.oci.descriptor import Descriptor
+    from tasks.oci.digest import Digest
+    from tasks.ports import Target
+
+ATTEMPTS = 3
+"""Other clients may write the same list between our read and our write; what they removed is added again."""
+_STRIPES = 64
+
+
+class ReferrerListing(StrEnum):
+    """How the target shows referrers of a subject."""
+
+    API = "api"
+    FALLBACK = "fallback"
+    LOST = "lost"
+
+
+class ReferrerLists:
+    """The lists of referrers of one target; shared by all workers of a run."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._locks = tuple(threading.Lock() for _ in range(_STRIPES))
+        self._has_api: bool | None = None
+
+    def ensure(self, repository: str, subject: Digest, referrers: Sequence[Descriptor]) -> ReferrerListing:
+        """Have the target list all of `referrers`, which it has as manifests already.
+
+        Raises:
+            ReferrerConflictError: the fallback tag holds something that is no list.
+        """
+        listed = self._listed_by_api(repository, subject)
+        if listed is not None:
+            found = all(referrer.digest in listed for referrer in referrers)
+            return ReferrerListing.API if found else ReferrerListing.LOST
+        with self._locks[hash((repository, subject)) % _STRIPES]:
+            for _ in range(ATTEMPTS):
+                entries = self._fallback_entries(repository, subject)
+                missing = _missing(entries, referrers)
+                if not missing:
+                    return ReferrerListing.FALLBACK
+                self._write(repository, subject, [*entries, *(referrer.to_json() for referrer in missing)])
+        return ReferrerListing.LOST
+
+    def check(self, repository: str, subject: Digest, referrers: Sequence[Descriptor]) -> ReferrerListing:
+        """How the target lists `referrers`; changes nothing."""
+        listed = self._listed_by_api(repository, subject)
+        if listed is not None and all(referrer.digest in listed for referrer in referrers):
+            return ReferrerListing.API
+        if _missing(self._fallback_entries(repository, subject), referrers):
+            return ReferrerListing.LOST
+        return ReferrerListing.FALLBACK
+
+    def _listed_by_api(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
+        if self._has_api is False:
+            return None
+        listed = self._target.list_referrers(repository, subject)
+        self._has_api = listed is not None
+        return listed
+
+    def _fallback_entries(self, repository: str, subject: Digest) -> list[dict[str, Any]]:
+        tag = referrers_tag(subject)
+        found = self._target.fetch_manifest(repository, tag)
+        if found is None:
+            return []
+        try:
+            listed = json.loads(found.raw)["manifests"]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ReferrerConflictError(f"{repository}:{tag} holds something that lists no referrers") from error
+        return [entry for entry in listed if isinstance(entry, dict)]
+
+    def _write(self, repository: str, subject: Digest, entries: list[dict[str, Any]]) -> None:
+        body = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": entries}
+        raw = json.dumps(body, separators=(",", ":")).encode()
+        self._target.push_manifest(repository, referrers_tag(subject), RemoteManifest(raw, IMAGE_INDEX))
+
+
+def _missing(entries: list[dict[str, Any]], referrers: Sequence[Descriptor]) -> list[Descriptor]:
+    present = {entry.get("digest") for entry in entries}
+    return list({referrer.digest: referrer for referrer in referrers if referrer.digest not in present}.values())

@@ -1,0 +1,219 @@
+"""What people and programs get to read about a run: the report's rows and totals, a summary, advice.
+
+Names of directories and tags are anybody's text. What goes to a terminal passes `printable`, what goes into
+Markdown passes `escape_markdown`; the report's JSON keeps them as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from itertools import islice
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from tasks.operations.results import Depth, Outcome, TagResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tasks.operations.results import Totals
+    from tasks.ports import Finding
+
+ADVICE: Mapping[str, str] = MappingProxyType(
+    {
+        # the run as a whole
+        "error": "Read the message; if it does not help, open an issue with the report.",
+        "internal_error": "This is a fault of layoutlift: open an issue with the report and the log.",
+        "configuration": "Correct the option or file that the message names, and run again.",
+        "refused": "Nothing was changed. Read which rule said no, and change the order or the policy.",
+        "lock_held": "Wait until the other run has ended; the lock of a run that died ends within a minute.",
+        "conflicts": "Look at the tags named; then choose --on-conflict overwrite or skip.",
+        "state": "Make room in the state folder, or make it writable; or name another with --state.",
+        "interrupted": "Run again: what is already at the target is not sent twice.",
+        "incomplete": "See the tags that are refused or failed, each with its reason, and run again.",
+        # the source's form
+        "invalid": "Have the tag's owner push it again with a current tool; it breaks the OCI specification.",
+        "invalid_digest": "Correct the digest in index.json or in the manifest, or push the tag again.",
+        "invalid_descriptor": "Correct the entry in index.json or in the manifest, or push the tag again.",
+        "invalid_reference": "Give it a name that registries take, with --rename or by a new tag at the source.",
+        "invalid_manifest": "Push the tag again; the manifest can't be read as its media type says.",
+        "invalid_layout": "Restore oci-layout and index.json of this directory from a backup or an object version.",
+        "nesting_too_deep": "Look at who wrote this index: it holds indexes in indexes beyond any use.",
+        "unsupported_media_type": "Push it as an OCI artifact or image; the tag points at something else.",
+        "tag_collision": "Remove all but one of the entries that have this tag in index.json.",
+        "name_collision": "Give one of the two directories another name at the target with --rename.",
+        "not_a_layout": "Nothing to do, unless these files were meant to be a layout; then see what is missing.",
+        # the source's bytes
+        "content": "Restore the blob from a backup or an object version, or push the tag again.",
+        "digest_mismatch": "The bytes were altered: restore the blob from a backup, or push the tag again.",
+        "size_mismatch": "The blob was cut off or altered: restore it from a backup, or push the tag again.",
+        "content_not_found": "Restore the missing blob from a backup or an object version, or push the tag again.",
+        "referrer_lost": "Run again; if it stays, push the signature or SBOM to the target once more.",
+        "source": "See whether the directory or bucket can be read by this user, and run again.",
+        "outside_source": "Replace the link by what it points at; nothing outside the source is read.",
+        "link_not_followed": "Nothing to do: what the link points at is read at its own place.",
+        "unreadable_directory": "Give this user the right to list and read the directory, and run again.",
+        "source_read": "Run again; if it stays, look at the mount's log and at the bucket's own.",
+        "source_unavailable": "Mount the bucket again, or correct the path, and run again.",
+        # the target's answers
+        "conflict": "The target has this tag with other content that we did not write: see whose it is, then choose "
+        "--on-conflict overwrite or skip, or --rename.",
+        "conflict_skipped": "Nothing to do: the target's own tag was left alone, as you asked.",
+        "registry": "Read the registry's answer in the message, and its log.",
+        "referrer_conflict": "The target's tag of this name lists no referrers: remove it if nobody needs it.",
+        "missing_at_target": "Run migrate again; if it stays, look for what deletes at the target.",
+        "different_at_target": "See who wrote to the target; then migrate with --on-conflict overwrite, or leave it.",
+        "extra_at_target": "Nothing to do, if others push to the target too; else see who did, and delete it there.",
+        "authentication": "Log in to the target again (docker login), or correct the user name and password.",
+        "authorization_expired": "Run again; if it stays, make the registry's tokens last longer.",
+        "permission_denied": "Have the right to push to this repository granted; some registries want it made first.",
+        "manifest_refused": "See the target's answer; some take docker types or artifacts only when set to.",
+        "missing_referenced_content": "Run again; if it stays, the target loses or deletes blobs: look at its log.",
+        "payload_too_large": "Raise the body limit of the registry or of the proxy in front of it.",
+        "rate_limited": "Run again later, with a lower --max-requests or fewer --jobs.",
+        "registry_unavailable": "Run again when the target is well; look at its log.",
+        "unexpected_answer": "See whether the address is a registry's, and whether a proxy answers in its place.",
+        # the way there
+        "transport": "See whether the target can be reached from here, and run again.",
+        "connection_failed": "See whether host and port are right and reachable (--plain-http for one without TLS).",
+        "transfer_stalled": "Run again; if it stays, look for a proxy that holds uploads back, or use fewer --jobs.",
+        "untrusted_connection": "Name the registry's certificate authority with --ca-file, or correct the host name.",
+    }
+)  # fmt: skip
+_NO_ADVICE = ADVICE["error"]
+_OUTCOME_ORDER = (Outcome.COPIED, Outcome.UP_TO_DATE, Outcome.REFUSED, Outcome.FAILED)
+_STEP = 1024
+_FINDINGS_SHOWN = 50
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]()#+.!|~:@$]|^[-=]")
+
+
+def printable(text: str) -> str:
+    """`text` with all that steers a terminal or a reader's eye (controls, bidi, invisible) as backslash escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def escape_markdown(text: str) -> str:
+    """`text` as plain words for Markdown, in tables too: no markup, link or HTML in it takes effect."""
+    plain = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MARKDOWN.sub(r"\\\g<0>", plain)
+
+
+def human_bytes(number: int) -> str:
+    """A number of bytes for people, as `512 B` or `1.5 GiB`."""
+    value = float(number)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(value) < _STEP:
+            return f"{number} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= _STEP
+    return f"{value:.1f} PiB"
+
+
+def tag_row(result: TagResult) -> dict[str, Any]:
+    """The report's object for a tag, fields in the report's order; see `result_of_row`."""
+    row = {name: getattr(result, name) for name in ("repository", "tag", "digest", "media_type", "target")}
+    error = None if result.code is None else {"code": result.code, "message": result.message or ""}
+    return {
+        **row,
+        "outcome": result.outcome.value,
+        "verified": result.verified and result.verified.value,
+        "referrers": result.referrers,
+        "error": error,
+    }
+
+
+def result_of_row(row: Mapping[str, Any]) -> TagResult:
+    """The result that `tag_row` made a row of."""
+    error = row["error"] or {}
+    return TagResult(
+        **{name: row[name] for name in ("repository", "tag", "digest", "media_type", "target", "referrers")},
+        outcome=Outcome(row["outcome"]),
+        verified=Depth(row["verified"]) if row["verified"] else None,
+        code=error.get("code"),
+        message=error.get("message"),
+    )
+
+
+def totals_json(totals: Totals, requests: int) -> dict[str, int]:
+    """The report's totals; `requests` is how many HTTP requests went to the target."""
+    outcomes = {outcome.value: totals.outcomes.get(outcome, 0) for outcome in _OUTCOME_ORDER}
+    return {"tags": totals.tags, **outcomes, **asdict(totals.traffic), "requests": requests}
+
+
+def failure_rows(results: Iterable[TagResult], limit: int = 200) -> list[dict[str, str]]:
+    """A row for each of the first `limit` tags that keep the run from being complete, for a terminal or a table."""
+    return [_failure_row(result) for result in islice((r for r in results if r.is_problem), limit)]
+
+
+def _failure_row(result: TagResult) -> dict[str, str]:
+    code = result.code or "error"
+    return {
+        "repository": printable(result.repository),
+        "tag": printable(result.tag or f"(untagged) {result.digest or ''}".strip()),
+        "code": code,
+        "what happened": printable(result.message or ""),
+        "what to do": ADVICE.get(code, _NO_ADVICE),
+    }
+
+
+def summary_markdown(header: Mapping[str, object], totals: Totals, findings: Iterable[Finding]) -> str:
+    """The run in short, as Markdown: its verdict, from where to where, the counts, the first findings.
+
+    `header` is the report's `run` object.
+    """
+    lines = [
+        f"# {_verdict(totals)}",
+        "",
+        *_table(
+            "", "", [(name, _text(header.get(name))) for name in ("source", "target", "started", "finished", "id")]
+        ),
+        "",
+        *_table(
+            "tags", "number", [(str(o).replace("_", " "), f"{totals.outcomes.get(o, 0)}") for o in _OUTCOME_ORDER]
+        ),
+        "",
+        _traffic_line(totals),
+        *_finding_lines(list(findings)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _verdict(totals: Totals) -> str:
+    if totals.complete:
+        return f"Complete: {totals.tags} tags are at the target and verified"
+    parts = []
+    if totals.problems:
+        parts.append(f"{totals.problems} of {totals.tags} tags are not at the target")
+    if totals.broken_layouts:
+        parts.append(f"{totals.broken_layouts} layouts could not be read")
+    return f"Incomplete: {', '.join(parts)}"
+
+
+def _text(value: object) -> str:
+    return "" if value is None else escape_markdown(str(value))
+
+
+def _table(left: str, right: str, rows: Iterable[tuple[str, str]]) -> Iterator[str]:
+    yield f"| {left} | {right} |"
+    yield "|---|---|"
+    yield from (f"| {name} | {value} |" for name, value in rows)
+
+
+def _traffic_line(totals: Totals) -> str:
+    traffic = totals.traffic
+    return (
+        f"{human_bytes(traffic.bytes_pushed)} sent in {traffic.blobs_pushed} blobs; {traffic.blobs_mounted} were "
+        f"mounted from other repositories, {traffic.blobs_present} were there already."
+    )
+
+
+def _finding_lines(findings: list[Finding]) -> Iterator[str]:
+    if not findings:
+        return
+    yield from ("", f"## {len(findings)} findings at the source", "", "| path | code | what | what to do |")
+    yield "|---|---|---|---|"
+    for finding in findings[:_FINDINGS_SHOWN]:
+        cells = (finding.path, finding.code, finding.message, ADVICE.get(finding.code, _NO_ADVICE))
+        yield f"| {' | '.join(map(escape_markdown, cells))} |"
+    if len(findings) > _FINDINGS_SHOWN:
+        yield from ("", f"{len(findings) - _FINDINGS_SHOWN} more are in the report.")

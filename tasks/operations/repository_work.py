@@ -1,0 +1,131 @@
+"""What every kind of work on a repository has in common: units, and results whatever goes wrong."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import LayoutliftError, ManifestRefusedError, PayloadTooLargeError, SpecError
+from tasks.oci.media_types import is_index
+from tasks.oci.reference import parse_referrers_tag
+from tasks.operations.planning import CopyPolicy, plan_untagged
+from tasks.operations.results import Depth, Outcome, RefusedEntry, RepositoryInventory, TagEntry, TagResult, Traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tasks.oci.descriptor import Descriptor
+    from tasks.oci.digest import Digest
+    from tasks.ports import Finding
+
+logger = logging.getLogger(__name__)
+
+REFUSALS = (SpecError, ManifestRefusedError, PayloadTooLargeError)
+"""Errors that trying again can't mend and nobody but the content's author can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One graph and the tags that have it; with a `subject`, a list of referrers that is merged instead."""
+
+    descriptor: Descriptor
+    tags: tuple[str, ...]
+    subject: Digest | None = None
+
+
+def units_of(inventory: RepositoryInventory, selected: Iterable[TagEntry], policy: CopyPolicy) -> tuple[Unit, ...]:
+    """Group tags that share a digest; lists of referrers come last, when their members are known to be there."""
+    grouped: dict[Descriptor, list[str]] = {}
+    lists: list[Unit] = []
+    for entry in selected:
+        tag = entry.tag or ""
+        named = parse_referrers_tag(tag)
+        if named is not None and not named.suffix and is_index(entry.descriptor.media_type):
+            if policy.referrers:
+                lists.append(Unit(entry.descriptor, (tag,), named.subject))
+        else:
+            grouped.setdefault(entry.descriptor, []).append(tag)
+    copies = [Unit(descriptor, tuple(tags)) for descriptor, tags in grouped.items()]
+    untagged = [Unit(entry.descriptor, ()) for entry in plan_untagged(inventory, policy)]
+    return (*copies, *untagged, *lists)
+
+
+class RepositoryWork(ABC):
+    """Work on one repository; shared by all workers on it. `place` is where it goes at the target, if anywhere."""
+
+    def __init__(self, inventory: RepositoryInventory, place: str | None) -> None:
+        self.inventory = inventory
+        self._place = place
+
+    @abstractmethod
+    def _execute(self, unit: Unit) -> list[TagResult]:
+        """Do a unit; errors of ours may be raised."""
+
+    def take_traffic(self) -> Traffic:
+        """What was moved since the last call."""
+        return Traffic()
+
+    def finish(self) -> list[Finding]:
+        """End the work, after its last unit; what was found besides the results."""
+        return []
+
+    def execute(self, unit: Unit) -> list[TagResult]:
+        """Do a unit; whatever goes wrong is in the results, one for each tag."""
+        try:
+            return self._execute(unit)
+        except LayoutliftError as error:
+            return self._failed(unit, unit.tags, error.code, str(error), refused=isinstance(error, REFUSALS))
+        except Exception as error:
+            logger.exception("unexpected error in %s", self.inventory.path)
+            return self._failed(unit, unit.tags, "internal_error", f"{type(error).__name__}: {error}")
+
+    def skip(self, unit: Unit, error: LayoutliftError) -> list[TagResult]:
+        """The results of a unit that is not begun any more."""
+        return self._failed(unit, unit.tags, error.code, str(error))
+
+    def refuse(self, entry: RefusedEntry) -> TagResult:
+        """The result of an entry that can't be migrated at all."""
+        return TagResult(
+            repository=self.inventory.path,
+            tag=entry.tag,
+            digest=entry.digest,
+            media_type=entry.media_type,
+            target=None,
+            outcome=Outcome.REFUSED,
+            code=entry.code,
+            message=entry.message,
+        )
+
+    def _failed(
+        self, unit: Unit, tags: Sequence[str], code: str, message: str, *, refused: bool = False
+    ) -> list[TagResult]:
+        outcome = Outcome.REFUSED if refused else Outcome.FAILED
+        return [self._result(unit, tag, outcome, code=code, message=message) for tag in tags or (None,)]
+
+    def _result(
+        self,
+        unit: Unit,
+        tag: str | None,
+        outcome: Outcome,
+        *,
+        verified: Depth | None = None,
+        referrers: int = 0,
+        at_target: bool = True,
+        code: str | None = None,
+        message: str | None = None,
+    ) -> TagResult:
+        reference = f":{tag}" if tag is not None else f"@{unit.descriptor.digest}"
+        return TagResult(
+            repository=self.inventory.path,
+            tag=tag,
+            digest=unit.descriptor.digest,
+            media_type=unit.descriptor.media_type,
+            target=f"{self._place}{reference}" if at_target and self._place is not None else None,
+            outcome=outcome,
+            verified=verified,
+            referrers=referrers,
+            code=code,
+            message=message,
+        )

@@ -1,0 +1,171 @@
+"""Which repositories and tags a run is about, and what they are called at the target.
+
+A pattern is `REPOSITORY[:TAG]` and must match in full. REPOSITORY is a glob (`*` and `?` stay within a path's
+component, `**` does not, `[...]` is a set); none means all. TAG is a glob, `regex:EXPRESSION` or
+`semver:CONSTRAINT`. It starts at the first colon outside a set, so that `[:]` stands for a colon in a path.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import ConfigurationError
+from tasks.operations.semver import Constraint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[[!^]?\]?[^\]]*\]|.", re.DOTALL)
+_TAG_START = re.compile(r"((?:\[[!^]?\]?[^\]]*\]|[^:])*?)(?::(.*))?", re.DOTALL)
+_KINDS = ("regex", "semver")
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """One pattern; `tag` is None where it has no tag part."""
+
+    repository: re.Pattern[str]
+    tag: Callable[[str], object] | None
+
+    @classmethod
+    def parse(cls, text: str) -> _Pattern:
+        try:
+            return cls._parse(text)
+        except (ConfigurationError, re.error, OverflowError, RecursionError) as error:
+            raise ConfigurationError(f"the pattern {text!r} can't be used: {error}") from error
+
+    @classmethod
+    def _parse(cls, text: str) -> _Pattern:
+        match = _TAG_START.fullmatch(text)
+        if not text or match is None:
+            raise ConfigurationError("it is empty")
+        repository, tag = match.groups()
+        if tag is not None and repository in _KINDS:
+            raise ConfigurationError(f"a tag part comes after a colon; for tags of all repositories write ':{text}'")
+        if repository and "" in repository.split("/"):
+            raise ConfigurationError("a path has no slash at its ends, and no two in a row")
+        return cls(_glob(repository or "**", any_character="[^/]"), None if tag is None else _tag_test(tag))
+
+    def matches(self, repository: str, tag: str | None) -> bool:
+        """Whether both parts match; a pattern with a tag part matches nothing untagged."""
+        if self.tag is not None and (tag is None or not self.tag(tag)):
+            return False
+        return self.repository.fullmatch(repository) is not None
+
+
+def _tag_test(text: str) -> Callable[[str], object]:
+    kind, colon, rest = text.partition(":")
+    if not text or (colon and not rest):
+        raise ConfigurationError("nothing follows its last colon")
+    if colon and kind == "regex":
+        return re.compile(rest).fullmatch
+    if colon and kind == "semver":
+        return Constraint.parse(rest).allows
+    if colon:
+        raise ConfigurationError("no tag has a colon; the kinds are 'regex:' and 'semver:'")
+    return _glob(text, any_character=".").fullmatch
+
+
+def _glob(text: str, *, any_character: str) -> re.Pattern[str]:
+    return re.compile("".join(_expression(token, any_character) for token in _TOKEN.findall(text)), re.DOTALL)
+
+
+def _expression(token: str, any_character: str) -> str:
+    if token.startswith("[") and len(token) > 1:
+        return _set(token[1:-1], any_character)
+    match token:
+        case "**/":
+            return "(?:.*/)?"
+        case "**":
+            return ".*"
+        case "*":
+            return f"{any_character}*"
+        case "?":
+            return any_character
+        case "[":
+            raise ConfigurationError("a '[' is not closed")
+        case _:
+            return re.escape(token)
+
+
+def _set(body: str, any_character: str) -> str:
+    negated = body[0] in "!^"
+    members = re.findall(r".-.|.", body[negated:], re.DOTALL)
+    for member in members:
+        if len(member) > 1 and member[0] > member[-1]:
+            raise ConfigurationError(f"the range '{member}' is empty")
+    inner = "".join("-".join(map(re.escape, (m[0], m[-1]))) if len(m) > 1 else re.escape(m) for m in members)
+    return f"(?={any_character})[{'^' if negated else ''}{inner}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What the user's include and exclude patterns choose; everything where there are none."""
+
+    include: tuple[_Pattern, ...] = ()
+    exclude: tuple[_Pattern, ...] = ()
+
+    @classmethod
+    def parse(cls, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Selection:
+        """Read patterns.
+
+        Raises:
+            ConfigurationError: one can't be used; the message names it.
+        """
+        return cls(tuple(map(_Pattern.parse, include)), tuple(map(_Pattern.parse, exclude)))
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing is left out, because there is no pattern."""
+        return not self.include and not self.exclude
+
+    def matches(self, repository: str, tag: str | None) -> bool:
+        """Whether a tag is chosen; None is an untagged entry, which patterns with a tag part pass over."""
+        if any(pattern.matches(repository, tag) for pattern in self.exclude):
+            return False
+        return not self.include or any(pattern.matches(repository, tag) for pattern in self.include)
+
+    def may_match(self, repository: str) -> bool:
+        """Whether any tag of a repository could be chosen; where not, its index need not be read."""
+        if any(p.tag is None and p.repository.fullmatch(repository) for p in self.exclude):
+            return False
+        return not self.include or any(p.repository.fullmatch(repository) for p in self.include)
+
+
+@dataclass(frozen=True, slots=True)
+class Renames:
+    """New paths by old ones, used before a path is mapped to a name that registries take."""
+
+    by_path: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, renames: Sequence[str] = ()) -> Renames:
+        """Read `OLD=NEW` pairs; OLD may hold equals signs, NEW can't (no registry takes them).
+
+        Raises:
+            ConfigurationError: one is no such pair, or two of them rename the same path.
+        """
+        by_path: dict[str, str] = {}
+        for text in renames:
+            old, _, new = text.rpartition("=")
+            if not _is_path(old) or not _is_path(new) or new == ".":
+                raise ConfigurationError(f"not a rename of the form OLD=NEW, both repository paths: {text!r}")
+            if by_path.setdefault(old, new) != new:
+                raise ConfigurationError(f"two renames of the same path: {text!r} and '{old}={by_path[old]}'")
+        return cls(by_path)
+
+    def apply(self, path: str) -> str:
+        """The new path: OLD stands for itself and all below it, and the longest OLD that fits wins."""
+        old, below = path, ""
+        while old:
+            if old in self.by_path:
+                return self.by_path[old] + below
+            old, slash, last = old.rpartition("/")
+            below = f"{slash}{last}{below}"
+        return path
+
+
+def _is_path(text: str) -> bool:
+    return text == "." or {"", ".", ".."}.isdisjoint(text.split("/"))

@@ -1,0 +1,66 @@
+"""Runs parts of one piece of work beside each other as long as workers of the run are idle."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
+
+_Item = TypeVar("_Item")
+_Value = TypeVar("_Value")
+
+
+class SpareHands:
+    """A fixed number of hands: whoever works holds one, and may have parts done by those left over.
+
+    A part that finds no free hand is done by the caller itself, so nothing ever waits for a hand while it
+    holds one: no deadlock, no more than `hands` at work, and none idle as long as there are parts.
+    """
+
+    def __init__(self, hands: int) -> None:
+        self._free = threading.Semaphore(hands)
+        self._helpers = ThreadPoolExecutor(max_workers=hands, thread_name_prefix="hand")
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Hold one hand; waits for it."""
+        with self._free:
+            yield
+
+    def map(self, act: Callable[[_Item], _Value], items: Sequence[_Item]) -> list[_Value]:
+        """`act` on each item, in order of the items; the first error is raised after all have ended."""
+        helped: dict[int, Future[_Value]] = {}
+        results: list[_Value | None] = [None] * len(items)
+        failure: BaseException | None = None
+        for place, item in enumerate(items):
+            last = place == len(items) - 1
+            if failure is None and not last and self._free.acquire(blocking=False):
+                helped[place] = self._helpers.submit(self._help, act, item)
+            elif failure is None:
+                try:
+                    results[place] = act(item)
+                except Exception as raised:  # noqa: BLE001 - raised below, when the helpers have ended too
+                    failure = raised
+        for place, future in helped.items():
+            error = future.exception()
+            failure = failure or error
+            if error is None:
+                results[place] = future.result()
+        if failure is not None:
+            raise failure
+        return results  # type: ignore[return-value]  # every place was filled, or an error raised
+
+    def close(self) -> None:
+        """Let the helpers go, after what they do now."""
+        self._helpers.shutdown(wait=True)
+
+    def _help(self, act: Callable[[_Item], _Value], item: _Item) -> _Value:
+        try:
+            return act(item)
+        finally:
+            self._free.release()

@@ -1,0 +1,198 @@
+"""Work that changes nothing: plans of a migration, verifications of one, checks of the source alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import LayoutliftError, ReferrersLostError
+from tasks.operations.copy_graph import BROKEN_AT_SOURCE
+from tasks.operations.planning import Action
+from tasks.operations.referrer_lists import ReferrerListing
+from tasks.operations.repository_work import REFUSALS, RepositoryWork, Unit
+from tasks.operations.results import Depth, Outcome, RepositoryInventory, TagResult
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.oci.descriptor import Descriptor
+    from tasks.operations.copy_work import TagPlanner
+    from tasks.operations.planning import CopyPolicy, TagPlan
+    from tasks.operations.referrer_lists import ReferrerLists
+    from tasks.operations.source_graph import Census, SourceGraph
+    from tasks.operations.verification import RepositoryVerifier
+
+_OUTCOMES = {
+    Action.COPY: Outcome.TO_COPY,
+    Action.OVERWRITE: Outcome.TO_COPY,
+    Action.UP_TO_DATE: Outcome.UP_TO_DATE,
+    Action.REFUSE: Outcome.REFUSED,
+}
+
+
+class CheckWork(RepositoryWork):
+    """Checks that the graph of every tag is whole inside the source."""
+
+    def __init__(
+        self,
+        inventory: RepositoryInventory,
+        graph: SourceGraph,
+        census: Census,
+        depth: Depth,
+        place: str | None = None,
+    ) -> None:
+        super().__init__(inventory, place)
+        self._graph = graph
+        self._census = census
+        self._depth = depth
+        self._findings: list[Finding] = []
+        referrers = sum(len(found) for found in inventory.referrers.values())
+        census.note_repository(len(inventory.tags), referrers, len(inventory.untagged))
+
+    def finish(self) -> list[Finding]:
+        """See `RepositoryWork.finish`."""
+        return self._findings
+
+    def _execute(self, unit: Unit) -> list[TagResult]:
+        self._walk(unit.descriptor)
+        return [self._result(unit, tag, Outcome.UP_TO_DATE, verified=self._depth) for tag in unit.tags or (None,)]
+
+    def _walk(self, root: Descriptor) -> None:
+        found = self._graph.check(root)
+        self._census.note_content(found)
+        for referrer in self._referrers(found):
+            try:
+                self._census.note_content(self._graph.check(referrer))
+            except BROKEN_AT_SOURCE as error:
+                self._findings.append(
+                    Finding(self.inventory.path, error.code, f"the referrer {referrer.digest}: {error}")
+                )
+
+    def _referrers(self, subjects: list[Descriptor]) -> Iterator[Descriptor]:
+        pending = [subject.digest for subject in subjects]
+        visited = set()
+        while pending:
+            subject = pending.pop()
+            if subject not in visited:
+                visited.add(subject)
+                found = self.inventory.referrers.get(subject, ())
+                yield from found
+                pending.extend(referrer.digest for referrer in found)
+
+
+class PlanWork(CheckWork):
+    """Says what a migration would do with each tag, and what of the source would keep it from it."""
+
+    def __init__(
+        self, inventory: RepositoryInventory, graph: SourceGraph, census: Census, planner: TagPlanner, place: str
+    ) -> None:
+        super().__init__(inventory, graph, census, Depth.BLOBS, place)
+        self._planner = planner
+
+    def _execute(self, unit: Unit) -> list[TagResult]:
+        plans = self._planner.plans(unit)
+        broken = self._broken(unit)
+        if not unit.tags:
+            return [self._planned(unit, None, Action.COPY, broken)]
+        return [
+            self._refused(unit, tag, plan)
+            if plan.action is Action.REFUSE
+            else self._planned(unit, tag, plan.action, broken)
+            for tag, plan in plans.items()
+        ]
+
+    def _broken(self, unit: Unit) -> LayoutliftError | None:
+        try:
+            self._walk(unit.descriptor)
+        except BROKEN_AT_SOURCE as error:
+            return error
+        return None
+
+    def _planned(self, unit: Unit, tag: str | None, action: Action, broken: LayoutliftError | None) -> TagResult:
+        if broken is None or action is Action.UP_TO_DATE:
+            return self._result(unit, tag, _OUTCOMES[action])
+        outcome = Outcome.REFUSED if isinstance(broken, REFUSALS) else Outcome.FAILED
+        return self._result(unit, tag, outcome, code=broken.code, message=str(broken))
+
+    def _refused(self, unit: Unit, tag: str, plan: TagPlan) -> TagResult:
+        return self._result(unit, tag, Outcome.REFUSED, code=plan.code, message=plan.message)
+
+
+class VerifyWork(RepositoryWork):
+    """Proves that the target holds what the source says."""
+
+    def __init__(
+        self,
+        inventory: RepositoryInventory,
+        repository: str,
+        verifier: RepositoryVerifier,
+        lists: ReferrerLists,
+        policy: CopyPolicy,
+        *,
+        host: str,
+        target_tags: frozenset[str],
+    ) -> None:
+        super().__init__(inventory, f"{host}/{repository}")
+        self._repository = repository
+        self._verifier = verifier
+        self._lists = lists
+        self._policy = policy
+        self._target_tags = target_tags
+
+    def finish(self) -> list[Finding]:
+        """What the target has besides."""
+        known = {entry.tag for entry in self.inventory.tags} | {entry.tag for entry in self.inventory.refused}
+        extra = sorted(tag for tag in self._target_tags - known if not tag.startswith(("sha256-", "sha512-")))
+        return [
+            Finding(self.inventory.path, "extra_at_target", f"{self._place}:{tag} is not at the source")
+            for tag in extra
+        ]
+
+    def _execute(self, unit: Unit) -> list[TagResult]:
+        if unit.subject is not None:
+            return [self._verify_list(unit)]
+        failed = {tag: error for tag in unit.tags or (None,) if (error := self._error_of(unit, tag)) is not None}
+        intact = [tag for tag in unit.tags or (None,) if tag not in failed]
+        count = self._verify_referrers(unit.descriptor) if intact and self._policy.referrers else 0
+        depth = self._policy.depth
+        return [
+            *(self._result(unit, tag, Outcome.FAILED, code=e.code, message=str(e)) for tag, e in failed.items()),
+            *(self._result(unit, tag, Outcome.UP_TO_DATE, verified=depth, referrers=count) for tag in intact),
+        ]
+
+    def _error_of(self, unit: Unit, tag: str | None) -> LayoutliftError | None:
+        try:
+            self._verifier.verify_graph(unit.descriptor, tag)
+        except LayoutliftError as error:
+            return error
+        return None
+
+    def _verify_referrers(self, root: Descriptor) -> int:
+        """Referrers of the graph and theirs: each is there, and the target lists it."""
+        pending = self._verifier.closure(root)
+        visited = set()
+        count = 0
+        while pending:
+            subject = pending.pop()
+            referrers = self.inventory.referrers.get(subject, ())
+            if subject in visited or not referrers:
+                continue
+            visited.add(subject)
+            for referrer in referrers:
+                self._verifier.verify_graph(referrer, None)
+                pending += self._verifier.closure(referrer)
+            if self._lists.check(self._repository, subject, referrers) is ReferrerListing.LOST:
+                raise ReferrersLostError(f"the target does not list all {len(referrers)} referrers of {subject}")
+            count += len(referrers)
+        return count
+
+    def _verify_list(self, unit: Unit) -> TagResult:
+        subject = unit.subject
+        members = self.inventory.referrers.get(subject, ()) if subject is not None else ()
+        for member in members:
+            self._verifier.verify_graph(member, None)
+        if subject is not None and self._lists.check(self._repository, subject, members) is ReferrerListing.LOST:
+            raise ReferrersLostError(f"the target does not list all {len(members)} referrers of {subject}")
+        return self._result(
+            unit, unit.tags[0], Outcome.UP_TO_DATE, verified=self._policy.depth, referrers=len(members)
+        )

@@ -1,0 +1,211 @@
+"""What operations ask of the outside world: small protocols, named by verb.
+
+Stores implement them, operations consume them; neither knows the other. Contracts are in the docstrings and
+are held by the contract suite, which runs over every store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from tasks.oci.descriptor import Descriptor
+    from tasks.oci.digest import Digest
+
+Buffer = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something at the source that is not a repository or tag, or is a broken one; `path` is below the source."""
+
+    path: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFile:
+    """The bytes of an `index.json`, and a mark that changes whenever they do (an ETag, or a digest)."""
+
+    raw: bytes
+    etag: str
+
+
+class BlobContent(Protocol):
+    """Content that can be read from the start as often as needed, checked on its way."""
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """What the content claims to be."""
+        ...
+
+    def read(self) -> bytes:
+        """All of it, checked; for small content.
+
+        Raises:
+            ContentError: it is absent or not what the descriptor says.
+            SourceError: it can't be read.
+        """
+        ...
+
+    def chunks(self) -> AbstractContextManager[Iterator[Buffer]]:
+        """Its parts in order, in buffers that are valid until the next is asked for.
+
+        The last part is handed out only after size and digest of the whole were found right; the errors of
+        `read` are raised in its place otherwise.
+        """
+        ...
+
+
+class LayoutLister(Protocol):
+    """Finds the layouts of a source."""
+
+    def list_layouts(self) -> Iterator[str | Finding]:
+        """The path of every layout below the source, in order, and a finding for whatever is none.
+
+        The path of a layout at the source itself is `.`. One that can't be read never hides another.
+
+        Raises:
+            SourceUnavailableError: the source itself is not there.
+        """
+        ...
+
+
+class LayoutReader(Protocol):
+    """Reads layouts by path."""
+
+    def read_index(self, path: str) -> IndexFile:
+        """The `index.json` of a layout, after a look at its `oci-layout`.
+
+        Raises:
+            InvalidLayoutError: one of the two is missing or can't be understood.
+            SourceError: one can't be read.
+        """
+        ...
+
+    def blob(self, path: str, descriptor: Descriptor) -> BlobContent:
+        """A blob or manifest of a layout; nothing is read yet."""
+        ...
+
+    def stat_blob(self, path: str, digest: Digest) -> BlobStat | None:
+        """Size and age of a blob, None when the layout has none of this digest."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BlobStat:
+    """Size in bytes, and when it was last written, in seconds since 1970."""
+
+    size: int
+    modified: float
+
+
+class Source(LayoutLister, LayoutReader, Protocol):
+    """All that a migration needs of a source."""
+
+
+class ManifestResolver(Protocol):
+    """Tells what a target has, without counting as a pull."""
+
+    def list_tags(self, repository: str) -> frozenset[str]:
+        """All tags of a repository; none when the repository does not exist."""
+        ...
+
+    def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+        """The digest behind a tag or digest, None when it is missing.
+
+        Raises:
+            RegistryError: the target can't say; that is never taken as missing.
+        """
+        ...
+
+    def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
+        """Whether the repository has this blob in this size.
+
+        Raises:
+            RegistryError: the target can't say.
+            SizeMismatchError: it has one of another size under this digest.
+        """
+        ...
+
+
+class ContentFetcher(Protocol):
+    """Reads content back from a target."""
+
+    def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+        """The bytes behind a tag or digest, None when it is missing; not yet checked against any digest."""
+        ...
+
+    def fetch_blob(self, repository: str, descriptor: Descriptor) -> BlobContent:
+        """A blob; nothing is read yet."""
+        ...
+
+    def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
+        """Digests that the referrers API lists for `subject`, None when the target has no such API."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteManifest:
+    """Bytes of a manifest as a registry answered them, with the type that it gave."""
+
+    raw: bytes
+    media_type: str
+
+
+class BlobArrival(StrEnum):
+    """How a blob came to be at the target."""
+
+    PUSHED = "pushed"
+    MOUNTED = "mounted"
+    PRESENT = "present"
+
+
+class ContentPusher(Protocol):
+    """Writes to a target. Every method may be called again after a failure."""
+
+    def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
+        """Make the repository have this blob, from `mount_from` where the target can, else by sending it.
+
+        Raises:
+            ContentError: the content is not what its descriptor says; the target keeps nothing of it.
+        """
+        ...
+
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+        """Store a manifest under a tag or digest; True when the target took note of its subject by itself.
+
+        Raises:
+            MissingReferencedContentError: the target misses something that the manifest refers to.
+            ManifestRefusedError: the target does not take it.
+        """
+        ...
+
+
+class Target(ManifestResolver, ContentFetcher, ContentPusher, Protocol):
+    """All that a migration needs of a target."""
+
+    @property
+    def host(self) -> str:
+        """The registry's host and port, as references name it."""
+        ...
+
+    def check_access(self) -> None:
+        """Ask the target for its API, so that a wrong host or password shows before anything is sent.
+
+        Raises:
+            AuthenticationError: the credentials are refused.
+            TransportError: there is no answer.
+        """
+        ...
+
+    @property
+    def requests_made(self) -> int:
+        """How many HTTP requests were sent so far."""
+        ...

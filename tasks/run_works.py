@@ -1,0 +1,85 @@
+"""Which work each kind of run does on a repository, with all that the work needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.operations.copy_graph import CopyTools
+from tasks.operations.copy_work import CopyWork, open_planner
+from tasks.operations.progress import CountedContent
+from tasks.operations.referrer_lists import ReferrerLists
+from tasks.operations.results import Depth
+from tasks.operations.source_graph import SourceGraph
+from tasks.operations.survey_work import CheckWork, PlanWork, VerifyWork
+from tasks.operations.verification import RepositoryVerifier
+from tasks.stores.pacing import Pace, PacedContent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from tasks.operations.copy_work import Ledger
+    from tasks.operations.planning import CopyPolicy
+    from tasks.operations.progress import Progress
+    from tasks.operations.repository_work import RepositoryWork
+    from tasks.operations.results import RepositoryInventory
+    from tasks.operations.source_graph import Census
+    from tasks.operations.spare_hands import SpareHands
+    from tasks.ports import BlobContent, LayoutReader, Target
+    from tasks.stores.pacing import Stop
+
+    BeginWork: TypeAlias = Callable[[RepositoryInventory, str], RepositoryWork]
+
+
+@dataclass(frozen=True, slots=True)
+class Works:
+    """What repositories are worked on with; each method gives the function that begins one repository."""
+
+    source: LayoutReader
+    policy: CopyPolicy
+    hands: SpareHands
+    ledger: Ledger
+    census: Census
+    progress: Progress
+    stop: Stop
+
+    def migrate(self, target: Target, limit_rate: float | None) -> BeginWork:
+        """Copies; content counts as it passes, and passes no faster than `limit_rate` bytes a second."""
+        pace = Pace(limit_rate, self.stop)
+
+        def paced(content: BlobContent) -> BlobContent:
+            return PacedContent(CountedContent(content, self.progress), pace, self.stop)
+
+        tools = CopyTools(self.source, target, self.hands, paced)
+        return lambda inventory, repository: CopyWork(tools, inventory, repository, self.policy, self.ledger)
+
+    def plan(self, target: Target) -> BeginWork:
+        """Says what a migration would do."""
+
+        def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
+            planner = open_planner(target, repository, self.policy, self.ledger)
+            graph = SourceGraph(self.source, inventory.path, Depth.BLOBS, self.hands)
+            return PlanWork(inventory, graph, self.census, planner, f"{target.host}/{repository}")
+
+        return begin
+
+    def verify(self, target: Target) -> BeginWork:
+        """Compares the target with the source."""
+        lists = ReferrerLists(target)
+
+        def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
+            verifier = RepositoryVerifier(target, repository, self.policy.depth, self.hands)
+            tags = target.list_tags(repository)
+            return VerifyWork(inventory, repository, verifier, lists, self.policy, host=target.host, target_tags=tags)
+
+        return begin
+
+    def check(self) -> BeginWork:
+        """Looks at the source alone."""
+
+        def begin(inventory: RepositoryInventory, _: str) -> RepositoryWork:
+            graph = SourceGraph(self.source, inventory.path, self.policy.depth, self.hands)
+            return CheckWork(inventory, graph, self.census, self.policy.depth)
+
+        return begin

@@ -1,0 +1,234 @@
+"""Runs: stores, operations, state and workers joined for one migration, plan, verification or check. No Prefect.
+
+Everything a run holds open is opened and closed here.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.endpoints import TargetOptions, open_source, open_target, own_name, parse_target
+from tasks.oci.errors import IncompleteError
+from tasks.operations.planning import CopyPolicy
+from tasks.operations.progress import Progress
+from tasks.operations.reporting import result_of_row, tag_row, totals_json
+from tasks.operations.selection import Renames, Selection
+from tasks.operations.source_graph import Census
+from tasks.operations.spare_hands import SpareHands
+from tasks.operations.tree_run import RunJob, TreeRun
+from tasks.run_works import Works
+from tasks.stores.run_spool import RunSpool
+from tasks.stores.state_directory import StateDirectory, default_state_root
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tasks.operations.repository_work import RepositoryWork
+    from tasks.operations.results import RepositoryInventory, TagResult, Totals
+    from tasks.ports import Finding
+    from tasks.stores.pacing import Stop
+    from tasks.stores.registry import RegistryStore
+
+
+class RunKind(StrEnum):
+    """What a run does with each tag."""
+
+    MIGRATE = "migrate"
+    PLAN = "plan"
+    VERIFY = "verify"
+    CHECK = "check"
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """All that shapes a run, as plain values that may cross process boundaries; no secret among them.
+
+    Rates are in bytes a second. Only a check has no target.
+    """
+
+    source: str
+    target: TargetOptions | None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    rename: tuple[str, ...] = ()
+    policy: CopyPolicy = field(default_factory=CopyPolicy)
+    jobs: int = 8
+    limit_rate: float | None = None
+    state: str | None = None
+    report: str | None = None
+
+
+class Run:
+    """An open run: the engine, and what it leaves behind."""
+
+    def __init__(
+        self,
+        kind: RunKind,
+        options: RunOptions,
+        tree: TreeRun,
+        *,
+        spool: RunSpool[TagResult],
+        census: Census,
+        target: RegistryStore | None,
+        run_id: str,
+    ) -> None:
+        self.kind = kind
+        self.run_id = run_id
+        self.options = options
+        self.tree = tree
+        self.census = census
+        self._spool = spool
+        self._target = target
+        self._started = datetime.now(UTC)
+        self.report_path: Path | None = None
+
+    @property
+    def progress(self) -> Progress:
+        """Counters of the run while it goes on."""
+        return self.tree.progress
+
+    @property
+    def totals(self) -> Totals:
+        """Counts of outcomes so far."""
+        return self.tree.progress.totals
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was found at the source that is no tag."""
+        return self.tree.findings
+
+    @property
+    def title(self) -> str:
+        """What goes where."""
+        source = self.options.source
+        return source if self.options.target is None else f"{source} → {self.options.target.target}"
+
+    def results(self) -> Iterator[TagResult]:
+        """All results so far, in the order in which they came."""
+        return self._spool.iter_results()
+
+    def header(self) -> dict[str, Any]:
+        """The report's part on the run itself."""
+        return {
+            "id": self.run_id,
+            "flow": str(self.kind),
+            "source": self.options.source,
+            "target": self.options.target.target if self.options.target else None,
+            "started": self._started.isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "options": shown_options(self.options),
+        }
+
+    def totals_json(self) -> Mapping[str, int]:
+        """The report's totals; a plan or check adds the census of the source."""
+        requests = self._target.requests_made if self._target is not None else 0
+        totals = totals_json(self.totals, requests)
+        return totals | self.census.to_json() if self.kind in {RunKind.PLAN, RunKind.CHECK} else totals
+
+    def write_report(self) -> Path:
+        """Write the report beside the run's state, and to where the user wants it; the path of the former."""
+        if self.options.report:
+            self._write_report(Path(self.options.report))
+        self.report_path = self._write_report(None)
+        return self.report_path
+
+    def raise_if_incomplete(self) -> None:
+        """Say that the run did not find or bring everything to where it should be.
+
+        Raises:
+            IncompleteError: some tags are not at the target, or something at the source could not be read.
+        """
+        if self.tree.complete:
+            return
+        totals = self.totals
+        raise IncompleteError(
+            f"{totals.problems} of {totals.tags} tags have a problem, and {totals.broken_layouts} other things at "
+            "the source do; the report names each with its reason"
+        )
+
+    def _write_report(self, path: Path | None) -> Path:
+        return self._spool.write_report(path, self.header(), self.totals_json(), self.findings)
+
+
+def shown_options(options: RunOptions) -> dict[str, Any]:
+    """The options that differ from their defaults, for the report."""
+    listed = ("include", "exclude", "rename")
+    shown: dict[str, Any] = {n: list(getattr(options, n)) for n in listed if getattr(options, n)}
+    policy, default = options.policy, CopyPolicy()
+    changed = (n for n in CopyPolicy.__slots__ if getattr(policy, n) != getattr(default, n))
+    return shown | {n: getattr(policy, n) for n in changed} | {"jobs": options.jobs, "depth": str(policy.depth)}
+
+
+@contextmanager
+def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
+    """Open everything that a run needs; a migration holds its lock until the end.
+
+    Raises:
+        ConfigurationError: an option makes no sense, or the source is not there.
+        LockHeldError: another migration works on the same source and target.
+        AuthenticationError, TransportError: the target does not let us in.
+    """
+    job = _job(options)
+    source = open_source(options.source)
+    run_id = new_run_id()
+    progress, census = Progress(), Census()
+    with ExitStack() as stack:
+        place = options.target.target if options.target is not None else "check"
+        state = StateDirectory(_state_root(options), _identity(options.source), place)
+        if kind is RunKind.MIGRATE:
+            stack.enter_context(state.lock(run_id, stop.set))
+        target = None
+        if options.target is not None:
+            target = stack.enter_context(open_target(options.target, stop, write=kind is RunKind.MIGRATE))
+        ledger = state.ledger(run_id)
+        stack.callback(ledger.close)
+        spool = RunSpool(state.run_folder(run_id), tag_row, result_of_row)
+        stack.callback(spool.close)
+        hands = SpareHands(options.jobs)
+        stack.callback(hands.close)
+        works = Works(source, options.policy, hands, ledger, census, progress, stop)
+        begin = _begin(kind, works, target, options)
+        tree = TreeRun(source, job, begin, hands, recorder=spool, progress=progress, stop=stop, workers=options.jobs)
+        stack.callback(tree.close)
+        yield Run(kind, options, tree, spool=spool, census=census, target=target, run_id=run_id)
+
+
+def _begin(
+    kind: RunKind, works: Works, target: RegistryStore | None, options: RunOptions
+) -> Callable[[RepositoryInventory, str], RepositoryWork]:
+    if target is None:
+        return works.check()
+    if kind is RunKind.MIGRATE:
+        return works.migrate(target, options.limit_rate)
+    return works.plan(target) if kind is RunKind.PLAN else works.verify(target)
+
+
+def new_run_id() -> str:
+    """A name for a run that sorts by time."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+
+
+def _job(options: RunOptions) -> RunJob:
+    return RunJob(
+        address=parse_target(options.target.target) if options.target is not None else None,
+        own_name=own_name(options.source),
+        policy=options.policy,
+        selection=Selection.parse(options.include, options.exclude),
+        renames=Renames.parse(options.rename),
+    )
+
+
+def _state_root(options: RunOptions) -> Path:
+    return Path(options.state) if options.state else default_state_root(os.environ)
+
+
+def _identity(source: str) -> str:
+    """What names a source whatever the current directory is."""
+    return source if "://" in source else os.path.realpath(source)

@@ -1,0 +1,102 @@
+"""Uploads of blobs: a POST that opens a session or mounts, then one PUT with the whole body.
+
+distribution-spec v1.1.1 "Pushing a blob monolithically" and "Mounting a blob from another repository". This
+form works on every registry known; chunks do not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
+
+from tasks.oci.errors import UnexpectedAnswerError, UntrustedConnectionError
+from tasks.ports import BlobArrival
+from tasks.stores.registry_answers import error_of
+from tasks.stores.registry_auth import repository_scope
+
+if TYPE_CHECKING:
+    from tasks.oci.descriptor import Descriptor
+    from tasks.oci.digest import Digest
+    from tasks.ports import BlobContent
+    from tasks.stores.http_pool import HttpAnswer, HttpPool
+    from tasks.stores.oras_provider import OrasProvider
+    from tasks.stores.registry_auth import Scopes
+    from tasks.stores.request_retry import RequestRetry
+
+SMALL_BLOB = 256 * 1024
+"""Bytes up to which a blob is read whole before it is sent: one system call instead of several."""
+_SLOW_DOWN = frozenset({408, 425, 429})
+_OK, _CREATED, _ACCEPTED, _NO_CONTENT, _FIRST_ERROR = 200, 201, 202, 204, 400
+
+
+class BlobUpload:
+    """Sends blobs to one registry; safe to share by all workers."""
+
+    def __init__(self, provider: OrasProvider, pool: HttpPool, retry: RequestRetry) -> None:
+        self._provider = provider
+        self._pool = pool
+        self._retry = retry
+
+    def push(self, repository: str, content: BlobContent, mount_from: str | None) -> BlobArrival:
+        """See `ContentPusher.push_blob`; each attempt is a new session and reads the content anew."""
+        attempts = 0
+
+        def attempt() -> BlobArrival:
+            nonlocal attempts
+            attempts += 1
+            if attempts > 1 and self._arrived(repository, content.descriptor):
+                return BlobArrival.PUSHED  # the answer was lost, not the blob
+            return self._push_once(repository, content, mount_from)
+
+        return self._retry(attempt)
+
+    def _push_once(self, repository: str, content: BlobContent, mount_from: str | None) -> BlobArrival:
+        digest = content.descriptor.digest
+        url = f"/v2/{repository}/blobs/uploads/"
+        scopes: Scopes = (repository_scope(repository, write=True),)
+        if mount_from is not None:
+            url += f"?{urlencode({'mount': digest, 'from': mount_from})}"
+            scopes += (repository_scope(mount_from, write=False),)
+        started = self._provider.do_request(url, "POST", b"", {}, scopes)
+        if started.status == _CREATED and mount_from is not None:
+            return BlobArrival.MOUNTED
+        refused = _FIRST_ERROR <= started.status < _FIRST_ERROR + 100 and started.status not in _SLOW_DOWN
+        if refused and mount_from is not None:
+            return self._push_once(repository, content, None)  # refusals of a mount are many
+        if started.status != _ACCEPTED:
+            raise error_of(started, f"starting the upload of {digest}")
+        return self._put(started, content, scopes)
+
+    def _put(self, started: HttpAnswer, content: BlobContent, scopes: Scopes) -> BlobArrival:
+        digest, size = content.descriptor.digest, content.descriptor.size
+        url = self._session_url(started, digest)
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        if size <= SMALL_BLOB:
+            answer = self._provider.do_request(url, "PUT", content.read(), headers, scopes)
+        else:
+            with content.chunks() as chunks:
+                answer = self._provider.do_request(url, "PUT", chunks, headers, scopes)
+        if answer.status not in {_CREATED, _NO_CONTENT}:
+            raise error_of(answer, f"sending {digest}")
+        return BlobArrival.PUSHED
+
+    def _session_url(self, started: HttpAnswer, digest: Digest) -> str:
+        """The URL of an upload session, used as it came, with the digest added."""
+        location = started.headers.get("Location")
+        if not location:
+            raise UnexpectedAnswerError("the registry accepted an upload and named no place for it", status=202)
+        url, kept = self._pool.next_hop(started.url, location, {"Authorization": ""})
+        if not kept:
+            raise UntrustedConnectionError(f"the registry wants a blob sent to another host: {urlsplit(url).netloc}")
+        return f"{url}{'&' if urlsplit(url).query else '?'}digest={digest}"
+
+    def _arrived(self, repository: str, descriptor: Descriptor) -> bool:
+        answer = self._provider.do_request(
+            f"/v2/{repository}/blobs/{descriptor.digest}",
+            "HEAD",
+            None,
+            {},
+            (repository_scope(repository, write=True),),
+        )
+        length = answer.headers.get("Content-Length", str(descriptor.size))
+        return answer.status == _OK and length == str(descriptor.size)

@@ -1,0 +1,141 @@
+"""Finds the credentials of a registry where docker, Podman and the environment keep them.
+
+Read: `LAYOUTLIFT_TARGET_USERNAME` and `_PASSWORD`, `REGISTRY_AUTH_FILE`, docker's `config.json` with its
+credential helpers, Podman's `auth.json`. Nothing is ever written.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.oci.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_DOCKER_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+_DOCKER_HUB_KEY = "https://index.docker.io/v1/"
+_TOKEN_USER = "<token>"  # noqa: S105 - what helpers say in place of a name when the secret is a token
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A name and password, or an identity token; neither is ever shown."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)
+
+    def basic(self) -> str:
+        """The value of an `Authorization` header (RFC 7617)."""
+        pair = f"{self.username}:{self.password}".encode()
+        return f"Basic {base64.b64encode(pair).decode()}"
+
+
+def find_credentials(host: str, prefix: str, environment: Mapping[str, str]) -> Credentials | None:
+    """The credentials for repositories below `host/prefix`, None when there are none.
+
+    Raises:
+        ConfigurationError: a file that should be read can't be, or a credential helper fails.
+    """
+    username = environment.get("LAYOUTLIFT_TARGET_USERNAME", "")
+    password = environment.get("LAYOUTLIFT_TARGET_PASSWORD", "")
+    if username or password:
+        return Credentials(username, password)
+    for path in _credential_files(environment):
+        found = _from_file(path, host, prefix)
+        if found is not None:
+            return found
+    return None
+
+
+def _credential_files(environment: Mapping[str, str]) -> Iterator[Path]:
+    home = Path(environment.get("HOME") or Path.home())
+    if named := environment.get("REGISTRY_AUTH_FILE"):
+        yield Path(named)
+    yield Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
+    if runtime := environment.get("XDG_RUNTIME_DIR"):
+        yield Path(runtime) / "containers" / "auth.json"
+    yield Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "containers" / "auth.json"
+
+
+def _from_file(path: Path, host: str, prefix: str) -> Credentials | None:
+    try:
+        config = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        reason = type(error).__name__  # not chained: a decoding error carries the file's content with it
+        raise ConfigurationError(f"the credentials file {path} can't be read: {reason}") from None
+    if not isinstance(config, dict):
+        raise ConfigurationError(f"the credentials file {path} must hold an object")
+    helpers = _table(config, "credHelpers")
+    auths = _table(config, "auths")
+    for key in _keys(host, prefix):
+        if isinstance(helper := helpers.get(key), str):
+            return _from_helper(helper, key)
+    if isinstance(store := config.get("credsStore"), str) and store:
+        found = _from_helper(store, _DOCKER_HUB_KEY if host in _DOCKER_HUB else host)
+        if found is not None:
+            return found
+    for key in _keys(host, prefix):
+        if isinstance(entry := auths.get(key), dict) and entry:
+            return _from_entry(entry, path, key)
+    return None
+
+
+def _table(config: dict[str, Any], name: str) -> dict[str, Any]:
+    table = config.get(name)
+    return table if isinstance(table, dict) else {}
+
+
+def _keys(host: str, prefix: str) -> Iterator[str]:
+    """Podman's keys may name a namespace; the longest match wins (containers-auth.json(5))."""
+    parts = prefix.split("/") if prefix else []
+    for length in range(len(parts), -1, -1):
+        yield "/".join([host, *parts[:length]])
+    yield f"https://{host}"
+    yield f"https://{host}/v2/"
+    if host in _DOCKER_HUB:
+        yield _DOCKER_HUB_KEY
+        yield from _DOCKER_HUB
+
+
+def _from_entry(entry: dict[str, Any], path: Path, key: str) -> Credentials:
+    token = entry.get("identitytoken")
+    if isinstance(token, str) and token:
+        return Credentials(identity_token=token)
+    if isinstance(entry.get("username"), str) and isinstance(entry.get("password"), str):
+        return Credentials(entry["username"], entry["password"])
+    try:
+        username, colon, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
+    except (KeyError, TypeError, UnicodeDecodeError, binascii.Error) as error:
+        raise ConfigurationError(f"{path}: the entry for {key} holds no usable credentials") from error
+    if not colon:
+        raise ConfigurationError(f"{path}: the entry for {key} holds no name and password")
+    return Credentials(username, password.rstrip("\0"))
+
+
+def _from_helper(helper: str, server: str) -> Credentials | None:
+    """Ask `docker-credential-<helper>`; docker's own library speaks its protocol."""
+    from docker.credentials import Store, errors  # noqa: PLC0415 - slow to import, and rarely needed
+
+    try:
+        answer = Store(helper, environment=dict(os.environ)).get(server)
+        username, secret = str(answer["Username"]), str(answer["Secret"])
+    except errors.CredentialsNotFound:
+        return None
+    except errors.StoreError as error:
+        raise ConfigurationError(f"docker-credential-{helper} failed for {server}: {type(error).__name__}") from error
+    except (ValueError, KeyError, TypeError) as error:  # not chained: such an error carries the answer with it
+        reason = type(error).__name__
+        raise ConfigurationError(f"docker-credential-{helper} gave no usable answer for {server}: {reason}") from None
+    if username == _TOKEN_USER:
+        return Credentials(identity_token=secret)
+    return Credentials(username, secret)

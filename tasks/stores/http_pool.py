@@ -1,0 +1,286 @@
+"""HTTP to one registry: pooled connections, deadlines, capped answers, our own exceptions.
+
+urllib3 is used directly: it costs a third of the processor time of requests for each call. All of urllib3's
+exceptions end here.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
+
+import urllib3
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from tasks.oci.errors import (
+    ConfigurationError,
+    ConnectionFailedError,
+    LayoutliftError,
+    TransferStalledError,
+    UnexpectedAnswerError,
+    UntrustedConnectionError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.ports import Buffer
+    from tasks.stores.pacing import RequestGate
+
+MAX_ANSWER_SIZE = 8 * 1024 * 1024
+"""Bytes of an answer that is read whole: twice the largest manifest."""
+MAX_REDIRECTS = 5
+_READ_STEP = 64 * 1024
+_TLS_REFUSALS = (
+    "CERTIFICATE",
+    "WRONG_VERSION_NUMBER",
+    "UNSUPPORTED_PROTOCOL",
+    "HANDSHAKE_FAILURE",
+    "doesn't match",
+)
+
+Body = bytes | Iterable["Buffer"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """A whole answer; `url` is the one that gave it, after redirects."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """How to reach a registry; times in seconds. `stall_timeout` bounds silence, not the whole transfer."""
+
+    plain_http: bool = False
+    ca_file: str | None = None
+    connections: int = 8
+    connect_timeout: float = 15.0
+    stall_timeout: float = 60.0
+
+
+class HttpPool:
+    """Connections to one host, and to those that it redirects to."""
+
+    def __init__(self, host: str, settings: HttpSettings, gate: RequestGate) -> None:
+        self.origin = f"{'http' if settings.plain_http else 'https'}://{host}"
+        self._gate = gate
+        self._counting = threading.Lock()
+        self._manager = urllib3.PoolManager(
+            maxsize=settings.connections,
+            timeout=urllib3.Timeout(connect=settings.connect_timeout, read=settings.stall_timeout),
+            retries=False,
+            headers={"User-Agent": f"layoutlift/{version('layoutlift')}"},
+            ssl_context=_tls_context(settings.ca_file),
+        )
+        self._home = self._manager.connection_from_url(self.origin)
+        self._home.ConnectionCls = _patient(self._home.ConnectionCls, settings.stall_timeout)
+        self.requests_made = 0
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._manager.clear()
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], body: Body = None) -> HttpAnswer:
+        """Send a request and read its whole answer.
+
+        `url` may be a path on the pool's own host. Redirects of GET and HEAD are followed, without
+        credentials where they lead to another host.
+
+        Raises:
+            TransportError: no usable answer arrived.
+            UnexpectedAnswerError: the answer is larger than any registry's should be.
+        """
+        with self.open(method, url, headers, body) as response:
+            return HttpAnswer(
+                response.status,
+                response.headers,
+                _read_capped(response, urljoin(self.origin, url)),
+                response.final_url,
+            )
+
+    @contextmanager
+    def open(self, method: str, url: str, headers: Mapping[str, str], body: Body = None) -> Iterator[StreamedAnswer]:
+        """Send a request and hand out its answer unread; the rest is as in `send`."""
+        response, final_url = self._follow(method, urljoin(f"{self.origin}/", url), headers, body)
+        answer = StreamedAnswer(response, final_url)
+        try:
+            yield answer
+        finally:
+            if not answer.finished:
+                response.close()  # its connection is in the middle of a body
+            response.release_conn()
+
+    def _follow(
+        self, method: str, url: str, headers: Mapping[str, str], body: Body
+    ) -> tuple[urllib3.BaseHTTPResponse, str]:
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._request(method, url, headers, body)
+            location = response.headers.get("Location")
+            if method not in {"GET", "HEAD"} or response.status not in {301, 302, 303, 307, 308} or not location:
+                return response, url
+            response.drain_conn()
+            response.release_conn()
+            url, headers = self.next_hop(url, location, headers)
+        raise UnexpectedAnswerError(f"{redacted(url)}: more than {MAX_REDIRECTS} redirects")
+
+    def _request(self, method: str, url: str, headers: Mapping[str, str], body: Body) -> urllib3.BaseHTTPResponse:
+        self._gate.enter()
+        with self._counting:
+            self.requests_made += 1
+        home = url.startswith(f"{self.origin}/")
+        sendable = cast("Any", body)  # urllib3 sends any buffer, its annotation names two kinds
+        try:
+            if home:
+                return self._home.urlopen(
+                    method,
+                    url[len(self.origin) :],
+                    body=sendable,
+                    headers={**self._manager.headers, **headers},
+                    redirect=False,
+                    preload_content=False,
+                )
+            return self._manager.request(
+                method,
+                url,
+                body=sendable,
+                headers={**self._manager.headers, **headers},
+                redirect=False,
+                preload_content=False,
+            )
+        except HTTPError as error:
+            raise translate(error, method, url) from error
+
+    def next_hop(self, url: str, location: str, headers: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
+        """Where a `Location` leads from `url`, and the headers that may travel there.
+
+        A plain `http` on the same host is what a proxy that ends TLS makes of it, and read as `https`.
+
+        Raises:
+            UntrustedConnectionError: it leads from https to http on another host, or to no web address.
+        """
+        before = urlsplit(url)
+        try:
+            after = urlsplit(urljoin(url, location))
+            _place(after)
+        except ValueError as error:
+            raise UntrustedConnectionError(f"{redacted(url)} leads to what is no web address") from error
+        if after.hostname == before.hostname and before.scheme == "https" and after.scheme == "http":
+            after = after._replace(scheme="https", netloc=before.netloc)
+        if after.scheme not in {"http", "https"} or (before.scheme, after.scheme) == ("https", "http"):
+            raise UntrustedConnectionError(f"{redacted(url)} leads to {redacted(location)}, which is not safe")
+        if _place(before) != _place(after):
+            headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
+        return urlunsplit(after), headers
+
+
+class StreamedAnswer:
+    """An answer whose body is read as it comes."""
+
+    def __init__(self, response: urllib3.BaseHTTPResponse, final_url: str) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self.final_url = final_url
+        self.finished = False
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill the buffer as far as one read does; 0 at the end."""
+        return len(self.read(len(buffer), into=buffer))
+
+    def read(self, size: int, into: memoryview | None = None) -> bytes:
+        """At most `size` bytes, into `into` too where given.
+
+        Raises:
+            TransportError: the connection broke or stalled.
+        """
+        try:
+            data: bytes = self._response.read(size)
+        except HTTPError as error:
+            raise translate(error, "GET", self.final_url) from error
+        self.finished = not data
+        if into is not None:
+            into[: len(data)] = data
+        return data
+
+
+def _read_capped(response: StreamedAnswer, url: str) -> bytes:
+    parts: list[bytes] = []
+    total = 0
+    while part := response.read(_READ_STEP):
+        parts.append(part)
+        total += len(part)
+        if total > MAX_ANSWER_SIZE:
+            raise UnexpectedAnswerError(f"{redacted(url)}: the answer has more than {MAX_ANSWER_SIZE} bytes")
+    return b"".join(parts)
+
+
+def _patient(kind: Any, stall_timeout: float) -> Any:
+    """A kind of connection for which sending has as long as receiving; urllib3 gives it the time to connect."""
+
+    def connect(connection: Any) -> None:
+        kind.connect(connection)
+        connection.sock.settimeout(stall_timeout)
+
+    return type(kind.__name__, (kind,), {"connect": connect})
+
+
+def _place(parts: SplitResult) -> tuple[str | None, int | None]:
+    """Host and port, the usual port of the scheme counted as none."""
+    usual = 443 if parts.scheme == "https" else 80
+    return parts.hostname, None if parts.port == usual else parts.port
+
+
+def _tls_context(ca_file: str | None) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context()
+        if ca_file is not None:
+            context.load_verify_locations(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"--ca-file {ca_file}: {error}") from error
+    return context
+
+
+def translate(error: HTTPError, method: str, url: str) -> LayoutliftError:
+    """The exception of ours for what urllib3 said."""
+    where = f"{method} {redacted(url)}"
+    if isinstance(error, SSLError) and any(sign in str(error) for sign in _TLS_REFUSALS):
+        return UntrustedConnectionError(f"{where}: TLS failed: {_cause(error)} (see --ca-file, --plain-http)")
+    if isinstance(error, ConnectTimeoutError):
+        return ConnectionFailedError(f"{where}: no connection in time")
+    if isinstance(error, ReadTimeoutError) or isinstance(_root(error), TimeoutError):
+        return TransferStalledError(f"{where}: the registry went silent")
+    return ConnectionFailedError(f"{where}: {_cause(error)}")
+
+
+def _root(error: BaseException) -> BaseException:
+    inner: BaseException = error
+    while inner.__cause__ is not None or isinstance(inner.__context__, OSError):
+        inner = inner.__cause__ or inner.__context__ or inner
+    return inner
+
+
+def _cause(error: BaseException) -> str:
+    inner = _root(error)
+    return " ".join(str(inner or type(inner).__name__).split())[:200]
+
+
+def redacted(url: str) -> str:
+    """A URL without what may be secret in it: user, password and query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

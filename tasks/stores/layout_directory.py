@@ -1,0 +1,201 @@
+"""A tree of image layouts in a directory: a mounted bucket, or a plain disk.
+
+Knows how mounts fail; knows nothing of tags. Nothing outside the root is ever read: whatever a path or link
+looks like, the file that was really opened is asked where it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+
+from tasks.oci import image_layout
+from tasks.oci.digest import Digest
+from tasks.oci.errors import (
+    ContentNotFoundError,
+    InvalidLayoutError,
+    LayoutliftError,
+    OutsideSourceError,
+    SizeMismatchError,
+    SourceError,
+    SourceReadError,
+    SourceUnavailableError,
+)
+from tasks.ports import BlobStat, Finding, IndexFile
+from tasks.stores.layout_search import find_layouts
+from tasks.stores.verified_content import ByteStream, VerifiedContent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tasks.oci.descriptor import Descriptor
+
+READ_ATTEMPTS = 3
+_Value = TypeVar("_Value")
+_DEAD_MOUNT = frozenset({errno.ENOTCONN, errno.ESHUTDOWN, errno.ENODEV, errno.ECONNABORTED})
+_MAY_PASS = frozenset(
+    {errno.EIO, errno.EAGAIN, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY, errno.EMFILE, errno.ENFILE}
+)
+# O_NONBLOCK: opening a named pipe that somebody put in the way must not wait for its writer.
+_OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+
+
+class _PassingAbsenceError(ContentNotFoundError):
+    """A first "no such file": some mounts say so when the store answered 503, so it is asked again."""
+
+    transient = True
+
+
+class LayoutDirectory:
+    """A `Source` over the directory `root`."""
+
+    def __init__(self, root: str | os.PathLike[str], *, retry_wait: float = 0.2) -> None:
+        """Take `root` as the source; nothing is read yet. `retry_wait` is in seconds, and doubles."""
+        self._root = os.path.realpath(os.fspath(root))
+        self._inside = self._root.rstrip("/") + "/"
+        self._retry = Retrying(
+            stop=stop_after_attempt(READ_ATTEMPTS),
+            wait=wait_exponential(multiplier=retry_wait, max=5),
+            retry=retry_if_exception(lambda e: isinstance(e, LayoutliftError) and e.transient),
+            reraise=True,
+        )
+
+    @property
+    def root(self) -> str:
+        """The source's real path."""
+        return self._root
+
+    def list_layouts(self) -> Iterator[str | Finding]:
+        """See `LayoutLister.list_layouts`."""
+        if not os.path.isdir(self._root):  # noqa: PTH112 - Path.is_dir lets the errors of a dead mount through
+            raise SourceUnavailableError(f"the source {self._root} is not a directory; is the bucket mounted?")
+        return find_layouts(self._root, self._scan)
+
+    def read_index(self, path: str) -> IndexFile:
+        """See `LayoutReader.read_index`."""
+        image_layout.check_marker(self._read_small(path, image_layout.MARKER))
+        raw = self._read_small(path, image_layout.INDEX)
+        return IndexFile(raw, Digest.of(raw))
+
+    def blob(self, path: str, descriptor: Descriptor) -> VerifiedContent:
+        """See `LayoutReader.blob`."""
+        relative = f"{path}/{image_layout.blob_path(descriptor.digest)}"
+        return VerifiedContent(descriptor, partial(self._open_again, relative, descriptor.size))
+
+    def stat_blob(self, path: str, digest: Digest) -> BlobStat | None:
+        """See `LayoutReader.stat_blob`."""
+        try:
+            return self._again(self._stat, f"{path}/{image_layout.blob_path(digest)}")
+        except ContentNotFoundError:
+            return None
+
+    def _stat(self, relative: str) -> BlobStat:
+        descriptor = self._open_inside(relative, os.O_PATH | os.O_CLOEXEC)
+        try:
+            found = _translated(lambda: os.fstat(descriptor), relative)
+        finally:
+            os.close(descriptor)
+        return BlobStat(found.st_size, found.st_mtime)
+
+    def _scan(self, path: str) -> list[os.DirEntry[str]]:
+        def scan() -> list[os.DirEntry[str]]:
+            with os.scandir(f"{self._root}/{path}") as entries:
+                return list(entries)
+
+        return self._again(_translated, scan, path)
+
+    def _again(self, act: Callable[..., _Value], *arguments: object) -> _Value:
+        """Call `act` until it succeeds or fails for good; what is still absent then is absent for good."""
+        try:
+            return self._retry(act, *arguments)
+        except _PassingAbsenceError as error:
+            raise ContentNotFoundError(str(error)) from error
+
+    def _read_small(self, path: str, name: str) -> bytes:
+        """Read a file whose size nothing tells, whole or not at all."""
+        try:
+            return self._again(self._read_whole, f"{path}/{name}")
+        except ContentNotFoundError as error:
+            raise InvalidLayoutError(f"{name} is missing") from error
+
+    def _read_whole(self, relative: str) -> bytes:
+        with self._open(relative) as stream:
+            size = _size(stream, relative)
+            if size > image_layout.MAX_INDEX_SIZE:
+                raise InvalidLayoutError(f"{relative} has {size} bytes, more than any index should")
+            raw: bytes = _translated(stream.readall, relative)
+        if len(raw) != size:
+            raise SourceReadError(f"{relative} changed while it was read: {size} bytes announced, {len(raw)} read")
+        return raw
+
+    @contextmanager
+    def _open_again(self, relative: str, expected_size: int) -> Iterator[ByteStream]:
+        with self._again(self._open, relative) as stream:
+            actual = _size(stream, relative)
+            if actual != expected_size:
+                raise SizeMismatchError(f"{relative} has {actual} bytes, its descriptor says {expected_size}")
+            yield _TranslatedStream(stream, relative)
+
+    def _open(self, relative: str) -> io.FileIO:
+        return io.FileIO(self._open_inside(relative, _OPEN_FLAGS), "rb")
+
+    def _open_inside(self, relative: str, flags: int) -> int:
+        full = f"{self._root}/{relative}"
+        descriptor = _translated(lambda: os.open(full, flags), relative)
+        try:
+            _translated(lambda: self._check_opened(descriptor, relative), relative)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _check_opened(self, descriptor: int, relative: str) -> None:
+        opened = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - one system call a blob
+        if not opened.startswith(self._inside):
+            raise OutsideSourceError(f"{relative} is a link that leaves the source; it was not read")
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise SourceError(f"{relative} is not a regular file")
+
+
+class _TranslatedStream:
+    """A file whose errors are ours, so that no `OSError` of a mount is taken for one of the network."""
+
+    def __init__(self, stream: io.FileIO, name: str) -> None:
+        self._stream = stream
+        self._name = name
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        count = _translated(lambda: self._stream.readinto(buffer), self._name)
+        return count or 0
+
+
+def _size(stream: io.FileIO, name: str) -> int:
+    return _translated(lambda: os.fstat(stream.fileno()), name).st_size
+
+
+def _translated(act: Callable[[], _Value], name: str) -> _Value:
+    try:
+        return act()
+    except OSError as error:
+        raise translate(error, name) from error
+
+
+def translate(error: OSError, name: str) -> LayoutliftError:
+    """The exception of ours for what a file system said about `name`."""
+    reason = error.strerror or type(error).__name__
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return _PassingAbsenceError(f"{name} does not exist")
+    if error.errno in _DEAD_MOUNT:
+        return SourceUnavailableError(f"the mount of the source is gone ({reason}) at {name}")
+    if error.errno in _MAY_PASS:
+        return SourceReadError(f"{name} can't be read: {reason}")
+    if error.errno == errno.ELOOP:
+        return OutsideSourceError(f"{name} is a link in a circle")
+    return SourceError(f"{name} can't be read: {reason}")

@@ -1,0 +1,115 @@
+"""oras-py's registry provider, with the parts replaced that a migration can't live with.
+
+The only module that imports oras. What stays is its model of a registry: the container whose URLs are built
+here, and a session that requests go through. Replaced are its retry (131 s on a wrong password, none on 429),
+its authorization (one token for all repositories), its uploads (whole blobs in memory), its existence checks
+(any error is "missing") and its manifests (serialised again, so that digests change);
+docs/decisions/003-oras-py.md has the list.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from oras.container import Container
+from oras.provider import Registry
+
+from tasks.oci.errors import AuthenticationError, AuthorizationExpiredError
+from tasks.stores.registry_answers import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tasks.stores.http_pool import Body, HttpAnswer, HttpPool, StreamedAnswer
+    from tasks.stores.registry_auth import Authorizer, Scopes
+
+UNAUTHORIZED = 401
+
+
+class RepositoryContainer(Container):
+    """A container made of parts that are known, not guessed from text.
+
+    oras-py takes the first component of `team.x/app` for a host, and gives every name the tag `latest`.
+    """
+
+    def __init__(self, registry: str, repository: str) -> None:
+        self.registry = registry
+        self.namespace, _, self.repository = repository.rpartition("/")
+        self.tag = None
+        self.digest = None
+
+    def path(self, url: str) -> str:
+        """The path of one of this container's URLs, which come without a scheme."""
+        return url.removeprefix(self.registry)
+
+
+class OrasProvider(Registry):
+    """Requests to one registry, authorized per repository scope."""
+
+    def __init__(self, host: str, pool: HttpPool, authorizer: Authorizer) -> None:
+        super().__init__(hostname=host, insecure=pool.origin.startswith("http:"))
+        self.session.close()  # requests' session, in whose place the pool is used
+        self._pool = pool
+        self._authorizer = authorizer
+
+    def container(self, repository: str) -> RepositoryContainer:
+        """The container of a repository, for its URLs."""
+        return RepositoryContainer(self.hostname, repository)
+
+    def do_request(
+        self,
+        url: str,
+        method: str = "GET",
+        data: Body = None,
+        headers: Mapping[str, str] | None = None,
+        scopes: Scopes = (),
+    ) -> HttpAnswer:
+        """Send a request once, and once more with new authorization after a 401.
+
+        A body that can't be read twice must not be given before the registry has accepted a header for
+        these scopes; uploads start with a POST, which sees to that.
+
+        Raises:
+            AuthenticationError: the registry refuses the credentials.
+            AuthorizationExpiredError: they ended after a body was sent that can't be read again here.
+            TransportError: no usable answer arrived.
+        """
+        sent = self._authorizer.header(scopes)
+        answer = self._pool.send(method, url, _with(headers, sent), data)
+        if answer.status != UNAUTHORIZED:
+            return answer
+        renewed = self._renew(scopes, sent, answer.headers)
+        if renewed != sent and not (data is None or isinstance(data, bytes)):
+            raise AuthorizationExpiredError(f"{self.hostname}: the authorization ended during an upload", status=401)
+        if renewed == sent:
+            raise AuthenticationError(f"{self.hostname} refuses the credentials: {describe(answer)}", status=401)
+        answer = self._pool.send(method, url, _with(headers, renewed), data)
+        if answer.status == UNAUTHORIZED:
+            raise AuthenticationError(f"{self.hostname} refuses the credentials: {describe(answer)}", status=401)
+        return answer
+
+    @contextmanager
+    def stream(self, url: str, scopes: Scopes) -> Iterator[StreamedAnswer]:
+        """A GET whose body is read as it comes; errors as in `do_request`."""
+        sent = self._authorizer.header(scopes)
+        headers = {"Accept-Encoding": "identity"}
+        with self._pool.open("GET", url, _with(headers, sent)) as answer:
+            if answer.status != UNAUTHORIZED:
+                yield answer
+                return
+            refused = answer.headers
+        renewed = self._renew(scopes, sent, refused)
+        with self._pool.open("GET", url, _with(headers, renewed)) as answer:
+            yield answer
+
+    def _renew(self, scopes: Scopes, sent: str | None, headers: Mapping[str, str]) -> str | None:
+        self._authorizer.refused(scopes, sent, headers.get("WWW-Authenticate", ""))
+        return self._authorizer.header(scopes)
+
+
+def _with(headers: Mapping[str, str] | None, authorization: str | None) -> dict[str, str]:
+    fresh = dict(headers or {})
+    if authorization is not None:
+        fresh["Authorization"] = authorization
+    return fresh

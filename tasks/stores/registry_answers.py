@@ -1,0 +1,118 @@
+"""What a registry's error answers mean (distribution-spec v1.1.1, "Error Codes").
+
+The codes in the body decide first, the HTTP status second: several registries use one status for many things.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import (
+    AuthenticationError,
+    ManifestRefusedError,
+    MissingReferencedContentError,
+    PayloadTooLargeError,
+    PermissionDeniedError,
+    RateLimitedError,
+    RegistryError,
+    RegistryUnavailableError,
+    UnexpectedAnswerError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tasks.stores.http_pool import HttpAnswer
+
+MISSING_CONTENT_CODES = frozenset(
+    {
+        "BLOB_UNKNOWN",
+        "MANIFEST_BLOB_UNKNOWN",
+        "MANIFEST_UNKNOWN",
+        "MANIFEST_INVALID",  # zot says so of a missing blob too; sending the children again does no harm
+        "LayersNotFound",  # Amazon ECR
+        "ReferencedImagesNotFound",  # Amazon ECR
+    }
+)
+MAX_RETRY_AFTER = 3600.0
+_SHOWN = 300
+
+
+def error_codes(answer: HttpAnswer) -> tuple[str, ...]:
+    """The codes in an error's body; none when the body is not of the specification's form."""
+    return tuple(code for code, _ in _errors(answer))
+
+
+def describe(answer: HttpAnswer) -> str:
+    """Status and the registry's own words, in one short line without control characters."""
+    words = "; ".join(f"{code}: {message}" if message else code for code, message in _errors(answer))
+    text = f"{answer.status} {words}" if words else f"{answer.status}"
+    return "".join(c if c.isprintable() else " " for c in text)[:_SHOWN]
+
+
+def _errors(answer: HttpAnswer) -> list[tuple[str, str]]:
+    try:
+        listed = json.loads(answer.body)["errors"]
+        return [(str(e.get("code", "")), _words(e)) for e in listed if isinstance(e, dict)]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []
+
+
+def _words(error: dict[str, object]) -> str:
+    message, detail = error.get("message"), error.get("detail")
+    return " ".join(str(part) for part in (message, detail) if part)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that `Retry-After` asks for, in either of its forms (RFC 9110 section 10.2.3), at most an hour."""
+    value = headers.get("Retry-After")
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        except (ValueError, OverflowError):
+            return None
+    if math.isnan(seconds):
+        return None
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
+
+
+def error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
+    """The exception for an answer that is not the one hoped for."""
+    message = f"{attempted}: the registry answered {describe(answer)}"
+    codes = error_codes(answer)
+    if answer.status == 429 or "TOOMANYREQUESTS" in codes:  # noqa: PLR2004 - HTTP's own numbers, here and below
+        limited = RateLimitedError(message, status=answer.status, codes=codes)
+        limited.retry_after = retry_after(answer.headers)
+        return limited
+    if answer.status in {408, 425} or answer.status >= 500:  # noqa: PLR2004
+        unavailable = RegistryUnavailableError(message, status=answer.status, codes=codes)
+        unavailable.retry_after = retry_after(answer.headers)
+        return unavailable
+    return _permanent(answer.status)(message, status=answer.status, codes=codes)
+
+
+def _permanent(status: int) -> type[RegistryError]:
+    reactions: dict[int, type[RegistryError]] = {
+        401: AuthenticationError,
+        403: PermissionDeniedError,
+        413: PayloadTooLargeError,
+    }
+    return reactions.get(status, RegistryError if 400 <= status < 500 else UnexpectedAnswerError)  # noqa: PLR2004
+
+
+def manifest_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
+    """The exception for a manifest that the registry did not take."""
+    error = error_of(answer, attempted)
+    if type(error) is not RegistryError:
+        return error
+    missing = not MISSING_CONTENT_CODES.isdisjoint(error.codes)
+    kind = MissingReferencedContentError if missing else ManifestRefusedError
+    return kind(str(error), status=error.status, codes=error.codes)

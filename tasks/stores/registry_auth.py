@@ -1,0 +1,187 @@
+"""Authorization of requests to one registry: basic, or bearer tokens by repository scope.
+
+Sources: RFC 9110 section 11.6.1 (challenges), distribution's docs/spec/auth/token.md and oauth.md. A token
+is kept for its scope, fetched anew before it ends, and dropped when the registry refuses it; one worker
+fetches it while the others wait.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
+
+from tasks.oci.errors import (
+    AuthenticationError,
+    RegistryUnavailableError,
+    UnexpectedAnswerError,
+    UntrustedConnectionError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tasks.stores.credentials import Credentials
+    from tasks.stores.http_pool import HttpAnswer
+
+Scopes = tuple[str, ...]
+
+DEFAULT_LIFETIME = 60.0
+"""Seconds that a token lives when its server does not say (token.md, "expires_in")."""
+_USED_SHARE = 0.8  # of its life: a request that takes long must not outlive its token
+_CLIENT_ID = "layoutlift"
+_CHALLENGE = re.compile(r'([A-Za-z][A-Za-z0-9_-]*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))|([A-Za-z][A-Za-z0-9_-]*)')
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """One way to authenticate that a registry offers."""
+
+    scheme: str
+    parameters: Mapping[str, str]
+
+
+def parse_challenges(header: str) -> tuple[Challenge, ...]:
+    """All challenges of a `WWW-Authenticate` header; schemes and names in lower case."""
+    found: list[tuple[str, dict[str, str]]] = []
+    for name, quoted, plain, scheme in _CHALLENGE.findall(header):
+        if scheme:
+            found.append((scheme.lower(), {}))
+        elif found:
+            found[-1][1][name.lower()] = re.sub(r"\\(.)", r"\1", quoted) or plain
+    return tuple(Challenge(scheme, parameters) for scheme, parameters in found)
+
+
+def repository_scope(repository: str, *, write: bool) -> str:
+    """The scope of a repository (distribution docs/spec/auth/scope.md)."""
+    return f"repository:{repository}:{'pull,push' if write else 'pull'}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    header: str
+    fresh_until: float
+
+
+class Authorizer:
+    """Gives each request its `Authorization`; safe to share by all workers."""
+
+    def __init__(
+        self,
+        origin: str,
+        find: Callable[[], Credentials | None],
+        send: Callable[[str, str, Mapping[str, str], bytes | None], HttpAnswer],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._origin = origin
+        self._find = find
+        self._send = send
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._challenge: Challenge | None = None
+        self._tokens: dict[Scopes, _Token] = {}
+
+    def header(self, scopes: Scopes) -> str | None:
+        """What to send as `Authorization`; None as long as the registry has asked for nothing.
+
+        Raises:
+            AuthenticationError: the credentials are refused.
+            RegistryUnavailableError: the token server is broken for the moment.
+        """
+        if self._challenge is None:
+            return None
+        with self._lock:
+            token = self._tokens.get(scopes)
+            if token is None or self._clock() >= token.fresh_until:
+                token = self._authenticate(self._challenge, scopes)
+                self._tokens[scopes] = token
+            return token.header
+
+    def refused(self, scopes: Scopes, sent: str | None, challenge_header: str) -> None:
+        """Note that the registry answered 401 to a request with the header `sent`.
+
+        Raises:
+            AuthenticationError: it offers no way that can be gone.
+        """
+        challenge = self._choose(parse_challenges(challenge_header))
+        with self._lock:
+            self._challenge = challenge
+            token = self._tokens.get(scopes)
+            if token is not None and token.header == sent:  # else another worker has a new one already
+                del self._tokens[scopes]
+
+    def _choose(self, offered: tuple[Challenge, ...]) -> Challenge:
+        by_scheme = {challenge.scheme: challenge for challenge in reversed(offered)}
+        bearer = by_scheme.get("bearer")
+        if bearer is not None and bearer.parameters.get("realm"):
+            return bearer
+        if "basic" in by_scheme:
+            return by_scheme["basic"]
+        schemes = ", ".join(by_scheme) or "none"
+        raise AuthenticationError(
+            f"{self._origin} asks for an authentication that is not supported: {schemes}", status=401
+        )
+
+    def _authenticate(self, challenge: Challenge, scopes: Scopes) -> _Token:
+        credentials = self._find()
+        if challenge.scheme == "bearer":
+            return self._fetch_token(challenge, scopes, credentials)
+        if credentials is None:
+            raise AuthenticationError(
+                f"{self._origin} asks for a password and none is configured; log in with docker or podman, or set "
+                "LAYOUTLIFT_TARGET_USERNAME and LAYOUTLIFT_TARGET_PASSWORD",
+                status=401,
+            )
+        return _Token(credentials.basic(), float("inf"))
+
+    def _fetch_token(self, challenge: Challenge, scopes: Scopes, credentials: Credentials | None) -> _Token:
+        realm = challenge.parameters["realm"]
+        self._check_realm(realm)
+        service = challenge.parameters.get("service", "")
+        if credentials is not None and credentials.identity_token:
+            answer = self._send(
+                "POST",
+                realm,
+                {"Content-Type": "application/x-www-form-urlencoded"},
+                urlencode(
+                    {
+                        "grant_type": "refresh_token",
+                        "service": service,
+                        "client_id": _CLIENT_ID,
+                        "scope": " ".join(scopes),
+                        "refresh_token": credentials.identity_token,
+                    }
+                ).encode(),
+            )
+        else:
+            query = urlencode([("service", service), *(("scope", scope) for scope in scopes)])
+            headers = {} if credentials is None else {"Authorization": credentials.basic()}
+            answer = self._send("GET", f"{realm}{'&' if '?' in realm else '?'}{query}", headers, None)
+        return _read_token(answer, realm, self._clock())
+
+    def _check_realm(self, realm: str) -> None:
+        if urlsplit(realm).scheme != "https" and not self._origin.startswith("http:"):
+            raise UntrustedConnectionError(
+                f"{self._origin} wants credentials sent to {realm[:200]}, which is not encrypted"
+            )
+
+
+def _read_token(answer: HttpAnswer, realm: str, now: float) -> _Token:
+    where = f"the token server {realm[:200]}"
+    if answer.status == 429 or answer.status >= 500:  # noqa: PLR2004 - HTTP's own numbers
+        raise RegistryUnavailableError(f"{where} answered {answer.status}", status=answer.status)
+    if answer.status != 200:  # noqa: PLR2004
+        raise AuthenticationError(f"{where} refused the credentials ({answer.status})", status=answer.status)
+    try:
+        body = json.loads(answer.body)
+        token = body.get("token") or body["access_token"]
+        lifetime = float(body.get("expires_in") or DEFAULT_LIFETIME)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UnexpectedAnswerError(f"{where} answered without a token", status=answer.status) from error
+    if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+        raise UnexpectedAnswerError(f"{where} answered without a usable token", status=answer.status)
+    return _Token(f"Bearer {token}", now + max(lifetime, 1.0) * _USED_SHARE)

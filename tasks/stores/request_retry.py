@@ -1,0 +1,63 @@
+"""The one retry policy of requests to a registry."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception
+
+from tasks.oci.errors import RateLimitedError, RegistryUnavailableError, is_transient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasks.stores.pacing import RequestGate, Stop
+
+_Value = TypeVar("_Value")
+
+MAX_ATTEMPTS = 6
+THROTTLED_SECONDS = 900.0
+"""How long a request may be told to slow down before that counts as a failure."""
+FIRST_WAIT, LONGEST_WAIT = 0.25, 30.0
+
+
+class RequestRetry:
+    """Calls again what failed for the moment; shared by all workers of a run.
+
+    Waits grow from 0.25 s to 30 s with jitter and end with the run. When the registry says how long to
+    wait, all workers do. Being throttled is no failure until it has lasted a quarter of an hour.
+    """
+
+    def __init__(self, gate: RequestGate, stop: Stop, *, first_wait: float = FIRST_WAIT) -> None:
+        self._gate = gate
+        self._first_wait = first_wait
+        self._retrying = Retrying(
+            stop=_exhausted,
+            wait=self._wait,
+            sleep=stop.wait,
+            retry=retry_if_exception(is_transient),
+            reraise=True,
+        )
+
+    def __call__(self, attempt: Callable[[], _Value]) -> _Value:
+        """Call `attempt` until it succeeds or fails for good; its last error is raised."""
+        return self._retrying(attempt)
+
+    def _wait(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome is not None else None
+        grown = min(self._first_wait * 2.0 ** min(state.attempt_number - 1, 32), LONGEST_WAIT)
+        wait = grown * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        asked = error.retry_after if isinstance(error, RateLimitedError | RegistryUnavailableError) else None
+        if asked or isinstance(error, RateLimitedError):
+            self._gate.pause(asked or wait)  # a wish of 0 seconds would make a storm
+            return 0.0
+        return wait
+
+
+def _exhausted(state: RetryCallState) -> bool:
+    error = state.outcome.exception() if state.outcome is not None else None
+    if isinstance(error, RateLimitedError):
+        return time.monotonic() - state.start_time > THROTTLED_SECONDS
+    return state.attempt_number >= MAX_ATTEMPTS

@@ -1,0 +1,189 @@
+"""Keeps the results of a run on disk while it goes on, and makes the report of them at its end.
+
+Results are put in order by sorting runs of them to disk and merging these, so that memory does not grow with
+their number. What a result looks like is the business of whoever hands in the two functions for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import json
+import os
+import secrets
+from dataclasses import asdict
+from itertools import chain, islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from tasks.stores.json_lines import JsonLinesWriter, json_line, read_json_lines, state_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import BinaryIO
+
+    from tasks.ports import Finding
+
+    Row = Mapping[str, Any]
+
+SORTED_AT_ONCE = 20_000
+SCHEMA = 1
+_RESULTS = "results.jsonl"
+_REPORT = "report.json"
+_Result = TypeVar("_Result")
+
+
+class RunSpool(Generic[_Result]):
+    """The results of one run; `record` may be called from several threads."""
+
+    def __init__(self, folder: Path, to_row: Callable[[_Result], Row], from_row: Callable[[Row], _Result]) -> None:
+        """Keep results in `folder`; those of an earlier run there go when the first is recorded.
+
+        `to_row` gives the report's object for a result, with its fields in the report's order, and `from_row`
+        is its inverse.
+        """
+        self._folder = folder
+        self._to_row = to_row
+        self._from_row = from_row
+        self._path = folder / _RESULTS
+        self._writer = JsonLinesWriter(self._path, fresh=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise state_error(str(folder), error) from error
+
+    @property
+    def folder(self) -> Path:
+        """Where everything of the run is kept."""
+        return self._folder
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def record(self, result: _Result) -> None:
+        """Add the result of a tag.
+
+        Raises:
+            StateError: it can't be written.
+        """
+        self._writer.append(self._to_row(result))
+
+    def iter_results(self) -> Iterator[_Result]:
+        """All results so far, in the order in which they were recorded.
+
+        Raises:
+            StateError: they can't be written or read.
+        """
+        return map(self._from_row, self._rows())
+
+    def write_report(
+        self,
+        path: Path | None,
+        header: Mapping[str, object],
+        totals: Mapping[str, object],
+        findings: Iterable[Finding],
+    ) -> Path:
+        """Write the report with all results by repository and tag, whole or not at all; None is the spool's folder.
+
+        Returns:
+            The path of the report.
+
+        Raises:
+            StateError: it can't be written; what was at the path before is still there.
+        """
+        report = path or self._folder / _REPORT
+        try:
+            with TemporaryDirectory(dir=self._folder) as scratch, _whole_or_not_at_all(report) as out:
+                out.writelines(_report_parts(header, totals, _in_order(self._rows(), Path(scratch)), findings))
+        except OSError as error:
+            raise state_error(f"the report {report}", error) from error
+        return report
+
+    def close(self) -> None:
+        """Write what is buffered; may be called twice.
+
+        Raises:
+            StateError: it can't be written, and no earlier call said so.
+        """
+        self._writer.close()
+
+    def _rows(self) -> Iterator[Row]:
+        self._writer.flush()
+        try:
+            yield from read_json_lines(self._path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise state_error(str(self._path), error) from error
+
+
+def _order(row: Row) -> tuple[str, str, str]:
+    return row["repository"], row["tag"] or "", row["digest"] or ""
+
+
+def _in_order(rows: Iterator[Row], scratch: Path) -> Iterator[bytes]:
+    """The lines of all rows in order, with no more than a run of rows in memory."""
+    runs: list[Iterable[Row]] = []
+    while run := sorted(islice(rows, SORTED_AT_ONCE), key=_order):
+        if len(run) < SORTED_AT_ONCE:
+            runs.append(run)
+            break
+        path = scratch / str(len(runs))
+        path.write_bytes(b"".join(map(json_line, run)))
+        runs.append(read_json_lines(path))
+    del run
+    return map(json_line, heapq.merge(*runs, key=_order))
+
+
+def _report_parts(
+    header: Mapping[str, object], totals: Mapping[str, object], rows: Iterable[bytes], findings: Iterable[Finding]
+) -> Iterator[bytes]:
+    """The report with a line for each tag and finding, for those who look at it with line tools."""
+    yield f'{{"schema":{SCHEMA},\n"run":{json.dumps(header)},\n"totals":{json.dumps(totals)},\n"tags":['.encode(
+        "ascii"
+    )
+    yield from _separated(line.rstrip() for line in rows)
+    yield b'],\n"findings":['
+    yield from _separated(json_line(asdict(finding)).rstrip() for finding in findings)
+    yield b"]}\n"
+
+
+def _separated(lines: Iterable[bytes]) -> Iterator[bytes]:
+    separators = chain([b"\n"], iter(lambda: b",\n", b""))
+    for separator, line in zip(separators, lines, strict=False):
+        yield separator
+        yield line
+
+
+@contextlib.contextmanager
+def _whole_or_not_at_all(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes its name when all of it is on disk; a pipe or device is written to directly."""
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        with path.open("wb") as out:
+            yield out
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with unfinished.open("xb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # many mounts can't
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

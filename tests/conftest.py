@@ -1,0 +1,42 @@
+"""What every test can ask for: the real parts, and the rule that none may be missing where all can be had."""
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+pytest_plugins = ["tests.support.real_parts"]
+
+REQUIRE_REAL_PARTS = "LAYOUTLIFT_REQUIRE_REAL_PARTS"
+
+
+def real_parts_are_required() -> bool:
+    """`.ci/run` says so on a machine where every real part can be had."""
+    return os.environ.get(REQUIRE_REAL_PARTS) == "1"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if not hasattr(report, "wasxfail"):
+        fail_if_skipped(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    fail_if_skipped(report)
+    return report
+
+
+def fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Where all real parts can be had, a skipped test is one that tests nothing unnoticed."""
+    if report.skipped and real_parts_are_required():
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{reason}\n({REQUIRE_REAL_PARTS}=1: a skipped test is a failed one)"

@@ -1,0 +1,110 @@
+"""Which process is the local Prefect server: told from others, waited for, ended; on small real processes."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from flows import prefect_server, server_process
+from flows.prefect_server import ensure_server, read_record, status, stop, write_record
+from flows.server_process import ServerRecord, is_inherited, process_start_time
+from tasks.oci.errors import StateError
+
+
+@pytest.fixture(autouse=True)
+def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    return tmp_path
+
+
+@contextmanager
+def stand_in(program: str = "exec sleep 60") -> Iterator[tuple[subprocess.Popen[bytes], ServerRecord]]:
+    """A process that is started as the server is, and its record; it has begun its program."""
+    command = ["sh", "-c", f"echo ready; {program}"]
+    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        try:
+            yield child, ServerRecord(child.pid, process_start_time(child.pid) or 0, 1, "3.8.8")
+        finally:
+            child.kill()
+
+
+def test_a_server_that_stays_silent_is_told(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_process, "READY_WITHIN", 0.2)
+    with stand_in() as (child, record):
+        monkeypatch.setattr(prefect_server, "launch", lambda _, version: replace(record, prefect_version=version))
+        with pytest.raises(StateError, match=r"does not answer after .* end it with `layoutlift server stop`"):
+            ensure_server()
+        assert stop().pid == child.pid
+        assert not record.is_running
+
+
+def test_a_process_that_got_the_pid_since_is_neither_found_nor_killed(state: Path) -> None:
+    with stand_in() as (other, record):
+        write_record(replace(record, start_time=record.start_time - 1), state)
+        assert status().address is None
+        stop()
+        assert other.poll() is None
+    assert not (state / "server.json").exists()
+
+
+def test_a_zombie_is_gone() -> None:
+    with stand_in() as (child, record):
+        assert record.is_running
+        os.kill(child.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # dead, and nobody has collected it
+        assert Path(f"/proc/{child.pid}").exists()
+        assert not record.is_running
+
+
+def test_a_process_that_ignores_sigterm_is_killed(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_process, "STOPPED_WITHIN", 0.2)
+    with stand_in("trap '' TERM; while true; do sleep 1; done") as (child, record):
+        write_record(record, state)
+        assert stop().pid == child.pid
+        assert not record.is_running
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', '{"pid": "x", "surplus": 1}'])
+def test_a_damaged_record_means_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "server.json").write_text(text)
+    assert read_record(tmp_path) is None
+
+
+def test_a_program_name_with_brackets_is_read(tmp_path: Path) -> None:
+    program = tmp_path / "a) S (b"
+    program.symlink_to("/bin/sleep")
+    with subprocess.Popen([program, "60"]) as child:
+        assert process_start_time(child.pid) == int(Path(f"/proc/{child.pid}/stat").read_text().split()[-31])
+        child.kill()
+
+
+def test_a_port_that_is_taken_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server_process.listen_on(0) as holder:
+        port = holder.getsockname()[1]
+        monkeypatch.setattr(server_process, "USUAL_PORT", port)
+        with server_process.open_port() as other:
+            assert other.getsockname()[1] != port
+    with server_process.open_port() as now_free:
+        assert now_free.getsockname()[1] == port
+
+
+@pytest.mark.parametrize(
+    "name", ["PATH", "LC_ALL", "PREFECT_SERVER_DATABASE_CONNECTION_URL", "https_proxy", "NO_PROXY"]
+)
+def test_what_the_server_needs_is_inherited(name: str) -> None:
+    assert is_inherited(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["AWS_SECRET_ACCESS_KEY", "LAYOUTLIFT_TARGET_PASSWORD", "PREFECT_API_URL", "CI_TOKEN"]
+)
+def test_what_it_must_not_keep_is_not(name: str) -> None:
+    assert not is_inherited(name)

@@ -1,0 +1,104 @@
+"""The files of a layout: one broken entry never costs the good ones beside it."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import InvalidLayoutError, SpecError
+from tasks.oci.image_layout import blob_path, check_marker, parse_index
+from tasks.oci.reference import REF_NAME
+from tests.support.oci_strategies import (
+    HOSTILE_DIGESTS,
+    descriptors,
+    digests,
+    json_values,
+    nearly_descriptors,
+    sha256,
+)
+
+ENTRY = {"mediaType": "application/x", "digest": sha256(b"x"), "size": 1}
+
+
+def index(entries: object, **more: Any) -> bytes:
+    return json.dumps({"schemaVersion": 2, "manifests": entries, **more}).encode()
+
+
+@given(st.lists(descriptors, max_size=5))
+def test_every_entry_is_read_in_order(entries: list[Descriptor]) -> None:
+    read = parse_index(index([entry.to_json() for entry in entries], annotations={}, unknown=1))
+    assert read.entries == tuple(entries)
+    assert read.broken == ()
+
+
+@given(st.lists(nearly_descriptors(), max_size=5))
+def test_every_entry_is_either_good_or_named_as_broken(entries: list[object]) -> None:
+    read = parse_index(index(entries))
+    assert len(read.entries) + len(read.broken) == len(entries)
+
+
+@pytest.mark.parametrize("digest", HOSTILE_DIGESTS)
+def test_a_broken_entry_is_named_by_place_and_tag(digest: str) -> None:
+    hostile = {**ENTRY, "digest": digest, "annotations": {REF_NAME: "v1"}}
+    read = parse_index(index([ENTRY, hostile, ENTRY]))
+    assert len(read.entries) == 2
+    (broken,) = read.broken
+    assert (broken.place, broken.ref_name, broken.code) == (1, "v1", "invalid_digest")
+    assert "manifests[1]" in broken.message
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b" \n",
+        b"\0" * 100,
+        b"{",
+        b"[]",
+        b"{}",
+        b"null",
+        b"[" * 100_000,
+        b"\xff",
+        index({}),
+        index(None),
+        index([], schemaVersion=1),
+        index([], schemaVersion="2"),
+    ],
+    ids=repr,
+)
+def test_an_index_that_can_not_be_understood_is_refused(raw: bytes) -> None:
+    with pytest.raises(InvalidLayoutError, match=r"index\.json"):
+        parse_index(raw)
+
+
+def test_an_index_may_be_empty() -> None:
+    assert parse_index(index([])).entries == ()
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "1.1.0", "1"])
+def test_versions_of_the_first_layout_are_taken(version: str) -> None:
+    check_marker(json.dumps({"imageLayoutVersion": version}).encode())
+
+
+@pytest.mark.parametrize("marker", [{}, {"imageLayoutVersion": 1}, {"imageLayoutVersion": "2.0.0"}, [], "1.0.0"])
+def test_other_markers_are_refused(marker: object) -> None:
+    with pytest.raises(InvalidLayoutError, match="oci-layout"):
+        check_marker(json.dumps(marker).encode())
+
+
+@given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
+def test_whatever_a_writer_left_is_read_or_refused_by_our_own_exception(raw: bytes) -> None:
+    for read in (parse_index, check_marker):
+        try:
+            read(raw)
+        except SpecError:
+            continue
+
+
+@given(digests)
+def test_a_blob_lies_below_its_layout(digest: Digest) -> None:
+    assert blob_path(digest).split("/") == ["blobs", digest.algorithm, digest.encoded]

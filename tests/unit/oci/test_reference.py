@@ -1,0 +1,193 @@
+"""Names that registries take are kept; others are mapped where nothing is guessed, or refused."""
+
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.oci.digest import Digest
+from tasks.oci.errors import InvalidReferenceError
+from tasks.oci.reference import (
+    TargetAddress,
+    is_repository,
+    is_tag,
+    map_repository,
+    parse_referrers_tag,
+    referrers_tag,
+    tag_of_ref_name,
+)
+from tests.support.oci_strategies import digests, sha256
+
+# distribution-spec v1.1.1, "Pulling manifests": <name> and <reference> as a tag, as the specification writes them
+SPEC_NAME = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")
+SPEC_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+names = st.from_regex(r"[a-z0-9]{1,3}((\.|_|__|-{1,3})[a-z0-9]{1,3}){0,2}(/[a-z0-9]{1,3}){0,2}", fullmatch=True)
+tags = st.from_regex(SPEC_TAG, fullmatch=True)
+odd_text = st.text(alphabet=st.sampled_from("abZ09._-/: @+\n\tÄﬁé²\udcff")) | st.text()
+
+
+@given(odd_text)
+def test_repositories_and_tags_are_exactly_those_of_the_specification(text: str) -> None:
+    assert is_repository(text) == (SPEC_NAME.fullmatch(text) is not None)
+    assert is_tag(text) == (SPEC_TAG.fullmatch(text) is not None)
+
+
+@given(names)
+def test_a_path_that_registries_take_is_kept(name: str) -> None:
+    assert map_repository(name) == name
+
+
+@given(odd_text)
+def test_a_mapped_path_is_a_name_and_maps_to_itself(path: str) -> None:
+    try:
+        name = map_repository(path)
+    except InvalidReferenceError:
+        return
+    assert is_repository(name)
+    assert map_repository(name) == name
+    assert name.count("/") == path.count("/")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("team/My App", "team/my-app"),
+        ("Tab\tand  spaces", "tab-and-spaces"),
+        ("Ärger/ﬁle²", "arger/file2"),
+        ("-edge-", "edge"),
+        ("a___b", "a-b"),
+        ("a/_/b-", None),
+        ("日本", None),
+        ("a//b", None),
+        ("..", None),
+        ("", None),
+        ("team/\udcff", None),
+        ("team/x\udcff", "team/x"),
+    ],
+)
+def test_mapping_by_example(path: str, name: str | None) -> None:
+    if name is None:
+        with pytest.raises(InvalidReferenceError):
+            map_repository(path)
+    else:
+        assert map_repository(path) == name
+
+
+@given(tags)
+def test_a_bare_tag_is_kept(tag: str) -> None:
+    assert tag_of_ref_name(tag) == tag
+
+
+@given(names, tags)
+def test_the_tag_inside_a_full_reference_is_found(name: str, tag: str) -> None:
+    for reference in (f"registry.example:5000/{name}:{tag}", f"docker.io/{name}:{tag}", f"{name}:{tag}"):
+        assert tag_of_ref_name(reference) == tag
+        assert tag_of_ref_name(f"{reference}@{sha256(b'')}") == tag
+
+
+@pytest.mark.parametrize(
+    "ref_name",
+    [
+        "",
+        "v1+build",
+        "docker.io/library/nginx",
+        "registry.example:5000/app",
+        f"app@{sha256(b'')}",
+        "a:b:c",
+        ":",
+        "app:",
+        "x" * 129,
+        "-v1",
+        "v1\n",
+        "app:v 1",
+        "app:-v1",
+    ],
+)
+def test_a_tag_that_registries_refuse_is_never_changed_into_another(ref_name: str) -> None:
+    with pytest.raises(InvalidReferenceError):
+        tag_of_ref_name(ref_name)
+
+
+@given(odd_text)
+def test_whatever_tag_is_found_is_one_and_stands_in_the_ref_name(ref_name: str) -> None:
+    try:
+        tag = tag_of_ref_name(ref_name)
+    except InvalidReferenceError:
+        return
+    assert is_tag(tag)
+    assert tag in ref_name
+
+
+@given(digests)
+def test_a_fallback_tag_is_a_tag(digest: Digest) -> None:
+    assert is_tag(referrers_tag(digest))
+
+
+@pytest.mark.parametrize("suffix", ["", ".sig", ".att", ".sbom"])
+def test_a_referrers_tag_names_its_subject(suffix: str) -> None:
+    subject = Digest(sha256(b"subject"))
+    parsed = parse_referrers_tag(referrers_tag(subject) + suffix)
+    assert parsed is not None
+    assert (parsed.subject, parsed.suffix) == (subject, suffix)
+
+
+@pytest.mark.parametrize(
+    "tag", ["v1", "sha256-abc", "sha256-" + "a" * 65, "sha256-" + "A" * 64, "sha512-" + "a" * 64]
+)
+def test_other_tags_are_versions(tag: str) -> None:
+    assert parse_referrers_tag(tag) is None
+    assert parse_referrers_tag("sha256-" + "a" * 64 + ".sigs") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "prefix"),
+    [
+        ("localhost:5000", "localhost:5000", ""),
+        ("registry.example/team/x/", "registry.example", "team/x"),
+        ("[::1]:5000/a", "[::1]:5000", "a"),
+        ("10.0.0.1", "10.0.0.1", ""),
+    ],
+)
+def test_a_target_address_reads_back(text: str, host: str, prefix: str) -> None:
+    address = TargetAddress.parse(text)
+    assert (address.host, address.prefix) == (host, prefix)
+    assert TargetAddress.parse(str(address)) == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "/a", "https://h/a", "h/Team", "h/a:v1", "h:port", "h/a@b", "h//a", "h/../a", "a b", "h:123456", "h\n"],
+)
+def test_what_is_no_target_is_refused(text: str) -> None:
+    with pytest.raises(InvalidReferenceError):
+        TargetAddress.parse(text)
+
+
+@pytest.mark.parametrize("text", ["me:hunter2@registry.example/a", "https://me:hunter2@registry.example"])
+def test_a_refusal_shows_no_password(text: str) -> None:
+    with pytest.raises(InvalidReferenceError) as refusal:
+        TargetAddress.parse(text)
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_the_prefix_goes_before_the_name_and_the_length_is_bounded() -> None:
+    assert TargetAddress("h", "p/q").repository("a/b") == "p/q/a/b"
+    assert TargetAddress("h").repository("a") == "a"
+    assert TargetAddress("h", "p").repository("") == "p"
+    assert TargetAddress("h").repository("a" * 253) == "a" * 253
+    with pytest.raises(InvalidReferenceError, match="255"):
+        TargetAddress("h").repository("a" * 254)
+
+
+@pytest.mark.parametrize("text", ["a-" * 50_000, "a" + "-" * 100_000, "a_" * 50_000 + "!", "x:" * 50_000])
+def test_hostile_names_are_decided_in_no_time(text: str) -> None:
+    started = time.process_time()
+    is_repository(text)
+    for decide in (map_repository, tag_of_ref_name, TargetAddress.parse):
+        try:
+            decide(text)
+        except InvalidReferenceError:
+            continue
+    assert time.process_time() - started < 1

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.oci.errors import ConfigurationError
+from tasks.operations.selection import Renames, Selection
+
+
+def chosen(pattern: str, repository: str, tag: str | None = "v1") -> bool:
+    return Selection.parse([pattern], []).matches(repository, tag)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "wanted", "unwanted"),
+    [
+        ("team/*", ["team/app"], ["team", "team/a/b", "xteam/app"]),
+        ("team/**", ["team/app", "team/a/b"], ["team", "teams/app"]),
+        ("**/app", ["app", "team/app", "a/b/app"], ["myapp", "app/x"]),
+        ("a/**/z", ["a/z", "a/b/z", "a/b/c/z"], ["az"]),
+        ("**", ["a", "a/b", "."], []),
+        ("ap?", ["app"], ["ap", "ap/", "apps"]),
+        ("v[0-9]x", ["v1x"], ["vax", "v/x"]),
+        ("v[!0-9]x", ["vax"], ["v1x", "v/x"]),
+        ("v[^a]x", ["vbx"], ["vax"]),
+        ("a[]]b", ["a]b"], ["ab"]),
+        ("a[-z]b", ["a-b", "azb"], ["abb"]),
+        ("a[*]b", ["a*b"], ["axb"]),
+        ("a[:]b", ["a:b"], ["ab"]),
+        ("a.b", ["a.b"], ["axb"]),
+        ("*", ["new\nline"], []),
+    ],
+)
+def test_repository_globs(pattern, wanted, unwanted):
+    assert [r for r in wanted if not chosen(pattern, r)] == []
+    assert [r for r in unwanted if chosen(pattern, r)] == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "wanted", "unwanted"),
+    [
+        ("app:v*", ["v1", "v1/2"], ["1", None]),
+        (":v*", ["v1"], ["1", None]),
+        ("app", ["anything", None], []),
+        (r"app:regex:v\d+", ["v12"], ["v12-rc", "xv1", None]),
+        ("app:regex:a|bc", ["a", "bc"], ["abc", "ac"]),
+        ("app:regex:a:b", ["a:b"], []),
+        ("app:semver:>=1.0 <2.0", ["1.5.0", "v1.5.0"], ["2.0.0", "latest", None]),
+        ("app:regex", ["regex"], ["x"]),
+    ],
+)
+def test_tag_parts(pattern, wanted, unwanted):
+    assert [t for t in wanted if not chosen(pattern, "app", t)] == []
+    assert [t for t in unwanted if chosen(pattern, "app", t)] == []
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "", "app:", "app:regex:", "app:semver:", "app:regex:(", "app:regex:a{99999999999}", "app:semver:latest",
+        "app:glob:x", "semver:^1.0", "regex:v.*", "/app", "app/", "a//b", "a[b", "a[z-a]", "a[", "app:[",
+    ],
+)  # fmt: skip
+def test_a_bad_pattern_is_named(pattern):
+    for lists in (([pattern], []), ([], ["good", pattern])):
+        with pytest.raises(ConfigurationError) as raised:
+            Selection.parse(*lists)
+        assert repr(pattern) in str(raised.value)
+
+
+def test_exclusion_wins():
+    selection = Selection.parse(["team/*", "other"], ["team/secret", "**:*-rc*"])
+    assert selection.matches("team/app", "v1")
+    assert selection.matches("team/app", None)
+    assert selection.matches("other", "v1")
+    assert not selection.matches("team/secret", "v1")
+    assert not selection.matches("team/app", "v1-rc1")
+    assert not selection.matches("elsewhere", "v1")
+
+
+def test_everything_is_the_default():
+    assert Selection.parse([], []).is_everything
+    assert Selection.parse([], []).matches("any/thing", None)
+    assert not Selection.parse(["**"], []).is_everything
+    assert not Selection.parse([], ["x"]).is_everything
+
+
+def test_may_match_never_hides_a_tag():
+    selection = Selection.parse(["team/*:v*"], ["team/secret", "team/app:v1"])
+    assert selection.may_match("team/app")
+    assert not selection.may_match("team/secret")
+    assert not selection.may_match("other")
+
+
+@given(st.text(max_size=20))
+def test_any_pattern_is_taken_or_refused_as_configuration(pattern):
+    with suppress(ConfigurationError):
+        Selection.parse([pattern], []).matches("team/app", "v1")
+
+
+def test_renames_are_by_whole_components_and_the_longest_wins():
+    renames = Renames.parse(["team=group", "team/app=apps/main", "a=b=c"])
+    assert renames.apply("team") == "group"
+    assert renames.apply("team/x/y") == "group/x/y"
+    assert renames.apply("team/app") == "apps/main"
+    assert renames.apply("team/app/sub") == "apps/main/sub"
+    assert renames.apply("team/apple") == "group/apple"
+    assert renames.apply("teams") == "teams"
+    assert renames.apply("a=b/x") == "c/x"
+    assert Renames.parse([]).apply("x/y") == "x/y"
+    assert Renames.parse([".=root/app"]).apply(".") == "root/app"
+
+
+def test_renames_are_not_chained():
+    assert Renames.parse(["a=b", "b=a"]).apply("a/x") == "b/x"
+
+
+@pytest.mark.parametrize("text", ["", "team", "=x", "team=", "/a=b", "a=b/", "a=..", "a//b=c", "../a=b"])
+def test_a_bad_rename_is_named(text):
+    with pytest.raises(ConfigurationError, match="rename") as raised:
+        Renames.parse([text])
+    assert repr(text) in str(raised.value)
+
+
+def test_two_renames_of_one_path():
+    with pytest.raises(ConfigurationError, match="same path"):
+        Renames.parse(["a=b", "a=c"])

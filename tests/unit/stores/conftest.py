@@ -1,0 +1,65 @@
+"""Fixtures of the stores' tests: scripted registries, and our HTTP to them."""
+
+from collections.abc import Callable, Generator
+
+import pytest
+
+from tasks.stores.credentials import Credentials
+from tasks.stores.http_pool import HttpPool, HttpSettings
+from tasks.stores.oras_provider import OrasProvider
+from tasks.stores.pacing import RequestGate, Stop
+from tasks.stores.registry import RegistryStore
+from tasks.stores.registry_auth import Authorizer
+from tasks.stores.request_retry import RequestRetry
+from tests.support.scripted_registry import ScriptedRegistry
+
+FIRST_WAIT = 0.001
+"""Seconds of the first wait between attempts: tests try again at once."""
+
+
+@pytest.fixture
+def script() -> Generator[ScriptedRegistry]:
+    """A registry whose answers the test writes down; it fails on any request that is not."""
+    server = ScriptedRegistry()
+    yield server
+    server.stop()
+    server.check()
+
+
+@pytest.fixture
+def elsewhere() -> Generator[ScriptedRegistry]:
+    """A second host, such as a store that a registry redirects to, or a token server."""
+    server = ScriptedRegistry()
+    yield server
+    server.stop()
+    server.check()
+
+
+@pytest.fixture
+def make_pool() -> Generator[Callable[..., HttpPool]]:
+    """`make_pool(host, stall_timeout=1)`: a pool over plain HTTP, closed at the end."""
+    pools: list[HttpPool] = []
+
+    def make(host: str, gate: RequestGate | None = None, **settings: object) -> HttpPool:
+        options = {"plain_http": True, "connect_timeout": 5.0, "stall_timeout": 5.0, **settings}
+        pools.append(HttpPool(host, HttpSettings(**options), gate or RequestGate(Stop())))
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.close()
+
+
+@pytest.fixture
+def make_store(make_pool: Callable[..., HttpPool]) -> Callable[..., RegistryStore]:
+    """`make_store(host, credentials)`: a store over a scripted registry."""
+
+    def make(host: str, credentials: Credentials | None = None, **settings: object) -> RegistryStore:
+        stop = Stop()
+        gate = RequestGate(stop)
+        pool = make_pool(host, gate, **settings)
+        authorizer = Authorizer(pool.origin, lambda: credentials, pool.send)
+        provider = OrasProvider(host, pool, authorizer)
+        return RegistryStore(provider, pool, RequestRetry(gate, stop, first_wait=FIRST_WAIT), write=True)
+
+    return make

@@ -1,0 +1,155 @@
+"""A blob arrives once and whole, or not at all."""
+
+import contextlib
+import io
+from collections.abc import Callable
+
+import pytest
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import (
+    AuthenticationError,
+    AuthorizationExpiredError,
+    DigestMismatchError,
+    PayloadTooLargeError,
+    UnexpectedAnswerError,
+    UntrustedConnectionError,
+)
+from tasks.ports import BlobArrival
+from tasks.stores.blob_upload import SMALL_BLOB
+from tasks.stores.credentials import Credentials
+from tasks.stores.registry import RegistryStore
+from tasks.stores.verified_content import VerifiedContent
+from tests.support.scripted_registry import Reply, ScriptedRegistry
+
+MakeStore = Callable[..., RegistryStore]
+UPLOADS = "/v2/app/blobs/uploads/"
+SESSION = "/v2/app/blobs/uploads/1"
+ACCEPTED = Reply(202, {"Location": f"{SESSION}?_state=a%2Fb"})
+SMALL, LARGE = b"small", b"x" * (SMALL_BLOB + 1)
+sizes = pytest.mark.parametrize("data", [b"", SMALL, LARGE], ids=["empty", "small", "large"])
+
+
+def blob(data: bytes, real: bytes | None = None) -> VerifiedContent:
+    descriptor = Descriptor("application/x", Digest.of(data), len(data))
+    return VerifiedContent(descriptor, lambda: contextlib.nullcontext(io.BytesIO(data if real is None else real)))
+
+
+@sizes
+def test_a_blob_is_sent_whole_in_one_put(script: ScriptedRegistry, make_store: MakeStore, data: bytes) -> None:
+    script.expect("POST", UPLOADS, ACCEPTED)
+    script.expect("PUT", SESSION, Reply(201))
+    assert make_store(script.host).push_blob("app", blob(data)) is BlobArrival.PUSHED
+    (sent,) = script.asked("PUT", SESSION)
+    assert sent.body == data
+    assert sent.query == {"_state": ["a/b"], "digest": [Digest.of(data)]}
+    assert sent.headers["content-length"] == str(len(data))
+    assert "transfer-encoding" not in sent.headers
+
+
+@pytest.mark.parametrize("location", [SESSION, "1", "http://{host}" + SESSION])
+def test_the_place_of_an_upload_may_be_written_in_every_form(
+    script: ScriptedRegistry, make_store: MakeStore, location: str
+) -> None:
+    script.expect("POST", UPLOADS, Reply(202, {"Location": location.format(host=script.host)}))
+    script.expect("PUT", SESSION, Reply(201))
+    make_store(script.host).push_blob("app", blob(SMALL))
+    assert script.asked("PUT", SESSION)[0].query == {"digest": [Digest.of(SMALL)]}
+
+
+def test_a_blob_is_not_sent_to_another_host(
+    script: ScriptedRegistry, elsewhere: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.expect("POST", UPLOADS, Reply(202, {"Location": f"{elsewhere.url}/u"}))
+    with pytest.raises(UntrustedConnectionError):
+        make_store(script.host).push_blob("app", blob(SMALL))
+
+
+def test_an_upload_without_a_place_is_said_so(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("POST", UPLOADS, Reply(202))
+    with pytest.raises(UnexpectedAnswerError):
+        make_store(script.host).push_blob("app", blob(SMALL))
+
+
+@pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "large"])
+def test_altered_content_never_arrives(script: ScriptedRegistry, make_store: MakeStore, data: bytes) -> None:
+    """A large one is on its way when it is found out: the registry gets less than it was promised."""
+    script.expect("POST", UPLOADS, ACCEPTED)
+    script.always("PUT", SESSION, Reply(201))
+    with pytest.raises(DigestMismatchError):
+        make_store(script.host).push_blob("app", blob(data, data[:-1] + b"!"))
+    assert all(len(request.body) < len(data) for request in script.asked("PUT", SESSION))
+
+
+def test_a_mount_sends_nothing(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("POST", UPLOADS, Reply(201))
+    assert make_store(script.host).push_blob("app", blob(SMALL), "other") is BlobArrival.MOUNTED
+    assert script.requests[0].query == {"mount": [Digest.of(SMALL)], "from": ["other"]}
+
+
+def test_a_mount_that_is_not_done_becomes_an_upload(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("POST", UPLOADS, ACCEPTED)
+    script.expect("PUT", SESSION, Reply(201))
+    assert make_store(script.host).push_blob("app", blob(SMALL), "other") is BlobArrival.PUSHED
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405])
+def test_a_mount_that_is_refused_becomes_an_upload(
+    script: ScriptedRegistry, make_store: MakeStore, status: int
+) -> None:
+    script.expect("POST", UPLOADS, Reply(status), ACCEPTED)
+    script.expect("PUT", SESSION, Reply(201))
+    assert make_store(script.host).push_blob("app", blob(SMALL), "other") is BlobArrival.PUSHED
+    assert script.asked("POST", UPLOADS)[1].query == {}
+
+
+def test_a_mount_that_comes_too_fast_is_tried_again_as_one(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("POST", UPLOADS, Reply(429), Reply(201))
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(SMALL)}", Reply(404))
+    assert make_store(script.host).push_blob("app", blob(SMALL), "other") is BlobArrival.MOUNTED
+
+
+@sizes
+@pytest.mark.parametrize("failure", [Reply(500), Reply(drop=True)], ids=["500", "reset"])
+def test_a_failed_upload_starts_anew_with_all_its_bytes(
+    script: ScriptedRegistry, make_store: MakeStore, data: bytes, failure: Reply
+) -> None:
+    script.expect("POST", UPLOADS, ACCEPTED, ACCEPTED)
+    script.expect("PUT", SESSION, failure, Reply(201))
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(data)}", Reply(404))
+    make_store(script.host).push_blob("app", blob(data))
+    assert script.asked("PUT", SESSION)[-1].body == data
+
+
+def test_an_answer_that_was_lost_costs_no_second_upload(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("POST", UPLOADS, ACCEPTED)
+    script.expect("PUT", SESSION, Reply(drop=True))
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(SMALL)}", Reply(headers={"Content-Length": "5"}))
+    assert make_store(script.host).push_blob("app", blob(SMALL)) is BlobArrival.PUSHED
+
+
+def test_a_blob_that_is_too_large_is_not_sent_again(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("POST", UPLOADS, ACCEPTED)
+    script.expect("PUT", SESSION, Reply(413))
+    with pytest.raises(PayloadTooLargeError):
+        make_store(script.host).push_blob("app", blob(SMALL))
+
+
+def test_authorization_that_ends_during_a_large_upload_starts_it_anew(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    challenge = Reply(401, {"WWW-Authenticate": f'Bearer realm="{script.url}/token"'})
+    script.expect("GET", "/token", Reply(body=b'{"token":"a"}'), Reply(body=b'{"token":"b"}'))
+    script.expect("POST", UPLOADS, challenge, ACCEPTED, ACCEPTED)
+    script.expect("PUT", SESSION, challenge, Reply(201))
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(LARGE)}", Reply(404))
+    make_store(script.host, Credentials("me", "x")).push_blob("app", blob(LARGE))
+    assert script.asked("PUT", SESSION)[-1].body == LARGE
+    assert AuthorizationExpiredError.transient
+
+
+def test_a_push_that_is_not_allowed_fails_at_once(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("POST", UPLOADS, *[Reply(401, {"WWW-Authenticate": "Basic"})] * 2)
+    with pytest.raises(AuthenticationError):
+        make_store(script.host, Credentials("me", "wrong")).push_blob("app", blob(LARGE))

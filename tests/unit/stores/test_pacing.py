@@ -1,0 +1,84 @@
+"""All workers together stay within what the user allows and the target asks for."""
+
+import threading
+import time
+
+import pytest
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import InterruptedRunError
+from tasks.ports import BlobContent
+from tasks.stores.pacing import Pace, PacedContent, RequestGate, Stop
+from tasks.stores.verified_content import VerifiedContent
+
+
+def in_threads(number: int, act: object) -> float:
+    """Seconds that so many threads take to do something."""
+    threads = [threading.Thread(target=act) for _ in range(number)]  # type: ignore[arg-type]
+    started = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return time.monotonic() - started
+
+
+def test_a_pace_holds_for_all_threads_together() -> None:
+    pace = Pace(100, Stop())
+    assert in_threads(4, lambda: [pace.take() for _ in range(5)]) >= 19 / 100
+
+
+def test_no_pace_is_no_limit() -> None:
+    pace = Pace(None, Stop())
+    started = time.monotonic()
+    for _ in range(1000):
+        pace.take(1e12)
+    assert time.monotonic() - started < 1
+
+
+def test_a_pause_holds_every_worker() -> None:
+    gate = RequestGate(Stop())
+    gate.enter()
+    gate.pause(0.2)
+    gate.pause(0.01)
+    assert in_threads(4, gate.enter) >= 0.19
+
+
+def test_a_run_that_ends_wakes_those_that_wait() -> None:
+    stop = Stop()
+    gate = RequestGate(stop)
+    gate.pause(60)
+    threading.Timer(0.05, stop.set).start()
+    with pytest.raises(InterruptedRunError):
+        gate.enter()
+    with pytest.raises(InterruptedRunError):
+        gate.enter()
+    assert stop.requested
+
+
+def content(data: bytes) -> BlobContent:
+    import contextlib  # noqa: PLC0415 - only here
+    import io  # noqa: PLC0415
+
+    descriptor = Descriptor("application/x", Digest.of(data), len(data))
+    return VerifiedContent(descriptor, lambda: contextlib.nullcontext(io.BytesIO(data)))
+
+
+def test_paced_content_is_the_content_later() -> None:
+    stop = Stop()
+    paced = PacedContent(content(bytes(100)), Pace(1000, stop), stop)
+    started = time.monotonic()
+    with paced.chunks() as chunks:
+        read = b"".join(bytes(chunk) for chunk in chunks)
+    assert read == paced.read() == bytes(100)
+    assert paced.descriptor.size == 100
+    assert time.monotonic() - started >= 0.09
+
+
+def test_paced_content_ends_with_the_run() -> None:
+    stop = Stop()
+    with PacedContent(content(b"x"), Pace(None, stop), stop).chunks() as chunks:
+        stop.set()
+        with pytest.raises(InterruptedRunError):
+            next(chunks)

@@ -1,0 +1,231 @@
+"""A registry is asked precisely: what is missing and what it can't say are kept apart."""
+
+import json
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import (
+    AuthenticationError,
+    ConnectionFailedError,
+    ContentNotFoundError,
+    DigestMismatchError,
+    ManifestRefusedError,
+    MissingReferencedContentError,
+    PermissionDeniedError,
+    RegistryError,
+    RegistryUnavailableError,
+    SizeMismatchError,
+    UnexpectedAnswerError,
+    is_transient,
+)
+from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
+from tasks.ports import RemoteManifest
+from tasks.stores.registry import RegistryStore
+from tasks.stores.request_retry import MAX_ATTEMPTS
+from tests.support.scripted_registry import Reply, ScriptedRegistry
+
+MakeStore = Callable[..., RegistryStore]
+CONTENT = b"content"
+BLOB = Descriptor("application/x", Digest.of(CONTENT), len(CONTENT))
+BLOB_PATH = f"/v2/team/app/blobs/{BLOB.digest}"
+MANIFEST_PATH = "/v2/team/app/manifests/v1"
+MANIFEST = RemoteManifest(b' {"odd": "bytes"} ', IMAGE_MANIFEST)
+
+
+def test_manifests_are_asked_for_in_every_type_and_as_they_are(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.expect("GET", MANIFEST_PATH, Reply(200, {"Content-Type": f"{IMAGE_INDEX}; charset=utf-8"}, MANIFEST.raw))
+    found = make_store(script.host).fetch_manifest("team/app", "v1")
+    assert found == RemoteManifest(MANIFEST.raw, IMAGE_INDEX)
+    headers = script.requests[0].headers
+    assert {IMAGE_INDEX, IMAGE_MANIFEST} <= set(headers["accept"].split(", "))
+    assert headers["accept-encoding"] == "identity"
+
+
+def test_missing_is_none(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    for method, path in (
+        ("GET", MANIFEST_PATH),
+        ("HEAD", MANIFEST_PATH),
+        ("HEAD", BLOB_PATH),
+        ("GET", BLOB_PATH),
+        ("GET", "/v2/team/app/tags/list"),
+        ("GET", f"/v2/team/app/referrers/{BLOB.digest}"),
+    ):
+        script.expect(method, path, Reply(404, body=b'{"errors":[]}' if method == "GET" else b""))
+    store = make_store(script.host)
+    assert store.fetch_manifest("team/app", "v1") is None
+    assert store.resolve_manifest("team/app", "v1") is None
+    assert store.has_blob("team/app", BLOB) is False
+    assert store.list_tags("team/app") == frozenset()
+    assert store.list_referrers("team/app", BLOB.digest) is None
+    with pytest.raises(ContentNotFoundError):
+        store.fetch_blob("team/app", BLOB).read()
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [(403, PermissionDeniedError), (400, RegistryError), (405, RegistryError)]
+)
+def test_what_a_registry_can_not_say_is_never_missing(
+    script: ScriptedRegistry, make_store: MakeStore, status: int, expected: type[RegistryError]
+) -> None:
+    script.expect("HEAD", BLOB_PATH, Reply(status))
+    script.expect("HEAD", MANIFEST_PATH, Reply(status))
+    store = make_store(script.host)
+    for act in (lambda: store.has_blob("team/app", BLOB), lambda: store.resolve_manifest("team/app", "v1")):
+        with pytest.raises(expected):
+            act()
+
+
+@pytest.mark.parametrize("reply", [Reply(500), Reply(503), Reply(drop=True), Reply(429)])
+def test_a_registry_that_is_broken_for_the_moment_is_asked_again(
+    script: ScriptedRegistry, make_store: MakeStore, reply: Reply
+) -> None:
+    script.expect("HEAD", BLOB_PATH, reply, reply, Reply(headers={"Content-Length": "7"}))
+    assert make_store(script.host).has_blob("team/app", BLOB)
+
+
+def test_a_registry_that_stays_broken_is_said_so(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("HEAD", BLOB_PATH, *[Reply(502)] * MAX_ATTEMPTS)
+    with pytest.raises(RegistryUnavailableError):
+        make_store(script.host).has_blob("team/app", BLOB)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_one_wish_to_wait_holds_every_request(script: ScriptedRegistry, make_store: MakeStore, status: int) -> None:
+    store = make_store(script.host)
+    script.expect("HEAD", BLOB_PATH, Reply(status, {"Retry-After": "1"}), Reply())
+    script.expect("HEAD", MANIFEST_PATH, Reply(404))
+    assert store.has_blob("team/app", Descriptor("application/x", BLOB.digest, 0))
+    waited = script.requests[1].at - script.requests[0].at
+    assert 0.9 <= waited < 5
+    started = time.monotonic()
+    store.resolve_manifest("team/app", "v1")
+    assert time.monotonic() - started < 0.9
+
+
+def test_a_blob_of_another_size_is_said_so(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("HEAD", BLOB_PATH, Reply(headers={"Content-Length": "6"}))
+    with pytest.raises(SizeMismatchError):
+        make_store(script.host).has_blob("team/app", BLOB)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Docker-Content-Digest": "sha256:nonsense"}])
+def test_a_registry_that_names_no_digest_is_read_and_hashed(
+    script: ScriptedRegistry, make_store: MakeStore, headers: dict[str, str]
+) -> None:
+    script.expect("HEAD", MANIFEST_PATH, Reply(headers=headers))
+    script.expect("GET", MANIFEST_PATH, Reply(body=MANIFEST.raw))
+    assert make_store(script.host).resolve_manifest("team/app", "v1") == Digest.of(MANIFEST.raw)
+
+
+def page(*tags: object, following: str | None = None) -> Reply:
+    headers = {} if following is None else {"Link": f'<{following}>; rel="next"'}
+    return Reply(200, headers, json.dumps({"name": "team/app", "tags": list(tags)}).encode())
+
+
+@pytest.mark.parametrize(
+    "following",
+    [
+        "/v2/team/app/tags/list?n=2&last=b%2Fx",
+        "list?n=2&last=b%2Fx",
+        "http://inside.example/v2/team/app/tags/list?n=2&last=b%2Fx",
+    ],
+)
+def test_every_page_of_tags_is_read(script: ScriptedRegistry, make_store: MakeStore, following: str) -> None:
+    """A proxy may put its own host into the link; it is the registry that is asked all the same."""
+    script.expect("GET", "/v2/team/app/tags/list", page("a", "b", following=following), page(), page("z"))
+    script._once["GET", "/v2/team/app/tags/list"][1] = page(following="/v2/team/app/tags/list?n=3")
+    assert make_store(script.host).list_tags("team/app") == {"a", "b", "z"}
+    assert script.requests[1].query == {"n": ["2"], "last": ["b/x"]}
+
+
+def test_pages_in_a_circle_end(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.always("GET", "/v2/team/app/tags/list", page("a", None, 1, following="/v2/team/app/tags/list"))
+    assert make_store(script.host).list_tags("team/app") == {"a"}
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"[" * 100_000])
+def test_a_list_that_is_none_is_said_so(script: ScriptedRegistry, make_store: MakeStore, body: bytes) -> None:
+    script.expect("GET", "/v2/team/app/tags/list", Reply(body=body))
+    with pytest.raises(UnexpectedAnswerError):
+        make_store(script.host).list_tags("team/app")
+
+
+def test_referrers_are_their_digests(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    body = json.dumps({"manifests": [{"digest": Digest.of(b"r")}]}).encode()
+    script.expect("GET", f"/v2/team/app/referrers/{BLOB.digest}", Reply(body=body))
+    assert make_store(script.host).list_referrers("team/app", BLOB.digest) == {Digest.of(b"r")}
+
+
+def test_a_manifest_is_pushed_byte_for_byte(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    stored = {"Docker-Content-Digest": Digest.of(MANIFEST.raw), "OCI-Subject": BLOB.digest}
+    script.expect("PUT", MANIFEST_PATH, Reply(201, stored), Reply(201))
+    store = make_store(script.host)
+    assert store.push_manifest("team/app", "v1", MANIFEST) is True
+    assert store.push_manifest("team/app", "v1", MANIFEST) is False
+    assert script.requests[0].body == MANIFEST.raw
+    assert script.requests[0].headers["content-type"] == IMAGE_MANIFEST
+
+
+@pytest.mark.parametrize("stored", [Digest.of(b"other"), "nonsense", "sha384:" + "a" * 96, "sha512:abc"])
+def test_a_registry_that_stored_something_else_is_caught(
+    script: ScriptedRegistry, make_store: MakeStore, stored: str
+) -> None:
+    script.expect("PUT", MANIFEST_PATH, Reply(201, {"Docker-Content-Digest": stored}))
+    with pytest.raises(UnexpectedAnswerError, match="stored"):
+        make_store(script.host).push_manifest("team/app", "v1", MANIFEST)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [("MANIFEST_BLOB_UNKNOWN", MissingReferencedContentError), ("TAG_INVALID", ManifestRefusedError)],
+)
+def test_a_refused_manifest_is_sent_once(
+    script: ScriptedRegistry, make_store: MakeStore, code: str, expected: type[RegistryError]
+) -> None:
+    script.expect("PUT", MANIFEST_PATH, Reply(400, body=json.dumps({"errors": [{"code": code}]}).encode()))
+    with pytest.raises(expected):
+        make_store(script.host).push_manifest("team/app", "v1", MANIFEST)
+
+
+def test_content_read_back_is_checked(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("GET", BLOB_PATH, Reply(body=CONTENT), Reply(body=CONTENT[:-1] + b"X"), Reply(body=CONTENT + b"x"))
+    blob = make_store(script.host).fetch_blob("team/app", BLOB)
+    assert blob.read() == CONTENT
+    with pytest.raises(DigestMismatchError):
+        blob.read()
+    with pytest.raises(SizeMismatchError):
+        blob.read()
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (Reply(503), RegistryUnavailableError),
+        (Reply(403), PermissionDeniedError),
+        (Reply(body=CONTENT, cut=3), ConnectionFailedError),
+    ],
+)
+def test_why_content_can_not_be_read_back_is_told_apart(
+    script: ScriptedRegistry, make_store: MakeStore, reply: Reply, expected: type[Exception]
+) -> None:
+    script.expect("GET", BLOB_PATH, reply)
+    with pytest.raises(expected) as raised:
+        make_store(script.host).fetch_blob("team/app", BLOB).read()
+    assert is_transient(raised.value) == (expected is not PermissionDeniedError)
+
+
+def test_access_is_checked(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("GET", "/v2/", Reply(), Reply(404), Reply(401))
+    store = make_store(script.host)
+    store.check_access()
+    with pytest.raises(UnexpectedAnswerError, match="registry"):
+        store.check_access()
+    with pytest.raises(AuthenticationError):
+        store.check_access()
+    assert store.host == script.host

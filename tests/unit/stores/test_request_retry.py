@@ -1,0 +1,105 @@
+"""What failed for the moment is tried again, politely; what failed for good is not."""
+
+import threading
+import time
+
+import pytest
+
+from tasks.oci.errors import (
+    AuthenticationError,
+    ConnectionFailedError,
+    InterruptedRunError,
+    LayoutliftError,
+    RateLimitedError,
+    RegistryUnavailableError,
+)
+from tasks.stores.pacing import RequestGate, Stop
+from tasks.stores.request_retry import MAX_ATTEMPTS, RequestRetry
+
+
+class RecordingGate(RequestGate):
+    """Notes the pauses that it is asked for, and makes none."""
+
+    def __init__(self) -> None:
+        super().__init__(Stop())
+        self.pauses: list[float] = []
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+class Failing:
+    """Fails so often, then succeeds."""
+
+    def __init__(self, error: LayoutliftError | Exception, times: int) -> None:
+        self.error = error
+        self.times = times
+        self.calls = 0
+
+    def __call__(self) -> str:
+        self.calls += 1
+        if self.calls <= self.times:
+            raise self.error
+        return "done"
+
+
+def limited(seconds: float | None) -> RateLimitedError:
+    error = RateLimitedError("slow down", status=429)
+    error.retry_after = seconds
+    return error
+
+
+def retrying(gate: RequestGate | None = None, stop: Stop | None = None) -> RequestRetry:
+    return RequestRetry(gate or RecordingGate(), stop or Stop(), first_wait=0.0001)
+
+
+def test_a_failure_that_may_pass_is_tried_again_until_it_has_lasted() -> None:
+    passing = Failing(ConnectionFailedError("reset"), MAX_ATTEMPTS - 1)
+    assert retrying()(passing) == "done"
+    lasting = Failing(ConnectionFailedError("reset"), 100)
+    with pytest.raises(ConnectionFailedError):
+        retrying()(lasting)
+    assert lasting.calls == MAX_ATTEMPTS
+
+
+@pytest.mark.parametrize("error", [AuthenticationError("no"), ValueError("a bug"), OSError("a bug")])
+def test_a_failure_for_good_is_not_tried_again(error: Exception) -> None:
+    attempt = Failing(error, 100)
+    with pytest.raises(type(error)):
+        retrying()(attempt)
+    assert attempt.calls == 1
+
+
+def test_being_throttled_is_no_failure() -> None:
+    attempt = Failing(limited(None), 20 * MAX_ATTEMPTS)
+    assert retrying()(attempt) == "done"
+
+
+def test_what_the_registry_asks_for_holds_for_all_workers() -> None:
+    gate = RecordingGate()
+    retrying(gate)(Failing(limited(3), 2))
+    unavailable = RegistryUnavailableError("maintenance", status=503)
+    unavailable.retry_after = 9
+    retrying(gate)(Failing(unavailable, 1))
+    assert gate.pauses == [3, 3, 9]
+
+
+def test_a_wish_of_zero_seconds_makes_no_storm() -> None:
+    gate = RecordingGate()
+    retrying(gate)(Failing(limited(0), 5))
+    assert len(gate.pauses) == 5
+    assert min(gate.pauses) > 0
+
+
+def test_many_short_waits_do_not_overflow() -> None:
+    assert retrying()(Failing(limited(0.00001), 1100)) == "done"
+
+
+def test_a_wait_ends_with_the_run() -> None:
+    stop = Stop()
+    retry = RequestRetry(RequestGate(stop), stop, first_wait=60)
+    threading.Timer(0.05, stop.set).start()
+    started = time.monotonic()
+    with pytest.raises(InterruptedRunError):
+        retry(Failing(ConnectionFailedError("reset"), 1))
+    assert time.monotonic() - started < 5

@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tasks.oci.errors import LockHeldError, StateError
+from tasks.stores import run_lock
+from tasks.stores.state_directory import StateDirectory, default_state_root
+
+DIGEST = "sha256:" + "ab" * 32
+
+
+@pytest.fixture
+def state(tmp_path):
+    return StateDirectory(tmp_path, "/mnt/bucket", "registry.example:5000/team")
+
+
+def age_lock(state, seconds):
+    then = time.time() - seconds
+    os.utime(state.folder / "lock", (then, then))
+
+
+def leave_lock(state, **changes):
+    holder = run_lock.LockHolder.here("old", "s", "t")
+    values = {name: getattr(holder, name) for name in run_lock.LockHolder.__slots__} | changes
+    state.folder.mkdir(parents=True, exist_ok=True)
+    (state.folder / "lock").write_text(json.dumps(values))
+
+
+def start_holder(state, root):
+    """A process that holds the lock until it is killed."""
+    program = f"""
+import pathlib, time
+from tasks.stores.state_directory import StateDirectory
+with StateDirectory(pathlib.Path({str(root)!r}), "/mnt/bucket", "registry.example:5000/team").lock("other"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    assert (state.folder / "lock").exists()
+    return process
+
+
+def test_default_root():
+    assert default_state_root({"XDG_STATE_HOME": "/x", "HOME": "/h"}) == Path("/x/layoutlift")
+    assert default_state_root({"HOME": "/h"}) == Path("/h/.local/state/layoutlift")
+    assert default_state_root({"XDG_STATE_HOME": "relative", "HOME": "/h"}) == Path("/h/.local/state/layoutlift")
+    assert default_state_root({}) == Path.home() / ".local/state/layoutlift"
+
+
+def test_each_pair_has_a_folder_of_its_own(tmp_path):
+    pairs = [("/mnt/a", "h/p"), ("/mnt/a", "h-p"), ("/mnt/a--h", "p"), ("/mnt/a\udc80", "h/p"), ("s3://mnt/a", "h/p")]
+    folders = {StateDirectory(tmp_path, *pair).folder for pair in pairs}
+    assert len(folders) == len(pairs)
+    assert all(folder.parent == tmp_path for folder in folders)
+    assert StateDirectory(tmp_path, "/mnt/a/", "h/p").folder == StateDirectory(tmp_path, "/mnt/a", "h/p").folder
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_credentials_are_kept(tmp_path):
+    state = StateDirectory(tmp_path, "s3://key:hunter2@bucket/p", "user:hunter2@host/p")
+    with state.lock("r1"):
+        content = (state.folder / "lock").read_text()
+    assert "hunter2" not in content + str(state.folder)
+    assert "s3://bucket/p" in content
+
+
+def test_the_lock_says_who_holds_it(state):
+    with state.lock("r1"):
+        content = json.loads((state.folder / "lock").read_text())
+        assert content["run"] == "r1"
+        assert content["host"] == socket.gethostname()
+        assert content["pid"] == os.getpid()
+        assert content["source"] == "/mnt/bucket"
+        assert content["target"] == "registry.example:5000/team"
+        with pytest.raises(LockHeldError) as raised, state.lock("r2"):
+            pytest.fail("both runs are inside")
+        message = str(raised.value)
+    assert all(part in message for part in ("r1", socket.gethostname(), str(os.getpid()), content["started"]))
+    assert not (state.folder / "lock").exists()
+    with state.lock("r2"):
+        pass
+
+
+def test_another_pair_is_free(state, tmp_path):
+    with state.lock("r1"), StateDirectory(tmp_path, "/mnt/bucket", "elsewhere").lock("r2"):
+        pass
+
+
+def test_a_living_process_keeps_its_lock_and_a_killed_one_loses_it_at_once(state, tmp_path):
+    process = start_holder(state, tmp_path)
+    try:
+        with pytest.raises(LockHeldError, match="other"), state.lock("r2"):
+            pass
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    with state.lock("r2"):
+        assert json.loads((state.folder / "lock").read_text())["run"] == "r2"
+
+
+@pytest.mark.parametrize("changes", [{"host": "elsewhere"}, {"machine": "other boot"}, {"machine": ""}, {"pid": -1}])
+def test_a_process_that_can_not_be_seen_keeps_its_lock_until_it_expires(state, changes):
+    leave_lock(state, **{"pid": 2**22 + 1, **changes})
+    with pytest.raises(LockHeldError), state.lock("r2"):
+        pass
+    age_lock(state, 59)
+    with pytest.raises(LockHeldError), state.lock("r2"):
+        pass
+    age_lock(state, 61)
+    with state.lock("r2"):
+        pass
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"run": 1}'])
+def test_a_half_written_lock_counts_until_it_expires(state, content):
+    state.folder.mkdir()
+    (state.folder / "lock").write_bytes(content)
+    with pytest.raises(LockHeldError), state.lock("r2"):
+        pass
+    age_lock(state, 61)
+    with state.lock("r2"):
+        pass
+
+
+def test_age_is_told_by_the_folders_clock(state, monkeypatch):
+    leave_lock(state, host="elsewhere")
+    age_lock(state, -3600)  # the file server's clock is an hour ahead ...
+    ahead = time.time() + 3600
+    monkeypatch.setattr(run_lock, "_folder_time", lambda _: ahead + 30)
+    with pytest.raises(LockHeldError, match="30 s old"), state.lock("r2"):
+        pass
+    monkeypatch.setattr(run_lock, "_folder_time", lambda _: ahead + 61)
+    with state.lock("r2"):
+        pass
+
+
+def test_the_heart_beats(state, monkeypatch):
+    monkeypatch.setattr(run_lock, "HEARTBEAT_SECONDS", 0.05)
+    with state.lock("r1"):
+        age_lock(state, 1000)
+        deadline = time.monotonic() + 5
+        while time.time() - (state.folder / "lock").stat().st_mtime > 10 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        with pytest.raises(LockHeldError), state.lock("r2"):
+            pass
+
+
+def test_who_lost_the_lock_is_told_and_leaves_the_new_holders_alone(state, monkeypatch):
+    monkeypatch.setattr(run_lock, "HEARTBEAT_SECONDS", 0.05)
+    lost = threading.Event()
+    with state.lock("r1", lost.set) as lock:
+        assert not lock.is_lost
+        leave_lock(state, run="r2")
+        assert lost.wait(5)
+        assert lock.is_lost
+    assert json.loads((state.folder / "lock").read_text())["run"] == "r2"
+
+
+def test_the_lock_is_released_when_the_run_fails(state):
+    with pytest.raises(ZeroDivisionError), state.lock("r1"):
+        _ = 1 / 0
+    assert not (state.folder / "lock").exists()
+
+
+def test_just_one_of_many_takes_over(state, tmp_path):
+    program = f"""
+import pathlib, sys, time
+from tasks.oci.errors import LockHeldError
+from tasks.stores.state_directory import StateDirectory
+state = StateDirectory(pathlib.Path({str(tmp_path)!r}), "/mnt/bucket", "registry.example:5000/team")
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    with state.lock("racer"):
+        print("won", flush=True)
+        sys.stdin.readline()
+except LockHeldError:
+    print("lost", flush=True)
+"""
+    racers = [
+        subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(8)
+    ]
+    assert {racer.stdout.readline() for racer in racers} == {"ready\n"}
+    leave_lock(state, host="elsewhere")
+    age_lock(state, 61)
+    for racer in racers:
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    ends = sorted(racer.stdout.readline() for racer in racers)
+    for racer in racers:
+        racer.communicate("end\n")
+    assert ends == ["lost\n"] * 7 + ["won\n"]
+
+
+def test_just_one_of_many_threads_takes_over_again_and_again(state):
+    for _ in range(20):
+        leave_lock(state, host="elsewhere")
+        age_lock(state, 61)
+        inside, barrier = [], threading.Barrier(6)
+
+        def race(inside=inside, barrier=barrier):
+            barrier.wait()
+            lock = state.lock("racer")
+            try:
+                with lock:
+                    inside.append(1)
+                    barrier.wait()
+            except LockHeldError:
+                barrier.wait()
+
+        threads = [threading.Thread(target=race) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert inside == [1]
+
+
+def test_a_folder_that_can_not_be_made_is_a_state_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StateError, match="Not a directory"), StateDirectory(tmp_path / "file", "s", "t").lock("r1"):
+        pass
+
+
+def test_no_file_is_left_behind(state):
+    with state.lock("r1"):
+        pass
+    assert [path.name for path in state.folder.iterdir()] == ["lock.guard"]
+
+
+def test_the_ledger_takes_the_runs_id(state):
+    with state.lock("r1"):
+        ledger = state.ledger()
+        ledger.note_tag("app", "v1", DIGEST, "manifest", 0)
+        ledger.close()
+    assert (state.folder / "ledger-r1.jsonl").exists()
+    assert state.ledger("r2").digest_of("app", "v1") == DIGEST
+
+
+def test_a_run_has_a_folder_below_the_pairs(state):
+    assert state.run_folder("r1") == state.folder / "runs" / "r1"
+    assert state.run_folder("..").parent == state.folder / "runs"
+    assert state.run_folder("..").name not in {"..", "."}
