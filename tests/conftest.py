@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
-pytest_plugins = ["tests.support.real_parts"]
+pytest_plugins = ["tests.support.real_parts", "tests.support.command"]
 
 REQUIRE_REAL_PARTS = "LAYOUTLIFT_REQUIRE_REAL_PARTS"
 

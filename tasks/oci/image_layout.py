@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.errors import InvalidLayoutError, SpecError
+from tasks.oci.json_stream import iter_list
 from tasks.oci.reference import REF_NAME
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tasks.oci.digest import Digest
 
 MARKER = "oci-layout"
@@ -61,32 +64,59 @@ def check_marker(raw: bytes) -> None:
 
 
 def parse_index(raw: bytes) -> LayoutIndex:
-    """Read `index.json`; one broken entry never costs the others.
-
-    Raises:
-        InvalidLayoutError: the file as a whole can't be understood.
-    """
-    body = _decode(raw, INDEX)
-    listed = body.get("manifests")
-    if not isinstance(listed, list):
-        raise InvalidLayoutError(f"{INDEX}: manifests must be a list, not {type(listed).__name__}")
-    if body.get("schemaVersion") != 2:  # noqa: PLR2004 - the specification's own number
-        raise InvalidLayoutError(f"{INDEX}: schemaVersion must be 2, not {str(body.get('schemaVersion'))[:40]}")
-    del body
-    return _entries(listed)
-
-
-def _entries(listed: list[Any]) -> LayoutIndex:
+    """Read `index.json` whole; see `iter_index`."""
     entries: list[Descriptor] = []
     broken: list[BrokenEntry] = []
-    for place, value in enumerate(listed):
-        try:
-            entries.append(Descriptor.from_json(value))
-        except SpecError as error:
-            message = f"{INDEX}: manifests[{place}]: {error}"
-            broken.append(BrokenEntry(place, _ref_name(value), error.code, message))
-        listed[place] = None  # a large index is not held twice
+    for entry in iter_index(decode_index(raw)):
+        if isinstance(entry, BrokenEntry):
+            broken.append(entry)
+        else:
+            entries.append(entry)
     return LayoutIndex(tuple(entries), tuple(broken))
+
+
+def decode_index(raw: bytes) -> str:
+    """The text of `index.json`.
+
+    Raises:
+        InvalidLayoutError: it is empty, or not Unicode.
+    """
+    _refuse_empty(raw, INDEX)
+    try:
+        return raw.decode(json.detect_encoding(raw)).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise InvalidLayoutError(f"{INDEX} is not JSON: it is not Unicode") from error
+
+
+def iter_index(text: str) -> Iterator[Descriptor | BrokenEntry]:
+    """The entries of an `index.json`, one at a time; a broken one never costs the others.
+
+    Raises:
+        InvalidLayoutError: the file as a whole can't be understood; what was handed out before is void.
+    """
+    others: dict[str, Any] = {}
+    try:
+        for place, value in enumerate(iter_list(text, "manifests", others)):
+            yield _entry(place, value)
+    except (ValueError, RecursionError) as error:
+        raise InvalidLayoutError(f"{INDEX} is not JSON: {str(error)[:200]}") from error
+    _check_members(others)
+
+
+def _check_members(others: dict[str, Any]) -> None:
+    listed = others.get("manifests")
+    if not isinstance(listed, list):
+        raise InvalidLayoutError(f"{INDEX}: manifests must be a list, not {type(listed).__name__}")
+    version = others.get("schemaVersion")
+    if version != 2:  # noqa: PLR2004 - the specification's own number
+        raise InvalidLayoutError(f"{INDEX}: schemaVersion must be 2, not {str(version)[:40]}")
+
+
+def _entry(place: int, value: object) -> Descriptor | BrokenEntry:
+    try:
+        return Descriptor.from_json(value)
+    except SpecError as error:
+        return BrokenEntry(place, _ref_name(value), error.code, f"{INDEX}: manifests[{place}]: {error}")
 
 
 def _ref_name(value: object) -> str | None:
@@ -96,8 +126,7 @@ def _ref_name(value: object) -> str | None:
 
 
 def _decode(raw: bytes, name: str) -> dict[str, Any]:
-    if not raw.strip(b" \t\r\n\0"):
-        raise InvalidLayoutError(f"{name} is empty; a writer may be at work, or its last write failed")
+    _refuse_empty(raw, name)
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError) as error:
@@ -105,3 +134,8 @@ def _decode(raw: bytes, name: str) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise InvalidLayoutError(f"{name} must be an object, not {type(body).__name__}")
     return body
+
+
+def _refuse_empty(raw: bytes, name: str) -> None:
+    if not raw.strip(b" \t\r\n\0"):
+        raise InvalidLayoutError(f"{name} is empty; a writer may be at work, or its last write failed")

@@ -21,7 +21,7 @@ from tasks.oci.errors import (
     SourceError,
     SpecError,
 )
-from tasks.oci.image_layout import REFERRER_SUBJECT, parse_index
+from tasks.oci.image_layout import REFERRER_SUBJECT, BrokenEntry, decode_index, iter_index
 from tasks.oci.manifest import MAX_MANIFEST_SIZE, Manifest, parse_manifest
 from tasks.oci.reference import REF_NAME, parse_referrers_tag, tag_of_ref_name
 from tasks.operations.results import RefusedEntry, RepositoryInventory, TagEntry, UntaggedKind
@@ -30,7 +30,6 @@ from tasks.ports import Finding
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tasks.oci.image_layout import BrokenEntry, LayoutIndex
     from tasks.ports import LayoutReader
 
     MapConcurrently = Callable[[Callable[[Descriptor], object], Iterable[Descriptor]], Iterator[object]]
@@ -63,10 +62,9 @@ def enumerate_repository(
         SourceError: it can't be read.
     """
     file = source.read_index(path)
-    index = parse_index(file.raw)
-    etag = file.etag
+    text, etag = decode_index(file.raw), file.etag
     del file
-    return _Enumeration(source, path, map_concurrently or map).run(index, etag)
+    return _Enumeration(source, path, map_concurrently or map).run(text, etag)
 
 
 @dataclass(slots=True)
@@ -76,19 +74,23 @@ class _Enumeration:
     source: LayoutReader
     path: str
     map_concurrently: MapConcurrently
-    tags: dict[str, list[Descriptor]] = field(default_factory=lambda: defaultdict(list))
+    tags: dict[str, Descriptor] = field(default_factory=dict)
+    ambiguous: dict[str, list[Descriptor]] = field(default_factory=dict)
     untagged: dict[Digest, Descriptor] = field(default_factory=dict)
     refused: list[RefusedEntry] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     referrers: dict[Digest, dict[Digest, Descriptor]] = field(default_factory=lambda: defaultdict(dict))
     referrer_lists: dict[Digest, Digest] = field(default_factory=dict)
 
-    def run(self, index: LayoutIndex, etag: str) -> RepositoryInventory:
-        for broken in index.broken:
-            self._note_broken(broken)
-        for entry in index.entries:
-            self._sort(entry)
-        tags = tuple(self._unambiguous_tags())
+    def run(self, text: str, etag: str) -> RepositoryInventory:
+        for entry in iter_index(text):
+            if isinstance(entry, BrokenEntry):
+                self._note_broken(entry)
+            else:
+                self._sort(entry)
+        del text
+        self._refuse_ambiguous()
+        tags = tuple(TagEntry(tag, descriptor) for tag, descriptor in self.tags.items())
         for tagged in tags:
             self.untagged.pop(tagged.descriptor.digest, None)
         self._read_referrer_tags(tags)
@@ -117,12 +119,13 @@ class _Enumeration:
             self._note_referrer_list(entry)
             return
         try:
-            known = self.tags[tag_of_ref_name(ref_name)]
+            tag = tag_of_ref_name(ref_name)
         except InvalidReferenceError as error:
             self.refused.append(RefusedEntry(ref_name, plain.digest, plain.media_type, error.code, str(error)))
             return
-        if plain not in known:
-            known.append(plain)
+        known = self.tags.setdefault(tag, plain)
+        if known != plain:
+            self.ambiguous.setdefault(tag, [known]).append(plain)
 
     def _note_referrer_list(self, entry: Descriptor) -> None:
         for name in REFERRER_SUBJECT:
@@ -132,13 +135,12 @@ class _Enumeration:
                 except InvalidDigestError as error:
                     self.findings.append(Finding(self.path, error.code, f"annotation {name}: {error}"))
 
-    def _unambiguous_tags(self) -> Iterator[TagEntry]:
-        for tag, descriptors in self.tags.items():
-            if len(descriptors) == 1:
-                yield TagEntry(tag, descriptors[0])
-                continue
-            for descriptor in descriptors:
-                message = f"{len(descriptors)} entries of index.json give the tag {tag} different content"
+    def _refuse_ambiguous(self) -> None:
+        for tag, descriptors in self.ambiguous.items():
+            del self.tags[tag]
+            different = list(dict.fromkeys(descriptors))
+            message = f"{len(different)} entries of index.json give the tag {tag} different content"
+            for descriptor in different:
                 self.refused.append(
                     RefusedEntry(tag, descriptor.digest, descriptor.media_type, "tag_collision", message)
                 )

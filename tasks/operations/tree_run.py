@@ -20,7 +20,7 @@ from tasks.oci.errors import (
     SourceUnavailableError,
     StateError,
 )
-from tasks.oci.image_layout import parse_index
+from tasks.oci.image_layout import decode_index, iter_index
 from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.planning import (
     Batch,
@@ -207,11 +207,10 @@ class TreeRun:
     def _size(self, path: str) -> int | None:
         """The number of entries of a layout, None for one that can't be read."""
         try:
-            index = parse_index(self._source.read_index(path).raw)
+            return sum(1 for _ in iter_index(decode_index(self._source.read_index(path).raw)))
         except LayoutliftError as error:
             self.note(Finding(path, error.code, str(error)))
             return None
-        return len(index.entries) + len(index.broken)
 
     def _refuse_names(self) -> None:
         """Every tag of a layout without a name at the target is refused, each by itself."""

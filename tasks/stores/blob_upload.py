@@ -36,6 +36,7 @@ class BlobUpload:
         self._provider = provider
         self._pool = pool
         self._retry = retry
+        self._takes_single_post = True
 
     def push(self, repository: str, content: BlobContent, mount_from: str | None) -> BlobArrival:
         """See `ContentPusher.push_blob`; each attempt is a new session and reads the content anew."""
@@ -54,18 +55,37 @@ class BlobUpload:
         digest = content.descriptor.digest
         url = f"/v2/{repository}/blobs/uploads/"
         scopes: Scopes = (repository_scope(repository, write=True),)
+        if mount_from is None and self._takes_single_post and content.descriptor.size <= SMALL_BLOB:
+            return self._post_whole(repository, url, content, scopes)
         if mount_from is not None:
             url += f"?{urlencode({'mount': digest, 'from': mount_from})}"
             scopes += (repository_scope(mount_from, write=False),)
         started = self._provider.do_request(url, "POST", b"", {}, scopes)
         if started.status == _CREATED and mount_from is not None:
             return BlobArrival.MOUNTED
-        refused = _FIRST_ERROR <= started.status < _FIRST_ERROR + 100 and started.status not in _SLOW_DOWN
-        if refused and mount_from is not None:
+        if _is_refusal(started) and mount_from is not None:
             return self._push_once(repository, content, None)  # refusals of a mount are many
         if started.status != _ACCEPTED:
             raise error_of(started, f"starting the upload of {digest}")
         return self._put(started, content, scopes)
+
+    def _post_whole(self, repository: str, url: str, content: BlobContent, scopes: Scopes) -> BlobArrival:
+        """Send a small blob in one request; a registry that doesn't take that is not asked again.
+
+        Its 202 opens a session as if there had been no body (distribution-spec v1.1.1 "Single POST").
+        """
+        headers = {"Content-Type": "application/octet-stream"}
+        raw = content.read()
+        answer = self._provider.do_request(f"{url}?digest={content.descriptor.digest}", "POST", raw, headers, scopes)
+        if answer.status == _CREATED:
+            return BlobArrival.PUSHED
+        if answer.status == _ACCEPTED:
+            self._takes_single_post = False
+            return self._put(answer, content, scopes)
+        if _is_refusal(answer):
+            self._takes_single_post = False
+            return self._push_once(repository, content, None)
+        raise error_of(answer, f"sending {content.descriptor.digest}")
 
     def _put(self, started: HttpAnswer, content: BlobContent, scopes: Scopes) -> BlobArrival:
         digest, size = content.descriptor.digest, content.descriptor.size
@@ -100,3 +120,8 @@ class BlobUpload:
         )
         length = answer.headers.get("Content-Length", str(descriptor.size))
         return answer.status == _OK and length == str(descriptor.size)
+
+
+def _is_refusal(answer: HttpAnswer) -> bool:
+    """Whether the registry will not do this, so that another way must be gone."""
+    return _FIRST_ERROR <= answer.status < _FIRST_ERROR + 100 and answer.status not in _SLOW_DOWN

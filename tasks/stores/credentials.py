@@ -10,6 +10,7 @@ import base64
 import binascii
 import json
 import os
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,7 +128,10 @@ def _from_helper(helper: str, server: str) -> Credentials | None:
     from docker.credentials import Store, errors  # noqa: PLC0415 - slow to import, and rarely needed
 
     try:
-        answer = Store(helper, environment=dict(os.environ)).get(server)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a helper that is not installed: the error below says so
+            store = Store(helper, environment=dict(os.environ))
+        answer = store.get(server)
         username, secret = str(answer["Username"]), str(answer["Secret"])
     except errors.CredentialsNotFound:
         return None

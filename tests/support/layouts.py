@@ -1,5 +1,8 @@
 """The builder of layouts, under the name that tests know it by; the demo uses the same one."""
 
+import json
+from collections.abc import Sequence
+
 from infra.layout_builder import (
     DOCKER_CONFIG,
     DOCKER_LAYER,
@@ -29,5 +32,17 @@ __all__ = [
     "REF_NAME",
     "Descriptor",
     "LayoutBuilder",
+    "image_of",
     "random_bytes",
 ]
+
+
+def image_of(
+    layout: LayoutBuilder, tag: str | None, layers: Sequence[Descriptor], *, media_type: str = OCI_MANIFEST
+) -> Descriptor:
+    """Store and list an image whose layers are these descriptors, be they true or not."""
+    config = layout.blob(b"{}", OCI_CONFIG)
+    body = {"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": list(layers)}
+    image = layout.blob(json.dumps(body).encode(), media_type)
+    layout.entry(image, tag)
+    return image

@@ -33,9 +33,12 @@ def test_one_connection_serves_many_requests(script: ScriptedRegistry, make_pool
     assert pool.requests_made == 6
 
 
-def test_a_body_left_unread_is_not_taken_for_the_next_answer(script: ScriptedRegistry, make_pool: MakePool) -> None:
+@pytest.mark.parametrize("size", [20, 1_000_000])
+def test_a_body_left_unread_is_not_taken_for_the_next_answer(
+    script: ScriptedRegistry, make_pool: MakePool, size: int
+) -> None:
     pool = make_pool(script.host, connections=1)
-    script.expect("GET", "/large", Reply(body=b"x" * 1_000_000))
+    script.expect("GET", "/large", Reply(body=b"x" * size))
     script.expect("GET", "/next", Reply(body=b"next"))
     with pool.open("GET", "/large", {}) as answer:
         assert answer.read(10) == b"x" * 10

@@ -1,0 +1,1 @@
+"""What Prefect is told about the flows, as data; `check.py` proves that it fits them."""

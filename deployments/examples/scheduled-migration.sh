@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Keeps a registry in step with a mounted bucket until cut-over; for cron or a systemd timer:
+#   15 2 * * *  scheduled-migration.sh /mnt/bucket registry.example:5000
+# Needs no Prefect server. Credentials: what `docker login` stored for this user, or LAYOUTLIFT_TARGET_USERNAME
+# and LAYOUTLIFT_TARGET_PASSWORD. Further options for both steps, such as --plain-http, may follow.
+set -uo pipefail
+
+source_directory=${1:?usage: scheduled-migration.sh SOURCE TARGET [OPTION...]}
+target=${2:?usage: scheduled-migration.sh SOURCE TARGET [OPTION...]}
+shift 2
+reports=${LAYOUTLIFT_REPORTS:-${XDG_STATE_HOME:-$HOME/.local/state}/layoutlift/reports}
+day=$(date -u +%Y-%m-%d)
+mkdir -p "$reports"
+
+# A mount that is away leaves an empty directory behind, which would look like a source without repositories.
+if [ -z "$(ls -A "$source_directory")" ]; then
+  echo "$source_directory is empty: is the bucket mounted?" >&2
+  exit 2
+fi
+
+layoutlift migrate "$source_directory" "$target" --standalone --report "$reports/$day-migrate.json" "$@"
+migrated=$?
+case $migrated in
+  0 | 1) ;;               # done, or some tags have a problem: verify the rest all the same
+
+  *) exit "$migrated" ;;  # wrong configuration, another run at work, or interrupted
+esac
+
+layoutlift verify "$source_directory" "$target" --standalone --report "$reports/$day-verify.json" "$@"
+verified=$?
+exit $((migrated > verified ? migrated : verified))

@@ -1,0 +1,78 @@
+"""Reads one long list out of a JSON object, an element at a time.
+
+An index of a hundred thousand entries takes five times its size as Python objects when it is decoded whole;
+this way only what is kept of each entry is.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+_decoder = json.JSONDecoder()
+_SPACE = " \t\r\n"
+
+
+def iter_list(text: str, name: str, others: dict[str, Any]) -> Iterator[Any]:
+    """The elements of the list called `name` in the object that `text` holds.
+
+    All other members are put into `others`; so is `name` itself where it is no list, and an empty one where it is.
+
+    Raises:
+        ValueError: the text is not JSON, not an object, or has the list twice.
+        RecursionError: something is nested too deep.
+    """
+    at = _expect(text, _skip(text, 0), "{")
+    seen = False
+    at = _skip(text, at)
+    while text[at : at + 1] != "}":
+        key, at = _decoder.raw_decode(text, at)
+        if not isinstance(key, str):
+            raise json.JSONDecodeError("expected a name", text, at)
+        at = _skip(text, _expect(text, _skip(text, at), ":"))
+        if key == name and text[at : at + 1] == "[":
+            if seen:
+                raise json.JSONDecodeError(f"{name} is there twice", text, at)
+            seen = True
+            others[name] = []
+            at = yield from _elements(text, at + 1)
+        else:
+            others[key], at = _decoder.raw_decode(text, at)
+        at = _after_element(text, at, "}")
+    if text[at + 1 :].strip(_SPACE + "\0"):
+        raise json.JSONDecodeError("something follows the object", text, at + 1)
+
+
+def _elements(text: str, at: int) -> Generator[Any, None, int]:
+    at = _skip(text, at)
+    while text[at : at + 1] != "]":
+        element, at = _decoder.raw_decode(text, at)
+        yield element
+        at = _after_element(text, at, "]")
+    return at + 1
+
+
+def _after_element(text: str, at: int, end: str) -> int:
+    """The place of the next element, or of the end."""
+    at = _skip(text, at)
+    if text[at : at + 1] == end:
+        return at
+    at = _skip(text, _expect(text, at, ","))
+    if text[at : at + 1] == end:
+        raise json.JSONDecodeError("a comma too many", text, at)
+    return at
+
+
+def _expect(text: str, at: int, character: str) -> int:
+    if text[at : at + 1] != character:
+        raise json.JSONDecodeError(f"expected {character}", text, at)
+    return at + 1
+
+
+def _skip(text: str, at: int) -> int:
+    while text[at : at + 1] in {" ", "\t", "\r", "\n"}:
+        at += 1
+    return at

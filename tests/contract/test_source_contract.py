@@ -1,0 +1,146 @@
+"""What every source does, whichever it is: in memory, on a disk, or on a real s3fs mount."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.errors import (
+    ContentNotFoundError,
+    DigestMismatchError,
+    InvalidLayoutError,
+    LayoutliftError,
+    SizeMismatchError,
+)
+from tasks.ports import Source
+from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.memory import MemorySource
+from tests.support.layouts import LayoutBuilder, random_bytes
+
+CONTENT = b"content"
+LARGE = random_bytes(1, 3 * 1024 * 1024 + 1)
+OpenSource = Callable[[], Source]
+
+
+def in_memory(root: Path) -> MemorySource:
+    """A copy of a directory."""
+    files = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    return MemorySource(files, modified=1.0)
+
+
+@pytest.fixture(params=["memory", "directory", pytest.param("mount", marks=pytest.mark.fuse)])
+def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def root(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Where layouts are written; `open_source` reads them."""
+    return request.getfixturevalue("mounted_folder") if kind == "mount" else tmp_path
+
+
+@pytest.fixture
+def open_source(kind: str, root: Path) -> OpenSource:
+    return lambda: in_memory(root) if kind == "memory" else LayoutDirectory(root, retry_wait=0)
+
+
+@pytest.fixture
+def layout(root: Path) -> LayoutBuilder:
+    builder = LayoutBuilder(root / "app")
+    builder.write()
+    return builder
+
+
+def test_layouts_are_listed_by_path_in_order(root: Path, open_source: OpenSource) -> None:
+    paths = ["My App", "team", "team/app", "team/app/web", "été/日本"]
+    for path in reversed(paths):
+        LayoutBuilder(root / path).write()
+    assert list(open_source().list_layouts()) == paths
+
+
+def test_the_source_itself_may_be_a_layout(root: Path, open_source: OpenSource) -> None:
+    builder = LayoutBuilder(root)
+    builder.image("v1")
+    builder.write()
+    source = open_source()
+    assert list(source.list_layouts()) == ["."]
+    (entry,) = json.loads(source.read_index(".").raw)["manifests"]
+    assert source.blob(".", Descriptor.from_json(entry)).read()
+
+
+def test_the_index_is_given_as_it_is_and_its_mark_follows_it(layout: LayoutBuilder, open_source: OpenSource) -> None:
+    before = open_source().read_index("app")
+    assert before.raw == (layout.path / "index.json").read_bytes()
+    assert open_source().read_index("app") == before
+    layout.image("v1")
+    layout.write()
+    assert open_source().read_index("app").etag != before.etag
+
+
+@pytest.mark.parametrize("name", ["oci-layout", "index.json"])
+@pytest.mark.parametrize("left", [None, b"{}", b""], ids=["missing", "another form", "empty"])
+def test_a_broken_layout_is_listed_and_refused_when_read(
+    layout: LayoutBuilder, open_source: OpenSource, name: str, left: bytes | None
+) -> None:
+    (layout.path / name).unlink()
+    if left is not None:
+        (layout.path / name).write_bytes(left)
+    source = open_source()
+    assert list(source.list_layouts()) == ["app"]
+    if name == "oci-layout" or left is None:
+        with pytest.raises(InvalidLayoutError):
+            source.read_index("app")
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+@pytest.mark.parametrize("data", [b"", CONTENT, LARGE], ids=["empty", "small", "large"])
+def test_a_blob_is_read_as_often_as_asked(
+    layout: LayoutBuilder, open_source: OpenSource, data: bytes, algorithm: str
+) -> None:
+    descriptor = Descriptor.from_json(layout.blob(data, algorithm=algorithm))
+    blob = open_source().blob("app", descriptor)
+    assert blob.descriptor == descriptor
+    assert blob.read() == data
+    with blob.chunks() as chunks:
+        assert b"".join(bytes(chunk) for chunk in chunks) == data
+    stat = open_source().stat_blob("app", descriptor.digest)
+    assert stat is not None
+    assert stat.size == len(data)
+    assert stat.modified > 0
+
+
+@pytest.mark.parametrize(
+    ("left", "refusal"),
+    [
+        (CONTENT[:-1] + b"!", DigestMismatchError),
+        (CONTENT[:-1], SizeMismatchError),
+        (CONTENT + b"!", SizeMismatchError),
+        (b"", SizeMismatchError),
+        (None, ContentNotFoundError),
+    ],
+    ids=["altered", "short", "long", "zero", "missing"],
+)
+def test_a_blob_that_is_not_what_it_says_is_never_handed_out(
+    layout: LayoutBuilder, open_source: OpenSource, left: bytes | None, refusal: type[LayoutliftError]
+) -> None:
+    written = layout.blob(CONTENT)
+    layout.blob_path(written).unlink()
+    if left is not None:
+        layout.blob_path(written).write_bytes(left)
+    source, descriptor = open_source(), Descriptor.from_json(written)
+    with pytest.raises(refusal) as raised:
+        source.blob("app", descriptor).read()
+    assert not raised.value.transient
+    stat = source.stat_blob("app", descriptor.digest)
+    assert (None if stat is None else stat.size) == (None if left is None else len(left))
+
+
+def test_content_of_one_layout_is_not_that_of_another(root: Path, open_source: OpenSource) -> None:
+    descriptor = Descriptor.from_json(LayoutBuilder(root / "a").blob(CONTENT))
+    for path in ("a", "b"):
+        LayoutBuilder(root / path).write()
+    source = open_source()
+    assert source.blob("a", descriptor).read() == CONTENT
+    assert source.stat_blob("b", descriptor.digest) is None

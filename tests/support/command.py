@@ -1,0 +1,209 @@
+"""Runs the installed command `layoutlift` as users run it, with a home and state of the test's own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.real_parts import wait_until
+
+LAYOUTLIFT = Path(sys.executable).parent / "layoutlift"
+DEADLINE_SECONDS = 240
+TARGET_COMMANDS = frozenset({"migrate", "plan", "verify"})
+WITH_STANDALONE = frozenset({"migrate", "verify"})
+
+# Runs a command as the child of a small process, which writes down the child's peak memory in KiB: what the
+# kernel says of a process's own child would include the memory of the process that it was forked from.
+MEASURED = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[2:])
+open(sys.argv[1], "w").write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(code)
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command left: its exit code and output, its report where it wrote one, how long it took."""
+
+    code: int
+    stdout: str
+    stderr: str
+    report: dict[str, Any]
+    seconds: float
+
+    @property
+    def output(self) -> str:
+        return self.stdout + self.stderr
+
+    @property
+    def totals(self) -> dict[str, int]:
+        return self.report["totals"]
+
+    @property
+    def rows(self) -> dict[tuple[str, str | None], dict[str, Any]]:
+        """The report's tags by repository and tag; a tag that is there twice fails the test."""
+        rows = {(row["repository"], row["tag"]): row for row in self.report["tags"]}
+        assert len(rows) == len(self.report["tags"])
+        return rows
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """The outcome of each `repository:tag`, or the code of the error that it has."""
+        return {
+            f"{repository}:{tag}": row["error"]["code"] if row["error"] else row["outcome"]
+            for (repository, tag), row in self.rows.items()
+        }
+
+    @property
+    def findings(self) -> set[tuple[str, str]]:
+        """Path and code of each finding."""
+        return {(finding["path"], finding["code"]) for finding in self.report["findings"]}
+
+
+@dataclass
+class Layoutlift:
+    """`layoutlift(...)` runs the command as given; `migrate` and its like add what every test wants."""
+
+    home: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    program: tuple[str | Path, ...] = (LAYOUTLIFT,)
+    standalone: bool = True
+
+    def __call__(
+        self,
+        *arguments: str | Path,
+        code: int = 0,
+        stdin: str = "",
+        cwd: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Ended:
+        """Run to the end; a code other than `code`, or a traceback, fails the test."""
+        report = self.home / "report.json"
+        report.unlink(missing_ok=True)
+        started = time.monotonic()
+        outcome = subprocess.run(
+            [*map(str, self.program), *map(str, arguments)],
+            input=stdin,
+            cwd=cwd or self.home,
+            env=self.full_environment(environment),
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_SECONDS,
+            check=False,
+        )
+        seconds = time.monotonic() - started
+        written = json.loads(report.read_bytes()) if report.exists() else {}
+        ended = Ended(outcome.returncode, outcome.stdout, outcome.stderr, written, seconds)
+        assert ended.code == code, f"{arguments} ended with {ended.code}:\n{ended.output}"
+        assert "Traceback" not in ended.output, ended.output
+        return ended
+
+    def migrate(self, source: Path, target: str, *options: str | Path, **more: Any) -> Ended:
+        return self(*self.line("migrate", source, target, *options), **more)
+
+    def plan(self, source: Path, target: str, *options: str | Path, **more: Any) -> Ended:
+        return self(*self.line("plan", source, target, *options), **more)
+
+    def verify(self, source: Path, target: str, *options: str | Path, **more: Any) -> Ended:
+        return self(*self.line("verify", source, target, *options), **more)
+
+    def check(self, source: Path, *options: str | Path, **more: Any) -> Ended:
+        return self(*self.line("check", source, *options), **more)
+
+    def listed(self, source: Path, *options: str, code: int = 0) -> dict[str, Any]:
+        """What `ls --json` says."""
+        return json.loads(self("ls", source, "--json", *options, code=code).stdout)
+
+    def line(self, command: str, *arguments: str | Path) -> list[str]:
+        """The arguments of a command, with a report where `Ended` looks for it."""
+        options = ["--report", str(self.home / "report.json")]
+        if command in TARGET_COMMANDS:
+            options.append("--plain-http")
+        if command in WITH_STANDALONE and self.standalone:
+            options.append("--standalone")
+        return [command, *map(str, arguments), *options]
+
+    @contextmanager
+    def running(self, command: str, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+        """A command in the background; killed at the end of the block if it still runs."""
+        with subprocess.Popen(
+            [*map(str, self.program), *self.line(command, *arguments)],
+            cwd=self.home,
+            env=self.full_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    @property
+    def last_report(self) -> dict[str, Any]:
+        return json.loads((self.home / "report.json").read_bytes())
+
+    def full_environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Nothing of the user's own but the search path."""
+        return {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "HOME": str(self.home),
+            "XDG_STATE_HOME": str(self.home / "state"),
+            "PREFECT_HOME": str(self.home / "prefect"),
+            **self.environment,
+            **(more or {}),
+        }
+
+    def measured(self) -> tuple["Layoutlift", Path]:
+        """The same, and the file that will hold the peak memory of its last run in KiB."""
+        peak = self.home / "peak"
+        program = (sys.executable, "-S", "-c", MEASURED, peak, *self.program)
+        return Layoutlift(self.home, self.environment, program, self.standalone), peak
+
+
+@pytest.fixture
+def layoutlift(tmp_path_factory: pytest.TempPathFactory) -> Layoutlift:
+    """The command in an environment of the test's own, outside its `tmp_path`."""
+    return Layoutlift(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="session")
+def prefect_environment(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, str]]:
+    """What leads the command to a local Prefect server that was started by `layoutlift server start`."""
+    home = tmp_path_factory.mktemp("prefect-home")
+    command = Layoutlift(home)
+    assert "Prefect server" in command("server", "start").stdout
+    yield {"PREFECT_HOME": str(home / "prefect")}
+    command("server", "stop")
+
+
+def interrupt(process: subprocess.Popen[str], within: float) -> tuple[int, str, str, float]:
+    """Press Ctrl-C; exit code, output, and the seconds that the process took to end."""
+    pressed = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=within)
+    return process.returncode, stdout, stderr, time.monotonic() - pressed
+
+
+def wait_for_upload(storage: Path, least: int = 1) -> None:
+    """Wait until a registry of distribution's kind has some bytes of a blob that is being sent to it."""
+
+    def has_begun() -> bool:
+        try:
+            return any(path.stat().st_size >= least for path in storage.glob("**/_uploads/*/data"))
+        except FileNotFoundError:
+            return False
+
+    wait_until(has_begun, what="an upload has begun")

@@ -1,0 +1,95 @@
+"""The deployments fit the flows, and the check that says so notices when they do not."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deployments.check import DEPLOYMENTS, problems
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """Writes the real file with something changed in its first deployment, and returns its path."""
+
+    def write(**changes) -> Path:
+        content = yaml.safe_load(DEPLOYMENTS.read_text())
+        content["deployments"][0] |= changes
+        path = tmp_path / "prefect.yaml"
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+    return write
+
+
+def test_the_command_finds_nothing_wrong():
+    outcome = subprocess.run(
+        [sys.executable, "-m", "deployments.check"],
+        cwd=DEPLOYMENTS.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (outcome.returncode, outcome.stdout) == (0, ""), outcome.stderr
+
+
+def test_the_command_fails_where_something_is_wrong(changed):
+    path = changed(entrypoint="flows.no_such_module.migrate")
+
+    outcome = subprocess.run(
+        [sys.executable, "-m", "deployments.check", str(path)],
+        cwd=DEPLOYMENTS.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert outcome.returncode == 1
+    assert "flows.no_such_module.migrate can't be loaded" in outcome.stdout
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"entrypoint": "flows/migrate.py:migrate"}, "is a file"),
+        ({"entrypoint": "flows.migrate.nothing"}, "can't be loaded"),
+        ({"parameters": {"source": "/mnt/bucket"}}, "'target' is a required property"),
+        ({"parameters": {"source": "/s", "target": "t", "jobz": 4}}, "no parameter jobz"),
+        ({"parameters": {"source": "/s", "target": "t", "jobs": 0}}, "parameters.jobs: 0 is less than the minimum"),
+        ({"parameters": {"source": "/s", "target": "t", "depth": "deep"}}, "parameters.depth: 'deep'"),
+        ({"parameters": {"source": "/s", "target": "t", "password": "p"}}, "no parameter password"),
+        ({"schedules": [{"slug": "a", "cron": "0 2 * * *", "active": True}]}, "schedule a must be off"),
+        ({"schedules": [{"slug": "a", "cron": "0 2 * * *"}]}, "schedule a must be off"),
+        ({"schedules": [{"slug": "a", "cron": "now", "active": False}]}, "schedule a is none that Prefect takes"),
+        (
+            {"schedules": [{"slug": "a", "cron": "0 2 * * *", "active": False, "parameters": {"jobs": 0}}]},
+            "parameters.jobs: 0 is less than the minimum",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(changed, changes, expected):
+    found = list(problems(changed(**changes)))
+
+    assert len(found) == 1
+    assert expected in found[0]
+
+
+def test_the_machine_of_the_deployer_is_not_written_down(tmp_path):
+    content = yaml.safe_load(DEPLOYMENTS.read_text())
+    del content["pull"]
+    path = tmp_path / "prefect.yaml"
+    path.write_text(yaml.safe_dump(content))
+
+    assert [problem.partition(":")[0] for problem in problems(path)] == ["pull"]
+
+
+def test_a_name_is_given_once(tmp_path):
+    content = yaml.safe_load(DEPLOYMENTS.read_text())
+    content["deployments"].append(content["deployments"][0])
+    path = tmp_path / "prefect.yaml"
+    path.write_text(yaml.safe_dump(content))
+
+    assert list(problems(path)) == ["migrate/nightly: there are two of this name"]
