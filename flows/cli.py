@@ -127,6 +127,9 @@ def _run(kind: RunKind, model: type[_RunParameters], given: dict[str, Any], *, s
     """Run to the end, print the outcome, and exit with the code that says how it was."""
     from flows.console import Console, print_outcome  # noqa: PLC0415 - not for --help
 
+    from flows.log_lines import log_to_stderr  # noqa: PLC0415
+
+    log_to_stderr()
     as_json = given.pop("as_json")
     take_credentials(given.pop("username", None), from_stdin=given.pop("password_stdin", False))
     parameters = checked(model, given)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flows.outcome_table import repository_lines
 from tasks.operations.reporting import human_bytes, printable
 from tasks.operations.results import Outcome
 from tasks.runs import RunKind
@@ -112,6 +113,8 @@ def _bars(run: Run) -> Iterator[None]:
 def print_outcome(run: Run) -> None:
     """Print the table of outcomes and the first problems to standard output."""
     click.echo(f"{run.kind} {printable(run.title)}")
+    for line in repository_lines(run.results(), verified=run.kind in {RunKind.VERIFY, RunKind.CHECK}):
+        click.echo(line)
     for name, count in _counts(run).items():
         click.echo(f"  {name:<14}{count:>9,}")
     if run.kind is RunKind.MIGRATE:

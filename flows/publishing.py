@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
@@ -28,8 +29,14 @@ PROGRESS_EVERY = 5.0
 """Seconds between updates of the progress artifact; each is a request to the Prefect server."""
 
 
+logger = logging.getLogger(__name__)
+
+
 def work_as_tasks(run: Run, batches: tuple[Batch, ...]) -> None:
     """Submit each batch as a task of the flow that this is called from, and wait for all."""
+    for name in ("flows", "tasks"):
+        logging.getLogger(name).setLevel(logging.INFO)  # Prefect sends their records to the run, but sets no level
+    logger.info("%s: %d tags in %d batches", run.title, run.progress.expected, len(batches))
     with shared(run), _progress_artifact(run):
         futures = [
             work_batch.submit(run.run_id, [(part.path, part.start, part.stop) for part in batch], _label(run, batch))

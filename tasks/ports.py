@@ -209,3 +209,16 @@ class Target(ManifestResolver, ContentFetcher, ContentPusher, Protocol):
     def requests_made(self) -> int:
         """How many HTTP requests were sent so far."""
         ...
+
+
+class StopSign(Protocol):
+    """Tells whether the run is to end."""
+
+    @property
+    def requested(self) -> bool:
+        """Whether it is."""
+        ...
+
+    def set(self) -> None:
+        """Have it end."""
+        ...

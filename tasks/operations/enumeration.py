@@ -138,12 +138,9 @@ class _Enumeration:
     def _refuse_ambiguous(self) -> None:
         for tag, descriptors in self.ambiguous.items():
             del self.tags[tag]
-            different = list(dict.fromkeys(descriptors))
-            message = f"{len(different)} entries of index.json give the tag {tag} different content"
-            for descriptor in different:
-                self.refused.append(
-                    RefusedEntry(tag, descriptor.digest, descriptor.media_type, "tag_collision", message)
-                )
+            digests = ", ".join(descriptor.digest for descriptor in dict.fromkeys(descriptors))
+            message = f"entries of index.json give the tag {tag} different content: {digests}"
+            self.refused.append(RefusedEntry(tag, None, None, "tag_collision", message))
 
     def _read_referrer_tags(self, tags: tuple[TagEntry, ...]) -> None:
         for entry in tags:

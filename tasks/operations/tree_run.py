@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from tasks.operations.results import RepositoryInventory, TagEntry
     from tasks.operations.selection import Renames, Selection
     from tasks.operations.spare_hands import SpareHands
-    from tasks.ports import Source
+    from tasks.ports import Source, StopSign
 
 logger = logging.getLogger(__name__)
 
@@ -60,19 +60,6 @@ class Recorder(Protocol):
 
     def record(self, result: TagResult) -> None:
         """Keep a result; called by many threads."""
-        ...
-
-
-class StopSign(Protocol):
-    """Tells whether the run is to end."""
-
-    @property
-    def requested(self) -> bool:
-        """Whether it is."""
-        ...
-
-    def set(self) -> None:
-        """Have it end."""
         ...
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
-from tasks.oci.errors import UnexpectedAnswerError, UntrustedConnectionError
+from tasks.oci.errors import AuthenticationError, UnexpectedAnswerError, UntrustedConnectionError
 from tasks.ports import BlobArrival
 from tasks.stores.registry_answers import error_of
 from tasks.stores.registry_auth import repository_scope
@@ -60,7 +60,12 @@ class BlobUpload:
         if mount_from is not None:
             url += f"?{urlencode({'mount': digest, 'from': mount_from})}"
             scopes += (repository_scope(mount_from, write=False),)
-        started = self._provider.do_request(url, "POST", b"", {}, scopes)
+        try:
+            started = self._provider.do_request(url, "POST", b"", {}, scopes)
+        except AuthenticationError:
+            if mount_from is None:
+                raise
+            return self._push_once(repository, content, None)  # no right to read the other repository
         if started.status == _CREATED and mount_from is not None:
             return BlobArrival.MOUNTED
         if _is_refusal(started) and mount_from is not None:

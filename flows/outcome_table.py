@@ -1,0 +1,65 @@
+"""The table of repositories that ends a run's output: what came of the tags of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.operations.reporting import printable
+from tasks.operations.results import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tasks.operations.results import TagResult
+
+SHOWN = 25
+_HEADINGS = {Outcome.TO_COPY: "to copy", Outcome.COPIED: "copied", Outcome.UP_TO_DATE: "up to date"}
+
+
+@dataclass(slots=True)
+class _Row:
+    """One repository; `target` is where its tags go, if anywhere."""
+
+    target: str = "-"
+    tags: int = 0
+    done: int = 0
+    problems: int = 0
+    outcome: Outcome = Outcome.UP_TO_DATE
+
+    def add(self, result: TagResult) -> None:
+        self.tags += 1
+        self.problems += result.outcome in {Outcome.REFUSED, Outcome.FAILED}
+        self.done += result.outcome in _HEADINGS
+        if result.target is not None:
+            self.target = result.target.rpartition("@" if result.tag is None else ":")[0]
+        if result.outcome in {Outcome.COPIED, Outcome.TO_COPY}:
+            self.outcome = result.outcome
+
+
+def repository_lines(results: Iterable[TagResult], *, verified: bool = False) -> Iterator[str]:
+    """The table's lines, a repository each, as many as a screen takes; `verified` names what was verified only."""
+    rows: dict[str, _Row] = {}
+    for result in results:
+        rows.setdefault(result.repository, _Row()).add(result)
+    shown = dict(sorted(rows.items())[:SHOWN])
+    if not shown:
+        return
+    cells = [("repository", "target", "tags", "outcome")] + [
+        (printable(path), row.target, f"{row.tags:,}", _outcome(row, verified=verified))
+        for path, row in shown.items()
+    ]
+    if all(row.target == "-" for row in shown.values()):
+        cells = [(path, "", tags, outcome) for path, _, tags, outcome in cells]
+    left, right = (max(len(row[column]) for row in cells) for column in (0, 1))
+    for path, target, tags, outcome in cells:
+        yield f"  {path:<{left}}  {target:<{right}}  {tags:>6}  {outcome}"
+    if len(rows) > SHOWN:
+        yield f"  … and {len(rows) - SHOWN:,} more repositories, in the report"
+
+
+def _outcome(row: _Row, *, verified: bool) -> str:
+    good = "verified" if verified else _HEADINGS[row.outcome]
+    if not row.problems:
+        return good
+    return f"{row.problems:,} with problems" + (f", {row.done:,} {good}" if row.done else "")
