@@ -64,6 +64,22 @@ test-unit: install ## the tests that need no real part
 soak: install tools system-packages ## the tests that take long
 	$(BIN)/pytest -m soak $(PYTEST_ARGS)
 
+.PHONY: bench-tools
+bench-tools: tools system-packages
+	@$(BIN)/python -m infra.install_tools crane regctl regsync
+
+.PHONY: bench
+bench: bench-tools ## measure layoutlift and its peers side by side, at most 90 minutes (BENCH_ARGS=--fresh)
+	@$(BIN)/python -m tests.benchmarks $(BENCH_ARGS)
+
+.PHONY: bench-quick
+bench-quick: bench-tools ## the same with few peers, workloads and rounds, in under six minutes
+	@$(BIN)/python -m tests.benchmarks --quick $(BENCH_ARGS)
+
+.PHONY: bench-profile
+bench-profile: bench-tools ## where layoutlift's own time goes when it copies small images
+	@$(BIN)/python -m tests.benchmarks.profile_small $(BENCH_ARGS)
+
 .PHONY: demo
 demo: install system-packages ## the main job on real parts: bucket, s3fs mount, registry, dashboard
 	@$(BIN)/python -m infra.install_tools oras

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from pydantic import BaseModel, ValidationError
 
 from flows.options import with_parameters
 from flows.parameters import CheckParameters, ListParameters, MigrateParameters, VerifyParameters
+from flows.stopping import INTERRUPTED, stopped_by_signals
 from tasks.oci.errors import (
-    AuthenticationError,
     ConfigurationError,
-    IncompleteError,
+    InterruptedRunError,
     LayoutliftError,
     RefusedError,
+    RegistryError,
     TransportError,
 )
 from tasks.runs import RunKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import FrameType
+    from collections.abc import Callable
 
     from flows.console import Console
 
-COMPLETE, INCOMPLETE, WRONG_USAGE, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
+COMPLETE, INCOMPLETE, WRONG_USAGE, REFUSED = 0, 1, 2, 3
 
 _RunParameters = MigrateParameters | VerifyParameters | CheckParameters
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -50,7 +48,9 @@ def exit_code(error: LayoutliftError) -> int:
     """The exit code that tells a script what an error was about."""
     if isinstance(error, RefusedError):
         return REFUSED
-    if isinstance(error, ConfigurationError | AuthenticationError | TransportError):
+    if isinstance(error, InterruptedRunError):
+        return INTERRUPTED
+    if isinstance(error, ConfigurationError | RegistryError | TransportError):  # of one tag, it is in the report
         return WRONG_USAGE
     return INCOMPLETE
 
@@ -126,7 +126,6 @@ def ls(*, as_json: bool, **given: Any) -> None:
 def _run(kind: RunKind, model: type[_RunParameters], given: dict[str, Any], *, standalone: bool) -> None:
     """Run to the end, print the outcome, and exit with the code that says how it was."""
     from flows.console import Console, print_outcome  # noqa: PLC0415 - not for --help
-
     from flows.log_lines import log_to_stderr  # noqa: PLC0415
 
     log_to_stderr()
@@ -154,9 +153,11 @@ def _complete(kind: RunKind, parameters: _RunParameters, console: Console, *, st
             from flows.embedded import run_flow  # noqa: PLC0415
 
             run_flow(kind, parameters, console)
-    except IncompleteError as error:
+    except LayoutliftError as error:
+        if console.run is None:
+            raise
         click.echo(f"layoutlift: {error}", err=True)
-        return INCOMPLETE
+        return exit_code(error)
     return COMPLETE
 
 
@@ -211,27 +212,3 @@ def take_credentials(username: str | None, *, from_stdin: bool) -> None:
         os.environ["LAYOUTLIFT_TARGET_USERNAME"] = username
     if from_stdin:
         os.environ["LAYOUTLIFT_TARGET_PASSWORD"] = sys.stdin.readline().rstrip("\r\n")
-
-
-@contextmanager
-def stopped_by_signals(console: Console) -> Iterator[None]:
-    """Have Ctrl-C and SIGTERM end the run in order; a second one ends it at once."""
-
-    def request(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's form
-        if console.interrupted:
-            die()
-        click.echo("stopping; once more to stop at once", err=True)
-        console.interrupt()
-
-    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def die() -> NoReturn:
-    """End the process without waiting for its threads."""
-    sys.stderr.flush()
-    os._exit(INTERRUPTED)

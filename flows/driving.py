@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import ConflictsError
+from tasks.oci.errors import ConflictsError, LayoutliftError
 from tasks.operations.planning import OnConflict
 from tasks.operations.results import CONFLICT
+from tasks.ports import Finding
 from tasks.runs import RunKind, open_run
 
 if TYPE_CHECKING:
@@ -34,9 +35,12 @@ def drive(
     if kind is RunKind.MIGRATE and options.policy.on_conflict is OnConflict.FAIL:
         refuse_conflicts(options, watcher.stop)
     with open_run(kind, options, watcher.stop) as run, watcher.watch(run):
-        survey = run.tree.survey()
         try:
-            work(run, survey.batches)
+            work(run, run.tree.survey().batches)
+        except LayoutliftError as error:
+            run.note(Finding(".", error.code, str(error)))
+            watcher.stop.set()
+            raise
         except BaseException:
             watcher.stop.set()
             raise

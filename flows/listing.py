@@ -11,15 +11,17 @@ from tasks.endpoints import open_source
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.reporting import printable
+from tasks.operations.run_log import HARMLESS_FINDINGS, NO_LAYOUTS
 from tasks.operations.selection import Selection
-from tasks.operations.tree_run import HARMLESS_FINDINGS
 from tasks.ports import Finding
+from tasks.stores.s3_address import BucketAccess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flows.parameters import ListParameters
     from tasks.operations.results import RepositoryInventory, TagEntry
+    from tasks.ports import Source
 
 SCHEMA = 1
 
@@ -33,16 +35,19 @@ def list_source(parameters: ListParameters, *, as_json: bool) -> bool:
     selection = Selection.parse(parameters.include, parameters.exclude)
     repositories: list[RepositoryInventory] = []
     findings: list[Finding] = []
-    for found in _inventories(parameters.source):
+    access = BucketAccess(parameters.endpoint_url, parameters.request_payer)
+    for found in _inventories(open_source(parameters.source, access=access)):
         if isinstance(found, Finding):
             findings.append(found)
             continue
         findings += found.findings
         findings += [Finding(found.path, refused.code, refused.message) for refused in found.refused]
-        if as_json:
+        if as_json or not repositories:
             repositories.append(found)
-        else:
+        if not as_json:
             _print_repository(found, selection)
+    if not repositories and not findings:
+        findings.append(NO_LAYOUTS)
     if as_json:
         click.echo(json.dumps(_document(parameters.source, repositories, findings, selection), indent=1))
     else:
@@ -51,8 +56,7 @@ def list_source(parameters: ListParameters, *, as_json: bool) -> bool:
     return all(finding.code in HARMLESS_FINDINGS for finding in findings)
 
 
-def _inventories(source: str) -> Iterator[RepositoryInventory | Finding]:
-    store = open_source(source)
+def _inventories(store: Source) -> Iterator[RepositoryInventory | Finding]:
     for found in store.list_layouts():
         if isinstance(found, Finding):
             yield found

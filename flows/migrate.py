@@ -23,10 +23,13 @@ from tasks.runs import RunKind
     task_runner=cast("Any", ThreadPoolTaskRunner(max_workers=BATCHES_AT_ONCE)),  # its annotation can't be inferred
     persist_result=False,
 )
+@p.documented(p.MigrateParameters)
 def migrate(
     *,
     source: p.Source,
     target: p.Target,
+    endpoint_url: p.EndpointUrl = None,
+    request_payer: p.RequestPayer = False,
     include: p.Include = [],  # noqa: B006 - read only; a form needs a list
     exclude: p.Exclude = [],  # noqa: B006
     rename: p.Rename = [],  # noqa: B006

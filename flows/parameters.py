@@ -6,21 +6,31 @@ shown in the dashboard.
 
 from __future__ import annotations
 
+import inspect
 import re
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from tasks.endpoints import TargetOptions
 from tasks.operations.planning import CopyPolicy, OnConflict, Untagged
 from tasks.operations.results import Depth
 from tasks.runs import RunOptions
+from tasks.stores.s3_address import check_endpoint_url
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_Flow = TypeVar("_Flow", bound="Callable[..., Any]")
 _RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kKMG]?)i?B?(?:/s)?")
 _UNITS = {"": 1, "k": 1024, "K": 1024, "M": 1024**2, "G": 1024**3}
 
 Source = Annotated[
-    str, Field(description="Directory that holds the image layouts, such as a mounted bucket", min_length=1)
+    str,
+    Field(
+        description="What holds the image layouts: a directory, as of a mounted bucket, or s3://bucket[/prefix]",
+        min_length=1,
+    ),
 ]
 Target = Annotated[str, Field(description="Registry to migrate to, as host[:port][/prefix]", min_length=1)]
 Include = Annotated[
@@ -41,6 +51,12 @@ ExcludeReferrers = Annotated[bool, Field(description="Leave signatures, SBOMs an
 DepthChoice = Annotated[
     Depth, Field(description="How much to prove: manifests by digest, blobs by size, or content read back and hashed")
 ]
+EndpointUrl = Annotated[
+    str | None,
+    Field(description="Endpoint of an S3 server other than Amazon's, for s3:// sources; else AWS_ENDPOINT_URL"),
+    AfterValidator(lambda url: None if url is None else check_endpoint_url(url)),
+]
+RequestPayer = Annotated[bool, Field(description="Pay for the requests to a bucket whose requester pays")]
 Jobs = Annotated[int, Field(description="How many tags and blobs are in work at once", ge=1, le=256)]
 LimitRate = Annotated[str | None, Field(description="Most bytes to send a second, such as 50M")]
 MaxRequests = Annotated[float | None, Field(description="Most requests to send a second", gt=0)]
@@ -58,6 +74,17 @@ State = Annotated[str | None, Field(description="Folder for the ledger and lock 
 Report = Annotated[str | None, Field(description="Write the report of the run, as JSON, to this file")]
 
 
+def documented(model: type[BaseModel]) -> Callable[[_Flow], _Flow]:
+    """Add each field's description to a flow's docstring, where Prefect looks for what its form shows."""
+
+    def document(function: _Flow) -> _Flow:
+        lines = [f"    {name}: {field.description}" for name, field in model.model_fields.items()]
+        function.__doc__ = "\n".join([inspect.cleandoc(function.__doc__ or ""), "", "Args:", *lines])
+        return function
+
+    return document
+
+
 class _Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -71,10 +98,17 @@ class TargetParameters(_Parameters):
     ca_file: CaFile = None
 
 
-class MigrateParameters(TargetParameters):
-    """Parameters of `migrate` and `plan`."""
+class SourceParameters(_Parameters):
+    """What to read, and how to get at it where it is a bucket; credentials are found as the AWS tools find them."""
 
     source: Source
+    endpoint_url: EndpointUrl = None
+    request_payer: RequestPayer = False
+
+
+class MigrateParameters(SourceParameters, TargetParameters):
+    """Parameters of `migrate` and `plan`."""
+
     target: Target
     include: Include = []
     exclude: Exclude = []
@@ -125,13 +159,14 @@ class MigrateParameters(TargetParameters):
             state=self.state,
             jobs=self.jobs,
             report=self.report,
+            endpoint_url=self.endpoint_url,
+            request_payer=self.request_payer,
         )
 
 
-class VerifyParameters(TargetParameters):
+class VerifyParameters(SourceParameters, TargetParameters):
     """Parameters of `verify`."""
 
-    source: Source
     target: Target
     include: Include = []
     exclude: Exclude = []
@@ -154,13 +189,14 @@ class VerifyParameters(TargetParameters):
             state=self.state,
             jobs=self.jobs,
             report=self.report,
+            endpoint_url=self.endpoint_url,
+            request_payer=self.request_payer,
         )
 
 
-class CheckParameters(_Parameters):
+class CheckParameters(SourceParameters):
     """Parameters of `check`."""
 
-    source: Source
     include: Include = []
     exclude: Exclude = []
     depth: DepthChoice = Depth.BLOBS
@@ -179,13 +215,14 @@ class CheckParameters(_Parameters):
             jobs=self.jobs,
             state=self.state,
             report=self.report,
+            endpoint_url=self.endpoint_url,
+            request_payer=self.request_payer,
         )
 
 
-class ListParameters(_Parameters):
+class ListParameters(SourceParameters):
     """Parameters of `ls`."""
 
-    source: Source
     include: Include = []
     exclude: Exclude = []
 

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import ConfigurationError, InvalidReferenceError
+from tasks.oci.errors import ConfigurationError, InvalidReferenceError, SourceUnavailableError
 from tasks.oci.reference import TargetAddress
+from tasks.stores import mounts
 from tasks.stores.layout_directory import LayoutDirectory
-from tasks.stores.pacing import RequestGate
+from tasks.stores.pacing import RequestGate, Stop
+from tasks.stores.s3_address import SCHEME, BucketAccess, BucketAddress
+from tasks.stores.watched_layouts import Patience, WatchedLayouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tasks.ports import Source
     from tasks.stores.credentials import Credentials
-    from tasks.stores.pacing import Stop
+    from tasks.stores.http_pool import HttpPool
     from tasks.stores.registry import RegistryStore
+
+LOOK_SECONDS, GRACE_SECONDS = 0.25, 3.0
+"""How soon a stop is noticed, and how long requests that are under way then may take."""
+SOURCE_TIMEOUT = "LAYOUTLIFT_SOURCE_TIMEOUT"
+"""Variable with the seconds after which a mount that does not answer counts as hung; the default is 30."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +42,71 @@ class TargetOptions:
     max_requests: float | None = None
 
 
-def open_source(source: str) -> Source:
-    """The store of a SOURCE argument.
+def open_source(source: str, stop: Stop | None = None, access: BucketAccess | None = None) -> Source:
+    """The store of a SOURCE argument; `close_source` lets go of it.
+
+    `access` matters to buckets alone, and waits for one end with `stop`.
 
     Raises:
         ConfigurationError: it names no kind of source that can be read.
     """
+    if source.startswith(SCHEME):
+        return _open_bucket(BucketAddress.parse(source), access or BucketAccess(), stop or Stop())
     if "://" in source:
-        raise ConfigurationError(
-            f"{source.partition('://')[0]}:// is no source; mount the bucket and name its directory"
-        )
-    if not Path(source).is_dir():
+        raise ConfigurationError(f"{source.partition('://')[0]}:// is no source; name a directory or s3://bucket")
+    path, may_hang = mounts.resolve(source)
+    store = WatchedLayouts(path, _patience(), stop) if may_hang else LayoutDirectory(source)
+    if not _is_directory(store, source):
         raise ConfigurationError(f"the source {source} is not a directory; is the bucket mounted there?")
-    return LayoutDirectory(source)
+    return store
+
+
+def _open_bucket(address: BucketAddress, access: BucketAccess, stop: Stop) -> Source:
+    from tasks.stores.layout_bucket import LayoutBucket  # noqa: PLC0415 - directories don't wait for the SDK
+    from tasks.stores.s3_bucket import S3Bucket  # noqa: PLC0415
+    from tasks.stores.s3_client import make_client  # noqa: PLC0415
+
+    return LayoutBucket(S3Bucket(make_client(access), address.bucket, access, sleep=stop.wait), address)
+
+
+def _is_directory(store: WatchedLayouts | LayoutDirectory, source: str) -> bool:
+    if isinstance(store, LayoutDirectory):
+        return Path(source).is_dir()
+    try:
+        return store.is_directory()
+    except SourceUnavailableError:
+        return True  # the run meets it again at once, and then it stands in a report
+
+
+def _patience() -> Patience:
+    given = os.environ.get(SOURCE_TIMEOUT)
+    if given is None:
+        return Patience()
+    try:
+        return Patience.of(float(given))
+    except ValueError as error:
+        raise ConfigurationError(f"{SOURCE_TIMEOUT} must be a number of seconds, not {given[:40]!r}") from error
+
+
+def close_source(source: Source) -> None:
+    """Let go of a source, whatever state it is in."""
+    if isinstance(source, WatchedLayouts):
+        source.close()
 
 
 def own_name(source: str) -> str:
     """What a layout that is itself the source is called."""
-    return Path(os.path.realpath(source)).name
+    if source.startswith(SCHEME):
+        return BucketAddress.parse(source).name
+    return Path(mounts.resolve(source)[0]).name
+
+
+def source_identity(source: str, access: BucketAccess) -> str:
+    """What names a source whatever the current directory is; a bucket of another store is another one."""
+    if not source.startswith(SCHEME):
+        return mounts.resolve(source)[0]
+    address = str(BucketAddress.parse(source))
+    return address if access.endpoint is None else f"{address} at {access.endpoint}"
 
 
 def parse_target(target: str) -> TargetAddress:
@@ -92,7 +148,26 @@ def open_target(options: TargetOptions, stop: Stop, *, write: bool) -> Iterator[
     provider = OrasProvider(address.host, pool, Authorizer(pool.origin, find, pool.send))
     store = RegistryStore(provider, pool, RequestRetry(gate, stop), write=write)
     try:
-        store.check_access()
-        yield store
+        with _broken_after(stop, pool):
+            store.check_access()
+            yield store
     finally:
         store.close()
+
+
+@contextmanager
+def _broken_after(stop: Stop, pool: HttpPool) -> Iterator[None]:
+    """Break the connections of a run that was told to stop, when it had time to end its requests in order."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(LOOK_SECONDS):
+            if stop.requested and not done.wait(GRACE_SECONDS):
+                pool.break_connections()
+                return
+
+    threading.Thread(target=watch, name="stop watch", daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()

@@ -222,3 +222,7 @@ class StopSign(Protocol):
     def set(self) -> None:
         """Have it end."""
         ...
+
+    def pause(self, seconds: float) -> None:
+        """Wait so long, or until the run is to end."""
+        ...

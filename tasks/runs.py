@@ -14,17 +14,28 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.endpoints import TargetOptions, open_source, open_target, own_name, parse_target
-from tasks.oci.errors import IncompleteError
+from tasks.endpoints import (
+    TargetOptions,
+    close_source,
+    open_source,
+    open_target,
+    own_name,
+    parse_target,
+    source_identity,
+)
+from tasks.oci.errors import ConfigurationError, IncompleteError
 from tasks.operations.planning import CopyPolicy
 from tasks.operations.progress import Progress
 from tasks.operations.reporting import result_of_row, tag_row, totals_json
+from tasks.operations.results import Outcome
+from tasks.operations.run_log import RunLog
 from tasks.operations.selection import Renames, Selection
 from tasks.operations.source_graph import Census
 from tasks.operations.spare_hands import SpareHands
 from tasks.operations.tree_run import RunJob, TreeRun
 from tasks.run_works import Works
 from tasks.stores.run_spool import RunSpool
+from tasks.stores.s3_address import BucketAccess
 from tasks.stores.state_directory import StateDirectory, default_state_root
 
 if TYPE_CHECKING:
@@ -63,6 +74,13 @@ class RunOptions:
     limit_rate: float | None = None
     state: str | None = None
     report: str | None = None
+    endpoint_url: str | None = None
+    request_payer: bool = False
+
+    @property
+    def bucket_access(self) -> BucketAccess:
+        """How to get at the source where it is a bucket: a connection for each worker and helper."""
+        return BucketAccess(self.endpoint_url, self.request_payer, connections=2 * self.jobs)
 
 
 class Run:
@@ -74,6 +92,7 @@ class Run:
         options: RunOptions,
         tree: TreeRun,
         *,
+        log: RunLog,
         spool: RunSpool[TagResult],
         census: Census,
         target: RegistryStore | None,
@@ -83,6 +102,7 @@ class Run:
         self.run_id = run_id
         self.options = options
         self.tree = tree
+        self._log = log
         self.census = census
         self._spool = spool
         self._target = target
@@ -92,17 +112,21 @@ class Run:
     @property
     def progress(self) -> Progress:
         """Counters of the run while it goes on."""
-        return self.tree.progress
+        return self._log.progress
 
     @property
     def totals(self) -> Totals:
         """Counts of outcomes so far."""
-        return self.tree.progress.totals
+        return self._log.progress.totals
 
     @property
     def findings(self) -> list[Finding]:
         """What was found at the source that is no tag."""
-        return self.tree.findings
+        return self._log.findings
+
+    def note(self, finding: Finding) -> None:
+        """Keep a finding of the run's driver."""
+        self._log.note(finding)
 
     @property
     def title(self) -> str:
@@ -130,6 +154,7 @@ class Run:
         """The report's totals; a plan or check adds the census of the source."""
         requests = self._target.requests_made if self._target is not None else 0
         totals = totals_json(self.totals, requests)
+        totals |= {"to_copy": self.totals.outcomes[Outcome.TO_COPY]} if self.kind is RunKind.PLAN else {}
         return totals | self.census.to_json() if self.kind in {RunKind.PLAN, RunKind.CHECK} else totals
 
     def write_report(self) -> Path:
@@ -163,7 +188,13 @@ def shown_options(options: RunOptions) -> dict[str, Any]:
     shown: dict[str, Any] = {n: list(getattr(options, n)) for n in listed if getattr(options, n)}
     policy, default = options.policy, CopyPolicy()
     changed = (n for n in CopyPolicy.__slots__ if getattr(policy, n) != getattr(default, n))
-    return shown | {n: getattr(policy, n) for n in changed} | {"jobs": options.jobs, "depth": str(policy.depth)}
+    of_source = {n: getattr(options, n) for n in ("endpoint_url", "request_payer") if getattr(options, n)}
+    return (
+        shown
+        | of_source
+        | {n: getattr(policy, n) for n in changed}
+        | {"jobs": options.jobs, "depth": str(policy.depth)}
+    )
 
 
 @contextmanager
@@ -176,12 +207,13 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         AuthenticationError, TransportError: the target does not let us in.
     """
     job = _job(options)
-    source = open_source(options.source)
+    source = open_source(options.source, stop, options.bucket_access)
     run_id = new_run_id()
     progress, census = Progress(), Census()
     with ExitStack() as stack:
+        stack.callback(close_source, source)
         place = options.target.target if options.target is not None else "check"
-        state = StateDirectory(_state_root(options), _identity(options.source), place)
+        state = StateDirectory(_state_root(options), source_identity(options.source, options.bucket_access), place)
         if kind is RunKind.MIGRATE:
             stack.enter_context(state.lock(run_id, stop.set))
         target = None
@@ -195,9 +227,10 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         stack.callback(hands.close)
         works = Works(source, options.policy, hands, ledger, census, progress, stop)
         begin = _begin(kind, works, target, options)
-        tree = TreeRun(source, job, begin, hands, recorder=spool, progress=progress, stop=stop, workers=options.jobs)
+        log = RunLog(spool, progress, stop, fail_fast=options.policy.fail_fast)
+        tree = TreeRun(source, job, begin, hands, log=log, stop=stop, workers=options.jobs)
         stack.callback(tree.close)
-        yield Run(kind, options, tree, spool=spool, census=census, target=target, run_id=run_id)
+        yield Run(kind, options, tree, log=log, spool=spool, census=census, target=target, run_id=run_id)
 
 
 def _begin(
@@ -226,9 +259,6 @@ def _job(options: RunOptions) -> RunJob:
 
 
 def _state_root(options: RunOptions) -> Path:
+    if options.state and "://" in options.state:
+        raise ConfigurationError(f"--state {options.state}: state is kept in a directory")
     return Path(options.state) if options.state else default_state_root(os.environ)
-
-
-def _identity(source: str) -> str:
-    """What names a source whatever the current directory is."""
-    return source if "://" in source else os.path.realpath(source)

@@ -22,7 +22,6 @@ layoutlift migrate "$source_directory" "$target" --standalone --report "$reports
 migrated=$?
 case $migrated in
   0 | 1) ;;               # done, or some tags have a problem: verify the rest all the same
-
   *) exit "$migrated" ;;  # wrong configuration, another run at work, or interrupted
 esac
 

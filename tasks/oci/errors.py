@@ -40,6 +40,7 @@ LayoutliftError
 │  ├─ TransferStalledError
 │  └─ UntrustedConnectionError   TLS says no, or a redirect would leak credentials (not transient)
 ├─ StateError                    the ledger or lock can't be read or written
+├─ BatchUnfinishedError          parts of a batch failed for the moment (transient)
 ├─ InterruptedRunError           the run was told to stop
 └─ IncompleteError               raised once at the end of a run in which some tags are not at the target
 
@@ -49,7 +50,10 @@ at. `code` is the stable name that reports use.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class LayoutliftError(Exception):
@@ -310,6 +314,13 @@ class StateError(LayoutliftError):
     code = "state"
 
 
+class BatchUnfinishedError(LayoutliftError):
+    """Parts of a batch failed in a way that may pass; the batch is worth another attempt."""
+
+    code = "batch_unfinished"
+    transient = True
+
+
 class InterruptedRunError(LayoutliftError):
     """The run was told to stop before this was done."""
 
@@ -325,3 +336,13 @@ class IncompleteError(LayoutliftError):
 def is_transient(error: BaseException) -> bool:
     """Whether the same attempt may succeed a little later."""
     return isinstance(error, LayoutliftError) and error.transient
+
+
+def _subclasses(kind: type[LayoutliftError]) -> Iterator[type[LayoutliftError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _subclasses(below)
+
+
+TRANSIENT_CODES = frozenset(kind.code for kind in _subclasses(LayoutliftError) if kind.transient)
+"""The codes of errors that may pass."""

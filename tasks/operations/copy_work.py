@@ -88,6 +88,11 @@ class TagPlanner:
         """What is to become of each tag of a unit."""
         return {tag: self._plan(unit, tag) for tag in unit.tags}
 
+    def plan_untagged(self, unit: Unit) -> TagPlan:
+        """What is to become of a unit that goes by its digest alone."""
+        there = not self.is_new and self._target.resolve_manifest(self._repository, unit.descriptor.digest)
+        return TagPlan(Action.UP_TO_DATE if there else Action.COPY)
+
     def _plan(self, unit: Unit, tag: str) -> TagPlan:
         if self._known_tags is not None and tag not in self._known_tags:
             return TagPlan(Action.COPY)
@@ -137,6 +142,9 @@ class CopyWork(RepositoryWork):
     def _execute(self, unit: Unit) -> list[TagResult]:
         if unit.subject is not None:
             return [self._merge_list(unit, unit.subject)]
+        if not unit.tags:
+            there = self._planner.plan_untagged(unit).action is Action.UP_TO_DATE
+            return self._confirm(unit, (None,)) if there else self._copy(unit, ())
         plans = self.plans(unit)
         results = [self._refused(unit, tag, p) for tag, p in plans.items() if p.action is Action.REFUSE]
         current = [tag for tag, plan in plans.items() if plan.action is Action.UP_TO_DATE]
@@ -145,7 +153,7 @@ class CopyWork(RepositoryWork):
             self._back_up(tag)
         if current:
             results += self._confirm(unit, current)
-        if wanted or not unit.tags:
+        if wanted:
             results += self._copy(unit, wanted)
         return results
 
@@ -159,7 +167,7 @@ class CopyWork(RepositoryWork):
                 self._verifier.verify_graph(unit.descriptor, tag)
         return self._done(unit, tags or (None,), Outcome.COPIED, copied.referrers)
 
-    def _confirm(self, unit: Unit, tags: Sequence[str]) -> list[TagResult]:
+    def _confirm(self, unit: Unit, tags: Sequence[str | None]) -> list[TagResult]:
         """Tags whose digest the target was just asked for: what an earlier run proved is not proved again."""
         expected = self._copier.referrers_within_reach(unit.descriptor)
         unproved = [tag for tag in tags if not self._is_proved(unit, tag, expected)]
@@ -171,8 +179,8 @@ class CopyWork(RepositoryWork):
                 self._verifier.verify_graph(unit.descriptor, None)
         return self._done(unit, tags, Outcome.UP_TO_DATE, expected)
 
-    def _is_proved(self, unit: Unit, tag: str, referrers: int) -> bool:
-        noted = self._ledger.entry(self._repository, tag)
+    def _is_proved(self, unit: Unit, tag: str | None, referrers: int) -> bool:
+        noted = self._ledger.entry(self._repository, tag) if tag is not None else None
         if noted is None or noted.digest != unit.descriptor.digest or noted.verified is None:
             return False
         return Depth(noted.verified).includes(self._policy.depth) and noted.referrers == referrers
@@ -180,13 +188,16 @@ class CopyWork(RepositoryWork):
     def _merge_list(self, unit: Unit, subject: Digest) -> TagResult:
         members = self.inventory.referrers.get(subject, ())
         self._ledger.note_started(self._repository)
-        listing = self._copier.copy_referrer_list(subject, members)
+        listing = self._tools.lists.check(self._repository, subject, members)
+        outcome = Outcome.COPIED if listing is ReferrerListing.LOST else Outcome.UP_TO_DATE
+        if listing is ReferrerListing.LOST:
+            listing = self._copier.copy_referrer_list(subject, members)
         if listing is ReferrerListing.LOST:
             message = f"the target does not list all {len(members)} referrers of {subject}"
             return self._failed(unit, unit.tags, "referrer_lost", message)[0]
         by_tag = listing is ReferrerListing.FALLBACK
         return self._result(
-            unit, unit.tags[0], Outcome.COPIED, verified=Depth.MANIFEST, referrers=len(members), at_target=by_tag
+            unit, unit.tags[0], outcome, verified=Depth.MANIFEST, referrers=len(members), at_target=by_tag
         )
 
     def _back_up(self, tag: str) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     MapConcurrently = Callable[[Callable[[Descriptor], object], Iterable[Descriptor]], Iterator[object]]
 
+CREATED = "org.opencontainers.image.created"
 UNREADABLE = (SpecError, ContentError, SourceError)
 
 
@@ -75,9 +76,11 @@ class _Enumeration:
     path: str
     map_concurrently: MapConcurrently
     tags: dict[str, Descriptor] = field(default_factory=dict)
+    created: dict[str, str] = field(default_factory=dict)
     ambiguous: dict[str, list[Descriptor]] = field(default_factory=dict)
     untagged: dict[Digest, Descriptor] = field(default_factory=dict)
-    refused: list[RefusedEntry] = field(default_factory=list)
+    refused: dict[str, RefusedEntry] = field(default_factory=dict)
+    broken: list[BrokenEntry] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     referrers: dict[Digest, dict[Digest, Descriptor]] = field(default_factory=lambda: defaultdict(dict))
     referrer_lists: dict[Digest, Digest] = field(default_factory=dict)
@@ -85,12 +88,14 @@ class _Enumeration:
     def run(self, text: str, etag: str) -> RepositoryInventory:
         for entry in iter_index(text):
             if isinstance(entry, BrokenEntry):
-                self._note_broken(entry)
+                self.broken.append(entry)
             else:
                 self._sort(entry)
         del text
         self._refuse_ambiguous()
-        tags = tuple(TagEntry(tag, descriptor) for tag, descriptor in self.tags.items())
+        for broken in self.broken:
+            self._note_broken(broken)
+        tags = tuple(TagEntry(tag, self.tags[tag]) for tag in self._oldest_first())
         for tagged in tags:
             self.untagged.pop(tagged.descriptor.digest, None)
         self._read_referrer_tags(tags)
@@ -100,16 +105,20 @@ class _Enumeration:
             etag=etag,
             tags=tags,
             untagged=untagged,
-            refused=tuple(self.refused),
+            refused=tuple(self.refused.values()),
             referrers={subject: tuple(found.values()) for subject, found in self.referrers.items()},
             findings=tuple(self.findings),
         )
 
     def _note_broken(self, broken: BrokenEntry) -> None:
-        if broken.ref_name is None:
+        """One with the name of a tag that has an outcome already can't have another."""
+        if broken.ref_name is None or broken.ref_name in self.tags or broken.ref_name in self.refused:
             self.findings.append(Finding(self.path, broken.code, broken.message))
         else:
-            self.refused.append(RefusedEntry(broken.ref_name, None, None, broken.code, broken.message))
+            self._refuse(RefusedEntry(broken.ref_name, None, None, broken.code, broken.message))
+
+    def _refuse(self, entry: RefusedEntry) -> None:
+        self.refused.setdefault(entry.tag, entry)
 
     def _sort(self, entry: Descriptor) -> None:
         plain = Descriptor(entry.media_type, entry.digest, entry.size, entry.artifact_type)
@@ -121,8 +130,10 @@ class _Enumeration:
         try:
             tag = tag_of_ref_name(ref_name)
         except InvalidReferenceError as error:
-            self.refused.append(RefusedEntry(ref_name, plain.digest, plain.media_type, error.code, str(error)))
+            self._refuse(RefusedEntry(ref_name, plain.digest, plain.media_type, error.code, str(error)))
             return
+        if (created := entry.annotations.get(CREATED)) is not None:
+            self.created[tag] = created
         known = self.tags.setdefault(tag, plain)
         if known != plain:
             self.ambiguous.setdefault(tag, [known]).append(plain)
@@ -135,12 +146,21 @@ class _Enumeration:
                 except InvalidDigestError as error:
                     self.findings.append(Finding(self.path, error.code, f"annotation {name}: {error}"))
 
+    def _oldest_first(self) -> list[str]:
+        """Tags by the time that their writer noted; oras-go writes its index in no order of its own.
+
+        Times are compared as text, which is right for those in UTC (RFC 3339), as writers give them.
+        """
+        ordered = sorted(self.tags, key=lambda tag: self.created.get(tag, "")) if self.created else list(self.tags)
+        self.created.clear()
+        return ordered
+
     def _refuse_ambiguous(self) -> None:
         for tag, descriptors in self.ambiguous.items():
             del self.tags[tag]
             digests = ", ".join(descriptor.digest for descriptor in dict.fromkeys(descriptors))
             message = f"entries of index.json give the tag {tag} different content: {digests}"
-            self.refused.append(RefusedEntry(tag, None, None, "tag_collision", message))
+            self._refuse(RefusedEntry(tag, None, None, "tag_collision", message))
 
     def _read_referrer_tags(self, tags: tuple[TagEntry, ...]) -> None:
         for entry in tags:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.errors import InvalidReferenceError
 from tasks.oci.reference import is_repository, map_repository, parse_referrers_tag
-from tasks.operations.results import CONFLICT, CONFLICT_SKIPPED, Depth, UntaggedKind
+from tasks.operations.results import CONFLICT, CONFLICT_SKIPPED, REFERRER_CONFLICT, Depth, UntaggedKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -110,11 +110,20 @@ def _target_name(path: str, address: TargetAddress, rename: Callable[[str], str]
 
 
 def plan_tag(entry: TagEntry, present: Digest | None, ours: str | None, policy: CopyPolicy) -> TagPlan:
-    """What to do with a tag that the target has with the digest `present`; `ours` is what we last wrote there."""
+    """What to do with a tag that the target has with the digest `present`; `ours` is what we last wrote there.
+
+    Cosign's tags hold referrers, and those that others put there are never overwritten, whatever the policy.
+    """
     if present is None:
         return TagPlan(Action.COPY)
     if present == entry.descriptor.digest:
         return TagPlan(Action.UP_TO_DATE)
+    if ours != present and parse_referrers_tag(entry.tag or "") is not None:
+        return TagPlan(
+            Action.REFUSE,
+            REFERRER_CONFLICT,
+            f"the target has other referrers ({present}) under this tag, and keeps them",
+        )
     if ours == present or policy.on_conflict is OnConflict.OVERWRITE:
         return TagPlan(Action.OVERWRITE)
     if policy.on_conflict is OnConflict.SKIP:

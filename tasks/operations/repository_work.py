@@ -42,9 +42,10 @@ def units_of(inventory: RepositoryInventory, selected: Iterable[TagEntry], polic
     for entry in selected:
         tag = entry.tag or ""
         named = parse_referrers_tag(tag)
+        if named is not None and not policy.referrers:
+            continue
         if named is not None and not named.suffix and is_index(entry.descriptor.media_type):
-            if policy.referrers:
-                lists.append(Unit(entry.descriptor, (tag,), named.subject))
+            lists.append(Unit(entry.descriptor, (tag,), named.subject))
         else:
             grouped.setdefault(entry.descriptor, []).append(tag)
     copies = [Unit(descriptor, tuple(tags)) for descriptor, tags in grouped.items()]

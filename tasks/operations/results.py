@@ -106,6 +106,7 @@ class TagResult:
 
 CONFLICT = "conflict"
 CONFLICT_SKIPPED = "conflict_skipped"
+REFERRER_CONFLICT = "referrer_conflict"
 
 
 @dataclass(slots=True)

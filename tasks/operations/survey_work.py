@@ -90,10 +90,12 @@ class PlanWork(CheckWork):
         self._planner = planner
 
     def _execute(self, unit: Unit) -> list[TagResult]:
+        if unit.subject is not None:  # merged into what the target has, so never in conflict with it
+            return [self._planned(unit, unit.tags[0], Action.COPY, self._broken(unit))]
         plans = self._planner.plans(unit)
         broken = self._broken(unit)
         if not unit.tags:
-            return [self._planned(unit, None, Action.COPY, broken)]
+            return [self._planned(unit, None, self._planner.plan_untagged(unit).action, broken)]
         return [
             self._refused(unit, tag, plan)
             if plan.action is Action.REFUSE

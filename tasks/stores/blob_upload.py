@@ -1,22 +1,23 @@
 """Uploads of blobs: a POST that opens a session or mounts, then one PUT with the whole body.
 
 distribution-spec v1.1.1 "Pushing a blob monolithically" and "Mounting a blob from another repository". This
-form works on every registry known; chunks do not.
+form works on every registry known; chunks do not, and are kept for what is too large for one request.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from tasks.oci.errors import AuthenticationError, UnexpectedAnswerError, UntrustedConnectionError
 from tasks.ports import BlobArrival
+from tasks.stores.chunked_upload import CHUNK_SIZES, ChunkedUpload
 from tasks.stores.registry_answers import error_of
 from tasks.stores.registry_auth import repository_scope
 
 if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
-    from tasks.oci.digest import Digest
     from tasks.ports import BlobContent
     from tasks.stores.http_pool import HttpAnswer, HttpPool
     from tasks.stores.oras_provider import OrasProvider
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 SMALL_BLOB = 256 * 1024
 """Bytes up to which a blob is read whole before it is sent: one system call instead of several."""
 _SLOW_DOWN = frozenset({408, 425, 429})
-_OK, _CREATED, _ACCEPTED, _NO_CONTENT, _FIRST_ERROR = 200, 201, 202, 204, 400
+_OK, _CREATED, _ACCEPTED, _NO_CONTENT, _FIRST_ERROR, _TOO_LARGE = 200, 201, 202, 204, 400, 413
 
 
 class BlobUpload:
@@ -37,6 +38,8 @@ class BlobUpload:
         self._pool = pool
         self._retry = retry
         self._takes_single_post = True
+        self._chunks = ChunkedUpload(provider, self._place_of)
+        self._too_large = sys.maxsize
 
     def push(self, repository: str, content: BlobContent, mount_from: str | None) -> BlobArrival:
         """See `ContentPusher.push_blob`; each attempt is a new session and reads the content anew."""
@@ -72,7 +75,7 @@ class BlobUpload:
             return self._push_once(repository, content, None)  # refusals of a mount are many
         if started.status != _ACCEPTED:
             raise error_of(started, f"starting the upload of {digest}")
-        return self._put(started, content, scopes)
+        return self._put(repository, started, content, scopes)
 
     def _post_whole(self, repository: str, url: str, content: BlobContent, scopes: Scopes) -> BlobArrival:
         """Send a small blob in one request; a registry that doesn't take that is not asked again.
@@ -86,34 +89,41 @@ class BlobUpload:
             return BlobArrival.PUSHED
         if answer.status == _ACCEPTED:
             self._takes_single_post = False
-            return self._put(answer, content, scopes)
+            return self._put(repository, answer, content, scopes)
         if _is_refusal(answer):
             self._takes_single_post = False
             return self._push_once(repository, content, None)
         raise error_of(answer, f"sending {content.descriptor.digest}")
 
-    def _put(self, started: HttpAnswer, content: BlobContent, scopes: Scopes) -> BlobArrival:
+    def _put(self, repository: str, started: HttpAnswer, content: BlobContent, scopes: Scopes) -> BlobArrival:
         digest, size = content.descriptor.digest, content.descriptor.size
-        url = self._session_url(started, digest)
+        if size >= self._too_large:
+            self._chunks.push(repository, content, scopes)
+            return BlobArrival.PUSHED
+        url = self._place_of(started)
+        url = f"{url}{'&' if urlsplit(url).query else '?'}digest={digest}"
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         if size <= SMALL_BLOB:
             answer = self._provider.do_request(url, "PUT", content.read(), headers, scopes)
         else:
             with content.chunks() as chunks:
                 answer = self._provider.do_request(url, "PUT", chunks, headers, scopes)
+        if answer.status == _TOO_LARGE and size > CHUNK_SIZES[-1]:
+            self._too_large = min(self._too_large, size)
+            return self._put(repository, started, content, scopes)
         if answer.status not in {_CREATED, _NO_CONTENT}:
             raise error_of(answer, f"sending {digest}")
         return BlobArrival.PUSHED
 
-    def _session_url(self, started: HttpAnswer, digest: Digest) -> str:
-        """The URL of an upload session, used as it came, with the digest added."""
+    def _place_of(self, started: HttpAnswer) -> str:
+        """The URL of an upload session, as it came."""
         location = started.headers.get("Location")
         if not location:
             raise UnexpectedAnswerError("the registry accepted an upload and named no place for it", status=202)
         url, kept = self._pool.next_hop(started.url, location, {"Authorization": ""})
         if not kept:
             raise UntrustedConnectionError(f"the registry wants a blob sent to another host: {urlsplit(url).netloc}")
-        return f"{url}{'&' if urlsplit(url).query else '?'}digest={digest}"
+        return url
 
     def _arrived(self, repository: str, descriptor: Descriptor) -> bool:
         answer = self._provider.do_request(

@@ -31,6 +31,7 @@ from tasks.oci.errors import (
     UnexpectedAnswerError,
     UntrustedConnectionError,
 )
+from tasks.stores.watched_connections import OpenConnections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,13 +89,18 @@ class HttpPool:
             headers={"User-Agent": f"layoutlift/{version('layoutlift')}"},
             ssl_context=_tls_context(settings.ca_file),
         )
+        self._connections = OpenConnections(settings.stall_timeout)
+        self._manager.pool_classes_by_scheme = self._connections.pool_classes()
         self._home = self._manager.connection_from_url(self.origin)
-        self._home.ConnectionCls = _patient(self._home.ConnectionCls, settings.stall_timeout)
         self.requests_made = 0
 
     def close(self) -> None:
         """Close all connections."""
         self._manager.clear()
+
+    def break_connections(self) -> None:
+        """End every request that is under way, and any that is still begun."""
+        self._connections.break_all()
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: Body = None) -> HttpAnswer:
         """Send a request and read its whole answer.
@@ -203,6 +209,11 @@ class StreamedAnswer:
         """Fill the buffer as far as one read does; 0 at the end."""
         return len(self.read(len(buffer), into=buffer))
 
+    def skip(self, count: int) -> None:
+        """Pass over what was read before."""
+        while count > 0 and (part := self.read(min(count, _READ_STEP))):
+            count -= len(part)
+
     def read(self, size: int, into: memoryview | None = None) -> bytes:
         """At most `size` bytes, into `into` too where given.
 
@@ -228,16 +239,6 @@ def _read_capped(response: StreamedAnswer, url: str) -> bytes:
         if total > MAX_ANSWER_SIZE:
             raise UnexpectedAnswerError(f"{redacted(url)}: the answer has more than {MAX_ANSWER_SIZE} bytes")
     return b"".join(parts)
-
-
-def _patient(kind: Any, stall_timeout: float) -> Any:
-    """A kind of connection for which sending has as long as receiving; urllib3 gives it the time to connect."""
-
-    def connect(connection: Any) -> None:
-        kind.connect(connection)
-        connection.sock.settimeout(stall_timeout)
-
-    return type(kind.__name__, (kind,), {"connect": connect})
 
 
 def _place(parts: SplitResult) -> tuple[str | None, int | None]:

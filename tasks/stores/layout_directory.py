@@ -30,10 +30,13 @@ from tasks.oci.errors import (
 )
 from tasks.ports import BlobStat, Finding, IndexFile
 from tasks.stores.layout_search import find_layouts
+from tasks.stores.resuming_stream import resuming
+from tasks.stores.sibling_blobs import SiblingBlobs, is_placeholder
 from tasks.stores.verified_content import ByteStream, VerifiedContent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from tasks.oci.descriptor import Descriptor
 
@@ -66,6 +69,7 @@ class LayoutDirectory:
             retry=retry_if_exception(lambda e: isinstance(e, LayoutliftError) and e.transient),
             reraise=True,
         )
+        self._siblings = SiblingBlobs(self.list_layouts, self._size_of)
 
     @property
     def root(self) -> str:
@@ -86,15 +90,27 @@ class LayoutDirectory:
 
     def blob(self, path: str, descriptor: Descriptor) -> VerifiedContent:
         """See `LayoutReader.blob`."""
+        return VerifiedContent(descriptor, partial(self.open_blob, path, descriptor))
+
+    def open_blob(self, path: str, descriptor: Descriptor) -> AbstractContextManager[ByteStream]:
+        """The bytes of a blob as they are, not checked but for their number; read on after passing faults.
+
+        Raises:
+            ContentError: it is absent or of another size.
+            SourceError: it can't be read.
+        """
         relative = f"{path}/{image_layout.blob_path(descriptor.digest)}"
-        return VerifiedContent(descriptor, partial(self._open_again, relative, descriptor.size))
+        return resuming(partial(self._open_at, relative, descriptor), self._again)
 
     def stat_blob(self, path: str, digest: Digest) -> BlobStat | None:
         """See `LayoutReader.stat_blob`."""
+        relative = f"{path}/{image_layout.blob_path(digest)}"
         try:
-            return self._again(self._stat, f"{path}/{image_layout.blob_path(digest)}")
+            found = self._again(self._stat, relative)
         except ContentNotFoundError:
             return None
+        sibling = self._siblings.find(digest, None) if is_placeholder(found.size, digest) else None
+        return found if sibling is None else self._again(self._stat, sibling)
 
     def _stat(self, relative: str) -> BlobStat:
         descriptor = self._open_inside(relative, os.O_PATH | os.O_CLOEXEC)
@@ -136,12 +152,29 @@ class LayoutDirectory:
         return raw
 
     @contextmanager
-    def _open_again(self, relative: str, expected_size: int) -> Iterator[ByteStream]:
-        with self._again(self._open, relative) as stream:
+    def _open_at(self, relative: str, descriptor: Descriptor, offset: int) -> Iterator[ByteStream]:
+        with self._open(relative) as stream:
             actual = _size(stream, relative)
-            if actual != expected_size:
-                raise SizeMismatchError(f"{relative} has {actual} bytes, its descriptor says {expected_size}")
-            yield _TranslatedStream(stream, relative)
+            if actual == descriptor.size:
+                _translated(lambda: stream.seek(offset), relative)
+                yield _TranslatedStream(stream, relative)
+                return
+        if not is_placeholder(actual, descriptor.digest):
+            raise SizeMismatchError(f"{relative} has {actual} bytes, its descriptor says {descriptor.size}")
+        sibling = self._siblings.find(descriptor.digest, descriptor.size)
+        if sibling is None:
+            raise SizeMismatchError(
+                f"{relative} is empty, as zot's deduplication leaves blobs, and no other layout of the source has "
+                f"its {descriptor.size} bytes"
+            )
+        with self._open_at(sibling, descriptor, offset) as stream_of_sibling:
+            yield stream_of_sibling
+
+    def _size_of(self, relative: str) -> int | None:
+        try:
+            return self._stat(relative).size
+        except ContentNotFoundError:
+            return None
 
     def _open(self, relative: str) -> io.FileIO:
         return io.FileIO(self._open_inside(relative, _OPEN_FLAGS), "rb")

@@ -13,8 +13,10 @@ from tasks.ports import Finding
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_INSIDE_LAYOUT = frozenset({image_layout.BLOBS, image_layout.INGEST})
-_SHOWN = 3
+INSIDE_LAYOUT = frozenset({image_layout.BLOBS, image_layout.INGEST})
+"""What belongs to a layout and is not searched for others."""
+SHOWN_FILES = 3
+"""How many of the files that belong to no layout a finding names."""
 
 
 def find_layouts(root: str, scan: Callable[[str], list[os.DirEntry[str]]]) -> Iterator[str | Finding]:
@@ -38,11 +40,11 @@ def find_layouts(root: str, scan: Callable[[str], list[os.DirEntry[str]]]) -> It
             yield Finding(path, "unreadable_directory", f"the directory can't be listed: {error}")
             continue
         directories, files = entries[_Kind.DIRECTORY], entries[_Kind.FILE]
-        if {image_layout.MARKER, image_layout.INDEX}.isdisjoint(files):
-            yield from _stray_files(path, files)
-        else:
+        if not {image_layout.MARKER, image_layout.INDEX}.isdisjoint(files):
             yield path
-            directories = [name for name in directories if name not in _INSIDE_LAYOUT]
+            directories = [name for name in directories if name not in INSIDE_LAYOUT]
+        elif files:
+            yield stray_files(path, len(files), files)
         yield from _links(root, [_below(path, name) for name in entries[_Kind.LINK]])
         for name in entries[_Kind.UNREADABLE]:
             yield Finding(_below(path, name), "unreadable_entry", "whether this is a directory can't be read")
@@ -95,7 +97,7 @@ def _links(root: str, paths: list[str]) -> Iterator[Finding]:
             yield Finding(path, "outside_source", "a link that leaves the source; it was not followed")
 
 
-def _stray_files(path: str, files: list[str]) -> Iterator[Finding]:
-    if files:
-        shown = ", ".join(repr(name) for name in files[:_SHOWN]) + (", …" if len(files) > _SHOWN else "")
-        yield Finding(path, "not_a_layout", f"{len(files)} files that belong to no layout: {shown}")
+def stray_files(path: str, count: int, names: list[str]) -> Finding:
+    """What is said of a directory with `count` files and no layout; `names` are the first of them at least."""
+    shown = ", ".join(repr(name) for name in names[:SHOWN_FILES]) + (", …" if count > SHOWN_FILES else "")
+    return Finding(path, "not_a_layout", f"{count} files that belong to no layout: {shown}")

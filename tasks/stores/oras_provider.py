@@ -90,10 +90,10 @@ class OrasProvider(Registry):
         return answer
 
     @contextmanager
-    def stream(self, url: str, scopes: Scopes) -> Iterator[StreamedAnswer]:
-        """A GET whose body is read as it comes; errors as in `do_request`."""
+    def stream(self, url: str, scopes: Scopes, wanted: Mapping[str, str]) -> Iterator[StreamedAnswer]:
+        """A GET with `wanted` among its headers, whose body is read as it comes; errors as in `do_request`."""
         sent = self._authorizer.header(scopes)
-        headers = {"Accept-Encoding": "identity"}
+        headers = {"Accept-Encoding": "identity", **wanted}
         with self._pool.open("GET", url, _with(headers, sent)) as answer:
             if answer.status != UNAUTHORIZED:
                 yield answer

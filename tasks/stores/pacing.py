@@ -44,6 +44,10 @@ class Stop:
         if self._event.is_set():
             raise InterruptedRunError("the run was interrupted before this was done")
 
+    def pause(self, seconds: float) -> None:
+        """Wait so long, or until the run is to end."""
+        self._event.wait(seconds)
+
     def wait(self, seconds: float) -> None:
         """Wait, or leave as soon as the run is to end.
 

@@ -25,10 +25,11 @@ from tasks.stores.blob_upload import BlobUpload
 from tasks.stores.http_pool import HttpAnswer
 from tasks.stores.registry_answers import error_of, manifest_error_of
 from tasks.stores.registry_auth import Scopes, repository_scope
+from tasks.stores.resuming_stream import resuming
 from tasks.stores.verified_content import VerifiedContent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tasks.oci.descriptor import Descriptor
     from tasks.ports import BlobArrival, BlobContent
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 MAX_PAGES = 100_000
 MAX_REFUSAL_SIZE = 64 * 1024
-_OK, _CREATED, _NOT_FOUND = 200, 201, 404
+_OK, _CREATED, _PARTIAL, _NOT_FOUND = 200, 201, 206, 404
 
 
 class RegistryStore:
@@ -119,7 +120,8 @@ class RegistryStore:
 
     def fetch_blob(self, repository: str, descriptor: Descriptor) -> VerifiedContent:
         """See `ContentFetcher.fetch_blob`."""
-        return VerifiedContent(descriptor, partial(self._stream_blob, repository, descriptor))
+        open_at = partial(self._stream_blob, repository, descriptor)
+        return VerifiedContent(descriptor, lambda: resuming(open_at, self._retry))
 
     def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
         """See `ContentFetcher.list_referrers`."""
@@ -155,12 +157,17 @@ class RegistryStore:
         return "OCI-Subject" in answer.headers
 
     @contextmanager
-    def _stream_blob(self, repository: str, descriptor: Descriptor) -> Iterator[ByteStream]:
+    def _stream_blob(self, repository: str, descriptor: Descriptor, offset: int) -> Iterator[ByteStream]:
         url = self._path(repository, self._container(repository).get_blob_url(descriptor.digest))
-        with self._provider.stream(url, self._scopes(repository)) as answer:
+        wanted = {"Range": f"bytes={offset}-"} if offset else {}
+        with self._provider.stream(url, self._scopes(repository), wanted) as answer:
             if answer.status == _NOT_FOUND:
                 raise ContentNotFoundError(f"the target does not have {descriptor.digest}")
-            if answer.status != _OK:
+            if offset and answer.status == _OK:  # a range is a wish
+                answer.skip(offset)
+            elif offset and answer.status == _PARTIAL:
+                _check_range(answer.headers, offset)
+            elif answer.status != _OK:
                 refusal = HttpAnswer(answer.status, answer.headers, answer.read(MAX_REFUSAL_SIZE), answer.final_url)
                 raise error_of(refusal, f"reading {descriptor.digest}")
             yield answer
@@ -210,6 +217,14 @@ class RegistryStore:
 
     def _path(self, repository: str, url: str) -> str:
         return self._container(repository).path(url)
+
+
+def _check_range(headers: Mapping[str, str], offset: int) -> None:
+    given = headers.get("Content-Range", "")
+    if not given.startswith(f"bytes {offset}-"):
+        raise UnexpectedAnswerError(
+            f"asked for the bytes from {offset} on, the registry sent {given[:60]!r}", status=206
+        )
 
 
 def _names(digest: str, content: bytes) -> bool:

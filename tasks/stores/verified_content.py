@@ -76,7 +76,7 @@ class VerifiedContent:
         hasher = self.descriptor.digest.hasher()
         remaining = self.descriptor.size
         while remaining:
-            count = _fill(stream, buffer[: min(remaining, len(buffer))])
+            count = fill(stream, buffer[: min(remaining, len(buffer))])
             if count == 0:
                 raise self._wrong_size(f"only {self.descriptor.size - remaining}")
             hasher.update(buffer[:count])
@@ -104,7 +104,7 @@ class VerifiedContent:
         )
 
 
-def _fill(stream: ByteStream, buffer: memoryview) -> int:
+def fill(stream: ByteStream, buffer: memoryview) -> int:
     """Read until the buffer is full or the stream ends; small parts cost a system call and a send each."""
     filled = 0
     while filled < len(buffer):

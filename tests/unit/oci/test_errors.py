@@ -58,6 +58,7 @@ def test_what_may_pass_is_exactly_this() -> None:
     assert {kind.__name__ for kind in KINDS if kind.transient} == {
         "SourceReadError",
         "AuthorizationExpiredError",
+        "BatchUnfinishedError",
         "RateLimitedError",
         "RegistryUnavailableError",
         "TransportError",

@@ -1,0 +1,71 @@
+"""Ends a run that was told to stop: in order where that works, and in time in any case."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from tasks.oci.errors import LayoutliftError
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from flows.console import Console
+
+INTERRUPTED = 130
+LAST_RESORT_SECONDS = 8.0
+"""After so long, whatever still waits in the system (a name server, a dead disk) is left where it is."""
+
+
+@contextmanager
+def stopped_by_signals(console: Console) -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM end the run in order; a second one ends it at once."""
+    ended = threading.Event()
+
+    def request(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's form
+        if console.interrupted:
+            die()
+        os.write(2, b"stopping; once more to stop at once\n")  # a handler must not touch buffered files
+        console.interrupt()
+        threading.Thread(target=_last_resort, args=(console, ended), name="last resort", daemon=True).start()
+
+    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        ended.set()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _last_resort(console: Console, ended: threading.Event) -> None:
+    """Write the report as it stands and end the process, unless the run ends by itself in time."""
+    if ended.wait(LAST_RESORT_SECONDS):
+        return
+    click.echo("layoutlift: something does not let go of the run; it is ended without waiting for it", err=True)
+    writer = threading.Thread(target=_write_report, args=(console,), daemon=True)
+    writer.start()
+    writer.join(1.0)  # its disk may be what hangs
+    die()
+
+
+def _write_report(console: Console) -> None:
+    if console.run is None:
+        return
+    console.run.note(Finding(".", "interrupted", "the run was ended before all of its work had let go"))
+    try:
+        console.run.write_report()
+    except LayoutliftError as error:
+        click.echo(f"layoutlift: {error}", err=True)
+
+
+def die() -> NoReturn:
+    """End the process without waiting for its threads."""
+    os._exit(INTERRUPTED)

@@ -1,0 +1,84 @@
+"""Keeps what comes of a run as it comes, and knows when the rest is not worth trying."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+from tasks.oci.errors import (
+    AuthenticationError,
+    InterruptedRunError,
+    LayoutliftError,
+    SourceUnavailableError,
+    StateError,
+)
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from tasks.operations.progress import Progress
+    from tasks.operations.results import TagResult
+    from tasks.ports import StopSign
+
+logger = logging.getLogger(__name__)
+
+HARMLESS_FINDINGS = frozenset({"not_a_layout", "link_not_followed", "extra_at_target"})
+"""Findings that are worth a line in the report and no more."""
+FATAL = (SourceUnavailableError, StateError, AuthenticationError)
+"""Errors that every other tag would meet too: the rest is not tried."""
+
+
+NO_LAYOUTS = Finding(".", "no_layouts", "there is no image layout below the source; is the bucket mounted?")
+"""What an unmounted directory looks like, so that a schedule on it must not end well."""
+
+
+class Recorder(Protocol):
+    """Keeps results where they outlive the process."""
+
+    def record(self, result: TagResult) -> None:
+        """Keep a result; called by many threads."""
+        ...
+
+
+class RunLog:
+    """Results, findings and counters of one run; shared by all workers."""
+
+    def __init__(self, recorder: Recorder, progress: Progress, stop: StopSign, *, fail_fast: bool) -> None:
+        self._recorder = recorder
+        self.progress = progress
+        self._stop = stop
+        self._fail_fast = fail_fast
+        self._lock = threading.Lock()
+        self._fatal: LayoutliftError | None = None
+        self.findings: list[Finding] = []
+
+    def keep(self, result: TagResult) -> None:
+        """Keep the result of a tag."""
+        self._recorder.record(result)
+        self.progress.note(result)
+        if not result.is_problem:
+            return
+        logger.warning("%s %s: %s", result.outcome, result.target or result.repository, result.message)
+        for kind in FATAL:
+            if result.code == kind.code:
+                self.give_up(kind(f"not tried, since before it: {result.message}"))
+        if self._fail_fast:
+            self._stop.set()
+
+    def note(self, finding: Finding) -> None:
+        """Keep a finding, and count it where it is more than a remark."""
+        with self._lock:
+            self.findings.append(finding)
+        if finding.code not in HARMLESS_FINDINGS:
+            self.progress.note_problem()
+
+    def give_up(self, error: LayoutliftError) -> None:
+        """Have the rest of the run not tried, for the reason that `error` gives."""
+        with self._lock:
+            self._fatal = self._fatal or error
+
+    def reason_to_skip(self) -> LayoutliftError | None:
+        """Why what is not begun yet should not be, None when it should."""
+        if self._stop.requested:
+            return InterruptedRunError("the run was interrupted before this was begun")
+        return self._fatal

@@ -1,0 +1,105 @@
+"""Uploads in chunks, for blobs larger than what a proxy before the registry lets through in one request.
+
+distribution-spec v1.1.1 "Pushing a blob in chunks". Used after a 413 only: several registries can't do it, or
+only in chunks of their own size.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import PayloadTooLargeError, UnexpectedAnswerError
+from tasks.stores.registry_answers import error_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tasks.ports import BlobContent, Buffer
+    from tasks.stores.http_pool import HttpAnswer
+    from tasks.stores.oras_provider import OrasProvider
+    from tasks.stores.registry_auth import Scopes
+
+CHUNK_SIZES = (64 * 1024**2, 16 * 1024**2, 4 * 1024**2, 1024**2 - 1024, 256 * 1024)
+"""Bytes of a chunk, tried in this order: just below the limits that proxies have by default."""
+_CREATED, _ACCEPTED, _NO_CONTENT = 201, 202, 204
+_MIN_LENGTH = "OCI-Chunk-Min-Length"
+
+
+class ChunkedUpload:
+    """Sends blobs in chunks as large as the registry takes them; safe to share by all workers."""
+
+    def __init__(self, provider: OrasProvider, place_of: Callable[[HttpAnswer], str]) -> None:
+        """`place_of` gives the URL that an answer says to go on at."""
+        self._provider = provider
+        self._place_of = place_of
+        self._sizes = CHUNK_SIZES
+
+    def push(self, repository: str, content: BlobContent, scopes: Scopes) -> None:
+        """Send a blob; each size of chunk that is refused is tried no more in this run.
+
+        Raises:
+            PayloadTooLargeError: even the smallest chunks are refused.
+            ContentError: the content is not what its descriptor says; the upload is not completed then.
+        """
+        sizes = self._sizes
+        for place, size in enumerate(sizes):
+            try:
+                self._push(repository, content, scopes, size)
+            except PayloadTooLargeError:
+                if place == len(sizes) - 1:
+                    raise
+                self._sizes = sizes[place + 1 :]
+            else:
+                return
+
+    def _push(self, repository: str, content: BlobContent, scopes: Scopes, chunk: int) -> None:
+        digest, size = content.descriptor.digest, content.descriptor.size
+        answer = self._provider.do_request(f"/v2/{repository}/blobs/uploads/", "POST", b"", {}, scopes)
+        if answer.status != _ACCEPTED:
+            raise error_of(answer, f"starting the upload of {digest}")
+        chunk = max(chunk, _least(answer))
+        with content.chunks() as parts:
+            pieces = _Pieces(parts)
+            for start in range(0, size, chunk):
+                length = min(chunk, size - start)
+                answer = self._send(self._place_of(answer), pieces.take(length), start, length, scopes)
+        url = self._place_of(answer)
+        url = f"{url}{'&' if '?' in url else '?'}digest={digest}"
+        answer = self._provider.do_request(url, "PUT", b"", {"Content-Length": "0"}, scopes)
+        if answer.status not in {_CREATED, _NO_CONTENT}:
+            raise error_of(answer, f"completing {digest}")
+
+    def _send(self, url: str, body: Iterator[Buffer], start: int, length: int, scopes: Scopes) -> HttpAnswer:
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(length),
+            "Content-Range": f"{start}-{start + length - 1}",  # no unit, no total: the specification's own form
+        }
+        answer = self._provider.do_request(url, "PATCH", body, headers, scopes)
+        if answer.status not in {_ACCEPTED, _NO_CONTENT}:
+            raise error_of(answer, f"sending bytes {start} to {start + length - 1}")
+        return answer
+
+
+class _Pieces:
+    """Cuts parts of any length into bodies of given lengths."""
+
+    def __init__(self, parts: Iterator[Buffer]) -> None:
+        self._parts = parts
+        self._rest = memoryview(b"")
+
+    def take(self, length: int) -> Iterator[Buffer]:
+        """The next `length` bytes, in parts that are valid until the next is asked for."""
+        while length:
+            if not self._rest:
+                self._rest = memoryview(next(self._parts, b"")).cast("B")
+                if not self._rest:
+                    raise UnexpectedAnswerError("the content ended before its last chunk")
+            part, self._rest = self._rest[:length], self._rest[length:]
+            length -= len(part)
+            yield part
+
+
+def _least(answer: HttpAnswer) -> int:
+    value = answer.headers.get(_MIN_LENGTH, "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 12 else 0  # noqa: PLR2004 - no bomb

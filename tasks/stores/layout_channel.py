@@ -1,0 +1,102 @@
+"""What a reader of mounts in another process and the process that asks it say to each other.
+
+A channel is a socket that keeps messages apart, for small JSON, and two slots of shared memory, for content:
+while one is emptied here, the next is filled there.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+from tasks.oci import errors
+from tasks.oci.errors import LayoutliftError, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SLOTS = 2
+SLOT_SIZE = 512 * 1024
+_MOST = 64 * 1024
+_EMPTIED = {"emptied": True}
+
+
+class ChannelClosedError(Exception):
+    """The other side is gone."""
+
+
+class Channel:
+    """One side of a channel; for one thread at a time."""
+
+    def __init__(self, link: socket.socket, memory: int) -> None:
+        """Speak through `link`, and hand content over in the shared memory that the file descriptor stands for."""
+        self.busy = False
+        """Whether a request is not answered to its end yet; for whoever asks."""
+        self._link = link
+        self._memory = mmap.mmap(memory, SLOTS * SLOT_SIZE)
+        view = memoryview(self._memory)
+        self.slots = [view[start : start + SLOT_SIZE] for start in range(0, SLOTS * SLOT_SIZE, SLOT_SIZE)]
+
+    def close(self) -> None:
+        """Let go of the link; the memory goes with the object."""
+        self._link.close()
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Say something.
+
+        Raises:
+            ChannelClosedError: nobody listens any more.
+        """
+        try:
+            self._link.send(json.dumps(message).encode("ascii"))
+        except OSError as error:
+            raise ChannelClosedError from error
+
+    def receive(self, timeout: float | None = None) -> dict[str, Any] | None:
+        """What the other side says next; None when it says nothing for `timeout` seconds.
+
+        Raises:
+            ChannelClosedError: it is gone.
+        """
+        self._link.settimeout(timeout)
+        try:
+            packet = self._link.recv(_MOST)
+        except TimeoutError:
+            return None
+        except OSError as error:
+            raise ChannelClosedError from error
+        if not packet:
+            raise ChannelClosedError
+        message: dict[str, Any] = json.loads(packet)
+        return message
+
+    def send_emptied(self) -> None:
+        """Say that the slot which was filled first may be filled again."""
+        self.send(_EMPTIED)
+
+    def wait_for_emptied(self) -> None:
+        """Wait until the other side has emptied a slot."""
+        self.receive()
+
+
+def make_link() -> tuple[socket.socket, socket.socket, int]:
+    """Both ends of a link, and a file descriptor of its shared memory."""
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    memory = os.memfd_create("layoutlift", os.MFD_CLOEXEC)
+    os.truncate(memory, SLOTS * SLOT_SIZE)
+    return here, there, memory
+
+
+def error_to_json(error: LayoutliftError) -> dict[str, Any]:
+    """An exception of ours as a message."""
+    return {"error": type(error).__name__, "message": str(error)[:4096]}
+
+
+def error_from_json(message: Mapping[str, Any]) -> LayoutliftError:
+    """The exception that a message tells of; a private kind becomes its nearest public one."""
+    kind = getattr(errors, str(message["error"]), SourceError)
+    error: LayoutliftError = kind(str(message["message"]))
+    return error

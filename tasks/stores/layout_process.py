@@ -1,0 +1,131 @@
+"""A process that reads a mount for another one, which can leave it behind when the mount hangs.
+
+Started as `python -m tasks.stores.layout_process ROOT CONTROL_FD`: each message on the control socket brings a
+link and its shared memory, and is served by a thread of its own. The process ends when its parent does, except
+for threads that the kernel holds until the mount answers.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import LayoutliftError, SourceError
+from tasks.ports import Finding
+from tasks.stores.layout_channel import SLOTS, Channel, ChannelClosedError, error_to_json
+from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.verified_content import fill
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tasks.stores.verified_content import ByteStream
+
+_END: dict[str, Any] = {"end": True}
+
+
+class _Server:
+    """Answers requests about one source on one channel."""
+
+    def __init__(self, root: str, channel: Channel) -> None:
+        self._root = root
+        self._layouts = LayoutDirectory(root)
+        self._channel = channel
+
+    def serve(self) -> None:
+        """Answer until the other side is gone."""
+        answers = {
+            "is_dir": self._is_dir,
+            "probe": self._probe,
+            "list": self._list,
+            "index": self._index,
+            "stat": self._stat,
+            "blob": self._blob,
+        }
+        try:
+            while True:
+                request = self._channel.receive() or {}
+                try:
+                    answers[request["do"]](request)
+                except LayoutliftError as error:
+                    self._channel.send(error_to_json(error))
+                except OSError as error:
+                    self._channel.send(error_to_json(SourceError(f"the source can't be read: {error.strerror}")))
+        except ChannelClosedError:
+            self._channel.close()
+
+    def _is_dir(self, _: Mapping[str, Any]) -> None:
+        self._channel.send({"end": os.path.isdir(self._root)})  # noqa: PTH112 - never raises
+
+    def _probe(self, _: Mapping[str, Any]) -> None:
+        os.statvfs(self._root)
+        self._channel.send(_END)
+
+    def _list(self, _: Mapping[str, Any]) -> None:
+        for found in self._layouts.list_layouts():
+            if isinstance(found, Finding):
+                self._channel.send({"finding": [found.path, found.code, found.message]})
+            else:
+                self._channel.send({"path": found})
+        self._channel.send(_END)
+
+    def _index(self, request: Mapping[str, Any]) -> None:
+        self._send_stream(_Bytes(self._layouts.read_index(request["path"]).raw))
+
+    def _stat(self, request: Mapping[str, Any]) -> None:
+        found = self._layouts.stat_blob(request["path"], Digest(request["digest"]))
+        self._channel.send({"end": None if found is None else [found.size, found.modified]})
+
+    def _blob(self, request: Mapping[str, Any]) -> None:
+        descriptor = Descriptor("", Digest(request["digest"]), request["size"])
+        with self._layouts.open_blob(request["path"], descriptor) as stream:
+            self._send_stream(stream)
+
+    def _send_stream(self, stream: ByteStream) -> None:
+        """Fill the slots in turn, never more ahead than there are slots; all are free again at the end."""
+        filled, ended = 0, False
+        while not ended:
+            if filled >= SLOTS:
+                self._channel.wait_for_emptied()
+            slot = self._channel.slots[filled % SLOTS]
+            count = fill(stream, slot)
+            ended = count < len(slot)
+            self._channel.send({"slot": filled % SLOTS, "count": count, "last": ended})
+            filled += 1
+        for _ in range(min(filled, SLOTS)):
+            self._channel.wait_for_emptied()
+
+
+class _Bytes:
+    """Content in memory as a stream."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._rest = memoryview(raw)
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+
+def main(root: str, control: int) -> None:
+    """Serve links until the control socket says that the parent is gone."""
+    with socket.socket(fileno=control) as links:
+        while True:
+            message, descriptors, _, _ = socket.recv_fds(links, 1, 2)
+            if not message:
+                os._exit(0)  # threads may hang in the kernel
+            link, memory = descriptors
+            channel = Channel(socket.socket(fileno=link), memory)
+            os.close(memory)
+            threading.Thread(target=_Server(root, channel).serve, daemon=True).start()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

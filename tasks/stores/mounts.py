@@ -1,0 +1,71 @@
+"""Tells whether a path lies on a file system that may never answer, without touching that file system.
+
+A FUSE mount whose program is stopped, or a hard NFS mount whose server is away, holds whoever asks it anything
+in the kernel, where no signal reaches. `/proc/self/mountinfo` answers from memory.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+MOUNT_TABLE = Path("/proc/self/mountinfo")
+_MAY_HANG = re.compile(r"fuse.*|nfs4?|cifs|smb3|ceph|afs")
+_OCTAL = re.compile(r"\\([0-7]{3})")
+_MOST_LINKS = 40
+_MOUNT_POINT, _SEPARATOR = 4, "-"
+
+
+def hanging_mounts() -> frozenset[str]:
+    """Where file systems are mounted that may hang; none where the system has no such table."""
+    try:
+        lines = MOUNT_TABLE.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(_mount_point(fields) for line in lines if _may_hang(fields := line.split(" ")))
+
+
+def _may_hang(fields: list[str]) -> bool:
+    return _MAY_HANG.fullmatch(fields[fields.index(_SEPARATOR) + 1]) is not None
+
+
+def _mount_point(fields: list[str]) -> str:
+    return _OCTAL.sub(lambda match: chr(int(match[1], 8)), fields[_MOUNT_POINT])
+
+
+def resolve(path: str, mounts: frozenset[str] | None = None) -> tuple[str, bool]:
+    """The real path, and whether it is on a mount that may hang or has one below it.
+
+    Links are resolved up to the first such mount; what comes behind it is taken as it is written.
+    """
+    known = hanging_mounts() if mounts is None else mounts
+    resolved, pending, links = "", _parts(os.path.abspath(path)), 0  # noqa: PTH100 - Path.absolute keeps `..`
+    while pending:
+        name = pending.pop(0)
+        if name == "..":
+            resolved = resolved.rpartition("/")[0]
+            continue
+        here = f"{resolved}/{name}"
+        if here in known:
+            return os.path.normpath("/".join([here, *pending])), True
+        link = _link(here) if links < _MOST_LINKS else None
+        if link is None:
+            resolved = here
+            continue
+        links += 1
+        pending = _parts(link) + pending
+        resolved = "" if link.startswith("/") else resolved
+    below = resolved + "/"
+    return resolved or "/", "/" in known or any(mount.startswith(below) for mount in known)
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in {"", "."}]
+
+
+def _link(path: str) -> str | None:
+    try:
+        return os.readlink(path)  # noqa: PTH115 - text in, text out
+    except OSError:
+        return None

@@ -1,0 +1,161 @@
+"""The one place where what S3 and its SDK say becomes an error of ours: one line, no traceback, no secret."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from botocore import exceptions as sdk
+from urllib3.exceptions import HTTPError
+
+from tasks.oci.errors import (
+    ContentNotFoundError,
+    LayoutliftError,
+    SizeMismatchError,
+    SourceError,
+    SourceReadError,
+    SourceUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SHOWN = 200
+_SERVER_ERROR = 500
+_ABSENT = frozenset({"NoSuchKey", "NoSuchVersion", "NotFound", "404"})
+_THROTTLED = frozenset(
+    {
+        "SlowDown",
+        "ServiceUnavailable",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "TooManyRequests",
+        "BandwidthLimitExceeded",
+        "429",
+        "503",
+    }
+)
+_PASSING = frozenset({"RequestTimeout", "InternalError", "OperationAborted", "ConditionalRequestConflict"})
+_REJECTED = frozenset(
+    {
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "ExpiredToken",
+        "InvalidToken",
+        "TokenRefreshRequired",
+        "RequestTimeTooSkewed",
+        "InvalidSecurity",
+        "AccountProblem",
+        "UnauthorizedAccess",
+        "401",
+    }
+)
+_DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "Forbidden", "403"})
+_ELSEWHERE = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
+_NO_CREDENTIALS = (
+    sdk.NoCredentialsError,
+    sdk.PartialCredentialsError,
+    sdk.CredentialRetrievalError,
+    sdk.ProfileNotFound,
+    sdk.SSOError,
+    sdk.TokenRetrievalError,
+)
+_UNREACHABLE = (sdk.EndpointConnectionError, sdk.ConnectTimeoutError, sdk.ProxyConnectionError, sdk.SSLError)
+
+
+class ThrottledError(SourceReadError):
+    """The store asks for fewer requests; what was asked will be answered later."""
+
+
+class UnreachableError(SourceUnavailableError):
+    """Nothing answers at the endpoint."""
+
+
+class NotAdmittedError(SourceUnavailableError):
+    """The store does not let us in at all: no or wrong credentials, no such bucket, a wrong endpoint or region."""
+
+
+@contextmanager
+def translated(name: str) -> Iterator[None]:
+    """Raise what the SDK raises within the block as the error of ours that it is; `name` is what was asked for.
+
+    Raises:
+        ContentNotFoundError: there is no such object.
+        SizeMismatchError: it ends before the bytes that were asked for.
+        ThrottledError, SourceReadError: it may be readable later.
+        NotAdmittedError, UnreachableError: nothing else of this store can be read either.
+        SourceError: it can't be read; the message says why.
+    """
+    try:
+        yield
+    except sdk.ClientError as error:
+        raise _of_answer(error, name) from error
+    except (sdk.BotoCoreError, HTTPError, OSError) as error:
+        raise _of_failure(error, name) from error
+
+
+def _of_answer(error: sdk.ClientError, name: str) -> LayoutliftError:
+    said: dict[str, Any] = dict(error.response.get("Error", {}))
+    code, message = str(said.get("Code", "")), str(said.get("Message", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    reason = _one_line(f"{code}: {message}")
+    if code in _ABSENT:
+        return ContentNotFoundError(f"{name} does not exist")
+    if code == "NoSuchBucket":
+        return NotAdmittedError(f"the bucket of {name} does not exist")
+    if code.startswith("KMS.") or "kms" in message.lower():
+        return SourceError(
+            f"{name} is encrypted with a KMS key that can't be used ({reason}); kms:Decrypt on the key is needed"
+        )
+    if code == "InvalidObjectState":
+        return SourceError(f"{name} is archived ({_storage_class(said)}); restore it first")
+    return _of_refused_read(code, name) or _of_refusal(code, status, name, reason)
+
+
+def _of_refused_read(code: str, name: str) -> LayoutliftError | None:
+    if code in {"PreconditionFailed", "412"}:
+        return SourceReadError(f"{name} changed while it was read")
+    if code in {"InvalidRange", "416"}:
+        return SizeMismatchError(f"{name} has fewer bytes than its descriptor says")
+    return None
+
+
+def _of_refusal(code: str, status: int, name: str, reason: str) -> LayoutliftError:
+    if code in _THROTTLED:
+        return ThrottledError(f"the store asks to slow down at {name} ({reason})")
+    if code in _PASSING or status >= _SERVER_ERROR:
+        return SourceReadError(f"{name} can't be read for the moment ({reason})")
+    if code in _DENIED:
+        return SourceError(
+            f"access to {name} is denied ({reason}); s3:ListBucket on the bucket and s3:GetObject on its objects "
+            "are needed, and --request-payer where the requester pays"
+        )
+    if code in _REJECTED:
+        return NotAdmittedError(f"the store refuses the credentials ({reason})")
+    if code in _ELSEWHERE:
+        return NotAdmittedError(f"{name} is in another region ({reason}); set AWS_REGION or --endpoint-url")
+    return SourceError(f"{name} can't be read ({reason or status})")
+
+
+def _of_failure(error: Exception, name: str) -> LayoutliftError:
+    reason = _one_line(str(error))
+    if isinstance(error, _NO_CREDENTIALS):
+        return NotAdmittedError(f"no usable credentials for S3: {reason} (AWS_PROFILE, AWS_ACCESS_KEY_ID, …)")
+    if isinstance(error, sdk.SSLError):
+        return NotAdmittedError(f"the endpoint's certificate is not trusted: {reason}")
+    if isinstance(error, _UNREACHABLE):
+        return UnreachableError(f"the S3 endpoint does not answer: {reason}")
+    if isinstance(error, sdk.HTTPClientError | sdk.IncompleteReadError | HTTPError | OSError):
+        return SourceReadError(f"{name} can't be read for the moment: {reason}")
+    return NotAdmittedError(f"{name} can't be asked for: {reason}")
+
+
+def _storage_class(said: dict[str, Any]) -> str:
+    return _one_line(str(said.get("StorageClass") or "storage class GLACIER, DEEP_ARCHIVE or an archive tier"))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).strip(": ")[:_SHOWN]

@@ -1,0 +1,282 @@
+"""A tree of layouts on a mount that may hang: read by another process, which is left behind when it does.
+
+See docs/decisions/010-reading-a-mount.md.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tasks.oci.digest import Digest
+from tasks.oci.errors import InterruptedRunError, SourceReadError, SourceUnavailableError
+from tasks.ports import BlobStat, Finding, IndexFile
+from tasks.stores.layout_channel import Channel, ChannelClosedError, error_from_json, make_link
+from tasks.stores.verified_content import VerifiedContent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.oci.descriptor import Descriptor
+    from tasks.stores.pacing import Stop
+
+_LOOK_EVERY = 0.5
+_STOPPED_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a read may be silent: after `silence` seconds the mount is asked for a sign of life.
+
+    It has `probe` seconds to give it. A mount that lives may keep a read waiting for `patience` seconds in all.
+    """
+
+    silence: float = 20.0
+    probe: float = 10.0
+    patience: float = 600.0
+
+    @classmethod
+    def of(cls, seconds: float) -> Patience:
+        """To call a mount hung after so many seconds.
+
+        Raises:
+            ValueError: it is no time.
+        """
+        if not 0 < seconds < float("inf"):
+            raise ValueError(seconds)
+        return cls(seconds * 2 / 3, seconds / 3, max(seconds, 600.0))
+
+
+class WatchedLayouts:
+    """A `Source` over the directory `root`, read by another process; see `LayoutDirectory` for the rest."""
+
+    def __init__(self, root: str, patience: Patience, stop: Stop | None = None) -> None:
+        """Take `root` as the source; the process is started by the first request."""
+        self._root = root
+        self._patience = patience
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._idle: list[Channel] = []
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._gone: str | None = None
+
+    def close(self) -> None:
+        """Let the process go; one that hangs in the kernel is left to end when its mount does."""
+        with self._lock:
+            for channel in self._idle:
+                channel.close()
+            self._idle.clear()
+            control, self._control = self._control, None
+        if control is not None:
+            control.close()
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(1.0)
+
+    def is_directory(self) -> bool:
+        """Whether the root is a directory.
+
+        Raises:
+            SourceUnavailableError: the mount does not answer.
+        """
+        with self._request({"do": "is_dir"}) as channel:
+            return bool(self._answer(channel, "the source")["end"])
+
+    def list_layouts(self) -> Iterator[str | Finding]:
+        """See `LayoutLister.list_layouts`."""
+        with self._request({"do": "list"}) as channel:
+            while "end" not in (found := self._answer(channel, "the list of layouts")):
+                yield found["path"] if "path" in found else Finding(*found["finding"])
+
+    def read_index(self, path: str) -> IndexFile:
+        """See `LayoutReader.read_index`."""
+        raw = bytearray()
+        with self._stream({"do": "index", "path": path}, path) as stream:
+            while part := stream.take():
+                raw += part
+        whole = bytes(raw)
+        return IndexFile(whole, Digest.of(whole))
+
+    def blob(self, path: str, descriptor: Descriptor) -> VerifiedContent:
+        """See `LayoutReader.blob`."""
+        request = {"do": "blob", "path": path, "digest": descriptor.digest, "size": descriptor.size}
+        return VerifiedContent(descriptor, partial(self._stream, request, f"{path}, {descriptor.digest}"))
+
+    def stat_blob(self, path: str, digest: Digest) -> BlobStat | None:
+        """See `LayoutReader.stat_blob`."""
+        with self._request({"do": "stat", "path": path, "digest": digest}) as channel:
+            found = self._answer(channel, f"{path}, {digest}")["end"]
+        return None if found is None else BlobStat(*found)
+
+    @contextmanager
+    def _stream(self, request: dict[str, Any], name: str) -> Iterator[_SlotStream]:
+        with self._request(request) as channel:
+            stream = _SlotStream(channel, lambda: self._answer(channel, name))
+            yield stream
+
+    @contextmanager
+    def _request(self, request: dict[str, Any]) -> Iterator[Channel]:
+        """Have a channel for one request; it is used again only if the request was answered to the end."""
+        self._check_alive()
+        with self._lock:
+            channel = self._idle.pop() if self._idle else None
+        channel = channel or self._open_channel()
+        try:
+            self._send(channel, request)
+            yield channel
+        finally:
+            with self._lock:
+                if channel.busy or self._control is None:
+                    channel.close()
+                else:
+                    self._idle.append(channel)
+
+    def _send(self, channel: Channel, request: dict[str, Any]) -> None:
+        channel.busy = True
+        try:
+            channel.send(request)
+        except ChannelClosedError as error:
+            raise self._lost() from error
+
+    def _answer(self, channel: Channel, name: str) -> dict[str, Any]:
+        """What the process says next.
+
+        Raises:
+            LayoutliftError: that it failed, or nothing for too long.
+        """
+        asked = time.monotonic()
+        silence = self._patience.silence
+        try:
+            while (message := channel.receive(_LOOK_EVERY)) is None:
+                waited = time.monotonic() - asked
+                self._check_alive()
+                self._check_stop(waited)
+                if waited > self._patience.patience:
+                    raise SourceReadError(f"{name} did not answer for {waited:.0f} s; the mount itself does")
+                if waited > silence:
+                    self._probe(waited)
+                    silence = time.monotonic() - asked + self._patience.silence
+        except ChannelClosedError as error:
+            raise self._lost() from error
+        if "end" in message:
+            channel.busy = False
+        if "error" in message:
+            raise error_from_json(message)
+        return message
+
+    def _check_alive(self) -> None:
+        if self._gone is not None:
+            raise SourceUnavailableError(self._gone)
+
+    def _check_stop(self, waited: float) -> None:
+        if self._stop is not None and self._stop.requested and waited > _STOPPED_SECONDS:
+            raise InterruptedRunError("the run was interrupted while the source did not answer")
+
+    def _probe(self, waited: float) -> None:
+        """Ask the mount for a sign of life.
+
+        Raises:
+            SourceUnavailableError: it gives none; from now on nothing more is asked of it.
+        """
+        probe = self._open_channel()
+        try:
+            probe.send({"do": "probe"})
+            alive = probe.receive(self._patience.probe) is not None
+        except ChannelClosedError as error:
+            raise self._lost() from error
+        finally:
+            probe.close()
+        if not alive:
+            self._gone = (
+                f"the mount of the source {self._root} hangs: no answer for {waited + self._patience.probe:.0f} s. "
+                f"The process {self._pid} that reads it is left behind and ends when the mount answers or is "
+                "taken away (fusermount3 -uz, or umount -f)"
+            )
+            self._check_alive()
+
+    def _lost(self) -> SourceUnavailableError:
+        self._check_alive()
+        return SourceUnavailableError(f"the process {self._pid} that reads the source {self._root} has ended")
+
+    @property
+    def _pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    def _open_channel(self) -> Channel:
+        here, there, memory = make_link()
+        try:
+            with self._lock:
+                if self._control is None:
+                    self._control = self._start()
+                socket.send_fds(self._control, [b"+"], [there.fileno(), memory])
+            return Channel(here, memory)
+        except OSError as error:
+            here.close()
+            raise self._lost() from error
+        finally:
+            there.close()
+            os.close(memory)
+
+    def _start(self) -> socket.socket:
+        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - this program itself
+                [sys.executable, "-P", "-m", "tasks.stores.layout_process", self._root, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,  # whoever waits for the end of our output must not wait for it
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                env={name: value for name, value in os.environ.items() if not name.startswith("LAYOUTLIFT_")},
+                start_new_session=True,
+            )
+        return control
+
+
+class _SlotStream:
+    """Content that arrives in the slots of a channel."""
+
+    def __init__(self, channel: Channel, answer: Any) -> None:
+        self._channel = channel
+        self._answer = answer
+        self._current = memoryview(b"")
+        self._ended = False
+        self._used = False
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        if not self._current and not self._next():
+            return 0
+        count = min(len(buffer), len(self._current))
+        buffer[:count] = self._current[:count]
+        self._current = self._current[count:]
+        return count
+
+    def take(self) -> bytes:
+        """All that is there of one slot; nothing at the end."""
+        if not self._current and not self._next():
+            return b""
+        taken, self._current = bytes(self._current), self._current[:0]
+        return taken
+
+    def _next(self) -> bool:
+        """Give the emptied slot back and wait for the next one that has something."""
+        while not self._current:
+            if self._used:
+                self._channel.send_emptied()
+                self._used = False
+            if self._ended:
+                self._channel.busy = False
+                return False
+            part = self._answer()
+            self._current = self._channel.slots[part["slot"]][: part["count"]]
+            self._ended, self._used = part["last"], True
+        return True
