@@ -66,7 +66,7 @@ def _open_bucket(address: BucketAddress, access: BucketAccess, stop: Stop) -> So
     from tasks.stores.s3_bucket import S3Bucket  # noqa: PLC0415
     from tasks.stores.s3_client import make_client  # noqa: PLC0415
 
-    return LayoutBucket(S3Bucket(make_client(access), address.bucket, access, sleep=stop.wait), address)
+    return LayoutBucket(S3Bucket(make_client(access), address.bucket, access, stop=stop), address)
 
 
 def _is_directory(store: WatchedLayouts | LayoutDirectory, source: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from tasks.oci.errors import MissingAtTargetError
 from tasks.operations.copy_graph import RepositoryCopy
 from tasks.operations.planning import Action, CopyPolicy, TagPlan, plan_tag
 from tasks.operations.referrer_lists import ReferrerListing
@@ -144,7 +145,7 @@ class CopyWork(RepositoryWork):
             return [self._merge_list(unit, unit.subject)]
         if not unit.tags:
             there = self._planner.plan_untagged(unit).action is Action.UP_TO_DATE
-            return self._confirm(unit, (None,)) if there else self._copy(unit, ())
+            return self._confirm_or_mend(unit, (None,)) if there else self._copy(unit, ())
         plans = self.plans(unit)
         results = [self._refused(unit, tag, p) for tag, p in plans.items() if p.action is Action.REFUSE]
         current = [tag for tag, plan in plans.items() if plan.action is Action.UP_TO_DATE]
@@ -152,7 +153,7 @@ class CopyWork(RepositoryWork):
         for tag in (tag for tag, plan in plans.items() if plan.action is Action.OVERWRITE):
             self._back_up(tag)
         if current:
-            results += self._confirm(unit, current)
+            results += self._confirm_or_mend(unit, current)
         if wanted:
             results += self._copy(unit, wanted)
         return results
@@ -166,6 +167,13 @@ class CopyWork(RepositoryWork):
             for tag in tags or (None,):
                 self._verifier.verify_graph(unit.descriptor, tag)
         return self._done(unit, tags or (None,), Outcome.COPIED, copied.referrers)
+
+    def _confirm_or_mend(self, unit: Unit, tags: Sequence[str | None]) -> list[TagResult]:
+        """A graph with a hole, as after a deletion below a tag, is sent again."""
+        try:
+            return self._confirm(unit, tags)
+        except MissingAtTargetError:
+            return self._copy(unit, [tag for tag in tags if tag is not None])
 
     def _confirm(self, unit: Unit, tags: Sequence[str | None]) -> list[TagResult]:
         """Tags whose digest the target was just asked for: what an earlier run proved is not proved again."""

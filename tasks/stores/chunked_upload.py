@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tasks.stores.oras_provider import OrasProvider
     from tasks.stores.registry_auth import Scopes
 
-CHUNK_SIZES = (64 * 1024**2, 16 * 1024**2, 4 * 1024**2, 1024**2 - 1024, 256 * 1024)
+CHUNK_SIZES: tuple[int, ...] = (64 * 1024**2, 16 * 1024**2, 4 * 1024**2, 1024**2 - 1024, 256 * 1024)
 """Bytes of a chunk, tried in this order: just below the limits that proxies have by default."""
 _CREATED, _ACCEPTED, _NO_CONTENT = 201, 202, 204
 _MIN_LENGTH = "OCI-Chunk-Min-Length"

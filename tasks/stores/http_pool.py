@@ -116,14 +116,14 @@ class HttpPool:
             return HttpAnswer(
                 response.status,
                 response.headers,
-                _read_capped(response, urljoin(self.origin, url)),
+                _read_capped(response, response.final_url),
                 response.final_url,
             )
 
     @contextmanager
     def open(self, method: str, url: str, headers: Mapping[str, str], body: Body = None) -> Iterator[StreamedAnswer]:
         """Send a request and hand out its answer unread; the rest is as in `send`."""
-        response, final_url = self._follow(method, urljoin(f"{self.origin}/", url), headers, body)
+        response, final_url = self._follow(method, self._absolute(url), headers, body)
         answer = StreamedAnswer(response, final_url)
         try:
             yield answer
@@ -131,6 +131,12 @@ class HttpPool:
             if not answer.finished:
                 response.close()  # its connection is in the middle of a body
             response.release_conn()
+
+    def _absolute(self, url: str) -> str:
+        """The whole URL; most are a path on the pool's own host, and joining those costs more than it should."""
+        return (
+            self.origin + url if url.startswith("/") and not url.startswith("//") else urljoin(f"{self.origin}/", url)
+        )
 
     def _follow(
         self, method: str, url: str, headers: Mapping[str, str], body: Body

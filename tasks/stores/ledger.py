@@ -137,6 +137,7 @@ class Ledger:
                 return
             self._memory.started.add(repository)
             self._append({"started": repository})
+            self._writer.flush()  # a run that is killed now must not be taken for one that sent nothing
 
     def note_tag(self, repository: str, tag: str, digest: str, verified: str | None, referrers: int) -> None:
         """Keep that a tag is at the target.

@@ -222,9 +222,7 @@ class RegistryStore:
 def _check_range(headers: Mapping[str, str], offset: int) -> None:
     given = headers.get("Content-Range", "")
     if not given.startswith(f"bytes {offset}-"):
-        raise UnexpectedAnswerError(
-            f"asked for the bytes from {offset} on, the registry sent {given[:60]!r}", status=206
-        )
+        raise UnexpectedAnswerError(f"asked for bytes from {offset} on, the registry sent {given[:60]!r}", status=206)
 
 
 def _names(digest: str, content: bytes) -> bool:

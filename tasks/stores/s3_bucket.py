@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from tasks.oci.errors import ContentNotFoundError, SourceError, is_transient
 from tasks.ports import BlobStat
+from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.s3_errors import ThrottledError, UnreachableError, translated
+from tasks.stores.s3_get import plain_get
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from mypy_boto3_s3 import S3Client
 
     from tasks.stores.s3_address import BucketAccess
+    from tasks.stores.s3_get import PlainGet
 
+_Value = TypeVar("_Value")
 ATTEMPTS = 3
 THROTTLED_SECONDS = 900.0
 """How long a request may be told to slow down before that counts as a failure."""
@@ -74,7 +79,7 @@ class OpenObject:
 
 
 class S3Bucket:
-    """See the module. `sleep` waits for some seconds, and may end early by an exception."""
+    """See the module. When the store tells one worker to slow down, all of them do; waits end with `stop`."""
 
     def __init__(
         self,
@@ -82,18 +87,23 @@ class S3Bucket:
         name: str,
         access: BucketAccess,
         *,
-        sleep: Callable[[float], None] = time.sleep,
+        stop: Stop | None = None,
         first_wait: float = 0.5,
     ) -> None:
         self._client = client
         self._name = name
         self._more: dict[str, Any] = {"RequestPayer": "requester"} if access.request_payer else {}
+        self._headers = {"x-amz-request-payer": "requester"} if access.request_payer else {}
         self._answered = False
+        self._plain: PlainGet | None = None
+        stop = stop or Stop()
+        self._gate = RequestGate(stop)
+        self._grown = wait_random_exponential(multiplier=first_wait, max=LONGEST_WAIT)
         self._retrying = Retrying(
             retry=retry_if_exception(self._may_pass),
             stop=_exhausted,
-            wait=wait_random_exponential(multiplier=first_wait, max=LONGEST_WAIT),
-            sleep=sleep,
+            wait=self._wait,
+            sleep=stop.wait,
             reraise=True,
         )
 
@@ -125,12 +135,10 @@ class S3Bucket:
             ContentNotFoundError: there is none.
             SourceError: it can't be read; a `SourceReadError` when its ETag is not `if_match` any more.
         """
-        more = dict(self._more)
-        if start or stop is not None:
-            more["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
+        wanted = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"} if start or stop is not None else {}
         if if_match:
-            more["IfMatch"] = if_match
-        return _opened(key, self._ask(self._client.get_object, key, Key=key, **more))
+            wanted["If-Match"] = if_match
+        return self._tried(partial(self._get, key, wanted), key)
 
     def stat(self, key: str) -> BlobStat | None:
         """Size and age of an object, None where there is none.
@@ -145,13 +153,33 @@ class S3Bucket:
         return BlobStat(found["ContentLength"], found["LastModified"].timestamp())
 
     def _ask(self, operation: Callable[..., Any], asked_for: str, **parameters: Any) -> Any:
-        def ask() -> Any:
-            with translated(asked_for):
-                return operation(Bucket=self._name, **parameters)
+        return self._tried(lambda: operation(Bucket=self._name, **parameters), asked_for)
 
-        answer = self._retrying(ask)
-        self._answered = True
+    def _tried(self, ask: Callable[[], _Value], asked_for: str) -> _Value:
+        def attempt() -> _Value:
+            self._gate.enter()
+            with translated(asked_for):
+                return ask()
+
+        answer = self._retrying(attempt)
+        if not self._answered:
+            self._answered = True
+            self._plain = plain_get(self._client, self._name)
         return answer
+
+    def _get(self, key: str, wanted: Mapping[str, str]) -> OpenObject:
+        plain = self._plain and self._plain(key, {**self._headers, **wanted})
+        if plain:
+            return _opened(key, *plain)
+        more = self._more | {name.replace("-", ""): value for name, value in wanted.items()}
+        answer: Any = self._client.get_object(Bucket=self._name, Key=key, **more)
+        return _opened(key, answer["Body"], answer["ResponseMetadata"]["HTTPHeaders"])
+
+    def _wait(self, state: RetryCallState) -> float:
+        seconds = self._grown(state)
+        if state.outcome is not None and isinstance(state.outcome.exception(), ThrottledError):
+            self._gate.pause(seconds)
+        return seconds
 
     def _may_pass(self, error: BaseException) -> bool:
         """An endpoint that never answered is a wrong one; one that did comes back."""
@@ -165,14 +193,21 @@ def _exhausted(state: RetryCallState) -> bool:
     return state.attempt_number >= ATTEMPTS
 
 
-def _opened(key: str, answer: dict[str, Any]) -> OpenObject:
-    """Read the head of an answer; without a `ContentRange` it holds the whole object."""
-    length = answer.get("ContentLength")
+def _opened(key: str, body: Body, headers: Mapping[str, str]) -> OpenObject:
+    """Read the head of an answer; without a `Content-Range` it holds the whole object."""
+    length = headers.get("content-length")
     if length is None:
         raise SourceError(f"the store does not say how long {key} is")
-    span, _, total = answer.get("ContentRange", "").removeprefix("bytes ").partition("/")
+    span, _, total = headers.get("content-range", "").removeprefix("bytes ").partition("/")
     start = int(span.partition("-")[0]) if span else 0
-    size = int(total) if total.isdigit() else start + length
-    version = answer.get("VersionId")
-    etag = answer.get("ETag", "")
-    return OpenObject(key, answer["Body"], start, start + length, size, etag, None if version == "null" else version)
+    stop = start + int(length)
+    version = headers.get("x-amz-version-id")
+    return OpenObject(
+        key=key,
+        body=body,
+        start=start,
+        stop=stop,
+        size=int(total) if total.isdigit() else stop,
+        etag=headers.get("etag", ""),
+        version=None if version == "null" else version,
+    )

@@ -60,12 +60,19 @@ class WatchedSocket:
         self._sending = ProgressFloor(deadline)
         self._receiving = ProgressFloor(deadline)
         self._unanswered = 0
+        self._timeout: float | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
     def settimeout(self, _: float | None) -> None:
         """The deadline is set once, here; others would set a total one for a whole answer."""
+
+    def _set_timeout(self, seconds: float) -> None:
+        """Each setting is a system call, and most would set what is set already."""
+        if seconds != self._timeout:
+            self._sock.settimeout(seconds)
+            self._timeout = seconds
 
     def sendall(self, data: Buffer, flags: int = 0) -> None:
         """Send all of it, for as long as the peer takes some.
@@ -75,7 +82,7 @@ class WatchedSocket:
         """
         rest = memoryview(data).cast("B")
         self._unanswered += len(rest)
-        self._sock.settimeout(self._deadline)
+        self._set_timeout(self._deadline)
         while rest:
             started = time.monotonic()
             sent = self._sock.send(rest, flags)
@@ -95,8 +102,8 @@ class WatchedSocket:
         Raises:
             TimeoutError: hardly anything comes.
         """
-        extra, self._unanswered = self._unanswered / COMMITTED_BYTES_A_SECOND, 0
-        self._sock.settimeout(self._deadline + extra)
+        extra, self._unanswered = self._unanswered // COMMITTED_BYTES_A_SECOND, 0
+        self._set_timeout(self._deadline + extra)
         started = time.monotonic()
         count: int | None = raw.readinto(buffer)
         self._receiving.note(max(0.0, time.monotonic() - started - extra), count or 0)

@@ -1,11 +1,13 @@
-"""What every source does, whichever it is: in memory, on a disk, or on a real s3fs mount."""
+"""What every source does, whichever it is: in memory, on a disk, on a real s3fs mount, or in a bucket."""
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from infra.real_parts import SeaweedFS
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.errors import (
     ContentNotFoundError,
@@ -17,11 +19,14 @@ from tasks.oci.errors import (
 from tasks.ports import Source
 from tasks.stores.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemorySource
+from tests.support.buckets import open_bucket, upload, use_environment
 from tests.support.layouts import LayoutBuilder, random_bytes
 
 CONTENT = b"content"
 LARGE = random_bytes(1, 3 * 1024 * 1024 + 1)
 OpenSource = Callable[[], Source]
+BUCKET = "source-contract"
+_numbers = itertools.count()
 
 
 def in_memory(root: Path) -> MemorySource:
@@ -30,7 +35,19 @@ def in_memory(root: Path) -> MemorySource:
     return MemorySource(files, modified=1.0)
 
 
-@pytest.fixture(params=["memory", "directory", pytest.param("mount", marks=pytest.mark.fuse)])
+def in_a_bucket(s3: SeaweedFS, root: Path, monkeypatch: pytest.MonkeyPatch) -> OpenSource:
+    """A copy of a directory at a prefix of its own, made whenever the source is opened."""
+    use_environment(s3, monkeypatch)
+
+    def open_copy() -> Source:
+        prefix = f"copy {next(_numbers)}/"
+        upload(s3, root, BUCKET, prefix)
+        return open_bucket(f"s3://{BUCKET}/{prefix}")
+
+    return open_copy
+
+
+@pytest.fixture(params=["memory", "directory", "bucket", pytest.param("mount", marks=pytest.mark.fuse)])
 def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -41,8 +58,16 @@ def root(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return request.getfixturevalue("mounted_folder") if kind == "mount" else tmp_path
 
 
+@pytest.fixture(scope="module")
+def bucket_store(seaweedfs: SeaweedFS) -> SeaweedFS:
+    seaweedfs.create_bucket(BUCKET)
+    return seaweedfs
+
+
 @pytest.fixture
-def open_source(kind: str, root: Path) -> OpenSource:
+def open_source(kind: str, root: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> OpenSource:
+    if kind == "bucket":
+        return in_a_bucket(request.getfixturevalue("bucket_store"), root, monkeypatch)
     return lambda: in_memory(root) if kind == "memory" else LayoutDirectory(root, retry_wait=0)
 
 

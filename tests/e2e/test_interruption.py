@@ -1,0 +1,88 @@
+"""A run beside a running one, and a run that is stopped in the middle."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.layout_builder import LayoutBuilder, random_bytes
+from infra.real_parts import Registry, wait_until
+from tests.support.command import Layoutlift, interrupt, wait_for_upload
+from tests.support.registry_view import everything_tagged
+
+SIZE = 3_000_000
+SLOWLY = ("--limit-rate", "1M", "--jobs", "2")
+ENDS_WITHIN_SECONDS = 10
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """More than can be sent slowly in the time of a test."""
+    for number in range(10):
+        layout = LayoutBuilder(tmp_path / f"app-{number}")
+        for tag in range(2):
+            layout.image(f"v{tag}", layers=[random_bytes(10 * number + tag, SIZE)])
+        layout.write()
+    return tmp_path
+
+
+def test_a_run_beside_a_running_one_is_refused(
+    layoutlift: Layoutlift, docker_registry: Registry, prefix: str, source: Path
+) -> None:
+    target = f"{docker_registry.host}/{prefix}"
+    with layoutlift.running("migrate", source, target, *SLOWLY) as process:
+        wait_until(lambda: any(layoutlift.home.rglob("lock")), what="the first run holds its lock")
+        beside = layoutlift.migrate(source, target, code=3)
+        assert f"pid {process.pid}" in beside.stderr
+        assert beside.stderr.count("\n") == 1
+        layoutlift.plan(source, target)  # changes nothing, and so needs no lock
+        layoutlift.migrate(source, f"{target}-elsewhere", "--include", "app-0:v0")
+    again = layoutlift.migrate(source, target)  # the first one was killed: its lock is not in the way
+    assert again.totals["copied"] + again.totals["up_to_date"] == 20
+
+
+@pytest.mark.parametrize("with_prefect", [False, True], ids=["standalone", "flow"])
+def test_ctrl_c_ends_a_run_in_order_and_a_rerun_completes_it(
+    with_prefect: bool,
+    layoutlift: Layoutlift,
+    docker_registry: Registry,
+    prefix: str,
+    source: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    if with_prefect:
+        layoutlift.environment = request.getfixturevalue("prefect_environment")
+        layoutlift.standalone = False
+    target = f"{docker_registry.host}/{prefix}"
+    with layoutlift.running("migrate", source, target, *SLOWLY) as process:
+        wait_for_upload(docker_registry.storage / f"docker/registry/v2/repositories/{prefix}")
+        code, stdout, stderr, seconds = interrupt(process, within=2 * ENDS_WITHIN_SECONDS)
+    assert code == 130, stderr
+    assert seconds < ENDS_WITHIN_SECONDS
+    assert "Traceback" not in stdout + stderr
+    report = layoutlift.last_report
+    outcomes = {row["outcome"] for row in report["tags"]}
+    assert outcomes <= {"copied", "failed"}
+    assert "failed" in outcomes
+    assert {row["error"]["code"] for row in report["tags"] if row["error"]} == {"interrupted"}
+    arrived = everything_tagged(docker_registry, prefix)
+    assert set(arrived) == {f"{r['repository']}:{r['tag']}" for r in report["tags"] if r["outcome"] == "copied"}
+
+    ended = layoutlift.migrate(source, target)
+    assert set(ended.outcomes.values()) <= {"copied", "up_to_date"}
+    assert ended.totals["tags"] == len(everything_tagged(docker_registry, prefix)) == 20
+    layoutlift.verify(source, target, "--depth", "content")
+
+
+def test_a_killed_run_leaves_nothing_in_the_way_and_is_not_sent_twice(
+    layoutlift: Layoutlift, docker_registry: Registry, prefix: str, source: Path
+) -> None:
+    target = f"{docker_registry.host}/{prefix}"
+    with layoutlift.running("migrate", source, target, "--limit-rate", "5M", "--jobs", "2") as process:
+        wait_until(lambda: len(everything_tagged(docker_registry, prefix)) > 1, what="some tags have arrived")
+        process.kill()
+        process.communicate()
+    arrived = everything_tagged(docker_registry, prefix)
+    ended = layoutlift.migrate(source, target)
+    current = {name for name, outcome in ended.outcomes.items() if outcome == "up_to_date"}
+    assert set(arrived) == current
+    assert ended.totals["bytes_pushed"] < (20 - len(arrived)) * (SIZE + 1000)

@@ -1,0 +1,45 @@
+"""What tests of faults share: a proxy before a real registry, and stores that go through it."""
+
+from collections.abc import Callable, Generator
+from dataclasses import replace
+
+import pytest
+
+from infra.real_parts import Registry
+from tasks.stores.credentials import Credentials
+from tasks.stores.http_pool import HttpPool, HttpSettings
+from tasks.stores.oras_provider import OrasProvider
+from tasks.stores.pacing import RequestGate, Stop
+from tasks.stores.registry import RegistryStore
+from tasks.stores.registry_auth import Authorizer
+from tasks.stores.request_retry import RequestRetry
+from tests.support.fault_proxy import FaultProxy
+
+STALL_SECONDS = 1.0
+
+
+@pytest.fixture
+def proxy(docker_registry: Registry) -> Generator[FaultProxy]:
+    """A proxy before Debian's registry."""
+    made = FaultProxy(docker_registry.host)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def make_store() -> Generator[Callable[..., RegistryStore]]:
+    """`make_store(host, credentials, stall_timeout=1)`: a store that tries again at once."""
+    stores: list[RegistryStore] = []
+
+    def make(host: str, credentials: Credentials | None = None, **settings: object) -> RegistryStore:
+        stop = Stop()
+        gate = RequestGate(stop)
+        usual = HttpSettings(plain_http=True, connect_timeout=5.0, stall_timeout=STALL_SECONDS)
+        pool = HttpPool(host, replace(usual, **settings), gate)
+        provider = OrasProvider(host, pool, Authorizer(pool.origin, lambda: credentials, pool.send))
+        stores.append(RegistryStore(provider, pool, RequestRetry(gate, stop, first_wait=0.001), write=True))
+        return stores[-1]
+
+    yield make
+    for store in stores:
+        store.close()

@@ -1,0 +1,37 @@
+"""Trees of layouts in buckets: put there as they lie on the disk, and read by our own store."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.real_parts import SeaweedFS
+from tasks.endpoints import open_source
+from tasks.stores.layout_bucket import LayoutBucket
+
+
+def upload(s3: SeaweedFS, root: Path, bucket: str, prefix: str = "") -> None:
+    """Put all files below `root` into a bucket, under keys that are their paths behind the prefix."""
+    client = s3.client()
+
+    def put(path: Path) -> None:
+        client.put_object(Bucket=bucket, Key=f"{prefix}{path.relative_to(root)}", Body=path.read_bytes())
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(put, [path for path in root.rglob("*") if path.is_file()]))
+
+
+def use_environment(s3: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the SDK find this store and its credentials in the environment, and nothing else anywhere."""
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/nonexistent")
+
+
+def open_bucket(source: str, **more: Any) -> LayoutBucket:
+    """The store of `s3://…`, as the command opens it."""
+    store = open_source(source, **more)
+    assert isinstance(store, LayoutBucket)
+    return store
