@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +17,7 @@ from tasks.operations.reporting import printable
 from tasks.operations.run_log import HARMLESS_FINDINGS, NO_LAYOUTS
 from tasks.operations.selection import Selection
 from tasks.ports import Finding
-from tasks.stores.s3_address import BucketAccess
+from tasks.stores.s3_address import BucketAccess, is_bucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from tasks.ports import Source
 
 SCHEMA = 1
+BUCKET_READERS = 8
+"""Indexes read at once from a bucket, where each costs a way there and back and no seek."""
 
 
 def list_source(parameters: ListParameters, *, as_json: bool) -> bool:
@@ -36,7 +41,8 @@ def list_source(parameters: ListParameters, *, as_json: bool) -> bool:
     repositories: list[RepositoryInventory] = []
     findings: list[Finding] = []
     access = BucketAccess(parameters.endpoint_url, parameters.request_payer)
-    for found in _inventories(open_source(parameters.source, access=access)):
+    readers = BUCKET_READERS if is_bucket(parameters.source) else 1
+    for found in _inventories(open_source(parameters.source, access=access), readers):
         if isinstance(found, Finding):
             findings.append(found)
             continue
@@ -56,15 +62,29 @@ def list_source(parameters: ListParameters, *, as_json: bool) -> bool:
     return all(finding.code in HARMLESS_FINDINGS for finding in findings)
 
 
-def _inventories(store: Source) -> Iterator[RepositoryInventory | Finding]:
-    for found in store.list_layouts():
-        if isinstance(found, Finding):
-            yield found
-            continue
-        try:
-            yield enumerate_repository(store, found)
-        except LayoutliftError as error:
-            yield Finding(found, error.code, str(error))
+def _inventories(store: Source, readers: int) -> Iterator[RepositoryInventory | Finding]:
+    """All layouts in order, as many read at once as there are readers."""
+    read = partial(_inventory, store)
+    if readers == 1:
+        yield from map(read, store.list_layouts())
+        return
+    with ThreadPoolExecutor(readers, thread_name_prefix="ls") as pool:
+        ahead: deque[Future[RepositoryInventory | Finding]] = deque()
+        for found in store.list_layouts():
+            ahead.append(pool.submit(read, found))
+            if len(ahead) > readers:
+                yield ahead.popleft().result()
+        for reading in ahead:
+            yield reading.result()
+
+
+def _inventory(store: Source, found: str | Finding) -> RepositoryInventory | Finding:
+    if isinstance(found, Finding):
+        return found
+    try:
+        return enumerate_repository(store, found)
+    except LayoutliftError as error:
+        return Finding(found, error.code, str(error))
 
 
 def _print_repository(inventory: RepositoryInventory, selection: Selection) -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
-from tasks.endpoints import TargetOptions
+from tasks.endpoints import TargetOptions, parse_target
+from tasks.oci.errors import ConfigurationError
 from tasks.operations.planning import CopyPolicy, OnConflict, Untagged
 from tasks.operations.results import Depth
 from tasks.runs import RunOptions
@@ -32,7 +33,22 @@ Source = Annotated[
         min_length=1,
     ),
 ]
-Target = Annotated[str, Field(description="Registry to migrate to, as host[:port][/prefix]", min_length=1)]
+
+
+def _address(text: str) -> str:
+    """Refuse what is no address before Prefect stores it: somebody may have put a password into it."""
+    try:
+        parse_target(text)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+Target = Annotated[
+    str,
+    Field(description="Registry to migrate to, as host[:port][/prefix]", min_length=1),
+    AfterValidator(_address),
+]
 Include = Annotated[
     list[str],
     Field(

@@ -48,13 +48,22 @@ def work_as_tasks(run: Run, batches: tuple[Batch, ...]) -> None:
 
 def publish(run: Run) -> None:
     """Leave a summary, and a table of what has a problem."""
-    key = f"{run.kind}-summary"
-    create_markdown_artifact(
-        summary_markdown(run.header(), run.totals, run.findings), key=key, description="What became of each tag"
-    )
+    summary = summary_markdown(run.header(), run.totals, run.findings)
     rows = failure_rows(run.results())
-    if rows:
-        create_table_artifact(rows, key=f"{run.kind}-problems", description="Each tag with a problem, and what to do")
+    with _only_noted():
+        create_markdown_artifact(summary, key=f"{run.kind}-summary", description="What became of each tag")
+        if rows:
+            key = f"{run.kind}-problems"
+            create_table_artifact(rows, key=key, description="Each tag with a problem, and what to do")
+
+
+@contextmanager
+def _only_noted() -> Iterator[None]:
+    """What the dashboard shows is a courtesy: a run does not fail because Prefect's server does not answer."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - Prefect raises its own, httpx's and others
+        logger.warning("the dashboard could not be told: %s", type(error).__name__)
 
 
 def _label(run: Run, batch: Batch) -> str:
@@ -67,21 +76,28 @@ def _label(run: Run, batch: Batch) -> str:
 @contextmanager
 def _progress_artifact(run: Run) -> Iterator[None]:
     """Keep an artifact that shows how many of the tags are done, updated by a thread of its own."""
-    artifact = cast("UUID", create_progress_artifact(0.0, description=_described(run)))
+    artifact: UUID | None = None
+    with _only_noted():
+        artifact = cast("UUID", create_progress_artifact(0.0, description=_described(run)))
     done = threading.Event()
 
     def update() -> None:
-        while not done.wait(PROGRESS_EVERY):
-            update_progress_artifact(artifact, _percent(run), description=_described(run))
+        if artifact is not None:
+            with _only_noted():
+                update_progress_artifact(artifact, _percent(run), description=_described(run))
 
-    updater = threading.Thread(target=update, name="progress", daemon=True)
+    def keep_updating() -> None:
+        while not done.wait(PROGRESS_EVERY):
+            update()
+
+    updater = threading.Thread(target=keep_updating, name="progress", daemon=True)
     updater.start()
     try:
         yield
     finally:
         done.set()
         updater.join()
-        update_progress_artifact(artifact, _percent(run), description=_described(run))
+        update()
 
 
 def _percent(run: Run) -> float:

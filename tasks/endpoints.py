@@ -14,7 +14,7 @@ from tasks.oci.reference import TargetAddress
 from tasks.stores import mounts
 from tasks.stores.layout_directory import LayoutDirectory
 from tasks.stores.pacing import RequestGate, Stop
-from tasks.stores.s3_address import SCHEME, BucketAccess, BucketAddress
+from tasks.stores.s3_address import BucketAccess, BucketAddress, is_bucket
 from tasks.stores.watched_layouts import Patience, WatchedLayouts
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def open_source(source: str, stop: Stop | None = None, access: BucketAccess | No
     Raises:
         ConfigurationError: it names no kind of source that can be read.
     """
-    if source.startswith(SCHEME):
+    if is_bucket(source):
         return _open_bucket(BucketAddress.parse(source), access or BucketAccess(), stop or Stop())
     if "://" in source:
         raise ConfigurationError(f"{source.partition('://')[0]}:// is no source; name a directory or s3://bucket")
@@ -96,14 +96,14 @@ def close_source(source: Source) -> None:
 
 def own_name(source: str) -> str:
     """What a layout that is itself the source is called."""
-    if source.startswith(SCHEME):
+    if is_bucket(source):
         return BucketAddress.parse(source).name
     return Path(mounts.resolve(source)[0]).name
 
 
 def source_identity(source: str, access: BucketAccess) -> str:
     """What names a source whatever the current directory is; a bucket of another store is another one."""
-    if not source.startswith(SCHEME):
+    if not is_bucket(source):
         return mounts.resolve(source)[0]
     address = str(BucketAddress.parse(source))
     return address if access.endpoint is None else f"{address} at {access.endpoint}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.operations.copy_graph import CopyTools
+from tasks.operations.copy_tools import CopyTools
 from tasks.operations.copy_work import CopyWork, open_planner
 from tasks.operations.progress import CountedContent
 from tasks.operations.referrer_lists import ReferrerLists

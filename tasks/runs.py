@@ -31,8 +31,9 @@ from tasks.operations.results import Outcome
 from tasks.operations.run_log import RunLog
 from tasks.operations.selection import Renames, Selection
 from tasks.operations.source_graph import Census
+from tasks.operations.source_survey import RunJob
 from tasks.operations.spare_hands import SpareHands
-from tasks.operations.tree_run import RunJob, TreeRun
+from tasks.operations.tree_run import TreeRun
 from tasks.run_works import Works
 from tasks.stores.run_spool import RunSpool
 from tasks.stores.s3_address import BucketAccess
@@ -159,6 +160,7 @@ class Run:
 
     def write_report(self) -> Path:
         """Write the report beside the run's state, and to where the user wants it; the path of the former."""
+        self.tree.abandon()
         if self.options.report:
             self._write_report(Path(self.options.report))
         self.report_path = self._write_report(None)

@@ -4,6 +4,7 @@ LayoutliftError
 ├─ ConfigurationError            what the user asked for makes no sense: nothing was done (exit code 2)
 ├─ RefusedError                  a safety rule says no: nothing was changed (exit code 3)
 │  ├─ LockHeldError              another run works on the same source and target
+│  ├─ BackupRefusedError         an overwritten tag can't be kept under the name asked for
 │  └─ ConflictsError             tags at the target have another digest and --on-conflict is "fail"
 ├─ SpecError                     content breaks a specification, for good
 │  ├─ InvalidDigestError
@@ -79,6 +80,12 @@ class LockHeldError(RefusedError):
     """Another run holds the lock of this source and target."""
 
     code = "lock_held"
+
+
+class BackupRefusedError(RefusedError):
+    """What a tag would overwrite can't be kept under the name that the user asked for."""
+
+    code = "backup_refused"
 
 
 class ConflictsError(RefusedError):

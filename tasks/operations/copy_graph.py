@@ -6,12 +6,14 @@ Every manifest and blob is sent once a run into each repository, however many ta
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import (
     ContentError,
+    LayoutliftError,
     ManifestRefusedError,
     MissingReferencedContentError,
     NestingTooDeepError,
@@ -19,22 +21,21 @@ from tasks.oci.errors import (
     SpecError,
 )
 from tasks.oci.media_types import is_index, may_be_absent
-from tasks.operations.blob_claims import BlobClaims
 from tasks.operations.enumeration import read_manifest
-from tasks.operations.referrer_lists import ReferrerListing, ReferrerLists
+from tasks.operations.referrer_lists import ReferrerListing
 from tasks.operations.results import Traffic
 from tasks.ports import BlobArrival, Finding, RemoteManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.oci.manifest import Manifest
+    from tasks.operations.copy_tools import CopyTools
     from tasks.operations.results import RepositoryInventory
-    from tasks.operations.spare_hands import SpareHands
-    from tasks.ports import BlobContent, LayoutReader, Target
 
+MANIFEST_INVALID = "MANIFEST_INVALID"
 MAX_NESTING = 32
 """Levels of indexes within indexes; honest writers use two or three."""
 BROKEN_AT_SOURCE = (SpecError, ContentError, SourceError, ManifestRefusedError)
@@ -44,27 +45,15 @@ ALWAYS_ASKED_FOR = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class CopyTools:
-    """What all workers of a run share."""
-
-    source: LayoutReader
-    target: Target
-    hands: SpareHands
-    paced: Callable[[BlobContent], BlobContent]
-    blobs: BlobClaims = field(default_factory=BlobClaims)
-    manifests: BlobClaims = field(default_factory=BlobClaims)
-    lists: ReferrerLists = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lists", ReferrerLists(self.target))
-
-
-@dataclass(frozen=True, slots=True)
 class Copied:
-    """What one copy came to: the digests of the manifests in the graph, its root first, and its referrers."""
+    """What one copy came to: the digests of the manifests in the graph, its root first, and its referrers.
+
+    `failed` are tags that the target did not take, though it has the graph.
+    """
 
     manifests: tuple[Digest, ...]
     referrers: int
+    failed: Mapping[str, LayoutliftError]
 
 
 class RepositoryCopy:
@@ -103,13 +92,17 @@ class RepositoryCopy:
         manifest = self._copy_below(root, 0)
         reached = self._reached(root)
         followed = [digest for digest in reached if digest in self._referrers]
-        if followed or not tags:
+        if followed or not tags or manifest.subject is not None:
             self._push(manifest, root.digest)
         count = self._copy_referrers(followed)
-        for tag in tags:
-            self._push(manifest, tag)
         self._list_subject(manifest)
-        return Copied(tuple(reached), count)
+        failed: dict[str, LayoutliftError] = {}
+        for tag in tags:
+            try:
+                self._push(manifest, tag)
+            except LayoutliftError as error:
+                failed[tag] = error
+        return Copied(tuple(reached), count, failed)
 
     def copy_referrer_list(self, subject: Digest, members: Sequence[Descriptor]) -> ReferrerListing:
         """Copy the members of a list of referrers and have the target list them.
@@ -122,26 +115,34 @@ class RepositoryCopy:
         return self._tools.lists.ensure(self._repository, subject, members)
 
     def complete_referrers(self, root: Descriptor) -> int:
-        """Have all referrers of a graph that is at the target already there and listed; their number."""
+        """Have all referrers of a graph that is at the target already there and listed; their number.
+
+        The graph's own root, which may be a referrer itself, is listed too.
+        """
+        with suppress(*BROKEN_AT_SOURCE):  # then it is the target's copy that counts
+            self._list_subject(read_manifest(self._tools.source, self._path, root))
         if not self._referrers:
             return 0
         return self._copy_referrers([d for d in self.closure(root) if d in self._referrers], ask=True)
 
     def referrers_within_reach(self, root: Descriptor) -> int:
         """How many referrers the source has for the graph of `root`, those of referrers included."""
+        return len(self.referrers_of(root))
+
+    def referrers_of(self, root: Descriptor) -> list[Descriptor]:
+        """The referrers that the source has for the graph of `root`, those of referrers included."""
         if not self._referrers:
-            return 0
+            return []
         pending = list(self.closure(root))
         visited: set[Digest] = set()
-        count = 0
+        found: list[Descriptor] = []
         while pending:
             subject = pending.pop()
             if subject not in visited:
                 visited.add(subject)
-                found = self._referrers.get(subject, ())
-                count += len(found)
-                pending.extend(referrer.digest for referrer in found)
-        return count
+                found += self._referrers.get(subject, ())
+                pending.extend(referrer.digest for referrer in self._referrers.get(subject, ()))
+        return found
 
     def closure(self, root: Descriptor) -> tuple[Digest, ...]:
         """The digests of all manifests below `root`, it first, read from the source where not known yet."""
@@ -150,7 +151,8 @@ class RepositoryCopy:
             unread = [d for d in pending if d.digest not in self._children and is_index(d.media_type)]
             for descriptor in unread:
                 self._note_children(read_manifest(self._tools.source, self._path, descriptor))
-            pending = [child for d in pending for child in self._children.get(d.digest, ())]
+            below = {child.digest: child for d in pending for child in self._children.get(d.digest, ())}
+            pending = list(below.values())
             if not pending or depth == MAX_NESTING:
                 break
         return tuple(self._reached(root))
@@ -185,18 +187,18 @@ class RepositoryCopy:
 
         self._tools.manifests.ensure(self._repository, descriptor, push)
 
-    def _ensure_blob(self, descriptor: Descriptor, *, surely: bool = False) -> None:
+    def _ensure_blob(self, descriptor: Descriptor, *, surely: bool = False, ask: bool = False) -> None:
         if may_be_absent(descriptor.media_type) and self._stat(descriptor) is None:
             return
         arrival = self._tools.blobs.ensure(
-            self._repository, descriptor, lambda home: self._push_blob(descriptor, home, surely=surely)
+            self._repository, descriptor, lambda home: self._push_blob(descriptor, home, surely=surely, ask=ask)
         )
         with self._lock:
             _count(self._traffic, arrival, descriptor.size)
 
-    def _push_blob(self, descriptor: Descriptor, home: str | None, *, surely: bool) -> BlobArrival:
+    def _push_blob(self, descriptor: Descriptor, home: str | None, *, surely: bool, ask: bool) -> BlobArrival:
         target = self._tools.target
-        asked_for = not surely and (not self._new or descriptor.size >= ALWAYS_ASKED_FOR)
+        asked_for = not surely and (ask or not self._new or descriptor.size >= ALWAYS_ASKED_FOR)
         if asked_for and target.has_blob(self._repository, descriptor):
             return BlobArrival.PRESENT
         content = self._tools.paced(self._tools.source.blob(self._path, descriptor))
@@ -209,15 +211,28 @@ class RepositoryCopy:
         remote = RemoteManifest(manifest.raw, manifest.descriptor.media_type)
         try:
             self._tools.target.push_manifest(self._repository, reference, remote)
-        except MissingReferencedContentError:
-            self._send_children_again(manifest)
-            self._tools.target.push_manifest(self._repository, reference, remote)
+        except MissingReferencedContentError as error:
+            vague = set(error.codes) == {MANIFEST_INVALID}
+            self._send_children_again(manifest, surely=not vague)
+            self._push_again(remote, reference)
 
-    def _send_children_again(self, manifest: Manifest) -> None:
-        """The target misses something that it said it has: trust nothing that it said of these children."""
+    def _push_again(self, remote: RemoteManifest, reference: str) -> None:
+        try:
+            self._tools.target.push_manifest(self._repository, reference, remote)
+        except MissingReferencedContentError as error:
+            if MANIFEST_INVALID not in error.codes:
+                raise
+            raise ManifestRefusedError(str(error), status=error.status, codes=error.codes) from error
+
+    def _send_children_again(self, manifest: Manifest, *, surely: bool) -> None:
+        """The target misses something that it said it has: `surely` trusts nothing that it said of the children.
+
+        A vague answer may as well mean that the manifest is of a kind that the target does not take; then only
+        what it says it misses is sent.
+        """
         for blob in manifest.blobs:
             self._tools.blobs.doubt(self._repository, blob)
-            self._ensure_blob(blob, surely=True)
+            self._ensure_blob(blob, surely=surely, ask=True)
         for child in manifest.manifests:
             self._tools.manifests.doubt(self._repository, child)
             self._ensure_manifest(0, child)
@@ -233,9 +248,8 @@ class RepositoryCopy:
                 continue
             visited.add(subject)
             copied = [r for r in self._referrers.get(subject, ()) if self._copy_referrer(subject, r, ask=ask)]
-            count += len(copied)
-            if copied:
-                self._list(subject, copied)
+            if copied and self._list(subject, copied):
+                count += len(copied)
             pending.extend(digest for referrer in copied for digest in self._reached(referrer))
         return count
 
@@ -254,9 +268,11 @@ class RepositoryCopy:
         if manifest.subject is not None:
             self._list(manifest.subject.digest, [manifest.as_referrer()])
 
-    def _list(self, subject: Digest, referrers: Sequence[Descriptor]) -> None:
-        if self._tools.lists.ensure(self._repository, subject, referrers) is ReferrerListing.LOST:
-            self._note("referrer_lost", f"the target does not list all {len(referrers)} referrers of {subject}")
+    def _list(self, subject: Digest, referrers: Sequence[Descriptor]) -> bool:
+        if self._tools.lists.ensure(self._repository, subject, referrers) is not ReferrerListing.LOST:
+            return True
+        self._note("referrer_lost", f"the target does not list all {len(referrers)} referrers of {subject}")
+        return False
 
     def _note(self, code: str, message: str) -> None:
         with self._lock:

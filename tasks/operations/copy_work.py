@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from tasks.oci.errors import MissingAtTargetError
+from tasks.oci.digest import Digest
+from tasks.oci.errors import BackupRefusedError, LayoutliftError, MissingAtTargetError
 from tasks.operations.copy_graph import RepositoryCopy
 from tasks.operations.planning import Action, CopyPolicy, TagPlan, plan_tag
 from tasks.operations.referrer_lists import ReferrerListing
-from tasks.operations.repository_work import RepositoryWork, Unit
+from tasks.operations.repository_work import REFUSALS, RepositoryWork, Unit
 from tasks.operations.results import Depth, Outcome, RepositoryInventory, TagEntry, TagResult
 from tasks.operations.verification import RepositoryVerifier
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from tasks.oci.digest import Digest
-    from tasks.operations.copy_graph import CopyTools
+    from tasks.operations.copy_tools import CopyTools
     from tasks.operations.results import Traffic
-    from tasks.ports import Finding, ManifestResolver
+    from tasks.ports import Finding, ManifestResolver, RemoteManifest
 
 
 class LedgerEntry(Protocol):
@@ -150,23 +151,50 @@ class CopyWork(RepositoryWork):
         results = [self._refused(unit, tag, p) for tag, p in plans.items() if p.action is Action.REFUSE]
         current = [tag for tag, plan in plans.items() if plan.action is Action.UP_TO_DATE]
         wanted = [tag for tag, plan in plans.items() if plan.action in {Action.COPY, Action.OVERWRITE}]
-        for tag in (tag for tag, plan in plans.items() if plan.action is Action.OVERWRITE):
-            self._back_up(tag)
         if current:
-            results += self._confirm_or_mend(unit, current)
+            results += self._attempt(unit, current, self._confirm_or_mend)
         if wanted:
-            results += self._copy(unit, wanted)
+            results += self._attempt(unit, wanted, partial(self._overwrite, plans=plans))
         return results
+
+    def _attempt(
+        self, unit: Unit, tags: Sequence[str], act: Callable[[Unit, Sequence[str]], list[TagResult]]
+    ) -> list[TagResult]:
+        """What goes wrong with some tags of a unit is not the fate of its others."""
+        try:
+            return act(unit, tags)
+        except LayoutliftError as error:
+            return self._failed(unit, tags, error.code, str(error), refused=isinstance(error, REFUSALS))
+
+    def _overwrite(self, unit: Unit, tags: Sequence[str], *, plans: Mapping[str, TagPlan]) -> list[TagResult]:
+        for tag in tags:
+            if plans[tag].action is Action.OVERWRITE:
+                self._back_up(tag)
+        return self._copy(unit, tags)
 
     def _copy(self, unit: Unit, tags: Sequence[str]) -> list[TagResult]:
         self._ledger.note_started(self._repository)
         copied = self._copier.copy(unit.descriptor, tags)
+        written = [tag for tag in tags if tag not in copied.failed]
+        for tag in written:  # ours from now on, proved or not
+            self._ledger.note_tag(self._repository, tag, unit.descriptor.digest, None, 0)
+        results = [
+            self._failed(unit, [tag], error.code, str(error), refused=isinstance(error, REFUSALS))[0]
+            for tag, error in copied.failed.items()
+        ]
+        if written or not tags:
+            self._verify_copied(unit, written, copied.manifests)
+            results += self._done(unit, written or (None,), Outcome.COPIED, copied.referrers)
+        return results
+
+    def _verify_copied(self, unit: Unit, tags: Sequence[str], manifests: Sequence[Digest]) -> None:
         if self._policy.depth is Depth.MANIFEST:
-            self._verifier.verify_presence(tags, copied.manifests)
-        else:
-            for tag in tags or (None,):
-                self._verifier.verify_graph(unit.descriptor, tag)
-        return self._done(unit, tags or (None,), Outcome.COPIED, copied.referrers)
+            self._verifier.verify_presence(tags, manifests)
+            return
+        for tag in tags or (None,):
+            self._verifier.verify_graph(unit.descriptor, tag)
+        for referrer in self._copier.referrers_of(unit.descriptor):
+            self._verifier.verify_graph(referrer, None)
 
     def _confirm_or_mend(self, unit: Unit, tags: Sequence[str | None]) -> list[TagResult]:
         """A graph with a hole, as after a deletion below a tag, is sent again."""
@@ -184,7 +212,7 @@ class CopyWork(RepositoryWork):
             if self._policy.depth is Depth.MANIFEST:
                 self._verifier.verify_presence((), self._copier.closure(unit.descriptor))
             else:
-                self._verifier.verify_graph(unit.descriptor, None)
+                self._verify_copied(unit, (), ())
         return self._done(unit, tags, Outcome.UP_TO_DATE, expected)
 
     def _is_proved(self, unit: Unit, tag: str | None, referrers: int) -> bool:
@@ -209,13 +237,28 @@ class CopyWork(RepositoryWork):
         )
 
     def _back_up(self, tag: str) -> None:
-        """Keep what is about to be overwritten under another tag, where the user asked for that."""
-        if self._policy.backup_tag is None:
+        """Keep what is about to be overwritten under another tag, where the user asked for that.
+
+        What an earlier run wrote needs no backup: the source had it.
+
+        Raises:
+            BackupRefusedError: the backup's tag is one of the source's, or holds something else already.
+        """
+        existing = None if self._policy.backup_tag is None else self._foreign(tag)
+        if existing is None or self._policy.backup_tag is None:
             return
+        name = self._policy.backup_tag.replace("{tag}", tag)
+        kept = self._tools.target.resolve_manifest(self._repository, name)
+        if any(entry.tag == name for entry in self.inventory.tags) or kept not in {None, Digest.of(existing.raw)}:
+            raise BackupRefusedError(f"the backup's tag {name} is taken, so {tag} was not overwritten")
+        self._tools.target.push_manifest(self._repository, name, existing)
+
+    def _foreign(self, tag: str) -> RemoteManifest | None:
         existing = self._tools.target.fetch_manifest(self._repository, tag)
-        if existing is not None:
-            name = self._policy.backup_tag.replace("{tag}", tag)
-            self._tools.target.push_manifest(self._repository, name, existing)
+        noted = self._ledger.entry(self._repository, tag)
+        if existing is None or (noted is not None and noted.digest == Digest.of(existing.raw)):
+            return None
+        return existing
 
     def _done(self, unit: Unit, tags: Sequence[str | None], outcome: Outcome, referrers: int) -> list[TagResult]:
         depth = self._policy.depth

@@ -30,6 +30,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "lock_held": "Wait until the other run has ended; the lock of a run that died ends within a minute.",
         "conflicts": "Look at the tags named; then choose --on-conflict overwrite or skip.",
         "state": "Make room in the state folder, or make it writable; or name another with --state.",
+        "backup_refused": "Choose another --backup-tag, or remove the tag that has its name at the target.",
         "batch_unfinished": "Nothing to do: the batch is taken up again by itself.",
         "no_layouts": "Mount the bucket, or name the directory that holds the layouts.",
         "interrupted": "Run again: what is already at the target is not sent twice.",

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import LayoutliftError, ManifestRefusedError, PayloadTooLargeError, SpecError
+from tasks.oci.errors import LayoutliftError, ManifestRefusedError, PayloadTooLargeError, RefusedError, SpecError
 from tasks.oci.media_types import is_index
 from tasks.oci.reference import parse_referrers_tag
 from tasks.operations.planning import CopyPolicy, plan_untagged
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-REFUSALS = (SpecError, ManifestRefusedError, PayloadTooLargeError)
+REFUSALS = (SpecError, ManifestRefusedError, PayloadTooLargeError, RefusedError)
 """Errors that trying again can't mend and nobody but the content's author can."""
 
 

@@ -70,7 +70,7 @@ class SourceGraph:
         self._depth = depth
         self._hands = hands
         self._lock = threading.Lock()
-        self._checked: set[Digest] = set()
+        self._checked: set[tuple[Digest, int]] = set()
 
     def check(self, root: Descriptor) -> list[Descriptor]:
         """Check the graph of `root`; all manifests and blobs in it, each once.
@@ -85,17 +85,17 @@ class SourceGraph:
         while level:
             if depth > MAX_NESTING:
                 raise NestingTooDeepError(f"indexes are nested more than {MAX_NESTING} levels deep")
-            below: list[Descriptor] = []
+            below: dict[Digest, Descriptor] = {}
             for manifest in self._hands.map(lambda d: read_manifest(self._source, self._path, d), level):
                 found[manifest.descriptor.digest] = manifest.descriptor
                 found.update({blob.digest: blob for blob in manifest.blobs})
-                below += [child for child in manifest.manifests if child.digest not in found]
+                below.update({child.digest: child for child in manifest.manifests if child.digest not in found})
                 self._hands.map(self._check_blob, manifest.blobs)
-            level, depth = below, depth + 1
+            level, depth = list(below.values()), depth + 1
         return list(found.values())
 
     def _check_blob(self, blob: Descriptor) -> None:
-        if self._depth is Depth.MANIFEST or blob.digest in self._checked:
+        if self._depth is Depth.MANIFEST or (blob.digest, blob.size) in self._checked:
             return
         stat = self._source.stat_blob(self._path, blob.digest)
         if stat is None:
@@ -109,4 +109,4 @@ class SourceGraph:
                 for _ in chunks:
                     pass  # the reader compares digest and size
         with self._lock:
-            self._checked.add(blob.digest)
+            self._checked.add((blob.digest, blob.size))

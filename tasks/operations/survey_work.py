@@ -171,6 +171,9 @@ class VerifyWork(RepositoryWork):
 
     def _verify_referrers(self, root: Descriptor) -> int:
         """Referrers of the graph and theirs: each is there, and the target lists it."""
+        own = self._verifier.subject_of(root)
+        if own is not None and self._lists.check(self._repository, own[0], [own[1]]) is ReferrerListing.LOST:
+            raise ReferrersLostError(f"the target does not list {root.digest} as a referrer of {own[0]}")
         pending = self._verifier.closure(root)
         visited = set()
         count = 0

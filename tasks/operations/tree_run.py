@@ -9,60 +9,35 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import TRANSIENT_CODES, BatchUnfinishedError, InterruptedRunError, LayoutliftError
-from tasks.oci.image_layout import decode_index, iter_index
+from tasks.oci.errors import TRANSIENT_CODES, BatchUnfinishedError, LayoutliftError
 from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.planning import (
     Batch,
-    CopyPolicy,
     NamePlan,
     Slice,
-    plan_batches,
-    plan_names,
     plan_selection,
 )
 from tasks.operations.repository_work import RepositoryWork, units_of
-from tasks.operations.results import Outcome, TagResult
 from tasks.operations.run_log import FATAL
+from tasks.operations.source_survey import RunJob, Survey, Surveyor
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from tasks.oci.reference import TargetAddress
     from tasks.operations.repository_work import Unit
-    from tasks.operations.results import RepositoryInventory, TagEntry
+    from tasks.operations.results import RepositoryInventory, TagResult
     from tasks.operations.run_log import RunLog
-    from tasks.operations.selection import Renames, Selection
     from tasks.operations.spare_hands import SpareHands
     from tasks.ports import Source, StopSign
 
 BATCHES_AT_ONCE = 4
 RETRY_DELAYS = (5.0, 20.0)
 """Seconds before a batch is taken up again for the tags that failed for the moment."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunJob:
-    """Which tags to work on and by which rules; without an address there is no target."""
-
-    address: TargetAddress | None
-    own_name: str
-    policy: CopyPolicy
-    selection: Selection
-    renames: Renames
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """All layouts of the source with their target names and numbers of entries."""
-
-    names: NamePlan
-    sizes: dict[str, int]
-    batches: tuple[Batch, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +54,6 @@ class _Open:
 
     work: RepositoryWork
     units: tuple[Unit, ...]
-    slices: int
 
 
 class TreeRun:
@@ -109,6 +83,7 @@ class TreeRun:
         self._slices_left: dict[str, int] = {}
         self._names = NamePlan({}, {})
         self._deferred: dict[Batch, list[_Task]] = {}
+        self._settled: set[str] = set()
 
     def close(self) -> None:
         """Let the workers go; what they are doing is finished first."""
@@ -125,19 +100,11 @@ class TreeRun:
         Raises:
             SourceUnavailableError: the source is not there.
         """
-        paths = list(self._layouts())
-        if not paths:
-            self._log.note(
-                Finding(".", "no_layouts", "there is no image layout below the source; is the bucket mounted?")
-            )
-        self._names = self._plan_names([path for path in paths if self._job.selection.may_match(path)])
-        self._refuse_names()
-        sizes = {path: size for path, size in self._sizes(self._names.repositories) if size is not None}
-        batches = plan_batches(sizes)
-        for each in (part for batch in batches for part in batch):
+        survey = Surveyor(self._source, self._job, self._log, self._stop, self._pool).survey()
+        self._names = survey.names
+        for each in (part for batch in survey.batches for part in batch):
             self._slices_left[each.path] = self._slices_left.get(each.path, 0) + 1
-        self._log.progress.expect(sum(sizes.values()))
-        return Survey(self._names, sizes, batches)
+        return survey
 
     def execute(self, batch: Batch, *, last_attempt: bool = True) -> None:
         """Do a batch; every outcome is recorded, nothing is raised for a tag that fails.
@@ -148,8 +115,9 @@ class TreeRun:
         """
         tasks = self._deferred.pop(batch, None)
         if tasks is None:
-            tasks = [task for part in batch for task in self._tasks(part)]
-        futures = [self._pool.submit(self._execute, task, last_attempt) for task in tasks]
+            tasks = self._tasks(batch, last_attempt=last_attempt)
+        # in the caller's context: what is logged belongs to its flow
+        futures = [self._pool.submit(copy_context().run, self._execute, task, last_attempt) for task in tasks]
         wait(futures)
         again = [task for future in futures if (task := future.result()) is not None]
         if again:
@@ -164,6 +132,20 @@ class TreeRun:
             for future in [pool.submit(self._execute_with_retries, batch) for batch in batches]:
                 future.result()
 
+    def abandon(self) -> None:
+        """Record what a run that ends early has not come to: tags put off, and repositories never begun."""
+        reason = self._log.reason_to_skip()
+        if reason is None:
+            return
+        for batch in list(self._deferred):
+            for task in self._deferred.pop(batch, ()):
+                for result in task.work.skip(task.unit, reason):
+                    self._log.keep(result)
+        for path in self._names.repositories.keys() & self._slices_left.keys():
+            if path not in self._settled:
+                self._settled.add(path)
+                self._log.note(Finding(path, reason.code, str(reason)))
+
     def _execute_with_retries(self, batch: Batch) -> None:
         for seconds in RETRY_DELAYS:
             try:
@@ -174,59 +156,28 @@ class TreeRun:
                 return
         self.execute(batch)
 
-    def _plan_names(self, paths: list[str]) -> NamePlan:
-        job = self._job
-        if job.address is None:
-            return NamePlan({path: path for path in paths}, {})
-        strict = job.policy.strict_names
-        return plan_names(paths, job.address, job.renames.apply, own_name=job.own_name, strict=strict)
+    def _tasks(self, batch: Batch, *, last_attempt: bool) -> list[_Task]:
+        """All units of a batch; a repository that can't be opened is a finding, for the moment or for good.
 
-    def _layouts(self) -> Iterator[str]:
-        for found in self._source.list_layouts():
-            if isinstance(found, Finding):
-                self._log.note(found)
-            else:
-                yield found
+        Raises:
+            BatchUnfinishedError: one can't be opened for the moment; nothing of the batch was begun.
+        """
+        return [task for part in batch for task in self._tasks_of(part, last_attempt=last_attempt)]
 
-    def _sizes(self, paths: Iterable[str]) -> Iterator[tuple[str, int | None]]:
-        wanted = list(paths)
-        return zip(wanted, self._pool.map(self._size, wanted), strict=True)
-
-    def _size(self, path: str) -> int | None:
-        """The number of entries of a layout, None for one that can't be read."""
-        if self._stop.requested:
-            raise InterruptedRunError("the run was interrupted while it looked through the source")
-        try:
-            return sum(1 for _ in iter_index(decode_index(self._source.read_index(path).raw)))
-        except LayoutliftError as error:
-            self._log.note(Finding(path, error.code, str(error)))
-            return None
-
-    def _refuse_names(self) -> None:
-        """Every tag of a layout without a name at the target is refused, each by itself."""
-        for path, (code, message) in self._names.refused.items():
-            self._log.note(Finding(path, code, message))
-            try:
-                inventory = enumerate_repository(self._source, path, self._pool.map)
-            except LayoutliftError as error:
-                self._log.note(Finding(path, error.code, str(error)))
-                continue
-            for entry in plan_selection(inventory, self._job.selection):
-                self._log.keep(_refused(path, entry, code, message))
-
-    def _tasks(self, part: Slice) -> list[_Task]:
-        if self._stop.requested and part.path not in self._open:
-            self._log.note(
-                Finding(part.path, InterruptedRunError.code, "the run was interrupted before this was begun")
-            )
-            return []
+    def _tasks_of(self, part: Slice, *, last_attempt: bool) -> list[_Task]:
+        if self._log.reason_to_skip() is not None and part.path not in self._open:
+            return []  # named by `abandon`
         try:
             opened = self._opened(part.path)
         except LayoutliftError as error:
+            if error.transient and not last_attempt:
+                raise BatchUnfinishedError(f"{part.path} can't be opened for the moment: {error}") from error
+            self._settled.add(part.path)
             self._log.note(Finding(part.path, error.code, str(error)))
             if isinstance(error, FATAL):
                 self._log.give_up(error)
             return []
+        self._settled.add(part.path)
         return [_Task(opened.work, unit) for unit in opened.units[part.start : part.stop]]
 
     def _execute(self, task: _Task, last_attempt: bool) -> _Task | None:  # noqa: FBT001 - submitted by position
@@ -265,24 +216,16 @@ class TreeRun:
             if self._job.selection.matches(path, entry.tag):
                 self._log.keep(work.refuse(entry))
         selected = plan_selection(inventory, self._job.selection)
-        return _Open(work, units_of(inventory, selected, self._job.policy), self._slices_left.get(path, 1))
+        return _Open(work, units_of(inventory, selected, self._job.policy))
 
     def _release(self, path: str) -> None:
         """Free a repository when its last slice is done."""
         with self._lock:
-            opened = self._open.get(path)
-            if opened is None:
+            self._slices_left[path] -= 1
+            if self._slices_left[path] > 0:
                 return
-            opened.slices -= 1
-            if opened.slices > 0:
-                return
-            del self._open[path]
+            opened = self._open.pop(path, None)
+        if opened is None:
+            return
         for finding in opened.work.finish():
             self._log.note(finding)
-
-
-def _refused(path: str, entry: TagEntry, code: str, message: str) -> TagResult:
-    found = entry.descriptor
-    return TagResult(
-        path, entry.tag, found.digest, found.media_type, None, Outcome.REFUSED, code=code, message=message
-    )

@@ -16,7 +16,7 @@ from tasks.oci.media_types import may_be_absent
 from tasks.operations.results import Depth
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from tasks.oci.descriptor import Descriptor
     from tasks.operations.spare_hands import SpareHands
@@ -32,10 +32,11 @@ class RepositoryVerifier:
         self._depth = depth
         self._hands = hands
         self._lock = threading.Lock()
-        self._verified: set[Digest] = set()
+        self._verified: set[tuple[Digest, object]] = set()  # manifests by type, blobs by size: either may be a lie
         self._children: dict[Digest, tuple[Digest, ...]] = {}
+        self._subjects: dict[Digest, tuple[Digest, Descriptor]] = {}
 
-    def verify_presence(self, tags: Iterable[str], manifests: Iterable[Digest]) -> None:
+    def verify_presence(self, tags: Collection[str], manifests: Iterable[Digest]) -> None:
         """Ask, without reading anything, whether the tags point at the first of `manifests` and all are there.
 
         This does not count as a pull; it is what a migration does for what it has just sent.
@@ -47,12 +48,12 @@ class RepositoryVerifier:
         root, *below = manifests
         for tag in tags:
             self._check_tag(tag, root)
-        for digest in below:
-            if digest in self._verified:
+        for digest in below if tags else (root, *below):
+            if (digest, None) in self._verified:
                 continue
             if self._target.resolve_manifest(self._repository, digest) is None:
                 raise MissingAtTargetError(f"the target does not have the manifest {digest}")
-            self._note([digest])
+            self._note([(digest, None)])
 
     def verify_graph(self, root: Descriptor, tag: str | None) -> None:
         """Verify the graph of `root`, by `tag` where one is given, to the depth of this verifier.
@@ -68,19 +69,26 @@ class RepositoryVerifier:
         if tag is not None:
             self._check_tag(tag, root.digest)
         pending = [root]
-        seen: dict[Digest, None] = {}
+        seen: dict[tuple[Digest, object], None] = {}
         while pending:
             descriptor = pending.pop()
-            if descriptor.digest in self._verified or descriptor.digest in seen:
+            key = (descriptor.digest, descriptor.media_type)
+            if key in self._verified or key in seen:
                 continue
-            seen[descriptor.digest] = None
+            seen[key] = None
             manifest = self._read_back(descriptor)
             pending.extend(manifest.manifests)
+            if manifest.subject is not None:
+                self._subjects[descriptor.digest] = (manifest.subject.digest, manifest.as_referrer())
             if manifest.manifests:
                 self._children[descriptor.digest] = tuple(child.digest for child in manifest.manifests)
             if self._depth.includes(Depth.BLOBS):
                 self._hands.map(self._verify_blob, manifest.blobs)
         self._note(seen)  # only now: what shares a broken part with this graph must find it too
+
+    def subject_of(self, root: Descriptor) -> tuple[Digest, Descriptor] | None:
+        """The subject of a root that was verified, and the root as the list of its referrers shows it."""
+        return self._subjects.get(root.digest)
 
     def closure(self, root: Descriptor) -> list[Digest]:
         """The digests of all manifests below a root that was verified, it first."""
@@ -113,7 +121,7 @@ class RepositoryVerifier:
         return parse_manifest(remote.raw, descriptor)
 
     def _verify_blob(self, blob: Descriptor) -> None:
-        if blob.digest in self._verified:
+        if (blob.digest, blob.size) in self._verified:
             return
         if not self._target.has_blob(self._repository, blob):
             if may_be_absent(blob.media_type):
@@ -123,8 +131,8 @@ class RepositoryVerifier:
             with self._target.fetch_blob(self._repository, blob).chunks() as chunks:
                 for _ in chunks:
                     pass  # the reader compares digest and size
-        self._note([blob.digest])
+        self._note([(blob.digest, blob.size)])
 
-    def _note(self, verified: Iterable[Digest]) -> None:
+    def _note(self, verified: Iterable[tuple[Digest, object]]) -> None:
         with self._lock:
             self._verified.update(verified)

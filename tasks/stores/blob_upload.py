@@ -6,7 +6,6 @@ form works on every registry known; chunks do not, and are kept for what is too 
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
@@ -39,7 +38,6 @@ class BlobUpload:
         self._retry = retry
         self._takes_single_post = True
         self._chunks = ChunkedUpload(provider, self._place_of)
-        self._too_large = sys.maxsize
 
     def push(self, repository: str, content: BlobContent, mount_from: str | None) -> BlobArrival:
         """See `ContentPusher.push_blob`; each attempt is a new session and reads the content anew."""
@@ -97,7 +95,7 @@ class BlobUpload:
 
     def _put(self, repository: str, started: HttpAnswer, content: BlobContent, scopes: Scopes) -> BlobArrival:
         digest, size = content.descriptor.digest, content.descriptor.size
-        if size >= self._too_large:
+        if size >= self._chunks.refused and size > CHUNK_SIZES[-1]:
             self._chunks.push(repository, content, scopes)
             return BlobArrival.PUSHED
         url = self._place_of(started)
@@ -109,7 +107,7 @@ class BlobUpload:
             with content.chunks() as chunks:
                 answer = self._provider.do_request(url, "PUT", chunks, headers, scopes)
         if answer.status == _TOO_LARGE and size > CHUNK_SIZES[-1]:
-            self._too_large = min(self._too_large, size)
+            self._chunks.refused = min(self._chunks.refused, size)
             return self._put(repository, started, content, scopes)
         if answer.status not in {_CREATED, _NO_CONTENT}:
             raise error_of(answer, f"sending {digest}")

@@ -6,6 +6,7 @@ only in chunks of their own size.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import PayloadTooLargeError, UnexpectedAnswerError
@@ -32,7 +33,8 @@ class ChunkedUpload:
         """`place_of` gives the URL that an answer says to go on at."""
         self._provider = provider
         self._place_of = place_of
-        self._sizes = CHUNK_SIZES
+        self.refused = sys.maxsize
+        """The smallest number of bytes that is known to be too many for one request."""
 
     def push(self, repository: str, content: BlobContent, scopes: Scopes) -> None:
         """Send a blob; each size of chunk that is refused is tried no more in this run.
@@ -41,16 +43,18 @@ class ChunkedUpload:
             PayloadTooLargeError: even the smallest chunks are refused.
             ContentError: the content is not what its descriptor says; the upload is not completed then.
         """
-        sizes = self._sizes
-        for place, size in enumerate(sizes):
+        for size in CHUNK_SIZES:
+            if size >= min(self.refused, content.descriptor.size):
+                continue
             try:
                 self._push(repository, content, scopes, size)
             except PayloadTooLargeError:
-                if place == len(sizes) - 1:
+                self.refused = size
+                if size == CHUNK_SIZES[-1]:
                     raise
-                self._sizes = sizes[place + 1 :]
             else:
                 return
+        raise PayloadTooLargeError(f"the registry takes {content.descriptor.digest} neither whole nor in parts")
 
     def _push(self, repository: str, content: BlobContent, scopes: Scopes, chunk: int) -> None:
         digest, size = content.descriptor.digest, content.descriptor.size

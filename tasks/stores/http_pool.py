@@ -19,6 +19,7 @@ import urllib3
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
+    NewConnectionError,
     ReadTimeoutError,
     SSLError,
 )
@@ -268,7 +269,7 @@ def translate(error: HTTPError, method: str, url: str) -> LayoutliftError:
     where = f"{method} {redacted(url)}"
     if isinstance(error, SSLError) and any(sign in str(error) for sign in _TLS_REFUSALS):
         return UntrustedConnectionError(f"{where}: TLS failed: {_cause(error)} (see --ca-file, --plain-http)")
-    if isinstance(error, ConnectTimeoutError):
+    if isinstance(error, ConnectTimeoutError) and not isinstance(error, NewConnectionError):
         return ConnectionFailedError(f"{where}: no connection in time")
     if isinstance(error, ReadTimeoutError) or isinstance(_root(error), TimeoutError):
         return TransferStalledError(f"{where}: the registry went silent")

@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING
 from oras.container import Container
 from oras.provider import Registry
 
-from tasks.oci.errors import AuthenticationError, AuthorizationExpiredError
+from tasks.oci.errors import (
+    AuthenticationError,
+    AuthorizationExpiredError,
+    PermissionDeniedError,
+    RegistryError,
+)
 from tasks.stores.registry_answers import describe
 
 if TYPE_CHECKING:
@@ -86,8 +91,14 @@ class OrasProvider(Registry):
             raise AuthenticationError(f"{self.hostname} refuses the credentials: {describe(answer)}", status=401)
         answer = self._pool.send(method, url, _with(headers, renewed), data)
         if answer.status == UNAUTHORIZED:
-            raise AuthenticationError(f"{self.hostname} refuses the credentials: {describe(answer)}", status=401)
+            raise self._refused_again(renewed, answer)
         return answer
+
+    def _refused_again(self, renewed: str | None, answer: HttpAnswer) -> RegistryError:
+        """A token that was just granted and is refused tells of this repository only, not of the credentials."""
+        message = f"{self.hostname} refuses the credentials: {describe(answer)}"
+        kind = PermissionDeniedError if (renewed or "").startswith("Bearer ") else AuthenticationError
+        return kind(message, status=answer.status)
 
     @contextmanager
     def stream(self, url: str, scopes: Scopes, wanted: Mapping[str, str]) -> Iterator[StreamedAnswer]:

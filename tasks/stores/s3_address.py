@@ -74,6 +74,11 @@ class BucketAddress:
         return f"{self.prefix}{path}/{name}"
 
 
+def is_bucket(source: str) -> bool:
+    """Whether a SOURCE argument means a bucket."""
+    return source.startswith(SCHEME)
+
+
 def check_endpoint_url(url: str) -> str:
     """Return `url` when it may be an endpoint.
 

@@ -12,7 +12,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_e
 from tasks.oci.errors import ContentNotFoundError, SourceError, is_transient
 from tasks.ports import BlobStat
 from tasks.stores.pacing import RequestGate, Stop
-from tasks.stores.s3_errors import ThrottledError, UnreachableError, translated
+from tasks.stores.s3_errors import ChangedError, ThrottledError, UnreachableError, translated
 from tasks.stores.s3_get import plain_get
 
 if TYPE_CHECKING:
@@ -183,6 +183,8 @@ class S3Bucket:
 
     def _may_pass(self, error: BaseException) -> bool:
         """An endpoint that never answered is a wrong one; one that did comes back."""
+        if isinstance(error, ChangedError):
+            return False
         return is_transient(error) or (isinstance(error, UnreachableError) and self._answered)
 
 

@@ -70,6 +70,10 @@ class ThrottledError(SourceReadError):
     """The store asks for fewer requests; what was asked will be answered later."""
 
 
+class ChangedError(SourceReadError):
+    """The object is another one by now; it has to be read again from its start."""
+
+
 class UnreachableError(SourceUnavailableError):
     """Nothing answers at the endpoint."""
 
@@ -85,7 +89,7 @@ def translated(name: str) -> Iterator[None]:
     Raises:
         ContentNotFoundError: there is no such object.
         SizeMismatchError: it ends before the bytes that were asked for.
-        ThrottledError, SourceReadError: it may be readable later.
+        ThrottledError, ChangedError, SourceReadError: it may be readable later.
         NotAdmittedError, UnreachableError: nothing else of this store can be read either.
         SourceError: it can't be read; the message says why.
     """
@@ -117,7 +121,7 @@ def _of_answer(error: sdk.ClientError, name: str) -> LayoutliftError:
 
 def _of_refused_read(code: str, name: str) -> LayoutliftError | None:
     if code in {"PreconditionFailed", "412"}:
-        return SourceReadError(f"{name} changed while it was read")
+        return ChangedError(f"{name} changed while it was read")
     if code in {"InvalidRange", "416"}:
         return SizeMismatchError(f"{name} has fewer bytes than its descriptor says")
     return None

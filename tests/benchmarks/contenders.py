@@ -25,6 +25,7 @@ REGCTL = "regctl"
 SKOPEO = "skopeo"
 CRANE = "crane"
 CURL = "curl -T"
+BARE = "bare client"
 
 _MIGRATE = 'exec layoutlift migrate "$SOURCE" "$TARGET" --plain-http --jobs "$JOBS" --report "$WORK/report.json"'
 _ORAS = """cd "$SOURCE"
@@ -59,15 +60,14 @@ CONTENDERS = {
     contender.name: contender
     for contender in (
         Contender(name=LAYOUTLIFT, script=_MIGRATE, program="layoutlift", version=("--version",)),
-        Contender(
-            name=STANDALONE, script=f"{_MIGRATE} --standalone", program="layoutlift", version=("--version",)
-        ),
+        Contender(name=STANDALONE, script=f"{_MIGRATE} --standalone", program="layoutlift", version=("--version",)),
         Contender(name=REGSYNC, script='cd "$SOURCE"; exec regsync -c "$WORK/regsync.json" once', program="regsync"),
         Contender(name=ORAS, script=_ORAS.format(processes='"$JOBS"'), program="oras"),
         Contender(name=ORAS_UNBOUNDED, script=_ORAS.format(processes=0), program="oras"),
         Contender(
             name=REGCTL,
-            script=_EACH_TAG + 'regctl --host "reg=$TARGET,tls=disabled" image copy --referrers ocidir://@ "$TARGET/@"',
+            script=_EACH_TAG
+            + 'regctl --host "reg=$TARGET,tls=disabled" image copy --referrers ocidir://@ "$TARGET/@"',
             program="regctl",
         ),
         Contender(
@@ -82,6 +82,13 @@ CONTENDERS = {
             name=CRANE,  # can push layouts of one entry only
             script='cd "$SOURCE"; ls | xargs -P"$JOBS" -I@ crane push --insecure @ "$TARGET/@:v1.0.0"',
             program="crane",
+        ),
+        Contender(
+            name=BARE,  # hashes nothing, asks nothing, proves nothing
+            script='exec python -I "$BARE_CLIENT" "$SOURCE" "$TARGET" "$JOBS"',
+            program="python",
+            version=("--version",),
+            judged=False,
         ),
         Contender(name=CURL, script=_CURL, program="curl", version=("--version",), judged=False),
     )
@@ -114,7 +121,7 @@ def link_programs(folder: Path) -> Path:
 
 
 def _find(program: str) -> Path:
-    if program == "layoutlift":
+    if program in {"layoutlift", "python"}:
         return Path(sys.executable).parent / program
     pinned = GO_TOOLS | PEERS
     if program in pinned:

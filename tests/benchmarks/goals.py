@@ -25,7 +25,7 @@ class Verdict:
     goal: str
     reached: float
     limit: float
-    unit: str = "×"
+    unit: str = "times"
     at_least: bool = False
     note: str = ""
     at_floor: bool = False
@@ -156,7 +156,7 @@ def _enumeration(results: Results) -> Iterator[Verdict]:
         return
     yield Verdict("wide: enumeration of 100,000 entries", index.wall - tiny.wall, 2, "s beyond the fixed cost")
     size = index.first.observed["index_size"]
-    yield Verdict("wide: memory for 100,000 entries", (index.peak - tiny.peak) / size, 3, "× the file")
+    yield Verdict("wide: memory for 100,000 entries", (index.peak - tiny.peak) / size, 3, "times the file")
 
 
 def _memory(results: Results) -> Iterator[Verdict]:

@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from infra.real_parts import Registry
-from tests.benchmarks.contenders import CONTENDERS, STANDALONE, Contender, link_programs, write_configuration
+from tests.benchmarks.contenders import CONTENDERS, Contender, link_programs, write_configuration
 from tests.benchmarks.targets import LINKS, REGISTRIES, Between, requests_of, tags_in
 from tests.benchmarks.workloads import WORKLOADS, cache_folder, ready
 
 LAUNCHER = Path(__file__).parent / "launcher.py"
+BARE_CLIENT = Path(__file__).parent / "bare_client.py"
 TIMEOUT_SECONDS = 1500
 TICKS = os.sysconf("SC_CLK_TCK")
 KEPT_OUTPUT = 600
@@ -89,7 +90,7 @@ class Bench:
         self.programs = link_programs(folder / "programs")
         self.prefect_home = folder / "prefect"
 
-    def __enter__(self) -> "Bench":
+    def __enter__(self) -> Self:
         self.prefect_home.mkdir()
         self._server("start")
         return self
@@ -110,10 +111,11 @@ class Bench:
             (work / "home").mkdir()
             environment = self._environment(work) | {"SOURCE": str(ready(WORKLOADS[workload]))}
             cost = self._launch('exec layoutlift ls "$SOURCE" --json', work, environment)
+            observed = {"index_size": _index_size(ready(WORKLOADS[workload]))}
             listed = json.loads((work / "output").read_bytes() or b'{"repositories": []}')
         tags = sum(len(repository["tags"]) for repository in listed["repositories"])
         expected = WORKLOADS[workload].tag_count
-        return Measurement(case=case, round=1, tags=expected, arrived=tags, verified=tags, **cost)
+        return Measurement(case=case, round=1, tags=expected, arrived=tags, verified=tags, observed=observed, **cost)
 
     def _measure_against(
         self, registry: Registry, case: Case, round_number: int, source: Path, work: Path
@@ -130,7 +132,7 @@ class Bench:
             if case.again:
                 self._launch(contender.script, work, environment)
             cost = self._counted(registry, contender, work, environment)
-            observed = between.observed() if between else {}
+            observed = {"index_size": _index_size(source)} | (between.observed() if between else {})
         return Measurement(
             case=case,
             round=round_number,
@@ -185,6 +187,7 @@ class Bench:
             "HOME": str(work / "home"),
             "XDG_STATE_HOME": str(work / "home" / "state"),
             "PREFECT_HOME": str(self.prefect_home),
+            "BARE_CLIENT": str(BARE_CLIENT),
             "DO_NOT_TRACK": "1",
         }
 
@@ -219,6 +222,11 @@ def _cpu_of(pid: int) -> float:
     """The processor time that a process has had, its ended children included."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / TICKS
+
+
+def _index_size(source: Path) -> float:
+    """The size of the largest `index.json`."""
+    return float(max(path.stat().st_size for path in source.glob("*/index.json")))
 
 
 def _end_of(path: Path) -> str:

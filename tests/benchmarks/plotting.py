@@ -24,7 +24,8 @@ def write_plot(results: Results, path: Path, date: str) -> None:
     title = _text(10, 20, f"Wall time by workload, target and tool, {date}: shorter is better", bold=True)
     style = 'xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="12"'
     body = "\n".join([title, *parts])
-    path.write_text(f'<svg {style} width="{WIDTH}" height="{y}">\n<rect width="100%" height="100%" fill="white"/>\n{body}\n</svg>\n')
+    ground = '<rect width="100%" height="100%" fill="white"/>'
+    path.write_text(f'<svg {style} width="{WIDTH}" height="{y}">\n{ground}\n{body}\n</svg>\n')
 
 
 def _bar(y: int, name: str, rounds: Rounds, slowest: float) -> str:

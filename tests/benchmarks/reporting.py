@@ -47,16 +47,13 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     return "\n".join(
         "  ".join(
-            [row[0].ljust(widths[0])]
-            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+            [row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         )
         for row in rows
     )
 
 
-def record(
-    results: Results, verdicts: Sequence[Verdict], versions: dict[str, str], date: str
-) -> dict[str, Any]:
+def record(results: Results, verdicts: Sequence[Verdict], versions: dict[str, str], date: str) -> dict[str, Any]:
     """Everything that is to be kept."""
     return {
         "schema": 1,

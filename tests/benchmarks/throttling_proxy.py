@@ -1,6 +1,6 @@
 """A proxy before a registry that answers 429 above a rate: a token bucket that holds one second's worth.
 
-    python throttling_proxy.py PORT UPSTREAM REQUESTS_PER_SECOND none|seconds|date
+python throttling_proxy.py PORT UPSTREAM REQUESTS_PER_SECOND none|seconds|date
 """
 
 import json

@@ -106,6 +106,10 @@ class Change:
 Fault = Say | Reset | LoseAnswer | CutAnswer | Silence | Drip | Sip | Change
 
 
+TOO_LARGE = Say(413, {}, b"<html>413</html>", unread=True)
+"""What nginx and content networks say to a larger body than `most_body`, and hang up."""
+
+
 @dataclass
 class _Rule:
     method: str
@@ -122,6 +126,7 @@ class FaultProxy:
         self.seen: list[Seen] = []
         self.held = 0
         self.busy = 0
+        self.most_body = FOR_EVER
         self.closing = threading.Event()
         self._rules: list[_Rule] = []
         self._lock = threading.Lock()
@@ -154,8 +159,10 @@ class FaultProxy:
         uploads = [seen for seen in self.seen if seen.status == 201 and re.fullmatch(BLOB_PUT, seen.path)]
         return [seen.path.partition("/blobs/")[0] + parse_qs(seen.query)["digest"][0] for seen in uploads if seen.body]
 
-    def take(self, method: str, path: str) -> Fault | None:
+    def take(self, method: str, path: str, length: int) -> Fault | None:
         """The fault for a request, used up by that."""
+        if length > self.most_body:
+            return TOO_LARGE
         with self._lock:
             for rule in self._rules:
                 if rule.left and re.fullmatch(rule.method, method) and rule.path.fullmatch(path):
@@ -187,20 +194,22 @@ class _Handler(BaseHTTPRequestHandler):
         self._arrived = time.monotonic()
         path = urlsplit(self.path).path
         self.proxy.count(1)
+        self._noted = False
         try:
-            self._meet(self.proxy.take(self.command, path))
+            self._meet(self.proxy.take(self.command, path, int(self.headers.get("Content-Length", "0"))))
         finally:
-            seen = Seen(
-                self.command,
-                path,
-                urlsplit(self.path).query,
-                {name.lower(): value for name, value in self.headers.items()},
-                self._received,
-                self._status,
-                self._arrived,
-            )
-            self.proxy.seen.append(seen)
+            self._note()
             self.proxy.count(-1)
+
+    def _note(self) -> None:
+        """Write down a request, before its answer lets the test go on."""
+        if not self._noted:
+            self._noted = True
+            parts = urlsplit(self.path)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            self.proxy.seen.append(
+                Seen(self.command, parts.path, parts.query, headers, self._received, self._status, self._arrived)
+            )
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - http.server's names
 
@@ -271,6 +280,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, answer: Upstream, body: bytes) -> None:
         self._status = answer.status
+        self._note()
         self.send_response_only(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
@@ -281,6 +291,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _drip(self, answer: Upstream, seconds: float) -> None:
         self._status = answer.status
+        self._note()
         head = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
         self.close_connection = True
         with suppress(OSError):
@@ -291,6 +302,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _sip(self, seconds: float, after: int) -> None:
         self._body(after)
+        self._note()
         self.proxy.held += 1
         self.close_connection = True
         with suppress(OSError):
@@ -298,6 +310,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._received += 1
 
     def _hang(self) -> None:
+        self._note()
         self.proxy.held += 1
         self.proxy.closing.wait()
         self.close_connection = True

@@ -1,0 +1,31 @@
+"""What all workers of a migration share: where they read and write, and what they tell each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tasks.operations.blob_claims import BlobClaims
+from tasks.operations.referrer_lists import ReferrerLists
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasks.operations.spare_hands import SpareHands
+    from tasks.ports import BlobContent, LayoutReader, Target
+
+
+@dataclass(frozen=True, slots=True)
+class CopyTools:
+    """What all workers of a run share."""
+
+    source: LayoutReader
+    target: Target
+    hands: SpareHands
+    paced: Callable[[BlobContent], BlobContent]
+    blobs: BlobClaims = field(default_factory=BlobClaims)
+    manifests: BlobClaims = field(default_factory=BlobClaims)
+    lists: ReferrerLists = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lists", ReferrerLists(self.target))

@@ -1,0 +1,121 @@
+"""Looks through a source before the work begins: its layouts, their names at the target, their sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import InterruptedRunError, LayoutliftError
+from tasks.oci.image_layout import decode_index, iter_index
+from tasks.operations.enumeration import enumerate_repository
+from tasks.operations.planning import Batch, CopyPolicy, NamePlan, plan_batches, plan_names, plan_selection
+from tasks.operations.results import Outcome, TagResult
+from tasks.operations.run_log import NO_LAYOUTS
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Executor
+
+    from tasks.oci.reference import TargetAddress
+    from tasks.operations.run_log import RunLog
+    from tasks.operations.selection import Renames, Selection
+    from tasks.ports import Source, StopSign
+
+
+@dataclass(frozen=True, slots=True)
+class RunJob:
+    """Which tags to work on and by which rules; without an address there is no target."""
+
+    address: TargetAddress | None
+    own_name: str
+    policy: CopyPolicy
+    selection: Selection
+    renames: Renames
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All layouts of the source with their target names and numbers of entries."""
+
+    names: NamePlan
+    sizes: dict[str, int]
+    batches: tuple[Batch, ...]
+
+
+class Surveyor:
+    """Makes the survey of a run; what can't be part of it is noted in the run's log."""
+
+    def __init__(self, source: Source, job: RunJob, log: RunLog, stop: StopSign, pool: Executor) -> None:
+        self._source = source
+        self._job = job
+        self._log = log
+        self._stop = stop
+        self._pool = pool
+
+    def survey(self) -> Survey:
+        """Find all layouts and decide on their names and batches.
+
+        Raises:
+            SourceUnavailableError: the source is not there.
+            InterruptedRunError: the run was told to end meanwhile.
+        """
+        paths = list(self._layouts())
+        if not paths:
+            self._log.note(NO_LAYOUTS)
+        names = self._names(paths)
+        for path, reason in names.refused.items():
+            self._refuse(path, *reason)
+        wanted = list(names.repositories)
+        counted = zip(wanted, self._pool.map(self._size, wanted), strict=True)
+        sizes = {path: size for path, size in counted if size is not None}
+        self._log.progress.expect(sum(sizes.values()))
+        return Survey(names, sizes, plan_batches(sizes))
+
+    def _layouts(self) -> Iterator[str]:
+        for found in self._source.list_layouts():
+            if isinstance(found, Finding):
+                self._log.note(found)
+            else:
+                yield found
+
+    def _names(self, paths: list[str]) -> NamePlan:
+        """Names of what is selected; collisions are judged over all, so that a part can't slip past one."""
+        job = self._job
+        names = NamePlan({path: path for path in paths}, {})
+        if job.address is not None:
+            strict = job.policy.strict_names
+            names = plan_names(paths, job.address, job.renames.apply, own_name=job.own_name, strict=strict)
+        return NamePlan(
+            {path: name for path, name in names.repositories.items() if job.selection.may_match(path)},
+            {path: reason for path, reason in names.refused.items() if job.selection.may_match(path)},
+        )
+
+    def _size(self, path: str) -> int | None:
+        """The number of entries of a layout, None for one that can't be read."""
+        if self._stop.requested:
+            raise InterruptedRunError("the run was interrupted while it looked through the source")
+        try:
+            return sum(1 for _ in iter_index(decode_index(self._source.read_index(path).raw)))
+        except LayoutliftError as error:
+            self._log.note(Finding(path, error.code, str(error)))
+            return None
+
+    def _refuse(self, path: str, code: str, message: str) -> None:
+        """Every selected tag of a layout without a name at the target is refused, each by itself."""
+        self._log.note(Finding(path, code, message))
+        try:
+            inventory = enumerate_repository(self._source, path, self._pool.map)
+        except LayoutliftError as error:
+            self._log.note(Finding(path, error.code, str(error)))
+            return
+        for finding in inventory.findings:
+            self._log.note(finding)
+        selection = self._job.selection
+        named: list[tuple[str | None, str | None, str | None]] = [
+            (entry.tag, entry.descriptor.digest, entry.descriptor.media_type)
+            for entry in plan_selection(inventory, selection)
+        ]
+        named += [(e.tag, e.digest, e.media_type) for e in inventory.refused if selection.matches(path, e.tag)]
+        for entry in named:
+            self._log.keep(TagResult(path, *entry, None, Outcome.REFUSED, code=code, message=message))

@@ -1,0 +1,129 @@
+"""What mounts do besides hanging: errors that pass, errors that stay, short reads, flipped bits."""
+
+import errno
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from infra.real_parts import Registry
+from tests.support.command import Layoutlift
+from tests.support.content import tree
+from tests.support.faulty_files import FaultyFiles
+from tests.support.layouts import LayoutBuilder, random_bytes
+from tests.support.real_parts import skipped_where_unavailable
+from tests.support.registry_view import RepositoryView
+
+pytestmark = pytest.mark.fuse
+BLOBS, INDEX, ANY = "*/blobs/*", "*/index.json", "*"
+ALWAYS = 10**9
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Generator[FaultyFiles]:
+    """A tree of two repositories with two tags each, through the faulty file system."""
+    source = tree(tmp_path / "source", 2, 2, size=300_000)
+    with skipped_where_unavailable():
+        faulty = FaultyFiles(source, tmp_path)
+    with faulty:
+        yield faulty
+
+
+@pytest.mark.parametrize(
+    ("call", "path", "error"),
+    [
+        ("open", BLOBS, errno.ENOENT),
+        ("getattr", BLOBS, errno.ENOENT),
+        ("open", INDEX, errno.ENOENT),
+        ("open", INDEX, errno.EIO),
+        ("read", INDEX, errno.EIO),
+        ("read", BLOBS, errno.EIO),
+        ("read", BLOBS, errno.ESTALE),
+        ("readdir", ANY, errno.EIO),
+        ("readdir", ANY, errno.EAGAIN),
+    ],
+)
+def test_an_error_that_passes_costs_nothing(
+    layoutlift: Layoutlift, files: FaultyFiles, docker_registry: Registry, prefix: str, call: str, path: str, error: int
+) -> None:
+    files.fail({"call": call, "path": path, "error": error, "times": 2})
+    ended = layoutlift.migrate(files.mountpoint, f"{docker_registry.host}/{prefix}")
+    assert ended.totals["copied"] == 4
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "code"),
+    [
+        ("read", errno.EIO, "source_read"),
+        ("open", errno.ENOENT, "content_not_found"),
+        ("open", errno.EACCES, "source"),
+        ("read", "flip", "digest_mismatch"),
+    ],
+)
+def test_a_layer_that_stays_broken_costs_its_tag_and_no_other(
+    layoutlift: Layoutlift,
+    files: FaultyFiles,
+    docker_registry: Registry,
+    prefix: str,
+    call: str,
+    error: object,
+    code: str,
+) -> None:
+    layer = LayoutBuilder(files.mountpoint.parent / "scratch").blob(random_bytes(0, 300_000))["digest"]
+    files.fail({"call": call, "path": f"*{layer.partition(':')[2]}", "error": error, "times": ALWAYS})
+    ended = layoutlift.migrate(files.mountpoint, f"{docker_registry.host}/{prefix}", code=1)
+    assert ended.outcomes == {
+        "app-0:v0": code,
+        "app-0:v1": "copied",
+        "app-1:v0": "copied",
+        "app-1:v1": "copied",
+    }
+    assert RepositoryView(docker_registry, f"{prefix}/app-0").tags == {"v1"}
+    files.fail()
+    again = layoutlift.migrate(files.mountpoint, f"{docker_registry.host}/{prefix}")
+    assert (again.totals["copied"], again.totals["up_to_date"]) == (1, 3)
+
+
+@pytest.mark.parametrize("fault", ["flip", "short"])
+def test_altered_bytes_are_never_tagged_however_often_they_come(
+    layoutlift: Layoutlift, files: FaultyFiles, docker_registry: Registry, prefix: str, fault: str
+) -> None:
+    files.fail({"call": "read", "path": BLOBS, "error": fault, "times": ALWAYS})
+    ended = layoutlift.migrate(files.mountpoint, f"{docker_registry.host}/{prefix}", code=1)
+    assert ended.totals["copied"] == 0
+    assert RepositoryView(docker_registry, f"{prefix}/app-0").tags == set()
+
+
+def test_a_short_read_in_the_middle_is_noticed_or_read_on(
+    layoutlift: Layoutlift, files: FaultyFiles, docker_registry: Registry, prefix: str
+) -> None:
+    files.fail({"call": "read", "path": BLOBS, "error": "short", "times": 5})
+    layoutlift.migrate(files.mountpoint, f"{docker_registry.host}/{prefix}")
+    assert layoutlift.verify(files.mountpoint, f"{docker_registry.host}/{prefix}", "--depth", "content").totals["tags"] == 4
+
+
+def test_a_file_whose_size_is_stale_is_noticed(
+    layoutlift: Layoutlift, files: FaultyFiles, docker_registry: Registry, prefix: str
+) -> None:
+    """s3fs keeps sizes for 15 minutes, whatever was written elsewhere meanwhile."""
+    files.fail({"call": "getattr", "path": "*/app-0/blobs/*", "error": "empty", "times": ALWAYS})
+    ended = layoutlift.migrate(files.mountpoint, f"{docker_registry.host}/{prefix}", code=1)
+    assert set(ended.outcomes.values()) == {"size_mismatch", "copied"}
+
+
+def test_a_folder_that_can_not_be_listed_hides_no_other(
+    layoutlift: Layoutlift, files: FaultyFiles, docker_registry: Registry, prefix: str
+) -> None:
+    files.fail({"call": "readdir", "path": "/app-0", "error": errno.EIO, "times": ALWAYS})
+    ended = layoutlift.migrate(files.mountpoint, f"{docker_registry.host}/{prefix}", code=1)
+    assert ended.findings == {("app-0", "unreadable_directory")}
+    assert ended.totals["copied"] == 2
+
+
+def test_a_mount_that_reports_being_gone_stops_the_run(
+    layoutlift: Layoutlift, files: FaultyFiles, docker_registry: Registry, prefix: str
+) -> None:
+    files.fail({"call": "read", "path": BLOBS, "error": errno.ENOTCONN, "times": ALWAYS})
+    ended = layoutlift.migrate(files.mountpoint, f"{docker_registry.host}/{prefix}", code=1)
+    assert set(ended.outcomes.values()) == {"source_unavailable"}
+    assert "gone" in ended.output

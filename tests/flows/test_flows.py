@@ -1,0 +1,203 @@
+"""The Prefect flows on a real local server: what its dashboard shows of a run, good or bad."""
+
+import inspect
+import json
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.real_parts import Registry
+from tests.support.command import Ended, Layoutlift
+from tests.support.layouts import LayoutBuilder
+from tests.support.registry_view import RepositoryView
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """What the local Prefect server knows, asked by plain HTTP."""
+
+    url: str
+
+    def the_run(self, name: str) -> dict[str, Any]:
+        (run,) = self.ask("flow_runs", {"flow_runs": {"name": {"any_": [name]}}})
+        return run
+
+    def artifacts(self, run: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """The artifacts of a run by key; the progress has none."""
+        found = self.ask("artifacts", {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}})
+        return {artifact["key"] or artifact["type"]: artifact for artifact in found}
+
+    def tasks(self, run: dict[str, Any]) -> list[dict[str, Any]]:
+        return self.ask("task_runs", {"flow_runs": {"id": {"any_": [run["id"]]}}})
+
+    def logs(self, run: dict[str, Any]) -> list[dict[str, Any]]:
+        return self.ask("logs", {"logs": {"flow_run_id": {"any_": [run["id"]]}}})
+
+    def ask(self, kind: str, condition: dict[str, Any]) -> list[dict[str, Any]]:
+        request = urllib.request.Request(
+            f"{self.url}/api/{kind}/filter", json.dumps(condition).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+            return json.load(answer)
+
+
+@pytest.fixture
+def lifted(layoutlift: Layoutlift, prefect_environment: dict[str, str]) -> Layoutlift:
+    """The command, running its flows on the local server."""
+    layoutlift.environment, layoutlift.standalone = prefect_environment, False
+    return layoutlift
+
+
+@pytest.fixture
+def dashboard(prefect_environment: dict[str, str]) -> Dashboard:
+    record = json.loads((Path(prefect_environment["PREFECT_HOME"]) / "server.json").read_bytes())
+    return Dashboard(f"http://127.0.0.1:{record['port']}")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Three repositories with two tags each."""
+    for number in range(3):
+        layout = LayoutBuilder(tmp_path / f"app-{number}")
+        for tag in ("v1", "v2"):
+            layout.image(tag, layers=[f"{number} {tag}".encode()])
+        layout.write()
+    return tmp_path
+
+
+def outcomes_beside_run(ended: Ended) -> dict[str, Any]:
+    """A report without what differs from run to run."""
+    totals = {name: count for name, count in ended.totals.items() if name != "requests"}
+    tags = [{**row, "target": None} for row in ended.report["tags"]]
+    return {"totals": totals, "tags": tags, "findings": ended.report["findings"]}
+
+
+def test_a_migration_is_a_completed_run_with_a_summary(
+    lifted: Layoutlift, dashboard: Dashboard, docker_registry: Registry, prefix: str, source: Path
+) -> None:
+    target = f"{docker_registry.host}/{prefix}"
+    ended = lifted.migrate(source, target)
+    assert ended.totals["copied"] == 6
+    assert f"Dashboard: {dashboard.url}" in ended.stderr
+    run = dashboard.the_run(f"{source} → {target}")
+    assert (run["state_type"], run["state_name"]) == ("COMPLETED", "Completed")
+    artifacts = dashboard.artifacts(run)
+    assert artifacts["progress"]["data"] == 100.0
+    summary = artifacts["migrate-summary"]["data"]
+    assert "Complete: 6 tags" in summary
+    assert "migrate-problems" not in artifacts
+    (task,) = dashboard.tasks(run)
+    assert task["name"].startswith("migrate app-0 and 2 more")
+    assert task["state_type"] == "COMPLETED"
+    assert run["parameters"]["source"] == str(source)
+    assert run["parameters"]["plain_http"] is True
+
+
+def test_a_migration_with_problems_is_a_failed_run_that_says_why(
+    lifted: Layoutlift, dashboard: Dashboard, docker_registry: Registry, prefix: str, source: Path
+) -> None:
+    target = f"{docker_registry.host}/{prefix}"
+    RepositoryView(docker_registry, f"{prefix}/app-1").push_image("v2")
+    (source / "app-2" / "index.json").write_bytes(b"")
+    ended = lifted.migrate(source, target, code=1)
+    assert ended.outcomes["app-1:v2"] == "conflict"
+    run = dashboard.the_run(f"{source} → {target}")
+    assert run["state_type"] == "FAILED"
+    assert "1 of 4 tags have a problem" in run["state"]["message"]
+    artifacts = dashboard.artifacts(run)
+    (row,) = json.loads(artifacts["migrate-problems"]["data"])
+    assert (row["repository"], row["tag"], row["code"]) == ("app-1", "v2", "conflict")
+    assert row["what happened"]
+    assert row["what to do"]
+    assert "Incomplete" in artifacts["migrate-summary"]["data"]
+    assert "invalid\\_layout" in artifacts["migrate-summary"]["data"]
+    assert any("app-1:v2" in log["message"] for log in dashboard.logs(run)), "what workers log belongs to the run"
+
+
+def test_a_verification_is_a_run_too(
+    lifted: Layoutlift, dashboard: Dashboard, docker_registry: Registry, prefix: str, source: Path
+) -> None:
+    target = f"{docker_registry.host}/{prefix}"
+    lifted.migrate(source, target)
+    lifted.verify(source, target, "--depth", "content")
+    RepositoryView(docker_registry, f"{prefix}/app-0").push_image("v1")
+    broken = lifted.verify(source, target, "--depth", "content", code=1)
+    assert broken.outcomes["app-0:v1"] == "different_at_target"
+    runs = dashboard.ask("flow_runs", {"flow_runs": {"name": {"any_": [f"{source} → {target}"]}}})
+    assert sorted(run["state_type"] for run in runs) == ["COMPLETED", "COMPLETED", "FAILED"]
+    (failed,) = (run for run in runs if run["state_type"] == "FAILED")
+    assert {"verify-summary", "verify-problems"} <= set(dashboard.artifacts(failed))
+
+
+def test_a_flow_and_a_standalone_run_report_the_same(
+    lifted: Layoutlift, docker_registry: Registry, prefix: str, source: Path
+) -> None:
+    (source / "app-2" / "index.json").write_bytes(b"{")
+    by_flow = lifted.migrate(source, f"{docker_registry.host}/{prefix}", code=1)
+    lifted.standalone = True
+    alone = lifted.migrate(source, f"{docker_registry.host}/{prefix}-alone", code=1)
+    assert by_flow.report.keys() == alone.report.keys()
+    for ended in (by_flow, alone):  # either may mount from what other tests left, or not
+        for name in ("blobs_pushed", "blobs_mounted", "blobs_present", "bytes_pushed"):
+            ended.totals.pop(name)
+    assert outcomes_beside_run(by_flow) == outcomes_beside_run(alone)
+
+
+def test_no_secret_reaches_the_server(
+    lifted: Layoutlift,
+    dashboard: Dashboard,
+    prefect_environment: dict[str, str],
+    private_registry: Registry,
+    prefix: str,
+    source: Path,
+) -> None:
+    username, password = private_registry.login or ("", "")
+    target = f"{private_registry.host}/{prefix}"
+    ended = lifted.migrate(source, target, "--username", username, "--password-stdin", stdin=f"{password}\n")
+    assert ended.totals["copied"] == 6
+    run = dashboard.the_run(f"{source} → {target}")
+    assert password not in json.dumps([run, dashboard.logs(run), dashboard.artifacts(run)])
+    for path in Path(prefect_environment["PREFECT_HOME"]).glob("*"):
+        assert not path.is_file() or password.encode() not in path.read_bytes()
+
+
+def test_what_is_wrong_before_anything_was_done_is_one_line(
+    lifted: Layoutlift, private_registry: Registry, docker_registry: Registry, source: Path, tmp_path: Path
+) -> None:
+    for line, named in (
+        ((source, private_registry.host), private_registry.host),
+        ((tmp_path / "nothing", docker_registry.host), str(tmp_path / "nothing")),
+        ((source, docker_registry.host, "--include", "["), "["),
+    ):
+        ended = lifted.migrate(*line, code=2)
+        (said,) = (text for text in ended.stderr.splitlines() if not text.startswith("Dashboard: "))
+        assert named in said
+
+
+@pytest.mark.parametrize("name", ["migrate", "verify"])
+def test_a_flow_has_the_fields_and_defaults_of_its_model(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    import importlib  # noqa: PLC0415 - after Prefect's home was set
+
+    from flows import parameters  # noqa: PLC0415
+
+    flow = getattr(importlib.import_module(f"flows.{name}"), name)
+    model = getattr(parameters, f"{name.capitalize()}Parameters")
+    taken = {
+        each.name: None if each.default is inspect.Parameter.empty else each.default
+        for each in inspect.signature(flow.fn).parameters.values()
+    }
+    described = {field: None if info.is_required() else info.default for field, info in model.model_fields.items()}
+    assert taken == described
+    form = flow.parameters.model_dump()["properties"]
+    fields = model.model_json_schema()["properties"]
+    assert {field: form[field].get("description") for field in form} == {
+        field: fields[field].get("description") for field in fields
+    }
+    assert set(flow.parameters.required) == {"source", "target"}
+    assert "password" not in form

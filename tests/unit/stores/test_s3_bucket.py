@@ -1,0 +1,170 @@
+"""What an S3 store says is told in one line, and what passes is waited for."""
+
+import threading
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import (
+    ConfigurationError,
+    ContentNotFoundError,
+    InterruptedRunError,
+    LayoutliftError,
+    SourceError,
+    SourceReadError,
+    SourceUnavailableError,
+)
+from tasks.stores.layout_bucket import LayoutBucket
+from tasks.stores.pacing import Stop
+from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
+from tests.support.scripted_s3 import (
+    BLOB,
+    BLOB_KEY,
+    CONTENT,
+    INDEX,
+    MARKER,
+    always,
+    content,
+    open_scripted,
+    page,
+    refusal,
+    use_worthless_credentials,
+)
+
+OpenBucket = Callable[..., LayoutBucket]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    use_worthless_credentials(monkeypatch)
+    return monkeypatch
+
+
+@pytest.fixture
+def bucket(script: ScriptedRegistry) -> OpenBucket:
+    """`bucket("prefix/", request_payer=True)`: our store over the scripted server."""
+    return partial(open_scripted, script)
+
+
+@pytest.mark.parametrize(
+    ("reply", "error", "words"),
+    [
+        (refusal("NoSuchKey", 404), ContentNotFoundError, "does not exist"),
+        (refusal("AccessDenied", 403), SourceError, "access to .* is denied .*s3:GetObject"),
+        (refusal("AccessDenied", 403, "not authorized to perform: kms:Decrypt"), SourceError, "KMS key"),
+        (refusal("KMS.DisabledException", 400), SourceError, "KMS key"),
+        (
+            refusal("InvalidObjectState", 403, more="<StorageClass>GLACIER</StorageClass>"),
+            SourceError,
+            r"archived \(GLACIER\); restore it first",
+        ),
+        (refusal("InternalError", 500), SourceReadError, "for the moment"),
+        (refusal("ExpiredToken", 400), SourceUnavailableError, "refuses the credentials"),
+        (refusal("NoSuchBucket", 404), SourceUnavailableError, "bucket .* does not exist"),
+        (refusal("Strange", 400, "line\none"), SourceError, "Strange: line one"),
+    ],
+)
+def test_a_refusal_is_told_as_what_it_is(
+    script: ScriptedRegistry, bucket: OpenBucket, reply: Reply, error: type[LayoutliftError], words: str
+) -> None:
+    always(script, BLOB_KEY, reply)
+    with pytest.raises(error, match=words) as raised:
+        bucket().blob("app", BLOB).read()
+    assert type(raised.value).code == error.code
+    assert "\n" not in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [refusal("NoSuchBucket", 404), refusal("AccessDenied", 403), refusal("InvalidAccessKeyId", 403)],
+    ids=["no bucket", "denied", "no such key pair"],
+)
+def test_a_bucket_that_does_not_let_us_in_is_wrong_configuration(
+    script: ScriptedRegistry, bucket: OpenBucket, reply: Reply
+) -> None:
+    always(script, "/bucket", reply)
+    with pytest.raises(ConfigurationError, match="s3://bucket can't be listed"):
+        bucket().list_layouts()
+
+
+def test_without_credentials_one_line_says_so(
+    environment: pytest.MonkeyPatch, script: ScriptedRegistry, bucket: OpenBucket
+) -> None:
+    del script
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        environment.delenv(name)
+    with pytest.raises(ConfigurationError, match="no usable credentials for S3"):
+        bucket().list_layouts()
+
+
+def test_an_endpoint_that_never_answered_is_unavailable(bucket: OpenBucket, script: ScriptedRegistry) -> None:
+    script.stop()
+    with pytest.raises(SourceUnavailableError, match="endpoint does not answer") as raised:
+        bucket().list_layouts()
+    assert "\n" not in str(raised.value)
+
+
+def test_a_store_that_asks_to_slow_down_is_asked_again_until_it_answers(
+    script: ScriptedRegistry, bucket: OpenBucket
+) -> None:
+    slow = refusal("SlowDown", 503)
+    script.expect("GET", "/bucket", slow, page({"app/index.json": INDEX, "app/oci-layout": MARKER}))
+    script.expect("GET", BLOB_KEY, slow, slow, content(CONTENT))
+    source = bucket()
+    assert list(source.list_layouts()) == ["app"]
+    assert source.blob("app", BLOB).read() == CONTENT
+
+
+def test_waiting_for_a_store_that_stays_slow_ends_with_the_run(script: ScriptedRegistry, bucket: OpenBucket) -> None:
+    always(script, BLOB_KEY, refusal("SlowDown", 503))
+    stop = Stop()
+    threading.Timer(0.3, stop.set).start()
+    with pytest.raises(InterruptedRunError):
+        bucket(stop=stop).blob("app", BLOB).read()
+
+
+def test_a_body_that_is_cut_off_is_read_on_from_there(script: ScriptedRegistry, bucket: OpenBucket) -> None:
+    cut = Reply(200, {"ETag": '"1"', "Content-Length": "7"}, CONTENT, cut=3)
+    rest = Reply(206, {"ETag": '"1"', "Content-Range": "bytes 3-6/7"}, CONTENT[3:])
+    script.expect("GET", BLOB_KEY, cut, rest)
+    assert bucket().blob("app", BLOB).read() == CONTENT
+    again = script.requests[1]
+    assert (again.headers["range"], again.headers["if-match"]) == ("bytes=3-6", '"1"')
+
+
+def test_a_body_that_goes_on_as_another_object_is_refused(script: ScriptedRegistry, bucket: OpenBucket) -> None:
+    script.expect("GET", BLOB_KEY, Reply(200, {"ETag": '"1"', "Content-Length": "7"}, CONTENT, cut=3))
+    always(script, BLOB_KEY, refusal("PreconditionFailed", 412))
+    with pytest.raises(SourceReadError, match="changed while it was read"):
+        bucket().blob("app", BLOB).read()
+
+
+def test_the_requester_pays_where_told_to(script: ScriptedRegistry, bucket: OpenBucket) -> None:
+    always(script, "/bucket", page({"app/oci-layout": MARKER}))
+    always(script, BLOB_KEY, content(CONTENT))
+    source = bucket(request_payer=True)
+    source.list_layouts()
+    source.blob("app", BLOB).read()
+    assert {request.headers["x-amz-request-payer"] for request in script.requests} == {"requester"}
+
+
+def test_ranges_of_a_large_blob_are_asked_for_beside_each_other(script: ScriptedRegistry, bucket: OpenBucket) -> None:
+    large = bytes(20 * 1024 * 1024)
+    together = threading.Barrier(2)
+
+    def part(request: Request) -> Reply:
+        start, stop = map(int, request.headers["range"].removeprefix("bytes=").split("-"))
+        if start:
+            together.wait(10)
+        headers = {"ETag": '"1"', "Content-Range": f"bytes {start}-{stop}/{len(large)}"}
+        return Reply(206, headers, large[start : stop + 1])
+
+    blob = Descriptor(BLOB.media_type, Digest.of(large), len(large))
+    script.always("GET", f"/bucket/app/blobs/sha256/{blob.digest.encoded}", part)
+    with bucket().blob("app", blob).chunks() as chunks:
+        assert sum(len(chunk) for chunk in chunks) == len(large)
+    assert [request.headers.get("if-match") for request in script.requests] == [None, '"1"', '"1"']

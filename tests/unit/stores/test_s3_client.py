@@ -1,0 +1,102 @@
+"""Addresses, endpoints and settings: what a user says of a bucket, before anything is sent."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tasks.endpoints import open_source, own_name, source_identity
+from tasks.oci.errors import (
+    ConfigurationError,
+)
+from tasks.stores.s3_address import BucketAccess, BucketAddress, check_endpoint_url
+from tasks.stores.s3_client import make_client
+from tests.support.layouts import LayoutBuilder
+from tests.support.scripted_s3 import (
+    use_worthless_credentials,
+)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    use_worthless_credentials(monkeypatch)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "endpoint"),
+    [("AWS_PROFILE", "nobody", None), ("AWS_REGION", "eu-west-1", "not a url")],
+)
+def test_settings_that_make_no_sense_are_told(
+    environment: pytest.MonkeyPatch, name: str, value: str, endpoint: str | None
+) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(ConfigurationError, match="settings for S3"):
+        open_source("s3://bucket", access=BucketAccess(endpoint_url=endpoint))
+
+
+def test_addressing_is_by_path_wherever_the_endpoint_is_not_amazons() -> None:
+    def address(endpoint: str | None) -> str:
+        client = make_client(BucketAccess(endpoint_url=endpoint))
+        return client.generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "key"}).partition("?")[
+            0
+        ]
+
+    assert address("http://store.example.com") == "http://store.example.com/bucket/key"
+    assert address(None).startswith("https://bucket.s3.")
+
+
+def test_a_wish_of_the_profile_for_the_other_addressing_is_heard(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "config"
+    config.write_text("[default]\nendpoint_url = http://store.example.com\ns3 =\n  addressing_style = virtual\n")
+    environment.setenv("AWS_CONFIG_FILE", str(config))
+    url = make_client(BucketAccess()).generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "key"})
+    assert url.startswith("http://bucket.store.example.com/key")
+
+
+@pytest.mark.parametrize(
+    ("source", "bucket", "prefix", "name"),
+    [
+        ("s3://bucket", "bucket", "", "bucket"),
+        ("s3://bucket/", "bucket", "", "bucket"),
+        ("s3://my.bucket/a b/é/", "my.bucket", "a b/é/", "é"),
+    ],
+)
+def test_an_address_is_read(source: str, bucket: str, prefix: str, name: str) -> None:
+    assert BucketAddress.parse(source) == BucketAddress(bucket, prefix)
+    assert own_name(source) == name
+
+
+@pytest.mark.parametrize(
+    "source", ["s3://", "s3:///a", "s3://b?/x", "s3://bucket/a//b", "s3://bucket/../x", "gs://b"]
+)
+def test_what_is_no_address_is_refused(source: str) -> None:
+    with pytest.raises(ConfigurationError):
+        open_source(source)
+
+
+@pytest.mark.parametrize("url", ["store.example.com", "ftp://store", "http://", "https://user:secret@store"])
+def test_what_is_no_endpoint_is_refused_without_being_repeated(url: str) -> None:
+    with pytest.raises(ValueError) as raised:
+        check_endpoint_url(url)
+    assert "secret" not in str(raised.value)
+
+
+def test_buckets_of_one_name_at_two_stores_are_two_sources(environment: pytest.MonkeyPatch) -> None:
+    at_amazon = source_identity("s3://bucket/a/", BucketAccess())
+    here = source_identity("s3://bucket/a", BucketAccess("http://here"))
+    environment.setenv("AWS_ENDPOINT_URL", "http://here")
+    assert source_identity("s3://bucket/a", BucketAccess()) == here != at_amazon == "s3://bucket/a"
+
+
+def test_a_directory_does_not_wait_for_the_sdk(tmp_path: Path) -> None:
+    LayoutBuilder(tmp_path / "app").write()
+    code = (
+        "import sys; from flows.cli import main\n"
+        f"main(['ls', {str(tmp_path)!r}], standalone_mode=False)\n"
+        "assert not {'boto3', 'botocore', 'prefect'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
