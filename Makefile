@@ -60,6 +60,10 @@ test: install tools system-packages lint types ## set up everything, then lint, 
 test-unit: install ## the tests that need no real part
 	$(BIN)/pytest tests/unit $(PYTEST_ARGS)
 
+.PHONY: test-faults
+test-faults: install tools system-packages ## every promise under every fault, the long trials among them
+	$(BIN)/pytest tests/faults $(PYTEST_ARGS)
+
 .PHONY: soak
 soak: install tools system-packages ## the tests that take long
 	$(BIN)/pytest -m soak $(PYTEST_ARGS)

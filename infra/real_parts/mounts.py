@@ -28,7 +28,7 @@ class Mount(Server):
         """Unmount, and wait until the program has written everything back and is gone."""
         if is_mounted(self.mountpoint):
             unmount(self.mountpoint)
-            wait_until(self._is_gone, what=f"{self.name} ends", deadline_seconds=STOP_DEADLINE_SECONDS)
+            wait_until(self._is_gone, what=f"{self.name} ends", deadline_seconds=4 * STOP_DEADLINE_SECONDS)
         super().stop()
 
     def _prepare(self) -> None:

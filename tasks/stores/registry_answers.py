@@ -111,8 +111,9 @@ def _permanent(status: int) -> type[RegistryError]:
 def manifest_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
     """The exception for a manifest that the registry did not take."""
     error = error_of(answer, attempted)
-    if type(error) is not RegistryError:
-        return error
     missing = not MISSING_CONTENT_CODES.isdisjoint(error.codes)
+    busy = isinstance(error, RegistryUnavailableError) and missing  # distribution says 500 of foreign layers
+    if type(error) is not RegistryError and not busy:
+        return error
     kind = MissingReferencedContentError if missing else ManifestRefusedError
     return kind(str(error), status=error.status, codes=error.codes)

@@ -52,7 +52,7 @@ REGISTRIES: dict[str, type[Registry]] = {
 
 
 def requests_of(registry: Registry) -> Counter[str] | None:
-    """How many requests the registry had by handler and method, of which `manifest get` is a pull; None if it won't say."""
+    """How many requests it had by handler and method (`manifest get` is a pull); None where it does not tell."""
     if not isinstance(registry, _Counting):
         return None
     text = _read(f"http://{LOOPBACK}:{registry.debug_port}/metrics")[1]

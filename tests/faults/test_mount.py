@@ -79,9 +79,10 @@ def test_a_mount_that_hangs_in_the_middle_ends_the_run_with_every_tag_in_the_rep
     impatient: Layoutlift, mount: S3Fs, proxy: FaultProxy, prefix: str
 ) -> None:
     target = f"{proxy.host}/{prefix}"
-    with stopped_process(mount.pid), impatient.running(
-        "migrate", mount.mountpoint, target, "--limit-rate", "400k", "--jobs", "2"
-    ) as process:
+    with (
+        stopped_process(mount.pid),
+        impatient.running("migrate", mount.mountpoint, target, "--limit-rate", "400k", "--jobs", "2") as process,
+    ):
         wait_until(lambda: proxy.stored() != [], what="the first blob is there")
         hang(mount)
         started = time.monotonic()
@@ -107,9 +108,7 @@ def test_a_mount_that_hangs_does_not_keep_whoever_reads_our_output(
     assert ended.seconds < ENDS_WITHIN
 
 
-def test_ctrl_c_ends_in_time_though_the_mount_hangs(
-    layoutlift: Layoutlift, mount: S3Fs, tmp_path: Path
-) -> None:
+def test_ctrl_c_ends_in_time_though_the_mount_hangs(layoutlift: Layoutlift, mount: S3Fs, tmp_path: Path) -> None:
     with stopped_process(mount.pid):
         hang(mount)
         with layoutlift.running("check", mount.mountpoint) as process:
@@ -128,9 +127,7 @@ def reader_of(pid: int) -> int | None:
 
 
 @pytest.mark.parametrize("command", ["check", "ls"])
-def test_a_mount_that_died_is_said_so(
-    layoutlift: Layoutlift, mount: S3Fs, command: str
-) -> None:
+def test_a_mount_that_died_is_said_so(layoutlift: Layoutlift, mount: S3Fs, command: str) -> None:
     os.kill(mount.pid, signal.SIGKILL)
     wait_until(lambda: not is_running(mount.pid), what="s3fs is dead")
     ended = layoutlift(command, mount.mountpoint, code=2)

@@ -53,7 +53,7 @@ def lift(layoutlift: Layoutlift, docker_registry: Registry, source: Path, prefix
         (b"<html>503</html>", "invalid_layout"),
         (b'{"schemaVersion":1,"manifests":[]}', "invalid_layout"),
         (b'{"schemaVersion":2}', "invalid_layout"),
-        (b'[' * 100_000, "invalid_layout"),
+        (b"[" * 100_000, "invalid_layout"),
         (b"\0" * 4096, "invalid_layout"),
     ],
     ids=["empty", "cut", "html", "schema", "none", "nested", "nul"],
@@ -157,19 +157,37 @@ def test_an_honest_empty_blob_is_copied(lift: Lift, bad: LayoutBuilder) -> None:
     assert lift(code=0).outcomes["bad:v1"] == "copied"
 
 
-def test_a_foreign_layer_may_be_absent(lift: Lift, bad: LayoutBuilder) -> None:
+@pytest.fixture
+def foreign(bad: LayoutBuilder) -> LayoutBuilder:
+    """An image with a layer that is to be had elsewhere only."""
     config = bad.blob(b"{}", "application/vnd.oci.image.config.v1+json")
-    foreign = {
+    layer = {
         "mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
         "digest": f"sha256:{sha256(b'elsewhere').hexdigest()}",
         "size": 9,
         "urls": ["https://example.invalid/layer"],
     }
-    raw = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [foreign]}
+    raw = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [layer]}
     bad.entry(bad.blob(json.dumps(raw).encode(), OCI_MANIFEST), "v1")
     bad.write()
-    ended = lift(code=0)
-    assert ended.outcomes["bad:v1"] == "copied"
+    return bad
+
+
+def test_a_foreign_layer_may_be_absent_where_the_target_allows_it(
+    layoutlift: Layoutlift, zot_registry: Registry, foreign: LayoutBuilder, prefix: str
+) -> None:
+    ended = layoutlift.migrate(foreign.path.parent, f"{zot_registry.host}/{prefix}")
+    assert ended.outcomes == {"bad:v1": "copied", "good:v1": "copied"}
+
+
+def test_a_foreign_layer_that_the_target_does_not_allow_is_said_so_without_waiting(
+    lift: Lift, foreign: LayoutBuilder
+) -> None:
+    """Distribution answers 500, as if it were broken for the moment."""
+    ended = lift()
+    assert foreign
+    assert ended.outcomes["bad:v1"] == "missing_referenced_content"
+    assert ended.seconds < 10
 
 
 def test_a_manifest_over_four_mebibytes_is_refused_by_name(lift: Lift, bad: LayoutBuilder) -> None:

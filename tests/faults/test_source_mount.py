@@ -44,7 +44,13 @@ def files(tmp_path: Path) -> Generator[FaultyFiles]:
     ],
 )
 def test_an_error_that_passes_costs_nothing(
-    layoutlift: Layoutlift, files: FaultyFiles, docker_registry: Registry, prefix: str, call: str, path: str, error: int
+    layoutlift: Layoutlift,
+    files: FaultyFiles,
+    docker_registry: Registry,
+    prefix: str,
+    call: str,
+    path: str,
+    error: int,
 ) -> None:
     files.fail({"call": call, "path": path, "error": error, "times": 2})
     ended = layoutlift.migrate(files.mountpoint, f"{docker_registry.host}/{prefix}")
@@ -54,7 +60,7 @@ def test_an_error_that_passes_costs_nothing(
 @pytest.mark.parametrize(
     ("call", "error", "code"),
     [
-        ("read", errno.EIO, "source_read"),
+        pytest.param("read", errno.EIO, "source_read", marks=pytest.mark.soak),  # tried again for a minute
         ("open", errno.ENOENT, "content_not_found"),
         ("open", errno.EACCES, "source"),
         ("read", "flip", "digest_mismatch"),
@@ -99,7 +105,10 @@ def test_a_short_read_in_the_middle_is_noticed_or_read_on(
 ) -> None:
     files.fail({"call": "read", "path": BLOBS, "error": "short", "times": 5})
     layoutlift.migrate(files.mountpoint, f"{docker_registry.host}/{prefix}")
-    assert layoutlift.verify(files.mountpoint, f"{docker_registry.host}/{prefix}", "--depth", "content").totals["tags"] == 4
+    assert (
+        layoutlift.verify(files.mountpoint, f"{docker_registry.host}/{prefix}", "--depth", "content").totals["tags"]
+        == 4
+    )
 
 
 def test_a_file_whose_size_is_stale_is_noticed(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.real_parts import Registry
-from tasks.oci.errors import AuthenticationError, RegistryUnavailableError
+from tasks.oci.errors import PermissionDeniedError, RegistryUnavailableError
 from tasks.ports import BlobArrival
 from tasks.stores.credentials import Credentials
 from tasks.stores.registry import RegistryStore
@@ -22,7 +22,7 @@ from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
 MakeStore = Callable[..., RegistryStore]
 LARGE = random_bytes(9, 700_000)
 USER = Credentials("me", "secret")
-PASSWORD = "hunter2-not-to-be-seen"  # noqa: S105
+PASSWORD = "hunter2-not-to-be-seen"
 
 
 @dataclass
@@ -94,7 +94,7 @@ def test_a_token_that_is_never_good_enough_fails_without_a_storm(
     proxy: FaultProxy, make_store: MakeStore, prefix: str, tokens: Tokens
 ) -> None:
     proxy.when("HEAD", ".*", tokens.challenge(), times=99)
-    with pytest.raises(AuthenticationError):
+    with pytest.raises(PermissionDeniedError):
         make_store(proxy.host, USER).resolve_manifest(prefix, "v1")
     assert len(proxy.seen) <= 3
 

@@ -68,7 +68,13 @@ def test_a_manifest_whose_answer_was_lost_is_stored(proxy: FaultProxy, make_stor
 def test_connections_that_break_all_the_time_cost_no_tag(
     layoutlift: Layoutlift, docker_registry: Registry, proxy: FaultProxy, tmp_path: Path, prefix: str
 ) -> None:
-    for method, fault in (("GET", Reset()), ("HEAD", Reset()), ("POST", Reset()), ("PUT", Reset()), ("PUT", LoseAnswer())):
+    for method, fault in (
+        ("GET", Reset()),
+        ("HEAD", Reset()),
+        ("POST", Reset()),
+        ("PUT", Reset()),
+        ("PUT", LoseAnswer()),
+    ):
         proxy.when(method, ".*", fault, times=2)
     ended = layoutlift.migrate(tree(tmp_path, size=300_000), f"{proxy.host}/{prefix}")
     assert ended.totals["copied"] == 6
@@ -85,9 +91,7 @@ def test_content_read_back_goes_on_where_it_broke(proxy: FaultProxy, make_store:
     assert ranges == [None, *3 * [f"bytes={1024 * 1024}-"]]
 
 
-@pytest.mark.parametrize(
-    "fault", [Silence(), Silence(at=0), Sip(0.05, after=65_536)], ids=["mute", "deaf", "sips"]
-)
+@pytest.mark.parametrize("fault", [Silence(), Silence(at=0), Sip(0.05, after=65_536)], ids=["mute", "deaf", "sips"])
 def test_a_peer_that_hardly_moves_is_given_up(
     proxy: FaultProxy, make_store: MakeStore, prefix: str, fault: object
 ) -> None:

@@ -69,7 +69,7 @@ class LoseAnswer:
 
 @dataclass(frozen=True)
 class CutAnswer:
-    """Send only so many bytes of the answer's body, then reset the connection."""
+    """Send only so many bytes of the answer's body, then end the connection."""
 
     at: int
 
@@ -157,7 +157,9 @@ class FaultProxy:
     def stored(self) -> list[str]:
         """The digest of every blob that the registry said it stored, as often as it was sent."""
         uploads = [seen for seen in self.seen if seen.status == 201 and re.fullmatch(BLOB_PUT, seen.path)]
-        return [seen.path.partition("/blobs/")[0] + parse_qs(seen.query)["digest"][0] for seen in uploads if seen.body]
+        return [
+            seen.path.partition("/blobs/")[0] + parse_qs(seen.query)["digest"][0] for seen in uploads if seen.body
+        ]
 
     def take(self, method: str, path: str, length: int) -> Fault | None:
         """The fault for a request, used up by that."""
@@ -231,7 +233,7 @@ class _Handler(BaseHTTPRequestHandler):
             case CutAnswer(at):
                 answer = self._ask(self._body())
                 self._answer(answer, answer.body[:at])
-                self._reset()
+                self.close_connection = True  # no reset, which would take back what is on its way
             case Drip(seconds):
                 self._drip(self._ask(self._body()), seconds)
             case Change(how):

@@ -15,6 +15,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     AuthenticationError,
     LayoutliftError,
+    PermissionDeniedError,
     RegistryUnavailableError,
     UnexpectedAnswerError,
     UntrustedConnectionError,
@@ -182,7 +183,7 @@ def test_a_token_that_is_refused_when_new_is_not_renewed_for_ever(
 ) -> None:
     script.expect("GET", "/token", token("one"))
     script.expect("HEAD", "/v2/app/manifests/v1", challenge(script.url), challenge(script.url))
-    with pytest.raises(AuthenticationError):
+    with pytest.raises(PermissionDeniedError):
         make_store(script.host, ME).resolve_manifest("app", "v1")
 
 
