@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.benchmarks.statistics_of import Results
 from tests.benchmarks.workloads import cache_folder
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+INTERRUPTED = 143
 LISTINGS = ("tiny", "index")
 
 
@@ -56,6 +58,7 @@ def _key(versions: dict[str, str], plan: list[campaign.Group]) -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))  # so that everything started is ended
     try:
         sys.exit(main(sys.argv[1:]))
     except PartUnavailableError as missing:

@@ -162,7 +162,12 @@ class Bench:
         result = work / "cost.json"
         measured = [sys.executable, "-I", "-S", LAUNCHER, result, str(TIMEOUT_SECONDS), "bash", "-c", script]
         with (work / "output").open("wb") as output, (work / "errors").open("wb") as errors:
-            subprocess.run(measured, env=environment, cwd=work, stdout=output, stderr=errors, check=True)
+            launched = subprocess.Popen(measured, env=environment, cwd=work, stdout=output, stderr=errors)
+            try:
+                launched.wait()
+            finally:
+                launched.terminate()
+                launched.wait()
         cost = json.loads(result.read_text())
         cost["peak"] = cost.pop("peak_kib") * 1024
         cost["output"] = "" if cost["exit_code"] == 0 else _end_of(work / "errors")

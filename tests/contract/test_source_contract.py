@@ -1,4 +1,4 @@
-"""What every source does, whichever it is: in memory, on a disk, on a real s3fs mount, or in a bucket."""
+"""What every source does, whichever it is: in memory, on a disk, read by another process, on a mount, in a bucket."""
 
 import itertools
 import json
@@ -19,6 +19,7 @@ from tasks.oci.errors import (
 from tasks.ports import Source
 from tasks.stores.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemorySource
+from tasks.stores.watched_layouts import Patience, WatchedLayouts
 from tests.support.buckets import open_bucket, upload, use_environment
 from tests.support.layouts import LayoutBuilder, random_bytes
 
@@ -47,7 +48,7 @@ def in_a_bucket(s3: SeaweedFS, root: Path, monkeypatch: pytest.MonkeyPatch) -> O
     return open_copy
 
 
-@pytest.fixture(params=["memory", "directory", "bucket", pytest.param("mount", marks=pytest.mark.fuse)])
+@pytest.fixture(params=["memory", "directory", "process", "bucket", pytest.param("mount", marks=pytest.mark.fuse)])
 def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -68,6 +69,8 @@ def bucket_store(seaweedfs: SeaweedFS) -> SeaweedFS:
 def open_source(kind: str, root: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> OpenSource:
     if kind == "bucket":
         return in_a_bucket(request.getfixturevalue("bucket_store"), root, monkeypatch)
+    if kind == "process":
+        return lambda: WatchedLayouts(str(root), Patience())
     return lambda: in_memory(root) if kind == "memory" else LayoutDirectory(root, retry_wait=0)
 
 

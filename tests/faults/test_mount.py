@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -147,3 +147,28 @@ def test_a_mount_that_dies_in_the_middle_is_said_so(
     assert process.returncode == 1, stderr
     assert time.monotonic() - started < ENDS_WITHIN
     assert "source_unavailable" in json.dumps(layoutlift.last_report)
+
+
+def readers_of(mountpoint: Path) -> list[int]:
+    """The processes that read this mount for a command."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (folder / "cmdline").read_bytes().split(b"\0")
+            if b"tasks.stores.layout_process" in command and str(mountpoint).encode() in command:
+                found.append(int(folder.name))
+    return found
+
+
+def test_no_process_outlives_the_run_that_started_it(
+    layoutlift: Layoutlift, mount: S3Fs, proxy: FaultProxy, prefix: str
+) -> None:
+    layoutlift.check(mount.mountpoint)
+    assert readers_of(mount.mountpoint) == []
+    line = ("migrate", mount.mountpoint, f"{proxy.host}/{prefix}", "--limit-rate", "400k", "--jobs", "2")
+    with layoutlift.running(*line) as process:
+        wait_until(lambda: proxy.stored() != [], what="the first blob is there")
+        assert len(readers_of(mount.mountpoint)) == 1
+        process.kill()
+        process.communicate()
+    wait_until(lambda: readers_of(mount.mountpoint) == [], what="the reader of a killed run ends")

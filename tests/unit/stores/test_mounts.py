@@ -1,0 +1,57 @@
+"""Which paths may hang is told without touching them."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.stores import mounts
+from tasks.stores.mounts import hanging_mounts, resolve
+
+TABLE = """\
+22 1 0:20 / / rw,relatime shared:1 - overlay overlay rw
+30 22 0:30 / /mnt/a\\040b rw,nosuid shared:9 master:2 - fuse.s3fs s3fs rw,user_id=0
+31 22 0:31 / /mnt/nfs rw - nfs4 server:/x rw
+32 22 0:32 / /proc rw - proc proc rw
+33 22 0:33 / /mnt/fusion rw - ext4 /dev/sda1 rw
+"""
+
+
+def test_the_table_of_mounts_is_read_with_its_escapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tmp_path / "mountinfo"
+    table.write_text(TABLE)
+    monkeypatch.setattr(mounts, "MOUNT_TABLE", table)
+    assert hanging_mounts() == {"/mnt/a b", "/mnt/nfs"}
+    monkeypatch.setattr(mounts, "MOUNT_TABLE", tmp_path / "none")
+    assert hanging_mounts() == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "resolved", "may_hang"),
+    [
+        ("bucket", "bucket", True),
+        ("bucket/team/../app", "bucket/app", True),
+        ("bucketeer", "bucketeer", False),
+        (".", "", True),  # the mount is below it
+        ("link/team", "bucket/team", True),
+        ("relative", "bucket/team", True),
+        ("circle", "circle", False),
+        ("missing/deep", "missing/deep", False),
+    ],
+)
+def test_a_path_is_resolved_up_to_the_mount_and_no_further(
+    tmp_path: Path, path: str, resolved: str, may_hang: bool
+) -> None:
+    for name in ("bucket", "bucketeer"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "bucket")
+    (tmp_path / "relative").symlink_to("link/team")
+    (tmp_path / "circle").symlink_to("circle")
+    known = frozenset({str(tmp_path / "bucket")})
+    expected = str(tmp_path / resolved) if resolved else str(tmp_path)
+    assert resolve(str(tmp_path / path), known) == (expected, may_hang)
+
+
+def test_without_such_mounts_a_path_is_what_the_system_says(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").symlink_to("a")
+    assert resolve(str(tmp_path / "b"), frozenset()) == (str((tmp_path / "b").resolve()), False)
