@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from pydantic import BaseModel, ValidationError
 
-from flows.options import with_parameters
+from flows.options import ARGUMENTS, with_parameters
 from flows.parameters import CheckParameters, ListParameters, MigrateParameters, VerifyParameters
 from flows.stopping import INTERRUPTED, stopped_by_signals
 from tasks.oci.errors import (
@@ -200,10 +200,14 @@ def checked(model: type[_Model], given: dict[str, Any]) -> _Model:
         return model(**{k: list(v) if isinstance(v, tuple) else v for k, v in given.items()})
     except ValidationError as error:
         wrong = "; ".join(
-            f"--{str(each['loc'][0]).replace('_', '-')}: {each['msg'].removeprefix('Value error, ')}"
+            f"{_shown_name(str(each['loc'][0]))}: {each['msg'].removeprefix('Value error, ')}"
             for each in error.errors(include_url=False, include_context=False, include_input=False)
         )
         raise ConfigurationError(wrong) from None
+
+
+def _shown_name(field: str) -> str:
+    return field.upper() if field in ARGUMENTS else f"--{field.replace('_', '-')}"
 
 
 def take_credentials(username: str | None, *, from_stdin: bool) -> None:

@@ -40,7 +40,7 @@ def _address(text: str) -> str:
     try:
         parse_target(text)
     except ConfigurationError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(str(error).removeprefix("TARGET: ")) from None
     return text
 
 
