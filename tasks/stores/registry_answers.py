@@ -112,8 +112,8 @@ def manifest_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
     """The exception for a manifest that the registry did not take."""
     error = error_of(answer, attempted)
     missing = not MISSING_CONTENT_CODES.isdisjoint(error.codes)
-    busy = isinstance(error, RegistryUnavailableError) and missing  # distribution says 500 of foreign layers
-    if type(error) is not RegistryError and not busy:
+    as_500 = answer.status == 500 and missing  # noqa: PLR2004 - distribution says so of foreign layers
+    if type(error) is not RegistryError and not as_500:
         return error
     kind = MissingReferencedContentError if missing else ManifestRefusedError
     return kind(str(error), status=error.status, codes=error.codes)

@@ -64,7 +64,7 @@ def test_an_answer_becomes_the_exception_that_says_what_to_do(
         (answered(400, body=b"<html>"), errors.ManifestRefusedError),
         (answered(413), errors.PayloadTooLargeError),
         (answered(403, "DENIED"), errors.PermissionDeniedError),
-        (answered(500, "MANIFEST_BLOB_UNKNOWN"), errors.RegistryUnavailableError),
+        (answered(500, "MANIFEST_BLOB_UNKNOWN"), errors.MissingReferencedContentError),
         (answered(429, "MANIFEST_INVALID"), errors.RateLimitedError),
     ],
 )
