@@ -96,7 +96,7 @@ demo-stop: ## unmount and end what the demo left running, and remove its data
 .PHONY: lock
 lock: $(BIN)/uv ## pin the packages anew, with hashes, from pyproject.toml
 	$(LOCK) -o requirements/runtime.txt
-	$(LOCK) --group dev -o requirements/dev.txt
+	$(LOCK) --all-extras --group dev -o requirements/dev.txt
 
 .PHONY: upgrade
 upgrade: LOCK += --upgrade

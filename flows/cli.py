@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic import BaseModel, ValidationError
 
-from flows.options import ARGUMENTS, with_parameters
+from flows.commands.running import INCOMPLETE, checked, exit_code, run_to_end
+from flows.commands.server import server
+from flows.options import with_parameters
 from flows.parameters import CheckParameters, ListParameters, MigrateParameters, VerifyParameters
-from flows.stopping import INTERRUPTED, stopped_by_signals
-from tasks.oci.errors import (
-    ConfigurationError,
-    InterruptedRunError,
-    LayoutliftError,
-    RefusedError,
-    RegistryError,
-    TransportError,
-)
+from tasks.oci.errors import LayoutliftError
 from tasks.runs import RunKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from flows.console import Console
-
-COMPLETE, INCOMPLETE, WRONG_USAGE, REFUSED = 0, 1, 2, 3
-
-_RunParameters = MigrateParameters | VerifyParameters | CheckParameters
-_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class _Commands(click.Group):
@@ -42,17 +26,6 @@ class _Commands(click.Group):
         except LayoutliftError as error:
             click.echo(f"layoutlift: {error}", err=True)
             raise SystemExit(exit_code(error)) from None
-
-
-def exit_code(error: LayoutliftError) -> int:
-    """The exit code that tells a script what an error was about."""
-    if isinstance(error, RefusedError):
-        return REFUSED
-    if isinstance(error, InterruptedRunError):
-        return INTERRUPTED
-    if isinstance(error, ConfigurationError | RegistryError | TransportError):  # of one tag, it is in the report
-        return WRONG_USAGE
-    return INCOMPLETE
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -83,7 +56,7 @@ _standalone = click.option("--standalone", is_flag=True, help="Run in this proce
 def migrate(*, dry_run: bool, standalone: bool, **given: Any) -> None:
     """Copy every repository and tag of SOURCE into TARGET, and verify them there."""
     kind = RunKind.PLAN if dry_run else RunKind.MIGRATE
-    _run(kind, MigrateParameters, given, standalone=standalone or dry_run)
+    run_to_end(kind, MigrateParameters, given, standalone=standalone or dry_run)
 
 
 @main.command()
@@ -91,7 +64,7 @@ def migrate(*, dry_run: bool, standalone: bool, **given: Any) -> None:
 @_runs
 def plan(**given: Any) -> None:
     """Say what a migration of SOURCE into TARGET would do, and what would be refused; changes nothing."""
-    _run(RunKind.PLAN, MigrateParameters, given, standalone=True)
+    run_to_end(RunKind.PLAN, MigrateParameters, given, standalone=True)
 
 
 @main.command()
@@ -100,7 +73,7 @@ def plan(**given: Any) -> None:
 @_standalone
 def verify(*, standalone: bool, **given: Any) -> None:
     """Prove that TARGET holds what SOURCE says, and list what it has besides."""
-    _run(RunKind.VERIFY, VerifyParameters, given, standalone=standalone)
+    run_to_end(RunKind.VERIFY, VerifyParameters, given, standalone=standalone)
 
 
 @main.command()
@@ -108,7 +81,7 @@ def verify(*, standalone: bool, **given: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON")
 def check(**given: Any) -> None:
     """Check inside SOURCE that everything each tag refers to is there, unaltered."""
-    _run(RunKind.CHECK, CheckParameters, given, standalone=True)
+    run_to_end(RunKind.CHECK, CheckParameters, given, standalone=True)
 
 
 @main.command()
@@ -123,96 +96,4 @@ def ls(*, as_json: bool, **given: Any) -> None:
         raise SystemExit(INCOMPLETE)
 
 
-def _run(kind: RunKind, model: type[_RunParameters], given: dict[str, Any], *, standalone: bool) -> None:
-    """Run to the end, print the outcome, and exit with the code that says how it was."""
-    from flows.console import Console, print_outcome  # noqa: PLC0415 - not for --help
-    from flows.log_lines import log_to_stderr  # noqa: PLC0415
-
-    log_to_stderr()
-    as_json = given.pop("as_json")
-    take_credentials(given.pop("username", None), from_stdin=given.pop("password_stdin", False))
-    parameters = checked(model, given)
-    console = Console()
-    with stopped_by_signals(console):
-        code = _complete(kind, parameters, console, standalone=standalone)
-    if console.run is not None and console.run.report_path is not None:
-        if as_json:
-            click.echo(console.run.report_path.read_text())
-        else:
-            print_outcome(console.run)
-    raise SystemExit(INTERRUPTED if console.interrupted else code)
-
-
-def _complete(kind: RunKind, parameters: _RunParameters, console: Console, *, standalone: bool) -> int:
-    try:
-        if standalone:
-            from flows.driving import drive, work_here  # noqa: PLC0415
-
-            drive(kind, parameters.to_options(), console, work_here)
-        else:
-            from flows.embedded import run_flow  # noqa: PLC0415
-
-            run_flow(kind, parameters, console)
-    except LayoutliftError as error:
-        if console.run is None:
-            raise
-        click.echo(f"layoutlift: {error}", err=True)
-        return exit_code(error)
-    return COMPLETE
-
-
-@main.group()
-def server() -> None:
-    """The local Prefect server, which keeps the history of runs and shows the dashboard."""
-
-
-@server.command()
-def start() -> None:
-    """Start the server, unless it runs already."""
-    from flows import prefect_server  # noqa: PLC0415
-
-    click.echo(prefect_server.start())
-
-
-@server.command()
-def stop() -> None:
-    """Stop the server; its history stays."""
-    from flows import prefect_server  # noqa: PLC0415
-
-    click.echo(prefect_server.stop())
-
-
-@server.command()
-def status() -> None:
-    """Say whether the server runs, and where its dashboard is."""
-    from flows import prefect_server  # noqa: PLC0415
-
-    click.echo(prefect_server.status())
-
-
-def checked(model: type[_Model], given: dict[str, Any]) -> _Model:
-    """The parameters as a model.
-
-    Raises:
-        ConfigurationError: one of them is wrong; the message names each option and what is wrong with it.
-    """
-    try:
-        return model(**{k: list(v) if isinstance(v, tuple) else v for k, v in given.items()})
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{_shown_name(str(each['loc'][0]))}: {each['msg'].removeprefix('Value error, ')}"
-            for each in error.errors(include_url=False, include_context=False, include_input=False)
-        )
-        raise ConfigurationError(wrong) from None
-
-
-def _shown_name(field: str) -> str:
-    return field.upper() if field in ARGUMENTS else f"--{field.replace('_', '-')}"
-
-
-def take_credentials(username: str | None, *, from_stdin: bool) -> None:
-    """Put what the user gave where the engine looks for it: this process's environment, never a parameter."""
-    if username:
-        os.environ["LAYOUTLIFT_TARGET_USERNAME"] = username
-    if from_stdin:
-        os.environ["LAYOUTLIFT_TARGET_PASSWORD"] = sys.stdin.readline().rstrip("\r\n")
+main.add_command(server)

@@ -1,0 +1,34 @@
+"""The commands `layoutlift server …`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group()
+def server() -> None:
+    """The local Prefect server, which keeps the history of runs and shows the dashboard."""
+
+
+@server.command()
+def start() -> None:
+    """Start the server, unless it runs already."""
+    from flows import prefect_server  # noqa: PLC0415
+
+    click.echo(prefect_server.start())
+
+
+@server.command()
+def stop() -> None:
+    """Stop the server; its history stays."""
+    from flows import prefect_server  # noqa: PLC0415
+
+    click.echo(prefect_server.stop())
+
+
+@server.command()
+def status() -> None:
+    """Say whether the server runs, and where its dashboard is."""
+    from flows import prefect_server  # noqa: PLC0415
+
+    click.echo(prefect_server.status())
