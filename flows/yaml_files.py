@@ -1,0 +1,106 @@
+"""Reads YAML files into models, and says of each mistake in which line and field it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from tasks.oci.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+MAX_FILE_SIZE = 4 * 1024 * 1024
+"""Bytes; nobody writes more by hand, and YAML takes many times a file's size in memory."""
+_Model = TypeVar("_Model", bound=BaseModel)
+_Place = tuple[int | str, ...]
+
+
+def load_model(path: Path, model: type[_Model]) -> _Model:
+    """The content of a YAML file as a model.
+
+    Raises:
+        ConfigurationError: it can't be read, is no YAML, or breaks the model; a line for each mistake, as
+            `FILE:LINE: FIELD: what is wrong`.
+    """
+    return parse_model(_read(path), model, name=str(path))
+
+
+def parse_model(text: str, model: type[_Model], *, name: str) -> _Model:
+    """As `load_model`, of text that `name` stands for in errors."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        repeated = list(_repeated_keys(node))
+        content = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigurationError(f"{name}:{line}: this is no YAML: {error.problem}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigurationError(f"{name}: this is no YAML: {str(error)[:200]}") from None
+    if repeated:
+        raise ConfigurationError("\n".join(f"{name}:{line}: {key}: is given twice" for line, key in repeated))
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{name}:1: it must hold fields and values, as the example shows")
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(_mistakes(error, node, name))) from None
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_FILE_SIZE:
+            raise ConfigurationError(f"{path} is larger than {MAX_FILE_SIZE} bytes")
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8") from error
+
+
+def _mistakes(error: ValidationError, node: yaml.Node | None, name: str) -> Iterator[str]:
+    for each in error.errors(include_url=False, include_context=False, include_input=False):
+        place, line = _nearest(node, each["loc"])
+        field = ".".join(map(str, place)) or "(the file)"
+        yield f"{name}:{line}: {field}: {each['msg'].removeprefix('Value error, ')}"
+
+
+def _nearest(node: yaml.Node | None, place: Sequence[int | str]) -> tuple[_Place, int]:
+    """What of a place exists in the file, and its line; a missing field is at the line of what lacks it."""
+    shown: list[int | str] = []
+    line = node.start_mark.line + 1 if node is not None else 1
+    for step in place:
+        below = _below(node, step)
+        if below is not None:
+            node, line = below
+            shown.append(step)
+        elif step == place[-1]:
+            shown.append(step)
+    return tuple(shown), line
+
+
+def _below(node: yaml.Node | None, step: int | str) -> tuple[yaml.Node, int] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == step:
+                return value, key.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return node.value[step], node.value[step].start_mark.line + 1
+    return None
+
+
+def _repeated_keys(node: Any) -> Iterator[tuple[int, str]]:
+    """YAML takes the last of several equal keys in silence; whoever wrote them meant all."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if str(key.value) in seen:
+                yield key.start_mark.line + 1, str(key.value)
+            seen.add(str(key.value))
+            yield from _repeated_keys(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from _repeated_keys(value)
