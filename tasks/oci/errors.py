@@ -21,7 +21,9 @@ LayoutliftError
 ├─ SourceError                   the source can't be read
 │  ├─ OutsideSourceError         a symbolic link leaves the source
 │  ├─ SourceReadError            a read failed; may pass (transient)
-│  └─ SourceUnavailableError     the mount or bucket as a whole is gone
+│  ├─ SourceUnavailableError     the mount or bucket as a whole is gone
+│  ├─ SourceWriteError           the source can't be written to
+│  └─ SourceChangedError         somebody else changed a file between our look and our write
 ├─ RegistryError                 the target answered, and the answer is no
 │  ├─ AuthenticationError
 │  ├─ AuthorizationExpiredError  a token ended while a body was sent (transient)
@@ -189,6 +191,18 @@ class SourceUnavailableError(SourceError):
     """The source as a whole does not answer, as after a mount died."""
 
     code = "source_unavailable"
+
+
+class SourceWriteError(SourceError):
+    """Something at the source can't be changed; only cleanup ever tries."""
+
+    code = "source_write"
+
+
+class SourceChangedError(SourceError):
+    """A file at the source is another one than was expected, so it was left alone."""
+
+    code = "source_changed"
 
 
 class RegistryError(LayoutliftError):

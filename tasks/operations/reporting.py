@@ -59,6 +59,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "unreadable_directory": "Give this user the right to list and read the directory, and run again.",
         "source_read": "Run again; if it stays, look at the mount's log and at the bucket's own.",
         "source_unavailable": "Mount the bucket again, or correct the path, and run again.",
+        "source_write": "Look at the rights on the source, and at the mount's log; then run again.",
+        "source_changed": "A writer was quicker: plan again.",
         # the target's answers
         "conflict": "The target has this tag with other content that we did not write: see whose it is, then choose "
         "--on-conflict overwrite or skip, or --rename.",

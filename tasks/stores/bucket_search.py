@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tasks.layout_ports import OWN_FOLDER
 from tasks.oci import image_layout
 from tasks.ports import Finding
 from tasks.stores.layout_search import INSIDE_LAYOUT, SHOWN_FILES, stray_files
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from tasks.stores.s3_bucket import ListedObject
 
+_OWN = f"/{OWN_FOLDER}/"
 Stamp = tuple[str, int]
 """ETag and size: objects of one bucket that agree in both have the same content."""
 
@@ -49,7 +51,7 @@ class KeySearch:
     """`add` all objects of a source, in any order, then ask for the `layouts`.
 
     Keys that no path can name (an empty component, or one of dots) are findings and nothing else. A key with a
-    slash at its end is how some tools mark a folder: no file.
+    slash at its end is how some tools mark a folder: no file. What cleanup keeps in `.layoutlift` is left out.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -63,7 +65,7 @@ class KeySearch:
         """Note an object below the prefix."""
         self.is_empty = False
         folder, slash, name = found.key[self._skipped :].rpartition("/")
-        if name:
+        if name and _OWN not in f"/{folder}/":
             self._folder(f"{folder}{slash}", name).add(name, found)
 
     def layouts(self) -> Iterator[str | Finding]:

@@ -6,6 +6,7 @@ import os
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from tasks.layout_ports import OWN_FOLDER
 from tasks.oci import image_layout
 from tasks.oci.errors import ContentNotFoundError, SourceError, SourceUnavailableError
 from tasks.ports import Finding
@@ -23,8 +24,8 @@ def find_layouts(root: str, scan: Callable[[str], list[os.DirEntry[str]]]) -> It
     """Walk the tree below `root` in order of names; links are reported, not followed.
 
     A directory with `oci-layout` or `index.json` is taken for a layout, so that a broken one is reported
-    when its index is read. A directory that holds files but no layout is a finding. `scan` lists a directory
-    by its path below `root`.
+    when its index is read. A directory that holds files but no layout is a finding; what cleanup keeps in
+    `.layoutlift` is neither. `scan` lists a directory by its path below `root`.
 
     Raises:
         SourceUnavailableError: the root can't be listed, or the mount is gone.
@@ -39,7 +40,8 @@ def find_layouts(root: str, scan: Callable[[str], list[os.DirEntry[str]]]) -> It
                 raise SourceUnavailableError(f"the source can't be listed: {error}") from error
             yield Finding(path, "unreadable_directory", f"the directory can't be listed: {error}")
             continue
-        directories, files = entries[_Kind.DIRECTORY], entries[_Kind.FILE]
+        directories = [name for name in entries[_Kind.DIRECTORY] if name != OWN_FOLDER]
+        files = entries[_Kind.FILE]
         if not {image_layout.MARKER, image_layout.INDEX}.isdisjoint(files):
             yield path
             directories = [name for name in directories if name not in INSIDE_LAYOUT]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from tasks.layout_ports import OWN_FOLDER
 from tasks.oci import image_layout
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
@@ -40,7 +41,7 @@ class MemorySource:
 
     def list_layouts(self) -> Iterator[str | Finding]:
         """See `LayoutLister.list_layouts`."""
-        paths = map(PurePosixPath, self._files)
+        paths = (path for path in map(PurePosixPath, self._files) if OWN_FOLDER not in path.parts)
         layouts = {path.parent for path in paths if path.name in {image_layout.MARKER, image_layout.INDEX}}
         yield from map(str, sorted(layouts))
 

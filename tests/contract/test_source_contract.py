@@ -88,6 +88,16 @@ def test_layouts_are_listed_by_path_in_order(root: Path, open_source: OpenSource
     assert list(open_source().list_layouts()) == paths
 
 
+@pytest.mark.parametrize("own", [".layoutlift", "team/.layoutlift"])
+def test_what_cleanup_keeps_at_a_source_is_no_layout_and_no_finding(
+    root: Path, own: str, open_source: OpenSource
+) -> None:
+    LayoutBuilder(root / "team" / "app").write()
+    LayoutBuilder(root / own / "trash" / "run" / "team" / "app").write()
+    (root / own / "lease").write_bytes(b"{}")
+    assert list(open_source().list_layouts()) == ["team/app"]
+
+
 def test_the_source_itself_may_be_a_layout(root: Path, open_source: OpenSource) -> None:
     builder = LayoutBuilder(root)
     builder.image("v1")
