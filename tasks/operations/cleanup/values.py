@@ -1,0 +1,263 @@
+"""What a cleanup decides, as values: a plan says everything about each repository, and nothing else is done.
+
+Times are seconds since 1970, sizes bytes, durations seconds. See docs/cleanup.md for the order of the steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tasks.oci.descriptor import Descriptor
+    from tasks.oci.digest import Digest
+    from tasks.ports import Finding
+
+PLAN_SCHEMA = 1
+
+
+class PlanKind(StrEnum):
+    """What asked for a plan; all three are applied by the same code."""
+
+    CLEANUP = "cleanup"
+    DELETE = "delete"
+    RECOVER = "recover"
+
+
+class Action(StrEnum):
+    """What becomes of something, the least harmful first."""
+
+    KEEP = "keep"
+    """Left as it is. A mark that says otherwise is void."""
+    RESTORE = "restore"
+    """Moved from the quarantine back to its place."""
+    ADD = "add"
+    """Written into `index.json`."""
+    MARK = "mark"
+    """Noted as unreferenced, from when on; nothing else happens to it yet."""
+    QUARANTINE = "quarantine"
+    """Moved out of the layout, to where `undo` finds it; deleted at once where there is no quarantine."""
+    DELETE = "delete"
+    """Taken out of `index.json`, or deleted from the layout."""
+    PURGE = "purge"
+    """Deleted from the quarantine for good."""
+
+
+class QuarantineMode(StrEnum):
+    """Where blobs wait before they are deleted for good."""
+
+    PREFIX = "prefix"
+    VERSIONS = "versions"
+    NONE = "none"
+
+
+class FileKind(StrEnum):
+    """What lies in a layout besides content."""
+
+    INGEST = "ingest"
+    """A file that a writer of oras began and never finished."""
+    UPLOAD = "upload"
+    """A multipart upload that was never completed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one apply may take away; None is no limit. Percentages are of a repository's tags."""
+
+    max_tags: int | None = None
+    max_percent: float | None = 25.0
+    min_tags_left: int | None = 1
+    max_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long blobs wait: `grace` from their mark to the quarantine, `hold` from there to the end."""
+
+    grace: float
+    hold: float
+    mode: QuarantineMode = QuarantineMode.PREFIX
+
+
+@dataclass(frozen=True, slots=True)
+class PlanHeader:
+    """What a plan is of: its own id, the source and how to reach it, and the rules for whoever applies it.
+
+    `policy` is the digest of the policy's file, None for plans without one. `gate` is the target that must hold
+    what goes, None where nothing is asked of a target.
+    """
+
+    plan: str
+    kind: PlanKind
+    source: str
+    created: float
+    limits: Limits
+    timing: Timing
+    policy: Digest | None = None
+    gate: str | None = None
+    endpoint_url: str | None = None
+    request_payer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TagDecision:
+    """One tag, as its `ref.name` has it; `action` is KEEP, DELETE or ADD."""
+
+    tag: str
+    digest: Digest
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """An entry of `index.json`: its `ref.name` as it stands there, None without one, and what it describes."""
+
+    tag: str | None
+    descriptor: Descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class BlobDecision:
+    """One file below `blobs/`; `etag` is what the listing gave and changes with the content.
+
+    `action` is KEEP, MARK or QUARANTINE. `since` is when it was first seen unreferenced, None before its mark.
+    """
+
+    digest: Digest
+    size: int
+    modified: float
+    etag: str
+    action: Action
+    reason: str
+    is_manifest: bool = False
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineDecision:
+    """One blob in the quarantine of `run` since `since`; `action` is KEEP, RESTORE or PURGE."""
+
+    run: str
+    digest: Digest
+    size: int
+    since: float
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileDecision:
+    """A leftover of a writer; `name` is below the layout, `mark` its ETag or the id of the upload.
+
+    `action` is KEEP or DELETE.
+    """
+
+    kind: FileKind
+    name: str
+    size: int
+    modified: float
+    mark: str
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a repository is left alone, whatever the policy says."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryPlan:
+    """Everything about one layout. With `refused` set, nothing is done to it and the rest is empty.
+
+    `etag` is the mark of the `index.json` that was decided on. `removals` are taken out of it and `additions`
+    put in, exactly these pairs of tag and digest. `drop_layout` says that `oci-layout` and `index.json` go as
+    well once the layout is empty: no entry, no blob, nothing in the quarantine.
+    """
+
+    path: str
+    etag: str
+    tags: tuple[TagDecision, ...] = ()
+    removals: tuple[IndexEntry, ...] = ()
+    additions: tuple[IndexEntry, ...] = ()
+    blobs: tuple[BlobDecision, ...] = ()
+    quarantined: tuple[QuarantineDecision, ...] = ()
+    files: tuple[FileDecision, ...] = ()
+    drop_layout: bool = False
+    findings: tuple[Finding, ...] = ()
+    refused: Refusal | None = None
+
+    @property
+    def changes_index(self) -> bool:
+        """Whether `index.json` is to be written anew."""
+        return bool(self.removals or self.additions)
+
+
+@dataclass(slots=True)
+class PlanTotals:
+    """Counts over the repositories of a plan.
+
+    `bytes_now` come back when the plan is applied, `bytes_later` by later runs, after grace and quarantine.
+    """
+
+    repositories: int = 0
+    refused: int = 0
+    tags_kept: int = 0
+    tags_deleted: int = 0
+    tags_added: int = 0
+    entries_removed: int = 0
+    blobs_kept: int = 0
+    blobs_marked: int = 0
+    blobs_quarantined: int = 0
+    blobs_restored: int = 0
+    blobs_purged: int = 0
+    files_deleted: int = 0
+    bytes_kept: int = 0
+    bytes_now: int = 0
+    bytes_later: int = 0
+
+    def add(self, other: PlanTotals) -> None:
+        """Add the counts of `other` to these."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFooter:
+    """The last line of a plan: its counts, and which limits it goes beyond, a line each."""
+
+    totals: PlanTotals = field(default_factory=PlanTotals)
+    beyond_limits: tuple[str, ...] = ()
+
+
+def totals_of(plan: RepositoryPlan, mode: QuarantineMode) -> PlanTotals:
+    """The counts of one repository."""
+    tags, blobs, held = plan.tags, plan.blobs, plan.quarantined
+    waiting = sum(blob.size for blob in blobs if blob.action is Action.MARK)
+    waiting += sum(blob.size for blob in held if blob.action is Action.KEEP)
+    swept = sum(blob.size for blob in blobs if blob.action is Action.QUARANTINE)
+    gone = sum(blob.size for blob in held if blob.action is Action.PURGE)
+    gone += sum(file.size for file in plan.files if file.action is Action.DELETE)
+    at_once = mode is QuarantineMode.NONE
+    return PlanTotals(
+        repositories=1,
+        refused=plan.refused is not None,
+        tags_kept=sum(tag.action is Action.KEEP for tag in tags),
+        tags_deleted=sum(tag.action is Action.DELETE for tag in tags),
+        tags_added=sum(tag.action is Action.ADD for tag in tags),
+        entries_removed=len(plan.removals),
+        blobs_kept=sum(blob.action is Action.KEEP for blob in blobs),
+        blobs_marked=sum(blob.action is Action.MARK for blob in blobs),
+        blobs_quarantined=sum(blob.action is Action.QUARANTINE for blob in blobs),
+        blobs_restored=sum(blob.action is Action.RESTORE for blob in held),
+        blobs_purged=sum(blob.action is Action.PURGE for blob in held),
+        files_deleted=sum(file.action is Action.DELETE for file in plan.files),
+        bytes_kept=sum(blob.size for blob in blobs if blob.action is Action.KEEP),
+        bytes_now=gone + (swept if at_once else 0),
+        bytes_later=waiting + (0 if at_once else swept),
+    )
