@@ -1,17 +1,14 @@
 """FUSE mounts of a bucket: the file systems through which lightweight registries are written and read."""
 
-import os
-import subprocess
 from pathlib import Path
 
-from infra.real_parts.errors import PartFailedError, PartUnavailableError
 from infra.real_parts.seaweedfs import SeaweedFS
 from infra.real_parts.server import STOP_DEADLINE_SECONDS, Server
 from infra.real_parts.tools import find_tool
 from infra.real_parts.waiting import wait_until
+from tasks.stores.local_parts.fuse import check_fuse, is_mounted, unmount
 
-FUSE_DEVICE = Path("/dev/fuse")
-MOUNT_TABLE = Path("/proc/self/mounts")  # tells without asking the file system, which may hang
+__all__ = ["Goofys", "Mount", "S3Fs", "check_fuse", "is_mounted", "unmount"]
 
 
 class Mount(Server):
@@ -80,41 +77,3 @@ class Goofys(Mount):
 
     def _environment(self) -> dict[str, str]:
         return self.s3.environment()
-
-
-def check_fuse() -> None:
-    """Say why no FUSE file system can be mounted on this machine, where that is so."""
-    find_tool("fusermount3")
-    if not os.access(FUSE_DEVICE, os.R_OK | os.W_OK):
-        raise PartUnavailableError(
-            f"FUSE is not allowed here: {FUSE_DEVICE} is missing or closed "
-            "(a container needs `--device /dev/fuse --cap-add SYS_ADMIN`)"
-        )
-
-
-def is_mounted(mountpoint: Path) -> bool:
-    """Say whether something is mounted there, be it a file system whose program has crashed."""
-    mounted = (line.split()[1] for line in MOUNT_TABLE.read_text().splitlines())
-    return _as_in_mount_table(mountpoint) in mounted
-
-
-def unmount(mountpoint: Path) -> None:
-    """Unmount a FUSE file system; one that is still in use disappears from the tree and ends with its user."""
-    refusal = _fusermount("-u", str(mountpoint))
-    if refusal:
-        refusal = _fusermount("-u", "-z", str(mountpoint))
-    if refusal:
-        raise PartFailedError(f"cannot unmount {mountpoint}: {refusal}")
-
-
-def _as_in_mount_table(path: Path) -> str:
-    """Spell a path as the kernel does, which lists fields parted by spaces."""
-    spelled = str(path.parent.resolve() / path.name).replace("\\", "\\134")
-    return spelled.replace(" ", "\\040").replace("\t", "\\011").replace("\n", "\\012")
-
-
-def _fusermount(*arguments: str) -> str:
-    """Return why fusermount3 refused, or nothing."""
-    command = [str(find_tool("fusermount3")), *arguments]
-    outcome = subprocess.run(command, capture_output=True, check=False, text=True)
-    return "" if outcome.returncode == 0 else outcome.stderr.strip() or f"status {outcome.returncode}"

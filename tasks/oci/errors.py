@@ -2,6 +2,7 @@
 
 LayoutliftError
 ├─ ConfigurationError            what the user asked for makes no sense: nothing was done (exit code 2)
+│  └─ ProgramMissingError        a program that this needs is not installed
 ├─ RefusedError                  a safety rule says no: nothing was changed (exit code 3)
 │  ├─ LockHeldError              another run works on the same source and target
 │  ├─ BackupRefusedError         an overwritten tag can't be kept under the name asked for
@@ -42,6 +43,8 @@ LayoutliftError
 │  ├─ ConnectionFailedError
 │  ├─ TransferStalledError
 │  └─ UntrustedConnectionError   TLS says no, or a redirect would leak credentials (not transient)
+├─ ProgramFailedError            a program that was started did not do its work
+├─ RegressionError               a benchmark measured less than before
 ├─ StateError                    the ledger or lock can't be read or written
 ├─ BatchUnfinishedError          parts of a batch failed for the moment (transient)
 ├─ InterruptedRunError           the run was told to stop
@@ -70,6 +73,12 @@ class ConfigurationError(LayoutliftError):
     """A parameter, option or file is wrong; nothing was done."""
 
     code = "configuration"
+
+
+class ProgramMissingError(ConfigurationError):
+    """A program that this needs is not installed, or this user may not use it; the message says how to get it."""
+
+    code = "program_missing"
 
 
 class RefusedError(LayoutliftError):
@@ -327,6 +336,18 @@ class UntrustedConnectionError(TransportError):
 
     code = "untrusted_connection"
     transient = False
+
+
+class ProgramFailedError(LayoutliftError):
+    """A program that was started did not begin, do or end its work; the message says what it left."""
+
+    code = "program_failed"
+
+
+class RegressionError(LayoutliftError):
+    """A benchmark measured less than earlier runs did, by more than is allowed."""
+
+    code = "regression"
 
 
 class StateError(LayoutliftError):

@@ -19,11 +19,20 @@ _MOUNT_POINT, _SEPARATOR = 4, "-"
 
 def hanging_mounts() -> frozenset[str]:
     """Where file systems are mounted that may hang; none where the system has no such table."""
+    return frozenset(_mount_point(fields) for fields in _entries() if _may_hang(fields))
+
+
+def mount_points() -> list[str]:
+    """Where file systems of any kind are mounted, in the order of mounting."""
+    return [_mount_point(fields) for fields in _entries()]
+
+
+def _entries() -> list[list[str]]:
     try:
         lines = MOUNT_TABLE.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
-        return frozenset()
-    return frozenset(_mount_point(fields) for line in lines if _may_hang(fields := line.split(" ")))
+        return []
+    return [line.split(" ") for line in lines]
 
 
 def _may_hang(fields: list[str]) -> bool:

@@ -22,6 +22,7 @@ ALLOWED_LENGTHS: dict[str, str] = {
 
 ALLOWED_SLEEPS: dict[str, str] = {
     "flows/server_process.py": "waits for the server's port while it starts: no run exists yet that could end",
+    "tasks/stores/local_parts/waiting.py": "waits for programs to start or end, also after a run was stopped",
     "tasks/stores/run_lock.py": "steps of milliseconds while another process writes the lock, before the run begins",
 }
 """Modules that may call `time.sleep`, each with its reason; waits go through `Stop.wait`, which ends with the run."""

@@ -1,0 +1,56 @@
+"""Mounting and unmounting FUSE file systems, told without asking the file systems, which may hang."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from tasks.oci.errors import ProgramFailedError, ProgramMissingError
+from tasks.stores.local_parts.programs import program
+from tasks.stores.mounts import mount_points
+
+FUSE_DEVICE = Path("/dev/fuse")
+UNMOUNT_SECONDS = 30.0
+
+
+def check_fuse() -> None:
+    """Say why no FUSE file system can be mounted on this machine, where that is so.
+
+    Raises:
+        ProgramMissingError: fusermount3 is missing, or the device is closed to this user.
+    """
+    program("fusermount3")
+    if not os.access(FUSE_DEVICE, os.R_OK | os.W_OK):
+        raise ProgramMissingError(
+            f"FUSE is not allowed here: {FUSE_DEVICE} is missing or closed "
+            "(a container needs `--device /dev/fuse --cap-add SYS_ADMIN`)"
+        )
+
+
+def is_mounted(mountpoint: Path) -> bool:
+    """Say whether something is mounted there, be it a file system whose program has crashed."""
+    return str(mountpoint.parent.resolve() / mountpoint.name) in mount_points()
+
+
+def unmount(mountpoint: Path) -> None:
+    """Unmount a FUSE file system; one that is still in use disappears from the tree and ends with its user.
+
+    Raises:
+        ProgramFailedError: it can't be unmounted; the message says why.
+    """
+    refusal = _fusermount("-u", str(mountpoint))
+    if refusal:
+        refusal = _fusermount("-u", "-z", str(mountpoint))
+    if refusal:
+        raise ProgramFailedError(f"cannot unmount {mountpoint}: {refusal}")
+
+
+def _fusermount(*arguments: str) -> str:
+    """Return why fusermount3 refused, or nothing."""
+    command = [str(program("fusermount3")), *arguments]
+    try:
+        outcome = subprocess.run(command, capture_output=True, check=False, text=True, timeout=UNMOUNT_SECONDS)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        return "it does not answer"
+    return "" if outcome.returncode == 0 else outcome.stderr.strip() or f"status {outcome.returncode}"
