@@ -139,7 +139,7 @@ def open_target(options: TargetOptions, stop: Stop, *, write: bool) -> Iterator[
 
     address = parse_target(options.target)
     gate = RequestGate(stop, options.max_requests)
-    settings = HttpSettings(options.plain_http, options.ca_file, connections=options.jobs)
+    settings = HttpSettings(options.plain_http, options.ca_file, connections=options.jobs, environment=os.environ)
     pool = HttpPool(address.host, settings, gate)
 
     def find() -> Credentials | None:

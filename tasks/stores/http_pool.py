@@ -10,28 +10,22 @@ import ssl
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 import urllib3
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NewConnectionError,
-    ReadTimeoutError,
-    SSLError,
-)
+from urllib3.exceptions import HTTPError
 
 from tasks.oci.errors import (
+    AuthenticationError,
     ConfigurationError,
-    ConnectionFailedError,
-    LayoutliftError,
-    TransferStalledError,
     UnexpectedAnswerError,
     UntrustedConnectionError,
 )
+from tasks.stores.proxies import Proxy, proxy_for
+from tasks.stores.transport_errors import PROXY_REFUSES, redacted, translate
 from tasks.stores.watched_connections import OpenConnections
 
 if TYPE_CHECKING:
@@ -44,13 +38,7 @@ MAX_ANSWER_SIZE = 8 * 1024 * 1024
 """Bytes of an answer that is read whole: twice the largest manifest."""
 MAX_REDIRECTS = 5
 _READ_STEP = 64 * 1024
-_TLS_REFUSALS = (
-    "CERTIFICATE",
-    "WRONG_VERSION_NUMBER",
-    "UNSUPPORTED_PROTOCOL",
-    "HANDSHAKE_FAILURE",
-    "doesn't match",
-)
+_PROXY_REFUSED = 407
 
 Body = bytes | Iterable["Buffer"] | None
 
@@ -67,13 +55,17 @@ class HttpAnswer:
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
-    """How to reach a registry; times in seconds. `stall_timeout` bounds silence, not the whole transfer."""
+    """How to reach a registry; times in seconds. `stall_timeout` bounds silence, not the whole transfer.
+
+    `environment` holds the variables that name proxies.
+    """
 
     plain_http: bool = False
     ca_file: str | None = None
     connections: int = 8
     connect_timeout: float = 15.0
     stall_timeout: float = 60.0
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class HttpPool:
@@ -83,21 +75,19 @@ class HttpPool:
         self.origin = f"{'http' if settings.plain_http else 'https'}://{host}"
         self._gate = gate
         self._counting = threading.Lock()
-        self._manager = urllib3.PoolManager(
-            maxsize=settings.connections,
-            timeout=urllib3.Timeout(connect=settings.connect_timeout, read=settings.stall_timeout),
-            retries=False,
-            headers={"User-Agent": f"layoutlift/{version('layoutlift')}"},
-            ssl_context=_tls_context(settings.ca_file),
-        )
+        self._settings = settings
+        self._tls = _tls_context(settings.ca_file)
+        self._user_agent = {"User-Agent": f"layoutlift/{version('layoutlift')}"}
         self._connections = OpenConnections(settings.stall_timeout)
-        self._manager.pool_classes_by_scheme = self._connections.pool_classes()
-        self._home = self._manager.connection_from_url(self.origin)
+        self._managers: dict[Proxy | None, urllib3.PoolManager] = {}
+        proxied = proxy_for(self.origin, settings.environment) is not None
+        self._home = None if proxied else self._manager_for(self.origin).connection_from_url(self.origin)
         self.requests_made = 0
 
     def close(self) -> None:
         """Close all connections."""
-        self._manager.clear()
+        for manager in self._managers.values():
+            manager.clear()
 
     def break_connections(self) -> None:
         """End every request that is under way, and any that is still begun."""
@@ -156,28 +146,47 @@ class HttpPool:
         self._gate.enter()
         with self._counting:
             self.requests_made += 1
-        home = url.startswith(f"{self.origin}/")
-        sendable = cast("Any", body)  # urllib3 sends any buffer, its annotation names two kinds
+        at_home = self._home is not None and url.startswith(f"{self.origin}/")
+        sender: Any = self._home if at_home else self._manager_for(url)
         try:
-            if home:
-                return self._home.urlopen(
-                    method,
-                    url[len(self.origin) :],
-                    body=sendable,
-                    headers={**self._manager.headers, **headers},
-                    redirect=False,
-                    preload_content=False,
-                )
-            return self._manager.request(
+            response: urllib3.BaseHTTPResponse = sender.urlopen(
                 method,
-                url,
-                body=sendable,
-                headers={**self._manager.headers, **headers},
+                url[len(self.origin) :] if at_home else url,
+                body=body,
+                headers={**self._user_agent, **headers},
                 redirect=False,
                 preload_content=False,
             )
         except HTTPError as error:
             raise translate(error, method, url) from error
+        if response.status == _PROXY_REFUSED:
+            raise AuthenticationError(f"{method} {redacted(url)}: {PROXY_REFUSES}", status=response.status)
+        return response
+
+    def _manager_for(self, url: str) -> urllib3.PoolManager:
+        """The connections that lead to `url`, directly or through a proxy; one manager serves all such URLs."""
+        proxy = proxy_for(url, self._settings.environment)
+        with self._counting:
+            if proxy not in self._managers:
+                self._managers[proxy] = self._make_manager(proxy)
+            return self._managers[proxy]
+
+    def _make_manager(self, proxy: Proxy | None) -> urllib3.PoolManager:
+        settings = self._settings
+        shared: dict[str, Any] = {
+            "maxsize": settings.connections,
+            "timeout": urllib3.Timeout(connect=settings.connect_timeout, read=settings.stall_timeout),
+            "retries": False,
+            "ssl_context": self._tls,
+        }
+        if proxy is None:
+            manager = urllib3.PoolManager(**shared)
+        else:
+            manager = urllib3.ProxyManager(
+                proxy.url, proxy_headers=proxy.headers, proxy_ssl_context=self._tls, **shared
+            )
+        manager.pool_classes_by_scheme = self._connections.pool_classes()
+        return manager
 
     def next_hop(self, url: str, location: str, headers: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
         """Where a `Location` leads from `url`, and the headers that may travel there.
@@ -262,33 +271,3 @@ def _tls_context(ca_file: str | None) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(f"--ca-file {ca_file}: {error}") from error
     return context
-
-
-def translate(error: HTTPError, method: str, url: str) -> LayoutliftError:
-    """The exception of ours for what urllib3 said."""
-    where = f"{method} {redacted(url)}"
-    if isinstance(error, SSLError) and any(sign in str(error) for sign in _TLS_REFUSALS):
-        return UntrustedConnectionError(f"{where}: TLS failed: {_cause(error)} (see --ca-file, --plain-http)")
-    if isinstance(error, ConnectTimeoutError) and not isinstance(error, NewConnectionError):
-        return ConnectionFailedError(f"{where}: no connection in time")
-    if isinstance(error, ReadTimeoutError) or isinstance(_root(error), TimeoutError):
-        return TransferStalledError(f"{where}: the registry went silent")
-    return ConnectionFailedError(f"{where}: {_cause(error)}")
-
-
-def _root(error: BaseException) -> BaseException:
-    inner: BaseException = error
-    while inner.__cause__ is not None or isinstance(inner.__context__, OSError):
-        inner = inner.__cause__ or inner.__context__ or inner
-    return inner
-
-
-def _cause(error: BaseException) -> str:
-    inner = _root(error)
-    return " ".join(str(inner or type(inner).__name__).split())[:200]
-
-
-def redacted(url: str) -> str:
-    """A URL without what may be secret in it: user, password and query."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -17,7 +17,8 @@ from tasks.oci.errors import (
     UntrustedConnectionError,
     is_transient,
 )
-from tasks.stores.http_pool import MAX_ANSWER_SIZE, HttpPool, redacted, translate
+from tasks.stores.http_pool import MAX_ANSWER_SIZE, HttpPool
+from tasks.stores.transport_errors import redacted, translate
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 
 MakePool = Callable[..., HttpPool]

@@ -1,0 +1,68 @@
+"""The exceptions of ours for what urllib3 says of a connection; no secret of an URL gets into their messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NewConnectionError,
+    ProxyError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from tasks.oci.errors import (
+    AuthenticationError,
+    ConnectionFailedError,
+    TransferStalledError,
+    UntrustedConnectionError,
+)
+
+if TYPE_CHECKING:
+    from tasks.oci.errors import LayoutliftError
+
+_TLS_REFUSALS = (
+    "CERTIFICATE",
+    "WRONG_VERSION_NUMBER",
+    "UNSUPPORTED_PROTOCOL",
+    "HANDSHAKE_FAILURE",
+    "doesn't match",
+)
+_PROXY_REFUSAL = "Tunnel connection failed: 407"
+PROXY_REFUSES = "the proxy wants a name and password, or other ones (407); put them into HTTPS_PROXY"
+
+
+def translate(error: HTTPError, method: str, url: str) -> LayoutliftError:
+    """The exception of ours for what urllib3 said."""
+    where = f"{method} {redacted(url)}"
+    if isinstance(error, SSLError) and any(sign in str(error) for sign in _TLS_REFUSALS):
+        return UntrustedConnectionError(f"{where}: TLS failed: {_cause(error)} (see --ca-file, --plain-http)")
+    if isinstance(error, ConnectTimeoutError) and not isinstance(error, NewConnectionError):
+        return ConnectionFailedError(f"{where}: no connection in time")
+    if isinstance(error, ReadTimeoutError) or isinstance(_root(error), TimeoutError):
+        return TransferStalledError(f"{where}: the registry went silent")
+    if _PROXY_REFUSAL in _cause(error):
+        return AuthenticationError(f"{where}: {PROXY_REFUSES}", status=407)
+    through = " through the proxy" if isinstance(error, ProxyError) else ""
+    return ConnectionFailedError(f"{where}{through}: {_cause(error)}")
+
+
+def _root(error: BaseException) -> BaseException:
+    inner: BaseException = error
+    while inner.__cause__ is not None or isinstance(inner.__context__, OSError):
+        inner = inner.__cause__ or inner.__context__ or inner
+    return inner
+
+
+def _cause(error: BaseException) -> str:
+    inner = _root(error)
+    return " ".join(str(inner or type(inner).__name__).split())[:200]
+
+
+def redacted(url: str) -> str:
+    """A URL without what may be secret in it: user, password and query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
