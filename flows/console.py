@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import sys
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from flows.outcome_table import repository_lines
+from flows.repeating import every
 from tasks.operations.reporting import human_bytes, printable
 from tasks.operations.results import Outcome
 from tasks.runs import RunKind
 from tasks.stores.pacing import Stop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from tasks.operations.results import TagResult
     from tasks.operations.source_graph import Census
@@ -52,25 +52,8 @@ class Console:
 
 
 @contextmanager
-def _every(seconds: float, act: Callable[[], None]) -> Iterator[None]:
-    done = threading.Event()
-
-    def repeat() -> None:
-        while not done.wait(seconds):
-            act()
-
-    thread = threading.Thread(target=repeat, name="console", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
-@contextmanager
 def _lines(run: Run) -> Iterator[None]:
-    with _every(LINE_EVERY, lambda: click.echo(_progress_line(run), err=True)):
+    with every(LINE_EVERY, lambda: click.echo(_progress_line(run), err=True), name="console"):
         yield
 
 
@@ -105,7 +88,7 @@ def _bars(run: Run) -> Iterator[None]:
             sent = f"{human_bytes(progress.bytes_read)}, {human_bytes(int(rate))}/s"
             bars.update(row, completed=progress.totals.tags, total=progress.expected or None, sent=sent)
 
-        with _every(REFRESH, update):
+        with every(REFRESH, update, name="console"):
             yield
         update()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flows.telemetry import told_by_metrics
 from tasks.oci.errors import ConflictsError, LayoutliftError
 from tasks.operations.planning import OnConflict
 from tasks.operations.results import CONFLICT
@@ -34,7 +35,7 @@ def drive(
     """
     if kind is RunKind.MIGRATE and options.policy.on_conflict is OnConflict.FAIL:
         refuse_conflicts(options, watcher.stop)
-    with open_run(kind, options, watcher.stop) as run, watcher.watch(run):
+    with open_run(kind, options, watcher.stop) as run, watcher.watch(run), told_by_metrics(run):
         try:
             work(run, run.tree.survey().batches)
         except LayoutliftError as error:

@@ -47,6 +47,8 @@ def migrate(
     ca_file: p.CaFile = None,
     state: p.State = None,
     report: p.Report = None,
+    metrics: p.Metrics = None,
+    traces: p.Traces = False,
 ) -> None:
     """Lift every repository and tag of a tree of image layouts into a registry, verified."""
     given = p.MigrateParameters(**locals())

@@ -89,6 +89,14 @@ CaFile = Annotated[str | None, Field(description="PEM file of further certificat
 State = Annotated[str | None, Field(description="Folder for the ledger and lock of this pair of source and target")]
 Report = Annotated[str | None, Field(description="Write the report of the run, as JSON, to this file")]
 
+Metrics = Annotated[
+    str | None,
+    Field(description="Keep the run's counters in this file, in Prometheus's text format, for node_exporter to read"),
+]
+Traces = Annotated[
+    bool, Field(description="Send OpenTelemetry traces of the run by OTLP, to where OTEL_EXPORTER_OTLP_ENDPOINT says")
+]
+
 
 def documented(model: type[BaseModel]) -> Callable[[_Flow], _Flow]:
     """Add each field's description to a flow's docstring, where Prefect looks for what its form shows."""
@@ -114,6 +122,13 @@ class TargetParameters(_Parameters):
     ca_file: CaFile = None
 
 
+class TelemetryParameters(_Parameters):
+    """Which monitoring systems are told of the run."""
+
+    metrics: Metrics = None
+    traces: Traces = False
+
+
 class SourceParameters(_Parameters):
     """What to read, and how to get at it where it is a bucket; credentials are found as the AWS tools find them."""
 
@@ -122,7 +137,7 @@ class SourceParameters(_Parameters):
     request_payer: RequestPayer = False
 
 
-class MigrateParameters(SourceParameters, TargetParameters):
+class MigrateParameters(SourceParameters, TargetParameters, TelemetryParameters):
     """Parameters of `migrate` and `plan`."""
 
     target: Target
@@ -177,10 +192,12 @@ class MigrateParameters(SourceParameters, TargetParameters):
             report=self.report,
             endpoint_url=self.endpoint_url,
             request_payer=self.request_payer,
+            metrics=self.metrics,
+            traces=self.traces,
         )
 
 
-class VerifyParameters(SourceParameters, TargetParameters):
+class VerifyParameters(SourceParameters, TargetParameters, TelemetryParameters):
     """Parameters of `verify`."""
 
     target: Target
@@ -207,10 +224,12 @@ class VerifyParameters(SourceParameters, TargetParameters):
             report=self.report,
             endpoint_url=self.endpoint_url,
             request_payer=self.request_payer,
+            metrics=self.metrics,
+            traces=self.traces,
         )
 
 
-class CheckParameters(SourceParameters):
+class CheckParameters(SourceParameters, TelemetryParameters):
     """Parameters of `check`."""
 
     include: Include = []
@@ -233,6 +252,8 @@ class CheckParameters(SourceParameters):
             report=self.report,
             endpoint_url=self.endpoint_url,
             request_payer=self.request_payer,
+            metrics=self.metrics,
+            traces=self.traces,
         )
 
 

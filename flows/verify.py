@@ -41,6 +41,8 @@ def verify(
     ca_file: p.CaFile = None,
     state: p.State = None,
     report: p.Report = None,
+    metrics: p.Metrics = None,
+    traces: p.Traces = False,
 ) -> None:
     """Prove that the registry holds every repository and tag of a tree of image layouts."""
     given = p.VerifyParameters(**locals())

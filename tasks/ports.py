@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from tasks.oci.descriptor import Descriptor
@@ -226,3 +226,21 @@ class StopSign(Protocol):
     def pause(self, seconds: float) -> None:
         """Wait so long, or until the run is to end."""
         ...
+
+
+class MetricKind(StrEnum):
+    """How a monitoring system has to read the values."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric: `values` by the value of its label, or by the empty string where it has none."""
+
+    name: str
+    help: str
+    kind: MetricKind
+    values: Mapping[str, float]
+    label: str | None = None

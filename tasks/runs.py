@@ -33,6 +33,7 @@ from tasks.operations.selection import Renames, Selection
 from tasks.operations.source_graph import Census
 from tasks.operations.source_survey import RunJob
 from tasks.operations.spare_hands import SpareHands
+from tasks.operations.traced_work import traced
 from tasks.operations.tree_run import TreeRun
 from tasks.run_works import Works
 from tasks.stores.run_spool import RunSpool
@@ -41,9 +42,11 @@ from tasks.stores.state_directory import StateDirectory, default_state_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from tasks.operations.repository_work import RepositoryWork
     from tasks.operations.results import RepositoryInventory, TagResult, Totals
+    from tasks.operations.traced_work import Tracer
     from tasks.ports import Finding
     from tasks.stores.pacing import Stop
     from tasks.stores.registry import RegistryStore
@@ -77,6 +80,8 @@ class RunOptions:
     report: str | None = None
     endpoint_url: str | None = None
     request_payer: bool = False
+    metrics: str | None = None
+    traces: bool = False
 
     @property
     def bucket_access(self) -> BucketAccess:
@@ -229,10 +234,22 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         stack.callback(hands.close)
         works = Works(source, options.policy, hands, ledger, census, progress, stop)
         begin = _begin(kind, works, target, options)
+        if options.traces:
+            begin = traced(begin, stack.enter_context(_tracer(kind, options, run_id)))
         log = RunLog(spool, progress, stop, fail_fast=options.policy.fail_fast)
         tree = TreeRun(source, job, begin, hands, log=log, stop=stop, workers=options.jobs)
         stack.callback(tree.close)
         yield Run(kind, options, tree, log=log, spool=spool, census=census, target=target, run_id=run_id)
+
+
+def _tracer(kind: RunKind, options: RunOptions, run_id: str) -> AbstractContextManager[Tracer]:
+    """The tracer, whose libraries are imported only where it is asked for."""
+    from tasks.stores.tracing import run_traced  # noqa: PLC0415
+
+    target = options.target.target if options.target is not None else ""
+    return run_traced(
+        kind, {"layoutlift.source": options.source, "layoutlift.target": target, "layoutlift.run_id": run_id}
+    )
 
 
 def _begin(

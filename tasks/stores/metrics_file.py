@@ -1,0 +1,69 @@
+"""Metrics in Prometheus's text format, in a file for node_exporter's textfile collector to pick up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, write_to_textfile
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+from tasks.oci.errors import StateError
+from tasks.ports import MetricKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from prometheus_client import Metric as Family
+
+    from tasks.ports import Metric
+
+
+class MetricsFile:
+    """The file at `path`; every value in it carries `labels`."""
+
+    def __init__(self, path: Path, labels: Mapping[str, str]) -> None:
+        self._path = path
+        self._labels = dict(labels)
+
+    def write(self, metrics: Iterable[Metric]) -> None:
+        """Replace the file, so that a reader finds the values of before or these, and never a part.
+
+        Raises:
+            StateError: it can't be written.
+        """
+        registry = CollectorRegistry()
+        registry.register(_Fixed([self._family(metric) for metric in metrics]))
+        try:
+            write_to_textfile(str(self._path), registry)
+        except OSError as error:
+            raise StateError(f"the metrics {self._path} can't be written: {error.strerror}") from error
+
+    def value(self, name: str) -> float | None:
+        """A value that an earlier run of the same labels left; None where there is none that can be read."""
+        try:
+            families = list(text_string_to_metric_families(self._path.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return None
+        samples = (sample for family in families for sample in family.samples)
+        return next((s.value for s in samples if s.name == name and s.labels == self._labels), None)
+
+    def _family(self, metric: Metric) -> Family:
+        kind = CounterMetricFamily if metric.kind is MetricKind.COUNTER else GaugeMetricFamily
+        names = [*self._labels, *([metric.label] if metric.label else [])]
+        family = kind(metric.name, metric.help, labels=names)
+        for value, number in metric.values.items():
+            family.add_metric([*self._labels.values(), *([value] if metric.label else [])], number)
+        return family
+
+
+class _Fixed(Collector):
+    """Hands prometheus_client values that are counted elsewhere."""
+
+    def __init__(self, families: list[Family]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Family]:
+        return iter(self._families)

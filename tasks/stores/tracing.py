@@ -1,0 +1,92 @@
+"""Spans of a run, sent by OpenTelemetry's OTLP exporter; OTEL_* variables say where to, and how many.
+
+A program that has set OpenTelemetry up already, as `opentelemetry-instrument` does, keeps its provider.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import ConfigurationError
+
+try:
+    from opentelemetry import trace
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.environment_variables import OTEL_SERVICE_NAME
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+except ImportError as missing:
+    raise ConfigurationError("--traces: install layoutlift[telemetry] to send traces") from missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from opentelemetry.context import Context
+
+    Attributes = Mapping[str, str | int | list[str]]
+
+NAME = "layoutlift"
+FLUSH_WITHIN_MS = 5_000
+"""How long the end of a run waits for a collector that does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSpan:
+    """See `tasks.operations.traced_work.Span`."""
+
+    span: trace.Span
+
+    def note(self, attributes: Attributes, problem: str | None = None) -> None:
+        """See `Span.note`."""
+        self.span.set_attributes(dict(attributes))
+        if problem is not None:
+            self.span.set_status(trace.Status(trace.StatusCode.ERROR, problem))
+
+
+@dataclass(frozen=True, slots=True)
+class RunTracer:
+    """See `tasks.operations.traced_work.Tracer`; all spans are children of the run's, whatever thread they are in."""
+
+    tracer: trace.Tracer
+    parent: Context
+
+    @contextmanager
+    def span(self, name: str, attributes: Attributes) -> Iterator[OpenSpan]:
+        """See `Tracer.span`."""
+        with self.tracer.start_as_current_span(
+            f"{NAME}.{name}", self.parent, trace.SpanKind.INTERNAL, dict(attributes)
+        ) as span:
+            yield OpenSpan(span)
+
+
+@contextmanager
+def run_traced(kind: str, attributes: Attributes) -> Iterator[RunTracer]:
+    """The span of a run around the block; what the block raises makes it one that failed.
+
+    Raises:
+        ConfigurationError: what the OTEL_* variables say makes no sense.
+    """
+    provider = trace.get_tracer_provider()
+    own = None if isinstance(provider, TracerProvider) else _own_provider()
+    tracer = (own or provider).get_tracer(NAME)
+    try:
+        with tracer.start_as_current_span(f"{NAME}.{kind}", attributes=dict(attributes)) as span:
+            yield RunTracer(tracer, trace.set_span_in_context(span))
+    finally:
+        if own is not None:
+            own.force_flush(FLUSH_WITHIN_MS)
+            own.shutdown()
+
+
+def _own_provider() -> TracerProvider:
+    try:
+        name = os.environ.get(OTEL_SERVICE_NAME, NAME)
+        provider = TracerProvider(resource=Resource.create({"service.name": name}))
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    except ValueError as error:
+        raise ConfigurationError(f"--traces: {error}") from error
+    return provider
