@@ -93,6 +93,15 @@ demo: install system-packages ## the main job on real parts: bucket, s3fs mount,
 demo-stop: ## unmount and end what the demo left running, and remove its data
 	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -m infra.demo stop --state '$(DEMO_STATE)'
 
+.PHONY: up
+up: ## keep a Prefect server, a worker and the deployments running; prints the dashboard's address
+	@$(MAKE) --silent install >&2
+	@$(BIN)/python -m infra.operations up
+
+.PHONY: down
+down: ## end them; their history stays
+	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -m infra.operations down
+
 .PHONY: lock
 lock: $(BIN)/uv ## pin the packages anew, with hashes, from pyproject.toml
 	$(LOCK) -o requirements/runtime.txt

@@ -95,12 +95,19 @@ class LeftRunning:
         """Say whether an earlier demo left its record."""
         return self.path.exists()
 
+    def is_alive(self) -> bool:
+        """Say whether all parts of the earlier call still run."""
+        return all(part.is_alive() for part in self._earlier())
+
     def clear_away(self) -> None:
         """End the parts of the earlier demo, the latest first, and remove its folder."""
-        self.parts = [Running(**part) for part in json.loads(self.path.read_text())]
+        self.parts = self._earlier()
         for part in reversed(self.parts):
             part.end()
         shutil.rmtree(self.folder)
+
+    def _earlier(self) -> list[Running]:
+        return [Running(**part) for part in json.loads(self.path.read_text())]
 
     def _save(self) -> None:
         self.path.write_text(json.dumps([asdict(part) for part in self.parts], indent=2))

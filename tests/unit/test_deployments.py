@@ -36,6 +36,11 @@ def test_the_command_finds_nothing_wrong():
     assert (outcome.returncode, outcome.stdout) == (0, ""), outcome.stderr
 
 
+@pytest.mark.parametrize("pool", ["docker", "kubernetes"])
+def test_the_variants_for_other_pools_fit_too(pool):
+    assert list(problems(DEPLOYMENTS.parent / "pools" / f"{pool}.yaml")) == []
+
+
 def test_the_command_fails_where_something_is_wrong(changed):
     path = changed(entrypoint="flows.no_such_module.migrate")
 

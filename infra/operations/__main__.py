@@ -1,0 +1,35 @@
+"""Starts or ends scheduled operation on this machine: `python -m infra.operations up|down`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from flows import prefect_server
+from infra.operations.desk import SETTINGS, Desk, OperationsError
+from infra.real_parts import PartFailedError
+from tasks.oci.errors import LayoutliftError
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what was asked for; on success `up` prints one line, the dashboard's address, and `down` none."""
+    parser = argparse.ArgumentParser(prog="python -m infra.operations", description=__doc__)
+    parser.add_argument("action", choices=("up", "down"))
+    parser.add_argument("--settings", type=Path, default=SETTINGS, help="the prefect.toml that names the server")
+    chosen = parser.parse_args(arguments)
+    os.environ.pop("PREFECT_API_URL", None)  # this is the local server, whichever one the user else talks to
+    desk = Desk(prefect_server.state_folder(), chosen.settings)
+    try:
+        if chosen.action == "up":
+            print(f"Dashboard: {desk.up()}", flush=True)
+        else:
+            desk.down()
+    except (LayoutliftError, OperationsError, PartFailedError) as error:
+        print(f"{chosen.action}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,88 @@
+"""The parts that scheduled operation needs on one machine, each found running or started."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows import prefect_server
+from infra.demo.left_running import LeftRunning
+from infra.real_parts.prefect_worker import PrefectWorker
+
+CLONE = Path(__file__).resolve().parents[2]
+DEPLOYMENTS = Path("deployments", "prefect.yaml")
+POOL = "layoutlift"
+SETTINGS = CLONE / "prefect.toml"
+"""Where Prefect's own command, called in the clone, looks for its server."""
+
+
+class OperationsError(Exception):
+    """A part could not be started; the message says which, and what it said."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One server with one worker, whose records are beside the server's in its state folder.
+
+    `settings` is the file that leads Prefect's own command to the server when it is called beside it.
+    """
+
+    state: Path
+    settings: Path = SETTINGS
+
+    @property
+    def left_running(self) -> LeftRunning:
+        """Which worker an earlier call has started."""
+        return LeftRunning(self.state / "worker")
+
+    def up(self) -> str:
+        """Have everything running; the dashboard's address."""
+        address = prefect_server.ensure_server()
+        self.settings.write_text(f'# Written by `make up`, removed by `make down`.\n[api]\nurl = "{address.api}"\n')
+        self._deploy(address.api)
+        self._start_worker(address.api)
+        return address.url
+
+    def down(self) -> None:
+        """End the worker and the server; runs, schedules and deployments stay in the server's database."""
+        if self.left_running.exists():
+            self.left_running.clear_away()
+        prefect_server.stop()
+        self.settings.unlink(missing_ok=True)
+
+    def _start_worker(self, api: str) -> None:
+        earlier = self.left_running
+        if earlier.exists():
+            if earlier.is_alive():
+                return
+            earlier.clear_away()
+        earlier.begin()
+        worker = PrefectWorker(self.state / "worker" / "files", api=api, pool=POOL)
+        worker.start()
+        earlier.add(worker)
+
+    def _deploy(self, api: str) -> None:
+        """Tell the server of the deployments, once: doing it again would undo what was set in the dashboard."""
+        known = self.state / "deployed.sha256"
+        wanted = hashlib.sha256((CLONE / DEPLOYMENTS).read_bytes()).hexdigest()
+        if known.exists() and known.read_text() == wanted:
+            return
+        self._prefect(api, "work-pool", "create", POOL, "--type", "process", "--overwrite")
+        self._prefect(api, "deploy", "--all", "--prefect-file", str(DEPLOYMENTS))
+        known.write_text(wanted)
+
+    def _prefect(self, api: str, *arguments: str) -> None:
+        program = str(Path(sys.executable).with_name("prefect"))
+        outcome = subprocess.run(
+            [program, "--no-prompt", *arguments],
+            cwd=CLONE,
+            env=os.environ
+            | {"PREFECT_API_URL": api, "PREFECT_HOME": str(self.state / "client"), "DO_NOT_TRACK": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if outcome.returncode != 0:
+            raise OperationsError(f"prefect {' '.join(arguments)}:\n{outcome.stdout}{outcome.stderr}")

@@ -1,0 +1,64 @@
+"""A Prefect worker that runs the deployments of a work pool as processes of this machine."""
+
+import json
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from infra.real_parts.server import Server
+
+WORKER_NAME = "layoutlift"
+QUERY_SECONDS = "2"
+ANSWER_WITHIN_SECONDS = 10.0
+
+
+def ask(api: str, path: str, condition: dict[str, Any] | None = None) -> Any:
+    """POST to a Prefect server's API and return its answer; `path` is such as `flow_runs/filter`.
+
+    Raises:
+        OSError: there is no answer, or a bad one.
+    """
+    body = json.dumps(condition or {}).encode()
+    request = urllib.request.Request(f"{api}/{path}", body, {"Content-Type": "application/json"})  # noqa: S310 - loopback
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy has no say on loopback
+    with direct.open(request, timeout=ANSWER_WITHIN_SECONDS) as answer:
+        return json.load(answer)
+
+
+class PrefectWorker(Server):
+    """One worker of one pool, which it creates where it is missing; flow runs inherit its environment."""
+
+    name = "worker"
+
+    def __init__(self, folder: Path, *, api: str, pool: str, environment: dict[str, str] | None = None) -> None:
+        super().__init__(folder)
+        self.api = api
+        self.pool = pool
+        self._more = environment or {}
+
+    def _command(self) -> list[str]:
+        prefect = str(Path(sys.executable).with_name("prefect"))
+        options = ["--pool", self.pool, "--type", "process", "--name", WORKER_NAME]
+        return [prefect, "--no-prompt", "worker", "start", *options]
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "DO_NOT_TRACK": "1",
+            "PREFECT_API_URL": self.api,
+            "PREFECT_EVENTS_WORKER_MAX_QUEUE_SIZE": "20000",
+            "PREFECT_HOME": str(self.folder / "home"),
+            "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks,flows",
+            "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_WORKER_QUERY_SECONDS": QUERY_SECONDS,
+            **self._more,
+        }
+
+    def _is_ready(self) -> bool:
+        """The pool has a worker that said so since this one was started."""
+        try:
+            workers = ask(self.api, f"work_pools/{self.pool}/workers/filter")
+        except OSError:
+            return False
+        return any(worker["status"] == "ONLINE" for worker in workers)
