@@ -39,7 +39,7 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    """The bytes of a small file, and their mark."""
+    """The bytes of a small file, and their mark; it need not be the `etag` that a listing gives."""
 
     raw: bytes
     etag: str
@@ -108,8 +108,13 @@ class FileWriter(FileReader, Protocol):
         """
         ...
 
+    @property
+    def keeps_versions(self) -> bool:
+        """Whether deleted files stay as old versions, so that `trash` may be None below."""
+        ...
+
     def write_file(self, path: str, raw: bytes, expected: str | None) -> str:
-        """Replace the content with the mark `expected`, or where that is None make a new file; its new mark.
+        """Replace the content that `read_file` gave the mark `expected`, or make a new file; its new mark.
 
         Readers see the old content or the new, never a part. Where the store is not conditional, the file is
         read right before and right after the write; a writer in between may be overwritten.
@@ -121,19 +126,19 @@ class FileWriter(FileReader, Protocol):
         """
         ...
 
-    def hide_files(self, files: Sequence[StoredFile], trash: str) -> tuple[StoredFile, ...]:
+    def hide_files(self, files: Sequence[StoredFile], trash: str | None) -> tuple[StoredFile, ...]:
         """Make files absent for whoever looks for them, so that `restore_files` can bring them back.
 
-        They go below the folder `trash`, or where the bucket keeps versions stay there as old ones. Returns what
-        was hidden; a file that is gone or another one by now is left alone. Copies are complete before an
-        original goes.
+        They go below the folder `trash`, or, where that is None, stay as old versions of a bucket that keeps
+        them. Returns what was hidden; a file that is gone or another one by now is left alone. Copies are
+        complete before an original goes.
 
         Raises:
             SourceWriteError: one can't be hidden; those before it may be.
         """
         ...
 
-    def restore_files(self, paths: Sequence[str], trash: str) -> frozenset[str]:
+    def restore_files(self, paths: Sequence[str], trash: str | None) -> frozenset[str]:
         """Bring hidden files back where there is none now; the paths that have a file afterwards.
 
         Raises:
@@ -141,7 +146,7 @@ class FileWriter(FileReader, Protocol):
         """
         ...
 
-    def purge_files(self, paths: Sequence[str], trash: str) -> None:
+    def purge_files(self, paths: Sequence[str], trash: str | None) -> None:
         """Delete for good what `hide_files` put aside; files that lie at the paths now stay.
 
         Raises:

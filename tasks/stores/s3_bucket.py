@@ -126,6 +126,21 @@ class S3Bucket:
             if token is None or token == before:
                 raise SourceError(f"the listing of {self._name} does not go on after {prefix!r}")
 
+    def list_uploads(self, prefix: str) -> Iterator[tuple[str, str, float]]:
+        """Key, id and begin of every multipart upload that is not finished.
+
+        Raises:
+            SourceError: they can't be listed.
+        """
+        place: dict[str, str] = {}
+        while True:
+            page = self._ask(self._client.list_multipart_uploads, self._name, Prefix=prefix, **place)
+            for found in page.get("Uploads", ()):
+                yield found["Key"], found["UploadId"], found["Initiated"].timestamp()
+            if not page.get("IsTruncated"):
+                return
+            place = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page.get("NextUploadIdMarker", "")}
+
     def get(self, key: str, start: int = 0, stop: int | None = None, if_match: str | None = None) -> OpenObject:
         """Ask for the bytes of an object from `start` until before `stop`; the answer's body is not read yet.
 

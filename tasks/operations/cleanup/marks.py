@@ -1,0 +1,76 @@
+"""Marks: when each blob of a repository was first seen with nothing that names it, and what it was then.
+
+A mark holds for that very file: one that was written anew since, by a writer who sent it again, starts over.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from tasks.layout_ports import OWN_FOLDER, below
+from tasks.oci.digest import Digest
+from tasks.oci.errors import InvalidDigestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tasks.layout_ports import FileReader, FileWriter, StoredFile
+
+_FOLDER = f"{OWN_FOLDER}/marks"
+_NAME = "unreferenced.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A blob that nothing named at `since`, in seconds since 1970 by the store's clock."""
+
+    since: float
+    size: int
+    modified: float
+    etag: str
+
+    @classmethod
+    def of(cls, file: StoredFile, since: float) -> Mark:
+        """Mark a file."""
+        return cls(since, file.size, file.modified, file.etag)
+
+    def is_of(self, file: StoredFile) -> bool:
+        """Whether the file is still the one that was marked."""
+        return (self.size, self.modified, self.etag) == (file.size, file.modified, file.etag) and bool(file.etag)
+
+
+def read_marks(files: FileReader, repository: str) -> Mapping[Digest, Mark]:
+    """The marks of a repository; none where they are missing or can't be understood, so that the wait starts over.
+
+    Raises:
+        SourceError: they are there and can't be read.
+    """
+    found = files.read_file(_path(repository))
+    if found is None:
+        return {}
+    try:
+        return {Digest(digest): Mark(**fields) for digest, fields in json.loads(found.raw)["blobs"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError, InvalidDigestError):
+        return {}
+
+
+def write_marks(files: FileWriter, repository: str, marks: Mapping[Digest, Mark]) -> None:
+    """Put these marks in place of the repository's earlier ones.
+
+    Raises:
+        SourceError: they can't be written, or another cleaner writes them too.
+    """
+    path = _path(repository)
+    body = {"schema": 1, "blobs": {digest: asdict(mark) for digest, mark in sorted(marks.items())}}
+    raw = json.dumps(body, separators=(",", ":")).encode()
+    before = files.read_file(path)
+    if before is None and not marks:
+        return
+    if before is None or before.raw != raw:
+        files.write_file(path, raw, None if before is None else before.etag)
+
+
+def _path(repository: str) -> str:
+    return f"{_FOLDER}/{below(repository, _NAME)}"

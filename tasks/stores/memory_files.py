@@ -1,0 +1,139 @@
+"""A source in memory that may be changed: every change is a step, so that a trial may stop between any two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.layout_ports import FileContent, StoredFile
+from tasks.oci.errors import SourceChangedError
+from tasks.stores.memory import MemorySource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from tasks.layout_ports import UnfinishedUpload
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    raw: bytes
+    modified: float
+    etag: str
+
+
+class MemoryFiles:
+    """A `FileWriter` over files in memory, as conditional as a good bucket.
+
+    `on_step` is called before each change of a single file, with what it is; whatever it raises stops the store
+    there, as the death of a process would.
+    """
+
+    is_conditional = True
+    keeps_versions = False
+
+    def __init__(self, clock: Callable[[], float], on_step: Callable[[str], None] = lambda _: None) -> None:
+        self._clock = clock
+        self._on_step = on_step
+        self._files: dict[str, _File] = {}
+        self._writes = 0
+
+    def put(self, path: str, raw: bytes) -> None:
+        """Write as any other program does: at once, asking nothing."""
+        self._writes += 1
+        self._files[path] = _File(raw, self._clock(), f"{self._writes:x}")
+
+    def contents(self) -> dict[str, bytes]:
+        """All files, as they are now."""
+        return {path: file.raw for path, file in self._files.items()}
+
+    def list_files(self, folder: str) -> Iterator[StoredFile]:
+        """See `FileReader.list_files`."""
+        return (_stored(path, file) for path, file in sorted(self._files.items()) if path.startswith(f"{folder}/"))
+
+    def stat_file(self, path: str) -> StoredFile | None:
+        """See `FileReader.stat_file`."""
+        found = self._files.get(path)
+        return None if found is None else _stored(path, found)
+
+    def read_file(self, path: str) -> FileContent | None:
+        """See `FileReader.read_file`."""
+        found = self._files.get(path)
+        return None if found is None else FileContent(found.raw, found.etag)
+
+    def list_uploads(self, folder: str) -> Iterator[UnfinishedUpload]:
+        """See `FileReader.list_uploads`; there are none in memory."""
+        del folder
+        return iter(())
+
+    def now(self) -> float:
+        """See `FileReader.now`."""
+        return self._clock()
+
+    def write_file(self, path: str, raw: bytes, expected: str | None) -> str:
+        """See `FileWriter.write_file`."""
+        self._on_step(f"write {path}")
+        found = self._files.get(path)
+        if (None if found is None else found.etag) != expected:
+            raise SourceChangedError(f"{path} is another one by now")
+        self.put(path, raw)
+        return self._files[path].etag
+
+    def hide_files(self, files: Sequence[StoredFile], trash: str | None) -> tuple[StoredFile, ...]:
+        """See `FileWriter.hide_files`."""
+        present = [file for file in files if self.stat_file(file.path) == file]
+        for file in present:
+            self._on_step(f"copy {file.path}")
+            self.put(f"{trash}/{file.path}", self._files[file.path].raw)
+        for file in present:
+            self._remove(file.path)
+        return tuple(present)
+
+    def restore_files(self, paths: Sequence[str], trash: str | None) -> frozenset[str]:
+        """See `FileWriter.restore_files`."""
+        for path in paths:
+            hidden = self._files.get(f"{trash}/{path}")
+            if hidden is not None and path not in self._files:
+                self._on_step(f"restore {path}")
+                self.put(path, hidden.raw)
+        return frozenset(path for path in paths if path in self._files)
+
+    def purge_files(self, paths: Sequence[str], trash: str | None) -> None:
+        """See `FileWriter.purge_files`."""
+        for path in paths:
+            self._remove(f"{trash}/{path}")
+
+    def delete_files(self, files: Sequence[StoredFile]) -> tuple[StoredFile, ...]:
+        """See `FileWriter.delete_files`."""
+        present = tuple(file for file in files if self.stat_file(file.path) == file)
+        for file in present:
+            self._remove(file.path)
+        return present
+
+    def abort_upload(self, upload: UnfinishedUpload) -> None:
+        """See `FileWriter.abort_upload`; there are none in memory."""
+
+    def _remove(self, path: str) -> None:
+        self._on_step(f"delete {path}")
+        self._files.pop(path, None)
+
+
+class WritableMemory:
+    """A `WritableSource` in memory."""
+
+    def __init__(self, files: MemoryFiles) -> None:
+        self.files = files
+
+    def open_layouts(self) -> MemorySource:
+        """See `WritableSource.open_layouts`; it reads the files as they are now."""
+        return MemorySource(self.files.contents())
+
+
+def fill_memory(files: MemoryFiles, contents: Mapping[str, bytes]) -> None:
+    """Put many files."""
+    for path, raw in contents.items():
+        files.put(path, raw)
+
+
+def _stored(path: str, file: _File) -> StoredFile:
+    return StoredFile(path, len(file.raw), file.modified, file.etag)
