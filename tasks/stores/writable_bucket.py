@@ -6,11 +6,12 @@ removal of that marker. Elsewhere it is copied to the quarantine's prefix by the
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tasks.layout_ports import OWN_FOLDER, StoredFile
-from tasks.oci.errors import SourceChangedError, SourceWriteError
+from tasks.oci.errors import ContentNotFoundError, SourceChangedError, SourceWriteError
 from tasks.stores.bucket_files import BucketFiles
 from tasks.stores.conditional_writes import NEW, honours_conditions
 from tasks.stores.layout_bucket import LayoutBucket
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from tasks.stores.s3_writing import ObjectVersion, WritableS3Bucket
 
 _CLOCK = f"{OWN_FOLDER}/clock"
+WORTH_A_LISTING = 20
+"""From so many files of one folder on it is listed, rather than asked for each."""
 
 
 class BucketWriter(BucketFiles):
@@ -57,7 +60,7 @@ class BucketWriter(BucketFiles):
         try:
             if self.is_conditional:
                 return self._bucket.put(self._key(path), raw, condition)
-        except SourceChangedError:
+        except (SourceChangedError, ContentNotFoundError):
             return self._mark_if_written(path, raw)
         self._check_mark(path, expected)
         self._bucket.put(self._key(path), raw)
@@ -73,8 +76,9 @@ class BucketWriter(BucketFiles):
         def copy(file: StoredFile) -> bool:
             return self._bucket.copy(self._key(file.path), self._key(f"{trash}/{file.path}"), file.size, file.etag)
 
-        copied = self._bucket.at_once(copy, files)
-        hidden = tuple(file for file, done in zip(files, copied, strict=True) if done)
+        present = self._unchanged(files)  # not every store heeds the condition on a copy
+        copied = self._bucket.at_once(copy, present)
+        hidden = tuple(file for file, done in zip(present, copied, strict=True) if done)
         self._bucket.delete(self._key(file.path) for file in hidden)
         return hidden
 
@@ -99,14 +103,22 @@ class BucketWriter(BucketFiles):
 
     def delete_files(self, files: Sequence[StoredFile]) -> tuple[StoredFile, ...]:
         """See `FileWriter.delete_files`."""
-        now = self._bucket.at_once(lambda file: self.stat_file(file.path), files)
-        present = tuple(file for file, found in zip(files, now, strict=True) if found == file)
+        present = self._unchanged(files)
         self._bucket.delete(self._key(file.path) for file in present)
         return present
 
     def abort_upload(self, upload: UnfinishedUpload) -> None:
         """See `FileWriter.abort_upload`."""
         self._bucket.abort_upload(self._key(upload.path), upload.upload)
+
+    def _unchanged(self, files: Sequence[StoredFile]) -> tuple[StoredFile, ...]:
+        """Those files that are still what they were; many of one folder are seen by listing that."""
+        folders = Counter(_folder(file) for file in files)
+        listed = [folder for folder, count in folders.items() if count >= WORTH_A_LISTING]
+        found = {file for folder in listed for file in self.list_files(folder)}.intersection(files)
+        single = [file for file in files if _folder(file) not in listed]
+        found.update(filter(None, self._bucket.at_once(lambda file: self.stat_file(file.path), single)))
+        return tuple(file for file in files if file in found)
 
     def _mark_if_written(self, path: str, raw: bytes) -> str:
         """The mark of what is there, if that is ours: an answer may get lost, and its request be sent again."""
@@ -158,3 +170,7 @@ class WritableBucket:
     def open_layouts(self) -> LayoutBucket:
         """See `WritableSource.open_layouts`."""
         return LayoutBucket(self._bucket, self._address)
+
+
+def _folder(file: StoredFile) -> str:
+    return file.path.rpartition("/")[0]

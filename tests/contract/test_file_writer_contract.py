@@ -1,0 +1,243 @@
+"""What every store that cleanup may change does: memory, disk, mount, bucket, with versions or without."""
+
+import itertools
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from moto import mock_aws
+from mypy_boto3_s3 import S3Client
+
+from infra.real_parts import SeaweedFS
+from tasks.layout_ports import FileWriter, StoredFile
+from tasks.oci.errors import SourceChangedError
+from tasks.stores.memory_files import MemoryFiles
+from tasks.stores.s3_address import BucketAccess, BucketAddress
+from tasks.stores.s3_client import make_client
+from tasks.stores.s3_writing import WritableS3Bucket
+from tasks.stores.writable_bucket import BucketWriter
+from tasks.stores.writable_directory import DirectoryWriter
+from tests.support.buckets import use_environment
+
+TRASH = ".layoutlift/trash/run"
+BUCKET = "writer-contract"
+_numbers = itertools.count()
+_ticks = itertools.count(1.0)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A store, how any other program writes to the same place, and where hidden files go."""
+
+    files: FileWriter
+    put: Callable[[str, bytes], object]
+    trash: str | None = TRASH
+
+    def stored(self, path: str) -> StoredFile:
+        found = self.files.stat_file(path)
+        assert found is not None
+        return found
+
+    def content(self, path: str) -> bytes | None:
+        found = self.files.read_file(path)
+        return None if found is None else found.raw
+
+    def put_and_stat(self, path: str, raw: bytes = b"content") -> StoredFile:
+        self.put(path, raw)
+        return self.stored(path)
+
+
+def in_memory() -> Trial:
+    files = MemoryFiles(lambda: next(_ticks))
+    return Trial(files, files.put)
+
+
+def on_disk(root: Path) -> Trial:
+    def put(path: str, raw: bytes) -> None:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(raw)
+
+    return Trial(DirectoryWriter(root), put)
+
+
+def in_bucket(client: S3Client, bucket: str, trash: str | None) -> Trial:
+    address = BucketAddress.parse(f"s3://{bucket}/copy {next(_numbers)}")
+    files = BucketWriter(WritableS3Bucket(make_client(BucketAccess()), bucket, BucketAccess()), address)
+
+    def put(path: str, raw: bytes) -> None:
+        client.put_object(Bucket=bucket, Key=f"{address.prefix}{path}", Body=raw)
+
+    return Trial(files, put, trash)
+
+
+def enable_versions(client: S3Client, bucket: str) -> None:
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+
+
+@pytest.fixture(scope="module")
+def buckets(seaweedfs: SeaweedFS) -> SeaweedFS:
+    enable_versions(seaweedfs.client(), seaweedfs.create_bucket(f"{BUCKET}-versions"))
+    seaweedfs.create_bucket(BUCKET)
+    return seaweedfs
+
+
+@pytest.fixture
+def moto_client(monkeypatch: pytest.MonkeyPatch) -> Generator[S3Client]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        client = make_client(BucketAccess())
+        client.create_bucket(Bucket=BUCKET)
+        yield client
+
+
+KINDS = ["memory", "directory", "bucket", "bucket-versions", "moto", "moto-versions"]
+
+
+@pytest.fixture(params=[*KINDS, pytest.param("mount", marks=pytest.mark.fuse)])
+def trial(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trial:
+    kind: str = request.param
+    trash = None if kind.endswith("versions") else TRASH
+    if kind.startswith("bucket"):
+        seaweedfs: SeaweedFS = request.getfixturevalue("buckets")
+        use_environment(seaweedfs, monkeypatch)
+        return in_bucket(seaweedfs.client(), kind.replace("bucket", BUCKET), trash)
+    if kind.startswith("moto"):
+        client = request.getfixturevalue("moto_client")
+        if trash is None:
+            enable_versions(client, BUCKET)
+        return in_bucket(client, BUCKET, trash)
+    if kind == "memory":
+        return in_memory()
+    return on_disk(request.getfixturevalue("mounted_folder") if kind == "mount" else tmp_path)
+
+
+def test_a_listing_holds_every_file_at_any_depth_and_no_other_folder(trial: Trial) -> None:
+    for path in ("app/blobs/one", "app/blobs/deep/er/two", "app/index.json", "app2/blobs/three"):
+        trial.put(path, path.encode())
+    listed = {file.path: file for file in trial.files.list_files("app/blobs")}
+    assert set(listed) == {"app/blobs/one", "app/blobs/deep/er/two"}
+    assert listed["app/blobs/one"] == trial.stored("app/blobs/one")
+    assert listed["app/blobs/one"].size == len("app/blobs/one")
+    assert list(trial.files.list_files("nothing/here")) == []
+
+
+def test_a_file_is_read_with_its_mark_and_an_absent_one_is_none(trial: Trial) -> None:
+    trial.put("app/index.json", b"one")
+    found = trial.files.read_file("app/index.json")
+    assert found is not None
+    assert found.raw == b"one"
+    assert trial.files.read_file("app/none.json") is None
+    assert trial.files.stat_file("app/none.json") is None
+
+
+def test_a_file_is_replaced_when_it_is_what_was_read(trial: Trial) -> None:
+    trial.put("app/index.json", b"one")
+    found = trial.files.read_file("app/index.json")
+    assert found is not None
+    mark = trial.files.write_file("app/index.json", b"two", found.etag)
+    again = trial.files.read_file("app/index.json")
+    assert again is not None
+    assert (again.raw, again.etag) == (b"two", mark)
+
+
+def test_a_file_that_somebody_else_wrote_since_is_left_alone(trial: Trial) -> None:
+    trial.put("app/index.json", b"one")
+    found = trial.files.read_file("app/index.json")
+    assert found is not None
+    trial.put("app/index.json", b"two")
+    with pytest.raises(SourceChangedError):
+        trial.files.write_file("app/index.json", b"three", found.etag)
+    assert trial.content("app/index.json") == b"two"
+
+
+def test_a_new_file_is_made_only_where_there_is_none(trial: Trial) -> None:
+    trial.files.write_file(".layoutlift/lease", b"first", None)
+    with pytest.raises(SourceChangedError):
+        trial.files.write_file(".layoutlift/lease", b"second", None)
+    assert trial.content(".layoutlift/lease") == b"first"
+
+
+def test_a_file_that_went_away_is_not_written_again(trial: Trial) -> None:
+    trial.put("app/index.json", b"one")
+    found = trial.files.read_file("app/index.json")
+    assert found is not None
+    trial.files.delete_files([trial.stored("app/index.json")])
+    with pytest.raises(SourceChangedError):
+        trial.files.write_file("app/index.json", b"three", found.etag)
+    assert trial.content("app/index.json") is None
+
+
+def test_hidden_files_are_absent_and_come_back_as_they_were(trial: Trial) -> None:
+    files = [trial.put_and_stat(f"app/blobs/{name}", name.encode()) for name in ("one", "two")]
+    assert set(trial.files.hide_files(files, trial.trash)) == set(files)
+    assert list(trial.files.list_files("app/blobs")) == []
+    paths = ["app/blobs/one", "app/blobs/two", "app/blobs/never there"]
+    assert trial.files.restore_files(paths, trial.trash) == {"app/blobs/one", "app/blobs/two"}
+    assert trial.content("app/blobs/one") == b"one"
+    assert trial.content("app/blobs/two") == b"two"
+
+
+def test_a_file_that_was_written_anew_is_not_hidden(trial: Trial) -> None:
+    before = trial.put_and_stat("app/blobs/one", b"short")
+    trial.put("app/blobs/one", b"longer than before")
+    assert trial.files.hide_files([before], trial.trash) == ()
+    assert trial.content("app/blobs/one") == b"longer than before"
+
+
+def test_a_file_that_is_gone_is_not_hidden_and_no_error(trial: Trial) -> None:
+    gone = trial.put_and_stat("app/blobs/gone")
+    here = trial.put_and_stat("app/blobs/here")
+    trial.files.delete_files([gone])
+    assert trial.files.hide_files([gone, here], trial.trash) == (here,)
+
+
+def test_hiding_goes_on_where_it_was_stopped(trial: Trial) -> None:
+    """As after a crash between the copy and the deletion: the same file is hidden once more."""
+    file = trial.put_and_stat("app/blobs/one")
+    trial.files.hide_files([file], trial.trash)
+    again = trial.put_and_stat("app/blobs/one")
+    assert trial.files.hide_files([again], trial.trash) == (again,)
+    assert trial.files.restore_files(["app/blobs/one"], trial.trash) == {"app/blobs/one"}
+    assert trial.content("app/blobs/one") == b"content"
+
+
+def test_what_a_writer_sent_again_is_not_touched_by_a_restore_or_a_purge(trial: Trial) -> None:
+    trial.files.hide_files([trial.put_and_stat("app/blobs/one", b"old")], trial.trash)
+    trial.put("app/blobs/one", b"sent again")
+    assert trial.files.restore_files(["app/blobs/one"], trial.trash) == {"app/blobs/one"}
+    trial.files.purge_files(["app/blobs/one"], trial.trash)
+    assert trial.content("app/blobs/one") == b"sent again"
+
+
+def test_what_is_purged_does_not_come_back(trial: Trial) -> None:
+    trial.files.hide_files([trial.put_and_stat("app/blobs/one")], trial.trash)
+    trial.files.purge_files(["app/blobs/one"], trial.trash)
+    trial.files.purge_files(["app/blobs/one"], trial.trash)
+    assert trial.files.restore_files(["app/blobs/one"], trial.trash) == frozenset()
+    assert trial.content("app/blobs/one") is None
+
+
+def test_only_files_that_are_still_the_same_are_deleted(trial: Trial) -> None:
+    same = trial.put_and_stat("app/ingest/same")
+    other = trial.put_and_stat("app/ingest/other", b"one")
+    trial.put("app/ingest/other", b"another")
+    assert trial.files.delete_files([same, other]) == (same,)
+    assert trial.content("app/ingest/same") is None
+    assert trial.content("app/ingest/other") == b"another"
+
+
+def test_many_files_of_one_folder_are_hidden_but_for_those_that_changed(trial: Trial) -> None:
+    files = [trial.put_and_stat(f"app/blobs/{number}") for number in range(25)]
+    trial.put("app/blobs/7", b"another")
+    assert trial.files.hide_files(files, trial.trash) == tuple(files[:7] + files[8:])
+    assert [file.path for file in trial.files.list_files("app/blobs")] == ["app/blobs/7"]
+
+
+def test_the_clock_is_that_of_the_files(trial: Trial) -> None:
+    before = trial.files.now()
+    written = trial.put_and_stat("app/blobs/one").modified
+    assert before - 2 <= written <= trial.files.now() + 2
