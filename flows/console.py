@@ -108,7 +108,7 @@ def print_outcome(run: Run) -> None:
         )
     elif run.kind in {RunKind.PLAN, RunKind.CHECK}:
         click.echo(_census_line(run.census))
-    click.echo(f"  report: {run.report_path}")
+    click.echo(f"  report: {run.report_place}")
     print_problems((r for r in run.results() if r.outcome in {Outcome.REFUSED, Outcome.FAILED}), run.findings)
 
 

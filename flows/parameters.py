@@ -86,7 +86,10 @@ BackupTag = Annotated[
 ]
 PlainHttp = Annotated[bool, Field(description="Talk to the registry over plain HTTP; credentials travel in clear")]
 CaFile = Annotated[str | None, Field(description="PEM file of further certificate authorities to trust")]
-State = Annotated[str | None, Field(description="Folder for the ledger and lock of this pair of source and target")]
+State = Annotated[
+    str | None,
+    Field(description="Folder, or s3://bucket[/prefix], for the ledger and lock of this pair of source and target"),
+]
 Report = Annotated[str | None, Field(description="Write the report of the run, as JSON, to this file")]
 
 Metrics = Annotated[

@@ -15,6 +15,7 @@ from tasks.stores import mounts
 from tasks.stores.layout_directory import LayoutDirectory
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.s3_address import BucketAccess, BucketAddress, is_bucket
+from tasks.stores.state_directory import StateDirectory, default_state_root
 from tasks.stores.watched_layouts import Patience, WatchedLayouts
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tasks.stores.credentials import Credentials
     from tasks.stores.http_pool import HttpPool
     from tasks.stores.registry import RegistryStore
+    from tasks.stores.run_state import RunState
 
 LOOK_SECONDS, GRACE_SECONDS = 0.25, 3.0
 """How soon a stop is noticed, and how long requests that are under way then may take."""
@@ -107,6 +109,21 @@ def source_identity(source: str, access: BucketAccess) -> str:
         return mounts.resolve(source)[0]
     address = str(BucketAddress.parse(source))
     return address if access.endpoint is None else f"{address} at {access.endpoint}"
+
+
+def open_state(where: str | None, source: str, target: str, access: BucketAccess, stop: Stop) -> RunState:
+    """The state of a pair: in the folder or bucket that --state names, else in the user's own folder for state.
+
+    Raises:
+        ConfigurationError: it names something else.
+    """
+    if where is not None and is_bucket(where):
+        from tasks.stores.state_bucket import StateBucket  # noqa: PLC0415 - folders don't wait for the SDK
+
+        return StateBucket(BucketAddress.parse(where), access, source, target, stop)
+    if where is not None and "://" in where:
+        raise ConfigurationError(f"--state {where.partition('://')[0]}://…: state is kept in a folder or s3://bucket")
+    return StateDirectory(Path(where) if where else default_state_root(os.environ), source, target)
 
 
 def parse_target(target: str) -> TargetAddress:

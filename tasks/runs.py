@@ -5,7 +5,6 @@ Everything a run holds open is opened and closed here.
 
 from __future__ import annotations
 
-import os
 import uuid
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -18,12 +17,13 @@ from tasks.endpoints import (
     TargetOptions,
     close_source,
     open_source,
+    open_state,
     open_target,
     own_name,
     parse_target,
     source_identity,
 )
-from tasks.oci.errors import ConfigurationError, IncompleteError
+from tasks.oci.errors import IncompleteError
 from tasks.operations.planning import CopyPolicy
 from tasks.operations.progress import Progress
 from tasks.operations.reporting import result_of_row, tag_row, totals_json
@@ -38,7 +38,6 @@ from tasks.operations.tree_run import TreeRun
 from tasks.run_works import Works
 from tasks.stores.run_spool import RunSpool
 from tasks.stores.s3_address import BucketAccess
-from tasks.stores.state_directory import StateDirectory, default_state_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from tasks.ports import Finding
     from tasks.stores.pacing import Stop
     from tasks.stores.registry import RegistryStore
+    from tasks.stores.run_state import RunState
 
 
 class RunKind(StrEnum):
@@ -100,6 +100,7 @@ class Run:
         *,
         log: RunLog,
         spool: RunSpool[TagResult],
+        state: RunState,
         census: Census,
         target: RegistryStore | None,
         run_id: str,
@@ -111,9 +112,11 @@ class Run:
         self._log = log
         self.census = census
         self._spool = spool
+        self._state = state
         self._target = target
         self._started = datetime.now(UTC)
         self.report_path: Path | None = None
+        self.report_place: str | None = None
 
     @property
     def progress(self) -> Progress:
@@ -164,12 +167,14 @@ class Run:
         return totals | self.census.to_json() if self.kind in {RunKind.PLAN, RunKind.CHECK} else totals
 
     def write_report(self) -> Path:
-        """Write the report beside the run's state, and to where the user wants it; the path of the former."""
+        """Write the report for the run's state, and to where the user wants it; the path of the former."""
         self.tree.abandon()
         if self.options.report:
             self._write_report(Path(self.options.report))
-        self.report_path = self._write_report(None)
-        return self.report_path
+        report = self._write_report(None)
+        self.report_place = self._state.keep_report(self.run_id, report)
+        self.report_path = report
+        return report
 
     def raise_if_incomplete(self) -> None:
         """Say that the run did not find or bring everything to where it should be.
@@ -220,7 +225,8 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
     with ExitStack() as stack:
         stack.callback(close_source, source)
         place = options.target.target if options.target is not None else "check"
-        state = StateDirectory(_state_root(options), source_identity(options.source, options.bucket_access), place)
+        identity = source_identity(options.source, options.bucket_access)
+        state = open_state(options.state, identity, place, options.bucket_access, stop)
         if kind is RunKind.MIGRATE:
             stack.enter_context(state.lock(run_id, stop.set))
         target = None
@@ -239,7 +245,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         log = RunLog(spool, progress, stop, fail_fast=options.policy.fail_fast)
         tree = TreeRun(source, job, begin, hands, log=log, stop=stop, workers=options.jobs)
         stack.callback(tree.close)
-        yield Run(kind, options, tree, log=log, spool=spool, census=census, target=target, run_id=run_id)
+        yield Run(kind, options, tree, log=log, spool=spool, state=state, census=census, target=target, run_id=run_id)
 
 
 def _tracer(kind: RunKind, options: RunOptions, run_id: str) -> AbstractContextManager[Tracer]:
@@ -275,9 +281,3 @@ def _job(options: RunOptions) -> RunJob:
         selection=Selection.parse(options.include, options.exclude),
         renames=Renames.parse(options.rename),
     )
-
-
-def _state_root(options: RunOptions) -> Path:
-    if options.state and "://" in options.state:
-        raise ConfigurationError(f"--state {options.state}: state is kept in a directory")
-    return Path(options.state) if options.state else default_state_root(os.environ)

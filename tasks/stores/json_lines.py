@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.oci.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 FLUSH_SECONDS = 1.0
@@ -34,13 +34,18 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
         OSError: it can't be read.
     """
     with path.open("rb") as lines:
-        for line in lines:
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(value, dict):
-                yield value
+        yield from parse_json_lines(lines)
+
+
+def parse_json_lines(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """The objects among `lines`; what is none is passed over."""
+    for line in lines:
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            yield value
 
 
 class JsonLinesWriter:

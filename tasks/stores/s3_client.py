@@ -23,7 +23,7 @@ ATTEMPTS = 3
 _AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
 
 
-def make_client(access: BucketAccess) -> S3Client:
+def make_client(access: BucketAccess, read_seconds: float = READ_SECONDS) -> S3Client:
     """A client with the SDK's own chain of credentials, region and endpoint; nothing is sent yet.
 
     Keys are sent in the path (`endpoint/bucket/key`) wherever the endpoint is not Amazon's, unless the profile
@@ -35,18 +35,20 @@ def make_client(access: BucketAccess) -> S3Client:
     try:
         with translated("S3"):
             session = boto3.Session()
-            client = _client(session, access, None)
+            client = _client(session, access, None, read_seconds)
             if _is_foreign(client.meta.endpoint_url) and not _chosen_style(session):
-                client = _client(session, access, "path")
+                client = _client(session, access, "path", read_seconds)
     except (NotAdmittedError, ValueError) as error:
         raise ConfigurationError(f"the settings for S3 can't be used: {error}") from error
     return client
 
 
-def _client(session: boto3.Session, access: BucketAccess, style: Literal["path"] | None) -> S3Client:
+def _client(
+    session: boto3.Session, access: BucketAccess, style: Literal["path"] | None, read_seconds: float
+) -> S3Client:
     config = Config(
         connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
+        read_timeout=read_seconds,
         max_pool_connections=access.connections + PARTS_AT_ONCE,
         tcp_keepalive=True,
         retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS},

@@ -38,7 +38,7 @@ _THROTTLED = frozenset(
         "503",
     }
 )
-_PASSING = frozenset({"RequestTimeout", "InternalError", "OperationAborted", "ConditionalRequestConflict"})
+_PASSING = frozenset({"RequestTimeout", "InternalError", "OperationAborted"})
 _REJECTED = frozenset(
     {
         "InvalidAccessKeyId",
@@ -122,6 +122,8 @@ def _of_answer(error: sdk.ClientError, name: str) -> LayoutliftError:
 def _of_refused_read(code: str, name: str) -> LayoutliftError | None:
     if code in {"PreconditionFailed", "412"}:
         return ChangedError(f"{name} changed while it was read")
+    if code in {"ConditionalRequestConflict", "409"}:
+        return ChangedError(f"{name} is being written by somebody else")
     if code in {"InvalidRange", "416"}:
         return SizeMismatchError(f"{name} has fewer bytes than its descriptor says")
     return None

@@ -1,11 +1,13 @@
-"""The state of a run when its disk is full, and two runs at one place."""
+"""The state of a run when its disk is full or it is in a bucket, and two runs at one place."""
 
+import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from infra.real_parts import wait_until
+from infra.real_parts import SeaweedFS, wait_until
 from tests.support.command import LAYOUTLIFT, Layoutlift
 from tests.support.content import tree
 from tests.support.fault_proxy import BLOB_PUT, FaultProxy, Silence
@@ -56,3 +58,70 @@ def test_lost_state_costs_time_and_nothing_else(
     layoutlift.migrate(source, target)
     shutil.rmtree(layoutlift.home / "state")
     assert layoutlift.migrate(source, target).totals["up_to_date"] == 6
+
+
+ANOTHER_MACHINE = """
+import socket, sys
+import tasks.stores.lock_holder as locks
+name, locks.EXPIRY_SECONDS, locks.HEARTBEAT_SECONDS = sys.argv.pop(1), 6.0, 0.5
+socket.gethostname = lambda: name
+from flows.cli import main
+main()
+"""
+
+
+def machine(name: str, home: Path, environment: dict[str, str]) -> Layoutlift:
+    """The command on a machine of its own: another name, another disk."""
+    home.mkdir()
+    return Layoutlift(home, environment, (sys.executable, "-c", ANOTHER_MACHINE, name))
+
+
+def test_two_machines_with_their_state_in_a_bucket_keep_out_of_each_others_way(
+    seaweedfs: SeaweedFS, proxy: FaultProxy, tmp_path: Path, prefix: str
+) -> None:
+    bucket = seaweedfs.create_bucket("state-of-two-machines")
+    state = ("--state", f"s3://{bucket}/layoutlift")
+    source, target = tree(tmp_path / "s", 2, 2), f"{proxy.host}/{prefix}"
+    one = machine("machine-one", tmp_path / "one", seaweedfs.environment())
+    two = machine("machine-two", tmp_path / "two", seaweedfs.environment())
+    proxy.when("PUT", BLOB_PUT, Silence(), times=99)
+    with one.running("migrate", source, target, *state) as first:
+        wait_until(lambda: proxy.held >= 1, what="the first run is at work")
+        refused = two.migrate(source, target, *state, code=3)
+        assert f"machine-one (pid {first.pid})" in refused.stderr
+        first.kill()
+        first.communicate()
+    proxy.heal()
+    assert "machine-one" in two.migrate(source, target, *state, code=3).stderr  # its death can't be seen from here
+    wait_until(lambda: not is_held(two, source, target, *state), what="the dead machine's lock expires")
+    assert two.last_report["totals"]["copied"] + two.last_report["totals"]["up_to_date"] == 4
+    again = one.migrate(source, target, *state)
+    assert again.totals["up_to_date"] == 4
+    stored = proxy.stored()
+    assert sorted(stored) == sorted(set(stored))
+    (kept,) = re.findall(rf"report: s3://{bucket}/(\S+)", again.stdout)
+    report = seaweedfs.client().get_object(Bucket=bucket, Key=kept)["Body"].read()
+    assert json.loads(report)["tags"] == again.report["tags"]
+    assert seaweedfs.secret_key not in report.decode() + again.output + refused.output
+
+
+def is_held(command: Layoutlift, source: Path, target: str, *options: str) -> bool:
+    with command.running("migrate", source, target, *options) as process:
+        process.communicate()
+    assert process.returncode in {0, 3}
+    return process.returncode == 3
+
+
+def test_with_its_state_in_a_bucket_a_run_knows_what_an_earlier_one_wrote(
+    seaweedfs: SeaweedFS, proxy: FaultProxy, tmp_path: Path, prefix: str
+) -> None:
+    """The source moved a tag: without a ledger that is a conflict, and another machine must know it is none."""
+    state = ("--state", f"s3://{seaweedfs.create_bucket('state-of-a-moved-tag')}")
+    target = f"{proxy.host}/{prefix}"
+    one = machine("machine-one", tmp_path / "one", seaweedfs.environment())
+    two = machine("machine-two", tmp_path / "two", seaweedfs.environment())
+    one.migrate(tree(tmp_path / "s", 1, 1, seed=1), target, *state)
+    shutil.rmtree(tmp_path / "s")
+    moved = tree(tmp_path / "s", 1, 1, seed=2)
+    assert two.migrate(moved, target, code=1).totals["refused"] == 1  # its own disk knows nothing
+    assert two.migrate(moved, target, *state).totals["copied"] == 1

@@ -12,22 +12,27 @@ import tracemalloc
 import pytest
 
 from tasks.oci.errors import InvalidDigestError, StateError
-from tasks.stores import ledger as ledger_module
+from tasks.stores import ledger_folder
 from tasks.stores.json_lines import JsonLinesWriter
 from tasks.stores.ledger import Ledger, LedgerEntry
+from tasks.stores.ledger_folder import LedgerFolder
 
 DIGEST = "sha256:" + "ab" * 32
 OTHER = "sha512:" + "cd" * 64
 
 
+def opened(folder, run):
+    return Ledger(LedgerFolder(folder, run))
+
+
 def note(folder, run, repository="app", tag="v1", digest=DIGEST):
-    ledger = Ledger(folder, run)
+    ledger = opened(folder, run)
     ledger.note_tag(repository, tag, digest, "manifest", 0)
     ledger.close()
 
 
 def test_nothing_is_made_by_reading(tmp_path):
-    ledger = Ledger(tmp_path / "none", "r1")
+    ledger = opened(tmp_path / "none", "r1")
     assert ledger.digest_of("app", "v1") is None
     assert ledger.entry("app", "v1") is None
     assert not ledger.was_started("app")
@@ -36,14 +41,14 @@ def test_nothing_is_made_by_reading(tmp_path):
 
 
 def test_the_next_run_knows_what_this_one_wrote(tmp_path):
-    ledger = Ledger(tmp_path / "pair", "r1")
+    ledger = opened(tmp_path / "pair", "r1")
     ledger.note_started("app")
     ledger.note_tag("app", "v1", DIGEST, "content", 3)
     ledger.note_tag("app", "v2", OTHER, None, 0)
     assert ledger.digest_of("app", "v1") == DIGEST
     ledger.close()
     ledger.close()
-    again = Ledger(tmp_path / "pair", "r2")
+    again = opened(tmp_path / "pair", "r2")
     assert again.entry("app", "v1") == LedgerEntry(DIGEST, "content", 3)
     assert again.entry("app", "v2") == LedgerEntry(OTHER, None, 0)
     assert again.was_started("app")
@@ -51,7 +56,7 @@ def test_the_next_run_knows_what_this_one_wrote(tmp_path):
 
 
 def test_lines_are_as_designed(tmp_path):
-    ledger = Ledger(tmp_path, "r1")
+    ledger = opened(tmp_path, "r1")
     ledger.note_started("app")
     ledger.note_tag("app", "v1", DIGEST, "manifest", 1)
     ledger.note_tag("app", "v1", DIGEST, "manifest", 1)  # known already: no line
@@ -65,7 +70,7 @@ def test_the_last_word_counts_over_all_files(tmp_path):
     note(tmp_path, "r1")
     os.utime(tmp_path / "ledger-r1.jsonl", (1, 1))
     note(tmp_path, "a-later-run", digest=OTHER)
-    assert Ledger(tmp_path, "r3").digest_of("app", "v1") == OTHER
+    assert opened(tmp_path, "r3").digest_of("app", "v1") == OTHER
 
 
 @pytest.mark.parametrize(
@@ -80,19 +85,19 @@ def test_what_a_crash_left_is_passed_over_and_written_after(tmp_path, rubbish):
     with (tmp_path / "ledger-r1.jsonl").open("ab") as file:
         file.write(rubbish)
     note(tmp_path, "r1", tag="v2")  # the same run, started again
-    ledger = Ledger(tmp_path, "r2")
+    ledger = opened(tmp_path, "r2")
     assert [ledger.digest_of("app", tag) for tag in ("v1", "v2", "v9")] == [DIGEST, DIGEST, None]
 
 
 def test_unknown_depths_prove_nothing(tmp_path):
     line = {"repository": "app", "tag": "v1", "digest": DIGEST, "verified": "magic", "referrers": "x", "new": 1}
     (tmp_path / "ledger-r1.jsonl").write_text(json.dumps(line))
-    assert Ledger(tmp_path, "r2").entry("app", "v1") == LedgerEntry(DIGEST, None, 0)
+    assert opened(tmp_path, "r2").entry("app", "v1") == LedgerEntry(DIGEST, None, 0)
 
 
 def test_only_digests_are_noted(tmp_path):
     with pytest.raises(InvalidDigestError):
-        Ledger(tmp_path, "r1").note_tag("app", "v1", "latest", None, 0)
+        opened(tmp_path, "r1").note_tag("app", "v1", "latest", None, 0)
 
 
 def test_a_run_id_can_not_leave_the_folder(tmp_path):
@@ -102,17 +107,17 @@ def test_a_run_id_can_not_leave_the_folder(tmp_path):
 
 
 def test_lines_are_on_disk_after_a_second_without_another_call(tmp_path):
-    ledger = Ledger(tmp_path, "r1")
+    ledger = opened(tmp_path, "r1")
     ledger.note_tag("app", "v1", DIGEST, None, 0)
     deadline = time.monotonic() + 5
     while not (tmp_path / "ledger-r1.jsonl").read_bytes() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert Ledger(tmp_path, "r2").digest_of("app", "v1") == DIGEST
+    assert opened(tmp_path, "r2").digest_of("app", "v1") == DIGEST
     ledger.close()
 
 
 def test_threads_share_a_ledger(tmp_path):
-    ledger = Ledger(tmp_path, "r1")
+    ledger = opened(tmp_path, "r1")
 
     def work(number):
         for i in range(500):
@@ -124,7 +129,7 @@ def test_threads_share_a_ledger(tmp_path):
     for thread in threads:
         thread.join()
     ledger.close()
-    again = Ledger(tmp_path, "r2")
+    again = opened(tmp_path, "r2")
     assert all(again.digest_of(f"app{n}", f"v{i}") for n in range(8) for i in range(500))
 
 
@@ -155,8 +160,9 @@ def test_a_file_size_limit_is_a_state_error(tmp_path):
 import pathlib, resource
 from tasks.oci.errors import StateError
 from tasks.stores.ledger import Ledger
+from tasks.stores.ledger_folder import LedgerFolder
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-ledger = Ledger(pathlib.Path({str(tmp_path)!r}), "r1")
+ledger = Ledger(LedgerFolder(pathlib.Path({str(tmp_path)!r}), "r1"))
 for i in range(100):
     ledger.note_tag("app", f"v{{i}}", {DIGEST!r}, None, 0)
 try:
@@ -166,12 +172,12 @@ except StateError as error:
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "File too large" in result.stdout
-    assert Ledger(tmp_path, "r2").digest_of("app", "v0") == DIGEST
+    assert opened(tmp_path, "r2").digest_of("app", "v0") == DIGEST
 
 
 def test_a_folder_that_can_not_be_made_is_a_state_error(tmp_path):
     (tmp_path / "file").write_text("")
-    ledger = Ledger(tmp_path / "file" / "pair", "r1")
+    ledger = opened(tmp_path / "file" / "pair", "r1")
     with pytest.raises(StateError, match="Not a directory"):
         ledger.note_started("app")
 
@@ -184,13 +190,13 @@ def many_runs(folder, count=25, age=3600.0):
 
 
 def written(folder):
-    ledger = Ledger(folder, "reader")
+    ledger = opened(folder, "reader")
     return [ledger.digest_of("app", tag) for tag in (*(f"v{i}" for i in range(25)), "moving")]
 
 
 def test_many_old_files_become_one(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(ledger_module, "MOST_FILES", 1000)
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
         many_runs(tmp_path)
         before = written(tmp_path)
     assert before[-1] == f"sha256:{24:064x}"
@@ -203,7 +209,7 @@ def test_many_old_files_become_one(tmp_path, monkeypatch):
 
 def test_files_in_use_or_just_written_are_not_compacted(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(ledger_module, "MOST_FILES", 1000)
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
         many_runs(tmp_path)
         note(tmp_path, "new", tag="new")
     with (tmp_path / "ledger-r03.jsonl").open("rb") as in_use:
@@ -215,7 +221,7 @@ def test_files_in_use_or_just_written_are_not_compacted(tmp_path, monkeypatch):
 
 def test_a_compaction_that_dies_before_it_removes_changes_nothing(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(ledger_module, "MOST_FILES", 1000)
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
         many_runs(tmp_path)
         before = written(tmp_path)
     copies = {path: (path.read_bytes(), path.stat().st_mtime) for path in tmp_path.glob("ledger-*")}
@@ -228,13 +234,13 @@ def test_a_compaction_that_dies_before_it_removes_changes_nothing(tmp_path, monk
 
 def test_a_compaction_without_room_is_left_out(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(ledger_module, "MOST_FILES", 1000)
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
         many_runs(tmp_path)
 
     def no_room(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(ledger_module.os, "fsync", no_room)
+    monkeypatch.setattr(ledger_folder.os, "fsync", no_room)
     assert None not in written(tmp_path)
     assert len(list(tmp_path.glob("ledger-*"))) == 25
     assert list(tmp_path.glob("*.tmp")) == []
@@ -242,14 +248,14 @@ def test_a_compaction_without_room_is_left_out(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("tags_each", [1, 1000])
 def test_memory_is_less_than_300_bytes_a_tag(tmp_path, tags_each):
-    ledger = Ledger(tmp_path, "r1")
+    ledger = opened(tmp_path, "r1")
     count = 20_000
     for i in range(count):
         digest = f"sha256:{i:064x}"
         ledger.note_tag(f"team-{i // tags_each:05}/platform/services/app", f"v1.2.{i:05}", digest, "blobs", 1)
     ledger.close()
     tracemalloc.start()
-    again = Ledger(tmp_path, "r2")
+    again = opened(tmp_path, "r2")
     used, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert again.digest_of("team-00000/platform/services/app", "v1.2.00000")

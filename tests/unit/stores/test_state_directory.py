@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tasks.oci.errors import LockHeldError, StateError
-from tasks.stores import run_lock
+from tasks.stores import lock_holder, run_lock
 from tasks.stores.state_directory import StateDirectory, default_state_root
 
 DIGEST = "sha256:" + "ab" * 32
@@ -30,8 +30,8 @@ def age_lock(state, seconds):
 
 
 def leave_lock(state, **changes):
-    holder = run_lock.LockHolder.here("old", "s", "t")
-    values = {name: getattr(holder, name) for name in run_lock.LockHolder.__slots__} | changes
+    holder = lock_holder.LockHolder.here("old", "s", "t")
+    values = {name: getattr(holder, name) for name in lock_holder.LockHolder.__slots__} | changes
     state.folder.mkdir(parents=True, exist_ok=True)
     (state.folder / "lock").write_text(json.dumps(values))
 
@@ -146,7 +146,7 @@ def test_age_is_told_by_the_folders_clock(state, monkeypatch):
 
 
 def test_the_heart_beats(state, monkeypatch):
-    monkeypatch.setattr(run_lock, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(lock_holder, "HEARTBEAT_SECONDS", 0.05)
     with state.lock("r1"):
         age_lock(state, 1000)
         deadline = time.monotonic() + 5
@@ -157,7 +157,7 @@ def test_the_heart_beats(state, monkeypatch):
 
 
 def test_who_lost_the_lock_is_told_and_leaves_the_new_holders_alone(state, monkeypatch):
-    monkeypatch.setattr(run_lock, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(lock_holder, "HEARTBEAT_SECONDS", 0.05)
     lost = threading.Event()
     with state.lock("r1", lost.set) as lock:
         assert not lock.is_lost

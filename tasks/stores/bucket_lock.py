@@ -1,0 +1,109 @@
+"""A lock that one run holds on a (source, target) pair: an object that is only ever written on conditions.
+
+Age is told by the store's clock alone. A released lock is an object without a holder, because not every store
+deletes on conditions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import asdict
+from itertools import count
+from typing import TYPE_CHECKING, Self
+
+from tasks.oci.errors import ConfigurationError, LayoutliftError, LockHeldError, StateError
+from tasks.stores.lock_holder import EXPIRY_SECONDS, Heartbeat, LockHolder, held_message
+from tasks.stores.state_objects import ConditionFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from tasks.stores.state_objects import StateObjects, StoredObject
+
+_LOCK = "lock"
+_RELEASED = b"{}"
+_ATTEMPTS = 5
+
+
+class BucketLock:
+    """The lock of one run, held between enter and exit.
+
+    Raises on entering:
+        LockHeldError: another run holds it; the message names that run.
+        ConfigurationError: the store can't keep a lock, or the bucket can't be used.
+        StateError: it can't be written.
+    """
+
+    def __init__(self, objects: StateObjects, holder: LockHolder, on_lost: Callable[[], None] | None = None) -> None:
+        """Lock below the prefix of `objects`; `on_lost` is called, once, should another run take the lock away."""
+        self._objects = objects
+        self._holder = holder
+        self._beats = count()
+        self._etag = ""
+        self._heart = Heartbeat(self._renew, on_lost)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether another run took the lock, as after this process slept for longer than the expiry."""
+        return self._heart.is_lost
+
+    def __enter__(self) -> Self:
+        now = self._objects.check_conditions()
+        for _ in range(_ATTEMPTS):
+            found = self._objects.get(_LOCK)
+            self._give_way(found, now)
+            if self._write(self._content(), found):
+                self._heart.start()
+                return self
+        raise LockHeldError(held_message(None, 0))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._heart.stop()
+        with contextlib.suppress(StateError, ConfigurationError):  # then it expires
+            self._objects.put(_LOCK, _RELEASED, only_if=self._etag)
+
+    def _give_way(self, found: StoredObject | None, now: float) -> None:
+        if found is None or found.body == _RELEASED:
+            return
+        holder, age = LockHolder.parse(found.body), now - found.modified
+        if age <= EXPIRY_SECONDS and not (holder and holder.is_dead):
+            raise LockHeldError(held_message(holder, age))
+
+    def _write(self, content: bytes, found: StoredObject | None) -> bool:
+        """Write over what was found there, and nothing else; whether the lock is ours now."""
+        with contextlib.suppress(ConditionFailedError):
+            self._etag = self._objects.put(
+                _LOCK, content, only_if=found.etag if found else None, if_absent=found is None
+            )
+        return self._is_ours()  # an answer may have been lost, and not every store checks and writes in one step
+
+    def _is_ours(self) -> bool:
+        found = self._objects.get(_LOCK)
+        holder = LockHolder.parse(found.body) if found is not None else None
+        if found is None or holder is None or holder.token != self._holder.token:
+            return False
+        self._etag = found.etag
+        return True
+
+    def _renew(self) -> bool:
+        try:
+            self._etag = self._objects.put(_LOCK, self._content(), only_if=self._etag)
+        except ConditionFailedError:
+            return self._is_still_ours()
+        except LayoutliftError:
+            return True  # a store that is away for a moment; the next beat may reach it
+        return True
+
+    def _is_still_ours(self) -> bool:
+        try:
+            return self._is_ours()
+        except LayoutliftError:
+            return True
+
+    def _content(self) -> bytes:
+        """Another one each time, as the ETag of equal contents may be equal."""
+        return json.dumps({**asdict(self._holder), "beat": next(self._beats)}).encode()

@@ -1,0 +1,129 @@
+"""The ledger of a (source, target) pair in a bucket: objects of JSON lines that are written once and never changed.
+
+A run writes another object every ten seconds in which it has something to say. The names order the lines of all
+runs by time; many objects are made one under the name of their last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import StateError
+from tasks.stores.json_lines import json_line, parse_json_lines
+from tasks.stores.ledger import LedgerMemory, file_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tasks.stores.state_objects import StateObjects
+
+FLUSH_SECONDS = 10.0
+MOST_OBJECTS = 100
+_BUFFERED_BYTES = 1024 * 1024
+_PREFIX = "ledger-"
+_READERS = 8
+_READ_ATTEMPTS = 5
+
+
+class LedgerBucket:
+    """See `LedgerLines`; calls come one at a time, as a `Ledger` makes them, and the timer's thread besides."""
+
+    def __init__(self, objects: StateObjects, run_id: str) -> None:
+        """Read all below the prefix of `objects`, write the lines of this run there."""
+        self._objects = objects
+        self._run = file_name(run_id)
+        self._numbers = count()
+        self._lock = threading.Lock()
+        self._buffer = bytearray()
+        self._timer: threading.Timer | None = None
+        self._failure: StateError | None = None
+        self._failure_was_told = False
+
+    def read(self) -> LedgerMemory:
+        """See `LedgerLines.read`; objects that are many are made one."""
+        for last in (False,) * (_READ_ATTEMPTS - 1) + (True,):
+            names = list(self._objects.names(_PREFIX))
+            memory = self._read(names)
+            if memory is not None:
+                self._compact_if_many(names, memory)
+                return memory
+            if last:
+                break
+        raise StateError(f"the ledger below {self._objects} changes faster than it can be read")
+
+    def append(self, line: Mapping[str, object]) -> None:
+        """See `LedgerLines.append`."""
+        with self._lock:
+            self._tell_failure()
+            self._buffer += json_line(line)
+            if len(self._buffer) >= _BUFFERED_BYTES:
+                self._write_out()
+                self._tell_failure()
+            elif self._timer is None:
+                self._timer = threading.Timer(FLUSH_SECONDS, self._flush_in_time)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def flush(self) -> None:
+        """See `LedgerLines.flush`."""
+        with self._lock:
+            self._write_out()
+            self._tell_failure()
+
+    def close(self) -> None:
+        """See `LedgerLines.close`."""
+        with self._lock:
+            self._write_out()
+            if not self._failure_was_told:
+                self._tell_failure()
+
+    def _flush_in_time(self) -> None:
+        with self._lock:
+            self._write_out()
+
+    def _tell_failure(self) -> None:
+        if self._failure is not None:
+            self._failure_was_told = True
+            raise self._failure
+
+    def _write_out(self) -> None:
+        """Write the buffer; a failure is kept for the next call of a user, as this may be the timer's thread."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._failure is None and self._buffer:
+            name = f"{_PREFIX}{time.time_ns() // 1_000_000:014d}-{self._run}-{next(self._numbers):06d}"
+            try:
+                self._objects.put(name, bytes(self._buffer))
+            except StateError as error:
+                self._failure = error
+        self._buffer.clear()
+
+    def _read(self, names: Sequence[str]) -> LedgerMemory | None:
+        """What the objects say, in their order; None when one was taken away by a compaction meanwhile."""
+        memory = LedgerMemory()
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="ledger") as pool:
+            for found in pool.map(self._objects.get, names):
+                if found is None:
+                    return None
+                for line in parse_json_lines(found.body.splitlines()):
+                    memory.take_line(line)
+        return memory
+
+    def _compact_if_many(self, names: Sequence[str], memory: LedgerMemory) -> None:
+        """Write one object in place of all; should two runs do so at once, both write the same.
+
+        Objects do not change, so none can be in use, and the new one sorts after all that it stands for and
+        before all that were written since. Where this fails, everything stays readable as it is.
+        """
+        if len(names) <= MOST_OBJECTS:
+            return
+        with contextlib.suppress(StateError):
+            self._objects.put(f"{names[-1]}+", b"".join(map(json_line, memory.lines())))
+            for name in names:
+                self._objects.delete(name)

@@ -1,0 +1,120 @@
+"""What locks of runs have in common, wherever they are kept: who holds one, and the sign of life that renews it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HEARTBEAT_SECONDS = 10.0
+EXPIRY_SECONDS = 60.0
+_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class LockHolder:
+    """Who holds a lock; `machine` tells apart boots and containers, `token` two locks of one process."""
+
+    run: str
+    host: str
+    pid: int
+    started: str
+    source: str
+    target: str
+    machine: str
+    token: str
+
+    @classmethod
+    def here(cls, run_id: str, source: str, target: str) -> Self:
+        """This process, from now on."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        host = socket.gethostname()
+        return cls(run_id, host, os.getpid(), now, source, target, _machine(), secrets.token_hex(8))
+
+    @classmethod
+    def parse(cls, raw: bytes) -> Self | None:
+        """Read a lock's content; None when it is half written or not ours."""
+        try:
+            value = json.loads(raw)
+            fields = {name: value[name] for name in cls.__dataclass_fields__}
+        except (ValueError, RecursionError, KeyError, TypeError):
+            return None
+        if type(fields.pop("pid")) is not int or not all(isinstance(text, str) for text in fields.values()):
+            return None
+        return cls(pid=value["pid"], **fields)
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the holder ran on this boot of this machine and is gone; False where that can't be told."""
+        if self.host != socket.gethostname() or self.machine != _machine() or not self.machine or self.pid <= 0:
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except (ProcessLookupError, OverflowError):
+            return True
+        except PermissionError:
+            return False
+        return False
+
+
+def _machine() -> str:
+    """This boot and this process name space (process ids mean nothing outside of it); empty where unknown."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
+
+
+class Heartbeat:
+    """Calls `renew` every ten seconds, until it is stopped or `renew` says that the lock is another run's."""
+
+    def __init__(self, renew: Callable[[], bool], on_lost: Callable[[], None] | None) -> None:
+        """Begin with `start`; `on_lost` is called, once, from the heartbeat's thread."""
+        self._renew = renew
+        self._on_lost = on_lost
+        self._stopped = threading.Event()
+        self._lost = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="lock heartbeat", daemon=True)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether another run took the lock, as after this process slept for longer than the expiry."""
+        return self._lost.is_set()
+
+    def start(self) -> None:
+        """Have the heart beat from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it; what it waits for, as a share that is away, is waited for no longer than a beat takes."""
+        self._stopped.set()
+        self._thread.join(timeout=HEARTBEAT_SECONDS)
+
+    def _beat(self) -> None:
+        while not self._stopped.wait(HEARTBEAT_SECONDS):
+            if not self._renew():
+                self._lost.set()
+                if self._on_lost:
+                    self._on_lost()
+                return
+
+
+def held_message(holder: LockHolder | None, age: float) -> str:
+    """Who holds a lock that was last renewed `age` seconds ago; None is somebody who is just taking it."""
+    if holder is None:
+        return f"another run is taking the lock of this source and target (tried {age:.0f} s ago)"
+    run, host, started = (repr(text[:_SHOWN])[1:-1] for text in (holder.run, holder.host, holder.started))
+    return (
+        f"run {run} on {host} (pid {holder.pid}) has worked on this source and target since {started}; "
+        f"its last sign of life is {max(age, 0):.0f} s old, after {EXPIRY_SECONDS:.0f} s another run may start"
+    )

@@ -1,0 +1,65 @@
+"""What a run keeps of itself beyond its end, wherever that is: its lock, the ledger and its report."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from tasks.stores.ledger import Ledger
+
+_READABLE = 60
+_HASH = 12
+
+
+class RunState(Protocol):
+    """The state of one (source, target) pair."""
+
+    def lock(self, run_id: str, on_lost: Callable[[], None] | None = None) -> AbstractContextManager[object]:
+        """Keep other runs out while inside the `with` block.
+
+        `on_lost` is called, from another thread, should another run take the lock over because this one gave
+        no sign of life for a minute.
+
+        Raises on entering:
+            LockHeldError: another run is inside; the message names its id, host, pid and start.
+            StateError: the state can't be written.
+        """
+        ...
+
+    def ledger(self, run_id: str) -> Ledger:
+        """What earlier runs wrote to the target; this run's entries are kept apart, by `run_id`.
+
+        Raises:
+            StateError: it can't be read.
+        """
+        ...
+
+    def run_folder(self, run_id: str) -> Path:
+        """A folder of this machine for a run's results; not made here."""
+        ...
+
+    def keep_report(self, run_id: str, report: Path) -> str:
+        """Keep a run's report, a file of this machine; where people find it from now on.
+
+        Raises:
+            StateError: it can't be written.
+        """
+        ...
+
+
+def without_credentials(address: str) -> str:
+    """An address as it may be kept and shown."""
+    return re.sub(r"^([a-z0-9]+://)?[^/@]*:[^/@]*@", r"\1", address.rstrip("/") or address)
+
+
+def pair_name(source: str, target: str) -> str:
+    """A name for a pair that is safe in paths, readable, and no other pair's."""
+    readable = "--".join(re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.")[-_READABLE:] for text in (source, target))
+    whole = f"{source}\n{target}".encode(errors="backslashreplace")
+    return f"{readable}-{sha256(whole).hexdigest()[:_HASH]}"

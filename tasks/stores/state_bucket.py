@@ -1,0 +1,69 @@
+"""Where the state of runs is kept in a bucket: a prefix for each (source, target), for machines that come and go."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import StateError
+from tasks.stores.bucket_lock import BucketLock
+from tasks.stores.ledger import Ledger, file_name
+from tasks.stores.ledger_bucket import LedgerBucket
+from tasks.stores.lock_holder import LockHolder
+from tasks.stores.run_state import pair_name, without_credentials
+from tasks.stores.s3_client import make_client
+from tasks.stores.state_objects import StateObjects
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasks.stores.pacing import Stop
+    from tasks.stores.s3_address import BucketAccess, BucketAddress
+
+READ_SECONDS = 15.0
+"""The objects are small, and a lock is to be renewed well within its expiry."""
+
+
+class StateBucket:
+    """See `RunState`; a run's results are in a temporary folder, and only its report goes to the bucket."""
+
+    def __init__(self, root: BucketAddress, access: BucketAccess, source: str, target: str, stop: Stop) -> None:
+        """Name the pair's prefix below `root`; nothing is sent yet.
+
+        Raises:
+            ConfigurationError: the settings for S3 can't be used.
+        """
+        self._source = without_credentials(source)
+        self._target = without_credentials(target)
+        self._address = replace(root, prefix=f"{root.prefix}{pair_name(self._source, self._target)}/")
+        self._client = make_client(access, READ_SECONDS)
+        self._stop = stop
+        self._objects = StateObjects(self._client, self._address, stop)
+        self._folder = Path(tempfile.mkdtemp(prefix="layoutlift-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+
+    def lock(self, run_id: str, on_lost: Callable[[], None] | None = None) -> BucketLock:
+        """See `RunState.lock`."""
+        at_once = StateObjects(self._client, self._address, self._stop, patience=0)
+        return BucketLock(at_once, LockHolder.here(run_id, self._source, self._target), on_lost)
+
+    def ledger(self, run_id: str) -> Ledger:
+        """See `RunState.ledger`."""
+        return Ledger(LedgerBucket(self._objects, run_id))
+
+    def run_folder(self, run_id: str) -> Path:
+        """See `RunState.run_folder`; it is gone when the process ends."""
+        return self._folder / file_name(run_id)
+
+    def keep_report(self, run_id: str, report: Path) -> str:
+        """See `RunState.keep_report`."""
+        name = f"runs/{file_name(run_id)}/report.json"
+        try:
+            self._objects.put(name, report.read_bytes())
+        except OSError as error:
+            raise StateError(f"{report} can't be read: {error.strerror or error}") from error
+        return f"{self._address}/{name}"

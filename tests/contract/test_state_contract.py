@@ -1,0 +1,289 @@
+"""What runs rely on of their state holds wherever it is kept: in a folder, and in a bucket of a real S3 store."""
+
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from infra.real_parts import SeaweedFS, wait_until
+from tasks.endpoints import open_state
+from tasks.oci.errors import ConfigurationError, LockHeldError
+from tasks.stores import bucket_lock, ledger_bucket, ledger_folder, lock_holder, run_lock
+from tasks.stores.ledger import LedgerEntry
+from tasks.stores.lock_holder import LockHolder
+from tasks.stores.pacing import Stop
+from tasks.stores.run_state import RunState
+from tasks.stores.s3_address import BucketAccess, BucketAddress
+from tasks.stores.s3_client import make_client
+from tasks.stores.state_objects import StateObjects
+from tests.support.buckets import use_environment
+
+DIGEST = "sha256:" + "ab" * 32
+OTHER = "sha512:" + "cd" * 64
+_numbers = itertools.count()
+OpenState = Callable[..., RunState]
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenState:
+    """`opened(target="…")`: the state of a pair, each time as another process would open it."""
+    where = str(tmp_path)
+    if request.param == "bucket":
+        where = f"s3://{in_bucket(request, monkeypatch)}/some/prefix"
+
+    def open_again(target: str = "registry.example:5000") -> RunState:
+        return open_state(where, "/mnt/bucket", target, BucketAccess(), Stop())
+
+    return open_again
+
+
+def in_bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    seaweedfs: SeaweedFS = request.getfixturevalue("seaweedfs")
+    use_environment(seaweedfs, monkeypatch)
+    return seaweedfs.create_bucket(f"state-{next(_numbers)}")
+
+
+@pytest.fixture
+def objects(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> StateObjects:
+    address = BucketAddress(in_bucket(request, monkeypatch), "pair/")
+    return StateObjects(make_client(BucketAccess()), address, Stop(), patience=0)
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Locks that beat every 0.2 s and expire after three."""
+    monkeypatch.setattr(lock_holder, "HEARTBEAT_SECONDS", 0.2)
+    for module in (lock_holder, run_lock, bucket_lock):
+        monkeypatch.setattr(module, "EXPIRY_SECONDS", 3.0)
+
+
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on, locks are taken by another machine."""
+    monkeypatch.setattr(lock_holder.socket, "gethostname", lambda: "another-machine")
+
+
+def test_one_run_at_a_time_and_the_other_learns_whose_it_is(opened: OpenState) -> None:
+    with opened().lock("r1"):
+        with pytest.raises(LockHeldError, match="run r1 on "), opened().lock("r2"):
+            pytest.fail("both runs are inside")
+        with opened("registry.example/other").lock("r3"):
+            pass
+    with opened().lock("r2"):
+        pass
+
+
+def test_just_one_of_many_gets_in(opened: OpenState) -> None:
+    for _ in range(5):
+        inside, barrier = [], threading.Barrier(6)
+
+        def race(inside: list[int] = inside, barrier: threading.Barrier = barrier) -> None:
+            lock = opened().lock("racer")
+            barrier.wait()
+            try:
+                with lock:
+                    inside.append(1)
+                    barrier.wait()
+            except LockHeldError:
+                barrier.wait()
+
+        racers = [threading.Thread(target=race) for _ in range(6)]
+        for racer in racers:
+            racer.start()
+        for racer in racers:
+            racer.join()
+        assert inside == [1]
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_holder_that_gives_no_sign_of_life_loses_the_lock_and_is_told(
+    opened: OpenState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost, asleep = threading.Event(), threading.Event()
+    first = opened().lock("r1", lost.set)
+    renew = first._heart._renew
+    first._heart._renew = lambda: renew() if not asleep.is_set() else True
+    with first:
+        elsewhere(monkeypatch)
+        second = opened().lock("r2")
+        expired = time.monotonic() + 4
+        while time.monotonic() < expired:  # only its heartbeat keeps the lock
+            assert not enters(second)
+        asleep.set()
+        wait_until(lambda: enters(second), what="the lock has expired")
+        asleep.clear()
+        assert lost.wait(5)
+        assert first.is_lost
+    with pytest.raises(LockHeldError, match="run r2 "), opened().lock("r3"):  # what is lost is not released
+        pass
+    second.__exit__(None, None, None)
+
+
+def enters(lock: object) -> bool:
+    try:
+        lock.__enter__()
+    except LockHeldError:
+        return False
+    return True
+
+
+def test_a_killed_process_of_this_machine_loses_its_lock_at_once(
+    opened: OpenState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened().lock("r1"):
+        monkeypatch.setattr(LockHolder, "is_dead", property(lambda _: True))
+        with opened().lock("r2"):
+            pass
+
+
+def test_the_next_run_knows_what_this_one_wrote(opened: OpenState) -> None:
+    ledger = opened().ledger("r1")
+    assert ledger.entry("app", "v1") is None
+    ledger.note_started("app")
+    ledger.note_tag("app", "v1", DIGEST, "content", 3)
+    ledger.note_tag("app", "v2", DIGEST, None, 0)
+    ledger.close()
+    ledger.close()
+    later = opened().ledger("r2")
+    later.note_tag("app", "v2", OTHER, None, 0)
+    later.close()
+    again = opened().ledger("r3")
+    assert again.entry("app", "v1") == LedgerEntry(DIGEST, "content", 3)
+    assert again.entry("app", "v2") == LedgerEntry(OTHER, None, 0)
+    assert again.was_started("app")
+    assert not again.was_started("other")
+    assert opened("registry.example/other").ledger("r1").entry("app", "v1") is None
+
+
+def test_a_run_that_is_killed_has_said_that_it_began(opened: OpenState) -> None:
+    opened().ledger("r1").note_started("app")  # and no close
+    assert opened().ledger("r2").was_started("app")
+
+
+def test_many_runs_are_made_one_and_nothing_is_lost(opened: OpenState, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 5)
+    monkeypatch.setattr(ledger_folder, "MOST_FILES", 5)
+    monkeypatch.setattr(ledger_folder, "IDLE_SECONDS", -1.0)
+    for number in range(14):
+        ledger = opened().ledger(f"r{number:02}")
+        ledger.note_tag("app", f"v{number}", DIGEST, None, 0)
+        ledger.note_tag("app", "latest", f"sha256:{number:064x}", None, 0)
+        ledger.close()
+    last = opened().ledger("last")
+    assert [last.digest_of("app", f"v{number}") for number in range(14)] == [DIGEST] * 14
+    assert last.digest_of("app", "latest") == f"sha256:{13:064x}"
+
+
+def test_the_report_is_kept(opened: OpenState, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    report.write_text("{}")
+    assert "report.json" in opened().keep_report("r1", report)
+
+
+def test_objects_of_a_ledger_stay_few(objects: StateObjects, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 5)
+    for number in range(7):
+        lines = ledger_bucket.LedgerBucket(objects, f"r{number}")
+        lines.read()
+        lines.append({"started": f"app{number}"})
+        lines.close()
+    assert len(list(objects.names("ledger-"))) == 2
+
+
+def test_what_is_no_line_is_passed_over(objects: StateObjects) -> None:
+    objects.put("ledger-0", b'{"started":"app"}\n{"repository": "app", "tag": "v9", "dig')
+    objects.put("ledger-1", b"\xff\xfe\n[1]\nnull\n" + b"[" * 100_000)
+    objects.put("ledger-2", b'{"started":"other"}\n')
+    assert ledger_bucket.LedgerBucket(objects, "r").read().started == {"app", "other"}
+
+
+def test_lines_reach_the_bucket_without_another_call(objects: StateObjects, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_bucket, "FLUSH_SECONDS", 0.1)
+    lines = ledger_bucket.LedgerBucket(objects, "r")
+    lines.append({"started": "app"})
+    wait_until(lambda: list(objects.names("ledger-")) != [], what="the line is kept")
+    lines.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"run": 1}'])
+def test_a_lock_that_can_not_be_read_counts_until_it_expires(
+    objects: StateObjects, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    objects.put("lock", content)
+    lock = bucket_lock.BucketLock(objects, LockHolder.here("r", "s", "t"))
+    with pytest.raises(LockHeldError, match="another run is taking the lock"), lock:
+        pass
+    monkeypatch.setattr(bucket_lock, "EXPIRY_SECONDS", -1.0)
+    with lock:
+        assert json.loads(objects.get("lock").body)["run"] == "r"
+    assert objects.get("lock").body == b"{}"
+    assert list(objects.names("probe-")) == []
+
+
+class LosesAnswers:
+    """A client whose writes are carried out, and whose next answer to one gets lost and is asked for again."""
+
+    def __init__(self, client: object) -> None:
+        self._client = client
+        self.lose = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._client, name)
+
+    def put_object(self, **request: object) -> object:
+        answer = self._client.put_object(**request)
+        if self.lose and request["Key"].endswith("/lock"):
+            self.lose -= 1
+            answer = self._client.put_object(**request)  # the SDK's own second attempt
+        return answer
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_lock_whose_answer_was_lost_is_held_and_renewed_all_the_same(objects: StateObjects) -> None:
+    objects._client = LosesAnswers(objects._client)
+    objects._client.lose = 1
+    with bucket_lock.BucketLock(objects, LockHolder.here("r", "s", "t")) as lock:
+        objects._client.lose = 1
+        wait_until(lambda: json.loads(objects.get("lock").body)["beat"] > 4, what="the heart went on beating")
+        assert not lock.is_lost
+    assert objects.get("lock").body == b"{}"
+
+
+class IgnoresConditions:
+    """A client of a store that takes every write."""
+
+    def __init__(self, client: object, ignored: tuple[str, ...]) -> None:
+        self._client = client
+        self._ignored = ignored
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._client, name)
+
+    def put_object(self, **request: object) -> object:
+        return self._client.put_object(**{k: v for k, v in request.items() if k not in self._ignored})
+
+
+@pytest.mark.parametrize("ignored", [("IfMatch",), ("IfNoneMatch",), ("IfMatch", "IfNoneMatch")])
+def test_a_store_that_ignores_conditions_is_refused_and_keeps_nothing(
+    objects: StateObjects, ignored: tuple[str, ...]
+) -> None:
+    objects._client = IgnoresConditions(objects._client, ignored)
+    with pytest.raises(ConfigurationError, match="conditional writes"):
+        bucket_lock.BucketLock(objects, LockHolder.here("r", "s", "t")).__enter__()
+    assert list(objects.names("")) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("AWS_ACCESS_KEY_ID", "nobody"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:9")]
+)
+def test_a_bucket_that_does_not_let_us_in_is_wrong_usage(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    bucket = in_bucket(request, monkeypatch)
+    monkeypatch.setenv(variable, value)
+    state = open_state(f"s3://{bucket}/x", "/mnt/bucket", "host", BucketAccess(), Stop())
+    with pytest.raises(ConfigurationError, match=f"--state s3://{bucket}/x"), state.lock("r"):
+        pass
