@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flows.commands.alerts import alerts
 from flows.commands.running import INCOMPLETE, checked, exit_code, run_to_end
 from flows.commands.server import server
 from flows.options import with_parameters
@@ -96,4 +97,5 @@ def ls(*, as_json: bool, **given: Any) -> None:
         raise SystemExit(INCOMPLETE)
 
 
+main.add_command(alerts)
 main.add_command(server)

@@ -14,6 +14,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from flows.announcing import announce_begun, announce_ended
 from tasks.operations.reporting import failure_rows, human_bytes, summary_markdown
 from tasks.run_context import shared
 from tasks.work_batch import work_batch
@@ -37,6 +38,7 @@ def work_as_tasks(run: Run, batches: tuple[Batch, ...]) -> None:
     for name in ("flows", "tasks"):
         logging.getLogger(name).setLevel(logging.INFO)  # Prefect sends their records to the run, but sets no level
     logger.info("%s: %d tags in %d batches", run.title, run.progress.expected, len(batches))
+    announce_begun(run)
     with shared(run), _progress_artifact(run):
         futures = [
             work_batch.submit(run.run_id, [(part.path, part.start, part.stop) for part in batch], _label(run, batch))
@@ -47,7 +49,8 @@ def work_as_tasks(run: Run, batches: tuple[Batch, ...]) -> None:
 
 
 def publish(run: Run) -> None:
-    """Leave a summary, and a table of what has a problem."""
+    """Leave a summary, and a table of what has a problem, and tell who waits for how it ended."""
+    announce_ended(run)
     summary = summary_markdown(run.header(), run.totals, run.findings)
     rows = failure_rows(run.results())
     with _only_noted():

@@ -1,0 +1,140 @@
+"""Makes Prefect's automations, and the blocks that they send through, of an alerts file.
+
+Prefect's server can send only through kinds of block that it brings along. What a webhook or Slack gets is
+written into its custom webhook; mail goes through its Slack block, whose address it hands to apprise as it is,
+which knows mail by the scheme `mailto://`. Addresses are secrets of the blocks, and shown nowhere.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from prefect.automations import Automation
+from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
+from prefect.client.orchestration import get_client
+from prefect.events.actions import SendNotification
+from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.types import SecretDict
+
+from flows.alerts import ChannelKind
+from flows.announcing import BEGUN, COMPLETE, CONFLICTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from uuid import UUID
+
+    from prefect.blocks.abstract import NotificationBlock
+
+    from flows.alerts import AlertsFile, Channel, NoSuccess
+
+PREFIX = "layoutlift: "
+FLOWS = ["migrate", "verify", "cleanup", "benchmark"]
+_FAILURES = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")}
+_PAIRS: dict[str, str | list[str]] = {"prefect.resource.id": "layoutlift.migrate.*"}
+_BODIES = {
+    ChannelKind.WEBHOOK: {"subject": "{{subject}}", "text": "{{body}}"},
+    ChannelKind.SLACK: {"text": "*{{subject}}*\n{{body}}"},
+}
+
+
+def apply(file: AlertsFile) -> list[str]:
+    """Have the server do what the file says and nothing else of ours; the names of the automations."""
+    blocks = {channel.name: _saved_block(channel) for channel in file.channels}
+    wanted = list(_automations(file, blocks))
+    with get_client(sync_client=True) as client:
+        old = [each.id for each in client.read_automations() if each.name.startswith(PREFIX)]
+        for automation in wanted:
+            automation.create()
+        for each in old:  # after the new ones are there: a failure is then told twice rather than not at all
+            client.delete_automation(each)
+    return [automation.name for automation in wanted]
+
+
+def remove() -> list[str]:
+    """Take all automations of ours off the server; their names. Blocks stay: others may use them."""
+    with get_client(sync_client=True) as client:
+        ours = [each for each in client.read_automations() if each.name.startswith(PREFIX)]
+        for each in ours:
+            client.delete_automation(each.id)
+    return sorted(each.name for each in ours)
+
+
+def _saved_block(channel: Channel) -> UUID:
+    return cast("UUID", _block(channel).save(f"layoutlift-{channel.name}", overwrite=True))
+
+
+def _block(channel: Channel) -> NotificationBlock:
+    if channel.kind is ChannelKind.MAIL:
+        return SlackWebhook(url=channel.url)
+    return CustomWebhookNotificationBlock(
+        name=channel.name,
+        url="{{address}}",
+        json_data=_BODIES[channel.kind],
+        cookies=None,
+        headers=None,
+        secrets=SecretDict({"address": channel.url.get_secret_value()}),
+    )
+
+
+def _automations(file: AlertsFile, blocks: Mapping[str, UUID]) -> Iterator[Automation]:
+    alerts = file.alerts
+    if alerts.failed:
+        yield _automation("a run failed", _failed(), _said_of_run(), [blocks[name] for name in alerts.failed])
+    if alerts.conflict:
+        yield _automation(
+            "a tag has other content", _conflict(), _said_of_conflict(), [blocks[name] for name in alerts.conflict]
+        )
+    if alerts.no_success:
+        said = (
+            "No success: {{ event.resource.name }}",
+            f"No migration of this pair has ended complete for {alerts.no_success.within}.",
+        )
+        told = [blocks[name] for name in alerts.no_success.channels]
+        yield _automation("no success", _no_success(alerts.no_success), said, told)
+
+
+def _automation(name: str, trigger: EventTrigger, said: tuple[str, str], told: list[UUID]) -> Automation:
+    subject, body = said
+    actions = [SendNotification(block_document_id=block, subject=subject, body=body) for block in told]
+    return Automation(name=f"{PREFIX}{name}", trigger=trigger, actions=list(actions))
+
+
+def _failed() -> EventTrigger:
+    return EventTrigger(
+        expect=_FAILURES,
+        match={"prefect.resource.id": "prefect.flow-run.*"},
+        match_related={"prefect.resource.role": "flow", "prefect.resource.name": FLOWS},
+        posture=Posture.Reactive,
+        threshold=1,
+    )
+
+
+def _conflict() -> EventTrigger:
+    return EventTrigger(expect={CONFLICTS}, match=_PAIRS, posture=Posture.Reactive, threshold=1)
+
+
+def _no_success(alert: NoSuccess) -> EventTrigger:
+    """Armed for a pair by its first run, and anew by each success; a run that only begins does not put it off."""
+    return EventTrigger(
+        after={BEGUN, COMPLETE},
+        expect={COMPLETE},
+        match=_PAIRS,
+        for_each={"prefect.resource.id"},
+        posture=Posture.Proactive,
+        threshold=1,
+        within=alert.within,
+    )
+
+
+def _said_of_run() -> tuple[str, str]:
+    return (
+        "{{ flow.name }} {{ flow_run.state.name }}: {{ flow_run.name }}",
+        "{{ flow_run.state.message }}\n{{ flow_run|ui_url }}",
+    )
+
+
+def _said_of_conflict() -> tuple[str, str]:
+    return (
+        "Conflicts: {{ event.resource.name }}",
+        "{{ event.payload.conflicts }} tags have other content at the target.\n{{ flow_run|ui_url }}",
+    )

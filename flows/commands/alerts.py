@@ -1,0 +1,71 @@
+"""`layoutlift alerts`: who is told when a scheduled run fails, meets conflicts, or has not succeeded for long."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tasks.oci.errors import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@click.group()
+def alerts() -> None:
+    """Have the Prefect server tell people when runs fail, meet conflicts or do not succeed."""
+
+
+@alerts.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def apply(file: Path) -> None:
+    """Set the server's alerts to what FILE says."""
+    from flows.alerts import AlertsFile  # noqa: PLC0415 - not for --help
+    from flows.yaml_files import load_model  # noqa: PLC0415
+
+    wanted = load_model(file, AlertsFile)
+    _reach_server()
+    from flows import alert_automations  # noqa: PLC0415 - imports Prefect, which reads the environment then
+
+    with _answering_server():
+        names = alert_automations.apply(wanted)
+    for name in names:
+        click.echo(name)
+
+
+@alerts.command()
+def remove() -> None:
+    """Take all alerts of layoutlift off the server."""
+    _reach_server()
+    from flows import alert_automations  # noqa: PLC0415
+
+    with _answering_server():
+        names = alert_automations.remove()
+    for name in names:
+        click.echo(f"removed {name}")
+
+
+def _reach_server() -> None:
+    from flows import prefect_server  # noqa: PLC0415
+
+    os.environ.update(prefect_server.client_environment(prefect_server.ensure_server()))
+
+
+@contextmanager
+def _answering_server() -> Iterator[None]:
+    """Say it in a line where the server does not answer, or refuses.
+
+    Raises:
+        StateError: it does.
+    """
+    import httpx  # noqa: PLC0415 - Prefect's, and slow
+
+    try:
+        yield
+    except httpx.HTTPError as error:
+        address = os.environ["PREFECT_API_URL"]
+        raise StateError(f"the Prefect server at {address} says no, or nothing: {error}".splitlines()[0]) from error

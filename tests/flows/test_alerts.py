@@ -1,0 +1,136 @@
+"""People are told by a real Prefect server of what goes wrong: by webhook, Slack's kind of webhook, and mail."""
+
+import json
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from infra.real_parts import Registry, wait_until
+from infra.real_parts.ports import free_port
+from tests.support.collectors import receiving
+from tests.support.command import Layoutlift
+from tests.support.layouts import LayoutBuilder
+from tests.support.mail import taking_mail
+from tests.support.registry_view import RepositoryView
+
+HOOK = "/services/T0/B0/hunter2"
+FILE = """
+version: 1
+channels:
+  - {name: hook, kind: webhook, url: "${HOOK_URL}"}
+  - {name: slack, kind: slack, url: "${HOOK_URL}/slack"}
+  - {name: mail, kind: mail, url: "${MAIL_URL}"}
+alerts:
+  failed: [hook, mail]
+  conflict: [slack]
+  no_success: {within: 10s, channels: [hook]}
+"""
+
+
+def told(bodies: list[bytes], text: str) -> list[dict[str, str]]:
+    return [json.loads(body) for body in bodies if text in body.decode()]
+
+
+def test_failures_conflicts_and_long_silence_are_told(
+    layoutlift: Layoutlift, docker_registry: Registry, prefix: str, tmp_path: Path
+) -> None:
+    """On a server of the test's own, so that the automations see no other test's runs."""
+    layoutlift.standalone = False
+    for tag in ("v1", "v2"):
+        layout = LayoutBuilder(tmp_path / "source" / f"app-{tag}")
+        layout.image(tag, layers=[tag.encode()])
+        layout.write()
+    source, target = tmp_path / "source", f"{docker_registry.host}/{prefix}"
+    file = tmp_path / "alerts.yaml"
+    file.write_text(FILE)
+    with receiving() as hook, taking_mail() as (mailbox, messages):
+        environment = {
+            "HOOK_URL": hook.url + HOOK,
+            "MAIL_URL": f"mailto://{mailbox}?from=layoutlift@example.org&to=ops@example.org",
+        }
+        try:
+            for _ in range(2):  # the second time replaces what the first one made
+                applied = layoutlift("alerts", "apply", file, environment=environment)
+                assert len(applied.stdout.splitlines()) == 3
+            layoutlift.migrate(source, target)
+            hook.wait_for(b"No success")  # ten seconds after the last success
+            RepositoryView(docker_registry, f"{prefix}/app-v1").push_image("v1")
+            layoutlift.migrate(source, target, "--state", tmp_path / "lost", code=1)
+            hook.wait_for(b"Conflicts")
+            hook.wait_for(b"Failed")
+            wait_until(lambda: bool(messages), what="mail has come", deadline_seconds=60)
+            shown = _automations_and_blocks(layoutlift)
+            assert layoutlift("alerts", "remove").stdout.count("removed layoutlift: ") == 3
+            assert _automations_and_blocks(layoutlift)[0] == []
+        finally:
+            layoutlift("server", "stop")
+    assert hook.paths.count(HOOK + "/slack") == 1
+    (failure,) = told(hook.bodies, "migrate Failed")
+    assert failure["subject"] == f"migrate Failed: {source} → {target}"
+    assert "1 of 2 tags have a problem" in failure["text"]
+    assert "/flow-run/" in failure["text"]
+    (conflict,) = told(hook.bodies, "Conflicts")
+    assert conflict["text"].startswith(f"*Conflicts: {source} → {target}*\n1 tags have other content")
+    assert b"To: ops@example.org" in messages[0]
+    assert b"migrate Failed" in messages[0] or b"=?utf-8?" in messages[0]
+    assert len(shown[0]) == 3
+    assert "hunter2" not in json.dumps(shown)
+
+
+def _automations_and_blocks(layoutlift: Layoutlift) -> tuple[list[str], list[object]]:
+    record = json.loads((layoutlift.home / "prefect" / "server.json").read_bytes())
+
+    def ask(kind: str) -> list[dict[str, object]]:
+        url = f"http://127.0.0.1:{record['port']}/api/{kind}/filter"
+        request = urllib.request.Request(url, b"{}", {"Content-Type": "application/json"})
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+            return json.load(answer)
+
+    names = [str(each["name"]) for each in ask("automations")]
+    return [name for name in names if name.startswith("layoutlift: ")], [*ask("block_documents"), names]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("${HOOK_URL}/slack", "${NO_SUCH}", "alerts.yaml:5: channels.1.url: the environment has no NO_SUCH"),
+        ("failed: [hook, mail]", "failed: [nobody]", "no channel is named nobody"),
+        ("within: 10s", "within: soon", "alerts.yaml:10: alerts.no_success.within: a period is"),
+        ("within: 10s", "within: 9s", "each 10 s"),
+        ("kind: mail", "kind: slack", "alerts.yaml:6: channels.2: the url of a slack begins with http://"),
+        ("{name: slack,", "{name: hook,", "two channels are named hook"),
+        ("failed:", "fialed:", "alerts.yaml:8: alerts.fialed"),
+        ("failed: [hook, mail]", "failed: []", "alerts.failed"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named_by_line_and_secrets_are_not_shown(
+    layoutlift: Layoutlift, tmp_path: Path, old: str, new: str, expected: str
+) -> None:
+    file = tmp_path / "alerts.yaml"
+    file.write_text(FILE.replace(old, new))
+    environment = {"HOOK_URL": "http://127.0.0.1:1/hunter2", "MAIL_URL": "mailto://u:hunter2@127.0.0.1"}
+    ended = layoutlift("alerts", "apply", file, environment=environment, code=2)
+    assert expected in ended.stderr
+    assert "hunter2" not in ended.output
+
+
+def test_the_example_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.alerts import AlertsFile  # noqa: PLC0415 - pydantic
+    from flows.yaml_files import load_model  # noqa: PLC0415
+
+    for name, value in (
+        ("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/x"),
+        ("ALERT_WEBHOOK_URL", "https://alerts.example.org/"),
+        ("ALERT_MAIL_URL", "mailtos://u:p@smtp.example.org?to=ops@example.org"),
+    ):
+        monkeypatch.setenv(name, value)
+    example = Path(__file__).parents[2] / "deployments" / "examples" / "alerts.yaml"
+    file = load_model(example, AlertsFile)
+    assert file.alerts.channels == {channel.name for channel in file.channels}
+
+
+def test_a_server_that_does_not_answer_is_said_in_a_line(layoutlift: Layoutlift) -> None:
+    environment = {"PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api", "PREFECT_CLIENT_MAX_RETRIES": "0"}
+    ended = layoutlift("alerts", "remove", environment=environment, code=1)
+    assert environment["PREFECT_API_URL"] in ended.stderr
