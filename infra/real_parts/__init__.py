@@ -5,7 +5,7 @@ and is ended by its process id. The tests and `make demo` use the same ones.
 """
 
 from infra.real_parts.errors import PartFailedError, PartUnavailableError
-from infra.real_parts.mounts import Goofys, Mount, S3Fs
+from infra.real_parts.mounts import Goofys, Mount, Rclone, S3Fs
 from infra.real_parts.registries import DebianRegistry, DistributionRegistry, Registry, ZotRegistry
 from infra.real_parts.seaweedfs import SeaweedFS
 from infra.real_parts.server import Server
@@ -19,6 +19,7 @@ __all__ = [
     "Mount",
     "PartFailedError",
     "PartUnavailableError",
+    "Rclone",
     "Registry",
     "S3Fs",
     "SeaweedFS",

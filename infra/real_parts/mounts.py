@@ -77,3 +77,22 @@ class Goofys(Mount):
 
     def _environment(self) -> dict[str, str]:
         return self.s3.environment()
+
+
+class Rclone(Mount):
+    """The bucket through `rclone mount`: streamed without a cache of content, names looked up anew each second."""
+
+    name = "rclone"
+
+    def _command(self) -> list[str]:
+        self._prepare()
+        return [
+            *(str(find_tool("rclone")), "mount", f":s3:{self.bucket}", str(self.mountpoint), "--config", os.devnull),
+            *("--s3-provider", "Other", "--s3-endpoint", self.s3.endpoint, "--s3-region", self.s3.region),
+            *("--s3-env-auth", "--s3-force-path-style", "--vfs-cache-mode", "off"),
+            *("--dir-cache-time", "1s", "--attr-timeout", "1s"),
+            *(["--read-only"] if self.read_only else []),
+        ]
+
+    def _environment(self) -> dict[str, str]:
+        return self.s3.environment()

@@ -44,7 +44,7 @@ SYSTEM_PACKAGES = {
     "s3fs": "s3fs",
     "skopeo": "skopeo",
 }
-IN_VIRTUAL_ENVIRONMENT = ("layoutlift", "weed")
+IN_VIRTUAL_ENVIRONMENT = ("layoutlift", "rclone", "weed")
 OWN_TOOLS_HINT = "put it on PATH or in the folder that LAYOUTLIFT_TOOLS names"
 
 

@@ -1,4 +1,4 @@
-"""What every source does, whichever it is: in memory, on a disk, read by another process, on a mount, in a bucket."""
+"""What every source does, whichever it is: in memory, on a disk, in another process, on mounts, in a bucket."""
 
 import itertools
 import json
@@ -22,6 +22,7 @@ from tasks.stores.memory import MemorySource
 from tasks.stores.watched_layouts import Patience, WatchedLayouts
 from tests.support.buckets import open_bucket, upload, use_environment
 from tests.support.layouts import LayoutBuilder, random_bytes
+from tests.support.real_parts import MOUNT_FIXTURES, empty_folder
 
 CONTENT = b"content"
 LARGE = random_bytes(1, 3 * 1024 * 1024 + 1)
@@ -48,7 +49,10 @@ def in_a_bucket(s3: SeaweedFS, root: Path, monkeypatch: pytest.MonkeyPatch) -> O
     return open_copy
 
 
-@pytest.fixture(params=["memory", "directory", "process", "bucket", pytest.param("mount", marks=pytest.mark.fuse)])
+MOUNTED = [pytest.param(mount, marks=pytest.mark.fuse) for mount in MOUNT_FIXTURES]
+
+
+@pytest.fixture(params=["memory", "directory", "process", "bucket", *MOUNTED])
 def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -56,7 +60,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def root(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Where layouts are written; `open_source` reads them."""
-    return request.getfixturevalue("mounted_folder") if kind == "mount" else tmp_path
+    return empty_folder(request.getfixturevalue(kind)) if kind in MOUNT_FIXTURES else tmp_path
 
 
 @pytest.fixture(scope="module")

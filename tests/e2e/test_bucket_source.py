@@ -1,6 +1,5 @@
 """A bucket is the same registry through every mount and natively, and is migrated without any mount."""
 
-import dataclasses
 import itertools
 from collections import Counter
 from pathlib import Path
@@ -10,18 +9,14 @@ import pytest
 
 from infra.layout_builder import DOCKER_MANIFEST
 from infra.real_parts import Registry, SeaweedFS
-from tasks.oci.errors import LayoutliftError
-from tasks.operations.enumeration import enumerate_repository
-from tasks.operations.results import RepositoryInventory
-from tasks.ports import Finding, Source
 from tasks.stores.layout_bucket import LayoutBucket
 from tasks.stores.layout_directory import LayoutDirectory
-from tests.support.buckets import open_bucket, upload, use_environment
+from tests.support.buckets import open_bucket, seen, upload, use_environment
 from tests.support.command import Layoutlift
 from tests.support.layouts import LayoutBuilder, random_bytes
+from tests.support.real_parts import MOUNT_FIXTURES
 from tests.support.registry_view import everything_tagged
 
-MOUNTS = ("s3fs_mount", "goofys_mount")
 REPOSITORIES, TAGS = 50, 20
 LARGE = 40 * 1024 * 1024
 _numbers = itertools.count()
@@ -61,19 +56,6 @@ def write_odd_tree(root: Path) -> None:
     (root / "notes" / "read me.txt").write_text("no layout")
 
 
-def seen(source: Source) -> list[tuple[str, Any]]:
-    """Everything that a source shows, in order, but for its marks of indexes."""
-    listed = source.list_layouts()
-    return [(found.path, found) if isinstance(found, Finding) else read(source, found) for found in listed]
-
-
-def read(source: Source, path: str) -> tuple[str, RepositoryInventory | str]:
-    try:
-        return path, dataclasses.replace(enumerate_repository(source, path), etag="")
-    except LayoutliftError as error:
-        return path, error.code
-
-
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     write_odd_tree(tmp_path / "tree")
@@ -98,7 +80,7 @@ def with_bucket(layoutlift: Layoutlift, seaweedfs: SeaweedFS) -> Layoutlift:
 
 
 @pytest.mark.fuse
-@pytest.mark.parametrize("mount_fixture", MOUNTS)
+@pytest.mark.parametrize("mount_fixture", MOUNT_FIXTURES)
 def test_a_bucket_is_the_same_registry_natively_and_through_a_mount(
     mount_fixture: str,
     tree: Path,

@@ -1,5 +1,6 @@
 """Trees of layouts in buckets: put there as they lie on the disk, and read by our own store."""
 
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,10 @@ import pytest
 
 from infra.real_parts import SeaweedFS
 from tasks.endpoints import open_source
+from tasks.oci.errors import LayoutliftError
+from tasks.operations.enumeration import enumerate_repository
+from tasks.operations.results import RepositoryInventory
+from tasks.ports import Finding, Source
 from tasks.stores.layout_bucket import LayoutBucket
 
 
@@ -35,3 +40,16 @@ def open_bucket(source: str, **more: Any) -> LayoutBucket:
     store = open_source(source, **more)
     assert isinstance(store, LayoutBucket)
     return store
+
+
+def seen(source: Source) -> list[tuple[str, Any]]:
+    """Everything that a source shows, in order, but for its marks of indexes."""
+    listed = source.list_layouts()
+    return [(found.path, found) if isinstance(found, Finding) else read(source, found) for found in listed]
+
+
+def read(source: Source, path: str) -> tuple[str, RepositoryInventory | str]:
+    try:
+        return path, dataclasses.replace(enumerate_repository(source, path), etag="")
+    except LayoutliftError as error:
+        return path, error.code

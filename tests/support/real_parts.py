@@ -14,7 +14,9 @@ from infra.real_parts import (
     DebianRegistry,
     DistributionRegistry,
     Goofys,
+    Mount,
     PartUnavailableError,
+    Rclone,
     Registry,
     S3Fs,
     SeaweedFS,
@@ -24,6 +26,7 @@ from infra.real_parts import (
 )
 
 REGISTRY_FIXTURES = ("docker_registry", "distribution_registry", "zot_registry")
+MOUNT_FIXTURES = ("s3fs_mount", "goofys_mount", "rclone_mount")
 PartT = TypeVar("PartT", bound=Server)
 _numbers = itertools.count(1)
 
@@ -134,12 +137,24 @@ def goofys_mount(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory)
         yield mount
 
 
+@pytest.fixture(scope="session")
+def rclone_mount(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Generator[Rclone]:
+    bucket = seaweedfs.create_bucket("rclone-bucket")
+    with running(Rclone(tmp_path_factory.mktemp("rclone"), s3=seaweedfs, bucket=bucket)) as mount:
+        yield mount
+
+
+def empty_folder(mount: Mount) -> Path:
+    """A folder on a mount that no other test uses."""
+    folder = mount.mountpoint / f"test-{next(_numbers)}"
+    folder.mkdir()
+    return folder
+
+
 @pytest.fixture
 def mounted_folder(s3fs_mount: S3Fs) -> Path:
     """An empty folder on the s3fs mount that no other test uses."""
-    folder = s3fs_mount.mountpoint / f"test-{next(_numbers)}"
-    folder.mkdir()
-    return folder
+    return empty_folder(s3fs_mount)
 
 
 @pytest.fixture
