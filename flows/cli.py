@@ -9,6 +9,7 @@ import click
 from flows.commands.alerts import alerts
 from flows.commands.running import INCOMPLETE, checked, exit_code, run_to_end
 from flows.commands.server import server
+from flows.commands.zot import zot
 from flows.options import with_parameters
 from flows.parameters import CheckParameters, ListParameters, MigrateParameters, VerifyParameters
 from tasks.oci.errors import LayoutliftError
@@ -99,3 +100,4 @@ def ls(*, as_json: bool, **given: Any) -> None:
 
 main.add_command(alerts)
 main.add_command(server)
+main.add_command(zot)

@@ -96,7 +96,7 @@ def _bars(run: Run) -> Iterator[None]:
 def print_outcome(run: Run) -> None:
     """Print the table of outcomes and the first problems to standard output."""
     click.echo(f"{run.kind} {printable(run.title)}")
-    for line in repository_lines(run.results(), verified=run.kind in {RunKind.VERIFY, RunKind.CHECK}):
+    for line in repository_lines(run.results(), verified=run.kind.is_proof):
         click.echo(line)
     for name, count in _counts(run).items():
         click.echo(f"  {name:<14}{count:>9,}")
@@ -106,7 +106,7 @@ def print_outcome(run: Run) -> None:
             f"  blobs: {traffic.blobs_pushed:,} sent ({human_bytes(traffic.bytes_pushed)}), "
             f"{traffic.blobs_mounted:,} mounted, {traffic.blobs_present:,} there already"
         )
-    elif run.kind in {RunKind.PLAN, RunKind.CHECK}:
+    elif run.kind.has_census:
         click.echo(_census_line(run.census))
     click.echo(f"  report: {run.report_place}")
     print_problems((r for r in run.results() if r.outcome in {Outcome.REFUSED, Outcome.FAILED}), run.findings)
@@ -114,7 +114,7 @@ def print_outcome(run: Run) -> None:
 
 def _counts(run: Run) -> dict[str, int]:
     outcomes = run.totals.outcomes
-    if run.kind in {RunKind.VERIFY, RunKind.CHECK}:
+    if run.kind.is_proof:
         return {"verified": outcomes[Outcome.UP_TO_DATE], "with problems": run.totals.problems}
     shown = [outcome for outcome in Outcome if outcomes[outcome] or outcome is not Outcome.TO_COPY]
     if run.kind is RunKind.PLAN:

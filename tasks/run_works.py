@@ -13,6 +13,7 @@ from tasks.operations.results import Depth
 from tasks.operations.source_graph import SourceGraph
 from tasks.operations.survey_work import CheckWork, PlanWork, VerifyWork
 from tasks.operations.verification import RepositoryVerifier
+from tasks.operations.zot_work import SharedContent, ZotWork, read_served_layout
 from tasks.stores.pacing import Pace, PacedContent
 
 if TYPE_CHECKING:
@@ -72,6 +73,18 @@ class Works:
             verifier = RepositoryVerifier(target, repository, self.policy.depth, self.hands)
             tags = target.list_tags(repository)
             return VerifyWork(inventory, repository, verifier, lists, self.policy, host=target.host, target_tags=tags)
+
+        return begin
+
+    def zot(self, prefix: str) -> BeginWork:
+        """Looks at the source as a zot would that serves it in place."""
+        shared = SharedContent()
+
+        def begin(inventory: RepositoryInventory, _: str) -> RepositoryWork:
+            depth = self.policy.depth
+            graph = SourceGraph(self.source, inventory.path, depth, self.hands)
+            served = read_served_layout(self.source, inventory.path, prefix)
+            return ZotWork(inventory, graph, self.census, depth, served=served, shared=shared)
 
         return begin
 

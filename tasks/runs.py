@@ -38,6 +38,11 @@ from tasks.operations.tree_run import TreeRun
 from tasks.run_works import Works
 from tasks.stores.run_spool import RunSpool
 from tasks.stores.s3_address import BucketAccess
+<<<<<<< HEAD
+=======
+from tasks.stores.state_directory import StateDirectory, default_state_root
+from tasks.stores.zot_storage import served_prefix
+>>>>>>> 0c88441 (Say what a zot over the source would serve, and print a configuration that harms nothing)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -59,13 +64,24 @@ class RunKind(StrEnum):
     PLAN = "plan"
     VERIFY = "verify"
     CHECK = "check"
+    ZOT = "zot"
+
+    @property
+    def is_proof(self) -> bool:
+        """Whether what it says of a good tag is that it was verified."""
+        return self in {RunKind.VERIFY, RunKind.CHECK, RunKind.ZOT}
+
+    @property
+    def has_census(self) -> bool:
+        """Whether it counts what the source holds."""
+        return self in {RunKind.PLAN, RunKind.CHECK, RunKind.ZOT}
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """All that shapes a run, as plain values that may cross process boundaries; no secret among them.
 
-    Rates are in bytes a second. Only a check has no target.
+    Rates are in bytes a second. Checks have no target.
     """
 
     source: str
@@ -164,7 +180,7 @@ class Run:
         requests = self._target.requests_made if self._target is not None else 0
         totals = totals_json(self.totals, requests)
         totals |= {"to_copy": self.totals.outcomes[Outcome.TO_COPY]} if self.kind is RunKind.PLAN else {}
-        return totals | self.census.to_json() if self.kind in {RunKind.PLAN, RunKind.CHECK} else totals
+        return totals | self.census.to_json() if self.kind.has_census else totals
 
     def write_report(self) -> Path:
         """Write the report for the run's state, and to where the user wants it; the path of the former."""
@@ -224,9 +240,14 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
     progress, census = Progress(), Census()
     with ExitStack() as stack:
         stack.callback(close_source, source)
+<<<<<<< HEAD
         place = options.target.target if options.target is not None else "check"
         identity = source_identity(options.source, options.bucket_access)
         state = open_state(options.state, identity, place, options.bucket_access, stop)
+=======
+        place = options.target.target if options.target is not None else str(kind)
+        state = StateDirectory(_state_root(options), source_identity(options.source, options.bucket_access), place)
+>>>>>>> 0c88441 (Say what a zot over the source would serve, and print a configuration that harms nothing)
         if kind is RunKind.MIGRATE:
             stack.enter_context(state.lock(run_id, stop.set))
         target = None
@@ -262,7 +283,7 @@ def _begin(
     kind: RunKind, works: Works, target: RegistryStore | None, options: RunOptions
 ) -> Callable[[RepositoryInventory, str], RepositoryWork]:
     if target is None:
-        return works.check()
+        return works.zot(served_prefix(options.source)) if kind is RunKind.ZOT else works.check()
     if kind is RunKind.MIGRATE:
         return works.migrate(target, options.limit_rate)
     return works.plan(target) if kind is RunKind.PLAN else works.verify(target)

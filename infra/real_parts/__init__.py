@@ -6,7 +6,7 @@ and is ended by its process id. The tests and `make demo` use the same ones.
 
 from infra.real_parts.errors import PartFailedError, PartUnavailableError
 from infra.real_parts.mounts import Goofys, Mount, Rclone, S3Fs
-from infra.real_parts.registries import DebianRegistry, DistributionRegistry, Registry, ZotRegistry
+from infra.real_parts.registries import DebianRegistry, DistributionRegistry, Registry, ZotInPlace, ZotRegistry
 from infra.real_parts.seaweedfs import SeaweedFS
 from infra.real_parts.server import Server
 from infra.real_parts.tools import find_tool
@@ -24,6 +24,7 @@ __all__ = [
     "S3Fs",
     "SeaweedFS",
     "Server",
+    "ZotInPlace",
     "ZotRegistry",
     "find_tool",
     "wait_until",

@@ -1,5 +1,6 @@
 """FUSE mounts of a bucket: the file systems through which lightweight registries are written and read."""
 
+import os
 from pathlib import Path
 
 from infra.real_parts.seaweedfs import SeaweedFS
@@ -8,7 +9,7 @@ from infra.real_parts.tools import find_tool
 from infra.real_parts.waiting import wait_until
 from tasks.stores.local_parts.fuse import check_fuse, is_mounted, unmount
 
-__all__ = ["Goofys", "Mount", "S3Fs", "check_fuse", "is_mounted", "unmount"]
+__all__ = ["Goofys", "Mount", "Rclone", "S3Fs", "check_fuse", "is_mounted", "unmount"]
 
 
 class Mount(Server):

@@ -2,6 +2,7 @@
 
 import json
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +108,21 @@ class ZotRegistry(Registry):
             "http": {"address": LOOPBACK, "port": str(self.port), "compat": ["docker2s2"], **auth},
             "log": {"level": "warn"},
         }
+
+
+class ZotInPlace(ZotRegistry):
+    """Zot over somebody else's files: by a configuration that was made for it, but for the port and own folder."""
+
+    def __init__(self, folder: Path, *, configuration: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+        super().__init__(folder)
+        self._given = configuration
+        self._variables = environment
+
+    def _configuration(self) -> dict[str, Any]:
+        storage = dict(self._given["storage"])
+        if "storageDriver" in storage:
+            storage["rootDirectory"] = str(self.storage)
+        return {**self._given, "storage": storage, "http": {**self._given["http"], "port": str(self.port)}}
+
+    def _environment(self) -> dict[str, str]:
+        return dict(self._variables)

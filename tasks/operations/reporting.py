@@ -64,6 +64,10 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "source_unavailable": "Mount the bucket again, or correct the path, and run again.",
         "source_write": "Look at the rights on the source, and at the mount's log; then run again.",
         "source_changed": "A writer was quicker: plan again.",
+        # a zot in place
+        "not_served": "Migrate it instead of serving it in place; or correct at the source what the message names.",
+        "changed_by_defaults": "Nothing to do under the configuration that `layoutlift zot config` prints.",
+        "not_in_catalog": "Nothing to do for those who know the name; to have it listed, rename the folder.",
         # the target's answers
         "conflict": "The target has this tag with other content that we did not write: see whose it is, then choose "
         "--on-conflict overwrite or skip, or --rename.",

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-HARMLESS_FINDINGS = frozenset({"not_a_layout", "link_not_followed", "extra_at_target"})
+HARMLESS_FINDINGS = frozenset(
+    {"not_a_layout", "link_not_followed", "extra_at_target", "changed_by_defaults", "not_in_catalog"}
+)
 """Findings that are worth a line in the report and no more."""
 FATAL = (SourceUnavailableError, StateError, AuthenticationError)
 """Errors that every other tag would meet too: the rest is not tried."""

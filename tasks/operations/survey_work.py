@@ -57,7 +57,7 @@ class CheckWork(RepositoryWork):
         self._walk(unit.descriptor)
         return [self._result(unit, tag, Outcome.UP_TO_DATE, verified=self._depth) for tag in unit.tags or (None,)]
 
-    def _walk(self, root: Descriptor) -> None:
+    def _walk(self, root: Descriptor) -> list[Descriptor]:
         found = self._graph.check(root)
         self._census.note_content(found)
         for referrer in self._referrers(found):
@@ -67,6 +67,7 @@ class CheckWork(RepositoryWork):
                 self._findings.append(
                     Finding(self.inventory.path, error.code, f"the referrer {referrer.digest}: {error}")
                 )
+        return found
 
     def _referrers(self, subjects: list[Descriptor]) -> Iterator[Descriptor]:
         pending = [subject.digest for subject in subjects]

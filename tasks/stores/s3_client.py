@@ -35,9 +35,15 @@ def make_client(access: BucketAccess, read_seconds: float = READ_SECONDS) -> S3C
     try:
         with translated("S3"):
             session = boto3.Session()
+<<<<<<< HEAD
             client = _client(session, access, None, read_seconds)
             if _is_foreign(client.meta.endpoint_url) and not _chosen_style(session):
                 client = _client(session, access, "path", read_seconds)
+=======
+            client = _client(session, access, None)
+            if has_own_endpoint(client) and not _chosen_style(session):
+                client = _client(session, access, "path")
+>>>>>>> 0c88441 (Say what a zot over the source would serve, and print a configuration that harms nothing)
     except (NotAdmittedError, ValueError) as error:
         raise ConfigurationError(f"the settings for S3 can't be used: {error}") from error
     return client
@@ -61,8 +67,9 @@ def _client(
     return session.client("s3", endpoint_url=access.endpoint_url, config=config)
 
 
-def _is_foreign(endpoint: str) -> bool:
-    return not (urlsplit(endpoint).hostname or "").endswith(_AMAZON)
+def has_own_endpoint(client: S3Client) -> bool:
+    """Whether a client talks to another store than Amazon's."""
+    return not (urlsplit(client.meta.endpoint_url).hostname or "").endswith(_AMAZON)
 
 
 def _chosen_style(session: boto3.Session) -> str | None:

@@ -1,0 +1,40 @@
+"""The commands `layoutlift zot …`: zot pointed at the source itself, instead of a migration."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from flows.commands.running import checked, run_to_end
+from flows.options import with_parameters
+from flows.parameters import CheckParameters, SourceParameters
+from tasks.runs import RunKind
+
+
+@click.group()
+def zot() -> None:
+    """Serve SOURCE in place by zot: what would work, and a configuration that harms nothing."""
+
+
+@zot.command()
+@with_parameters(CheckParameters)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON")
+def check(**given: Any) -> None:
+    """Say which tags of SOURCE a zot would serve in place, and what its default settings would change."""
+    run_to_end(RunKind.ZOT, CheckParameters, given, standalone=True)
+
+
+@zot.command()
+@with_parameters(SourceParameters)
+def config(**given: Any) -> None:
+    """Print a configuration for `zot serve` under which it serves SOURCE and changes nothing of it."""
+    from tasks.operations.zot_configuration import zot_configuration  # noqa: PLC0415 - not for --help
+    from tasks.stores.s3_address import BucketAccess  # noqa: PLC0415
+    from tasks.stores.zot_storage import served_prefix, zot_storage  # noqa: PLC0415
+
+    parameters = checked(SourceParameters, given)
+    access = BucketAccess(parameters.endpoint_url, parameters.request_payer)
+    storage = zot_storage(parameters.source, access)
+    click.echo(json.dumps(zot_configuration(storage, served_prefix(parameters.source)), indent=2))

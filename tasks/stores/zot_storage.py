@@ -1,0 +1,54 @@
+"""How zot finds the layouts of a source: the part of its configuration that says where they lie."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from tasks.oci.errors import ConfigurationError
+from tasks.stores import mounts
+from tasks.stores.s3_address import BucketAddress, is_bucket
+
+if TYPE_CHECKING:
+    from tasks.stores.s3_address import BucketAccess
+
+OWN_FOLDER = "/var/lib/zot"
+"""Where a zot on a bucket keeps what it has of its own."""
+DEFAULT_REGION = "us-east-1"
+
+
+def served_prefix(source: str) -> str:
+    """What stands in zot before the path of each layout: empty, or with a slash at its end.
+
+    It is the prefix of a bucket: zot's own `rootdirectory` does not work for that, because zot goes down it twice.
+    """
+    return BucketAddress.parse(source).prefix if is_bucket(source) else ""
+
+
+def zot_storage(source: str, access: BucketAccess) -> dict[str, Any]:
+    """The `storage` of a zot that serves a source; it holds no credentials, which zot finds as the AWS tools do.
+
+    Raises:
+        ConfigurationError: zot can't read such a source, or the settings for S3 make no sense.
+    """
+    if not is_bucket(source):
+        return {"rootDirectory": mounts.resolve(source)[0]}
+    if access.request_payer:
+        raise ConfigurationError("zot can't pay for the requests to a bucket; serve a copy of it, or migrate")
+    return {"rootDirectory": OWN_FOLDER, "storageDriver": _driver(BucketAddress.parse(source).bucket, access)}
+
+
+def _driver(bucket: str, access: BucketAccess) -> dict[str, Any]:
+    from tasks.stores.s3_client import has_own_endpoint, make_client  # noqa: PLC0415 - directories need no SDK
+
+    client = make_client(access)
+    endpoint = client.meta.endpoint_url
+    region = client.meta.region_name
+    driver = {
+        "name": "s3",
+        "region": DEFAULT_REGION if region in {None, "aws-global"} else region,
+        "bucket": bucket,
+        "secure": urlsplit(endpoint).scheme == "https",
+        "skipverify": False,
+    }
+    return driver if not has_own_endpoint(client) else driver | {"regionendpoint": endpoint, "forcepathstyle": True}
