@@ -38,11 +38,7 @@ from tasks.operations.tree_run import TreeRun
 from tasks.run_works import Works
 from tasks.stores.run_spool import RunSpool
 from tasks.stores.s3_address import BucketAccess
-<<<<<<< HEAD
-=======
-from tasks.stores.state_directory import StateDirectory, default_state_root
 from tasks.stores.zot_storage import served_prefix
->>>>>>> 0c88441 (Say what a zot over the source would serve, and print a configuration that harms nothing)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -240,14 +236,9 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
     progress, census = Progress(), Census()
     with ExitStack() as stack:
         stack.callback(close_source, source)
-<<<<<<< HEAD
-        place = options.target.target if options.target is not None else "check"
+        place = options.target.target if options.target is not None else str(kind)
         identity = source_identity(options.source, options.bucket_access)
         state = open_state(options.state, identity, place, options.bucket_access, stop)
-=======
-        place = options.target.target if options.target is not None else str(kind)
-        state = StateDirectory(_state_root(options), source_identity(options.source, options.bucket_access), place)
->>>>>>> 0c88441 (Say what a zot over the source would serve, and print a configuration that harms nothing)
         if kind is RunKind.MIGRATE:
             stack.enter_context(state.lock(run_id, stop.set))
         target = None

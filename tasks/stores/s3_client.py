@@ -35,15 +35,9 @@ def make_client(access: BucketAccess, read_seconds: float = READ_SECONDS) -> S3C
     try:
         with translated("S3"):
             session = boto3.Session()
-<<<<<<< HEAD
             client = _client(session, access, None, read_seconds)
-            if _is_foreign(client.meta.endpoint_url) and not _chosen_style(session):
-                client = _client(session, access, "path", read_seconds)
-=======
-            client = _client(session, access, None)
             if has_own_endpoint(client) and not _chosen_style(session):
-                client = _client(session, access, "path")
->>>>>>> 0c88441 (Say what a zot over the source would serve, and print a configuration that harms nothing)
+                client = _client(session, access, "path", read_seconds)
     except (NotAdmittedError, ValueError) as error:
         raise ConfigurationError(f"the settings for S3 can't be used: {error}") from error
     return client
