@@ -1,7 +1,8 @@
-"""The exceptions of ours for what urllib3 says of a connection; no secret of an URL gets into their messages."""
+"""The exceptions of ours for what a connection ends in; no secret of a URL gets into their messages."""
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -22,6 +23,8 @@ from tasks.oci.errors import (
 )
 
 if TYPE_CHECKING:
+    from http.client import HTTPException
+
     from tasks.oci.errors import LayoutliftError
 
 _TLS_REFUSALS = (
@@ -35,10 +38,10 @@ _PROXY_REFUSAL = "Tunnel connection failed: 407"
 PROXY_REFUSES = "the proxy wants a name and password, or other ones (407); put them into HTTPS_PROXY"
 
 
-def translate(error: HTTPError, method: str, url: str) -> LayoutliftError:
-    """The exception of ours for what urllib3 said."""
+def translate(error: HTTPError | HTTPException | OSError, method: str, url: str) -> LayoutliftError:
+    """The exception of ours for what urllib3 or the standard library said."""
     where = f"{method} {redacted(url)}"
-    if isinstance(error, SSLError) and any(sign in str(error) for sign in _TLS_REFUSALS):
+    if isinstance(error, SSLError | ssl.SSLError) and any(sign in str(error) for sign in _TLS_REFUSALS):
         return UntrustedConnectionError(f"{where}: TLS failed: {_cause(error)} (see --ca-file, --plain-http)")
     if isinstance(error, ConnectTimeoutError) and not isinstance(error, NewConnectionError):
         return ConnectionFailedError(f"{where}: no connection in time")

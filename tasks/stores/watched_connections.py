@@ -153,21 +153,24 @@ class OpenConnections:
         for sock in sockets:
             _shut(sock)
 
+    def connection_classes(self) -> dict[str, Any]:
+        """Kinds of connections by scheme, all of which are watched here."""
+        return {"http": self._watched(HTTPConnection), "https": self._watched(HTTPSConnection)}
+
     def pool_classes(self) -> dict[str, Any]:
         """Connection pools by scheme, for a `PoolManager`, whose connections are all watched here."""
-        return {
-            "http": _pool_class(HTTPConnectionPool, HTTPConnection, self),
-            "https": _pool_class(HTTPSConnectionPool, HTTPSConnection, self),
-        }
+        kinds = self.connection_classes()
+        pools = {"http": HTTPConnectionPool, "https": HTTPSConnectionPool}
+        return {s: type(pool.__name__, (pool,), {"ConnectionCls": kinds[s]}) for s, pool in pools.items()}
 
+    def _watched(self, connection: Any) -> Any:
+        watch = self.watch
 
-def _pool_class(pool: Any, connection: Any, connections: OpenConnections) -> Any:
-    def connect(self: Any) -> None:
-        connection.connect(self)
-        self.sock = connections.watch(self.sock)
+        def connect(self: Any) -> None:
+            connection.connect(self)
+            self.sock = watch(self.sock)
 
-    kind = type(connection.__name__, (connection,), {"connect": connect})
-    return type(pool.__name__, (pool,), {"ConnectionCls": kind})
+        return type(connection.__name__, (connection,), {"connect": connect})
 
 
 def _shut(sock: WatchedSocket) -> None:
