@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.alerts import alerts
+from flows.commands.cleanup import cleanup
 from flows.commands.running import INCOMPLETE, checked, exit_code, run_to_end
 from flows.commands.server import server
 from flows.commands.zot import zot
@@ -99,5 +100,6 @@ def ls(*, as_json: bool, **given: Any) -> None:
 
 
 main.add_command(alerts)
+main.add_command(cleanup)
 main.add_command(server)
 main.add_command(zot)

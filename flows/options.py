@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 ARGUMENTS = ("source", "target")
+_SHORT = {"output": ("-o",)}
 
 
 def with_parameters(model: type[BaseModel]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -37,6 +38,7 @@ def _parameter(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Ca
     if name in ARGUMENTS:
         return click.argument(name)
     return click.option(
+        *_SHORT.get(name, ()),
         f"--{name.replace('_', '-')}",
         name,
         envvar=f"LAYOUTLIFT_{name.upper()}",

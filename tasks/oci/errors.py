@@ -33,6 +33,7 @@ LayoutliftError
 │  ├─ MissingReferencedContentError   a manifest's child is not there: send the children again
 │  ├─ PayloadTooLargeError
 │  ├─ ReferrerConflictError      the target's own list of referrers can't be added to
+│  ├─ TargetLacksError           the target does not hold what is to go from the source
 │  ├─ ReferrersLostError         the target has referrers but does not list them
 │  ├─ MissingAtTargetError       what should be at the target is not
 │  ├─ DifferentAtTargetError     what is at the target is something else
@@ -288,6 +289,12 @@ class DifferentAtTargetError(RegistryError):
     """A verification found other content at the target than at the source."""
 
     code = "different_at_target"
+
+
+class TargetLacksError(RegistryError):
+    """The target does not hold, under the same digest, what is to go from the source."""
+
+    code = "target_lacks"
 
 
 class RateLimitedError(RegistryError):

@@ -74,6 +74,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "conflict_skipped": "Nothing to do: the target's own tag was left alone, as you asked.",
         "registry": "Read the registry's answer in the message, and its log.",
         "referrer_conflict": "The target's tag of this name lists no referrers: remove it if nobody needs it.",
+        "target_lacks": "Migrate it first, or clean up without naming a target.",
         "missing_at_target": "Run migrate again; if it stays, look for what deletes at the target.",
         "different_at_target": "See who wrote to the target; then migrate with --on-conflict overwrite, or leave it.",
         "extra_at_target": "Nothing to do, if others push to the target too; else see who did, and delete it there.",

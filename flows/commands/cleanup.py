@@ -1,0 +1,66 @@
+"""The commands `layoutlift cleanup …`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flows.cleanup_parameters import CleanupPlanParameters
+from flows.commands.running import INCOMPLETE, checked, take_credentials
+from flows.options import with_parameters
+from tasks.oci.errors import ConfigurationError
+
+
+@click.group()
+def cleanup() -> None:
+    """Retention and garbage collection of a tree of layouts: plan, apply that plan, undo it."""
+
+
+def plans(command: Any) -> Any:
+    """Give a command what all that make a plan have."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON"),
+        click.option("--password-stdin", is_flag=True, help="Read the target's password from standard input"),
+        click.option("--username", envvar="LAYOUTLIFT_TARGET_USERNAME", help="User name at the target"),
+    ):
+        command = option(command)
+    return command
+
+
+@cleanup.command()
+@with_parameters(CleanupPlanParameters)
+@plans
+def plan(*, as_json: bool, username: str | None, password_stdin: bool, **given: Any) -> None:
+    """Say what a policy keeps and deletes at SOURCE, and why; changes nothing."""
+    from functools import partial  # noqa: PLC0415 - not for --help
+
+    from flows.cleaning import plan_cleanup  # noqa: PLC0415
+    from flows.console import Console  # noqa: PLC0415
+    from flows.plan_output import print_plan  # noqa: PLC0415
+    from flows.stopping import stopped_by_signals  # noqa: PLC0415
+
+    take_credentials(username, from_stdin=password_stdin)
+    parameters = checked(CleanupPlanParameters, given)
+    console = Console()
+    with stopped_by_signals(console):
+        whole = plan_cleanup(parameters, console.stop, partial(print_plan, as_json=as_json))
+    if not whole:
+        raise SystemExit(INCOMPLETE)
+
+
+@cleanup.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=Path("cleanup.yaml"))
+def init(file: Path) -> None:
+    """Write a policy with comments to FILE (cleanup.yaml), as a start; it keeps everything."""
+    from flows.policy_example import EXAMPLE  # noqa: PLC0415
+
+    try:
+        with file.open("x", encoding="utf-8") as opened:
+            opened.write(EXAMPLE)
+    except FileExistsError:
+        raise ConfigurationError(f"{file} is there already; it was left as it is") from None
+    except OSError as error:
+        raise ConfigurationError(f"{file} can't be written: {error.strerror}") from error
+    click.echo(f"{file} written; it keeps everything until its rules are changed")

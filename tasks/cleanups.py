@@ -1,0 +1,226 @@
+"""Joins stores and operations for cleanups: opens a source to plan over, keeps plans in files. No Prefect."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from tasks.endpoints import (
+    TargetOptions,
+    close_source,
+    open_source,
+    open_target,
+    own_name,
+    parse_target,
+    source_identity,
+)
+from tasks.oci.errors import ConfigurationError, InterruptedRunError
+from tasks.operations.cleanup.blob_decisions import BlobRules
+from tasks.operations.cleanup.choices import PolicyChoice
+from tasks.operations.cleanup.gate import Gate
+from tasks.operations.cleanup.holdings import Holdings
+from tasks.operations.cleanup.limits import LimitCheck
+from tasks.operations.cleanup.plan_lines import PlanReader, PlanWriter, check_plan
+from tasks.operations.cleanup.planning import PlanTools, plan_repository
+from tasks.operations.cleanup.values import PlanFooter, PlanHeader, PlanKind, RepositoryPlan
+from tasks.ports import Finding
+from tasks.stores.directory_files import DirectoryFiles
+from tasks.stores.s3_address import BucketAccess, BucketAddress, is_bucket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from tasks.layout_ports import FileReader
+    from tasks.operations.cleanup.choices import Choice
+    from tasks.operations.cleanup.policy import Policy
+    from tasks.operations.cleanup.values import Limits, Timing
+    from tasks.ports import Source
+    from tasks.stores.pacing import Stop
+
+REPOSITORIES_AT_ONCE = 4
+"""Layouts planned beside each other, each with all readers at hand; few, as each is whole in memory meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class CleanupOptions:
+    """What to plan over and how; `clock` tells the time in place of the source's own, as tests need it."""
+
+    source: str
+    access: BucketAccess = field(default_factory=BucketAccess)
+    jobs: int = 16
+    plain_http: bool = False
+    ca_file: str | None = None
+    clock: Callable[[], float] | None = None
+
+
+def open_files(source: str, access: BucketAccess, stop: Stop) -> FileReader:
+    """The files of a source, to be looked at and not to be changed.
+
+    Raises:
+        ConfigurationError: it names no kind of source that can be read.
+    """
+    if not is_bucket(source):
+        return DirectoryFiles(source_identity(source, access))
+    from tasks.stores.bucket_files import BucketFiles  # noqa: PLC0415 - directories don't wait for the SDK
+    from tasks.stores.s3_bucket import S3Bucket  # noqa: PLC0415
+    from tasks.stores.s3_client import make_client  # noqa: PLC0415
+
+    address = BucketAddress.parse(source)
+    return BucketFiles(S3Bucket(make_client(access), address.bucket, access, stop=stop), address)
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """A source opened for planning; what is no repository is put into `findings` as it is met."""
+
+    source: Source
+    tools: PlanTools
+    stop: Stop
+    findings: list[Finding] = field(default_factory=list)
+
+    def plans(self, choose: Callable[[str], Choice | None]) -> Iterator[RepositoryPlan]:
+        """The plans of all layouts for which there is a choice, in order, few of them ahead of whoever asks.
+
+        Raises:
+            SourceUnavailableError: the source can't be listed.
+            InterruptedRunError: the run was told to end.
+        """
+        with ThreadPoolExecutor(REPOSITORIES_AT_ONCE, thread_name_prefix="plan") as pool:
+            ahead: deque[Future[RepositoryPlan]] = deque()
+            try:
+                for path in self._paths():
+                    if (choice := choose(path)) is not None:
+                        ahead.append(pool.submit(plan_repository, self.tools, path, choice))
+                    if len(ahead) > REPOSITORIES_AT_ONCE:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                for future in ahead:
+                    future.cancel()
+
+    def _paths(self) -> Iterator[str]:
+        for found in self.source.list_layouts():
+            if self.stop.requested:
+                raise InterruptedRunError("the run was interrupted while it planned; nothing was changed")
+            if isinstance(found, Finding):
+                self.findings.append(found)
+            else:
+                yield found
+
+
+@contextmanager
+def open_planner(options: CleanupOptions, policy: Policy, stop: Stop) -> Iterator[Planner]:
+    """Open the source, and the target that is asked where the policy names one.
+
+    Raises:
+        ConfigurationError: one of them can't be used.
+        AuthenticationError, TransportError: the target does not let us in.
+    """
+    access = BucketAccess(options.access.endpoint_url, options.access.request_payer, connections=options.jobs)
+    with ExitStack() as stack:
+        source = open_source(options.source, stop, access)
+        stack.callback(close_source, source)
+        files = open_files(options.source, access, stop)
+        readers = stack.enter_context(ThreadPoolExecutor(options.jobs, thread_name_prefix="read"))
+        gate = None
+        if policy.gate is not None:
+            gate = stack.enter_context(open_gate(options, policy.gate, stop))
+        now = (options.clock or files.now)()
+        rules = BlobRules(now, policy.timing, policy.ingest_after, policy.multipart_after)
+        tools = PlanTools(source, files, Holdings.load(files), rules, readers.map, policy.protected_digests, gate)
+        yield Planner(source, tools, stop)
+
+
+@contextmanager
+def open_gate(options: CleanupOptions, target: str, stop: Stop) -> Iterator[Gate]:
+    """The target that must hold what goes.
+
+    Raises:
+        ConfigurationError: it is no address.
+        AuthenticationError, TransportError: it does not let us in.
+    """
+    asked = TargetOptions(target, options.plain_http, options.ca_file, options.jobs)
+    with open_target(asked, stop, write=False) as store:
+        yield Gate(store, parse_target(target), own_name(options.source))
+
+
+def policy_choices(policy: Policy, now: float) -> Callable[[str], Choice | None]:
+    """What the policy wants of each repository, by its path."""
+
+    def choose(path: str) -> Choice | None:
+        found = policy.of(path)
+        return None if found is None else PolicyChoice(found, policy.protected_digests, now)
+
+    return choose
+
+
+def new_plan_id() -> str:
+    """A name for a plan that sorts by time."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def make_header(options: CleanupOptions, kind: PlanKind, limits: Limits, timing: Timing, now: float) -> PlanHeader:
+    """The header of a plan over a source, of which it keeps the whole path."""
+    is_directory = not is_bucket(options.source)
+    return PlanHeader(
+        plan=new_plan_id(),
+        kind=kind,
+        source=source_identity(options.source, options.access) if is_directory else options.source,
+        created=now,
+        limits=limits,
+        timing=timing,
+        endpoint_url=options.access.endpoint,
+        request_payer=options.access.request_payer,
+    )
+
+
+def write_plan(path: Path | None, header: PlanHeader, plans: Iterable[RepositoryPlan]) -> Iterator[RepositoryPlan]:
+    """Hand the plans through while they are written to a file, which is there when all are, and whole or not at all.
+
+    Raises:
+        ConfigurationError: the file can't be written.
+    """
+    if path is None:
+        yield from plans
+        return
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    writer, check = PlanWriter(), LimitCheck(header.limits, header.timing.mode)
+    try:
+        with draft.open("wb") as file:
+            file.write(writer.header(header))
+            for plan in plans:
+                file.write(writer.repository(check.see(plan)))
+                yield plan
+            file.write(writer.footer(PlanFooter(check.totals, check.beyond())))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise ConfigurationError(f"the plan can't be written to {path}: {error.strerror}") from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def open_plan(path: Path) -> Iterator[PlanReader]:
+    """A plan's file, after it was read once to its end: nothing is done on the word of one that was touched.
+
+    Raises:
+        ConfigurationError: it can't be read, or is no plan, or was edited or cut short.
+    """
+    try:
+        with path.open("rb") as file:
+            check_plan(file)
+        with path.open("rb") as file:
+            yield PlanReader(file)
+    except OSError as error:
+        raise ConfigurationError(f"the plan {path} can't be read: {error.strerror}") from error

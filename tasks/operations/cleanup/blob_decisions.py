@@ -1,0 +1,121 @@
+"""What becomes of the files of a layout, once it is known what stays. Pure.
+
+A blob goes in three steps, each in a run of its own: it is marked when nothing names it any more, leaves the
+layout when its mark is older than the grace time, and leaves the quarantine when it was there long enough. A mark
+is void once the blob was named again or written anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.operations.cleanup.ages import known_age
+from tasks.operations.cleanup.retention import human_duration
+from tasks.operations.cleanup.values import (
+    Action,
+    BlobDecision,
+    FileDecision,
+    FileKind,
+    QuarantineDecision,
+    Timing,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator, Mapping
+
+    from tasks.layout_ports import StoredFile
+    from tasks.oci.digest import Digest
+    from tasks.operations.cleanup.holdings import HeldBlob
+    from tasks.operations.cleanup.layout_view import LayoutView
+    from tasks.operations.cleanup.marking import Marking
+    from tasks.operations.cleanup.marks import Mark
+
+_NO_AGE = "its age is not known"
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRules:
+    """How long things wait, in seconds, and what time it is."""
+
+    now: float
+    timing: Timing
+    ingest_after: float
+    multipart_after: float
+
+
+def decide_blobs(
+    view: LayoutView,
+    marking: Marking,
+    marks: Mapping[Digest, Mark],
+    manifests: Container[Digest],
+    rules: BlobRules,
+) -> Iterator[BlobDecision]:
+    """The decision on every blob of the layout, in the order of their digests."""
+    for digest, file in sorted(view.blobs.items()):
+        action, reason, since = _fate(digest, file, marking, marks.get(digest), rules)
+        yield BlobDecision(
+            digest, file.size, file.modified, file.etag, action, reason, digest in manifests, since=since
+        )
+
+
+def _fate(
+    digest: Digest, file: StoredFile, marking: Marking, known: Mark | None, rules: BlobRules
+) -> tuple[Action, str, float | None]:
+    if digest in marking.needed:
+        return Action.KEEP, f"needed by {marking.needed[digest]}", None
+    if known_age(file.modified, rules.now) is None:
+        return Action.KEEP, _NO_AGE, None
+    if digest in marking.before:
+        return Action.MARK, f"needed by {marking.before[digest]} alone, which goes", None
+    if known is None or not _holds(known, file, rules.now):
+        return Action.MARK, "nothing names it", None
+    waited, grace = rules.now - known.since, human_duration(rules.timing.grace)
+    if waited < rules.timing.grace:
+        return Action.MARK, f"nothing names it, but not yet for {grace}", known.since
+    return Action.QUARANTINE, f"nothing has named it for {grace}", known.since
+
+
+def _holds(known: Mark, file: StoredFile, now: float) -> bool:
+    """A mark holds for the file that was marked; one that is newer than its mark is another."""
+    return known.is_of(file) and file.modified <= known.since <= now
+
+
+def decide_quarantined(
+    held: Iterable[HeldBlob], view: LayoutView, marking: Marking, rules: BlobRules
+) -> Iterator[QuarantineDecision]:
+    """The decision on every blob of the layout that is in the quarantine."""
+    hold = human_duration(rules.timing.hold)
+    for blob in held:
+        named = blob.digest in marking.needed or blob.digest in marking.before
+        if named and blob.digest not in view.blobs:
+            action, reason = Action.RESTORE, "the index names it, and the layout lacks it"
+        elif rules.now - blob.since >= rules.timing.hold:
+            action, reason = Action.PURGE, f"in the quarantine for {hold}"
+        else:
+            action, reason = Action.KEEP, f"in the quarantine, but not yet for {hold}"
+        yield QuarantineDecision(blob.run, blob.digest, blob.size, blob.since, action, reason)
+
+
+def decide_files(view: LayoutView, rules: BlobRules) -> Iterator[FileDecision]:
+    """The decision on everything that writers began and may never end."""
+    for file in view.ingest:
+        action, reason = _leftover(file.modified, rules.ingest_after, rules.now)
+        name = _inside(view.path, file.path)
+        yield FileDecision(FileKind.INGEST, name, file.size, file.modified, file.etag, action, reason)
+    for upload in view.uploads:
+        action, reason = _leftover(upload.begun, rules.multipart_after, rules.now)
+        name = _inside(view.path, upload.path)
+        yield FileDecision(FileKind.UPLOAD, name, 0, upload.begun, upload.upload, action, reason)
+
+
+def _leftover(begun: float, after: float, now: float) -> tuple[Action, str]:
+    if known_age(begun, now) is None:
+        return Action.KEEP, _NO_AGE
+    if now - begun < after:
+        return Action.KEEP, f"a writer may still be at it, for it is not {human_duration(after)} old"
+    return Action.DELETE, f"begun more than {human_duration(after)} ago and never ended"
+
+
+def _inside(path: str, file: str) -> str:
+    return file if path == "." else file.removeprefix(f"{path}/")

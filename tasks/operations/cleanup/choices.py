@@ -1,0 +1,148 @@
+"""What is wanted of each entry, by whom: a policy, or somebody who names one thing to delete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from tasks.operations.cleanup.ages import known_age
+from tasks.operations.cleanup.policy import OrderBy, Referrers
+from tasks.operations.cleanup.retention import DatedTag, Verdict, decide_tags, human_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tasks.oci.digest import Digest
+    from tasks.operations.cleanup.layout_view import Entry
+    from tasks.operations.cleanup.policy import RepositoryPolicy
+
+
+class Choice(Protocol):
+    """Decides about the entries of one repository, each looked at by itself; marking adds what they need."""
+
+    @property
+    def order_by(self) -> OrderBy:
+        """What makes a tag new."""
+        ...
+
+    @property
+    def keeps_referrers(self) -> bool:
+        """Whether referrers stay without their subject."""
+        ...
+
+    @property
+    def drops_empty(self) -> bool:
+        """Whether a layout with nothing in it goes as a whole."""
+        ...
+
+    def tags(self, tags: Sequence[DatedTag]) -> Mapping[str, Verdict]:
+        """The verdict on each tag that is no referrer's."""
+        ...
+
+    def untagged(self, entry: Entry, modified: float | None) -> Verdict:
+        """On a manifest without a tag that belongs to nothing else, stored at `modified`."""
+        ...
+
+    def orphan(self, entry: Entry, modified: float | None) -> Verdict:
+        """On a referrer whose subject the layout does not have."""
+        ...
+
+    def demands(self, entry: Entry) -> str | None:
+        """Why this very entry has to go, whatever it refers to; None where nobody asked for that."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChoice:
+    """What a policy says, at the time `now`."""
+
+    policy: RepositoryPolicy
+    protected: frozenset[Digest]
+    now: float
+
+    @property
+    def order_by(self) -> OrderBy:
+        """See `Choice.order_by`."""
+        return self.policy.order_by
+
+    @property
+    def keeps_referrers(self) -> bool:
+        """See `Choice.keeps_referrers`."""
+        return self.policy.referrers is Referrers.KEEP
+
+    @property
+    def drops_empty(self) -> bool:
+        """See `Choice.drops_empty`."""
+        return self.policy.drop_empty_layouts
+
+    def tags(self, tags: Sequence[DatedTag]) -> Mapping[str, Verdict]:
+        """See `Choice.tags`."""
+        return decide_tags(tags, self.policy, self.now, self.protected)
+
+    def untagged(self, entry: Entry, modified: float | None) -> Verdict:
+        """See `Choice.untagged`."""
+        return self._after(entry, modified, self.policy.untagged_after, "it has no tag")
+
+    def orphan(self, entry: Entry, modified: float | None) -> Verdict:
+        """See `Choice.orphan`."""
+        return self._after(entry, modified, self.policy.orphans_after, "its subject is not there")
+
+    def demands(self, entry: Entry) -> str | None:  # noqa: ARG002 - a policy asks for nothing by name
+        """See `Choice.demands`."""
+        return None
+
+    def _after(self, entry: Entry, modified: float | None, after: float | None, what: str) -> Verdict:
+        if entry.digest in self.protected:
+            return Verdict("its digest is protected")
+        if after is None:
+            return Verdict(f"{what}; the policy keeps such")
+        stored = known_age(modified, self.now)
+        if stored is None:
+            return Verdict(f"{what}, and its age is not known")
+        older = self.now - stored >= after
+        return Verdict(f"{what}, {'for' if older else 'but not yet for'} {human_duration(after)}", keep=not older)
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteChoice:
+    """One thing that somebody wants gone: a tag, a digest with all its tags, or without either all there is."""
+
+    tag: str | None = None
+    digest: Digest | None = None
+    order_by: OrderBy = OrderBy.NAME
+    keeps_referrers: bool = False
+
+    @property
+    def drops_empty(self) -> bool:
+        """See `Choice.drops_empty`."""
+        return self.tag is None and self.digest is None
+
+    def tags(self, tags: Sequence[DatedTag]) -> Mapping[str, Verdict]:
+        """See `Choice.tags`."""
+        return {tag.tag: self._verdict(is_meant=self._means(tag.tag, tag.digest)) for tag in tags}
+
+    def untagged(self, entry: Entry, modified: float | None) -> Verdict:  # noqa: ARG002 - ages play no part
+        """See `Choice.untagged`."""
+        return self._verdict(is_meant=self._means(None, entry.digest))
+
+    def orphan(self, entry: Entry, modified: float | None) -> Verdict:
+        """See `Choice.orphan`."""
+        return self.untagged(entry, modified)
+
+    def demands(self, entry: Entry) -> str | None:
+        """See `Choice.demands`."""
+        is_meant = self._means(entry.tag, entry.digest) or (self.tag and entry.ref_name == self.tag)
+        return "it was named" if is_meant else None
+
+    def _means(self, tag: str | None, digest: Digest) -> bool:
+        if self.drops_empty:
+            return True
+        return digest == self.digest if self.tag is None else tag == self.tag
+
+    @staticmethod
+    def _verdict(*, is_meant: bool) -> Verdict:
+        return Verdict("it was named", keep=False) if is_meant else Verdict("it was not named")
+
+
+KEEP_ALL = DeleteChoice(tag="")
+"""Wants nothing gone: no tag is empty."""

@@ -1,0 +1,98 @@
+"""The gate before anything goes: does the target hold it, under the same digest, at this moment?
+
+Asked while a plan is made and again before each step of it. A target that can't say is no target that holds it:
+its error ends the work on that repository.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.errors import SizeMismatchError, TargetLacksError
+from tasks.oci.reference import map_repository
+from tasks.operations.cleanup.graph import read_graph
+from tasks.operations.cleanup.values import Action
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tasks.oci.digest import Digest
+    from tasks.oci.reference import TargetAddress
+    from tasks.operations.cleanup.hands import MapConcurrently
+    from tasks.operations.cleanup.values import RepositoryPlan
+    from tasks.ports import LayoutReader, ManifestResolver
+
+_ANY = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Asks a target; `own_name` is what a layout that is itself the source is called there."""
+
+    target: ManifestResolver
+    address: TargetAddress
+    own_name: str
+
+    def require_tag(self, path: str, tag: str, digest: Digest) -> None:
+        """Pass where the target has this tag with this digest.
+
+        Raises:
+            TargetLacksError: it does not have it, or has another digest under it.
+            RegistryError: it can't say.
+        """
+        found = self.target.resolve_manifest(self._repository(path), tag)
+        if found != digest:
+            holds = "does not have it" if found is None else f"has {found} under it"
+            raise TargetLacksError(f"the target {holds}")
+
+    def require_content(self, path: str, digest: Digest, size: int) -> None:
+        """Pass where the target has this content, as a blob or as a manifest.
+
+        Raises:
+            TargetLacksError: it has neither.
+            RegistryError: it can't say.
+        """
+        repository = self._repository(path)
+        try:
+            if self.target.has_blob(repository, Descriptor(_ANY, digest, size)):
+                return
+        except SizeMismatchError as error:
+            raise TargetLacksError(str(error)) from error
+        if self.target.resolve_manifest(repository, digest) != digest:
+            raise TargetLacksError(f"the target does not have {digest}")
+
+    def require_all(self, path: str, content: Iterable[Digest], sizes: Mapping[Digest, int]) -> None:
+        """`require_content` for each that the layout has itself; see there for what is raised."""
+        for digest in content:
+            if digest in sizes:
+                self.require_content(path, digest, sizes[digest])
+
+    def require_plan(self, source: LayoutReader, plan: RepositoryPlan, map_concurrently: MapConcurrently) -> None:
+        """Pass where the target has everything that a plan takes from a repository, read anew from the source.
+
+        That is each tag with its digest, each manifest with all content below it, and each blob that leaves the
+        layout or the quarantine.
+
+        Raises:
+            TargetLacksError: something is not there.
+            RegistryError: the target can't say.
+        """
+        path = plan.path
+        sizes = {blob.digest: blob.size for blob in plan.blobs}
+        for decision in plan.tags:
+            if decision.action is Action.DELETE:
+                self.require_tag(path, decision.tag, decision.digest)
+        removed = {entry.descriptor.digest: entry.descriptor for entry in plan.removals}
+        graph = read_graph(source, path, removed.values(), sizes, map_concurrently)
+        self.require_all(path, graph.reach(dict.fromkeys(removed, ""), sizes), sizes)
+        for blob in plan.blobs:
+            if blob.action is Action.QUARANTINE:
+                self.require_content(path, blob.digest, blob.size)
+        for held in plan.quarantined:
+            if held.action is Action.PURGE:
+                self.require_content(path, held.digest, held.size)
+
+    def _repository(self, path: str) -> str:
+        return self.address.repository(map_repository(self.own_name if path == "." else path))

@@ -1,0 +1,148 @@
+"""Everything that a layout's index leads to: which manifest names which content.
+
+Manifests are read whole and checked against their digest; what can't be read is noted, and whoever decides says
+what that means. Only digests are kept of each, so that memory grows by the edges and not by the manifests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tasks.oci import media_types
+from tasks.oci.errors import LayoutliftError, UnsupportedMediaTypeError
+from tasks.operations.enumeration import read_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator, Mapping
+
+    from tasks.oci.descriptor import Descriptor
+    from tasks.oci.digest import Digest
+    from tasks.oci.manifest import Manifest
+    from tasks.operations.cleanup.hands import MapConcurrently
+    from tasks.ports import LayoutReader
+
+
+_LISTS_MORE = ("manifest", "index", "list")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What one manifest names: the content below it, and the subject that it refers to.
+
+    `optional` are those below that may lawfully be absent.
+    """
+
+    below: tuple[Digest, ...] = ()
+    subject: Digest | None = None
+    is_index: bool = False
+    optional: frozenset[Digest] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    node: Node
+    manifests: tuple[Descriptor, ...]
+    subject: Descriptor | None
+
+
+@dataclass(slots=True)
+class Graph:
+    """The manifests of a layout by digest, and what kept others from being read."""
+
+    nodes: dict[Digest, Node] = field(default_factory=dict)
+    unreadable: dict[Digest, LayoutliftError] = field(default_factory=dict)
+
+    def reach(self, roots: Mapping[Digest, str], present: Container[Digest]) -> dict[Digest, str]:
+        """Everything that the roots need, each with the name of the root that needs it first.
+
+        A manifest needs what it names, and its subject where the layout has that: clients copy it along.
+        """
+        found = dict(roots)
+        pending = list(found)
+        while pending:
+            digest = pending.pop()
+            node = self.nodes.get(digest)
+            if node is None:
+                continue
+            for needed in self._needs(node, present):
+                if needed not in found:
+                    found[needed] = found[digest]
+                    pending.append(needed)
+        return found
+
+    def _needs(self, node: Node, present: Container[Digest]) -> Iterator[Digest]:
+        yield from node.below
+        if node.subject is not None and (node.subject in self.nodes or node.subject in present):
+            yield node.subject
+
+    def optional(self) -> set[Digest]:
+        """What may lawfully be absent."""
+        return {digest for node in self.nodes.values() for digest in node.optional}
+
+    def parents(self) -> dict[Digest, set[Digest]]:
+        """The indexes that list each manifest."""
+        found: dict[Digest, set[Digest]] = {}
+        for digest, node in self.nodes.items():
+            if node.is_index:
+                for child in node.below:
+                    found.setdefault(child, set()).add(digest)
+        return found
+
+
+def read_graph(
+    source: LayoutReader,
+    path: str,
+    roots: Iterable[Descriptor],
+    present: Container[Digest],
+    map_concurrently: MapConcurrently,
+) -> Graph:
+    """Read all manifests that the roots lead to, a level at a time; subjects where they are present."""
+    graph = Graph()
+    level = {root.digest: root for root in roots}
+    while level:
+        descriptors = list(level.values())
+        level = {}
+        for descriptor, found in zip(
+            descriptors, map_concurrently(partial(_read, source, path), descriptors), strict=True
+        ):
+            if isinstance(found, LayoutliftError):
+                graph.unreadable[descriptor.digest] = found
+                continue
+            graph.nodes[descriptor.digest] = found.node
+            level.update({needed.digest: needed for needed in found.manifests})
+            if found.subject is not None and found.subject.digest in present:
+                level[found.subject.digest] = found.subject
+        for known in (*graph.nodes, *graph.unreadable):
+            level.pop(known, None)
+    return graph
+
+
+def _read(source: LayoutReader, path: str, descriptor: Descriptor) -> _Found | LayoutliftError:
+    try:
+        manifest = read_manifest(source, path, descriptor)
+        return _found(manifest)
+    except LayoutliftError as error:
+        return error
+
+
+def _found(manifest: Manifest) -> _Found:
+    is_index = media_types.is_index(manifest.descriptor.media_type)
+    if is_index:
+        _refuse_unknown_children(manifest)
+    node = Node(
+        below=tuple(dict.fromkeys(d.digest for d in (*manifest.manifests, *manifest.blobs))),
+        subject=manifest.subject.digest if manifest.subject else None,
+        is_index=is_index,
+        optional=frozenset(b.digest for b in manifest.blobs if media_types.may_be_absent(b.media_type)),
+    )
+    nested = tuple(b for b in manifest.blobs if media_types.is_manifest(b.media_type))
+    return _Found(node, (*manifest.manifests, *nested), manifest.subject)
+
+
+def _refuse_unknown_children(manifest: Manifest) -> None:
+    """What an index lists under a type that nobody knows is a leaf, unless it may list further content itself."""
+    for child in manifest.blobs:
+        if any(word in child.media_type for word in _LISTS_MORE):
+            raise UnsupportedMediaTypeError(f"the index lists a {child.media_type}, whose content is not known")

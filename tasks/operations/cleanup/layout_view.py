@@ -1,0 +1,139 @@
+"""One layout as a cleanup sees it: every entry of its index and every file below `blobs/`, or none at all.
+
+Files are listed before the index is read: a blob that was stored later is not in the list and so is never
+touched, and one that was named in between counts as named.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.layout_ports import below
+from tasks.oci.digest import Digest
+from tasks.oci.errors import InvalidDigestError, InvalidLayoutError, InvalidReferenceError
+from tasks.oci.image_layout import BLOBS, INGEST, REFERRER_SUBJECT, BrokenEntry, decode_index, iter_index
+from tasks.oci.reference import REF_NAME, parse_referrers_tag, tag_of_ref_name
+from tasks.operations.enumeration import CREATED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tasks.layout_ports import FileReader, StoredFile, UnfinishedUpload
+    from tasks.oci.descriptor import Descriptor
+    from tasks.ports import LayoutReader
+
+_EMPTY_CONTENT = frozenset(Digest.of(b"", algorithm) for algorithm in ("sha256", "sha512"))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of `index.json`: `ref_name` as it stands there, `tag` what it means, None where it means none.
+
+    `refers_to` is the subject of a referrer that names it by its tag or annotation, not by its manifest.
+    `is_ambiguous` says that another entry gives the same tag another digest.
+    """
+
+    ref_name: str | None
+    tag: str | None
+    descriptor: Descriptor
+    refers_to: Digest | None = None
+    is_ambiguous: bool = False
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of the manifest that it names."""
+        return self.descriptor.digest
+
+    @property
+    def created(self) -> str | None:
+        """When its writer says that it was made."""
+        return self.descriptor.annotations.get(CREATED)
+
+    @property
+    def label(self) -> str:
+        """What it is called in reasons."""
+        return self.ref_name if self.ref_name is not None else self.digest
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutView:
+    """A layout at one moment; `etag` marks the index that was read."""
+
+    path: str
+    etag: str
+    entries: tuple[Entry, ...]
+    blobs: Mapping[Digest, StoredFile]
+    ingest: tuple[StoredFile, ...]
+    uploads: tuple[UnfinishedUpload, ...]
+
+
+def view_layout(source: LayoutReader, files: FileReader, path: str) -> LayoutView:
+    """List and read one layout.
+
+    Raises:
+        InvalidLayoutError: something is there that can't be understood whole, so that nothing may be judged.
+        SourceError: something can't be listed or read.
+    """
+    blobs = dict(_blobs(files.list_files(below(path, BLOBS)), below(path, BLOBS)))
+    ingest = tuple(file for file in files.list_files(below(path, INGEST)) if file.etag)
+    uploads = tuple(files.list_uploads(below(path, BLOBS)))
+    index = source.read_index(path)
+    entries = _marked_ambiguous([_entry(found) for found in iter_index(decode_index(index.raw))])
+    return LayoutView(path, index.etag, entries, blobs, ingest, uploads)
+
+
+def _blobs(listed: Iterable[StoredFile], folder: str) -> Iterator[tuple[Digest, StoredFile]]:
+    for file in listed:
+        name = file.path.removeprefix(f"{folder}/")
+        if not name or file.path.endswith("/"):
+            continue  # the object by which some mounts mark a directory
+        try:
+            digest = Digest(name.replace("/", ":", 1))
+        except InvalidDigestError:
+            raise InvalidLayoutError(f"{name!r} below {BLOBS}/ is no blob; what it is for is not known") from None
+        if not file.etag:
+            raise InvalidLayoutError(f"the blob {digest} is no regular file")
+        if not file.size and digest not in _EMPTY_CONTENT:
+            raise InvalidLayoutError(
+                f"the blob {digest} is empty, as zot's deduplication leaves blobs that other repositories hold"
+            )
+        yield digest, file
+
+
+def _entry(found: Descriptor | BrokenEntry) -> Entry:
+    if isinstance(found, BrokenEntry):
+        raise InvalidLayoutError(found.message)
+    ref_name = found.annotations.get(REF_NAME)
+    tag = None if ref_name is None else _tag(ref_name)
+    return Entry(ref_name, tag, found, _refers_to(found, tag))
+
+
+def _tag(ref_name: str) -> str | None:
+    try:
+        return tag_of_ref_name(ref_name)
+    except InvalidReferenceError:
+        return None
+
+
+def _refers_to(found: Descriptor, tag: str | None) -> Digest | None:
+    named = parse_referrers_tag(tag or "")
+    if named is not None:
+        return named.subject
+    for name in REFERRER_SUBJECT:
+        if name in found.annotations:
+            try:
+                return Digest(found.annotations[name])
+            except InvalidDigestError as error:
+                raise InvalidLayoutError(f"annotation {name}: {error}") from error
+    return None
+
+
+def _marked_ambiguous(entries: list[Entry]) -> tuple[Entry, ...]:
+    names = {(entry.tag, entry.digest) for entry in entries if entry.tag is not None}
+    counts: Counter[str | None] = Counter(tag for tag, _ in names)
+    return tuple(
+        Entry(e.ref_name, e.tag, e.descriptor, e.refers_to, is_ambiguous=True) if counts[e.tag] > 1 else e
+        for e in entries
+    )

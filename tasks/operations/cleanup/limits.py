@@ -1,0 +1,60 @@
+"""How much a plan may take away. Pure; whoever applies a plan that goes beyond has to raise the limit by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.operations.cleanup.values import Action, PlanTotals, totals_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.operations.cleanup.values import Limits, QuarantineMode, RepositoryPlan
+
+_SHOWN = 20
+
+
+class LimitCheck:
+    """Sees the plans of all repositories go by; counts them, and says which limits they exceed together."""
+
+    def __init__(self, limits: Limits, mode: QuarantineMode) -> None:
+        self._limits = limits
+        self._mode = mode
+        self._beyond: list[str] = []
+        self._more = 0
+        self.totals = PlanTotals()
+
+    def see(self, plan: RepositoryPlan) -> RepositoryPlan:
+        """Count one repository in; the plan itself, unchanged."""
+        self.totals.add(totals_of(plan, self._mode))
+        for line in self._repository(plan):
+            if len(self._beyond) < _SHOWN:
+                self._beyond.append(line)
+            else:
+                self._more += 1
+        return plan
+
+    def beyond(self) -> tuple[str, ...]:
+        """What is exceeded, a line each; of many repositories the first."""
+        more = (f"and {self._more} more repositories",) if self._more else ()
+        return (*self._whole(), *self._beyond, *more)
+
+    def _repository(self, plan: RepositoryPlan) -> Iterator[str]:
+        deleted = sum(tag.action is Action.DELETE for tag in plan.tags)
+        left = len(plan.tags) - deleted
+        limits = self._limits
+        if not deleted:
+            return
+        if limits.max_percent is not None and deleted * 100 > limits.max_percent * len(plan.tags):
+            percent = deleted * 100 / len(plan.tags)
+            yield f"{plan.path}: {percent:.0f} % of its tags go, max_percent is {limits.max_percent:g}"
+        if limits.min_tags_left is not None and left < limits.min_tags_left:
+            yield f"{plan.path}: {left} tags are left, min_tags_left is {limits.min_tags_left}"
+
+    def _whole(self) -> Iterator[str]:
+        totals, limits = self.totals, self._limits
+        if limits.max_tags is not None and totals.tags_deleted > limits.max_tags:
+            yield f"{totals.tags_deleted} tags go, max_tags is {limits.max_tags}"
+        taken = totals.bytes_now + totals.bytes_later
+        if limits.max_bytes is not None and taken > limits.max_bytes:
+            yield f"{taken} bytes go, max_bytes is {limits.max_bytes}"

@@ -1,0 +1,68 @@
+"""Finds manifests among blobs that nothing names: what two writers lost who wrote `index.json` one after the other.
+
+Nothing but its content tells a manifest from a layer, so small blobs are read.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tasks.oci import media_types
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.errors import SpecError
+from tasks.oci.manifest import MAX_MANIFEST_SIZE, Manifest, parse_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tasks.layout_ports import StoredFile
+    from tasks.oci.digest import Digest
+    from tasks.operations.cleanup.hands import MapConcurrently
+    from tasks.ports import LayoutReader
+
+
+_SMALLEST = len('{"layers":[],"config":{}}')
+
+
+def find_manifests(
+    source: LayoutReader, path: str, blobs: Iterable[tuple[Digest, StoredFile]], map_concurrently: MapConcurrently
+) -> Iterator[Manifest]:
+    """The manifests among some blobs of a layout.
+
+    Raises:
+        ContentError: one is not what its name says.
+        SourceError: one can't be read.
+    """
+    small = [(digest, file) for digest, file in blobs if _SMALLEST <= file.size <= MAX_MANIFEST_SIZE]
+
+    def read(blob: tuple[Digest, StoredFile]) -> Manifest | None:
+        digest, file = blob
+        return sniff(source.blob(path, Descriptor("application/octet-stream", digest, file.size)).read(), digest)
+
+    for found in map_concurrently(read, small):
+        if found is not None:
+            yield found
+
+
+def sniff(raw: bytes, digest: Digest) -> Manifest | None:
+    """The manifest that some bytes are, None where they are none of a type that is known."""
+    if not raw.lstrip().startswith(b"{"):
+        return None
+    try:
+        media_type = _media_type(json.loads(raw))
+        return None if media_type is None else parse_manifest(raw, Descriptor(media_type, digest, len(raw)))
+    except (ValueError, RecursionError, SpecError):
+        return None
+
+
+def _media_type(body: dict[str, Any]) -> str | None:
+    own = body.get("mediaType")
+    if own is not None:
+        return own if isinstance(own, str) and media_types.is_manifest(own) else None
+    if body.get("schemaVersion") != 2:  # noqa: PLR2004 - the specification's own number
+        return None
+    if isinstance(body.get("manifests"), list):
+        return media_types.IMAGE_INDEX
+    is_image = isinstance(body.get("config"), dict) and isinstance(body.get("layers"), list)
+    return media_types.IMAGE_MANIFEST if is_image else None

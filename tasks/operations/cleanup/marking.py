@@ -1,0 +1,161 @@
+"""Which entries and content of a layout stay. Pure, over a layout that was read whole.
+
+What stays is everything that a kept tag needs: manifests at any depth, config and layers, and every referrer of
+what stays, in all three conventions: by the subject in its manifest, by a tag (`sha256-…`, with cosign's suffix
+or without), and by olareg's annotation. An entry without a tag is judged last: it may be a part of an index, a
+referrer, or the second entry of a tagged manifest, and then goes or stays with that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tasks.operations.cleanup.ages import tag_time
+from tasks.operations.cleanup.retention import DatedTag, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tasks.oci.digest import Digest
+    from tasks.operations.cleanup.choices import Choice
+    from tasks.operations.cleanup.graph import Graph
+    from tasks.operations.cleanup.layout_view import Entry, LayoutView
+
+_AMBIGUOUS = Verdict("two entries give this tag different content; nobody but its writer can say which is right")
+_NO_TAG = Verdict("registries take no such tag, so no rule is about it")
+
+
+@dataclass(frozen=True, slots=True)
+class Marking:
+    """The verdict on each entry, in the order of the index; the content that stays, and all that there was.
+
+    Both map a digest to what needs it, by the name of a tag where there is one.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    needed: Mapping[Digest, str]
+    before: Mapping[Digest, str]
+
+
+def mark(
+    view: LayoutView,
+    graph: Graph,
+    choice: Choice,
+    now: float,
+    *,
+    forced: Mapping[Entry, str],
+    roots: Iterable[Digest] = (),
+) -> Marking:
+    """Decide on every entry; those in `forced` stay for the reason given, and `roots` stay besides."""
+    return _Marker(view, graph, choice, now, forced).run(roots)
+
+
+@dataclass(slots=True)
+class _Marker:
+    view: LayoutView
+    graph: Graph
+    choice: Choice
+    now: float
+    forced: Mapping[Entry, str]
+    parents: Mapping[Digest, set[Digest]] = field(init=False)
+    tagged: frozenset[Digest] = field(init=False)
+    named: frozenset[Digest] = field(init=False)
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.parents = self.graph.parents()
+        self.tagged = frozenset(entry.digest for entry in self.view.entries if entry.ref_name is not None)
+        wanted = {entry.digest: "" for entry in self.view.entries if self._subject(entry) is None}
+        self.named = frozenset(self._reach(wanted)) | {entry.digest for entry in self.view.entries}
+
+    def run(self, protected: Iterable[Digest]) -> Marking:
+        entries = self.view.entries
+        self.verdicts = dict(self._first_verdicts())
+        roots: dict[Digest, str] = {digest: digest for digest in protected}
+        roots.update({entries[i].digest: entries[i].label for i, verdict in self.verdicts.items() if verdict.keep})
+        needed = self._reach(roots)
+        while added := dict(self._also_kept(needed)):
+            self.verdicts |= added
+            needed = self._reach(needed | {entries[i].digest: entries[i].label for i in added})
+        for place, entry in enumerate(entries):
+            self.verdicts.setdefault(place, Verdict(self._why_it_goes(entry), keep=False))
+        before = self._reach({entry.digest: entry.label for entry in entries})
+        return Marking(tuple(self.verdicts[place] for place in range(len(entries))), needed, before)
+
+    def _reach(self, roots: Mapping[Digest, str]) -> dict[Digest, str]:
+        return self.graph.reach(roots, self.view.blobs)
+
+    def _first_verdicts(self) -> Iterator[tuple[int, Verdict]]:
+        """On everything that can be judged by itself; the rest depends on what these leave."""
+        by_tag = self.choice.tags(self._dated())
+        for place, entry in enumerate(self.view.entries):
+            if (verdict := self._first_verdict(entry, by_tag)) is not None:
+                yield place, verdict
+
+    def _first_verdict(self, entry: Entry, by_tag: Mapping[str, Verdict]) -> Verdict | None:
+        if entry in self.forced:
+            return Verdict(self.forced[entry])
+        if (demand := self.choice.demands(entry)) is not None and not self._is_part(entry):
+            return Verdict(demand, keep=False)
+        if entry.is_ambiguous:
+            return _AMBIGUOUS
+        if (subject := self._subject(entry)) is not None:
+            return self._on_referrer(entry, subject)
+        if entry.ref_name is None:
+            belongs = entry.digest in self.tagged or self._is_part(entry)
+            return None if belongs else self.choice.untagged(entry, self._modified(entry))
+        return _NO_TAG if entry.tag is None else by_tag[entry.tag]
+
+    def _on_referrer(self, entry: Entry, subject: Digest) -> Verdict | None:
+        if self.choice.keeps_referrers:
+            return Verdict("referrers are kept")
+        if subject not in self.named:
+            return self.choice.orphan(entry, self._modified(entry))
+        return None
+
+    def _is_part(self, entry: Entry) -> bool:
+        """Whether it is in the index only because an index of the layout lists it."""
+        return entry.ref_name is None and entry.digest in self.parents
+
+    def _subject(self, entry: Entry) -> Digest | None:
+        """What an entry refers to and lives with; a tag of its own makes a manifest one that is wanted itself."""
+        if entry.refers_to is not None or entry.ref_name is not None:
+            return entry.refers_to
+        return self._subject_in_manifest(entry)
+
+    def _subject_in_manifest(self, entry: Entry) -> Digest | None:
+        node = self.graph.nodes.get(entry.digest)
+        return None if node is None else node.subject
+
+    def _also_kept(self, needed: Mapping[Digest, str]) -> Iterator[tuple[int, Verdict]]:
+        for place, entry in enumerate(self.view.entries):
+            verdict = self.verdicts.get(place)
+            if verdict is not None and (verdict.keep or self.choice.demands(entry) is not None):
+                continue
+            if entry.ref_name is None and entry.digest in needed:
+                yield place, Verdict(f"part of {needed[entry.digest]}, which stays")
+                continue
+            subject = self._subject(entry) or self._subject_in_manifest(entry)
+            if subject is not None and subject in needed:
+                yield place, Verdict(f"refers to {needed[subject]}, which stays")
+
+    def _why_it_goes(self, entry: Entry) -> str:
+        if (subject := self._subject(entry)) is not None:
+            return f"its subject {subject} goes"
+        if entry.digest in self.tagged:
+            return "its tags go"
+        return f"part of {min(self.parents[entry.digest])}, which goes"
+
+    def _dated(self) -> list[DatedTag]:
+        """Each tag once that a rule may decide on: no referrer, nothing that two entries dispute."""
+        found: dict[str, DatedTag] = {}
+        for entry in self.view.entries:
+            if entry.tag is not None and entry.refers_to is None and not entry.is_ambiguous:
+                when = tag_time(self.choice.order_by, entry.created, self._modified(entry), self.now)
+                found[entry.tag] = DatedTag(entry.tag, entry.digest, when)
+        return list(found.values())
+
+    def _modified(self, entry: Entry) -> float | None:
+        file = self.view.blobs.get(entry.digest)
+        return None if file is None else file.modified

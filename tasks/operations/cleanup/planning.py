@@ -1,0 +1,237 @@
+"""Plans a cleanup, repository by repository; reads only.
+
+A layout of which anything can't be read or understood is left alone and named: a decision made on half of what
+there is would delete what the other half needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.errors import (
+    ContentNotFoundError,
+    InterruptedRunError,
+    InvalidLayoutError,
+    LayoutliftError,
+    TargetLacksError,
+)
+from tasks.operations.cleanup.blob_decisions import decide_blobs, decide_files, decide_quarantined
+from tasks.operations.cleanup.graph import read_graph
+from tasks.operations.cleanup.layout_view import view_layout
+from tasks.operations.cleanup.lost_manifests import find_manifests
+from tasks.operations.cleanup.marking import mark
+from tasks.operations.cleanup.marks import read_marks
+from tasks.operations.cleanup.values import (
+    Action,
+    BlobDecision,
+    IndexEntry,
+    QuarantineDecision,
+    Refusal,
+    RepositoryPlan,
+    TagDecision,
+)
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tasks.layout_ports import FileReader
+    from tasks.oci.digest import Digest
+    from tasks.operations.cleanup.blob_decisions import BlobRules
+    from tasks.operations.cleanup.choices import Choice
+    from tasks.operations.cleanup.gate import Gate
+    from tasks.operations.cleanup.graph import Graph
+    from tasks.operations.cleanup.hands import MapConcurrently
+    from tasks.operations.cleanup.holdings import HeldBlob, Holdings
+    from tasks.operations.cleanup.layout_view import Entry, LayoutView
+    from tasks.operations.cleanup.marking import Marking
+    from tasks.operations.cleanup.marks import Mark
+    from tasks.ports import LayoutReader
+
+LOST = "lost_manifest"
+_LOST_MESSAGE = "a manifest that nothing names; two writers may have lost it (layoutlift recover brings it back)"
+_EMPTY_INDEX = (
+    "its index names nothing though there are blobs; a writer may be at work, or lost its entries "
+    "(layoutlift recover shows them)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTools:
+    """What planning reads with, and the rules that hold for every repository."""
+
+    source: LayoutReader
+    files: FileReader
+    holdings: Holdings
+    rules: BlobRules
+    map_concurrently: MapConcurrently
+    protected: frozenset[Digest] = frozenset()
+    gate: Gate | None = None
+
+
+def plan_repository(tools: PlanTools, path: str, choice: Choice) -> RepositoryPlan:
+    """Decide on everything in one layout; one that can't be judged is left alone, with the reason.
+
+    Raises:
+        InterruptedRunError: the run was told to end.
+    """
+    try:
+        return _RepositoryPlanning(tools, path, choice).plan()
+    except InterruptedRunError:
+        raise
+    except LayoutliftError as error:
+        return RepositoryPlan(path, "", refused=Refusal(error.code, str(error)))
+
+
+@dataclass(slots=True)
+class _RepositoryPlanning:
+    """The work on one layout."""
+
+    tools: PlanTools
+    path: str
+    choice: Choice
+
+    def plan(self) -> RepositoryPlan:
+        tools = self.tools
+        marks = read_marks(tools.files, self.path)
+        held = tools.holdings.held(tools.files, self.path)
+        view = view_layout(tools.source, tools.files, self.path)
+        if not view.entries and any(digest not in marks for digest in view.blobs):
+            raise InvalidLayoutError(_EMPTY_INDEX)
+        graph = self._graph(view, self._protected(view))
+        marking = self._marking(view, graph)
+        self._check_complete(view, graph, marking)
+        blobs = self._blobs(view, graph, marking, marks)
+        quarantined = self._quarantined(view, marking, held)
+        removals = tuple(_removals(view, marking))
+        empty = len(removals) == len(view.entries) and not blobs
+        return RepositoryPlan(
+            path=self.path,
+            etag=view.etag,
+            tags=tuple(_tag_decisions(view, marking)),
+            removals=removals,
+            blobs=blobs,
+            quarantined=quarantined,
+            files=tuple(decide_files(view, tools.rules)),
+            drop_layout=self.choice.drops_empty and empty and all(q.action is Action.PURGE for q in quarantined),
+            findings=tuple(self._lost(view, marking, marks)),
+        )
+
+    def _blobs(
+        self, view: LayoutView, graph: Graph, marking: Marking, marks: Mapping[Digest, Mark]
+    ) -> tuple[BlobDecision, ...]:
+        decisions = decide_blobs(view, marking, marks, graph.nodes, self.tools.rules)
+        gate = self.tools.gate
+        return tuple(decisions if gate is None else (_gated_blob(gate, self.path, each) for each in decisions))
+
+    def _quarantined(
+        self, view: LayoutView, marking: Marking, held: tuple[HeldBlob, ...]
+    ) -> tuple[QuarantineDecision, ...]:
+        decisions = decide_quarantined(held, view, marking, self.tools.rules)
+        gate = self.tools.gate
+        return tuple(decisions if gate is None else (_gated_held(gate, self.path, each) for each in decisions))
+
+    def _protected(self, view: LayoutView) -> list[Descriptor]:
+        """The protected content that the layout has, which its index may not name; read to learn what it is."""
+        named = {entry.digest for entry in view.entries}
+        found = [
+            (digest, view.blobs[digest])
+            for digest in sorted(self.tools.protected)
+            if digest in view.blobs and digest not in named
+        ]
+        manifests = find_manifests(self.tools.source, self.path, found, self.tools.map_concurrently)
+        return [manifest.descriptor for manifest in manifests]
+
+    def _graph(self, view: LayoutView, protected: list[Descriptor]) -> Graph:
+        roots = [*(entry.descriptor for entry in view.entries), *protected]
+        return read_graph(self.tools.source, self.path, roots, view.blobs, self.tools.map_concurrently)
+
+    def _marking(self, view: LayoutView, graph: Graph) -> Marking:
+        """Mark until the target holds all that goes: what it lacks is kept, and with it what that needs."""
+        tools = self.tools
+        forced: dict[Entry, str] = {}
+        while True:
+            now, protected = tools.rules.now, tools.protected & view.blobs.keys()
+            marking = mark(view, graph, self.choice, now, forced=forced, roots=protected)
+            if tools.gate is None:
+                return marking
+            lacking = dict(_lacking(tools.gate, view, graph, marking))
+            if not lacking:
+                return marking
+            forced |= lacking
+
+    def _check_complete(self, view: LayoutView, graph: Graph, marking: Marking) -> None:
+        """See that everything that stays is there and was read.
+
+        What goes may be broken if it is plainly gone: nothing of it is left to be judged.
+        """
+        for digest, error in graph.unreadable.items():
+            if digest in marking.needed or digest in view.blobs or not isinstance(error, ContentNotFoundError):
+                raise error
+        optional = graph.optional()
+        for digest, label in marking.needed.items():
+            if digest in view.blobs or digest in optional:
+                continue
+            if self.tools.source.stat_blob(self.path, digest) is None:
+                raise ContentNotFoundError(f"{label} needs {digest}, which is missing; delete it or bring that back")
+
+    def _lost(self, view: LayoutView, marking: Marking, marks: Mapping[Digest, Mark]) -> list[Finding]:
+        """Manifests that nothing names, among blobs that were not marked by an earlier run."""
+        unnamed = [
+            (digest, file)
+            for digest, file in view.blobs.items()
+            if digest not in marking.needed and digest not in marking.before and digest not in marks
+        ]
+        manifests = find_manifests(self.tools.source, self.path, unnamed, self.tools.map_concurrently)
+        return [Finding(self.path, LOST, f"{m.descriptor.digest}: {_LOST_MESSAGE}") for m in manifests]
+
+
+def _lacking(gate: Gate, view: LayoutView, graph: Graph, marking: Marking) -> Iterator[tuple[Entry, str]]:
+    sizes = {digest: file.size for digest, file in view.blobs.items()}
+    for entry, verdict in zip(view.entries, marking.verdicts, strict=True):
+        if verdict.keep:
+            continue
+        try:
+            if entry.tag is not None:
+                gate.require_tag(view.path, entry.tag, entry.digest)
+            gate.require_all(view.path, graph.reach({entry.digest: ""}, view.blobs), sizes)
+        except TargetLacksError as error:
+            yield entry, str(error)
+
+
+def _gated_blob(gate: Gate, path: str, decision: BlobDecision) -> BlobDecision:
+    """A blob leaves the layout only if the target holds it; its mark stays."""
+    if decision.action is not Action.QUARANTINE:
+        return decision
+    try:
+        gate.require_content(path, decision.digest, decision.size)
+    except TargetLacksError as error:
+        return replace(decision, action=Action.MARK, reason=str(error))
+    return decision
+
+
+def _gated_held(gate: Gate, path: str, decision: QuarantineDecision) -> QuarantineDecision:
+    """A blob leaves the quarantine for good only if the target holds it."""
+    if decision.action is not Action.PURGE:
+        return decision
+    try:
+        gate.require_content(path, decision.digest, decision.size)
+    except TargetLacksError as error:
+        return replace(decision, action=Action.KEEP, reason=str(error))
+    return decision
+
+
+def _tag_decisions(view: LayoutView, marking: Marking) -> Iterator[TagDecision]:
+    for entry, verdict in zip(view.entries, marking.verdicts, strict=True):
+        if entry.ref_name is not None:
+            action = Action.KEEP if verdict.keep else Action.DELETE
+            yield TagDecision(entry.ref_name, entry.digest, action, verdict.reason)
+
+
+def _removals(view: LayoutView, marking: Marking) -> Iterator[IndexEntry]:
+    for entry, verdict in zip(view.entries, marking.verdicts, strict=True):
+        if not verdict.keep:
+            found = entry.descriptor
+            yield IndexEntry(entry.ref_name, Descriptor(found.media_type, found.digest, found.size))
