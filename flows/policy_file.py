@@ -8,7 +8,6 @@ from pathlib import Path  # noqa: TC003 - pydantic reads annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic.json_schema import SkipJsonSchema
 
 from flows import policy_values as v  # noqa: TC001 - pydantic reads annotations
 from flows.yaml_files import load_model
@@ -37,7 +36,7 @@ class TagRuleFields(_Fields):
     keep_yearly: v.Count | None = None
     keep_newest_semver: v.Count | None = None
     per: Per = Per.ALL
-    pulled_within: SkipJsonSchema[v.NoPulls] = None
+    pulled_within: v.NoPulls = None
 
     @field_validator("match", "exclude", mode="before")
     @classmethod
@@ -92,7 +91,7 @@ class ChoiceFields(_Fields):
     referrers: Referrers = Referrers.WITH_SUBJECT
     orphans_after: v.Duration | None = None
     empty_layouts: OtherTags = OtherTags.KEEP
-    pulled_within: SkipJsonSchema[v.NoPulls] = None
+    pulled_within: v.NoPulls = None
 
 
 class PolicyFields(ChoiceFields):
@@ -238,4 +237,7 @@ def load_policy(path: Path) -> engine.Policy:
 
 def json_schema() -> str:
     """The JSON schema of policies, for editors."""
-    return json.dumps(PolicyFile.model_json_schema(), indent=2) + "\n"
+    schema = PolicyFile.model_json_schema()
+    for definition in schema["$defs"].values():
+        definition.get("properties", {}).pop("pulled_within", None)  # there only to say why it can't be
+    return json.dumps(schema, indent=2) + "\n"

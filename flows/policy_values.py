@@ -65,7 +65,7 @@ def _no_pulls(given: object) -> None:  # noqa: ARG001 - whatever is given
     )
 
 
-NoPulls = Annotated[None, BeforeValidator(_no_pulls)]
+NoPulls = Annotated[None, BeforeValidator(_no_pulls), Field(exclude=True)]
 """A field that users of other tools look for, and that can't be kept."""
 Duration = Annotated[float, BeforeValidator(seconds)]
 Size = Annotated[int, BeforeValidator(size_in_bytes)]
