@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.operations.copy_tools import CopyTools
-from tasks.operations.copy_work import CopyWork, open_planner
+from tasks.operations.copy_work import CopyWork
 from tasks.operations.progress import CountedContent
 from tasks.operations.referrer_lists import ReferrerLists
 from tasks.operations.results import Depth
 from tasks.operations.source_graph import SourceGraph
 from tasks.operations.survey_work import CheckWork, PlanWork, VerifyWork
+from tasks.operations.tag_planner import open_planner
 from tasks.operations.verification import RepositoryVerifier
 from tasks.operations.zot_work import SharedContent, ZotWork, read_served_layout
 from tasks.stores.pacing import Pace, PacedContent
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
-    from tasks.operations.copy_work import Ledger
     from tasks.operations.planning import CopyPolicy
     from tasks.operations.progress import Progress
     from tasks.operations.repository_work import RepositoryWork
     from tasks.operations.results import RepositoryInventory
     from tasks.operations.source_graph import Census
     from tasks.operations.spare_hands import SpareHands
+    from tasks.operations.tag_planner import Ledger
     from tasks.ports import BlobContent, LayoutReader, Target
     from tasks.stores.pacing import Stop
 

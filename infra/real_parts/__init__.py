@@ -10,6 +10,7 @@ from infra.real_parts.registries import DebianRegistry, DistributionRegistry, Re
 from infra.real_parts.seaweedfs import SeaweedFS
 from infra.real_parts.server import Server
 from infra.real_parts.tools import find_tool
+from infra.real_parts.toxiproxy import ToxicProxy, Toxiproxy
 from infra.real_parts.waiting import wait_until
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "S3Fs",
     "SeaweedFS",
     "Server",
+    "ToxicProxy",
+    "Toxiproxy",
     "ZotInPlace",
     "ZotRegistry",
     "find_tool",

@@ -27,7 +27,7 @@ from tasks.operations.results import Traffic
 from tasks.ports import BlobArrival, Finding, RemoteManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
@@ -56,6 +56,10 @@ class Copied:
     failed: Mapping[str, LayoutliftError]
 
 
+def _always(_: str) -> bool:
+    return True
+
+
 class RepositoryCopy:
     """Copies from one layout into one repository of the target; shared by all workers on it.
 
@@ -81,9 +85,10 @@ class RepositoryCopy:
             taken, self._traffic = self._traffic, Traffic()
         return taken
 
-    def copy(self, root: Descriptor, tags: Sequence[str]) -> Copied:
+    def copy(self, root: Descriptor, tags: Sequence[str], may_write: Callable[[str], bool] = _always) -> Copied:
         """Copy the graph of `root` and have it under each of `tags`, or by its digest alone without any.
 
+        Each tag is written only if `may_write` says so, which is asked when nothing else is left to do.
         A referrer that can't be copied is a finding; the tag is good without it.
 
         Raises:
@@ -99,7 +104,8 @@ class RepositoryCopy:
         failed: dict[str, LayoutliftError] = {}
         for tag in tags:
             try:
-                self._push(manifest, tag)
+                if may_write(tag):
+                    self._push(manifest, tag)
             except LayoutliftError as error:
                 failed[tag] = error
         return Copied(tuple(reached), count, failed)

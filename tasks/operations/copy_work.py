@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from tasks.oci.digest import Digest
 from tasks.oci.errors import BackupRefusedError, LayoutliftError, MissingAtTargetError
 from tasks.operations.copy_graph import RepositoryCopy
-from tasks.operations.planning import Action, CopyPolicy, TagPlan, plan_tag
+from tasks.operations.planning import Action, CopyPolicy, TagPlan
 from tasks.operations.referrer_lists import ReferrerListing
 from tasks.operations.repository_work import REFUSALS, RepositoryWork, Unit
-from tasks.operations.results import Depth, Outcome, RepositoryInventory, TagEntry, TagResult
+from tasks.operations.results import Depth, Outcome, RepositoryInventory, TagResult
+from tasks.operations.tag_planner import open_planner
 from tasks.operations.verification import RepositoryVerifier
 
 if TYPE_CHECKING:
@@ -19,95 +20,8 @@ if TYPE_CHECKING:
 
     from tasks.operations.copy_tools import CopyTools
     from tasks.operations.results import Traffic
-    from tasks.ports import Finding, ManifestResolver, RemoteManifest
-
-
-class LedgerEntry(Protocol):
-    """What an earlier run noted of a tag."""
-
-    @property
-    def digest(self) -> str:
-        """What the tag pointed at."""
-        ...
-
-    @property
-    def verified(self) -> str | None:
-        """The depth of the proof, None without one."""
-        ...
-
-    @property
-    def referrers(self) -> int:
-        """How many referrers came with it."""
-        ...
-
-
-class Ledger(Protocol):
-    """What earlier runs did at the target; a memory, never a proof."""
-
-    def entry(self, repository: str, tag: str) -> LedgerEntry | None:
-        """What was last noted of a tag."""
-        ...
-
-    def was_started(self, repository: str) -> bool:
-        """Whether an earlier run may have sent something into the repository."""
-        ...
-
-    def note_started(self, repository: str) -> None:
-        """Note that something may be sent into the repository from now on."""
-        ...
-
-    def note_tag(self, repository: str, tag: str, digest: str, verified: str | None, referrers: int) -> None:
-        """Note a tag that is at the target."""
-        ...
-
-
-class TagPlanner:
-    """Plans tags of one repository from what the target has now; `known_tags` None means any may be there."""
-
-    def __init__(
-        self,
-        target: ManifestResolver,
-        repository: str,
-        *,
-        policy: CopyPolicy,
-        ledger: Ledger,
-        known_tags: frozenset[str] | None,
-    ) -> None:
-        self._target = target
-        self._repository = repository
-        self._policy = policy
-        self._ledger = ledger
-        self._known_tags = known_tags
-
-    @property
-    def is_new(self) -> bool:
-        """Whether the repository surely holds nothing yet."""
-        return (
-            self._known_tags is not None and not self._known_tags and not self._ledger.was_started(self._repository)
-        )
-
-    def plans(self, unit: Unit) -> dict[str, TagPlan]:
-        """What is to become of each tag of a unit."""
-        return {tag: self._plan(unit, tag) for tag in unit.tags}
-
-    def plan_untagged(self, unit: Unit) -> TagPlan:
-        """What is to become of a unit that goes by its digest alone."""
-        there = not self.is_new and self._target.resolve_manifest(self._repository, unit.descriptor.digest)
-        return TagPlan(Action.UP_TO_DATE if there else Action.COPY)
-
-    def _plan(self, unit: Unit, tag: str) -> TagPlan:
-        if self._known_tags is not None and tag not in self._known_tags:
-            return TagPlan(Action.COPY)
-        present = self._target.resolve_manifest(self._repository, tag)
-        noted = self._ledger.entry(self._repository, tag)
-        ours = noted.digest if noted is not None else None
-        return plan_tag(TagEntry(tag, unit.descriptor), present, ours, self._policy)
-
-
-def open_planner(target: ManifestResolver, repository: str, policy: CopyPolicy, ledger: Ledger) -> TagPlanner:
-    """A planner; the target's tags are listed unless an earlier run was there, when most of them exist anyway."""
-    known = None if ledger.was_started(repository) else target.list_tags(repository)
-    return TagPlanner(target, repository, policy=policy, ledger=ledger, known_tags=known)
+    from tasks.operations.tag_planner import Ledger
+    from tasks.ports import Finding, RemoteManifest
 
 
 class CopyWork(RepositoryWork):
@@ -146,13 +60,13 @@ class CopyWork(RepositoryWork):
             return [self._merge_list(unit, unit.subject)]
         if not unit.tags:
             there = self._planner.plan_untagged(unit).action is Action.UP_TO_DATE
-            return self._confirm_or_mend(unit, (None,)) if there else self._copy(unit, ())
+            return self._confirm_or_mend(unit, (None,), plans={}) if there else self._copy(unit, (), plans={})
         plans = self.plans(unit)
         results = [self._refused(unit, tag, p) for tag, p in plans.items() if p.action is Action.REFUSE]
         current = [tag for tag, plan in plans.items() if plan.action is Action.UP_TO_DATE]
         wanted = [tag for tag, plan in plans.items() if plan.action in {Action.COPY, Action.OVERWRITE}]
         if current:
-            results += self._attempt(unit, current, self._confirm_or_mend)
+            results += self._attempt(unit, current, partial(self._confirm_or_mend, plans=plans))
         if wanted:
             results += self._attempt(unit, wanted, partial(self._overwrite, plans=plans))
         return results
@@ -170,22 +84,33 @@ class CopyWork(RepositoryWork):
         for tag in tags:
             if plans[tag].action is Action.OVERWRITE:
                 self._back_up(tag)
-        return self._copy(unit, tags)
+        return self._copy(unit, tags, plans=plans)
 
-    def _copy(self, unit: Unit, tags: Sequence[str]) -> list[TagResult]:
+    def _copy(self, unit: Unit, tags: Sequence[str], *, plans: Mapping[str, TagPlan]) -> list[TagResult]:
         self._ledger.note_started(self._repository)
-        copied = self._copier.copy(unit.descriptor, tags)
-        written = [tag for tag in tags if tag not in copied.failed]
+        refused: dict[str, TagPlan] = {}
+        copied = self._copier.copy(unit.descriptor, tags, partial(self._may_write, unit, plans, refused))
+        written = [tag for tag in tags if tag not in copied.failed and tag not in refused]
         for tag in written:  # ours from now on, proved or not
             self._ledger.note_tag(self._repository, tag, unit.descriptor.digest, None, 0)
         results = [
             self._failed(unit, [tag], error.code, str(error), refused=isinstance(error, REFUSALS))[0]
             for tag, error in copied.failed.items()
         ]
+        results += [self._refused(unit, tag, plan) for tag, plan in refused.items()]
         if written or not tags:
             self._verify_copied(unit, written, copied.manifests)
             results += self._done(unit, written or (None,), Outcome.COPIED, copied.referrers)
         return results
+
+    def _may_write(self, unit: Unit, plans: Mapping[str, TagPlan], refused: dict[str, TagPlan], tag: str) -> bool:
+        """Whether a tag is still as it was when its fate was decided, or may be written all the same."""
+        plan = self._planner.renewed(unit, tag, plans[tag])
+        if plan.action is Action.REFUSE:
+            refused[tag] = plan
+        elif plan.action is Action.OVERWRITE and plan.seen != plans[tag].seen:
+            self._back_up(tag)
+        return plan.action is not Action.REFUSE
 
     def _verify_copied(self, unit: Unit, tags: Sequence[str], manifests: Sequence[Digest]) -> None:
         if self._policy.depth is Depth.MANIFEST:
@@ -196,12 +121,14 @@ class CopyWork(RepositoryWork):
         for referrer in self._copier.referrers_of(unit.descriptor):
             self._verifier.verify_graph(referrer, None)
 
-    def _confirm_or_mend(self, unit: Unit, tags: Sequence[str | None]) -> list[TagResult]:
+    def _confirm_or_mend(
+        self, unit: Unit, tags: Sequence[str | None], *, plans: Mapping[str, TagPlan]
+    ) -> list[TagResult]:
         """A graph with a hole, as after a deletion below a tag, is sent again."""
         try:
             return self._confirm(unit, tags)
         except MissingAtTargetError:
-            return self._copy(unit, [tag for tag in tags if tag is not None])
+            return self._copy(unit, [tag for tag in tags if tag is not None], plans=plans)
 
     def _confirm(self, unit: Unit, tags: Sequence[str | None]) -> list[TagResult]:
         """Tags whose digest the target was just asked for: what an earlier run proved is not proved again."""

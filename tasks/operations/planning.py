@@ -61,11 +61,16 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TagPlan:
-    """The action for a tag; `code` and `message` say why it is refused."""
+    """The action for a tag; `code` and `message` say why it is refused.
+
+    It rests on the digest that the target had, `seen`, at the time `as_of` of the monotonic clock.
+    """
 
     action: Action
     code: str | None = None
     message: str | None = None
+    seen: Digest | None = None
+    as_of: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

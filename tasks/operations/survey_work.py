@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tasks.oci.descriptor import Descriptor
-    from tasks.operations.copy_work import TagPlanner
     from tasks.operations.planning import CopyPolicy, TagPlan
     from tasks.operations.referrer_lists import ReferrerLists
     from tasks.operations.source_graph import Census, SourceGraph
+    from tasks.operations.tag_planner import TagPlanner
     from tasks.operations.verification import RepositoryVerifier
 
 _OUTCOMES = {

@@ -31,13 +31,15 @@ def make_store() -> Generator[Callable[..., RegistryStore]]:
     """`make_store(host, credentials, stall_timeout=1)`: a store that tries again at once."""
     stores: list[RegistryStore] = []
 
-    def make(host: str, credentials: Credentials | None = None, **settings: object) -> RegistryStore:
+    def make(
+        host: str, credentials: Credentials | None = None, first_wait: float = 0.001, **settings: object
+    ) -> RegistryStore:
         stop = Stop()
         gate = RequestGate(stop)
         usual = HttpSettings(plain_http=True, connect_timeout=5.0, stall_timeout=STALL_SECONDS)
         pool = HttpPool(host, replace(usual, **settings), gate)
         provider = OrasProvider(host, pool, Authorizer(pool.origin, lambda: credentials, pool.send))
-        stores.append(RegistryStore(provider, pool, RequestRetry(gate, stop, first_wait=0.001), write=True))
+        stores.append(RegistryStore(provider, pool, RequestRetry(gate, stop, first_wait=first_wait), write=True))
         return stores[-1]
 
     yield make

@@ -21,6 +21,7 @@ from infra.real_parts import (
     S3Fs,
     SeaweedFS,
     Server,
+    Toxiproxy,
     ZotRegistry,
     find_tool,
 )
@@ -155,6 +156,12 @@ def empty_folder(mount: Mount) -> Path:
 def mounted_folder(s3fs_mount: S3Fs) -> Path:
     """An empty folder on the s3fs mount that no other test uses."""
     return empty_folder(s3fs_mount)
+
+
+@pytest.fixture(scope="session")
+def toxiproxy(tmp_path_factory: pytest.TempPathFactory) -> Generator[Toxiproxy]:
+    with running(Toxiproxy(tmp_path_factory.mktemp("toxiproxy"))) as proxies:
+        yield proxies
 
 
 @pytest.fixture

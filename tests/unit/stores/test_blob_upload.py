@@ -18,6 +18,7 @@ from tasks.oci.errors import (
 )
 from tasks.ports import BlobArrival
 from tasks.stores.blob_upload import SMALL_BLOB
+from tasks.stores.chunked_upload import CHUNK_SIZES
 from tasks.stores.credentials import Credentials
 from tasks.stores.registry import RegistryStore
 from tasks.stores.verified_content import VerifiedContent
@@ -157,6 +158,22 @@ def test_a_blob_that_is_too_large_is_not_sent_again(script: ScriptedRegistry, ma
     script.expect("PUT", SESSION, Reply(413))
     with pytest.raises(PayloadTooLargeError):
         make_store(script.host).push_blob("app", blob(SMALL))
+
+
+def test_chunks_are_smaller_than_what_was_refused_and_than_the_blob(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    data = b"x" * 400_000
+    smallest = CHUNK_SIZES[-1]
+    script.expect("POST", UPLOADS, *[ACCEPTED] * 4)
+    script.expect("PUT", SESSION, Reply(413), Reply(201), Reply(201))
+    script.expect("PATCH", SESSION, *[ACCEPTED] * 4)
+    store = make_store(script.host)
+    for _ in range(2):
+        assert store.push_blob("app", blob(data)) is BlobArrival.PUSHED
+    assert [len(sent.body) for sent in script.asked("PATCH", SESSION)] == [smallest, len(data) - smallest] * 2
+    assert len(script.asked("PUT", SESSION)[0].body) == len(data)
+    assert [len(sent.body) for sent in script.asked("PUT", SESSION)[1:]] == [0, 0], "what is refused is remembered"
 
 
 def test_authorization_that_ends_during_a_large_upload_starts_it_anew(

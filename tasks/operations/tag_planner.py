@@ -1,0 +1,115 @@
+"""What is to become of each tag of one repository, from what the target has and what earlier runs noted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
+
+from tasks.operations.planning import Action, CopyPolicy, TagPlan, plan_tag
+from tasks.operations.results import TagEntry
+
+if TYPE_CHECKING:
+    from tasks.operations.repository_work import Unit
+    from tasks.ports import ManifestResolver
+
+FRESH_SECONDS = 5.0
+"""How long what the target said of a tag is believed; a tag that is written later is asked for again before."""
+
+
+class LedgerEntry(Protocol):
+    """What an earlier run noted of a tag."""
+
+    @property
+    def digest(self) -> str:
+        """What the tag pointed at."""
+        ...
+
+    @property
+    def verified(self) -> str | None:
+        """The depth of the proof, None without one."""
+        ...
+
+    @property
+    def referrers(self) -> int:
+        """How many referrers came with it."""
+        ...
+
+
+class Ledger(Protocol):
+    """What earlier runs did at the target; a memory, never a proof."""
+
+    def entry(self, repository: str, tag: str) -> LedgerEntry | None:
+        """What was last noted of a tag."""
+        ...
+
+    def was_started(self, repository: str) -> bool:
+        """Whether an earlier run may have sent something into the repository."""
+        ...
+
+    def note_started(self, repository: str) -> None:
+        """Note that something may be sent into the repository from now on."""
+        ...
+
+    def note_tag(self, repository: str, tag: str, digest: str, verified: str | None, referrers: int) -> None:
+        """Note a tag that is at the target."""
+        ...
+
+
+class TagPlanner:
+    """Plans tags of one repository from what the target has now; `known_tags` None means any may be there."""
+
+    def __init__(
+        self,
+        target: ManifestResolver,
+        repository: str,
+        *,
+        policy: CopyPolicy,
+        ledger: Ledger,
+        known_tags: frozenset[str] | None,
+    ) -> None:
+        self._target = target
+        self._repository = repository
+        self._policy = policy
+        self._ledger = ledger
+        self._known_tags = known_tags
+        self._listed_at = monotonic()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the repository surely holds nothing yet."""
+        return (
+            self._known_tags is not None and not self._known_tags and not self._ledger.was_started(self._repository)
+        )
+
+    def plans(self, unit: Unit) -> dict[str, TagPlan]:
+        """What is to become of each tag of a unit."""
+        return {tag: self._plan(unit, tag) for tag in unit.tags}
+
+    def plan_untagged(self, unit: Unit) -> TagPlan:
+        """What is to become of a unit that goes by its digest alone."""
+        there = not self.is_new and self._target.resolve_manifest(self._repository, unit.descriptor.digest)
+        return TagPlan(Action.UP_TO_DATE if there else Action.COPY)
+
+    def _plan(self, unit: Unit, tag: str) -> TagPlan:
+        if self._known_tags is not None and tag not in self._known_tags:
+            return TagPlan(Action.COPY, as_of=self._listed_at)
+        return self._ask(unit, tag)
+
+    def renewed(self, unit: Unit, tag: str, plan: TagPlan) -> TagPlan:
+        """The plan for a tag that is written next: made anew where others had the time to write it meanwhile."""
+        return plan if monotonic() - plan.as_of < FRESH_SECONDS else self._ask(unit, tag)
+
+    def _ask(self, unit: Unit, tag: str) -> TagPlan:
+        as_of = monotonic()
+        present = self._target.resolve_manifest(self._repository, tag)
+        noted = self._ledger.entry(self._repository, tag)
+        ours = noted.digest if noted is not None else None
+        plan = plan_tag(TagEntry(tag, unit.descriptor), present, ours, self._policy)
+        return replace(plan, seen=present, as_of=as_of)
+
+
+def open_planner(target: ManifestResolver, repository: str, policy: CopyPolicy, ledger: Ledger) -> TagPlanner:
+    """A planner; the target's tags are listed unless an earlier run was there, when most of them exist anyway."""
+    known = None if ledger.was_started(repository) else target.list_tags(repository)
+    return TagPlanner(target, repository, policy=policy, ledger=ledger, known_tags=known)

@@ -1,0 +1,107 @@
+"""The engine between a source in a folder and a target in memory: the work on one repository, and whole runs."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tasks.oci.reference import TargetAddress
+from tasks.operations.copy_tools import CopyTools
+from tasks.operations.copy_work import CopyWork
+from tasks.operations.enumeration import enumerate_repository
+from tasks.operations.planning import CopyPolicy
+from tasks.operations.progress import Progress
+from tasks.operations.repository_work import units_of
+from tasks.operations.results import TagResult
+from tasks.operations.run_log import RunLog
+from tasks.operations.selection import Renames, Selection
+from tasks.operations.source_survey import RunJob
+from tasks.operations.spare_hands import SpareHands
+from tasks.operations.tree_run import TreeRun
+from tasks.ports import Finding
+from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.ledger import Ledger, LedgerMemory
+from tasks.stores.memory import MemoryTarget
+from tasks.stores.pacing import Stop
+
+
+class MemoryLines:
+    """Lines of a ledger that outlive nothing."""
+
+    def __init__(self) -> None:
+        self._memory = LedgerMemory()
+
+    def read(self) -> LedgerMemory:
+        return self._memory
+
+    def append(self, line: dict[str, Any]) -> None:
+        self._memory.take_line(line)
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class Engine:
+    """`copy()` migrates a tree as a run does; each call is a run of its own with the ledger of those before."""
+
+    root: Path
+    target: MemoryTarget
+    policy: CopyPolicy = field(default_factory=CopyPolicy)
+    ledger: Ledger = field(default_factory=lambda: Ledger(MemoryLines()))
+    include: tuple[str, ...] = ()
+    wrap: Callable[[Any], Any] = lambda source: source
+    stop: Stop = field(default_factory=Stop)
+    results: list[TagResult] = field(default_factory=list)
+
+    def copy(self) -> tuple[dict[str, str], set[tuple[str, str]]]:
+        """Outcome or error code of each `repository:tag`, and path and code of each finding."""
+        with self.run() as tree:
+            tree.execute_all(tree.survey().batches)
+            tree.abandon()
+        return self.outcomes, {(finding.path, finding.code) for finding in self.findings}
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        shown = {f"{r.repository}:{r.tag}": r.code or str(r.outcome) for r in self.results}
+        assert len(shown) == len(self.results), "a tag has two results"
+        return shown
+
+    @property
+    def findings(self) -> list[Finding]:
+        return self._log.findings
+
+    @contextmanager
+    def run(self) -> Iterator[TreeRun]:
+        source = self.wrap(LayoutDirectory(str(self.root)))
+        hands = SpareHands(2)
+        tools = CopyTools(source, self.target, hands, lambda content: content)
+        address = TargetAddress.parse("registry.example")
+        job = RunJob(address, "root", self.policy, Selection.parse(self.include, ()), Renames.parse(()))
+        self.results.clear()
+        self._log = RunLog(self, Progress(), self.stop, fail_fast=False)
+        begin = lambda inventory, name: CopyWork(tools, inventory, name, self.policy, self.ledger)  # noqa: E731
+        tree = TreeRun(source, job, begin, hands, log=self._log, stop=self.stop, workers=2)
+        try:
+            yield tree
+        finally:
+            tree.close()
+            hands.close()
+
+    def record(self, result: TagResult) -> None:
+        self.results.append(result)
+
+    def one(self, path: str = "app") -> Iterator[TagResult]:
+        """The results of one repository, whose units are done one after the other."""
+        source = self.wrap(LayoutDirectory(str(self.root)))
+        hands = SpareHands(1)
+        inventory = enumerate_repository(source, path)
+        tools = CopyTools(source, self.target, hands, lambda content: content)
+        work = CopyWork(tools, inventory, path, self.policy, self.ledger)
+        for unit in units_of(inventory, inventory.tags, self.policy):
+            yield from work.execute(unit)
+        hands.close()

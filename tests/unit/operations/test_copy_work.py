@@ -1,0 +1,330 @@
+"""What becomes of the tags of a repository when the target, the source or others get in the way."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tasks.oci.digest import Digest
+from tasks.oci.errors import (
+    ManifestRefusedError,
+    MissingReferencedContentError,
+    RegistryUnavailableError,
+    UnexpectedAnswerError,
+)
+from tasks.oci.reference import referrers_tag
+from tasks.operations import tag_planner
+from tasks.operations.planning import CopyPolicy, OnConflict
+from tasks.operations.results import Depth
+from tasks.ports import BlobArrival, BlobContent, RemoteManifest
+from tasks.stores.memory import MemoryTarget
+from tests.support.engine import Engine
+from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
+
+OTHERS = RemoteManifest(
+    b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}',
+    "application/vnd.oci.image.index.v1+json",
+)
+"""What somebody else pushes."""
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> LayoutBuilder:
+    return LayoutBuilder(tmp_path / "source" / "app")
+
+
+class Scripted(MemoryTarget):
+    """A target before whose writes something happens: `before["v1"]` is called before that tag is written."""
+
+    def __init__(self, **options: bool) -> None:
+        super().__init__(**options)
+        self.before: dict[str, Callable[[], object]] = {}
+        self.pushed: list[str] = []
+        self.blobs_sent: list[str] = []
+        self.asked: list[str] = []
+
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+        if reference in self.before:
+            self.before[reference]()
+        self.pushed.append(reference)
+        return super().push_manifest(repository, reference, manifest)
+
+    def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
+        self.blobs_sent.append(str(content.descriptor.digest))
+        return super().push_blob(repository, content, mount_from)
+
+    def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+        self.asked.append(reference)
+        return super().resolve_manifest(repository, reference)
+
+
+def raising(error: Exception) -> Callable[[], object]:
+    def act() -> object:
+        raise error
+
+    return act
+
+
+def engine(layout: LayoutBuilder, target: MemoryTarget, **policy: object) -> Engine:
+    return Engine(layout.write().parent, target, CopyPolicy(**policy))
+
+
+def outcomes(made: Engine) -> dict[str, str]:
+    return {str(result.tag): result.code or str(result.outcome) for result in made.one()}
+
+
+def test_a_tag_that_the_target_refuses_is_not_the_fate_of_another_with_its_digest(layout: LayoutBuilder) -> None:
+    image = layout.image("good", layers=[b"layer"])
+    layout.entry(image, "bad")
+    target = Scripted()
+    target.before["bad"] = raising(ManifestRefusedError("this name is reserved", status=400))
+    made = engine(layout, target)
+    assert outcomes(made) == {"good": "copied", "bad": "manifest_refused"}
+    assert target.list_tags("app") == {"good"}
+
+
+def test_a_tag_that_can_not_be_confirmed_is_not_the_fate_of_one_to_copy(layout: LayoutBuilder) -> None:
+    class CanNotSay(MemoryTarget):
+        def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+            if ":" in reference:
+                raise RegistryUnavailableError("for the moment", status=503)
+            return super().resolve_manifest(repository, reference)
+
+    image = layout.image("there", layers=[b"layer"])
+    target = CanNotSay()
+    assert outcomes(engine(layout, target)) == {"there": "copied"}
+    layout.entry(image, "wanted")
+    assert outcomes(engine(layout, target)) == {"there": "registry_unavailable", "wanted": "copied"}
+
+
+def test_a_tagged_referrer_is_listed_before_it_is_tagged(layout: LayoutBuilder) -> None:
+    """So that a run that fails or dies between the two lists it the next time: it meets a tag that is missing."""
+    subject = layout.image("v1", layers=[b"layer"])
+    layout.referrer(subject, tag="sbom")
+    target = Scripted(referrers_api=False)
+    fallback = referrers_tag(Digest(subject["digest"]))
+    target.before[fallback] = raising(RegistryUnavailableError("for the moment", status=503))
+    made = engine(layout, target, referrers=False)
+    assert outcomes(made)["sbom"] == "registry_unavailable"
+    assert "sbom" not in target.list_tags("app")
+    target.before.clear()
+    assert outcomes(made)["sbom"] == "copied"
+    assert fallback in target.list_tags("app")
+
+
+def test_a_tagged_referrer_that_is_there_already_is_listed_too(layout: LayoutBuilder) -> None:
+    subject = layout.image("v1", layers=[b"layer"])
+    layout.referrer(subject, tag="sbom")
+    target = MemoryTarget(referrers_api=False)
+    made = engine(layout, target, referrers=False)
+    assert set(outcomes(made).values()) == {"copied"}
+    fallback = referrers_tag(Digest(subject["digest"]))
+    del target._asked("app").tags[fallback]
+    made.ledger = Engine(made.root, target).ledger  # nothing is known to be proved
+    assert set(outcomes(made).values()) == {"up_to_date"}
+    assert fallback in target.list_tags("app")
+
+
+def test_referrers_count_only_where_the_target_lists_them(layout: LayoutBuilder) -> None:
+    class ListsNothing(MemoryTarget):
+        def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest]:
+            return frozenset()
+
+    layout.referrer(layout.image("v1", layers=[b"layer"]))
+    (result,) = engine(layout, ListsNothing()).one()
+    assert (str(result.outcome), result.referrers) == ("copied", 0)
+
+
+def overwriting(layout: LayoutBuilder, **more: object) -> Engine:
+    target = MemoryTarget()
+    target.push_manifest("app", "v1", OTHERS)
+    return engine(layout, target, on_conflict=OnConflict.OVERWRITE, backup_tag="old-{tag}", **more)
+
+
+def test_what_is_overwritten_is_kept_first(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer"])
+    made = overwriting(layout)
+    assert outcomes(made) == {"v1": "copied"}
+    assert made.target.resolve_manifest("app", "old-v1") == Digest.of(OTHERS.raw)
+
+
+def test_a_backup_never_overwrites_another_one(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer"])
+    made = overwriting(layout)
+    earlier = RemoteManifest(OTHERS.raw.replace(b"[]", b"[ ]"), OTHERS.media_type)
+    made.target.push_manifest("app", "old-v1", earlier)
+    assert outcomes(made) == {"v1": "backup_refused"}
+    assert made.target.resolve_manifest("app", "old-v1") == Digest.of(earlier.raw)
+    assert made.target.resolve_manifest("app", "v1") == Digest.of(OTHERS.raw)
+
+
+def test_a_backup_never_takes_the_name_of_a_tag_of_the_source(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer"])
+    layout.image("old-v1", layers=[b"another"])
+    made = overwriting(layout)
+    assert outcomes(made) == {"v1": "backup_refused", "old-v1": "copied"}
+    assert made.target.resolve_manifest("app", "v1") == Digest.of(OTHERS.raw)
+
+
+def test_what_we_wrote_ourselves_is_not_kept(layout: LayoutBuilder, tmp_path: Path) -> None:
+    layout.image("v1", layers=[b"layer"])
+    made = engine(layout, MemoryTarget(), on_conflict=OnConflict.OVERWRITE, backup_tag="old-{tag}")
+    outcomes(made)
+    moved = LayoutBuilder(tmp_path / "moved" / "app")
+    moved.image("v1", layers=[b"another"])
+    made.root = moved.write().parent
+    assert outcomes(made) == {"v1": "copied"}
+    assert made.target.list_tags("app") == {"v1"}
+
+
+def test_one_backup_that_is_refused_costs_no_other_tag(layout: LayoutBuilder) -> None:
+    image = layout.image("v1", layers=[b"layer"])
+    layout.entry(image, "v2")
+    made = overwriting(layout)
+    made.target.push_manifest("app", "v2", made.target.fetch_manifest("app", "v1"))
+    assert outcomes(made) == {"v1": "copied", "v2": "copied"}
+
+
+def test_a_tag_that_was_written_is_ours_though_its_proof_failed(layout: LayoutBuilder) -> None:
+    class LosesLayers(MemoryTarget):
+        lossy = True
+
+        def has_blob(self, repository: str, descriptor: object) -> bool:
+            return not self.lossy and super().has_blob(repository, descriptor)
+
+    image = layout.image("v1", layers=[b"layer"])
+    made = engine(layout, LosesLayers(), depth=Depth.BLOBS)
+    assert outcomes(made) == {"v1": "missing_at_target"}
+    assert made.target.resolve_manifest("app", "v1") == image["digest"]
+    layout.entries.clear()
+    layout.image("v1", layers=[b"another"])
+    layout.write()
+    made.target.lossy = False
+    assert outcomes(made) == {"v1": "copied"}, "the source moved its tag; that is no conflict"
+
+
+def test_referrers_are_proved_as_deep_as_what_they_refer_to(layout: LayoutBuilder) -> None:
+    sbom = b"the sbom"
+
+    class LosesTheSbom(MemoryTarget):
+        def has_blob(self, repository: str, descriptor: object) -> bool:
+            return descriptor.digest != Digest.of(sbom) and super().has_blob(repository, descriptor)
+
+    layout.referrer(layout.image("v1", layers=[b"layer"]), content=sbom)
+    assert outcomes(engine(layout, LosesTheSbom(), depth=Depth.BLOBS)) == {"v1": "missing_at_target"}
+    assert outcomes(engine(layout, MemoryTarget(), depth=Depth.BLOBS)) == {"v1": "copied"}
+
+
+def test_an_untagged_manifest_is_asked_for_after_the_copy(layout: LayoutBuilder) -> None:
+    class KeepsNothingUntagged(MemoryTarget):
+        def resolve_manifest(self, repository: str, reference: str) -> None:
+            return None
+
+    layout.image(None, layers=[b"layer"])
+    made = engine(layout, KeepsNothingUntagged(), untagged="all")
+    results, _ = made.copy()
+    assert results == {"app:None": "missing_at_target"}
+
+
+def test_a_vague_refusal_of_a_manifest_has_nothing_sent_again(layout: LayoutBuilder) -> None:
+    """Distribution says MANIFEST_INVALID of a type that it does not take, and of a blob that it misses."""
+    layout.image("v1", layers=[b"layer", b"another"], media_type=OCI_MANIFEST)
+    target = Scripted()
+    vague = MissingReferencedContentError("manifest invalid", status=400, codes=("MANIFEST_INVALID",))
+    target.before["v1"] = raising(vague)
+    assert outcomes(engine(layout, target)) == {"v1": "manifest_refused"}
+    assert len(target.blobs_sent) == len(set(target.blobs_sent))
+
+
+def test_a_vague_refusal_that_means_a_missing_blob_has_that_one_sent(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer", b"another"])
+    target = Scripted()
+    layer = Digest.of(b"layer")
+
+    def lose() -> None:
+        if target.blobs_sent.count(layer) == 1:
+            del target._asked("app").blobs[layer]
+            raise MissingReferencedContentError("manifest invalid", status=400, codes=("MANIFEST_INVALID",))
+
+    target.before["v1"] = lose
+    assert outcomes(engine(layout, target)) == {"v1": "copied"}
+    assert {digest for digest in target.blobs_sent if target.blobs_sent.count(digest) == 2} == {layer}
+
+
+# A tag that others push between our look and our write
+
+
+class Meanwhile(Scripted):
+    """While the blobs of an image are sent, others push a tag."""
+
+    def __init__(self, tag: str, manifest: RemoteManifest = OTHERS) -> None:
+        super().__init__()
+        self._meanwhile = (tag, manifest)
+
+    def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
+        if self._meanwhile is not None:
+            (tag, manifest), self._meanwhile = self._meanwhile, None
+            MemoryTarget.push_manifest(self, repository, tag, manifest)
+        return super().push_blob(repository, content, mount_from)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every copy takes longer than what was read before it is believed."""
+    monkeypatch.setattr(tag_planner, "FRESH_SECONDS", -1.0)
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_tag_that_others_push_during_a_copy_is_theirs(layout: LayoutBuilder) -> None:
+    image = layout.image("v1", layers=[b"layer"])
+    layout.entry(image, "v2")
+    target = Meanwhile("v1")
+    assert outcomes(engine(layout, target)) == {"v1": "conflict", "v2": "copied"}
+    assert target.resolve_manifest("app", "v1") == Digest.of(OTHERS.raw)
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_tag_that_others_push_during_a_copy_is_kept_before_it_is_overwritten(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer"])
+    target = Meanwhile("v1")
+    made = engine(layout, target, on_conflict=OnConflict.OVERWRITE, backup_tag="old-{tag}")
+    assert outcomes(made) == {"v1": "copied"}
+    assert target.resolve_manifest("app", "old-v1") == Digest.of(OTHERS.raw)
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_tag_of_ours_that_others_move_during_a_copy_is_theirs(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer"])
+    target = Meanwhile("elsewhere")
+    made = engine(layout, target)
+    assert outcomes(made) == {"v1": "copied"}
+    layout.entries.clear()
+    layout.image("v1", layers=[b"another"])
+    layout.write()
+    target._meanwhile = ("v1", OTHERS)
+    assert outcomes(made) == {"v1": "conflict"}
+    assert target.resolve_manifest("app", "v1") == Digest.of(OTHERS.raw)
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_tag_that_came_to_be_ours_meanwhile_is_no_conflict(layout: LayoutBuilder) -> None:
+    """As when the answer to an earlier attempt was lost."""
+    image = layout.image("v1", layers=[b"layer"])
+    target = Scripted()
+
+    def lost() -> None:
+        target.before.clear()
+        target.push_manifest("app", "v1", RemoteManifest(layout.blob_path(image).read_bytes(), OCI_MANIFEST))
+        raise UnexpectedAnswerError("the answer was lost")
+
+    target.before["v1"] = lost
+    made = engine(layout, target)
+    assert outcomes(made) == {"v1": "unexpected_answer"}
+    assert outcomes(made) == {"v1": "up_to_date"}
+
+
+def test_what_was_just_read_is_not_asked_for_again(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer"])
+    target = Scripted()
+    assert outcomes(engine(layout, target)) == {"v1": "copied"}
+    assert target.asked == ["v1"], "once, as the proof after the copy"

@@ -1,0 +1,154 @@
+"""A run over a tree loses no tag, whatever repository can't be opened, and says what it did not come to."""
+
+import contextvars
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.oci.errors import BatchUnfinishedError, SourceReadError
+from tasks.operations import planning, tree_run
+from tasks.operations.planning import CopyPolicy, Slice
+from tasks.ports import IndexFile
+from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.memory import MemoryTarget
+from tests.support.engine import Engine
+from tests.support.layouts import LayoutBuilder
+
+TAGS = 6
+
+
+class FailsToOpen(LayoutDirectory):
+    """A source whose index can't be read at the given look at it; the first look is the survey's."""
+
+    def __init__(self, root: str, *at: int) -> None:
+        super().__init__(root)
+        self._at = at
+        self.looks = 0
+
+    def read_index(self, path: str) -> IndexFile:
+        if path == "app":
+            self.looks += 1
+            if self.looks in self._at:
+                raise SourceReadError("a read failed for the moment")
+        return super().read_index(path)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(tree_run, "RETRY_DELAYS", (0.0, 0.0))
+    return
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name, tags in (("app", TAGS), ("other", 2)):
+        layout = LayoutBuilder(tmp_path / name)
+        for number in range(tags):
+            layout.image(f"v{number}", layers=[f"{name} {number}".encode()])
+        layout.write()
+    return tmp_path
+
+
+def opened(root: Path, *at: int, **more: object) -> Engine:
+    return Engine(root, MemoryTarget(), wrap=lambda _: FailsToOpen(str(root), *at), **more)
+
+
+@pytest.mark.parametrize("per_batch", [20, 2], ids=["whole", "in slices"])
+def test_a_repository_that_can_not_be_opened_for_the_moment_loses_no_tag(
+    root: Path, monkeypatch: pytest.MonkeyPatch, per_batch: int
+) -> None:
+    monkeypatch.setattr(planning, "MIN_BATCH", per_batch)
+    outcomes, findings = opened(root, 2, 3).copy()
+    assert outcomes == {f"app:v{n}": "copied" for n in range(TAGS)} | {f"other:v{n}": "copied" for n in range(2)}
+    assert findings == set()
+
+
+def test_a_repository_that_stays_closed_is_named_and_costs_no_other(root: Path) -> None:
+    outcomes, findings = opened(root, *range(2, 99)).copy()
+    assert outcomes == {"other:v0": "copied", "other:v1": "copied"}
+    assert findings == {("app", "source_read")}
+
+
+def test_a_batch_with_one_closed_repository_is_taken_up_again_whole(root: Path) -> None:
+    made = opened(root, 2)
+    with made.run() as tree:
+        tree.survey()
+        batch = (Slice("other"), Slice("app"))
+        with pytest.raises(BatchUnfinishedError, match="app"):
+            tree.execute(batch, last_attempt=False)
+        tree.execute(batch)
+    assert len(made.outcomes) == TAGS + 2
+
+
+def test_what_a_run_that_is_stopped_did_not_come_to_is_named(root: Path) -> None:
+    made = opened(root)
+    with made.run() as tree:
+        tree.survey()
+        made.stop.set()
+        tree.abandon()
+        tree.abandon()
+    assert {(finding.path, finding.code) for finding in made.findings} == {
+        ("app", "interrupted"),
+        ("other", "interrupted"),
+    }
+    assert len(made.findings) == 2
+
+
+def test_tags_put_off_are_named_when_the_run_is_stopped(root: Path) -> None:
+    class Failing(MemoryTarget):
+        def push_manifest(self, repository: str, *_: object) -> bool:
+            if repository == "app":
+                raise SourceReadError("for the moment")
+            raise AssertionError
+
+    made = Engine(root, Failing())
+    with made.run() as tree:
+        tree.survey()
+        with pytest.raises(BatchUnfinishedError):
+            tree.execute((Slice("app"),), last_attempt=False)
+        assert made.outcomes == {}
+        made.stop.set()
+        tree.abandon()
+    assert made.outcomes == {f"app:v{number}": "interrupted" for number in range(TAGS)}
+
+
+def test_workers_log_in_the_context_of_who_called_them(root: Path) -> None:
+    """Prefect finds the flow that a log line belongs to in the context."""
+    flow = contextvars.ContextVar("flow", default="none")
+    seen: set[str] = set()
+
+    class Noting(MemoryTarget):
+        def push_manifest(self, *manifest: object) -> bool:
+            seen.add(flow.get())
+            return super().push_manifest(*manifest)
+
+    made = Engine(root, Noting())
+    with made.run() as tree:
+        tree.survey()
+        flow.set("ours")
+        tree.execute((Slice("app"),))
+    assert seen == {"ours"}
+
+
+def test_a_collision_with_a_repository_that_was_not_chosen_is_one(tmp_path: Path) -> None:
+    for name in ("App", "app"):
+        layout = LayoutBuilder(tmp_path / name)
+        layout.image("v1", layers=[name.encode()])
+        layout.write()
+    outcomes, findings = Engine(tmp_path, MemoryTarget(), include=("App",)).copy()
+    assert outcomes == {"App:v1": "name_collision"}
+    assert findings == {("App", "name_collision")}
+
+
+def test_every_tag_of_a_repository_without_a_name_is_refused_by_itself_broken_ones_too(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "App")
+    layout.image("v1", layers=[b"layer"])
+    for content in (b"one", b"two"):
+        layout.image("twice", layers=[content])
+    layout.write()
+    made = Engine(tmp_path, MemoryTarget(), CopyPolicy(strict_names=True))
+    with made.run() as tree:
+        tree.execute_all(tree.survey().batches)
+    refused = [(result.tag, result.code, str(result.outcome)) for result in made.results]
+    assert set(refused) == {("v1", "invalid_reference", "refused"), ("twice", "invalid_reference", "refused")}

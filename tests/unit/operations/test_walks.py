@@ -1,0 +1,180 @@
+"""Graphs are walked in time that grows with what is in them, and nothing is taken as proved that was not."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import LayoutliftError, MissingAtTargetError, ReferrersLostError, SizeMismatchError
+from tasks.operations.copy_graph import RepositoryCopy
+from tasks.operations.copy_tools import CopyTools
+from tasks.operations.enumeration import enumerate_repository
+from tasks.operations.planning import CopyPolicy
+from tasks.operations.referrer_lists import ReferrerLists
+from tasks.operations.repository_work import units_of
+from tasks.operations.results import Depth
+from tasks.operations.source_graph import SourceGraph
+from tasks.operations.spare_hands import SpareHands
+from tasks.operations.survey_work import VerifyWork
+from tasks.operations.verification import RepositoryVerifier
+from tasks.ports import BlobContent, RemoteManifest
+from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.memory import MemoryTarget
+from tests.support.engine import Engine
+from tests.support.layouts import LayoutBuilder, image_of
+
+LEVELS = 25
+
+
+class CountedReads(LayoutDirectory):
+    """A source that gives up where a walk reads far more than there is, rather than in a million years."""
+
+    reads = 0
+
+    def blob(self, path: str, descriptor: Descriptor) -> BlobContent:
+        self.reads += 1
+        assert self.reads <= 20 * LEVELS, "the walk reads the same over and over"
+        return super().blob(path, descriptor)
+
+
+@pytest.fixture
+def hands() -> Iterator[SpareHands]:
+    made = SpareHands(1)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> LayoutBuilder:
+    return LayoutBuilder(tmp_path / "app")
+
+
+def braid(layout: LayoutBuilder) -> str:
+    """Levels of two indexes, each of which lists both below: a few files, and two to the power of paths."""
+    below = [layout.image(layers=[bytes([n])], listed=False) for n in range(2)]
+    for level in range(LEVELS):
+        notes = [{"level": f"{level} {n}"} for n in range(2)]
+        below = [layout.index(below, listed=False, annotations=note) for note in notes]
+    layout.index(below, "braid")
+    layout.write()
+    return str(layout.path.parent)
+
+
+def test_the_closure_of_a_braid_is_walked_once(layout: LayoutBuilder, hands: SpareHands) -> None:
+    source = CountedReads(braid(layout))
+    inventory = enumerate_repository(source, "app")
+    tools = CopyTools(source, MemoryTarget(), hands, lambda content: content)
+    copy = RepositoryCopy(tools, inventory, "app", new=True)
+    assert len(copy.closure(inventory.tags[0].descriptor)) == 2 * LEVELS + 3
+
+
+def test_the_check_of_a_braid_walks_it_once(layout: LayoutBuilder, hands: SpareHands) -> None:
+    source = CountedReads(braid(layout))
+    root = enumerate_repository(source, "app").tags[0].descriptor
+    graph = SourceGraph(source, "app", Depth.MANIFEST, hands)
+    assert len([d for d in graph.check(root) if "index" in d.media_type]) == 2 * LEVELS + 1
+
+
+def test_a_braid_arrives(layout: LayoutBuilder) -> None:
+    made = Engine(Path(braid(layout)), MemoryTarget(), wrap=lambda source: CountedReads(str(source._root)))
+    assert [str(result.outcome) for result in made.one()] == ["copied"]
+
+
+@pytest.fixture
+def two_sizes(layout: LayoutBuilder) -> list[Descriptor]:
+    """Two images with one layer, of whose size the second one lies."""
+    layer = layout.blob(b"layer")
+    image_of(layout, "true", [layer])
+    image_of(layout, "false", [layer | {"size": 4}])
+    layout.write()
+    source = LayoutDirectory(str(layout.path.parent))
+    return [entry.descriptor for entry in enumerate_repository(source, "app").tags]
+
+
+def test_a_blob_that_was_checked_in_its_size_is_not_right_in_another(
+    layout: LayoutBuilder, hands: SpareHands, two_sizes: list[Descriptor]
+) -> None:
+    graph = SourceGraph(LayoutDirectory(str(layout.path.parent)), "app", Depth.BLOBS, hands)
+    graph.check(two_sizes[0])
+    with pytest.raises(SizeMismatchError):
+        graph.check(two_sizes[1])
+
+
+def filled(layout: LayoutBuilder) -> MemoryTarget:
+    """A target with all blobs of a layout under their digests, manifests among them."""
+    target = MemoryTarget()
+    stored = target._asked("app")
+    for path in (layout.path / "blobs" / "sha256").iterdir():
+        stored.blobs[Digest(f"sha256:{path.name}")] = path.read_bytes()
+    return target
+
+
+def test_a_blob_that_was_verified_in_its_size_is_not_right_in_another(
+    layout: LayoutBuilder, hands: SpareHands, two_sizes: list[Descriptor]
+) -> None:
+    target = filled(layout)
+    for root in two_sizes:
+        target.push_manifest(
+            "app", root.digest, RemoteManifest(target._asked("app").blobs[root.digest], root.media_type)
+        )
+    verifier = RepositoryVerifier(target, "app", Depth.BLOBS, hands)
+    verifier.verify_graph(two_sizes[0], None)
+    with pytest.raises(SizeMismatchError):
+        verifier.verify_graph(two_sizes[1], None)
+
+
+def test_a_manifest_that_was_verified_as_its_type_is_not_right_as_another(
+    layout: LayoutBuilder, hands: SpareHands
+) -> None:
+    image = layout.image("v1", layers=[b"layer"])
+    made = Engine(layout.write().parent, MemoryTarget())
+    list(made.one())
+    verifier = RepositoryVerifier(made.target, "app", Depth.MANIFEST, hands)
+    true = Descriptor(image["mediaType"], Digest(image["digest"]), image["size"])
+    verifier.verify_graph(true, None)
+    with pytest.raises(LayoutliftError):
+        verifier.verify_graph(Descriptor("application/vnd.oci.image.index.v1+json", true.digest, true.size), None)
+
+
+def test_without_tags_the_root_itself_has_to_be_there(layout: LayoutBuilder, hands: SpareHands) -> None:
+    image = layout.image(None, layers=[b"layer"])
+    with pytest.raises(MissingAtTargetError):
+        RepositoryVerifier(MemoryTarget(), "app", Depth.MANIFEST, hands).verify_presence(
+            (), [Digest(image["digest"])]
+        )
+
+
+def test_verify_asks_whether_a_tagged_referrer_is_listed_itself(layout: LayoutBuilder, hands: SpareHands) -> None:
+    subject = layout.image("v1", layers=[b"layer"])
+    layout.referrer(subject, tag="sbom")
+    target = MemoryTarget(referrers_api=False)
+    made = Engine(layout.write().parent, target)
+    assert {str(result.outcome) for result in made.one()} == {"copied"}
+    inventory = enumerate_repository(LayoutDirectory(str(made.root)), "app")
+    sbom = next(unit for unit in units_of(inventory, inventory.tags, CopyPolicy()) if unit.tags == ("sbom",))
+
+    def verify() -> str:
+        verifier = RepositoryVerifier(target, "app", Depth.MANIFEST, hands)
+        tags = target.list_tags("app")
+        work = VerifyWork(
+            inventory, "app", verifier, ReferrerLists(target), CopyPolicy(), host="memory", target_tags=tags
+        )
+        (result,) = work.execute(sbom)
+        return result.code or str(result.outcome)
+
+    assert verify() == "up_to_date"
+    for tag in [tag for tag in target.list_tags("app") if tag.startswith("sha256-")]:
+        del target._asked("app").tags[tag]
+    assert verify() == ReferrersLostError.code
+
+
+def test_an_image_of_the_braid_is_what_it_is(layout: LayoutBuilder) -> None:
+    """The trap would be none if its indexes were few or its paths were."""
+    braid(layout)
+    bodies = [path.read_bytes() for path in (layout.path / "blobs" / "sha256").iterdir()]
+    indexes = [json.loads(body) for body in bodies if b'"manifests"' in body]
+    assert sorted({len(index["manifests"]) for index in indexes}) == [2]
+    assert len(indexes) == 2 * LEVELS + 1
