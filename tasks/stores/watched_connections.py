@@ -94,7 +94,7 @@ class WatchedSocket:
         del mode
         self._sending = ProgressFloor(self._deadline)
         self._receiving = ProgressFloor(self._deadline)
-        return _WholeLines(_WatchedRaw(self), _BUFFER)
+        return io.BufferedReader(_WatchedRaw(self), _BUFFER)
 
     def receive_into(self, raw: io.RawIOBase, buffer: Any) -> int | None:
         """Read as `raw` does; the first bytes of an answer may take longer after much was sent.
@@ -124,24 +124,6 @@ class _WatchedRaw(io.RawIOBase):
     def close(self) -> None:
         self._raw.close()
         super().close()
-
-
-class _WholeLines(io.BufferedReader):
-    """Takes no cut line for a whole one, as `http.client` does: half a `Location` would lead nowhere."""
-
-    _read_any = False
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        """A line up to its end or `size` bytes.
-
-        Raises:
-            ConnectionResetError: the answer ends within its head; an empty first line is an idle connection's end.
-        """
-        line = super().readline(size)
-        if not line.endswith(b"\n") and len(line) != size and (line or self._read_any):
-            raise ConnectionResetError("the answer was cut off")
-        self._read_any = True
-        return line
 
 
 class OpenConnections:

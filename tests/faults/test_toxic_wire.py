@@ -141,19 +141,9 @@ def bucket_wire(toxiproxy: Toxiproxy, seaweedfs: SeaweedFS, filled_bucket: str, 
     return wire
 
 
-@pytest.mark.parametrize(
-    ("kind", "attributes"),
-    [("limit_data", {"bytes": 1_000_000}), ("reset_peer", {"timeout": 120})],
-    ids=["cut in mid-body", "reset in mid-body"],
-)
-def test_a_bucket_whose_answers_are_cut_off_is_read_on(
-    bucket_wire: ToxicProxy, layoutlift: Layoutlift, kind: str, attributes: dict[str, int]
-) -> None:
-    toxic = bucket_wire.add(kind, "downstream", **attributes)
-    healing = threading.Timer(4.0, bucket_wire.remove, [toxic])
-    healing.start()
+def test_a_bucket_whose_answers_are_cut_off_is_read_on(bucket_wire: ToxicProxy, layoutlift: Layoutlift) -> None:
+    bucket_wire.add("limit_data", "downstream", bytes=1_000_000)  # every connection, to the end
     checked = layoutlift.check("s3://toxic", "--depth", "content")
-    healing.join()
     assert checked.totals["tags"] == 2
 
 
