@@ -11,6 +11,7 @@ from flows import parameters as p
 from flows.driving import drive
 from flows.publishing import publish, work_as_tasks
 from flows.watching import current_watcher
+from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.planning import OnConflict, Untagged
 from tasks.operations.results import Depth
 from tasks.operations.tree_run import BATCHES_AT_ONCE
@@ -39,12 +40,16 @@ def migrate(
     depth: p.DepthChoice = Depth.MANIFEST,
     on_conflict: p.OnConflictChoice = OnConflict.REFUSE,
     backup_tag: p.BackupTag = None,
+    create_repositories: p.CreateRepositories = False,
+    immutable_tags: p.ImmutableTags = False,
+    scan_on_push: p.ScanOnPush = False,
     fail_fast: p.FailFast = False,
     jobs: p.Jobs = 8,
     limit_rate: p.LimitRate = None,
     max_requests: p.MaxRequests = None,
     plain_http: p.PlainHttp = False,
     ca_file: p.CaFile = None,
+    registry_kind: p.Kind = RegistryKind.AUTO,
     state: p.State = None,
     report: p.Report = None,
     metrics: p.Metrics = None,

@@ -7,15 +7,18 @@ shown in the dashboard.
 from __future__ import annotations
 
 import inspect
-import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from flows.rates import bytes_per_second
 from tasks.endpoints import TargetOptions, parse_target
 from tasks.oci.errors import ConfigurationError
+from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.planning import CopyPolicy, OnConflict, Untagged
 from tasks.operations.results import Depth
+from tasks.ports import NewRepositories
 from tasks.runs import RunOptions
 from tasks.stores.s3_address import check_endpoint_url
 
@@ -23,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _Flow = TypeVar("_Flow", bound="Callable[..., Any]")
-_RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kKMG]?)i?B?(?:/s)?")
-_UNITS = {"": 1, "k": 1024, "K": 1024, "M": 1024**2, "G": 1024**3}
 
 Source = Annotated[
     str,
@@ -90,6 +91,15 @@ State = Annotated[
     str | None,
     Field(description="Folder, or s3://bucket[/prefix], for the ledger and lock of this pair of source and target"),
 ]
+Kind = Annotated[
+    RegistryKind,
+    Field(description="Whose registry the target is, where its host does not tell: its rules count"),
+]
+CreateRepositories = Annotated[
+    bool, Field(description="Make missing repositories at Amazon ECR, missing projects at Harbor")
+]
+ImmutableTags = Annotated[bool, Field(description="Make repositories whose tags can't be moved (Amazon ECR)")]
+ScanOnPush = Annotated[bool, Field(description="Make repositories that scan what is pushed (Amazon ECR, Harbor)")]
 Report = Annotated[str | None, Field(description="Write the report of the run, as JSON, to this file")]
 
 Metrics = Annotated[
@@ -123,6 +133,13 @@ class TargetParameters(_Parameters):
     max_requests: MaxRequests = None
     plain_http: PlainHttp = False
     ca_file: CaFile = None
+    registry_kind: Kind = RegistryKind.AUTO
+
+    def to_target(self, target: str) -> TargetOptions:
+        """The same as values of the engine, for this target."""
+        return TargetOptions(
+            target, self.plain_http, self.ca_file, self.jobs, self.max_requests, kind=self.registry_kind
+        )
 
 
 class TelemetryParameters(_Parameters):
@@ -153,6 +170,9 @@ class MigrateParameters(SourceParameters, TargetParameters, TelemetryParameters)
     depth: DepthChoice = Depth.MANIFEST
     on_conflict: OnConflictChoice = OnConflict.REFUSE
     backup_tag: BackupTag = None
+    create_repositories: CreateRepositories = False
+    immutable_tags: ImmutableTags = False
+    scan_on_push: ScanOnPush = False
     fail_fast: FailFast = False
     limit_rate: LimitRate = None
     state: State = None
@@ -172,11 +192,19 @@ class MigrateParameters(SourceParameters, TargetParameters, TelemetryParameters)
             raise ValueError("it must hold {tag}, so that each tag has a backup of its own")
         return value
 
+    @field_validator("immutable_tags", "scan_on_push")
+    @classmethod
+    def _settings_have_a_use(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's own way
+        if value and not info.data.get("create_repositories"):
+            raise ValueError("it is a setting of --create-repositories")
+        return value
+
     def to_options(self) -> RunOptions:
         """The same as values of the engine."""
+        new = NewRepositories(self.immutable_tags, self.scan_on_push) if self.create_repositories else None
         return RunOptions(
             source=self.source,
-            target=TargetOptions(self.target, self.plain_http, self.ca_file, self.jobs, self.max_requests),
+            target=replace(self.to_target(self.target), new_repositories=new),
             include=tuple(self.include),
             exclude=tuple(self.exclude),
             rename=tuple(self.rename),
@@ -217,7 +245,7 @@ class VerifyParameters(SourceParameters, TargetParameters, TelemetryParameters):
         """The same as values of the engine."""
         return RunOptions(
             source=self.source,
-            target=TargetOptions(self.target, self.plain_http, self.ca_file, self.jobs, self.max_requests),
+            target=self.to_target(self.target),
             include=tuple(self.include),
             exclude=tuple(self.exclude),
             rename=tuple(self.rename),
@@ -265,15 +293,3 @@ class ListParameters(SourceParameters):
 
     include: Include = []
     exclude: Exclude = []
-
-
-def bytes_per_second(text: str) -> float:
-    """Read a rate such as `50M`; the letters count in steps of 1,024.
-
-    Raises:
-        ValueError: it is none.
-    """
-    match = _RATE.fullmatch(text.strip())
-    if match is None or not float(match[1]):
-        raise ValueError("a rate is a number of bytes a second, with k, M or G behind it: 50M")
-    return float(match[1]) * _UNITS[match[2]]

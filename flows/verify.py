@@ -11,6 +11,7 @@ from flows import parameters as p
 from flows.driving import drive
 from flows.publishing import publish, work_as_tasks
 from flows.watching import current_watcher
+from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.results import Depth
 from tasks.operations.tree_run import BATCHES_AT_ONCE
 from tasks.runs import RunKind
@@ -39,6 +40,7 @@ def verify(
     max_requests: p.MaxRequests = None,
     plain_http: p.PlainHttp = False,
     ca_file: p.CaFile = None,
+    registry_kind: p.Kind = RegistryKind.AUTO,
     state: p.State = None,
     report: p.Report = None,
     metrics: p.Metrics = None,

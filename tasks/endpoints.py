@@ -6,11 +6,13 @@ import os
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ConfigurationError, InvalidReferenceError, SourceUnavailableError
 from tasks.oci.reference import TargetAddress
+from tasks.oci.registry_profiles import RegistryKind, profile_of
 from tasks.stores import mounts
 from tasks.stores.layout_directory import LayoutDirectory
 from tasks.stores.pacing import RequestGate, Stop
@@ -21,8 +23,8 @@ from tasks.stores.watched_layouts import Patience, WatchedLayouts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.ports import Source
-    from tasks.stores.credentials import Credentials
+    from tasks.ports import NewRepositories, Source
+    from tasks.stores.ecr import EcrRegistry
     from tasks.stores.http_pool import HttpPool
     from tasks.stores.registry import RegistryStore
     from tasks.stores.run_state import RunState
@@ -42,6 +44,8 @@ class TargetOptions:
     ca_file: str | None = None
     jobs: int = 8
     max_requests: float | None = None
+    kind: RegistryKind = RegistryKind.AUTO
+    new_repositories: NewRepositories | None = None
 
 
 def open_source(source: str, stop: Stop | None = None, access: BucketAccess | None = None) -> Source:
@@ -148,6 +152,7 @@ def open_target(options: TargetOptions, stop: Stop, *, write: bool) -> Iterator[
         TransportError: it does not answer.
     """
     from tasks.stores.credentials import find_credentials  # noqa: PLC0415 - `ls` needs nothing of the network
+    from tasks.stores.harbor import HarborProjects  # noqa: PLC0415
     from tasks.stores.http_pool import HttpPool, HttpSettings  # noqa: PLC0415
     from tasks.stores.oras_provider import OrasProvider  # noqa: PLC0415
     from tasks.stores.registry import RegistryStore  # noqa: PLC0415
@@ -155,21 +160,31 @@ def open_target(options: TargetOptions, stop: Stop, *, write: bool) -> Iterator[
     from tasks.stores.request_retry import RequestRetry  # noqa: PLC0415
 
     address = parse_target(options.target)
+    profile = profile_of(options.kind, address.host)
     gate = RequestGate(stop, options.max_requests)
     settings = HttpSettings(options.plain_http, options.ca_file, connections=options.jobs, environment=os.environ)
-    pool = HttpPool(address.host, settings, gate)
-
-    def find() -> Credentials | None:
-        return find_credentials(address.host, address.prefix, os.environ)
-
+    pool = HttpPool(profile.api_host or address.host, settings, gate)
+    retry = RequestRetry(gate, stop)
+    ecr = _open_ecr(address.host) if profile.kind is RegistryKind.ECR else None
+    grant = {} if ecr is None else {"grant": ecr.credentials}
+    find = partial(find_credentials, address.host, address.prefix, os.environ, **grant)
     provider = OrasProvider(address.host, pool, Authorizer(pool.origin, find, pool.send))
-    store = RegistryStore(provider, pool, RequestRetry(gate, stop), write=write)
+    store = RegistryStore(provider, pool, retry, write=write, profile=profile)
+    store.keeper = ecr
     try:
         with _broken_after(stop, pool):
             store.check_access()
+            if store.profile.kind is RegistryKind.HARBOR:
+                store.keeper = HarborProjects(pool, retry, find)
             yield store
     finally:
         store.close()
+
+
+def _open_ecr(host: str) -> EcrRegistry:
+    from tasks.stores.ecr import EcrRegistry, make_client  # noqa: PLC0415 - other targets don't wait for the SDK
+
+    return EcrRegistry(make_client(host, os.environ), host)
 
 
 @contextmanager

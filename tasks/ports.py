@@ -211,6 +211,42 @@ class Target(ManifestResolver, ContentFetcher, ContentPusher, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class NewRepositories:
+    """How repositories are set up where they are made before the first push."""
+
+    immutable_tags: bool = False
+    scan_on_push: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryState:
+    """What a registry says of a repository: whether a push has a place to go, and whether tags may move there."""
+
+    exists: bool = True
+    immutable_tags: bool = False
+
+
+class RepositoryKeeper(Protocol):
+    """Looks after what must exist at a registry before a push; where a push makes it all, there is no keeper."""
+
+    def state(self, repository: str) -> RepositoryState:
+        """What there is for a repository.
+
+        Raises:
+            RegistryError: the registry does not say.
+        """
+        ...
+
+    def create(self, repository: str, settings: NewRepositories) -> None:
+        """Make what a push to the repository needs; one that is there already is left as it is.
+
+        Raises:
+            RegistryError: the registry refuses.
+        """
+        ...
+
+
 class StopSign(Protocol):
     """Tells whether the run is to end."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.operations.copy_tools import CopyTools
 from tasks.operations.copy_work import CopyWork
 from tasks.operations.progress import CountedContent
 from tasks.operations.referrer_lists import ReferrerLists
+from tasks.operations.repository_preparation import Preparation
 from tasks.operations.results import Depth
 from tasks.operations.source_graph import SourceGraph
 from tasks.operations.survey_work import CheckWork, PlanWork, VerifyWork
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
+    from tasks.oci.registry_profiles import RegistryProfile
     from tasks.operations.planning import CopyPolicy
     from tasks.operations.progress import Progress
     from tasks.operations.repository_work import RepositoryWork
@@ -45,6 +47,7 @@ class Works:
     census: Census
     progress: Progress
     stop: Stop
+    preparation: Preparation = field(default_factory=Preparation)
 
     def migrate(self, target: Target, limit_rate: float | None) -> BeginWork:
         """Copies; content counts as it passes, and passes no faster than `limit_rate` bytes a second."""
@@ -54,15 +57,24 @@ class Works:
             return PacedContent(CountedContent(content, self.progress), pace, self.stop)
 
         tools = CopyTools(self.source, target, self.hands, paced)
-        return lambda inventory, repository: CopyWork(tools, inventory, repository, self.policy, self.ledger)
-
-    def plan(self, target: Target) -> BeginWork:
-        """Says what a migration would do."""
 
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
-            planner = open_planner(target, repository, self.policy, self.ledger)
+            self.preparation.prepare(repository)
+            fixed = self.preparation.has_immutable_tags(repository)
+            return CopyWork(tools, inventory, repository, self.policy, self.ledger, immutable=fixed)
+
+        return begin
+
+    def plan(self, target: Target, profile: RegistryProfile) -> BeginWork:
+        """Says what a migration would do; `profile` is what is known of the target's kind."""
+
+        def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
+            fixed = self.preparation.has_immutable_tags(repository)
+            planner = open_planner(target, repository, self.policy, self.ledger, immutable=fixed)
             graph = SourceGraph(self.source, inventory.path, Depth.BLOBS, self.hands)
-            return PlanWork(inventory, graph, self.census, planner, f"{target.host}/{repository}")
+            announced = self.preparation.announce(inventory.path, repository)
+            place = f"{target.host}/{repository}"
+            return PlanWork(inventory, graph, self.census, planner, place, profile=profile, announced=announced)
 
         return begin
 

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import uuid
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.endpoints import (
-    TargetOptions,
     close_source,
     open_source,
     open_state,
@@ -24,9 +22,9 @@ from tasks.endpoints import (
     source_identity,
 )
 from tasks.oci.errors import IncompleteError
-from tasks.operations.planning import CopyPolicy
 from tasks.operations.progress import Progress
 from tasks.operations.reporting import result_of_row, tag_row, totals_json
+from tasks.operations.repository_preparation import Preparation
 from tasks.operations.results import Outcome
 from tasks.operations.run_log import RunLog
 from tasks.operations.selection import Renames, Selection
@@ -35,9 +33,9 @@ from tasks.operations.source_survey import RunJob
 from tasks.operations.spare_hands import SpareHands
 from tasks.operations.traced_work import traced
 from tasks.operations.tree_run import TreeRun
+from tasks.run_options import RunKind, RunOptions, shown_options
 from tasks.run_works import Works
 from tasks.stores.run_spool import RunSpool
-from tasks.stores.s3_address import BucketAccess
 from tasks.stores.zot_storage import served_prefix
 
 if TYPE_CHECKING:
@@ -53,52 +51,7 @@ if TYPE_CHECKING:
     from tasks.stores.run_state import RunState
 
 
-class RunKind(StrEnum):
-    """What a run does with each tag."""
-
-    MIGRATE = "migrate"
-    PLAN = "plan"
-    VERIFY = "verify"
-    CHECK = "check"
-    ZOT = "zot"
-
-    @property
-    def is_proof(self) -> bool:
-        """Whether what it says of a good tag is that it was verified."""
-        return self in {RunKind.VERIFY, RunKind.CHECK, RunKind.ZOT}
-
-    @property
-    def has_census(self) -> bool:
-        """Whether it counts what the source holds."""
-        return self in {RunKind.PLAN, RunKind.CHECK, RunKind.ZOT}
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """All that shapes a run, as plain values that may cross process boundaries; no secret among them.
-
-    Rates are in bytes a second. Checks have no target.
-    """
-
-    source: str
-    target: TargetOptions | None
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    rename: tuple[str, ...] = ()
-    policy: CopyPolicy = field(default_factory=CopyPolicy)
-    jobs: int = 8
-    limit_rate: float | None = None
-    state: str | None = None
-    report: str | None = None
-    endpoint_url: str | None = None
-    request_payer: bool = False
-    metrics: str | None = None
-    traces: bool = False
-
-    @property
-    def bucket_access(self) -> BucketAccess:
-        """How to get at the source where it is a bucket: a connection for each worker and helper."""
-        return BucketAccess(self.endpoint_url, self.request_payer, connections=2 * self.jobs)
+__all__ = ["Run", "RunKind", "RunOptions", "new_run_id", "open_run", "shown_options"]
 
 
 class Run:
@@ -169,6 +122,7 @@ class Run:
             "started": self._started.isoformat(timespec="seconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "options": shown_options(self.options),
+            **({"rate_limit": limit} if self._target and (limit := self._target.rate_limit) else {}),
         }
 
     def totals_json(self) -> Mapping[str, int]:
@@ -206,21 +160,6 @@ class Run:
         return self._spool.write_report(path, self.header(), self.totals_json(), self.findings)
 
 
-def shown_options(options: RunOptions) -> dict[str, Any]:
-    """The options that differ from their defaults, for the report."""
-    listed = ("include", "exclude", "rename")
-    shown: dict[str, Any] = {n: list(getattr(options, n)) for n in listed if getattr(options, n)}
-    policy, default = options.policy, CopyPolicy()
-    changed = (n for n in CopyPolicy.__slots__ if getattr(policy, n) != getattr(default, n))
-    of_source = {n: getattr(options, n) for n in ("endpoint_url", "request_payer") if getattr(options, n)}
-    return (
-        shown
-        | of_source
-        | {n: getattr(policy, n) for n in changed}
-        | {"jobs": options.jobs, "depth": str(policy.depth)}
-    )
-
-
 @contextmanager
 def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
     """Open everything that a run needs; a migration holds its lock until the end.
@@ -250,7 +189,12 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         stack.callback(spool.close)
         hands = SpareHands(options.jobs)
         stack.callback(hands.close)
-        works = Works(source, options.policy, hands, ledger, census, progress, stop)
+        preparation = _preparation(target, options)
+        if kind in {RunKind.PLAN, RunKind.MIGRATE}:
+            job = replace(job, preflight=preparation.refusal)
+        if target is not None:
+            job = replace(job, profile=target.profile)
+        works = Works(source, options.policy, hands, ledger, census, progress, stop, preparation)
         begin = _begin(kind, works, target, options)
         if options.traces:
             begin = traced(begin, stack.enter_context(_tracer(kind, options, run_id)))
@@ -277,7 +221,13 @@ def _begin(
         return works.zot(served_prefix(options.source)) if kind is RunKind.ZOT else works.check()
     if kind is RunKind.MIGRATE:
         return works.migrate(target, options.limit_rate)
-    return works.plan(target) if kind is RunKind.PLAN else works.verify(target)
+    return works.plan(target, target.profile) if kind is RunKind.PLAN else works.verify(target)
+
+
+def _preparation(target: RegistryStore | None, options: RunOptions) -> Preparation:
+    if target is None or options.target is None:
+        return Preparation()
+    return Preparation(target.keeper, options.target.new_repositories)
 
 
 def new_run_id() -> str:

@@ -28,14 +28,21 @@ class CopyWork(RepositoryWork):
     """Copies the units of one repository."""
 
     def __init__(
-        self, tools: CopyTools, inventory: RepositoryInventory, repository: str, policy: CopyPolicy, ledger: Ledger
+        self,
+        tools: CopyTools,
+        inventory: RepositoryInventory,
+        repository: str,
+        policy: CopyPolicy,
+        ledger: Ledger,
+        *,
+        immutable: bool = False,
     ) -> None:
         super().__init__(inventory, f"{tools.target.host}/{repository}")
         self._tools = tools
         self._repository = repository
         self._policy = policy
         self._ledger = ledger
-        self._planner = open_planner(tools.target, repository, policy, ledger)
+        self._planner = open_planner(tools.target, repository, policy, ledger, immutable=immutable)
         self._copier = RepositoryCopy(
             tools, inventory, repository, new=self._planner.is_new, referrers=policy.referrers
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.errors import InvalidReferenceError
 from tasks.oci.reference import is_repository, map_repository, parse_referrers_tag
+from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.results import CONFLICT, CONFLICT_SKIPPED, REFERRER_CONFLICT, Depth, UntaggedKind
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from tasks.oci.digest import Digest
     from tasks.oci.reference import TargetAddress
+    from tasks.oci.registry_profiles import RegistryProfile
     from tasks.operations.results import RepositoryInventory, TagEntry
     from tasks.operations.selection import Selection
 
@@ -82,7 +84,13 @@ class NamePlan:
 
 
 def plan_names(
-    paths: Iterable[str], address: TargetAddress, rename: Callable[[str], str], *, own_name: str, strict: bool
+    paths: Iterable[str],
+    address: TargetAddress,
+    rename: Callable[[str], str],
+    *,
+    own_name: str,
+    strict: bool,
+    profile: RegistryProfile = GENERIC,
 ) -> NamePlan:
     """Give every layout its repository at the target.
 
@@ -93,7 +101,8 @@ def plan_names(
     refused: dict[str, tuple[str, str]] = {}
     for path in paths:
         try:
-            wanted[_target_name(own_name if path == "." else path, address, rename, strict=strict)].append(path)
+            name = _target_name(own_name if path == "." else path, address, rename, strict=strict)
+            wanted[profile.repository(name)].append(path)
         except InvalidReferenceError as error:
             refused[path] = (error.code, str(error))
     repositories: dict[str, str] = {}

@@ -72,6 +72,9 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "conflict": "The target has this tag with other content that we did not write: see whose it is, then choose "
         "--on-conflict overwrite or skip, or --rename.",
         "conflict_skipped": "Nothing to do: the target's own tag was left alone, as you asked.",
+        "immutable_tag": "Set the target's repository to mutable tags, or give the new content a new tag.",
+        "repository_missing": "Make it at the target, or have layoutlift do so with --create-repositories.",
+        "to_create": "Nothing to do: the migration makes it.",
         "registry": "Read the registry's answer in the message, and its log.",
         "referrer_conflict": "The target's tag of this name lists no referrers: remove it if nobody needs it.",
         "target_lacks": "Migrate it first, or clean up without naming a target.",

@@ -107,6 +107,7 @@ class TagResult:
 CONFLICT = "conflict"
 CONFLICT_SKIPPED = "conflict_skipped"
 REFERRER_CONFLICT = "referrer_conflict"
+IMMUTABLE_TAG = "immutable_tag"
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.oci.image_layout import decode_index, iter_index
+from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.planning import Batch, CopyPolicy, NamePlan, plan_batches, plan_names, plan_selection
 from tasks.operations.results import Outcome, TagResult
@@ -14,10 +15,12 @@ from tasks.operations.run_log import NO_LAYOUTS
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Executor
 
     from tasks.oci.reference import TargetAddress
+    from tasks.oci.registry_profiles import RegistryProfile
+    from tasks.operations.repository_preparation import Refusal
     from tasks.operations.run_log import RunLog
     from tasks.operations.selection import Renames, Selection
     from tasks.ports import Source, StopSign
@@ -32,6 +35,9 @@ class RunJob:
     policy: CopyPolicy
     selection: Selection
     renames: Renames
+    profile: RegistryProfile = GENERIC
+    preflight: Callable[[str], Refusal | None] = lambda _: None
+    """Asked for each repository of the target: why nothing can be pushed to it, None where something can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +91,14 @@ class Surveyor:
         names = NamePlan({path: path for path in paths}, {})
         if job.address is not None:
             strict = job.policy.strict_names
-            names = plan_names(paths, job.address, job.renames.apply, own_name=job.own_name, strict=strict)
-        return NamePlan(
-            {path: name for path, name in names.repositories.items() if job.selection.may_match(path)},
-            {path: reason for path, reason in names.refused.items() if job.selection.may_match(path)},
-        )
+            names = plan_names(
+                paths, job.address, job.renames.apply, own_name=job.own_name, strict=strict, profile=job.profile
+            )
+        chosen = {path: name for path, name in names.repositories.items() if job.selection.may_match(path)}
+        reasons = {path: reason for path, reason in names.refused.items() if job.selection.may_match(path)}
+        asked = zip(chosen, self._pool.map(job.preflight, chosen.values()), strict=True)
+        reasons |= {path: reason for path, reason in asked if reason is not None}
+        return NamePlan({path: name for path, name in chosen.items() if path not in reasons}, reasons)
 
     def _size(self, path: str) -> int | None:
         """The number of entries of a layout, None for one that can't be read."""

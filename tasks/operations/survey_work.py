@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import LayoutliftError, ReferrersLostError
+from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.copy_graph import BROKEN_AT_SOURCE
 from tasks.operations.planning import Action
 from tasks.operations.referrer_lists import ReferrerListing
@@ -13,9 +14,10 @@ from tasks.operations.results import Depth, Outcome, RepositoryInventory, TagRes
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tasks.oci.descriptor import Descriptor
+    from tasks.oci.registry_profiles import RegistryProfile
     from tasks.operations.planning import CopyPolicy, TagPlan
     from tasks.operations.referrer_lists import ReferrerLists
     from tasks.operations.source_graph import Census, SourceGraph
@@ -85,10 +87,20 @@ class PlanWork(CheckWork):
     """Says what a migration would do with each tag, and what of the source would keep it from it."""
 
     def __init__(
-        self, inventory: RepositoryInventory, graph: SourceGraph, census: Census, planner: TagPlanner, place: str
+        self,
+        inventory: RepositoryInventory,
+        graph: SourceGraph,
+        census: Census,
+        planner: TagPlanner,
+        place: str,
+        *,
+        profile: RegistryProfile = GENERIC,
+        announced: Iterable[Finding] = (),
     ) -> None:
         super().__init__(inventory, graph, census, Depth.BLOBS, place)
         self._planner = planner
+        self._profile = profile
+        self._findings.extend(announced)
 
     def _execute(self, unit: Unit) -> list[TagResult]:
         if unit.subject is not None:  # merged into what the target has, so never in conflict with it
@@ -106,10 +118,10 @@ class PlanWork(CheckWork):
 
     def _broken(self, unit: Unit) -> LayoutliftError | None:
         try:
-            self._walk(unit.descriptor)
+            found = self._walk(unit.descriptor)
         except BROKEN_AT_SOURCE as error:
             return error
-        return None
+        return next((no for each in found if (no := self._profile.refusal(each)) is not None), None)
 
     def _planned(self, unit: Unit, tag: str | None, action: Action, broken: LayoutliftError | None) -> TagResult:
         if broken is None or action is Action.UP_TO_DATE:

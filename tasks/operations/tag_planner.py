@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from tasks.operations.planning import Action, CopyPolicy, TagPlan, plan_tag
-from tasks.operations.results import TagEntry
+from tasks.operations.results import IMMUTABLE_TAG, TagEntry
 
 if TYPE_CHECKING:
     from tasks.operations.repository_work import Unit
@@ -67,12 +67,14 @@ class TagPlanner:
         policy: CopyPolicy,
         ledger: Ledger,
         known_tags: frozenset[str] | None,
+        immutable: bool = False,
     ) -> None:
         self._target = target
         self._repository = repository
         self._policy = policy
         self._ledger = ledger
         self._known_tags = known_tags
+        self._immutable = immutable
         self._listed_at = monotonic()
 
     @property
@@ -106,10 +108,16 @@ class TagPlanner:
         noted = self._ledger.entry(self._repository, tag)
         ours = noted.digest if noted is not None else None
         plan = plan_tag(TagEntry(tag, unit.descriptor), present, ours, self._policy)
+        if plan.action is Action.OVERWRITE and self._immutable:
+            plan = TagPlan(
+                Action.REFUSE, IMMUTABLE_TAG, f"the target has {present} under this tag, and moves no tags"
+            )
         return replace(plan, seen=present, as_of=as_of)
 
 
-def open_planner(target: ManifestResolver, repository: str, policy: CopyPolicy, ledger: Ledger) -> TagPlanner:
+def open_planner(
+    target: ManifestResolver, repository: str, policy: CopyPolicy, ledger: Ledger, *, immutable: bool = False
+) -> TagPlanner:
     """A planner; the target's tags are listed unless an earlier run was there, when most of them exist anyway."""
     known = None if ledger.was_started(repository) else target.list_tags(repository)
-    return TagPlanner(target, repository, policy=policy, ledger=ledger, known_tags=known)
+    return TagPlanner(target, repository, policy=policy, ledger=ledger, known_tags=known, immutable=immutable)

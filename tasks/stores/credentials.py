@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import os
 import warnings
 from dataclasses import dataclass, field
@@ -18,29 +19,48 @@ from typing import TYPE_CHECKING, Any
 from tasks.oci.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _DOCKER_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 _DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 _TOKEN_USER = "<token>"  # noqa: S105 - what helpers say in place of a name when the secret is a token
+_AZURE_USER = "00000000-0000-0000-0000-000000000000"
+"""Azure's name for the owner of a refresh token (AAD-OAuth.md); it takes the two as a name and password, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A name and password, or an identity token; neither is ever shown."""
+    """A name and password, or an identity token; neither is ever shown. They are good for `lifetime` seconds."""
 
     username: str = ""
     password: str = field(default="", repr=False)
     identity_token: str = field(default="", repr=False)
+    lifetime: float = math.inf
+
+    @classmethod
+    def of(cls, username: str, secret: str) -> Credentials:
+        """What a name and its secret mean: some names say that the secret is an identity token."""
+        if username == _TOKEN_USER:
+            return cls(identity_token=secret)
+        if username == _AZURE_USER:
+            return cls(username, identity_token=secret)
+        return cls(username, secret)
 
     def basic(self) -> str:
         """The value of an `Authorization` header (RFC 7617)."""
-        pair = f"{self.username}:{self.password}".encode()
+        pair = f"{self.username}:{self.password or self.identity_token}".encode()
         return f"Basic {base64.b64encode(pair).decode()}"
 
 
-def find_credentials(host: str, prefix: str, environment: Mapping[str, str]) -> Credentials | None:
+def find_credentials(
+    host: str,
+    prefix: str,
+    environment: Mapping[str, str],
+    grant: Callable[[], Credentials | None] = lambda: None,
+) -> Credentials | None:
     """The credentials for repositories below `host/prefix`, None when there are none.
+
+    What a cloud's own API grants comes before what files hold: a login stored there ends after some hours.
 
     Raises:
         ConfigurationError: a file that should be read can't be, or a credential helper fails.
@@ -48,7 +68,9 @@ def find_credentials(host: str, prefix: str, environment: Mapping[str, str]) -> 
     username = environment.get("LAYOUTLIFT_TARGET_USERNAME", "")
     password = environment.get("LAYOUTLIFT_TARGET_PASSWORD", "")
     if username or password:
-        return Credentials(username, password)
+        return Credentials.of(username, password)
+    if (granted := grant()) is not None:
+        return granted
     for path in _credential_files(environment):
         found = _from_file(path, host, prefix)
         if found is not None:
@@ -113,14 +135,14 @@ def _from_entry(entry: dict[str, Any], path: Path, key: str) -> Credentials:
     if isinstance(token, str) and token:
         return Credentials(identity_token=token)
     if isinstance(entry.get("username"), str) and isinstance(entry.get("password"), str):
-        return Credentials(entry["username"], entry["password"])
+        return Credentials.of(entry["username"], entry["password"])
     try:
         username, colon, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
     except (KeyError, TypeError, UnicodeDecodeError, binascii.Error) as error:
         raise ConfigurationError(f"{path}: the entry for {key} holds no usable credentials") from error
     if not colon:
         raise ConfigurationError(f"{path}: the entry for {key} holds no name and password")
-    return Credentials(username, password.rstrip("\0"))
+    return Credentials.of(username, password.rstrip("\0"))
 
 
 def _from_helper(helper: str, server: str) -> Credentials | None:
@@ -140,6 +162,4 @@ def _from_helper(helper: str, server: str) -> Credentials | None:
     except (ValueError, KeyError, TypeError) as error:  # not chained: such an error carries the answer with it
         reason = type(error).__name__
         raise ConfigurationError(f"docker-credential-{helper} gave no usable answer for {server}: {reason}") from None
-    if username == _TOKEN_USER:
-        return Credentials(identity_token=secret)
-    return Credentials(username, secret)
+    return Credentials.of(username, secret)

@@ -89,6 +89,7 @@ class HttpPool:
         proxied = proxy_for(self.origin, settings.environment) is not None
         self._home = None if proxied else DirectRequests(self._connector())
         self.requests_made = 0
+        self.rate_limit: str | None = None
 
     def close(self) -> None:
         """Close all connections."""
@@ -152,7 +153,14 @@ class HttpPool:
         self._gate.enter()
         with self._counting:
             self.requests_made += 1
-        headers = {**self._user_agent, **headers}
+        response = self._exchange(method, url, {**self._user_agent, **headers}, body)
+        if response.status == _PROXY_REFUSED:
+            raise AuthenticationError(f"{method} {redacted(url)}: {PROXY_REFUSES}", status=response.status)
+        if (left := response.headers.get("ratelimit-remaining")) is not None:
+            self.rate_limit = f"{left[:40]} left of {response.headers.get('ratelimit-limit', '?')[:40]}"
+        return response
+
+    def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: Body) -> _Response:
         try:
             if self._home is not None and self._is_home(url):
                 return self._home.send(method, url[len(self.origin) :], headers, body)
@@ -162,8 +170,6 @@ class HttpPool:
             )
         except (HTTPError, HTTPException, OSError) as error:
             raise translate(error, method, url) from error
-        if response.status == _PROXY_REFUSED:
-            raise AuthenticationError(f"{method} {redacted(url)}: {PROXY_REFUSES}", status=response.status)
         return response
 
     def _is_home(self, url: str) -> bool:

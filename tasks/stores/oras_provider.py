@@ -21,7 +21,7 @@ from tasks.oci.errors import (
     PermissionDeniedError,
     RegistryError,
 )
-from tasks.stores.registry_answers import describe
+from tasks.stores.registry_answers import describe, says_expired
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,6 +58,11 @@ class OrasProvider(Registry):
         self._pool = pool
         self._authorizer = authorizer
 
+    @property
+    def token_service(self) -> str:
+        """The name that the registry gives its token service, empty as long as it asked for no token."""
+        return self._authorizer.service
+
     def container(self, repository: str) -> RepositoryContainer:
         """The container of a repository, for its URLs."""
         return RepositoryContainer(self.hostname, repository)
@@ -82,7 +87,7 @@ class OrasProvider(Registry):
         """
         sent = self._authorizer.header(scopes)
         answer = self._pool.send(method, url, _with(headers, sent), data)
-        if answer.status != UNAUTHORIZED:
+        if answer.status != UNAUTHORIZED and not says_expired(answer):
             return answer
         renewed = self._renew(scopes, sent, answer.headers)
         if renewed != sent and not (data is None or isinstance(data, bytes)):

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
+from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     ContentNotFoundError,
@@ -20,6 +21,7 @@ from tasks.oci.errors import (
     UnexpectedAnswerError,
 )
 from tasks.oci.media_types import ACCEPT_MANIFESTS
+from tasks.oci.registry_profiles import GENERIC, profile_of_service
 from tasks.ports import RemoteManifest
 from tasks.stores.blob_upload import BlobUpload
 from tasks.stores.http_pool import HttpAnswer
@@ -31,8 +33,8 @@ from tasks.stores.verified_content import VerifiedContent
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tasks.oci.descriptor import Descriptor
-    from tasks.ports import BlobArrival, BlobContent
+    from tasks.oci.registry_profiles import RegistryProfile
+    from tasks.ports import BlobArrival, BlobContent, RepositoryKeeper
     from tasks.stores.http_pool import HttpPool
     from tasks.stores.oras_provider import OrasProvider, RepositoryContainer
     from tasks.stores.request_retry import RequestRetry
@@ -46,7 +48,17 @@ _OK, _CREATED, _PARTIAL, _NOT_FOUND = 200, 201, 206, 404
 class RegistryStore:
     """See `Target`; one object serves all workers."""
 
-    def __init__(self, provider: OrasProvider, pool: HttpPool, retry: RequestRetry, *, write: bool) -> None:
+    def __init__(
+        self,
+        provider: OrasProvider,
+        pool: HttpPool,
+        retry: RequestRetry,
+        *,
+        write: bool,
+        profile: RegistryProfile = GENERIC,
+    ) -> None:
+        self.profile = profile
+        self.keeper: RepositoryKeeper | None = None
         self._provider = provider
         self._pool = pool
         self._retry = retry
@@ -64,17 +76,24 @@ class RegistryStore:
         """See `Target.requests_made`."""
         return self._pool.requests_made
 
+    @property
+    def rate_limit(self) -> str | None:
+        """What the registry last said of how many pulls are left, None where it says nothing."""
+        return self._pool.rate_limit
+
     def close(self) -> None:
         """Close all connections."""
         self._pool.close()
 
     def check_access(self) -> None:
-        """See `Target.check_access`."""
+        """See `Target.check_access`; what the answer says of the registry's kind is in `profile` from then on."""
         answer = self._retry(lambda: self._checked(self._provider.do_request("/v2/"), "reaching the registry"))
         if answer.status != _OK:
             raise UnexpectedAnswerError(
                 f"{self._pool.origin}/v2/ answered {answer.status}: is it a registry?", status=answer.status
             )
+        if self.profile is GENERIC:
+            self.profile = profile_of_service(self._provider.token_service)
 
     def list_tags(self, repository: str) -> frozenset[str]:
         """See `ManifestResolver.list_tags`."""
@@ -132,10 +151,13 @@ class RegistryStore:
 
     def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
         """See `ContentPusher.push_blob`."""
+        self._refuse_what_it_refuses(content.descriptor)
         return self._upload.push(repository, content, mount_from)
 
     def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
         """See `ContentPusher.push_manifest`."""
+        if self.profile is not GENERIC:
+            self._refuse_what_it_refuses(Descriptor(manifest.media_type, Digest.of(manifest.raw), len(manifest.raw)))
         attempted = f"pushing {repository}:{reference}" if ":" not in reference else f"pushing {reference}"
 
         def attempt() -> HttpAnswer:
@@ -155,6 +177,12 @@ class RegistryStore:
         if stored is not None and not _names(stored, manifest.raw):
             raise UnexpectedAnswerError(f"{attempted}: the registry says it stored {stored[:100]!r} instead")
         return "OCI-Subject" in answer.headers
+
+    def _refuse_what_it_refuses(self, descriptor: Descriptor) -> None:
+        """Better said here than by the registry, after gigabytes were sent."""
+        refusal = self.profile.refusal(descriptor)
+        if refusal is not None:
+            raise refusal
 
     @contextmanager
     def _stream_blob(self, repository: str, descriptor: Descriptor, offset: int) -> Iterator[ByteStream]:

@@ -67,6 +67,11 @@ def _words(error: dict[str, object]) -> str:
     return " ".join(str(part) for part in (message, detail) if part)
 
 
+def says_expired(answer: HttpAnswer) -> bool:
+    """Whether an answer is Amazon ECR's way to say 401: 403, and "Your authorization token has expired"."""
+    return answer.status == 403 and "authorization token has expired" in describe(answer)  # noqa: PLR2004
+
+
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that `Retry-After` asks for, in either of its forms (RFC 9110 section 10.2.3), at most an hour."""
     value = headers.get("Retry-After")

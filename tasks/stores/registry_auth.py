@@ -85,6 +85,11 @@ class Authorizer:
         self._challenge: Challenge | None = None
         self._tokens: dict[Scopes, _Token] = {}
 
+    @property
+    def service(self) -> str:
+        """The name of the token service that the registry last named, empty before or without one."""
+        return self._challenge.parameters.get("service", "") if self._challenge else ""
+
     def header(self, scopes: Scopes) -> str | None:
         """What to send as `Authorization`; None as long as the registry has asked for nothing.
 
@@ -95,10 +100,11 @@ class Authorizer:
         if self._challenge is None:
             return None
         with self._lock:
-            token = self._tokens.get(scopes)
+            key = _kept_by(self._challenge, scopes)
+            token = self._tokens.get(key)
             if token is None or self._clock() >= token.fresh_until:
                 token = self._authenticate(self._challenge, scopes)
-                self._tokens[scopes] = token
+                self._tokens[key] = token
             return token.header
 
     def refused(self, scopes: Scopes, sent: str | None, challenge_header: str) -> None:
@@ -107,12 +113,14 @@ class Authorizer:
         Raises:
             AuthenticationError: it offers no way that can be gone.
         """
-        challenge = self._choose(parse_challenges(challenge_header))
+        known = None if challenge_header else self._challenge  # Amazon's 403 names no way anew
+        challenge = known or self._choose(parse_challenges(challenge_header))
         with self._lock:
             self._challenge = challenge
-            token = self._tokens.get(scopes)
+            key = _kept_by(challenge, scopes)
+            token = self._tokens.get(key)
             if token is not None and token.header == sent:  # else another worker has a new one already
-                del self._tokens[scopes]
+                del self._tokens[key]
 
     def _choose(self, offered: tuple[Challenge, ...]) -> Challenge:
         by_scheme = {challenge.scheme: challenge for challenge in reversed(offered)}
@@ -136,7 +144,7 @@ class Authorizer:
                 "LAYOUTLIFT_TARGET_USERNAME and LAYOUTLIFT_TARGET_PASSWORD",
                 status=401,
             )
-        return _Token(credentials.basic(), float("inf"))
+        return _Token(credentials.basic(), self._clock() + credentials.lifetime * _USED_SHARE)
 
     def _fetch_token(self, challenge: Challenge, scopes: Scopes, credentials: Credentials | None) -> _Token:
         realm = challenge.parameters["realm"]
@@ -158,7 +166,8 @@ class Authorizer:
                 ).encode(),
             )
         else:
-            query = urlencode([("service", service), *(("scope", scope) for scope in scopes)])
+            named = [("service", service)] if service else []  # Google names none, and takes no empty one
+            query = urlencode([*named, *(("scope", scope) for scope in scopes)])
             headers = {} if credentials is None else {"Authorization": credentials.basic()}
             answer = self._send("GET", f"{realm}{'&' if '?' in realm else '?'}{query}", headers, None)
         return _read_token(answer, realm, self._clock())
@@ -168,6 +177,11 @@ class Authorizer:
             raise UntrustedConnectionError(
                 f"{self._origin} wants credentials sent to {realm[:200]}, which is not encrypted"
             )
+
+
+def _kept_by(challenge: Challenge, scopes: Scopes) -> Scopes:
+    """A token is good for its scopes, a password for all of them: asking a cloud for one is not cheap."""
+    return scopes if challenge.scheme == "bearer" else ()
 
 
 def _read_token(answer: HttpAnswer, realm: str, now: float) -> _Token:

@@ -1,0 +1,201 @@
+"""What registries are known for: names that they take, limits, and what they leave to be done before a push.
+
+Plain data, read by plans before a byte is sent and by the store before each push. A rule is here only where its
+owner documents it; what is not known of a registry is left to its own answer. Sources, as read in November 2026:
+Amazon ECR's service model and "Amazon ECR service quotas"; GitHub, "Working with the Container registry"; Google,
+"Repository and image names"; Azure, "Container Registry service tiers"; Harbor, "Working with projects"; Quay's
+configuration schema; GitLab, "Container registry", naming convention; Docker Hub, "Repositories".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import InvalidReferenceError, ManifestRefusedError, PayloadTooLargeError
+from tasks.oci.media_types import ARTIFACT_MANIFESTS, is_manifest
+
+if TYPE_CHECKING:
+    from tasks.oci.descriptor import Descriptor
+    from tasks.oci.errors import RegistryError
+
+_MIB = 1024**2
+_GIB = 1024**3
+_NO_HOST = re.compile(r"(?!)")
+
+
+class RegistryKind(StrEnum):
+    """Whose registry the target is; `auto` tells it by its host name, or by the name of its token service."""
+
+    AUTO = "auto"
+    GENERIC = "generic"
+    ECR = "ecr"
+    ECR_PUBLIC = "ecr-public"
+    GITHUB = "github"
+    GOOGLE = "google"
+    AZURE = "azure"
+    HARBOR = "harbor"
+    QUAY = "quay"
+    GITLAB = "gitlab"
+    DOCKER_HUB = "docker-hub"
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryProfile:
+    """One kind of registry.
+
+    Sizes are in bytes, lengths in characters. `form` shows the parts that a repository's name must have;
+    `largest_blob` None means that no limit is known; `deletes_tags` is false where a DELETE of a tag is refused, or
+    takes away more than the tag.
+    """
+
+    kind: RegistryKind
+    title: str
+    hosts: re.Pattern[str] = _NO_HOST
+    services: frozenset[str] = frozenset()
+    form: str = "REPOSITORY"
+    least_parts: int = 1
+    most_parts: int | None = None
+    shortest_name: int = 1
+    longest_name: int | None = None
+    default_namespace: str = ""
+    api_host: str = ""
+    largest_manifest: int = 4 * _MIB
+    largest_blob: int | None = None
+    refused_types: frozenset[str] = frozenset()
+    deletes_tags: bool = True
+
+    def repository(self, name: str) -> str:
+        """The repository's name at this registry, for `name` that the distribution specification allows.
+
+        Raises:
+            InvalidReferenceError: this registry does not take it.
+        """
+        parts = name.count("/") + 1
+        if parts == 1 and self.default_namespace:
+            name, parts = f"{self.default_namespace}/{name}", 2
+        if parts < self.least_parts or (self.most_parts is not None and parts > self.most_parts):
+            raise InvalidReferenceError(
+                f"{self.title} takes repositories of the form {self.form}, not {name!r}; "
+                "put what is missing into TARGET, or use --rename"
+            )
+        if len(name) < self.shortest_name or (self.longest_name is not None and len(name) > self.longest_name):
+            raise InvalidReferenceError(
+                f"{self.title} takes names of {self.shortest_name} to {self.longest_name} characters, "
+                f"and {name[:80]!r} has {len(name)}"
+            )
+        return name
+
+    def refusal(self, descriptor: Descriptor) -> RegistryError | None:
+        """Why this registry would not take a manifest or blob, None where nothing is known against it."""
+        what = f"{descriptor.digest} has {descriptor.size} bytes, and {self.title} takes"
+        if is_manifest(descriptor.media_type):
+            if descriptor.media_type in self.refused_types:
+                return ManifestRefusedError(f"{self.title} does not take manifests of type {descriptor.media_type}")
+            if descriptor.size > self.largest_manifest:
+                return PayloadTooLargeError(f"the manifest {what} {self.largest_manifest} at most")
+        elif self.largest_blob is not None and descriptor.size > self.largest_blob:
+            return PayloadTooLargeError(f"the blob {what} {self.largest_blob} at most")
+        return None
+
+
+GENERIC = RegistryProfile(RegistryKind.GENERIC, "the registry")
+PROFILES = (
+    GENERIC,
+    RegistryProfile(
+        RegistryKind.ECR,
+        "Amazon ECR",
+        re.compile(
+            r"[0-9]{12}\.dkr[.-]ecr(?:-fips)?\.[a-z0-9-]+\.(?:amazonaws\.com(?:\.cn)?|on\.(?:aws|amazonwebservices\.com\.cn))"
+        ),
+        shortest_name=2,
+        longest_name=256,
+        largest_blob=52_000 * _MIB,
+        refused_types=ARTIFACT_MANIFESTS,
+        deletes_tags=False,
+    ),
+    RegistryProfile(
+        RegistryKind.ECR_PUBLIC,
+        "Amazon ECR Public",
+        re.compile(r"public\.ecr\.aws"),
+        form="ALIAS/REPOSITORY",
+        least_parts=2,
+        longest_name=255,
+        largest_blob=10_000 * _MIB,
+        refused_types=ARTIFACT_MANIFESTS,
+        deletes_tags=False,
+    ),
+    RegistryProfile(
+        RegistryKind.GITHUB,
+        "GitHub's container registry",
+        re.compile(r"ghcr\.io|containers\.[a-z0-9.-]+\.ghe\.com"),
+        form="OWNER/IMAGE",
+        least_parts=2,
+        largest_blob=10 * _GIB,
+        deletes_tags=False,
+    ),
+    RegistryProfile(
+        RegistryKind.GOOGLE,
+        "Google Artifact Registry",
+        re.compile(r"[a-z0-9-]+-docker\.pkg\.dev"),
+        form="PROJECT/REPOSITORY/IMAGE",
+        least_parts=3,
+    ),
+    RegistryProfile(
+        RegistryKind.AZURE,
+        "Azure Container Registry",
+        re.compile(r"[a-z0-9-]+(?:\.[a-z0-9]+\.data)?\.azurecr\.(?:io|cn|us)"),
+        largest_blob=200 * _GIB,
+        deletes_tags=False,
+    ),
+    RegistryProfile(
+        RegistryKind.HARBOR,
+        "Harbor",
+        services=frozenset({"harbor-registry"}),
+        form="PROJECT/REPOSITORY",
+        least_parts=2,
+    ),
+    RegistryProfile(
+        RegistryKind.QUAY,
+        "Quay",
+        re.compile(r"quay\.io"),
+        form="NAMESPACE/REPOSITORY",
+        least_parts=2,
+        largest_blob=20 * _GIB,
+    ),
+    RegistryProfile(
+        RegistryKind.GITLAB,
+        "GitLab's container registry",
+        re.compile(r"registry\.gitlab\.com"),
+        services=frozenset({"container_registry"}),
+        form="GROUP/PROJECT[/NAME[/NAME]]",
+        least_parts=2,
+    ),
+    RegistryProfile(
+        RegistryKind.DOCKER_HUB,
+        "Docker Hub",
+        re.compile(r"(?:index\.|registry-1\.)?docker\.io"),
+        form="NAMESPACE/REPOSITORY",
+        least_parts=2,
+        most_parts=2,
+        longest_name=255,
+        default_namespace="library",
+        api_host="registry-1.docker.io",
+        deletes_tags=False,
+    ),
+)
+
+
+def profile_of(kind: RegistryKind, host: str) -> RegistryProfile:
+    """The profile of a kind; of `auto`, the one whose hosts have the name `host`, else that of any registry."""
+    if kind is RegistryKind.AUTO:
+        name = host.lower().removesuffix(":443")
+        return next((each for each in PROFILES if each.hosts.fullmatch(name)), GENERIC)
+    return next(each for each in PROFILES if each.kind is kind)
+
+
+def profile_of_service(service: str) -> RegistryProfile:
+    """The profile that the name of a registry's token service gives away."""
+    return next((each for each in PROFILES if service in each.services), GENERIC)

@@ -1,0 +1,76 @@
+"""What shapes a run, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from tasks.operations.planning import CopyPolicy
+from tasks.stores.s3_address import BucketAccess
+
+if TYPE_CHECKING:
+    from tasks.endpoints import TargetOptions
+
+
+class RunKind(StrEnum):
+    """What a run does with each tag."""
+
+    MIGRATE = "migrate"
+    PLAN = "plan"
+    VERIFY = "verify"
+    CHECK = "check"
+    ZOT = "zot"
+
+    @property
+    def is_proof(self) -> bool:
+        """Whether what it says of a good tag is that it was verified."""
+        return self in {RunKind.VERIFY, RunKind.CHECK, RunKind.ZOT}
+
+    @property
+    def has_census(self) -> bool:
+        """Whether it counts what the source holds."""
+        return self in {RunKind.PLAN, RunKind.CHECK, RunKind.ZOT}
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """All that shapes a run, as plain values that may cross process boundaries; no secret among them.
+
+    Rates are in bytes a second. Checks have no target.
+    """
+
+    source: str
+    target: TargetOptions | None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    rename: tuple[str, ...] = ()
+    policy: CopyPolicy = field(default_factory=CopyPolicy)
+    jobs: int = 8
+    limit_rate: float | None = None
+    state: str | None = None
+    report: str | None = None
+    endpoint_url: str | None = None
+    request_payer: bool = False
+    metrics: str | None = None
+    traces: bool = False
+
+    @property
+    def bucket_access(self) -> BucketAccess:
+        """How to get at the source where it is a bucket: a connection for each worker and helper."""
+        return BucketAccess(self.endpoint_url, self.request_payer, connections=2 * self.jobs)
+
+
+def shown_options(options: RunOptions) -> dict[str, Any]:
+    """The options that differ from their defaults, for the report."""
+    listed = ("include", "exclude", "rename")
+    shown: dict[str, Any] = {n: list(getattr(options, n)) for n in listed if getattr(options, n)}
+    policy, default = options.policy, CopyPolicy()
+    changed = (n for n in CopyPolicy.__slots__ if getattr(policy, n) != getattr(default, n))
+    of_source = {n: getattr(options, n) for n in ("endpoint_url", "request_payer") if getattr(options, n)}
+    return (
+        shown
+        | of_source
+        | {n: getattr(policy, n) for n in changed}
+        | {"jobs": options.jobs, "depth": str(policy.depth)}
+    )
