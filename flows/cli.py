@@ -11,8 +11,9 @@ from flows.commands.cleanup import cleanup
 from flows.commands.running import INCOMPLETE, checked, exit_code, run_to_end
 from flows.commands.server import server
 from flows.commands.zot import zot
+from flows.list_parameters import ListParameters
 from flows.options import with_parameters
-from flows.parameters import CheckParameters, ListParameters, MigrateParameters, VerifyParameters
+from flows.parameters import CheckParameters, MigrateParameters, VerifyParameters
 from tasks.oci.errors import LayoutliftError
 from tasks.runs import RunKind
 
@@ -92,9 +93,14 @@ def check(**given: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print everything that was found as JSON")
 def ls(*, as_json: bool, **given: Any) -> None:
     """List the repositories and tags of SOURCE; needs no server and no registry."""
+    from flows.changes import list_changes  # noqa: PLC0415
     from flows.listing import list_source  # noqa: PLC0415
 
-    complete = list_source(checked(ListParameters, given), as_json=as_json)
+    parameters = checked(ListParameters, given)
+    if parameters.changed is None:
+        complete = list_source(parameters, as_json=as_json)
+    else:
+        complete = list_changes(parameters, parameters.changed, as_json=as_json)
     if not complete:
         raise SystemExit(INCOMPLETE)
 

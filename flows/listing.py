@@ -22,7 +22,7 @@ from tasks.stores.s3_address import BucketAccess, is_bucket
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flows.parameters import ListParameters
+    from flows.list_parameters import ListParameters
     from tasks.operations.results import RepositoryInventory, TagEntry
     from tasks.ports import Source
 

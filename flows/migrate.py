@@ -46,6 +46,7 @@ def migrate(
     fail_fast: p.FailFast = False,
     jobs: p.Jobs = 8,
     limit_rate: p.LimitRate = None,
+    since_last: p.SinceLast = False,
     max_requests: p.MaxRequests = None,
     plain_http: p.PlainHttp = False,
     ca_file: p.CaFile = None,

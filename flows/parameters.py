@@ -87,6 +87,7 @@ BackupTag = Annotated[
 ]
 PlainHttp = Annotated[bool, Field(description="Talk to the registry over plain HTTP; credentials travel in clear")]
 CaFile = Annotated[str | None, Field(description="PEM file of further certificate authorities to trust")]
+SinceLast = Annotated[bool, Field(description="Do not ask the target for layouts unchanged since the last good run")]
 State = Annotated[
     str | None,
     Field(description="Folder, or s3://bucket[/prefix], for the ledger and lock of this pair of source and target"),
@@ -175,6 +176,7 @@ class MigrateParameters(SourceParameters, TargetParameters, TelemetryParameters)
     scan_on_push: ScanOnPush = False
     fail_fast: FailFast = False
     limit_rate: LimitRate = None
+    since_last: SinceLast = False
     state: State = None
     report: Report = None
 
@@ -218,6 +220,7 @@ class MigrateParameters(SourceParameters, TargetParameters, TelemetryParameters)
                 fail_fast=self.fail_fast,
             ),
             limit_rate=None if self.limit_rate is None else bytes_per_second(self.limit_rate),
+            since_last=self.since_last,
             state=self.state,
             jobs=self.jobs,
             report=self.report,
@@ -288,8 +291,8 @@ class CheckParameters(SourceParameters, TelemetryParameters):
         )
 
 
-class ListParameters(SourceParameters):
-    """Parameters of `ls`."""
+class ChoosingParameters(SourceParameters):
+    """What to read, and what of it."""
 
     include: Include = []
     exclude: Exclude = []

@@ -52,6 +52,7 @@ class RunOptions:
     report: str | None = None
     endpoint_url: str | None = None
     request_payer: bool = False
+    since_last: bool = False
     metrics: str | None = None
     traces: bool = False
 
@@ -67,7 +68,8 @@ def shown_options(options: RunOptions) -> dict[str, Any]:
     shown: dict[str, Any] = {n: list(getattr(options, n)) for n in listed if getattr(options, n)}
     policy, default = options.policy, CopyPolicy()
     changed = (n for n in CopyPolicy.__slots__ if getattr(policy, n) != getattr(default, n))
-    of_source = {n: getattr(options, n) for n in ("endpoint_url", "request_payer") if getattr(options, n)}
+    named = ("endpoint_url", "request_payer", "since_last")
+    of_source = {n: getattr(options, n) for n in named if getattr(options, n)}
     return (
         shown
         | of_source

@@ -12,6 +12,7 @@ from tasks.operations.referrer_lists import ReferrerLists
 from tasks.operations.repository_preparation import Preparation
 from tasks.operations.results import Depth
 from tasks.operations.source_graph import SourceGraph
+from tasks.operations.steps import RememberedWork, UnchangedWork, settings_mark
 from tasks.operations.survey_work import CheckWork, PlanWork, VerifyWork
 from tasks.operations.tag_planner import open_planner
 from tasks.operations.verification import RepositoryVerifier
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from tasks.operations.results import RepositoryInventory
     from tasks.operations.source_graph import Census
     from tasks.operations.spare_hands import SpareHands
-    from tasks.operations.tag_planner import Ledger
+    from tasks.operations.steps import StepLedger
     from tasks.ports import BlobContent, LayoutReader, Target
     from tasks.stores.pacing import Stop
 
@@ -43,14 +44,18 @@ class Works:
     source: LayoutReader
     policy: CopyPolicy
     hands: SpareHands
-    ledger: Ledger
+    ledger: StepLedger
     census: Census
     progress: Progress
     stop: Stop
     preparation: Preparation = field(default_factory=Preparation)
 
-    def migrate(self, target: Target, limit_rate: float | None) -> BeginWork:
-        """Copies; content counts as it passes, and passes no faster than `limit_rate` bytes a second."""
+    def migrate(self, target: Target, limit_rate: float | None, *, selected: object, since_last: bool) -> BeginWork:
+        """Copies; content counts as it passes, and passes no faster than `limit_rate` bytes a second.
+
+        With `since_last`, layouts that are as they were when an earlier run with the same `selected` was done with
+        all of them are taken as done.
+        """
         pace = Pace(limit_rate, self.stop)
 
         def paced(content: BlobContent) -> BlobContent:
@@ -58,10 +63,17 @@ class Works:
 
         tools = CopyTools(self.source, target, self.hands, paced)
 
+        policy = self.policy
+
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
+            settings = settings_mark(repository, selected, policy.untagged, policy.referrers, policy.depth)
+            noted = self.ledger.layout(inventory.path)
+            if since_last and noted and (noted.etag, noted.settings) == (inventory.etag, settings):
+                return UnchangedWork(inventory, repository, target.host, self.ledger)
             self.preparation.prepare(repository)
             fixed = self.preparation.has_immutable_tags(repository)
-            return CopyWork(tools, inventory, repository, self.policy, self.ledger, immutable=fixed)
+            work = CopyWork(tools, inventory, repository, policy, self.ledger, immutable=fixed)
+            return RememberedWork(work, repository, self.ledger, settings)
 
         return begin
 
@@ -74,7 +86,8 @@ class Works:
             graph = SourceGraph(self.source, inventory.path, Depth.BLOBS, self.hands)
             announced = self.preparation.announce(inventory.path, repository)
             place = f"{target.host}/{repository}"
-            return PlanWork(inventory, graph, self.census, planner, place, profile=profile, announced=announced)
+            work = PlanWork(inventory, graph, self.census, planner, place, profile=profile, announced=announced)
+            return RememberedWork(work, repository, self.ledger, None)
 
         return begin
 

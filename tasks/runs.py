@@ -191,7 +191,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         stack.callback(hands.close)
         preparation = _preparation(target, options)
         if kind in {RunKind.PLAN, RunKind.MIGRATE}:
-            job = replace(job, preflight=preparation.refusal)
+            job = replace(job, preflight=preparation.refusal, known_layouts=ledger.layouts)
         if target is not None:
             job = replace(job, profile=target.profile)
         works = Works(source, options.policy, hands, ledger, census, progress, stop, preparation)
@@ -220,7 +220,8 @@ def _begin(
     if target is None:
         return works.zot(served_prefix(options.source)) if kind is RunKind.ZOT else works.check()
     if kind is RunKind.MIGRATE:
-        return works.migrate(target, options.limit_rate)
+        selected = (options.include, options.exclude)
+        return works.migrate(target, options.limit_rate, selected=selected, since_last=options.since_last)
     return works.plan(target, target.profile) if kind is RunKind.PLAN else works.verify(target)
 
 

@@ -23,7 +23,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HARMLESS_FINDINGS = frozenset(
-    {"not_a_layout", "link_not_followed", "extra_at_target", "changed_by_defaults", "not_in_catalog", "to_create"}
+    {
+        "not_a_layout",
+        "link_not_followed",
+        "extra_at_target",
+        "changed_by_defaults",
+        "not_in_catalog",
+        "to_create",
+        "tag_moved",
+        "tag_vanished",
+        "layout_vanished",
+    }
 )
 """Findings that are worth a line in the report and no more."""
 FATAL = (SourceUnavailableError, StateError, AuthenticationError)

@@ -12,10 +12,11 @@ from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.planning import Batch, CopyPolicy, NamePlan, plan_batches, plan_names, plan_selection
 from tasks.operations.results import Outcome, TagResult
 from tasks.operations.run_log import NO_LAYOUTS
+from tasks.operations.steps import vanished_layouts
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
 
     from tasks.oci.reference import TargetAddress
@@ -38,6 +39,8 @@ class RunJob:
     profile: RegistryProfile = GENERIC
     preflight: Callable[[str], Refusal | None] = lambda _: None
     """Asked for each repository of the target: why nothing can be pushed to it, None where something can."""
+    known_layouts: Callable[[], Iterable[str]] = tuple
+    """The layouts of earlier runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class Surveyor:
         paths = list(self._layouts())
         if not paths:
             self._log.note(NO_LAYOUTS)
+        else:
+            self._note_vanished(paths)
         names = self._names(paths)
         for path, reason in names.refused.items():
             self._refuse(path, *reason)
@@ -84,6 +89,11 @@ class Surveyor:
                 self._log.note(found)
             else:
                 yield found
+
+    def _note_vanished(self, paths: list[str]) -> None:
+        known = [path for path in self._job.known_layouts() if self._job.selection.may_match(path)]
+        for vanished in vanished_layouts(known, paths, [finding.path for finding in self._log.findings]):
+            self._log.note(vanished)
 
     def _names(self, paths: list[str]) -> NamePlan:
         """Names of what is selected; collisions are judged over all, so that a part can't slip past one."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
+from bisect import bisect_left
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
@@ -51,12 +52,26 @@ def _tag_line(repository: str, tag: str, entry: LedgerEntry) -> dict[str, object
     return {**values, "verified": entry.verified, "referrers": entry.referrers}
 
 
+@dataclass(frozen=True, slots=True)
+class LayoutNote:
+    """Where a layout of the source went, and the mark of its index when all of it was there; empty otherwise."""
+
+    repository: str
+    etag: str
+    settings: str
+
+
+def _layout_line(path: str, note: LayoutNote) -> dict[str, object]:
+    return {"layout": path, "repository": note.repository, "etag": note.etag, "settings": note.settings}
+
+
 class LedgerMemory:
     """All entries, in less than 300 bytes a tag: a name and a packed entry each."""
 
     def __init__(self) -> None:
         self.tags: dict[str, bytes] = {}
         self.started: set[str] = set()
+        self.layouts: dict[str, LayoutNote] = {}
 
     def put(self, repository: str, tag: str, entry: LedgerEntry) -> None:
         """Remember an entry in place of an earlier one."""
@@ -77,6 +92,13 @@ class LedgerMemory:
                 known = verified if isinstance(verified, str) else None
                 with contextlib.suppress(InvalidDigestError):
                     self.put(repository, tag, LedgerEntry(digest, known, referrers if type(referrers) is int else 0))
+            case {
+                "layout": str(path),
+                "repository": str(repository),
+                "etag": str(etag),
+                "settings": str(settings),
+            }:
+                self.layouts[path] = LayoutNote(repository, etag, settings)
             case _:
                 pass
 
@@ -87,6 +109,8 @@ class LedgerMemory:
         for name, packed in self.tags.items():
             repository, _, tag = name.rpartition(":")
             yield _tag_line(repository, tag, _unpack(packed))
+        for path, note in self.layouts.items():
+            yield _layout_line(path, note)
 
 
 class LedgerLines(Protocol):
@@ -136,6 +160,7 @@ class Ledger:
         """
         self._lines = lines
         self._memory = lines.read()
+        self._sorted: list[str] | None = None
         self._lock = threading.Lock()
 
     def digest_of(self, repository: str, tag: str) -> str | None:
@@ -178,6 +203,37 @@ class Ledger:
             if self._memory.get(repository, tag) != entry:
                 self._memory.put(repository, tag, entry)
                 self._lines.append(_tag_line(repository, tag, entry))
+
+    def tags_of(self, repository: str) -> dict[str, str]:
+        """The digests that earlier runs wrote last to a repository of the target, by tag."""
+        with self._lock:
+            if self._sorted is None:
+                self._sorted = sorted(self._memory.tags)
+            first, last = (bisect_left(self._sorted, f"{repository}{end}") for end in ":;")  # ; comes after :
+            found = {name: self._memory.tags[name] for name in self._sorted[first:last]}
+        return {name.rpartition(":")[2]: _unpack(packed).digest for name, packed in found.items()}
+
+    def layout(self, path: str) -> LayoutNote | None:
+        """What was last noted of a layout of the source."""
+        with self._lock:
+            return self._memory.layouts.get(path)
+
+    def layouts(self) -> list[str]:
+        """All layouts that were ever migrated, by path."""
+        with self._lock:
+            return list(self._memory.layouts)
+
+    def note_layout(self, path: str, repository: str, etag: str, settings: str) -> None:
+        """Keep that everything selected of a layout is at the target; with an empty `etag`, that it is not.
+
+        Raises:
+            StateError: the ledger can't be written.
+        """
+        note = LayoutNote(repository, etag, settings)
+        with self._lock:
+            if self._memory.layouts.get(path) != note:
+                self._memory.layouts[path] = note
+                self._lines.append(_layout_line(path, note))
 
     def close(self) -> None:
         """Write what is buffered; may be called twice.

@@ -14,7 +14,7 @@ import pytest
 from tasks.oci.errors import InvalidDigestError, StateError
 from tasks.stores import ledger_folder
 from tasks.stores.json_lines import JsonLinesWriter
-from tasks.stores.ledger import Ledger, LedgerEntry
+from tasks.stores.ledger import LayoutNote, Ledger, LedgerEntry
 from tasks.stores.ledger_folder import LedgerFolder
 
 DIGEST = "sha256:" + "ab" * 32
@@ -260,3 +260,16 @@ def test_memory_is_less_than_300_bytes_a_tag(tmp_path, tags_each):
     tracemalloc.stop()
     assert again.digest_of("team-00000/platform/services/app", "v1.2.00000")
     assert used / count < 300
+
+
+def test_tags_of_a_repository_are_those_of_earlier_runs_and_of_no_neighbour(tmp_path):
+    ledger = opened(tmp_path, "r1")
+    for repository in ("team/app", "team/app2", "team", "team/app/deep"):
+        ledger.note_tag(repository, f"of-{repository.replace('/', '-')}", DIGEST, None, 0)
+    ledger.note_layout("Team/App", "team/app", "etag", "settings")
+    ledger.close()
+    again = opened(tmp_path, "r2")
+    assert again.tags_of("team/app") == {"of-team-app": DIGEST}
+    assert again.tags_of("nowhere") == {}
+    assert again.layouts() == ["Team/App"]
+    assert again.layout("Team/App") == LayoutNote("team/app", "etag", "settings")

@@ -1,0 +1,105 @@
+"""What `layoutlift ls --changed` prints: how a source differs from what was last migrated."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tasks.endpoints import open_source, open_state, parse_target, source_identity
+from tasks.oci.errors import LayoutliftError
+from tasks.operations.enumeration import enumerate_repository
+from tasks.operations.reporting import printable
+from tasks.operations.run_log import HARMLESS_FINDINGS, NO_LAYOUTS
+from tasks.operations.selection import Selection
+from tasks.operations.steps import TagChange, tag_changes, vanished_layouts
+from tasks.ports import Finding
+from tasks.stores.pacing import Stop
+from tasks.stores.s3_address import BucketAccess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flows.list_parameters import ListParameters
+    from tasks.stores.ledger import Ledger
+
+SCHEMA = 1
+_SIGNS = {"new": "+", "moved": "~", "vanished": "-"}
+
+
+def list_changes(parameters: ListParameters, target: str, *, as_json: bool) -> bool:
+    """Print what changed since the last migration to `target`; whether everything could be read.
+
+    Layouts whose index is as it was when all of it was at the target are left out, unread but for the index.
+
+    Raises:
+        ConfigurationError: the source is not there, or `target` is no address.
+        StateError: the ledger can't be read.
+    """
+    parse_target(target)
+    access = BucketAccess(parameters.endpoint_url, parameters.request_payer)
+    identity = source_identity(parameters.source, access)
+    ledger = open_state(parameters.state, identity, target, access, Stop()).ledger("ls")
+    changes: list[TagChange] = []
+    findings: list[Finding] = []
+    for found in _compared(parameters, access, ledger):
+        if isinstance(found, Finding):
+            findings.append(found)
+        else:
+            changes.append(found)
+    if as_json:
+        click.echo(json.dumps(_document(parameters.source, target, changes, findings), indent=1))
+    else:
+        for change in changes:
+            click.echo(_line(change))
+        for finding in findings:
+            click.echo(printable(f"! {finding.path}: {finding.message} ({finding.code})"), err=True)
+    return all(finding.code in HARMLESS_FINDINGS for finding in findings)
+
+
+def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) -> Iterator[TagChange | Finding]:
+    selection = Selection.parse(parameters.include, parameters.exclude)
+    source = open_source(parameters.source, access=access)
+    paths: list[str] = []
+    unreadable: list[str] = []
+    for found in source.list_layouts():
+        if isinstance(found, Finding):
+            unreadable.append(found.path)
+            yield found
+            continue
+        paths.append(found)
+        if not selection.may_match(found):
+            continue
+        noted = ledger.layout(found)
+        try:
+            inventory = enumerate_repository(source, found)
+        except LayoutliftError as error:
+            yield Finding(found, error.code, str(error))
+            continue
+        if noted is None or noted.etag != inventory.etag:
+            before = ledger.tags_of(noted.repository) if noted else {}
+            yield from (each for each in tag_changes(inventory, before) if selection.matches(found, each.tag))
+    if not paths:
+        yield NO_LAYOUTS
+        return
+    known = [path for path in ledger.layouts() if selection.may_match(path)]
+    yield from vanished_layouts(known, paths, unreadable)
+
+
+def _line(change: TagChange) -> str:
+    shown = " → ".join(str(each) for each in (change.before, change.digest) if each is not None)
+    return f"{_SIGNS[change.change]} {printable(change.path)}:{change.tag}\t{shown}"
+
+
+def _document(source: str, target: str, changes: list[TagChange], findings: list[Finding]) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "source": source,
+        "target": target,
+        "changes": [
+            {"repository": c.path, "tag": c.tag, "change": c.change, "digest": c.digest, "before": c.before}
+            for c in changes
+        ],
+        "findings": [{"path": f.path, "code": f.code, "message": f.message} for f in findings],
+    }

@@ -1,0 +1,21 @@
+"""What a user can say to `layoutlift ls`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from flows import parameters as p
+
+Changed = Annotated[
+    str | None,
+    Field(description="Only what changed since the last migration to this target: +new, ~moved and -vanished tags"),
+]
+
+
+class ListParameters(p.ChoosingParameters):
+    """Parameters of `ls`."""
+
+    changed: Changed = None
+    state: p.State = None

@@ -1,0 +1,186 @@
+"""Keeping a target in step with a source that goes on: what changed since the last run, and what need not be asked.
+
+The ledger keeps a mark of each layout of which everything selected was at the target. An index names its content
+by digest, so an index that is unchanged means that its tags mean the same as then; what others did at the target
+since is what only asking the target tells.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Protocol
+
+from tasks.oci.errors import StateError
+from tasks.operations.repository_work import RepositoryWork, Unit
+from tasks.operations.results import Depth, Outcome
+from tasks.operations.tag_planner import Ledger
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tasks.oci.errors import LayoutliftError
+    from tasks.operations.results import RefusedEntry, RepositoryInventory, TagResult, Traffic
+
+TAG_MOVED, TAG_VANISHED, LAYOUT_VANISHED = "tag_moved", "tag_vanished", "layout_vanished"
+
+
+@dataclass(frozen=True, slots=True)
+class TagChange:
+    """A tag that is `new`, has `moved` or `vanished` since the last run, with its digests now and before."""
+
+    path: str
+    tag: str
+    change: str
+    digest: str | None
+    before: str | None
+
+
+class LayoutNote(Protocol):
+    """What an earlier run noted of a layout."""
+
+    @property
+    def repository(self) -> str:
+        """Where it went at the target."""
+        ...
+
+    @property
+    def etag(self) -> str:
+        """The mark of its index, when everything selected of it was at the target; else empty."""
+        ...
+
+    @property
+    def settings(self) -> str:
+        """The mark of the options under which that was so."""
+        ...
+
+
+class StepLedger(Ledger, Protocol):
+    """A ledger that knows layouts, too."""
+
+    def tags_of(self, repository: str) -> Mapping[str, str]:
+        """The digests that were written last, by tag."""
+        ...
+
+    def layout(self, path: str) -> LayoutNote | None:
+        """What was last noted of a layout of the source."""
+        ...
+
+    def note_layout(self, path: str, repository: str, etag: str, settings: str) -> None:
+        """Note that everything selected of a layout is at the target, or with an empty `etag` that it is not."""
+        ...
+
+
+def settings_mark(*settings: object) -> str:
+    """A short mark that changes with the options that decide what of a layout is to be at the target."""
+    return sha256(repr(settings).encode(errors="backslashreplace")).hexdigest()[:16]
+
+
+def changes_of(inventory: RepositoryInventory, repository: str, noted: Mapping[str, str]) -> Iterator[Finding]:
+    """Tags that moved or vanished at the source since the ledger noted them."""
+    for each in tag_changes(inventory, noted):
+        if each.change == "moved":
+            message = f"{each.tag} has moved since it was copied, from {each.before} to {each.digest}"
+            yield Finding(inventory.path, TAG_MOVED, message)
+        elif each.change == "vanished":
+            message = f"{repository}:{each.tag} was copied ({each.before}), and is not at the source any more"
+            yield Finding(inventory.path, TAG_VANISHED, message)
+
+
+def tag_changes(inventory: RepositoryInventory, noted: Mapping[str, str]) -> Iterator[TagChange]:
+    """How tags differ from what the ledger noted; one that can't be migrated any more has not vanished."""
+    now = {entry.tag or "": str(entry.descriptor.digest) for entry in inventory.tags}
+    refused = {entry.tag for entry in inventory.refused}
+    for tag in sorted(now.keys() | (noted.keys() - refused)):
+        digest, before = now.get(tag), noted.get(tag)
+        if digest != before:
+            change = "new" if before is None else "vanished" if digest is None else "moved"
+            yield TagChange(inventory.path, tag, change, digest, before)
+
+
+def vanished_layouts(noted: Iterable[str], found: Iterable[str], unreadable: Iterable[str]) -> Iterator[Finding]:
+    """Layouts of earlier runs that are not at the source any more; what lies below what can't be read may be."""
+    hidden = tuple(f"{path}/" for path in unreadable)
+    for path in sorted(set(noted) - set(found)):
+        if "./" not in hidden and not f"{path}/".startswith(hidden):
+            yield Finding(path, LAYOUT_VANISHED, "it was migrated earlier, and is not at the source any more")
+
+
+class UnchangedWork(RepositoryWork):
+    """Reports a layout that is as it was when everything of it was at the target; the target is not asked."""
+
+    def __init__(self, inventory: RepositoryInventory, repository: str, host: str, ledger: StepLedger) -> None:
+        super().__init__(inventory, f"{host}/{repository}")
+        self._repository = repository
+        self._ledger = ledger
+
+    def _execute(self, unit: Unit) -> list[TagResult]:
+        return [self._remembered(unit, tag) for tag in unit.tags or (None,)]
+
+    def _remembered(self, unit: Unit, tag: str | None) -> TagResult:
+        noted = self._ledger.entry(self._repository, tag) if tag is not None else None
+        if noted is None or noted.digest != unit.descriptor.digest:
+            return self._result(unit, tag, Outcome.UP_TO_DATE)
+        proved = Depth(noted.verified) if noted.verified else None
+        return self._result(unit, tag, Outcome.UP_TO_DATE, verified=proved, referrers=noted.referrers)
+
+
+class RememberedWork(RepositoryWork):
+    """Does what `work` does, says what changed since the last time, and notes in the end whether all went well."""
+
+    def __init__(self, work: RepositoryWork, repository: str, ledger: StepLedger, settings: str | None) -> None:
+        """Begin; without `settings` nothing is noted, as in a plan."""
+        super().__init__(work.inventory, None)
+        self._work = work
+        self._repository = repository
+        self._ledger = ledger
+        self._settings = settings
+        self._changes = list(changes_of(work.inventory, repository, ledger.tags_of(repository)))
+        self._lock = threading.Lock()
+        self._open: set[tuple[str | None, str | None]] = set()
+        self._whole = not work.inventory.findings and not work.inventory.refused
+
+    def execute(self, unit: Unit) -> list[TagResult]:
+        """See `RepositoryWork.execute`."""
+        return self._noted(self._work.execute(unit))
+
+    def _execute(self, unit: Unit) -> list[TagResult]:
+        return self._work.execute(unit)
+
+    def skip(self, unit: Unit, error: LayoutliftError) -> list[TagResult]:
+        """See `RepositoryWork.skip`."""
+        return self._noted(self._work.skip(unit, error))
+
+    def refuse(self, entry: RefusedEntry) -> TagResult:
+        """See `RepositoryWork.refuse`."""
+        return self._work.refuse(entry)
+
+    def take_traffic(self) -> Traffic:
+        """See `RepositoryWork.take_traffic`."""
+        return self._work.take_traffic()
+
+    def finish(self) -> list[Finding]:
+        """See `RepositoryWork.finish`."""
+        findings = self._work.finish()
+        if self._settings is None:
+            return [*findings, *self._changes]
+        whole = self._whole and not self._open and not findings
+        try:
+            self._ledger.note_layout(
+                self.inventory.path, self._repository, self.inventory.etag if whole else "", self._settings
+            )
+        except StateError as error:
+            findings = [*findings, Finding(self.inventory.path, error.code, str(error))]
+        return [*findings, *self._changes]
+
+    def _noted(self, results: list[TagResult]) -> list[TagResult]:
+        """A tag that failed for the moment and then went well is not open any more."""
+        with self._lock:
+            for result in results:
+                key = (result.tag, result.digest)
+                self._open.discard(key)
+                if result.code is not None:
+                    self._open.add(key)
+        return results
