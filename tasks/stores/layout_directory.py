@@ -29,6 +29,7 @@ from tasks.oci.errors import (
     SourceUnavailableError,
 )
 from tasks.ports import BlobStat, Finding, IndexFile
+from tasks.stores.first_try import first_tried
 from tasks.stores.layout_search import find_layouts
 from tasks.stores.resuming_stream import resuming
 from tasks.stores.sibling_blobs import SiblingBlobs, is_placeholder
@@ -130,7 +131,7 @@ class LayoutDirectory:
     def _again(self, act: Callable[..., _Value], *arguments: object) -> _Value:
         """Call `act` until it succeeds or fails for good; what is still absent then is absent for good."""
         try:
-            return self._retry(act, *arguments)
+            return first_tried(self._retry, partial(act, *arguments))
         except _PassingAbsenceError as error:
             raise ContentNotFoundError(str(error)) from error
 

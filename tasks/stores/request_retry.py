@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception
 
-from tasks.oci.errors import LayoutliftError, RateLimitedError, RegistryUnavailableError, is_transient
+from tasks.oci.errors import RateLimitedError, RegistryUnavailableError, is_transient
+from tasks.stores.first_try import first_tried
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,23 +43,8 @@ class RequestRetry:
         )
 
     def __call__(self, attempt: Callable[[], _Value]) -> _Value:
-        """Call `attempt` until it succeeds or fails for good; its last error is raised.
-
-        Nearly every first call succeeds, and is made without tenacity, which costs a tenth of a small request.
-        """
-        try:
-            return attempt()
-        except LayoutliftError as error:
-            if not error.transient:
-                raise
-            failures = [error]
-
-        def again() -> _Value:
-            if failures:
-                raise failures.pop()
-            return attempt()
-
-        return self._retrying(again)
+        """Call `attempt` until it succeeds or fails for good; its last error is raised."""
+        return first_tried(self._retrying, attempt)
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome is not None else None
