@@ -79,7 +79,8 @@ class _Marker:
             self.verdicts |= added
             needed = self._reach(needed | {entries[i].digest: entries[i].label for i in added})
         for place, entry in enumerate(entries):
-            self.verdicts.setdefault(place, Verdict(self._why_it_goes(entry), keep=False))
+            if place not in self.verdicts:
+                self.verdicts[place] = Verdict(self._why_it_goes(entry), keep=False)
         before = self._reach({entry.digest: entry.label for entry in entries})
         return Marking(tuple(self.verdicts[place] for place in range(len(entries))), needed, before)
 

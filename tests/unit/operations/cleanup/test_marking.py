@@ -1,0 +1,46 @@
+"""Which entries stay, of those that have no tag of their own."""
+
+from __future__ import annotations
+
+from tasks.layout_ports import StoredFile
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
+from tasks.operations.cleanup.choices import DeleteChoice
+from tasks.operations.cleanup.graph import Graph, Node
+from tasks.operations.cleanup.layout_view import Entry, LayoutView
+from tasks.operations.cleanup.marking import Marking, mark
+
+CHILD, INDEX, SIGNATURE, MOVED, LAYER = (Digest.of(name) for name in (b"c", b"i", b"s", b"m", b"l"))
+
+
+def entry(tag: str | None, digest: Digest, media_type: str = IMAGE_MANIFEST) -> Entry:
+    return Entry(tag, tag, Descriptor(media_type, digest, 1))
+
+
+def marked(choice: DeleteChoice) -> Marking:
+    """An index tagged v1 with one child, a signature of that child, and a manifest whose tag moved away."""
+    entries = (entry("v1", INDEX, IMAGE_INDEX), entry(None, CHILD), entry(None, SIGNATURE), entry(None, MOVED))
+    blobs = {digest: StoredFile(digest, 1, 1.0, "e") for digest in (CHILD, INDEX, SIGNATURE, MOVED, LAYER)}
+    graph = Graph(
+        {
+            INDEX: Node((CHILD,), is_index=True),
+            CHILD: Node((LAYER,)),
+            SIGNATURE: Node(subject=CHILD),
+            MOVED: Node((LAYER,)),
+        }
+    )
+    return mark(LayoutView("app", "e", entries, blobs, (), ()), graph, choice, 2.0, forced={})
+
+
+def test_children_and_referrers_of_what_stays_stay() -> None:
+    marking = marked(DeleteChoice(tag="other"))
+    assert [verdict.keep for verdict in marking.verdicts] == [True, True, True, True]
+    assert set(marking.needed) == {CHILD, INDEX, SIGNATURE, MOVED, LAYER}
+
+
+def test_children_and_referrers_go_with_their_index_and_what_others_need_stays() -> None:
+    marking = marked(DeleteChoice(tag="v1"))
+    assert [verdict.keep for verdict in marking.verdicts] == [False, False, False, True]
+    assert set(marking.needed) == {MOVED, LAYER}
+    assert set(marking.before) == {CHILD, INDEX, SIGNATURE, MOVED, LAYER}
