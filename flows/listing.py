@@ -1,12 +1,14 @@
-"""What `layoutlift ls` prints."""
+"""What `layoutlift ls` prints, a repository at a time."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -20,7 +22,7 @@ from tasks.ports import Finding
 from tasks.stores.s3_address import BucketAccess, is_bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from flows.list_parameters import ListParameters
     from tasks.operations.results import RepositoryInventory, TagEntry
@@ -31,6 +33,14 @@ BUCKET_READERS = 8
 """Indexes read at once from a bucket, where each costs a way there and back and no seek."""
 
 
+class _Printer(Protocol):
+    """Prints what was found, as soon as it was."""
+
+    def repository(self, inventory: RepositoryInventory) -> None: ...
+
+    def end(self, findings: list[Finding]) -> None: ...
+
+
 def list_source(parameters: ListParameters, *, as_json: bool) -> bool:
     """Print all repositories with their tags; whether everything could be read.
 
@@ -38,28 +48,30 @@ def list_source(parameters: ListParameters, *, as_json: bool) -> bool:
         ConfigurationError: the source is not there.
     """
     selection = Selection.parse(parameters.include, parameters.exclude)
-    repositories: list[RepositoryInventory] = []
-    findings: list[Finding] = []
     access = BucketAccess(parameters.endpoint_url, parameters.request_payer)
     readers = BUCKET_READERS if is_bucket(parameters.source) else 1
-    for found in _inventories(open_source(parameters.source, access=access), readers):
-        if isinstance(found, Finding):
-            findings.append(found)
-            continue
-        findings += found.findings
-        findings += [Finding(found.path, refused.code, refused.message) for refused in found.refused]
-        if as_json or not repositories:
-            repositories.append(found)
-        if not as_json:
-            _print_repository(found, selection)
-    if not repositories and not findings:
-        findings.append(NO_LAYOUTS)
-    if as_json:
-        click.echo(json.dumps(_document(parameters.source, repositories, findings, selection), indent=1))
-    else:
-        for finding in findings:
-            click.echo(printable(f"! {finding.path}: {finding.message} ({finding.code})"), err=True)
+    found = _inventories(open_source(parameters.source, access=access), readers)
+    printer = _JsonPrinter(parameters.source, selection) if as_json else _LinePrinter(selection)
+    findings = _print_all(found, printer)
     return all(finding.code in HARMLESS_FINDINGS for finding in findings)
+
+
+def _print_all(found: Iterator[RepositoryInventory | Finding], printer: _Printer) -> list[Finding]:
+    """Print everything and keep nothing of it but the findings."""
+    findings: list[Finding] = []
+    is_empty = True
+    for each in found:
+        is_empty = False
+        if isinstance(each, Finding):
+            findings.append(each)
+            continue
+        findings += each.findings
+        findings += [Finding(each.path, refused.code, refused.message) for refused in each.refused]
+        printer.repository(each)
+    if is_empty:
+        findings.append(NO_LAYOUTS)
+    printer.end(findings)
+    return findings
 
 
 def _inventories(store: Source, readers: int) -> Iterator[RepositoryInventory | Finding]:
@@ -74,8 +86,8 @@ def _inventories(store: Source, readers: int) -> Iterator[RepositoryInventory | 
             ahead.append(pool.submit(read, found))
             if len(ahead) > readers:
                 yield ahead.popleft().result()
-        for reading in ahead:
-            yield reading.result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def _inventory(store: Source, found: str | Finding) -> RepositoryInventory | Finding:
@@ -87,29 +99,55 @@ def _inventory(store: Source, found: str | Finding) -> RepositoryInventory | Fin
         return Finding(found, error.code, str(error))
 
 
-def _print_repository(inventory: RepositoryInventory, selection: Selection) -> None:
-    for entry in inventory.tags:
-        if selection.matches(inventory.path, entry.tag):
-            click.echo(f"{printable(inventory.path)}:{entry.tag}\t{entry.descriptor.digest}")
+class _LinePrinter:
+    """A line for each tag; findings to standard error."""
+
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
+
+    def repository(self, inventory: RepositoryInventory) -> None:
+        for entry in inventory.tags:
+            if self._selection.matches(inventory.path, entry.tag):
+                click.echo(f"{printable(inventory.path)}:{entry.tag}\t{entry.descriptor.digest}")
+
+    def end(self, findings: list[Finding]) -> None:
+        for finding in findings:
+            click.echo(printable(f"! {finding.path}: {finding.message} ({finding.code})"), err=True)
 
 
-def _document(
-    source: str, repositories: list[RepositoryInventory], findings: list[Finding], selection: Selection
-) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA,
-        "source": source,
-        "repositories": [
-            {
-                "repository": inventory.path,
-                "etag": inventory.etag,
-                "tags": [_tag(e) for e in inventory.tags if selection.matches(inventory.path, e.tag)],
-                "untagged": [_untagged(entry) for entry in inventory.untagged],
-            }
-            for inventory in repositories
-        ],
-        "findings": [{"path": f.path, "code": f.code, "message": f.message} for f in findings],
-    }
+class _JsonPrinter:
+    """One document, printed as it comes to be: a line for each tag, so that none of it has to be in memory whole."""
+
+    def __init__(self, source: str, selection: Selection) -> None:
+        self._selection = selection
+        self._out = sys.stdout
+        self._between = "\n"
+        self._out.write(f'{{"schema": {SCHEMA}, "source": {json.dumps(source)},\n"repositories": [')
+
+    def repository(self, inventory: RepositoryInventory) -> None:
+        self._out.write(
+            f"{self._between}{{{_member('repository', inventory.path)}, {_member('etag', inventory.etag)}"
+        )
+        self._list("tags", (_tag(e) for e in inventory.tags if self._selection.matches(inventory.path, e.tag)))
+        self._list("untagged", map(_untagged, inventory.untagged))
+        self._out.write("}")
+        self._between = ",\n"
+
+    def end(self, findings: list[Finding]) -> None:
+        self._out.write("]")
+        self._list("findings", ({"path": f.path, "code": f.code, "message": f.message} for f in findings))
+        self._out.write("}\n")
+        self._out.flush()
+
+    def _list(self, name: str, rows: Iterable[dict[str, Any]]) -> None:
+        self._out.write(f',\n "{name}": [')
+        for between, row in zip(chain(["\n  "], repeat(",\n  ")), rows, strict=False):
+            self._out.write(f"{between}{json.dumps(row)}")
+        self._out.write("]")
+
+
+def _member(name: str, value: str) -> str:
+    return f"{json.dumps(name)}: {json.dumps(value)}"
 
 
 def _tag(entry: TagEntry) -> dict[str, Any]:

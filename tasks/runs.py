@@ -157,7 +157,7 @@ class Run:
         )
 
     def _write_report(self, path: Path | None) -> Path:
-        return self._spool.write_report(path, self.header(), self.totals_json(), self.findings)
+        return self._spool.write_report(path, self.header(), self.totals_json(), self.findings, self._log.indexes)
 
 
 @contextmanager

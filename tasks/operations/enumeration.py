@@ -63,9 +63,9 @@ def enumerate_repository(
         SourceError: it can't be read.
     """
     file = source.read_index(path)
-    text, etag = decode_index(file.raw), file.etag
-    del file
-    return _Enumeration(source, path, map_concurrently or map).run(text, etag)
+    entries, etag = iter_index(decode_index(file.raw)), file.etag
+    del file  # of its bytes, its text and what is made of it, no two are needed at once for longer than must be
+    return _Enumeration(source, path, map_concurrently or map).run(entries, etag)
 
 
 @dataclass(slots=True)
@@ -85,13 +85,12 @@ class _Enumeration:
     referrers: dict[Digest, dict[Digest, Descriptor]] = field(default_factory=lambda: defaultdict(dict))
     referrer_lists: dict[Digest, Digest] = field(default_factory=dict)
 
-    def run(self, text: str, etag: str) -> RepositoryInventory:
-        for entry in iter_index(text):
+    def run(self, entries: Iterator[Descriptor | BrokenEntry], etag: str) -> RepositoryInventory:
+        for entry in entries:
             if isinstance(entry, BrokenEntry):
                 self.broken.append(entry)
             else:
                 self._sort(entry)
-        del text
         self._refuse_ambiguous()
         for broken in self.broken:
             self._note_broken(broken)

@@ -64,6 +64,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "source_unavailable": "Mount the bucket again, or correct the path, and run again.",
         "source_write": "Look at the rights on the source, and at the mount's log; then run again.",
         "source_changed": "A writer was quicker: plan again.",
+        "index_changed": "Run again: what was written at the source during the run may not be at the target yet.",
         # a zot in place
         "not_served": "Migrate it instead of serving it in place; or correct at the source what the message names.",
         "changed_by_defaults": "Nothing to do under the configuration that `layoutlift zot config` prints.",

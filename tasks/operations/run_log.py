@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+INDEX_CHANGED = "index_changed"
 HARMLESS_FINDINGS = frozenset(
     {
         "not_a_layout",
@@ -33,6 +34,7 @@ HARMLESS_FINDINGS = frozenset(
         "tag_moved",
         "tag_vanished",
         "layout_vanished",
+        INDEX_CHANGED,
     }
 )
 """Findings that are worth a line in the report and no more."""
@@ -63,6 +65,8 @@ class RunLog:
         self._lock = threading.Lock()
         self._fatal: LayoutliftError | None = None
         self.findings: list[Finding] = []
+        self.indexes: dict[str, str] = {}
+        """The mark of each layout's index as it was read last."""
 
     def keep(self, result: TagResult) -> None:
         """Keep the result of a tag."""
@@ -83,6 +87,15 @@ class RunLog:
             self.findings.append(finding)
         if finding.code not in HARMLESS_FINDINGS:
             self.progress.note_problem()
+
+    def note_index(self, path: str, etag: str) -> None:
+        """Keep the mark of an index that was read; one that is another than before tells of a writer at work."""
+        with self._lock:
+            before, self.indexes[path] = self.indexes.get(path, etag), etag
+        if before != etag:
+            self.note(
+                Finding(path, INDEX_CHANGED, f"index.json was written to during the run: {before}, then {etag}")
+            )
 
     def give_up(self, error: LayoutliftError) -> None:
         """Have the rest of the run not tried, for the reason that `error` gives."""

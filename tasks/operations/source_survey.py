@@ -115,7 +115,9 @@ class Surveyor:
         if self._stop.requested:
             raise InterruptedRunError("the run was interrupted while it looked through the source")
         try:
-            return sum(1 for _ in iter_index(decode_index(self._source.read_index(path).raw)))
+            file = self._source.read_index(path)
+            self._log.note_index(path, file.etag)
+            return sum(1 for _ in iter_index(decode_index(file.raw)))
         except LayoutliftError as error:
             self._log.note(Finding(path, error.code, str(error)))
             return None

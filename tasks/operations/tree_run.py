@@ -209,6 +209,7 @@ class TreeRun:
 
     def _open_repository(self, path: str) -> _Open:
         inventory = enumerate_repository(self._source, path, self._pool.map)
+        self._log.note_index(path, inventory.etag)
         for finding in inventory.findings:
             self._log.note(finding)
         work = self._open_work(inventory, self._names.repositories[path])

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from tasks.stores.json_lines import JsonLinesWriter, json_line, read_json_lines, state_error
@@ -86,8 +87,11 @@ class RunSpool(Generic[_Result]):
         header: Mapping[str, object],
         totals: Mapping[str, object],
         findings: Iterable[Finding],
+        indexes: Mapping[str, str] = MappingProxyType({}),
     ) -> Path:
         """Write the report with all results by repository and tag, whole or not at all; None is the spool's folder.
+
+        `indexes` has the mark (an ETag, or a digest) of each layout's index as it was read.
 
         Returns:
             The path of the report.
@@ -98,7 +102,9 @@ class RunSpool(Generic[_Result]):
         report = path or self._folder / _REPORT
         try:
             with TemporaryDirectory(dir=self._folder) as scratch, _whole_or_not_at_all(report) as out:
-                out.writelines(_report_parts(header, totals, _in_order(self._rows(), Path(scratch)), findings))
+                out.writelines(
+                    _report_parts(header, totals, indexes, _in_order(self._rows(), Path(scratch)), findings)
+                )
         except OSError as error:
             raise state_error(f"the report {report}", error) from error
         return report
@@ -140,12 +146,19 @@ def _in_order(rows: Iterator[Row], scratch: Path) -> Iterator[bytes]:
 
 
 def _report_parts(
-    header: Mapping[str, object], totals: Mapping[str, object], rows: Iterable[bytes], findings: Iterable[Finding]
+    header: Mapping[str, object],
+    totals: Mapping[str, object],
+    indexes: Mapping[str, str],
+    rows: Iterable[bytes],
+    findings: Iterable[Finding],
 ) -> Iterator[bytes]:
     """The report with a line for each tag and finding, for those who look at it with line tools."""
-    yield f'{{"schema":{SCHEMA},\n"run":{json.dumps(header)},\n"totals":{json.dumps(totals)},\n"tags":['.encode(
+    yield f'{{"schema":{SCHEMA},\n"run":{json.dumps(header)},\n"totals":{json.dumps(totals)},\n"indexes":['.encode(
         "ascii"
     )
+    marks = ({"repository": path, "etag": etag} for path, etag in sorted(indexes.items()))
+    yield from _separated(json_line(mark).rstrip() for mark in marks)
+    yield b'],\n"tags":['
     yield from _separated(line.rstrip() for line in rows)
     yield b'],\n"findings":['
     yield from _separated(json_line(asdict(finding)).rstrip() for finding in findings)

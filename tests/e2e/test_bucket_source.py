@@ -150,6 +150,8 @@ def test_a_bucket_is_migrated_and_verified_without_a_mount(
     assert all(len(found["etag"]) == 32 for found in listed["repositories"])
     migrated = with_bucket.migrate(source, target, code=1)
     assert migrated.report["run"]["source"] == source
+    marks = {mark["repository"]: mark["etag"] for mark in migrated.report["indexes"]}
+    assert {found["repository"]: found["etag"] for found in listed["repositories"]}.items() <= marks.items()
     from_disk = with_bucket.migrate(tree, f"{target}-from-disk", code=1)
     assert migrated.findings == from_disk.findings
     assert migrated.outcomes == from_disk.outcomes

@@ -37,8 +37,14 @@ def names(report):
 def test_an_empty_run_has_a_report(spool):
     report = spool.write_report(None, HEADER, TOTALS, [])
     assert report == spool.folder / "report.json"
-    expected = {"schema": 1, "run": HEADER, "totals": TOTALS, "tags": [], "findings": []}
+    expected = {"schema": 1, "run": HEADER, "totals": TOTALS, "indexes": [], "tags": [], "findings": []}
     assert list(json.loads(report.read_text()).items()) == list(expected.items())
+
+
+def test_the_report_holds_the_mark_of_each_index(spool):
+    report = spool.write_report(None, HEADER, TOTALS, [], {"b": '"2"@v', "a": "1"})
+    marks = json.loads(report.read_text())["indexes"]
+    assert marks == [{"repository": "a", "etag": "1"}, {"repository": "b", "etag": '"2"@v'}]
 
 
 def test_the_report_is_as_designed(spool, tmp_path):

@@ -1,0 +1,37 @@
+"""What a run notes of its source while it goes on."""
+
+import pytest
+
+from tasks.operations.progress import Progress
+from tasks.operations.results import TagResult
+from tasks.operations.run_log import RunLog
+from tasks.stores.pacing import Stop
+
+
+class Forgetful:
+    """A recorder of nothing."""
+
+    def record(self, result: TagResult) -> None:
+        del result
+
+
+@pytest.fixture
+def log() -> RunLog:
+    return RunLog(Forgetful(), Progress(), Stop(), fail_fast=False)
+
+
+def test_an_index_that_stays_as_it_is_is_no_news(log: RunLog) -> None:
+    for _ in range(2):
+        log.note_index("app", "1")
+    log.note_index("other", "2")
+    assert log.findings == []
+    assert log.indexes == {"app": "1", "other": "2"}
+
+
+def test_an_index_that_is_another_one_by_now_tells_of_a_writer_and_costs_no_tag(log: RunLog) -> None:
+    log.note_index("app", "1")
+    log.note_index("app", "2")
+    (finding,) = log.findings
+    assert (finding.path, finding.code) == ("app", "index_changed")
+    assert log.indexes == {"app": "2"}
+    assert log.progress.totals.complete
