@@ -35,6 +35,7 @@ GO_TOOLS = {
     for tool in (
         GoTool(name="oras", package="oras.land/oras/cmd/oras", version="v1.3.6"),
         GoTool(name="registry", package="github.com/distribution/distribution/v3/cmd/registry", version="v3.1.2"),
+        GoTool(name="compose-go", package="github.com/compose-spec/compose-go/v2/cmd", version="v2.16.2"),
         GoTool(name="toxiproxy-server", package="github.com/Shopify/toxiproxy/v2/cmd/server", version="v2.5.0"),
     )
 }
@@ -43,6 +44,7 @@ SYSTEM_PACKAGES = {
     "fusermount3": "fuse3",
     "s3fs": "s3fs",
     "skopeo": "skopeo",
+    "systemd-analyze": "systemd",
 }
 IN_VIRTUAL_ENVIRONMENT = ("layoutlift", "rclone", "weed")
 OWN_TOOLS_HINT = "put it on PATH or in the folder that LAYOUTLIFT_TOOLS names"

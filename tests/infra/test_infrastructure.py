@@ -1,0 +1,277 @@
+"""What is in `infra/` is accepted by the tools that would read it: each is run for real, and shown to refuse."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import promql_parser
+import pytest
+import yaml
+
+from infra.real_parts import find_tool
+from tasks.operations.progress import Progress
+from tasks.operations.reporting import totals_json
+from tasks.operations.run_metrics import RunMoment, run_metrics
+from tests.support.real_parts import Cli, skipped_where_unavailable
+
+ROOT = Path(__file__).parents[2]
+INFRA = ROOT / "infra"
+DOCKERFILES = sorted(INFRA.glob("Dockerfile*"))
+MANIFESTS = sorted((INFRA / "kubernetes").glob("*.yaml"))
+UNITS = sorted(path for path in (INFRA / "systemd").iterdir() if path.suffix in {".service", ".timer"})
+KUBERNETES = "1.31"
+SECRETS = {"POSTGRES_PASSWORD": "one", "S3_ACCESS_KEY": "two", "S3_SECRET_KEY": "three"}
+
+
+def names(path: Path) -> str:
+    return path.name
+
+
+# --- images
+
+
+@pytest.fixture
+def hadolint() -> Cli:
+    return Cli(Path(sys.executable).with_name("hadolint"))
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=names)
+def test_an_image_has_no_complaint(hadolint: Cli, path: Path) -> None:
+    assert hadolint.run("--failure-threshold", "info", path).stdout == ""
+
+
+def test_a_bad_image_would_be_noticed(hadolint: Cli, tmp_path: Path) -> None:
+    bad = tmp_path / "Dockerfile"
+    bad.write_text("FROM debian:latest\nRUN apt-get install -y s3fs\n")
+    outcome = hadolint.run(bad)
+    assert outcome.returncode != 0
+    assert {"DL3007", "DL3008"} <= set(re.findall(r"DL\d+", outcome.stdout))
+
+
+def test_the_image_is_not_root_and_what_it_copies_is_there() -> None:
+    text = (INFRA / "Dockerfile").read_text()
+    assert re.search(r"^USER (\S+)", text, re.MULTILINE)[1] == "10001:10001"
+    copied = [line.split()[1:-1] for line in text.splitlines() if line.startswith("COPY") and "--from" not in line]
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    for source in (ROOT / path for line in copied for path in line):
+        assert source.exists(), source
+        assert any(f"!{part}" in ignored for part in (source.name, str(source.relative_to(ROOT))))
+
+
+# --- compose
+
+
+@pytest.fixture(scope="module")
+def compose() -> Cli:
+    """compose-go, the library inside `docker compose`, which needs no engine: it prints what it has understood.
+
+    Its command takes no variables from anywhere, so they are filled in before.
+    """
+    with skipped_where_unavailable():
+        return Cli(find_tool("compose-go"))
+
+
+def filled_in(text: str, folder: Path) -> Path:
+    """The compose file with its variables replaced, beside what it refers to."""
+    for name, value in SECRETS.items():
+        text = text.replace(f"${{{name}:?set it}}", value)
+    path = folder / "compose.yaml"
+    path.write_text(re.sub(r"\$\{\w+:-(.*?)\}", r"\1", text))
+    shutil.copy(INFRA / "prefect.env", folder)
+    return path
+
+
+def test_compose_takes_the_file(compose: Cli, tmp_path: Path) -> None:
+    path = filled_in((INFRA / "compose.yaml").read_text(), tmp_path)
+    project = json.loads(compose("-format", "json", path, cwd=tmp_path))
+    assert set(project["services"]) >= {"server", "worker", "postgres", "redis", "registry", "seaweedfs"}
+    for name, service in project["services"].items():
+        assert re.fullmatch(r"[^:]+:[^:]*\d[^:]*", service["image"]), f"{name} has no version"
+        assert all(port.get("host_ip") == "127.0.0.1" for port in service.get("ports", [])), name
+    database = project["services"]["server"]["environment"]["PREFECT_SERVER_DATABASE_CONNECTION_URL"]
+    assert database == "postgresql+asyncpg://prefect:one@postgres:5432/prefect"
+    (settings,) = project["services"]["worker"]["env_file"]
+    assert Path(settings["path"]).name == "prefect.env"
+
+
+def test_no_secret_has_a_default(compose: Cli) -> None:
+    outcome = compose.run(INFRA / "compose.yaml")
+    assert outcome.returncode != 0
+    assert set(re.findall(r"required variable (\w+)", outcome.stderr)) == set(SECRETS)
+
+
+def test_a_bad_compose_file_would_be_noticed(compose: Cli, tmp_path: Path) -> None:
+    content = yaml.safe_load((INFRA / "compose.yaml").read_text())
+    content["services"]["worker"]["volums"] = []
+    path = filled_in(yaml.safe_dump(content, width=1_000), tmp_path)
+    assert "volums" in compose.run(path, cwd=tmp_path).stderr
+
+
+# --- Kubernetes
+
+
+def objects(path: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(path.read_text()))
+
+
+def pods(path: Path) -> Iterator[dict[str, Any]]:
+    for each in objects(path):
+        spec = each.get("spec", {})
+        template = spec.get("template") or spec.get("jobTemplate", {}).get("spec", {}).get("template")
+        if template:
+            yield template["spec"]
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=names)
+def test_a_manifest_keeps_to_the_schema(path: Path) -> None:
+    for each in objects(path):
+        kubernetes_validate.validate(each, KUBERNETES, strict=True)
+
+
+def test_a_bad_manifest_would_be_noticed() -> None:
+    (job,) = objects(INFRA / "kubernetes" / "cronjob.yaml")
+    job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["volumeMount"] = []
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(job, KUBERNETES, strict=True)
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=names)
+def test_pods_name_what_exists_and_secrets_only_by_reference(path: Path) -> None:
+    for pod in pods(path):
+        volumes = {volume["name"] for volume in pod["volumes"]}
+        containers = [*pod.get("initContainers", []), *pod["containers"]]
+        for container in containers:
+            assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
+            for variable in container.get("env", []):
+                assert not re.search("PASSWORD|SECRET|TOKEN|ACCESS_KEY", variable["name"]), variable
+            assert re.search(r":\d", container["image"].rpartition("/")[2])
+        (main,) = pod["containers"]
+        assert main["securityContext"]["allowPrivilegeEscalation"] is False
+        assert main["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+@pytest.mark.parametrize("path", [path for path in MANIFESTS if path.name.startswith("cronjob")], ids=names)
+def test_the_command_takes_the_arguments_of_a_cronjob(path: Path) -> None:
+    """As far as the source, which is not here."""
+    (pod,) = pods(path)
+    arguments = [each.replace("s3://layoutlift-state/nightly", "/nowhere") for each in pod["containers"][0]["args"]]
+    program = Path(sys.executable).with_name("layoutlift")
+    outcome = subprocess.run([program, *arguments, "--help"], capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0, outcome.stderr
+    options = {each.partition("=")[0] for each in arguments if each.startswith("--")}
+    assert all(option in outcome.stdout for option in options)
+
+
+# --- systemd
+
+
+@pytest.fixture
+def systemd_root(tmp_path: Path) -> Path:
+    """A root with the units and, by name only, the programs that they start."""
+    units = tmp_path / "etc" / "systemd" / "system"
+    units.mkdir(parents=True)
+    for path in UNITS:
+        text = path.read_text()
+        (units / path.name).write_text(text)
+        for program in re.findall(r"^Exec\w+=-?(/\S+)", text, re.MULTILINE):
+            stub = tmp_path / program.lstrip("/")
+            stub.parent.mkdir(parents=True, exist_ok=True)
+            stub.touch(mode=0o755)
+    for name in ("network-online.target", "multi-user.target", "timers.target", "sysinit.target", "basic.target"):
+        (units / name).write_text("[Unit]\nDescription=stands for the system's own\n")
+    return tmp_path
+
+
+def verified(root: Path, *units: str) -> str:
+    with skipped_where_unavailable():
+        analyze = find_tool("systemd-analyze")
+    paths = [str(root / "etc" / "systemd" / "system" / unit) for unit in units]
+    command = [analyze, "verify", "--man=no", "--recursive-errors=one", "--root", root, *paths]
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False)
+    return outcome.stderr + ("" if outcome.returncode == 0 else f"status {outcome.returncode}")
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=names)
+def test_systemd_takes_a_unit(systemd_root: Path, unit: Path) -> None:
+    assert verified(systemd_root, unit.name) == ""
+
+
+def test_a_bad_unit_would_be_noticed(systemd_root: Path) -> None:
+    unit = systemd_root / "etc" / "systemd" / "system" / "layoutlift-worker.service"
+    unit.write_text(unit.read_text().replace("Restart=always", "Restrat=always\nExecReload=relative"))
+    said = verified(systemd_root, unit.name)
+    assert "Restrat" in said
+
+
+def options_of(program: str, *arguments: str) -> str:
+    with skipped_where_unavailable():
+        outcome = subprocess.run([find_tool(program), *arguments], capture_output=True, text=True, check=False)
+    return outcome.stdout + outcome.stderr
+
+
+def test_s3fs_knows_each_option_that_unit_and_pod_give_it() -> None:
+    known = options_of("s3fs", "--help")
+    given = (INFRA / "systemd" / "layoutlift-s3fs.service").read_text()
+    given += (INFRA / "kubernetes" / "cronjob-s3fs.yaml").read_text()
+    lines = re.findall(r"^\s*(?:-o |- )(\S+=\S+,\S+|\S*ro,\S+)", given, re.MULTILINE)
+    options = {each.partition("=")[0] for line in lines for each in line.split(",")}
+    assert {"passwd_file", "url", "stat_cache_expire", "retries"} <= options
+    of_fuse = {"ro", "allow_other"}
+    assert {option for option in options - of_fuse if not re.search(rf"\b{option}\b", known)} == set()
+
+
+def test_goofys_knows_each_option_that_its_unit_gives_it() -> None:
+    known = options_of("goofys", "--help")
+    given = re.findall(r"--[a-z-]+", re.search(r"ExecStart=.*?\n(?! )", GOOFYS.read_text(), re.DOTALL)[0])
+    assert len(given) > 4
+    assert [option for option in given if option not in known] == []
+
+
+GOOFYS = INFRA / "systemd" / "layoutlift-goofys.service"
+
+
+# --- monitoring
+
+
+def metric_names() -> set[str]:
+    progress = Progress()
+    moments = (RunMoment(1.0, 2.0, complete, 1.5) for complete in (None, True, False))
+    totals = totals_json(progress.totals, 0)
+    return {metric.name for moment in moments for metric in run_metrics(totals, progress, moment)}
+
+
+def selectors(expression: str) -> set[str]:
+    """The names of the metrics in a PromQL expression, which the parser has to accept."""
+    bare = expression.replace("$__rate_interval", "1m")
+    promql_parser.parse(bare)
+    return set(re.findall(r"\blayoutlift_\w+", bare))
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
+    dashboard = json.loads((INFRA / "monitoring" / "grafana-dashboard.json").read_text())
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    assert len(asked) >= 10
+    assert set().union(*map(selectors, asked)) <= metric_names()
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+    variables = {variable["name"] for variable in dashboard["templating"]["list"]}
+    used = set(re.findall(r"\$\{?(\w+)", " ".join(asked))) - {"__rate_interval"}
+    assert used <= variables
+
+
+def test_the_rules_ask_for_metrics_that_there_are() -> None:
+    rules = yaml.safe_load((INFRA / "monitoring" / "prometheus-rules.yaml").read_text())
+    alerts = [rule for group in rules["groups"] for rule in group["rules"]]
+    assert set().union(*(selectors(rule["expr"]) for rule in alerts)) <= metric_names()
+    assert all(rule["annotations"]["summary"] for rule in alerts)
+
+
+@pytest.mark.parametrize("expression", ["sum(layoutlift_tags_total", "rate(layoutlift_tags_total)", "1 +"])
+def test_a_bad_expression_would_be_noticed(expression: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        selectors(expression)
