@@ -114,6 +114,10 @@ upgrade: lock ## as lock, at the newest versions that pyproject.toml allows
 $(BIN)/uv: | $(INSTALLED)
 	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
+.PHONY: docs
+docs: install ## write docs/commands.md anew, after a change to a command or its options
+	$(BIN)/python -m infra.command_reference
+
 .PHONY: clean
 clean: ## remove what was built here (not the demo: demo-stop does that)
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
