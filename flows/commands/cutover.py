@@ -1,0 +1,40 @@
+"""The command `layoutlift cutover`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from flows.commands.running import checked, exit_code, take_credentials
+from flows.cutover import CutoverParameters, cut_over
+from flows.options import with_parameters
+from flows.stopping import INTERRUPTED, stopped_by_signals
+from tasks.oci.errors import LayoutliftError
+
+
+@click.command()
+@with_parameters(CutoverParameters)
+@click.option("--username", envvar="LAYOUTLIFT_TARGET_USERNAME", help="User name at the target")
+@click.option("--password-stdin", is_flag=True, help="Read the target's password from standard input")
+def cutover(*, username: str | None, password_stdin: bool, **given: Any) -> None:
+    """Prove that TARGET equals SOURCE and nobody writes to SOURCE, and list which reference replaces which."""
+    from flows.console import Console, print_outcome  # noqa: PLC0415 - not for --help
+    from flows.log_lines import log_to_stderr  # noqa: PLC0415
+
+    log_to_stderr()
+    take_credentials(username, from_stdin=password_stdin)
+    parameters = checked(CutoverParameters, given)
+    console = Console()
+    code = 0
+    with stopped_by_signals(console):
+        try:
+            cut_over(parameters, console)
+        except LayoutliftError as error:
+            if console.run is None:
+                raise
+            click.echo(f"layoutlift: {error}", err=True)
+            code = exit_code(error)
+    if console.run is not None and console.run.report_path is not None:
+        print_outcome(console.run)
+    raise SystemExit(INTERRUPTED if console.interrupted else code)

@@ -1,0 +1,110 @@
+"""The cut-over: proves that both sides are equal and nobody writes any more, then lists what replaces what."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import click
+from pydantic import Field, field_validator
+
+from flows import parameters as p
+from flows.driving import drive, work_here
+from tasks.endpoints import close_source, open_source
+from tasks.oci.errors import InterruptedRunError
+from tasks.operations.cutover import OLD_REFERENCE, index_marks, refuse_changes, replacements
+from tasks.runs import RunKind
+from tasks.stores.mapping_files import check_name, write_rows
+
+if TYPE_CHECKING:
+    from flows.console import Console
+
+SCHEMA = 1
+_DURATION = re.compile(r"([0-9]+)\s*([smh])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+FrozenFor = Annotated[
+    str, Field(description="Watch the source for so long (30m), and write nothing if an index changes meanwhile")
+]
+Output = Annotated[
+    list[str], Field(description="Write old reference, new reference and digest to this .csv or .json")
+]
+WayBack = Annotated[str | None, Field(description="Write the list for the way back to this .csv or .json")]
+OldReference = Annotated[str, Field(description="How users name a tag today, of {source}, {repository} and {tag}")]
+
+
+class CutoverParameters(p.VerifyParameters):
+    """Parameters of `cutover`."""
+
+    frozen_for: FrozenFor = "0s"
+    output: Output = []  # noqa: RUF012 - pydantic copies it
+    way_back: WayBack = None
+    old_reference: OldReference = OLD_REFERENCE
+
+    @field_validator("frozen_for")
+    @classmethod
+    def _is_a_duration(cls, value: str) -> str:
+        seconds_of(value)
+        return value
+
+
+def seconds_of(text: str) -> int:
+    """Read a duration such as `30m`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("a duration is a number with s, m or h behind it: 30m")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def cut_over(parameters: CutoverParameters, console: Console) -> None:
+    """Verify, watch the source to the end of the time, and write the files.
+
+    Raises:
+        IncompleteError: the sides are not equal; no file was written.
+        RefusedError: an index changed while the source was watched; no file was written.
+        ConfigurationError: a file can't be written.
+    """
+    files = [Path(name) for name in (*parameters.output, *([parameters.way_back] if parameters.way_back else ()))]
+    for path in files:
+        check_name(path)
+    options = parameters.to_options()
+    watched_until = time.monotonic() + seconds_of(parameters.frozen_for)
+    source = open_source(options.source, console.stop, options.bucket_access)
+    try:
+        before = index_marks(source)
+        drive(RunKind.VERIFY, options, console, work_here)
+        equal_at = datetime.now(UTC).isoformat(timespec="seconds")
+        console.stop.pause(max(0.0, watched_until - time.monotonic()))
+        if console.stop.requested:
+            raise InterruptedRunError("interrupted while the source was watched; no file was written")
+        refuse_changes(before, index_marks(source))
+    finally:
+        close_source(source)
+    click.echo(f"source and target were equal at {equal_at}, and the source did not change while it was watched")
+    _write(parameters, console, equal_at)
+
+
+def _write(parameters: CutoverParameters, console: Console, equal_at: str) -> None:
+    if console.run is None:
+        return
+    found = list(replacements(console.run.results(), parameters.source, parameters.old_reference))
+    header = {
+        "schema": SCHEMA,
+        "source": parameters.source,
+        "target": parameters.target,
+        "equal_at": equal_at,
+        "watched": parameters.frozen_for,
+    }
+    for name in parameters.output:
+        write_rows(Path(name), [asdict(each) for each in found], header)
+    if parameters.way_back:
+        back = [{"new": each.new, "old": each.old, "digest": each.digest} for each in found]
+        write_rows(Path(parameters.way_back), back, header)

@@ -1,0 +1,65 @@
+"""What people need on the day of the cut-over: which old reference becomes which new one, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import RefusedError
+from tasks.oci.reference import parse_referrers_tag
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tasks.operations.results import TagResult
+    from tasks.ports import Source
+
+OLD_REFERENCE = "{source}/{repository}:{tag}"
+"""How the layouts' users name a tag, unless they say otherwise."""
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A reference to the source, and the one to the target that has the same content; `new` holds the digest."""
+
+    old: str
+    new: str
+    digest: str
+
+
+def replacements(results: Iterable[TagResult], source: str, template: str = OLD_REFERENCE) -> Iterator[Replacement]:
+    """A replacement for each verified tag; tags that name a digest are found by tools, and named by nobody."""
+    for result in results:
+        tag, digest = result.tag, result.digest
+        if tag is None or digest is None or result.target is None or result.verified is None:
+            continue
+        if parse_referrers_tag(tag) is None:
+            old = template.replace("{source}", source.rstrip("/")).replace("{tag}", tag)
+            here = result.repository == "."
+            old = old.replace("/{repository}", "") if here else old.replace("{repository}", result.repository)
+            yield Replacement(old, f"{result.target}@{digest}", digest)
+
+
+def index_marks(source: Source) -> dict[str, str]:
+    """The mark of every index of a source.
+
+    Raises:
+        SourceError, InvalidLayoutError: one can't be read; then nobody can say that it did not change.
+    """
+    return {path: source.read_index(path).etag for path in source.list_layouts() if not isinstance(path, Finding)}
+
+
+def refuse_changes(before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    """See that two looks at a source's marks found the same.
+
+    Raises:
+        RefusedError: they did not; the message names the first layouts that differ.
+    """
+    changed = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+    if changed:
+        more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+        raise RefusedError(
+            f"the source is still written to: {', '.join(changed[:_SHOWN])}{more} changed; no file was written"
+        )

@@ -1,0 +1,81 @@
+"""The day of the cut-over: files only when both sides are equal and nobody writes, and every line of them is true."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+from infra.real_parts import Registry, wait_until
+from tests.support.command import Layoutlift
+from tests.support.content import tree
+from tests.support.layouts import LayoutBuilder
+
+
+def test_every_old_reference_is_replaced_by_one_with_its_digest(
+    layoutlift: Layoutlift, docker_registry: Registry, tmp_path: Path, prefix: str
+) -> None:
+    source, target = tree(tmp_path / "s", 2, 2), f"{docker_registry.host}/{prefix}"
+    layoutlift.migrate(source, target)
+    files = [tmp_path / name for name in ("map.csv", "map.json", "back.csv")]
+    line = ("--plain-http", "--output", files[0], "--output", files[1], "--way-back", files[2])
+    ended = layoutlift("cutover", source, target, "--frozen-for", "1s", *line)
+    assert "were equal at 20" in ended.stdout
+    rows = list(csv.DictReader(files[0].open()))
+    assert len(rows) == 4
+    listed = {tag["digest"]: r["repository"] for r in layoutlift.listed(source)["repositories"] for tag in r["tags"]}
+    for row in rows:
+        repository = listed[row["digest"]]
+        tag = row["old"].rpartition(":")[2]
+        assert row["old"] == f"{source}/{repository}:{tag}"
+        assert row["new"] == f"{target}/{repository}:{tag}@{row['digest']}"
+    written = json.loads(files[1].read_bytes())
+    assert written["references"] == rows
+    assert written["equal_at"].startswith("20")
+    assert [(r["new"], r["old"]) for r in csv.DictReader(files[2].open())] == [(r["new"], r["old"]) for r in rows]
+
+
+def test_nothing_is_written_while_the_sides_differ(
+    layoutlift: Layoutlift, docker_registry: Registry, tmp_path: Path, prefix: str
+) -> None:
+    source, target = tree(tmp_path / "s", 1, 2), f"{docker_registry.host}/{prefix}"
+    layoutlift.migrate(source, target, "--include", "**:v0")
+    layoutlift("cutover", source, target, "--plain-http", "--output", tmp_path / "map.csv", code=1)
+    assert not (tmp_path / "map.csv").exists()
+
+
+def test_nothing_is_written_when_somebody_still_writes(
+    layoutlift: Layoutlift, docker_registry: Registry, tmp_path: Path, prefix: str
+) -> None:
+    source, target = tree(tmp_path / "s", 1, 1), f"{docker_registry.host}/{prefix}"
+    layoutlift.migrate(source, target)
+    report = layoutlift.home / "report.json"
+    report.unlink()
+    line = (source, target, "--frozen-for", "6s", "--plain-http", "--output", tmp_path / "map.csv")
+    with layoutlift.running("cutover", *line) as process:
+        wait_until(report.exists, what="the verification has ended")
+        shutil.rmtree(source / "app-0")
+        layout = LayoutBuilder(source / "app-0")
+        layout.image("v9", layers=[b"late"])
+        layout.write()
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 3, stderr
+    assert "still written to: app-0" in stderr
+    assert not (tmp_path / "map.csv").exists()
+
+
+def test_a_file_that_could_not_be_written_is_told_before_the_work(layoutlift: Layoutlift, tmp_path: Path) -> None:
+    for name in ("map.txt", "missing/map.csv"):
+        ended = layoutlift("cutover", tmp_path, "127.0.0.1:1", "--plain-http", "--output", tmp_path / name, code=2)
+        assert str(tmp_path / name) in ended.stderr
+    assert "--frozen-for: a duration" in layoutlift("cutover", tmp_path, "r", "--frozen-for", "soon", code=2).stderr
+
+
+def test_users_name_their_references_as_they_do(
+    layoutlift: Layoutlift, docker_registry: Registry, tmp_path: Path, prefix: str
+) -> None:
+    source, target = tree(tmp_path / "s", 1, 1), f"{docker_registry.host}/{prefix}"
+    layoutlift.migrate(source, target)
+    template = ("--old-reference", "oci:{repository}:{tag}", "--output", tmp_path / "map.json")
+    layoutlift("cutover", source, target, "--plain-http", *template)
+    (row,) = json.loads((tmp_path / "map.json").read_bytes())["references"]
+    assert row["old"] == "oci:app-0:v0"
