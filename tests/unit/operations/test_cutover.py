@@ -1,0 +1,41 @@
+"""Replacements name what was verified and nothing else; a source that changes is refused by name."""
+
+import pytest
+
+from tasks.oci.digest import Digest
+from tasks.oci.errors import RefusedError
+from tasks.operations.cutover import refuse_changes, replacements
+from tasks.operations.results import Depth, Outcome, TagResult
+
+ONE = Digest.of(b"one")
+
+
+def result(repository: str, tag: str | None, verified: Depth | None = Depth.BLOBS) -> TagResult:
+    return TagResult(repository, tag, ONE, "application/x", f"r.example/app:{tag}", Outcome.UP_TO_DATE, verified)
+
+
+def test_only_verified_tags_that_people_write_down_are_replaced() -> None:
+    results = [
+        result("Team App", "v1"),
+        result("Team App", None),
+        result("Team App", "v2", verified=None),
+        result("Team App", f"sha256-{'a' * 64}"),
+        result("Team App", f"sha256-{'a' * 64}.sig"),
+    ]
+    (found,) = replacements(results, "/mnt/bucket/")
+    assert (found.old, found.new) == ("/mnt/bucket/Team App:v1", f"r.example/app:v1@{ONE}")
+
+
+def test_a_layout_that_is_the_source_itself_has_no_path() -> None:
+    (found,) = replacements([result(".", "v1")], "s3://bucket/app")
+    assert found.old == "s3://bucket/app:v1"
+
+
+@pytest.mark.parametrize("after", [{"a": "2"}, {}, {"a": "1", "b": "1"}])
+def test_an_index_that_changed_came_or_went_is_refused(after: dict[str, str]) -> None:
+    with pytest.raises(RefusedError, match=r"still written to: [ab] changed"):
+        refuse_changes({"a": "1"}, after)
+
+
+def test_a_source_that_is_still_is_not_refused() -> None:
+    refuse_changes({"a": "1"}, {"a": "1"})

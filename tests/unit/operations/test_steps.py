@@ -1,0 +1,62 @@
+"""What changed is told apart from what can't be seen, and nothing is remembered that did not go well."""
+
+import pytest
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.operations.results import RefusedEntry, RepositoryInventory, TagEntry
+from tasks.operations.steps import changes_of, settings_mark, tag_changes, vanished_layouts
+
+ONE, TWO = Digest.of(b"one"), Digest.of(b"two")
+
+
+def inventory(refused: tuple[str, ...] = (), **tags: Digest) -> RepositoryInventory:
+    return RepositoryInventory(
+        "App",
+        "etag",
+        tuple(TagEntry(tag, Descriptor("application/x", digest, 3)) for tag, digest in tags.items()),
+        refused=tuple(RefusedEntry(tag, None, None, "invalid_manifest", "no") for tag in refused),
+    )
+
+
+def test_tags_are_new_moved_vanished_or_as_they_were() -> None:
+    changes = tag_changes(inventory(same=ONE, moved=TWO, new=ONE), {"same": ONE, "moved": ONE, "gone": TWO})
+    assert [(c.tag, c.change, c.digest, c.before) for c in changes] == [
+        ("gone", "vanished", None, TWO),
+        ("moved", "moved", TWO, ONE),
+        ("new", "new", ONE, None),
+    ]
+
+
+def test_a_tag_that_can_not_be_migrated_any_more_has_not_vanished() -> None:
+    assert list(tag_changes(inventory(refused=("bad",)), {"bad": ONE})) == []
+
+
+def test_findings_name_what_moved_or_vanished_and_not_what_is_new() -> None:
+    found = list(changes_of(inventory(moved=TWO, new=ONE), "app", {"moved": ONE, "gone": TWO}))
+    assert [(each.path, each.code) for each in found] == [("App", "tag_vanished"), ("App", "tag_moved")]
+    assert "app:gone" in found[0].message
+
+
+@pytest.mark.parametrize(
+    ("found", "unreadable", "vanished"),
+    [
+        (["a"], [], ["b", "b/deep"]),
+        (["a", "b"], [], ["b/deep"]),
+        (["a"], ["b"], []),
+        (["a"], ["b/deep"], ["b"]),
+        (["a"], ["."], []),
+        (["a"], ["bb"], ["b", "b/deep"]),
+    ],
+)
+def test_what_lies_below_an_unreadable_place_has_not_vanished(
+    found: list[str], unreadable: list[str], vanished: list[str]
+) -> None:
+    told = vanished_layouts(["a", "b", "b/deep"], found, unreadable)
+    assert [each.path for each in told] == vanished
+
+
+def test_the_mark_of_settings_changes_with_each_of_them() -> None:
+    marks = {settings_mark("app", ("a",), "none"), settings_mark("app", (), "none"), settings_mark("b", (), "none")}
+    assert len(marks) == 3
+    assert settings_mark("app", ("a",), "none") in marks
