@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+    Element = tuple[int, int, Any]
+
 _decoder = json.JSONDecoder()
 _SPACE = " \t\r\n"
 
 
 def iter_list(text: str, name: str, others: dict[str, Any]) -> Iterator[Any]:
-    """The elements of the list called `name` in the object that `text` holds.
+    """The elements of the list called `name` in the object that `text` holds; see `iter_places`."""
+    return (element for _, _, element in iter_places(text, name, others))
+
+
+def iter_places(text: str, name: str, others: dict[str, Any]) -> Iterator[Element]:
+    """Where each element of the list called `name` begins and ends in `text`, and the element.
 
     All other members are put into `others`; so is `name` itself where it is no list, and an empty one where it is.
 
@@ -46,11 +53,12 @@ def iter_list(text: str, name: str, others: dict[str, Any]) -> Iterator[Any]:
         raise json.JSONDecodeError("something follows the object", text, at + 1)
 
 
-def _elements(text: str, at: int) -> Generator[Any, None, int]:
+def _elements(text: str, at: int) -> Generator[Element, None, int]:
     at = _skip(text, at)
     while text[at : at + 1] != "]":
+        begin = at
         element, at = _decoder.raw_decode(text, at)
-        yield element
+        yield begin, at, element
         at = _after_element(text, at, "]")
     return at + 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from tasks.oci.errors import SourceChangedError
 from tasks.stores.memory import MemorySource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tasks.layout_ports import UnfinishedUpload
 
@@ -43,9 +44,9 @@ class MemoryFiles:
         self._writes += 1
         self._files[path] = _File(raw, self._clock(), f"{self._writes:x}")
 
-    def contents(self) -> dict[str, bytes]:
-        """All files, as they are now."""
-        return {path: file.raw for path, file in self._files.items()}
+    def contents(self) -> Mapping[str, bytes]:
+        """All files, as they are at the moment of asking."""
+        return _Contents(self._files)
 
     def list_files(self, folder: str) -> Iterator[StoredFile]:
         """See `FileReader.list_files`."""
@@ -116,6 +117,22 @@ class MemoryFiles:
     def _remove(self, path: str) -> None:
         self._on_step(f"delete {path}")
         self._files.pop(path, None)
+
+
+class _Contents(Mapping[str, bytes]):
+    """The files as they are at each moment, for a reader."""
+
+    def __init__(self, files: dict[str, _File]) -> None:
+        self._files = files
+
+    def __getitem__(self, path: str) -> bytes:
+        return self._files[path].raw
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._files))
+
+    def __len__(self) -> int:
+        return len(self._files)
 
 
 class WritableMemory:

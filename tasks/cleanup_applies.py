@@ -1,0 +1,165 @@
+"""Joins stores and operations for whatever changes a source: takes the lease, applies plans, undoes runs. No Prefect.
+
+This is the only module through which anything gets at a store that can write to a source.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tasks.endpoints import source_identity
+from tasks.oci.errors import ConfigurationError, InterruptedRunError, RefusedError
+from tasks.operations.cleanup.apply_tools import ApplyTools
+from tasks.operations.cleanup.applying import apply_repository, needs_only_writer
+from tasks.operations.cleanup.holdings import Holdings
+from tasks.operations.cleanup.journal import Journal
+from tasks.operations.cleanup.old_runs import forget_old_runs
+from tasks.operations.cleanup.undoing import undo_run, undoable
+from tasks.operations.cleanup.values import QuarantineMode
+from tasks.stores.s3_address import BucketAddress, is_bucket
+from tasks.stores.source_lease import SourceLease
+from tasks.stores.writable_directory import WritableDirectory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
+
+    from tasks.layout_ports import WritableSource
+    from tasks.operations.cleanup.apply_tools import RepositoryOutcome
+    from tasks.operations.cleanup.values import RepositoryPlan, Timing
+    from tasks.stores.pacing import Stop
+    from tasks.stores.s3_address import BucketAccess
+
+REPOSITORIES_AT_ONCE = 4
+ONLY_WRITER = (
+    "this source can't be written under a condition (a mount or directory, or a store that ignores If-Match), so an "
+    "index that somebody else writes at the same moment could be lost; stop all writers and say "
+    "--i-am-the-only-writer, or clean the bucket up natively, as s3://…"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CleanerOptions:
+    """What to change and how; `only_writer` is the user's word that nobody else writes meanwhile."""
+
+    source: str
+    access: BucketAccess
+    timing: Timing
+    run: str
+    only_writer: bool = False
+    jobs: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaner:
+    """A source with its lease taken, ready to be changed."""
+
+    tools: ApplyTools
+    stop: Stop
+    only_writer: bool
+
+    def check_allowed(self, plans: Iterable[RepositoryPlan]) -> None:
+        """Pass where all of these may be applied while others write; nothing is changed.
+
+        Raises:
+            RefusedError: one needs a source without other writers, and nobody vouched for that.
+        """
+        if self.only_writer:
+            return
+        is_conditional, timing = self.tools.source.files.is_conditional, self.tools.timing
+        for plan in plans:
+            if needs_only_writer(plan, timing, is_conditional=is_conditional):
+                raise RefusedError(f"{plan.path}: {ONLY_WRITER}")
+
+    def apply(self, plans: Iterable[RepositoryPlan]) -> Iterator[RepositoryOutcome]:
+        """Apply plans, in order, several repositories at once; then forget runs of which nothing is left to undo.
+
+        Raises:
+            LockHeldError: another run took the lease over; what is not done by then is left.
+            InterruptedRunError: the run was told to end; what was begun is done to its end.
+        """
+        yield from self._in_turn(partial(apply_repository, self.tools), plans)
+        forget_old_runs(self.tools)
+
+    def undo(self, run: str) -> Iterator[RepositoryOutcome]:
+        """Put back what a run took away.
+
+        Raises:
+            ConfigurationError: no such run left a journal here.
+            RefusedError: others may write at the same time, and the source knows no conditions.
+            LockHeldError: another run took the lease over.
+        """
+        undoable(self.tools.source.files, run)
+        if not self.only_writer and not self.tools.source.files.is_conditional:
+            raise RefusedError(ONLY_WRITER)
+        yield from undo_run(self.tools, run)
+
+    def _in_turn(
+        self, act: Callable[[RepositoryPlan], RepositoryOutcome], plans: Iterable[RepositoryPlan]
+    ) -> Iterator[RepositoryOutcome]:
+        with ThreadPoolExecutor(REPOSITORIES_AT_ONCE, thread_name_prefix="apply") as pool:
+            ahead: deque[Future[RepositoryOutcome]] = deque()
+            try:
+                for plan in plans:
+                    if self.stop.requested:
+                        raise InterruptedRunError(
+                            "the run was interrupted; what it had begun is done, see the journal"
+                        )
+                    ahead.append(pool.submit(act, plan))
+                    if len(ahead) > REPOSITORIES_AT_ONCE:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                for future in ahead:
+                    future.cancel()
+
+
+@contextmanager
+def open_cleaner(
+    options: CleanerOptions, stop: Stop, require: Callable[[RepositoryPlan], None] | None = None
+) -> Iterator[Cleaner]:
+    """Open a source for changes and take its lease; `require` is asked before anything of a repository goes.
+
+    Raises:
+        ConfigurationError: it can't be changed, or has no versions to serve as quarantine.
+        LockHeldError: another run cleans it up.
+        SourceError: it can't be read or written.
+    """
+    source = open_writable(options.source, options.access, stop)
+    with ExitStack() as stack:
+        if options.timing.mode is QuarantineMode.VERSIONS and not source.files.keeps_versions:
+            raise ConfigurationError("quarantine 'versions' needs a bucket that keeps versions; choose 'prefix'")
+        lease = stack.enter_context(SourceLease(source.files, options.run, options.source, stop))
+        readers = stack.enter_context(ThreadPoolExecutor(options.jobs, thread_name_prefix="read"))
+        tools = ApplyTools(
+            source=source,
+            holdings=Holdings.load(source.files),
+            journal=Journal(source.files, options.run),
+            timing=options.timing,
+            map_concurrently=readers.map,
+            guard=lease.check,
+            **({} if require is None else {"require": require}),
+        )
+        yield Cleaner(tools, stop, options.only_writer)
+
+
+def open_writable(source: str, access: BucketAccess, stop: Stop) -> WritableSource:
+    """A source, to be changed.
+
+    Raises:
+        ConfigurationError: it names no kind of source that can be changed.
+    """
+    if not is_bucket(source):
+        return WritableDirectory(source_identity(source, access))
+    from tasks.stores.s3_client import make_client  # noqa: PLC0415 - directories don't wait for the SDK
+    from tasks.stores.s3_writing import WritableS3Bucket  # noqa: PLC0415
+    from tasks.stores.writable_bucket import WritableBucket  # noqa: PLC0415
+
+    address = BucketAddress.parse(source)
+    return WritableBucket(WritableS3Bucket(make_client(access), address.bucket, access, stop=stop), address)

@@ -1,0 +1,189 @@
+"""What a layout needs and has at this moment; what it needs from the quarantine is brought back on the way.
+
+The same reading of graphs that plans are made of. Nothing is taken for unneeded unless every manifest that the
+index leads to was read.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.layout_ports import below
+from tasks.oci.image_layout import blob_path
+from tasks.operations.cleanup.graph import read_graph
+from tasks.operations.cleanup.holdings import by_digest
+from tasks.operations.cleanup.layout_view import view_layout
+from tasks.operations.cleanup.values import IndexEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from tasks.layout_ports import FileWriter, StoredFile, WritableSource
+    from tasks.oci.descriptor import Descriptor
+    from tasks.oci.digest import Digest
+    from tasks.oci.errors import LayoutliftError
+    from tasks.operations.cleanup.graph import Graph
+    from tasks.operations.cleanup.hands import MapConcurrently
+    from tasks.operations.cleanup.holdings import HeldBlob
+    from tasks.operations.cleanup.layout_view import Entry
+    from tasks.ports import BlobContent, BlobStat, IndexFile, LayoutReader
+
+
+@dataclass(frozen=True, slots=True)
+class FreshView:
+    """A layout just now: its entries, the files below `blobs/`, and everything that the entries need.
+
+    `needed` maps a digest to what needs it. `missing` is what is needed and not there; while there is any of that,
+    or anything `unreadable`, nothing may be judged.
+    """
+
+    entries: tuple[Entry, ...]
+    blobs: Mapping[Digest, StoredFile]
+    needed: Mapping[Digest, str]
+    missing: tuple[Digest, ...]
+    restored: tuple[HeldBlob, ...]
+    graph: Graph
+
+    @property
+    def unreadable(self) -> Mapping[Digest, LayoutliftError]:
+        """Manifests that can't be read, each with the reason."""
+        return self.graph.unreadable
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything that is needed is there and was understood."""
+        return not self.missing and not self.unreadable
+
+
+def still_wanted(view: FreshView, removals: Collection[IndexEntry]) -> list[IndexEntry]:
+    """Those removals that still make sense, where somebody has written the index since they were planned.
+
+    An entry without a tag, or one that refers to something, was to go with what it belongs to; if that stays after
+    all, under a tag that a writer gave it in between, so does the entry.
+    """
+    wanted = set(removals)
+    while True:
+        stays = [entry for entry in view.entries if _as_written(entry) not in wanted]
+        needed = view.graph.reach({entry.digest: "" for entry in stays}, view.blobs)
+        goes = [entry for entry in view.entries if _as_written(entry) in wanted]
+        kept = {_as_written(entry) for entry in goes if _belongs_to(entry, needed, view.graph)}
+        if not kept:
+            return [entry for entry in removals if entry in wanted]
+        wanted -= kept
+
+
+def _as_written(entry: Entry) -> IndexEntry:
+    return IndexEntry(entry.ref_name, entry.descriptor)
+
+
+def _belongs_to(entry: Entry, needed: Mapping[Digest, str], graph: Graph) -> bool:
+    node = graph.nodes.get(entry.digest)
+    subject = entry.refers_to or (node.subject if node is not None else None)
+    if subject is not None and subject in needed:
+        return entry.ref_name is None or entry.refers_to is not None
+    return entry.ref_name is None and entry.digest in needed
+
+
+class FreshLook:
+    """Looks at layouts of one source, and restores what they need of `held`."""
+
+    def __init__(self, source: WritableSource, map_concurrently: MapConcurrently) -> None:
+        self._source = source
+        self._map = map_concurrently
+
+    def view(self, path: str, held: Iterable[HeldBlob]) -> FreshView:
+        """Look at a layout.
+
+        Raises:
+            InvalidLayoutError: it can't be understood whole.
+            SourceError: something can't be listed, read or brought back.
+        """
+        reader = _RestoringReader(self._source, path, held)
+        seen = view_layout(reader, self._source.files, path)
+        reader.absent(seen.blobs)
+        roots = {entry.digest: entry.label for entry in seen.entries}
+        graph = self._read(reader, path, [entry.descriptor for entry in seen.entries], seen.blobs)
+        needed = graph.reach(roots, reader.known(seen.blobs))
+        restored = reader.restore(needed)
+        blobs = {**seen.blobs, **restored}
+        missing = needed.keys() - blobs.keys() - graph.optional() - graph.unreadable.keys()
+        back = reader.held_of(restored)
+        return FreshView(seen.entries, blobs, needed, tuple(sorted(missing)), back, graph)
+
+    def ensure(self, path: str, roots: Sequence[Descriptor], held: Iterable[HeldBlob]) -> FreshView:
+        """Have everything that manifests need which the index does not name yet; entries are none."""
+        reader = _RestoringReader(self._source, path, held)
+        blobs = {blob.digest: blob.file for blob in reader.all_held()}
+        reader.absent({})
+        graph = self._read(reader, path, roots, blobs)
+        needed = graph.reach({root.digest: root.digest for root in roots}, blobs)
+        restored = reader.restore(needed)
+        absent = [digest for digest in needed if digest not in restored and reader.stat_blob(path, digest) is None]
+        missing = set(absent) - graph.optional() - graph.unreadable.keys()
+        back = reader.held_of(restored)
+        return FreshView((), restored, needed, tuple(sorted(missing)), back, graph)
+
+    def _read(
+        self, reader: _RestoringReader, path: str, roots: Sequence[Descriptor], blobs: Mapping[Digest, StoredFile]
+    ) -> Graph:
+        return read_graph(reader, path, roots, reader.known(blobs), self._map)
+
+
+class _RestoringReader:
+    """A `LayoutReader` of one layout that brings a hidden manifest back when it is asked for."""
+
+    def __init__(self, source: WritableSource, path: str, held: Iterable[HeldBlob]) -> None:
+        self._files: FileWriter = source.files
+        self._layouts: LayoutReader = source.open_layouts()
+        self._path = path
+        self._held = by_digest(held)
+        self._absent: frozenset[Digest] = frozenset()
+        self._lock = threading.Lock()
+
+    def all_held(self) -> list[HeldBlob]:
+        """Everything that is in the quarantine."""
+        return [blob for blobs in self._held.values() for blob in blobs]
+
+    def absent(self, blobs: Mapping[Digest, StoredFile]) -> None:
+        """Note which of the hidden blobs the layout lacks."""
+        self._absent = frozenset(self._held.keys() - blobs.keys())
+
+    def known(self, blobs: Mapping[Digest, StoredFile]) -> frozenset[Digest]:
+        """What the layout has, or can have back."""
+        return frozenset(blobs.keys() | self._held.keys())
+
+    def restore(self, needed: Iterable[Digest]) -> dict[Digest, StoredFile]:
+        """Bring back what is needed and hidden; what has come back by then, with its file."""
+        back: dict[Digest, StoredFile] = {}
+        for digest in needed:
+            if digest in self._absent and (file := self._restore(digest)) is not None:
+                back[digest] = file
+        return back
+
+    def held_of(self, digests: Iterable[Digest]) -> tuple[HeldBlob, ...]:
+        """All that was hidden of these digests."""
+        return tuple(blob for digest in digests for blob in self._held.get(digest, ()))
+
+    def read_index(self, path: str) -> IndexFile:
+        """See `LayoutReader.read_index`."""
+        return self._layouts.read_index(path)
+
+    def blob(self, path: str, descriptor: Descriptor) -> BlobContent:
+        """See `LayoutReader.blob`."""
+        if descriptor.digest in self._absent:
+            with self._lock:
+                self._restore(descriptor.digest)
+        return self._layouts.blob(path, descriptor)
+
+    def stat_blob(self, path: str, digest: Digest) -> BlobStat | None:
+        """See `LayoutReader.stat_blob`."""
+        return self._layouts.stat_blob(path, digest)
+
+    def _restore(self, digest: Digest) -> StoredFile | None:
+        place = below(self._path, blob_path(digest))
+        for blob in self._held[digest]:
+            if place in self._files.restore_files([place], blob.trash):
+                break
+        return self._files.stat_file(place)

@@ -1,0 +1,130 @@
+"""Takes entries out of an `index.json`, or puts some in, and leaves every other byte as it is. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.errors import InvalidLayoutError
+from tasks.oci.image_layout import INDEX, decode_index, parse_index
+from tasks.oci.json_stream import iter_list, iter_places
+from tasks.oci.reference import REF_NAME
+from tasks.operations.cleanup.values import IndexEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from tasks.oci.json_stream import Element
+
+_MANIFESTS = "manifests"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEdit:
+    """The new bytes; the entries that left, those that came, and those that can't come any more.
+
+    An entry is `taken` when its tag has another digest by now.
+    """
+
+    raw: bytes
+    removed: tuple[dict[str, Any], ...] = ()
+    added: tuple[dict[str, Any], ...] = ()
+    taken: tuple[IndexEntry, ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.removed or self.added)
+
+
+def entry_json(entry: IndexEntry) -> dict[str, Any]:
+    """An entry as an index has it."""
+    body = entry.descriptor.to_json()
+    if entry.tag is not None:
+        body["annotations"] = {**body.get("annotations", {}), REF_NAME: entry.tag}
+    return body
+
+
+def read_entry(body: dict[str, Any]) -> IndexEntry:
+    """What an entry says: its tag, and what it describes.
+
+    Raises:
+        SpecError: it is no descriptor.
+    """
+    descriptor = Descriptor.from_json(body)
+    return IndexEntry(descriptor.annotations.get(REF_NAME), descriptor)
+
+
+def edit_index(raw: bytes, removals: Collection[IndexEntry], additions: Sequence[dict[str, Any]]) -> IndexEdit:
+    """Take out every entry that is one of `removals`, tag and descriptor, and put in `additions` that are not there.
+
+    Raises:
+        InvalidLayoutError: the index can't be read whole.
+    """
+    index = parse_index(raw)
+    if index.broken:
+        raise InvalidLayoutError(index.broken[0].message)
+    text = decode_index(raw)
+    wanted = frozenset(removals)
+    places = list(iter_places(text, _MANIFESTS, {}))
+    stays: list[Element] = []
+    goes: list[Element] = []
+    for place in places:
+        (goes if read_entry(place[2]) in wanted else stays).append(place)
+    added, taken = _possible([read_entry(place[2]) for place in stays], additions)
+    if not goes and not added:
+        return IndexEdit(raw, taken=taken)
+    parts = [text[begin:end] for begin, end, _ in stays] + [_compact(entry) for entry in added]
+    new = _joined(text, places, parts) if places else _filled(text, added)
+    encoded = new.encode(json.detect_encoding(raw))
+    removed = tuple(element for _, _, element in goes)
+    _check(encoded, [*(element for _, _, element in stays), *added])
+    return IndexEdit(encoded, removed, added, taken)
+
+
+def _possible(
+    present: Sequence[IndexEntry], additions: Iterable[dict[str, Any]]
+) -> tuple[tuple[dict[str, Any], ...], tuple[IndexEntry, ...]]:
+    """Those additions that are not there yet, and those whose tag has another digest."""
+    known = set(present)
+    tags = {entry.tag: entry.descriptor.digest for entry in present if entry.tag is not None}
+    added: list[dict[str, Any]] = []
+    taken: list[IndexEntry] = []
+    for body in additions:
+        entry = read_entry(body)
+        if entry in known:
+            continue
+        if entry.tag is not None and tags.get(entry.tag, entry.descriptor.digest) != entry.descriptor.digest:
+            taken.append(entry)
+            continue
+        added.append(body)
+        known.add(entry)
+        if entry.tag is not None:
+            tags[entry.tag] = entry.descriptor.digest
+    return tuple(added), tuple(taken)
+
+
+def _joined(text: str, places: Sequence[Element], parts: Sequence[str]) -> str:
+    """The list with these parts; between them stands what stood between the first two, or a comma."""
+    between = text[places[0][1] : places[1][0]] if len(places) > 1 else ","
+    return text[: places[0][0]] + between.join(parts) + text[places[-1][1] :]
+
+
+def _filled(text: str, added: Sequence[dict[str, Any]]) -> str:
+    """A list that was empty has no form to be kept; the other members stay, in their order."""
+    body: dict[str, Any] = json.loads(text.strip(" \t\r\n\0"))
+    body[_MANIFESTS] = list(added)
+    return _compact(body)
+
+
+def _compact(body: dict[str, Any]) -> str:
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+
+
+def _check(encoded: bytes, expected: Sequence[dict[str, Any]]) -> None:
+    """Read what would be written: an index that can't be read back must never be."""
+    written = iter_list(decode_index(encoded), _MANIFESTS, {})
+    if list(written) != list(expected):
+        raise InvalidLayoutError(f"{INDEX} can't be edited without changing more than was asked")

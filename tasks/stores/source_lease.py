@@ -1,0 +1,126 @@
+"""The lease on a source: one cleaner at a time, wherever it runs, by a file at the source itself.
+
+It is written on the condition that it is what was read, where the store knows conditions. Elsewhere whoever took
+it looks again a moment later. A run that slept for long looks again before it takes anything away.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from itertools import count
+from typing import TYPE_CHECKING, Self
+
+from tasks.layout_ports import OWN_FOLDER
+from tasks.oci.errors import ContentNotFoundError, LayoutliftError, LockHeldError, SourceChangedError, SourceError
+from tasks.stores.lock_holder import EXPIRY_SECONDS, Heartbeat, LockHolder, held_message
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from tasks.layout_ports import FileContent, FileWriter
+    from tasks.ports import StopSign
+
+PATH = f"{OWN_FOLDER}/lease"
+SETTLE_SECONDS = 1.0
+"""How long two who took it at once may need to see each other, where nothing compares and writes in one step."""
+_RELEASED = b"{}"
+_ATTEMPTS = 3
+
+
+class SourceLease:
+    """The lease of one run, held between enter and exit.
+
+    Raises on entering:
+        LockHeldError: another run holds it; the message names that run.
+        SourceWriteError: the source can't be written to.
+    """
+
+    def __init__(self, files: FileWriter, run: str, source: str, stop: StopSign) -> None:
+        """Take the lease on `source`, whose files these are, for `run`."""
+        self._files = files
+        self._stop = stop
+        self._holder = LockHolder.here(run, source, "")
+        self._beats = count()
+        self._mark: str | None = None
+        self._renewed = _clock()
+        self._lock = threading.Lock()
+        self._heart = Heartbeat(self._renew, None)
+
+    def __enter__(self) -> Self:
+        for _ in range(_ATTEMPTS):
+            found = self._files.read_file(PATH)
+            if found is not None:
+                self._give_way(found)
+            with suppress(SourceChangedError):
+                self._mark = self._files.write_file(PATH, self._content(), None if found is None else found.etag)
+                break
+        if not self._files.is_conditional:
+            self._stop.pause(SETTLE_SECONDS)
+        if not self._is_ours():
+            raise LockHeldError(held_message(None, 0))
+        self._heart.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._heart.stop()
+        with suppress(SourceError, ContentNotFoundError), self._lock:  # then it expires
+            self._files.write_file(PATH, _RELEASED, self._mark)
+
+    def check(self) -> None:
+        """Pass while the lease is ours; asked before each step that takes something away.
+
+        Raises:
+            LockHeldError: another run took it, as after this process slept for longer than the expiry.
+        """
+        is_stale = _clock() - self._renewed > EXPIRY_SECONDS / 2
+        if self._heart.is_lost or (is_stale and not self._is_ours()):
+            raise LockHeldError("another run took the lease on this source over; nothing more was changed")
+
+    def _give_way(self, found: FileContent) -> None:
+        if found.raw == _RELEASED:
+            return
+        holder, stored = LockHolder.parse(found.raw), self._files.stat_file(PATH)
+        age = 0.0 if stored is None else self._files.now() - stored.modified
+        if age <= EXPIRY_SECONDS and not (holder and holder.is_dead):
+            raise LockHeldError(held_message(holder, age))
+
+    def _is_ours(self) -> bool:
+        found = self._files.read_file(PATH)
+        holder = None if found is None else LockHolder.parse(found.raw)
+        if found is None or holder is None or holder.token != self._holder.token:
+            return False
+        self._mark = found.etag
+        self._renewed = _clock()
+        return True
+
+    def _renew(self) -> bool:
+        with self._lock:
+            try:
+                self._mark = self._files.write_file(PATH, self._content(), self._mark)
+            except SourceChangedError:
+                return self._is_still_ours()
+            except LayoutliftError:
+                return True  # a store that is away for a moment; the next beat may reach it
+            self._renewed = _clock()
+            return True
+
+    def _is_still_ours(self) -> bool:
+        try:
+            return self._is_ours()
+        except LayoutliftError:
+            return True
+
+    def _content(self) -> bytes:
+        """Another one each time, as the mark of equal contents is equal."""
+        return json.dumps({**asdict(self._holder), "beat": next(self._beats)}).encode()
+
+
+def _clock() -> float:
+    """Seconds that pass while the machine sleeps, too."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

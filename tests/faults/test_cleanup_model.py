@@ -1,0 +1,310 @@
+"""Cleanups among writers, killed between any two steps: nothing that an index names is ever gone."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.image_layout import blob_path
+from tasks.operations.cleanup.apply_tools import TRASH, ApplyTools, RepositoryOutcome
+from tasks.operations.cleanup.applying import apply_repository
+from tasks.operations.cleanup.values import Action, IndexEntry, RepositoryPlan, Timing
+from tests.support.cleanup_world import (
+    GRACE,
+    HOLD,
+    LAYOUT,
+    LONGEST_PUSH,
+    REF_NAME,
+    Artifact,
+    Push,
+    World,
+    image,
+    image_index,
+    keep_policy,
+)
+
+TAGS = ["keep-a", "keep-b", "v1", "v2", "v3", "v4"]
+images = st.lists(st.integers(0, 4), max_size=3, unique=True).map(image)
+artifacts = st.one_of(images, st.lists(images, min_size=1, max_size=2).map(image_index))
+lives = st.one_of(st.none(), st.integers(0, 25))
+many_steps = st.lists(st.integers(0, 3), max_size=12)
+
+
+class Cleanups(RuleBasedStateMachine):
+    """Writers at any pace among cleaners that may die."""
+
+    atomic = False
+    """Whether writers are never in the middle of a push while a cleaner works."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.pushes: list[Push] = []
+        self.plans: list[RepositoryPlan] = []
+        self.script: list[int] = []
+        self.world.meanwhile = self.write_meanwhile
+
+    # writers
+
+    @rule(artifact=artifacts, tag=st.sampled_from(TAGS))
+    def begin_push(self, artifact: Artifact, tag: str) -> None:
+        self.begin(Push(artifact, tag, self.world.now))
+
+    @precondition(lambda self: self.world.entries)
+    @rule(data=st.data(), layers=st.lists(st.integers(5, 7), max_size=2, unique=True))
+    def begin_attach(self, data: st.DataObject, layers: list[int]) -> None:
+        """A referrer, as `oras attach` pushes it: an entry without a tag."""
+        subject = data.draw(st.sampled_from(self.world.entries))
+        known = {name: subject[name] for name in ("mediaType", "digest", "size")}
+        self.begin(Push(image(layers, subject=known), None, self.world.now))
+
+    @precondition(lambda self: any("annotations" in entry for entry in self.world.entries))
+    @rule(data=st.data(), to=st.sampled_from(TAGS))
+    def retag(self, data: st.DataObject, to: str) -> None:
+        """`oras tag`: another tag for what is there; nothing is sent."""
+        tagged = [entry for entry in self.world.entries if "annotations" in entry]
+        entry = data.draw(st.sampled_from(tagged))
+        bare = {name: entry[name] for name in ("mediaType", "digest", "size")}
+        self.world.finish(Push(Artifact((), json.dumps(bare)), to, self.world.now))
+
+    @precondition(lambda self: self.pushes)
+    @rule(data=st.data(), steps=st.integers(1, 6))
+    def go_on(self, data: st.DataObject, steps: int) -> None:
+        push = data.draw(st.sampled_from(range(len(self.pushes))))
+        for _ in range(steps):
+            if push < len(self.pushes):
+                self.step(push)
+
+    @rule(seconds=st.sampled_from([1.0, 5.0, 11.0, 25.0]))
+    def wait(self, seconds: float) -> None:
+        """Time passes; a writer that takes too long has died."""
+        self.world.now += seconds
+        self.pushes = [push for push in self.pushes if self.world.now - push.begun <= LONGEST_PUSH]
+
+    # cleaners
+
+    @rule(keep_last=st.integers(0, 2))
+    def plan(self, keep_last: int) -> None:
+        self.plans = [*self.plans[-2:], self.world.plan(keep_policy(keep_last))]
+
+    @precondition(lambda self: self.plans)
+    @rule(data=st.data(), lives=lives, script=many_steps)
+    def apply_old(self, data: st.DataObject, lives: int | None, script: list[int]) -> None:
+        """Some plan, however old it is by now."""
+        self.clean(data.draw(st.sampled_from(self.plans)), lives, script)
+
+    @rule(keep_last=st.integers(0, 2), lives=lives, script=many_steps)
+    def cleanup(self, keep_last: int, lives: int | None, script: list[int]) -> None:
+        self.clean(self.world.plan(keep_policy(keep_last)), lives, script)
+
+    @precondition(lambda self: self.world.runs)
+    @rule(data=st.data(), lives=lives, script=many_steps)
+    def undo(self, data: st.DataObject, lives: int | None, script: list[int]) -> None:
+        journals = {
+            path.split("/")[2] for path in self.world.files.contents() if path.startswith(".layoutlift/runs/")
+        }
+        if journals:
+            run = data.draw(st.sampled_from(sorted(journals)))
+            self.script = list(script)
+            self.world.undo(run, lives)
+            self.check_index_writes(None)
+
+    @rule()
+    def check(self) -> None:
+        """A run that lives: afterwards everything is in its place, for nobody writes meanwhile."""
+        self.clean(self.world.plan(keep_policy(9)), None, [])
+        assert self.world.absent() == set()
+
+    @invariant()
+    def nothing_is_gone(self) -> None:
+        assert self.world.gone() == set()
+
+    @invariant()
+    def nobody_sees_a_hole(self) -> None:
+        """But for what a writer counted on while a cleaner took it away, which the next run brings back."""
+        if self.atomic:
+            assert self.world.absent() == set()
+
+    # the rest
+
+    def begin(self, push: Push) -> None:
+        if self.atomic:
+            self.world.finish(push)
+        else:
+            self.pushes.append(push)
+            self.world.advance(push)
+
+    def step(self, place: int) -> None:
+        if not self.world.advance(self.pushes[place]):
+            del self.pushes[place]
+
+    def write_meanwhile(self) -> None:
+        choice = self.script.pop() if self.script else 0
+        if choice and self.pushes:
+            self.step(choice % len(self.pushes))
+
+    def clean(self, plan: RepositoryPlan, lives: int | None, script: list[int]) -> None:
+        self.script = list(script)
+        self.world.apply_plan(plan, lives)
+        self.check_index_writes(plan)
+
+    def check_index_writes(self, plan: RepositoryPlan | None) -> None:
+        """What a cleaner wrote differs from what it found by what its plan says, and never in what is kept."""
+        writes, self.world.files.index_writes = self.world.files.index_writes, []
+        for before, after in writes:
+            removed = [entry for entry in before if entry not in after]
+            assert not [tag for entry in removed if (tag := tag_of(entry) or "").startswith("keep-")]
+            if plan is None:
+                continue
+            planned = {(entry.tag, entry.descriptor.digest) for entry in plan.removals}
+            assert [entry for entry in after if entry not in before] == []
+            assert {(tag_of(entry), entry["digest"]) for entry in removed} <= planned
+            self.check_referrers(after, removed)
+
+    def check_referrers(self, after: list[dict], removed: list[dict]) -> None:
+        """What refers to a kept tag's manifest, at any depth, is kept as well."""
+        staying = {entry["digest"] for entry in after if tag_of(entry)}
+        for entry in removed:
+            subject = self.subject_of(entry)
+            assert subject not in staying
+
+    def subject_of(self, entry: dict) -> str | None:
+        path = f"{LAYOUT}/blobs/{entry['digest'].replace(':', '/')}"
+        raw = self.world.files.contents().get(path)
+        return (json.loads(raw).get("subject") or {}).get("digest") if raw else None
+
+
+def tag_of(entry: dict) -> str | None:
+    return entry.get("annotations", {}).get(REF_NAME)
+
+
+class CleanupsBetweenPushes(Cleanups):
+    """Nobody is in the middle of a push while a cleaner works: then not even for a moment anything is absent."""
+
+    atomic = True
+
+
+TRIALS = settings(max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+HUNT = settings(TRIALS, max_examples=400, derandomize=True, phases=[Phase.generate], report_multiple_bugs=False)
+"""For implementations known to be broken: the first failure will do, and it is always the same."""
+
+
+@pytest.mark.parametrize("machine", [Cleanups, CleanupsBetweenPushes])
+def test_whatever_writers_and_cleaners_do_nothing_that_an_index_names_is_gone(
+    machine: type[RuleBasedStateMachine],
+) -> None:
+    run_state_machine_as_test(machine, settings=TRIALS)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("machine", [Cleanups, CleanupsBetweenPushes])
+def test_however_long_they_do_it(machine: type[RuleBasedStateMachine]) -> None:
+    run_state_machine_as_test(machine, settings=settings(TRIALS, max_examples=1500, stateful_step_count=50))
+
+
+@pytest.mark.parametrize(("timing", "lost"), [(Timing(GRACE, HOLD), False), (Timing(0.0, 0.0), True)])
+def test_a_writer_who_counts_on_a_blob_loses_it_only_where_cleaners_do_not_wait(timing: Timing, lost: bool) -> None:
+    """It looks while the blob is there, sends nothing, and names it when three runs of a cleaner are over."""
+    world = World(timing=timing)
+    world.finish(Push(image([1]), "v1", world.now))
+    world.now += GRACE
+    world.apply_plan(world.plan(keep_policy(0)))
+    world.now += GRACE
+    writer = Push(image([1]), "keep-a", world.now)
+    for _ in writer.artifact.blobs:
+        world.advance(writer)
+    for _ in range(3):
+        world.now += 1.0
+        world.apply_plan(world.plan(keep_policy(0)))
+    world.finish(writer)
+    assert bool(world.absent())
+    world.apply_plan(world.plan(keep_policy(0)))
+    assert bool(world.gone()) is bool(world.absent()) is lost
+
+
+class WithoutReferrers(Cleanups):
+    """A planner for which what has no tag is wanted by nobody."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world.change_plan = without_referrers
+
+
+class SweepingFirst(CleanupsBetweenPushes):
+    """Content goes before the index stops naming it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world.apply = sweep_first
+
+
+class OverwritingTheIndex(Cleanups):
+    """The index is written as the plan saw it, not as it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world.apply = overwrite_index
+
+
+def without_referrers(world: World, plan: RepositoryPlan) -> RepositoryPlan:
+    untagged = [
+        IndexEntry(None, Descriptor(entry["mediaType"], Digest(entry["digest"]), entry["size"]))
+        for entry in world.entries
+        if tag_of(entry) is None
+    ]
+    return replace(plan, removals=(*plan.removals, *untagged), refused=None)
+
+
+def sweep_first(tools: ApplyTools, plan: RepositoryPlan) -> RepositoryOutcome:
+    going = [blob for blob in plan.blobs if blob.action is not Action.KEEP]
+    files = [tools.source.files.stat_file(f"{LAYOUT}/{blob_path(blob.digest)}") for blob in going]
+    tools.source.files.hide_files([file for file in files if file], f"{TRASH}/{tools.journal.run}")
+    return apply_repository(tools, plan)
+
+
+def trust_the_plan(tools: ApplyTools, plan: RepositoryPlan) -> RepositoryOutcome:
+    outcome = apply_repository(tools, plan)
+    going = [blob for blob in plan.blobs if blob.action is Action.QUARANTINE]
+    files = [tools.source.files.stat_file(f"{LAYOUT}/{blob_path(blob.digest)}") for blob in going]
+    tools.source.files.hide_files([file for file in files if file], f"{TRASH}/{tools.journal.run}")
+    return outcome
+
+
+@pytest.mark.parametrize(("apply", "holes"), [(apply_repository, False), (trust_the_plan, True)])
+def test_a_plan_is_not_trusted_on_what_was_named_again_since(
+    apply: Callable[[ApplyTools, RepositoryPlan], RepositoryOutcome], holes: bool
+) -> None:
+    world = World(apply=apply)
+    world.finish(Push(image([1]), "v1", world.now))
+    world.now += GRACE
+    world.apply_plan(world.plan(keep_policy(0)))
+    world.now += GRACE
+    plan = world.plan(keep_policy(0))
+    assert {blob.action for blob in plan.blobs} == {Action.QUARANTINE}
+    world.finish(Push(image([1]), "keep-a", world.now))
+    world.apply_plan(plan)
+    assert bool(world.absent()) is holes
+
+
+def overwrite_index(tools: ApplyTools, plan: RepositoryPlan) -> RepositoryOutcome:
+    """Leave what the plan leaves of the index that it knew."""
+    kept = {(tag.tag, tag.digest) for tag in plan.tags if tag.action is Action.KEEP}
+    found = tools.source.files.read_file(f"{LAYOUT}/index.json")
+    assert found is not None
+    body = json.loads(found.raw)
+    body["manifests"] = [entry for entry in body["manifests"] if (tag_of(entry), entry["digest"]) in kept]
+    tools.source.files.write_file(f"{LAYOUT}/index.json", json.dumps(body).encode(), found.etag)
+    return RepositoryOutcome(LAYOUT)
+
+
+@pytest.mark.parametrize("broken", [WithoutReferrers, SweepingFirst, OverwritingTheIndex])
+def test_a_broken_cleanup_is_found_out(broken: type[RuleBasedStateMachine]) -> None:
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(broken, settings=HUNT)

@@ -1,0 +1,133 @@
+"""Cleanups of real sources, applied by processes of their own; what is right is told without the code under test."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tasks.cleanups import CleanupOptions, make_header, open_planner, policy_choices, write_plan
+from tasks.operations.cleanup.policy import (
+    OrderBy,
+    Policy,
+    RepositoryPolicy,
+    TagRule,
+    select_repositories,
+    select_tags,
+)
+from tasks.operations.cleanup.values import Limits, PlanKind, QuarantineMode, Timing
+from tasks.stores.pacing import Stop
+
+ROOT = Path(__file__).parents[2]
+REF_NAME = "org.opencontainers.image.ref.name"
+MANIFESTS = {
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+}
+NO_LIMITS = Limits(max_percent=None, min_tags_left=None)
+
+
+def policy(keep_last: int, timing: Timing) -> Policy:
+    """Of `v*` the last ones by name; every other tag stays; what has no tag goes after a second."""
+    rules = (TagRule(select_tags(["v*"]), "v*", keep_last=keep_last),)
+    every = RepositoryPolicy(
+        "trial", select_repositories(["**"]), rules, order_by=OrderBy.NAME, untagged_after=1.0, orphans_after=1.0
+    )
+    return Policy((every,), timing=timing, limits=NO_LIMITS)
+
+
+@dataclass
+class Cleaning:
+    """Cleanups of one source, each planned here and applied by a process of its own."""
+
+    source: str
+    folder: Path
+    timing: Timing
+    keep_last: int = 2
+    only_writer: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def plan(self) -> Path:
+        """Write a plan."""
+        options, wanted = CleanupOptions(self.source), policy(self.keep_last, self.timing)
+        with open_planner(options, wanted, Stop()) as planner:
+            now = planner.tools.rules.now
+            header = make_header(options, PlanKind.CLEANUP, wanted.limits, wanted.timing, now)
+            file = self.folder / "plan.jsonl"
+            for _ in write_plan(file, header, planner.plans(policy_choices(wanted, now))):
+                pass
+        return file
+
+    def start(self, plan: Path) -> subprocess.Popen[str]:
+        """Begin to apply a plan."""
+        flags = ["--i-am-the-only-writer"] if self.only_writer else []
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.support.cleaner_process", str(plan), *flags],
+            cwd=ROOT,
+            env={**os.environ, **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self) -> str:
+        """Plan and apply, to the end; what was complained of."""
+        process = self.start(self.plan())
+        output = process.communicate()[0]
+        assert process.returncode in {0, 1}, output
+        return output
+
+
+def with_mode(timing: Timing, mode: QuarantineMode) -> Timing:
+    return replace(timing, mode=mode)
+
+
+def entries(files: Mapping[str, bytes], layout: str) -> list[dict[str, Any]]:
+    return json.loads(files[f"{layout}/index.json"])["manifests"]
+
+
+def layouts(files: Mapping[str, bytes]) -> list[str]:
+    return sorted(
+        p.removesuffix("/index.json") for p in files if p.endswith("/index.json") and ".layoutlift/" not in p
+    )
+
+
+def holes(files: Mapping[str, bytes]) -> Iterator[str]:
+    """Everything that an index leads to and that is not there, or not what its name says."""
+    for layout in layouts(files):
+        pending, seen = list(entries(files, layout)), set()
+        while pending:
+            descriptor = pending.pop()
+            algorithm, encoded = descriptor["digest"].split(":")
+            path = f"{layout}/blobs/{algorithm}/{encoded}"
+            if path in seen:
+                continue
+            seen.add(path)
+            raw = files.get(path)
+            if raw is None or hashlib.new(algorithm, raw).hexdigest() != encoded:
+                yield path
+            elif descriptor["mediaType"] in MANIFESTS:
+                body = json.loads(raw)
+                pending += [
+                    *body.get("manifests", []),
+                    *body.get("layers", []),
+                    *([body["config"]] if "config" in body else []),
+                ]
+
+
+def files_in_bucket(client: Any, bucket: str) -> dict[str, bytes]:
+    """All that is in a bucket, read natively."""
+    found: dict[str, bytes] = {}
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for each in page.get("Contents", ()):
+            if not each["Key"].endswith("/"):
+                found[each["Key"]] = client.get_object(Bucket=bucket, Key=each["Key"])["Body"].read()
+    return found
+
+
+def files_in_directory(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}

@@ -1,0 +1,116 @@
+"""An index is edited without touching what stays."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.oci.errors import InvalidLayoutError
+from tasks.operations.cleanup.index_edit import edit_index, entry_json, read_entry
+from tests.support.oci_strategies import sha256
+
+REF_NAME = "org.opencontainers.image.ref.name"
+
+
+def entry(number: int, tag: str | None = None, **more: Any) -> dict[str, Any]:
+    body = {
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "digest": sha256(b"%d" % number),
+        "size": number,
+    }
+    return {**body, **more, **({"annotations": {REF_NAME: tag}} if tag else {})}
+
+
+ODD = """{
+  "x-first": [1, {"manifests": []}],
+  "manifests": [
+    %s,
+    %s ,
+    %s
+  ],
+  "schemaVersion": 2.0e0,   "unknown": {"b": 1, "a": 1.50}
+}
+"""
+
+
+def test_every_byte_of_what_stays_stays() -> None:
+    first, second, third = (
+        f'{{"size":1, "platform":{{"os":"a"}},"digest":"{sha256(b"%d" % n)}","mediaType":"a/b"}}' for n in range(3)
+    )
+    raw = (ODD % (first, second, third)).encode()
+    edit = edit_index(raw, [read_entry(json.loads(second))], [])
+    assert edit.removed == (json.loads(second),)
+    assert edit.raw == raw.replace(f"{second} ,\n    ".encode(), b"")
+
+
+def test_the_first_the_last_and_all_can_go() -> None:
+    entries = [entry(number, f"v{number}") for number in range(3)]
+    raw = json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
+    for gone in ([0], [2], [0, 1], [1, 2], [0, 1, 2]):
+        edit = edit_index(raw, [read_entry(entries[place]) for place in gone], [])
+        assert json.loads(edit.raw)["manifests"] == [e for place, e in enumerate(entries) if place not in gone]
+
+
+def test_only_the_exact_pair_of_tag_and_digest_goes() -> None:
+    entries = [entry(1, "v1"), entry(1, "latest"), entry(1), entry(2, "v2")]
+    raw = json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
+    edit = edit_index(raw, [read_entry(entry(1, "v1")), read_entry(entry(3, "v2"))], [])
+    assert json.loads(edit.raw)["manifests"] == entries[1:]
+
+
+def test_nothing_to_do_leaves_the_very_bytes() -> None:
+    raw = b' {"schemaVersion":2,"manifests":[ ] }\n'
+    edit = edit_index(raw, [read_entry(entry(1, "v1"))], [])
+    assert (edit.raw, edit.changes) == (raw, False)
+
+
+def test_entries_come_back_once_and_not_over_a_tag_that_moved() -> None:
+    raw = json.dumps({"schemaVersion": 2, "manifests": [entry(1, "v1"), entry(2, "v2")]}).encode()
+    edit = edit_index(raw, [], [entry(1, "v1"), entry(3, "v2"), entry(4, "v4"), entry(4, "v4"), entry(5, "v4")])
+    assert edit.added == (entry(4, "v4"),)
+    assert edit.taken == (read_entry(entry(3, "v2")), read_entry(entry(5, "v4")))
+    assert json.loads(edit.raw)["manifests"] == [entry(1, "v1"), entry(2, "v2"), entry(4, "v4")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_an_empty_list_is_filled_and_the_encoding_kept(encoding: str) -> None:
+    raw = '{"x":"ü","schemaVersion":2,"manifests":[]}'.encode(encoding)
+    edit = edit_index(raw, [], [entry(1, "v1")])
+    assert json.loads(edit.raw.decode(encoding)) == {"x": "ü", "schemaVersion": 2, "manifests": [entry(1, "v1")]}
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"{}", b'{"schemaVersion":2,"manifests":[{"digest":"no"}]}', b'{"manifests":null}']
+)
+def test_an_index_that_is_not_understood_whole_is_not_edited(raw: bytes) -> None:
+    with pytest.raises(InvalidLayoutError):
+        edit_index(raw, [], [entry(1)])
+
+
+entries = st.lists(st.tuples(st.integers(0, 9), st.sampled_from([None, "a", "b"])), max_size=6, unique=True)
+
+
+@given(present=entries, gone=entries, indent=st.sampled_from([None, 0, 2]))
+def test_removing_is_what_a_filter_does(present: list, gone: list, indent: int | None) -> None:
+    body = {"schemaVersion": 2, "manifests": [entry(*each) for each in present], "other": 1}
+    edit = edit_index(json.dumps(body, indent=indent).encode(), [read_entry(entry(*each)) for each in gone], [])
+    expected = [entry(*each) for each in present if each not in gone]
+    assert json.loads(edit.raw) == {**body, "manifests": expected}
+    assert list(edit.removed) == [entry(*each) for each in present if each in gone]
+
+
+@given(present=entries, gone=entries)
+def test_what_was_removed_can_be_put_back(present: list, gone: list) -> None:
+    raw = json.dumps({"schemaVersion": 2, "manifests": [entry(*each) for each in present]}).encode()
+    edit = edit_index(raw, [read_entry(entry(*each)) for each in gone], [])
+    tags: dict[str, int] = {}
+    consistent = all(tag is None or tags.setdefault(tag, number) == number for number, tag in present)
+    back = edit_index(edit.raw, [], edit.removed)
+    if consistent:
+        assert sorted(map(str, json.loads(back.raw)["manifests"])) == sorted(map(str, json.loads(raw)["manifests"]))
+
+
+def test_an_entry_is_written_as_it_is_read() -> None:
+    assert entry_json(read_entry(entry(1, "v1"))) == entry(1, "v1")
