@@ -10,23 +10,78 @@ import click
 
 from flows import prefect_server
 from flows.watching import watched_by
+from tasks.oci.errors import ConfigurationError, LayoutliftError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydantic import BaseModel
 
-    from flows.watching import Watcher
+    from flows.console import Console
 
 
-def run_flow(name: str, parameters: BaseModel, watcher: Watcher) -> None:
+def run_flow(name: str, parameters: BaseModel, console: Console) -> None:
     """Run the flow `flows.<name>.<name>` and print where it can be watched.
 
     Raises:
         LayoutliftError: whatever the flow ended with.
+        ConfigurationError: the server that PREFECT_API_URL names does not answer; nothing was done.
         StateError: the local server can't be started.
     """
     address = prefect_server.ensure_server()
-    click.echo(f"Dashboard: {address.url}", err=True)
+    click.echo(f"Dashboard: {address.shown}", err=True)
     os.environ.update(prefect_server.client_environment(address))
     module = importlib.import_module(f"flows.{name}")
-    with watched_by(watcher):
-        getattr(module, name)(**parameters.model_dump())
+    try:
+        with watched_by(console):
+            getattr(module, name)(**parameters.model_dump())
+    except LayoutliftError:
+        raise
+    except Exception as error:
+        if not _is_of_prefect(error):
+            raise
+        _tell_truth(error, address.shown, console)
+
+
+def _tell_truth(error: Exception, server: str, console: Console) -> None:
+    """Say that the server was lost, and end as the run itself ended: its report is the truth, not the history.
+
+    Raises:
+        LayoutliftError: what the run ended with, or that it could not begin.
+    """
+    ours = next((each for each in _causes(error) if isinstance(each, LayoutliftError)), None)
+    if console.run is None and ours is None:
+        raise ConfigurationError(
+            f"the Prefect server at {server} can't be used ({_reason(error)}): start it, correct PREFECT_API_URL, "
+            "or use --standalone"
+        ) from None
+    click.echo(
+        f"layoutlift: the Prefect server at {server} was lost ({_reason(error)}): what it shows is not "
+        "the end of this run, the report is",
+        err=True,
+    )
+    if ours is not None:
+        raise ours from None
+    if console.run is not None:
+        console.run.raise_if_incomplete()
+
+
+def _is_of_prefect(error: Exception) -> bool:
+    """Whether it is about the server, and not a defect of ours, which has to be seen whole."""
+    from httpx import HTTPError  # noqa: PLC0415 - loaded with Prefect
+    from prefect.exceptions import PrefectException  # noqa: PLC0415
+
+    return any(isinstance(each, HTTPError | PrefectException) for each in _causes(error))
+
+
+def _reason(error: Exception) -> str:
+    """The first cause in one line; Prefect adds advice and addresses in further ones."""
+    *_, first = _causes(error)
+    return next(iter(str(first).splitlines()), "") or type(first).__name__
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__

@@ -39,6 +39,12 @@ class ServerAddress:
         """What PREFECT_API_URL has to be."""
         return self.url + self.api_path
 
+    @property
+    def shown(self) -> str:
+        """The dashboard's address without a name and password that it may hold."""
+        scheme, slashes, rest = self.url.partition("://")
+        return scheme + slashes + rest.rpartition("@")[2]
+
 
 @dataclass(frozen=True)
 class ServerStatus:

@@ -2,8 +2,6 @@
 
 import inspect
 import json
-import urllib.request
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,36 +10,8 @@ import pytest
 from infra.real_parts import Registry
 from tests.support.command import Ended, Layoutlift
 from tests.support.layouts import LayoutBuilder
+from tests.support.prefect_history import PrefectHistory
 from tests.support.registry_view import RepositoryView
-
-
-@dataclass(frozen=True)
-class Dashboard:
-    """What the local Prefect server knows, asked by plain HTTP."""
-
-    url: str
-
-    def the_run(self, name: str) -> dict[str, Any]:
-        (run,) = self.ask("flow_runs", {"flow_runs": {"name": {"any_": [name]}}})
-        return run
-
-    def artifacts(self, run: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        """The artifacts of a run by key; the progress has none."""
-        found = self.ask("artifacts", {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}})
-        return {artifact["key"] or artifact["type"]: artifact for artifact in found}
-
-    def tasks(self, run: dict[str, Any]) -> list[dict[str, Any]]:
-        return self.ask("task_runs", {"flow_runs": {"id": {"any_": [run["id"]]}}})
-
-    def logs(self, run: dict[str, Any]) -> list[dict[str, Any]]:
-        return self.ask("logs", {"logs": {"flow_run_id": {"any_": [run["id"]]}}})
-
-    def ask(self, kind: str, condition: dict[str, Any]) -> list[dict[str, Any]]:
-        request = urllib.request.Request(
-            f"{self.url}/api/{kind}/filter", json.dumps(condition).encode(), {"Content-Type": "application/json"}
-        )
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
-            return json.load(answer)
 
 
 @pytest.fixture
@@ -52,9 +22,8 @@ def lifted(layoutlift: Layoutlift, prefect_environment: dict[str, str]) -> Layou
 
 
 @pytest.fixture
-def dashboard(prefect_environment: dict[str, str]) -> Dashboard:
-    record = json.loads((Path(prefect_environment["PREFECT_HOME"]) / "server.json").read_bytes())
-    return Dashboard(f"http://127.0.0.1:{record['port']}")
+def dashboard(prefect_environment: dict[str, str]) -> PrefectHistory:
+    return PrefectHistory.of(prefect_environment)
 
 
 @pytest.fixture
@@ -76,7 +45,7 @@ def outcomes_beside_run(ended: Ended) -> dict[str, Any]:
 
 
 def test_a_migration_is_a_completed_run_with_a_summary(
-    lifted: Layoutlift, dashboard: Dashboard, docker_registry: Registry, prefix: str, source: Path
+    lifted: Layoutlift, dashboard: PrefectHistory, docker_registry: Registry, prefix: str, source: Path
 ) -> None:
     target = f"{docker_registry.host}/{prefix}"
     ended = lifted.migrate(source, target)
@@ -97,7 +66,7 @@ def test_a_migration_is_a_completed_run_with_a_summary(
 
 
 def test_a_migration_with_problems_is_a_failed_run_that_says_why(
-    lifted: Layoutlift, dashboard: Dashboard, docker_registry: Registry, prefix: str, source: Path
+    lifted: Layoutlift, dashboard: PrefectHistory, docker_registry: Registry, prefix: str, source: Path
 ) -> None:
     target = f"{docker_registry.host}/{prefix}"
     RepositoryView(docker_registry, f"{prefix}/app-1").push_image("v2")
@@ -118,7 +87,7 @@ def test_a_migration_with_problems_is_a_failed_run_that_says_why(
 
 
 def test_a_verification_is_a_run_too(
-    lifted: Layoutlift, dashboard: Dashboard, docker_registry: Registry, prefix: str, source: Path
+    lifted: Layoutlift, dashboard: PrefectHistory, docker_registry: Registry, prefix: str, source: Path
 ) -> None:
     target = f"{docker_registry.host}/{prefix}"
     lifted.migrate(source, target)
@@ -148,7 +117,7 @@ def test_a_flow_and_a_standalone_run_report_the_same(
 
 def test_no_secret_reaches_the_server(
     lifted: Layoutlift,
-    dashboard: Dashboard,
+    dashboard: PrefectHistory,
     prefect_environment: dict[str, str],
     private_registry: Registry,
     prefix: str,
@@ -175,6 +144,19 @@ def test_what_is_wrong_before_anything_was_done_is_one_line(
         ended = lifted.migrate(*line, code=2)
         (said,) = (text for text in ended.stderr.splitlines() if not text.startswith("Dashboard: "))
         assert named in said
+
+
+@pytest.mark.parametrize("api", ["http://127.0.0.1:9/api", "http://lifter:hunter2@127.0.0.1:9/api"])
+def test_a_prefect_server_that_is_not_there_is_one_line(
+    layoutlift: Layoutlift, docker_registry: Registry, source: Path, api: str
+) -> None:
+    layoutlift.environment, layoutlift.standalone = {"PREFECT_API_URL": api}, False
+    ended = layoutlift.migrate(source, docker_registry.host, code=2)
+    dashboard, said = ended.stderr.splitlines()
+    assert dashboard == "Dashboard: http://127.0.0.1:9"
+    assert "the Prefect server at http://127.0.0.1:9 can't be used" in said
+    assert "--standalone" in said
+    assert not ended.report
 
 
 @pytest.mark.parametrize("name", ["migrate", "verify"])

@@ -1,0 +1,102 @@
+"""A Prefect server that goes away neither stops nor corrupts a run, and never decides what its exit code says."""
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from infra.real_parts import ToxicProxy, Toxiproxy, wait_until
+from tests.support.command import Layoutlift
+from tests.support.content import tree
+from tests.support.fault_proxy import Change, FaultProxy, Upstream
+from tests.support.prefect_history import PrefectHistory
+
+GIVES_UP_SOON = {"PREFECT_CLIENT_MAX_RETRIES": "1"}
+
+
+@pytest.fixture
+def history(prefect_environment: dict[str, str]) -> PrefectHistory:
+    return PrefectHistory.of(prefect_environment)
+
+
+@pytest.fixture
+def prefect_wire(toxiproxy: Toxiproxy, history: PrefectHistory) -> ToxicProxy:
+    """The way to the Prefect server, which a test can cut."""
+    return toxiproxy.proxy(history.url.removeprefix("http://"))
+
+
+@pytest.fixture
+def lifted(layoutlift: Layoutlift, prefect_wire: ToxicProxy) -> Layoutlift:
+    """The command, running its flows on that server."""
+    layoutlift.environment = {"PREFECT_API_URL": f"http://{prefect_wire.host}/api"}
+    layoutlift.standalone = False
+    return layoutlift
+
+
+def run_while_away(
+    lifted: Layoutlift,
+    proxy: FaultProxy,
+    line: tuple[Path, str],
+    away: AbstractContextManager[None],
+    until: Callable[[], bool],
+) -> tuple[int, str]:
+    """A migration whose server goes away once manifests are written, until the condition holds or it ends."""
+    reached, released = threading.Event(), threading.Event()
+
+    def hold(answer: Upstream) -> Upstream:
+        reached.set()
+        assert released.wait(60)
+        return answer
+
+    proxy.when("PUT", ".*/manifests/.*", Change(hold), times=1)
+    with lifted.running("migrate", *line) as process:
+        wait_until(lambda: reached.is_set() or process.poll() is not None, what="manifests are written")
+        assert process.poll() is None, process.communicate()
+        with away:
+            released.set()
+            wait_until(lambda: until() or process.poll() is not None, what="it goes on", deadline_seconds=180)
+        _, stderr = process.communicate(timeout=180)
+    assert "Traceback" not in stderr
+    return process.returncode, stderr
+
+
+def test_a_prefect_server_away_during_a_copy_costs_nothing(
+    lifted: Layoutlift,
+    history: PrefectHistory,
+    prefect_wire: ToxicProxy,
+    proxy: FaultProxy,
+    tmp_path: Path,
+    prefix: str,
+) -> None:
+    source, target = tree(tmp_path / "s"), f"{proxy.host}/{prefix}"
+    all_tagged = lambda: sum("/manifests/v" in seen.path for seen in proxy.seen if seen.method == "PUT") == 6  # noqa: E731
+    code, stderr = run_while_away(lifted, proxy, (source, target), prefect_wire.away(), all_tagged)
+    assert code == 0, stderr
+    assert "lost" not in stderr
+    assert lifted.last_report["totals"]["copied"] == 6
+    assert history.the_run(f"{source} → {target}")["state_type"] == "COMPLETED"
+    lifted.standalone = True
+    assert lifted.verify(source, target, "--depth", "content").totals["tags"] == 6
+
+
+@pytest.mark.parametrize(("broken", "code"), [(False, 0), (True, 1)], ids=["complete", "incomplete"])
+def test_a_prefect_server_that_does_not_come_back_changes_no_exit_code(
+    lifted: Layoutlift,
+    prefect_wire: ToxicProxy,
+    proxy: FaultProxy,
+    tmp_path: Path,
+    prefix: str,
+    broken: bool,
+    code: int,
+) -> None:
+    source, target = tree(tmp_path / "s"), f"{proxy.host}/{prefix}"
+    if broken:
+        (source / "app-1" / "index.json").write_bytes(b"{")
+    lifted.environment |= GIVES_UP_SOON
+    ended, stderr = run_while_away(lifted, proxy, (source, target), prefect_wire.away(), lambda: False)
+    assert ended == code, stderr
+    assert lifted.last_report["totals"]["copied"] == (3 if broken else 6)
+    assert f"the Prefect server at http://{prefect_wire.host} was lost" in stderr
+    assert ("of 3 tags have a problem" in stderr) == broken

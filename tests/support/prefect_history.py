@@ -1,0 +1,45 @@
+"""What a Prefect server keeps of runs, asked by plain HTTP."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.real_parts.prefect_worker import ask
+
+
+@dataclass(frozen=True)
+class PrefectHistory:
+    """The local server at `url`; runs and their artifacts, tasks and logs as it has them."""
+
+    url: str
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> "PrefectHistory":
+        """The server of a state folder, as the fixture `prefect_environment` names it."""
+        record = json.loads((Path(environment["PREFECT_HOME"]) / "server.json").read_bytes())
+        return cls(f"http://127.0.0.1:{record['port']}")
+
+    def the_run(self, name: str) -> dict[str, Any]:
+        """The one run of that name; there being none or several fails the test."""
+        (run,) = self.runs(name)
+        return run
+
+    def runs(self, name: str) -> list[dict[str, Any]]:
+        return self.ask("flow_runs", {"flow_runs": {"name": {"any_": [name]}}})
+
+    def artifacts(self, run: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """The artifacts of a run by key; the progress has none."""
+        found = self.ask("artifacts", {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}})
+        return {artifact["key"] or artifact["type"]: artifact for artifact in found}
+
+    def tasks(self, run: dict[str, Any]) -> list[dict[str, Any]]:
+        return self.ask("task_runs", {"flow_runs": {"id": {"any_": [run["id"]]}}})
+
+    def logs(self, run: dict[str, Any]) -> list[dict[str, Any]]:
+        return self.ask("logs", {"logs": {"flow_run_id": {"any_": [run["id"]]}}})
+
+    def ask(self, kind: str, condition: dict[str, Any]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = ask(f"{self.url}/api", f"{kind}/filter", condition)
+        return found
