@@ -6,6 +6,7 @@ PYTHON ?= python3
 DEMO_STATE ?= $(or $(XDG_STATE_HOME),$(HOME)/.local/state)/layoutlift-demo
 PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
+FUZZ_SECONDS ?= 60
 UV_VERSION := 0.13.9
 
 VENV := .venv
@@ -63,6 +64,10 @@ test-unit: install ## the tests that need no real part
 .PHONY: test-faults
 test-faults: install tools system-packages ## every promise under every fault, the long trials among them
 	$(BIN)/pytest tests/faults $(PYTEST_ARGS)
+
+.PHONY: fuzz
+fuzz: install ## look for bytes that break a parser, for FUZZ_SECONDS (60)
+	@$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
 
 .PHONY: soak
 soak: install tools system-packages ## the tests that take long

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception
 
-from tasks.oci.errors import RateLimitedError, RegistryUnavailableError, is_transient
+from tasks.oci.errors import RateLimitedError, RegistryUnavailableError, SourceError, is_transient
 from tasks.stores.first_try import first_tried
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class RequestRetry:
 
     Waits grow from 0.25 s to 30 s with jitter and end with the run. When the registry says how long to
     wait, all workers do. Being throttled is no failure until it has lasted a quarter of an hour.
+    A source that can't be read while its content is sent was asked again where it is read, and is not here.
     """
 
     def __init__(self, gate: RequestGate, stop: Stop, *, first_wait: float = FIRST_WAIT) -> None:
@@ -38,7 +39,7 @@ class RequestRetry:
             stop=_exhausted,
             wait=self._wait,
             sleep=stop.wait,
-            retry=retry_if_exception(is_transient),
+            retry=retry_if_exception(_is_for_requests),
             reraise=True,
         )
 
@@ -55,6 +56,10 @@ class RequestRetry:
             self._gate.pause(asked or wait)  # a wish of 0 seconds would make a storm
             return 0.0
         return wait
+
+
+def _is_for_requests(error: BaseException) -> bool:
+    return is_transient(error) and not isinstance(error, SourceError)
 
 
 def _exhausted(state: RetryCallState) -> bool:

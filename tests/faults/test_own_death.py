@@ -1,21 +1,20 @@
 """A run may be stopped or killed at any moment: it ends in time, and the next one takes up what is missing."""
 
-import random
 import signal
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import Popen
 
 import pytest
 
 from infra.real_parts import Registry, wait_until
 from tests.support.command import Layoutlift, interrupt
 from tests.support.content import tree
+from tests.support.deaths import end_and_finish
 from tests.support.fault_proxy import FaultProxy, Silence, Sip
-from tests.support.registry_view import everything_tagged
 
-TAGS = 24
 ENDS_WITHIN = 10.0
 
 
@@ -65,35 +64,12 @@ def test_sigterm_ends_in_time_with_a_report(
     assert layoutlift.last_report["tags"] or layoutlift.last_report["findings"]
 
 
-def kill_and_finish(
-    layoutlift: Layoutlift, registry: Registry, proxy: FaultProxy, folder: Path, prefix: str, times: int
-) -> None:
-    """Kill runs after random numbers of requests, then run to the end and prove everything."""
-    dice = random.Random(f"{prefix} {times}")
-    source = tree(folder / "source", repositories=4, tags=TAGS // 4, size=30_000, seed=dice.randrange(10**6))
-    target = f"{proxy.host}/{prefix}"
-    for _ in range(times):
-        goal = len(proxy.seen) + dice.randint(1, 60)
-        with layoutlift.running("migrate", source, target) as process:
-            wait_until(lambda goal=goal, p=process: len(proxy.seen) >= goal or p.poll() is not None, what="requests")
-            process.kill()
-            process.communicate()
-        wait_until(lambda: proxy.busy == 0, what="the registry has done what was under way")
-    ended = layoutlift.migrate(source, target, "--depth", "content")
-    assert ended.totals["copied"] + ended.totals["up_to_date"] == TAGS
-    assert layoutlift.verify(source, target, "--depth", "content").totals["tags"] == TAGS
-    assert len(everything_tagged(registry, prefix)) == TAGS
-    stored = proxy.stored()
-    assert sorted(set(stored)) == sorted(stored), "something was sent again that the target had"
-
-
 def test_killed_ten_times_a_migration_still_ends_complete_and_sends_nothing_twice(
     layoutlift: Layoutlift, docker_registry: Registry, proxy: FaultProxy, tmp_path: Path, prefix: str
 ) -> None:
     for round_number in range(2):  # few deaths a tree, so that runs die in its beginning, middle and end
-        kill_and_finish(
-            layoutlift, docker_registry, proxy, tmp_path / str(round_number), f"{prefix}/{round_number}", times=5
-        )
+        folder = tmp_path / str(round_number)
+        end_and_finish(layoutlift, docker_registry, proxy, folder, f"{prefix}/{round_number}", [Popen.kill] * 5)
 
 
 @pytest.mark.soak
@@ -102,6 +78,5 @@ def test_killed_fifty_times_a_migration_still_ends_complete_and_sends_nothing_tw
     layoutlift: Layoutlift, docker_registry: Registry, proxy: FaultProxy, tmp_path: Path, prefix: str
 ) -> None:
     for round_number in range(10):
-        kill_and_finish(
-            layoutlift, docker_registry, proxy, tmp_path / str(round_number), f"{prefix}/{round_number}", times=5
-        )
+        folder = tmp_path / str(round_number)
+        end_and_finish(layoutlift, docker_registry, proxy, folder, f"{prefix}/{round_number}", [Popen.kill] * 5)

@@ -1,14 +1,18 @@
 """What mounts do besides hanging: errors that pass, errors that stay, short reads, flipped bits."""
 
 import errno
-from collections.abc import Generator
+import io
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 
 from infra.real_parts import Registry
+from tasks.oci.errors import SourceReadError
+from tasks.stores.layout_directory import READ_ATTEMPTS, LayoutDirectory
+from tasks.stores.registry import RegistryStore
 from tests.support.command import Layoutlift
-from tests.support.content import tree
+from tests.support.content import blob, tree
 from tests.support.faulty_files import FaultyFiles
 from tests.support.layouts import LayoutBuilder, random_bytes
 from tests.support.real_parts import skipped_where_unavailable
@@ -17,6 +21,16 @@ from tests.support.registry_view import RepositoryView
 pytestmark = pytest.mark.fuse
 BLOBS, INDEX, ANY = "*/blobs/*", "*/index.json", "*"
 ALWAYS = 10**9
+
+
+class CountingDirectory(LayoutDirectory):
+    """Counts the files that it opens."""
+
+    opened = 0
+
+    def _open(self, relative: str) -> io.FileIO:
+        self.opened += 1
+        return super()._open(relative)
 
 
 @pytest.fixture
@@ -60,7 +74,7 @@ def test_an_error_that_passes_costs_nothing(
 @pytest.mark.parametrize(
     ("call", "error", "code"),
     [
-        pytest.param("read", errno.EIO, "source_read", marks=pytest.mark.soak),  # tried again for a minute
+        pytest.param("read", errno.EIO, "source_read", marks=pytest.mark.soak),  # the batch is tried again for 25 s
         ("open", errno.ENOENT, "content_not_found"),
         ("open", errno.EACCES, "source"),
         ("read", "flip", "digest_mismatch"),
@@ -88,6 +102,21 @@ def test_a_layer_that_stays_broken_costs_its_tag_and_no_other(
     files.fail()
     again = layoutlift.migrate(files.mountpoint, f"{docker_registry.host}/{prefix}")
     assert (again.totals["copied"], again.totals["up_to_date"]) == (1, 3)
+
+
+@pytest.mark.parametrize("size", [1_000, 2_000_000], ids=["one request", "a stream"])
+def test_a_file_that_can_not_be_read_is_opened_four_times_and_no_more(
+    files: FaultyFiles, docker_registry: Registry, make_store: Callable[..., RegistryStore], prefix: str, size: int
+) -> None:
+    layer = random_bytes(1, size)
+    content = blob(layer)
+    layout = files.mountpoint.parent / "source" / "app-0"
+    (layout / "blobs" / "sha256" / content.descriptor.digest.encoded).write_bytes(layer)
+    files.fail({"call": "read", "path": BLOBS, "error": errno.EIO, "times": ALWAYS})
+    source = CountingDirectory(files.mountpoint, retry_wait=0.01)
+    with pytest.raises(SourceReadError):
+        make_store(docker_registry.host).push_blob(f"{prefix}/app", source.blob("app-0", content.descriptor))
+    assert source.opened == 1 + READ_ATTEMPTS
 
 
 @pytest.mark.parametrize("fault", ["flip", "short"])

@@ -12,6 +12,7 @@ from tasks.oci.errors import (
     LayoutliftError,
     RateLimitedError,
     RegistryUnavailableError,
+    SourceReadError,
 )
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.request_retry import MAX_ATTEMPTS, RequestRetry
@@ -103,3 +104,11 @@ def test_a_wait_ends_with_the_run() -> None:
     with pytest.raises(InterruptedRunError):
         retry(Failing(ConnectionFailedError("reset"), 1))
     assert time.monotonic() - started < 5
+
+
+def test_a_source_that_fails_is_not_read_again_here_too() -> None:
+    """Six requests of three reads each, in three attempts of a batch, made a minute of one bad sector."""
+    broken = Failing(SourceReadError("input/output error"), 100)
+    with pytest.raises(SourceReadError):
+        retrying()(broken)
+    assert broken.calls == 1
