@@ -1,0 +1,127 @@
+"""Nothing goes that the target does not hold under the same digest: not while planning, and not while applying."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.oci.digest import Digest
+from tasks.oci.errors import RegistryUnavailableError, SizeMismatchError, TargetLacksError
+from tasks.oci.reference import TargetAddress
+from tasks.operations.cleanup.gate import Gate
+from tasks.operations.cleanup.values import Action
+from tasks.stores.memory import MemorySource
+from tests.support.planned_layout import APP, REF_NAME, PlannedLayout
+
+if TYPE_CHECKING:
+    from tasks.oci.descriptor import Descriptor
+
+
+class HoldingTarget:
+    """A target that holds what it was told, and answers nothing where it is broken."""
+
+    def __init__(self, layout: PlannedLayout) -> None:
+        self.tags = {entry["annotations"][REF_NAME]: entry["digest"] for entry in layout.entries}
+        self.content = {
+            path.rsplit("/", 1)[1]: len(raw) for path, raw in layout.files.contents().items() if "sha256" in path
+        }
+        self.is_broken = False
+
+    def list_tags(self, repository: str) -> frozenset[str]:
+        return frozenset(self._asked(repository).tags)
+
+    def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+        self._asked(repository)
+        if reference.startswith("sha256:"):
+            return Digest(reference) if reference[7:] in self.content else None
+        return Digest(self.tags[reference]) if reference in self.tags else None
+
+    def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
+        size = self._asked(repository).content.get(descriptor.digest[7:])
+        if size is not None and size != descriptor.size:
+            raise SizeMismatchError(f"{descriptor.digest} has another size there")
+        return size is not None
+
+    def forget(self, digest: str) -> None:
+        del self.content[digest[7:]]
+
+    def _asked(self, repository: str) -> HoldingTarget:
+        assert repository == f"mirror/{APP}"
+        if self.is_broken:
+            raise RegistryUnavailableError("503")
+        return self
+
+
+@pytest.fixture
+def layout() -> PlannedLayout:
+    found = PlannedLayout()
+    found.image("v1")
+    found.image("v2")
+    return found
+
+
+@pytest.fixture
+def target(layout: PlannedLayout) -> HoldingTarget:
+    found = HoldingTarget(layout)
+    layout.gate = Gate(found, TargetAddress("registry.example", "mirror"), "app")
+    return found
+
+
+def kept(layout: PlannedLayout) -> bool:
+    plan = layout.plan()
+    assert plan.refused is None
+    return {tag.tag: tag.action for tag in plan.tags}["v1"] is Action.KEEP
+
+
+def test_what_the_target_holds_goes(layout: PlannedLayout, target: HoldingTarget) -> None:
+    assert target.tags
+    assert not kept(layout)
+
+
+def test_a_tag_that_the_target_lacks_stays(layout: PlannedLayout, target: HoldingTarget) -> None:
+    del target.tags["v1"]
+    assert kept(layout)
+
+
+def test_a_tag_that_has_another_digest_there_stays(layout: PlannedLayout, target: HoldingTarget) -> None:
+    target.tags["v1"] = target.tags["v2"]
+    assert kept(layout)
+
+
+@pytest.mark.parametrize("what", ["manifest", "layer"])
+def test_a_tag_of_which_the_target_lacks_content_stays(
+    layout: PlannedLayout, target: HoldingTarget, what: str
+) -> None:
+    target.forget(layout.entries[0]["digest"] if what == "manifest" else Digest.of(b"layer v1"))
+    assert kept(layout)
+
+
+def test_a_blob_of_another_size_there_is_not_held(layout: PlannedLayout, target: HoldingTarget) -> None:
+    target.content[Digest.of(b"layer v1")[7:]] += 1
+    assert kept(layout)
+
+
+def test_a_target_that_can_not_say_has_the_repository_left_alone(
+    layout: PlannedLayout, target: HoldingTarget
+) -> None:
+    target.is_broken = True
+    plan = layout.plan()
+    assert plan.refused is not None
+    assert plan.refused.code == RegistryUnavailableError.code
+
+
+@pytest.mark.parametrize("lacks", [None, "tag", "layer"])
+def test_the_target_is_asked_again_when_a_plan_is_applied(
+    layout: PlannedLayout, target: HoldingTarget, lacks: str | None
+) -> None:
+    plan, gate = layout.plan(), layout.gate
+    assert gate is not None
+    if lacks == "tag":
+        del target.tags["v1"]
+    elif lacks == "layer":
+        target.forget(Digest.of(b"layer v1"))
+    source = MemorySource(layout.files.contents())
+    with pytest.raises(TargetLacksError) if lacks else nullcontext():
+        gate.require_plan(source, plan, map)

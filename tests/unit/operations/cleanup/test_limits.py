@@ -1,0 +1,68 @@
+"""A plan says by how much it goes beyond its limits, over each repository and over all."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.oci.digest import Digest
+from tasks.operations.cleanup.limits import LimitCheck
+from tasks.operations.cleanup.values import (
+    Action,
+    BlobDecision,
+    Limits,
+    QuarantineMode,
+    RepositoryPlan,
+    TagDecision,
+)
+
+NONE = {"max_tags": None, "max_percent": None, "min_tags_left": None, "max_bytes": None}
+DIGEST = Digest.of(b"")
+
+
+def plan(path: str, kept: int, deleted: int, size: int = 0) -> RepositoryPlan:
+    actions = [Action.KEEP] * kept + [Action.DELETE] * deleted
+    tags = tuple(TagDecision(str(place), DIGEST, action, "") for place, action in enumerate(actions))
+    return RepositoryPlan(path, "", tags, blobs=(BlobDecision(DIGEST, size, 1.0, "e", Action.MARK, ""),))
+
+
+def beyond(limits: dict[str, float | None], *plans: RepositoryPlan) -> tuple[str, ...]:
+    check = LimitCheck(Limits(**{**NONE, **limits}), QuarantineMode.PREFIX)  # type: ignore[arg-type]
+    for each in plans:
+        check.see(each)
+    return check.beyond()
+
+
+@pytest.mark.parametrize(
+    ("limits", "within", "too_much"),
+    [
+        ({"max_percent": 25.0}, plan("a", 3, 1), plan("a", 2, 1)),
+        ({"min_tags_left": 1}, plan("a", 1, 9), plan("a", 0, 1)),
+        ({"max_tags": 2}, plan("a", 0, 2), plan("a", 9, 3)),
+        ({"max_bytes": 10}, plan("a", 0, 1, 10), plan("a", 0, 1, 11)),
+    ],
+)
+def test_a_limit_holds_from_the_first_beyond_it(
+    limits: dict[str, float | None], within: RepositoryPlan, too_much: RepositoryPlan
+) -> None:
+    [name] = limits
+    assert beyond(limits, within) == ()
+    [line] = beyond(limits, too_much)
+    assert name in line
+
+
+def test_tags_and_bytes_are_counted_over_all_repositories() -> None:
+    assert len(beyond({"max_tags": 3, "max_bytes": 9}, plan("a", 1, 2, 5), plan("b", 1, 2, 5))) == 2
+
+
+def test_percentages_are_of_each_repository() -> None:
+    [line] = beyond({"max_percent": 50}, plan("large", 100, 0), plan("small", 1, 3))
+    assert line.startswith("small: 75 %")
+
+
+def test_a_repository_from_which_no_tag_goes_is_within_all_limits() -> None:
+    assert beyond({"max_percent": 1, "min_tags_left": 5}, plan("a", 1, 0)) == ()
+
+
+def test_of_many_repositories_the_first_are_named() -> None:
+    lines = beyond({"min_tags_left": 1}, *(plan(str(number), 0, 1) for number in range(50)))
+    assert lines[-1] == "and 30 more repositories"

@@ -1,0 +1,196 @@
+"""What a plan takes away, and the layouts that it leaves alone because nobody could tell."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tasks.oci.digest import Digest
+from tasks.operations.cleanup.choices import DeleteChoice
+from tasks.operations.cleanup.marks import Mark, write_marks
+from tasks.operations.cleanup.planning import LOST
+from tasks.operations.cleanup.policy import OrderBy
+from tasks.operations.cleanup.values import Action
+from tests.support.planned_layout import APP, DAY, MANIFEST, NOW, REF_NAME, PlannedLayout, keep_last
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasks.layout_ports import StoredFile
+    from tasks.operations.cleanup.values import RepositoryPlan
+
+
+def two_images() -> PlannedLayout:
+    layout = PlannedLayout()
+    layout.image("v1")
+    layout.image("v2")
+    return layout
+
+
+def fates(plan: RepositoryPlan) -> dict[str, Action]:
+    assert plan.refused is None
+    return {tag.tag: tag.action for tag in plan.tags}
+
+
+def fate(plan: RepositoryPlan, descriptor: dict[str, Any]) -> Action:
+    return {blob.digest: blob.action for blob in plan.blobs}[Digest(descriptor["digest"])]
+
+
+def mark(layout: PlannedLayout, descriptor: dict[str, Any], since: float) -> StoredFile:
+    """Note, as an earlier run did, that nothing names a blob."""
+    stored = layout.files.stat_file(layout.place(descriptor["digest"]))
+    assert stored is not None
+    write_marks(layout.files, APP, {Digest(descriptor["digest"]): Mark.of(stored, since)})
+    return stored
+
+
+def test_entries_go_first_and_their_blobs_are_only_marked() -> None:
+    plan = two_images().plan()
+    assert fates(plan) == {"v1": Action.DELETE, "v2": Action.KEEP}
+    assert [entry.tag for entry in plan.removals] == ["v1"]
+    actions = [blob.action for blob in plan.blobs]
+    assert (actions.count(Action.MARK), actions.count(Action.KEEP)) == (2, 3)  # the config belongs to both
+
+
+def test_a_blob_leaves_only_after_its_mark_waited_for_the_grace_time() -> None:
+    layout = two_images()
+    lone = layout.blob(b"nobody's")
+    assert fate(layout.plan(), lone) is Action.MARK
+    mark(layout, lone, NOW - DAY + 1)
+    assert fate(layout.plan(), lone) is Action.MARK
+    mark(layout, lone, NOW - DAY)
+    assert fate(layout.plan(), lone) is Action.QUARANTINE
+
+
+def test_a_mark_of_a_blob_that_was_written_anew_is_void() -> None:
+    layout = two_images()
+    lone = layout.blob(b"nobody's")
+    mark(layout, lone, NOW - 50 * DAY)
+    layout.time = NOW - 10 * DAY
+    layout.blob(b"nobody's")
+    assert fate(layout.plan(), lone) is Action.MARK
+
+
+def test_a_mark_of_a_blob_that_is_named_again_is_void() -> None:
+    layout = two_images()
+    lone = layout.blob(b"layer v3")
+    mark(layout, lone, NOW - 50 * DAY)
+    layout.image("v3")
+    assert fate(layout.plan(), lone) is Action.KEEP
+
+
+@pytest.mark.parametrize("when", [0.0, NOW + DAY])
+def test_a_blob_of_unknown_or_future_age_stays(when: float) -> None:
+    layout = two_images()
+    layout.time = when
+    lone = layout.blob(b"nobody's")
+    mark(layout, lone, NOW - 50 * DAY)
+    assert fate(layout.plan(), lone) is Action.KEEP
+
+
+def test_a_tag_of_unknown_age_stays_where_age_decides() -> None:
+    layout = PlannedLayout()
+    layout.time = 0.0
+    layout.image("of-1970")
+    layout.time = NOW - 3 * DAY
+    layout.image("old")
+    layout.time = NOW - DAY
+    layout.image("new")
+    found = fates(layout.plan(keep_last(1, order_by=OrderBy.CREATED)))
+    assert found == {"of-1970": Action.KEEP, "old": Action.DELETE, "new": Action.KEEP}
+
+
+def test_referrers_stay_and_go_with_their_subject() -> None:
+    layout = two_images()
+    layout.image(None, "about v1", subject=layout.entries[0])
+    layout.image(None, "about v2", subject=layout.entries[1])
+    plan = layout.plan()
+    removed = {entry.descriptor.digest for entry in plan.removals}
+    assert removed == {layout.entries[0]["digest"], layout.entries[2]["digest"]}
+
+
+def test_a_protected_digest_stays_with_all_that_it_needs() -> None:
+    layout = two_images()
+    old = layout.entries[0]
+    layout.entries = layout.entries[1:]
+    layout.write_index()
+    mark(layout, old, NOW - 50 * DAY)
+    assert fate(layout.plan(), old) is Action.QUARANTINE
+    layout.protected = frozenset({Digest(old["digest"])})
+    plan = layout.plan()
+    assert {blob.action for blob in plan.blobs} == {Action.KEEP}
+
+
+def test_a_manifest_that_nothing_names_is_reported_once_and_stays_for_now() -> None:
+    layout = two_images()
+    lost = layout.entries.pop()
+    layout.write_index()
+    plan = layout.plan()
+    assert [(found.code, found.message.split(": ")[0]) for found in plan.findings] == [(LOST, lost["digest"])]
+    assert fate(plan, lost) is Action.MARK
+
+
+def test_deleting_one_tag_leaves_other_tags_of_its_digest() -> None:
+    layout = two_images()
+    layout.entries.append({**layout.entries[0], "annotations": {REF_NAME: "stable"}})
+    layout.write_index()
+    plan = layout.plan(DeleteChoice(tag="v1"))
+    assert fates(plan) == {"v1": Action.DELETE, "v2": Action.KEEP, "stable": Action.KEEP}
+    assert {blob.action for blob in plan.blobs} == {Action.KEEP}
+
+
+def test_deleting_a_digest_takes_all_its_tags() -> None:
+    layout = two_images()
+    layout.entries.append({**layout.entries[0], "annotations": {REF_NAME: "stable"}})
+    layout.write_index()
+    plan = layout.plan(DeleteChoice(digest=Digest(layout.entries[0]["digest"])))
+    assert fates(plan) == {"v1": Action.DELETE, "v2": Action.KEEP, "stable": Action.DELETE}
+
+
+def _edit_manifest(layout: PlannedLayout) -> None:
+    layout.files.put(layout.place(layout.entries[0]["digest"]), b'{"other": "bytes"}')
+
+
+def _lose(layout: PlannedLayout, place: str) -> None:
+    found = layout.files.stat_file(place)
+    assert found is not None
+    assert layout.files.delete_files([found]) == (found,)
+
+
+BROKEN: dict[str, Callable[[PlannedLayout], object]] = {
+    "an empty index": lambda layout: layout.put_index(b""),
+    "an index that was cut": lambda layout: layout.put_index(b'{"schemaVersion":2,"manifests":['),
+    "an index of another form": lambda layout: layout.put_index(b'{"schemaVersion":2,"manifests":{}}'),
+    "an index without entries over blobs": lambda layout: layout.put_index(b'{"schemaVersion":2,"manifests":[]}'),
+    "an entry that is none": lambda layout: layout.put_index(b'{"schemaVersion":2,"manifests":[{"digest":"x"}]}'),
+    "a manifest of an unknown type": lambda layout: layout.put_index(
+        json.dumps({"manifests": [*layout.entries, {**layout.entries[0], "mediaType": "x/unknown"}]}).encode()
+    ),
+    "a manifest with other bytes": _edit_manifest,
+    "a kept manifest that is missing": lambda layout: _lose(layout, layout.place(layout.entries[1]["digest"])),
+    "a file of unknown use": lambda layout: layout.files.put(f"{APP}/blobs/sha256/notes.txt", b"what is this"),
+    "a placeholder of zot": lambda layout: layout.files.put(layout.place(layout.entries[0]["digest"]), b""),
+    "no marker": lambda layout: _lose(layout, f"{APP}/oci-layout"),
+    "a manifest without its layer": lambda layout: (
+        layout.entries.append(layout.blob(json.dumps(_with_missing_layer()).encode(), MANIFEST))
+        or layout.write_index()
+    ),
+}
+
+
+def _with_missing_layer() -> dict[str, Any]:
+    gone = {"mediaType": "x/y", "digest": Digest.of(b"gone"), "size": 4}
+    return {"schemaVersion": 2, "mediaType": MANIFEST, "config": gone, "layers": []}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_layout_that_can_not_be_judged_is_left_alone_and_named(broken: str) -> None:
+    layout = two_images()
+    assert layout.plan().removals
+    BROKEN[broken](layout)
+    plan = layout.plan(keep_last(1, untagged_after=None))
+    assert plan.refused is not None
+    assert plan.refused.message
+    assert (plan.removals, plan.blobs, plan.files, plan.tags) == ((), (), (), ())
