@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from flows import parameters as p
+
+if TYPE_CHECKING:
+    from tasks.operations.cleanup.values import Limits
 
 PolicyPath = Annotated[str, Field(description="File with the policy, in YAML; layoutlift cleanup init writes one")]
 GateTarget = Annotated[
@@ -14,7 +18,20 @@ GateTarget = Annotated[
     Field(description="Registry that must hold whatever goes, as host[:port][/prefix]; else the policy's target"),
 ]
 Output = Annotated[str | None, Field(description="Write the plan to this file, for layoutlift cleanup apply")]
-Readers = Annotated[int, Field(description="How many manifests are read at once", ge=1, le=256)]
+Readers = Annotated[int, Field(description="How many requests are made at once", ge=1, le=256)]
+OnlyWriter = Annotated[
+    bool,
+    Field(description="Vouch that nobody else writes; needed where the source can't compare and write at once"),
+]
+MaxTags = Annotated[int | None, Field(description="In place of the plan's limit: how many tags may go", ge=0)]
+MaxPercent = Annotated[
+    float | None,
+    Field(description="In place of the plan's limit: percent of a repository's tags that may go", gt=0, le=100),
+]
+MinTagsLeft = Annotated[
+    int | None, Field(description="In place of the plan's limit: how many tags a repository keeps at least", ge=0)
+]
+MaxBytes = Annotated[int | None, Field(description="In place of the plan's limit: how many bytes may go", ge=0)]
 
 
 class PlanParameters(p.SourceParameters):
@@ -31,3 +48,47 @@ class CleanupPlanParameters(PlanParameters):
     gate: GateTarget = None
     plain_http: p.PlainHttp = False
     ca_file: p.CaFile = None
+
+
+class ApplyParameters(p.Parameters):
+    """Parameters of `cleanup apply`; limits that are not given are the plan's own."""
+
+    i_am_the_only_writer: OnlyWriter = False
+    jobs: Readers = 16
+    max_tags: MaxTags = None
+    max_percent: MaxPercent = None
+    min_tags_left: MinTagsLeft = None
+    max_bytes: MaxBytes = None
+    plain_http: p.PlainHttp = False
+    ca_file: p.CaFile = None
+
+    def raised(self, limits: Limits) -> Limits:
+        """The plan's limits, with those in their place that were given for this run."""
+        given = {name: getattr(self, name) for name in asdict(limits)}
+        return replace(limits, **{name: value for name, value in given.items() if value is not None})
+
+
+class UndoParameters(p.Parameters):
+    """Parameters of `cleanup undo`."""
+
+    endpoint_url: p.EndpointUrl = None
+    request_payer: p.RequestPayer = False
+    i_am_the_only_writer: OnlyWriter = False
+    jobs: Readers = 16
+
+
+class DeleteParameters(PlanParameters):
+    """Parameters of `delete`."""
+
+    gate: GateTarget = None
+    keep_referrers: Annotated[bool, Field(description="Leave what refers to it, such as signatures")] = False
+    i_am_the_only_writer: OnlyWriter = False
+    plain_http: p.PlainHttp = False
+    ca_file: p.CaFile = None
+
+
+class RecoverParameters(PlanParameters):
+    """Parameters of `recover`."""
+
+    marked: Annotated[bool, Field(description="Also what an earlier cleanup has seen go")] = False
+    i_am_the_only_writer: OnlyWriter = False

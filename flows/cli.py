@@ -9,6 +9,7 @@ import click
 from flows.commands.alerts import alerts
 from flows.commands.cleanup import cleanup
 from flows.commands.cutover import cutover
+from flows.commands.deleting import delete, recover
 from flows.commands.running import INCOMPLETE, checked, exit_code, run_to_end
 from flows.commands.server import server
 from flows.commands.zot import zot
@@ -109,5 +110,7 @@ def ls(*, as_json: bool, **given: Any) -> None:
 main.add_command(alerts)
 main.add_command(cleanup)
 main.add_command(cutover)
+main.add_command(delete)
+main.add_command(recover)
 main.add_command(server)
 main.add_command(zot)

@@ -123,11 +123,13 @@ def documented(model: type[BaseModel]) -> Callable[[_Flow], _Flow]:
     return document
 
 
-class _Parameters(BaseModel):
+class Parameters(BaseModel):
+    """Fields that a user fills in; none else, and none is changed later."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class TargetParameters(_Parameters):
+class TargetParameters(Parameters):
     """How to reach the target, and how hard to press it."""
 
     jobs: Jobs = 8
@@ -143,14 +145,14 @@ class TargetParameters(_Parameters):
         )
 
 
-class TelemetryParameters(_Parameters):
+class TelemetryParameters(Parameters):
     """Which monitoring systems are told of the run."""
 
     metrics: Metrics = None
     traces: Traces = False
 
 
-class SourceParameters(_Parameters):
+class SourceParameters(Parameters):
     """What to read, and how to get at it where it is a bucket; credentials are found as the AWS tools find them."""
 
     source: Source

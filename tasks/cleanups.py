@@ -87,22 +87,31 @@ class Planner:
     findings: list[Finding] = field(default_factory=list)
 
     def plans(self, choose: Callable[[str], Choice | None]) -> Iterator[RepositoryPlan]:
-        """The plans of all layouts for which there is a choice, in order, few of them ahead of whoever asks.
+        """The plans of all layouts for which there is a choice; see `each`."""
+
+        def plan(path: str) -> RepositoryPlan | None:
+            choice = choose(path)
+            return None if choice is None else plan_repository(self.tools, path, choice)
+
+        return self.each(plan)
+
+    def each(self, plan: Callable[[str], RepositoryPlan | None]) -> Iterator[RepositoryPlan]:
+        """What `plan` makes of each layout, but None, in order, few of them ahead of whoever asks.
 
         Raises:
             SourceUnavailableError: the source can't be listed.
             InterruptedRunError: the run was told to end.
         """
         with ThreadPoolExecutor(REPOSITORIES_AT_ONCE, thread_name_prefix="plan") as pool:
-            ahead: deque[Future[RepositoryPlan]] = deque()
+            ahead: deque[Future[RepositoryPlan | None]] = deque()
             try:
                 for path in self._paths():
-                    if (choice := choose(path)) is not None:
-                        ahead.append(pool.submit(plan_repository, self.tools, path, choice))
-                    if len(ahead) > REPOSITORIES_AT_ONCE:
-                        yield ahead.popleft().result()
+                    ahead.append(pool.submit(plan, path))
+                    if len(ahead) > REPOSITORIES_AT_ONCE and (found := ahead.popleft().result()) is not None:
+                        yield found
                 while ahead:
-                    yield ahead.popleft().result()
+                    if (found := ahead.popleft().result()) is not None:
+                        yield found
             finally:
                 for future in ahead:
                     future.cancel()

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.cleanup_parameters import CleanupPlanParameters
+from flows.cleanup_parameters import ApplyParameters, CleanupPlanParameters, UndoParameters
 from flows.commands.running import INCOMPLETE, checked, take_credentials
 from flows.options import with_parameters
 from tasks.oci.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flows.applying import Show
+    from tasks.stores.pacing import Stop
 
 
 @click.group()
@@ -46,6 +52,47 @@ def plan(*, as_json: bool, username: str | None, password_stdin: bool, **given: 
     console = Console()
     with stopped_by_signals(console):
         whole = plan_cleanup(parameters, console.stop, partial(print_plan, as_json=as_json))
+    if not whole:
+        raise SystemExit(INCOMPLETE)
+
+
+@cleanup.command()
+@click.argument("plan_file", metavar="PLAN", type=click.Path(dir_okay=False, path_type=Path))
+@with_parameters(ApplyParameters)
+@plans
+def apply(*, plan_file: Path, as_json: bool, username: str | None, password_stdin: bool, **given: Any) -> None:
+    """Do what PLAN says, and nothing else, as far as everything is still as it was then."""
+    from flows.applying import apply_plan  # noqa: PLC0415 - not for --help
+
+    take_credentials(username, from_stdin=password_stdin)
+    parameters = checked(ApplyParameters, given)
+    change(lambda stop, show: apply_plan(parameters, plan_file, stop, show), as_json=as_json)
+
+
+@cleanup.command()
+@click.argument("run")
+@click.option("--source", help="The source that RUN changed, where another machine did that")
+@with_parameters(UndoParameters)
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON")
+def undo(*, run: str, source: str | None, as_json: bool, **given: Any) -> None:
+    """Put back what RUN took away, as long as the quarantine has it; what came later stays."""
+    from flows.applying import undo as undo_run  # noqa: PLC0415 - not for --help
+
+    parameters = checked(UndoParameters, given)
+    change(lambda stop, show: undo_run(parameters, run, source, stop, show), as_json=as_json)
+
+
+def change(act: Callable[[Stop, Show], bool], *, as_json: bool) -> None:
+    """Change a source, print what was done, and exit with 1 where something is not as it should be."""
+    from functools import partial  # noqa: PLC0415 - not for --help
+
+    from flows.console import Console  # noqa: PLC0415
+    from flows.outcome_output import print_outcomes  # noqa: PLC0415
+    from flows.stopping import stopped_by_signals  # noqa: PLC0415
+
+    console = Console()
+    with stopped_by_signals(console):
+        whole = act(console.stop, partial(print_outcomes, as_json=as_json))
     if not whole:
         raise SystemExit(INCOMPLETE)
 

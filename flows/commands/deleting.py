@@ -1,0 +1,98 @@
+"""The commands `layoutlift delete` and `layoutlift recover`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flows.cleanup_parameters import ApplyParameters, DeleteParameters, RecoverParameters
+from flows.commands.cleanup import change, plans
+from flows.commands.running import INCOMPLETE, checked, take_credentials
+from flows.options import with_parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from flows.cleaning import Show
+    from tasks.stores.pacing import Stop
+
+_apply = click.option("--apply", "applies", is_flag=True, help="Do it, too; without, only the plan is printed")
+
+
+@click.command()
+@with_parameters(DeleteParameters)
+@click.argument("named", metavar="REPOSITORY[:TAG|@DIGEST]")
+@_apply
+@plans
+def delete(
+    *, named: str, username: str | None, password_stdin: bool, applies: bool, as_json: bool, **given: Any
+) -> None:
+    """Delete one tag, artifact or repository of SOURCE, with what refers to it; shared blobs stay."""
+    from flows.deleting import Named, plan_delete  # noqa: PLC0415 - not for --help
+
+    take_credentials(username, from_stdin=password_stdin)
+    parameters = checked(DeleteParameters, given)
+    meant = Named.parse(named)
+    applied = ApplyParameters(
+        i_am_the_only_writer=parameters.i_am_the_only_writer,
+        jobs=parameters.jobs,
+        plain_http=parameters.plain_http,
+        ca_file=parameters.ca_file,
+    )
+    _plan_and_apply(
+        lambda file, stop, show: plan_delete(parameters, meant, file, stop, show),
+        parameters.output,
+        applied if applies else None,
+        as_json=as_json,
+    )
+
+
+@click.command()
+@with_parameters(RecoverParameters)
+@_apply
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON")
+def recover(*, applies: bool, as_json: bool, **given: Any) -> None:
+    """Find manifests of SOURCE that no index names any more, and name them again."""
+    from flows.deleting import plan_recover  # noqa: PLC0415 - not for --help
+
+    parameters = checked(RecoverParameters, given)
+    applied = ApplyParameters(i_am_the_only_writer=parameters.i_am_the_only_writer, jobs=parameters.jobs)
+    _plan_and_apply(
+        lambda file, stop, show: plan_recover(parameters, file, stop, show),
+        parameters.output,
+        applied if applies else None,
+        as_json=as_json,
+    )
+
+
+def _plan_and_apply(
+    plan: Callable[[Path | None, Stop, Show], bool],
+    output: str | None,
+    applied: ApplyParameters | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print a plan, and apply that very plan where the user wants that."""
+    from functools import partial  # noqa: PLC0415 - not for --help
+    from pathlib import Path  # noqa: PLC0415
+
+    from flows.console import Console  # noqa: PLC0415
+    from flows.deleting import plan_place  # noqa: PLC0415
+    from flows.plan_output import print_plan  # noqa: PLC0415
+    from flows.stopping import stopped_by_signals  # noqa: PLC0415
+
+    console, shown = Console(), partial(print_plan, as_json=as_json)
+    if applied is None:
+        with stopped_by_signals(console):
+            whole = plan(None if output is None else Path(output), console.stop, shown)
+    else:
+        from flows.applying import apply_plan  # noqa: PLC0415
+
+        with plan_place(output) as place:
+            with stopped_by_signals(console):
+                whole = plan(place, console.stop, shown)
+            change(lambda stop, show: apply_plan(applied, place, stop, show), as_json=as_json)
+    if not whole:
+        raise SystemExit(INCOMPLETE)

@@ -1,0 +1,65 @@
+"""What is printed of a cleanup that was applied or undone: each repository, what was wrong, and how to undo it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from tasks.operations.reporting import human_bytes, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tasks.operations.cleanup.apply_tools import RepositoryOutcome
+    from tasks.operations.cleanup.values import IndexEntry
+
+
+def print_outcomes(run: str, outcomes: Iterable[RepositoryOutcome], *, as_json: bool) -> bool:
+    """Print outcomes as they come; whether none of them has a problem or was left unchecked."""
+    whole = True
+    if as_json:
+        click.echo(f'{{"run": {json.dumps(run)}, "repositories": [', nl=False)
+    for place, outcome in enumerate(outcomes):
+        whole = whole and not outcome.problems
+        if as_json:
+            click.echo(("," if place else "") + "\n" + json.dumps(asdict(outcome)), nl=False)
+        else:
+            _print_outcome(outcome)
+    click.echo("\n]}" if as_json else f"run {run}; to put back what it took: layoutlift cleanup undo {run}")
+    return whole
+
+
+def _print_outcome(outcome: RepositoryOutcome) -> None:
+    parts = list(_parts(outcome))
+    if parts:
+        click.echo(printable(f"{outcome.path}: {'; '.join(parts)}"))
+    for entry in outcome.skipped:
+        click.echo(printable(f"skip   {outcome.path}:{_name(entry)}\tit was changed since the plan"))
+    for problem in outcome.problems:
+        click.echo(printable(f"! {problem.path}: {problem.message} ({problem.code})"), err=True)
+
+
+def _parts(outcome: RepositoryOutcome) -> Iterator[str]:
+    """What was done, in words; nothing of what was not."""
+    counts = {
+        "entries taken out": len(outcome.removed),
+        "entries put in": len(outcome.added),
+        "blobs marked as unreferenced": outcome.marked,
+        "blobs back from the quarantine": len(outcome.restored),
+        "blobs gone for good": outcome.purged,
+        "leftovers of writers deleted": outcome.files_deleted,
+    }
+    yield from (f"{count:,} {words}" for words, count in counts.items() if count)
+    if outcome.hidden:
+        yield f"{outcome.hidden:,} blobs into the quarantine ({human_bytes(outcome.bytes_hidden)})"
+    if outcome.bytes_freed:
+        yield f"{human_bytes(outcome.bytes_freed)} came back"
+    if outcome.dropped:
+        yield "the empty layout is gone"
+
+
+def _name(entry: IndexEntry) -> str:
+    return entry.tag if entry.tag is not None else entry.descriptor.digest
