@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.endpoints import source_identity
@@ -156,7 +157,10 @@ def open_writable(source: str, access: BucketAccess, stop: Stop) -> WritableSour
         ConfigurationError: it names no kind of source that can be changed.
     """
     if not is_bucket(source):
-        return WritableDirectory(source_identity(source, access))
+        path = source_identity(source, access)
+        if not Path(path).is_dir():
+            raise ConfigurationError(f"the source {source} is not a directory; is the bucket mounted there?")
+        return WritableDirectory(path)
     from tasks.stores.s3_client import make_client  # noqa: PLC0415 - directories don't wait for the SDK
     from tasks.stores.s3_writing import WritableS3Bucket  # noqa: PLC0415
     from tasks.stores.writable_bucket import WritableBucket  # noqa: PLC0415

@@ -1,0 +1,57 @@
+"""Who may change a source, and on whose word."""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from tasks.cleanup_applies import Cleaner, CleanerOptions, open_cleaner
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import ConfigurationError, LockHeldError, RefusedError
+from tasks.operations.cleanup.values import IndexEntry, QuarantineMode, RepositoryPlan, Timing
+from tasks.stores.pacing import Stop
+from tasks.stores.s3_address import BucketAccess
+
+TIMING = Timing(grace=0.0, hold=0.0)
+PLAN = RepositoryPlan("app", "etag", removals=(IndexEntry("v1", Descriptor("a/b", Digest.of(b""), 0)),))
+
+
+def cleaner(
+    source: Path, run: str = "run", *, only_writer: bool = False, timing: Timing = TIMING
+) -> AbstractContextManager[Cleaner]:
+    return open_cleaner(CleanerOptions(str(source), BucketAccess(), timing, run, only_writer=only_writer), Stop())
+
+
+def test_a_directory_is_changed_only_where_the_user_vouches_for_being_alone(tmp_path: Path) -> None:
+    with cleaner(tmp_path) as held, pytest.raises(RefusedError, match="i-am-the-only-writer"):
+        held.check_allowed([PLAN])
+    with cleaner(tmp_path, only_writer=True) as held:
+        held.check_allowed([PLAN])
+
+
+def test_what_takes_nothing_away_needs_nobodys_word(tmp_path: Path) -> None:
+    with cleaner(tmp_path) as held:
+        held.check_allowed([RepositoryPlan("app", "etag")])
+
+
+def test_a_source_has_one_cleaner(tmp_path: Path) -> None:
+    with cleaner(tmp_path, "first"), pytest.raises(LockHeldError, match="first"), cleaner(tmp_path, "second"):
+        pass
+
+
+def test_a_source_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="not a directory"), cleaner(tmp_path / "none"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_keeps_no_versions(tmp_path: Path) -> None:
+    timing = Timing(0.0, 0.0, QuarantineMode.VERSIONS)
+    with pytest.raises(ConfigurationError, match="keeps versions"), cleaner(tmp_path, timing=timing):
+        pass
+
+
+def test_a_run_that_never_was_is_not_undone(tmp_path: Path) -> None:
+    with cleaner(tmp_path, only_writer=True) as held, pytest.raises(ConfigurationError, match="never"):
+        list(held.undo("never"))
