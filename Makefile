@@ -98,6 +98,10 @@ demo: install system-packages ## the main job on real parts: bucket, s3fs mount,
 demo-stop: ## unmount and end what the demo left running, and remove its data
 	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -m infra.demo stop --state '$(DEMO_STATE)'
 
+.PHONY: schemas
+schemas: install ## write the JSON schemas of the files anew, after a change to their models
+	$(BIN)/layoutlift validate --schema --kind migration > docs/schemas/migration-1.json
+
 .PHONY: up
 up: ## keep a Prefect server, a worker and the deployments running; prints the dashboard's address
 	@$(MAKE) --silent install >&2

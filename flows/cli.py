@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,9 +13,10 @@ from flows.commands.cutover import cutover
 from flows.commands.deleting import delete, recover
 from flows.commands.running import INCOMPLETE, checked, exit_code, run_to_end
 from flows.commands.server import server
+from flows.commands.validate import validate
 from flows.commands.zot import zot
 from flows.list_parameters import ListParameters
-from flows.options import with_parameters
+from flows.options import said_on_command_line, with_parameters
 from flows.parameters import CheckParameters, MigrateParameters, VerifyParameters
 from tasks.oci.errors import LayoutliftError
 from tasks.runs import RunKind
@@ -55,14 +57,29 @@ _standalone = click.option("--standalone", is_flag=True, help="Run in this proce
 
 
 @main.command()
-@with_parameters(MigrateParameters)
+@with_parameters(MigrateParameters, arguments_required=False)
 @_runs
 @_standalone
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, as the command plan does")
-def migrate(*, dry_run: bool, standalone: bool, **given: Any) -> None:
+@click.option("--config", "-c", type=click.Path(path_type=Path), help="Migrate what this file lists; see validate")
+@click.pass_context
+def migrate(context: click.Context, /, *, dry_run: bool, standalone: bool, config: Path | None, **given: Any) -> None:
     """Copy every repository and tag of SOURCE into TARGET, and verify them there."""
     kind = RunKind.PLAN if dry_run else RunKind.MIGRATE
-    run_to_end(kind, MigrateParameters, given, standalone=standalone or dry_run)
+    if config is None:
+        _require(context, "source", "target")
+        run_to_end(kind, MigrateParameters, given, standalone=standalone or dry_run)
+    from flows.commands.mappings import run_mappings  # noqa: PLC0415 - only here
+
+    typed = said_on_command_line(context) | {"as_json", "username", "password_stdin"}
+    kept = {name: value for name, value in given.items() if name in typed}
+    run_mappings(kind, config, kept, standalone=standalone or dry_run)
+
+
+def _require(context: click.Context, *names: str) -> None:
+    for parameter in context.command.get_params(context):
+        if parameter.name in names and context.params[parameter.name] is None:
+            raise click.MissingParameter(ctx=context, param=parameter)
 
 
 @main.command()
@@ -113,4 +130,5 @@ main.add_command(cutover)
 main.add_command(delete)
 main.add_command(recover)
 main.add_command(server)
+main.add_command(validate)
 main.add_command(zot)

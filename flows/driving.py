@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flows.live_limits import file_reader, kept_within_limits
 from flows.telemetry import told_by_metrics
 from tasks.oci.errors import ConflictsError, LayoutliftError
 from tasks.operations.planning import OnConflict
@@ -13,7 +14,9 @@ from tasks.runs import RunKind, open_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
+    from flows.live_limits import LimitsReader
     from flows.watching import Watcher
     from tasks.operations.planning import Batch
     from tasks.runs import Run, RunOptions
@@ -26,8 +29,12 @@ def drive(
     watcher: Watcher,
     work: Callable[[Run, tuple[Batch, ...]], None],
     publish: Callable[[Run], None] | None = None,
+    *,
+    limits: Callable[[str | None], AbstractContextManager[LimitsReader | None]] = file_reader,
 ) -> None:
     """Open a run, survey the source, have `work` do the batches, write the report, tell the truth.
+
+    `limits` makes of --limits-from what is looked at for limits while the run goes on.
 
     Raises:
         IncompleteError: something is not as it should be; the report is written and published before.
@@ -35,9 +42,15 @@ def drive(
     """
     if kind is RunKind.MIGRATE and options.policy.on_conflict is OnConflict.FAIL:
         refuse_conflicts(options, watcher.stop)
-    with open_run(kind, options, watcher.stop) as run, watcher.watch(run), told_by_metrics(run):
+    with (
+        limits(options.limits_from) as read,
+        open_run(kind, options, watcher.stop) as run,
+        watcher.watch(run),
+        told_by_metrics(run),
+    ):
         try:
-            work(run, run.tree.survey().batches)
+            with kept_within_limits(run, read):
+                work(run, run.tree.survey().batches)
         except LayoutliftError as error:
             run.note(Finding(".", error.code, str(error)))
             watcher.stop.set()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from prefect import flow
+from prefect import State, flow  # Prefect evaluates annotations: where one can't be, the form loses all types
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows import pace_parameters as pace
 from flows import parameters as p
-from flows.driving import drive
-from flows.publishing import publish, work_as_tasks
-from flows.watching import current_watcher
+from flows.flow_body import run_as_flow
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.planning import OnConflict, Untagged
 from tasks.operations.results import Depth
@@ -45,9 +44,11 @@ def migrate(
     scan_on_push: p.ScanOnPush = False,
     fail_fast: p.FailFast = False,
     jobs: p.Jobs = 8,
-    limit_rate: p.LimitRate = None,
+    limit_rate: pace.LimitRate = None,
     since_last: p.SinceLast = False,
-    max_requests: p.MaxRequests = None,
+    max_requests: pace.MaxRequests = None,
+    hours: pace.AllowedHours = None,
+    limits_from: pace.LimitsFrom = None,
     plain_http: p.PlainHttp = False,
     ca_file: p.CaFile = None,
     registry_kind: p.Kind = RegistryKind.AUTO,
@@ -55,7 +56,7 @@ def migrate(
     report: p.Report = None,
     metrics: p.Metrics = None,
     traces: p.Traces = False,
-) -> None:
+) -> State[None] | None:
     """Lift every repository and tag of a tree of image layouts into a registry, verified."""
     given = p.MigrateParameters(**locals())
-    drive(RunKind.MIGRATE, given.to_options(), current_watcher(), work_as_tasks, publish)
+    return run_as_flow(RunKind.MIGRATE, given.to_options())

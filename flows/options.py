@@ -19,7 +19,9 @@ ARGUMENTS = ("source", "target")
 _SHORT = {"output": ("-o",)}
 
 
-def with_parameters(model: type[BaseModel]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def with_parameters(
+    model: type[BaseModel], *, arguments_required: bool = True
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command the fields of `model`: SOURCE and TARGET as arguments, the rest as options.
 
     Every option is also read from the environment, as `LAYOUTLIFT_` and its name.
@@ -28,15 +30,15 @@ def with_parameters(model: type[BaseModel]) -> Callable[[Callable[..., Any]], Ca
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         names = sorted(model.model_fields, key=lambda name: (name not in ARGUMENTS, name))
         for name in reversed(names):
-            command = _parameter(name, model.model_fields[name])(command)
+            command = _parameter(name, model.model_fields[name], required=arguments_required)(command)
         return command
 
     return decorate
 
 
-def _parameter(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _parameter(name: str, field: FieldInfo, *, required: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     if name in ARGUMENTS:
-        return click.argument(name)
+        return click.argument(name, required=required)
     return click.option(
         *_SHORT.get(name, ()),
         f"--{name.replace('_', '-')}",
@@ -74,3 +76,9 @@ def _without_none(annotation: Any) -> Any:
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
         return next(kind for kind in typing.get_args(annotation) if kind is not type(None))
     return annotation
+
+
+def said_on_command_line(context: click.Context) -> set[str]:
+    """The options that somebody typed, unlike those from the environment or by default."""
+    typed = click.core.ParameterSource.COMMANDLINE
+    return {name for name in context.params if context.get_parameter_source(name) is typed}

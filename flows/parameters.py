@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from flows.pace_parameters import LimitRate, MaxRequests, PaceParameters
 from flows.rates import bytes_per_second
 from tasks.endpoints import TargetOptions, parse_target
 from tasks.oci.errors import ConfigurationError
@@ -75,8 +76,6 @@ EndpointUrl = Annotated[
 ]
 RequestPayer = Annotated[bool, Field(description="Pay for the requests to a bucket whose requester pays")]
 Jobs = Annotated[int, Field(description="How many tags and blobs are in work at once", ge=1, le=256)]
-LimitRate = Annotated[str | None, Field(description="Most bytes to send a second, such as 50M")]
-MaxRequests = Annotated[float | None, Field(description="Most requests to send a second", gt=0)]
 FailFast = Annotated[bool, Field(description="Stop at the first tag that is refused or fails")]
 OnConflictChoice = Annotated[
     OnConflict,
@@ -160,7 +159,7 @@ class SourceParameters(Parameters):
     request_payer: RequestPayer = False
 
 
-class MigrateParameters(SourceParameters, TargetParameters, TelemetryParameters):
+class MigrateParameters(SourceParameters, TargetParameters, PaceParameters, TelemetryParameters):
     """Parameters of `migrate` and `plan`."""
 
     target: Target
@@ -181,13 +180,6 @@ class MigrateParameters(SourceParameters, TargetParameters, TelemetryParameters)
     since_last: SinceLast = False
     state: State = None
     report: Report = None
-
-    @field_validator("limit_rate")
-    @classmethod
-    def _rate_is_readable(cls, value: str | None) -> str | None:
-        if value is not None:
-            bytes_per_second(value)
-        return value
 
     @field_validator("backup_tag")
     @classmethod
@@ -230,10 +222,12 @@ class MigrateParameters(SourceParameters, TargetParameters, TelemetryParameters)
             request_payer=self.request_payer,
             metrics=self.metrics,
             traces=self.traces,
+            hours=self.hours,
+            limits_from=self.limits_from,
         )
 
 
-class VerifyParameters(SourceParameters, TargetParameters, TelemetryParameters):
+class VerifyParameters(SourceParameters, TargetParameters, PaceParameters, TelemetryParameters):
     """Parameters of `verify`."""
 
     target: Target
@@ -262,6 +256,8 @@ class VerifyParameters(SourceParameters, TargetParameters, TelemetryParameters):
             request_payer=self.request_payer,
             metrics=self.metrics,
             traces=self.traces,
+            hours=self.hours,
+            limits_from=self.limits_from,
         )
 
 

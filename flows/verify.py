@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from prefect import flow
+from prefect import State, flow  # Prefect evaluates annotations: where one can't be, the form loses all types
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows import pace_parameters as pace
 from flows import parameters as p
-from flows.driving import drive
-from flows.publishing import publish, work_as_tasks
-from flows.watching import current_watcher
+from flows.flow_body import run_as_flow
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.results import Depth
 from tasks.operations.tree_run import BATCHES_AT_ONCE
@@ -37,7 +36,9 @@ def verify(
     exclude_referrers: p.ExcludeReferrers = False,
     depth: p.DepthChoice = Depth.BLOBS,
     jobs: p.Jobs = 8,
-    max_requests: p.MaxRequests = None,
+    max_requests: pace.MaxRequests = None,
+    hours: pace.AllowedHours = None,
+    limits_from: pace.LimitsFrom = None,
     plain_http: p.PlainHttp = False,
     ca_file: p.CaFile = None,
     registry_kind: p.Kind = RegistryKind.AUTO,
@@ -45,7 +46,7 @@ def verify(
     report: p.Report = None,
     metrics: p.Metrics = None,
     traces: p.Traces = False,
-) -> None:
+) -> State[None] | None:
     """Prove that the registry holds every repository and tag of a tree of image layouts."""
     given = p.VerifyParameters(**locals())
-    drive(RunKind.VERIFY, given.to_options(), current_watcher(), work_as_tasks, publish)
+    return run_as_flow(RunKind.VERIFY, given.to_options())

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from flows.yaml_variables import expand
 from tasks.oci.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 MAX_FILE_SIZE = 4 * 1024 * 1024
@@ -19,35 +20,50 @@ _Model = TypeVar("_Model", bound=BaseModel)
 _Place = tuple[int | str, ...]
 
 
-def load_model(path: Path, model: type[_Model]) -> _Model:
-    """The content of a YAML file as a model.
+def load_model(path: Path, model: type[_Model], variables: Mapping[str, str] | None = None) -> _Model:
+    """The content of a YAML file as a model; with `variables`, `${NAME}` in its values stands for theirs.
 
     Raises:
         ConfigurationError: it can't be read, is no YAML, or breaks the model; a line for each mistake, as
             `FILE:LINE: FIELD: what is wrong`.
     """
-    return parse_model(_read(path), model, name=str(path))
+    return parse_model(_read(path), model, name=str(path), variables=variables)
 
 
-def parse_model(text: str, model: type[_Model], *, name: str) -> _Model:
+def parse_model(text: str, model: type[_Model], *, name: str, variables: Mapping[str, str] | None = None) -> _Model:
     """As `load_model`, of text that `name` stands for in errors."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        repeated = list(_repeated_keys(node))
-        content = yaml.safe_load(text)
+        mistakes = [f"{name}:{line}: {key}: is given twice" for line, key in _repeated_keys(node)]
+        if variables is not None:
+            mistakes += [f"{name}:{line}: {field}: {wrong}" for line, field, wrong in expand(node, variables)]
+        content = yaml.SafeLoader("").construct_document(node) if node is not None else None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigurationError(f"{name}:{line}: this is no YAML: {error.problem}") from None
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigurationError(f"{name}: this is no YAML: {str(error)[:200]}") from None
-    if repeated:
-        raise ConfigurationError("\n".join(f"{name}:{line}: {key}: is given twice" for line, key in repeated))
+    if mistakes:
+        raise ConfigurationError("\n".join(mistakes))
     if not isinstance(content, dict):
         raise ConfigurationError(f"{name}:1: it must hold fields and values, as the example shows")
     try:
         return model.model_validate(content)
     except ValidationError as error:
         raise ConfigurationError("\n".join(_mistakes(error, node, name))) from None
+
+
+def top_fields(path: Path) -> frozenset[str]:
+    """The names of a file's outermost fields; none where it is no mapping.
+
+    Raises:
+        ConfigurationError: it can't be read.
+    """
+    try:
+        node = yaml.compose(_read(path), Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError):
+        return frozenset()  # whoever loads it says where it is broken
+    return frozenset(str(key.value) for key, _ in node.value) if isinstance(node, yaml.MappingNode) else frozenset()
 
 
 def _read(path: Path) -> str:

@@ -143,8 +143,10 @@ def parse_target(target: str) -> TargetAddress:
 
 
 @contextmanager
-def open_target(options: TargetOptions, stop: Stop, *, write: bool) -> Iterator[RegistryStore]:
-    """The registry of a TARGET argument, after it let us in.
+def open_target(
+    options: TargetOptions, stop: Stop, *, write: bool, gate: RequestGate | None = None
+) -> Iterator[RegistryStore]:
+    """The registry of a TARGET argument, after it let us in; `gate` is what its requests pass, else one of its own.
 
     Raises:
         ConfigurationError: the address or a file that it needs is unusable.
@@ -161,7 +163,7 @@ def open_target(options: TargetOptions, stop: Stop, *, write: bool) -> Iterator[
 
     address = parse_target(options.target)
     profile = profile_of(options.kind, address.host)
-    gate = RequestGate(stop, options.max_requests)
+    gate = gate or RequestGate(stop, options.max_requests)
     settings = HttpSettings(options.plain_http, options.ca_file, connections=options.jobs, environment=os.environ)
     pool = HttpPool(profile.api_host or address.host, settings, gate)
     retry = RequestRetry(gate, stop)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from tasks.operations.hold import Limits
+from tasks.operations.hours import Hours
 from tasks.operations.planning import CopyPolicy
 from tasks.stores.s3_address import BucketAccess
 
@@ -55,6 +57,14 @@ class RunOptions:
     since_last: bool = False
     metrics: str | None = None
     traces: bool = False
+    hours: str | None = None
+    limits_from: str | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """What the run is to keep within at its start."""
+        requests = self.target.max_requests if self.target is not None else None
+        return Limits(self.limit_rate, requests, Hours.parse(self.hours) if self.hours else None)
 
     @property
     def bucket_access(self) -> BucketAccess:

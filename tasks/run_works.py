@@ -17,7 +17,7 @@ from tasks.operations.survey_work import CheckWork, PlanWork, VerifyWork
 from tasks.operations.tag_planner import open_planner
 from tasks.operations.verification import RepositoryVerifier
 from tasks.operations.zot_work import SharedContent, ZotWork, read_served_layout
-from tasks.stores.pacing import Pace, PacedContent
+from tasks.stores.pacing import PacedContent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tasks.operations.spare_hands import SpareHands
     from tasks.operations.steps import StepLedger
     from tasks.ports import BlobContent, LayoutReader, Target
-    from tasks.stores.pacing import Stop
+    from tasks.stores.pacing import Pace, Stop
 
     BeginWork: TypeAlias = Callable[[RepositoryInventory, str], RepositoryWork]
 
@@ -50,13 +50,12 @@ class Works:
     stop: Stop
     preparation: Preparation = field(default_factory=Preparation)
 
-    def migrate(self, target: Target, limit_rate: float | None, *, selected: object, since_last: bool) -> BeginWork:
-        """Copies; content counts as it passes, and passes no faster than `limit_rate` bytes a second.
+    def migrate(self, target: Target, pace: Pace, *, selected: object, since_last: bool) -> BeginWork:
+        """Copies; content counts as it passes, and passes no faster than `pace` lets its bytes.
 
         With `since_last`, layouts that are as they were when an earlier run with the same `selected` was done with
         all of them are taken as done.
         """
-        pace = Pace(limit_rate, self.stop)
 
         def paced(content: BlobContent) -> BlobContent:
             return PacedContent(CountedContent(content, self.progress), pace, self.stop)

@@ -33,6 +33,7 @@ from tasks.operations.source_survey import RunJob
 from tasks.operations.spare_hands import SpareHands
 from tasks.operations.traced_work import traced
 from tasks.operations.tree_run import TreeRun
+from tasks.run_controls import RunControls
 from tasks.run_options import RunKind, RunOptions, shown_options
 from tasks.run_works import Works
 from tasks.stores.run_spool import RunSpool
@@ -68,12 +69,14 @@ class Run:
         state: RunState,
         census: Census,
         target: RegistryStore | None,
+        controls: RunControls,
         run_id: str,
     ) -> None:
         self.kind = kind
         self.run_id = run_id
         self.options = options
         self.tree = tree
+        self.controls = controls
         self._log = log
         self.census = census
         self._spool = spool
@@ -173,6 +176,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
     source = open_source(options.source, stop, options.bucket_access)
     run_id = new_run_id()
     progress, census = Progress(), Census()
+    controls = RunControls(options.limits, stop)
     with ExitStack() as stack:
         stack.callback(close_source, source)
         place = options.target.target if options.target is not None else str(kind)
@@ -182,7 +186,8 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
             stack.enter_context(state.lock(run_id, stop.set))
         target = None
         if options.target is not None:
-            target = stack.enter_context(open_target(options.target, stop, write=kind is RunKind.MIGRATE))
+            writes = kind is RunKind.MIGRATE
+            target = stack.enter_context(open_target(options.target, stop, write=writes, gate=controls.gate))
         ledger = state.ledger(run_id)
         stack.callback(ledger.close)
         spool = RunSpool(state.run_folder(run_id), tag_row, result_of_row)
@@ -195,13 +200,24 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         if target is not None:
             job = replace(job, profile=target.profile)
         works = Works(source, options.policy, hands, ledger, census, progress, stop, preparation)
-        begin = _begin(kind, works, target, options)
+        begin = _begin(kind, works, target, options, controls)
         if options.traces:
             begin = traced(begin, stack.enter_context(_tracer(kind, options, run_id)))
         log = RunLog(spool, progress, stop, fail_fast=options.policy.fail_fast)
-        tree = TreeRun(source, job, begin, hands, log=log, stop=stop, workers=options.jobs)
+        tree = TreeRun(source, job, begin, hands, log=log, stop=stop, hold=controls.hold, workers=options.jobs)
         stack.callback(tree.close)
-        yield Run(kind, options, tree, log=log, spool=spool, state=state, census=census, target=target, run_id=run_id)
+        yield Run(
+            kind,
+            options,
+            tree,
+            controls=controls,
+            log=log,
+            spool=spool,
+            census=census,
+            target=target,
+            run_id=run_id,
+            state=state,
+        )
 
 
 def _tracer(kind: RunKind, options: RunOptions, run_id: str) -> AbstractContextManager[Tracer]:
@@ -215,13 +231,13 @@ def _tracer(kind: RunKind, options: RunOptions, run_id: str) -> AbstractContextM
 
 
 def _begin(
-    kind: RunKind, works: Works, target: RegistryStore | None, options: RunOptions
+    kind: RunKind, works: Works, target: RegistryStore | None, options: RunOptions, controls: RunControls
 ) -> Callable[[RepositoryInventory, str], RepositoryWork]:
     if target is None:
         return works.zot(served_prefix(options.source)) if kind is RunKind.ZOT else works.check()
     if kind is RunKind.MIGRATE:
         selected = (options.include, options.exclude)
-        return works.migrate(target, options.limit_rate, selected=selected, since_last=options.since_last)
+        return works.migrate(target, controls.pace, selected=selected, since_last=options.since_last)
     return works.plan(target, target.profile) if kind is RunKind.PLAN else works.verify(target)
 
 

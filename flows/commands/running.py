@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 from pydantic import BaseModel, ValidationError
@@ -22,6 +23,8 @@ from tasks.oci.errors import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from flows.console import Console
     from tasks.runs import RunKind
 
@@ -42,24 +45,44 @@ def exit_code(error: LayoutliftError) -> int:
     return INCOMPLETE
 
 
-def run_to_end(kind: RunKind, model: type[RunParameters], given: dict[str, Any], *, standalone: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended: its exit code, and its report where it came to have one."""
+
+    code: int
+    report: Path | None = None
+
+
+def run_to_end(kind: RunKind, model: type[RunParameters], given: dict[str, Any], *, standalone: bool) -> NoReturn:
     """Run to the end, print the outcome, and exit with the code that says how it was."""
-    from flows.console import Console, print_outcome  # noqa: PLC0415 - not for --help
-    from flows.log_lines import log_to_stderr  # noqa: PLC0415
+    as_json = prepare(given)
+    ended = run_one(kind, checked(model, given), standalone=standalone, show=not as_json)
+    if as_json and ended.report is not None:
+        click.echo(ended.report.read_text())
+    raise SystemExit(ended.code)
+
+
+def prepare(given: dict[str, Any]) -> bool:
+    """Take out of a command's options what is none of the run's, and act on it; whether JSON is wanted."""
+    from flows.log_lines import log_to_stderr  # noqa: PLC0415 - not for --help
 
     log_to_stderr()
-    as_json = given.pop("as_json")
+    as_json = bool(given.pop("as_json"))
     take_credentials(given.pop("username", None), from_stdin=given.pop("password_stdin", False))
-    parameters = checked(model, given)
+    return as_json
+
+
+def run_one(kind: RunKind, parameters: RunParameters, *, standalone: bool, show: bool) -> Ended:
+    """Run to the end and print the outcome if it is to be shown; errors are printed and told by the code."""
+    from flows.console import Console, print_outcome  # noqa: PLC0415 - not for --help
+
     console = Console()
     with stopped_by_signals(console):
         code = _complete(kind, parameters, console, standalone=standalone)
-    if console.run is not None and console.run.report_path is not None:
-        if as_json:
-            click.echo(console.run.report_path.read_text())
-        else:
-            print_outcome(console.run)
-    raise SystemExit(INTERRUPTED if console.interrupted else code)
+    report = console.run.report_path if console.run is not None else None
+    if show and report is not None and console.run is not None:
+        print_outcome(console.run)
+    return Ended(INTERRUPTED if console.interrupted else code, report)
 
 
 def _complete(kind: RunKind, parameters: RunParameters, console: Console, *, standalone: bool) -> int:
@@ -73,8 +96,6 @@ def _complete(kind: RunKind, parameters: RunParameters, console: Console, *, sta
 
             run_flow(kind, parameters, console)
     except LayoutliftError as error:
-        if console.run is None:
-            raise
         click.echo(f"layoutlift: {error}", err=True)
         return exit_code(error)
     return COMPLETE
@@ -89,11 +110,17 @@ def checked(model: type[_Model], given: dict[str, Any]) -> _Model:
     try:
         return model(**{k: list(v) if isinstance(v, tuple) else v for k, v in given.items()})
     except ValidationError as error:
-        wrong = "; ".join(
+        raise wrong_options(error) from None
+
+
+def wrong_options(error: ValidationError) -> ConfigurationError:
+    """The error that names each option and what is wrong with it."""
+    return ConfigurationError(
+        "; ".join(
             f"{_shown_name(str(each['loc'][0]))}: {each['msg'].removeprefix('Value error, ')}"
             for each in error.errors(include_url=False, include_context=False, include_input=False)
         )
-        raise ConfigurationError(wrong) from None
+    )
 
 
 def _shown_name(field: str) -> str:

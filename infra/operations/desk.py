@@ -66,7 +66,7 @@ class Desk:
     def _deploy(self, api: str) -> None:
         """Tell the server of the deployments, once: doing it again would undo what was set in the dashboard."""
         known = self.state / "deployed.sha256"
-        wanted = hashlib.sha256((CLONE / DEPLOYMENTS).read_bytes()).hexdigest()
+        wanted = deployed_state()
         if known.exists() and known.read_text() == wanted:
             return
         self._prefect(api, "work-pool", "create", POOL, "--type", "process", "--overwrite")
@@ -86,3 +86,11 @@ class Desk:
         )
         if outcome.returncode != 0:
             raise OperationsError(f"prefect {' '.join(arguments)}:\n{outcome.stdout}{outcome.stderr}")
+
+
+def deployed_state() -> str:
+    """A digest of what a deployment is made of: the file, and the flows, whose parameters make its form."""
+    digest = hashlib.sha256()
+    for path in [CLONE / DEPLOYMENTS, *sorted((CLONE / "flows").glob("*.py"))]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -2,7 +2,10 @@
 
 import json
 import sys
+import time
+import urllib.error
 import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +13,29 @@ from infra.real_parts.server import Server
 
 WORKER_NAME = "layoutlift"
 QUERY_SECONDS = "2"
-ANSWER_WITHIN_SECONDS = 10.0
+ANSWER_WITHIN_SECONDS = 30.0
+BUSY_ATTEMPTS, BUSY_SECONDS = 8, 2.0
 
 
 def ask(api: str, path: str, condition: dict[str, Any] | None = None) -> Any:
     """POST to a Prefect server's API and return its answer; `path` is such as `flow_runs/filter`.
 
+    A server that is too busy just now (503) is asked again, as Prefect's own client does.
+
     Raises:
         OSError: there is no answer, or a bad one.
     """
+    for _ in range(BUSY_ATTEMPTS - 1):
+        try:
+            return _ask_once(api, path, condition)
+        except urllib.error.HTTPError as refusal:
+            if refusal.code != HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
+            time.sleep(BUSY_SECONDS)
+    return _ask_once(api, path, condition)
+
+
+def _ask_once(api: str, path: str, condition: dict[str, Any] | None) -> Any:
     body = json.dumps(condition or {}).encode()
     request = urllib.request.Request(f"{api}/{path}", body, {"Content-Type": "application/json"})  # noqa: S310 - loopback
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy has no say on loopback

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.errors import TRANSIENT_CODES, BatchUnfinishedError, LayoutliftError
 from tasks.operations.enumeration import enumerate_repository
+from tasks.operations.hold import Hold
 from tasks.operations.planning import (
     Batch,
     NamePlan,
@@ -69,6 +70,7 @@ class TreeRun:
         log: RunLog,
         stop: StopSign,
         workers: int,
+        hold: Hold | None = None,
     ) -> None:
         self._source = source
         self._hands = hands
@@ -76,6 +78,7 @@ class TreeRun:
         self._job = job
         self._log = log
         self._stop = stop
+        self._hold = hold or Hold()
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="copy")
         self._lock = threading.Lock()
         self._open: dict[str, _Open] = {}
@@ -88,6 +91,10 @@ class TreeRun:
     def close(self) -> None:
         """Let the workers go; what they are doing is finished first."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def end_early(self) -> None:
+        """Have the run end in order, with what is not begun left for another one."""
+        self._stop.set()
 
     @property
     def complete(self) -> bool:
@@ -165,6 +172,7 @@ class TreeRun:
         return [task for part in batch for task in self._tasks_of(part, last_attempt=last_attempt)]
 
     def _tasks_of(self, part: Slice, *, last_attempt: bool) -> list[_Task]:
+        self._hold.wait(self._stop)
         if self._log.reason_to_skip() is not None and part.path not in self._open:
             return []  # named by `abandon`
         try:
@@ -182,6 +190,7 @@ class TreeRun:
 
     def _execute(self, task: _Task, last_attempt: bool) -> _Task | None:  # noqa: FBT001 - submitted by position
         """Do one unit; what is left of it when some of its tags failed for the moment."""
+        self._hold.wait(self._stop)
         if (reason := self._log.reason_to_skip()) is not None:
             results = task.work.skip(task.unit, reason)
         else:

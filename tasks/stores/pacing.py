@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from tasks.ports import BlobContent, Buffer
 
 
+CHANGE_SECONDS = 1.0
+"""How soon those who wait for their turn notice that the rate has changed."""
+
+
 class Stop:
     """Tells every worker of a run that it is over; waits through it end early."""
 
@@ -67,20 +71,33 @@ class Pace:
         self._lock = threading.Lock()
         self._next = 0.0
 
+    def change(self, per_second: float | None) -> None:
+        """Let so many pass from now on, those who wait already among them."""
+        with self._lock:
+            if per_second != self._per_second:
+                self._per_second = per_second
+                self._next = 0.0
+
     def take(self, units: float = 1.0) -> None:
         """Wait until `units` may pass.
 
         Raises:
             InterruptedRunError: the run ended meanwhile.
         """
-        if self._per_second is None:
-            return
-        with self._lock:
-            now = time.monotonic()
-            start = max(self._next, now)
-            self._next = start + units / self._per_second
-        if start > now:
-            self._stop.wait(start - now)
+        while (rate := self._per_second) is not None:
+            with self._lock:
+                start = max(self._next, time.monotonic())
+                self._next = start + units / rate
+            if self._waited_until(start, rate):
+                return
+
+    def _waited_until(self, moment: float, rate: float) -> bool:
+        """Wait; whether the rate stayed the same, since another one makes another moment."""
+        while (remaining := moment - time.monotonic()) > 0:
+            self._stop.wait(min(remaining, CHANGE_SECONDS))
+            if self._per_second != rate:
+                return False
+        return True
 
 
 class RequestGate:
@@ -102,6 +119,10 @@ class RequestGate:
         while (remaining := self._open_at - time.monotonic()) > 0:
             self._stop.wait(remaining)
         self._pace.take()
+
+    def change(self, max_per_second: float | None) -> None:
+        """Let so many requests pass a second from now on."""
+        self._pace.change(max_per_second)
 
     def pause(self, seconds: float) -> None:
         """Let no request of any worker pass for so long from now."""

@@ -66,6 +66,8 @@ def test_values_and_decisions_need_the_standard_library_only(package: str) -> No
     "arguments",
     [
         ["--help"],
+        ["validate", "{source}/nothing.yaml"],
+        ["migrate", "-c", "{source}/nothing.yaml", "--standalone"],
         ["ls", "{source}"],
         ["ls", "{source}", "--json"],
         ["plan", "{source}", "127.0.0.1:1", "--plain-http"],

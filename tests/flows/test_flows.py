@@ -54,7 +54,9 @@ def test_a_migration_is_a_completed_run_with_a_summary(
     run = dashboard.the_run(f"{source} → {target}")
     assert (run["state_type"], run["state_name"]) == ("COMPLETED", "Completed")
     artifacts = dashboard.artifacts(run)
-    assert artifacts["progress"]["data"] == 100.0
+    for key, told in (("migrate-tags", "6 of 6 tags"), ("migrate-bytes", " sent")):
+        assert artifacts[key]["data"] == 100.0
+        assert told in artifacts[key]["description"]
     summary = artifacts["migrate-summary"]["data"]
     assert "Complete: 6 tags" in summary
     assert "migrate-problems" not in artifacts

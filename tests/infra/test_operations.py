@@ -1,6 +1,5 @@
 """`make up` and `make down`: a server, a worker and the deployments, of which a run is really carried out."""
 
-import hashlib
 import json
 import os
 import signal
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 
 from infra.demo.left_running import LeftRunning, start_time
-from infra.operations.desk import DEPLOYMENTS
+from infra.operations.desk import deployed_state
 from infra.real_parts import Registry
 from infra.real_parts.prefect_worker import ask
 from tests.support.layouts import LayoutBuilder
@@ -99,8 +98,9 @@ def test_a_deployed_migration_runs_to_its_end(
 
 
 def test_it_is_put_up_once_and_taken_down_whole(machine: Machine) -> None:
-    wanted = hashlib.sha256((ROOT / DEPLOYMENTS).read_bytes()).hexdigest()
-    (machine.prefect_state / "deployed.sha256").write_text(wanted)  # as after an earlier call, to save its seconds
+    (machine.prefect_state / "deployed.sha256").write_text(
+        deployed_state()
+    )  # as after an earlier call, to save its seconds
     first = machine.operations("up")
     worker = machine.worker_pid
     assert machine.operations("up") == first

@@ -82,3 +82,12 @@ def test_paced_content_ends_with_the_run() -> None:
         stop.set()
         with pytest.raises(InterruptedRunError):
             next(chunks)
+
+
+@pytest.mark.parametrize("rate", [None, 1e9])
+def test_a_changed_pace_holds_for_those_who_wait_already(rate: float | None) -> None:
+    pace = Pace(0.001, Stop())
+    pace.take()  # whoever comes next waits for 1000 s
+    threading.Timer(0.1, pace.change, [rate]).start()
+    assert in_threads(3, pace.take) < 30
+    assert in_threads(1, pace.take) < 1

@@ -1,0 +1,56 @@
+"""`layoutlift migrate -c FILE`: the mappings of a file, one run after the other, and one exit code for all."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+from pydantic import ValidationError
+
+from flows.commands.running import COMPLETE, INCOMPLETE, prepare, run_one, wrong_options
+from flows.migration_file import load_migrations
+from flows.stopping import INTERRUPTED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tasks.runs import RunKind
+
+
+def run_mappings(kind: RunKind, path: Path, given: dict[str, Any], *, standalone: bool) -> NoReturn:
+    """Run each mapping to its end, whatever became of the ones before, and exit with the code for all.
+
+    `given` are the options of the command line, which win over the file.
+
+    Raises:
+        ConfigurationError: the file can't be used; nothing was done.
+    """
+    as_json = prepare(given)
+    file = load_migrations(path)
+    try:
+        migrations = list(file.migrations(given))
+    except ValidationError as error:
+        raise wrong_options(error) from None
+    codes: list[int] = []
+    reports: list[Any] = []
+    for parameters in migrations:
+        ended = run_one(kind, parameters, standalone=standalone, show=not as_json)
+        codes.append(ended.code)
+        if as_json and ended.report is not None:
+            reports.append(json.loads(ended.report.read_bytes()))
+        if ended.code == INTERRUPTED:
+            break
+    if as_json:
+        click.echo(json.dumps({"schema": 1, "reports": reports}, indent=1, ensure_ascii=False))
+    else:
+        click.echo(f"{codes.count(COMPLETE)} of {len(migrations)} mappings complete")
+    raise SystemExit(overall(codes))
+
+
+def overall(codes: Sequence[int]) -> int:
+    """One code for several runs: what they agree on; interrupted where one was; else 1, finished but not all well."""
+    if INTERRUPTED in codes:
+        return INTERRUPTED
+    return codes[0] if len(set(codes)) == 1 else INCOMPLETE

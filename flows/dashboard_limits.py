@@ -1,0 +1,77 @@
+"""What somebody at the dashboard can do to a run: change the limits kept in a variable, and pause it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+from prefect import get_client
+from prefect.context import FlowRunContext
+from pydantic import ValidationError
+
+from flows.limits_model import LiveLimits
+from flows.live_limits import VARIABLE, file_reader
+from flows.repeating import every
+from tasks.oci.errors import ConfigurationError, StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flows.live_limits import LimitsReader
+    from tasks.runs import Run
+
+DEFAULT_VARIABLE = "layoutlift_limits"
+LOOK_EVERY = 1.0
+
+
+@contextmanager
+def limits_reader(place: str | None) -> Iterator[LimitsReader | None]:
+    """Reads limits from a file, or from a variable of the Prefect server; see `live_limits.file_reader`."""
+    if place is not None and not place.startswith(VARIABLE):
+        with file_reader(place) as reader:
+            yield reader
+        return
+    name = DEFAULT_VARIABLE if place is None else place.removeprefix(VARIABLE)
+    with get_client(sync_client=True) as client:
+
+        def read() -> LiveLimits | None:
+            try:
+                variable = client.read_variable_by_name(name)
+            except httpx.HTTPError as error:
+                raise StateError(f"Prefect's variable {name} can't be read: {type(error).__name__}") from error
+            return None if variable is None else _limits(name, variable.value)
+
+        yield read
+
+
+def _limits(name: str, value: object) -> LiveLimits:
+    try:
+        return LiveLimits.model_validate(value)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, each['loc'])) or 'the value'}: {each['msg'].removeprefix('Value error, ')}"
+            for each in error.errors(include_url=False, include_context=False, include_input=False)
+        )
+        raise ConfigurationError(f"Prefect's variable {name}: {wrong}") from None
+
+
+@contextmanager
+def ended_by_a_pause(run: Run) -> Iterator[None]:
+    """End the run in order when somebody pauses it; resuming runs the flow again, which finds what was done.
+
+    Prefect tells a suspended flow run so only where it starts or awaits a task, which may be hours away.
+    """
+    context = FlowRunContext.get()
+    if context is None:
+        yield
+        return
+    request = context.flow_run_suspension_request
+
+    def look() -> None:
+        if request.is_requested():
+            run.tree.end_early()
+
+    with every(LOOK_EVERY, look, name="pause"):
+        yield
+    request.raise_if_requested()

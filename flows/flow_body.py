@@ -1,0 +1,35 @@
+"""What a flow does with its parameters, whether in the command's own process or for a worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prefect.client.schemas.objects import State, StateType
+
+from flows.dashboard_limits import limits_reader
+from flows.driving import drive
+from flows.publishing import publish, work_as_tasks
+from flows.watching import NoWatcher, current_watcher
+from tasks.oci.errors import LockHeldError
+
+if TYPE_CHECKING:
+    from tasks.runs import RunKind, RunOptions
+
+
+def run_as_flow(kind: RunKind, options: RunOptions) -> State[None] | None:
+    """Run in the flow that this is called from; the state that it should end in, where that is a special one.
+
+    A scheduled run that finds the one before still at work has not failed: it is cancelled, as Prefect itself
+    does with a run that it has no room for.
+
+    Raises:
+        LayoutliftError: as `drive` does.
+    """
+    watcher = current_watcher()
+    try:
+        drive(kind, options, watcher, work_as_tasks, publish, limits=limits_reader)
+    except LockHeldError as held:
+        if not isinstance(watcher, NoWatcher):
+            raise  # the command says it itself
+        return State(type=StateType.CANCELLED, name="Skipped", message=str(held))
+    return None

@@ -1,0 +1,92 @@
+"""Limits that are looked at again and again while a run goes on, in a file or wherever else they are kept."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.repeating import every
+from tasks.oci.errors import ConfigurationError, StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TypeAlias
+
+    from flows.limits_model import LiveLimits
+    from tasks.runs import Run
+
+    LimitsReader: TypeAlias = Callable[[], LiveLimits | None]
+
+LOOK_EVERY = 2.0
+"""Seconds between looks at the limits and at the clock."""
+VARIABLE = "variable:"
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def file_reader(place: str | None) -> Iterator[LimitsReader | None]:
+    """Reads limits from a file, which need not be there all the time; None without a place.
+
+    Raises:
+        ConfigurationError: the place is none that a run without Prefect can look at.
+    """
+    if place is not None and place.startswith(VARIABLE):
+        raise ConfigurationError(f"--limits-from {place}: a run without Prefect's server takes a file")
+    yield None if place is None else _reader_of(Path(place))
+
+
+def _reader_of(path: Path) -> LimitsReader:
+    def read() -> LiveLimits | None:
+        from flows.limits_model import LiveLimits  # noqa: PLC0415 - only where there are some
+        from flows.yaml_files import load_model  # noqa: PLC0415
+
+        return load_model(path, LiveLimits) if path.exists() else None
+
+    return read
+
+
+@contextmanager
+def kept_within_limits(run: Run, read: LimitsReader | None) -> Iterator[None]:
+    """Have the run keep within its hours, and within what `read` says, until the end of the block.
+
+    Raises:
+        ConfigurationError: the limits can't be used as they are at the start; later on that is only noted.
+    """
+    if read is None and run.options.hours is None:
+        yield
+        return
+    follower = _Follower(run, read)
+    try:
+        follower.look()
+    except StateError as error:
+        logger.warning("the run keeps to its own limits for now: %s", error)
+    with every(LOOK_EVERY, follower.look_again, name="limits"):
+        yield
+
+
+class _Follower:
+    """Applies what the reader says to one run; what can't be read leaves everything as it was."""
+
+    def __init__(self, run: Run, read: LimitsReader | None) -> None:
+        self._controls = run.controls
+        self._read = read
+        self._wrong: str | None = None
+
+    def look(self) -> None:
+        given = self._controls.given
+        live = self._read() if self._read is not None else None
+        self._controls.apply(given if live is None else live.over(given))
+
+    def look_again(self) -> None:
+        """As `look`, where the run goes on whatever somebody has written there meanwhile."""
+        try:
+            self.look()
+        except (ConfigurationError, StateError) as error:
+            if str(error) != self._wrong:
+                logger.warning("the limits stay as they were: %s", error)
+            self._wrong = str(error)
+        else:
+            self._wrong = None

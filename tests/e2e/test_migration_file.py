@@ -1,0 +1,77 @@
+"""`migrate -c FILE`: each mapping is a run with its own outcome, and one exit code tells of all."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from infra.real_parts import Registry
+from tests.support.command import Layoutlift
+from tests.support.layouts import LayoutBuilder
+from tests.support.registry_view import RepositoryView
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> list[Path]:
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        layout = LayoutBuilder(folder / "app")
+        layout.image("v1", layers=[folder.name.encode()])
+        layout.write()
+    return folders
+
+
+@pytest.fixture
+def file(tmp_path: Path, sources: list[Path], docker_registry: Registry, prefix: str) -> Path:
+    path = tmp_path / "migration.yaml"
+    path.write_text(
+        "version: 1\n"
+        f"defaults: {{target: '{docker_registry.host}/{prefix}', plain_http: true}}\n"
+        "mappings:\n"
+        f"- source: {sources[0]}\n"
+        f"- source: ${{SECOND}}\n"
+        f"  target: {docker_registry.host}/{prefix}/second\n"
+    )
+    return path
+
+
+def test_every_mapping_is_migrated(
+    layoutlift: Layoutlift, file: Path, sources: list[Path], docker_registry: Registry, prefix: str
+) -> None:
+    layoutlift.environment = {"SECOND": str(sources[1])}
+    ended = layoutlift("migrate", "-c", file, "--standalone", "--json")
+    reports = json.loads(ended.stdout)["reports"]
+    assert [report["totals"]["copied"] for report in reports] == [1, 1]
+    assert [report["run"]["source"] for report in reports] == list(map(str, sources))
+    for name in (f"{prefix}/app", f"{prefix}/second/app"):
+        assert RepositoryView(docker_registry, name).tags == {"v1"}
+
+
+def test_one_that_can_not_be_done_does_not_keep_the_others_from_it(
+    layoutlift: Layoutlift, file: Path, sources: list[Path], tmp_path: Path
+) -> None:
+    layoutlift.environment = {"SECOND": str(sources[0])}
+    file.write_text(file.read_text().replace(f"- source: {sources[0]}\n", f"- source: {tmp_path}/nowhere\n"))
+    ended = layoutlift("migrate", "-c", file, "--standalone", code=1)
+    assert f"{tmp_path}/nowhere is not a directory" in ended.stderr
+    assert "1 of 2 mappings complete" in ended.stdout
+    again = layoutlift("migrate", "-c", file, "--standalone", "--dry-run", code=1)
+    assert "to copy               0" in again.stdout
+
+
+def test_a_mistake_anywhere_in_the_file_ends_it_before_anything_is_done(
+    layoutlift: Layoutlift, file: Path, docker_registry: Registry, prefix: str
+) -> None:
+    ended = layoutlift("migrate", "-c", file, "--standalone", code=2)  # SECOND is not set
+    assert f"{file}:5: mappings.1.source: the environment has no variable SECOND" in ended.stderr
+    assert RepositoryView(docker_registry, f"{prefix}/app").tags == set()
+
+
+def test_validate_says_the_same_without_a_run(layoutlift: Layoutlift, file: Path) -> None:
+    assert f"{file}:5: mappings.1.source" in layoutlift("validate", file, code=2).stderr
+    layoutlift.environment = {"SECOND": "/somewhere"}
+    assert layoutlift("validate", file).stdout == f"{file}: a migration without mistakes\n"
+
+
+def test_without_a_file_source_and_target_are_needed(layoutlift: Layoutlift) -> None:
+    assert "Missing argument" in layoutlift("migrate", "/somewhere", code=2).stderr

@@ -1,0 +1,121 @@
+"""A migration file: what its mappings become, and how its mistakes are named."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from flows.commands.mappings import overall
+from flows.migration_file import MigrationFile, json_schema, load_migrations
+from flows.yaml_variables import expanded
+from tasks.oci.errors import ConfigurationError
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = ROOT / "deployments" / "examples" / "migration.yaml"
+SCHEMA = ROOT / "docs" / "schemas" / "migration-1.json"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "m.yaml"
+
+
+def written(file: Path, text: str) -> MigrationFile:
+    file.write_text(f"version: 1\n{text}")
+    return load_migrations(file)
+
+
+def mistakes(file: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as raised:
+        written(file, text)
+    return [line.removeprefix(f"{file}:") for line in str(raised.value).splitlines()]
+
+
+def test_a_mapping_takes_from_the_defaults_what_it_does_not_say(file: Path) -> None:
+    found = written(
+        file,
+        "defaults: {target: 'a:1', jobs: 2, include: [x]}\n"
+        "mappings:\n- source: /one\n- {source: /two, target: 'b:1', include: [y]}\n",
+    )
+    one, two = found.migrations()
+    assert (one.source, one.target, one.jobs, one.include) == ("/one", "a:1", 2, ["x"])
+    assert (two.source, two.target, two.jobs, two.include) == ("/two", "b:1", 2, ["y"])
+
+
+def test_the_command_line_wins(file: Path) -> None:
+    (one,) = written(file, "mappings: [{source: /one, target: 'a:1', jobs: 2}]\n").migrations({"jobs": 3})
+    assert one.jobs == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("mappings:\n- {target: 'a:1'}\n", ["3: mappings.0.source: Neither the mapping nor the defaults say it"]),
+        ("mappings: []\n", ["2: mappings: List should have at least 1 item after validation, not 0"]),
+        ("mapings: []\n", ["2: mapings: Extra inputs are not permitted", "1: mappings: Field required"]),
+        (
+            "mappings:\n- source: /s\n  target: a:1\n  limit_rate: fast\n",
+            ["5: mappings.0.limit_rate: a rate is a number of bytes a second, with k, M or G behind it: 50M"],
+        ),
+        (
+            "mappings:\n- source: ${NOWHERE_SET}\n  target: ${not this}\n",
+            [
+                "3: mappings.0.source: the environment has no variable NOWHERE_SET",
+                "4: mappings.0.target: ${not this} is no variable; write ${NAME}, or $${ for the characters themselves",  # noqa: E501
+            ],
+        ),
+    ],
+)
+def test_each_mistake_is_named_with_line_and_field(file: Path, text: str, named: list[str]) -> None:
+    assert sorted(mistakes(file, text)) == sorted(named)
+
+
+def test_a_password_in_a_target_is_refused_and_not_repeated(file: Path) -> None:
+    (mistake,) = mistakes(file, "mappings: [{source: /s, target: 'me:hunter2@host'}]\n")
+    assert "target" in mistake
+    assert "hunter2" not in mistake
+
+
+@pytest.mark.parametrize(
+    ("text", "becomes"),
+    [
+        ("${A}/x", "a/x"),
+        ("${B:-b}", "b"),
+        ("${EMPTY:-b}", "b"),
+        ("$${A}", "${A}"),
+        ("$A", "$A"),
+        ("${NESTED}", "${A}"),
+    ],
+)
+def test_variables(text: str, becomes: str) -> None:
+    assert expanded(text, {"A": "a", "EMPTY": "", "NESTED": "${A}"}) == becomes
+
+
+def test_numbers_may_come_from_variables(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKERS", "7")
+    text = "defaults: &d {jobs: '${WORKERS}'}\nmappings: [{<<: *d, source: /s, target: 'a:1'}]\n"
+    assert [each.jobs for each in written(file, text).migrations()] == [7]
+
+
+def test_the_published_schema_is_that_of_the_model() -> None:
+    assert SCHEMA.read_text() == json_schema(), "make schemas"
+
+
+@pytest.mark.parametrize(
+    ("change", "accepted"),
+    [({}, True), ({"version": 2}, False), ({"mappings": []}, False), ({"defaults": {"jobz": 1}}, False)],
+)
+def test_the_schema_takes_what_the_model_takes(change: dict[str, Any], accepted: bool) -> None:
+    schema = json.loads(SCHEMA.read_text())
+    content = yaml.safe_load(EXAMPLE.read_text()) | change
+    assert jsonschema.Draft202012Validator(schema).is_valid(content) is accepted
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"), [([0, 0], 0), ([0, 1], 1), ([2, 2], 2), ([3], 3), ([0, 2], 1), ([1, 130], 130)]
+)
+def test_one_exit_code_for_several_runs(codes: list[int], code: int) -> None:
+    assert overall(codes) == code
