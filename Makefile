@@ -55,7 +55,7 @@ types: install ## check types
 
 .PHONY: test
 test: install tools system-packages lint types ## set up everything, then lint, types and all tests but the long ones
-	$(BIN)/pytest -n $(PYTEST_WORKERS) -m 'not soak' $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(PYTEST_WORKERS) -m 'not soak and not operations' $(PYTEST_ARGS)
 
 .PHONY: test-unit
 test-unit: install ## the tests that need no real part
@@ -68,6 +68,11 @@ test-faults: install tools system-packages ## every promise under every fault, t
 .PHONY: fuzz
 fuzz: install ## look for bytes that break a parser, for FUZZ_SECONDS (60)
 	@$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
+
+.PHONY: test-operations
+test-operations: install tools system-packages ## many runs at once on a Prefect server with PostgreSQL
+	@infra/install_system_packages.sh pg_createcluster:postgresql
+	$(BIN)/pytest -m operations $(PYTEST_ARGS)
 
 .PHONY: soak
 soak: install tools system-packages ## the tests that take long
