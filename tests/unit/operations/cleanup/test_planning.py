@@ -73,6 +73,18 @@ def test_a_mark_of_a_blob_that_was_written_anew_is_void() -> None:
     assert fate(layout.plan(), lone) is Action.MARK
 
 
+def test_a_mark_holds_for_the_very_file_that_was_marked() -> None:
+    """A store may date a new file as the old one was, as clocks of whole seconds and restored backups do."""
+    layout = two_images()
+    lone = layout.blob(b"nobody's")
+    marked = mark(layout, lone, NOW - 50 * DAY)
+    layout.blob(b"nobody's")
+    written = layout.files.stat_file(layout.place(lone["digest"]))
+    assert written is not None
+    assert (written.modified, written.etag == marked.etag) == (marked.modified, False)
+    assert fate(layout.plan(), lone) is Action.MARK
+
+
 def test_a_mark_of_a_blob_that_is_named_again_is_void() -> None:
     layout = two_images()
     lone = layout.blob(b"layer v3")
