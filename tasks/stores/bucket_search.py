@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tasks.layout_ports import OWN_FOLDER
 from tasks.oci import image_layout
 from tasks.ports import Finding
-from tasks.stores.layout_search import INSIDE_LAYOUT, SHOWN_FILES, stray_files
+from tasks.stores.layout_search import SHOWN_FILES, Place, stray_files
 from tasks.stores.s3_address import NO_COMPONENT
 
 if TYPE_CHECKING:
@@ -72,11 +72,10 @@ class KeySearch:
         """See `LayoutLister.list_layouts`."""
         for components, folder in self._in_order():
             path = "/".join(components) or "."
-            if self._is_inside_layout(components):
-                continue
-            if folder.is_layout:
+            place = self._place_of(components)
+            if folder.is_layout and place is not None:
                 yield path
-            else:
+            elif place is Place.OUTSIDE:
                 yield stray_files(path, folder.count, folder.names)
         for stem in sorted(self._unusable):
             yield _unusable(stem, self._unusable[stem])
@@ -103,11 +102,12 @@ class KeySearch:
         named = ((tuple(folder.split("/")[:-1]), each) for folder, each in self._folders.items())
         return sorted(named, key=lambda each: each[0])
 
-    def _is_inside_layout(self, components: tuple[str, ...]) -> bool:
-        return any(
-            component in INSIDE_LAYOUT and self._is_layout(components[:place])
-            for place, component in enumerate(components)
-        )
+    def _place_of(self, components: tuple[str, ...]) -> Place | None:
+        place: Place | None = Place.OUTSIDE
+        for depth, name in enumerate(components):
+            if place is not None:
+                place = place.below(name, is_layout=self._is_layout(components[:depth]))
+        return place
 
     def _is_layout(self, components: tuple[str, ...]) -> bool:
         found = self._folders.get("".join(f"{component}/" for component in components))

@@ -14,25 +14,48 @@ from tasks.ports import Finding
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-INSIDE_LAYOUT = frozenset({image_layout.BLOBS, image_layout.INGEST})
-"""What belongs to a layout and is not searched for others."""
+ALGORITHMS = frozenset({"sha256", "sha512"})
+"""Below a layout's `blobs`, the folders that hold its content: they are not looked into."""
 SHOWN_FILES = 3
 """How many of the files that belong to no layout a finding names."""
+
+
+class Place(Enum):
+    """Where a folder is; of what belongs to a layout, only other layouts are told."""
+
+    OUTSIDE = auto()
+    BLOBS = auto()
+    INSIDE = auto()
+
+    def below(self, name: str, *, is_layout: bool) -> Place | None:
+        """The place of a folder of this name in one at this place, None where it is not looked into.
+
+        A repository may be called `blobs` or `ingest` and lie below another one: then that one's own folder of
+        this name is a layout too.
+        """
+        if self is Place.BLOBS and name in ALGORITHMS:
+            return None
+        if is_layout:
+            return _PLACES_IN_LAYOUT.get(name, Place.OUTSIDE)
+        return Place.OUTSIDE if self is Place.OUTSIDE else Place.INSIDE
+
+
+_PLACES_IN_LAYOUT = {image_layout.BLOBS: Place.BLOBS, image_layout.INGEST: Place.INSIDE}
 
 
 def find_layouts(root: str, scan: Callable[[str], list[os.DirEntry[str]]]) -> Iterator[str | Finding]:
     """Walk the tree below `root` in order of names; links are reported, not followed.
 
     A directory with `oci-layout` or `index.json` is taken for a layout, so that a broken one is reported
-    when its index is read. A directory that holds files but no layout is a finding; what cleanup keeps in
-    `.layoutlift` is neither. `scan` lists a directory by its path below `root`.
+    when its index is read. A directory that holds files but no layout is a finding, outside of what belongs to a
+    layout; what cleanup keeps in `.layoutlift` is neither. `scan` lists a directory by its path below `root`.
 
     Raises:
         SourceUnavailableError: the root can't be listed, or the mount is gone.
     """
-    pending = ["."]
+    pending = [(".", Place.OUTSIDE)]
     while pending:
-        path = pending.pop()
+        path, place = pending.pop()
         try:
             entries = _by_kind(scan(path))
         except (SourceError, ContentNotFoundError) as error:
@@ -40,17 +63,23 @@ def find_layouts(root: str, scan: Callable[[str], list[os.DirEntry[str]]]) -> It
                 raise SourceUnavailableError(f"the source can't be listed: {error}") from error
             yield Finding(path, "unreadable_directory", f"the directory can't be listed: {error}")
             continue
-        directories = [name for name in entries[_Kind.DIRECTORY] if name != OWN_FOLDER]
         files = entries[_Kind.FILE]
-        if not {image_layout.MARKER, image_layout.INDEX}.isdisjoint(files):
+        is_layout = not {image_layout.MARKER, image_layout.INDEX}.isdisjoint(files)
+        if is_layout:
             yield path
-            directories = [name for name in directories if name not in INSIDE_LAYOUT]
-        elif files:
+        elif files and place is Place.OUTSIDE:
             yield stray_files(path, len(files), files)
-        yield from _links(root, [_below(path, name) for name in entries[_Kind.LINK]])
+        places = _places_of([*entries[_Kind.DIRECTORY], *entries[_Kind.LINK]], place, is_layout=is_layout)
+        yield from _links(root, [_below(path, name) for name in entries[_Kind.LINK] if name in places])
         for name in entries[_Kind.UNREADABLE]:
             yield Finding(_below(path, name), "unreadable_entry", "whether this is a directory can't be read")
-        pending.extend(_below(path, name) for name in reversed(directories))
+        searched = (name for name in reversed(entries[_Kind.DIRECTORY]) if name in places and name != OWN_FOLDER)
+        pending.extend((_below(path, name), places[name]) for name in searched)
+
+
+def _places_of(names: list[str], place: Place, *, is_layout: bool) -> dict[str, Place]:
+    """The places of the folders in one, without those that are not looked into."""
+    return {name: below for name in names if (below := place.below(name, is_layout=is_layout)) is not None}
 
 
 def _below(path: str, name: str) -> str:

@@ -92,6 +92,28 @@ def test_layouts_are_listed_by_path_in_order(root: Path, open_source: OpenSource
     assert list(open_source().list_layouts()) == paths
 
 
+def test_repositories_may_have_the_names_of_a_layouts_own_folders(root: Path, open_source: OpenSource) -> None:
+    paths = ["team", "team/blobs", "team/blobs/blobs", "team/blobs/web", "team/ingest", "team/ingest/blobs/app"]
+    for path in paths:
+        layout = LayoutBuilder(root / path)
+        layout.image("v1", layers=[path.encode()])
+        layout.write()
+    source = open_source()
+    assert list(source.list_layouts()) == paths
+    for path in paths:
+        (entry,) = json.loads(source.read_index(path).raw)["manifests"]
+        assert source.blob(path, Descriptor.from_json(entry)).read()
+
+
+@pytest.mark.parametrize("own", ["blobs/sha256/README", "blobs/notes/README", "ingest/upload/data"])
+def test_what_else_lies_in_a_layouts_own_folders_is_no_finding(
+    layout: LayoutBuilder, own: str, open_source: OpenSource
+) -> None:
+    (layout.path / own).parent.mkdir(parents=True, exist_ok=True)
+    (layout.path / own).write_bytes(CONTENT)
+    assert list(open_source().list_layouts()) == ["app"]
+
+
 @pytest.mark.parametrize("own", [".layoutlift", "team/.layoutlift"])
 def test_what_cleanup_keeps_at_a_source_is_no_layout_and_no_finding(
     root: Path, own: str, open_source: OpenSource

@@ -71,6 +71,13 @@ def test_stray_files_are_a_finding_and_those_inside_a_layout_are_none(tmp_path: 
     assert findings(found) == [(".", "not_a_layout")]
 
 
+def test_the_folders_of_a_layouts_content_are_not_looked_into(tmp_path: Path) -> None:
+    for path in ("app", "app/blobs", "app/blobs/sha256/hidden", "app/blobs/blobs/sha512", "app/sha256"):
+        LayoutBuilder(tmp_path / path).write()
+    (tmp_path / "app" / "blobs" / "sha512").symlink_to(tmp_path.parent)
+    assert search(tmp_path) == ["app", "app/blobs", "app/sha256"]
+
+
 def test_blobs_without_a_layout_are_a_finding(tmp_path: Path) -> None:
     LayoutBuilder(tmp_path / "lost").blob(b"x")
     assert findings(search(tmp_path)) == [("lost/blobs/sha256", "not_a_layout")]
