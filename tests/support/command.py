@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,7 @@ class Layoutlift:
     environment: dict[str, str] = field(default_factory=dict)
     program: tuple[str | Path, ...] = (LAYOUTLIFT,)
     standalone: bool = True
+    deadline_seconds: float = DEADLINE_SECONDS
 
     def __call__(
         self,
@@ -98,7 +99,7 @@ class Layoutlift:
             env=self.full_environment(environment),
             capture_output=True,
             text=True,
-            timeout=DEADLINE_SECONDS,
+            timeout=self.deadline_seconds,
             check=False,
         )
         seconds = time.monotonic() - started
@@ -170,7 +171,7 @@ class Layoutlift:
         """The same, and the file that will hold the peak memory of its last run in KiB."""
         peak = self.home / "peak"
         program = (sys.executable, "-S", "-c", MEASURED, peak, *self.program)
-        return Layoutlift(self.home, self.environment, program, self.standalone), peak
+        return replace(self, program=program), peak
 
 
 @pytest.fixture
