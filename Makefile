@@ -94,6 +94,10 @@ bench-quick: bench-tools ## the same with few peers, workloads and rounds, in un
 bench-profile: bench-tools ## where layoutlift's own time goes when it copies small images
 	@$(BIN)/python -m tests.benchmarks.profile_small $(BENCH_ARGS)
 
+.PHONY: bench-native
+bench-native: install system-packages ## migrate one bucket natively and through s3fs, by turns
+	@$(BIN)/python -m tests.benchmarks.native_source $(BENCH_ARGS)
+
 .PHONY: demo
 demo: install system-packages ## the main job on real parts: bucket, s3fs mount, registry, dashboard
 	@$(BIN)/python -m infra.install_tools oras
