@@ -98,6 +98,11 @@ bench-profile: bench-tools ## where layoutlift's own time goes when it copies sm
 bench-native: install system-packages ## migrate one bucket natively and through s3fs, by turns
 	@$(BIN)/python -m tests.benchmarks.native_source $(BENCH_ARGS)
 
+.PHONY: benchmark
+benchmark: tools system-packages ## what pulling through mounts costs, on SeaweedFS (BENCHMARK_ARGS=--sizes=... or FULL=1)
+	@PATH="$$($(BIN)/python -m infra.tool_path):$$PATH" $(BIN)/layoutlift benchmark run \
+	  $(if $(FULL),,--quick) --standalone --out build/benchmark/latest $(BENCHMARK_ARGS)
+
 .PHONY: demo
 demo: install system-packages ## the main job on real parts: bucket, s3fs mount, registry, dashboard
 	@$(BIN)/python -m infra.install_tools oras

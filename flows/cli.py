@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.alerts import alerts
+from flows.commands.benchmark import benchmark
 from flows.commands.cleanup import cleanup
 from flows.commands.cutover import cutover
 from flows.commands.deleting import delete, recover
@@ -132,3 +133,4 @@ main.add_command(recover)
 main.add_command(server)
 main.add_command(validate)
 main.add_command(zot)
+main.add_command(benchmark)

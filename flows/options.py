@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
-ARGUMENTS = ("source", "target")
+ARGUMENTS = ("source", "target", "location")
 _SHORT = {"output": ("-o",)}
 
 

@@ -25,8 +25,8 @@ LAST_RESORT_SECONDS = 8.0
 
 
 @contextmanager
-def stopped_by_signals(console: Console) -> Iterator[None]:
-    """Have Ctrl-C and SIGTERM end the run in order; a second one ends it at once."""
+def stopped_by_signals(console: Console, patience: float = LAST_RESORT_SECONDS) -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM end the run in order, within `patience` seconds; a second one ends it at once."""
     ended = threading.Event()
 
     def request(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's form
@@ -34,7 +34,9 @@ def stopped_by_signals(console: Console) -> Iterator[None]:
             die()
         os.write(2, b"stopping; once more to stop at once\n")  # a handler must not touch buffered files
         console.interrupt()
-        threading.Thread(target=_last_resort, args=(console, ended), name="last resort", daemon=True).start()
+        threading.Thread(
+            target=_last_resort, args=(console, ended, patience), name="last resort", daemon=True
+        ).start()
 
     before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -45,9 +47,9 @@ def stopped_by_signals(console: Console) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _last_resort(console: Console, ended: threading.Event) -> None:
+def _last_resort(console: Console, ended: threading.Event, patience: float) -> None:
     """Write the report as it stands and end the process, unless the run ends by itself in time."""
-    if ended.wait(LAST_RESORT_SECONDS):
+    if ended.wait(patience):
         return
     click.echo("layoutlift: something does not let go of the run; it is ended without waiting for it", err=True)
     writer = threading.Thread(target=_write_report, args=(console,), daemon=True)

@@ -11,6 +11,7 @@ from infra.real_parts.ports import LOOPBACK, free_port
 from infra.real_parts.server import Server
 from infra.real_parts.tools import find_tool
 from infra.real_parts.waiting import http_status
+from tasks.stores.local_parts.registry import distribution_configuration
 
 HTTP_OK = 200
 HTTP_UNAUTHORIZED = 401
@@ -65,17 +66,7 @@ class _Distribution(Registry):
     def _configuration(self) -> dict[str, Any]:
         htpasswd = self._htpasswd()
         auth = {"auth": {"htpasswd": {"realm": "layoutlift", "path": str(htpasswd)}}} if htpasswd else {}
-        return {
-            "version": 0.1,
-            "log": {"level": "warn", "accesslog": {"disabled": True}},
-            "storage": {
-                "filesystem": {"rootdirectory": str(self.storage)},
-                "delete": {"enabled": True},
-                "maintenance": {"uploadpurging": {"enabled": False}},
-            },
-            "http": {"addr": self.host, "secret": "of no worth on loopback"},
-            **auth,
-        }
+        return {**distribution_configuration(self.host, self.storage), **auth}
 
     def _environment(self) -> dict[str, str]:
         return {"OTEL_TRACES_EXPORTER": "none"}  # distribution 3 would look for a collector

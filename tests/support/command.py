@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -134,11 +134,15 @@ class Layoutlift:
             options.append("--standalone")
         return [command, *map(str, arguments), *options]
 
+    def running(self, command: str, *arguments: str | Path) -> AbstractContextManager[subprocess.Popen[str]]:
+        """A command in the background, with what every test wants; see `running_plainly`."""
+        return self.running_plainly(*self.line(command, *arguments))
+
     @contextmanager
-    def running(self, command: str, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
-        """A command in the background; killed at the end of the block if it still runs."""
+    def running_plainly(self, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+        """A command as given in the background; killed at the end of the block if it still runs."""
         with subprocess.Popen(
-            [*map(str, self.program), *self.line(command, *arguments)],
+            [*map(str, self.program), *map(str, arguments)],
             cwd=self.home,
             env=self.full_environment(),
             stdin=subprocess.DEVNULL,

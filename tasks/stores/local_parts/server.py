@@ -46,6 +46,9 @@ class Server(ABC):
         """Return what the program's environment has beyond our own."""
         return {}
 
+    def _whole_environment(self) -> dict[str, str]:
+        return os.environ | self._environment()
+
     @property
     def log_file(self) -> Path:
         """Where the program's output goes, appended to over restarts."""
@@ -112,7 +115,7 @@ class Server(ABC):
             return subprocess.Popen(  # noqa: S603 - a program of the project's choice, or the user's
                 command,
                 cwd=self.folder,
-                env=os.environ | self._environment(),
+                env=self._whole_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -1,0 +1,43 @@
+"""The flow that measures pulls through mounts, the native API and a registry."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from flows import benchmark_parameters as p
+from flows.benchmark_course import drive_benchmark
+from flows.benchmark_publishing import measure_as_tasks, publish_benchmark
+from flows.parameters import EndpointUrl, PlainHttp, documented
+from flows.watching import current_watcher
+from tasks.benchmark_values.options import ContentKind
+
+
+@flow(name="benchmark", flow_run_name="benchmark {location}", persist_result=False)
+@documented(p.BenchmarkParameters)
+def benchmark(
+    *,
+    location: p.Location = None,
+    sizes: p.Sizes = [],  # noqa: B006 - read only; a form needs a list
+    multis: p.Multis = [],  # noqa: B006
+    quick: p.Quick = False,
+    paths: p.Paths = [],  # noqa: B006
+    without: p.Without = [],  # noqa: B006
+    mount_option: p.MountOption = [],  # noqa: B006
+    path_bucket: p.PathBucket = [],  # noqa: B006
+    path_mount: p.PathMount = [],  # noqa: B006
+    paths_file: p.PathsFile = None,
+    repeats: p.Repeats = 3,
+    pause: p.Pause = 1.3,
+    content: p.Content = ContentKind.TEXT,
+    endpoint_url: EndpointUrl = None,
+    registry: p.Registry = None,
+    plain_http: PlainHttp = False,
+    keep_page_cache: p.KeepPageCache = False,
+    allowed_loss: p.AllowedLoss = 30.0,
+    out: p.Out = None,
+    dat_file: p.DatFile = None,
+    state: p.State = None,
+) -> None:
+    """Measure what pulling artifacts costs through each mount, the native API and a registry."""
+    given = p.BenchmarkParameters(**locals())
+    drive_benchmark(given.to_options(), current_watcher().stop, measure_as_tasks, publish_benchmark)

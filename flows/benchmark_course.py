@@ -1,0 +1,40 @@
+"""What the flow and the command have in common: the course of a benchmark, from claim to report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.benchmark_runs import open_benchmark
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasks.benchmark_runs import BenchmarkRun
+    from tasks.benchmark_values.options import BenchmarkOptions
+    from tasks.stores.pacing import Stop
+
+
+def drive_benchmark(
+    options: BenchmarkOptions,
+    stop: Stop,
+    work: Callable[[BenchmarkRun], None],
+    publish: Callable[[BenchmarkRun], None],
+) -> None:
+    """Have `work` measure all cases, write and compare the results, and `publish` them, good or bad.
+
+    Raises:
+        IncompleteError: a pull or push failed, or brought something else than was pushed.
+        RegressionError: something is slower than earlier runs by more than is allowed.
+    """
+    with open_benchmark(options, stop) as run:
+        work(run)
+        try:
+            run.finish()
+        finally:
+            publish(run)
+
+
+def measure_here(run: BenchmarkRun) -> None:
+    """Measure all cases in this process."""
+    for case in run.options.cases:
+        run.measure(case)

@@ -1,0 +1,44 @@
+"""Measures the cases of a benchmark as Prefect tasks, and leaves its results as artifacts."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from typing import TYPE_CHECKING
+
+from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
+
+from flows.shown_progress import only_noted
+from tasks.benchmark_case import benchmark_case, shared_benchmark
+from tasks.operations.benchmark.report_text import table_rows
+
+if TYPE_CHECKING:
+    from tasks.benchmark_runs import BenchmarkRun
+
+DATA = (".dat", ".csv", ".jsonl")
+MOST_CHARACTERS = 200_000
+"""Of a file that is shown in the dashboard; the whole one is in the run's folder."""
+
+
+def measure_as_tasks(run: BenchmarkRun) -> None:
+    """Measure each case as a task of the flow that this is called from, one after another."""
+    for name in ("flows", "tasks"):
+        logging.getLogger(name).setLevel(logging.INFO)  # Prefect sends their records to the run, but sets no level
+    with shared_benchmark(run):
+        for case in run.options.cases:
+            benchmark_case(run.about.run, case.label)
+
+
+def publish_benchmark(run: BenchmarkRun) -> None:
+    """Leave report, table, plots and data files as artifacts."""
+    with only_noted():
+        create_markdown_artifact(run.report, key="benchmark-report", description="What was measured")
+        create_table_artifact(table_rows(run.results), key="benchmark-table", description="All figures")
+        for plot in sorted(run.folder.path.glob("*.png")):
+            address = f"data:image/png;base64,{base64.b64encode(plot.read_bytes()).decode()}"
+            create_image_artifact(address, key=f"benchmark-{plot.stem}", description=plot.stem)
+        for path in sorted(run.folder.path.iterdir()):
+            if path.suffix in DATA:
+                text = path.read_text(encoding="utf-8")[:MOST_CHARACTERS]
+                key = f"benchmark-{path.suffix[1:]}"
+                create_markdown_artifact(f"```\n{text}\n```", key=key, description=path.name)

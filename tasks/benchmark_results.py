@@ -1,0 +1,68 @@
+"""Joins what is measured with what is written of it: texts, plots, the history. No Prefect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.operations.benchmark.data_files import csv_text, dat_text, json_lines, parse
+from tasks.operations.benchmark.history import Entry, comparable, entries_of, find_regressions
+from tasks.operations.benchmark.report_text import markdown_report
+from tasks.operations.benchmark.summaries import summarize
+from tasks.stores.benchmark.plots import Moment, Named, draw_comparison, draw_results
+from tasks.stores.benchmark.result_folder import read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tasks.benchmark_values.facts import About, Results
+    from tasks.benchmark_values.paths import PathSpec
+    from tasks.operations.benchmark.history import Regression
+    from tasks.stores.benchmark.result_folder import History, ResultFolder
+
+
+def compare_and_keep(
+    results: Results, about: About, history: History, allowed: float
+) -> tuple[tuple[Regression, ...], list[Entry]]:
+    """What became slower than is allowed, and the runs that this one was compared with, itself the last.
+
+    Raises:
+        StateError: the history can't be read or written.
+    """
+    entry = Entry.of(about, results)
+    earlier = entries_of(history.rows())
+    history.append(entry.to_json())
+    return find_regressions(entry, earlier, allowed), [*comparable(entry, earlier), entry]
+
+
+def write_results(
+    results: Results,
+    paths: Sequence[PathSpec],
+    regressions: Sequence[Regression],
+    runs: Sequence[Entry],
+    folder: ResultFolder,
+) -> str:
+    """Write all files of a run, and return its report.
+
+    Raises:
+        StateError: they can't be written.
+    """
+    moments = [Moment(run.started, run.rates) for run in runs]
+    plots = folder.draw(Named(results.name, summarize(results.measurements)), moments)
+    report = markdown_report(results, regressions, plots, len(runs) - 1)
+    types = {path.name: path.shown_type for path in paths}
+    texts = {".dat": dat_text(results, types), ".csv": csv_text(results), ".jsonl": json_lines(results)}
+    folder.write({**texts, ".md": report})
+    return report
+
+
+def draw_files(files: Sequence[Path], folder: Path) -> list[Path]:
+    """Plots of one file of results, or of two beside each other.
+
+    Raises:
+        ConfigurationError: a file can't be read or holds no results.
+    """
+    read = [parse(read_text(path), path.name) for path in files]
+    named = [Named(each.name, summarize(each.measurements)) for each in read]
+    drawn = draw_results(named[0], folder) if len(named) == 1 else draw_comparison(named[0], named[1], folder)
+    return [folder / name for name in drawn]

@@ -1,0 +1,263 @@
+"""A benchmark from claim to report: what is measured, kept, compared and cleaned up. No Prefect."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import secrets
+import socket
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.benchmark_results import compare_and_keep, write_results
+from tasks.benchmark_values.cases import MIB
+from tasks.benchmark_values.facts import About, Failure, Measurement, Phase, Results, UsedPath
+from tasks.benchmark_values.paths import Visit
+from tasks.oci.errors import (
+    IncompleteError,
+    InterruptedRunError,
+    LayoutliftError,
+    ProgramMissingError,
+    RegressionError,
+)
+from tasks.operations.benchmark.visits import least_space, plan_visits
+from tasks.stores.benchmark import page_cache
+from tasks.stores.benchmark.bench import Bench
+from tasks.stores.benchmark.remains import WorkFolder, sweep
+from tasks.stores.benchmark.result_folder import History, ResultFolder
+from tasks.stores.benchmark.venue import bucket_venue, local_venue, refuse_without_space
+from tasks.stores.state_directory import default_state_root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tasks.benchmark_values.cases import Case
+    from tasks.benchmark_values.facts import Cost
+    from tasks.benchmark_values.options import BenchmarkOptions
+    from tasks.benchmark_values.paths import PathSpec
+    from tasks.operations.benchmark.history import Regression
+    from tasks.stores.benchmark.venue import Venue
+    from tasks.stores.pacing import Stop
+
+logger = logging.getLogger(__name__)
+LOCALLY = "SeaweedFS on loopback"
+
+
+@dataclass
+class BenchmarkRun:
+    """One benchmark that is under way; `outcome` is there once it has ended."""
+
+    options: BenchmarkOptions
+    about: About
+    paths: tuple[PathSpec, ...]
+    bench: Bench
+    stop: Stop
+    folder: ResultFolder
+    history: History
+    measurements: list[Measurement] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    regressions: tuple[Regression, ...] = ()
+    report: str = ""
+
+    @property
+    def results(self) -> Results:
+        """What there is so far."""
+        return Results(
+            name=self.about.run,
+            measurements=tuple(self.measurements),
+            failures=tuple(self.failures),
+            about=self.about,
+        )
+
+    def measure(self, case: Case) -> None:
+        """Push a case to all paths, pull it through each, over and over in another order, and delete it.
+
+        What fails has no figure and is named among the failures; the others go on.
+
+        Raises:
+            InterruptedRunError: the run was told to stop.
+        """
+        self.bench.begin(case, self.options.content)
+        pushed = [path for path in self.paths if self._push(path, case)]
+        for visit in plan_visits(case, pushed, self.options.repeats, self.about.run):
+            self._visit(visit)
+        self.bench.end(self.paths)
+
+    def finish(self) -> None:
+        """Write and compare the results.
+
+        Raises:
+            IncompleteError: a pull or push failed, or brought something else.
+            RegressionError: something is slower than before by more than is allowed.
+            StateError: the results can't be written.
+        """
+        found, runs = compare_and_keep(self.results, self.about, self.history, self.options.allowed_loss)
+        self.regressions = found
+        self.report = write_results(self.results, self.paths, found, runs, self.folder)
+        if self.failures:
+            first = self.failures[0]
+            raise IncompleteError(
+                f"{len(self.failures)} measurements failed, the first: {first.path} {first.case} {first.phase}: "
+                f"{first.message} ({first.code})"
+            )
+        if self.regressions:
+            raise RegressionError("slower than before: " + "; ".join(map(str, self.regressions)))
+
+    def _push(self, path: PathSpec, case: Case) -> bool:
+        visit = Visit(path, case, 1)
+        try:
+            cost = self.bench.push(path, case)
+        except InterruptedRunError:
+            raise
+        except LayoutliftError as error:
+            self._fail(visit, Phase.PUSH, error)
+            return False
+        if cost is not None:
+            self._keep(visit, Phase.PUSH, cost)
+        return True
+
+    def _visit(self, visit: Visit) -> None:
+        phase = Phase.COLD
+        try:
+            for phase, cost in self.bench.visit(visit):
+                self._keep(visit, phase, cost)
+                phase = Phase.WARM  # noqa: PLW2901 - the one that comes next, should it fail
+        except InterruptedRunError:
+            raise
+        except LayoutliftError as error:
+            self._fail(visit, phase, error)
+
+    def _keep(self, visit: Visit, phase: Phase, cost: Cost) -> None:
+        case = visit.case
+        made = Measurement(
+            path=visit.path.name,
+            case=case.label,
+            size=case.size,
+            count=case.count,
+            phase=phase,
+            repeat=visit.repeat,
+            cost=cost,
+        )
+        self.measurements.append(made)
+        logger.info(
+            "%s %s %s %d/%d: %.3f s, %.1f MiB/s",
+            *(case.label, made.path, phase, visit.repeat, self.options.repeats if phase != Phase.PUSH else 1),
+            *(cost.wall, made.rate / MIB),
+        )
+
+    def _fail(self, visit: Visit, phase: Phase, error: LayoutliftError) -> None:
+        message = " ".join(str(error).split())
+        self.failures.append(
+            Failure(
+                path=visit.path.name,
+                case=visit.case.label,
+                phase=phase,
+                repeat=visit.repeat,
+                code=error.code,
+                message=message,
+            )
+        )
+        logger.warning("%s %s %s: %s (%s)", visit.case.label, visit.path.name, phase, message, error.code)
+
+
+@contextmanager
+def open_benchmark(options: BenchmarkOptions, stop: Stop) -> Iterator[BenchmarkRun]:
+    """Clean up after dead runs, claim what is written to, start what is needed; and take all away at the end.
+
+    Raises:
+        ConfigurationError: the bucket or its settings can't be used, or a path that was asked for is not here.
+        RefusedError: the bucket's path holds something else, another run is there, or the disk has too little room.
+    """
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    state = Path(options.state) if options.state else default_state_root(os.environ)
+    work_root = state / "benchmark" / "work"
+    work_root.mkdir(parents=True, exist_ok=True)
+    for name in sweep(work_root):
+        logger.info("removed what the benchmark %s left when it died", name)
+    out = Path(options.out) if options.out else Path("build") / "benchmark" / run_id
+    folder = ResultFolder(out, Path(options.dat_file) if options.dat_file else None)
+    with ExitStack() as stack:
+        refuse_without_space(work_root, least_space(options.cases, options.paths, local=options.location is None))
+        work = stack.enter_context(WorkFolder(work_root, run_id))
+        venue = _venue(options, run_id, work, stack)
+        paths, used = _usable(options, venue)
+        venue.claim(paths, stack)
+        drops = page_cache.may_drop() and not options.keep_page_cache
+        bench = Bench(venue, work, stop, options.pause, drops)
+        shown = [_shown(each, bench, paths) for each in used]
+        yield BenchmarkRun(
+            options=options,
+            about=_about(options, venue, run_id, shown, drops=drops),
+            paths=paths,
+            bench=bench,
+            stop=stop,
+            folder=folder,
+            history=History(state / "benchmark" / "history.jsonl"),
+        )
+
+
+def _venue(options: BenchmarkOptions, run_id: str, work: WorkFolder, stack: ExitStack) -> Venue:
+    if options.location is None:
+        local = local_venue(run_id, work, registry=options.registry, plain_http=options.plain_http)
+        return stack.enter_context(local)
+    return bucket_venue(
+        run_id,
+        options.location,
+        endpoint_url=options.endpoint_url,
+        registry=options.registry,
+        plain_http=options.plain_http,
+    )
+
+
+def _usable(options: BenchmarkOptions, venue: Venue) -> tuple[tuple[PathSpec, ...], list[UsedPath]]:
+    """The paths that can be measured here, and what is said of all.
+
+    Raises:
+        ProgramMissingError: one can't, and was asked for by name; or none can.
+    """
+    used = [UsedPath(name=path.name, left_out=venue.why_not(path)) for path in options.paths]
+    for each in used:
+        if each.left_out and options.all_needed:
+            raise ProgramMissingError(f"{each.name} can't be measured: {each.left_out}")
+        if each.left_out:
+            logger.warning("%s is left out: %s", each.name, each.left_out)
+    usable = tuple(path for path, said in zip(options.paths, used, strict=True) if not said.left_out)
+    if not usable:
+        raise ProgramMissingError("none of the paths can be measured here")
+    return usable, used
+
+
+def _shown(said: UsedPath, bench: Bench, paths: Sequence[PathSpec]) -> UsedPath:
+    path = next((each for each in paths if each.name == said.name), None)
+    if path is None:
+        return said
+    return replace(
+        said,
+        version=bench.venue.version(path),
+        mount=path.mounted_at or bench.command_shown(path, path.mount_command),
+        unmount=bench.command_shown(path, path.unmount),
+        pull=bench.command_shown(path, path.pull),
+        options=path.options,
+    )
+
+
+def _about(options: BenchmarkOptions, venue: Venue, run_id: str, used: Sequence[UsedPath], *, drops: bool) -> About:
+    cache = "the kernel's caches were dropped" if drops else "the kernel's caches were kept"
+    return About(
+        run=run_id,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        location=options.location or LOCALLY,
+        endpoint=(venue.endpoint or "the SDK's default") if options.location else "a port of its own",
+        content=options.content,
+        host=socket.gethostname(),
+        processors=os.cpu_count() or 1,
+        system=f"{platform.system()} {platform.release()}",
+        cold=f"mounts of our own were mounted anew, and {cache}",
+        repeats=options.repeats,
+        load_before=os.getloadavg()[0],
+        paths=tuple(used),
+    )

@@ -1,0 +1,137 @@
+"""A run's results as text: tables for people, in the terminal and in Markdown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.benchmark_values.cases import MIB
+from tasks.operations.benchmark.summaries import summarize
+from tasks.operations.reporting import escape_markdown, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tasks.benchmark_values.facts import About, Failure, Results
+    from tasks.benchmark_values.summary import Summary
+    from tasks.operations.benchmark.history import Regression
+
+TERMINAL_COLUMNS = ("case", "path", "phase", "n", "median", "min", "p95", "spread", "MiB/s")
+COLUMNS = (*TERMINAL_COLUMNS, "first byte", "CPU", "FUSE CPU", "FUSE memory", "requests", "from S3")
+NOISY = "noisy"
+ONCE = "once"
+"""What was measured a single time says nothing of noise, good or bad."""
+
+
+def table_rows(results: Results) -> list[dict[str, str]]:
+    """A row a path, case and phase, as text; what could not be seen is a dash."""
+    summaries = summarize(results.measurements)
+    ordered = sorted(summaries, key=lambda each: (each.is_multi, each.total, each.key.case, -each.rate))
+    return [_row(each) for each in ordered]
+
+
+def _row(each: Summary) -> dict[str, str]:
+    values = (
+        each.key.case,
+        each.key.path,
+        each.key.phase,
+        str(each.count),
+        seconds(each.median),
+        seconds(each.minimum),
+        seconds(each.p95),
+        ONCE if each.count == 1 else f"{100 * each.spread:.0f} %" + (f" ({NOISY})" if each.is_noisy else ""),
+        f"{each.rate / MIB:.1f}",
+        seconds(each.first_byte),
+        seconds(each.user + each.system),
+        seconds(each.fuse_cpu),
+        mebibytes(each.fuse_peak),
+        "-" if each.requests is None else f"{each.requests:.0f}",
+        mebibytes(each.sent),
+    )
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def seconds(value: float | None) -> str:
+    """A time, to the millisecond."""
+    return "-" if value is None else f"{value:.3f} s"
+
+
+def mebibytes(value: float | None) -> str:
+    """A size."""
+    return "-" if value is None else f"{value / MIB:.1f} MiB"
+
+
+def terminal_table(results: Results, columns: Sequence[str] = TERMINAL_COLUMNS) -> Iterable[str]:
+    """The table as lines of aligned columns."""
+    rows = [dict(zip(columns, columns, strict=True)), *table_rows(results)]
+    widths = [max(len(row[name]) for row in rows) for name in columns]
+    for row in rows:
+        cells = (row[name].ljust(width) for name, width in zip(columns, widths, strict=True))
+        yield "  ".join(cells).rstrip()
+
+
+def markdown_table(results: Results) -> list[str]:
+    """The table as lines of Markdown."""
+    head = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
+    rows = [row | {"path": escape_markdown(row["path"])} for row in table_rows(results)]
+    return [*head, *(f"| {' | '.join(row.values())} |" for row in rows)]
+
+
+def markdown_report(results: Results, regressions: Sequence[Regression], plots: Sequence[str], earlier: int) -> str:
+    """The whole report.
+
+    `plots` are the names of pictures beside it, `earlier` is how many runs this one was compared with.
+    """
+    lines = ["# Benchmark", ""]
+    if results.about is not None:
+        lines += [*_about_lines(results.about), ""]
+    lines += _verdict(results, regressions, earlier)
+    lines += ["", *markdown_table(results), ""]
+    lines += [line for name in plots for line in (f"![{name.partition('.')[0]}]({name})", "")]
+    if results.about is not None:
+        lines += ["## Paths", "", *_path_lines(results.about)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _about_lines(about: About) -> list[str]:
+    where = escape_markdown(f"{about.location} ({about.endpoint})")
+    machine = escape_markdown(f"{about.host}, {about.processors} processors, {about.system}")
+    return [
+        f"Run `{about.run}` of {about.started} on {where}.",
+        f"Content: {about.content}; {about.repeats} repeats, in random order.",
+        f"Machine: {machine}; load average at the start {about.load_before:.1f}.",
+        f"Cold: {about.cold}.",
+        "What each pull brought was hashed; what was wrong has no figure.",
+    ]
+
+
+def _verdict(results: Results, regressions: Sequence[Regression], earlier: int) -> list[str]:
+    lines = [f"- slower than before: {escape_markdown(str(each))}" for each in regressions]
+    lines += [f"- failed: {escape_markdown(_failure(each))}" for each in results.failures]
+    noisy = sum(each.is_noisy for each in summarize(results.measurements))
+    if noisy:
+        lines.append(f"- {noisy} results are noisy: measure them again on a quiet machine, or with more repeats")
+    lines += [f"- {escape_markdown(warning)}" for warning in results.warnings]
+    if earlier and not regressions:
+        lines.append(f"- nothing is slower than allowed, compared with {earlier} earlier runs")
+    return ["Findings:", "", *lines] if lines else ["No failure, nothing noisy."]
+
+
+def _path_lines(about: About) -> Iterable[str]:
+    for path in about.paths:
+        if path.left_out:
+            yield f"- **{escape_markdown(path.name)}** was left out: {escape_markdown(path.left_out)}"
+            continue
+        yield f"- **{escape_markdown(path.name)}** {escape_markdown(path.version)}"
+        for what, command in (("mount", path.mount), ("unmount", path.unmount), ("pull", path.pull)):
+            if command:
+                yield f"  - {what}: `{printable(command).replace('`', chr(39))}`"
+
+
+def problem_lines(results: Results, regressions: Sequence[Regression]) -> Iterable[str]:
+    """What went wrong, a line each."""
+    yield from (f"slower: {each}" for each in regressions)
+    yield from (f"failed: {_failure(each)}" for each in results.failures)
+
+
+def _failure(each: Failure) -> str:
+    return f"{each.path} {each.case} {each.phase} {each.repeat}: {each.message} ({each.code})"

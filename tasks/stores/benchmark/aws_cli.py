@@ -1,0 +1,61 @@
+"""The AWS CLI in a virtual environment of its own: it pins a botocore of its own, which must not become ours."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import ProgramMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VERSION = "1.46.2"
+INSTALL_SECONDS = 600.0
+_COMPLETE = ".complete"
+_TAIL = 300
+
+
+def cache_folder(environment: Mapping[str, str]) -> Path:
+    """Where the virtual environment is kept between runs."""
+    chosen = Path(environment.get("XDG_CACHE_HOME", ""))
+    base = chosen if chosen.is_absolute() else Path.home() / ".cache"
+    return base / "layoutlift" / f"awscli-{VERSION}"
+
+
+def ready_aws_cli(folder: Path) -> Path:
+    """The program `aws` of that environment, which is made the first time.
+
+    Raises:
+        ProgramMissingError: it can't be made here; the message says why.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with folder.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / _COMPLETE).exists():
+                _make(folder)
+                (folder / _COMPLETE).touch()
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ProgramMissingError(f"the AWS CLI can't be installed into {folder}: {_reason(error)}") from error
+    return folder / "bin" / "aws"
+
+
+def _make(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+    for command in ([sys.executable, "-m", "venv", str(folder)], [*pip, f"awscli=={VERSION}"]):
+        subprocess.run(  # noqa: S603 - our own interpreter, and the one just made
+            command, check=True, capture_output=True, text=True, env=own, timeout=INSTALL_SECONDS
+        )
+
+
+def _reason(error: Exception) -> str:
+    said = getattr(error, "stderr", None) or str(error)
+    return " ".join(str(said).split())[-_TAIL:]

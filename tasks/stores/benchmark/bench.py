@@ -1,0 +1,236 @@
+"""Pushes and pulls through the paths of a run and sees what each cost. What comes back is always hashed."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from tasks.benchmark_values.facts import Cost, Phase
+from tasks.benchmark_values.paths import ORAS_PUSH, Arrives, Origin, fill
+from tasks.oci.errors import ProgramFailedError
+from tasks.stores.benchmark import page_cache
+from tasks.stores.benchmark.contents import blobs_of, check_arrived, write_content
+from tasks.stores.benchmark.mounted_path import MountedPath
+from tasks.stores.benchmark.timed_command import TimedCommand
+from tasks.stores.local_parts.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from tasks.benchmark_values.cases import Case
+    from tasks.benchmark_values.options import ContentKind
+    from tasks.benchmark_values.paths import PathSpec, Visit
+    from tasks.stores.benchmark.remains import WorkFolder
+    from tasks.stores.benchmark.venue import Venue
+    from tasks.stores.pacing import Stop
+
+REPOSITORY = "junk"
+"""The repository's name in the article."""
+UPLOADED = "uploaded"
+COMPLETE_SECONDS = 300.0
+
+
+@dataclass
+class Bench:
+    """Does the pushes and pulls of a run, one at a time."""
+
+    venue: Venue
+    work: WorkFolder
+    stop: Stop
+    pause: float
+    drop_caches: bool
+    _digests: dict[str, str] = field(default_factory=dict)
+    _ready: set[str] = field(default_factory=set)
+
+    def begin(self, case: Case, kind: ContentKind) -> None:
+        """Write the content of a case, in place of the last one's."""
+        folder = self.work.folder("content")
+        folder.rmdir()
+        self._digests = write_content(case, folder, kind, self.stop)
+        self._ready.clear()
+        self.work.folder("layouts")
+
+    def push(self, path: PathSpec, case: Case) -> Cost | None:
+        """Bring the case to where the path reads it; what that cost, where it was pushed through a mount.
+
+        The time of a push through a mount lasts until the bucket has it all: some upload only after a while.
+
+        Raises:
+            LayoutliftError: it could not be pushed.
+        """
+        if path.origin is Origin.PUSHED:
+            return self._push_through(path, case)
+        if Origin.DIRECTORY not in self._ready:
+            self._oras_push(path, str(self._directory), case)
+            self._ready.add(Origin.DIRECTORY)
+        place = f"{path.origin} {path.bucket}"
+        if place not in self._ready:
+            self._bring(path, case)
+            self._ready.add(place)
+        return None
+
+    def visit(self, visit: Visit) -> Iterator[tuple[Phase, Cost]]:
+        """Pull cold, and after a pause warm, through one mount.
+
+        Raises:
+            LayoutliftError: a pull failed, or what it brought is not what was pushed.
+        """
+        with self._mounted(visit.path) as mount:
+            if self.drop_caches:
+                page_cache.drop()
+                self._warm_up(visit.path)
+            yield Phase.COLD, self._pull(visit.path, visit.case, mount)
+            self.stop.wait(self.pause)
+            yield Phase.WARM, self._pull(visit.path, visit.case, mount)
+
+    def end(self, paths: Sequence[PathSpec]) -> None:
+        """Delete the test repositories of a case everywhere."""
+        for path in paths:
+            if path.mounted_at is not None:
+                continue
+            if path.origin in {Origin.PUSHED, Origin.UPLOADED}:
+                self.venue.area(path).clear(self._prefix(path))
+        for folder in self.venue.folders.values():
+            folder.empty()
+        if self.venue.local_s3 is not None:
+            self.venue.local_s3.reclaim()
+
+    def command_shown(self, path: PathSpec, what: Sequence[str]) -> str:
+        """A command of a path for the result, with what differs from visit to visit left as it is in the template."""
+        names = ("mountpoint", "layout", "tag", "out", "cache", "directory")
+        shown = {**self._values(path), **{name: f"{{{name}}}" for name in names}}
+        return shlex.join(self.venue.filled(tuple(what), shown)) if what else ""
+
+    @property
+    def _directory(self) -> Path:
+        return self.work.path / "layouts" / REPOSITORY
+
+    def _push_through(self, path: PathSpec, case: Case) -> Cost:
+        if path.mounted_at is None:
+            self.venue.area(path).prepare(path.name)
+        with self._mounted(path) as mount:
+            started = time.monotonic()
+            cost = self._oras_push(path, self._layout(path, mount), case, mount)
+            if path.mounted_at is None:
+                self._wait_until_complete(path, case)
+            return replace(cost, wall=time.monotonic() - started)
+
+    def _wait_until_complete(self, path: PathSpec, case: Case) -> None:
+        """Wait until the bucket really has what was pushed: rclone, for one, uploads seconds after a file was closed.
+
+        The mount must be there meanwhile: what it has not uploaded when it ends is lost with its cache.
+        """
+        area, prefix = self.venue.area(path), f"{self._prefix(path)}/{REPOSITORY}"
+
+        def complete() -> bool:
+            self.stop.check()
+            sizes = area.sizes(prefix)
+            whole = [size for name, size in sizes.items() if name.startswith("blobs/") and size == case.size]
+            return "index.json" in sizes and len(whole) >= case.count
+
+        wait_until(
+            complete, what=f"the bucket has all that was pushed by {path.name}", deadline_seconds=COMPLETE_SECONDS
+        )
+
+    def _oras_push(self, path: PathSpec, layout: str, case: Case, mount: MountedPath | None = None) -> Cost:
+        command = self.venue.command(ORAS_PUSH, {"layout": layout, "tag": case.label})
+        return self._timed(path, [*command, *self._digests], self.work.path / "content", mount)
+
+    def _bring(self, path: PathSpec, case: Case) -> None:
+        if path.origin is Origin.UPLOADED:
+            self.venue.area(path).prepare(UPLOADED)
+            self.venue.area(path).upload(self._directory, f"{self._prefix(path)}/{REPOSITORY}")
+        elif path.origin is Origin.REGISTRY:
+            to = (
+                "oras",
+                "cp",
+                "--no-tty",
+                "--from-oci-layout",
+                "{layout}:{tag}",
+                "{to_plain_http}",
+                "{registry}:{tag}",
+            )
+            plain = "--to-plain-http" if self.venue.plain_http else None
+            values = {"layout": str(self._directory), "tag": case.label, "to_plain_http": plain}
+            self._timed(path, self.venue.command(to, values), self.work.path, None)
+
+    def _pull(self, path: PathSpec, case: Case, mount: MountedPath | None) -> Cost:
+        out = self.work.folder("out")
+        values = {**self._values(path), "layout": self._layout(path, mount), "tag": case.label, "out": str(out)}
+        cost = self._timed(path, self.venue.command(path.pull, values), self.work.path, mount, out=out)
+        expected = blobs_of(self._directory) if path.arrives is Arrives.BLOBS else self._digests
+        check_arrived(out, expected)
+        self.work.folder("out")
+        return cost
+
+    def _timed(
+        self, path: PathSpec, command: list[str], folder: Path, mount: MountedPath | None, *, out: Path | None = None
+    ) -> Cost:
+        counter = self.venue.counts(path)
+        timed = TimedCommand(
+            command, folder=folder, environment=self.venue.environment_of(path), log=self.work.path / "command.log"
+        )
+        if mount is not None:
+            mount.reset_peak()
+        counted, used = counter.now() if counter else None, mount.use if mount else None
+        timing = timed.run(self.stop, out=out, waits=path.waits and out is not None)
+        after = mount.use if mount else None
+        if mount is not None and after is None:
+            raise ProgramFailedError(f"{path.name} ended while it was used: {mount.log_tail()}")
+        since = counter.now().since(counted) if counter and counted else None
+        return Cost(
+            wall=timing.wall,
+            user=timing.user,
+            system=timing.system,
+            first_byte=timing.first_byte,
+            fuse_user=after.user - used.user if after and used else None,
+            fuse_system=after.system - used.system if after and used else None,
+            fuse_peak=after.peak if after else None,
+            s3_requests=dict(since.requests) if since else None,
+            s3_sent=since.sent if since else None,
+        )
+
+    @contextmanager
+    def _mounted(self, path: PathSpec) -> Iterator[MountedPath | None]:
+        """The path's mount, where it is one of ours; its folder with all caches goes at the end."""
+        if not path.mount:
+            yield None
+            return
+        folder = self.work.folder("mounted")
+        (folder / "cache").mkdir()
+        values = {**self._values(path), "mountpoint": str(folder / "mount"), "cache": str(folder / "cache")}
+        mount = MountedPath(
+            folder,
+            name=path.name,
+            mount=self.venue.command(path.mount_command, values),
+            unmount_by=fill(path.unmount, values),
+            environment=self.venue.environment_of(path),
+            on_start=self.work.note_started,
+        )
+        with mount:
+            yield mount
+
+    def _layout(self, path: PathSpec, mount: MountedPath | None) -> str:
+        if path.mounted_at is not None:
+            return str(self.venue.folders[path.mounted_at].folder / REPOSITORY)
+        return str(mount.mountpoint / REPOSITORY) if mount else str(self._directory)
+
+    def _prefix(self, path: PathSpec) -> str:
+        return f"{self.venue.area(path).prefix}/{path.name if path.origin is Origin.PUSHED else UPLOADED}"
+
+    def _values(self, path: PathSpec) -> dict[str, str | None]:
+        values: dict[str, str | None] = {"directory": str(self._directory.parent)}
+        if path.mounted_at is None and path.origin in {Origin.PUSHED, Origin.UPLOADED}:
+            values |= {"bucket": self.venue.area(path).bucket, "prefix": self._prefix(path)}
+        return values
+
+    def _warm_up(self, path: PathSpec) -> None:
+        command = self.venue.command(path.warm_up, self._values(path))
+        try:
+            self.venue.run(command)
+        except OSError as error:
+            raise ProgramFailedError(f"{command[0]} can't be started: {error.strerror}") from error

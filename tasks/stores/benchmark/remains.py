@@ -1,0 +1,103 @@
+"""The folder in which a run works on this machine, and what is left of it when the run dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from tasks.stores.local_parts.fuse import is_mounted, unmount
+from tasks.stores.local_parts.processes import start_time
+from tasks.stores.local_parts.waiting import wait_until
+from tasks.stores.lock_holder import LockHolder
+from tasks.stores.mounts import mount_points
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_OWNER = "owner.json"
+_STARTED = "started"
+_END_SECONDS = 20.0
+
+
+class WorkFolder:
+    """A run's own folder: it names its run, and every program that the run started."""
+
+    def __init__(self, root: Path, run_id: str) -> None:
+        self.path = root / run_id
+        self._owner = LockHolder.here(run_id, "", "")
+
+    def __enter__(self) -> Self:
+        """Make the folder, in which only this user may look: credentials are in it for a server of our own."""
+        self.path.mkdir(mode=0o700, parents=True)
+        (self.path / _OWNER).write_text(json.dumps(asdict(self._owner)), encoding="utf-8")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove it with all that is still mounted or running in it."""
+        remove(self.path)
+
+    def note_started(self, pid: int) -> None:
+        """Remember a program, so that a later run can end it should this one die."""
+        with (self.path / _STARTED).open("a", encoding="ascii") as file:
+            file.write(f"{pid} {start_time(pid)}\n")
+
+    def folder(self, name: str) -> Path:
+        """An empty folder of this name."""
+        path = self.path / name
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+        return path
+
+
+def sweep(root: Path) -> list[str]:
+    """Remove what dead runs left below `root`; the names of their folders."""
+    dead = [folder for folder in sorted(root.glob("*/")) if _is_dead(folder)]
+    for folder in dead:
+        remove(folder)
+    return [folder.name for folder in dead]
+
+
+def remove(folder: Path) -> None:
+    """Unmount what is mounted below a folder, end the programs that were started from it, and delete it.
+
+    Raises:
+        ProgramFailedError: something can't be unmounted or does not end; then nothing is deleted.
+    """
+    inside = f"{folder.resolve()}/"
+    for mountpoint in [Path(each) for each in mount_points() if each.startswith(inside)]:
+        unmount(mountpoint)
+        wait_until(lambda at=mountpoint: not is_mounted(at), what=f"{mountpoint} is unmounted")  # type: ignore[misc]
+    for pid, started in _programs(folder):
+        _end(pid, started)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_dead(folder: Path) -> bool:
+    try:
+        owner = LockHolder.parse((folder / _OWNER).read_bytes())
+    except OSError:
+        return False
+    return owner is not None and owner.is_dead
+
+
+def _programs(folder: Path) -> Iterator[tuple[int, int]]:
+    try:
+        lines = (folder / _STARTED).read_text(encoding="ascii").splitlines()
+    except OSError:
+        return
+    for pid, _, started in (line.partition(" ") for line in lines):
+        if pid.isdigit() and started.isdigit():
+            yield int(pid), int(started)
+
+
+def _end(pid: int, started: int) -> None:
+    """End a process, if it is still the one that was started."""
+    if start_time(pid) != started:
+        return
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: start_time(pid) != started, what=f"process {pid} ends", deadline_seconds=_END_SECONDS)

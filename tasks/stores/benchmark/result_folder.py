@@ -1,0 +1,104 @@
+"""The files of a run's results, and the history that later runs are compared with."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from tasks.oci.errors import ConfigurationError
+from tasks.stores.json_lines import json_line, read_json_lines, state_error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from tasks.stores.benchmark.plots import Moment, Named
+
+NAME = "benchmark"
+MOST_BYTES = 64 * 1024**2
+
+
+class ResultFolder:
+    """The folder of one run's results; made when they are written."""
+
+    def __init__(self, path: Path, dat_file: Path | None = None) -> None:
+        self.path = path.absolute()
+        self._dat_file = dat_file
+
+    def draw(self, results: Named, runs: Sequence[Moment]) -> list[str]:
+        """Draw all plots, `runs` being those that a trend is drawn of; the names of their files.
+
+        Raises:
+            StateError: they can't be written.
+        """
+        from tasks.stores.benchmark.plots import draw_results, draw_trend  # noqa: PLC0415 - half a second
+
+        try:
+            return draw_results(results, self.path) + draw_trend(runs, self.path)
+        except OSError as error:
+            raise state_error(str(self.path), error) from error
+
+    def write(self, texts: Mapping[str, str]) -> None:
+        """Write a file for each suffix.
+
+        Raises:
+            StateError: one can't be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            for suffix, text in texts.items():
+                (self.path / f"{NAME}{suffix}").write_text(text, encoding="utf-8")
+            if self._dat_file is not None:
+                self._dat_file.write_text(texts[".dat"], encoding="utf-8")
+        except OSError as error:
+            raise state_error(str(self.path), error) from error
+
+
+class History:
+    """What runs measured on this machine, a line each."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All lines that can be read, the oldest first.
+
+        Raises:
+            StateError: the file is there and can't be read.
+        """
+        try:
+            return list(read_json_lines(self._path))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise state_error(str(self._path), error) from error
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add a run.
+
+        Raises:
+            StateError: it can't be written.
+        """
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("ab") as file:
+                file.write(json_line(row))
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise state_error(str(self._path), error) from error
+
+
+def read_text(path: Path) -> str:
+    """The text of a file of results.
+
+    Raises:
+        ConfigurationError: it can't be read, or is too large to be one.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ConfigurationError(f"{path} is larger than {MOST_BYTES} bytes")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8") from error

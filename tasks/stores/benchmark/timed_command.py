@@ -1,0 +1,129 @@
+"""Runs one command and sees what it cost: the kernel's own account of it, and when its first byte arrived."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import ProgramFailedError
+from tasks.stores.local_parts.processes import use_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from resource import struct_rusage
+    from typing import IO
+
+    from tasks.stores.pacing import Stop
+
+LOOK_SECONDS = 0.005
+"""How often a folder is looked at for its first byte: that is how exact the time to it is."""
+WAIT_SECONDS = 0.2
+DEADLINE_SECONDS = 3600.0
+READY = b"ready\n"
+_TAIL = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Times of one command in seconds, its children's included."""
+
+    wall: float
+    user: float
+    system: float
+    first_byte: float | None
+
+
+class TimedCommand:
+    """A command that is to run in a folder with an environment; its output goes to a log beside that folder."""
+
+    def __init__(self, command: Sequence[str], *, folder: Path, environment: Mapping[str, str], log: Path) -> None:
+        self._command, self._folder, self._environment, self._log = command, folder, environment, log
+
+    def run(self, stop: Stop, *, out: Path | None = None, waits: bool = False) -> Timing:
+        """Run it to its end.
+
+        `out` is looked at for the first byte. A command that `waits` says that it is ready and begins when it gets
+        a line; what it used until then is not counted.
+
+        Raises:
+            ProgramFailedError: it ended with another status than 0, or not within an hour.
+            InterruptedRunError: the run was told to stop; the command was ended.
+        """
+        with self._log.open("wb") as log, self._launched(log, waits=waits) as process:
+            try:
+                before = self._begin(process) if waits else (0.0, 0.0)
+                started = time.monotonic()
+                first_byte, usage = _wait(process, started, stop, out)
+                wall = time.monotonic() - started
+            except BaseException:
+                if process.returncode is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+                raise
+        if process.returncode != 0:
+            raise ProgramFailedError(f"{self._command[0]} ended with status {process.returncode}: {self._tail()}")
+        return Timing(wall, usage.ru_utime - before[0], usage.ru_stime - before[1], first_byte)
+
+    def _launched(self, log: IO[bytes], *, waits: bool) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(  # noqa: S603 - a path's own command
+                list(self._command),
+                cwd=self._folder,
+                env=dict(self._environment),
+                stdin=subprocess.PIPE if waits else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if waits else log,
+                stderr=log if waits else subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for us, who end it in order
+            )
+        except OSError as error:
+            raise ProgramFailedError(f"{self._command[0]} can't be started: {error.strerror}") from error
+
+    def _begin(self, process: subprocess.Popen[bytes]) -> tuple[float, float]:
+        assert process.stdin is not None  # noqa: S101 - as it was started
+        assert process.stdout is not None  # noqa: S101
+        if process.stdout.readline() != READY:
+            process.wait()
+            raise ProgramFailedError(f"{self._command[0]} did not get ready: {self._tail()}")
+        used = use_of(process.pid)
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        return (used.user, used.system) if used else (0.0, 0.0)
+
+    def _tail(self) -> str:
+        text = " ".join(self._log.read_text(errors="replace").split())
+        return text[-_TAIL:] or "it said nothing"
+
+
+def _wait(
+    process: subprocess.Popen[bytes], started: float, stop: Stop, out: Path | None
+) -> tuple[float | None, struct_rusage]:
+    """Wait for the end, looking for the first byte meanwhile; returns when it was there, and the kernel's account."""
+    first_byte: float | None = None
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        ended = False
+        while not ended:
+            looking = out is not None and first_byte is None
+            ended = bool(select.select([descriptor], [], [], LOOK_SECONDS if looking else WAIT_SECONDS)[0])
+            stop.check()
+            if time.monotonic() - started > DEADLINE_SECONDS:
+                raise ProgramFailedError(f"it did not end within {DEADLINE_SECONDS:.0f} s")
+            if looking and out is not None and _has_content(out):
+                first_byte = time.monotonic() - started
+    finally:
+        os.close(descriptor)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return first_byte, usage
+
+
+def _has_content(folder: Path) -> bool:
+    try:
+        return any(entry.stat().st_size for entry in os.scandir(folder))
+    except FileNotFoundError:  # a program may give its file another name meanwhile
+        return True

@@ -1,0 +1,283 @@
+"""Where a benchmark takes place: the S3 service, the bucket's areas, the registry; the user's own or local ones."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.benchmark_values.paths import Origin, fill
+from tasks.oci.errors import ProgramMissingError, RefusedError
+from tasks.stores.benchmark.aws_cli import cache_folder, ready_aws_cli
+from tasks.stores.benchmark.bucket_area import BucketArea, FolderArea, run_name
+from tasks.stores.benchmark.request_counts import ServerCounts
+from tasks.stores.local_parts.fuse import check_fuse
+from tasks.stores.local_parts.programs import program
+from tasks.stores.local_parts.registry import LocalRegistry
+from tasks.stores.local_parts.seaweedfs import SeaweedFS
+from tasks.stores.s3_address import BucketAccess, BucketAddress
+from tasks.stores.s3_client import make_client
+from tasks.stores.s3_errors import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mypy_boto3_s3 import S3Client
+
+    from tasks.benchmark_values.paths import Command, PathSpec
+    from tasks.stores.benchmark.remains import WorkFolder
+
+LOCAL_BUCKET = "benchmark"
+DEFAULT_PREFIX = "layoutlift-benchmark"
+_SDK_VARIABLES = "AWS_"
+_NO_METADATA = "AWS_EC2_METADATA_DISABLED"
+_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_VERSION_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Venue:
+    """What is at hand for all paths of a run."""
+
+    run_id: str
+    address: BucketAddress
+    endpoint: str | None
+    region: str
+    environment: Mapping[str, str]
+    """Of every program that is run."""
+    credentials: Mapping[str, str]
+    """Which of its variables hold the S3 credentials."""
+    client: S3Client
+    metrics_url: str | None = None
+    registry: str | None = None
+    """The repository in the registry."""
+    plain_http: bool = False
+    local_s3: SeaweedFS | None = None
+    areas: dict[str, BucketArea] = field(default_factory=dict)
+    folders: dict[str, FolderArea] = field(default_factory=dict)
+    programs: dict[str, Path] = field(default_factory=dict)
+
+    def claim(self, paths: Sequence[PathSpec], stack: ExitStack) -> None:
+        """Make an area ours in each bucket and own mount of these paths, until the stack is closed.
+
+        Raises:
+            RefusedError: something else is in one of them, or another run.
+        """
+        for path in paths:
+            if path.mounted_at is not None:
+                self._claim_folder(path.mounted_at, stack)
+            elif path.origin in {Origin.PUSHED, Origin.UPLOADED}:
+                self._claim_bucket(path.bucket or self.address.bucket, stack)
+
+    def area(self, path: PathSpec) -> BucketArea:
+        """The area in the bucket of a path."""
+        return self.areas[path.bucket or self.address.bucket]
+
+    def counts(self, path: PathSpec) -> ServerCounts | None:
+        """Who counts the requests to a path's bucket, where anybody does."""
+        if self.metrics_url is None or path.origin not in {Origin.PUSHED, Origin.UPLOADED}:
+            return None
+        return ServerCounts(self.metrics_url, path.bucket or self.address.bucket)
+
+    def command(self, command: Command, values: Mapping[str, str | None]) -> list[str]:
+        """A command with its values put in, and its program's path found.
+
+        Raises:
+            ProgramMissingError: the program is not installed.
+        """
+        first, *rest = self.filled(command, values)
+        return [first if "/" in first else str(self.programs.get(first) or program(first)), *rest]
+
+    def filled(self, command: Command, values: Mapping[str, str | None]) -> list[str]:
+        """A command with its values put in.
+
+        Raises:
+            ConfigurationError: it asks for a value that there is not.
+        """
+        common = {
+            "endpoint": self.endpoint,
+            "region": self.region,
+            "registry": self.registry,
+            "plain_http": "--plain-http" if self.plain_http else None,
+            "python": sys.executable,
+        }
+        return fill(command, {**common, **values})
+
+    def environment_of(self, path: PathSpec) -> dict[str, str]:
+        """The environment of a path's programs: without credentials, where its options name others."""
+        if path.hands_over_credentials:
+            return {**self.environment, **path.environment}
+        kept = {name: value for name, value in self.environment.items() if name not in self.credentials}
+        return {**kept, **path.environment}
+
+    def why_not(self, path: PathSpec) -> str:
+        """Why a path can't be measured here; nothing where it can."""
+        try:
+            self._check(path)
+        except ProgramMissingError as error:
+            return str(error)
+        return ""
+
+    def _check(self, path: PathSpec) -> None:
+        if path.mount:
+            check_fuse()
+        if path.origin is Origin.REGISTRY and self.registry is None:
+            raise ProgramMissingError("there is no registry: name one with --registry, or install docker-registry")
+        if "aws" in path.programs and "aws" not in self.programs:
+            self.programs["aws"] = ready_aws_cli(cache_folder(os.environ))
+        for name in ("oras", *path.programs):
+            if name not in self.programs:
+                self.programs[name] = program(name)
+
+    def version(self, path: PathSpec) -> str:
+        """What a path's program says of its version, on one line."""
+        if not path.version:
+            return ""
+        try:
+            lines = self.run(self.command(path.version, {})).strip().splitlines()
+        except (OSError, ProgramMissingError):
+            return "(does not say its version)"
+        return " ".join(lines[0].split()) if lines else ""
+
+    def run(self, command: Sequence[str]) -> str:
+        """Run something small, whatever it ends with, and return what it says.
+
+        Raises:
+            OSError: it can't be started.
+        """
+        try:
+            outcome = subprocess.run(  # noqa: S603 - a path's own command
+                list(command),
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                env=dict(self.environment),
+                timeout=_VERSION_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            return ""
+        return outcome.stdout or outcome.stderr
+
+    def _claim_bucket(self, bucket: str, stack: ExitStack) -> None:
+        if bucket not in self.areas:
+            area = BucketArea(self.client, BucketAddress(bucket, self.address.prefix), self.run_id)
+            stack.callback(area.release)
+            area.claim()
+            self.areas[bucket] = area
+
+    def _claim_folder(self, mount: str, stack: ExitStack) -> None:
+        if mount not in self.folders:
+            area = FolderArea(Path(mount), self.run_id)
+            stack.callback(area.release)
+            area.claim()
+            self.folders[mount] = area
+
+
+@contextmanager
+def local_venue(run_id: str, work: WorkFolder, *, registry: str | None, plain_http: bool) -> Iterator[Venue]:
+    """A SeaweedFS server, and a registry where one is installed, both with their data in the run's folder.
+
+    Raises:
+        ProgramMissingError: SeaweedFS is not installed.
+        ProgramFailedError: one of them does not start.
+    """
+    with ExitStack() as stack:
+        s3 = stack.enter_context(SeaweedFS(work.folder("seaweedfs")))
+        work.note_started(s3.pid)
+        s3.create_bucket(LOCAL_BUCKET)
+        host = registry or _own_registry(work, stack)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(_SDK_VARIABLES)}
+        no_files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+        yield Venue(
+            run_id=run_id,
+            address=BucketAddress(LOCAL_BUCKET, f"{DEFAULT_PREFIX}/"),
+            endpoint=s3.endpoint,
+            region=s3.region,
+            environment=kept | no_files | s3.environment() | _for_s3fs(s3.environment()) | {_NO_METADATA: "true"},
+            credentials={},
+            client=s3.client(),
+            metrics_url=s3.metrics_url,
+            registry=_repository(host, run_id),
+            plain_http=plain_http or registry is None,
+            local_s3=s3,
+        )
+
+
+def _own_registry(work: WorkFolder, stack: ExitStack) -> str | None:
+    try:
+        own = stack.enter_context(LocalRegistry(work.folder("registry")))
+    except ProgramMissingError:
+        return None
+    work.note_started(own.pid)
+    return own.host
+
+
+def bucket_venue(
+    run_id: str, location: str, *, endpoint_url: str | None, registry: str | None, plain_http: bool
+) -> Venue:
+    """A bucket of the user's, with what the SDK finds: credentials, region, endpoint.
+
+    Raises:
+        ConfigurationError: the location is no bucket, or the SDK's settings can't be used.
+        SourceUnavailableError: there are no credentials.
+    """
+    address = BucketAddress.parse(location)
+    access = BucketAccess(endpoint_url)
+    client = make_client(access)
+    with translated(location):
+        credentials = _credentials(client)
+    region = client.meta.region_name or "us-east-1"
+    endpoint = access.endpoint
+    own = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, **({"AWS_ENDPOINT_URL": endpoint} if endpoint else {})}
+    kept = {name: value for name, value in os.environ.items() if name != "AWS_PROFILE" or not credentials}
+    return Venue(
+        run_id=run_id,
+        address=address if address.prefix else BucketAddress(address.bucket, f"{DEFAULT_PREFIX}/"),
+        endpoint=endpoint,
+        region=region,
+        environment=kept | own | credentials,
+        credentials=credentials,
+        client=client,
+        registry=_repository(registry, run_id),
+        plain_http=plain_http,
+    )
+
+
+def _credentials(client: S3Client) -> dict[str, str]:
+    """What the SDK's own chain found, as the variables that all programs understand."""
+    found = client._request_signer._credentials  # type: ignore[attr-defined]  # noqa: SLF001 - boto3 shows them nowhere
+    if found is None:
+        return {}
+    frozen = found.get_frozen_credentials()
+    named = dict(zip(_CREDENTIALS, (frozen.access_key, frozen.secret_key, frozen.token), strict=True))
+    given = {name: value for name, value in named.items() if value}
+    return given | _for_s3fs(given)
+
+
+def _for_s3fs(variables: Mapping[str, str]) -> dict[str, str]:
+    """The same by the names that s3fs had before it knew the SDK's."""
+    return {name.replace("_", ""): value for name, value in variables.items() if name in _CREDENTIALS}
+
+
+def _repository(registry: str | None, run_id: str) -> str | None:
+    return None if registry is None else f"{registry}/layoutlift-benchmark/{run_name(run_id).lower()}"
+
+
+def refuse_without_space(folder: Path, needed: int) -> None:
+    """Refuse to begin where the disk would run full.
+
+    Raises:
+        RefusedError: it would.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise RefusedError(
+            f"the benchmark needs {needed // 1024**2} MiB in {folder}, where {free // 1024**2} MiB are free: "
+            "choose smaller --sizes, or another folder with --state"
+        )

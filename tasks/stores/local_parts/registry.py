@@ -1,0 +1,55 @@
+"""A registry of one's own on loopback: distribution, 2.8 as Debian ships it or 3."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tasks.stores.local_parts.ports import LOOPBACK, free_port
+from tasks.stores.local_parts.programs import find_program, program
+from tasks.stores.local_parts.server import Server
+from tasks.stores.local_parts.waiting import http_status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HTTP_OK = 200
+PROGRAMS = ("docker-registry", "registry")
+
+
+def distribution_configuration(host: str, storage: Path) -> dict[str, Any]:
+    """What distribution is told of an address on loopback and a folder; without authentication."""
+    return {
+        "version": 0.1,
+        "log": {"level": "warn", "accesslog": {"disabled": True}},
+        "storage": {
+            "filesystem": {"rootdirectory": str(storage)},
+            "delete": {"enabled": True},
+            "maintenance": {"uploadpurging": {"enabled": False}},
+        },
+        "http": {"addr": host, "secret": "of no worth on loopback"},
+    }
+
+
+class LocalRegistry(Server):
+    """Whichever distribution is installed, with its storage below its folder."""
+
+    name = "registry"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.host = f"{LOOPBACK}:{free_port()}"
+
+    def _command(self) -> list[str]:
+        found = next(filter(None, map(find_program, PROGRAMS)), None) or program(PROGRAMS[0])
+        path = self.folder / "config.json"
+        path.write_text(
+            json.dumps(distribution_configuration(self.host, self.folder / "storage"))
+        )  # JSON is YAML, too
+        return [str(found), "serve", str(path)]
+
+    def _environment(self) -> dict[str, str]:
+        return {"OTEL_TRACES_EXPORTER": "none"}  # distribution 3 would look for a collector
+
+    def _is_ready(self) -> bool:
+        return http_status(f"http://{self.host}/v2/") == HTTP_OK

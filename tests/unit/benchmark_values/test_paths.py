@@ -1,0 +1,98 @@
+import pytest
+
+from tasks.benchmark_values.paths import Origin, PathSpec, altered, chosen, fill
+from tasks.oci.errors import ConfigurationError
+from tasks.operations.benchmark.catalogue import CATALOGUE
+
+VALUES = {
+    "bucket": "b",
+    "prefix": "p/run/s3fs",
+    "endpoint": "http://127.0.0.1:1",
+    "region": "r",
+    "mountpoint": "/mnt",
+    "cache": "/cache",
+    "registry": "host/name",
+    "plain_http": "--plain-http",
+    "layout": "/mnt/junk",
+    "tag": "8MiB",
+    "out": "/out",
+    "python": "python",
+}
+
+
+@pytest.mark.parametrize("spec", CATALOGUE.values(), ids=lambda spec: spec.name)
+def test_every_command_of_the_catalogue_can_be_filled_in(spec: PathSpec) -> None:
+    for command in (spec.mount_command, spec.pull, spec.unmount, spec.warm_up, spec.version):
+        filled = fill(command, VALUES)
+        assert "{" not in " ".join(filled)
+    assert not spec.mount or ("/mnt" in fill(spec.mount_command, VALUES) and spec.unmount)
+
+
+def test_without_an_endpoint_its_option_disappears_with_it() -> None:
+    filled = fill(CATALOGUE["s3fs"].mount_command, VALUES | {"endpoint": None})
+    assert "-o" in filled
+    assert not any("url" in word for word in filled)
+    assert filled.count("-o") == fill(CATALOGUE["s3fs"].mount_command, VALUES).count("-o") - 1
+    assert "--endpoint-url" not in fill(CATALOGUE["aws-cli"].pull, VALUES | {"endpoint": None})
+
+
+def test_a_flag_that_is_not_wanted_takes_no_other_option_with_it() -> None:
+    filled = fill(CATALOGUE["registry"].pull, VALUES | {"plain_http": None})
+    assert "--no-tty" in filled
+    assert "--plain-http" not in filled
+
+
+def test_an_unknown_name_in_braces_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="bukket"):
+        fill(("mount", "{bukket}"), VALUES)
+
+
+def test_paths_come_in_the_catalogues_order_and_unknown_ones_are_named() -> None:
+    specs, named = chosen(CATALOGUE, ["native", "s3fs"], [])
+    assert [spec.name for spec in specs] == ["s3fs", "native"]
+    assert named
+    assert "goofys" not in [spec.name for spec in chosen(CATALOGUE, [], ["goofys"])[0]]
+    with pytest.raises(ConfigurationError, match="s4fs"):
+        chosen(CATALOGUE, ["s4fs"], [])
+    with pytest.raises(ConfigurationError, match="no path is left"):
+        chosen(CATALOGUE, ["s3fs"], ["s3fs"])
+
+
+def test_mount_options_are_passed_on_in_each_programs_own_way() -> None:
+    options = ["s3fs=iam_role", "s3fs=use_cache=/tmp/x", "rclone=buffer-size=1M", "goofys=--cheap"]
+    known = altered(CATALOGUE, options=options)
+    s3fs = fill(known["s3fs"].mount_command, VALUES)
+    assert s3fs[s3fs.index("iam_role") - 1] == "-o"
+    assert s3fs[s3fs.index("use_cache=/tmp/x") - 1] == "-o"
+    assert "--buffer-size=1M" in fill(known["rclone"].mount_command, VALUES)
+    goofys = fill(known["goofys"].mount_command, VALUES)
+    assert goofys[-3:] == ["--cheap", "b:p/run/s3fs", "/mnt"]
+    assert CATALOGUE["s3fs"].options == ()
+
+
+def test_credentials_are_handed_over_unless_an_option_names_others() -> None:
+    assert CATALOGUE["s3fs"].hands_over_credentials
+    for option in ("iam_role", "iam_role=auto", "profile=other"):
+        assert not altered(CATALOGUE, options=[f"s3fs={option}"])["s3fs"].hands_over_credentials
+
+
+def test_a_path_can_have_a_bucket_or_a_mount_of_its_own() -> None:
+    known = altered(CATALOGUE, buckets=["goofys=other"], mounts=["s3fs=/mnt/mine", "mine=/mnt/any"])
+    assert known["goofys"].bucket == "other"
+    assert (known["s3fs"].mount_command, known["s3fs"].mounted_at) == ((), "/mnt/mine")
+    assert known["mine"].origin is Origin.PUSHED
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"options": ["iam_role"]},
+        {"options": ["native=x"]},
+        {"options": ["nobody=x"]},
+        {"buckets": ["nobody=x"]},
+        {"mounts": ["=x"]},
+    ],
+)
+def test_pairs_that_make_no_sense_are_refused(wrong: dict[str, list[str]]) -> None:
+    with pytest.raises(ConfigurationError):
+        altered(CATALOGUE, **wrong)

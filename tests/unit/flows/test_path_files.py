@@ -1,0 +1,50 @@
+from pathlib import Path
+
+import pytest
+
+from flows.benchmark_parameters import BenchmarkParameters
+from flows.path_files import load_paths
+from tasks.benchmark_values.paths import Origin
+from tasks.oci.errors import ConfigurationError
+from tasks.operations.benchmark.catalogue import CATALOGUE
+
+FILE = """
+paths:
+  s3fs-cached:
+    like: s3fs
+    options: [use_cache=/tmp/s3fs]
+  gcsfuse:
+    origin: pushed
+    mount: [gcsfuse, --foreground, "{bucket}", "{mountpoint}"]
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "paths.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_path_can_be_like_another_with_other_options(tmp_path: Path) -> None:
+    found = load_paths(written(tmp_path, FILE), CATALOGUE)
+    assert found["s3fs-cached"].mount == CATALOGUE["s3fs"].mount
+    assert found["s3fs-cached"].options == ("use_cache=/tmp/s3fs",)
+    assert found["gcsfuse"].origin is Origin.PUSHED
+    assert found["gcsfuse"].unmount == ("fusermount3", "-u", "{mountpoint}")
+    parameters = BenchmarkParameters(paths_file=str(tmp_path / "paths.yaml"), paths=["s3fs-cached", "gcsfuse"])
+    assert [path.name for path in parameters.to_options().paths] == ["s3fs-cached", "gcsfuse"]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("paths: {x: {like: nothing}}", "nothing"),
+        ("paths: {x: {mount: [a]}}", "origin"),
+        ("paths:\n  x:\n    origin: elsewhere", "paths.yaml:3"),
+        ("paths:\n  x:\n    like: s3fs\n    moumt: [a]", "paths.yaml:4"),
+        ("paths: {}", "paths"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        load_paths(written(tmp_path, text), CATALOGUE)

@@ -1,0 +1,27 @@
+from collections import Counter
+
+from tasks.benchmark_values.cases import parse_case
+from tasks.operations.benchmark.catalogue import CATALOGUE
+from tasks.operations.benchmark.visits import least_space, plan_visits
+
+PATHS = tuple(CATALOGUE[name] for name in ("s3fs", "goofys", "rclone", "native", "directory"))
+CASE = parse_case("8MiB")
+
+
+def test_every_path_is_visited_once_a_round_in_another_order() -> None:
+    visits = list(plan_visits(CASE, PATHS, 8, "seed"))
+    assert Counter(visit.path.name for visit in visits) == dict.fromkeys((path.name for path in PATHS), 8)
+    rounds = [tuple(v.path.name for v in visits if v.repeat == repeat) for repeat in range(1, 9)]
+    assert all(sorted(names) == sorted(path.name for path in PATHS) for names in rounds)
+    assert len(set(rounds)) > 4
+
+
+def test_the_order_can_be_had_again() -> None:
+    assert list(plan_visits(CASE, PATHS, 3, "a")) == list(plan_visits(CASE, PATHS, 3, "a"))
+
+
+def test_the_space_grows_with_the_largest_case_and_with_what_is_kept_here() -> None:
+    cases = [parse_case("8MiB"), parse_case("64MiB")]
+    elsewhere = least_space(cases, PATHS, local=False)
+    assert 3 * 64 * 1024**2 <= elsewhere <= 6 * 64 * 1024**2
+    assert least_space(cases, PATHS, local=True) >= elsewhere + 4 * 64 * 1024**2

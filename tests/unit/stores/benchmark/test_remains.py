@@ -1,0 +1,57 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from tasks.stores.benchmark.remains import WorkFolder, sweep
+from tasks.stores.local_parts.processes import start_time
+from tasks.stores.lock_holder import LockHolder
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
+
+
+def a_dead_pid() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+def leave_behind(root: Path, pid: int) -> Path:
+    """A folder as a run of that process would leave it."""
+    folder = root / "run"
+    folder.mkdir(parents=True)
+    (folder / "owner.json").write_text(json.dumps(asdict(replace(LockHolder.here("run", "", ""), pid=pid))))
+    (folder / "data").write_bytes(b"x")
+    return folder
+
+
+def test_what_a_dead_run_left_is_removed_and_its_programs_are_ended(tmp_path: Path) -> None:
+    folder = leave_behind(tmp_path, a_dead_pid())
+    with subprocess.Popen(SLEEP) as program, subprocess.Popen(SLEEP) as stranger:
+        try:
+            (folder / "started").write_text(f"{program.pid} {start_time(program.pid)}\n{stranger.pid} 1\n")
+            assert sweep(tmp_path) == ["run"]
+            assert program.wait(10) == -9
+            assert stranger.poll() is None, "its process id was another's before"
+        finally:
+            program.kill()
+            stranger.kill()
+    assert not folder.exists()
+
+
+def test_a_run_that_is_at_work_is_left_alone(tmp_path: Path) -> None:
+    folder = leave_behind(tmp_path, os.getpid())
+    (tmp_path / "not ours").mkdir()
+    assert sweep(tmp_path) == []
+    assert folder.exists()
+    assert (tmp_path / "not ours").exists()
+
+
+def test_a_work_folder_is_for_its_user_only_and_goes_at_the_end(tmp_path: Path) -> None:
+    with WorkFolder(tmp_path, "run") as work:
+        assert work.path.stat().st_mode & 0o077 == 0
+        (work.folder("out") / "file").write_bytes(b"x")
+        assert list(work.folder("out").iterdir()) == []
+    assert not work.path.exists()

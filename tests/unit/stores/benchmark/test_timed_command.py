@@ -1,0 +1,59 @@
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tasks.oci.errors import InterruptedRunError, ProgramFailedError
+from tasks.stores.benchmark.timed_command import TimedCommand
+from tasks.stores.pacing import Stop
+
+BUSY = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
+
+
+def command(tmp_path: Path, code: str) -> TimedCommand:
+    return TimedCommand([sys.executable, "-c", code], folder=tmp_path, environment=os.environ, log=tmp_path / "log")
+
+
+def test_processor_time_is_the_commands_own(tmp_path: Path) -> None:
+    timing = command(tmp_path, BUSY).run(Stop())
+    assert timing.user + timing.system >= 0.29
+    assert timing.wall >= 0.3
+    assert timing.first_byte is None
+
+
+def test_the_time_of_children_counts(tmp_path: Path) -> None:
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BUSY!r}])"
+    timing = command(tmp_path, code).run(Stop())
+    assert timing.user + timing.system >= 0.29
+
+
+def test_what_a_command_uses_before_it_is_ready_is_not_counted(tmp_path: Path) -> None:
+    timing = command(tmp_path, f"{BUSY}\nprint('ready', flush=True); input()").run(Stop(), waits=True)
+    assert timing.user < 0.25
+
+
+def test_the_first_byte_is_seen_before_the_end(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    code = f"open({str(out / 'file')!r}, 'w').write('x')\n{BUSY}"
+    timing = command(tmp_path, code).run(Stop(), out=out)
+    assert timing.first_byte is not None
+    assert timing.first_byte < timing.wall - 0.1
+
+
+def test_a_command_that_fails_has_no_timing_and_its_words_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ProgramFailedError, match="status 3: no such bucket"):
+        command(tmp_path, "print('no such bucket'); raise SystemExit(3)").run(Stop())
+    with pytest.raises(ProgramFailedError, match="did not get ready"):
+        command(tmp_path, "raise SystemExit(1)").run(Stop(), waits=True)
+    with pytest.raises(ProgramFailedError, match="can't be started"):
+        TimedCommand(["/nonexistent"], folder=tmp_path, environment={}, log=tmp_path / "log").run(Stop())
+
+
+def test_a_run_that_is_told_to_stop_ends_the_command(tmp_path: Path) -> None:
+    stop = Stop()
+    threading.Timer(0.3, stop.set).start()
+    with pytest.raises(InterruptedRunError):
+        command(tmp_path, "import time; time.sleep(60)").run(stop)
