@@ -30,7 +30,7 @@ def benchmark() -> None:
 
 
 @benchmark.command()
-@with_parameters(BenchmarkParameters)
+@with_parameters(BenchmarkParameters, arguments_required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON lines")
 @click.option("--standalone", is_flag=True, help="Run in this process alone, without a Prefect server")
 def run(*, as_json: bool, standalone: bool, **given: Any) -> None:
