@@ -31,7 +31,10 @@ class FileKind:
         return function
 
 
-KINDS = (FileKind("migration", "mappings", "flows.migration_file", "load_migrations"),)
+KINDS = (
+    FileKind("migration", "mappings", "flows.migration_file", "load_migrations"),
+    FileKind("policy", "policies", "flows.policy_file", "load_policy"),
+)
 
 
 @click.command()

@@ -1,0 +1,29 @@
+"""`layoutlift validate` tells the kinds of files apart by their fields."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from flows.cli import main
+
+POLICY = (
+    "version: 1\npolicies:\n  - name: dev\n    repositories: ['**']\n    tags:\n      - {{match: ['*'], {rule}: 3}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "expected"),
+    [
+        (POLICY.format(rule="keep_last"), 0, "a policy without mistakes"),
+        (POLICY.format(rule="keep_least"), 2, ":6: policies.0.tags.0.keep_least: "),
+        ("version: 1\nmappings:\n  - source: /a\n    target: r.example\n", 0, "a migration without mistakes"),
+        ("version: 1\nmappings:\n  - sauce: /a\n    target: r.example\n", 2, ":3: mappings.0.sauce: "),
+    ],
+)
+def test_a_file_is_checked_as_the_kind_that_it_is(content: str, code: int, expected: str, tmp_path: Path) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_text(content)
+    ended = CliRunner().invoke(main, ["validate", str(path)])
+    assert ended.exit_code == code
+    assert expected in ended.output
