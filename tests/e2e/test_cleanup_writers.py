@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from infra.real_parts import S3Fs
+from infra.real_parts import S3Fs, SeaweedFS
 from tasks.operations.cleanup.values import Timing
 from tests.support.buckets import use_environment
 from tests.support.cleanup_trials import Cleaning, files_in_bucket, holes, layouts
-from tests.support.real_parts import Cli
+from tests.support.real_parts import Cli, running
 
 pytestmark = pytest.mark.fuse
 
@@ -72,10 +72,12 @@ def trial(mount: S3Fs, oras: Cli, work: Path, pushes: int) -> tuple[int, int, Ma
 
 @pytest.mark.parametrize("pushes", [4, pytest.param(100, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])])
 def test_what_an_index_names_is_there_after_the_next_cleanup(
-    s3fs_mount: S3Fs, oras_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pushes: int
+    seaweedfs: SeaweedFS, oras_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pushes: int
 ) -> None:
-    use_environment(s3fs_mount.s3, monkeypatch)
-    pushed, runs, files = trial(s3fs_mount, oras_cli, tmp_path, pushes)
+    use_environment(seaweedfs, monkeypatch)
+    own = S3Fs(tmp_path / "s3fs", s3=seaweedfs, bucket=seaweedfs.create_bucket(f"cleanup-writers-{pushes}"))
+    with running(own) as mount:
+        pushed, runs, files = trial(mount, oras_cli, tmp_path, pushes)
     assert pushed == WRITERS * pushes
     assert runs > 0
     assert len(layouts(files)) == WRITERS

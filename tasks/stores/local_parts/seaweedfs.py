@@ -94,7 +94,7 @@ class SeaweedFS(Server):
         (self.folder / "data").mkdir(exist_ok=True)
         return [
             *(str(program("weed")), "server", f"-ip={LOOPBACK}", f"-ip.bind={LOOPBACK}"),
-            *("-dir=data", "-volume.max=400", "-master.volumeSizeLimitMB=128", "-volume.minFreeSpace=64MiB"),
+            *("-dir=data", "-volume.max=4000", "-master.volumeSizeLimitMB=128", "-volume.minFreeSpace=64MiB"),
             *("-filer", "-s3", f"-s3.config={self._write_identities()}"),
             *(f"-{listener}.port={port}" for listener, port in self._ports.items()),
             *(f"-{listener}.port.grpc={port}" for listener, port in self._grpc_ports.items()),

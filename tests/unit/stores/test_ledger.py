@@ -170,7 +170,7 @@ try:
 except StateError as error:
     print(error)
 """
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    result = subprocess.run([sys.executable, "-B", "-c", program], capture_output=True, text=True, check=True)
     assert "File too large" in result.stdout
     assert opened(tmp_path, "r2").digest_of("app", "v0") == DIGEST
 
