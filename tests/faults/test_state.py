@@ -15,7 +15,7 @@ from tests.support.fault_proxy import BLOB_PUT, FaultProxy, Silence
 LIMITED = """
 import os, resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write past the limit fails as on a full disk
-os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # the interpreter would leave half a module's code behind, for all who come
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # half of a compiled module would break all who come later
 limit = int(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 os.execv(sys.argv[2], sys.argv[2:])
