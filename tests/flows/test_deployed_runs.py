@@ -19,6 +19,8 @@ from infra.real_parts.prefect_worker import PrefectWorker, ask
 from tests.support.layouts import LayoutBuilder
 from tests.support.registry_view import RepositoryView
 
+pytestmark = pytest.mark.operations  # minutes of waiting for workers and schedules
+
 ROOT = Path(__file__).parents[2]
 POOL = "layoutlift"
 TAGS = 30
