@@ -113,6 +113,7 @@ def write_everywhere(
     return write
 
 
+@pytest.mark.soak
 @pytest.mark.fuse
 @settings(
     deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
