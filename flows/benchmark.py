@@ -7,7 +7,8 @@ from prefect import flow
 from flows import benchmark_parameters as p
 from flows.benchmark_course import drive_benchmark
 from flows.benchmark_publishing import measure_as_tasks, publish_benchmark
-from flows.parameters import EndpointUrl, PlainHttp, documented
+from flows.parameter_fields import EndpointUrl, PlainHttp
+from flows.parameters import documented
 from flows.watching import current_watcher
 from tasks.benchmark_values.options import ContentKind
 

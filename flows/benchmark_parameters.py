@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from flows.parameters import EndpointUrl, PlainHttp  # noqa: TC001 - pydantic reads them
+from flows.parameter_fields import EndpointUrl, PlainHttp
 from tasks.benchmark_values import cases
 from tasks.benchmark_values.options import BenchmarkOptions, ContentKind
 from tasks.benchmark_values.paths import PathSpec, altered, chosen

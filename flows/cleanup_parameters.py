@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from flows import parameters as p
+from flows import parameter_fields as p
+from flows.parameters import Parameters, SourceParameters
 
 if TYPE_CHECKING:
     from tasks.operations.cleanup.values import Limits
@@ -34,7 +35,7 @@ MinTagsLeft = Annotated[
 MaxBytes = Annotated[int | None, Field(description="In place of the plan's limit: how many bytes may go", ge=0)]
 
 
-class PlanParameters(p.SourceParameters):
+class PlanParameters(SourceParameters):
     """How plans are made, whatever they are about."""
 
     jobs: Readers = 16
@@ -50,7 +51,7 @@ class CleanupPlanParameters(PlanParameters):
     ca_file: p.CaFile = None
 
 
-class ApplyParameters(p.Parameters):
+class ApplyParameters(Parameters):
     """Parameters of `cleanup apply`; limits that are not given are the plan's own."""
 
     i_am_the_only_writer: OnlyWriter = False
@@ -68,7 +69,7 @@ class ApplyParameters(p.Parameters):
         return replace(limits, **{name: value for name, value in given.items() if value is not None})
 
 
-class UndoParameters(p.Parameters):
+class UndoParameters(Parameters):
     """Parameters of `cleanup undo`."""
 
     endpoint_url: p.EndpointUrl = None

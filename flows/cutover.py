@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import click
 from pydantic import Field, field_validator
 
-from flows import parameters as p
 from flows.driving import drive, work_here
+from flows.parameters import VerifyParameters
 from tasks.endpoints import close_source, open_source
 from tasks.oci.errors import InterruptedRunError
 from tasks.operations.cutover import OLD_REFERENCE, index_marks, refuse_changes, replacements
@@ -37,7 +37,7 @@ WayBack = Annotated[str | None, Field(description="Write the list for the way ba
 OldReference = Annotated[str, Field(description="How users name a tag today, of {source}, {repository} and {tag}")]
 
 
-class CutoverParameters(p.VerifyParameters):
+class CutoverParameters(VerifyParameters):
     """Parameters of `cutover`."""
 
     frozen_for: FrozenFor = "0s"

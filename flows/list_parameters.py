@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from flows import parameters as p
+from flows import parameter_fields as p
+from flows.parameters import ChoosingParameters
 
 Changed = Annotated[
     str | None,
@@ -14,7 +15,7 @@ Changed = Annotated[
 ]
 
 
-class ListParameters(p.ChoosingParameters):
+class ListParameters(ChoosingParameters):
     """Parameters of `ls`."""
 
     changed: Changed = None

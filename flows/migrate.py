@@ -8,8 +8,9 @@ from prefect import State, flow  # Prefect evaluates annotations: where one can'
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import pace_parameters as pace
-from flows import parameters as p
+from flows import parameter_fields as p
 from flows.flow_body import run_as_flow
+from flows.parameters import MigrateParameters, documented
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.planning import OnConflict, Untagged
 from tasks.operations.results import Depth
@@ -23,7 +24,7 @@ from tasks.runs import RunKind
     task_runner=cast("Any", ThreadPoolTaskRunner(max_workers=BATCHES_AT_ONCE)),  # its annotation can't be inferred
     persist_result=False,
 )
-@p.documented(p.MigrateParameters)
+@documented(MigrateParameters)
 def migrate(
     *,
     source: p.Source,
@@ -58,5 +59,5 @@ def migrate(
     traces: p.Traces = False,
 ) -> State[None] | None:
     """Lift every repository and tag of a tree of image layouts into a registry, verified."""
-    given = p.MigrateParameters(**locals())
+    given = MigrateParameters(**locals())
     return run_as_flow(RunKind.MIGRATE, given.to_options())

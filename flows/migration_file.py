@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from flows.parameters import MigrateParameters, Source, Target
+from flows.parameter_fields import Source, Target
+from flows.parameters import MigrateParameters
 from flows.yaml_files import load_model
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from prefect import State, flow  # Prefect evaluates annotations: where one can'
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import pace_parameters as pace
-from flows import parameters as p
+from flows import parameter_fields as p
 from flows.flow_body import run_as_flow
+from flows.parameters import VerifyParameters, documented
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.results import Depth
 from tasks.operations.tree_run import BATCHES_AT_ONCE
@@ -22,7 +23,7 @@ from tasks.runs import RunKind
     task_runner=cast("Any", ThreadPoolTaskRunner(max_workers=BATCHES_AT_ONCE)),  # its annotation can't be inferred
     persist_result=False,
 )
-@p.documented(p.VerifyParameters)
+@documented(VerifyParameters)
 def verify(
     *,
     source: p.Source,
@@ -48,5 +49,5 @@ def verify(
     traces: p.Traces = False,
 ) -> State[None] | None:
     """Prove that the registry holds every repository and tag of a tree of image layouts."""
-    given = p.VerifyParameters(**locals())
+    given = VerifyParameters(**locals())
     return run_as_flow(RunKind.VERIFY, given.to_options())

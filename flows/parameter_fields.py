@@ -1,0 +1,99 @@
+"""The fields that forms and options are made of, each with its description and what may stand in it.
+
+No secret is among them: parameters are shown in the dashboard.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from tasks.endpoints import parse_target
+from tasks.oci.errors import ConfigurationError
+from tasks.oci.registry_profiles import RegistryKind
+from tasks.operations.planning import OnConflict, Untagged
+from tasks.operations.results import Depth
+from tasks.stores.s3_address import check_endpoint_url
+
+Source = Annotated[
+    str,
+    Field(
+        description="What holds the image layouts: a directory, as of a mounted bucket, or s3://bucket[/prefix]",
+        min_length=1,
+    ),
+]
+
+
+def _address(text: str) -> str:
+    """Refuse what is no address before Prefect stores it: somebody may have put a password into it."""
+    try:
+        parse_target(text)
+    except ConfigurationError as error:
+        raise ValueError(str(error).removeprefix("TARGET: ")) from None
+    return text
+
+
+Target = Annotated[
+    str,
+    Field(description="Registry to migrate to, as host[:port][/prefix]", min_length=1),
+    AfterValidator(_address),
+]
+Include = Annotated[
+    list[str],
+    Field(
+        description="Only these: globs on repository:tag (** crosses slashes); the tag may be regex:… or semver:…",
+    ),
+]
+Exclude = Annotated[list[str], Field(description="Not these: patterns as for include")]
+Rename = Annotated[list[str], Field(description="Change repository paths, OLD=NEW, for whole components")]
+StrictNames = Annotated[
+    bool, Field(description="Refuse repository names that registries don't take, instead of mapping them")
+]
+UntaggedChoice = Annotated[
+    Untagged, Field(description="Which untagged manifests to copy by digest; children and referrers follow anyway")
+]
+ExcludeReferrers = Annotated[bool, Field(description="Leave signatures, SBOMs and other referrers behind")]
+DepthChoice = Annotated[
+    Depth, Field(description="How much to prove: manifests by digest, blobs by size, or content read back and hashed")
+]
+EndpointUrl = Annotated[
+    str | None,
+    Field(description="Endpoint of an S3 server other than Amazon's, for s3:// sources; else AWS_ENDPOINT_URL"),
+    AfterValidator(lambda url: None if url is None else check_endpoint_url(url)),
+]
+RequestPayer = Annotated[bool, Field(description="Pay for the requests to a bucket whose requester pays")]
+Jobs = Annotated[int, Field(description="How many tags and blobs are in work at once", ge=1, le=256)]
+FailFast = Annotated[bool, Field(description="Stop at the first tag that is refused or fails")]
+OnConflictChoice = Annotated[
+    OnConflict,
+    Field(description="What to do with a tag that the target has with a digest this migration did not write"),
+]
+BackupTag = Annotated[
+    str | None, Field(description="Keep what a tag overwrites under this tag; {tag} stands for its name")
+]
+PlainHttp = Annotated[bool, Field(description="Talk to the registry over plain HTTP; credentials travel in clear")]
+CaFile = Annotated[str | None, Field(description="PEM file of further certificate authorities to trust")]
+SinceLast = Annotated[bool, Field(description="Do not ask the target for layouts unchanged since the last good run")]
+State = Annotated[
+    str | None,
+    Field(description="Folder, or s3://bucket[/prefix], for the ledger and lock of this pair of source and target"),
+]
+Kind = Annotated[
+    RegistryKind,
+    Field(description="Whose registry the target is, where its host does not tell: its rules count"),
+]
+CreateRepositories = Annotated[
+    bool, Field(description="Make missing repositories at Amazon ECR, missing projects at Harbor")
+]
+ImmutableTags = Annotated[bool, Field(description="Make repositories whose tags can't be moved (Amazon ECR)")]
+ScanOnPush = Annotated[bool, Field(description="Make repositories that scan what is pushed (Amazon ECR, Harbor)")]
+Report = Annotated[str | None, Field(description="Write the report of the run, as JSON, to this file")]
+
+Metrics = Annotated[
+    str | None,
+    Field(description="Keep the run's counters in this file, in Prometheus's text format, for node_exporter to read"),
+]
+Traces = Annotated[
+    bool, Field(description="Send OpenTelemetry traces of the run by OTLP, to where OTEL_EXPORTER_OTLP_ENDPOINT says")
+]
