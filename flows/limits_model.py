@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.pace_parameters import AllowedHours, LimitRate, MaxRequests  # noqa: TC001 - pydantic reads annotations
+from flows.pace_parameters import AllowedHours, LimitRate, MaxRequests
 from flows.rates import bytes_per_second
 from tasks.operations.hours import Hours
 
