@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from prefect.client.schemas.objects import State, StateType
 
+from flows.blocks import resolved
 from flows.dashboard_limits import limits_reader
 from flows.driving import drive
 from flows.publishing import publish, work_as_tasks
@@ -27,7 +28,7 @@ def run_as_flow(kind: RunKind, options: RunOptions) -> State[None] | None:
     """
     watcher = current_watcher()
     try:
-        drive(kind, options, watcher, work_as_tasks, publish, limits=limits_reader)
+        drive(kind, resolved(options), watcher, work_as_tasks, publish, limits=limits_reader)
     except LockHeldError as held:
         if not isinstance(watcher, NoWatcher):
             raise  # the command says it itself

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from flows.block_names import block_name
 from tasks.endpoints import parse_target
 from tasks.oci.errors import ConfigurationError
 from tasks.oci.registry_profiles import RegistryKind
@@ -19,14 +20,19 @@ from tasks.stores.s3_address import check_endpoint_url
 Source = Annotated[
     str,
     Field(
-        description="What holds the image layouts: a directory, as of a mounted bucket, or s3://bucket[/prefix]",
+        description="What holds the image layouts: a directory, as of a mounted bucket, s3://bucket[/prefix], or "
+        "block:NAME for a block layoutlift-source",
         min_length=1,
     ),
 ]
 
 
-def _address(text: str) -> str:
-    """Refuse what is no address before Prefect stores it: somebody may have put a password into it."""
+def check_address(text: str) -> str:
+    """Return what is an address; refuse what is none before Prefect stores it: somebody may put a password there.
+
+    Raises:
+        ValueError: it is none.
+    """
     try:
         parse_target(text)
     except ConfigurationError as error:
@@ -34,10 +40,18 @@ def _address(text: str) -> str:
     return text
 
 
+def check_endpoint(url: str | None) -> str | None:
+    """As `check_address`, for the endpoint of an S3 server, where there is one."""
+    return check_endpoint_url(url) if url else None
+
+
 Target = Annotated[
     str,
-    Field(description="Registry to migrate to, as host[:port][/prefix]", min_length=1),
-    AfterValidator(_address),
+    Field(
+        description="Registry to migrate to, as host[:port][/prefix], or block:NAME for a block layoutlift-target",
+        min_length=1,
+    ),
+    AfterValidator(lambda text: text if block_name(text) else check_address(text)),
 ]
 Include = Annotated[
     list[str],
@@ -60,7 +74,7 @@ DepthChoice = Annotated[
 EndpointUrl = Annotated[
     str | None,
     Field(description="Endpoint of an S3 server other than Amazon's, for s3:// sources; else AWS_ENDPOINT_URL"),
-    AfterValidator(lambda url: None if url is None else check_endpoint_url(url)),
+    AfterValidator(check_endpoint),
 ]
 RequestPayer = Annotated[bool, Field(description="Pay for the requests to a bucket whose requester pays")]
 Jobs = Annotated[int, Field(description="How many tags and blobs are in work at once", ge=1, le=256)]

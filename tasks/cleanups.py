@@ -7,7 +7,7 @@ import secrets
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -134,7 +134,7 @@ def open_planner(options: CleanupOptions, policy: Policy, stop: Stop) -> Iterato
         ConfigurationError: one of them can't be used.
         AuthenticationError, TransportError: the target does not let us in.
     """
-    access = BucketAccess(options.access.endpoint_url, options.access.request_payer, connections=options.jobs)
+    access = replace(options.access, connections=options.jobs)
     with ExitStack() as stack:
         source = open_source(options.source, stop, access)
         stack.callback(close_source, source)

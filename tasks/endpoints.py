@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tasks.ports import NewRepositories, Source
+    from tasks.stores.credentials import Credentials
     from tasks.stores.ecr import EcrRegistry
     from tasks.stores.http_pool import HttpPool
     from tasks.stores.registry import RegistryStore
@@ -37,7 +38,7 @@ SOURCE_TIMEOUT = "LAYOUTLIFT_SOURCE_TIMEOUT"
 
 @dataclass(frozen=True, slots=True)
 class TargetOptions:
-    """How to talk to a target; no secret among them."""
+    """How to talk to a target; `credentials`, never shown, come before those that are found."""
 
     target: str
     plain_http: bool = False
@@ -46,6 +47,7 @@ class TargetOptions:
     max_requests: float | None = None
     kind: RegistryKind = RegistryKind.AUTO
     new_repositories: NewRepositories | None = None
+    credentials: Credentials | None = field(default=None, repr=False)
 
 
 def open_source(source: str, stop: Stop | None = None, access: BucketAccess | None = None) -> Source:
@@ -169,7 +171,7 @@ def open_target(
     retry = RequestRetry(gate, stop)
     ecr = _open_ecr(address.host) if profile.kind is RegistryKind.ECR else None
     grant = {} if ecr is None else {"grant": ecr.credentials}
-    find = partial(find_credentials, address.host, address.prefix, os.environ, **grant)
+    find = partial(find_credentials, address.host, address.prefix, os.environ, given=options.credentials, **grant)
     provider = OrasProvider(address.host, pool, Authorizer(pool.origin, find, pool.send))
     store = RegistryStore(provider, pool, retry, write=write, profile=profile)
     store.keeper = ecr

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.operations.hold import Limits
 from tasks.operations.hours import Hours
 from tasks.operations.planning import CopyPolicy
-from tasks.stores.s3_address import BucketAccess
+from tasks.stores.s3_address import BucketAccess, BucketLogin
 
 if TYPE_CHECKING:
     from tasks.endpoints import TargetOptions
@@ -37,7 +37,9 @@ class RunKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """All that shapes a run, as plain values that may cross process boundaries; no secret among them.
+    """All that shapes a run, as plain values.
+
+    Secrets are among them where a flow found some in a block; they are never shown, and never leave the process.
 
     Rates are in bytes a second. Checks have no target.
     """
@@ -59,6 +61,7 @@ class RunOptions:
     traces: bool = False
     hours: str | None = None
     limits_from: str | None = None
+    bucket_login: BucketLogin = field(default_factory=BucketLogin)
 
     @property
     def limits(self) -> Limits:
@@ -69,7 +72,7 @@ class RunOptions:
     @property
     def bucket_access(self) -> BucketAccess:
         """How to get at the source where it is a bucket: a connection for each worker and helper."""
-        return BucketAccess(self.endpoint_url, self.request_payer, connections=2 * self.jobs)
+        return BucketAccess(self.endpoint_url, self.request_payer, connections=2 * self.jobs, login=self.bucket_login)
 
 
 def shown_options(options: RunOptions) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 from pydantic import BaseModel, ValidationError
 
+from flows.block_names import refuse_blocks
 from flows.options import ARGUMENTS
 from flows.parameters import CheckParameters, MigrateParameters, VerifyParameters
 from flows.stopping import INTERRUPTED, stopped_by_signals
@@ -56,7 +57,8 @@ class Ended:
 def run_to_end(kind: RunKind, model: type[RunParameters], given: dict[str, Any], *, standalone: bool) -> NoReturn:
     """Run to the end, print the outcome, and exit with the code that says how it was."""
     as_json = prepare(given)
-    ended = run_one(kind, checked(model, given), standalone=standalone, show=not as_json)
+    parameters = checked(model, given, blocks=not standalone)
+    ended = run_one(kind, parameters, standalone=standalone, show=not as_json)
     if as_json and ended.report is not None:
         click.echo(ended.report.read_text())
     raise SystemExit(ended.code)
@@ -88,6 +90,7 @@ def run_one(kind: RunKind, parameters: RunParameters, *, standalone: bool, show:
 def _complete(kind: RunKind, parameters: RunParameters, console: Console, *, standalone: bool) -> int:
     try:
         if standalone:
+            refuse_blocks(parameters)
             from flows.driving import drive, work_here  # noqa: PLC0415
 
             drive(kind, parameters.to_options(), console, work_here)
@@ -101,16 +104,19 @@ def _complete(kind: RunKind, parameters: RunParameters, console: Console, *, sta
     return COMPLETE
 
 
-def checked(model: type[_Model], given: dict[str, Any]) -> _Model:
-    """The parameters as a model.
+def checked(model: type[_Model], given: dict[str, Any], *, blocks: bool = False) -> _Model:
+    """The parameters as a model; only what runs as a flow may have `blocks` for source and target.
 
     Raises:
         ConfigurationError: one of them is wrong; the message names each option and what is wrong with it.
     """
     try:
-        return model(**{k: list(v) if isinstance(v, tuple) else v for k, v in given.items()})
+        parameters = model(**{k: list(v) if isinstance(v, tuple) else v for k, v in given.items()})
     except ValidationError as error:
         raise wrong_options(error) from None
+    if not blocks:
+        refuse_blocks(parameters)
+    return parameters
 
 
 def wrong_options(error: ValidationError) -> ConfigurationError:

@@ -70,6 +70,7 @@ class Desk:
         if known.exists() and known.read_text() == wanted:
             return
         self._prefect(api, "work-pool", "create", POOL, "--type", "process", "--overwrite")
+        self._prefect(api, "block", "register", "--module", "flows.block_types")
         self._prefect(api, "deploy", "--all", "--prefect-file", str(DEPLOYMENTS))
         known.write_text(wanted)
 

@@ -57,14 +57,18 @@ def find_credentials(
     prefix: str,
     environment: Mapping[str, str],
     grant: Callable[[], Credentials | None] = lambda: None,
+    given: Credentials | None = None,
 ) -> Credentials | None:
     """The credentials for repositories below `host/prefix`, None when there are none.
 
+    What was given for this target alone comes first.
     What a cloud's own API grants comes before what files hold: a login stored there ends after some hours.
 
     Raises:
         ConfigurationError: a file that should be read can't be, or a credential helper fails.
     """
+    if given is not None:
+        return given
     username = environment.get("LAYOUTLIFT_TARGET_USERNAME", "")
     password = environment.get("LAYOUTLIFT_TARGET_PASSWORD", "")
     if username or password:

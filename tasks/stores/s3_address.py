@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from tasks.oci.errors import ConfigurationError, OutsideSourceError
@@ -18,12 +18,24 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 
 
 @dataclass(frozen=True, slots=True)
+class BucketLogin:
+    """What the SDK is told for one bucket, in place of what it finds; what is None it looks for itself."""
+
+    profile: str | None = None
+    region: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class BucketAccess:
-    """How to get at a bucket; no secret among it. `connections` are used at once beside those that read ahead."""
+    """How to get at a bucket. `connections` are used at once beside those that read ahead."""
 
     endpoint_url: str | None = None
     request_payer: bool = False
     connections: int = 8
+    login: BucketLogin = field(default_factory=BucketLogin)
 
     @property
     def endpoint(self) -> str | None:

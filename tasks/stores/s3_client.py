@@ -15,7 +15,7 @@ from tasks.stores.s3_errors import NotAdmittedError, translated
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from tasks.stores.s3_address import BucketAccess
+    from tasks.stores.s3_address import BucketAccess, BucketLogin
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
 ATTEMPTS = 3
@@ -34,13 +34,23 @@ def make_client(access: BucketAccess, read_seconds: float = READ_SECONDS) -> S3C
     """
     try:
         with translated("S3"):
-            session = boto3.Session()
+            session = _session(access.login)
             client = _client(session, access, None, read_seconds)
             if has_own_endpoint(client) and not _chosen_style(session):
                 client = _client(session, access, "path", read_seconds)
     except (NotAdmittedError, ValueError) as error:
         raise ConfigurationError(f"the settings for S3 can't be used: {error}") from error
     return client
+
+
+def _session(login: BucketLogin) -> boto3.Session:
+    return boto3.Session(
+        profile_name=login.profile,
+        region_name=login.region,
+        aws_access_key_id=login.access_key_id,
+        aws_secret_access_key=login.secret_access_key,
+        aws_session_token=login.session_token,
+    )
 
 
 def _client(

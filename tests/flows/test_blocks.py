@@ -1,0 +1,182 @@
+"""Sources and targets named by blocks of a real Prefect server: used with their secrets, which show up nowhere."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.real_parts import Registry, SeaweedFS
+from tests.support.buckets import upload
+from tests.support.command import Layoutlift
+from tests.support.layouts import LayoutBuilder
+from tests.support.prefect_history import PrefectHistory
+
+SAVE = """
+import json, sys
+from flows.block_types import LayoutSource, RegistryTarget
+kinds = {"source": LayoutSource, "target": RegistryTarget}
+for name, (kind, right, wrong) in json.load(sys.stdin).items():
+    block = kinds[kind](**right)
+    for field, value in wrong.items():
+        setattr(block, field, value)  # as an older version, or somebody at the API, may have written it
+    block.save(name, overwrite=True)
+"""
+TWICE = """
+import sys
+from flows.migrate import migrate
+from tasks.oci.errors import AuthenticationError
+migrate(source="block:one-bucket", target="block:one-registry")
+try:
+    migrate(source="block:one-bucket", target=sys.argv[1], plain_http=True)
+except AuthenticationError:
+    print("refused")
+"""
+
+
+@pytest.fixture
+def client(prefect_environment: dict[str, str]) -> dict[str, str]:
+    """The environment of a Python that uses the server, as a worker's is: no credentials in it."""
+    cleared = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LAYOUTLIFT_TARGET"))
+    }
+    api = f"{PrefectHistory.of(prefect_environment).url}/api"
+    return cleared | prefect_environment | {"PREFECT_API_URL": api, "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks,flows"}
+
+
+@pytest.fixture
+def bucket(seaweedfs: SeaweedFS, prefix: str, tmp_path: Path) -> str:
+    layout = LayoutBuilder(tmp_path / "tree" / "app")
+    layout.image("v1", layers=[b"layer"])
+    layout.write()
+    name = seaweedfs.create_bucket(f"blocks-{prefix}")
+    upload(seaweedfs, tmp_path / "tree", name)
+    return f"s3://{name}"
+
+
+@pytest.fixture
+def blocks(
+    client: dict[str, str], seaweedfs: SeaweedFS, bucket: str, private_registry: Registry, prefix: str
+) -> None:
+    """Blocks that are right, and blocks that are not."""
+    username, password = private_registry.login
+    source = {
+        "source": bucket,
+        "endpoint_url": seaweedfs.endpoint,
+        "aws_access_key_id": seaweedfs.access_key,
+        "aws_secret_access_key": seaweedfs.secret_key,
+        "region": seaweedfs.region,
+    }
+    target = {
+        "registry": f"{private_registry.host}/{prefix}",
+        "username": username,
+        "password": password,
+        "plain_http": True,
+    }
+    save(
+        client,
+        {
+            "one-bucket": ["source", source, {}],
+            "one-registry": ["target", target, {}],
+            "altered-key": ["source", source | {"aws_secret_access_key": "wrong-4f1c"}, {}],
+            "half-a-login": ["target", target, {"username": None}],
+            "no-address": ["target", target, {"registry": "me:hunter2@registry.example"}],
+        },
+    )
+
+
+def save(client: dict[str, str], blocks: dict[str, object]) -> None:
+    subprocess.run(
+        [sys.executable, "-c", SAVE], env=client, input=json.dumps(blocks), text=True, check=True, timeout=120
+    )
+
+
+@pytest.fixture
+def lifted(layoutlift: Layoutlift, prefect_environment: dict[str, str]) -> Layoutlift:
+    layoutlift.environment, layoutlift.standalone = prefect_environment, False
+    return layoutlift
+
+
+def places(*folders: Path) -> Iterator[tuple[Path, bytes]]:
+    for folder in folders:
+        yield from ((path, path.read_bytes()) for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.usefixtures("blocks")
+def test_a_run_uses_the_secrets_of_blocks_and_leaves_them_nowhere(
+    lifted: Layoutlift,
+    prefect_environment: dict[str, str],
+    seaweedfs: SeaweedFS,
+    private_registry: Registry,
+) -> None:
+    report = ("--report", str(lifted.home / "report.json"))
+    ended = lifted("migrate", "block:one-bucket", "block:one-registry", *report)
+    assert ended.totals["copied"] == 1
+    history = PrefectHistory.of(prefect_environment)
+    run = history.the_run("block:one-bucket → block:one-registry")
+    assert run["state_type"] == "COMPLETED"
+    assert (run["parameters"]["source"], run["parameters"]["target"]) == ("block:one-bucket", "block:one-registry")
+    proof = lifted("verify", "block:one-bucket", "block:one-registry", "--depth", "content", *report)
+    assert [row["verified"] for row in proof.report["tags"]] == ["content"]
+
+    password = private_registry.login[1]
+    basic = base64.b64encode(":".join(private_registry.login).encode()).decode()
+    kept = list(places(Path(prefect_environment["PREFECT_HOME"]), lifted.home))
+    kept.append((Path("output"), (ended.stdout + ended.stderr).encode()))
+    assert any(b"block:one-bucket" in content for _, content in kept), "what is searched has the run in it"
+    for secret in (password, basic, seaweedfs.secret_key, base64.b64encode(seaweedfs.secret_key.encode()).decode()):
+        assert [path for path, content in kept if secret.encode() in content] == []
+
+
+@pytest.mark.usefixtures("blocks")
+def test_a_later_run_of_the_same_process_has_none_of_the_blocks_secrets(
+    client: dict[str, str], private_registry: Registry, prefix: str, tmp_path: Path
+) -> None:
+    environment = client | {"XDG_STATE_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    command = [sys.executable, "-c", TWICE, f"{private_registry.host}/{prefix}-2"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.stdout.splitlines()[-1:] == ["refused"], ended.stdout + ended.stderr
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize(
+    ("source", "target", "code", "said"),
+    [
+        (
+            "block:nothing",
+            "block:one-registry",
+            2,
+            "SOURCE: the Prefect server has no block layoutlift-source/nothing",
+        ),
+        (
+            "block:one-bucket",
+            "block:one-bucket",
+            2,
+            "TARGET: the block one-bucket is a layoutlift-source, and a layoutlift-",
+        ),
+        (
+            "block:one-bucket",
+            "block:half-a-login",
+            2,
+            "TARGET: the block layoutlift-target/half-a-login can't be used: ",
+        ),
+        (
+            "block:one-bucket",
+            "block:no-address",
+            2,
+            "TARGET: the block layoutlift-target/no-address can't be used: regis",
+        ),
+        ("block:altered-key", "block:one-registry", 2, "SignatureDoesNotMatch"),
+    ],
+)
+def test_a_block_that_can_not_be_used_is_one_clear_line(
+    lifted: Layoutlift, source: str, target: str, code: int, said: str
+) -> None:
+    ended = lifted("migrate", source, target, code=code)
+    (line,) = [line for line in ended.stderr.splitlines() if line.startswith("layoutlift:")]
+    assert said in line
+    assert "hunter2" not in ended.stderr
