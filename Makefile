@@ -115,6 +115,7 @@ demo-stop: ## unmount and end what the demo left running, and remove its data
 .PHONY: schemas
 schemas: install ## write the JSON schemas of the files anew, after a change to their models
 	$(BIN)/layoutlift validate --schema --kind migration > docs/schemas/migration-1.json
+	$(BIN)/layoutlift validate --schema --kind policy > docs/schemas/policy-1.json
 
 .PHONY: up
 up: ## keep a Prefect server, a worker and the deployments running; prints the dashboard's address

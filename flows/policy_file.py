@@ -38,7 +38,7 @@ class TagRuleFields(_Fields):
     per: Per = Per.ALL
     pulled_within: v.NoPulls = None
 
-    @field_validator("match", "exclude", mode="before")
+    @field_validator("match", "exclude", mode="before", json_schema_input_type=str | list[str])
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
@@ -102,7 +102,7 @@ class PolicyFields(ChoiceFields):
     repositories: ScopeFields
     tags: list[TagRuleFields] = []
 
-    @field_validator("repositories", mode="before")
+    @field_validator("repositories", mode="before", json_schema_input_type=str | list[str] | ScopeFields)
     @classmethod
     def _short_form(cls, value: Any) -> Any:
         if isinstance(value, str | list):
@@ -239,5 +239,9 @@ def json_schema() -> str:
     """The JSON schema of policies, for editors."""
     schema = PolicyFile.model_json_schema()
     for definition in schema["$defs"].values():
-        definition.get("properties", {}).pop("pulled_within", None)  # there only to say why it can't be
+        fields = definition.get("properties", {})
+        fields.pop("pulled_within", None)  # there only to say why it can't be
+        for field in fields.values():
+            if field.get("type") == "string" and not isinstance(field.get("default", ""), str):
+                del field["default"]  # as the engine has it, which is not how it is written
     return json.dumps(schema, indent=2) + "\n"

@@ -67,8 +67,10 @@ def _no_pulls(given: object) -> None:  # noqa: ARG001 - whatever is given
 
 NoPulls = Annotated[None, BeforeValidator(_no_pulls), Field(exclude=True)]
 """A field that users of other tools look for, and that can't be kept."""
-Duration = Annotated[float, BeforeValidator(seconds)]
-Size = Annotated[int, BeforeValidator(size_in_bytes)]
+_DurationText = Annotated[str, Field(pattern=f"^{_DURATION.pattern}$")]
+_SizeText = Annotated[str, Field(pattern=f"^{_SIZE.pattern}$")]
+Duration = Annotated[float, BeforeValidator(seconds, json_schema_input_type=_DurationText)]
+Size = Annotated[int, BeforeValidator(size_in_bytes, json_schema_input_type=int | _SizeText)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 TagPattern = Annotated[str, _usable(lambda text: select_tags([text]))]
 RepositoryPattern = Annotated[str, _usable(lambda text: select_repositories([text]))]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
+from pydantic import ValidationError
 
 from flows.policy_example import EXAMPLE
 from flows.policy_file import PolicyFile, json_schema, load_policy
@@ -16,6 +19,7 @@ from tasks.oci.errors import ConfigurationError
 from tasks.operations.cleanup.policy import DAY, OrderBy, OtherTags, Per, Period, Policy, Referrers
 from tasks.operations.cleanup.values import Limits, QuarantineMode, Timing
 
+SCHEMA = Path(__file__).parents[3] / "docs" / "schemas" / "policy-1.json"
 START = "version: 1\npolicies:\n  - name: a\n    repositories: '**'\n"
 
 
@@ -167,3 +171,29 @@ def test_the_schema_does_not_offer_what_is_refused() -> None:
     schema = json.loads(json_schema())
     assert "pulled" not in json.dumps(schema)
     assert set(schema["required"]) == {"version", "policies"}
+
+
+def test_the_published_schema_is_that_of_the_model() -> None:
+    assert SCHEMA.read_text() == json_schema(), "make schemas"
+
+
+@pytest.mark.parametrize(
+    ("change", "accepted"),
+    [
+        ({}, True),
+        ({"blobs": {"grace": "1w2d"}}, True),
+        ({"blobs": {"grace": 7}}, False),
+        ({"quarantine": {"hold": "7 days"}}, False),
+        ({"limits": {"max_bytes": "50G"}}, True),
+        ({"limits": {"max_bytes": "much"}}, False),
+        ({"polices": []}, False),
+    ],
+)
+def test_the_schema_takes_what_the_model_takes(change: dict[str, object], accepted: bool) -> None:
+    content = yaml.safe_load(EXAMPLE) | change
+    assert jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).is_valid(content) is accepted
+    if accepted:
+        PolicyFile.model_validate(content)
+    else:
+        with pytest.raises(ValidationError):
+            PolicyFile.model_validate(content)
