@@ -35,10 +35,11 @@ from tasks.ports import Finding
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_texts = st.text(max_size=20)
-_times = st.floats(0, 4e9)
-_sizes = st.integers(0, 2**60)
-_digests = st.binary(max_size=4).map(Digest.of)
+_texts = st.sampled_from(["", "team/app", "v1", ' "quoted" \\', "zwei\nZeilen\u2028\x00", "\U0001f600 é", "\ud800"])
+"""Few texts, drawn in one step each: a plan has dozens. What any text becomes is tried on one that has it alone."""
+_times = st.sampled_from([0.0, 0.1, 1.7e9, 1764000000.123456, 4e9])
+_sizes = st.sampled_from([0, 1, 2**31, 2**60])
+_digests = st.sampled_from([Digest.of(raw, algorithm) for raw in (b"", b"a") for algorithm in ("sha256", "sha512")])
 _descriptors = st.builds(
     Descriptor,
     st.just("application/vnd.oci.image.manifest.v1+json"),
@@ -98,6 +99,13 @@ def test_a_plan_comes_back_as_it_was_written(
     reader = PlanReader(_lines(header, plans, footer))
     assert list(reader.repositories()) == plans
     assert (reader.header, reader.footer) == (header, footer)
+
+
+@given(st.text(max_size=30), st.floats(0, 4e9), st.integers(0, 2**60))
+def test_any_text_and_number_comes_back(text: str, time: float, size: int) -> None:
+    blob = BlobDecision(Digest.of(b""), size, time, text, Action.MARK, text, since=time)
+    plan = RepositoryPlan(text, text, blobs=(blob,), tags=(TagDecision(text, blob.digest, Action.KEEP, text),))
+    assert list(PlanReader(_lines(_HEADER, [plan], PlanFooter())).repositories()) == [plan]
 
 
 _HEADER = PlanHeader("p1", PlanKind.CLEANUP, "/tree", 1.0, Limits(), Timing(1.0, 2.0))
