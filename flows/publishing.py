@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.futures import wait
 
 from flows.announcing import announce_begun, announce_ended
 from flows.dashboard_limits import ended_by_a_pause
@@ -15,8 +17,15 @@ from tasks.run_context import shared
 from tasks.work_batch import work_batch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prefect.futures import PrefectFuture
+
     from tasks.operations.planning import Batch
     from tasks.runs import Run
+
+LETS_GO_SECONDS = 8.0
+"""A worker kills what has not ended half a minute after it was told to."""
 
 logger = logging.getLogger(__name__)
 
@@ -27,13 +36,24 @@ def work_as_tasks(run: Run, batches: tuple[Batch, ...]) -> None:
         logging.getLogger(name).setLevel(logging.INFO)  # Prefect sends their records to the run, but sets no level
     logger.info("%s: %d tags in %d batches", run.title, run.progress.expected, len(batches))
     announce_begun(run)
-    with shared(run), ended_by_a_pause(run), shown_progress(run):
-        futures = [
-            work_batch.submit(run.run_id, [(part.path, part.start, part.stop) for part in batch], _label(run, batch))
-            for batch in batches
-        ]
+    with shared(run), ended_by_a_pause(run), shown_progress(run), _ended_in_order(run) as futures:
+        for batch in batches:
+            parts = [(part.path, part.start, part.stop) for part in batch]
+            futures.append(work_batch.submit(run.run_id, parts, _label(run, batch)))
         for future in futures:
             future.result()
+
+
+@contextmanager
+def _ended_in_order(run: Run) -> Iterator[list[PrefectFuture[None]]]:
+    """Where the flow is ended from outside, as by a worker, let what is at work say so for the report first."""
+    futures: list[PrefectFuture[None]] = []
+    try:
+        yield futures
+    except BaseException:
+        run.tree.end_early()
+        wait(futures, timeout=LETS_GO_SECONDS)
+        raise
 
 
 def publish(run: Run) -> None:

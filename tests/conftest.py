@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
-pytest_plugins = ["tests.support.real_parts", "tests.support.command"]
+pytest_plugins = ["tests.support.real_parts", "tests.support.command", "tests.support.deployed_runs"]
 
 REQUIRE_REAL_PARTS = "LAYOUTLIFT_REQUIRE_REAL_PARTS"
 

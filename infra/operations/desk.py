@@ -7,12 +7,15 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from flows import prefect_server
 from infra.demo.left_running import LeftRunning
-from infra.real_parts.prefect_worker import PrefectWorker
+from infra.real_parts.prefect_worker import PrefectWorker, ask
 
 CLONE = Path(__file__).resolve().parents[2]
 DEPLOYMENTS = Path("deployments", "prefect.yaml")
+AUTOMATIONS = Path("deployments", "automations.yaml")
 POOL = "layoutlift"
 SETTINGS = CLONE / "prefect.toml"
 """Where Prefect's own command, called in the clone, looks for its server."""
@@ -72,6 +75,7 @@ class Desk:
         self._prefect(api, "work-pool", "create", POOL, "--type", "process", "--overwrite")
         self._prefect(api, "block", "register", "--module", "flows.block_types")
         self._prefect(api, "deploy", "--all", "--prefect-file", str(DEPLOYMENTS))
+        add_automations(api)
         known.write_text(wanted)
 
     def _prefect(self, api: str, *arguments: str) -> None:
@@ -89,9 +93,16 @@ class Desk:
             raise OperationsError(f"prefect {' '.join(arguments)}:\n{outcome.stdout}{outcome.stderr}")
 
 
+def add_automations(api: str) -> None:
+    """Have the server do by itself what the file says; an automation that it has already is left as it is."""
+    for automation in yaml.safe_load((CLONE / AUTOMATIONS).read_text())["automations"]:
+        if not ask(api, "automations/filter", {"automations": {"name": {"any_": [automation["name"]]}}}):
+            ask(api, "automations/", automation)
+
+
 def deployed_state() -> str:
-    """A digest of what a deployment is made of: the file, and the flows, whose parameters make its form."""
+    """A digest of what a deployment is made of: the files, and the flows, whose parameters make its form."""
     digest = hashlib.sha256()
-    for path in [CLONE / DEPLOYMENTS, *sorted((CLONE / "flows").glob("*.py"))]:
+    for path in [CLONE / DEPLOYMENTS, CLONE / AUTOMATIONS, *sorted((CLONE / "flows").glob("*.py"))]:
         digest.update(path.read_bytes())
     return digest.hexdigest()

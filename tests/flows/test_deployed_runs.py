@@ -1,98 +1,23 @@
 """Deployed runs on a real server and worker: watched, slowed, paused and resumed, killed, and never two at once."""
 
-import json
 import os
-import signal
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.real_parts import Registry, wait_until
-from infra.real_parts.prefect_worker import PrefectWorker, ask
+from tests.support.deployed_runs import ENDED, DeployedRuns, flow_processes
 from tests.support.layouts import LayoutBuilder
 from tests.support.registry_view import RepositoryView
 
-pytestmark = pytest.mark.operations  # minutes of waiting for workers and schedules
+pytestmark = [pytest.mark.operations, pytest.mark.timeout(600)]  # minutes of waiting for workers and schedules
 
-ROOT = Path(__file__).parents[2]
-POOL = "layoutlift"
 TAGS = 30
 SLOW = "100k"
 """Bytes a second, so that the run of all tags takes a minute."""
-
-
-@dataclass
-class Operations:
-    """A worker's pool with the deployment `migrate/nightly`, and what is done to its runs."""
-
-    api: str
-    worker: PrefectWorker
-    deployment: str
-
-    def begin(self, **parameters: Any) -> str:
-        run = ask(self.api, f"deployments/{self.deployment}/create_flow_run", {"parameters": parameters})
-        return run["id"]
-
-    def run(self, run: str) -> dict[str, Any]:
-        (found,) = ask(self.api, "flow_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
-        return found
-
-    def state(self, run: str) -> str:
-        return self.run(run)["state_name"]
-
-    def wait(self, run: str, *states: str) -> None:
-        wait_until(lambda: self.state(run) in states, what=f"{run} is {states}", deadline_seconds=120)
-
-    def progress(self, run: str, key: str) -> dict[str, Any]:
-        found = ask(self.api, "artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}}})
-        return next((artifact for artifact in found if artifact["key"] == key), {"data": 0.0, "description": ""})
-
-    def wait_for_progress(self, run: str, beyond: float = 0.0) -> float:
-        def has_moved() -> bool:
-            return self.progress(run, "migrate-tags")["data"] > beyond
-
-        wait_until(has_moved, what="the progress has moved", deadline_seconds=120)
-        return self.progress(run, "migrate-tags")["data"]
-
-    def set_state(self, run: str, kind: str, name: str) -> None:
-        ask(self.api, f"flow_runs/{run}/set_state", {"state": {"type": kind, "name": name}, "force": False})
-
-    def set_limits(self, **value: Any) -> None:
-        self.drop_limits()
-        ask(self.api, "variables/", {"name": "layoutlift_limits", "value": value})
-
-    def drop_limits(self) -> None:
-        for variable in ask(self.api, "variables/filter"):
-            request = urllib.request.Request(f"{self.api}/variables/{variable['id']}", method="DELETE")
-            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10).close()
-
-
-@pytest.fixture(scope="module")
-def operations(prefect_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operations]:
-    port = json.loads((Path(prefect_environment["PREFECT_HOME"]) / "server.json").read_bytes())["port"]
-    api = f"http://127.0.0.1:{port}/api"
-    home = tmp_path_factory.mktemp("worker")
-    environment = {"XDG_STATE_HOME": str(home / "state"), "LAYOUTLIFT_STATE": ""}
-    with PrefectWorker(home, api=api, pool=POOL, environment=environment) as worker:
-        deploy = ["--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml"]
-        subprocess.run(
-            [Path(sys.executable).with_name("prefect"), *deploy],
-            cwd=ROOT,
-            env=os.environ | {"PREFECT_API_URL": api, "PREFECT_HOME": str(home / "client")},
-            capture_output=True,
-            timeout=120,
-            check=True,
-        )
-        named = {"flows": {"name": {"any_": ["migrate"]}}, "deployments": {"name": {"any_": ["nightly"]}}}
-        (deployment,) = ask(api, "deployments/filter", named)
-        yield Operations(api, worker, deployment["id"])
 
 
 @pytest.fixture
@@ -112,69 +37,77 @@ def parameters(source: Path, docker_registry: Registry, prefix: str) -> dict[str
 
 
 @pytest.fixture
-def arrived(docker_registry: Registry, prefix: str) -> Any:
+def arrived(docker_registry: Registry, prefix: str) -> Callable[[], int]:
     """Call it for the number of tags at the target."""
     views = [RepositoryView(docker_registry, f"{prefix}/app-{number}") for number in range(TAGS // 3)]
     return lambda: sum(len(view.tags) for view in views)
 
 
-def flow_processes(run: str) -> list[int]:
-    """The processes that carry a flow run out: what the worker started, and no other."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            environment = (folder / "environ").read_bytes()
-        except OSError:
-            continue
-        if f"PREFECT__FLOW_RUN_ID={run}".encode() in environment:
-            found.append(int(folder.name))
-    return found
-
-
 def test_limits_are_changed_and_a_run_is_paused_and_resumed_from_the_dashboard(
-    operations: Operations, parameters: dict[str, Any], arrived: Any
+    deployed: DeployedRuns, parameters: dict[str, Any], arrived: Callable[[], int]
 ) -> None:
-    run = operations.begin(**parameters)
-    operations.wait_for_progress(run, 0)
-    second = operations.begin(**parameters)
-    operations.wait(second, "Skipped")
-    assert "has worked on this source and target since" in operations.run(second)["state"]["message"]
-    assert operations.run(run)["name"] == f"{parameters['source']} → {parameters['target']}"
-    assert "of 30 tags" in operations.progress(run, "migrate-tags")["description"]
-    assert "/s" in operations.progress(run, "migrate-bytes")["description"]
-    operations.set_state(run, "PAUSED", "Suspended")
+    run = deployed.begin(**parameters)
+    deployed.wait_for_progress(run, 0)
+    second = deployed.begin(**parameters)
+    assert deployed.wait(second) == "Skipped"
+    assert "has worked on this source and target since" in deployed.run(second)["state"]["message"]
+    assert deployed.run(run)["name"] == f"{parameters['source']} → {parameters['target']}"
+    assert "of 30 tags" in deployed.progress(run, "migrate-tags")["description"]
+    assert "/s" in deployed.progress(run, "migrate-bytes")["description"]
+    deployed.pause(run)
     wait_until(lambda: flow_processes(run) == [], what="the paused run's process ends", deadline_seconds=60)
-    assert operations.state(run) == "Suspended"
+    assert deployed.state_of(run) == "Suspended"
     there = arrived()
     assert 0 < there < TAGS
-    operations.set_limits(limit_rate=None)
-    ask(operations.api, f"flow_runs/{run}/resume")
-    operations.wait(run, "Completed", "Failed", "Crashed")
-    operations.drop_limits()
-    assert operations.state(run) == "Completed"
+    deployed.set_limits(limit_rate=None)
+    deployed.resume(run)
+    assert deployed.wait(run) == "Completed"
+    deployed.drop_limits()
     assert arrived() == TAGS
 
 
-def test_what_a_killed_worker_began_the_next_run_finishes(
-    operations: Operations, parameters: dict[str, Any], arrived: Any
+def test_what_a_killed_worker_began_the_next_scheduled_run_finishes(
+    deployed: DeployedRuns, parameters: dict[str, Any], arrived: Callable[[], int], crashed_when_silent: None
 ) -> None:
-    run = operations.begin(**parameters)
-    operations.wait_for_progress(run, 0)
-    pids = flow_processes(run)
-    assert pids
-    operations.worker.kill()
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)  # as when the machine dies; alone, the flow's process would finish its run
-    there = arrived()
-    assert 0 < there < TAGS
-    operations.worker.start()
-    operations.set_limits(limit_rate=None)
-    started = time.monotonic()
-    second = operations.begin(**parameters)
-    operations.wait(second, "Completed", "Failed", "Crashed", "Skipped")
-    operations.drop_limits()
-    assert operations.state(second) == "Completed", operations.run(second)["state"]["message"]
+    dead = deployed.begin(**parameters)
+    deployed.wait_for_progress(dead, 0)
+    deployed.kill_worker_and(dead)
+    assert 0 < arrived() < TAGS
+    assert deployed.state_of(dead) == "Running", "nobody is there to say otherwise"
+    deployed.schedule(30, **parameters | {"limit_rate": None})
+    deployed.worker.start()
+    name = deployed.run(dead)["name"]
+
+    def finished() -> list[dict[str, Any]]:
+        return [run for run in deployed.runs(name) if run["id"] != dead and run["state_name"] in ENDED]
+
+    try:
+        wait_until(lambda: bool(finished()), what="a scheduled run has ended", deadline_seconds=240)
+    finally:
+        deployed.unschedule()
+    first = finished()[0]
+    assert first["auto_scheduled"]
+    assert first["state_name"] == "Completed", "the dead run's lock is seen to be dead"
     assert arrived() == TAGS
-    assert time.monotonic() - started < 110, "the dead run's lock is seen to be dead"
-    (summary,) = [operations.progress(second, "migrate-summary")["data"]]
-    assert "Complete: 30 tags" in summary
+    assert "Complete: 30 tags" in deployed.progress(first["id"], "migrate-summary")["data"]
+    assert deployed.wait(dead, seconds=240) == "Crashed"
+    assert "No sign of life" in deployed.run(dead)["state"]["message"]
+
+
+@pytest.mark.parametrize("locked", [True, False], ids=["as they are", "with a state each, and so without a lock"])
+def test_two_runs_of_one_pair_never_work_at_the_same_time(
+    deployed: DeployedRuns, parameters: dict[str, Any], arrived: Callable[[], int], tmp_path: Path, locked: bool
+) -> None:
+    runs = []
+    for name in ("one", "two", "three"):
+        state = {} if locked else {"state": str(tmp_path / name)}
+        runs.append(deployed.begin(**parameters, **state, report=str(tmp_path / f"{name}.json")))
+    ends = [deployed.wait(run, seconds=300) for run in runs]
+    assert "Completed" in ends
+    assert arrived() == TAGS
+    reports = [report["run"] for report in deployed.reports_at(tmp_path)]
+    assert len(reports) == ends.count("Completed")
+    overlap = any(later["started"] < earlier["finished"] for earlier, later in pairwise(reports))
+    assert overlap != locked, "runs that know nothing of each other show that the comparison would notice"
+    if locked:
+        assert set(ends) <= {"Completed", "Skipped"}
