@@ -11,7 +11,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import LayoutliftError, MissingAtTargetError, ReferrersLostError, SizeMismatchError
 from tasks.operations.copy_graph import RepositoryCopy
 from tasks.operations.copy_tools import CopyTools
-from tasks.operations.enumeration import enumerate_repository
+from tasks.operations.enumeration import enumerate_repository, read_manifest
 from tasks.operations.planning import CopyPolicy
 from tasks.operations.referrer_lists import ReferrerLists
 from tasks.operations.repository_work import units_of
@@ -76,6 +76,25 @@ def test_the_check_of_a_braid_walks_it_once(layout: LayoutBuilder, hands: SpareH
     root = enumerate_repository(source, "app").tags[0].descriptor
     graph = SourceGraph(source, "app", Depth.MANIFEST, hands)
     assert len([d for d in graph.check(root) if "index" in d.media_type]) == 2 * LEVELS + 1
+
+
+class GraphByPaths(SourceGraph):
+    """Mutation: goes down every path to a manifest, as a walk that remembers nothing does."""
+
+    def check(self, root: Descriptor) -> list[Descriptor]:
+        found, level = [], [root]
+        while level:
+            manifests = [read_manifest(self._source, self._path, each) for each in level]
+            found += [manifest.descriptor for manifest in manifests]
+            level = [child for manifest in manifests for child in manifest.manifests]
+        return found
+
+
+def test_a_check_that_goes_down_every_path_would_be_seen(layout: LayoutBuilder, hands: SpareHands) -> None:
+    source = CountedReads(braid(layout))
+    root = enumerate_repository(source, "app").tags[0].descriptor
+    with pytest.raises(AssertionError, match="over and over"):
+        GraphByPaths(source, "app", Depth.MANIFEST, hands).check(root)
 
 
 def test_a_braid_arrives(layout: LayoutBuilder) -> None:

@@ -1,0 +1,60 @@
+"""What the dashboard shows is a courtesy: a run does not fail because it can't be shown."""
+
+import logging
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from prefect.exceptions import PrefectException
+
+from flows import publishing
+from flows.shown_progress import only_noted
+
+WHAT_PREFECT_RAISES = [
+    httpx.ConnectError("https://me:hunter2@prefect"),
+    PrefectException("gone"),
+    RuntimeError("odd"),
+]
+
+
+def unreachable(*_: Any, **__: Any) -> None:
+    raise WHAT_PREFECT_RAISES[0]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A run that ended, at the side of a server that has gone away."""
+    for name in ("create_markdown_artifact", "create_table_artifact"):
+        monkeypatch.setattr(publishing, name, unreachable)
+    monkeypatch.setattr(publishing, "announce_ended", lambda _: None)
+    monkeypatch.setattr(publishing, "summary_markdown", lambda *_: "summary")
+    monkeypatch.setattr(publishing, "failure_rows", lambda _: [{"tag": "v1"}])
+    return SimpleNamespace(kind="migrate", header=dict, totals=None, findings=[], results=list)
+
+
+@pytest.mark.parametrize("error", WHAT_PREFECT_RAISES, ids=lambda error: type(error).__name__)
+def test_what_prefect_raises_is_noted_without_what_it_holds(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING), only_noted():
+        raise error
+    assert caplog.messages == [f"the dashboard could not be told: {type(error).__name__}"]
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_the_end_of_the_process_is_not_held_up(end: type[BaseException]) -> None:
+    with pytest.raises(end), only_noted():
+        raise end
+
+
+def test_a_summary_that_can_not_be_shown_fails_no_run(run: Any, caplog: pytest.LogCaptureFixture) -> None:
+    publishing.publish(run)
+    assert "could not be told" in caplog.text
+
+
+def test_a_publishing_that_lets_errors_through_would_be_seen(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "only_noted", nullcontext)
+    with pytest.raises(httpx.ConnectError):
+        publishing.publish(run)
