@@ -19,6 +19,7 @@ from flows.commands.zot import zot
 from flows.list_parameters import ListParameters
 from flows.options import said_on_command_line, with_parameters
 from flows.parameters import CheckParameters, MigrateParameters, VerifyParameters
+from flows.scale_parameters import ScaledMigrateParameters
 from tasks.oci.errors import LayoutliftError
 from tasks.runs import RunKind
 
@@ -58,7 +59,7 @@ _standalone = click.option("--standalone", is_flag=True, help="Run in this proce
 
 
 @main.command()
-@with_parameters(MigrateParameters, arguments_required=False)
+@with_parameters(ScaledMigrateParameters, arguments_required=False)
 @_runs
 @_standalone
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, as the command plan does")
@@ -69,7 +70,7 @@ def migrate(context: click.Context, /, *, dry_run: bool, standalone: bool, confi
     kind = RunKind.PLAN if dry_run else RunKind.MIGRATE
     if config is None:
         _require(context, "source", "target")
-        run_to_end(kind, MigrateParameters, given, standalone=standalone or dry_run)
+        run_to_end(kind, ScaledMigrateParameters, given, standalone=standalone or dry_run)
     from flows.commands.mappings import run_mappings  # noqa: PLC0415 - only here
 
     typed = said_on_command_line(context) | {"as_json", "username", "password_stdin"}

@@ -15,20 +15,24 @@ from tasks.runs import RunKind, open_run
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
+    from typing import TypeAlias
 
     from flows.live_limits import LimitsReader
     from flows.watching import Watcher
-    from tasks.operations.planning import Batch
+    from tasks.operations.source_survey import Survey
     from tasks.runs import Run, RunOptions
     from tasks.stores.pacing import Stop
+
+    Work: TypeAlias = Callable[[Run, Survey], None]
+    Publish: TypeAlias = Callable[[Run], None]
 
 
 def drive(
     kind: RunKind,
     options: RunOptions,
     watcher: Watcher,
-    work: Callable[[Run, tuple[Batch, ...]], None],
-    publish: Callable[[Run], None] | None = None,
+    work: Work,
+    publish: Publish | None = None,
     *,
     limits: Callable[[str | None], AbstractContextManager[LimitsReader | None]] = file_reader,
 ) -> None:
@@ -50,7 +54,7 @@ def drive(
     ):
         try:
             with kept_within_limits(run, read):
-                work(run, run.tree.survey().batches)
+                work(run, run.tree.survey())
         except LayoutliftError as error:
             run.note(Finding(".", error.code, str(error)))
             watcher.stop.set()
@@ -65,9 +69,9 @@ def drive(
         run.raise_if_incomplete()
 
 
-def work_here(run: Run, batches: tuple[Batch, ...]) -> None:
+def work_here(run: Run, survey: Survey) -> None:
     """Do the batches in this process."""
-    run.tree.execute_all(batches)
+    run.tree.execute_all(survey.batches)
 
 
 def refuse_conflicts(options: RunOptions, stop: Stop) -> None:

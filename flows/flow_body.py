@@ -14,10 +14,13 @@ from flows.watching import NoWatcher, current_watcher
 from tasks.oci.errors import LockHeldError
 
 if TYPE_CHECKING:
+    from flows.driving import Publish, Work
     from tasks.runs import RunKind, RunOptions
 
 
-def run_as_flow(kind: RunKind, options: RunOptions) -> State[None] | None:
+def run_as_flow(
+    kind: RunKind, options: RunOptions, work: Work = work_as_tasks, publish: Publish = publish
+) -> State[None] | None:
     """Run in the flow that this is called from; the state that it should end in, where that is a special one.
 
     A scheduled run that finds the one before still at work has not failed: it is cancelled, as Prefect itself
@@ -28,7 +31,7 @@ def run_as_flow(kind: RunKind, options: RunOptions) -> State[None] | None:
     """
     watcher = current_watcher()
     try:
-        drive(kind, resolved(options), watcher, work_as_tasks, publish, limits=limits_reader)
+        drive(kind, resolved(options), watcher, work, publish, limits=limits_reader)
     except LockHeldError as held:
         if not isinstance(watcher, NoWatcher):
             raise  # the command says it itself

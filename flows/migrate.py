@@ -9,8 +9,10 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import pace_parameters as pace
 from flows import parameter_fields as p
+from flows import scale_parameters as s
 from flows.flow_body import run_as_flow
-from flows.parameters import MigrateParameters, documented
+from flows.parameters import documented
+from flows.scaling import work_for
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.planning import OnConflict, Untagged
 from tasks.operations.results import Depth
@@ -24,7 +26,7 @@ from tasks.runs import RunKind
     task_runner=cast("Any", ThreadPoolTaskRunner(max_workers=BATCHES_AT_ONCE)),  # its annotation can't be inferred
     persist_result=False,
 )
-@documented(MigrateParameters)
+@documented(s.ScaledMigrateParameters)
 def migrate(
     *,
     source: p.Source,
@@ -57,7 +59,11 @@ def migrate(
     report: p.Report = None,
     metrics: p.Metrics = None,
     traces: p.Traces = False,
+    shards: s.Shards = 1,
+    shard_deployment: s.ShardDeployment = "migrate-shard/shard",
+    task_runner: s.TaskRunnerChoice = s.TaskRunner.THREADS,
+    dask_scheduler: s.DaskScheduler = None,
 ) -> State[None] | None:
     """Lift every repository and tag of a tree of image layouts into a registry, verified."""
-    given = MigrateParameters(**locals())
-    return run_as_flow(RunKind.MIGRATE, given.to_options())
+    given = s.ScaledMigrateParameters(**locals())
+    return run_as_flow(RunKind.MIGRATE, given.to_options(), work_for(given))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from prefect.futures import PrefectFuture
 
     from tasks.operations.planning import Batch
+    from tasks.operations.source_survey import Survey
     from tasks.runs import Run
 
 LETS_GO_SECONDS = 8.0
@@ -30,13 +31,21 @@ LETS_GO_SECONDS = 8.0
 logger = logging.getLogger(__name__)
 
 
-def work_as_tasks(run: Run, batches: tuple[Batch, ...]) -> None:
-    """Submit each batch as a task of the flow that this is called from, and wait for all."""
+@contextmanager
+def shown_work(run: Run, parts: str) -> Iterator[None]:
+    """Have the dashboard show a run's work until the end of the block, and have a pause there end it in order."""
     for name in ("flows", "tasks"):
         logging.getLogger(name).setLevel(logging.INFO)  # Prefect sends their records to the run, but sets no level
-    logger.info("%s: %d tags in %d batches", run.title, run.progress.expected, len(batches))
+    logger.info("%s: %d tags in %s", run.title, run.progress.expected, parts)
     announce_begun(run)
-    with shared(run), ended_by_a_pause(run), shown_progress(run), _ended_in_order(run) as futures:
+    with ended_by_a_pause(run), shown_progress(run):
+        yield
+
+
+def work_as_tasks(run: Run, survey: Survey) -> None:
+    """Submit each batch as a task of the flow that this is called from, and wait for all."""
+    batches = survey.batches
+    with shared(run), shown_work(run, f"{len(batches)} batches"), _ended_in_order(run) as futures:
         for batch in batches:
             parts = [(part.path, part.start, part.stop) for part in batch]
             futures.append(work_batch.submit(run.run_id, parts, _label(run, batch)))

@@ -30,6 +30,15 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Shard:
+    """Some of a run's repositories, by their paths at the source; `run` is the id of the whole run."""
+
+    run: str
+    number: int
+    repositories: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class IndexFile:
     """The bytes of an `index.json`, and a mark that changes whenever they do (an ETag, or a digest)."""
 

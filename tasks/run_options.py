@@ -13,6 +13,7 @@ from tasks.stores.s3_address import BucketAccess, BucketLogin
 
 if TYPE_CHECKING:
     from tasks.endpoints import TargetOptions
+    from tasks.ports import Shard
 
 
 class RunKind(StrEnum):
@@ -62,6 +63,7 @@ class RunOptions:
     hours: str | None = None
     limits_from: str | None = None
     bucket_login: BucketLogin = field(default_factory=BucketLogin)
+    shard: Shard | None = None
 
     @property
     def limits(self) -> Limits:

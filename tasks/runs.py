@@ -40,11 +40,12 @@ from tasks.stores.run_spool import RunSpool
 from tasks.stores.zot_storage import served_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from tasks.operations.repository_work import RepositoryWork
     from tasks.operations.results import RepositoryInventory, TagResult, Totals
+    from tasks.operations.shard_report import ShardSummary
     from tasks.operations.traced_work import Tracer
     from tasks.ports import Finding
     from tasks.stores.pacing import Stop
@@ -85,6 +86,7 @@ class Run:
         self._started = datetime.now(UTC)
         self.report_path: Path | None = None
         self.report_place: str | None = None
+        self._requests_elsewhere = 0
 
     @property
     def progress(self) -> Progress:
@@ -104,6 +106,27 @@ class Run:
     def note(self, finding: Finding) -> None:
         """Keep a finding of the run's driver."""
         self._log.note(finding)
+
+    @property
+    def indexes(self) -> Mapping[str, str]:
+        """The mark of each layout's index as it was read."""
+        return self._log.indexes
+
+    @property
+    def requests(self) -> int:
+        """How many requests went to the target."""
+        return self._requests_elsewhere + (self._target.requests_made if self._target is not None else 0)
+
+    def absorb(self, summary: ShardSummary, results: Iterable[TagResult]) -> None:
+        """Take over what another process did as a part of this run."""
+        self._requests_elsewhere += summary.requests
+        self._log.progress.note_traffic(summary.traffic)
+        for path, etag in summary.indexes.items():
+            self._log.note_index(path, etag)
+        for finding in summary.findings:
+            self._log.note(finding)
+        for result in results:
+            self._log.keep(result)
 
     @property
     def title(self) -> str:
@@ -130,8 +153,7 @@ class Run:
 
     def totals_json(self) -> Mapping[str, int]:
         """The report's totals; a plan or check adds the census of the source."""
-        requests = self._target.requests_made if self._target is not None else 0
-        totals = totals_json(self.totals, requests)
+        totals = totals_json(self.totals, self.requests)
         totals |= {"to_copy": self.totals.outcomes[Outcome.TO_COPY]} if self.kind is RunKind.PLAN else {}
         return totals | self.census.to_json() if self.kind.has_census else totals
 
@@ -183,7 +205,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         identity = source_identity(options.source, options.bucket_access)
         state = open_state(options.state, identity, place, options.bucket_access, stop)
         if kind is RunKind.MIGRATE:
-            stack.enter_context(state.lock(run_id, stop.set))
+            stack.enter_context(state.lock(run_id, stop.set, options.shard))
         target = None
         if options.target is not None:
             writes = kind is RunKind.MIGRATE
@@ -196,7 +218,8 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         stack.callback(hands.close)
         preparation = _preparation(target, options)
         if kind in {RunKind.PLAN, RunKind.MIGRATE}:
-            job = replace(job, preflight=preparation.refusal, known_layouts=ledger.layouts)
+            known = ledger.layouts if options.shard is None else tuple
+            job = replace(job, preflight=preparation.refusal, known_layouts=known)
         if target is not None:
             job = replace(job, profile=target.profile)
         works = Works(source, options.policy, hands, ledger, census, progress, stop, preparation)
@@ -259,4 +282,5 @@ def _job(options: RunOptions) -> RunJob:
         policy=options.policy,
         selection=Selection.parse(options.include, options.exclude),
         renames=Renames.parse(options.rename),
+        only=options.shard.repositories if options.shard is not None else None,
     )

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from flows.block_names import refuse_blocks
 from flows.options import ARGUMENTS
 from flows.parameters import CheckParameters, MigrateParameters, VerifyParameters
+from flows.scale_parameters import ScaledMigrateParameters
 from flows.stopping import INTERRUPTED, stopped_by_signals
 from tasks.oci.errors import (
     ConfigurationError,
@@ -91,6 +92,7 @@ def _complete(kind: RunKind, parameters: RunParameters, console: Console, *, sta
     try:
         if standalone:
             refuse_blocks(parameters)
+            refuse_scale(parameters)
             from flows.driving import drive, work_here  # noqa: PLC0415
 
             drive(kind, parameters.to_options(), console, work_here)
@@ -102,6 +104,16 @@ def _complete(kind: RunKind, parameters: RunParameters, console: Console, *, sta
         click.echo(f"layoutlift: {error}", err=True)
         return exit_code(error)
     return COMPLETE
+
+
+def refuse_scale(parameters: RunParameters) -> None:
+    """See that a run of this process alone was not asked to take more.
+
+    Raises:
+        ConfigurationError: it was.
+    """
+    if isinstance(parameters, ScaledMigrateParameters) and parameters.is_scaled:
+        raise ConfigurationError("--shards and --task-runner need Prefect: leave out --standalone and --dry-run")
 
 
 def checked(model: type[_Model], given: dict[str, Any], *, blocks: bool = False) -> _Model:

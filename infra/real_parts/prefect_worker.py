@@ -48,15 +48,27 @@ class PrefectWorker(Server):
 
     name = "worker"
 
-    def __init__(self, folder: Path, *, api: str, pool: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        api: str,
+        pool: str,
+        environment: dict[str, str] | None = None,
+        called: str = WORKER_NAME,
+        limit: int | None = None,
+    ) -> None:
         super().__init__(folder)
+        self.called = called
+        self.limit = limit
         self.api = api
         self.pool = pool
         self._more = environment or {}
 
     def _command(self) -> list[str]:
         prefect = str(Path(sys.executable).with_name("prefect"))
-        options = ["--pool", self.pool, "--type", "process", "--name", WORKER_NAME]
+        options = ["--pool", self.pool, "--type", "process", "--name", self.called]
+        options += ["--limit", str(self.limit)] if self.limit is not None else []
         return [prefect, "--no-prompt", "worker", "start", *options]
 
     def _environment(self) -> dict[str, str]:

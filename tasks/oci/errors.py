@@ -48,6 +48,7 @@ LayoutliftError
 ├─ RegressionError               a benchmark measured less than before
 ├─ StateError                    the ledger or lock can't be read or written
 ├─ BatchUnfinishedError          parts of a batch failed for the moment (transient)
+├─ ShardLostError                part of a run, in a process of its own, ended without a report
 ├─ InterruptedRunError           the run was told to stop
 └─ IncompleteError               raised once at the end of a run in which some tags are not at the target
 
@@ -368,6 +369,12 @@ class BatchUnfinishedError(LayoutliftError):
 
     code = "batch_unfinished"
     transient = True
+
+
+class ShardLostError(LayoutliftError):
+    """A part of the run that another process was to do ended without saying what came of it."""
+
+    code = "shard_lost"
 
 
 class InterruptedRunError(LayoutliftError):

@@ -34,6 +34,7 @@ HARMLESS_FINDINGS = frozenset(
         "tag_moved",
         "tag_vanished",
         "layout_vanished",
+        "shard_restarted",
         INDEX_CHANGED,
     }
 )

@@ -41,6 +41,8 @@ class RunJob:
     """Asked for each repository of the target: why nothing can be pushed to it, None where something can."""
     known_layouts: Callable[[], Iterable[str]] = tuple
     """The layouts of earlier runs."""
+    only: tuple[str, ...] | None = None
+    """The layouts of a shard, which are looked for nowhere else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,9 @@ class Surveyor:
         return Survey(names, sizes, plan_batches(sizes))
 
     def _layouts(self) -> Iterator[str]:
+        if self._job.only is not None:
+            yield from self._job.only
+            return
         for found in self._source.list_layouts():
             if isinstance(found, Finding):
                 self._log.note(found)

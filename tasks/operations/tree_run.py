@@ -28,7 +28,7 @@ from tasks.operations.source_survey import RunJob, Survey, Surveyor
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tasks.operations.repository_work import Unit
     from tasks.operations.results import RepositoryInventory, TagResult
@@ -87,6 +87,7 @@ class TreeRun:
         self._names = NamePlan({}, {})
         self._deferred: dict[Batch, list[_Task]] = {}
         self._settled: set[str] = set()
+        self.ended_early = False
 
     def close(self) -> None:
         """Let the workers go; what they are doing is finished first."""
@@ -94,7 +95,17 @@ class TreeRun:
 
     def end_early(self) -> None:
         """Have the run end in order, with what is not begun left for another one."""
+        self.ended_early = True
         self._stop.set()
+
+    @property
+    def stop(self) -> StopSign:
+        """What ends the run before its time."""
+        return self._stop
+
+    def settle(self, paths: Iterable[str]) -> None:
+        """Take note that these repositories were seen to, in another process."""
+        self._settled.update(paths)
 
     @property
     def complete(self) -> bool:

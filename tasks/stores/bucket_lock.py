@@ -13,16 +13,16 @@ from itertools import count
 from typing import TYPE_CHECKING, Self
 
 from tasks.oci.errors import ConfigurationError, LayoutliftError, LockHeldError, StateError
+from tasks.stores.lock_group import PAIR, SHARDS, SeenLock
 from tasks.stores.lock_holder import EXPIRY_SECONDS, Heartbeat, LockHolder, held_message
 from tasks.stores.state_objects import ConditionFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from tasks.stores.state_objects import StateObjects, StoredObject
 
-_LOCK = "lock"
 _RELEASED = b"{}"
 _ATTEMPTS = 5
 
@@ -36,9 +36,17 @@ class BucketLock:
         StateError: it can't be written.
     """
 
-    def __init__(self, objects: StateObjects, holder: LockHolder, on_lost: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        objects: StateObjects,
+        holder: LockHolder,
+        on_lost: Callable[[], None] | None = None,
+        *,
+        name: str = PAIR,
+    ) -> None:
         """Lock below the prefix of `objects`; `on_lost` is called, once, should another run take the lock away."""
         self._objects = objects
+        self._name = name
         self._holder = holder
         self._beats = count()
         self._etag = ""
@@ -52,7 +60,7 @@ class BucketLock:
     def __enter__(self) -> Self:
         now = self._objects.check_conditions()
         for _ in range(_ATTEMPTS):
-            found = self._objects.get(_LOCK)
+            found = self._objects.get(self._name)
             self._give_way(found, now)
             if self._write(self._content(), found):
                 self._heart.start()
@@ -64,7 +72,7 @@ class BucketLock:
     ) -> None:
         self._heart.stop()
         with contextlib.suppress(StateError, ConfigurationError):  # then it expires
-            self._objects.put(_LOCK, _RELEASED, only_if=self._etag)
+            self._objects.put(self._name, _RELEASED, only_if=self._etag)
 
     def _give_way(self, found: StoredObject | None, now: float) -> None:
         if found is None or found.body == _RELEASED:
@@ -77,12 +85,12 @@ class BucketLock:
         """Write over what was found there, and nothing else; whether the lock is ours now."""
         with contextlib.suppress(ConditionFailedError):
             self._etag = self._objects.put(
-                _LOCK, content, only_if=found.etag if found else None, if_absent=found is None
+                self._name, content, only_if=found.etag if found else None, if_absent=found is None
             )
         return self._is_ours()  # an answer may have been lost, and not every store checks and writes in one step
 
     def _is_ours(self) -> bool:
-        found = self._objects.get(_LOCK)
+        found = self._objects.get(self._name)
         holder = LockHolder.parse(found.body) if found is not None else None
         if found is None or holder is None or holder.token != self._holder.token:
             return False
@@ -91,7 +99,7 @@ class BucketLock:
 
     def _renew(self) -> bool:
         try:
-            self._etag = self._objects.put(_LOCK, self._content(), only_if=self._etag)
+            self._etag = self._objects.put(self._name, self._content(), only_if=self._etag)
         except ConditionFailedError:
             return self._is_still_ours()
         except LayoutliftError:
@@ -107,3 +115,19 @@ class BucketLock:
     def _content(self) -> bytes:
         """Another one each time, as the ETag of equal contents may be equal."""
         return json.dumps({**asdict(self._holder), "beat": next(self._beats)}).encode()
+
+
+def seen_locks(objects: StateObjects, own: str) -> Iterator[SeenLock]:
+    """The other locks below a prefix that are held just now; the time is that of the lock `own`, taken a moment ago.
+
+    Raises:
+        StateError: they can't be read.
+    """
+    mine = objects.get(own)
+    for name in [PAIR, *objects.names(SHARDS)]:
+        found = objects.get(name) if name != own else None
+        if mine is None or found is None or found.body == _RELEASED:
+            continue
+        holder, age = LockHolder.parse(found.body), mine.modified - found.modified
+        if age <= EXPIRY_SECONDS and not (holder and holder.is_dead):
+            yield SeenLock(name, holder, age)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 from tasks.oci.errors import LockHeldError
 from tasks.stores.json_lines import state_error
+from tasks.stores.lock_group import PAIR, SHARDS, SeenLock
 from tasks.stores.lock_holder import EXPIRY_SECONDS, Heartbeat, LockHolder, held_message
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-_LOCK = "lock"
 _GUARD = "lock.guard"
 _GUARD_SECONDS = 10.0
 _GUARD_STEP_SECONDS = 0.02
@@ -39,10 +39,12 @@ class RunLock:
         StateError: the folder can't be written.
     """
 
-    def __init__(self, folder: Path, holder: LockHolder, on_lost: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, folder: Path, holder: LockHolder, on_lost: Callable[[], None] | None = None, *, name: str = PAIR
+    ) -> None:
         """Lock `folder` for `holder`; `on_lost` is called, once, should another run take the lock away."""
         self._folder = folder
-        self._path = folder / _LOCK
+        self._path = folder / name
         self._holder = holder
         self._heart = Heartbeat(self._renew, on_lost)
 
@@ -103,6 +105,16 @@ class RunLock:
         except OSError:
             return True  # a share that is away for a moment; the next beat may reach it
         return True
+
+
+def seen_locks(folder: Path, own: str) -> Iterator[SeenLock]:
+    """The other locks of a folder that are held just now; the time is that of the lock `own`, taken a moment ago."""
+    now = (folder / own).stat().st_mtime
+    for path in [folder / PAIR, *sorted(folder.glob(f"{SHARDS}*"))]:
+        with contextlib.suppress(FileNotFoundError):
+            holder, age = LockHolder.parse(path.read_bytes()), now - path.stat().st_mtime
+            if path.name != own and age <= EXPIRY_SECONDS and not (holder and holder.is_dead):
+                yield SeenLock(path.name, holder, age)
 
 
 def _folder_time(folder: Path) -> float:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from tasks.ports import Shard
     from tasks.stores.ledger import Ledger
 
 _READABLE = 60
@@ -20,8 +21,10 @@ _HASH = 12
 class RunState(Protocol):
     """The state of one (source, target) pair."""
 
-    def lock(self, run_id: str, on_lost: Callable[[], None] | None = None) -> AbstractContextManager[object]:
-        """Keep other runs out while inside the `with` block.
+    def lock(
+        self, run_id: str, on_lost: Callable[[], None] | None = None, shard: Shard | None = None
+    ) -> AbstractContextManager[object]:
+        """Keep other runs out while inside the `with` block; a `shard` lets in others of the same run.
 
         `on_lost` is called, from another thread, should another run take the lock over because this one gave
         no sign of life for a minute.

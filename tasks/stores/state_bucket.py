@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import StateError
-from tasks.stores.bucket_lock import BucketLock
+from tasks.stores.bucket_lock import BucketLock, seen_locks
 from tasks.stores.ledger import Ledger, file_name
 from tasks.stores.ledger_bucket import LedgerBucket
+from tasks.stores.lock_group import held_with_others
 from tasks.stores.lock_holder import LockHolder
 from tasks.stores.run_state import pair_name, without_credentials
 from tasks.stores.s3_client import make_client
@@ -20,7 +21,9 @@ from tasks.stores.state_objects import StateObjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
+    from tasks.ports import Shard
     from tasks.stores.pacing import Stop
     from tasks.stores.s3_address import BucketAccess, BucketAddress
 
@@ -46,10 +49,17 @@ class StateBucket:
         self._folder = Path(tempfile.mkdtemp(prefix="layoutlift-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
-    def lock(self, run_id: str, on_lost: Callable[[], None] | None = None) -> BucketLock:
+    def lock(
+        self, run_id: str, on_lost: Callable[[], None] | None = None, shard: Shard | None = None
+    ) -> AbstractContextManager[BucketLock]:
         """See `RunState.lock`."""
         at_once = StateObjects(self._client, self._address, self._stop, patience=0)
-        return BucketLock(at_once, LockHolder.here(run_id, self._source, self._target), on_lost)
+        holder = LockHolder.here(run_id, self._source, self._target)
+        return held_with_others(
+            shard,
+            lambda name: BucketLock(at_once, holder, on_lost, name=name),
+            lambda own: seen_locks(self._objects, own),
+        )
 
     def ledger(self, run_id: str) -> Ledger:
         """See `RunState.ledger`."""

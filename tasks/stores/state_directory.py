@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 
 from tasks.stores.ledger import Ledger, file_name
 from tasks.stores.ledger_folder import LedgerFolder
+from tasks.stores.lock_group import held_with_others
 from tasks.stores.lock_holder import LockHolder
-from tasks.stores.run_lock import RunLock
+from tasks.stores.run_lock import RunLock, seen_locks
 from tasks.stores.run_state import pair_name, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+
+    from tasks.ports import Shard
 
 
 def default_state_root(environment: Mapping[str, str]) -> Path:
@@ -48,10 +52,17 @@ class StateDirectory:
         """See `RunState.keep_report`."""
         return str(report)
 
-    def lock(self, run_id: str, on_lost: Callable[[], None] | None = None) -> RunLock:
+    def lock(
+        self, run_id: str, on_lost: Callable[[], None] | None = None, shard: Shard | None = None
+    ) -> AbstractContextManager[RunLock]:
         """See `RunState.lock`."""
         self._run_id = run_id
-        return RunLock(self._folder, LockHolder.here(run_id, self._source, self._target), on_lost)
+        holder = LockHolder.here(run_id, self._source, self._target)
+        return held_with_others(
+            shard,
+            lambda name: RunLock(self._folder, holder, on_lost, name=name),
+            lambda own: seen_locks(self._folder, own),
+        )
 
     def ledger(self, run_id: str | None = None) -> Ledger:
         """See `RunState.ledger`; without `run_id`, the run that last asked for the lock is meant."""

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from infra.real_parts import SeaweedFS, wait_until
 from tasks.endpoints import open_state
 from tasks.oci.errors import ConfigurationError, LockHeldError
+from tasks.ports import Shard
 from tasks.stores import bucket_lock, ledger_bucket, ledger_folder, lock_holder, run_lock
 from tasks.stores.ledger import LedgerEntry
 from tasks.stores.lock_holder import LockHolder
@@ -76,6 +78,50 @@ def test_one_run_at_a_time_and_the_other_learns_whose_it_is(opened: OpenState) -
         pass
 
 
+def test_the_shards_of_one_run_are_inside_together_and_nobody_else(opened: OpenState) -> None:
+    one, two = (Shard("r1", number, ("app",)) for number in (1, 2))
+    foreign = Shard("r9", 1, ("app",))
+    with opened().lock("r1"), opened().lock("s1", None, one), opened().lock("s2", None, two):
+        for intruder in (("r2",), ("s1-again", None, one), ("s9", None, foreign)):
+            with pytest.raises(LockHeldError), opened().lock(*intruder):
+                pytest.fail(f"{intruder} is inside")
+    with opened().lock("r2"):
+        pass
+
+
+def test_shards_that_outlive_their_run_keep_others_out(opened: OpenState) -> None:
+    with opened().lock("s1", None, Shard("r1", 1, ("app",))):
+        for intruder in (("r2",), ("s9", None, Shard("r9", 2, ("app",))), ("s9", None, Shard("r1-9", 2, ("app",)))):
+            with pytest.raises(LockHeldError, match="run s1 on "), opened().lock(*intruder):
+                pytest.fail(f"{intruder} is inside")
+        with opened().lock("s2", None, Shard("r1", 2, ("app",))):
+            pass
+    with opened().lock("r2"), pytest.raises(LockHeldError, match="run r2 on "):
+        opened().lock("s1", None, Shard("r1", 1, ("app",))).__enter__()
+
+
+def test_of_a_run_and_a_shard_of_another_never_both_get_in(opened: OpenState) -> None:
+    for attempt in range(5):
+        inside, barrier = [], threading.Barrier(2)
+
+        def race(shard: Shard | None, inside: list[int] = inside, barrier: threading.Barrier = barrier) -> None:
+            lock = opened().lock("racer", None, shard)
+            barrier.wait()
+            try:
+                with lock:
+                    inside.append(1)
+                    barrier.wait()
+            except LockHeldError:
+                barrier.wait()
+
+        racers = [threading.Thread(target=race, args=(shard,)) for shard in (None, Shard(f"r{attempt}", 1, ("a",)))]
+        for racer in racers:
+            racer.start()
+        for racer in racers:
+            racer.join()
+        assert len(inside) <= 1
+
+
 def test_just_one_of_many_gets_in(opened: OpenState) -> None:
     for _ in range(5):
         inside, barrier = [], threading.Barrier(6)
@@ -103,28 +149,26 @@ def test_a_holder_that_gives_no_sign_of_life_loses_the_lock_and_is_told(
     opened: OpenState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost, asleep = threading.Event(), threading.Event()
-    first = opened().lock("r1", lost.set)
-    renew = first._heart._renew
-    first._heart._renew = lambda: renew() if not asleep.is_set() else True
-    with first:
-        elsewhere(monkeypatch)
-        second = opened().lock("r2")
-        expired = time.monotonic() + 4
-        while time.monotonic() < expired:  # only its heartbeat keeps the lock
-            assert not enters(second)
-        asleep.set()
-        wait_until(lambda: enters(second), what="the lock has expired")
-        asleep.clear()
-        assert lost.wait(5)
-        assert first.is_lost
-    with pytest.raises(LockHeldError, match="run r2 "), opened().lock("r3"):  # what is lost is not released
-        pass
-    second.__exit__(None, None, None)
+    with ExitStack() as second:
+        with opened().lock("r1", lost.set) as first:
+            renew = first._heart._renew
+            first._heart._renew = lambda: renew() if not asleep.is_set() else True
+            elsewhere(monkeypatch)
+            expired = time.monotonic() + 4
+            while time.monotonic() < expired:  # only its heartbeat keeps the lock
+                assert not enters(second, opened().lock("r2"))
+            asleep.set()
+            wait_until(lambda: enters(second, opened().lock("r2")), what="the lock has expired")
+            asleep.clear()
+            assert lost.wait(5)
+            assert first.is_lost
+        with pytest.raises(LockHeldError, match="run r2 "), opened().lock("r3"):  # what is lost is not released
+            pass
 
 
-def enters(lock: object) -> bool:
+def enters(stack: ExitStack, lock: AbstractContextManager[object]) -> bool:
     try:
-        lock.__enter__()
+        stack.enter_context(lock)
     except LockHeldError:
         return False
     return True

@@ -168,10 +168,11 @@ def test_a_flow_has_the_fields_and_defaults_of_its_model(
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
     import importlib  # noqa: PLC0415 - after Prefect's home was set
 
-    from flows import parameters  # noqa: PLC0415
+    from flows.parameters import VerifyParameters  # noqa: PLC0415
+    from flows.scale_parameters import ScaledMigrateParameters  # noqa: PLC0415
 
     flow = getattr(importlib.import_module(f"flows.{name}"), name)
-    model = getattr(parameters, f"{name.capitalize()}Parameters")
+    model = {"migrate": ScaledMigrateParameters, "verify": VerifyParameters}[name]
     taken = {
         each.name: None if each.default is inspect.Parameter.empty else each.default
         for each in inspect.signature(flow.fn).parameters.values()

@@ -1,0 +1,116 @@
+"""Has the parts of a migration done by the workers of a Dask cluster, one or several processes on any machines."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import CancelledError
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from flows.blocks import resolved
+from flows.dashboard_limits import limits_reader
+from flows.driving import drive, work_here
+from flows.watching import NoWatcher
+from tasks.oci.errors import ConfigurationError, IncompleteError, LayoutliftError, ShardLostError
+from tasks.operations.shard_watch import RESTART_DELAYS
+from tasks.runs import RunKind, RunOptions  # Prefect evaluates annotations
+from tasks.shard_results import pages_of
+
+try:
+    from distributed import KilledWorker
+    from prefect_dask.task_runners import DaskTaskRunner
+except ImportError as error:
+    raise ConfigurationError("--task-runner dask: install layoutlift with its extra: layoutlift[dask]") from error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from prefect_dask.task_runners import PrefectDaskFuture
+
+    from flows.scale_parameters import ScaledMigrateParameters
+    from flows.scaling import Gathering
+    from tasks.ports import Shard
+
+LOOK_SECONDS = 0.2
+
+
+@task(task_run_name="{label}", cache_policy=NO_CACHE, persist_result=False)
+def work_part(options: RunOptions, label: str) -> list[str]:  # noqa: ARG001 - the name
+    """Do one part in the process of a Dask worker; its report, whatever became of its tags."""
+    pages: list[str] = []
+    try:
+        drive(
+            RunKind.MIGRATE,
+            resolved(options),
+            NoWatcher(),
+            work_here,
+            lambda run: pages.extend(pages_of(run)),
+            limits=limits_reader,
+        )
+    except IncompleteError:
+        return pages  # each problem is in it
+    return pages
+
+
+def work_on_dask(given: ScaledMigrateParameters, gathering: Gathering, shards: Sequence[Shard]) -> None:
+    """Submit each part as a task to the cluster, and take over what came of it as it comes."""
+    with _runner(given.dask_scheduler) as runner:
+        workers = runner.client.scheduler_info(n_workers=-1)["workers"].values()
+        at_once = max(1, sum(worker["nthreads"] for worker in workers))
+        _Cluster(given.of_part(at_once).to_options(), gathering, runner).work(shards)
+
+
+def _runner(scheduler: str | None) -> DaskTaskRunner:
+    if scheduler is not None:
+        return DaskTaskRunner(address=scheduler)
+    processes = {"n_workers": os.cpu_count() or 1, "threads_per_worker": 1}
+    return DaskTaskRunner(cluster_kwargs=processes | {"processes": True, "dashboard_address": None})
+
+
+def _dask(future: PrefectDaskFuture[list[str]]) -> Any:
+    """Dask's own future, which has no annotations."""
+    return future.wrapped_future
+
+
+class _Cluster:
+    """Submits parts, and submits again what a worker could not do."""
+
+    def __init__(self, options: RunOptions, gathering: Gathering, runner: DaskTaskRunner) -> None:
+        self._options = options
+        self._gathering = gathering
+        self._run = gathering.run
+        self._runner = runner
+        self._futures: dict[Shard, PrefectDaskFuture[list[str]]] = {}
+        self._attempts: dict[Shard, int] = {}
+
+    def work(self, shards: Sequence[Shard]) -> None:
+        """See `work_on_dask`; of a run that is told to stop, what is at work is left to end by itself."""
+        stop = self._run.tree.stop
+        for shard in shards:
+            self._submit(shard)
+        while self._futures and not stop.requested:
+            stop.pause(LOOK_SECONDS)
+            for shard in [each for each, future in self._futures.items() if _dask(future).done()]:
+                self._take(shard)
+        for future in self._futures.values():
+            _dask(future).cancel()
+
+    def _submit(self, shard: Shard) -> None:
+        self._attempts[shard] = self._attempts.get(shard, 0) + 1
+        label = f"{RunKind.MIGRATE} part {shard.number}: {len(shard.repositories)} repositories"
+        parameters = {"options": replace(self._options, shard=shard), "label": label}
+        self._futures[shard] = self._runner.submit(work_part, parameters)
+
+    def _take(self, shard: Shard) -> None:
+        try:
+            self._gathering.take(shard, self._futures.pop(shard).result())
+        except (LayoutliftError, KilledWorker, CancelledError) as error:
+            if self._attempts[shard] <= len(RESTART_DELAYS):
+                self._gathering.note_restart(shard, str(error))
+                self._submit(shard)
+            else:
+                last = ShardLostError(f"{self._attempts[shard]} attempts failed, the last: {error}")
+                self._gathering.give_up(shard, last)

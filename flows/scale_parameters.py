@@ -1,0 +1,80 @@
+"""What a user can say of how many processes and machines a migration takes."""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from flows.parameters import MigrateParameters
+from flows.rates import bytes_per_second
+from tasks.operations.planning import OnConflict
+
+
+class TaskRunner(StrEnum):
+    """What works on the batches of a run."""
+
+    THREADS = "threads"
+    DASK = "dask"
+
+
+Shards = Annotated[
+    int,
+    Field(
+        description="Split the repositories into so many parts, each a flow run that workers of a pool take up",
+        ge=1,
+        le=200,
+    ),
+]
+ShardDeployment = Annotated[str, Field(description="Deployment whose flow runs do the parts of --shards")]
+TaskRunnerChoice = Annotated[
+    TaskRunner,
+    Field(description="What works on the batches: threads of the run's process, or a Dask cluster"),
+]
+DaskScheduler = Annotated[
+    str | None, Field(description="Address of a Dask scheduler; a cluster of this machine's cores if this is empty")
+]
+
+
+class ScaledMigrateParameters(MigrateParameters):
+    """Parameters of `migrate`, which may use more than one process."""
+
+    shards: Shards = 1
+    shard_deployment: ShardDeployment = "migrate-shard/shard"
+    task_runner: TaskRunnerChoice = TaskRunner.THREADS
+    dask_scheduler: DaskScheduler = None
+
+    @field_validator("task_runner")
+    @classmethod
+    def _one_way(cls, value: TaskRunner, info: ValidationInfo) -> TaskRunner:
+        if value is TaskRunner.DASK and info.data.get("shards", 1) > 1:
+            raise ValueError("either this or --shards: both split the run into processes")
+        return value
+
+    @field_validator("dask_scheduler")
+    @classmethod
+    def _has_a_use(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("task_runner") is not TaskRunner.DASK:
+            raise ValueError("it is of use with --task-runner dask only")
+        return value
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether it takes more than this process."""
+        return self.shards > 1 or self.task_runner is not TaskRunner.THREADS
+
+    def of_part(self, parts: int) -> MigrateParameters:
+        """The parameters of one of so many parts, at most all of which are at work at once.
+
+        What the whole run does once is none of theirs: the report, the metrics, the look for conflicts before
+        anything is written. Rates are shared out evenly.
+        """
+        given = self.model_dump(include=set(MigrateParameters.model_fields))
+        once: dict[str, object] = {"report": None, "metrics": None}
+        if self.on_conflict is OnConflict.FAIL:
+            once["on_conflict"] = OnConflict.REFUSE
+        rate = None if self.limit_rate is None else str(math.ceil(bytes_per_second(self.limit_rate) / parts))
+        requests = None if self.max_requests is None else self.max_requests / parts
+        return MigrateParameters(**given | once | {"limit_rate": rate, "max_requests": requests})

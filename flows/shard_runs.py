@@ -1,0 +1,135 @@
+"""The flow runs that do the shards of a migration, as the Prefect server knows them.
+
+A shard's report comes back through the server, as artifacts that are removed when they were read: it is the one
+thing that all machines share. Requests for them are made directly, because Prefect's own calls for artifacts also
+send an event each, with all of the content in it.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from prefect import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import State, StateType
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+
+from flows.shown_progress import only_noted
+from tasks.oci.errors import ConfigurationError
+from tasks.operations.shards import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from uuid import UUID
+
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import FlowRun
+
+    from tasks.ports import Shard
+
+LIFE, REPORT = "layoutlift-life", "layoutlift-report"
+"""Types of artifacts: a shard's signs of life, and the pages of its report."""
+PAGES_AT_ONCE = 20
+_NOT_BEGUN = {StateType.SCHEDULED, StateType.PAUSED}
+
+
+class ShardRuns:
+    """The newest flow run of each shard; those that are left at the end of the block are cancelled."""
+
+    def __init__(self, deployment: str, settings: Mapping[str, Any], title: str, of: int) -> None:
+        self._deployment = deployment
+        self._settings = settings
+        self._title = title
+        self._of = of
+        self._runs: dict[Shard, UUID] = {}
+        self._seen: dict[UUID, FlowRun] = {}
+        self._stack = ExitStack()
+        self._client: SyncPrefectClient
+
+    def __enter__(self) -> Self:
+        self._client = self._stack.enter_context(get_client(sync_client=True))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._stack:
+            for shard in list(self._runs):
+                with only_noted():
+                    self._cancel(self._runs.pop(shard))
+
+    def start(self, shard: Shard, *, attempt: int, delay: float) -> None:
+        """Have a shard done, so many seconds from now, by whichever worker is free.
+
+        Raises:
+            ConfigurationError: there is no such deployment.
+        """
+        again = f", again ({attempt})" if attempt else ""
+        parameters = {"run": shard.run, "number": shard.number, "repositories": quoted(shard.repositories)}
+        try:
+            started: Any = run_deployment(
+                self._deployment,
+                parameters={"settings": self._settings, **parameters},
+                flow_run_name=f"{self._title}: shard {shard.number} of {self._of}{again}",
+                idempotency_key=f"{shard.run}-{shard.number}-{attempt}",
+                scheduled_time=datetime.now(UTC) + timedelta(seconds=delay),
+                timeout=0,
+            )
+        except ObjectNotFound as error:
+            raise ConfigurationError(
+                f"--shard-deployment {self._deployment}: the Prefect server has no such deployment; "
+                "deployments/prefect.yaml has one"
+            ) from error
+        self._runs[shard] = started.id
+
+    def look(self) -> dict[Shard, tuple[str, str | None, str | None]]:
+        """The type of each run's state, its last sign of life, and the state's message."""
+        ids = list(self._runs.values())
+        wanted = FlowRunFilter(id=FlowRunFilterId(any_=ids))
+        self._seen = {each.id: each for each in self._client.read_flow_runs(flow_run_filter=wanted, limit=len(ids))}
+        signs = {each["flow_run_id"]: each["updated"] for each in self._artifacts(ids, LIFE, 0, len(ids))}
+        found = {}
+        for shard, run in self._runs.items():
+            state = self._seen[run].state if run in self._seen else None
+            if state is not None:
+                found[shard] = (state.type.value, signs.get(str(run)), state.message)
+        return found
+
+    def pages(self, shard: Shard) -> list[str]:
+        """The pages of a shard's report, in order, as far as they are there."""
+        return [each["data"]["text"] for each in sorted(self._pages(shard), key=lambda each: each["data"]["page"])]
+
+    def forget(self, shard: Shard) -> None:
+        """Remove what a shard whose report was read left at the server."""
+        with only_noted():
+            for each in self._pages(shard):
+                self._client.request("DELETE", "/artifacts/{id}", path_params={"id": each["id"]})
+        del self._runs[shard]
+
+    def put_an_end_to(self, shard: Shard) -> None:
+        """Have the server know that a shard's run is over, so that a process that still is at it ends, too."""
+        run = self._runs.pop(shard)
+        seen = self._seen[run].state if run in self._seen else None
+        if seen is None or not seen.is_final():
+            message = "it gave no sign of life, and was taken up by another worker"
+            self._client.set_flow_run_state(run, State(type=StateType.CRASHED, message=message), force=True)
+
+    def _cancel(self, run: UUID) -> None:
+        state = self._client.read_flow_run(run).state
+        if state is None or state.is_final():
+            return
+        kind = StateType.CANCELLED if state.type in _NOT_BEGUN else StateType.CANCELLING
+        self._client.set_flow_run_state(run, State(type=kind, message="the run that it is a part of has ended"))
+
+    def _pages(self, shard: Shard) -> Iterable[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        while more := self._artifacts([self._runs[shard]], REPORT, len(found), PAGES_AT_ONCE):
+            found += more
+        return found
+
+    def _artifacts(self, runs: Iterable[UUID], kind: str, offset: int, limit: int) -> list[dict[str, Any]]:
+        wanted = {"flow_run_id": {"any_": [str(run) for run in runs]}, "type": {"any_": [kind]}}
+        body = {"artifacts": wanted, "sort": "ID_DESC", "offset": offset, "limit": limit}
+        answer: list[dict[str, Any]] = self._client.request("POST", "/artifacts/filter", json=body).json()
+        return answer

@@ -1,0 +1,61 @@
+"""Decides what to do about a shard that another process does: wait for it, take its report, or have it done again.
+
+That a process died is mostly told by its worker. Where the worker died with it nobody tells, so a shard also shows
+signs of life; one that can't show them any more ends itself well before somebody else takes its work up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+BEAT_SECONDS = 5.0
+FENCE_SECONDS = 40.0
+"""A shard that could not show a sign of life for so long ends itself."""
+SILENCE_SECONDS = 75.0
+"""A shard that showed none for so long is done again by another worker."""
+BEGIN_SECONDS = 600.0
+"""How long a worker may take to start a shard's process; images may have to be pulled for that."""
+RESTART_DELAYS = (0.0, 30.0, 60.0)
+"""Seconds before each further attempt: by the last one, the lock of a process that died unseen has expired."""
+
+
+class Step(Enum):
+    """What comes next."""
+
+    WAIT = "wait"
+    GATHER = "gather"
+    AGAIN = "again"
+
+
+_ENDED = {"COMPLETED": Step.GATHER, "FAILED": Step.GATHER, "CRASHED": Step.AGAIN, "CANCELLED": Step.AGAIN}
+_AT_WORK = {"PENDING": BEGIN_SECONDS, "RUNNING": BEGIN_SECONDS}
+
+
+@dataclass(slots=True)
+class ShardWatch:
+    """What is known of one attempt at a shard; times are of the monotonic clock."""
+
+    attempt: int = 0
+    seen: tuple[str, str | None] = ("", None)
+    changed: float = 0.0
+
+    def next_step(self, state: str, sign: str | None, now: float) -> Step:
+        """What to do, given the type of its flow run's state and its last sign of life, whatever that looks like.
+
+        Waiting for a worker, or paused by somebody, it may be as long as it is.
+        """
+        if (state, sign) != self.seen:
+            self.seen, self.changed = (state, sign), now
+        if state in _ENDED:
+            return _ENDED[state]
+        patience = SILENCE_SECONDS if sign is not None and state == "RUNNING" else _AT_WORK.get(state)
+        return Step.AGAIN if patience is not None and now - self.changed > patience else Step.WAIT
+
+    def begin_again(self) -> float | None:
+        """Count a further attempt; the seconds before it, None when there were enough."""
+        if self.attempt >= len(RESTART_DELAYS):
+            return None
+        self.attempt += 1
+        self.seen = ("", None)
+        return RESTART_DELAYS[self.attempt - 1]

@@ -1,0 +1,62 @@
+"""Splits a run into shards, each with whole repositories: decided once, by the run that all of them are part of.
+
+What repositories have to do with each other (names that collide at the target, layouts that vanished) is settled
+before, over all of them; a shard is told its repositories and looks at no other.
+"""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+MOST_BYTES = 250_000
+"""Of the paths of one shard: they are parameters of a flow run, and Prefect takes 512 KiB of them."""
+OVERHEAD = 3
+"""What a repository costs besides its tags, in tags: opening it, listing its tags at the target."""
+
+_PLAIN = "/ !#$&'()*+,;=:@[]~"
+
+
+def plan_shards(sizes: Mapping[str, int], wanted: int, most_bytes: int = MOST_BYTES) -> tuple[tuple[str, ...], ...]:
+    """Split repositories, given with their numbers of entries, into `wanted` shards of nearly equal work.
+
+    The largest goes first, always to the shard with the least work, so no shard has more than the mean and one
+    repository. Fewer shards are made where there are fewer repositories, and more where the paths of one would be
+    longer than `most_bytes`. The order of `sizes` does not matter.
+    """
+    open_shards = [(0, number) for number in range(min(wanted, len(sizes)))]
+    heapify(open_shards)
+    shards: list[list[str]] = [[] for _ in open_shards]
+    room = [most_bytes] * len(shards)
+    for path, size in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):
+        length = _length(path)
+        while open_shards and room[open_shards[0][1]] < length and shards[open_shards[0][1]]:
+            heappop(open_shards)
+        if not open_shards:
+            heappush(open_shards, (0, len(shards)))
+            shards.append([])
+            room.append(most_bytes)
+        work, number = heappop(open_shards)
+        shards[number].append(path)
+        room[number] -= length
+        heappush(open_shards, (work + size + OVERHEAD, number))
+    return tuple(tuple(shard) for shard in shards)
+
+
+def quoted(paths: Iterable[str]) -> list[str]:
+    """Paths as ASCII, because a directory's name may hold bytes that are no text; usual ones stay as they are."""
+    return [quote(path, safe=_PLAIN, errors="surrogateescape") for path in paths]
+
+
+def unquoted(paths: Iterable[str]) -> tuple[str, ...]:
+    """The paths that `quoted` was called with."""
+    return tuple(unquote(path, errors="surrogateescape") for path in paths)
+
+
+def _length(path: str) -> int:
+    """What a path takes in a flow run's parameters."""
+    return 4 + len(quote(path, safe=_PLAIN, errors="surrogateescape"))

@@ -1,0 +1,31 @@
+"""Takes what came of a shard out of the run that did it, and into the run that it is a part of. No Prefect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.operations.shard_report import ShardSummary, pack, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tasks.ports import Shard
+    from tasks.runs import Run
+
+
+def pages_of(run: Run) -> list[str]:
+    """All that a run found and did, as pages of text."""
+    summary = ShardSummary(run.totals.tags, run.totals.traffic, run.requests, run.indexes, tuple(run.findings))
+    return list(pack(summary, run.results()))
+
+
+def absorb(run: Run, shard: Shard, pages: Sequence[str]) -> int:
+    """Take over into `run` what `pages_of` said of a shard; how many tags that were.
+
+    Raises:
+        ShardLostError: they are not all pages of one report; nothing was taken over.
+    """
+    summary, results = unpack(pages)
+    run.absorb(summary, results)
+    run.tree.settle(shard.repositories)
+    return summary.tags

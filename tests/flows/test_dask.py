@@ -1,0 +1,74 @@
+"""A migration on the processes of a local Dask cluster, one of which is killed in the middle."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.real_parts import Registry, wait_until
+from tests.support.command import Layoutlift
+from tests.support.layouts import LayoutBuilder
+from tests.support.registry_view import RepositoryView
+
+pytestmark = pytest.mark.operations  # starts several processes that import Prefect and Dask
+
+REPOSITORIES = 8
+TAGS = ("v1", "v2")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    for number in range(REPOSITORIES):
+        layout = LayoutBuilder(tmp_path / "bucket" / f"app-{number}")
+        for tag in TAGS:
+            layout.image(tag, layers=[os.urandom(50_000)])
+        layout.write()
+    return tmp_path / "bucket"
+
+
+def dask_workers(marker: str) -> Iterator[int]:
+    """The processes of Dask workers whose environment has `marker`, and nobody else's."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            environment, line = (folder / "environ").read_bytes(), (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if marker.encode() in environment and b"spawn_main" in line:
+            yield int(folder.name)
+
+
+def test_the_parts_of_a_migration_are_done_by_dask_workers_even_if_one_dies(
+    layoutlift: Layoutlift,
+    prefect_environment: dict[str, str],
+    docker_registry: Registry,
+    prefix: str,
+    source: Path,
+) -> None:
+    marker = f"LAYOUTLIFT_TEST={prefix}-{os.getpid()}"
+    name, _, value = marker.partition("=")
+    layoutlift.environment = prefect_environment | {name: value}
+    layoutlift.standalone = False
+    target = f"{docker_registry.host}/{prefix}"
+    views = [RepositoryView(docker_registry, f"{prefix}/app-{number}") for number in range(REPOSITORIES)]
+    killed: list[int] = []
+
+    def kill_one_at_work() -> None:
+        wait_until(lambda: any(view.tags for view in views), what="a worker is at work", deadline_seconds=120)
+        for pid in list(dask_workers(marker))[-1:]:
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
+
+    killer = threading.Thread(target=kill_one_at_work)
+    killer.start()
+    ended = layoutlift.migrate(source, target, "--task-runner", "dask", "--limit-rate", "400k")
+    killer.join()
+    assert killed
+    assert len(ended.rows) == REPOSITORIES * len(TAGS)
+    assert set(ended.outcomes.values()) <= {"copied", "up_to_date"}
+    assert all(row["verified"] == "manifest" for row in ended.rows.values())
+    assert all(set(view.tags) == set(TAGS) for view in views)
+    again = layoutlift.migrate(source, target, "--task-runner", "dask")
+    assert (again.totals["up_to_date"], again.totals["blobs_pushed"]) == (REPOSITORIES * len(TAGS), 0)

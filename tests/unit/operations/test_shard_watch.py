@@ -1,0 +1,66 @@
+"""A shard is waited for as long as it lives, and done again, a few times, when it does not."""
+
+import pytest
+
+from tasks.operations.shard_watch import (
+    BEAT_SECONDS,
+    BEGIN_SECONDS,
+    FENCE_SECONDS,
+    RESTART_DELAYS,
+    SILENCE_SECONDS,
+    ShardWatch,
+    Step,
+)
+from tasks.stores.lock_holder import EXPIRY_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("state", "step"),
+    [
+        ("COMPLETED", Step.GATHER),
+        ("FAILED", Step.GATHER),
+        ("CRASHED", Step.AGAIN),
+        ("CANCELLED", Step.AGAIN),
+        ("RUNNING", Step.WAIT),
+        ("PENDING", Step.WAIT),
+        ("SCHEDULED", Step.WAIT),
+        ("PAUSED", Step.WAIT),
+        ("CANCELLING", Step.WAIT),
+    ],
+)
+def test_what_a_state_asks_for(state: str, step: Step) -> None:
+    assert ShardWatch().next_step(state, None, 10.0) is step
+
+
+def test_one_that_shows_life_is_waited_for_and_one_that_falls_silent_is_not() -> None:
+    watch, now = ShardWatch(), 0.0
+    for beat in range(1000):
+        now = beat * (SILENCE_SECONDS - 1)
+        assert watch.next_step("RUNNING", f"beat {beat}", now) is Step.WAIT
+    assert watch.next_step("RUNNING", "beat 999", now + SILENCE_SECONDS) is Step.WAIT
+    assert watch.next_step("RUNNING", "beat 999", now + SILENCE_SECONDS + 1) is Step.AGAIN
+
+
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING"])
+def test_a_process_may_take_a_while_to_begin_and_no_longer(state: str) -> None:
+    watch = ShardWatch()
+    assert watch.next_step(state, None, 0.0) is Step.WAIT
+    assert watch.next_step(state, None, BEGIN_SECONDS) is Step.WAIT
+    assert watch.next_step(state, None, BEGIN_SECONDS + 1) is Step.AGAIN
+
+
+@pytest.mark.parametrize("state", ["SCHEDULED", "PAUSED"])
+def test_waiting_for_a_worker_or_paused_it_may_be_for_days(state: str) -> None:
+    watch = ShardWatch()
+    watch.next_step(state, "beat", 0.0)
+    assert watch.next_step(state, "beat", 1e6) is Step.WAIT
+
+
+def test_it_is_done_again_a_few_times_only() -> None:
+    watch = ShardWatch()
+    assert [watch.begin_again() for _ in range(len(RESTART_DELAYS) + 1)] == [*RESTART_DELAYS, None]
+
+
+def test_who_lost_its_server_ends_before_another_begins() -> None:
+    assert BEAT_SECONDS * 3 < FENCE_SECONDS < SILENCE_SECONDS
+    assert sum(RESTART_DELAYS) > EXPIRY_SECONDS
