@@ -44,7 +44,7 @@ def workers(api: str, tmp_path: Path) -> Iterator[list[PrefectWorker]]:
             environment = {"XDG_STATE_HOME": str(home / "state"), "LAYOUTLIFT_STATE": ""}
             worker = PrefectWorker(home, api=api, pool=POOL, environment=environment, called=name, limit=2)
             started.append(stack.enter_context(worker))
-        deploy = ["--no-prompt", "deploy", "-n", "migrate-shard/shard", "--prefect-file", "deployments/prefect.yaml"]
+        deploy = ["--no-prompt", "deploy", "-n", "shard", "--prefect-file", "deployments/prefect.yaml"]
         subprocess.run(
             [Path(sys.executable).with_name("prefect"), *deploy],
             cwd=ROOT,
