@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from flows import parameter_fields as p
 from flows.parameters import Parameters, SourceParameters
+from flows.policy_values import seconds
 
 if TYPE_CHECKING:
     from tasks.operations.cleanup.values import Limits
@@ -33,6 +34,26 @@ MinTagsLeft = Annotated[
     int | None, Field(description="In place of the plan's limit: how many tags a repository keeps at least", ge=0)
 ]
 MaxBytes = Annotated[int | None, Field(description="In place of the plan's limit: how many bytes may go", ge=0)]
+AutoApply = Annotated[
+    bool,
+    Field(description="Apply the plan without asking, where it keeps within the limits; else it waits for a yes"),
+]
+
+
+def _duration(text: str) -> str:
+    seconds(text)
+    return text
+
+
+ApprovalWithin = Annotated[
+    str,
+    Field(description="How long a plan waits for a yes before its run fails: 6d, 12h"),
+    AfterValidator(_duration),
+]
+PlansFolder = Annotated[
+    str | None,
+    Field(description="Folder for plans that wait for a yes, one for all workers; else below the state folder"),
+]
 
 
 class PlanParameters(SourceParameters):
@@ -93,3 +114,23 @@ class RecoverParameters(PlanParameters):
 
     marked: Annotated[bool, Field(description="Also what an earlier cleanup has seen go")] = False
     i_am_the_only_writer: OnlyWriter = False
+
+
+class CleanupParameters(SourceParameters, ApplyParameters):
+    """Parameters of the flow `cleanup`: to plan, to ask, and to apply that very plan."""
+
+    policy: PolicyPath
+    gate: GateTarget = None
+    auto_apply: AutoApply = False
+    approval_within: ApprovalWithin = "6d"
+    state: PlansFolder = None
+
+    def to_plan(self, output: str) -> CleanupPlanParameters:
+        """Those of `cleanup plan`."""
+        named = {name: getattr(self, name) for name in CleanupPlanParameters.model_fields if name != "output"}
+        return CleanupPlanParameters(**named, output=output)
+
+    def to_apply(self, **raised: float | None) -> ApplyParameters:
+        """Those of `cleanup apply`, with the limits in place that somebody raised for this plan."""
+        named = {name: getattr(self, name) for name in ApplyParameters.model_fields}
+        return ApplyParameters(**named | {name: value for name, value in raised.items() if value is not None})

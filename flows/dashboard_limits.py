@@ -13,13 +13,12 @@ from pydantic import ValidationError
 from flows.limits_model import LiveLimits
 from flows.live_limits import VARIABLE, file_reader
 from flows.repeating import every
-from tasks.oci.errors import ConfigurationError, StateError
+from tasks.oci.errors import ConfigurationError, InterruptedRunError, StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from flows.live_limits import LimitsReader
-    from tasks.runs import Run
 
 DEFAULT_VARIABLE = "layoutlift_limits"
 LOOK_EVERY = 1.0
@@ -57,8 +56,8 @@ def _limits(name: str, value: object) -> LiveLimits:
 
 
 @contextmanager
-def ended_by_a_pause(run: Run) -> Iterator[None]:
-    """End the run in order when somebody pauses it; resuming runs the flow again, which finds what was done.
+def ended_by_a_pause(end: Callable[[], None]) -> Iterator[None]:
+    """Call `end` when somebody pauses the run; resuming runs the flow again, which finds what was done.
 
     Prefect tells a suspended flow run so only where it starts or awaits a task, which may be hours away.
     """
@@ -70,8 +69,12 @@ def ended_by_a_pause(run: Run) -> Iterator[None]:
 
     def look() -> None:
         if request.is_requested():
-            run.tree.end_early()
+            end()
 
-    with every(LOOK_EVERY, look, name="pause"):
-        yield
+    try:
+        with every(LOOK_EVERY, look, name="pause"):
+            yield
+    except InterruptedRunError:
+        request.raise_if_requested()
+        raise
     request.raise_if_requested()

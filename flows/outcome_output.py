@@ -33,16 +33,16 @@ def print_outcomes(run: str, outcomes: Iterable[RepositoryOutcome], *, as_json: 
 
 
 def _print_outcome(outcome: RepositoryOutcome) -> None:
-    parts = list(_parts(outcome))
+    parts = list(outcome_parts(outcome))
     if parts:
         click.echo(printable(f"{outcome.path}: {'; '.join(parts)}"))
     for entry in outcome.skipped:
-        click.echo(printable(f"skip   {outcome.path}:{_name(entry)}\tit was changed since the plan"))
+        click.echo(printable(f"skip   {outcome.path}:{entry_name(entry)}\tit was changed since the plan"))
     for problem in outcome.problems:
         click.echo(printable(f"! {problem.path}: {problem.message} ({problem.code})"), err=True)
 
 
-def _parts(outcome: RepositoryOutcome) -> Iterator[str]:
+def outcome_parts(outcome: RepositoryOutcome) -> Iterator[str]:
     """What was done, in words; nothing of what was not."""
     counts = {
         "entries taken out": len(outcome.removed),
@@ -61,5 +61,6 @@ def _parts(outcome: RepositoryOutcome) -> Iterator[str]:
         yield "the empty layout is gone"
 
 
-def _name(entry: IndexEntry) -> str:
+def entry_name(entry: IndexEntry) -> str:
+    """What an entry is called: its tag, or its digest."""
     return entry.tag if entry.tag is not None else entry.descriptor.digest

@@ -38,7 +38,7 @@ def shown_work(run: Run, parts: str) -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.INFO)  # Prefect sends their records to the run, but sets no level
     logger.info("%s: %d tags in %s", run.title, run.progress.expected, parts)
     announce_begun(run)
-    with ended_by_a_pause(run), shown_progress(run):
+    with ended_by_a_pause(run.tree.end_early), shown_progress(run):
         yield
 
 

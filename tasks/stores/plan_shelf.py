@@ -1,0 +1,112 @@
+"""Plans of scheduled cleanups, kept from when they are made until they are applied, and for a while after.
+
+A run that waits for a person ends its process, and another goes on with it. What it goes on with is found by the
+run's own name; a plan that is not found is made anew, and somebody has to approve that one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import StateError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEPT_SECONDS = 90 * 86_400.0
+"""How long plans stay that are done with, for whoever wants to know what a run was about."""
+_OPEN, _PLAN = ".open", ".jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPlan:
+    """A plan's file, and whether everything at the source could be read and judged when it was made."""
+
+    path: Path
+    is_whole: bool
+
+    def digest(self) -> str:
+        """What tells this very plan from any other.
+
+        Raises:
+            StateError: the file can't be read.
+        """
+        try:
+            with self.path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise StateError(f"{self.path} can't be read: {error.strerror}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class PlanShelf:
+    """Plans in a folder: `PLAN.jsonl` each, and `RUN.open` with the name of the plan that a run is at work on."""
+
+    folder: Path
+
+    def draft(self) -> Path:
+        """Where a plan is to be written before its name is known.
+
+        Raises:
+            StateError: the folder can't be made.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StateError(f"{self.folder} can't be made: {error.strerror}") from error
+        return self.folder / f".draft-{secrets.token_hex(4)}"
+
+    def keep(self, run: str, draft: Path, plan: str, *, is_whole: bool) -> KeptPlan:
+        """Put a plan on the shelf for a run; plans that are done with for long go.
+
+        Raises:
+            StateError: the folder can't be written.
+        """
+        place = self.folder / f"{plan}{_PLAN}"
+        note = json.dumps({"plan": plan, "is_whole": is_whole})
+        try:
+            draft.replace(place)
+            self._note(run).write_text(note, encoding="utf-8")
+            self._clear()
+        except OSError as error:
+            raise StateError(f"{self.folder} can't be written: {error.strerror}") from error
+        return KeptPlan(place, is_whole)
+
+    def find(self, run: str) -> KeptPlan | None:
+        """The plan that a run has not done with, None where there is none here.
+
+        Raises:
+            StateError: the folder can't be read.
+        """
+        try:
+            note = json.loads(self._note(run).read_bytes())
+            found = KeptPlan(self.folder / f"{note['plan']}{_PLAN}", bool(note["is_whole"]))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None  # none, or cut short by a death while it was written
+        except OSError as error:
+            raise StateError(f"{self.folder} can't be read: {error.strerror}") from error
+        return found if found.path.is_file() else None
+
+    def close(self, run: str) -> None:
+        """Note that a run has done with its plan, which stays for a while.
+
+        Raises:
+            StateError: the folder can't be written.
+        """
+        try:
+            self._note(run).unlink(missing_ok=True)
+        except OSError as error:
+            raise StateError(f"{self.folder} can't be written: {error.strerror}") from error
+
+    def _note(self, run: str) -> Path:
+        return self.folder / f"{run}{_OPEN}"
+
+    def _clear(self) -> None:
+        for path in self.folder.iterdir():
+            if path.name.endswith((_PLAN, _OPEN)) and time.time() - path.stat().st_mtime > KEPT_SECONDS:
+                path.unlink(missing_ok=True)
