@@ -161,18 +161,22 @@ def test_a_prefect_server_that_is_not_there_is_one_line(
     assert not ended.report
 
 
-@pytest.mark.parametrize("name", ["migrate", "verify"])
+@pytest.mark.parametrize(
+    ("name", "module", "kind", "required"),
+    [
+        ("migrate", "scale_parameters", "ScaledMigrateParameters", {"source", "target"}),
+        ("verify", "parameters", "VerifyParameters", {"source", "target"}),
+        ("cleanup", "cleanup_parameters", "CleanupParameters", {"source", "policy"}),
+    ],
+)
 def test_a_flow_has_the_fields_and_defaults_of_its_model(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, module: str, kind: str, required: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
     import importlib  # noqa: PLC0415 - after Prefect's home was set
 
-    from flows.parameters import VerifyParameters  # noqa: PLC0415
-    from flows.scale_parameters import ScaledMigrateParameters  # noqa: PLC0415
-
     flow = getattr(importlib.import_module(f"flows.{name}"), name)
-    model = {"migrate": ScaledMigrateParameters, "verify": VerifyParameters}[name]
+    model = getattr(importlib.import_module(f"flows.{module}"), kind)
     taken = {
         each.name: None if each.default is inspect.Parameter.empty else each.default
         for each in inspect.signature(flow.fn).parameters.values()
@@ -184,5 +188,5 @@ def test_a_flow_has_the_fields_and_defaults_of_its_model(
     assert {field: form[field].get("description") for field in form} == {
         field: fields[field].get("description") for field in fields
     }
-    assert set(flow.parameters.required) == {"source", "target"}
+    assert set(flow.parameters.required) == required
     assert "password" not in form
