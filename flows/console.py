@@ -12,16 +12,18 @@ from flows.outcome_table import repository_lines
 from flows.repeating import every
 from tasks.operations.reporting import human_bytes, printable
 from tasks.operations.results import Outcome
-from tasks.runs import RunKind
+from tasks.runs import RunKind, open_run
 from tasks.stores.pacing import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
 
+    from flows.early_start import EarlyStart
     from tasks.operations.results import TagResult
     from tasks.operations.source_graph import Census
     from tasks.ports import Finding
-    from tasks.runs import Run
+    from tasks.runs import Run, RunOptions
 
 REFRESH = 0.25
 """Seconds between looks at the counters on a terminal."""
@@ -37,11 +39,16 @@ class Console:
         self.stop = Stop()
         self.run: Run | None = None
         self.interrupted = False
+        self.early: EarlyStart | None = None
 
     def interrupt(self) -> None:
         """Have the run end because somebody said so."""
         self.interrupted = True
         self.stop.set()
+
+    def open(self, kind: RunKind, options: RunOptions) -> AbstractContextManager[Run]:
+        """See `Watcher.open`; a run that was begun early is gone on with."""
+        return open_run(kind, options, self.stop) if self.early is None else self.early.taken_over()
 
     @contextmanager
     def watch(self, run: Run) -> Iterator[None]:

@@ -48,13 +48,13 @@ def drive(
         refuse_conflicts(options, watcher.stop)
     with (
         limits(options.limits_from) as read,
-        open_run(kind, options, watcher.stop) as run,
+        watcher.open(kind, options) as run,
         watcher.watch(run),
         told_by_metrics(run),
     ):
         try:
             with kept_within_limits(run, read):
-                work(run, run.tree.survey())
+                work(run, run.survey())
         except LayoutliftError as error:
             run.note(Finding(".", error.code, str(error)))
             watcher.stop.set()
@@ -63,6 +63,7 @@ def drive(
             watcher.stop.set()
             raise
         finally:
+            run.settle()
             run.write_report()
         if publish is not None:
             publish(run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -13,15 +14,23 @@ from flows.watching import watched_by
 from tasks.oci.errors import ConfigurationError, LayoutliftError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from pydantic import BaseModel
 
     from flows.console import Console
 
 
-def run_flow(name: str, parameters: BaseModel, console: Console) -> None:
+def run_flow(
+    name: str,
+    parameters: BaseModel,
+    console: Console,
+    meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> None:
     """Run the flow `flows.<name>.<name>` and print where it can be watched.
+
+    `meanwhile` is entered once the server answers, before Prefect is imported, and left after the flow.
 
     Raises:
         LayoutliftError: whatever the flow ended with.
@@ -31,9 +40,9 @@ def run_flow(name: str, parameters: BaseModel, console: Console) -> None:
     address = prefect_server.ensure_server()
     click.echo(f"Dashboard: {address.shown}", err=True)
     os.environ.update(prefect_server.client_environment(address))
-    module = importlib.import_module(f"flows.{name}")
     try:
-        with watched_by(console):
+        with watched_by(console), meanwhile():
+            module = importlib.import_module(f"flows.{name}")
             getattr(module, name)(**parameters.model_dump())
     except LayoutliftError:
         raise

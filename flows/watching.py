@@ -6,18 +6,23 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
+from tasks.runs import open_run
 from tasks.stores.pacing import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.runs import Run
+    from tasks.runs import Run, RunKind, RunOptions
 
 
 class Watcher(Protocol):
     """Somebody who watches a run, and may stop it."""
 
     stop: Stop
+
+    def open(self, kind: RunKind, options: RunOptions) -> AbstractContextManager[Run]:
+        """Open a run, until the end of the block, that ends when `stop` says so."""
+        ...
 
     def watch(self, run: Run) -> AbstractContextManager[None]:
         """Watch `run` until the end of the block."""
@@ -29,6 +34,10 @@ class NoWatcher:
 
     def __init__(self) -> None:
         self.stop = Stop()
+
+    def open(self, kind: RunKind, options: RunOptions) -> AbstractContextManager[Run]:
+        """See `Watcher.open`."""
+        return open_run(kind, options, self.stop)
 
     def watch(self, run: Run) -> AbstractContextManager[None]:  # noqa: ARG002 - the protocol's form
         """See `Watcher.watch`."""

@@ -17,36 +17,31 @@ from tasks.endpoints import (
     open_source,
     open_state,
     open_target,
-    own_name,
-    parse_target,
     source_identity,
 )
 from tasks.oci.errors import IncompleteError
+from tasks.operations.head_start import HeadStart
 from tasks.operations.progress import Progress
 from tasks.operations.reporting import result_of_row, tag_row, totals_json
-from tasks.operations.repository_preparation import Preparation
 from tasks.operations.results import Outcome
 from tasks.operations.run_log import RunLog
-from tasks.operations.selection import Renames, Selection
 from tasks.operations.source_graph import Census
-from tasks.operations.source_survey import RunJob
 from tasks.operations.spare_hands import SpareHands
 from tasks.operations.traced_work import traced
 from tasks.operations.tree_run import TreeRun
 from tasks.run_controls import RunControls
 from tasks.run_options import RunKind, RunOptions, shown_options
+from tasks.run_parts import begin_of, job_of, preparation_of, tracer_of
 from tasks.run_works import Works
 from tasks.stores.run_spool import RunSpool
-from tasks.stores.zot_storage import served_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from tasks.operations.repository_work import RepositoryWork
-    from tasks.operations.results import RepositoryInventory, TagResult, Totals
+    from tasks.operations.planning import Batch
+    from tasks.operations.results import TagResult, Totals
     from tasks.operations.shard_report import ShardSummary
-    from tasks.operations.traced_work import Tracer
+    from tasks.operations.source_survey import Survey
     from tasks.ports import Finding
     from tasks.stores.pacing import Stop
     from tasks.stores.registry import RegistryStore
@@ -84,6 +79,7 @@ class Run:
         self._state = state
         self._target = target
         self._started = datetime.now(UTC)
+        self._ahead: HeadStart | None = None
         self.report_path: Path | None = None
         self.report_place: str | None = None
         self._requests_elsewhere = 0
@@ -102,6 +98,32 @@ class Run:
     def findings(self) -> list[Finding]:
         """What was found at the source that is no tag."""
         return self._log.findings
+
+    @contextmanager
+    def begun_early(self) -> Iterator[None]:
+        """Begin with the work now, for a caller who will ask for it later; see `HeadStart`."""
+        self._ahead = HeadStart(self.tree)
+        try:
+            yield
+        finally:
+            self.settle()
+
+    def survey(self) -> Survey:
+        """What there is to do at the source; asked for once a run.
+
+        Raises:
+            SourceUnavailableError: the source is not there.
+        """
+        return (self._ahead or self.tree).survey()
+
+    def execute(self, batch: Batch, *, last_attempt: bool) -> None:
+        """Do a batch; see `TreeRun.execute`."""
+        (self._ahead or self.tree).execute(batch, last_attempt=last_attempt)
+
+    def settle(self) -> None:
+        """Wait for what was begun early, so that a run that was told to stop can tell what became of it."""
+        if self._ahead is not None:
+            self._ahead.close()
 
     def note(self, finding: Finding) -> None:
         """Keep a finding of the run's driver."""
@@ -194,7 +216,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         LockHeldError: another migration works on the same source and target.
         AuthenticationError, TransportError: the target does not let us in.
     """
-    job = _job(options)
+    job = job_of(options)
     source = open_source(options.source, stop, options.bucket_access)
     run_id = new_run_id()
     progress, census = Progress(), Census()
@@ -216,16 +238,16 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         stack.callback(spool.close)
         hands = SpareHands(options.jobs)
         stack.callback(hands.close)
-        preparation = _preparation(target, options)
+        preparation = preparation_of(target, options)
         if kind in {RunKind.PLAN, RunKind.MIGRATE}:
             known = ledger.layouts if options.shard is None else tuple
             job = replace(job, preflight=preparation.refusal, known_layouts=known)
         if target is not None:
             job = replace(job, profile=target.profile)
         works = Works(source, options.policy, hands, ledger, census, progress, stop, preparation)
-        begin = _begin(kind, works, target, options, controls)
+        begin = begin_of(kind, works, target, options, controls)
         if options.traces:
-            begin = traced(begin, stack.enter_context(_tracer(kind, options, run_id)))
+            begin = traced(begin, stack.enter_context(tracer_of(kind, options, run_id)))
         log = RunLog(spool, progress, stop, fail_fast=options.policy.fail_fast)
         tree = TreeRun(source, job, begin, hands, log=log, stop=stop, hold=controls.hold, workers=options.jobs)
         stack.callback(tree.close)
@@ -243,44 +265,6 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         )
 
 
-def _tracer(kind: RunKind, options: RunOptions, run_id: str) -> AbstractContextManager[Tracer]:
-    """The tracer, whose libraries are imported only where it is asked for."""
-    from tasks.stores.tracing import run_traced  # noqa: PLC0415
-
-    target = options.target.target if options.target is not None else ""
-    return run_traced(
-        kind, {"layoutlift.source": options.source, "layoutlift.target": target, "layoutlift.run_id": run_id}
-    )
-
-
-def _begin(
-    kind: RunKind, works: Works, target: RegistryStore | None, options: RunOptions, controls: RunControls
-) -> Callable[[RepositoryInventory, str], RepositoryWork]:
-    if target is None:
-        return works.zot(served_prefix(options.source)) if kind is RunKind.ZOT else works.check()
-    if kind is RunKind.MIGRATE:
-        selected = (options.include, options.exclude)
-        return works.migrate(target, controls.pace, selected=selected, since_last=options.since_last)
-    return works.plan(target, target.profile) if kind is RunKind.PLAN else works.verify(target)
-
-
-def _preparation(target: RegistryStore | None, options: RunOptions) -> Preparation:
-    if target is None or options.target is None:
-        return Preparation()
-    return Preparation(target.keeper, options.target.new_repositories)
-
-
 def new_run_id() -> str:
     """A name for a run that sorts by time."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
-
-
-def _job(options: RunOptions) -> RunJob:
-    return RunJob(
-        address=parse_target(options.target.target) if options.target is not None else None,
-        own_name=own_name(options.source),
-        policy=options.policy,
-        selection=Selection.parse(options.include, options.exclude),
-        renames=Renames.parse(options.rename),
-        only=options.shard.repositories if options.shard is not None else None,
-    )

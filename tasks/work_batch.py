@@ -23,4 +23,4 @@ from tasks.run_context import retry_if_transient, shared_run
 def work_batch(run_id: str, batch: list[tuple[str, int, int | None]], label: str) -> None:  # noqa: ARG001 - the name
     """Do the tags of a batch; outcomes go to the run's record, not to Prefect."""
     last = (task_run.run_count or 1) > len(RETRY_DELAYS)
-    shared_run(run_id).tree.execute(tuple(Slice(*part) for part in batch), last_attempt=last)
+    shared_run(run_id).execute(tuple(Slice(*part) for part in batch), last_attempt=last)

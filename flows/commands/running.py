@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
@@ -25,6 +27,8 @@ from tasks.oci.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from flows.console import Console
@@ -99,11 +103,25 @@ def _complete(kind: RunKind, parameters: RunParameters, console: Console, *, sta
         else:
             from flows.embedded import run_flow  # noqa: PLC0415
 
-            run_flow(kind, parameters, console)
+            run_flow(kind, parameters, console, _meanwhile(kind, parameters, console))
     except LayoutliftError as error:
         click.echo(f"layoutlift: {error}", err=True)
         return exit_code(error)
     return COMPLETE
+
+
+def _meanwhile(
+    kind: RunKind, parameters: RunParameters, console: Console
+) -> Callable[[], AbstractContextManager[None]]:
+    """What to do while Prefect is imported: begin, unless it is there already or its server may not let us in."""
+    from flows.early_start import begun_early, may_begin_early  # noqa: PLC0415 - not for --help
+
+    options = parameters.to_options()
+    scaled = isinstance(parameters, ScaledMigrateParameters) and parameters.is_scaled
+    loaded, other = "prefect" in sys.modules, os.environ.get("PREFECT_API_URL")
+    if scaled or loaded or other or not may_begin_early(kind, options):
+        return nullcontext
+    return partial(begun_early, kind, options, console)
 
 
 def refuse_scale(parameters: RunParameters) -> None:

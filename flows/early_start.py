@@ -1,0 +1,107 @@
+"""Opens a run and begins its work in threads while Prefect is imported; the flow then goes on with that run."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from logging.handlers import MemoryHandler
+from typing import TYPE_CHECKING
+
+from flows.block_names import block_name
+from tasks.oci.errors import InterruptedRunError, LayoutliftError
+from tasks.operations.planning import OnConflict
+from tasks.ports import Finding
+from tasks.runs import Run, RunKind, open_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flows.console import Console
+    from tasks.runs import RunOptions
+
+KEPT_RECORDS = 10_000
+
+
+def may_begin_early(kind: RunKind, options: RunOptions) -> bool:
+    """Whether nothing has to be looked at between opening the run and its first request that changes something."""
+    looks_first = kind is RunKind.MIGRATE and options.policy.on_conflict is OnConflict.FAIL
+    named = (options.source, options.target.target if options.target is not None else "")
+    waits = any(map(block_name, named)) or options.hours is not None or options.limits_from is not None
+    return not (looks_first or waits or options.metrics)
+
+
+class EarlyStart:
+    """A run that is opened in a thread, at once."""
+
+    def __init__(self, kind: RunKind, options: RunOptions, console: Console) -> None:
+        self._console = console
+        self._stack = ExitStack()
+        self._log = _KeptLog()
+        self._taken = False
+        opener = ThreadPoolExecutor(1, thread_name_prefix="early start")
+        self._opening = opener.submit(self._open, kind, options)
+        opener.shutdown(wait=False)
+
+    @contextmanager
+    def taken_over(self) -> Iterator[Run]:
+        """The run, to be closed at the end of the block; what it has logged so far belongs to the caller's flow.
+
+        Raises:
+            LayoutliftError: it could not be opened.
+        """
+        self._taken = True
+        with self._stack:
+            run = self._opening.result()
+            self._log.hand_over()
+            yield run
+
+    def end(self) -> None:
+        """End the run in order, with its report, if nobody has taken it over."""
+        if self._taken:
+            return
+        self._console.stop.set()
+        with self._stack:
+            try:
+                run = self._opening.result()
+            except LayoutliftError as error:
+                logging.getLogger(__name__).warning("%s", error)
+                return
+            self._console.run = run
+            reason = InterruptedRunError("Prefect could not begin the run; run the same command again")
+            run.note(Finding(".", reason.code, str(reason)))
+            run.settle()
+            run.write_report()
+
+    def _open(self, kind: RunKind, options: RunOptions) -> Run:
+        run = self._stack.enter_context(open_run(kind, options, self._console.stop))
+        self._stack.enter_context(run.begun_early())
+        return run
+
+
+class _KeptLog:
+    """Records of the engine from before Prefect's handlers were there to bring them to the run's page."""
+
+    def __init__(self) -> None:
+        self._logger = logging.getLogger("tasks")
+        self._handler = MemoryHandler(KEPT_RECORDS, flushLevel=logging.CRITICAL + 1, flushOnClose=False)
+        self._told = frozenset(self._logger.handlers)
+        self._logger.addHandler(self._handler)
+
+    def hand_over(self) -> None:
+        self._logger.removeHandler(self._handler)
+        for record in self._handler.buffer:
+            for handler in self._logger.handlers:
+                if handler not in self._told:
+                    handler.handle(record)
+        self._handler.close()
+
+
+@contextmanager
+def begun_early(kind: RunKind, options: RunOptions, console: Console) -> Iterator[None]:
+    """Have the run begin now, for a flow of this block that the console watches."""
+    console.early = early = EarlyStart(kind, options, console)
+    try:
+        yield
+    finally:
+        early.end()

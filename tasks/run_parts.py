@@ -1,0 +1,65 @@
+"""The parts of a run that follow from its options alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.endpoints import own_name, parse_target
+from tasks.operations.repository_preparation import Preparation
+from tasks.operations.selection import Renames, Selection
+from tasks.operations.source_survey import RunJob
+from tasks.run_options import RunKind
+from tasks.stores.zot_storage import served_prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from tasks.operations.repository_work import RepositoryWork
+    from tasks.operations.results import RepositoryInventory
+    from tasks.operations.traced_work import Tracer
+    from tasks.run_controls import RunControls
+    from tasks.run_options import RunOptions
+    from tasks.run_works import Works
+    from tasks.stores.registry import RegistryStore
+
+
+def tracer_of(kind: RunKind, options: RunOptions, run_id: str) -> AbstractContextManager[Tracer]:
+    """The tracer, whose libraries are imported only where it is asked for."""
+    from tasks.stores.tracing import run_traced  # noqa: PLC0415
+
+    target = options.target.target if options.target is not None else ""
+    return run_traced(
+        kind, {"layoutlift.source": options.source, "layoutlift.target": target, "layoutlift.run_id": run_id}
+    )
+
+
+def begin_of(
+    kind: RunKind, works: Works, target: RegistryStore | None, options: RunOptions, controls: RunControls
+) -> Callable[[RepositoryInventory, str], RepositoryWork]:
+    """What begins the work of a run of this kind on one repository."""
+    if target is None:
+        return works.zot(served_prefix(options.source)) if kind is RunKind.ZOT else works.check()
+    if kind is RunKind.MIGRATE:
+        selected = (options.include, options.exclude)
+        return works.migrate(target, controls.pace, selected=selected, since_last=options.since_last)
+    return works.plan(target, target.profile) if kind is RunKind.PLAN else works.verify(target)
+
+
+def preparation_of(target: RegistryStore | None, options: RunOptions) -> Preparation:
+    """What sees to it that repositories are there before something is pushed to them."""
+    if target is None or options.target is None:
+        return Preparation()
+    return Preparation(target.keeper, options.target.new_repositories)
+
+
+def job_of(options: RunOptions) -> RunJob:
+    """What of the source a run works on, and under which names."""
+    return RunJob(
+        address=parse_target(options.target.target) if options.target is not None else None,
+        own_name=own_name(options.source),
+        policy=options.policy,
+        selection=Selection.parse(options.include, options.exclude),
+        renames=Renames.parse(options.rename),
+        only=options.shard.repositories if options.shard is not None else None,
+    )

@@ -1,0 +1,91 @@
+"""A run that begins while Prefect is imported is the flow's run afterwards, or ends in order with its report."""
+
+import json
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from flows.console import Console
+from flows.early_start import EarlyStart, may_begin_early
+from flows.parameters import CheckParameters, MigrateParameters
+from tasks.oci.errors import ConfigurationError
+from tasks.runs import RunKind, RunOptions
+from tests.support.layouts import LayoutBuilder
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> RunOptions:
+    layout = LayoutBuilder(tmp_path / "tree" / "app")
+    layout.image("v1", layers=[b"one"])
+    layout.write()
+    return checked(tmp_path, tmp_path / "tree")
+
+
+def checked(folder: Path, source: Path) -> RunOptions:
+    state, report = folder / "state", folder / "report.json"
+    return CheckParameters(source=str(source), state=str(state), report=str(report)).to_options()
+
+
+def test_the_flow_goes_on_with_the_run_that_was_begun(options: RunOptions) -> None:
+    console = Console()
+    console.early = early = EarlyStart(RunKind.CHECK, options, console)
+    with console.open(RunKind.CHECK, options) as run:
+        for batch in run.survey().batches:
+            run.execute(batch, last_attempt=True)
+        assert run.totals.tags == 1
+        run.raise_if_incomplete()
+    early.end()
+    assert not console.stop.requested
+
+
+def test_a_run_that_nobody_takes_over_ends_with_its_report_and_says_so(options: RunOptions) -> None:
+    console = Console()
+    EarlyStart(RunKind.CHECK, options, console).end()
+    assert console.stop.requested
+    assert console.run is not None
+    report = json.loads(Path(options.report or os.devnull).read_text())
+    assert "interrupted" in {finding["code"] for finding in report["findings"]}
+
+
+def test_a_run_that_can_not_be_opened_says_why_to_whoever_takes_it_over(tmp_path: Path) -> None:
+    console = Console()
+    options = checked(tmp_path, tmp_path / "nowhere")
+    console.early = EarlyStart(RunKind.CHECK, options, console)
+    with pytest.raises(ConfigurationError, match="nowhere"), console.open(RunKind.CHECK, options):
+        pass
+
+
+def test_what_the_engine_logged_before_reaches_the_handlers_that_came_since(options: RunOptions) -> None:
+    console = Console()
+    early = EarlyStart(RunKind.CHECK, options, console)
+    logging.getLogger("tasks.operations.run_log").warning("said early")
+    seen: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: seen.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("tasks").addHandler(handler)
+    try:
+        with early.taken_over():
+            logging.getLogger("tasks.operations.run_log").warning("said later")
+    finally:
+        logging.getLogger("tasks").removeHandler(handler)
+    assert [line for line in seen if line.startswith("said")] == ["said early", "said later"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"hours": "22:00-06:00"},
+        {"limits_from": "limits.yaml"},
+        {"metrics": "layoutlift.prom"},
+        {"on_conflict": "fail"},
+        {"source": "block:bucket"},
+        {"target": "block:registry"},
+    ],
+)
+def test_a_run_that_must_look_at_something_first_does_not_begin_early(tmp_path: Path, given: dict[str, str]) -> None:
+    plain = MigrateParameters(source=str(tmp_path), target="localhost:5000")
+    assert may_begin_early(RunKind.MIGRATE, plain.to_options())
+    waits = MigrateParameters(**({"source": str(tmp_path), "target": "localhost:5000"} | given))
+    assert not may_begin_early(RunKind.MIGRATE, waits.to_options())
