@@ -1,16 +1,18 @@
 """A cleanup killed at any moment leaves nothing broken, and the next one ends its work."""
 
+import itertools
 import json
 import random
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
+from infra.real_parts import S3Fs, SeaweedFS
 from tasks.operations.cleanup.values import Timing
 from tests.support.buckets import upload, use_environment
 from tests.support.cleanup_trials import (
@@ -23,13 +25,12 @@ from tests.support.cleanup_trials import (
     layouts,
 )
 from tests.support.layouts import LayoutBuilder, random_bytes
-
-if TYPE_CHECKING:
-    from infra.real_parts import SeaweedFS
+from tests.support.real_parts import Cli, running
 
 NO_WAITING = Timing(grace=0.0, hold=0.0)
 KEEP = 2
 REPOSITORIES, TAGS = 6, 5
+_numbers = itertools.count(1)
 
 
 @dataclass
@@ -53,35 +54,69 @@ def write_tree(root: Path) -> None:
         layout.write()
 
 
-@pytest.fixture(params=["directory", pytest.param("bucket", marks=pytest.mark.soak)])
-def kills(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Kills]:
+def push_tree(oras: Cli, root: Path, work: Path) -> None:
+    """The same, smaller, as the ORAS command writes it through a mount."""
+    shared, own = work / "shared", work / "own"
+    shared.write_bytes(random_bytes(1, 2000))
+    layer = "application/vnd.example.layer"
+    for number, tag in [(number, tag) for number in range(2) for tag in (*(f"v{n}" for n in range(TAGS)), "stable")]:
+        own.write_bytes(f"{number} {tag} ".encode() * 300)
+        image = f"{root}/team/app-{number}:{tag}"
+        oras("push", "--oci-layout", image, f"shared:{layer}", f"own:{layer}", cwd=work)
+        if tag in {"v0", "v4"}:
+            oras("attach", "--oci-layout", "--artifact-type", "application/vnd.example.sbom", image, "own", cwd=work)
+
+
+@pytest.fixture(
+    params=[
+        "directory",
+        pytest.param("mount", marks=pytest.mark.fuse),
+        pytest.param("bucket", marks=pytest.mark.soak),
+    ]
+)
+def kills(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], Kills]]:
+    mounts = ExitStack()
+
     def start(name: str) -> Kills:
         root, work = tmp_path / name, tmp_path / f"work-{name}"
         work.mkdir()
-        write_tree(root)
         if request.param == "directory":
-            cleaning = Cleaning(str(root), work, NO_WAITING, KEEP, only_writer=True)
+            write_tree(root)
             return Kills(
-                cleaning,
+                Cleaning(str(root), work, NO_WAITING, KEEP, only_writer=True),
                 lambda: files_in_directory(root),
                 lambda path: (root / path).read_bytes() if (root / path).exists() else None,
             )
         s3: SeaweedFS = request.getfixturevalue("seaweedfs")
         use_environment(s3, monkeypatch)
-        bucket = s3.create_bucket(f"kills-{name}")
-        upload(s3, root, bucket)
-        client = s3.client()
+        bucket = s3.create_bucket(f"kills-{request.param}-{next(_numbers)}")
+        if request.param == "mount":
+            mount = mounts.enter_context(running(S3Fs(root, s3=s3, bucket=bucket)))
+            push_tree(request.getfixturevalue("oras_cli"), mount.mountpoint, work)
+            cleaning = Cleaning(str(mount.mountpoint), work, NO_WAITING, KEEP, only_writer=True)
+        else:
+            write_tree(root)
+            upload(s3, root, bucket)
+            cleaning = Cleaning(f"s3://{bucket}", work, NO_WAITING, KEEP)
+        return in_bucket(s3, bucket, cleaning)
 
-        def read(key: str) -> bytes | None:
-            try:
-                return client.get_object(Bucket=bucket, Key=key)["Body"].read()
-            except client.exceptions.NoSuchKey:
-                return None
+    with mounts:
+        yield start
 
-        cleaning = Cleaning(f"s3://{bucket}", work, NO_WAITING, KEEP)
-        return Kills(cleaning, lambda: files_in_bucket(client, bucket), read)
 
-    return start
+def in_bucket(s3: SeaweedFS, bucket: str, cleaning: Cleaning) -> Kills:
+    """A source that is looked at natively, whichever way it is cleaned up."""
+    client = s3.client()
+
+    def read(key: str) -> bytes | None:
+        try:
+            return client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except client.exceptions.NoSuchKey:
+            return None
+
+    return Kills(cleaning, lambda: files_in_bucket(client, bucket), read)
 
 
 def kill_after(trial: Kills, seconds: float) -> bool:
@@ -144,7 +179,8 @@ def reach(files: Mapping[str, bytes], layout: str) -> set[str]:
     return found
 
 
-def kill_often(kills: Callable[[str], Kills], wanted: int) -> None:
+def kill_often(kills: Callable[[str], Kills], wanted: int) -> int:
+    """Kill until so many were hit while they were alive, each time checking; then end what was begun."""
     chance, killed, trees = random.Random(8), 0, 0
     while killed < wanted:
         trees += 1
@@ -154,13 +190,37 @@ def kill_often(kills: Callable[[str], Kills], wanted: int) -> None:
             killed += kill_after(trial, chance.random() * chance.choice([0.05, 0.3, 1.0]))
             check_between(trial, before)
         check_end(trial)
+    print(f"{killed} killed alive, {trees} trees")
+    return killed
+
+
+def runs_of(trial: Kills) -> list[str]:
+    """The runs that left a journal, the last one first."""
+    return sorted({path.split("/")[2] for path in trial.look() if path.startswith(".layoutlift/runs/")}, reverse=True)
 
 
 def test_a_killed_cleanup_leaves_nothing_broken_and_is_ended_by_the_next(kills: Callable[[str], Kills]) -> None:
-    kill_often(kills, 5)
+    assert kill_often(kills, 3) >= 3
+
+
+def test_what_killed_cleanups_took_comes_back(kills: Callable[[str], Kills]) -> None:
+    """Killed while it takes entries out, and while it hides blobs; then all of that is undone."""
+    trial = kills("undone")
+    trial.cleaning.timing = Timing(grace=0.0, hold=3600.0)
+    before = trial.look()
+    for seconds in (0.3, 0.3):
+        kill_after(trial, seconds)
+        trial.cleaning.run()
+    for run in runs_of(trial):
+        trial.cleaning.undo(run)
+    after = trial.look()
+    assert list(holes(after)) == []
+    for layout in layouts(before):
+        assert tags(after, layout) == tags(before, layout)
+        assert len(entries(after, layout)) == len(entries(before, layout))
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_so_it_is_however_often_it_is_killed(kills: Callable[[str], Kills]) -> None:
-    kill_often(kills, 30)
+    assert kill_often(kills, 50) >= 50

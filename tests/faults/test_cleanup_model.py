@@ -103,6 +103,13 @@ class Cleanups(RuleBasedStateMachine):
     def cleanup(self, keep_last: int, lives: int | None, script: list[int]) -> None:
         self.clean(self.world.plan(keep_policy(keep_last)), lives, script)
 
+    @rule()
+    def three_in_a_row(self) -> None:
+        """Cleaners so close to each other that a writer may be at one push all the while."""
+        for _ in range(3):
+            self.world.now += 1.0
+            self.clean(self.world.plan(keep_policy(0)), None, [])
+
     @precondition(lambda self: self.world.runs)
     @rule(data=st.data(), lives=lives, script=many_steps)
     def undo(self, data: st.DataObject, lives: int | None, script: list[int]) -> None:
@@ -237,6 +244,14 @@ class WithoutReferrers(Cleanups):
         self.world.change_plan = without_referrers
 
 
+class WithoutGrace(Cleanups):
+    """Cleaners that wait for nobody."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world.timing = Timing(0.0, 0.0)
+
+
 class SweepingFirst(CleanupsBetweenPushes):
     """Content goes before the index stops naming it."""
 
@@ -304,7 +319,7 @@ def overwrite_index(tools: ApplyTools, plan: RepositoryPlan) -> RepositoryOutcom
     return RepositoryOutcome(LAYOUT)
 
 
-@pytest.mark.parametrize("broken", [WithoutReferrers, SweepingFirst, OverwritingTheIndex])
+@pytest.mark.parametrize("broken", [WithoutGrace, WithoutReferrers, SweepingFirst, OverwritingTheIndex])
 def test_a_broken_cleanup_is_found_out(broken: type[RuleBasedStateMachine]) -> None:
     with pytest.raises(AssertionError):
         run_state_machine_as_test(broken, settings=HUNT)

@@ -63,9 +63,18 @@ class Cleaning:
 
     def start(self, plan: Path) -> subprocess.Popen[str]:
         """Begin to apply a plan."""
+        return self._begin("apply", str(plan))
+
+    def undo(self, run: str) -> None:
+        """Undo a run, all of it."""
+        process = self._begin("undo", run, "--source", self.source)
+        output = process.communicate()[0]
+        assert process.returncode == 0, output
+
+    def _begin(self, *arguments: str) -> subprocess.Popen[str]:
         flags = ["--i-am-the-only-writer"] if self.only_writer else []
         return subprocess.Popen(
-            [str(COMMAND), "cleanup", "apply", str(plan), *flags],
+            [str(COMMAND), "cleanup", *arguments, *flags],
             env={**os.environ, "XDG_STATE_HOME": str(self.folder / "state")},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
