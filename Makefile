@@ -70,8 +70,8 @@ fuzz: install ## look for bytes that break a parser, for FUZZ_SECONDS (60)
 	@$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
 
 .PHONY: test-operations
-test-operations: install tools system-packages ## many runs at once on a Prefect server with PostgreSQL
-	@infra/install_system_packages.sh pg_createcluster:postgresql
+test-operations: install tools system-packages ## the dashboard in a browser, deployed runs, many runs at once on PostgreSQL
+	@infra/install_system_packages.sh pg_createcluster:postgresql chromium:chromium
 	$(BIN)/pytest -m operations $(PYTEST_ARGS)
 
 .PHONY: soak

@@ -173,8 +173,8 @@ def _failure_row(result: TagResult) -> dict[str, str]:
         "repository": printable(result.repository),
         "tag": printable(result.tag or f"(untagged) {result.digest or ''}".strip()),
         "code": code,
+        "what to do": ADVICE.get(code, _NO_ADVICE),  # before the message, which may be wider than a screen
         "what happened": printable(result.message or ""),
-        "what to do": ADVICE.get(code, _NO_ADVICE),
     }
 
 

@@ -8,13 +8,21 @@ runs that many flows of 20 tasks each in one process, so that the server and not
 import asyncio
 import json
 import os
+import statistics
 import sys
+import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tests.operations.databases import PrefectServer, prefect_on, settle
 
 TASKS = 20
+ASK_EVERY = 0.25
+UNANSWERED = 60.0
+"""Seconds that count for a question without an answer: twice as long as one is waited for."""
 
 
 def measured(database: str, at_once: int, server: PrefectServer) -> dict[str, Any]:
@@ -22,7 +30,8 @@ def measured(database: str, at_once: int, server: PrefectServer) -> dict[str, An
     os.environ.update({"PREFECT_API_URL": server.api, "PREFECT_LOGGING_LEVEL": "CRITICAL", "DO_NOT_TRACK": "1"})
     before = {"cpu": server.cpu_seconds, "log": server.log.stat().st_size, "at": time.monotonic()}
     name = f"load-{at_once}-{os.getpid()}"
-    failed = asyncio.run(_all(at_once, name))
+    with answer_times(server) as answers:
+        failed = asyncio.run(_all(at_once, name))
     seconds = time.monotonic() - before["at"]
     ours: dict[str, object] = {"flow_runs": {"tags": {"all_": [name]}}}
     completed = {"state": {"type": {"any_": ["COMPLETED"]}}}
@@ -31,16 +40,44 @@ def measured(database: str, at_once: int, server: PrefectServer) -> dict[str, An
     return {
         "database": database,
         "runs_at_once": at_once,
-        "failed_runs": failed,
+        "failed_runs": sum(failed.values()),
+        "failures": dict(failed),
         "completed_runs": server.count("flow_runs", {"flow_runs": {"tags": {"all_": [name]}, **completed}}),
         "tasks_written_down": tasks,
         "locked": log.count("database is locked"),
+        "answer_p95_seconds": round(statistics.quantiles(answers, n=20)[-1], 2),
+        "answers_missing": sum(each == UNANSWERED for each in answers),
         "server_cpu_seconds_a_run": round((server.cpu_seconds - before["cpu"]) / at_once, 2),
         "seconds": round(seconds, 1),
     }
 
 
-async def _all(at_once: int, name: str) -> int:
+@contextmanager
+def answer_times(server: PrefectServer) -> Iterator[list[float]]:
+    """Seconds that a small question to the server takes meanwhile, as somebody at the dashboard would wait."""
+    seen: list[float] = []
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(ASK_EVERY):
+            asked = time.monotonic()
+            try:
+                server.count("flow_runs", {})
+            except OSError:
+                seen.append(UNANSWERED)
+            else:
+                seen.append(time.monotonic() - asked)
+
+    thread = threading.Thread(target=look, name="answers")
+    thread.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        thread.join()
+
+
+async def _all(at_once: int, name: str) -> Counter[str]:
     from prefect import flow, tags, task  # noqa: PLC0415 - after the environment says where the server is
 
     @task
@@ -54,7 +91,13 @@ async def _all(at_once: int, name: str) -> int:
 
     with tags(name):
         outcomes = await asyncio.gather(*(load() for _ in range(at_once)), return_exceptions=True)
-    return sum(isinstance(outcome, BaseException) for outcome in outcomes)
+    return Counter(_failure(outcome) for outcome in outcomes if isinstance(outcome, BaseException))
+
+
+def _failure(error: BaseException) -> str:
+    """What ended a run: for an answer of the server, its status."""
+    answer = getattr(error, "response", None)
+    return type(error).__name__ if answer is None else f"status {answer.status_code}: {answer.text[:200]}"
 
 
 def main(database: str, *numbers: str) -> int:
