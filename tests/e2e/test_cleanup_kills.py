@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.real_parts import S3Fs, SeaweedFS
+from infra.real_parts import S3Fs, SeaweedFS, wait_until
 from tasks.operations.cleanup.values import Timing
 from tests.support.buckets import upload, use_environment
 from tests.support.cleanup_trials import (
@@ -29,6 +29,8 @@ from tests.support.real_parts import Cli, running
 
 NO_WAITING = Timing(grace=0.0, hold=0.0)
 KEEP = 2
+ENDS_WITHIN = 60.0
+"""Seconds in which a run whose mount died has said so; on a quiet machine it is one or two."""
 REPOSITORIES, TAGS = 6, 5
 _numbers = itertools.count(1)
 
@@ -218,6 +220,30 @@ def test_what_killed_cleanups_took_comes_back(kills: Callable[[str], Kills]) -> 
     for layout in layouts(before):
         assert tags(after, layout) == tags(before, layout)
         assert len(entries(after, layout)) == len(entries(before, layout))
+
+
+@pytest.mark.fuse
+def test_a_mount_that_dies_while_it_is_changed_ends_the_run_and_harms_nothing(
+    seaweedfs: SeaweedFS, oras_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_environment(seaweedfs, monkeypatch)
+    bucket = seaweedfs.create_bucket("kills-of-the-mount")
+    with running(S3Fs(tmp_path / "mount", s3=seaweedfs, bucket=bucket)) as mount:
+        push_tree(oras_cli, mount.mountpoint, tmp_path)
+        cleaning = Cleaning(str(mount.mountpoint), tmp_path, NO_WAITING, KEEP, only_writer=True)
+        trial = in_bucket(seaweedfs, bucket, cleaning)
+        before = trial.look()
+        process = cleaning.start(cleaning.plan())
+        wait_until(lambda: begin_of(trial) is not None, what="the run has the lease", deadline_seconds=60)
+        mount.kill()
+        output = process.communicate(timeout=ENDS_WITHIN)[0]
+        assert process.returncode in {1, 2}, output
+        assert "Traceback" not in output
+        assert "Transport endpoint is not connected" in output
+        check_between(trial, before)
+        mount.stop()
+        mount.start()
+        check_end(trial)
 
 
 @pytest.mark.soak

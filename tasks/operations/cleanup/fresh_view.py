@@ -108,7 +108,9 @@ class FreshLook:
         needed = graph.reach(roots, reader.known(seen.blobs))
         restored = reader.restore(needed)
         blobs = {**seen.blobs, **restored}
-        missing = needed.keys() - blobs.keys() - graph.optional() - graph.unreadable.keys()
+        absent = needed.keys() - blobs.keys() - graph.optional() - graph.unreadable.keys()
+        # what a writer stored and named after the listing is there, and looked for by itself
+        missing = {digest for digest in absent if reader.stat_blob(path, digest) is None}
         back = reader.held_of(restored)
         return FreshView(seen.entries, blobs, needed, tuple(sorted(missing)), back, graph)
 

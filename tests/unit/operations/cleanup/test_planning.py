@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.oci.digest import Digest
+from tasks.oci.errors import SourceReadError
 from tasks.operations.cleanup.choices import DeleteChoice
 from tasks.operations.cleanup.marks import Mark, write_marks
 from tasks.operations.cleanup.planning import LOST
@@ -16,7 +17,7 @@ from tasks.operations.cleanup.values import Action
 from tests.support.planned_layout import APP, DAY, MANIFEST, NOW, REF_NAME, PlannedLayout, keep_last
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tasks.layout_ports import StoredFile
     from tasks.operations.cleanup.values import RepositoryPlan
@@ -171,6 +172,20 @@ def _lose(layout: PlannedLayout, place: str) -> None:
     assert layout.files.delete_files([found]) == (found,)
 
 
+def _fail_half_way(layout: PlannedLayout) -> None:
+    """The second page of the blobs' listing does not come."""
+    whole = layout.files.list_files
+
+    def listed(folder: str) -> Iterator[StoredFile]:
+        found = whole(folder)
+        if folder.endswith("/blobs"):
+            yield next(found)
+            raise SourceReadError("the listing ended early")
+        yield from found
+
+    layout.files.list_files = listed  # type: ignore[method-assign]
+
+
 BROKEN: dict[str, Callable[[PlannedLayout], object]] = {
     "an empty index": lambda layout: layout.put_index(b""),
     "an index that was cut": lambda layout: layout.put_index(b'{"schemaVersion":2,"manifests":['),
@@ -184,6 +199,7 @@ BROKEN: dict[str, Callable[[PlannedLayout], object]] = {
     "a kept manifest that is missing": lambda layout: _lose(layout, layout.place(layout.entries[1]["digest"])),
     "a file of unknown use": lambda layout: layout.files.put(f"{APP}/blobs/sha256/notes.txt", b"what is this"),
     "a placeholder of zot": lambda layout: layout.files.put(layout.place(layout.entries[0]["digest"]), b""),
+    "a listing that ends early": _fail_half_way,
     "no marker": lambda layout: _lose(layout, f"{APP}/oci-layout"),
     "a manifest without its layer": lambda layout: (
         layout.entries.append(layout.blob(json.dumps(_with_missing_layer()).encode(), MANIFEST))
