@@ -143,6 +143,7 @@ class BenchmarkRun:
             cost=cost,
         )
         self.measurements.append(made)
+        self.folder.keep(made.to_json())
         logger.info(
             "%s %s %s %d/%d: %.3f s, %.1f MiB/s",
             *(case.label, made.path, phase, visit.repeat, self.options.repeats if phase != Phase.PUSH else 1),
@@ -151,16 +152,16 @@ class BenchmarkRun:
 
     def _fail(self, visit: Visit, phase: Phase, error: LayoutliftError) -> None:
         message = " ".join(str(error).split())
-        self.failures.append(
-            Failure(
-                path=visit.path.name,
-                case=visit.case.label,
-                phase=phase,
-                repeat=visit.repeat,
-                code=error.code,
-                message=message,
-            )
+        made = Failure(
+            path=visit.path.name,
+            case=visit.case.label,
+            phase=phase,
+            repeat=visit.repeat,
+            code=error.code,
+            message=message,
         )
+        self.failures.append(made)
+        self.folder.keep(made.to_json())
         logger.warning("%s %s %s: %s (%s)", visit.case.label, visit.path.name, phase, message, error.code)
 
 

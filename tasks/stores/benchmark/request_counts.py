@@ -7,9 +7,11 @@ import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tasks.oci.errors import ProgramFailedError
+
 _REQUESTS = re.compile(r'SeaweedFS_s3_request_total\{bucket="([^"]*)",.*type="([A-Z]+)"\} (\S+)')
 _SENT = re.compile(r'SeaweedFS_s3_bucket_traffic_sent_bytes_total\{bucket="([^"]*)"\} (\S+)')
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,14 @@ class ServerCounts:
         """The counts so far.
 
         Raises:
-            OSError: the server does not answer.
+            ProgramFailedError: the server does not answer.
         """
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(self.url, timeout=TIMEOUT_SECONDS) as answer:
-            return parse_counts(answer.read().decode(), self.bucket)
+        try:
+            with direct.open(self.url, timeout=TIMEOUT_SECONDS) as answer:
+                return parse_counts(answer.read().decode(), self.bucket)
+        except OSError as error:
+            raise ProgramFailedError(f"the S3 service does not say its counts: {error}") from error
 
 
 def parse_counts(text: str, bucket: str) -> Counts:

@@ -25,6 +25,14 @@ class ResultFolder:
         self.path = path.absolute()
         self._dat_file = dat_file
 
+    def keep(self, row: Mapping[str, Any]) -> None:
+        """Add a line to the JSON lines while the run goes on, so that one that ends early has not measured in vain.
+
+        Raises:
+            StateError: it can't be written.
+        """
+        _append(self.path / f"{NAME}.jsonl", row)
+
     def draw(self, results: Named, runs: Sequence[Moment]) -> list[str]:
         """Draw all plots, `runs` being those that a trend is drawn of; the names of their files.
 
@@ -79,13 +87,17 @@ class History:
         Raises:
             StateError: it can't be written.
         """
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("ab") as file:
-                file.write(json_line(row))
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise state_error(str(self._path), error) from error
+        _append(self._path, row)
+
+
+def _append(path: Path, row: Mapping[str, Any]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.write(json_line(row))
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise state_error(str(path), error) from error
 
 
 def read_text(path: Path) -> str:
