@@ -38,6 +38,8 @@ def benchmark(
     out: p.Out = None,
     dat_file: p.DatFile = None,
     state: p.State = None,
+    uncounted: p.Uncounted = False,
+    resume: p.Resume = False,
 ) -> None:
     """Measure what pulling artifacts costs through each mount, the native API and a registry."""
     given = p.BenchmarkParameters(**locals())

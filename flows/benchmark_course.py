@@ -36,5 +36,5 @@ def drive_benchmark(
 
 def measure_here(run: BenchmarkRun) -> None:
     """Measure all cases in this process."""
-    for case in run.options.cases:
+    for case in run.cases_left:
         run.measure(case)

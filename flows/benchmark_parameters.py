@@ -60,6 +60,10 @@ AllowedLoss = Annotated[
 ]
 Out = Annotated[str | None, Field(description="Folder for the results, by default build/benchmark/RUN")]
 DatFile = Annotated[str | None, Field(description="Write the article's data file here, too")]
+Uncounted = Annotated[
+    bool, Field(description="Don't count requests to an S3 service without counts of its own, by extra pulls")
+]
+Resume = Annotated[bool, Field(description="Go on where the run whose results are in --out was interrupted")]
 State = Annotated[str | None, Field(description="Folder for the history, and for the work in progress")]
 
 
@@ -89,6 +93,8 @@ class BenchmarkParameters(BaseModel):
     out: Out = None
     dat_file: DatFile = None
     state: State = None
+    uncounted: Uncounted = False
+    resume: Resume = False
 
     def to_options(self) -> BenchmarkOptions:
         """The same as values of the engine.
@@ -113,6 +119,8 @@ class BenchmarkParameters(BaseModel):
             out=self.out,
             dat_file=self.dat_file,
             state=self.state,
+            uncounted=self.uncounted,
+            resume=self.resume,
         )
 
     def _labels(self) -> tuple[list[str], list[str]]:

@@ -25,7 +25,7 @@ def measure_as_tasks(run: BenchmarkRun) -> None:
     for name in ("flows", "tasks"):
         logging.getLogger(name).setLevel(logging.INFO)  # Prefect sends their records to the run, but sets no level
     with shared_benchmark(run):
-        for case in run.options.cases:
+        for case in run.cases_left:
             benchmark_case(run.about.run, case.label)
 
 

@@ -63,6 +63,6 @@ def draw_files(files: Sequence[Path], folder: Path) -> list[Path]:
         ConfigurationError: a file can't be read or holds no results.
     """
     read = [parse(read_text(path), path.name) for path in files]
-    named = [Named(each.name, summarize(each.measurements)) for each in read]
+    named = [Named(each.about.run if each.about else each.name, summarize(each.measurements)) for each in read]
     drawn = draw_results(named[0], folder) if len(named) == 1 else draw_comparison(named[0], named[1], folder)
     return [folder / name for name in drawn]

@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import secrets
-import socket
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.benchmark_about import about_run, shown_path, usable_paths
 from tasks.benchmark_results import compare_and_keep, write_results
 from tasks.benchmark_values.cases import MIB
-from tasks.benchmark_values.facts import About, Failure, Measurement, Phase, Results, UsedPath
+from tasks.benchmark_values.facts import About, Failure, Measurement, Phase, Results
 from tasks.benchmark_values.paths import Visit
 from tasks.oci.errors import (
+    ConfigurationError,
     IncompleteError,
     InterruptedRunError,
     LayoutliftError,
-    ProgramMissingError,
     RegressionError,
 )
+from tasks.operations.benchmark.data_files import CASE_ENDED
+from tasks.operations.benchmark.resuming import Kept, kept_of
 from tasks.operations.benchmark.visits import least_space, plan_visits
 from tasks.stores.benchmark import page_cache
 from tasks.stores.benchmark.bench import Bench
+from tasks.stores.benchmark.free_space import refuse_without_space
 from tasks.stores.benchmark.remains import WorkFolder, sweep
 from tasks.stores.benchmark.result_folder import History, ResultFolder
-from tasks.stores.benchmark.venue import bucket_venue, local_venue, refuse_without_space
+from tasks.stores.benchmark.venue import bucket_venue, local_venue
 from tasks.stores.state_directory import default_state_root
 
 if TYPE_CHECKING:
@@ -44,7 +46,6 @@ if TYPE_CHECKING:
     from tasks.stores.pacing import Stop
 
 logger = logging.getLogger(__name__)
-LOCALLY = "SeaweedFS on loopback"
 
 
 @dataclass
@@ -61,7 +62,29 @@ class BenchmarkRun:
     measurements: list[Measurement] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     regressions: tuple[Regression, ...] = ()
+    warnings: list[str] = field(default_factory=list)
+    ended: set[str] = field(default_factory=set)
+    """The cases that are measured."""
     report: str = ""
+    _counts: dict[tuple[str, Phase], Cost] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Begin the results, with what an interrupted run left where this one is to go on with it.
+
+        Raises:
+            ConfigurationError: that run measured something else.
+            StateError: the results can't be written.
+        """
+        kept = kept_of(self.folder.rows(), self.about) if self.options.resume else Kept()
+        self.measurements += kept.measurements
+        self.failures += kept.failures
+        self.ended.update(kept.cases)
+        self.folder.begin([self.about.to_json(), *kept.rows()])
+
+    @property
+    def cases_left(self) -> list[Case]:
+        """What is still to be measured."""
+        return [case for case in self.options.cases if case.label not in self.ended]
 
     @property
     def results(self) -> Results:
@@ -71,6 +94,7 @@ class BenchmarkRun:
             measurements=tuple(self.measurements),
             failures=tuple(self.failures),
             about=self.about,
+            warnings=tuple(self.warnings),
         )
 
     def measure(self, case: Case) -> None:
@@ -82,10 +106,16 @@ class BenchmarkRun:
             InterruptedRunError: the run was told to stop.
         """
         self.bench.begin(case, self.options.content)
-        pushed = [path for path in self.paths if self._push(path, case)]
-        for visit in plan_visits(case, pushed, self.options.repeats, self.about.run):
-            self._visit(visit)
+        try:
+            pushed = [path for path in self.paths if self._push(path, case)]
+            self._count(pushed, case)
+            for visit in plan_visits(case, pushed, self.options.repeats, self.about.run):
+                self._visit(visit)
+        finally:
+            self._warn(self.bench.leave_registry(case))
         self.bench.end(self.paths)
+        self.ended.add(case.label)
+        self.folder.keep({"kind": CASE_ENDED, "case": case.label})
 
     def finish(self) -> None:
         """Write and compare the results.
@@ -120,6 +150,26 @@ class BenchmarkRun:
             self._keep(visit, Phase.PUSH, cost)
         return True
 
+    def _count(self, paths: Sequence[PathSpec], case: Case) -> None:
+        """Count the requests of a case where the service does not: by pulls of which nothing else is kept."""
+        self._counts.clear()
+        for path in paths:
+            if self.options.uncounted or not self.bench.venue.needs_counting(path):
+                continue
+            try:
+                found = self.bench.count(path, case)
+            except InterruptedRunError:
+                raise
+            except LayoutliftError as error:
+                self._warn([f"the requests of {path.name} {case.label} were not counted: {error}"])
+            else:
+                self._counts |= {(path.name, phase): cost for phase, cost in found.items()}
+
+    def _warn(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            self.warnings.append(" ".join(line.split()))
+            logger.warning("%s", self.warnings[-1])
+
     def _visit(self, visit: Visit) -> None:
         phase = Phase.COLD
         try:
@@ -133,6 +183,8 @@ class BenchmarkRun:
 
     def _keep(self, visit: Visit, phase: Phase, cost: Cost) -> None:
         case = visit.case
+        if counted := self._counts.get((visit.path.name, phase)):
+            cost = replace(cost, s3_requests=counted.s3_requests, s3_sent=counted.s3_sent)
         made = Measurement(
             path=visit.path.name,
             case=case.label,
@@ -179,26 +231,30 @@ def open_benchmark(options: BenchmarkOptions, stop: Stop) -> Iterator[BenchmarkR
     work_root.mkdir(parents=True, exist_ok=True)
     for name in sweep(work_root):
         logger.info("removed what the benchmark %s left when it died", name)
+    if options.resume and options.out is None:
+        raise ConfigurationError("--resume: name the folder of the interrupted run by --out")
     out = Path(options.out) if options.out else Path("build") / "benchmark" / run_id
     folder = ResultFolder(out, Path(options.dat_file) if options.dat_file else None)
     with ExitStack() as stack:
         refuse_without_space(work_root, least_space(options.cases, options.paths, local=options.location is None))
         work = stack.enter_context(WorkFolder(work_root, run_id))
         venue = _venue(options, run_id, work, stack)
-        paths, used = _usable(options, venue)
+        paths, used = usable_paths(options, venue)
         venue.claim(paths, stack)
         drops = page_cache.may_drop() and not options.keep_page_cache
         bench = Bench(venue, work, stop, options.pause, drops)
-        shown = [_shown(each, bench, paths) for each in used]
-        yield BenchmarkRun(
+        shown = [shown_path(each, bench, paths) for each in used]
+        run = BenchmarkRun(
             options=options,
-            about=_about(options, venue, run_id, shown, drops=drops),
+            about=about_run(options, venue, run_id, shown, drops=drops),
             paths=paths,
             bench=bench,
             stop=stop,
             folder=folder,
             history=History(state / "benchmark" / "history.jsonl"),
         )
+        run.begin()
+        yield run
 
 
 def _venue(options: BenchmarkOptions, run_id: str, work: WorkFolder, stack: ExitStack) -> Venue:
@@ -211,54 +267,4 @@ def _venue(options: BenchmarkOptions, run_id: str, work: WorkFolder, stack: Exit
         endpoint_url=options.endpoint_url,
         registry=options.registry,
         plain_http=options.plain_http,
-    )
-
-
-def _usable(options: BenchmarkOptions, venue: Venue) -> tuple[tuple[PathSpec, ...], list[UsedPath]]:
-    """The paths that can be measured here, and what is said of all.
-
-    Raises:
-        ProgramMissingError: one can't, and was asked for by name; or none can.
-    """
-    used = [UsedPath(name=path.name, left_out=venue.why_not(path)) for path in options.paths]
-    for each in used:
-        if each.left_out and options.all_needed:
-            raise ProgramMissingError(f"{each.name} can't be measured: {each.left_out}")
-        if each.left_out:
-            logger.warning("%s is left out: %s", each.name, each.left_out)
-    usable = tuple(path for path, said in zip(options.paths, used, strict=True) if not said.left_out)
-    if not usable:
-        raise ProgramMissingError("none of the paths can be measured here")
-    return usable, used
-
-
-def _shown(said: UsedPath, bench: Bench, paths: Sequence[PathSpec]) -> UsedPath:
-    path = next((each for each in paths if each.name == said.name), None)
-    if path is None:
-        return said
-    return replace(
-        said,
-        version=bench.venue.version(path),
-        mount=path.mounted_at or bench.command_shown(path, path.mount_command),
-        unmount=bench.command_shown(path, path.unmount),
-        pull=bench.command_shown(path, path.pull),
-        options=path.options,
-    )
-
-
-def _about(options: BenchmarkOptions, venue: Venue, run_id: str, used: Sequence[UsedPath], *, drops: bool) -> About:
-    cache = "the kernel's caches were dropped" if drops else "the kernel's caches were kept"
-    return About(
-        run=run_id,
-        started=datetime.now(UTC).isoformat(timespec="seconds"),
-        location=options.location or LOCALLY,
-        endpoint=(venue.endpoint or "the SDK's default") if options.location else "a port of its own",
-        content=options.content,
-        host=socket.gethostname(),
-        processors=os.cpu_count() or 1,
-        system=f"{platform.system()} {platform.release()}",
-        cold=f"mounts of our own were mounted anew, and {cache}",
-        repeats=options.repeats,
-        load_before=os.getloadavg()[0],
-        paths=tuple(used),
     )

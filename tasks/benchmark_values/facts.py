@@ -141,6 +141,8 @@ class About:
     load_before: float
     """The machine's load average when the run began: another's work shows in every figure."""
     paths: tuple[UsedPath, ...] = ()
+    counted: str = ""
+    """Where the counts of requests come from."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -153,7 +155,7 @@ class About:
         Raises:
             KeyError, TypeError: it is something else.
         """
-        own = {each.name: row[each.name] for each in fields(cls)}
+        own = {each.name: row[each.name] for each in fields(cls) if each.name in row}
         return cls(**own | {"paths": tuple(_used_path(path) for path in row["paths"])})
 
 

@@ -40,3 +40,7 @@ class BenchmarkOptions:
     dat_file: str | None = None
     """Where the article's data file is wanted, too."""
     state: str | None = None
+    uncounted: bool = False
+    """Whether the extra pulls that count requests are left out."""
+    resume: bool = False
+    """Whether `out` holds what an interrupted run measured, which is not measured again."""

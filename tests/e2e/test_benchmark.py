@@ -1,6 +1,7 @@
 """The benchmark on real parts: SeaweedFS, mounts, the SDK, a registry; sizes so small that only the course counts."""
 
 import json
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,13 @@ from typing import Any
 import pytest
 
 from infra.real_parts import SeaweedFS, find_tool, wait_until
-from infra.real_parts.mounts import is_mounted
+from infra.real_parts.mounts import S3Fs, is_mounted
+from infra.real_parts.registries import DebianRegistry
+from tasks.stores.benchmark import page_cache
 from tasks.stores.mounts import mount_points
 from tests.support.buckets import upload
 from tests.support.command import Ended, Layoutlift
+from tests.support.prefect_history import PrefectHistory
 from tests.support.real_parts import skipped_where_unavailable
 
 TINY = ("--sizes", "40kB", "--multis", "10kBx4", "--pause", "0", "--keep-page-cache")
@@ -77,16 +81,21 @@ def test_a_path_that_returns_wrong_bytes_fails_and_has_no_figure(
     assert nothing_is_left(bench)
 
 
-def test_a_path_whose_program_does_not_check_what_it_reads_fails_by_our_own_hash(
+@pytest.mark.fuse
+def test_wrong_bytes_that_no_program_notices_fail_by_our_own_hash_with_both_digests(
     bench: Layoutlift, tmp_path: Path
 ) -> None:
     """Oras compares digests itself; `cp` does not."""
-    paths = tmp_path / "paths.yaml"
-    copy = 'for f in {directory}/junk/blobs/sha256/*; do head -c 30000 "$f" > {out}/$(basename "$f"); done'
-    paths.write_text(f"paths: {{cut: {{origin: directory, arrives: blobs, pull: [sh, -c, {json.dumps(copy)}]}}}}")
+    rules, paths = tmp_path / "rules.json", tmp_path / "paths.yaml"
+    rules.write_text(json.dumps([{"call": "read", "path": "*/blobs/*", "error": "flip", "times": 999}]))
+    copy = '    pull: [sh, -c, "cp {layout}/blobs/sha256/* {out}"]\n    arrives: blobs\n'
+    paths.write_text(FAULTY.format(root=ROOT, rules=rules) + copy)
     options = ("--sizes", "40kB", "--pause", "0", "--keep-page-cache", "--repeats", "1")
-    run(bench, "local", *options, "--paths-file", paths, "--paths", "cut", code=1)
-    assert [row["code"] for row in rows(bench, "failure")] == ["digest_mismatch"]
+    ended = run(bench, "local", *options, "--paths-file", paths, "--paths", "faulty", code=1)
+    (failure,) = rows(bench, "failure")
+    assert failure["code"] == "digest_mismatch"
+    assert re.search("other bytes: sha256:[0-9a-f]{64} and not sha256:[0-9a-f]{64}", failure["message"])
+    assert failure["message"] in ended.stdout
     assert rows(bench) == []
 
 
@@ -126,7 +135,7 @@ def test_a_prefix_that_holds_anything_else_is_refused(
     assert keys(seaweedfs, bucket) == {"mine/run-1/data", f"mine/{MARKER}"}
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT])
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_ends_early_leaves_nothing_or_the_next_one_removes_it(
     bench: Layoutlift, seaweedfs: SeaweedFS, ending: signal.Signals
 ) -> None:
@@ -139,7 +148,7 @@ def test_a_run_that_ends_early_leaves_nothing_or_the_next_one_removes_it(
         wait_until(lambda: len(keys(seaweedfs, bucket)) > 3, what="something is in the bucket")
         process.send_signal(ending)
         process.communicate(timeout=60)
-    if ending is signal.SIGINT:
+    if ending is not signal.SIGKILL:
         assert process.returncode == 130
     else:
         assert keys(seaweedfs, bucket)
@@ -171,3 +180,162 @@ def test_plot_names_what_it_cannot_read(bench: Layoutlift, tmp_path: Path) -> No
     wrong = tmp_path / "wrong.dat"
     wrong.write_text("s3fs 8MiB\n")
     assert "wrong.dat:1" in bench("benchmark", "plot", wrong, code=2).stderr
+
+
+def test_the_articles_variables_shape_a_run(bench: Layoutlift, seaweedfs: SeaweedFS) -> None:
+    bucket, other = seaweedfs.create_bucket("bench-article"), seaweedfs.create_bucket("bench-article-goofys")
+    in_bucket(bench, seaweedfs)
+    bench.environment |= {
+        "S3_BUCKET": bucket,
+        "DAT_FILE": str(bench.home / "orastime.dat"),
+        "SINGLE_LIST": "10kB",
+        "MULTI_LIST": "5kBx2",
+        "S3FS_TEST": "false",
+        "GOOFYS_TEST": "true",
+        "GOOFYS_S3_BUCKET": other,
+    }
+    options = ("--paths", "s3fs goofys native", "--repeats", "1", "--pause", "0", "--keep-page-cache")
+    ended = run(bench, *options)
+    assert "from the environment: S3_BUCKET, SINGLE_LIST, MULTI_LIST, DAT_FILE" in ended.stderr
+    assert {(row["path"], row["case"]) for row in rows(bench)} == {
+        (path, case) for path in ("goofys", "native") for case in ("10kB", "5kBx2")
+    }
+    (about,) = rows(bench, "about")
+    mounted = {path["name"]: path["mount"] for path in about["paths"]}
+    assert f"{other}:layoutlift-benchmark/run-" in mounted["goofys"]
+    head, *lines = (bench.home / "orastime.dat").read_text().splitlines()
+    assert head.split() == ["#type", "sizelabel", "realtime", "usertime", "systime"]
+    assert {line.split("\t")[0] for line in lines} == {"goofys", "goofys-cold", "native", "native-cold"}
+    assert keys(seaweedfs, bucket) == keys(seaweedfs, other) == set()
+
+
+@pytest.mark.fuse
+def test_mount_options_and_an_own_mount_are_used(bench: Layoutlift, seaweedfs: SeaweedFS, tmp_path: Path) -> None:
+    bucket, own = seaweedfs.create_bucket("bench-options"), seaweedfs.create_bucket("bench-own-mount")
+    in_bucket(bench, seaweedfs)
+    with S3Fs(tmp_path / "own", s3=seaweedfs, bucket=own) as mount:
+        (mount.mountpoint / "theirs").write_bytes(b"x")
+        options = ("--mount-option", "s3fs=multireq_max=3", "--path-mount", f"mine={mount.mountpoint}")
+        run(bench, f"s3://{bucket}", *TINY, "--paths", "s3fs mine", "--repeats", "1", *options)
+        assert {row["path"] for row in rows(bench)} == {"s3fs", "mine"}
+        assert {path.name for path in mount.mountpoint.iterdir()} == {"theirs"}
+    (about,) = rows(bench, "about")
+    mounted = {path["name"]: path["mount"] for path in about["paths"]}
+    assert "-o multireq_max=3" in mounted["s3fs"]
+    assert mounted["mine"] == str(mount.mountpoint)
+    assert keys(seaweedfs, own) == {"theirs"}
+
+
+def test_requests_are_counted_at_a_service_that_does_not_say_them(bench: Layoutlift, seaweedfs: SeaweedFS) -> None:
+    bucket = seaweedfs.create_bucket("bench-counted")
+    in_bucket(bench, seaweedfs)
+    small = ("--sizes", "40kB", "--pause", "0", "--keep-page-cache", "--repeats", "1")
+    run(bench, f"s3://{bucket}", *small, "--paths", "s3fs goofys native")
+    pulls = [row for row in rows(bench) if row["phase"] != "push"]
+    assert all(row["s3_requests"].get("GET", 0) >= 1 for row in pulls if row["phase"] == "cold")
+    cold = {(row["path"], row["case"]): row["s3_sent"] for row in pulls if row["phase"] == "cold"}
+    assert len(cold) == 3
+    assert all(sent >= 40_000 for sent in cold.values()), "a cold pull reads the whole content from the service"
+    (about,) = rows(bench, "about")
+    assert about["counted"] == "by a proxy, in pulls of their own"
+    run(bench, f"s3://{bucket}", *small, "--paths", "native", "--uncounted")
+    assert [row["s3_requests"] for row in rows(bench)] == [None] * 2
+
+
+@pytest.mark.fuse
+@pytest.mark.skipif(not page_cache.may_drop(), reason="only root may empty the kernel's caches")
+def test_a_cold_pull_reads_everything_from_the_service_and_a_warm_one_what_the_kernel_does_not_have(
+    bench: Layoutlift,
+) -> None:
+    options = ("--sizes", "4MiB", "--paths", "goofys directory", "--repeats", "2", "--pause", "0")
+    run(bench, "local", *options)
+    sent = {(row["phase"], row["repeat"]): row["s3_sent"] for row in rows(bench) if row["path"] == "goofys"}
+    assert all(sent["cold", repeat] >= 4 * 1024**2 for repeat in (1, 2))
+    assert all(sent["warm", repeat] < 1024**2 for repeat in (1, 2))
+    (about,) = rows(bench, "about")
+    assert "dropped" in about["cold"]
+
+
+class Deleting(DebianRegistry):
+    """A registry that lets its users delete, or not."""
+
+    def __init__(self, folder: Path, *, allowed: bool) -> None:
+        super().__init__(folder)
+        self._allowed = allowed
+
+    def _configuration(self) -> dict[str, Any]:
+        found = super()._configuration()
+        return {**found, "storage": {**found["storage"], "delete": {"enabled": self._allowed}}}
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_what_was_pushed_to_a_registry_of_the_users_is_deleted_or_named(
+    bench: Layoutlift, tmp_path: Path, *, allowed: bool
+) -> None:
+    with skipped_where_unavailable(), Deleting(tmp_path / "registry", allowed=allowed) as registry:
+        options = ("--sizes", "40kB", "--pause", "0", "--keep-page-cache", "--repeats", "1")
+        ended = run(bench, "local", *options, "--paths", "registry", "--registry", registry.host, "--plain-http")
+        assert {row["path"] for row in rows(bench)} == {"registry"}
+        stored = tmp_path / "registry" / "storage" / "docker" / "registry" / "v2" / "repositories"
+        (repository,) = (stored / "layoutlift-benchmark").iterdir()
+        left = list(repository.glob("_layers/**/link")) + list(repository.glob("_manifests/tags/*/current/link"))
+    assert bool(left) is not allowed
+    named = f"{registry.host}/layoutlift-benchmark/{repository.name}:40kB is still in the registry"
+    assert (named in ended.stdout) is not allowed
+    assert ("is still in the registry" in (bench.home / "out" / "benchmark.md").read_text()) is not allowed
+
+
+def test_an_interrupted_run_is_resumed_without_measuring_twice(bench: Layoutlift) -> None:
+    options = ["--sizes", "10kB 20kB 30kB", "--paths", "directory", "--repeats", "2", "--keep-page-cache"]
+    line = ["benchmark", "run", "local", *options, "--standalone", "--out", bench.home / "out"]
+    written = bench.home / "out" / "benchmark.jsonl"
+    with bench.running_plainly(*map(str, line), "--pause", "1") as process:
+        wait_until(lambda: written.exists() and '"kind":"case"' in written.read_text(), what="a case has ended")
+        process.kill()
+        process.communicate(timeout=60)
+    before = [row for row in rows(bench) if row["case"] == "10kB"]
+    refused = run(bench, "local", *options, "--pause", "0", "--resume", "--content", "binary", code=2)
+    assert "its content was 'text'" in refused.stderr
+    ended = run(bench, "local", *options, "--pause", "0", "--resume")
+    assert "10kB directory" not in ended.stderr
+    assert [row for row in rows(bench) if row["case"] == "10kB"] == before
+    assert [row["case"] for row in rows(bench)] == [case for case in ("10kB", "20kB", "30kB") for _ in range(4)]
+    assert nothing_is_left(bench)
+
+
+@pytest.mark.timeout(300)
+def test_a_run_and_what_became_slower_are_seen_on_a_prefect_server(
+    bench: Layoutlift, prefect_environment: dict[str, str]
+) -> None:
+    bench.environment |= prefect_environment
+    line = ["benchmark", "run", "local", *TINY, "--paths", "native directory", "--repeats", "3"]
+    bench(*line, "--out", "out", "--allowed-loss", "99")
+    bench(*line, "--out", "out", "--allowed-loss", "99")
+    be_a_thousand_times_as_fast_before(bench)
+    slower = bench(*line, "--out", "out", code=1)
+    said = next(row for row in slower.stderr.splitlines() if row.startswith("layoutlift: slower than before"))
+    assert re.search(r"native 40kB warm: [\d.]+ MiB/s, before [\d.]+ MiB/s \(-\d+ %\)", said)
+
+    history = PrefectHistory.of(prefect_environment)
+    runs = sorted(history.runs("benchmark local"), key=lambda each: each["start_time"])
+    assert [each["state_type"] for each in runs] == ["COMPLETED", "COMPLETED", "FAILED"]
+    assert "before" in runs[-1]["state"]["message"]
+    assert {task["name"] for task in history.tasks(runs[0])} == {"benchmark 40kB", "benchmark 10kBx4"}
+    assert "benchmark-trend" not in history.artifacts(runs[0])
+    artifacts = history.artifacts(runs[-1])
+    assert artifacts["benchmark-report"]["data"].startswith("# Benchmark")
+    assert "slower than before: " in artifacts["benchmark-report"]["data"]
+    assert {row["path"] for row in json.loads(artifacts["benchmark-table"]["data"])} == {"native", "directory"}
+    for plot in ("throughput", "cold-warm", "single-multi", "trend"):
+        assert artifacts[f"benchmark-{plot}"]["data"].startswith("data:image/png;base64,")
+    for kind in ("dat", "csv", "jsonl"):
+        assert artifacts[f"benchmark-{kind}"]["data"].startswith("```\n")
+
+
+def be_a_thousand_times_as_fast_before(bench: Layoutlift) -> None:
+    history = bench.home / "state" / "layoutlift" / "benchmark" / "history.jsonl"
+    runs = [json.loads(line) for line in history.read_text().splitlines()]
+    assert len(runs) == 2
+    for each in runs:
+        each["rates"] = {name: 1000 * rate for name, rate in each["rates"].items()}
+    history.write_text("".join(json.dumps(each) + "\n" for each in runs))

@@ -25,6 +25,8 @@ COLD_SUFFIX = "-cold"
 _TIME = re.compile(r"([0-9]+)m([0-9]+(?:[.,][0-9]+)?)s")
 _JOINED = re.compile(r"(.+)[-_]([0-9]+[kMGi]*B(?:x[0-9]+)?)")
 _TIMES = 3
+CASE_ENDED = "case"
+"""The kind of the line that a run writes behind all of a case, while it goes on."""
 _TYPES = {"s3fs3": "s3fs", "goofys3": "goofys", "aws-cli-s3": "aws-cli"}
 """The article's names of paths that we know by others."""
 
@@ -92,7 +94,7 @@ def _parse_json_lines(text: str, name: str) -> Results:
                 about = About.from_json(row)
             elif row["kind"] == "failure":
                 failures.append(Failure.from_json(row))
-            else:
+            elif row["kind"] != CASE_ENDED:
                 measurements.append(Measurement.from_json(row))
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"{name}:{number}: this is no line of a benchmark's results") from error

@@ -100,6 +100,7 @@ def _about_lines(about: About) -> list[str]:
         f"Content: {about.content}; {about.repeats} repeats, in random order.",
         f"Machine: {machine}; load average at the start {about.load_before:.1f}.",
         f"Cold: {about.cold}.",
+        *([f"Requests were counted {about.counted}."] if about.counted else []),
         "What each pull brought was hashed; what was wrong has no figure.",
     ]
 
@@ -131,6 +132,7 @@ def problem_lines(results: Results, regressions: Sequence[Regression]) -> Iterab
     """What went wrong, a line each."""
     yield from (f"slower: {each}" for each in regressions)
     yield from (f"failed: {_failure(each)}" for each in results.failures)
+    yield from results.warnings
 
 
 def _failure(each: Failure) -> str:

@@ -9,13 +9,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tasks.benchmark_values.facts import Cost, Phase
-from tasks.benchmark_values.paths import ORAS_PUSH, Arrives, Origin, fill
+from tasks.benchmark_values.paths import ORAS_PUSH, Arrives, Origin, Visit, fill
 from tasks.oci.errors import ProgramFailedError
 from tasks.stores.benchmark import page_cache
 from tasks.stores.benchmark.contents import blobs_of, check_arrived, write_content
+from tasks.stores.benchmark.counting_proxy import CountingProxy
 from tasks.stores.benchmark.mounted_path import MountedPath
+from tasks.stores.benchmark.registry_area import remove_from_registry
 from tasks.stores.benchmark.timed_command import TimedCommand
 from tasks.stores.local_parts.waiting import wait_until
+from tasks.stores.pacing import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,10 +26,9 @@ if TYPE_CHECKING:
 
     from tasks.benchmark_values.cases import Case
     from tasks.benchmark_values.options import ContentKind
-    from tasks.benchmark_values.paths import PathSpec, Visit
+    from tasks.benchmark_values.paths import Command, PathSpec
     from tasks.stores.benchmark.remains import WorkFolder
     from tasks.stores.benchmark.venue import Venue
-    from tasks.stores.pacing import Stop
 
 REPOSITORY = "junk"
 """The repository's name in the article."""
@@ -86,6 +88,22 @@ class Bench:
             yield Phase.COLD, self._pull(visit.path, visit.case, mount)
             self.stop.wait(self.pause)
             yield Phase.WARM, self._pull(visit.path, visit.case, mount)
+
+    def count(self, path: PathSpec, case: Case) -> dict[Phase, Cost]:
+        """Pull cold and warm through a proxy that counts requests; only the counts of what it returns mean anything.
+
+        Raises:
+            LayoutliftError: a pull failed, or what it brought is not what was pushed.
+        """
+        with CountingProxy(self.venue.client) as proxy:
+            through = replace(self, venue=self.venue.through(proxy), pause=0.0, drop_caches=False)
+            return dict(through.visit(Visit(path, case, 1)))
+
+    def leave_registry(self, case: Case) -> list[str]:
+        """Delete what a case put into a registry of the user's; what that did not allow, a line each."""
+        if not self.venue.has_others_registry or f"{Origin.REGISTRY} None" not in self._ready:
+            return []
+        return remove_from_registry(self._directory, case.label, str(self.venue.registry), self._run_oras)
 
     def end(self, paths: Sequence[PathSpec]) -> None:
         """Delete the test repositories of a case everywhere."""
@@ -227,6 +245,12 @@ class Bench:
         if path.mounted_at is None and path.origin in {Origin.PUSHED, Origin.UPLOADED}:
             values |= {"bucket": self.venue.area(path).bucket, "prefix": self._prefix(path)}
         return values
+
+    def _run_oras(self, command: Command, values: dict[str, str | None]) -> None:
+        """Run a small command to its end, also when the run was told to stop."""
+        line = self.venue.command(command, values)
+        log = self.work.path / "command.log"
+        TimedCommand(line, folder=self.work.path, environment=self.venue.environment, log=log).run(Stop())
 
     def _warm_up(self, path: PathSpec) -> None:
         command = self.venue.command(path.warm_up, self._values(path))

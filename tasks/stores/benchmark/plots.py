@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from tasks.benchmark_values.cases import MIB, parse_case
 from tasks.benchmark_values.facts import Phase
@@ -156,6 +156,8 @@ def _size_axis(axis: Axes, found: Sequence[Summary]) -> None:
     axis.set_xticks(sizes, [size_label(size) for size in sizes], rotation=45, ha="right")
     axis.xaxis.set_minor_locator(NullLocator())
     axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_minor_locator(NullLocator())
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_xlabel("size of the blob")
     axis.set_ylabel(RATE)

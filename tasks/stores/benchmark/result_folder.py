@@ -9,7 +9,7 @@ from tasks.oci.errors import ConfigurationError
 from tasks.stores.json_lines import json_line, read_json_lines, state_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from tasks.stores.benchmark.plots import Moment, Named
@@ -23,7 +23,29 @@ class ResultFolder:
 
     def __init__(self, path: Path, dat_file: Path | None = None) -> None:
         self.path = path.absolute()
+        self._lines = self.path / f"{NAME}.jsonl"
         self._dat_file = dat_file
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The lines that an earlier run left here.
+
+        Raises:
+            StateError: they are there and can't be read.
+        """
+        return _rows(self._lines)
+
+    def begin(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Begin the JSON lines anew, with these.
+
+        Raises:
+            StateError: they can't be written.
+        """
+        try:
+            self._lines.unlink(missing_ok=True)
+        except OSError as error:
+            raise state_error(str(self._lines), error) from error
+        for row in rows:
+            self.keep(row)
 
     def keep(self, row: Mapping[str, Any]) -> None:
         """Add a line to the JSON lines while the run goes on, so that one that ends early has not measured in vain.
@@ -31,7 +53,7 @@ class ResultFolder:
         Raises:
             StateError: it can't be written.
         """
-        _append(self.path / f"{NAME}.jsonl", row)
+        _append(self._lines, row)
 
     def draw(self, results: Named, runs: Sequence[Moment]) -> list[str]:
         """Draw all plots, `runs` being those that a trend is drawn of; the names of their files.
@@ -74,12 +96,7 @@ class History:
         Raises:
             StateError: the file is there and can't be read.
         """
-        try:
-            return list(read_json_lines(self._path))
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise state_error(str(self._path), error) from error
+        return _rows(self._path)
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a run.
@@ -88,6 +105,15 @@ class History:
             StateError: it can't be written.
         """
         _append(self._path, row)
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        return list(read_json_lines(path))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise state_error(str(path), error) from error
 
 
 def _append(path: Path, row: Mapping[str, Any]) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.benchmark_values.paths import Origin, fill
-from tasks.oci.errors import ProgramMissingError, RefusedError
+from tasks.oci.errors import ProgramMissingError
 from tasks.stores.benchmark.aws_cli import cache_folder, ready_aws_cli
 from tasks.stores.benchmark.bucket_area import BucketArea, FolderArea, run_name
 from tasks.stores.benchmark.request_counts import ServerCounts
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from tasks.benchmark_values.paths import Command, PathSpec
+    from tasks.stores.benchmark.counting_proxy import CountingProxy
     from tasks.stores.benchmark.remains import WorkFolder
 
 LOCAL_BUCKET = "benchmark"
@@ -57,7 +57,11 @@ class Venue:
     registry: str | None = None
     """The repository in the registry."""
     plain_http: bool = False
+    has_others_registry: bool = False
+    """Whether the registry is the user's, who wants nothing of ours left in it."""
     local_s3: SeaweedFS | None = None
+    counter: CountingProxy | None = None
+    """Where it is there, all requests to the S3 service go through it."""
     areas: dict[str, BucketArea] = field(default_factory=dict)
     folders: dict[str, FolderArea] = field(default_factory=dict)
     programs: dict[str, Path] = field(default_factory=dict)
@@ -78,8 +82,20 @@ class Venue:
         """The area in the bucket of a path."""
         return self.areas[path.bucket or self.address.bucket]
 
-    def counts(self, path: PathSpec) -> ServerCounts | None:
+    def through(self, proxy: CountingProxy) -> Venue:
+        """The same, with a proxy before the S3 service."""
+        environment = {**self.environment, "AWS_ENDPOINT_URL": proxy.url}
+        return replace(self, endpoint=proxy.url, environment=environment, counter=proxy)
+
+    def needs_counting(self, path: PathSpec) -> bool:
+        """Whether the requests of a path are only counted in pulls of their own, through a proxy."""
+        is_s3 = path.origin in {Origin.PUSHED, Origin.UPLOADED}
+        return is_s3 and self.metrics_url is None and path.mounted_at is None
+
+    def counts(self, path: PathSpec) -> ServerCounts | CountingProxy | None:
         """Who counts the requests to a path's bucket, where anybody does."""
+        if self.counter is not None:
+            return self.counter
         if self.metrics_url is None or path.origin not in {Origin.PUSHED, Origin.UPLOADED}:
             return None
         return ServerCounts(self.metrics_url, path.bucket or self.address.bucket)
@@ -205,6 +221,7 @@ def local_venue(run_id: str, work: WorkFolder, *, registry: str | None, plain_ht
             metrics_url=s3.metrics_url,
             registry=_repository(host, run_id),
             plain_http=plain_http or registry is None,
+            has_others_registry=registry is not None,
             local_s3=s3,
         )
 
@@ -245,6 +262,7 @@ def bucket_venue(
         credentials=credentials,
         client=client,
         registry=_repository(registry, run_id),
+        has_others_registry=registry is not None,
         plain_http=plain_http,
     )
 
@@ -267,17 +285,3 @@ def _for_s3fs(variables: Mapping[str, str]) -> dict[str, str]:
 
 def _repository(registry: str | None, run_id: str) -> str | None:
     return None if registry is None else f"{registry}/layoutlift-benchmark/{run_name(run_id).lower()}"
-
-
-def refuse_without_space(folder: Path, needed: int) -> None:
-    """Refuse to begin where the disk would run full.
-
-    Raises:
-        RefusedError: it would.
-    """
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise RefusedError(
-            f"the benchmark needs {needed // 1024**2} MiB in {folder}, where {free // 1024**2} MiB are free: "
-            "choose smaller --sizes, or another folder with --state"
-        )

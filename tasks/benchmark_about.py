@@ -1,0 +1,86 @@
+"""What is said of a benchmark besides its figures: the machine, and how each path was used. No Prefect."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import socket
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from tasks.benchmark_values.facts import About, UsedPath
+from tasks.oci.errors import ProgramMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tasks.benchmark_values.options import BenchmarkOptions
+    from tasks.benchmark_values.paths import PathSpec
+    from tasks.stores.benchmark.bench import Bench
+    from tasks.stores.benchmark.venue import Venue
+
+logger = logging.getLogger("tasks.benchmark_runs")
+LOCALLY = "SeaweedFS on loopback"
+
+
+def usable_paths(options: BenchmarkOptions, venue: Venue) -> tuple[tuple[PathSpec, ...], list[UsedPath]]:
+    """The paths that can be measured here, and what is said of all.
+
+    Raises:
+        ProgramMissingError: one can't, and was asked for by name; or none can.
+    """
+    used = [UsedPath(name=path.name, left_out=venue.why_not(path)) for path in options.paths]
+    for each in used:
+        if each.left_out and options.all_needed:
+            raise ProgramMissingError(f"{each.name} can't be measured: {each.left_out}")
+        if each.left_out:
+            logger.warning("%s is left out: %s", each.name, each.left_out)
+    usable = tuple(path for path, said in zip(options.paths, used, strict=True) if not said.left_out)
+    if not usable:
+        raise ProgramMissingError("none of the paths can be measured here")
+    return usable, used
+
+
+def shown_path(said: UsedPath, bench: Bench, paths: Sequence[PathSpec]) -> UsedPath:
+    """A path with its version and its commands as they are run."""
+    path = next((each for each in paths if each.name == said.name), None)
+    if path is None:
+        return said
+    return replace(
+        said,
+        version=bench.venue.version(path),
+        mount=path.mounted_at or bench.command_shown(path, path.mount_command),
+        unmount=bench.command_shown(path, path.unmount),
+        pull=bench.command_shown(path, path.pull),
+        options=path.options,
+    )
+
+
+def about_run(
+    options: BenchmarkOptions, venue: Venue, run_id: str, used: Sequence[UsedPath], *, drops: bool
+) -> About:
+    """What there is to know about a run before it begins."""
+    cache = "the kernel's caches were dropped" if drops else "the kernel's caches were kept"
+    return About(
+        run=run_id,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        location=options.location or LOCALLY,
+        endpoint=(venue.endpoint or "the SDK's default") if options.location else "a port of its own",
+        content=options.content,
+        host=socket.gethostname(),
+        processors=os.cpu_count() or 1,
+        system=f"{platform.system()} {platform.release()}",
+        cold=f"mounts of our own were mounted anew, and {cache}",
+        repeats=options.repeats,
+        load_before=os.getloadavg()[0],
+        paths=tuple(used),
+        counted=_counted(options, venue),
+    )
+
+
+def _counted(options: BenchmarkOptions, venue: Venue) -> str:
+    if venue.metrics_url is not None:
+        return "by the server, while it was measured"
+    return "not at all" if options.uncounted else "by a proxy, in pulls of their own"

@@ -1,0 +1,131 @@
+"""Counts the requests that programs make to any S3 service: an endpoint on loopback that passes them on.
+
+It signs each request anew, because a signature holds the name of the host that it was made for. It answers reads
+only, and belongs to pulls whose times are not kept: what a program costs through it says nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+import urllib3
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+
+from tasks.stores.benchmark.request_counts import Counts
+from tasks.stores.local_parts.ports import LOOPBACK
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PASSED_ON = ("Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since")
+ONLY_OF_ONE_CONNECTION = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
+CHUNK = 1024 * 1024
+
+
+class CountingProxy(ThreadingHTTPServer):
+    """Serves between `with` and its end; `url` is the endpoint that programs are given."""
+
+    daemon_threads = True
+
+    def __init__(self, client: S3Client) -> None:
+        super().__init__((LOOPBACK, 0), _Handler)
+        self._client = client
+        self._pool = urllib3.PoolManager(retries=False, maxsize=16)
+        self._lock = threading.Lock()
+        self._requests: Counter[str] = Counter()
+        self._sent = 0
+
+    @property
+    def url(self) -> str:
+        """The endpoint of this proxy; buckets are in its paths."""
+        return f"http://{LOOPBACK}:{self.server_port}"
+
+    def now(self) -> Counts:
+        """What was asked for so far, by method, and the bytes of content that went out."""
+        with self._lock:
+            return Counts(Counter(self._requests), self._sent)
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+        self._pool.clear()
+
+    def asked(self, method: str) -> None:
+        """Count a request."""
+        with self._lock:
+            self._requests[method] += 1
+
+    def went_out(self, size: int) -> None:
+        """Count bytes of content."""
+        with self._lock:
+            self._sent += size
+
+    def pass_on(self, method: str, target: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+        """Ask the service itself, with a signature of our own.
+
+        Raises:
+            HTTPError: it does not answer.
+        """
+        url = self._client.meta.endpoint_url.rstrip("/") + target
+        request = AWSRequest(method, url, headers={**headers, "Host": urlsplit(url).netloc})
+        credentials = self._client._request_signer._credentials  # type: ignore[attr-defined]  # noqa: SLF001 - boto3 shows them nowhere
+        if credentials is not None:
+            region = self._client.meta.region_name or "us-east-1"
+            S3SigV4Auth(credentials.get_frozen_credentials(), "s3", region).add_auth(request)
+        return self._pool.request(
+            method, url, headers=dict(request.headers), preload_content=False, decode_content=False, redirect=False
+        )
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: CountingProxy
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing: requests are counted, not shown."""
+
+    def _answer(self) -> None:
+        self.server.asked(self.command)
+        given = {name: self.headers[name] for name in PASSED_ON if name in self.headers}
+        try:
+            answer = self.server.pass_on(self.command, self.path, given)
+        except urllib3.exceptions.HTTPError:
+            self.send_error(HTTPStatus.BAD_GATEWAY)
+            return
+        try:
+            self._send(answer)
+        except urllib3.exceptions.HTTPError:
+            self.close_connection = True
+        finally:
+            answer.release_conn()
+
+    def _send(self, answer: urllib3.BaseHTTPResponse) -> None:
+        length = answer.headers.get("Content-Length")
+        body = b"" if length is not None or self.command == "HEAD" else answer.read()
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            if name.lower() not in ONLY_OF_ONE_CONNECTION:
+                self.send_header(name, value)
+        self.send_header("Content-Length", length if length is not None else str(len(body)))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        for chunk in (body,) if body else answer.stream(CHUNK):
+            self.wfile.write(chunk)
+            self.server.went_out(len(chunk))
