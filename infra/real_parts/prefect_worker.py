@@ -20,7 +20,8 @@ BUSY_ATTEMPTS, BUSY_SECONDS = 8, 2.0
 def ask(api: str, path: str, condition: dict[str, Any] | None = None) -> Any:
     """POST to a Prefect server's API and return its answer; `path` is such as `flow_runs/filter`.
 
-    A server that is too busy just now (503) is asked again, as Prefect's own client does.
+    A server that is too busy just now (503) is asked again, as Prefect's own client does, and so is one that does
+    not answer a question in time; what would change something is not said twice.
 
     Raises:
         OSError: there is no answer, or a bad one.
@@ -31,7 +32,10 @@ def ask(api: str, path: str, condition: dict[str, Any] | None = None) -> Any:
         except urllib.error.HTTPError as refusal:
             if refusal.code != HTTPStatus.SERVICE_UNAVAILABLE:
                 raise
-            time.sleep(BUSY_SECONDS)
+        except TimeoutError:
+            if not path.endswith("/filter"):
+                raise
+        time.sleep(BUSY_SECONDS)
     return _ask_once(api, path, condition)
 
 

@@ -1,6 +1,7 @@
 """A Prefect server that goes away neither stops nor corrupts a run, and never decides what its exit code says."""
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -79,6 +80,44 @@ def test_a_prefect_server_away_during_a_copy_costs_nothing(
     assert history.the_run(f"{source} → {target}")["state_type"] == "COMPLETED"
     lifted.standalone = True
     assert lifted.verify(source, target, "--depth", "content").totals["tags"] == 6
+
+
+FIVE_MINUTES = 300.0
+SLOWLY = ("--limit-rate", "40k", "--jobs", "2")
+"""So that the copy, of 60 tags with 250 kB each, lasts longer than the server is away."""
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1500)
+def test_a_prefect_server_away_for_five_minutes_neither_stops_nor_corrupts_a_copy(
+    lifted: Layoutlift,
+    history: PrefectHistory,
+    prefect_wire: ToxicProxy,
+    proxy: FaultProxy,
+    tmp_path: Path,
+    prefix: str,
+) -> None:
+    source, target = tree(tmp_path / "s", repositories=12, tags=5, size=250_000), f"{proxy.host}/{prefix}"
+    tagged = lambda: sum("/manifests/v" in seen.path for seen in proxy.seen if seen.method == "PUT")  # noqa: E731
+    with lifted.running("migrate", source, target, *SLOWLY) as process:
+        wait_until(lambda: tagged() > 0, what="the copy is at work", deadline_seconds=120)
+        with prefect_wire.away():
+            before, began = tagged(), time.monotonic()
+            wait_until(
+                lambda: time.monotonic() - began > FIVE_MINUTES or process.poll() is not None,
+                what="five minutes are over",
+                deadline_seconds=FIVE_MINUTES + 60,
+            )
+            assert process.poll() is None, process.communicate()
+            assert tagged() > before + 20, "the copy went on meanwhile"
+        _, stderr = process.communicate(timeout=600)
+    assert process.returncode == 0, stderr
+    assert "Traceback" not in stderr
+    assert lifted.last_report["totals"]["copied"] == 60
+    assert sorted(set(proxy.stored())) == sorted(proxy.stored())
+    assert history.the_run(f"{source} → {target}")["state_type"] == "COMPLETED"
+    lifted.standalone = True
+    assert lifted.verify(source, target, "--depth", "content").totals["tags"] == 60
 
 
 @pytest.mark.parametrize(("broken", "code"), [(False, 0), (True, 1)], ids=["complete", "incomplete"])
