@@ -331,13 +331,3 @@ def test_a_bucket_that_does_not_let_us_in_is_wrong_usage(
     state = open_state(f"s3://{bucket}/x", "/mnt/bucket", "host", BucketAccess(), Stop())
     with pytest.raises(ConfigurationError, match=f"--state s3://{bucket}/x"), state.lock("r"):
         pass
-
-
-def test_a_lock_that_gives_way_to_nobody_would_be_seen(
-    objects: StateObjects, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = (bucket_lock.BucketLock(objects, LockHolder.here(name, "s", "t")) for name in ("r1", "r2"))
-    with first:
-        assert not enters(second)
-        monkeypatch.setattr(bucket_lock.BucketLock, "_give_way", lambda *_: None)
-        assert enters(second)

@@ -9,11 +9,18 @@ from subprocess import Popen
 import pytest
 
 from infra.real_parts import Registry, S3Fs, SeaweedFS, ToxicProxy, Toxiproxy, wait_until
-from tasks.oci.errors import TransportError
+from tasks.oci.errors import LockHeldError, TransportError
 from tasks.stores import request_retry
+from tasks.stores.bucket_lock import BucketLock
+from tasks.stores.lock_holder import LockHolder
+from tasks.stores.pacing import Stop
 from tasks.stores.registry import RegistryStore
+from tasks.stores.s3_address import BucketAccess, BucketAddress
+from tasks.stores.s3_client import make_client
+from tasks.stores.state_objects import StateObjects
 from tests.e2e import test_cutover
 from tests.faults import test_prefect_away
+from tests.support.buckets import use_environment
 from tests.support.command import Layoutlift
 from tests.support.content import blob, tree
 from tests.support.deaths import end_and_finish
@@ -47,6 +54,19 @@ def test_a_run_that_sends_again_what_the_target_has_would_be_seen_through_prefec
     blind = mutant(layoutlift, ASKS_FOR_NO_BLOB)
     with pytest.raises(AssertionError, match="sent again that the target had"):
         end_and_finish(blind, docker_registry, proxy, tmp_path, prefix, [Popen.kill] * 3)
+
+
+def test_a_lock_that_gives_way_to_nobody_would_be_seen(seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_environment(seaweedfs, monkeypatch)
+    address = BucketAddress(seaweedfs.create_bucket(f"locks-{os.urandom(6).hex()}"), "pair/")
+    objects = StateObjects(make_client(BucketAccess()), address, Stop(), patience=0)
+    first, second = (BucketLock(objects, LockHolder.here(name, "s", "t")) for name in ("r1", "r2"))
+    with first:
+        with pytest.raises(LockHeldError), second:
+            pass
+        monkeypatch.setattr(BucketLock, "_give_way", lambda *_: None)
+        with second:
+            pass
 
 
 @pytest.fixture
