@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -93,7 +94,8 @@ def _requirement(
     with ExitStack() as stack:
         gate = stack.enter_context(open_gate(asked, header.gate, stop))
         layouts = open_writable(header.source, access, stop).open_layouts()
-        yield lambda plan: gate.require_plan(layouts, plan, map)
+        askers = stack.enter_context(ThreadPoolExecutor(given.jobs, thread_name_prefix="ask"))
+        yield lambda plan: gate.require_plan(layouts, plan, askers.map)
 
 
 def undo(given: UndoParameters, run: str, source: str | None, stop: Stop, show: Show) -> bool:

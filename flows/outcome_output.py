@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Self
 
 import click
 
@@ -12,6 +12,7 @@ from tasks.operations.reporting import human_bytes, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from types import TracebackType
 
     from tasks.operations.cleanup.apply_tools import RepositoryOutcome
     from tasks.operations.cleanup.values import IndexEntry
@@ -22,14 +23,37 @@ def print_outcomes(run: str, outcomes: Iterable[RepositoryOutcome], *, as_json: 
     whole = True
     if as_json:
         click.echo(f'{{"run": {json.dumps(run)}, "repositories": [', nl=False)
-    for place, outcome in enumerate(outcomes):
-        whole = whole and not outcome.problems
-        if as_json:
-            click.echo(("," if place else "") + "\n" + json.dumps(asdict(outcome)), nl=False)
-        else:
-            _print_outcome(outcome)
-    click.echo("\n]}" if as_json else f"run {run}; to put back what it took: layoutlift cleanup undo {run}")
+    try:
+        for place, outcome in enumerate(outcomes):
+            whole = whole and not outcome.problems
+            if as_json:
+                click.echo(("," if place else "") + "\n" + json.dumps(asdict(outcome)), nl=False)
+            else:
+                _print_outcome(outcome)
+    finally:  # a run that is ended early can be undone, too, and leaves a document that can be read
+        click.echo("\n]}" if as_json else f"run {run}; to put back what it took: layoutlift cleanup undo {run}")
     return whole
+
+
+@dataclass(slots=True)
+class AppliedPart:
+    """What was applied, as the last member of the JSON document of its plan; null where nothing was begun."""
+
+    is_begun: bool = False
+
+    def __enter__(self) -> Self:
+        click.echo(', "applied": ', nl=False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        click.echo("}" if self.is_begun else "null}")
+
+    def show(self, run: str, outcomes: Iterable[RepositoryOutcome]) -> bool:
+        """See `print_outcomes`."""
+        self.is_begun = True
+        return print_outcomes(run, outcomes, as_json=True)
 
 
 def _print_outcome(outcome: RepositoryOutcome) -> None:

@@ -23,9 +23,17 @@ _SIGNS = {Action.KEEP: "keep", Action.DELETE: "delete", Action.ADD: "add"}
 
 
 def print_plan(
-    header: PlanHeader, plans: Iterable[RepositoryPlan], findings: Sequence[Finding], *, as_json: bool
+    header: PlanHeader,
+    plans: Iterable[RepositoryPlan],
+    findings: Sequence[Finding],
+    *,
+    as_json: bool,
+    is_whole: bool = True,
 ) -> PlanFooter:
-    """Print a plan as it is made, repository by repository; `findings` are read when that is done."""
+    """Print a plan as it is made, repository by repository; `findings` are read when that is done.
+
+    A JSON document is closed only if it `is_whole`; else `AppliedPart` is to follow.
+    """
     check = LimitCheck(header.limits, header.timing.mode)
     if as_json:
         click.echo(_json_start(header), nl=False)
@@ -37,7 +45,7 @@ def print_plan(
             print_repository(plan, header)
     footer = PlanFooter(check.totals, check.beyond())
     if as_json:
-        click.echo(_json_end(footer, findings))
+        click.echo(_json_end(footer, findings) + ("}" if is_whole else ""))
     else:
         print_footer(footer, findings)
     return footer
@@ -49,7 +57,7 @@ def _json_start(header: PlanHeader) -> str:
 
 def _json_end(footer: PlanFooter, findings: Sequence[Finding]) -> str:
     shown = [{"path": each.path, "code": each.code, "message": each.message} for each in findings]
-    return "\n], " + json.dumps({**footer_json(footer), "findings": shown})[1:]
+    return "\n], " + json.dumps({**footer_json(footer), "findings": shown})[1:-1]
 
 
 def print_repository(plan: RepositoryPlan, header: PlanHeader) -> None:

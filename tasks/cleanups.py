@@ -24,6 +24,7 @@ from tasks.oci.errors import ConfigurationError, InterruptedRunError
 from tasks.operations.cleanup.blob_decisions import BlobRules
 from tasks.operations.cleanup.choices import PolicyChoice
 from tasks.operations.cleanup.gate import Gate
+from tasks.operations.cleanup.gone_layouts import plan_gone
 from tasks.operations.cleanup.holdings import Holdings
 from tasks.operations.cleanup.limits import LimitCheck
 from tasks.operations.cleanup.plan_lines import PlanReader, PlanWriter, check_plan
@@ -87,13 +88,21 @@ class Planner:
     findings: list[Finding] = field(default_factory=list)
 
     def plans(self, choose: Callable[[str], Choice | None]) -> Iterator[RepositoryPlan]:
-        """The plans of all layouts for which there is a choice; see `each`."""
+        """The plans of all layouts for which there is a choice; see `each`.
+
+        After them come layouts that are gone, and of which the quarantine still holds something.
+        """
+        unmet = set(self.tools.holdings.repositories)
 
         def plan(path: str) -> RepositoryPlan | None:
+            unmet.discard(path)
             choice = choose(path)
             return None if choice is None else plan_repository(self.tools, path, choice)
 
-        return self.each(plan)
+        yield from self.each(plan)
+        for path in sorted(unmet - {finding.path for finding in self.findings}):
+            if choose(path) is not None and (gone := plan_gone(self.tools, path)) is not None:
+                yield gone
 
     def each(self, plan: Callable[[str], RepositoryPlan | None]) -> Iterator[RepositoryPlan]:
         """What `plan` makes of each layout, but None, in order, few of them ahead of whoever asks.

@@ -82,8 +82,11 @@ def undo(*, run: str, source: str | None, as_json: bool, **given: Any) -> None:
     change(lambda stop, show: undo_run(parameters, run, source, stop, show), as_json=as_json)
 
 
-def change(act: Callable[[Stop, Show], bool], *, as_json: bool) -> None:
-    """Change a source, print what was done, and exit with 1 where something is not as it should be."""
+def change(act: Callable[[Stop, Show], bool], *, as_json: bool, show: Show | None = None) -> None:
+    """Change a source, print what was done, and exit with 1 where something is not as it should be.
+
+    `show` prints in place of the usual.
+    """
     from functools import partial  # noqa: PLC0415 - not for --help
 
     from flows.console import Console  # noqa: PLC0415
@@ -92,7 +95,7 @@ def change(act: Callable[[Stop, Show], bool], *, as_json: bool) -> None:
 
     console = Console()
     with stopped_by_signals(console):
-        whole = act(console.stop, partial(print_outcomes, as_json=as_json))
+        whole = act(console.stop, show or partial(print_outcomes, as_json=as_json))
     if not whole:
         raise SystemExit(INCOMPLETE)
 

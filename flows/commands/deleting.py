@@ -74,8 +74,9 @@ def _plan_and_apply(
     *,
     as_json: bool,
 ) -> None:
-    """Print a plan, and apply that very plan where the user wants that."""
-    from functools import partial  # noqa: PLC0415 - not for --help
+    """Print a plan, and apply that very plan where the user wants that; one JSON document in either case."""
+    from contextlib import nullcontext  # noqa: PLC0415 - not for --help
+    from functools import partial  # noqa: PLC0415
     from pathlib import Path  # noqa: PLC0415
 
     from flows.console import Console  # noqa: PLC0415
@@ -83,16 +84,19 @@ def _plan_and_apply(
     from flows.plan_output import print_plan  # noqa: PLC0415
     from flows.stopping import stopped_by_signals  # noqa: PLC0415
 
-    console, shown = Console(), partial(print_plan, as_json=as_json)
+    console, shown = Console(), partial(print_plan, as_json=as_json, is_whole=applied is None)
     if applied is None:
         with stopped_by_signals(console):
             whole = plan(None if output is None else Path(output), console.stop, shown)
     else:
         from flows.applying import apply_plan  # noqa: PLC0415
+        from flows.outcome_output import AppliedPart  # noqa: PLC0415
 
         with plan_place(output) as place:
             with stopped_by_signals(console):
                 whole = plan(place, console.stop, shown)
-            change(lambda stop, show: apply_plan(applied, place, stop, show), as_json=as_json)
+            with AppliedPart() if as_json else nullcontext() as part:
+                show = None if part is None else part.show
+                change(lambda stop, show: apply_plan(applied, place, stop, show), as_json=as_json, show=show)
     if not whole:
         raise SystemExit(INCOMPLETE)

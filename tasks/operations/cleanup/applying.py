@@ -22,11 +22,14 @@ from tasks.oci.errors import (
     InvalidLayoutError,
     LayoutliftError,
     LockHeldError,
+    SizeMismatchError,
     SourceChangedError,
 )
 from tasks.oci.image_layout import INDEX, MARKER
 from tasks.operations.cleanup.apply_tools import TRASH, RepositoryOutcome
-from tasks.operations.cleanup.fresh_view import FreshLook, still_wanted
+from tasks.operations.cleanup.fresh_view import FreshLook, FreshView, still_wanted
+from tasks.operations.cleanup.gone_layouts import is_gone
+from tasks.operations.cleanup.graph import Graph
 from tasks.operations.cleanup.index_edit import IndexEdit, edit_index, entry_json, read_entry
 from tasks.operations.cleanup.journal import Record, Step
 from tasks.operations.cleanup.marks import Mark, read_marks, write_marks
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
 
     from tasks.layout_ports import FileContent, FileWriter
     from tasks.operations.cleanup.apply_tools import ApplyTools
-    from tasks.operations.cleanup.fresh_view import FreshView
     from tasks.operations.cleanup.holdings import HeldBlob
     from tasks.operations.cleanup.values import FileDecision, IndexEntry, RepositoryPlan, Timing
 
@@ -92,6 +94,9 @@ class _Applying:
         if plan.refused is not None:
             self._only_restore()
             return
+        if plan.is_gone:
+            self._purge_gone()
+            return
         tools.require(plan)
         if plan.additions:
             self._complete_additions()
@@ -124,6 +129,18 @@ class _Applying:
         """A layout that is left alone still gets back what its index names."""
         if self.held:
             self._look()
+
+    def _purge_gone(self) -> None:
+        """Of a layout that is gone, what waits in the quarantine goes when its time is over.
+
+        Raises:
+            SourceChangedError: there is something in its place by now.
+        """
+        if not is_gone(self._files, self.plan.path):
+            raise SourceChangedError("it is there again; plan anew")
+        self.tools.require(self.plan)
+        Sweep(self.tools, self.plan, self.outcome, self.held).run(FreshView((), {}, {}, (), (), Graph()))
+        self.outcome.is_checked = True
 
     def _complete_additions(self) -> None:
         """Have what additions need in place before anything names it.
@@ -218,6 +235,9 @@ class _Applying:
         for digest in view.missing:
             message = f"{view.needed[digest]} needs {digest}, which is missing"
             self.outcome.problems.append(Finding(path, ContentNotFoundError.code, message))
+        for digest, how in sorted(view.altered.items()):
+            message = f"{view.needed[digest]} needs {digest}, which {how}"
+            self.outcome.problems.append(Finding(path, SizeMismatchError.code, message))
         for digest, error in sorted(view.unreadable.items()):
             message = f"{view.needed.get(digest, digest)}: {error}"
             self.outcome.problems.append(Finding(path, error.code, message))

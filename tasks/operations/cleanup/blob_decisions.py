@@ -85,16 +85,23 @@ def decide_quarantined(
     held: Iterable[HeldBlob], view: LayoutView, marking: Marking, rules: BlobRules
 ) -> Iterator[QuarantineDecision]:
     """The decision on every blob of the layout that is in the quarantine."""
-    hold = human_duration(rules.timing.hold)
     for blob in held:
         named = blob.digest in marking.needed or blob.digest in marking.before
         if named and blob.digest not in view.blobs:
-            action, reason = Action.RESTORE, "the index names it, and the layout lacks it"
-        elif rules.now - blob.since >= rules.timing.hold:
-            action, reason = Action.PURGE, f"in the quarantine for {hold}"
+            reason = "the index names it, and the layout lacks it"
+            yield QuarantineDecision(blob.run, blob.digest, blob.size, blob.since, Action.RESTORE, reason)
         else:
-            action, reason = Action.KEEP, f"in the quarantine, but not yet for {hold}"
-        yield QuarantineDecision(blob.run, blob.digest, blob.size, blob.since, action, reason)
+            yield decide_unneeded(blob, rules)
+
+
+def decide_unneeded(blob: HeldBlob, rules: BlobRules) -> QuarantineDecision:
+    """The decision on a blob in the quarantine that nobody needs from there."""
+    hold = human_duration(rules.timing.hold)
+    if rules.now - blob.since >= rules.timing.hold:
+        action, reason = Action.PURGE, f"in the quarantine for {hold}"
+    else:
+        action, reason = Action.KEEP, f"in the quarantine, but not yet for {hold}"
+    return QuarantineDecision(blob.run, blob.digest, blob.size, blob.since, action, reason)
 
 
 def decide_files(view: LayoutView, rules: BlobRules) -> Iterator[FileDecision]:

@@ -36,7 +36,7 @@ class FreshView:
     """A layout just now: its entries, the files below `blobs/`, and everything that the entries need.
 
     `needed` maps a digest to what needs it. `missing` is what is needed and not there; while there is any of that,
-    or anything `unreadable`, nothing may be judged.
+    or anything `unreadable` or `altered`, nothing may be judged.
     """
 
     entries: tuple[Entry, ...]
@@ -52,9 +52,14 @@ class FreshView:
         return self.graph.unreadable
 
     @property
+    def altered(self) -> Mapping[Digest, str]:
+        """What is needed and there in another size than its descriptor says, each with how."""
+        return {digest: how for digest, how in self.graph.altered.items() if digest in self.needed}
+
+    @property
     def is_whole(self) -> bool:
-        """Whether everything that is needed is there and was understood."""
-        return not self.missing and not self.unreadable
+        """Whether everything that is needed is there, in its size, and was understood."""
+        return not self.missing and not self.unreadable and not self.altered
 
 
 def still_wanted(view: FreshView, removals: Collection[IndexEntry]) -> list[IndexEntry]:
@@ -130,7 +135,10 @@ class FreshLook:
     def _read(
         self, reader: _RestoringReader, path: str, roots: Sequence[Descriptor], blobs: Mapping[Digest, StoredFile]
     ) -> Graph:
-        return read_graph(reader, path, roots, reader.known(blobs), self._map)
+        def size_of(digest: Digest) -> int | None:
+            return blobs[digest].size if digest in blobs else None
+
+        return read_graph(reader, path, roots, reader.known(blobs), self._map, size_of=size_of)
 
 
 class _RestoringReader:

@@ -16,7 +16,7 @@ from tasks.operations.cleanup.graph import read_graph
 from tasks.operations.cleanup.values import Action
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from tasks.oci.digest import Digest
     from tasks.oci.reference import TargetAddress
@@ -63,11 +63,45 @@ class Gate:
         if self.target.resolve_manifest(repository, digest) != digest:
             raise TargetLacksError(f"the target does not have {digest}")
 
-    def require_all(self, path: str, content: Iterable[Digest], sizes: Mapping[Digest, int]) -> None:
-        """`require_content` for each that the layout has itself; see there for what is raised."""
-        for digest in content:
-            if digest in sizes:
-                self.require_content(path, digest, sizes[digest])
+    def lacking(
+        self, path: str, content: Mapping[Digest, int], map_concurrently: MapConcurrently
+    ) -> Mapping[Digest, str]:
+        """What of some content, each with its size, the target does not have, and in which words.
+
+        Raises:
+            RegistryError: it can't say.
+        """
+
+        def ask(item: tuple[Digest, int]) -> str | None:
+            try:
+                self.require_content(path, *item)
+            except TargetLacksError as error:
+                return str(error)
+            return None
+
+        asked = list(content.items())
+        answers = zip(asked, map_concurrently(ask, asked), strict=True)
+        return {digest: answer for (digest, _), answer in answers if answer is not None}
+
+    def lacking_tags(
+        self, path: str, tags: Mapping[str, Digest], map_concurrently: MapConcurrently
+    ) -> Mapping[str, str]:
+        """Those tags that the target does not have with their digests, and in which words.
+
+        Raises:
+            RegistryError: it can't say.
+        """
+
+        def ask(item: tuple[str, Digest]) -> str | None:
+            try:
+                self.require_tag(path, *item)
+            except TargetLacksError as error:
+                return str(error)
+            return None
+
+        asked = list(tags.items())
+        answers = zip(asked, map_concurrently(ask, asked), strict=True)
+        return {tag: answer for (tag, _), answer in answers if answer is not None}
 
     def require_plan(self, source: LayoutReader, plan: RepositoryPlan, map_concurrently: MapConcurrently) -> None:
         """Pass where the target has everything that a plan takes from a repository, read anew from the source.
@@ -81,18 +115,17 @@ class Gate:
         """
         path = plan.path
         sizes = {blob.digest: blob.size for blob in plan.blobs}
-        for decision in plan.tags:
-            if decision.action is Action.DELETE:
-                self.require_tag(path, decision.tag, decision.digest)
+        tags = {tag.tag: tag.digest for tag in plan.tags if tag.action is Action.DELETE}
+        for tag, lack in self.lacking_tags(path, tags, map_concurrently).items():
+            raise TargetLacksError(f"{tag}: {lack}")
         removed = {entry.descriptor.digest: entry.descriptor for entry in plan.removals}
         graph = read_graph(source, path, removed.values(), sizes, map_concurrently)
-        self.require_all(path, graph.reach(dict.fromkeys(removed, ""), sizes), sizes)
-        for blob in plan.blobs:
-            if blob.action is Action.QUARANTINE:
-                self.require_content(path, blob.digest, blob.size)
-        for held in plan.quarantined:
-            if held.action is Action.PURGE:
-                self.require_content(path, held.digest, held.size)
+        needed = graph.reach(dict.fromkeys(removed, ""), sizes)
+        going = {digest: sizes[digest] for digest in needed if digest in sizes}
+        going |= {blob.digest: blob.size for blob in plan.blobs if blob.action is Action.QUARANTINE}
+        going |= {held.digest: held.size for held in plan.quarantined if held.action is Action.PURGE}
+        for lack in self.lacking(path, going, map_concurrently).values():
+            raise TargetLacksError(lack)
 
     def _repository(self, path: str) -> str:
         return self.address.repository(map_repository(self.own_name if path == "." else path))

@@ -15,7 +15,7 @@ from tasks.oci.errors import LayoutliftError, UnsupportedMediaTypeError
 from tasks.operations.enumeration import read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
@@ -45,14 +45,16 @@ class _Found:
     node: Node
     manifests: tuple[Descriptor, ...]
     subject: Descriptor | None
+    altered: Mapping[Digest, str]
 
 
 @dataclass(slots=True)
 class Graph:
-    """The manifests of a layout by digest, and what kept others from being read."""
+    """The manifests of a layout by digest, what kept others from being read, and content of a wrong size."""
 
     nodes: dict[Digest, Node] = field(default_factory=dict)
     unreadable: dict[Digest, LayoutliftError] = field(default_factory=dict)
+    altered: dict[Digest, str] = field(default_factory=dict)
 
     def reach(self, roots: Mapping[Digest, str], present: Container[Digest]) -> dict[Digest, str]:
         """Everything that the roots need, each with the name of the root that needs it first.
@@ -91,26 +93,36 @@ class Graph:
         return found
 
 
+def _unknown(_: Digest) -> int | None:
+    return None
+
+
 def read_graph(
     source: LayoutReader,
     path: str,
     roots: Iterable[Descriptor],
     present: Container[Digest],
     map_concurrently: MapConcurrently,
+    *,
+    size_of: Callable[[Digest], int | None] = _unknown,
 ) -> Graph:
-    """Read all manifests that the roots lead to, a level at a time; subjects where they are present."""
+    """Read all manifests that the roots lead to, a level at a time; subjects where they are present.
+
+    `size_of` gives the bytes of what is there, None where that is not known: what manifests say is compared.
+    """
     graph = Graph()
     level = {root.digest: root for root in roots}
     while level:
         descriptors = list(level.values())
         level = {}
         for descriptor, found in zip(
-            descriptors, map_concurrently(partial(_read, source, path), descriptors), strict=True
+            descriptors, map_concurrently(partial(_read, source, path, size_of), descriptors), strict=True
         ):
             if isinstance(found, LayoutliftError):
                 graph.unreadable[descriptor.digest] = found
                 continue
             graph.nodes[descriptor.digest] = found.node
+            graph.altered.update(found.altered)
             level.update({needed.digest: needed for needed in found.manifests})
             if found.subject is not None and found.subject.digest in present:
                 level[found.subject.digest] = found.subject
@@ -119,15 +131,24 @@ def read_graph(
     return graph
 
 
-def _read(source: LayoutReader, path: str, descriptor: Descriptor) -> _Found | LayoutliftError:
+def _read(
+    source: LayoutReader, path: str, size_of: Callable[[Digest], int | None], descriptor: Descriptor
+) -> _Found | LayoutliftError:
     try:
         manifest = read_manifest(source, path, descriptor)
-        return _found(manifest)
+        return _found(manifest, dict(_altered(manifest, size_of)))
     except LayoutliftError as error:
         return error
 
 
-def _found(manifest: Manifest) -> _Found:
+def _altered(manifest: Manifest, size_of: Callable[[Digest], int | None]) -> Iterator[tuple[Digest, str]]:
+    for named in manifest.blobs:
+        size = size_of(named.digest)
+        if size is not None and size != named.size:
+            yield named.digest, f"has {size} bytes in place of {named.size}"
+
+
+def _found(manifest: Manifest, altered: Mapping[Digest, str]) -> _Found:
     is_index = media_types.is_index(manifest.descriptor.media_type)
     if is_index:
         _refuse_unknown_children(manifest)
@@ -138,7 +159,7 @@ def _found(manifest: Manifest) -> _Found:
         optional=frozenset(b.digest for b in manifest.blobs if media_types.may_be_absent(b.media_type)),
     )
     nested = tuple(b for b in manifest.blobs if media_types.is_manifest(b.media_type))
-    return _Found(node, (*manifest.manifests, *nested), manifest.subject)
+    return _Found(node, (*manifest.manifests, *nested), manifest.subject, altered)
 
 
 def _refuse_unknown_children(manifest: Manifest) -> None:

@@ -180,6 +180,7 @@ def _read_repository(body: dict[str, Any]) -> RepositoryPlan:
             quarantined=tuple(QuarantineDecision(**_typed(each)) for each in listed("quarantined")),
             files=tuple(FileDecision(**_typed(each)) for each in listed("files")),
             drop_layout=body.get("drop_layout", False),
+            is_gone=body.get("is_gone", False),
             findings=tuple(Finding(**each) for each in listed("findings")),
             refused=Refusal(**body["refused"]) if "refused" in body else None,
         )

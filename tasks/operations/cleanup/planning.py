@@ -15,7 +15,7 @@ from tasks.oci.errors import (
     InterruptedRunError,
     InvalidLayoutError,
     LayoutliftError,
-    TargetLacksError,
+    SizeMismatchError,
 )
 from tasks.operations.cleanup.blob_decisions import decide_blobs, decide_files, decide_quarantined
 from tasks.operations.cleanup.graph import read_graph
@@ -35,7 +35,7 @@ from tasks.operations.cleanup.values import (
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tasks.layout_ports import FileReader
     from tasks.oci.digest import Digest
@@ -123,15 +123,13 @@ class _RepositoryPlanning:
         self, view: LayoutView, graph: Graph, marking: Marking, marks: Mapping[Digest, Mark]
     ) -> tuple[BlobDecision, ...]:
         decisions = decide_blobs(view, marking, marks, graph.nodes, self.tools.rules)
-        gate = self.tools.gate
-        return tuple(decisions if gate is None else (_gated_blob(gate, self.path, each) for each in decisions))
+        return _gated_blobs(self.tools, self.path, list(decisions))
 
     def _quarantined(
         self, view: LayoutView, marking: Marking, held: tuple[HeldBlob, ...]
     ) -> tuple[QuarantineDecision, ...]:
         decisions = decide_quarantined(held, view, marking, self.tools.rules)
-        gate = self.tools.gate
-        return tuple(decisions if gate is None else (_gated_held(gate, self.path, each) for each in decisions))
+        return gated_held(self.tools, self.path, list(decisions))
 
     def _protected(self, view: LayoutView) -> list[Descriptor]:
         """The protected content that the layout has, which its index may not name; read to learn what it is."""
@@ -146,7 +144,12 @@ class _RepositoryPlanning:
 
     def _graph(self, view: LayoutView, protected: list[Descriptor]) -> Graph:
         roots = [*(entry.descriptor for entry in view.entries), *protected]
-        return read_graph(self.tools.source, self.path, roots, view.blobs, self.tools.map_concurrently)
+        tools = self.tools
+
+        def size_of(digest: Digest) -> int | None:
+            return view.blobs[digest].size if digest in view.blobs else None
+
+        return read_graph(tools.source, self.path, roots, view.blobs, tools.map_concurrently, size_of=size_of)
 
     def _marking(self, view: LayoutView, graph: Graph) -> Marking:
         """Mark until the target holds all that goes: what it lacks is kept, and with it what that needs."""
@@ -157,7 +160,7 @@ class _RepositoryPlanning:
             marking = mark(view, graph, self.choice, now, forced=forced, roots=protected)
             if tools.gate is None:
                 return marking
-            lacking = dict(_lacking(tools.gate, view, graph, marking))
+            lacking = dict(_lacking(tools.gate, view, graph, marking, tools.map_concurrently))
             if not lacking:
                 return marking
             forced |= lacking
@@ -170,6 +173,9 @@ class _RepositoryPlanning:
         for digest, error in graph.unreadable.items():
             if digest in marking.needed or digest in view.blobs or not isinstance(error, ContentNotFoundError):
                 raise error
+        for digest, how in graph.altered.items():
+            if digest in marking.needed:
+                raise SizeMismatchError(f"{marking.needed[digest]} needs {digest}, which {how}")
         optional = graph.optional()
         for digest, label in marking.needed.items():
             if digest in view.blobs or digest in optional:
@@ -188,39 +194,59 @@ class _RepositoryPlanning:
         return [Finding(self.path, LOST, f"{m.descriptor.digest}: {_LOST_MESSAGE}") for m in manifests]
 
 
-def _lacking(gate: Gate, view: LayoutView, graph: Graph, marking: Marking) -> Iterator[tuple[Entry, str]]:
-    sizes = {digest: file.size for digest, file in view.blobs.items()}
-    for entry, verdict in zip(view.entries, marking.verdicts, strict=True):
-        if verdict.keep:
-            continue
-        try:
-            if entry.tag is not None:
-                gate.require_tag(view.path, entry.tag, entry.digest)
-            gate.require_all(view.path, graph.reach({entry.digest: ""}, view.blobs), sizes)
-        except TargetLacksError as error:
-            yield entry, str(error)
+def _lacking(
+    gate: Gate, view: LayoutView, graph: Graph, marking: Marking, map_concurrently: MapConcurrently
+) -> Iterator[tuple[Entry, str]]:
+    """Entries that were to go, of which the target lacks something; each tag and content is asked for once."""
+    going = [e for e, verdict in zip(view.entries, marking.verdicts, strict=True) if not verdict.keep]
+    needed = graph.reach({entry.digest: "" for entry in going}, view.blobs)
+    sizes = {digest: view.blobs[digest].size for digest in needed if digest in view.blobs}
+    tags = {entry.tag: entry.digest for entry in going if entry.tag is not None}
+    lacking_tags = gate.lacking_tags(view.path, tags, map_concurrently)
+    lacking = gate.lacking(view.path, sizes, map_concurrently)
+    for entry in going:
+        if lack := lacking_tags.get(entry.tag or ""):
+            yield entry, lack
+        elif lack := _first_lack(lacking, graph.reach({entry.digest: ""}, view.blobs)):
+            yield entry, lack
 
 
-def _gated_blob(gate: Gate, path: str, decision: BlobDecision) -> BlobDecision:
+def _first_lack(lacking: Mapping[Digest, str], content: Iterable[Digest]) -> str | None:
+    return next((lacking[digest] for digest in content if digest in lacking), None) if lacking else None
+
+
+def _gated_blobs(tools: PlanTools, path: str, decisions: Sequence[BlobDecision]) -> tuple[BlobDecision, ...]:
     """A blob leaves the layout only if the target holds it; its mark stays."""
-    if decision.action is not Action.QUARANTINE:
-        return decision
-    try:
-        gate.require_content(path, decision.digest, decision.size)
-    except TargetLacksError as error:
-        return replace(decision, action=Action.MARK, reason=str(error))
-    return decision
+    if tools.gate is None:
+        return tuple(decisions)
+    going = {each.digest: each.size for each in decisions if each.action is Action.QUARANTINE}
+    lacking = tools.gate.lacking(path, going, tools.map_concurrently)
+    return tuple(
+        replace(each, action=Action.MARK, reason=lacking[each.digest])
+        if each.digest in lacking and each.action is Action.QUARANTINE
+        else each
+        for each in decisions
+    )
 
 
-def _gated_held(gate: Gate, path: str, decision: QuarantineDecision) -> QuarantineDecision:
-    """A blob leaves the quarantine for good only if the target holds it."""
-    if decision.action is not Action.PURGE:
-        return decision
-    try:
-        gate.require_content(path, decision.digest, decision.size)
-    except TargetLacksError as error:
-        return replace(decision, action=Action.KEEP, reason=str(error))
-    return decision
+def gated_held(
+    tools: PlanTools, path: str, decisions: Sequence[QuarantineDecision]
+) -> tuple[QuarantineDecision, ...]:
+    """A blob leaves the quarantine for good only if the target holds it.
+
+    Raises:
+        RegistryError: the target can't say.
+    """
+    if tools.gate is None:
+        return tuple(decisions)
+    going = {each.digest: each.size for each in decisions if each.action is Action.PURGE}
+    lacking = tools.gate.lacking(path, going, tools.map_concurrently)
+    return tuple(
+        replace(each, action=Action.KEEP, reason=lacking[each.digest])
+        if each.digest in lacking and each.action is Action.PURGE
+        else each
+        for each in decisions
+    )
 
 
 def _tag_decisions(view: LayoutView, marking: Marking) -> Iterator[TagDecision]:

@@ -15,6 +15,7 @@ from tasks.oci.errors import (
     InterruptedRunError,
     LayoutliftError,
     LockHeldError,
+    SizeMismatchError,
 )
 from tasks.operations.cleanup.apply_tools import RepositoryOutcome
 from tasks.operations.cleanup.applying import change_index, restore_dropped
@@ -137,6 +138,8 @@ class _Undoing:
         view = FreshLook(self.tools.source, self.tools.map_concurrently).view(self.outcome.path, ())
         for digest in view.missing:
             self._note(ContentNotFoundError.code, f"{view.needed[digest]} needs {digest}, which is gone")
+        for digest, how in view.altered.items():
+            self._note(SizeMismatchError.code, f"{view.needed[digest]} needs {digest}, which {how}")
         for error in view.unreadable.values():
             self._note(error.code, str(error))
         self.outcome.is_checked = view.is_whole

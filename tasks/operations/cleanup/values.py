@@ -177,7 +177,8 @@ class RepositoryPlan:
 
     `etag` is the mark of the `index.json` that was decided on. `removals` are taken out of it and `additions`
     put in, exactly these pairs of tag and digest. `drop_layout` says that `oci-layout` and `index.json` go as
-    well once the layout is empty: no entry, no blob, nothing in the quarantine.
+    well once the layout is empty: no entry, no blob, nothing in the quarantine. `is_gone` says that there is no
+    layout any more, and that only its part of the quarantine is decided on.
     """
 
     path: str
@@ -189,6 +190,7 @@ class RepositoryPlan:
     quarantined: tuple[QuarantineDecision, ...] = ()
     files: tuple[FileDecision, ...] = ()
     drop_layout: bool = False
+    is_gone: bool = False
     findings: tuple[Finding, ...] = ()
     refused: Refusal | None = None
 
