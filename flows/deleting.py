@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from flows.cleaning import cleanup_options, is_whole
 from tasks.cleanups import make_header, open_planner, write_plan
 from tasks.oci.digest import Digest
-from tasks.oci.errors import ConfigurationError, InvalidDigestError
+from tasks.oci.errors import ConfigurationError, InvalidDigestError, RefusedError
 from tasks.operations.cleanup.choices import DeleteChoice
 from tasks.operations.cleanup.policy import DEFAULT_TIMING, Policy
 from tasks.operations.cleanup.recovering import plan_recovery
@@ -59,12 +59,17 @@ class Named:
 
         Raises:
             ConfigurationError: it has no such repository, or nothing of that name in it.
+            RefusedError: it is there and has to stay, as a target does not hold it.
         """
         if plan is None:
             raise ConfigurationError(f"the source has no repository {self.repository!r}")
         is_all = self.tag is None and self.digest is None
-        if not (plan.refused or plan.removals or is_all):
-            raise ConfigurationError(f"{self.repository!r} has nothing named {self.tag or self.digest}")
+        if plan.refused or plan.removals or is_all:
+            return
+        for tag in plan.tags:
+            if tag.tag == self.tag or tag.digest == self.digest:
+                raise RefusedError(f"{self.repository}:{tag.tag} stays: {tag.reason}")
+        raise ConfigurationError(f"{self.repository!r} has nothing named {self.tag or self.digest}")
 
 
 def plan_delete(given: DeleteParameters, named: Named, plan_file: Path | None, stop: Stop, show: Show) -> bool:

@@ -37,12 +37,16 @@ def print_plan(
     check = LimitCheck(header.limits, header.timing.mode)
     if as_json:
         click.echo(_json_start(header), nl=False)
-    for place, plan in enumerate(plans):
-        check.see(plan)
-        if as_json:
-            click.echo(("," if place else "") + "\n" + json.dumps(repository_json(plan)), nl=False)
-        else:
-            print_repository(plan, header)
+    try:
+        for place, plan in enumerate(plans):
+            check.see(plan)
+            if as_json:
+                click.echo(("," if place else "") + "\n" + json.dumps(repository_json(plan)), nl=False)
+            else:
+                print_repository(plan, header)
+    except BaseException:
+        click.echo("\n]}" if as_json else "", nl=as_json)  # a document that can be read, without totals
+        raise
     footer = PlanFooter(check.totals, check.beyond())
     if as_json:
         click.echo(_json_end(footer, findings) + ("}" if is_whole else ""))

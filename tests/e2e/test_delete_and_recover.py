@@ -78,8 +78,9 @@ def test_nothing_is_deleted_that_the_target_does_not_hold(
 ) -> None:
     target = f"{docker_registry.host}/{prefix}"
     gated = ("--gate", target, "--plain-http", "--apply", ALONE)
-    kept = layoutlift("delete", tree.root, "team/app:v1", *gated, code=2)
-    assert "v1" in tree.named, kept.output
+    kept = layoutlift("delete", tree.root, "team/app:v1", *gated, code=3)
+    assert "stays: the target does not have it" in kept.stderr
+    assert "v1" in tree.named
     layoutlift.migrate(tree.root, target)
     layoutlift("delete", tree.root, "team/app:v1", *gated)
     assert tree.named == {"v2", "other"}
@@ -102,8 +103,8 @@ def test_referrers_and_nested_indexes_are_recovered(tmp_path: Path, layoutlift: 
     layout = LayoutBuilder(tmp_path / "tree" / "team" / "app")
     layout.image("stays", layers=[b"stays"])
     children = [layout.image(None, layers=[b"layer %d" % number], listed=False) for number in range(2)]
-    inner = layout.index(None, children, listed=False)
-    outer = layout.index("outer", [inner])
+    inner = layout.index(children, listed=False)
+    outer = layout.index([inner], "outer")
     signature = layout.referrer(outer, content=b"signature")
     layout.write()
     index = tmp_path / "tree/team/app/index.json"

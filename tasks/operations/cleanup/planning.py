@@ -205,9 +205,9 @@ def _lacking(
     lacking_tags = gate.lacking_tags(view.path, tags, map_concurrently)
     lacking = gate.lacking(view.path, sizes, map_concurrently)
     for entry in going:
-        if lack := lacking_tags.get(entry.tag or ""):
-            yield entry, lack
-        elif lack := _first_lack(lacking, graph.reach({entry.digest: ""}, view.blobs)):
+        lack = lacking_tags.get(entry.tag or "")
+        lack = lack or _first_lack(lacking, graph.reach({entry.digest: ""}, view.blobs))
+        if lack is not None:
             yield entry, lack
 
 
