@@ -94,6 +94,10 @@ bench-quick: bench-tools ## the same with few peers, workloads and rounds, in un
 bench-profile: bench-tools ## where layoutlift's own time goes when it copies small images
 	@$(BIN)/python -m tests.benchmarks.profile_small $(BENCH_ARGS)
 
+.PHONY: simulate
+simulate: install ## how far sharded migrations scale, by a model (SIMULATE_ARGS=--measure feeds it anew)
+	@$(BIN)/python -m tests.benchmarks.simulate $(SIMULATE_ARGS)
+
 .PHONY: bench-native
 bench-native: install system-packages ## migrate one bucket natively and through s3fs, by turns
 	@$(BIN)/python -m tests.benchmarks.native_source $(BENCH_ARGS)
