@@ -135,7 +135,9 @@ def test_a_prefix_that_holds_anything_else_is_refused(
     assert keys(seaweedfs, bucket) == {"mine/run-1/data", f"mine/{MARKER}"}
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "ending", [signal.SIGINT, signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.soak)]
+)
 def test_a_run_that_ends_early_leaves_nothing_or_the_next_one_removes_it(
     bench: Layoutlift, seaweedfs: SeaweedFS, ending: signal.Signals
 ) -> None:
@@ -242,6 +244,7 @@ def test_requests_are_counted_at_a_service_that_does_not_say_them(bench: Layoutl
     assert [row["s3_requests"] for row in rows(bench)] == [None] * 2
 
 
+@pytest.mark.soak  # it slows down every test beside it
 @pytest.mark.fuse
 @pytest.mark.skipif(not page_cache.may_drop(), reason="only root may empty the kernel's caches")
 def test_a_cold_pull_reads_everything_from_the_service_and_a_warm_one_what_the_kernel_does_not_have(
@@ -303,7 +306,8 @@ def test_an_interrupted_run_is_resumed_without_measuring_twice(bench: Layoutlift
     assert nothing_is_left(bench)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.operations
+@pytest.mark.timeout(900)
 def test_a_run_and_what_became_slower_are_seen_on_a_prefect_server(
     bench: Layoutlift, prefect_environment: dict[str, str]
 ) -> None:

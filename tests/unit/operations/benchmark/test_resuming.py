@@ -1,0 +1,39 @@
+"""What of an interrupted run is kept."""
+
+import json
+
+import pytest
+
+from tasks.benchmark_values.facts import Failure, Phase
+from tasks.oci.errors import ConfigurationError
+from tasks.operations.benchmark.data_files import parse
+from tasks.operations.benchmark.resuming import Kept, kept_of
+from tests.support.benchmark_facts import about, measured
+
+DONE = {"kind": "case", "case": "8MiB"}
+FAILED = Failure(path="s3fs", case="8MiB", phase=Phase.WARM, repeat=2, code="c", message="m")
+
+
+def test_only_cases_that_ended_are_kept() -> None:
+    of_ended, of_torn = measured(1.0), measured(1.0, case="16MiB")
+    rows = [about().to_json(), of_ended.to_json(), FAILED.to_json(), DONE, of_torn.to_json()]
+    kept = kept_of(rows, about("another"))
+    assert kept == Kept(("8MiB",), (of_ended,), (FAILED,))
+    assert kept_of([about().to_json(), *kept.rows()], about()) == kept
+
+
+@pytest.mark.parametrize("name", ["location", "content", "host", "cold", "repeats", "counted"])
+def test_a_run_of_something_else_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"its {name} was"):
+        kept_of([about(**{name: "other"}).to_json(), DONE], about())
+
+
+@pytest.mark.parametrize("rows", [[], [DONE]])
+def test_where_nothing_was_begun_nothing_is_kept(rows: list[dict[str, object]]) -> None:
+    assert kept_of(rows, about()) == Kept()
+
+
+def test_results_of_a_run_that_goes_on_can_be_plotted() -> None:
+    lines = (about().to_json(), measured(1.0).to_json(), DONE)
+    text = "".join(json.dumps(row) + "\n" for row in lines)
+    assert parse(text, "x").measurements == (measured(1.0),)
