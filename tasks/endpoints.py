@@ -74,7 +74,8 @@ def _open_bucket(address: BucketAddress, access: BucketAccess, stop: Stop) -> So
     from tasks.stores.s3_bucket import S3Bucket  # noqa: PLC0415
     from tasks.stores.s3_client import make_client  # noqa: PLC0415
 
-    return LayoutBucket(S3Bucket(make_client(access), address.bucket, access, stop=stop), address)
+    bucket = S3Bucket(make_client(access), address.bucket, access, below=address.prefix, stop=stop)
+    return LayoutBucket(bucket, address)
 
 
 def _is_directory(store: WatchedLayouts | LayoutDirectory, source: str) -> bool:

@@ -65,7 +65,7 @@ class BodyStream:
     def _read(self, buffer: memoryview) -> int:
         count = self._opened.readinto(buffer)
         if not count:
-            raise SourceReadError(f"{self._opened.key} ended early, at byte {self._position}")
+            raise SourceReadError(f"{self._opened.name} ended early, at byte {self._position}")
         return count
 
     def _resume(self, error: SourceReadError) -> None:
@@ -82,7 +82,7 @@ def _open_range(bucket: S3Bucket, known: OpenObject, start: int, stop: int) -> O
     if opened.start == start:
         return opened
     opened.close()
-    raise SourceError(f"{known.key} can't be read from byte {start} on: the store does not know ranges")
+    raise SourceError(f"{known.name} can't be read from byte {start} on: the store does not know ranges")
 
 
 class ObjectReader:
@@ -107,7 +107,7 @@ class ObjectReader:
         opened = self._bucket.get(key, 0, self._part_size) if in_ranges else self._bucket.get(key)
         if opened.size != expected_size:
             opened.close()
-            raise SizeMismatchError(f"{key} has {opened.size} bytes, its descriptor says {expected_size}")
+            raise SizeMismatchError(f"{opened.name} has {opened.size} bytes, its descriptor says {expected_size}")
         whole = opened.stop == opened.size
         stream = BodyStream(self._bucket, opened) if whole else _RangedStream(self._bucket, opened, self._parts)
         try:
@@ -127,7 +127,7 @@ class ObjectReader:
         stream = BodyStream(self._bucket, opened)
         try:
             if opened.size > limit:
-                raise SizeMismatchError(f"{key} has {opened.size} bytes, more than the {limit} that it may have")
+                raise SizeMismatchError(f"{opened.name} has {opened.size} bytes, more than the {limit} that it may have")
             content = bytearray(opened.size)
             fill(stream, memoryview(content))
         finally:

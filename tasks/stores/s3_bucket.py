@@ -54,9 +54,13 @@ class ListedObject:
 
 @dataclass(frozen=True, slots=True)
 class OpenObject:
-    """An answer whose body, the bytes from `start` to `stop`, is still to be read; `size` is the whole object's."""
+    """An answer whose body, the bytes from `start` to `stop`, is still to be read; `size` is the whole object's.
+
+    `name` is what messages call it.
+    """
 
     key: str
+    name: str
     body: Body
     start: int
     stop: int
@@ -70,7 +74,7 @@ class OpenObject:
         Raises:
             SourceReadError: the connection broke, or the body ended early.
         """
-        with translated(self.key):
+        with translated(self.name):
             return self.body.readinto(buffer)
 
     def close(self) -> None:
@@ -87,9 +91,12 @@ class S3Bucket:
         name: str,
         access: BucketAccess,
         *,
+        below: str = "",
         stop: Stop | None = None,
         first_wait: float = 0.5,
     ) -> None:
+        """Messages name objects by their path below the prefix `below`, as those on a mount do."""
+        self._below = below
         self._client = client
         self._name = name
         self._more: dict[str, Any] = {"RequestPayer": "requester"} if access.request_payer else {}
@@ -153,7 +160,7 @@ class S3Bucket:
         wanted = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"} if start or stop is not None else {}
         if if_match:
             wanted["If-Match"] = if_match
-        return self._tried(partial(self._get, key, wanted), key)
+        return self._tried(partial(self._get, key, wanted), self.name_of(key))
 
     def stat(self, key: str) -> BlobStat | None:
         """Size and age of an object, None where there is none.
@@ -162,10 +169,14 @@ class S3Bucket:
             SourceError: the store can't say.
         """
         try:
-            found = self._ask(self._client.head_object, key, Key=key, **self._more)
+            found = self._ask(self._client.head_object, self.name_of(key), Key=key, **self._more)
         except ContentNotFoundError:
             return None
         return BlobStat(found["ContentLength"], found["LastModified"].timestamp())
+
+    def name_of(self, key: str) -> str:
+        """What messages call an object."""
+        return key.removeprefix(self._below)
 
     def _ask(self, operation: Callable[..., Any], asked_for: str, **parameters: Any) -> Any:
         return self._tried(lambda: operation(Bucket=self._name, **parameters), asked_for)
@@ -185,10 +196,10 @@ class S3Bucket:
     def _get(self, key: str, wanted: Mapping[str, str]) -> OpenObject:
         plain = self._plain and self._plain(key, {**self._headers, **wanted})
         if plain:
-            return _opened(key, *plain)
+            return _opened(key, self.name_of(key), *plain)
         more = self._more | {name.replace("-", ""): value for name, value in wanted.items()}
         answer: Any = self._client.get_object(Bucket=self._name, Key=key, **more)
-        return _opened(key, answer["Body"], answer["ResponseMetadata"]["HTTPHeaders"])
+        return _opened(key, self.name_of(key), answer["Body"], answer["ResponseMetadata"]["HTTPHeaders"])
 
     def _wait(self, state: RetryCallState) -> float:
         seconds = self._grown(state)
@@ -210,17 +221,18 @@ def _exhausted(state: RetryCallState) -> bool:
     return state.attempt_number >= ATTEMPTS
 
 
-def _opened(key: str, body: Body, headers: Mapping[str, str]) -> OpenObject:
+def _opened(key: str, name: str, body: Body, headers: Mapping[str, str]) -> OpenObject:
     """Read the head of an answer; without a `Content-Range` it holds the whole object."""
     length = headers.get("content-length")
     if length is None:
-        raise SourceError(f"the store does not say how long {key} is")
+        raise SourceError(f"the store does not say how long {name} is")
     span, _, total = headers.get("content-range", "").removeprefix("bytes ").partition("/")
     start = int(span.partition("-")[0]) if span else 0
     stop = start + int(length)
     version = headers.get("x-amz-version-id")
     return OpenObject(
         key=key,
+        name=name,
         body=body,
         start=start,
         stop=stop,

@@ -113,10 +113,9 @@ def write_everywhere(
     return write
 
 
-@pytest.mark.soak
 @pytest.mark.fuse
 @settings(
-    deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    deadline=None, max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(Trees)
 def test_a_bucket_is_the_same_registry_through_every_path(

@@ -40,7 +40,7 @@ def open_scripted(
 ) -> LayoutBucket:
     """The bucket `bucket` of a scripted server; what fails is tried again at once."""
     settings = BucketAccess(endpoint_url=script.url, **access)
-    store = S3Bucket(make_client(settings), "bucket", settings, stop=stop, first_wait=0.001)
+    store = S3Bucket(make_client(settings), "bucket", settings, below=prefix, stop=stop, first_wait=0.001)
     return LayoutBucket(store, BucketAddress("bucket", prefix))
 
 

@@ -59,7 +59,7 @@ class OneObject:
             start, stop = 0, None
         part = memoryview(self.content)[start:stop]
         body = Body(part, next(self.breaks, len(part)), self.closed)
-        return OpenObject(key, body, start, start + len(part), len(self.content), self.etag, None)
+        return OpenObject(key, key, body, start, start + len(part), len(self.content), self.etag, None)
 
 
 def read(bucket: OneObject, size: int | None = None, *, part: int = 1000, at_a_time: int = 999) -> bytes:
