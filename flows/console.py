@@ -115,8 +115,15 @@ def print_outcome(run: Run) -> None:
         )
     elif run.kind.has_census:
         click.echo(_census_line(run.census))
+    if run.kind in {RunKind.MIGRATE, RunKind.VERIFY}:
+        click.echo(_equality_line(run))
     click.echo(f"  report: {run.report_place}")
     print_problems((r for r in run.results() if r.outcome in {Outcome.REFUSED, Outcome.FAILED}), run.findings)
+
+
+def _equality_line(run: Run) -> str:
+    at, reason = run.ends.equality.at, run.ends.equality.reason
+    return f"  both sides were equal at {at}" if at else printable(f"  not known to be equal: {reason}")
 
 
 def _counts(run: Run) -> dict[str, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +14,7 @@ from pydantic import Field, field_validator
 from flows.driving import drive, work_here
 from flows.parameters import VerifyParameters
 from tasks.endpoints import close_source, open_source
-from tasks.oci.errors import InterruptedRunError
+from tasks.oci.errors import InterruptedRunError, RefusedError
 from tasks.operations.cutover import OLD_REFERENCE, index_marks, refuse_changes, replacements
 from tasks.runs import RunKind
 from tasks.stores.mapping_files import check_name, write_rows
@@ -81,15 +80,28 @@ def cut_over(parameters: CutoverParameters, console: Console) -> None:
     try:
         before = index_marks(source)
         drive(RunKind.VERIFY, options, console, work_here)
-        equal_at = datetime.now(UTC).isoformat(timespec="seconds")
         console.stop.pause(max(0.0, watched_until - time.monotonic()))
         if console.stop.requested:
             raise InterruptedRunError("interrupted while the source was watched; no file was written")
         refuse_changes(before, index_marks(source))
+        equal_at = _moment_of(console)
     finally:
         close_source(source)
     click.echo(f"source and target were equal at {equal_at}, and the source did not change while it was watched")
     _write(parameters, console, equal_at)
+
+
+def _moment_of(console: Console) -> str:
+    """The moment that the verification names.
+
+    Raises:
+        RefusedError: it names none.
+    """
+    run = console.run
+    if run is None or run.ends.equality.at is None:
+        reason = "it did not run" if run is None else run.ends.equality.reason
+        raise RefusedError(f"no moment can be named at which both sides were equal ({reason}); no file was written")
+    return run.ends.equality.at
 
 
 def _write(parameters: CutoverParameters, console: Console, equal_at: str) -> None:

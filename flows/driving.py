@@ -54,7 +54,10 @@ def drive(
     ):
         try:
             with kept_within_limits(run, read):
-                work(run, run.survey())
+                survey = run.survey()
+                run.ends.begin(survey.names.repositories)
+                work(run, survey)
+                run.ends.settle(complete=run.tree.complete)
         except LayoutliftError as error:
             run.note(Finding(".", error.code, str(error)))
             watcher.stop.set()

@@ -89,6 +89,17 @@ BackupTag = Annotated[
 PlainHttp = Annotated[bool, Field(description="Talk to the registry over plain HTTP; credentials travel in clear")]
 CaFile = Annotated[str | None, Field(description="PEM file of further certificate authorities to trust")]
 SinceLast = Annotated[bool, Field(description="Do not ask the target for layouts unchanged since the last good run")]
+DeleteVanished = Annotated[
+    bool,
+    Field(description="Delete at the target what an earlier run brought and the source has no more; plan shows it"),
+]
+DeleteMaxTags = Annotated[
+    int | None, Field(description="Refuse to delete anything (exit code 3) if more tags than this vanished", ge=0)
+]
+DeleteMaxPercent = Annotated[
+    float | None,
+    Field(description="Refuse to delete anything if more than this part of the migrated tags vanished", ge=0, le=100),
+]
 State = Annotated[
     str | None,
     Field(description="Folder, or s3://bucket[/prefix], for the ledger and lock of this pair of source and target"),

@@ -18,6 +18,7 @@ from tasks.endpoints import TargetOptions
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.planning import CopyPolicy, OnConflict, Untagged
 from tasks.operations.results import Depth
+from tasks.operations.vanished import DeletionLimits
 from tasks.ports import NewRepositories
 from tasks.runs import RunOptions
 
@@ -94,6 +95,9 @@ class MigrateParameters(SourceParameters, TargetParameters, PaceParameters, Tele
     fail_fast: f.FailFast = False
     limit_rate: LimitRate = None
     since_last: f.SinceLast = False
+    delete_vanished: f.DeleteVanished = False
+    delete_max_tags: f.DeleteMaxTags = 100
+    delete_max_percent: f.DeleteMaxPercent = 25.0
     state: f.State = None
     report: f.Report = None
 
@@ -131,6 +135,7 @@ class MigrateParameters(SourceParameters, TargetParameters, PaceParameters, Tele
             ),
             limit_rate=None if self.limit_rate is None else bytes_per_second(self.limit_rate),
             since_last=self.since_last,
+            deletion=DeletionLimits(self.delete_max_tags, self.delete_max_percent) if self.delete_vanished else None,
             state=self.state,
             jobs=self.jobs,
             report=self.report,

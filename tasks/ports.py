@@ -197,7 +197,23 @@ class ContentPusher(Protocol):
         ...
 
 
-class Target(ManifestResolver, ContentFetcher, ContentPusher, Protocol):
+class Deletion(StrEnum):
+    """What came of a wish to delete."""
+
+    DELETED = "deleted"
+    MISSING = "missing"
+    UNSUPPORTED = "unsupported"
+
+
+class ManifestRemover(Protocol):
+    """Removes from a target."""
+
+    def delete_manifest(self, repository: str, reference: str) -> Deletion:
+        """Delete a tag alone, or by digest a manifest with all its tags, where the target does that."""
+        ...
+
+
+class Target(ManifestResolver, ContentFetcher, ContentPusher, ManifestRemover, Protocol):
     """All that a migration needs of a target."""
 
     @property

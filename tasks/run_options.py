@@ -13,6 +13,7 @@ from tasks.stores.s3_address import BucketAccess, BucketLogin
 
 if TYPE_CHECKING:
     from tasks.endpoints import TargetOptions
+    from tasks.operations.vanished import DeletionLimits
     from tasks.ports import Shard
 
 
@@ -58,6 +59,8 @@ class RunOptions:
     endpoint_url: str | None = None
     request_payer: bool = False
     since_last: bool = False
+    deletion: DeletionLimits | None = None
+    """How much of what vanished at the source may be deleted at the target; None: nothing is."""
     metrics: str | None = None
     traces: bool = False
     hours: str | None = None
@@ -84,10 +87,12 @@ def shown_options(options: RunOptions) -> dict[str, Any]:
     policy, default = options.policy, CopyPolicy()
     changed = (n for n in CopyPolicy.__slots__ if getattr(policy, n) != getattr(default, n))
     named = ("endpoint_url", "request_payer", "since_last")
+    deletes = {"delete_vanished": True} if options.deletion is not None else {}
     of_source = {n: getattr(options, n) for n in named if getattr(options, n)}
     return (
         shown
         | of_source
+        | deletes
         | {n: getattr(policy, n) for n in changed}
         | {"jobs": options.jobs, "depth": str(policy.depth)}
     )

@@ -30,6 +30,7 @@ from tasks.operations.spare_hands import SpareHands
 from tasks.operations.traced_work import traced
 from tasks.operations.tree_run import TreeRun
 from tasks.run_controls import RunControls
+from tasks.run_ends import RunEnds
 from tasks.run_options import RunKind, RunOptions, shown_options
 from tasks.run_parts import begin_of, job_of, preparation_of, tracer_of
 from tasks.run_works import Works
@@ -66,6 +67,7 @@ class Run:
         census: Census,
         target: RegistryStore | None,
         controls: RunControls,
+        ends: RunEnds,
         run_id: str,
     ) -> None:
         self.kind = kind
@@ -75,6 +77,7 @@ class Run:
         self.controls = controls
         self._log = log
         self.census = census
+        self.ends = ends
         self._spool = spool
         self._state = state
         self._target = target
@@ -102,7 +105,8 @@ class Run:
     @contextmanager
     def begun_early(self) -> Iterator[None]:
         """Begin with the work now, for a caller who will ask for it later; see `HeadStart`."""
-        self._ahead = HeadStart(self.tree)
+        if self.options.deletion is None:  # else it is to be seen first whether anything may be done
+            self._ahead = HeadStart(self.tree)
         try:
             yield
         finally:
@@ -149,6 +153,8 @@ class Run:
             self._log.note(finding)
         for result in results:
             self._log.keep(result)
+        if self.options.since_last:
+            self._log.note_unasked()  # whether it was so, a shard does not say
 
     @property
     def title(self) -> str:
@@ -170,6 +176,7 @@ class Run:
             "started": self._started.isoformat(timespec="seconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "options": shown_options(self.options),
+            **self.ends.to_json(),
             **({"rate_limit": limit} if self._target and (limit := self._target.rate_limit) else {}),
         }
 
@@ -256,6 +263,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
             options,
             tree,
             controls=controls,
+            ends=RunEnds(kind, source, target, ledger, job=job, log=log, options=options),
             log=log,
             spool=spool,
             census=census,

@@ -6,6 +6,7 @@ LayoutliftError
 ├─ RefusedError                  a safety rule says no: nothing was changed (exit code 3)
 │  ├─ LockHeldError              another run works on the same source and target
 │  ├─ BackupRefusedError         an overwritten tag can't be kept under the name asked for
+│  ├─ TooManyVanishedError       more tags vanished at the source than may be deleted at the target
 │  └─ ConflictsError             tags at the target have another digest and --on-conflict is "fail"
 ├─ SpecError                     content breaks a specification, for good
 │  ├─ InvalidDigestError
@@ -37,6 +38,7 @@ LayoutliftError
 │  ├─ ReferrersLostError         the target has referrers but does not list them
 │  ├─ MissingAtTargetError       what should be at the target is not
 │  ├─ DifferentAtTargetError     what is at the target is something else
+│  ├─ DeletionUnsupportedError   it does not delete
 │  ├─ RateLimitedError           (transient)
 │  ├─ RegistryUnavailableError   (transient)
 │  └─ UnexpectedAnswerError
@@ -99,6 +101,12 @@ class BackupRefusedError(RefusedError):
     """What a tag would overwrite can't be kept under the name that the user asked for."""
 
     code = "backup_refused"
+
+
+class TooManyVanishedError(RefusedError):
+    """More tags vanished at the source than one run may delete at the target."""
+
+    code = "too_many_vanished"
 
 
 class ConflictsError(RefusedError):
@@ -296,6 +304,12 @@ class TargetLacksError(RegistryError):
     """The target does not hold, under the same digest, what is to go from the source."""
 
     code = "target_lacks"
+
+
+class DeletionUnsupportedError(RegistryError):
+    """The target does not delete what a migration is to delete."""
+
+    code = "deletion_unsupported"
 
 
 class RateLimitedError(RegistryError):

@@ -35,6 +35,10 @@ HARMLESS_FINDINGS = frozenset(
         "tag_vanished",
         "layout_vanished",
         "shard_restarted",
+        "to_delete",
+        "tag_deleted",
+        "tag_kept",
+        "not_deleted",
         INDEX_CHANGED,
     }
 )
@@ -66,6 +70,8 @@ class RunLog:
         self._lock = threading.Lock()
         self._fatal: LayoutliftError | None = None
         self.findings: list[Finding] = []
+        self.unasked = False
+        """Whether layouts were taken from the ledger, without a question to the target."""
         self.indexes: dict[str, str] = {}
         """The mark of each layout's index as it was read last."""
 
@@ -97,6 +103,10 @@ class RunLog:
             self.note(
                 Finding(path, INDEX_CHANGED, f"index.json was written to during the run: {before}, then {etag}")
             )
+
+    def note_unasked(self) -> None:
+        """Keep that a layout was taken from the ledger."""
+        self.unasked = True
 
     def give_up(self, error: LayoutliftError) -> None:
         """Have the rest of the run not tried, for the reason that `error` gives."""

@@ -111,6 +111,8 @@ def vanished_layouts(noted: Iterable[str], found: Iterable[str], unreadable: Ite
 class UnchangedWork(RepositoryWork):
     """Reports a layout that is as it was when everything of it was at the target; the target is not asked."""
 
+    asks_target = False
+
     def __init__(self, inventory: RepositoryInventory, repository: str, host: str, ledger: StepLedger) -> None:
         super().__init__(inventory, f"{host}/{repository}")
         self._repository = repository

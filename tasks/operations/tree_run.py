@@ -233,6 +233,8 @@ class TreeRun:
         for finding in inventory.findings:
             self._log.note(finding)
         work = self._open_work(inventory, self._names.repositories[path])
+        if not work.asks_target:
+            self._log.note_unasked()
         for entry in inventory.refused:
             if self._job.selection.matches(path, entry.tag):
                 self._log.keep(work.refuse(entry))

@@ -116,8 +116,8 @@ class LayoutBucket:
         sibling = self._siblings.find(descriptor.digest, descriptor.size)
         if sibling is None:
             raise SizeMismatchError(
-                f"{self._bucket.name_of(key)} is empty, as zot's deduplication leaves blobs, and no other layout of the source has its "
-                f"{descriptor.size} bytes"
+                f"{self._bucket.name_of(key)} is empty, as zot's deduplication leaves blobs, and no other layout of "
+                f"the source has its {descriptor.size} bytes"
             ) from error
         return self._key_of(sibling)
 

@@ -87,6 +87,10 @@ class LedgerMemory:
         match line:
             case {"started": str(repository)}:
                 self.started.add(repository)
+            case {"gone": str(path)}:
+                self.layouts.pop(path, None)
+            case {"repository": str(repository), "tag": str(tag), "gone": True}:
+                self.tags.pop(f"{repository}:{tag}", None)
             case {"repository": str(repository), "tag": str(tag), "digest": str(digest)}:
                 verified, referrers = line.get("verified"), line.get("referrers")
                 known = verified if isinstance(verified, str) else None
@@ -210,8 +214,29 @@ class Ledger:
             if self._sorted is None:
                 self._sorted = sorted(self._memory.tags)
             first, last = (bisect_left(self._sorted, f"{repository}{end}") for end in ":;")  # ; comes after :
-            found = {name: self._memory.tags[name] for name in self._sorted[first:last]}
+            known = self._memory.tags
+            found = {name: known[name] for name in self._sorted[first:last] if name in known}
         return {name.rpartition(":")[2]: _unpack(packed).digest for name, packed in found.items()}
+
+    def forget_tag(self, repository: str, tag: str) -> None:
+        """Keep that a tag is not at the target any more.
+
+        Raises:
+            StateError: the ledger can't be written.
+        """
+        with self._lock:
+            if self._memory.tags.pop(f"{repository}:{tag}", None) is not None:
+                self._lines.append({"repository": repository, "tag": tag, "gone": True})
+
+    def forget_layout(self, path: str) -> None:
+        """Keep that a layout is gone from both sides.
+
+        Raises:
+            StateError: the ledger can't be written.
+        """
+        with self._lock:
+            if self._memory.layouts.pop(path, None) is not None:
+                self._lines.append({"gone": path})
 
     def layout(self, path: str) -> LayoutNote | None:
         """What was last noted of a layout of the source."""

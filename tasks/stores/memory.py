@@ -23,7 +23,7 @@ from tasks.oci.errors import (
     SpecError,
 )
 from tasks.oci.manifest import Manifest, parse_manifest
-from tasks.ports import BlobArrival, BlobStat, IndexFile, RemoteManifest
+from tasks.ports import BlobArrival, BlobStat, Deletion, IndexFile, RemoteManifest
 from tasks.stores.verified_content import VerifiedContent
 
 if TYPE_CHECKING:
@@ -77,8 +77,13 @@ class _Repository:
 class MemoryTarget:
     """A `Target` that is as strict as a registry may be: whatever a manifest refers to must be there."""
 
-    def __init__(self, host: str = "memory", *, referrers_api: bool = True) -> None:
+    def __init__(
+        self, host: str = "memory", *, referrers_api: bool = True, deletes_tags: bool = True, deletes: bool = True
+    ) -> None:
+        """Without `deletes_tags` it deletes by digest only, with all tags of it."""
         self.host = host
+        self._deletes_tags = deletes_tags
+        self._deletes = deletes
         self.requests_made = 0
         self._referrers_api = referrers_api
         self._repositories: dict[str, _Repository] = {}
@@ -155,6 +160,20 @@ class MemoryTarget:
             if reference != digest:
                 stored.tags[reference] = digest
         return self._referrers_api and parsed.subject is not None
+
+    def delete_manifest(self, repository: str, reference: str) -> Deletion:
+        """See `ManifestRemover.delete_manifest`."""
+        stored = self._asked(repository)
+        digest = _digest_or_none(reference)
+        if not self._deletes or (digest is None and not self._deletes_tags):
+            return Deletion.UNSUPPORTED
+        with self._lock:
+            if digest is None:
+                return Deletion.MISSING if stored.tags.pop(reference, None) is None else Deletion.DELETED
+            if stored.manifests.pop(digest, None) is None:
+                return Deletion.MISSING
+            stored.tags = {tag: each for tag, each in stored.tags.items() if each != digest}
+        return Deletion.DELETED
 
     def _asked(self, repository: str) -> _Repository:
         with self._lock:

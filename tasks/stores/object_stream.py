@@ -127,7 +127,9 @@ class ObjectReader:
         stream = BodyStream(self._bucket, opened)
         try:
             if opened.size > limit:
-                raise SizeMismatchError(f"{opened.name} has {opened.size} bytes, more than the {limit} that it may have")
+                raise SizeMismatchError(
+                    f"{opened.name} has {opened.size} bytes, more than the {limit} that it may have"
+                )
             content = bytearray(opened.size)
             fill(stream, memoryview(content))
         finally:

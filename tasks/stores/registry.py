@@ -25,7 +25,7 @@ from tasks.oci.registry_profiles import GENERIC, profile_of_service
 from tasks.ports import RemoteManifest
 from tasks.stores.blob_upload import BlobUpload
 from tasks.stores.http_pool import HttpAnswer
-from tasks.stores.registry_answers import error_of, manifest_error_of
+from tasks.stores.registry_answers import deletion_of, error_of, manifest_error_of
 from tasks.stores.registry_auth import Scopes, repository_scope
 from tasks.stores.resuming_stream import resuming
 from tasks.stores.verified_content import VerifiedContent
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tasks.oci.registry_profiles import RegistryProfile
-    from tasks.ports import BlobArrival, BlobContent, RepositoryKeeper
+    from tasks.ports import BlobArrival, BlobContent, Deletion, RepositoryKeeper
     from tasks.stores.http_pool import HttpPool
     from tasks.stores.oras_provider import OrasProvider, RepositoryContainer
     from tasks.stores.request_retry import RequestRetry
@@ -177,6 +177,14 @@ class RegistryStore:
         if stored is not None and not _names(stored, manifest.raw):
             raise UnexpectedAnswerError(f"{attempted}: the registry says it stored {stored[:100]!r} instead")
         return "OCI-Subject" in answer.headers
+
+    def delete_manifest(self, repository: str, reference: str) -> Deletion:
+        """See `ManifestRemover.delete_manifest` (distribution-spec v1.1.1 "Deleting tags", "Deleting Manifests")."""
+        path = self._path(repository, self._container(repository).manifest_url(reference))
+        scopes = (f"repository:{repository}:pull,push,delete",)
+        return self._retry(
+            lambda: deletion_of(self._provider.do_request(path, "DELETE", None, None, scopes), f"DELETE {path}")
+        )
 
     def _refuse_what_it_refuses(self, descriptor: Descriptor) -> None:
         """Better said here than by the registry, after gigabytes were sent."""

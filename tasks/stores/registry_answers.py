@@ -22,6 +22,7 @@ from tasks.oci.errors import (
     RegistryUnavailableError,
     UnexpectedAnswerError,
 )
+from tasks.ports import Deletion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,6 +112,21 @@ def _permanent(status: int) -> type[RegistryError]:
         413: PayloadTooLargeError,
     }
     return reactions.get(status, RegistryError if 400 <= status < 500 else UnexpectedAnswerError)  # noqa: PLR2004
+
+
+def deletion_of(answer: HttpAnswer, attempted: str) -> Deletion:
+    """What the answer to a DELETE says; 400 and 405 are how registries say that they don't.
+
+    Raises:
+        RegistryError: it says something else, such as that it is forbidden.
+    """
+    if answer.status in {200, 202, 204}:
+        return Deletion.DELETED
+    if answer.status == 404:  # noqa: PLR2004
+        return Deletion.MISSING
+    if answer.status in {400, 405, 501}:
+        return Deletion.UNSUPPORTED
+    raise error_of(answer, attempted)
 
 
 def manifest_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:

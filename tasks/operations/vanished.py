@@ -1,0 +1,293 @@
+"""Removing at the target what vanished at the source: decided over the whole source first, then tag by tag.
+
+Only a tag that an earlier run of this pair brought, that is still under the digest that was brought, and that the
+source was seen without twice (before the copy and after it) is deleted. Whatever can't be judged stays.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import (
+    DeletionUnsupportedError,
+    InvalidReferenceError,
+    LayoutliftError,
+    SpecError,
+    TooManyVanishedError,
+)
+from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
+from tasks.oci.manifest import parse_manifest
+from tasks.oci.media_types import EMPTY_JSON, IMAGE_MANIFEST
+from tasks.oci.reference import REF_NAME, tag_of_ref_name
+from tasks.operations.steps import StepLedger, vanished_layouts
+from tasks.ports import Deletion, Finding, RemoteManifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tasks.operations.selection import Selection
+    from tasks.ports import Buffer, Source, Target
+
+TO_DELETE, TAG_DELETED, TAG_KEPT = "to_delete", "tag_deleted", "tag_kept"
+_EMPTY = b"{}"
+STAND_IN = "org.layoutlift.deleted"
+"""The annotation by which a stand-in is known again after a run that died over it."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class VanishedTag:
+    """A tag of the target that an earlier run brought from the layout at `path`, which has it no more."""
+
+    path: str
+    repository: str
+    tag: str
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.repository}:{self.tag}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionLimits:
+    """How much one run may delete; a percentage is of all tags that earlier runs brought. None is no limit."""
+
+    max_tags: int | None = 100
+    max_percent: float | None = 25.0
+
+    def check(self, vanished: int, brought: int) -> None:
+        """See that so many may be deleted.
+
+        Raises:
+            TooManyVanishedError: they may not.
+        """
+        percent = vanished * 100 / brought if brought else 0.0
+        if self.max_tags is not None and vanished > self.max_tags:
+            raise TooManyVanishedError(f"{vanished} tags vanished, --delete-max-tags is {self.max_tags}")
+        if self.max_percent is not None and percent > self.max_percent:
+            raise TooManyVanishedError(
+                f"{vanished} of the {brought} tags that were migrated ({percent:.0f} %) vanished at the source, "
+                f"--delete-max-percent is {self.max_percent:g}"
+            )
+
+
+class VanishedLedger(StepLedger, Protocol):
+    """A ledger that can forget."""
+
+    def layouts(self) -> Iterable[str]:
+        """All layouts that were ever migrated, by path."""
+        ...
+
+    def forget_tag(self, repository: str, tag: str) -> None:
+        """Note that a tag is not at the target any more."""
+        ...
+
+    def forget_layout(self, path: str) -> None:
+        """Note that a layout is gone from both sides."""
+        ...
+
+
+def tags_named(raw: bytes) -> frozenset[str] | None:
+    """Every tag that an index names, the ones of broken entries too; None where an entry hides its name.
+
+    Raises:
+        InvalidLayoutError: the index can't be understood.
+    """
+    tags = set()
+    for entry in iter_index(decode_index(raw)):
+        named = entry.ref_name if isinstance(entry, BrokenEntry) else entry.annotations.get(REF_NAME)
+        if named is None and isinstance(entry, BrokenEntry):
+            return None
+        try:
+            tags.add(tag_of_ref_name(named)) if named is not None else None
+        except InvalidReferenceError:
+            continue
+    return frozenset(tags)
+
+
+class VanishedSearch:
+    """Compares the source with what earlier runs brought; `repositories` are the targets of the chosen layouts."""
+
+    def __init__(
+        self, source: Source, ledger: VanishedLedger, selection: Selection, repositories: Mapping[str, str]
+    ) -> None:
+        self._source = source
+        self._ledger = ledger
+        self._selection = selection
+        self._repositories = repositories
+
+    def find(self) -> frozenset[VanishedTag]:
+        """What vanished; nothing where the source shows no layout at all.
+
+        Raises:
+            SourceError: the source can't be listed.
+        """
+        listed = list(self._source.list_layouts())
+        paths = [each for each in listed if not isinstance(each, Finding)]
+        if not paths:
+            return frozenset()
+        hidden = [each.path for each in listed if isinstance(each, Finding)]
+        return frozenset([*self._tags_of_layouts(set(paths)), *self._tags_of_vanished(paths, hidden)])
+
+    def brought(self) -> int:
+        """How many tags earlier runs brought to the repositories that are looked at."""
+        noted = (self._ledger.layout(path) for path in self._ledger.layouts())
+        repositories = {*self._repositories.values(), *(note.repository for note in noted if note is not None)}
+        return sum(len(self._ledger.tags_of(repository)) for repository in repositories)
+
+    def _tags_of_layouts(self, paths: set[str]) -> Iterator[VanishedTag]:
+        for path, repository in self._repositories.items():
+            brought = self._ledger.tags_of(repository)
+            if path in paths and brought:
+                yield from self._missing(path, repository, brought, self._named(path))
+
+    def _named(self, path: str) -> frozenset[str] | None:
+        """None for a layout that can't be read now: nothing of it is known to have vanished."""
+        try:
+            return tags_named(self._source.read_index(path).raw)
+        except LayoutliftError:
+            return None
+
+    def _tags_of_vanished(self, paths: list[str], hidden: list[str]) -> Iterator[VanishedTag]:
+        """Of layouts that are gone; a repository that another layout feeds is that one's."""
+        known = list(self._ledger.layouts())
+        fed = set(self._repositories.values())
+        fed.update(note.repository for path in paths if (note := self._ledger.layout(path)) is not None)
+        for gone in vanished_layouts(filter(self._selection.may_match, known), paths, hidden):
+            note = self._ledger.layout(gone.path)
+            if note is not None and note.repository not in fed:
+                brought = self._ledger.tags_of(note.repository)
+                yield from self._missing(gone.path, note.repository, brought, frozenset())
+
+    def _missing(
+        self, path: str, repository: str, brought: Mapping[str, str], named: frozenset[str] | None
+    ) -> Iterator[VanishedTag]:
+        if named is None:
+            return
+        for tag, digest in brought.items():
+            if tag not in named and self._selection.matches(path, tag):
+                yield VanishedTag(path, repository, tag, digest)
+
+
+class VanishedRemoval:
+    """Deletes tags one by one; what becomes of each is a finding."""
+
+    def __init__(self, target: Target, ledger: VanishedLedger) -> None:
+        self._target = target
+        self._ledger = ledger
+        self._deletes: bool | None = None
+
+    def execute(self, vanished: Iterable[VanishedTag]) -> Iterator[Finding]:
+        """Delete what is still as it was brought, and forget it.
+
+        Raises:
+            StateError: the ledger can't be written.
+        """
+        left: dict[str, int] = {}
+        for each in sorted(vanished):
+            finding = self._removed(each)
+            left[each.path] = left.get(each.path, 0) + (finding.code not in {TAG_DELETED, TAG_KEPT})
+            yield finding
+            if left[each.path] == 0 and not self._ledger.tags_of(each.repository):
+                self._ledger.forget_layout(each.path)
+
+    def _removed(self, vanished: VanishedTag) -> Finding:
+        try:
+            finding = self._remove(vanished)
+        except LayoutliftError as error:
+            return Finding(vanished.path, error.code, f"{self._place(vanished)} vanished at the source: {error}")
+        self._ledger.forget_tag(vanished.repository, vanished.tag)
+        return finding
+
+    def _remove(self, vanished: VanishedTag) -> Finding:
+        place = self._place(vanished)
+        present = self._target.resolve_manifest(vanished.repository, vanished.tag)
+        if present is not None and present != vanished.digest and not self._is_stand_in(vanished, present):
+            message = f"{place} vanished at the source; the target has {present} by now, of others, and keeps it"
+            return Finding(vanished.path, TAG_KEPT, message)
+        if present is not None:
+            self._refuse_without_deletion(vanished.repository)
+            self._untag(vanished)
+        return Finding(
+            vanished.path, TAG_DELETED, f"{place} vanished at the source, and was deleted ({vanished.digest})"
+        )
+
+    def _place(self, vanished: VanishedTag) -> str:
+        return f"{self._target.host}/{vanished}"
+
+    def _refuse_without_deletion(self, repository: str) -> None:
+        """Ask the target to delete what it can't have: one that never deletes says so, and nothing is changed."""
+        if self._deletes is None:
+            nothing = Digest.of(secrets.token_bytes(32))
+            self._deletes = self._target.delete_manifest(repository, nothing) is not Deletion.UNSUPPORTED
+        if not self._deletes:
+            raise DeletionUnsupportedError("the registry does not delete manifests; it stays at the target")
+
+    def _untag(self, vanished: VanishedTag) -> None:
+        """Delete the tag alone; the manifest may have other tags, and may be part of an index.
+
+        A registry that deletes by digest only (distribution 2.8) would take all tags of the digest with it. There
+        the tag is moved to a manifest made for nothing else, which is then deleted by its digest.
+        """
+        repository, tag = vanished.repository, vanished.tag
+        if self._target.delete_manifest(repository, tag) is Deletion.UNSUPPORTED:
+            stand_in = _stand_in()
+            digest = Digest.of(stand_in.raw)
+            self._target.push_blob(repository, _Empty())
+            self._target.push_manifest(repository, tag, stand_in)
+            if self._target.delete_manifest(repository, digest) is Deletion.UNSUPPORTED:
+                self._put_back(vanished)
+                raise DeletionUnsupportedError("the registry deletes neither tags nor manifests; it stays as it was")
+        if self._target.resolve_manifest(repository, tag) is not None:
+            raise DeletionUnsupportedError("the registry said that it deleted the tag, and still has it")
+
+    def _is_stand_in(self, vanished: VanishedTag, present: Digest) -> bool:
+        manifest = self._target.fetch_manifest(vanished.repository, present)
+        if manifest is None:
+            return False
+        try:
+            return STAND_IN in parse_manifest(manifest.raw, _descriptor(manifest)).annotations
+        except SpecError:
+            return False
+
+    def _put_back(self, vanished: VanishedTag) -> None:
+        manifest = self._target.fetch_manifest(vanished.repository, vanished.digest)
+        if manifest is not None:
+            self._target.push_manifest(vanished.repository, vanished.tag, manifest)
+
+
+class _Empty:
+    """The content of a stand-in's only blob."""
+
+    descriptor = Descriptor(EMPTY_JSON, Digest.of(_EMPTY), len(_EMPTY))
+
+    def read(self) -> bytes:
+        """See `BlobContent.read`."""
+        return _EMPTY
+
+    @contextmanager
+    def chunks(self) -> Iterator[Iterator[Buffer]]:
+        """See `BlobContent.chunks`."""
+        yield iter([_EMPTY])
+
+
+def _descriptor(manifest: RemoteManifest) -> Descriptor:
+    return Descriptor(manifest.media_type, Digest.of(manifest.raw), len(manifest.raw))
+
+
+def _stand_in() -> RemoteManifest:
+    """A manifest that no registry has yet."""
+    empty = _Empty.descriptor.to_json()
+    body = {
+        "schemaVersion": 2,
+        "mediaType": IMAGE_MANIFEST,
+        "config": empty,
+        "layers": [empty],
+        "annotations": {STAND_IN: secrets.token_hex(16)},
+    }
+    return RemoteManifest(json.dumps(body).encode(), IMAGE_MANIFEST)

@@ -1,0 +1,71 @@
+"""What a run does around its work: what vanished is to go, and whether both sides are equal in the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tasks.operations.equality import Equality
+from tasks.operations.vanished_course import VanishedCourse
+from tasks.run_options import RunKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tasks.operations.run_log import RunLog
+    from tasks.operations.source_survey import RunJob
+    from tasks.ports import Source, Target
+    from tasks.run_options import RunOptions
+    from tasks.stores.ledger import Ledger
+
+
+class RunEnds:
+    """Called in order: `begin` after the survey, `settle` after the work."""
+
+    def __init__(
+        self,
+        kind: RunKind,
+        source: Source,
+        target: Target | None,
+        ledger: Ledger,
+        *,
+        job: RunJob,
+        log: RunLog,
+        options: RunOptions,
+    ) -> None:
+        """A run that is a shard of another one leaves both to that."""
+        limits = options.deletion if options.shard is None else None
+        self._kind = kind
+        self._compares = kind in {RunKind.MIGRATE, RunKind.VERIFY} and options.shard is None
+        self._log = log
+        self.equality = Equality(source, job.selection, log)
+        self._vanished = (
+            VanishedCourse(source, target, ledger, selection=job.selection, log=log, limits=limits)
+            if target is not None and limits is not None
+            else None
+        )
+
+    def begin(self, repositories: Mapping[str, str]) -> None:
+        """Decide on what of the target is to go, given where each layout goes.
+
+        Raises:
+            TooManyVanishedError: more vanished than may be deleted; nothing was changed.
+        """
+        if self._vanished is not None:
+            self._vanished.begin(repositories, only_plan=self._kind is RunKind.PLAN)
+
+    def settle(self, *, complete: bool) -> None:
+        """Delete what is to go, if the run is complete, and judge whether both sides are equal.
+
+        Raises:
+            StateError: the ledger can't be written.
+        """
+        if self._vanished is not None and self._kind is RunKind.MIGRATE:
+            self._vanished.settle(complete=complete)
+        if self._compares:
+            self.equality.settle(complete=complete, unasked=self._log.unasked)
+
+    def to_json(self) -> dict[str, Any]:
+        """What the report says of it."""
+        if not self._compares:
+            return {}
+        return {"equal_at": self.equality.at, "not_equal_because": self.equality.reason}

@@ -1,0 +1,169 @@
+"""What vanished at the source is deleted at the target: only what was brought, only within limits, only when sure."""
+
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.real_parts import DebianRegistry, Registry
+from tests.support.command import Layoutlift
+from tests.support.layouts import LayoutBuilder
+from tests.support.real_parts import running
+from tests.support.registry_view import RepositoryView
+
+ALLOWED = ("--delete-vanished", "--delete-max-percent", "100")
+
+
+class KeepsEverything(DebianRegistry):
+    """Distribution as it is when nobody asked for deletion."""
+
+    def _configuration(self) -> dict[str, Any]:
+        configuration = super()._configuration()
+        configuration["storage"] = {**configuration["storage"], "delete": {"enabled": False}}
+        return configuration
+
+
+@pytest.fixture(scope="module")
+def keeping_registry(tmp_path_factory: pytest.TempPathFactory) -> Generator[Registry]:
+    with running(KeepsEverything(tmp_path_factory.mktemp("keeping"))) as registry:
+        yield registry
+
+
+def tags(registry: Registry, repository: str) -> set[str]:
+    return RepositoryView(registry, repository).tags
+
+
+def write(path: Path, **tags: str) -> Path:
+    """A layout with a tag for each; tags of the same layer have the same digest."""
+    shutil.rmtree(path, ignore_errors=True)
+    layout = LayoutBuilder(path)
+    images: dict[str, Any] = {}
+    for tag, layer in tags.items():
+        if layer in images:
+            layout.entry(images[layer], tag)
+        else:
+            images[layer] = layout.image(tag, layers=[layer.encode()])
+    layout.write()
+    return path
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    write(tmp_path / "s" / "app", stays="same", goes="same", moves="other")
+    write(tmp_path / "s" / "whole", v1="v1")
+    return tmp_path / "s"
+
+
+def codes(ended: Any) -> set[tuple[str, str]]:
+    """What was found, without the remarks that every run makes of what vanished."""
+    return {each for each in ended.findings if each[1] not in {"tag_vanished", "layout_vanished"}}
+
+
+def test_a_tag_goes_alone_and_a_layout_whole(
+    layoutlift: Layoutlift, any_registry: Registry, source: Path, prefix: str
+) -> None:
+    target = f"{any_registry.host}/{prefix}"
+    layoutlift.migrate(source, target)
+    write(source / "app", stays="same", moves="other")
+    shutil.rmtree(source / "whole")
+    planned = layoutlift.plan(source, target, *ALLOWED)
+    assert codes(planned) == {("app", "to_delete"), ("whole", "to_delete")}
+    assert tags(any_registry, f"{prefix}/app") == {"stays", "goes", "moves"}
+    ended = layoutlift.migrate(source, target, *ALLOWED)
+    assert codes(ended) == {("app", "tag_deleted"), ("whole", "tag_deleted")}
+    assert ended.report["run"]["options"]["delete_vanished"] is True
+    assert tags(any_registry, f"{prefix}/app") == {"stays", "moves"}
+    assert tags(any_registry, f"{prefix}/whole") == set()
+    layoutlift.verify(source, target, "--depth", "content")
+    assert layoutlift.migrate(source, target, *ALLOWED).findings == set(), "it is forgotten"
+    write(source / "whole", v1="v1")
+    assert layoutlift.migrate(source, target).totals["copied"] == 1, "it may come back"
+
+
+def test_what_others_pushed_stays(
+    layoutlift: Layoutlift, docker_registry: Registry, source: Path, tmp_path: Path, prefix: str
+) -> None:
+    target = f"{docker_registry.host}/{prefix}"
+    layoutlift.migrate(source, target)
+    theirs = tmp_path / "theirs"
+    write(theirs / "app", goes="theirs", alien="theirs")
+    layoutlift.migrate(theirs, target, "--on-conflict", "overwrite")
+    write(source / "app", stays="same", moves="other")
+    ended = layoutlift.migrate(source, target, *ALLOWED)
+    assert codes(ended) == {("app", "tag_kept")}
+    assert tags(docker_registry, f"{prefix}/app") == {"stays", "goes", "moves", "alien"}
+
+
+@pytest.mark.parametrize("limit", [("--delete-max-tags", "0"), ("--delete-max-percent", "20"), ()])
+def test_beyond_the_limits_nothing_is_changed(
+    layoutlift: Layoutlift, docker_registry: Registry, source: Path, prefix: str, limit: tuple[str, ...]
+) -> None:
+    target = f"{docker_registry.host}/{prefix}"
+    layoutlift.migrate(source, target)
+    write(source / "app", stays="same", new="new")
+    planned = layoutlift.plan(source, target, "--delete-vanished", *limit, code=1)
+    assert (".", "too_many_vanished") in codes(planned)
+    ended = layoutlift.migrate(source, target, "--delete-vanished", *limit, code=3)
+    assert (".", "too_many_vanished") in codes(ended)
+    assert tags(docker_registry, f"{prefix}/app") == {"stays", "goes", "moves"}
+
+
+def test_a_source_that_is_not_there_deletes_nothing(
+    layoutlift: Layoutlift, docker_registry: Registry, source: Path, prefix: str
+) -> None:
+    target = f"{docker_registry.host}/{prefix}"
+    layoutlift.migrate(source, target)
+    shutil.copytree(source, kept := source.with_name("kept"))
+    (source / "app" / "index.json").write_bytes(b"{")
+    layoutlift.migrate(source, target, *ALLOWED, code=1)
+    (source / "app" / "index.json").write_bytes(b'{"schemaVersion":2,"manifests":[{"digest":"x"}]}')
+    layoutlift.migrate(source, target, *ALLOWED, code=1)
+    shutil.rmtree(source)
+    layoutlift.migrate(source, target, *ALLOWED, code=2)
+    source.mkdir()
+    layoutlift.migrate(source, target, *ALLOWED, code=1)
+    assert tags(docker_registry, f"{prefix}/app") == {"stays", "goes", "moves"}
+    assert tags(docker_registry, f"{prefix}/whole") == {"v1"}
+    shutil.copytree(kept, source, dirs_exist_ok=True)
+    assert layoutlift.migrate(source, target, *ALLOWED).totals["up_to_date"] == 4
+
+
+def test_a_run_with_problems_deletes_nothing(
+    layoutlift: Layoutlift, docker_registry: Registry, source: Path, prefix: str
+) -> None:
+    target = f"{docker_registry.host}/{prefix}"
+    layoutlift.migrate(source, target)
+    write(source / "app", stays="same", moves="other", broken="broken")
+    (blob,) = [path for path in (source / "app/blobs/sha256").iterdir() if path.read_bytes() == b"broken"]
+    blob.unlink()
+    ended = layoutlift.migrate(source, target, *ALLOWED, code=1)
+    assert (".", "not_deleted") in codes(ended)
+    assert "goes" in tags(docker_registry, f"{prefix}/app")
+
+
+def test_a_registry_that_does_not_delete_is_named_and_keeps_its_tags(
+    layoutlift: Layoutlift, keeping_registry: Registry, source: Path, prefix: str
+) -> None:
+    target = f"{keeping_registry.host}/{prefix}"
+    layoutlift.migrate(source, target)
+    write(source / "app", stays="same", moves="other")
+    before = layoutlift.verify(source, target).report["tags"]
+    ended = layoutlift.migrate(source, target, *ALLOWED, code=1)
+    assert codes(ended) == {("app", "deletion_unsupported")}
+    assert tags(keeping_registry, f"{prefix}/app") == {"stays", "goes", "moves"}
+    assert layoutlift.verify(source, target).report["tags"] == before
+
+
+def test_what_is_not_chosen_stays(
+    layoutlift: Layoutlift, docker_registry: Registry, source: Path, prefix: str
+) -> None:
+    target = f"{docker_registry.host}/{prefix}"
+    layoutlift.migrate(source, target)
+    write(source / "app", stays="same")
+    shutil.rmtree(source / "whole")
+    ended = layoutlift.migrate(source, target, *ALLOWED, "--include", "app:m*", "--include", "app:stays")
+    assert codes(ended) == {("app", "tag_deleted")}
+    assert tags(docker_registry, f"{prefix}/app") == {"stays", "goes"}
+    assert tags(docker_registry, f"{prefix}/whole") == {"v1"}

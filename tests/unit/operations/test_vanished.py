@@ -1,0 +1,156 @@
+"""Tags are deleted at a target one by one, and never with what they share a digest with."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tasks.oci.digest import Digest
+from tasks.oci.errors import TooManyVanishedError, TransportError
+from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
+from tasks.operations.vanished import DeletionLimits, VanishedRemoval, VanishedTag, tags_named
+from tasks.ports import Deletion, RemoteManifest
+from tasks.stores.ledger import Ledger, LedgerMemory
+from tasks.stores.memory import MemoryTarget
+
+BODY = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": []}
+REF_NAME = "org.opencontainers.image.ref.name"
+
+
+class Lines:
+    """A ledger's lines in memory."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, object]] = []
+
+    def read(self) -> LedgerMemory:
+        memory = LedgerMemory()
+        for line in self.lines:
+            memory.take_line(line)
+        return memory
+
+    def append(self, line) -> None:
+        self.lines.append(dict(line))
+
+    def flush(self) -> None:
+        """Everything is kept at once."""
+
+    close = flush
+
+
+def push(target: MemoryTarget, tag: str, text: str = "") -> Digest:
+    raw = json.dumps({**BODY, "annotations": {"text": text}}).encode()
+    target.push_manifest("app", tag, RemoteManifest(raw, IMAGE_INDEX))
+    return Digest.of(raw)
+
+
+def brought(target: MemoryTarget, lines: Lines, *tags: str) -> list[VanishedTag]:
+    """Push tags of one digest, as an earlier run did."""
+    ledger = Ledger(lines)
+    for tag in tags:
+        ledger.note_tag("app", tag, push(target, tag), "manifest", 0)
+    ledger.note_layout("app", "app", "etag", "settings")
+    return [VanishedTag("app", "app", tag, push(target, tag)) for tag in tags]
+
+
+def remove(target: MemoryTarget, lines: Lines, *vanished: VanishedTag) -> list[str]:
+    return [finding.code for finding in VanishedRemoval(target, Ledger(lines)).execute(vanished)]
+
+
+@pytest.mark.parametrize("deletes_tags", [True, False])
+def test_other_tags_of_the_digest_stay(deletes_tags: bool) -> None:
+    target, lines = MemoryTarget(deletes_tags=deletes_tags), Lines()
+    goes, _ = brought(target, lines, "goes", "stays")
+    assert remove(target, lines, goes) == ["tag_deleted"]
+    assert target.list_tags("app") == {"stays"}
+    assert target.resolve_manifest("app", goes.digest) is not None
+    assert set(Ledger(lines).tags_of("app")) == {"stays"}
+    assert Ledger(lines).layouts() == ["app"]
+
+
+def test_deleting_by_digest_would_be_noticed_here() -> None:
+    target, lines = MemoryTarget(), Lines()
+    goes, _ = brought(target, lines, "goes", "stays")
+    assert target.delete_manifest("app", goes.digest) is Deletion.DELETED
+    assert not target.list_tags("app")
+
+
+def test_a_layout_is_forgotten_with_its_last_tag() -> None:
+    target, lines = MemoryTarget(), Lines()
+    assert remove(target, lines, *brought(target, lines, "a", "b")) == ["tag_deleted", "tag_deleted"]
+    assert not Ledger(lines).layouts()
+
+
+def test_a_tag_that_others_moved_is_theirs() -> None:
+    target, lines = MemoryTarget(), Lines()
+    (moved,) = brought(target, lines, "v1")
+    theirs = push(target, "v1", "theirs")
+    assert remove(target, lines, moved) == ["tag_kept"]
+    assert target.resolve_manifest("app", "v1") == theirs
+    assert not Ledger(lines).tags_of("app")
+
+
+def test_a_target_that_does_not_delete_is_not_changed() -> None:
+    target, lines = MemoryTarget(deletes=False), Lines()
+    (goes,) = brought(target, lines, "v1")
+    assert remove(target, lines, goes) == ["deletion_unsupported"]
+    assert target.resolve_manifest("app", "v1") == goes.digest
+    assert set(Ledger(lines).tags_of("app")) == {"v1"}
+
+
+class DiesOnce(MemoryTarget):
+    """Breaks where the stand-in is under the tag already."""
+
+    broken = False
+
+    def delete_manifest(self, repository: str, reference: str) -> Deletion:
+        if not self.broken and ":" in reference and self.resolve_manifest(repository, reference) is not None:
+            self.broken = True
+            raise TransportError("gone")
+        return super().delete_manifest(repository, reference)
+
+
+def test_a_run_that_died_over_a_stand_in_is_finished_by_the_next() -> None:
+    target, lines = DiesOnce(deletes_tags=False), Lines()
+    goes, _ = brought(target, lines, "goes", "stays")
+    assert remove(target, lines, goes) == ["transport"]
+    assert target.resolve_manifest("app", "goes") != goes.digest
+    assert remove(target, lines, goes) == ["tag_deleted"]
+    assert target.list_tags("app") == {"stays"}
+
+
+class SaysSo(MemoryTarget):
+    """Answers that it deletes, and keeps everything."""
+
+    def delete_manifest(self, repository: str, reference: str) -> Deletion:
+        return Deletion.DELETED
+
+
+def test_a_target_that_only_says_so_is_found_out() -> None:
+    target, lines = SaysSo(), Lines()
+    (goes,) = brought(target, lines, "v1")
+    assert remove(target, lines, goes) == ["deletion_unsupported"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "vanished", "of"),
+    [(DeletionLimits(), 101, 1000), (DeletionLimits(), 26, 100), (DeletionLimits(0), 1, 9)],
+)
+def test_limits_hold(limits: DeletionLimits, vanished: int, of: int) -> None:
+    with pytest.raises(TooManyVanishedError):
+        limits.check(vanished, of)
+    limits.check(0, of)
+    replace(limits, max_tags=None, max_percent=None).check(of, of)
+
+
+def test_broken_entries_name_their_tags_or_hide_them() -> None:
+    digest = Digest.of(b"x")
+    good = {"mediaType": IMAGE_MANIFEST, "digest": digest, "size": 1, "annotations": {REF_NAME: "host/app:v1"}}
+    broken = {"mediaType": IMAGE_MANIFEST, "digest": "none", "annotations": {REF_NAME: "v2"}}
+    odd = {**good, "annotations": {REF_NAME: "not a tag!"}}
+
+    def index(*entries: object) -> bytes:
+        return json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
+
+    assert tags_named(index(good, broken, odd)) == {"v1", "v2"}
+    assert tags_named(index(good, {"digest": "none"})) is None
