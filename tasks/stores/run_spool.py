@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Row = Mapping[str, Any]
 
-SORTED_AT_ONCE = 20_000
+SORTED_AT_ONCE = 10_000
 SCHEMA = 1
 _RESULTS = "results.jsonl"
 _REPORT = "report.json"
