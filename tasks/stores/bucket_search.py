@@ -6,7 +6,7 @@ Kept are folders, not keys: memory grows with the number of layouts, whatever th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tasks.layout_ports import OWN_FOLDER
 from tasks.oci import image_layout
@@ -17,11 +17,28 @@ from tasks.stores.s3_address import NO_COMPONENT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.stores.s3_bucket import ListedObject
-
 _OWN = f"/{OWN_FOLDER}/"
 Stamp = tuple[str, int]
 """ETag and size: objects of one bucket that agree in both have the same content."""
+
+
+class ListedFile(Protocol):
+    """What a listing says of an object."""
+
+    @property
+    def key(self) -> str:
+        """Its path, or key."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        ...
+
+    @property
+    def etag(self) -> str:
+        """A mark of its content."""
+        ...
 
 
 @dataclass(slots=True)
@@ -37,7 +54,7 @@ class _Folder:
     def is_layout(self) -> bool:
         return self.has_index or self.marker is not None
 
-    def add(self, name: str, found: ListedObject) -> None:
+    def add(self, name: str, found: ListedFile) -> None:
         self.count += 1
         if name == image_layout.MARKER:
             self.marker = (found.etag, found.size)
@@ -61,7 +78,7 @@ class KeySearch:
         self._last: tuple[str, _Folder] | None = None
         self.is_empty = True
 
-    def add(self, found: ListedObject) -> None:
+    def add(self, found: ListedFile) -> None:
         """Note an object below the prefix."""
         self.is_empty = False
         folder, slash, name = found.key[self._skipped :].rpartition("/")

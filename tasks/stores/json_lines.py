@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.errors import StateError
+from tasks.stores.line_buffer import LineBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -55,85 +55,42 @@ class JsonLinesWriter:
         """Write to `path`, after what is there, or in its place if `fresh`; nothing is opened yet."""
         self._path = path
         self._flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | (os.O_TRUNC if fresh else 0)
-        self._lock = threading.Lock()
-        self._buffer = bytearray()
         self._descriptor: int | None = None
-        self._timer: threading.Timer | None = None
-        self._failure: StateError | None = None
-        self._failure_was_told = False
+        self._may_be_torn = False
+        """Whether the last line of the file, as it was found, may lack its end."""
+        self._lines = LineBuffer(self._write, seconds=FLUSH_SECONDS, most_bytes=_BUFFERED_BYTES)
 
     def append(self, value: Mapping[str, object]) -> None:
-        """Add a line.
-
-        Raises:
-            StateError: this or an earlier line could not be written.
-        """
-        line = json_line(value)
-        with self._lock:
-            self._tell_failure()
-            self._buffer += line
-            if len(self._buffer) >= _BUFFERED_BYTES:
-                self._write_out()
-                self._tell_failure()
-            elif self._timer is None:
-                self._timer = threading.Timer(FLUSH_SECONDS, self._flush_in_time)
-                self._timer.daemon = True
-                self._timer.start()
+        """Add a line; see `LineBuffer.append`."""
+        self._lines.append(json_line(value))
 
     def flush(self) -> None:
-        """Write what is still buffered.
-
-        Raises:
-            StateError: this or an earlier line could not be written.
-        """
-        with self._lock:
-            self._write_out()
-            self._tell_failure()
+        """See `LineBuffer.flush`."""
+        self._lines.flush()
 
     def close(self) -> None:
-        """Write what is still buffered and let go of the file; may be called twice.
-
-        Raises:
-            StateError: a line could not be written, and no earlier call said so.
-        """
-        with self._lock:
-            self._write_out()
+        """Write what is still buffered and let go of the file; see `LineBuffer.close`."""
+        try:
+            self._lines.close()
+        finally:
             if self._descriptor is not None:
                 os.close(self._descriptor)
                 self._descriptor = None
-            if not self._failure_was_told:
-                self._tell_failure()
 
-    def _tell_failure(self) -> None:
-        if self._failure is not None:
-            self._failure_was_told = True
-            raise self._failure
-
-    def _flush_in_time(self) -> None:
-        with self._lock:
-            self._write_out()
-
-    def _write_out(self) -> None:
-        """Write the buffer; a failure is kept for the next call of a user, as this may be the timer's thread."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._failure is None and self._buffer:
-            try:
-                self._write(self._opened())
-            except OSError as error:
-                self._failure = state_error(str(self._path), error)
-        self._buffer.clear()
-
-    def _write(self, descriptor: int) -> None:
-        rest = bytes(self._buffer)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+    def _write(self, lines: bytes) -> None:
+        try:
+            descriptor = self._opened()
+            if self._may_be_torn:
+                lines = b"\n" + lines
+                self._may_be_torn = False
+            while lines:
+                lines = lines[os.write(descriptor, lines) :]
+        except OSError as error:
+            raise state_error(str(self._path), error) from error
 
     def _opened(self) -> int:
         if self._descriptor is None:
             self._descriptor = os.open(self._path, self._flags, 0o666)
             self._flags &= ~os.O_TRUNC
-            if os.fstat(self._descriptor).st_size:
-                self._buffer[:0] = b"\n"  # the last line there may be torn
+            self._may_be_torn = os.fstat(self._descriptor).st_size > 0
         return self._descriptor

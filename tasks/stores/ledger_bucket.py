@@ -7,7 +7,6 @@ runs by time; many objects are made one under the name of their last.
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import StateError
 from tasks.stores.json_lines import json_line, parse_json_lines
 from tasks.stores.ledger import LedgerMemory, file_name
+from tasks.stores.line_buffer import LineBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,18 +31,14 @@ _READ_ATTEMPTS = 5
 
 
 class LedgerBucket:
-    """See `LedgerLines`; calls come one at a time, as a `Ledger` makes them, and the timer's thread besides."""
+    """See `LedgerLines`; safe to use from several threads."""
 
     def __init__(self, objects: StateObjects, run_id: str) -> None:
         """Read all below the prefix of `objects`, write the lines of this run there."""
         self._objects = objects
         self._run = file_name(run_id)
         self._numbers = count()
-        self._lock = threading.Lock()
-        self._buffer = bytearray()
-        self._timer: threading.Timer | None = None
-        self._failure: StateError | None = None
-        self._failure_was_told = False
+        self._lines = LineBuffer(self._write, seconds=FLUSH_SECONDS, most_bytes=_BUFFERED_BYTES)
 
     def read(self) -> LedgerMemory:
         """See `LedgerLines.read`; objects that are many are made one."""
@@ -58,51 +54,19 @@ class LedgerBucket:
 
     def append(self, line: Mapping[str, object]) -> None:
         """See `LedgerLines.append`."""
-        with self._lock:
-            self._tell_failure()
-            self._buffer += json_line(line)
-            if len(self._buffer) >= _BUFFERED_BYTES:
-                self._write_out()
-                self._tell_failure()
-            elif self._timer is None:
-                self._timer = threading.Timer(FLUSH_SECONDS, self._flush_in_time)
-                self._timer.daemon = True
-                self._timer.start()
+        self._lines.append(json_line(line))
 
     def flush(self) -> None:
         """See `LedgerLines.flush`."""
-        with self._lock:
-            self._write_out()
-            self._tell_failure()
+        self._lines.flush()
 
     def close(self) -> None:
         """See `LedgerLines.close`."""
-        with self._lock:
-            self._write_out()
-            if not self._failure_was_told:
-                self._tell_failure()
+        self._lines.close()
 
-    def _flush_in_time(self) -> None:
-        with self._lock:
-            self._write_out()
-
-    def _tell_failure(self) -> None:
-        if self._failure is not None:
-            self._failure_was_told = True
-            raise self._failure
-
-    def _write_out(self) -> None:
-        """Write the buffer; a failure is kept for the next call of a user, as this may be the timer's thread."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._failure is None and self._buffer:
-            name = f"{_PREFIX}{time.time_ns() // 1_000_000:014d}-{self._run}-{next(self._numbers):06d}"
-            try:
-                self._objects.put(name, bytes(self._buffer))
-            except StateError as error:
-                self._failure = error
-        self._buffer.clear()
+    def _write(self, lines: bytes) -> None:
+        name = f"{_PREFIX}{time.time_ns() // 1_000_000:014d}-{self._run}-{next(self._numbers):06d}"
+        self._objects.put(name, lines)
 
     def _read(self, names: Sequence[str]) -> LedgerMemory | None:
         """What the objects say, in their order; None when one was taken away by a compaction meanwhile."""

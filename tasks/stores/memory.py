@@ -6,10 +6,8 @@ import contextlib
 import io
 import threading
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from tasks.layout_ports import OWN_FOLDER
 from tasks.oci import image_layout
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
@@ -24,12 +22,20 @@ from tasks.oci.errors import (
 )
 from tasks.oci.manifest import Manifest, parse_manifest
 from tasks.ports import BlobArrival, BlobStat, Deletion, IndexFile, RemoteManifest
+from tasks.stores.bucket_search import KeySearch
 from tasks.stores.verified_content import VerifiedContent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tasks.ports import BlobContent, Finding
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    key: str
+    size: int
+    etag: str = ""
 
 
 class MemorySource:
@@ -41,9 +47,10 @@ class MemorySource:
 
     def list_layouts(self) -> Iterator[str | Finding]:
         """See `LayoutLister.list_layouts`."""
-        paths = (path for path in map(PurePosixPath, self._files) if OWN_FOLDER not in path.parts)
-        layouts = {path.parent for path in paths if path.name in {image_layout.MARKER, image_layout.INDEX}}
-        yield from map(str, sorted(layouts))
+        search = KeySearch("")
+        for path, raw in self._files.items():
+            search.add(_Listed(path, len(raw)))
+        yield from search.layouts()
 
     def read_index(self, path: str) -> IndexFile:
         """See `LayoutReader.read_index`."""

@@ -18,6 +18,7 @@ from tasks.oci.errors import (
 )
 from tasks.ports import Source
 from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.layout_search import stray_files
 from tasks.stores.memory import MemorySource
 from tasks.stores.watched_layouts import Patience, WatchedLayouts
 from tests.support.buckets import open_bucket, upload, use_environment
@@ -112,6 +113,15 @@ def test_what_else_lies_in_a_layouts_own_folders_is_no_finding(
     (layout.path / own).parent.mkdir(parents=True, exist_ok=True)
     (layout.path / own).write_bytes(CONTENT)
     assert list(open_source().list_layouts()) == ["app"]
+
+
+def test_files_outside_of_layouts_are_one_finding_a_folder(root: Path, open_source: OpenSource) -> None:
+    LayoutBuilder(root / "team" / "app").write()
+    for name in ("b", "a", "d", "c"):
+        (root / "team" / name).write_bytes(CONTENT)
+    found, path = open_source().list_layouts()
+    assert found == stray_files("team", 4, ["a", "b", "c", "d"])
+    assert path == "team/app"
 
 
 @pytest.mark.parametrize("own", [".layoutlift", "team/.layoutlift"])

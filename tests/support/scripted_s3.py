@@ -1,6 +1,7 @@
 """A scripted S3 server: what its answers look like, and our store over it."""
 
 import hashlib
+from collections.abc import Callable
 from xml.sax.saxutils import escape
 
 import pytest
@@ -18,6 +19,7 @@ MARKER, INDEX = b'{"imageLayoutVersion":"1.0.0"}', b'{"schemaVersion":2,"manifes
 CONTENT = b"content"
 BLOB = Descriptor("application/octet-stream", Digest.of(CONTENT), len(CONTENT))
 BLOB_KEY = f"/bucket/app/blobs/sha256/{BLOB.digest.encoded}"
+OpenBucket = Callable[..., LayoutBucket]
 VARIABLES = {
     "AWS_ACCESS_KEY_ID": "AKID",
     "AWS_SECRET_ACCESS_KEY": "a secret",

@@ -1,6 +1,7 @@
 """Fixtures of the stores' tests: scripted registries, and our HTTP to them."""
 
 from collections.abc import Callable, Generator
+from functools import partial
 
 import pytest
 
@@ -12,6 +13,7 @@ from tasks.stores.registry import RegistryStore
 from tasks.stores.registry_auth import Authorizer
 from tasks.stores.request_retry import RequestRetry
 from tests.support.scripted_registry import ScriptedRegistry
+from tests.support.scripted_s3 import OpenBucket, open_scripted, use_worthless_credentials
 
 FIRST_WAIT = 0.001
 """Seconds of the first wait between attempts: tests try again at once."""
@@ -63,3 +65,16 @@ def make_store(make_pool: Callable[..., HttpPool]) -> Callable[..., RegistryStor
         return RegistryStore(provider, pool, RequestRetry(gate, stop, first_wait=FIRST_WAIT), write=True)
 
     return make
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Credentials that open nothing, and none of the user's own."""
+    use_worthless_credentials(monkeypatch)
+    return monkeypatch
+
+
+@pytest.fixture
+def bucket(script: ScriptedRegistry, environment: pytest.MonkeyPatch) -> OpenBucket:
+    """`bucket("prefix/", request_payer=True)`: our store over the scripted server."""
+    return partial(open_scripted, script)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Generator
-from functools import partial
 
 import boto3
 import pytest
@@ -25,28 +24,15 @@ from tests.support.scripted_s3 import (
     CONTENT,
     INDEX,
     MARKER,
+    OpenBucket,
     always,
     content,
     etag,
-    open_scripted,
     page,
     refusal,
-    use_worthless_credentials,
 )
 
-OpenBucket = Callable[..., LayoutBucket]
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    use_worthless_credentials(monkeypatch)
-    return monkeypatch
-
-
-@pytest.fixture
-def bucket(script: ScriptedRegistry) -> OpenBucket:
-    """`bucket("prefix/", request_payer=True)`: our store over the scripted server."""
-    return partial(open_scripted, script)
+pytestmark = pytest.mark.usefixtures("environment")
 
 
 def lists(source: LayoutBucket) -> list[object]:

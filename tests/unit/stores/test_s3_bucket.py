@@ -1,8 +1,6 @@
 """What an S3 store says is told in one line, and what passes is waited for."""
 
 import threading
-from collections.abc import Callable
-from functools import partial
 
 import pytest
 
@@ -17,7 +15,6 @@ from tasks.oci.errors import (
     SourceReadError,
     SourceUnavailableError,
 )
-from tasks.stores.layout_bucket import LayoutBucket
 from tasks.stores.pacing import Stop
 from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
 from tests.support.scripted_s3 import (
@@ -26,27 +23,14 @@ from tests.support.scripted_s3 import (
     CONTENT,
     INDEX,
     MARKER,
+    OpenBucket,
     always,
     content,
-    open_scripted,
     page,
     refusal,
-    use_worthless_credentials,
 )
 
-OpenBucket = Callable[..., LayoutBucket]
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    use_worthless_credentials(monkeypatch)
-    return monkeypatch
-
-
-@pytest.fixture
-def bucket(script: ScriptedRegistry) -> OpenBucket:
-    """`bucket("prefix/", request_payer=True)`: our store over the scripted server."""
-    return partial(open_scripted, script)
+pytestmark = pytest.mark.usefixtures("environment")
 
 
 @pytest.mark.parametrize(
