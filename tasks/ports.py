@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from tasks.deletion_ports import ManifestRemover
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
@@ -194,22 +196,6 @@ class ContentPusher(Protocol):
             MissingReferencedContentError: the target misses something that the manifest refers to.
             ManifestRefusedError: the target does not take it.
         """
-        ...
-
-
-class Deletion(StrEnum):
-    """What came of a wish to delete."""
-
-    DELETED = "deleted"
-    MISSING = "missing"
-    UNSUPPORTED = "unsupported"
-
-
-class ManifestRemover(Protocol):
-    """Removes from a target."""
-
-    def delete_manifest(self, repository: str, reference: str) -> Deletion:
-        """Delete a tag alone, or by digest a manifest with all its tags, where the target does that."""
         ...
 
 

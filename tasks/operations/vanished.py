@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from tasks.deletion_ports import Deletion
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
@@ -26,7 +27,7 @@ from tasks.oci.manifest import parse_manifest
 from tasks.oci.media_types import EMPTY_JSON, IMAGE_MANIFEST
 from tasks.oci.reference import REF_NAME, tag_of_ref_name
 from tasks.operations.steps import StepLedger, vanished_layouts
-from tasks.ports import Deletion, Finding, RemoteManifest
+from tasks.ports import Finding, RemoteManifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

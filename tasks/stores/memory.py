@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tasks.deletion_ports import Deletion
 from tasks.oci import image_layout
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
@@ -21,7 +22,7 @@ from tasks.oci.errors import (
     SpecError,
 )
 from tasks.oci.manifest import Manifest, parse_manifest
-from tasks.ports import BlobArrival, BlobStat, Deletion, IndexFile, RemoteManifest
+from tasks.ports import BlobArrival, BlobStat, IndexFile, RemoteManifest
 from tasks.stores.bucket_search import KeySearch
 from tasks.stores.verified_content import VerifiedContent
 

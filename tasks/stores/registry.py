@@ -33,8 +33,9 @@ from tasks.stores.verified_content import VerifiedContent
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tasks.deletion_ports import Deletion
     from tasks.oci.registry_profiles import RegistryProfile
-    from tasks.ports import BlobArrival, BlobContent, Deletion, RepositoryKeeper
+    from tasks.ports import BlobArrival, BlobContent, RepositoryKeeper
     from tasks.stores.http_pool import HttpPool
     from tasks.stores.oras_provider import OrasProvider, RepositoryContainer
     from tasks.stores.request_retry import RequestRetry

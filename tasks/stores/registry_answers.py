@@ -11,6 +11,7 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from tasks.deletion_ports import Deletion
 from tasks.oci.errors import (
     AuthenticationError,
     ManifestRefusedError,
@@ -22,7 +23,6 @@ from tasks.oci.errors import (
     RegistryUnavailableError,
     UnexpectedAnswerError,
 )
-from tasks.ports import Deletion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

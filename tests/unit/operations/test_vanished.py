@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from tasks.deletion_ports import Deletion
 from tasks.oci.digest import Digest
 from tasks.oci.errors import TooManyVanishedError, TransportError
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
 from tasks.operations.vanished import DeletionLimits, VanishedRemoval, VanishedTag, tags_named
-from tasks.ports import Deletion, RemoteManifest
+from tasks.ports import RemoteManifest
 from tasks.stores.ledger import Ledger, LedgerMemory
 from tasks.stores.memory import MemoryTarget
 
