@@ -36,7 +36,7 @@ MinTagsLeft = Annotated[
 MaxBytes = Annotated[int | None, Field(description="In place of the plan's limit: how many bytes may go", ge=0)]
 AutoApply = Annotated[
     bool,
-    Field(description="Apply the plan without asking, where it keeps within the limits; else it waits for a yes"),
+    Field(description="Apply the plan without asking where it keeps within the limits, and fail where it does not"),
 ]
 
 
