@@ -12,6 +12,9 @@ UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# As constraints, too: pip looks at the newest version first of a package that is also asked for with an extra, and
+# then misses its hash.
+LOCKED := -r requirements/dev.txt -c requirements/dev.txt
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml
 
 .DEFAULT_GOAL := help
@@ -31,7 +34,7 @@ $(INSTALLED): requirements/dev.txt pyproject.toml
 	  { echo "layoutlift needs Python 3.11 or later, and '$(PYTHON)' is not: make install PYTHON=python3.12, for example" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || infra/install_system_packages.sh ensurepip:python3-venv
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes $(LOCKED)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
