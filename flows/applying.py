@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from flows.cleaning import NO_LOGINS
 from tasks.cleanup_applies import CleanerOptions, open_cleaner, open_writable
 from tasks.cleanup_runs import RunNote, note_run, read_note
 from tasks.cleanups import CleanupOptions, new_plan_id, open_gate, open_plan
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flows.cleanup_parameters import ApplyParameters, UndoParameters
+    from tasks.cleanups import Logins
     from tasks.operations.cleanup.apply_tools import RepositoryOutcome
     from tasks.operations.cleanup.values import Limits, PlanHeader, RepositoryPlan
     from tasks.stores.pacing import Stop
@@ -63,7 +65,7 @@ def check_limits(path: Path, raised: Callable[[Limits], Limits]) -> CheckedPlan:
         return CheckedPlan(path, plan.header)
 
 
-def apply_plan(given: ApplyParameters, path: Path, stop: Stop, show: Show) -> bool:
+def apply_plan(given: ApplyParameters, path: Path, stop: Stop, show: Show, logins: Logins = NO_LOGINS) -> bool:
     """Do what a plan says, as far as everything still is as it says; whether nothing was wrong.
 
     Raises:
@@ -74,9 +76,10 @@ def apply_plan(given: ApplyParameters, path: Path, stop: Stop, show: Show) -> bo
     """
     plan = check_limits(path, given.raised)
     header, run = plan.header, new_plan_id()
-    access = BucketAccess(header.endpoint_url, header.request_payer)
+    access = BucketAccess(header.endpoint_url, header.request_payer, login=logins.bucket)
     options = CleanerOptions(header.source, access, header.timing, run, given.i_am_the_only_writer, given.jobs)
-    with _requirement(given, header, access, stop) as require, open_cleaner(options, stop, require) as cleaner:
+    asked = CleanupOptions(header.source, access, given.jobs, given.plain_http, given.ca_file, None, logins.target)
+    with _requirement(asked, header, stop) as require, open_cleaner(options, stop, require) as cleaner:
         cleaner.check_allowed(plan.repositories())
         note_run(RunNote(run, header.source, access.endpoint_url, access.request_payer))
         return show(run, cleaner.apply(plan.repositories()))
@@ -84,17 +87,16 @@ def apply_plan(given: ApplyParameters, path: Path, stop: Stop, show: Show) -> bo
 
 @contextmanager
 def _requirement(
-    given: ApplyParameters, header: PlanHeader, access: BucketAccess, stop: Stop
+    asked: CleanupOptions, header: PlanHeader, stop: Stop
 ) -> Iterator[Callable[[RepositoryPlan], None] | None]:
     """What asks the target once more before anything of a repository goes; None where no target was named."""
     if header.gate is None:
         yield None
         return
-    asked = CleanupOptions(header.source, access, given.jobs, given.plain_http, given.ca_file)
     with ExitStack() as stack:
         gate = stack.enter_context(open_gate(asked, header.gate, stop))
-        layouts = open_writable(header.source, access, stop).open_layouts()
-        askers = stack.enter_context(ThreadPoolExecutor(given.jobs, thread_name_prefix="ask"))
+        layouts = open_writable(header.source, asked.access, stop).open_layouts()
+        askers = stack.enter_context(ThreadPoolExecutor(asked.jobs, thread_name_prefix="ask"))
         yield lambda plan: gate.require_plan(layouts, plan, askers.map)
 
 

@@ -15,15 +15,17 @@ from pydantic import ValidationError
 
 from flows.block_names import block_name
 from flows.block_types import LayoutSource, RegistryTarget
+from tasks.cleanups import Logins
+from tasks.endpoints import TargetOptions
 from tasks.oci.errors import ConfigurationError
 from tasks.oci.registry_profiles import RegistryKind
+from tasks.stores.s3_address import BucketAccess
 
 if TYPE_CHECKING:
     from prefect.blocks.core import Block
 
-    from tasks.endpoints import TargetOptions
+    from flows.cleanup_parameters import CleanupParameters
     from tasks.run_options import RunOptions
-    from tasks.stores.s3_address import BucketAccess
 
 _Block = TypeVar("_Block", LayoutSource, RegistryTarget)
 
@@ -43,6 +45,21 @@ def resolved(options: RunOptions) -> RunOptions:
         bucket_login=access.login,
         target=None if options.target is None else resolved_target(options.target),
     )
+
+
+def resolved_cleanup(given: CleanupParameters) -> tuple[CleanupParameters, Logins]:
+    """The parameters of a cleanup with places in place of blocks, and what the blocks keep secret.
+
+    Raises:
+        ConfigurationError: as for `resolved`.
+    """
+    source, access = resolved_source(given.source, BucketAccess(given.endpoint_url, given.request_payer))
+    places = {"source": source, "endpoint_url": access.endpoint_url, "request_payer": access.request_payer}
+    if given.gate is None:
+        return given.model_copy(update=places), Logins(access.login)
+    gate = resolved_target(TargetOptions(given.gate, given.plain_http, given.ca_file))
+    places |= {"gate": gate.target, "plain_http": gate.plain_http, "ca_file": gate.ca_file}
+    return given.model_copy(update=places), Logins(access.login, gate.credentials)
 
 
 def resolved_source(source: str, access: BucketAccess) -> tuple[str, BucketAccess]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.policy_file import load_policy
-from tasks.cleanups import CleanupOptions, make_header, open_planner, policy_choices, write_plan
+from tasks.cleanups import CleanupOptions, Logins, make_header, open_planner, policy_choices, write_plan
 from tasks.oci.digest import Digest
 from tasks.operations.cleanup.values import PlanKind
 from tasks.operations.run_log import HARMLESS_FINDINGS
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     Show = Callable[[PlanHeader, Iterable[RepositoryPlan], Sequence[Finding]], PlanFooter]
 
 
+NO_LOGINS = Logins()
+
+
 def read_policy(path: Path) -> tuple[Policy, Digest]:
     """The policy in a file, and the file's digest.
 
@@ -34,14 +37,18 @@ def read_policy(path: Path) -> tuple[Policy, Digest]:
     return load_policy(path), Digest.of(path.read_bytes())
 
 
-def cleanup_options(given: PlanParameters) -> CleanupOptions:
+def cleanup_options(given: PlanParameters, logins: Logins = NO_LOGINS) -> CleanupOptions:
     """The engine's options."""
-    access = BucketAccess(given.endpoint_url, given.request_payer)
-    return CleanupOptions(given.source, access, given.jobs)
+    access = BucketAccess(given.endpoint_url, given.request_payer, login=logins.bucket)
+    return CleanupOptions(given.source, access, given.jobs, credentials=logins.target)
 
 
 def plan_cleanup(
-    given: CleanupPlanParameters, stop: Stop, show: Show, clock: Callable[[], float] | None = None
+    given: CleanupPlanParameters,
+    stop: Stop,
+    show: Show,
+    clock: Callable[[], float] | None = None,
+    logins: Logins = NO_LOGINS,
 ) -> bool:
     """Plan by a policy, show the plan, keep it where the user wants it; whether everything could be read.
 
@@ -51,7 +58,7 @@ def plan_cleanup(
     policy, digest = read_policy(Path(given.policy))
     if given.gate is not None:
         policy = replace(policy, gate=given.gate)
-    options = replace(cleanup_options(given), plain_http=given.plain_http, ca_file=given.ca_file, clock=clock)
+    options = replace(cleanup_options(given, logins), plain_http=given.plain_http, ca_file=given.ca_file, clock=clock)
     with open_planner(options, policy, stop) as planner:
         now = planner.tools.rules.now
         header = make_header(options, PlanKind.CLEANUP, policy.limits, policy.timing, now)

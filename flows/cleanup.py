@@ -6,7 +6,7 @@ from prefect import State, flow  # Prefect evaluates annotations: where one can'
 
 from flows import cleanup_parameters as c
 from flows import parameter_fields as p
-from flows.block_names import refuse_blocks
+from flows.blocks import resolved_cleanup
 from flows.cleanup_course import clean_up
 from flows.parameters import documented
 
@@ -34,5 +34,4 @@ def cleanup(
 ) -> State[None]:
     """Plan a cleanup, wait for a yes or keep within the limits, and apply that very plan."""
     given = c.CleanupParameters(**locals())
-    refuse_blocks(given)
-    return clean_up(given)
+    return clean_up(*resolved_cleanup(given))

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from flows.cleanup_parameters import ApplyParameters, CleanupParameters
+    from tasks.cleanups import Logins
     from tasks.operations.cleanup.values import PlanHeader, RepositoryPlan
     from tasks.ports import Finding
     from tasks.stores.plan_shelf import KeptPlan
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def clean_up(given: CleanupParameters) -> State[None]:
+def clean_up(given: CleanupParameters, logins: Logins) -> State[None]:
     """Carry a cleanup to its end in the flow that this is called from; the state that it should end in.
 
     Raises:
@@ -54,7 +55,7 @@ def clean_up(given: CleanupParameters) -> State[None]:
         logging.getLogger(name).setLevel(logging.INFO)  # Prefect sends their records to the run, but sets no level
     root = Path(given.state) if given.state else default_state_root(os.environ) / "cleanups" / "plans"
     run, stop = _run_id(), Stop()
-    course = _Course(given, PlanShelf(root), run, stop)
+    course = _Course(given, logins, PlanShelf(root), run, stop)
     try:
         with ended_by_a_pause(stop.set):
             ended = course.carry_out()
@@ -78,6 +79,7 @@ def _run_id() -> str:
 @dataclass(frozen=True, slots=True)
 class _Course:
     given: CleanupParameters
+    logins: Logins
     shelf: PlanShelf
     run: str
     stop: Stop
@@ -95,7 +97,7 @@ class _Course:
     def _plan(self) -> KeptPlan:
         """Plan, show the plan, and put it on the shelf."""
         draft, shown = self.shelf.draft(), _Shown()
-        is_whole = plan_cleanup(self.given.to_plan(str(draft)), self.stop, shown.show)
+        is_whole = plan_cleanup(self.given.to_plan(str(draft)), self.stop, shown.show, logins=self.logins)
         plan = self.shelf.keep(self.run, draft, shown.header.plan, is_whole=is_whole)
         publish_plan(shown.summary.markdown(shown.header, shown.footer, shown.findings, str(plan.path)))
         logger.info("plan %s: %s", plan.path, _in_short(shown.footer))
@@ -125,7 +127,7 @@ class _Course:
     def _apply(self, plan: KeptPlan, applied: ApplyParameters, *, is_approved: bool) -> State[None]:
         done = Applied()
         try:
-            apply_plan(applied, plan.path, self.stop, done.show)
+            apply_plan(applied, plan.path, self.stop, done.show, self.logins)
         except LockHeldError as held:
             if is_approved or done.run:
                 raise

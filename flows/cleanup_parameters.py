@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 PolicyPath = Annotated[str, Field(description="File with the policy, in YAML; layoutlift cleanup init writes one")]
 GateTarget = Annotated[
     str | None,
-    Field(description="Registry that must hold whatever goes, as host[:port][/prefix]; else the policy's target"),
+    Field(
+        description="Registry that must hold whatever goes, as host[:port][/prefix], or for the flow block:NAME; "
+        "else the policy's target"
+    ),
 ]
 Output = Annotated[str | None, Field(description="Write the plan to this file, for layoutlift cleanup apply")]
 Readers = Annotated[int, Field(description="How many requests are made at once", ge=1, le=256)]

@@ -32,7 +32,7 @@ from tasks.operations.cleanup.planning import PlanTools, plan_repository
 from tasks.operations.cleanup.values import PlanFooter, PlanHeader, PlanKind, RepositoryPlan
 from tasks.ports import Finding
 from tasks.stores.directory_files import DirectoryFiles
-from tasks.stores.s3_address import BucketAccess, BucketAddress, is_bucket
+from tasks.stores.s3_address import BucketAccess, BucketAddress, BucketLogin, is_bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -44,10 +44,19 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.policy import Policy
     from tasks.operations.cleanup.values import Limits, Timing
     from tasks.ports import Source
+    from tasks.stores.credentials import Credentials
     from tasks.stores.pacing import Stop
 
 REPOSITORIES_AT_ONCE = 4
 """Layouts planned beside each other, each with all readers at hand; few, as each is whole in memory meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logins:
+    """Credentials that are handed over by value; what is empty is looked for where it is found otherwise."""
+
+    bucket: BucketLogin = field(default_factory=BucketLogin)
+    target: Credentials | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,7 @@ class CleanupOptions:
     plain_http: bool = False
     ca_file: str | None = None
     clock: Callable[[], float] | None = None
+    credentials: Credentials | None = field(default=None, repr=False)
 
 
 def open_files(source: str, access: BucketAccess, stop: Stop) -> FileReader:
@@ -166,7 +176,7 @@ def open_gate(options: CleanupOptions, target: str, stop: Stop) -> Iterator[Gate
         ConfigurationError: it is no address.
         AuthenticationError, TransportError: it does not let us in.
     """
-    asked = TargetOptions(target, options.plain_http, options.ca_file, options.jobs)
+    asked = TargetOptions(target, options.plain_http, options.ca_file, options.jobs, credentials=options.credentials)
     with open_target(asked, stop, write=False) as store:
         yield Gate(store, parse_target(target), own_name(options.source))
 

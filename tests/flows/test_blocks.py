@@ -13,7 +13,7 @@ import pytest
 from infra.real_parts import Registry, SeaweedFS
 from tests.support.buckets import upload
 from tests.support.command import Layoutlift
-from tests.support.layouts import LayoutBuilder
+from tests.support.layouts import REF_NAME, LayoutBuilder
 from tests.support.prefect_history import PrefectHistory
 
 SAVE = """
@@ -35,6 +35,20 @@ try:
     migrate(source="block:one-bucket", target=sys.argv[1], plain_http=True)
 except AuthenticationError:
     print("refused")
+"""
+POLICY = """
+version: 1
+policies: [{name: all, repositories: "**", order_by: name, tags: [{match: "v*", keep_last: 1}]}]
+limits: {max_percent: 100}
+"""
+CLEAN_UP = """
+import sys
+from flows.cleanup import cleanup
+state = cleanup(
+    source="block:one-bucket", policy=sys.argv[1], gate="block:one-registry", auto_apply=True, state=sys.argv[2],
+    i_am_the_only_writer=True, return_state=True,
+)
+print(state.name, state.message)
 """
 
 
@@ -130,6 +144,30 @@ def test_a_run_uses_the_secrets_of_blocks_and_leaves_them_nowhere(
     assert any(b"block:one-bucket" in content for _, content in kept), "what is searched has the run in it"
     for secret in (password, basic, seaweedfs.secret_key, base64.b64encode(seaweedfs.secret_key.encode()).decode()):
         assert [path for path, content in kept if secret.encode() in content] == []
+
+
+@pytest.mark.usefixtures("blocks")
+def test_a_cleanup_and_its_gate_use_the_secrets_of_blocks(
+    lifted: Layoutlift, client: dict[str, str], seaweedfs: SeaweedFS, bucket: str, tmp_path: Path
+) -> None:
+    layout = LayoutBuilder(tmp_path / "more" / "old")
+    for tag in ("v1", "v2"):
+        layout.image(tag, layers=[tag.encode()])
+    layout.write()
+    upload(seaweedfs, tmp_path / "more", bucket.removeprefix("s3://"))
+    assert lifted("migrate", "block:one-bucket", "block:one-registry").code == 0
+
+    policy, plans = tmp_path / "policy.yaml", tmp_path / "plans"
+    policy.write_text(POLICY)
+    environment = client | {"XDG_STATE_HOME": str(tmp_path / "state"), "HOME": str(tmp_path)}
+    command = [sys.executable, "-c", CLEAN_UP, str(policy), str(plans)]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    assert ended.stdout.startswith("Completed 1 repositories changed"), ended.stdout + ended.stderr
+    key = {"Bucket": bucket.removeprefix("s3://"), "Key": "old/index.json"}
+    index = json.loads(seaweedfs.client().get_object(**key)["Body"].read())
+    assert [entry["annotations"][REF_NAME] for entry in index["manifests"]] == ["v2"]
+    kept = [*places(plans, tmp_path / "state"), (Path("output"), (ended.stdout + ended.stderr).encode())]
+    assert [path for path, content in kept if seaweedfs.secret_key.encode() in content] == []
 
 
 @pytest.mark.usefixtures("blocks")
