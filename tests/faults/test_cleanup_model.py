@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
+from tasks.oci.errors import SourceChangedError
 from tasks.oci.image_layout import blob_path
 from tasks.operations.cleanup.apply_tools import TRASH, ApplyTools, RepositoryOutcome
 from tasks.operations.cleanup.applying import apply_repository
@@ -315,7 +317,8 @@ def overwrite_index(tools: ApplyTools, plan: RepositoryPlan) -> RepositoryOutcom
     assert found is not None
     body = json.loads(found.raw)
     body["manifests"] = [entry for entry in body["manifests"] if (tag_of(entry), entry["digest"]) in kept]
-    tools.source.files.write_file(f"{LAYOUT}/index.json", json.dumps(body).encode(), found.etag)
+    with suppress(SourceChangedError):  # somebody came between: this time nothing is overwritten
+        tools.source.files.write_file(f"{LAYOUT}/index.json", json.dumps(body).encode(), found.etag)
     return RepositoryOutcome(LAYOUT)
 
 
