@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from tasks.operations.timeline import Moment
 
-FEWEST_MOMENTS = 3
+FEWEST_MOMENTS = 20
+"""Of a shorter run, there is little to see, and loading matplotlib would take a tenth of its time."""
 _COLOURS = {  # Okabe and Ito's, told apart by colour-blind readers, too
     Outcome.COPIED: "#0072B2",
     Outcome.UP_TO_DATE: "#56B4E9",
@@ -25,7 +26,7 @@ _MINUTE, _HOUR = 60.0, 3600.0
 
 
 def draw(moments: Sequence[Moment], title: str) -> bytes:
-    """A PNG of some ten kilobytes, of at least three moments."""
+    """A PNG of some ten kilobytes, of at least a few moments."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - takes long to import
     from matplotlib.figure import Figure  # noqa: PLC0415
 
