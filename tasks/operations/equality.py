@@ -7,6 +7,7 @@ What the target has besides does not count. The moment is the end of the questio
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from tasks.operations.run_log import RunLog
     from tasks.operations.selection import Selection
     from tasks.ports import Source
+
+READS_AT_ONCE = 8
 
 
 class Equality:
@@ -62,11 +65,13 @@ class Equality:
             return None
         return f"the source was written to during the run: {len(changed)} layouts, {min(changed)!r} among them"
 
+    def _etag(self, path: str) -> str:
+        return self._source.read_index(path).etag
+
     def _changed_since(self) -> set[str]:
         before = dict(self._log.indexes)
-        after = {
-            path: self._source.read_index(path).etag
-            for path in self._source.list_layouts()
-            if not isinstance(path, Finding) and self._selection.may_match(path)
-        }
+        listed = self._source.list_layouts()
+        paths = [path for path in listed if not isinstance(path, Finding) and self._selection.may_match(path)]
+        with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="equal") as pool:
+            after = dict(zip(paths, pool.map(self._etag, paths), strict=True))
         return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
