@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from infra.real_parts import Registry, SeaweedFS
+from infra.real_parts.prefect_worker import ask
 from tests.support.buckets import upload
 from tests.support.command import Layoutlift
 from tests.support.layouts import REF_NAME, LayoutBuilder
@@ -36,6 +38,7 @@ try:
 except AuthenticationError:
     print("refused")
 """
+PAGE = Path(__file__).parents[2] / "docs/operations.md"
 POLICY = """
 version: 1
 policies: [{name: all, repositories: "**", order_by: name, tags: [{match: "v*", keep_last: 1}]}]
@@ -144,6 +147,21 @@ def test_a_run_uses_the_secrets_of_blocks_and_leaves_them_nowhere(
     assert any(b"block:one-bucket" in content for _, content in kept), "what is searched has the run in it"
     for secret in (password, basic, seaweedfs.secret_key, base64.b64encode(seaweedfs.secret_key.encode()).decode()):
         assert [path for path, content in kept if secret.encode() in content] == []
+
+
+def test_blocks_are_made_as_the_page_on_operations_says(client: dict[str, str]) -> None:
+    page = PAGE.read_text()
+    (register,) = (line for line in page.splitlines() if line.startswith("prefect block register"))
+    (snippet,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    environment = client | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    subprocess.run(["bash", "-c", register], env=environment, check=True, capture_output=True, timeout=120)
+    given = "password, key, secret = 'opensesame', 'AKIA1', 'hush'\n"
+    subprocess.run([sys.executable, "-c", given + snippet], env=client, check=True, timeout=120)
+    found = ask(client["PREFECT_API_URL"], "block_documents/filter", {})
+    made = {(each["block_type"]["slug"], each["name"]): each["data"] for each in found}
+    assert made["layoutlift-target", "harbor"]["registry"] == "registry.example/team-a"
+    assert made["layoutlift-source", "team-a"]["source"] == "s3://team-a"
+    assert "opensesame" not in str(made)
 
 
 @pytest.mark.usefixtures("blocks")
