@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import TimeoutError  # noqa: A004 - Playwright's own
 
-from flows.parameters import MigrateParameters
+from flows.scale_parameters import ScaledMigrateParameters, TaskRunner
 from infra.real_parts import Registry, SeaweedFS, wait_until
 from infra.real_parts.prefect_worker import PrefectWorker, ask
 from tasks.oci.registry_profiles import RegistryKind
@@ -29,8 +29,14 @@ from tests.support.real_parts import skipped_where_unavailable
 ROOT = Path(__file__).parents[2]
 REPOSITORIES, TAGS = 10, 30
 SLOW, SIZE = "120k", 200_000
-CHOICES = {"untagged": "none", "depth": "manifest", "on_conflict": "refuse", "registry_kind": "auto"}
-CHOICES_OFFERED = (Untagged, Depth, OnConflict, RegistryKind)
+CHOICES = {
+    "untagged": "none",
+    "depth": "manifest",
+    "on_conflict": "refuse",
+    "registry_kind": "auto",
+    "task_runner": "threads",
+}
+CHOICES_OFFERED = (Untagged, Depth, OnConflict, RegistryKind, TaskRunner)
 pytestmark = [pytest.mark.operations, pytest.mark.timeout(600)]
 
 
@@ -128,7 +134,7 @@ def browser(deployed: Deployed, request: pytest.FixtureRequest) -> Iterator[Brow
 
 def test_the_form_explains_each_parameter(deployed: Deployed, browser: Browser) -> None:
     browser.visit(f"deployments/deployment/{deployed.deployment}/run")
-    for name, field in MigrateParameters.model_fields.items():
+    for name, field in ScaledMigrateParameters.model_fields.items():
         browser.shows(name, str(field.description))
     browser.picture("deployment-form", 760)
     filled_in = [field.input_value() for field in browser.page.locator("input, textarea").all()]
