@@ -19,19 +19,10 @@ from tests.support.buckets import upload
 from tests.support.command import Ended, Layoutlift
 from tests.support.fault_proxy import FaultProxy
 from tests.support.layouts import LayoutBuilder, random_bytes
+from tests.support.policies import newest_by_name
 from tests.support.real_parts import Cli, running
 
-POLICY = """
-version: 1
-policies:
-  - name: all
-    repositories: "**"
-    order_by: name
-    tags: [{match: "v*", keep_last: 10}]
-blobs: {grace: 0s}
-quarantine: {hold: 0s}
-limits: {max_percent: 100}
-"""
+POLICY = newest_by_name(10, 100)
 KEPT = 10
 CPU_A_TAG = 0.006
 """Seconds; 0.0016 were measured on a quiet machine, most of them for the GET of the tag's manifest."""

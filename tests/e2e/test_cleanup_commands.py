@@ -11,18 +11,9 @@ from tests.support.buckets import upload
 from tests.support.cleanup_trials import files_in_bucket, files_in_directory, holes
 from tests.support.command import Layoutlift
 from tests.support.layouts import REF_NAME, LayoutBuilder, random_bytes
+from tests.support.policies import newest_by_name
 
-POLICY = """
-version: 1
-policies:
-  - name: all
-    repositories: "**"
-    order_by: name
-    tags: [{match: "v*", keep_last: 2}]
-blobs: {grace: 0s}
-quarantine: {hold: 0s}
-limits: {max_percent: 50}
-"""
+POLICY = newest_by_name(2, 50)
 ALONE = "--i-am-the-only-writer"
 
 

@@ -16,18 +16,9 @@ from infra.real_parts import DistributionRegistry, Registry, ZotRegistry
 from tasks.operations.cleanup.gate import Gate
 from tests.support.command import Layoutlift
 from tests.support.layouts import REF_NAME, LayoutBuilder, random_bytes
+from tests.support.policies import newest_by_name
 
-POLICY = """
-version: 1
-policies:
-  - name: all
-    repositories: "**"
-    order_by: name
-    tags: [{match: "v*", keep_last: 1}]
-blobs: {grace: 0s}
-quarantine: {hold: 0s}
-limits: {max_percent: 100}
-"""
+POLICY = newest_by_name(1, 100)
 ALONE = "--i-am-the-only-writer"
 LAYOUT = "team/app"
 ALL = {"v0-gone", "v1-other", "v2-holed", "v3-held", "v4-kept"}

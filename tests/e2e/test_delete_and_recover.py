@@ -10,15 +10,10 @@ import pytest
 from infra.real_parts import Registry
 from tests.support.command import Layoutlift
 from tests.support.layouts import REF_NAME, LayoutBuilder, random_bytes
+from tests.support.policies import newest_by_name
 
 ALONE = "--i-am-the-only-writer"
-POLICY = """
-version: 1
-policies: [{name: all, repositories: "**", order_by: name, tags: [{match: "v*", keep_last: 1}]}]
-blobs: {grace: 0s}
-quarantine: {hold: 0s}
-limits: {max_percent: 50}
-"""
+POLICY = newest_by_name(1, 50)
 
 
 class Tree:

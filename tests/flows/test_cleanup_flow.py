@@ -16,19 +16,10 @@ from infra.real_parts import wait_until
 from infra.real_parts.prefect_worker import ask
 from tests.support.cleanup_trials import files_in_directory, holes
 from tests.support.layouts import REF_NAME, LayoutBuilder, random_bytes
+from tests.support.policies import newest_by_name
 from tests.support.prefect_history import PrefectHistory
 
-POLICY = """
-version: 1
-policies:
-  - name: all
-    repositories: "**"
-    order_by: name
-    tags: [{match: "v*", keep_last: 2}]
-blobs: {grace: 0s}
-quarantine: {hold: 0s}
-limits: {max_percent: 50}
-"""
+POLICY = newest_by_name(2, 50)
 RUNNER = """
 import sys
 from uuid import UUID

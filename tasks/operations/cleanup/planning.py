@@ -7,7 +7,7 @@ there is would delete what the other half needs.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.errors import (
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from tasks.ports import LayoutReader
 
 LOST = "lost_manifest"
+_Decision = TypeVar("_Decision", "BlobDecision", "QuarantineDecision")
 _LOST_MESSAGE = "a manifest that nothing names; two writers may have lost it (layoutlift recover brings it back)"
 _EMPTY_INDEX = (
     "its index names nothing though there are blobs; a writer may be at work, or lost its entries "
@@ -217,16 +218,7 @@ def _first_lack(lacking: Mapping[Digest, str], content: Iterable[Digest]) -> str
 
 def _gated_blobs(tools: PlanTools, path: str, decisions: Sequence[BlobDecision]) -> tuple[BlobDecision, ...]:
     """A blob leaves the layout only if the target holds it; its mark stays."""
-    if tools.gate is None:
-        return tuple(decisions)
-    going = {each.digest: each.size for each in decisions if each.action is Action.QUARANTINE}
-    lacking = tools.gate.lacking(path, going, tools.map_concurrently)
-    return tuple(
-        replace(each, action=Action.MARK, reason=lacking[each.digest])
-        if each.digest in lacking and each.action is Action.QUARANTINE
-        else each
-        for each in decisions
-    )
+    return _held_back(tools, path, decisions, Action.QUARANTINE, Action.MARK)
 
 
 def gated_held(
@@ -237,13 +229,20 @@ def gated_held(
     Raises:
         RegistryError: the target can't say.
     """
+    return _held_back(tools, path, decisions, Action.PURGE, Action.KEEP)
+
+
+def _held_back(
+    tools: PlanTools, path: str, decisions: Sequence[_Decision], going: Action, instead: Action
+) -> tuple[_Decision, ...]:
+    """The decisions, with `instead` for what is `going` and the target lacks; without a target, as they are."""
     if tools.gate is None:
         return tuple(decisions)
-    going = {each.digest: each.size for each in decisions if each.action is Action.PURGE}
-    lacking = tools.gate.lacking(path, going, tools.map_concurrently)
+    sizes = {each.digest: each.size for each in decisions if each.action is going}
+    lacking = tools.gate.lacking(path, sizes, tools.map_concurrently)
     return tuple(
-        replace(each, action=Action.KEEP, reason=lacking[each.digest])
-        if each.digest in lacking and each.action is Action.PURGE
+        replace(each, action=instead, reason=lacking[each.digest])
+        if each.action is going and each.digest in lacking
         else each
         for each in decisions
     )
