@@ -4,10 +4,23 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+from tasks.stores.local_parts import ports
 
 pytest_plugins = ["tests.support.real_parts", "tests.support.command", "tests.support.deployed_runs"]
 
 REQUIRE_REAL_PARTS = "LAYOUTLIFT_REQUIRE_REAL_PARTS"
+
+# What an example takes says nothing on a machine that is shared.
+settings.register_profile("shared machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")
+
+
+def pytest_configure() -> None:
+    """Give each worker ports of its own: one that is free when it is chosen must be so when the server starts."""
+    number, workers = os.environ.get("PYTEST_XDIST_WORKER", "gw0"), os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")
+    ports.CANDIDATE_PORTS = ports.CANDIDATE_PORTS[int(number.removeprefix("gw")) :: int(workers)]
 
 
 def real_parts_are_required() -> bool:

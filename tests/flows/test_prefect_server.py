@@ -82,12 +82,12 @@ def own_state(server: ServerRecord, monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def run_python(program: str, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", textwrap.dedent(program)]
     return subprocess.run(
-        command, env=os.environ | variables, capture_output=True, text=True, timeout=90, check=False
+        command, env=os.environ | variables, capture_output=True, text=True, timeout=240, check=False
     )
 
 
 def post(server: ServerRecord, path: str) -> list[dict[str, str]]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     with closing(connection):
         connection.request("POST", path, body="{}", headers={"Content-Type": "application/json"})
         answer: list[dict[str, str]] = json.load(connection.getresponse())
@@ -95,7 +95,7 @@ def post(server: ServerRecord, path: str) -> list[dict[str, str]]:
 
 
 def get(server: ServerRecord, path: str) -> str:
-    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
         connection.request("GET", path, headers={"Accept": "text/html"})
         return connection.getresponse().read().decode()
 
@@ -189,7 +189,7 @@ def test_start_and_stop(own_state: Path, server: ServerRecord) -> None:
 def test_two_commands_at_once_start_one_server(own_state: Path) -> None:
     program = "from flows.prefect_server import *; print(ensure_server().url, status().pid)"
     commands = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) for _ in range(2)]
-    first, second = (command.communicate(timeout=60)[0].decode() for command in commands)
+    first, second = (command.communicate(timeout=240)[0].decode() for command in commands)
     assert first == second
     assert str(status().pid) in first, "and it goes on when the commands have ended"
 

@@ -13,6 +13,7 @@ import pytest
 from flows import prefect_server, server_process
 from flows.prefect_server import ensure_server, read_record, status, stop, write_record
 from flows.server_process import ServerRecord, is_inherited, process_start_time
+from infra.real_parts.ports import free_port
 from tasks.oci.errors import StateError
 
 
@@ -87,7 +88,7 @@ def test_a_program_name_with_brackets_is_read(tmp_path: Path) -> None:
 
 
 def test_a_port_that_is_taken_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    with server_process.listen_on(0) as holder:
+    with server_process.listen_on(free_port()) as holder:
         port = holder.getsockname()[1]
         monkeypatch.setattr(server_process, "USUAL_PORT", port)
         with server_process.open_port() as other:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -126,13 +127,19 @@ def holes(files: Mapping[str, bytes]) -> Iterator[str]:
 
 
 def files_in_bucket(client: Any, bucket: str) -> dict[str, bytes]:
-    """All that is in a bucket, read natively."""
-    found: dict[str, bytes] = {}
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-        for each in page.get("Contents", ()):
-            if not each["Key"].endswith("/"):
-                found[each["Key"]] = client.get_object(Bucket=bucket, Key=each["Key"])["Body"].read()
-    return found
+    """All that is in a bucket at one moment, read natively: what a killed process had asked for may end meanwhile."""
+    while True:
+        listed = _etags(client, bucket)
+        with suppress(client.exceptions.NoSuchKey):
+            found = {key: client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in listed}
+            if _etags(client, bucket) == listed:
+                return found
+
+
+def _etags(client: Any, bucket: str) -> dict[str, str]:
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    found = {each["Key"]: each["ETag"] for page in pages for each in page.get("Contents", ())}
+    return {key: etag for key, etag in found.items() if not key.endswith("/")}
 
 
 def files_in_directory(root: Path) -> dict[str, bytes]:

@@ -11,8 +11,15 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import ClassVar
 from urllib.parse import urlsplit
 
+from tests.support.loopback_server import LoopbackServer
+
 END_OF_HEAD = b"\r\n\r\n"
 STEP = 64 * 1024
+
+
+class _Server(ThreadingTCPServer):
+    request_queue_size = LoopbackServer.request_queue_size
+    daemon_threads = True
 
 
 class ConnectProxy:
@@ -23,8 +30,7 @@ class ConnectProxy:
         self.secrets: list[str] = []
         self.forwarded: list[bytes] = []
         self.wanted = None if login is None else "Basic " + base64.b64encode(":".join(login).encode()).decode()
-        self._server = ThreadingTCPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": self}))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": self}))
         self.host = f"127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True

@@ -13,9 +13,11 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
+
+from tests.support.loopback_server import LoopbackServer
 
 STEP = 64 * 1024
 FOR_EVER = 10**9
@@ -119,7 +121,11 @@ class _Rule:
 
 
 class FaultProxy:
-    """`when(method, path, fault, times=1)`: rules count in the order in which they were made."""
+    """`when(method, path, fault, times=1)`: rules count in the order in which they were made.
+
+    `busy` counts open connections. When those of a dead client are gone, all that it had sent was done: a request
+    of which nobody has read a byte yet is on its connection already.
+    """
 
     def __init__(self, upstream: str, tls: ssl.SSLContext | None = None) -> None:
         self.upstream = upstream
@@ -130,9 +136,7 @@ class FaultProxy:
         self.closing = threading.Event()
         self._rules: list[_Rule] = []
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": self}))
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
+        self._server = _Server(self)
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that left
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
@@ -173,15 +177,38 @@ class FaultProxy:
         return None
 
     def count(self, change: int) -> None:
-        """Count a request that began or ended."""
+        """Count a connection that began or ended."""
         with self._lock:
             self.busy += change
+
+    def hold(self) -> None:
+        """Count a request that is left hanging."""
+        with self._lock:
+            self.held += 1
 
     def stop(self) -> None:
         """End the proxy, and what it left hanging."""
         self.closing.set()
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(LoopbackServer):
+    """Counts its connections from when they are accepted, which is before their threads run."""
+
+    def __init__(self, proxy: FaultProxy) -> None:
+        super().__init__(type("Handler", (_Handler,), {"proxy": proxy}))
+        self._proxy = proxy
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._proxy.count(1)
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._proxy.count(-1)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -195,16 +222,14 @@ class _Handler(BaseHTTPRequestHandler):
         self._received, self._status = 0, 0
         self._arrived = time.monotonic()
         path = urlsplit(self.path).path
-        self.proxy.count(1)
         self._noted = False
         try:
             self._meet(self.proxy.take(self.command, path, int(self.headers.get("Content-Length", "0"))))
         finally:
             self._note()
-            self.proxy.count(-1)
 
     def _note(self) -> None:
-        """Write down a request, before its answer lets the test go on."""
+        """Write down a request, before its answer, or the lack of one, lets the test go on."""
         if not self._noted:
             self._noted = True
             parts = urlsplit(self.path)
@@ -305,7 +330,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _sip(self, seconds: float, after: int) -> None:
         self._body(after)
         self._note()
-        self.proxy.held += 1
+        self.proxy.hold()
         self.close_connection = True
         with suppress(OSError):
             while self.connection.recv(1) and not self.proxy.closing.wait(seconds):
@@ -313,11 +338,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _hang(self) -> None:
         self._note()
-        self.proxy.held += 1
+        self.proxy.hold()
         self.proxy.closing.wait()
         self.close_connection = True
 
     def _reset(self) -> None:
+        self._note()
         with suppress(OSError):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True

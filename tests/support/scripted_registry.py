@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
+
+from tests.support.loopback_server import LoopbackServer
 
 UNEXPECTED = 418
 
@@ -59,8 +61,7 @@ class ScriptedRegistry:
         self.closing = threading.Event()
         self.may_read = threading.Event()
         self.may_read.set()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"script": self}))
-        self._server.daemon_threads = True
+        self._server = LoopbackServer(type("Handler", (_Handler,), {"script": self}))
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that left
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)

@@ -11,6 +11,7 @@ import tracemalloc
 
 import pytest
 
+from infra.real_parts import wait_until
 from tasks.oci.errors import InvalidDigestError, StateError
 from tasks.stores import ledger_folder
 from tasks.stores.json_lines import JsonLinesWriter
@@ -109,9 +110,7 @@ def test_a_run_id_can_not_leave_the_folder(tmp_path):
 def test_lines_are_on_disk_after_a_second_without_another_call(tmp_path):
     ledger = opened(tmp_path, "r1")
     ledger.note_tag("app", "v1", DIGEST, None, 0)
-    deadline = time.monotonic() + 5
-    while not (tmp_path / "ledger-r1.jsonl").read_bytes() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: (tmp_path / "ledger-r1.jsonl").read_bytes().endswith(b"\n"), what="the line is on disk")
     assert opened(tmp_path, "r2").digest_of("app", "v1") == DIGEST
     ledger.close()
 

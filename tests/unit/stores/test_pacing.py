@@ -12,6 +12,9 @@ from tasks.ports import BlobContent
 from tasks.stores.pacing import Pace, PacedContent, RequestGate, Stop
 from tasks.stores.verified_content import VerifiedContent
 
+PATIENCE_SECONDS = 30
+"""Far more than what does not wait takes on any machine, and far less than the waits that are to be left out."""
+
 
 def in_threads(number: int, act: object) -> float:
     """Seconds that so many threads take to do something."""
@@ -34,7 +37,7 @@ def test_no_pace_is_no_limit() -> None:
     started = time.monotonic()
     for _ in range(1000):
         pace.take(1e12)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < PATIENCE_SECONDS
 
 
 def test_a_pause_holds_every_worker() -> None:
@@ -89,5 +92,5 @@ def test_a_changed_pace_holds_for_those_who_wait_already(rate: float | None) -> 
     pace = Pace(0.001, Stop())
     pace.take()  # whoever comes next waits for 1000 s
     threading.Timer(0.1, pace.change, [rate]).start()
-    assert in_threads(3, pace.take) < 30
-    assert in_threads(1, pace.take) < 1
+    assert in_threads(3, pace.take) < PATIENCE_SECONDS
+    assert in_threads(1, pace.take) < PATIENCE_SECONDS
