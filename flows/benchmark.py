@@ -7,6 +7,7 @@ from prefect import flow
 from flows import benchmark_parameters as p
 from flows.benchmark_course import drive_benchmark
 from flows.benchmark_publishing import measure_as_tasks, publish_benchmark
+from flows.heartbeats import heartbeats
 from flows.parameter_fields import EndpointUrl, PlainHttp
 from flows.parameters import documented
 from flows.watching import current_watcher
@@ -43,4 +44,5 @@ def benchmark(
 ) -> None:
     """Measure what pulling artifacts costs through each mount, the native API and a registry."""
     given = p.BenchmarkParameters(**locals())
-    drive_benchmark(given.to_options(), current_watcher().stop, measure_as_tasks, publish_benchmark)
+    with heartbeats():
+        drive_benchmark(given.to_options(), current_watcher().stop, measure_as_tasks, publish_benchmark)

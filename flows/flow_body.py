@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import State, StateType
 from flows.blocks import resolved
 from flows.dashboard_limits import limits_reader
 from flows.driving import drive
+from flows.heartbeats import heartbeats
 from flows.publishing import publish, work_as_tasks
 from flows.watching import NoWatcher, current_watcher
 from tasks.oci.errors import LockHeldError
@@ -31,7 +32,8 @@ def run_as_flow(
     """
     watcher = current_watcher()
     try:
-        drive(kind, resolved(options), watcher, work, publish, limits=limits_reader)
+        with heartbeats():
+            drive(kind, resolved(options), watcher, work, publish, limits=limits_reader)
     except LockHeldError as held:
         if not isinstance(watcher, NoWatcher):
             raise  # the command says it itself

@@ -40,6 +40,13 @@ class PrefectHistory:
     def logs(self, run: dict[str, Any]) -> list[dict[str, Any]]:
         return self.ask("logs", {"logs": {"flow_run_id": {"any_": [run["id"]]}}})
 
+    def events(self, run: dict[str, Any], name: str) -> list[dict[str, Any]]:
+        """The events of that name about a run; the server keeps them a moment after they are sent."""
+        condition = {"event": {"name": [name]}, "resource": {"id": [f"prefect.flow-run.{run['id']}"]}}
+        answer = ask(f"{self.url}/api", "events/filter", {"filter": condition})
+        found: list[dict[str, Any]] = answer["events"]
+        return found
+
     def ask(self, kind: str, condition: dict[str, Any]) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = ask(f"{self.url}/api", f"{kind}/filter", condition)
         return found

@@ -89,6 +89,7 @@ class CountingProxy(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: CountingProxy
 
     def do_GET(self) -> None:
@@ -127,5 +128,5 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         for chunk in (body,) if body else answer.stream(CHUNK):
+            self.server.went_out(len(chunk))  # before: whoever has the bytes may ask at once how many there were
             self.wfile.write(chunk)
-            self.server.went_out(len(chunk))
