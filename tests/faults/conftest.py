@@ -15,7 +15,11 @@ from tasks.stores.registry_auth import Authorizer
 from tasks.stores.request_retry import RequestRetry
 from tests.support.fault_proxy import FaultProxy
 
-STALL_SECONDS = 1.0
+PATIENCE_SECONDS = 20.0
+"""Of a store for a registry that says nothing: a real one pauses, too, where the disk has much to do.
+
+What a test does on purpose is met with a `stall_timeout` of its own.
+"""
 
 
 @pytest.fixture
@@ -36,7 +40,7 @@ def make_store() -> Generator[Callable[..., RegistryStore]]:
     ) -> RegistryStore:
         stop = Stop()
         gate = RequestGate(stop)
-        usual = HttpSettings(plain_http=True, connect_timeout=5.0, stall_timeout=STALL_SECONDS)
+        usual = HttpSettings(plain_http=True, connect_timeout=5.0, stall_timeout=PATIENCE_SECONDS)
         pool = HttpPool(host, replace(usual, **settings), gate)
         provider = OrasProvider(host, pool, Authorizer(pool.origin, lambda: credentials, pool.send))
         stores.append(RegistryStore(provider, pool, RequestRetry(gate, stop, first_wait=first_wait), write=True))

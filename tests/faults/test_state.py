@@ -64,17 +64,17 @@ def test_lost_state_costs_time_and_nothing_else(
 ANOTHER_MACHINE = """
 import socket, sys
 import tasks.stores.lock_holder as locks
-name, locks.EXPIRY_SECONDS, locks.HEARTBEAT_SECONDS = sys.argv.pop(1), 6.0, 0.5
+name, locks.EXPIRY_SECONDS, locks.HEARTBEAT_SECONDS = sys.argv.pop(1), float(sys.argv.pop(1)), 0.5
 socket.gethostname = lambda: name
 from flows.cli import main
 main()
 """
 
 
-def machine(name: str, home: Path, environment: dict[str, str]) -> Layoutlift:
-    """The command on a machine of its own: another name, another disk."""
-    home.mkdir()
-    return Layoutlift(home, environment, (sys.executable, "-c", ANOTHER_MACHINE, name))
+def machine(name: str, home: Path, environment: dict[str, str], expiry: float = 60.0) -> Layoutlift:
+    """The command on a machine of its own: another name, another disk; locks of others expire for it as told."""
+    home.mkdir(exist_ok=True)
+    return Layoutlift(home, environment, (sys.executable, "-c", ANOTHER_MACHINE, name, str(expiry)))
 
 
 def test_two_machines_with_their_state_in_a_bucket_keep_out_of_each_others_way(
@@ -94,6 +94,7 @@ def test_two_machines_with_their_state_in_a_bucket_keep_out_of_each_others_way(
         first.communicate()
     proxy.heal()
     assert "machine-one" in two.migrate(source, target, *state, code=3).stderr  # its death can't be seen from here
+    two = machine("machine-two", two.home, two.environment, expiry=3.0)  # which is later
     wait_until(lambda: not is_held(two, source, target, *state), what="the dead machine's lock expires")
     assert two.last_report["totals"]["copied"] + two.last_report["totals"]["up_to_date"] == 4
     again = one.migrate(source, target, *state)

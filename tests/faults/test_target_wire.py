@@ -44,7 +44,7 @@ def test_an_upload_that_breaks_is_begun_again_whole(
     proxy: FaultProxy, make_store: MakeStore, docker_registry: Registry, prefix: str, fault: object
 ) -> None:
     proxy.when("PUT", BLOB_PUT, fault, times=2)
-    assert make_store(proxy.host).push_blob(prefix, blob(LARGE)) is BlobArrival.PUSHED
+    assert make_store(proxy.host, stall_timeout=2.0).push_blob(prefix, blob(LARGE)) is BlobArrival.PUSHED
     assert RepositoryView(docker_registry, prefix).blob(blob(LARGE).descriptor.digest) == LARGE
     assert len(proxy.asked("PUT", BLOB_PUT)) == 3
 
@@ -115,7 +115,7 @@ def test_a_blob_whose_answer_drips_is_found_and_not_sent_again(
     proxy: FaultProxy, make_store: MakeStore, prefix: str
 ) -> None:
     proxy.when("PUT", BLOB_PUT, Drip(0.05), times=99)
-    assert make_store(proxy.host, stall_timeout=0.5).push_blob(prefix, blob(LARGE)) is BlobArrival.PUSHED
+    assert make_store(proxy.host, stall_timeout=3.0).push_blob(prefix, blob(LARGE)) is BlobArrival.PUSHED
     assert len(proxy.stored()) == 1
 
 
@@ -123,16 +123,19 @@ def test_a_slow_but_honest_line_is_no_stall(proxy: FaultProxy, make_store: MakeS
     """An upload may take many times the stall deadline, as long as it moves."""
 
     def parts() -> Generator[bytes]:
-        for part in range(8):
-            proxy.closing.wait(0.25)
-            yield LARGE[part * 250_000 : (part + 1) * 250_000]
+        for part in range(16):
+            proxy.closing.wait(0.2)
+            yield LARGE[part * 125_000 : (part + 1) * 125_000]
 
-    store = make_store(proxy.host, stall_timeout=0.5)
+    store = make_store(proxy.host, stall_timeout=1.0)
+    proxy.when("POST", BLOB_PUT, Say(202, {"Location": f"/v2/{prefix}/blobs/uploads/1?at=1"}))
+    proxy.when("PUT", BLOB_PUT, Say(201))  # a registry's own pause before it answers is another matter
     started = store._provider.do_request(f"/v2/{prefix}/blobs/uploads/", "POST", b"", {}, ())
     digest = blob(LARGE).descriptor.digest
     url = f"{started.headers['Location']}&digest={digest}"
     answer = store._provider.do_request(url, "PUT", parts(), {"Content-Length": str(len(LARGE))}, ())
     assert answer.status == 201
+    assert [seen.body for seen in proxy.asked("PUT", BLOB_PUT)] == [len(LARGE)]
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def test_what_passes_costs_nothing(
     toxic = wire.add(kind, stream, **attributes)
     healing = threading.Timer(PASSES_AFTER, wire.remove, [toxic])
     healing.start()
-    store = make_store(wire.host, first_wait=0.2)
+    store = make_store(wire.host, first_wait=0.2, stall_timeout=1.0)
     assert store.push_blob(prefix, blob(LARGE)) is BlobArrival.PUSHED
     healing.join()
     assert RepositoryView(docker_registry, prefix).blob(blob(LARGE).descriptor.digest) == LARGE
@@ -95,11 +95,10 @@ def test_a_thin_line_is_no_stall(wire: ToxicProxy, make_store: MakeStore, prefix
 
 
 def test_reading_back_through_a_black_hole_is_given_up(wire: ToxicProxy, make_store: MakeStore, prefix: str) -> None:
-    store = make_store(wire.host, stall_timeout=0.5)
-    store.push_blob(prefix, blob(LARGE))
+    make_store(wire.host).push_blob(prefix, blob(LARGE))
     wire.add("timeout", "downstream", timeout=0)
     with pytest.raises(TransferStalledError):
-        store.fetch_blob(prefix, blob(LARGE).descriptor).read()
+        make_store(wire.host, stall_timeout=0.5).fetch_blob(prefix, blob(LARGE).descriptor).read()
 
 
 def test_a_run_over_a_wire_that_is_cut_again_and_again_ends_complete(
