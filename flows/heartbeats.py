@@ -7,14 +7,15 @@ end up to a second late, each time. These are the same events, and end with the 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar
 from functools import partial
-from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from prefect.context import FlowRunContext
 from prefect.events import emit_event
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+from flows.repeating import every
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,21 +46,14 @@ def heartbeats() -> Iterator[None]:
     if context is None or context.flow_run is None or seconds is None:
         yield
         return
-    ended = Event()
-    beat = partial(_beat, ended, seconds, *_of(context.flow_run, context.flow))
-    thread = Thread(target=copy_context().run, args=(beat,), name="heartbeats", daemon=True)
-    thread.start()
-    try:
+    beat = partial(_beat, *_of(context.flow_run, context.flow))
+    beat()
+    with every(seconds, beat, name="heartbeats"):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
-def _beat(ended: Event, seconds: float, run: dict[str, str], flow: dict[str, str]) -> None:
+def _beat(run: dict[str, str], flow: dict[str, str]) -> None:
     emit_event(EVENT, run, related=[flow])
-    while not ended.wait(seconds):
-        emit_event(EVENT, run, related=[flow])
 
 
 def _of(run: FlowRun, flow: Flow[..., object] | None) -> tuple[dict[str, str], dict[str, str]]:
