@@ -1,5 +1,6 @@
 """A run beside a running one, and a run that is stopped in the middle."""
 
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,20 @@ import pytest
 from infra.layout_builder import LayoutBuilder, random_bytes
 from infra.real_parts import Registry, wait_until
 from tests.support.command import Layoutlift, interrupt, wait_for_upload
+from tests.support.fault_proxy import FaultProxy
 from tests.support.registry_view import everything_tagged
 
 SIZE = 3_000_000
 SLOWLY = ("--limit-rate", "1M", "--jobs", "2")
 ENDS_WITHIN_SECONDS = 10
+
+
+@pytest.fixture
+def proxy(docker_registry: Registry) -> Generator[FaultProxy]:
+    """The way to the registry, on which is seen what is under way."""
+    made = FaultProxy(docker_registry.host)
+    yield made
+    made.stop()
 
 
 @pytest.fixture
@@ -74,13 +84,14 @@ def test_ctrl_c_ends_a_run_in_order_and_a_rerun_completes_it(
 
 
 def test_a_killed_run_leaves_nothing_in_the_way_and_is_not_sent_twice(
-    layoutlift: Layoutlift, docker_registry: Registry, prefix: str, source: Path
+    layoutlift: Layoutlift, docker_registry: Registry, proxy: FaultProxy, prefix: str, source: Path
 ) -> None:
-    target = f"{docker_registry.host}/{prefix}"
+    target = f"{proxy.host}/{prefix}"
     with layoutlift.running("migrate", source, target, "--limit-rate", "5M", "--jobs", "2") as process:
         wait_until(lambda: len(everything_tagged(docker_registry, prefix)) > 1, what="some tags have arrived")
         process.kill()
         process.communicate()
+    wait_until(lambda: proxy.busy == 0, what="the registry has done what was under way")
     arrived = everything_tagged(docker_registry, prefix)
     ended = layoutlift.migrate(source, target)
     current = {name for name, outcome in ended.outcomes.items() if outcome == "up_to_date"}
