@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,8 @@ def test_no_secret_reaches_the_server(
     run = dashboard.the_run(f"{source} → {target}")
     assert password not in json.dumps([run, dashboard.logs(run), dashboard.artifacts(run)])
     for path in Path(prefect_environment["PREFECT_HOME"]).glob("*"):
-        assert not path.is_file() or password.encode() not in path.read_bytes()
+        with suppress(FileNotFoundError, IsADirectoryError):  # those of the server's database come and go
+            assert password.encode() not in path.read_bytes()
 
 
 def test_what_is_wrong_before_anything_was_done_is_one_line(

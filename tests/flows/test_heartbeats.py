@@ -58,7 +58,7 @@ def test_a_command_s_run_is_known_to_be_alive_by_the_events_that_prefect_itself_
     dashboard = PrefectHistory.of(prefect_environment)
     run = dashboard.the_run(f"{tmp_path} → {target}")
     wait_until(lambda: bool(dashboard.events(run, "prefect.flow-run.heartbeat")), what="a sign of life")
-    (event,) = dashboard.events(run, "prefect.flow-run.heartbeat")
+    event, *_ = dashboard.events(run, "prefect.flow-run.heartbeat")
     flows = [each for each in event["related"] if each["prefect.resource.role"] == "flow"]
     assert [flow["prefect.resource.name"] for flow in flows] == ["migrate"]
 

@@ -43,7 +43,7 @@ class Machine:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LAYOUTLIFT_"))}
         own = {"HOME": str(self.home), "XDG_STATE_HOME": str(self.home / "state"), "PYTHONPATH": str(ROOT)}
         outcome = subprocess.run(
-            command, cwd=cwd, env=kept | own, capture_output=True, text=True, timeout=200, check=False
+            command, cwd=cwd, env=kept | own, capture_output=True, text=True, timeout=600, check=False
         )
         assert outcome.returncode == 0, outcome.stdout + outcome.stderr
         return outcome.stdout
@@ -77,6 +77,7 @@ def the_run(api: str, name: str) -> dict[str, Any]:
     return run
 
 
+@pytest.mark.timeout(900)  # a server, a worker and a flow's process start one after the other
 def test_a_deployed_migration_runs_to_its_end(
     machine: Machine, docker_registry: Registry, prefix: str, tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ def test_a_deployed_migration_runs_to_its_end(
     assert RepositoryView(docker_registry, f"{prefix}/app").tags == {"v1"}
 
 
+@pytest.mark.timeout(900)
 def test_it_is_put_up_once_and_taken_down_whole(machine: Machine) -> None:
     (machine.prefect_state / "deployed.sha256").write_text(
         deployed_state()

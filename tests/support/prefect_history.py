@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra.real_parts import wait_until
 from infra.real_parts.prefect_worker import ask
+
+FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,17 @@ class PrefectHistory:
         return {artifact["key"] or artifact["type"]: artifact for artifact in found}
 
     def tasks(self, run: dict[str, Any]) -> list[dict[str, Any]]:
-        return self.ask("task_runs", {"flow_runs": {"id": {"any_": [run["id"]]}}})
+        """The tasks of a run that has ended; the server learns of their ends by events, a moment later."""
+
+        def found() -> list[dict[str, Any]]:
+            return self.ask("task_runs", {"flow_runs": {"id": {"any_": [run["id"]]}}})
+
+        def ended() -> bool:
+            tasks = found()
+            return bool(tasks) and all(task["state_type"] in FINAL for task in tasks)
+
+        wait_until(ended, what="the server knows the ends of the tasks")
+        return found()
 
     def logs(self, run: dict[str, Any]) -> list[dict[str, Any]]:
         return self.ask("logs", {"logs": {"flow_run_id": {"any_": [run["id"]]}}})
