@@ -35,7 +35,8 @@ class BlobClaims:
         self._lock = threading.Lock()
         self._under_way: dict[_Key, Future[BlobArrival]] = {}
         self._pushing: dict[bytes, Future[BlobArrival]] = {}
-        self._done: dict[str, set[bytes]] = {}
+        self._elsewhere: dict[str, set[bytes]] = {}
+        """For each repository in work, what it has besides the blobs whose home it is: most need one entry only."""
         self._homes: dict[bytes, str] = {}
 
     def ensure(
@@ -59,18 +60,18 @@ class BlobClaims:
         """Forget that the blob is there: the target says it is not, whatever it answered before."""
         _, content = _key(repository, blob)
         with self._lock:
-            self._done.get(repository, set()).discard(content)
+            self._elsewhere.get(repository, set()).discard(content)
             if self._homes.get(content) == repository:
                 del self._homes[content]
 
     def forget(self, repository: str) -> None:
         """Free what is kept for a repository that is finished."""
         with self._lock:
-            self._done.pop(repository, None)
+            self._elsewhere.pop(repository, None)
 
     def _claim(self, key: _Key) -> tuple[Future[BlobArrival] | None, bool]:
         with self._lock:
-            if key[1] in self._done.get(key[0], ()):
+            if self._is_there(key):
                 return None, False
             running = self._under_way.get(key)
             if running is not None:
@@ -78,6 +79,11 @@ class BlobClaims:
             claim: Future[BlobArrival] = Future()
             self._under_way[key] = claim
             return claim, True
+
+    def _is_there(self, key: _Key) -> bool:
+        repository, content = key
+        elsewhere = self._elsewhere.get(repository)
+        return elsewhere is not None and (self._homes.get(content) == repository or content in elsewhere)
 
     def _fulfil(
         self, key: _Key, claim: Future[BlobArrival], push: Callable[[str | None], BlobArrival]
@@ -111,7 +117,15 @@ class BlobClaims:
                 del self._pushing[content]
             if not arrived:
                 return
-            self._done.setdefault(repository, set()).add(content)
-            self._homes.setdefault(content, repository)
+            elsewhere = self._elsewhere.setdefault(repository, set())
+            if self._homes.setdefault(content, repository) != repository:
+                elsewhere.add(content)
             if len(self._homes) > MAX_HOMES:
-                del self._homes[next(iter(self._homes))]
+                self._forget_oldest_home()
+
+    def _forget_oldest_home(self) -> None:
+        """It is not mounted from there any more, and there it is still while that repository is in work."""
+        content = next(iter(self._homes))
+        home = self._homes.pop(content)
+        if home in self._elsewhere:
+            self._elsewhere[home].add(content)

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
     Row = Mapping[str, Any]
 
-SORTED_AT_ONCE = 10_000
+SORTED_AT_ONCE = 1_000
+"""Rows that are held in memory at least, while the report is made."""
+MOST_RUNS = 200
+"""Sorted runs of rows, each an open file when they are merged: with very many rows, longer ones are made."""
 SCHEMA = 1
 _RESULTS = "results.jsonl"
 _REPORT = "report.json"
@@ -102,9 +105,9 @@ class RunSpool(Generic[_Result]):
         report = path or self._folder / _REPORT
         try:
             with TemporaryDirectory(dir=self._folder) as scratch, _whole_or_not_at_all(report) as out:
-                out.writelines(
-                    _report_parts(header, totals, indexes, _in_order(self._rows(), Path(scratch)), findings)
-                )
+                at_once = max(SORTED_AT_ONCE, self._row_count() // MOST_RUNS)
+                rows = _in_order(self._rows(), at_once, Path(scratch))
+                out.writelines(_report_parts(header, totals, indexes, rows, findings))
         except OSError as error:
             raise state_error(f"the report {report}", error) from error
         return report
@@ -116,6 +119,14 @@ class RunSpool(Generic[_Result]):
             StateError: it can't be written, and no earlier call said so.
         """
         self._writer.close()
+
+    def _row_count(self) -> int:
+        self._writer.flush()
+        try:
+            with self._path.open("rb") as lines:
+                return sum(1 for _ in lines)
+        except FileNotFoundError:
+            return 0
 
     def _rows(self) -> Iterator[Row]:
         self._writer.flush()
@@ -136,11 +147,11 @@ def _keyed(row: Row) -> tuple[tuple[str, str, str], bytes]:
     return _order(row), json_line(row)
 
 
-def _in_order(rows: Iterator[Row], scratch: Path) -> Iterator[bytes]:
-    """The lines of all rows in order, with no more than a run of rows in memory."""
+def _in_order(rows: Iterator[Row], at_once: int, scratch: Path) -> Iterator[bytes]:
+    """The lines of all rows in order, with no more than `at_once` of them in memory."""
     runs: list[Iterable[tuple[tuple[str, str, str], bytes]]] = []
-    while run := sorted(map(_keyed, islice(rows, SORTED_AT_ONCE))):
-        if len(run) < SORTED_AT_ONCE:
+    while run := sorted(map(_keyed, islice(rows, at_once))):
+        if len(run) < at_once:
             runs.append(run)
             break
         path = scratch / str(len(runs))

@@ -12,6 +12,7 @@ from tasks.operations.reporting import result_of_row, tag_row
 from tasks.operations.results import Depth, Outcome, TagResult
 from tasks.ports import Finding
 from tasks.stores import run_spool
+from tasks.stores.json_lines import read_json_lines
 from tasks.stores.run_spool import RunSpool
 
 DIGEST = "sha256:" + "ab" * 32
@@ -166,9 +167,20 @@ def test_a_full_disk_is_a_state_error(tmp_path):
         spool.write_report(None, HEADER, TOTALS, [])
 
 
-def test_memory_does_not_grow_with_the_number_of_tags(spool, monkeypatch):
-    monkeypatch.setattr(run_spool, "SORTED_AT_ONCE", 1000)
+def test_very_many_tags_need_no_more_open_files_than_the_most(spool, monkeypatch):
+    opened = []
+    monkeypatch.setattr(run_spool, "SORTED_AT_ONCE", 2)
+    monkeypatch.setattr(run_spool, "MOST_RUNS", 5)
+    monkeypatch.setattr(run_spool, "read_json_lines", lambda path: opened.append(path) or read_json_lines(path))
+    tags = [f"v{number:03}" for number in range(100)]
+    for tag in reversed(tags):
+        spool.record(result(tag=tag))
+    report = spool.write_report(None, HEADER, TOTALS, [])
+    assert names(report) == [("app", tag) for tag in tags]
+    assert len(opened) == 1 + 5
 
+
+def test_memory_does_not_grow_with_the_number_of_tags(spool):
     def peak(count):
         for i in range(count):
             spool.record(result(f"team/app{i * 7919 % 1000:04}", f"v{i}"))

@@ -1,0 +1,78 @@
+"""What a run remembers of blobs: each is sent once, and one entry a blob is enough for that."""
+
+import tracemalloc
+
+import pytest
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.operations import blob_claims
+from tasks.operations.blob_claims import BlobClaims
+from tasks.ports import BlobArrival
+
+
+def blob(content: str) -> Descriptor:
+    return Descriptor("m", Digest.of(content.encode()), len(content))
+
+
+@pytest.fixture
+def claims() -> BlobClaims:
+    return BlobClaims()
+
+
+def sent(claims: BlobClaims, repository: str, content: str) -> list[str | None]:
+    """Where each push of the blob would have mounted it from; empty when there was none."""
+    pushes: list[str | None] = []
+
+    def push(home: str | None) -> BlobArrival:
+        pushes.append(home)
+        return BlobArrival.PUSHED
+
+    claims.ensure(repository, blob(content), push)
+    return pushes
+
+
+def test_a_blob_is_sent_once_into_each_repository_and_mounted_from_the_first(claims: BlobClaims) -> None:
+    assert sent(claims, "a", "x") == [None]
+    assert sent(claims, "b", "x") == ["a"]
+    assert sent(claims, "a", "x") == sent(claims, "b", "x") == []
+
+
+def test_a_blob_in_doubt_is_sent_again_there_and_only_there(claims: BlobClaims) -> None:
+    for repository in ("a", "b"):
+        sent(claims, repository, "x")
+    claims.doubt("a", blob("x"))
+    assert sent(claims, "b", "x") == []
+    assert sent(claims, "a", "x") == [None]
+    claims.doubt("b", blob("x"))
+    assert sent(claims, "a", "x") == []
+    assert sent(claims, "b", "x") == ["a"]
+
+
+def test_a_finished_repository_is_still_mounted_from(claims: BlobClaims) -> None:
+    sent(claims, "a", "x")
+    claims.forget("a")
+    assert sent(claims, "b", "x") == ["a"]
+    assert sent(claims, "a", "x") == [None]
+
+
+def test_a_blob_whose_home_is_not_remembered_any_more_is_not_sent_twice(
+    claims: BlobClaims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blob_claims, "MAX_HOMES", 2)
+    contents = ("x", "y", "z")
+    for content in contents:
+        sent(claims, "a", content)
+    assert [sent(claims, "a", content) for content in contents] == [[], [], []]
+    assert sent(claims, "b", "z") == ["a"]
+    assert sent(claims, "b", "x") == [None]
+
+
+def test_a_blob_is_remembered_in_less_than_130_bytes(claims: BlobClaims) -> None:
+    blobs = [blob(str(number)) for number in range(40_000)]
+    tracemalloc.start()
+    for each in blobs:
+        claims.ensure("a", each, lambda _: BlobArrival.PUSHED)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken / len(blobs) < 130
