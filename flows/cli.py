@@ -17,6 +17,7 @@ from flows.commands.server import server
 from flows.commands.validate import validate
 from flows.commands.zot import zot
 from flows.list_parameters import ListParameters
+from flows.one_heap import use_one_heap
 from flows.options import said_on_command_line, with_parameters
 from flows.parameters import CheckParameters, MigrateParameters, VerifyParameters
 from flows.scale_parameters import ScaledMigrateParameters
@@ -31,6 +32,7 @@ class _Commands(click.Group):
     """Ends every command with a message and an exit code of ours, never with a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        use_one_heap()
         try:
             return super().invoke(ctx)
         except LayoutliftError as error:

@@ -32,6 +32,7 @@ class CountingProxy(ThreadingHTTPServer):
     """Serves between `with` and its end; `url` is the endpoint that programs are given."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, client: S3Client) -> None:
         super().__init__((LOOPBACK, 0), _Handler)
