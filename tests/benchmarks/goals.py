@@ -92,11 +92,13 @@ def _ratio(results: Results, group: str, registry: str, peer: str, limit: float)
     if ours is None or theirs is None:
         return
     floor = max(ours.registry_cpu / CORES, _nothing_else_to_do(results, group, registry))
+    fixed = _fixed(results, registry)
+    of_them = f", {fixed.wall:.1f} s of them the fixed cost," if fixed is not None else ""
     yield Verdict(
         f"{group}, {registry}: wall time against {peer}",
         ours.wall / theirs.wall,
         limit,
-        note=f"{ours.wall:.1f} s against {theirs.wall:.1f} s; floor {floor:.1f} s",
+        note=f"{ours.wall:.1f} s{of_them} against {theirs.wall:.1f} s; floor {floor:.1f} s",
         at_floor=ours.wall <= FLOOR_MARGIN * floor,
     )
 
