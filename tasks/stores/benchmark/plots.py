@@ -6,6 +6,7 @@ its own besides, so that a plot can be read without colour.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ KNOWN = ("s3fs", "goofys", "rclone", "native", "aws-cli", "registry", "directory
 """Paths in the order in which they get colours, so that each has the same one in every plot."""
 RATE = "throughput (MiB/s)"
 _DOTS_PER_INCH = 110
+_DATES = 7
+"""Dates that have room beside each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,9 @@ def draw_trend(runs: Sequence[Moment], folder: Path, most: int = 8) -> list[str]
         points = [(index, run.rates[name] / MIB) for index, run in enumerate(runs) if name in run.rates]
         style = styles[name.partition(" ")[0]]
         axes[0].plot(*zip(*points, strict=True), color=style.colour, marker=style.marker, label=name)
-    axes[0].set_xticks(range(len(runs)), [run.started[:16].replace("T", "\n") for run in runs], fontsize=8)
+    told = range(0, len(runs), math.ceil(len(runs) / _DATES))
+    axes[0].set_xticks(told, [runs[index].started[:16].replace("T", "\n") for index in told], fontsize=8)
+    axes[0].set_xlabel("start of the run (UTC)")
     axes[0].set_ylabel(f"best {RATE}")
     axes[0].set_ylim(bottom=0)
     axes[0].set_title("Change over runs on the same machine and bucket")

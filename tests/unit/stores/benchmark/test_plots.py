@@ -60,6 +60,14 @@ def test_a_trend_needs_two_runs(tmp_path: Path) -> None:
     assert "s3fs 8MiB warm" not in shown
 
 
+def test_the_dates_of_a_long_trend_have_room(tmp_path: Path) -> None:
+    days = [f"2026-01-{day:02d}" for day in range(1, 32)]
+    draw_trend([Moment(f"{day}T04:00:00", {"s3fs 8MiB warm": 1e6}) for day in days], tmp_path)
+    told = {day for day in days if any(day in text for text in words(tmp_path / "trend.svg"))}
+    assert days[0] in told
+    assert 3 <= len(told) <= 7
+
+
 def test_colours_differ_in_lightness_too() -> None:
     """Whoever sees no colour at all tells most of them apart by their lightness, and all by their markers."""
 
