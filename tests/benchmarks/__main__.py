@@ -29,7 +29,8 @@ def main(arguments: list[str]) -> int:
         kept.forget()
     with bench() as ready_bench:
         listings = () if options.quick else LISTINGS
-        results = Results(list(campaign.run(plan, ready_bench, kept, listings=listings)))
+        measured = campaign.run(plan, ready_bench, kept, listings=listings, minutes=options.minutes)
+        results = Results(list(measured))
     verdicts = goals.judge(results)
     print(f"\n{reporting.table(results)}\n")
     print("\n".join(map(str, verdicts)))
@@ -45,6 +46,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="layoutlift, regsync and the oras script, one round")
     parser.add_argument("--fresh", action="store_true", help="measure again what was finished earlier")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=campaign.MOST_MINUTES,
+        help="begin nothing after so many (default: %(default)s)",
+    )
     return parser.parse_args(arguments)
 
 
