@@ -15,7 +15,6 @@ from tasks.operations.benchmark.report_text import table_rows
 if TYPE_CHECKING:
     from tasks.benchmark_runs import BenchmarkRun
 
-DATA = (".dat", ".csv", ".jsonl")
 MOST_CHARACTERS = 200_000
 """Of a file that is shown in the dashboard; the whole one is in the run's folder."""
 
@@ -34,11 +33,16 @@ def publish_benchmark(run: BenchmarkRun) -> None:
     with only_noted():
         create_markdown_artifact(run.report, key="benchmark-report", description="What was measured")
         create_table_artifact(table_rows(run.results), key="benchmark-table", description="All figures")
-        for plot in sorted(run.folder.path.glob("*.png")):
+        for plot in run.folder.plots:
             address = f"data:image/png;base64,{base64.b64encode(plot.read_bytes()).decode()}"
             create_image_artifact(address, key=f"benchmark-{plot.stem}", description=plot.stem)
-        for path in sorted(run.folder.path.iterdir()):
-            if path.suffix in DATA:
-                text = path.read_text(encoding="utf-8")[:MOST_CHARACTERS]
-                key = f"benchmark-{path.suffix[1:]}"
-                create_markdown_artifact(f"```\n{text}\n```", key=key, description=path.name)
+        for path in run.folder.data_files:
+            text = shortened(path.read_text(encoding="utf-8"))
+            create_markdown_artifact(f"```\n{text}```", key=f"benchmark-{path.suffix[1:]}", description=path.name)
+
+
+def shortened(text: str, most: int = MOST_CHARACTERS) -> str:
+    """Whole lines of a text, no more than `most` characters of them, and how many are left out."""
+    end = len(text) if len(text) <= most else text.rfind("\n", 0, most) + 1
+    left_out = text.count("\n", end)
+    return text[:end] + (f"… {left_out} more lines are in the run's folder\n" if left_out else "")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.oci.errors import ConfigurationError
 from tasks.operations.benchmark.data_files import csv_text, dat_text, json_lines, parse
 from tasks.operations.benchmark.history import Entry, comparable, entries_of, find_regressions
 from tasks.operations.benchmark.report_text import markdown_report
 from tasks.operations.benchmark.summaries import summarize
-from tasks.stores.benchmark.plots import Moment, Named, draw_comparison, draw_results
+from tasks.stores.benchmark.plot_trend import Moment
+from tasks.stores.benchmark.plots import Named, draw_comparison, draw_results
 from tasks.stores.benchmark.result_folder import read_text
 
 if TYPE_CHECKING:
@@ -51,8 +53,8 @@ def write_results(
     plots = folder.draw(Named(results.name, summarize(results.measurements)), moments)
     report = markdown_report(results, regressions, plots, len(runs) - 1)
     types = {path.name: path.shown_type for path in paths}
-    texts = {".dat": dat_text(results, types), ".csv": csv_text(results), ".jsonl": json_lines(results)}
-    folder.write({**texts, ".md": report})
+    texts = {".dat": dat_text(results, types), ".csv": csv_text(results), ".md": report}
+    folder.write(texts | {".jsonl": json_lines(results, regressions)})
     return report
 
 
@@ -60,9 +62,14 @@ def draw_files(files: Sequence[Path], folder: Path) -> list[Path]:
     """Plots of one file of results, or of two beside each other.
 
     Raises:
-        ConfigurationError: a file can't be read or holds no results.
+        ConfigurationError: a file can't be read, or there is nothing to draw.
     """
     read = [parse(read_text(path), path.name) for path in files]
     named = [Named(each.about.run if each.about else each.name, summarize(each.measurements)) for each in read]
     drawn = draw_results(named[0], folder) if len(named) == 1 else draw_comparison(named[0], named[1], folder)
+    if not drawn:
+        names = " and ".join(str(path) for path in files)
+        raise ConfigurationError(
+            f"{names}: no pulls in there that could be drawn{' of both' if len(named) > 1 else ''}"
+        )
     return [folder / name for name in drawn]

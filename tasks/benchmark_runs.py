@@ -95,6 +95,7 @@ class BenchmarkRun:
             failures=tuple(self.failures),
             about=self.about,
             warnings=tuple(self.warnings),
+            ended=tuple(case.label for case in self.options.cases if case.label in self.ended),
         )
 
     def measure(self, case: Case) -> None:

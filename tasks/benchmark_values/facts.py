@@ -168,3 +168,5 @@ class Results:
     failures: tuple[Failure, ...] = ()
     about: About | None = None
     warnings: tuple[str, ...] = field(default=())
+    ended: tuple[str, ...] = ()
+    """The cases that were measured to their ends."""

@@ -10,6 +10,8 @@ import csv
 import io
 import json
 import re
+from dataclasses import asdict
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from tasks.benchmark_values.cases import parse_case
@@ -17,7 +19,9 @@ from tasks.benchmark_values.facts import About, Cost, Failure, Measurement, Phas
 from tasks.oci.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from tasks.operations.benchmark.history import Regression
 
 DAT_HEADER = "#type\tsizelabel\trealtime\tusertime\tsystime\t"
 COLD_SUFFIX = "-cold"
@@ -27,6 +31,15 @@ _JOINED = re.compile(r"(.+)[-_]([0-9]+[kMGi]*B(?:x[0-9]+)?)")
 _TIMES = 3
 CASE_ENDED = "case"
 """The kind of the line that a run writes behind all of a case, while it goes on."""
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "about": About.from_json,
+    "measurement": Measurement.from_json,
+    "failure": Failure.from_json,
+    CASE_ENDED: itemgetter("case"),
+    "warning": itemgetter("message"),
+    "regression": itemgetter("name"),
+}
+"""How a line of each kind is read."""
 _TYPES = {"s3fs3": "s3fs", "goofys3": "goofys", "aws-cli-s3": "aws-cli"}
 """The article's names of paths that we know by others."""
 
@@ -61,11 +74,14 @@ def _csv_row(each: Measurement) -> dict[str, Any]:
     return row | {"rate": round(each.rate)} | {f"s3_{method.lower()}": n for method, n in requests.items()}
 
 
-def json_lines(results: Results) -> str:
-    """A line about the run, then one a measurement or failure."""
+def json_lines(results: Results, regressions: Sequence[Regression] = ()) -> str:
+    """A line about the run, then one a measurement, failure, case that was ended, warning and regression."""
     rows = [results.about.to_json()] if results.about else []
     rows += [each.to_json() for each in results.measurements]
     rows += [each.to_json() for each in results.failures]
+    rows += [{"kind": CASE_ENDED, "case": label} for label in results.ended]
+    rows += [{"kind": "warning", "message": message} for message in results.warnings]
+    rows += [{"kind": "regression", **asdict(each)} for each in regressions]
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
@@ -84,21 +100,21 @@ def parse(text: str, name: str) -> Results:
 
 
 def _parse_json_lines(text: str, name: str) -> Results:
-    about: About | None = None
-    measurements: list[Measurement] = []
-    failures: list[Failure] = []
+    rows: dict[str, list[Any]] = {kind: [] for kind in _READERS}
     for number, line in enumerate(text.splitlines(), 1):
         try:
             row = json.loads(line)
-            if row["kind"] == "about":
-                about = About.from_json(row)
-            elif row["kind"] == "failure":
-                failures.append(Failure.from_json(row))
-            elif row["kind"] != CASE_ENDED:
-                measurements.append(Measurement.from_json(row))
+            rows[row["kind"]].append(_READERS[row["kind"]](row))
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"{name}:{number}: this is no line of a benchmark's results") from error
-    return Results(name=name, measurements=tuple(measurements), failures=tuple(failures), about=about)
+    return Results(
+        name=name,
+        measurements=tuple(rows["measurement"]),
+        failures=tuple(rows["failure"]),
+        about=rows["about"][-1] if rows["about"] else None,
+        warnings=tuple(rows["warning"]),
+        ended=tuple(rows[CASE_ENDED]),
+    )
 
 
 def _dat_measurements(lines: Sequence[str], name: str) -> Iterator[Measurement]:

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from tasks.stores.benchmark.plots import Moment, Named
+    from tasks.stores.benchmark.plot_trend import Moment
+    from tasks.stores.benchmark.plots import Named
 
 NAME = "benchmark"
+DATA = (".dat", ".csv", ".jsonl")
+PLOTS = ("throughput", "cold-warm", "single-multi", "trend")
 MOST_BYTES = 64 * 1024**2
 
 
@@ -34,16 +37,29 @@ class ResultFolder:
         """
         return _rows(self._lines)
 
+    @property
+    def data_files(self) -> list[Path]:
+        """The files for programs, as far as they are written."""
+        return [path for suffix in DATA if (path := self.path / f"{NAME}{suffix}").exists()]
+
+    @property
+    def plots(self) -> list[Path]:
+        """The pictures, as far as they are drawn."""
+        return [path for name in PLOTS if (path := self.path / f"{name}.png").exists()]
+
     def begin(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Begin the JSON lines anew, with these.
+        """Begin the JSON lines anew, with these; what an earlier run left under our names goes.
 
         Raises:
             StateError: they can't be written.
         """
-        try:
-            self._lines.unlink(missing_ok=True)
-        except OSError as error:
-            raise state_error(str(self._lines), error) from error
+        ours = [f"{NAME}{suffix}" for suffix in (*DATA, ".md")]
+        ours += [f"{name}.{kind}" for name in PLOTS for kind in ("png", "svg")]
+        for name in ours:
+            try:
+                (self.path / name).unlink(missing_ok=True)
+            except OSError as error:
+                raise state_error(str(self.path / name), error) from error
         for row in rows:
             self.keep(row)
 
@@ -61,7 +77,8 @@ class ResultFolder:
         Raises:
             StateError: they can't be written.
         """
-        from tasks.stores.benchmark.plots import draw_results, draw_trend  # noqa: PLC0415 - half a second
+        from tasks.stores.benchmark.plot_trend import draw_trend  # noqa: PLC0415 - half a second
+        from tasks.stores.benchmark.plots import draw_results  # noqa: PLC0415
 
         try:
             return draw_results(results, self.path) + draw_trend(runs, self.path)

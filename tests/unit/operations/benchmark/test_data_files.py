@@ -1,11 +1,14 @@
 import csv
 import io
+import json
+from dataclasses import asdict
 
 import pytest
 
 from tasks.benchmark_values.facts import Failure, Phase
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.benchmark.data_files import csv_text, dat_text, json_lines, parse
+from tasks.operations.benchmark.history import Regression
 from tests.support.benchmark_facts import about, measured, results
 
 SCRIPT_WROTE = """#type\tsizelabel\trealtime\tusertime\tsystime\t
@@ -65,9 +68,11 @@ def test_a_line_of_another_form_is_named(line: str) -> None:
 def test_json_lines_hold_every_fact_and_are_read_again() -> None:
     failure = Failure(path="s3fs", case="8MiB", phase=Phase.COLD, repeat=2, code="digest_mismatch", message="wrong")
     one = measured(1.0, first_byte=0.1, s3_requests={"GET": 3}, s3_sent=5, fuse_peak=9)
-    made = results(one, failures=(failure,), about=about())
-    read = parse(json_lines(made), "run")
-    assert read == made
+    made = results(one, failures=(failure,), about=about(), warnings=("not counted",), ended=("8MiB",))
+    slower = Regression("s3fs 8MiB warm", now=1.0, before=2.0)
+    text = json_lines(made, [slower])
+    assert parse(text, "run") == made
+    assert json.loads(text.splitlines()[-1]) == {"kind": "regression", **asdict(slower)}
 
 
 @pytest.mark.parametrize("line", ["{", '{"kind": "measurement"}', '{"kind": "about"}', "{}"])

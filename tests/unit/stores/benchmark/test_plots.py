@@ -6,7 +6,7 @@ import pytest
 
 from tasks.benchmark_values.facts import Phase
 from tasks.operations.benchmark.summaries import summarize
-from tasks.stores.benchmark.plots import COLOURS, KNOWN, Moment, Named, draw_comparison, draw_results, draw_trend
+from tasks.stores.benchmark.plots import Named, draw_comparison, draw_results
 from tests.support.benchmark_facts import measured
 
 MADE = [
@@ -46,37 +46,17 @@ def test_the_same_figures_give_the_same_picture(tmp_path: Path) -> None:
 
 
 def test_two_runs_are_drawn_beside_each_other(tmp_path: Path) -> None:
-    assert draw_comparison(RUN, Named("other", RUN.summaries), tmp_path) == ["comparison.png"]
-    assert "run (solid) and other (dashed)" in words(tmp_path / "comparison.svg")
+    drawn = draw_comparison(RUN, Named("other", RUN.summaries), tmp_path)
+    assert drawn == ["comparison.png", "comparison-multi.png"]
+    assert {"run (solid) and other (dashed)", "cold pulls", "warm pulls"} <= words(tmp_path / "comparison.svg")
+    assert {"run", "other", "s3fs 2MiBx8 warm"} <= words(tmp_path / "comparison-multi.svg")
 
 
-def test_a_trend_needs_two_runs(tmp_path: Path) -> None:
-    first = Moment("2026-01-01T00:00:00", {"s3fs 8MiB warm": 1e6, "s3fs 16MiB warm": 2e6})
-    assert draw_trend([first], tmp_path) == []
-    second = Moment("2026-01-08T00:00:00", {"s3fs 16MiB warm": 3e6, "goofys 8MiB warm": 1e6})
-    assert draw_trend([first, second], tmp_path) == ["trend.png"]
-    shown = words(tmp_path / "trend.svg")
-    assert {"s3fs 16MiB warm", "goofys 8MiB warm"} <= shown
-    assert "s3fs 8MiB warm" not in shown
-
-
-def test_the_dates_of_a_long_trend_have_room(tmp_path: Path) -> None:
-    days = [f"2026-01-{day:02d}" for day in range(1, 32)]
-    draw_trend([Moment(f"{day}T04:00:00", {"s3fs 8MiB warm": 1e6}) for day in days], tmp_path)
-    told = {day for day in days if any(day in text for text in words(tmp_path / "trend.svg"))}
-    assert days[0] in told
-    assert 3 <= len(told) <= 7
-
-
-def test_colours_differ_in_lightness_too() -> None:
-    """Whoever sees no colour at all tells most of them apart by their lightness, and all by their markers."""
-
-    def lightness(colour: str) -> float:
-        red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
-        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-    assert len({round(lightness(colour) / 8) for colour in COLOURS}) >= len(COLOURS) - 2
-    assert len(set(KNOWN)) == len(KNOWN)
+def test_of_two_runs_with_nothing_in_common_nothing_is_drawn(tmp_path: Path) -> None:
+    several = Named("several", [each for each in RUN.summaries if each.is_multi])
+    single = Named("single", [each for each in RUN.summaries if not each.is_multi])
+    assert draw_comparison(several, single, tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("phase", [Phase.WARM, Phase.COLD])
