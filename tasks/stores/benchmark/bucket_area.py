@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -68,6 +69,8 @@ class BucketArea:
             self._client.put_object(Bucket=self.bucket, Key=self._marker, Body=marker_content(self._holder))
             self._claimed = True
             self._delete([each["Key"] for each in found if each["Key"] not in {self._marker, self._area}])
+            if marker is not None:
+                self._abort_uploads(self._area)
 
     def prepare(self, name: str) -> str:
         """Make an empty directory below the run's prefix, for those that only see directories that are objects."""
@@ -99,11 +102,7 @@ class BucketArea:
             raise RefusedError(f"{prefix!r} is not below {self.prefix!r}, and is not deleted")
         with translated(f"s3://{self.bucket}"):
             self._delete([each["Key"] for each in self._objects(f"{prefix}/")])
-            uploads = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=f"{prefix}/").get("Uploads", [])
-            for upload in uploads:
-                self._client.abort_multipart_upload(
-                    Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-                )
+            self._abort_uploads(f"{prefix}/")
 
     def release(self) -> None:
         """Remove all that this run put there, the marker last; harmless when the area was never claimed."""
@@ -113,6 +112,15 @@ class BucketArea:
         with translated(f"s3://{self.bucket}"):
             self._delete([self._marker])
         self._claimed = False
+
+    def _abort_uploads(self, prefix: str) -> None:
+        """Let go of the parts that runs had uploaded when they died: they cost money, and no listing shows them."""
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
+        for upload in (upload for page in pages for upload in page.get("Uploads", [])):
+            if _RUN.fullmatch(upload["Key"].removeprefix(self._area).partition("/")[0]):
+                self._client.abort_multipart_upload(
+                    Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                )
 
     def _objects(self, prefix: str) -> Iterator[ObjectTypeDef]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
@@ -154,23 +162,39 @@ class FolderArea:
             LockHeldError: another run is at work there.
             SourceUnavailableError: the mount can't be read or written.
         """
-        try:
+        with self._translated():
             self._claim()
-        except OSError as error:
-            raise SourceUnavailableError(f"{self._area} can't be used: {error.strerror}") from error
 
     def release(self) -> None:
-        """Remove all that this run put there; harmless when the area was never claimed."""
-        if self._claimed:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove all that this run put there; harmless when the area was never claimed.
+
+        Raises:
+            SourceUnavailableError: something can't be removed; the marker then stays for the next run to find.
+        """
+        if not self._claimed:
+            return
+        with self._translated():
+            shutil.rmtree(self.folder)
             self._marker.unlink(missing_ok=True)
             self._area.rmdir()
-            self._claimed = False
+        self._claimed = False
 
     def empty(self) -> None:
-        """Delete the repositories that were pushed, and keep the area."""
-        for path in self.folder.iterdir():
-            shutil.rmtree(path)
+        """Delete the repositories that were pushed, and keep the area.
+
+        Raises:
+            SourceUnavailableError: one can't be deleted.
+        """
+        with self._translated():
+            for path in self.folder.iterdir():
+                shutil.rmtree(path)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise SourceUnavailableError(f"{self._area} can't be used: {error.strerror}") from error
 
     def _claim(self) -> None:
         if not self._area.parent.is_dir():
