@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
@@ -12,7 +12,7 @@ from tasks.benchmark_values.facts import Phase
 from tasks.stores.benchmark.plot_basics import COLOURS, RATE, figure_of, path_legend, saved, shown_rate, styles_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -56,23 +56,38 @@ def draw_results(results: Named, folder: Path) -> list[str]:
 def draw_comparison(first: Named, second: Named, folder: Path) -> list[str]:
     """Two runs beside each other: a path has one colour, the second run dashed lines; several blobs have bars.
 
+    Where both runs pulled cold, or warm, only that is drawn: the article's files have no cold pulls, for example.
+
     The names of the PNG files; none where there is nothing of both that could be drawn.
     """
     drawn: list[str] = []
     if first.singles and second.singles:
         title = f"{first.name} (solid) and {second.name} (dashed)"
-        drawn += saved(_throughput([(first, "-"), (second, "--")], title), folder, "comparison")
+        both = _phases(first.singles) & _phases(second.singles)
+        runs = [
+            (replace(run, summaries=_of_phases(run, both or PULLS)), line)
+            for run, line in ((first, "-"), (second, "--"))
+        ]
+        drawn += saved(_throughput(runs, title), folder, "comparison")
     several = _multis_of_both(first, second)
     if several:
         drawn += saved(_pairs(several, first.name, second.name, "Several blobs"), folder, "comparison-multi")
     return drawn
 
 
+def _phases(summaries: Iterable[Summary]) -> set[Phase]:
+    return {each.key.phase for each in summaries}
+
+
+def _of_phases(run: Named, phases: Container[Phase]) -> list[Summary]:
+    return [each for each in run.summaries if each.key.phase in phases]
+
+
 def _throughput(runs: Sequence[tuple[Named, str]], title: str) -> Figure:
     """A plot for cold and one for warm pulls, as far as there are any; each run comes with its style of line."""
     singles = [each for run, _ in runs for each in run.singles]
     styles = styles_of(each.key.path for each in singles)
-    phases = [phase for phase in PULLS if any(each.key.phase is phase for each in singles)]
+    phases = [phase for phase in PULLS if phase in _phases(singles)]
     figure, axes = figure_of(len(phases), 4.6 * len(phases) + 2.2, 4.8)
     for axis, phase in zip(axes, phases, strict=True):
         for run, line in runs:

@@ -52,6 +52,14 @@ def test_two_runs_are_drawn_beside_each_other(tmp_path: Path) -> None:
     assert {"run", "other", "s3fs 2MiBx8 warm"} <= words(tmp_path / "comparison-multi.svg")
 
 
+def test_of_two_runs_only_what_both_pulled_in_the_same_way_is_drawn(tmp_path: Path) -> None:
+    warm = Named("warm", [each for each in RUN.summaries if each.key.phase is Phase.WARM])
+    draw_comparison(warm, RUN, tmp_path)
+    shown = words(tmp_path / "comparison.svg")
+    assert "warm pulls" in shown
+    assert "cold pulls" not in shown
+
+
 def test_of_two_runs_with_nothing_in_common_nothing_is_drawn(tmp_path: Path) -> None:
     several = Named("several", [each for each in RUN.summaries if each.is_multi])
     single = Named("single", [each for each in RUN.summaries if not each.is_multi])
