@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flows.live_limits import file_reader, kept_within_limits
+from flows.one_heap import use_one_heap
 from flows.telemetry import told_by_metrics
 from tasks.oci.errors import ConflictsError, LayoutliftError
 from tasks.operations.planning import OnConflict
@@ -44,6 +45,7 @@ def drive(
         IncompleteError: something is not as it should be; the report is written and published before.
         ConflictsError: there are conflicts, and the policy is to stop then; nothing was changed.
     """
+    use_one_heap()
     if kind is RunKind.MIGRATE and options.policy.on_conflict is OnConflict.FAIL:
         refuse_conflicts(options, watcher.stop)
     with (

@@ -10,7 +10,6 @@ from flows.blocks import resolved
 from flows.dashboard_limits import limits_reader
 from flows.driving import drive
 from flows.heartbeats import heartbeats
-from flows.one_heap import use_one_heap
 from flows.publishing import publish, work_as_tasks
 from flows.watching import NoWatcher, current_watcher
 from tasks.oci.errors import LockHeldError
@@ -31,7 +30,6 @@ def run_as_flow(
     Raises:
         LayoutliftError: as `drive` does.
     """
-    use_one_heap()
     watcher = current_watcher()
     try:
         with heartbeats():

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from distributed import LocalCluster
 
 from infra.real_parts import Registry, wait_until
 from tests.support.command import Layoutlift
@@ -72,3 +73,22 @@ def test_the_parts_of_a_migration_are_done_by_dask_workers_even_if_one_dies(
     assert all(set(view.tags) == set(TAGS) for view in views)
     again = layoutlift.migrate(source, target, "--task-runner", "dask")
     assert (again.totals["up_to_date"], again.totals["blobs_pushed"]) == (REPOSITORIES * len(TAGS), 0)
+
+
+def test_the_parts_of_a_migration_are_done_by_a_cluster_that_is_there_already(
+    layoutlift: Layoutlift,
+    prefect_environment: dict[str, str],
+    docker_registry: Registry,
+    prefix: str,
+    source: Path,
+) -> None:
+    layoutlift.environment, layoutlift.standalone = prefect_environment, False
+    target = f"{docker_registry.host}/{prefix}"
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        options = ("--task-runner", "dask", "--dask-scheduler", cluster.scheduler_address)
+        ended = layoutlift.migrate(source, target, *options)
+        assert len(cluster.scheduler_info["workers"]) == 2, "the cluster is not ours to end"
+        parts = cluster.scheduler.cumulative_worker_metrics
+    assert ended.totals["copied"] == REPOSITORIES * len(TAGS)
+    assert parts, "the cluster did the work"
+    assert all(row["verified"] == "manifest" for row in ended.rows.values())

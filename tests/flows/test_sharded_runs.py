@@ -14,7 +14,7 @@ import pytest
 
 from infra.real_parts import Registry, wait_until
 from infra.real_parts.prefect_worker import PrefectWorker, ask
-from tests.support.command import Layoutlift
+from tests.support.command import Layoutlift, interrupt
 from tests.support.layouts import LayoutBuilder
 from tests.support.registry_view import RepositoryView
 
@@ -123,3 +123,38 @@ def test_the_shards_of_a_worker_that_vanishes_are_finished_by_another(
     assert left == [], "reports are removed once they were read"
     layoutlift.standalone = True
     layoutlift.verify(source, target, "--depth", "content")
+
+
+def test_a_migration_that_is_stopped_takes_its_shards_along(
+    layoutlift: Layoutlift,
+    prefect_environment: dict[str, str],
+    workers: list[PrefectWorker],
+    api: str,
+    docker_registry: Registry,
+    prefix: str,
+    source: Path,
+) -> None:
+    layoutlift.environment, layoutlift.standalone, layoutlift.deadline_seconds = prefect_environment, False, 400
+    target = f"{docker_registry.host}/{prefix}"
+    views = [RepositoryView(docker_registry, f"{prefix}/app-{number}") for number in range(REPOSITORIES)]
+
+    def arrived() -> int:
+        return sum(len(view.tags) for view in views)
+
+    def ends() -> set[str]:
+        """How the shards' flow runs have ended, or are."""
+        named = {"flow_runs": {"name": {"like_": f"{source} → {target}: shard"}}}
+        return {run["state_type"] for run in ask(api, "flow_runs/filter", named)}
+
+    with layoutlift.running("migrate", source, target, "--shards", "4", "--limit-rate", "200k") as parent:
+        wait_until(lambda: arrived() >= 4, what="the shards are at work", deadline_seconds=300)
+        code, *_ = interrupt(parent, within=120)
+    assert code == 130
+    wait_until(lambda: ends() == {"CANCELLED"}, what="every shard is cancelled", deadline_seconds=180)
+    wait_until(lambda: not any(map(processes_of, workers)), what="their processes have ended", deadline_seconds=120)
+    there = arrived()
+    assert there < ALL
+    layoutlift.standalone = True
+    ended = layoutlift.migrate(source, target)
+    assert ended.totals["copied"] == ALL - ended.totals["up_to_date"]
+    assert ended.totals["up_to_date"] == there, "what the shards had brought is not sent again"
