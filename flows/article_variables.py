@@ -22,8 +22,8 @@ def with_article_variables(
     """What a user gave, filled up from the variables; and the names of those that counted.
 
     What an option says wins over a variable, path by path; `--quick` is an option about both lists. An empty variable
-    is none, as in the scripts, and of the two lists the one that is not set is the scripts' own. `S3FS_TDIR` and `GOOFYS_TDIR`, the folders of the mounts,
-    have no meaning here: mounts get folders of their own.
+    is none, as in the scripts, and of the two lists the one that is not set is the scripts' own. `S3FS_TDIR` and
+    `GOOFYS_TDIR`, the folders of the mounts, have no meaning here: mounts get folders of their own.
     """
     told = {name: value for name, value in environment.items() if value}
     counted = [*_texts(given, told), *_lists(given, told), *_switches(given, told), *_buckets(given, told)]

@@ -103,8 +103,14 @@ class BenchmarkParameters(BaseModel):
             ConfigurationError: sizes, paths or their options make no sense.
         """
         paths, named = chosen(self._catalogue(), cases.parted(self.paths), cases.parted(self.without))
+        location = None if self.location == LOCAL else self.location
+        if location is None and (elsewhere := [path.name for path in paths if path.bucket]):
+            raise ConfigurationError(
+                f"{elsewhere[0]!r} has a bucket of its own, and the server here has none of yours: "
+                "name s3://bucket[/prefix] as LOCATION"
+            )
         return BenchmarkOptions(
-            location=None if self.location == LOCAL else self.location,
+            location=location,
             cases=cases.parse_cases(*self._labels()),
             paths=paths,
             all_needed=named,

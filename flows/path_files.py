@@ -73,4 +73,9 @@ def _spec(name: str, given: PathModel, known: Mapping[str, PathSpec]) -> PathSpe
     changes: dict[str, Any] = {each.name: told[each.name] for each in fields(PathSpec) if each.name in told}
     if given.mount is not None:
         changes = {"unmount": FUSERMOUNT, "last": (), **changes}
-    return replace(base, name=name, dat_type=None, **changes)
+    spec = replace(base, name=name, dat_type=None, **changes)
+    if spec.bucket and not spec.reads_bucket:
+        raise ConfigurationError(f"the path {name}: bucket: it reads from no bucket")
+    if spec.options and not spec.mount:
+        raise ConfigurationError(f"the path {name}: options: it has no mount that could have them")
+    return spec

@@ -101,6 +101,11 @@ class PathSpec:
         return bool(self.mount) or self.mounted_at is not None
 
     @property
+    def reads_bucket(self) -> bool:
+        """Whether what it reads is in a bucket that we know; where an own mount's content is, we don't."""
+        return self.origin in {Origin.PUSHED, Origin.UPLOADED} and self.mounted_at is None
+
+    @property
     def shown_type(self) -> str:
         """The path's name in a data file."""
         return self.dat_type or self.name
@@ -179,24 +184,40 @@ def altered(
         ConfigurationError: a pair has another form or names no path that could have it.
     """
     result = dict(catalogue)
+    for name, folder in _pairs(mounts, "mount"):
+        result[name] = _mounted_at(result.get(name), name, folder)
     for name, option in _pairs(options, "mount option"):
         spec = _mounting(result, name)
         result[name] = replace(spec, options=(*spec.options, option))
     for name, bucket in _pairs(buckets, "bucket"):
-        if name not in result:
-            raise ConfigurationError(f"there is no path {name!r} that could have a bucket of its own")
-        result[name] = replace(result[name], bucket=bucket)
-    for name, folder in _pairs(mounts, "mount"):
-        known = result.get(name, PathSpec(name=name, origin=Origin.PUSHED))
-        result[name] = replace(known, mounted_at=folder, mount=(), unmount=())
+        result[name] = _in_bucket(result, name, bucket)
     return result
+
+
+def _mounted_at(known: PathSpec | None, name: str, folder: str) -> PathSpec:
+    """A path with a mount of the user's own; one that is not known yet is pushed and pulled through it."""
+    spec = known or PathSpec(name=name, origin=Origin.PUSHED)
+    if spec.origin is not Origin.PUSHED:
+        read_only = "nothing can be pushed through that: leave mounting to the benchmark"
+        none = f"it reads through none: give yours a name of its own, such as mine={folder}"
+        raise ConfigurationError(f"{name!r} can't have a mount of your own, {read_only if spec.mount else none}")
+    return replace(spec, mounted_at=folder, mount=(), unmount=(), options=(), bucket=None)
 
 
 def _mounting(catalogue: Mapping[str, PathSpec], name: str) -> PathSpec:
     if name not in catalogue or not catalogue[name].mount:
         able = ", ".join(spec.name for spec in catalogue.values() if spec.mount)
-        raise ConfigurationError(f"{name!r} is no path that is mounted; those are {able}")
+        raise ConfigurationError(f"{name!r} is no path that is mounted here; those are {able}")
     return catalogue[name]
+
+
+def _in_bucket(catalogue: Mapping[str, PathSpec], name: str, bucket: str) -> PathSpec:
+    if name not in catalogue or not catalogue[name].reads_bucket:
+        able = ", ".join(spec.name for spec in catalogue.values() if spec.reads_bucket)
+        raise ConfigurationError(f"{name!r} is no path that could have a bucket of its own; those are {able}")
+    if "/" in bucket:
+        raise ConfigurationError(f"{bucket!r} is no bucket's name; the prefix in it is that of LOCATION")
+    return replace(catalogue[name], bucket=bucket)
 
 
 def _pairs(texts: Iterable[str], what: str) -> list[tuple[str, str]]:

@@ -108,9 +108,7 @@ class Bench:
     def end(self, paths: Sequence[PathSpec]) -> None:
         """Delete the test repositories of a case everywhere."""
         for path in paths:
-            if path.mounted_at is not None:
-                continue
-            if path.origin in {Origin.PUSHED, Origin.UPLOADED}:
+            if path.reads_bucket:
                 self.venue.area(path).clear(self._prefix(path))
         for folder in self.venue.folders.values():
             folder.empty()
@@ -242,7 +240,7 @@ class Bench:
 
     def _values(self, path: PathSpec) -> dict[str, str | None]:
         values: dict[str, str | None] = {"directory": str(self._directory.parent)}
-        if path.mounted_at is None and path.origin in {Origin.PUSHED, Origin.UPLOADED}:
+        if path.reads_bucket:
             values |= {"bucket": self.venue.area(path).bucket, "prefix": self._prefix(path)}
         return values
 

@@ -75,7 +75,7 @@ class Venue:
         for path in paths:
             if path.mounted_at is not None:
                 self._claim_folder(path.mounted_at, stack)
-            elif path.origin in {Origin.PUSHED, Origin.UPLOADED}:
+            elif path.reads_bucket:
                 self._claim_bucket(path.bucket or self.address.bucket, stack)
 
     def area(self, path: PathSpec) -> BucketArea:
@@ -89,14 +89,13 @@ class Venue:
 
     def needs_counting(self, path: PathSpec) -> bool:
         """Whether the requests of a path are only counted in pulls of their own, through a proxy."""
-        is_s3 = path.origin in {Origin.PUSHED, Origin.UPLOADED}
-        return is_s3 and self.metrics_url is None and path.mounted_at is None
+        return path.reads_bucket and self.metrics_url is None
 
     def counts(self, path: PathSpec) -> ServerCounts | CountingProxy | None:
         """Who counts the requests to a path's bucket, where anybody does."""
         if self.counter is not None:
             return self.counter
-        if self.metrics_url is None or path.origin not in {Origin.PUSHED, Origin.UPLOADED}:
+        if self.metrics_url is None or not path.reads_bucket:
             return None
         return ServerCounts(self.metrics_url, path.bucket or self.address.bucket)
 

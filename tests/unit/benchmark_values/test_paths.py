@@ -4,6 +4,7 @@ from tasks.benchmark_values.paths import Origin, PathSpec, altered, chosen, fill
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.benchmark.catalogue import CATALOGUE
 
+NO_MOUNTS = ("native", "aws-cli", "s5cmd", "directory", "registry")
 VALUES = {
     "bucket": "b",
     "prefix": "p/run/s3fs",
@@ -84,15 +85,29 @@ def test_a_path_can_have_a_bucket_or_a_mount_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "said"),
     [
-        {"options": ["iam_role"]},
-        {"options": ["native=x"]},
-        {"options": ["nobody=x"]},
-        {"buckets": ["nobody=x"]},
-        {"mounts": ["=x"]},
+        ({"options": ["iam_role"]}, "PATH=VALUE"),
+        ({"options": ["native=x"]}, "mounted here"),
+        ({"options": ["nobody=x"]}, "mounted here"),
+        ({"buckets": ["nobody=x"]}, "bucket of its own"),
+        ({"mounts": ["=x"]}, "PATH=VALUE"),
+        ({"mounts": ["mount-s3=/mnt"]}, "pushed through"),
+        *(({"mounts": [f"{name}=/mnt"]}, "through none") for name in NO_MOUNTS),
+        ({"buckets": ["registry=x"]}, "bucket of its own"),
+        ({"buckets": ["directory=x"]}, "bucket of its own"),
+        ({"buckets": ["s3fs=s3://x"]}, "no bucket's name"),
+        ({"buckets": ["s3fs=x/prefix"]}, "no bucket's name"),
+        ({"buckets": ["s3fs=x"], "mounts": ["s3fs=/mnt"]}, "bucket of its own"),
+        ({"options": ["s3fs=x"], "mounts": ["s3fs=/mnt"]}, "mounted here"),
     ],
 )
-def test_pairs_that_make_no_sense_are_refused(wrong: dict[str, list[str]]) -> None:
-    with pytest.raises(ConfigurationError):
+def test_pairs_that_make_no_sense_are_refused(wrong: dict[str, list[str]], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
         altered(CATALOGUE, **wrong)
+
+
+def test_what_is_in_an_own_mount_is_in_no_bucket_that_we_know() -> None:
+    known = altered(CATALOGUE, mounts=["s3fs=/mnt/mine", "mine=/mnt/any"])
+    reading = {name for name, spec in known.items() if spec.reads_bucket}
+    assert reading == {"goofys", "rclone", "geesefs", "mount-s3", "native", "aws-cli", "s5cmd"}

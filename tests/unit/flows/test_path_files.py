@@ -43,6 +43,8 @@ def test_a_path_can_be_like_another_with_other_options(tmp_path: Path) -> None:
         ("paths:\n  x:\n    origin: elsewhere", "paths.yaml:3"),
         ("paths:\n  x:\n    like: s3fs\n    moumt: [a]", "paths.yaml:4"),
         ("paths: {}", "paths"),
+        ("paths: {x: {like: registry, bucket: other}}", "x: bucket: it reads from no bucket"),
+        ("paths: {x: {like: native, options: [a]}}", "x: options: it has no mount"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, named: str) -> None:

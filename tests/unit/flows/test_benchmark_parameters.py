@@ -1,0 +1,14 @@
+import pytest
+
+from flows.benchmark_parameters import BenchmarkParameters
+from tasks.oci.errors import ConfigurationError
+
+
+def test_a_bucket_of_a_paths_own_needs_a_bucket_to_measure_in() -> None:
+    own = {"path_bucket": ["goofys=other"], "paths": ["goofys native"]}
+    (goofys, _) = BenchmarkParameters(location="s3://bucket", **own).to_options().paths
+    assert goofys.bucket == "other"
+    for location in (None, "local"):
+        with pytest.raises(ConfigurationError, match="LOCATION"):
+            BenchmarkParameters(location=location, **own).to_options()
+    BenchmarkParameters(path_bucket=["goofys=other"], paths=["native"]).to_options()
