@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tasks.benchmark_values.facts import About, UsedPath
+from tasks.benchmark_values.paths import Origin
 from tasks.oci.errors import ProgramMissingError
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ def usable_paths(options: BenchmarkOptions, venue: Venue) -> tuple[tuple[PathSpe
     Raises:
         ProgramMissingError: one can't, and was asked for by name; or none can.
     """
-    used = [UsedPath(name=path.name, left_out=venue.why_not(path)) for path in options.paths]
+    used = [
+        UsedPath(name=path.name, place=own_place(path, options), left_out=venue.why_not(path))
+        for path in options.paths
+    ]
     for each in used:
         if each.left_out and options.all_needed:
             raise ProgramMissingError(f"{each.name} can't be measured: {each.left_out}")
@@ -41,6 +45,13 @@ def usable_paths(options: BenchmarkOptions, venue: Venue) -> tuple[tuple[PathSpe
     if not usable:
         raise ProgramMissingError("none of the paths can be measured here")
     return usable, used
+
+
+def own_place(path: PathSpec, options: BenchmarkOptions) -> str:
+    """What the user named for this path alone: a mount, a bucket or a registry."""
+    if path.origin is not Origin.REGISTRY:
+        return path.mounted_at or path.bucket or ""
+    return f"http{'' if options.plain_http else 's'}://{options.registry}" if options.registry else ""
 
 
 def shown_path(said: UsedPath, bench: Bench, paths: Sequence[PathSpec]) -> UsedPath:

@@ -28,12 +28,15 @@ def compare_and_keep(
 ) -> tuple[tuple[Regression, ...], list[Entry]]:
     """What became slower than is allowed, and the runs that this one was compared with, itself the last.
 
+    A run that was resumed after its end is in the history already.
+
     Raises:
         StateError: the history can't be read or written.
     """
     entry = Entry.of(about, results)
     earlier = entries_of(history.rows())
-    history.append(entry.to_json())
+    if all(each.run != entry.run for each in earlier):
+        history.append(entry.to_json())
     return find_regressions(entry, earlier, allowed), [*comparable(entry, earlier), entry]
 
 

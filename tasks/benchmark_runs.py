@@ -24,7 +24,7 @@ from tasks.oci.errors import (
     RegressionError,
 )
 from tasks.operations.benchmark.data_files import CASE_ENDED
-from tasks.operations.benchmark.resuming import Kept, kept_of
+from tasks.operations.benchmark.resuming import Kept, kept_of, warning_row
 from tasks.operations.benchmark.visits import least_space, plan_visits
 from tasks.stores.benchmark import page_cache
 from tasks.stores.benchmark.bench import Bench
@@ -78,7 +78,11 @@ class BenchmarkRun:
         kept = kept_of(self.folder.rows(), self.about) if self.options.resume else Kept()
         self.measurements += kept.measurements
         self.failures += kept.failures
+        self.warnings += kept.warnings
         self.ended.update(kept.cases)
+        if kept.about is not None and not self.cases_left:
+            self.about = kept.about
+            logger.info("everything is measured already, by the run %s of %s", kept.about.run, kept.about.started)
         self.folder.begin([self.about.to_json(), *kept.rows()])
 
     @property
@@ -169,6 +173,7 @@ class BenchmarkRun:
     def _warn(self, lines: Sequence[str]) -> None:
         for line in lines:
             self.warnings.append(" ".join(line.split()))
+            self.folder.keep(warning_row(self.warnings[-1]))
             logger.warning("%s", self.warnings[-1])
 
     def _visit(self, visit: Visit) -> None:

@@ -115,6 +115,8 @@ class UsedPath:
     pull: str = ""
     options: tuple[str, ...] = ()
     """The mount options that the user added."""
+    place: str = ""
+    """The user's own bucket, mount or registry for this path; empty where it is that of the whole run."""
     left_out: str = ""
     """Why it was not measured; empty where it was."""
 

@@ -167,6 +167,8 @@ def test_a_run_that_ends_early_leaves_nothing_or_the_next_one_removes_it(
         (("local", "--sizes", "8 miles"), 2, "miles"),
         (("local", "--paths", "nobody"), 2, "nobody"),
         (("local", "--mount-option", "native=x"), 2, "native"),
+        (("local", "--path-mount", "mount-s3=/mnt"), 2, "mount-s3"),
+        (("local", "--path-bucket", "registry=x"), 2, "registry"),
         (("local", "--sizes", "900000000000"), 3, "MiB are free"),
     ],
     ids=lambda value: value[-1] if isinstance(value, tuple) else None,
@@ -306,6 +308,13 @@ def test_an_interrupted_run_is_resumed_without_measuring_twice(bench: Layoutlift
     assert [row for row in rows(bench) if row["case"] == "10kB"] == before
     assert [row["case"] for row in rows(bench)] == [case for case in ("10kB", "20kB", "30kB") for _ in range(4)]
     assert nothing_is_left(bench)
+
+    written_before = written.read_text()
+    again = run(bench, "local", *options, "--pause", "0", "--resume")
+    assert "everything is measured already" in again.stderr
+    assert written.read_text() == written_before
+    history = bench.home / "state" / "layoutlift" / "benchmark" / "history.jsonl"
+    assert len(history.read_text().splitlines()) == 1
 
 
 @pytest.mark.operations

@@ -24,7 +24,7 @@ class Entry:
     """One run in the history: the best rate of each path, case and phase, in bytes a second.
 
     The best and not the median, because what else runs on a machine can only slow a pull down. `settings` is what a
-    run must have in common with another to be compared with it.
+    run must have in common with another to be compared with it: the repeats, too, because of more the best is better.
     """
 
     run: str
@@ -37,7 +37,7 @@ class Entry:
         """The entry of a run that has just ended."""
         shown = {path.name: _shown(path) for path in about.paths}
         rates = {_name(s.key, shown): s.total / max(s.minimum, 1e-9) for s in summarize(results.measurements)}
-        settings = (about.host, about.location, about.content, about.cold)
+        settings = (about.host, about.location, about.endpoint, about.content, about.cold, str(about.repeats))
         return cls(run=about.run, started=about.started, settings=settings, rates=rates)
 
     def to_json(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def entries_of(rows: Iterable[Mapping[str, Any]]) -> list[Entry]:
 
 
 def comparable(entry: Entry, earlier: Iterable[Entry]) -> list[Entry]:
-    """The earlier runs of the same machine, bucket and kind of content, the oldest first."""
+    """The earlier runs with the same settings, the oldest first."""
     return [each for each in earlier if each.settings == entry.settings and each.run != entry.run]
 
 
@@ -93,5 +93,6 @@ def _name(key: Key, shown: Mapping[str, str]) -> str:
 
 
 def _shown(path: UsedPath) -> str:
-    """A path's name with the user's mount options: with others, it is compared with nothing."""
-    return f"{path.name} [{', '.join(path.options)}]" if path.options else path.name
+    """A path's name with its mount options and its own bucket, mount or registry: with others, it is another."""
+    own = [*path.options, *([path.place] if path.place else [])]
+    return f"{path.name} [{', '.join(own)}]" if own else path.name

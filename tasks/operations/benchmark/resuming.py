@@ -12,7 +12,8 @@ from tasks.operations.benchmark.data_files import CASE_ENDED
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-SAME = ("location", "content", "host", "cold", "repeats", "counted")
+WARNING = "warning"
+SAME = ("location", "endpoint", "content", "host", "cold", "repeats", "counted")
 """What two runs must have in common to be one."""
 
 
@@ -23,11 +24,21 @@ class Kept:
     cases: tuple[str, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     failures: tuple[Failure, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """All of them: what is still in a registry of the user's, say, is so whatever is measured again."""
+    about: About | None = None
+    """What the run said of itself."""
 
     def rows(self) -> list[dict[str, Any]]:
-        """The same as lines of the results."""
+        """The same as lines of the results, but for what the run said of itself."""
+        figures = [*(each.to_json() for each in self.measurements), *(each.to_json() for each in self.failures)]
         ended = [{"kind": CASE_ENDED, "case": label} for label in self.cases]
-        return [*(each.to_json() for each in self.measurements), *(each.to_json() for each in self.failures), *ended]
+        return [*figures, *ended, *map(warning_row, self.warnings)]
+
+
+def warning_row(message: str) -> dict[str, Any]:
+    """A warning as a line of the results."""
+    return {"kind": WARNING, "message": message}
 
 
 def kept_of(rows: Sequence[Mapping[str, Any]], now: About) -> Kept:
@@ -46,6 +57,8 @@ def kept_of(rows: Sequence[Mapping[str, Any]], now: About) -> Kept:
             ended,
             tuple(Measurement.from_json(row) for row in _of(rows, "measurement") if row["case"] in ended),
             tuple(Failure.from_json(row) for row in _of(rows, "failure") if row["case"] in ended),
+            tuple(dict.fromkeys(str(row["message"]) for row in _of(rows, WARNING))),
+            before,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigurationError("the results that are to be resumed can't be read") from error
@@ -61,8 +74,8 @@ def _refuse_other(before: About, now: About) -> None:
             was, is_now = getattr(before, name), getattr(now, name)
             raise ConfigurationError(f"the run can't be resumed: its {name} was {was!r}, and is {is_now!r} now")
     if _paths(before) != _paths(now):
-        raise ConfigurationError("the run can't be resumed: its paths, their versions or options were others")
+        raise ConfigurationError("the run can't be resumed: its paths, their versions, options or places were others")
 
 
 def _paths(about: About) -> list[tuple[object, ...]]:
-    return [(path.name, path.version, path.options, bool(path.left_out)) for path in about.paths]
+    return [(path.name, path.version, path.options, path.place, bool(path.left_out)) for path in about.paths]

@@ -1,3 +1,7 @@
+from typing import Any
+
+import pytest
+
 from tasks.benchmark_values.cases import MIB
 from tasks.benchmark_values.facts import UsedPath
 from tasks.operations.benchmark.history import Entry, entries_of, find_regressions
@@ -31,13 +35,19 @@ def test_the_best_of_a_run_counts_because_others_only_slow_it_down() -> None:
     assert find_regressions(entry("r2", 1.0, 50.0, 60.0), [entry("r1", 1.0)], 0.3) == ()
 
 
-def test_only_what_is_measured_alike_is_compared() -> None:
-    now = entry("r2", 9.0)
-    for changes in ({"host": "there"}, {"location": "s3://other"}, {"content": "binary"}, {"cold": "other"}):
-        assert find_regressions(now, [entry("r1", 1.0, **changes)], 0.3) == ()
-    cached = (UsedPath(name="s3fs", options=("use_cache=/x",)),)
-    assert find_regressions(now, [entry("r1", 1.0, paths=cached)], 0.3) == ()
-    assert find_regressions(entry("r2", 9.0, paths=cached), [entry("r1", 1.0, paths=cached)], 0.3)
+@pytest.mark.parametrize("name", ["host", "location", "endpoint", "content", "cold", "repeats"])
+def test_only_what_is_measured_alike_is_compared(name: str) -> None:
+    other = 5 if name == "repeats" else "other"
+    assert find_regressions(entry("r2", 9.0), [entry("r1", 1.0, **{name: other})], 0.3) == ()
+    assert find_regressions(entry("r2", 9.0, **{name: other}), [entry("r1", 1.0, **{name: other})], 0.3)
+
+
+@pytest.mark.parametrize("own", [{"options": ("use_cache=/x",)}, {"place": "other-bucket"}, {"place": "/mnt/mine"}])
+def test_a_path_with_options_or_a_place_of_its_own_is_compared_with_its_like(own: dict[str, Any]) -> None:
+    paths = (UsedPath(name="s3fs", **own),)
+    assert find_regressions(entry("r2", 9.0), [entry("r1", 1.0, paths=paths)], 0.3) == ()
+    assert find_regressions(entry("r2", 9.0, paths=paths), [entry("r1", 1.0)], 0.3) == ()
+    assert find_regressions(entry("r2", 9.0, paths=paths), [entry("r1", 1.0, paths=paths)], 0.3)
 
 
 def test_entries_survive_being_written_and_torn_lines_are_passed_over() -> None:

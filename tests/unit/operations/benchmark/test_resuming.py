@@ -1,31 +1,41 @@
 """What of an interrupted run is kept."""
 
 import json
+from typing import Any
 
 import pytest
 
-from tasks.benchmark_values.facts import Failure, Phase
+from tasks.benchmark_values.facts import Failure, Phase, UsedPath
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.benchmark.data_files import parse
 from tasks.operations.benchmark.resuming import Kept, kept_of
 from tests.support.benchmark_facts import about, measured
 
 DONE = {"kind": "case", "case": "8MiB"}
+WARNED = {"kind": "warning", "message": "w"}
 FAILED = Failure(path="s3fs", case="8MiB", phase=Phase.WARM, repeat=2, code="c", message="m")
 
 
 def test_only_cases_that_ended_are_kept() -> None:
     of_ended, of_torn = measured(1.0), measured(1.0, case="16MiB")
-    rows = [about().to_json(), of_ended.to_json(), FAILED.to_json(), DONE, of_torn.to_json()]
+    warnings = [WARNED, WARNED]
+    rows = [about().to_json(), of_ended.to_json(), FAILED.to_json(), DONE, of_torn.to_json(), *warnings]
     kept = kept_of(rows, about("another"))
-    assert kept == Kept(("8MiB",), (of_ended,), (FAILED,))
+    assert kept == Kept(("8MiB",), (of_ended,), (FAILED,), ("w",), about())
     assert kept_of([about().to_json(), *kept.rows()], about()) == kept
 
 
-@pytest.mark.parametrize("name", ["location", "content", "host", "cold", "repeats", "counted"])
+@pytest.mark.parametrize("name", ["location", "endpoint", "content", "host", "cold", "repeats", "counted"])
 def test_a_run_of_something_else_is_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"its {name} was"):
         kept_of([about(**{name: "other"}).to_json(), DONE], about())
+
+
+@pytest.mark.parametrize("own", [{"options": ("use_cache=/x",)}, {"place": "other"}, {"version": "2"}])
+def test_a_run_of_the_same_paths_in_another_way_is_refused(own: dict[str, Any]) -> None:
+    before, now = (about(paths=(UsedPath(name="s3fs", **each),)) for each in ({}, own))
+    with pytest.raises(ConfigurationError, match="its paths"):
+        kept_of([before.to_json(), DONE], now)
 
 
 @pytest.mark.parametrize("rows", [[], [DONE]])

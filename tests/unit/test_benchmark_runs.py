@@ -1,0 +1,78 @@
+"""What a benchmark keeps of a run that it goes on with, and where it was measured."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.benchmark_about import own_place
+from tasks.benchmark_results import compare_and_keep
+from tasks.benchmark_runs import BenchmarkRun
+from tasks.benchmark_values.cases import parse_cases
+from tasks.benchmark_values.options import BenchmarkOptions
+from tasks.benchmark_values.paths import altered
+from tasks.operations.benchmark.catalogue import CATALOGUE
+from tasks.operations.benchmark.data_files import json_lines
+from tasks.stores.benchmark.result_folder import History, ResultFolder
+from tasks.stores.pacing import Stop
+from tests.support.benchmark_facts import about, measured, results
+
+
+def options(*sizes: str, **more: Any) -> BenchmarkOptions:
+    return BenchmarkOptions(location=None, cases=parse_cases(sizes, []), paths=(), resume=True, **more)
+
+
+def resumed(tmp_path: Path, *sizes: str) -> BenchmarkRun:
+    """A run that goes on where one that had measured 8 MiB to its end had come."""
+    lines = json_lines(results(measured(1.0), about=about("old"), ended=("8MiB",), warnings=("w",)))
+    (tmp_path / "benchmark.jsonl").write_text(lines)
+    run = BenchmarkRun(
+        options=options(*sizes),
+        about=about("new"),
+        paths=(),
+        bench=None,  # type: ignore[arg-type]  # nothing is measured
+        stop=Stop(),
+        folder=ResultFolder(tmp_path),
+        history=History(tmp_path / "history.jsonl"),
+    )
+    run.begin()
+    return run
+
+
+def test_a_run_that_was_finished_keeps_its_figures_and_is_in_the_history_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    run = resumed(tmp_path, "8MiB")
+    assert run.cases_left == []
+    assert run.results.measurements == (measured(1.0),)
+    assert run.warnings == ["w"]
+    assert run.about == about("old")
+    assert "measured already, by the run old" in caplog.text
+    for _ in range(2):
+        compare_and_keep(run.results, run.about, run.history, 0.3)
+    assert [row["run"] for row in run.history.rows()] == ["old"]
+    assert [row["kind"] for row in run.folder.rows()] == ["about", "measurement", "case", "warning"]
+
+
+def test_a_finished_run_can_be_given_more_sizes(tmp_path: Path) -> None:
+    run = resumed(tmp_path, "8MiB", "16MiB")
+    assert [case.label for case in run.cases_left] == ["16MiB"]
+    assert run.results.measurements == (measured(1.0),)
+    assert run.about == about("new")
+
+
+def test_the_place_of_a_path_is_what_the_user_named_for_it_alone() -> None:
+    known = altered(CATALOGUE, buckets=["goofys=other"], mounts=["mine=/mnt/mine"])
+    own = options("8MiB", registry="host:5000", plain_http=True)
+    places = {name: own_place(known[name], own) for name in ("s3fs", "goofys", "mine", "registry", "directory")}
+    assert places == {
+        "s3fs": "",
+        "goofys": "other",
+        "mine": "/mnt/mine",
+        "registry": "http://host:5000",
+        "directory": "",
+    }
+    assert own_place(known["registry"], options("8MiB", registry="host")) == "https://host"
+    assert own_place(known["registry"], options("8MiB")) == ""
