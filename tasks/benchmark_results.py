@@ -65,11 +65,14 @@ def draw_files(files: Sequence[Path], folder: Path) -> list[Path]:
     """Plots of one file of results, or of two beside each other.
 
     Raises:
-        ConfigurationError: a file can't be read, or there is nothing to draw.
+        ConfigurationError: a file can't be read, there is nothing to draw, or the folder can't be written.
     """
     read = [parse(read_text(path), path.name) for path in files]
     named = [Named(each.about.run if each.about else each.name, summarize(each.measurements)) for each in read]
-    drawn = draw_results(named[0], folder) if len(named) == 1 else draw_comparison(named[0], named[1], folder)
+    try:
+        drawn = draw_results(named[0], folder) if len(named) == 1 else draw_comparison(named[0], named[1], folder)
+    except OSError as error:
+        raise ConfigurationError(f"--out: {folder} can't be written: {error.strerror or error}") from error
     if not drawn:
         names = " and ".join(str(path) for path in files)
         raise ConfigurationError(

@@ -29,7 +29,7 @@ from tasks.operations.benchmark.visits import least_space, plan_visits
 from tasks.stores.benchmark import page_cache
 from tasks.stores.benchmark.bench import Bench
 from tasks.stores.benchmark.free_space import refuse_without_space
-from tasks.stores.benchmark.remains import WorkFolder, sweep
+from tasks.stores.benchmark.remains import WorkFolder, sweep, work_root
 from tasks.stores.benchmark.result_folder import History, ResultFolder
 from tasks.stores.benchmark.venue import bucket_venue, local_venue
 from tasks.stores.state_directory import default_state_root
@@ -230,20 +230,20 @@ def open_benchmark(options: BenchmarkOptions, stop: Stop) -> Iterator[BenchmarkR
     Raises:
         ConfigurationError: the bucket or its settings can't be used, or a path that was asked for is not here.
         RefusedError: the bucket's path holds something else, another run is there, or the disk has too little room.
+        StateError: the folder for the work or the results can't be used.
     """
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     state = Path(options.state) if options.state else default_state_root(os.environ)
-    work_root = state / "benchmark" / "work"
-    work_root.mkdir(parents=True, exist_ok=True)
-    for name in sweep(work_root):
+    root = work_root(state)
+    for name in sweep(root):
         logger.info("removed what the benchmark %s left when it died", name)
     if options.resume and options.out is None:
         raise ConfigurationError("--resume: name the folder of the interrupted run by --out")
     out = Path(options.out) if options.out else Path("build") / "benchmark" / run_id
     folder = ResultFolder(out, Path(options.dat_file) if options.dat_file else None)
     with ExitStack() as stack:
-        refuse_without_space(work_root, least_space(options.cases, options.paths, local=options.location is None))
-        work = stack.enter_context(WorkFolder(work_root, run_id))
+        refuse_without_space(root, least_space(options.cases, options.paths, local=options.location is None))
+        work = stack.enter_context(WorkFolder(root, run_id))
         venue = _venue(options, run_id, work, stack)
         paths, used = usable_paths(options, venue)
         venue.claim(paths, stack)

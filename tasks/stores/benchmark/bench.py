@@ -49,7 +49,11 @@ class Bench:
     _ready: set[str] = field(default_factory=set)
 
     def begin(self, case: Case, kind: ContentKind) -> None:
-        """Write the content of a case, in place of the last one's."""
+        """Write the content of a case, in place of the last one's.
+
+        Raises:
+            StateError: it can't be written; the disk may be full.
+        """
         folder = self.work.folder("content")
         folder.rmdir()
         self._digests = write_content(case, folder, kind, self.stop)
@@ -217,8 +221,8 @@ class Bench:
             yield None
             return
         folder = self.work.folder("mounted")
-        (folder / "cache").mkdir()
-        values = {**self._values(path), "mountpoint": str(folder / "mount"), "cache": str(folder / "cache")}
+        cache = self.work.folder("mounted/cache")
+        values = {**self._values(path), "mountpoint": str(folder / "mount"), "cache": str(cache)}
         mount = MountedPath(
             folder,
             name=path.name,

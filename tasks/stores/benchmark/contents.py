@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.benchmark_values.options import ContentKind
 from tasks.oci.errors import ContentNotFoundError, DigestMismatchError
+from tasks.stores.json_lines import state_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,11 +26,14 @@ def write_content(case: Case, folder: Path, kind: ContentKind, stop: Stop) -> di
 
     Raises:
         InterruptedRunError: the run was told to stop.
-        OSError: they can't be written.
+        StateError: they can't be written; the disk may be full.
     """
-    folder.mkdir(parents=True)
     names = [f"{case.label}.{number}.junk" for number in range(1, case.count + 1)]
-    return {name: _write_random(folder / name, case.size, kind, stop) for name in names}
+    try:
+        folder.mkdir(parents=True)
+        return {name: _write_random(folder / name, case.size, kind, stop) for name in names}
+    except OSError as error:
+        raise state_error(str(folder), error) from error
 
 
 def _write_random(path: Path, size: int, kind: ContentKind, stop: Stop) -> str:
@@ -55,7 +59,7 @@ def check_arrived(folder: Path, expected: Mapping[str, str]) -> None:
     """Prove that a folder holds the expected files and that each hashes to its digest.
 
     Raises:
-        ContentNotFoundError: one is not there.
+        ContentNotFoundError: one is not there, or can't be read.
         DigestMismatchError: one holds other bytes.
     """
     for name, digest in expected.items():
@@ -64,6 +68,8 @@ def check_arrived(folder: Path, expected: Mapping[str, str]) -> None:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except FileNotFoundError:
             raise ContentNotFoundError(f"{name} did not arrive") from None
+        except OSError as error:
+            raise ContentNotFoundError(f"{name} arrived and can't be read: {error.strerror}") from error
         if found != digest:
             raise DigestMismatchError(f"{name} arrived with other bytes: sha256:{found} and not sha256:{digest}")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tasks.stores.json_lines import state_error
+
 _DROP = Path("/proc/sys/vm/drop_caches")
 _ALL = "3"
 
@@ -18,7 +20,10 @@ def drop() -> None:
     """Empty the caches of the whole machine; what is not written out yet is written first.
 
     Raises:
-        OSError: it is not allowed.
+        StateError: it is not allowed.
     """
     os.sync()
-    _DROP.write_text(_ALL, encoding="ascii")
+    try:
+        _DROP.write_text(_ALL, encoding="ascii")
+    except OSError as error:
+        raise state_error(str(_DROP), error) from error

@@ -6,10 +6,12 @@ import json
 import os
 import shutil
 import signal
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from tasks.stores.json_lines import state_error
 from tasks.stores.local_parts.fuse import is_mounted, unmount
 from tasks.stores.local_parts.processes import start_time
 from tasks.stores.local_parts.waiting import wait_until
@@ -32,9 +34,14 @@ class WorkFolder:
         self._owner = LockHolder.here(run_id, "", "")
 
     def __enter__(self) -> Self:
-        """Make the folder, in which only this user may look: credentials are in it for a server of our own."""
-        self.path.mkdir(mode=0o700, parents=True)
-        (self.path / _OWNER).write_text(json.dumps(asdict(self._owner)), encoding="utf-8")
+        """Make the folder, in which only this user may look: credentials are in it for a server of our own.
+
+        Raises:
+            StateError: it can't be made.
+        """
+        with _told(self.path):
+            self.path.mkdir(mode=0o700, parents=True)
+            (self.path / _OWNER).write_text(json.dumps(asdict(self._owner)), encoding="utf-8")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -42,16 +49,45 @@ class WorkFolder:
         remove(self.path)
 
     def note_started(self, pid: int) -> None:
-        """Remember a program, so that a later run can end it should this one die."""
-        with (self.path / _STARTED).open("a", encoding="ascii") as file:
+        """Remember a program, so that a later run can end it should this one die.
+
+        Raises:
+            StateError: it can't be written down.
+        """
+        with _told(self.path), (self.path / _STARTED).open("a", encoding="ascii") as file:
             file.write(f"{pid} {start_time(pid)}\n")
 
     def folder(self, name: str) -> Path:
-        """An empty folder of this name."""
+        """An empty folder of this name.
+
+        Raises:
+            StateError: it can't be made, or not be emptied.
+        """
         path = self.path / name
         shutil.rmtree(path, ignore_errors=True)
-        path.mkdir(parents=True)
+        with _told(path):
+            path.mkdir(parents=True)
         return path
+
+
+def work_root(state: Path) -> Path:
+    """The folder below which runs work, made where it is not there yet.
+
+    Raises:
+        StateError: it can't be made.
+    """
+    root = state / "benchmark" / "work"
+    with _told(root):
+        root.mkdir(parents=True, exist_ok=True)
+    return root
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise state_error(str(path), error) from error
 
 
 def sweep(root: Path) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ProgramFailedError
+from tasks.stores.json_lines import state_error
 from tasks.stores.local_parts.processes import use_of
 
 if TYPE_CHECKING:
@@ -54,8 +55,9 @@ class TimedCommand:
         Raises:
             ProgramFailedError: it ended with another status than 0, or not within an hour.
             InterruptedRunError: the run was told to stop; the command was ended.
+            StateError: its log can't be written.
         """
-        with self._log.open("wb") as log, self._launched(log, waits=waits) as process:
+        with self._opened_log() as log, self._launched(log, waits=waits) as process:
             try:
                 before = self._begin(process) if waits else (0.0, 0.0)
                 started = time.monotonic()
@@ -68,6 +70,12 @@ class TimedCommand:
         if process.returncode != 0:
             raise ProgramFailedError(f"{self._command[0]} ended with status {process.returncode}: {self._tail()}")
         return Timing(wall, usage.ru_utime - before[0], usage.ru_stime - before[1], first_byte)
+
+    def _opened_log(self) -> IO[bytes]:
+        try:
+            return self._log.open("wb")
+        except OSError as error:
+            raise state_error(str(self._log), error) from error
 
     def _launched(self, log: IO[bytes], *, waits: bool) -> subprocess.Popen[bytes]:
         try:

@@ -1,11 +1,13 @@
 import hashlib
+import resource
+import signal
 from pathlib import Path
 
 import pytest
 
 from tasks.benchmark_values.cases import parse_case
 from tasks.benchmark_values.options import ContentKind
-from tasks.oci.errors import ContentNotFoundError, DigestMismatchError
+from tasks.oci.errors import ContentNotFoundError, DigestMismatchError, StateError
 from tasks.stores.benchmark.contents import check_arrived, write_content
 from tasks.stores.pacing import Stop
 
@@ -22,6 +24,24 @@ def test_files_are_new_have_their_size_and_hash_to_their_digest(tmp_path: Path, 
         assert hashlib.sha256(content).hexdigest() == digest
         assert content.isascii() is (kind is ContentKind.TEXT)
     check_arrived(tmp_path / "1", first)
+
+
+def test_a_full_disk_is_told_with_the_folder(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(StateError, match=f"{tmp_path}/files can't be written.*: File too large"):
+            write_content(parse_case("1MB"), tmp_path / "files", ContentKind.BINARY, Stop())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+
+
+def test_what_is_no_file_did_not_arrive(tmp_path: Path) -> None:
+    (tmp_path / "name").mkdir()
+    with pytest.raises(ContentNotFoundError, match="name arrived and can't be read: Is a directory"):
+        check_arrived(tmp_path, {"name": "0"})
 
 
 def test_a_missing_an_altered_and_a_short_file_are_told(tmp_path: Path) -> None:

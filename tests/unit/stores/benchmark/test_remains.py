@@ -5,7 +5,10 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from tasks.stores.benchmark.remains import WorkFolder, sweep
+import pytest
+
+from tasks.oci.errors import StateError
+from tasks.stores.benchmark.remains import WorkFolder, sweep, work_root
 from tasks.stores.local_parts.processes import start_time
 from tasks.stores.lock_holder import LockHolder
 
@@ -47,6 +50,21 @@ def test_a_run_that_is_at_work_is_left_alone(tmp_path: Path) -> None:
     assert sweep(tmp_path) == []
     assert folder.exists()
     assert (tmp_path / "not ours").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StateError, match="file/benchmark/work can't be written"):
+        work_root(tmp_path / "file")
+    with pytest.raises(StateError, match="file/run can't be written"):
+        WorkFolder(tmp_path / "file", "run").__enter__()
+    with WorkFolder(tmp_path, "run") as work:
+        (work.path / "out").touch()
+        with pytest.raises(StateError, match="run/out can't be written"):
+            work.folder("out")
+        (work.path / "started").mkdir()
+        with pytest.raises(StateError, match="run can't be written"):
+            work.note_started(os.getpid())
 
 
 def test_a_work_folder_is_for_its_user_only_and_goes_at_the_end(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.oci.errors import InterruptedRunError, ProgramFailedError
+from tasks.oci.errors import InterruptedRunError, ProgramFailedError, StateError
 from tasks.stores.benchmark.timed_command import TimedCommand
 from tasks.stores.pacing import Stop
 
@@ -57,3 +57,9 @@ def test_a_run_that_is_told_to_stop_ends_the_command(tmp_path: Path) -> None:
     threading.Timer(0.3, stop.set).start()
     with pytest.raises(InterruptedRunError):
         command(tmp_path, "import time; time.sleep(60)").run(stop)
+
+
+def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir()
+    with pytest.raises(StateError, match="log can't be written"):
+        command(tmp_path, "").run(Stop())
