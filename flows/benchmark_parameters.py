@@ -37,7 +37,9 @@ Location = Annotated[
     Field(description="s3://bucket[/prefix] that holds nothing else, or local (the default): SeaweedFS on loopback"),
     AfterValidator(_bucket),
 ]
-Sizes = Annotated[list[str], Field(description="Sizes of single blobs, such as '8MiB 1GiB', or none")]
+Sizes = Annotated[
+    list[str], Field(description="Sizes of single blobs as head -c takes them, such as '8MiB 1GiB', or none")
+]
 Multis = Annotated[list[str], Field(description="Several blobs in one artifact, such as 16MiBx8, or none")]
 Quick = Annotated[bool, Field(description="Only sizes to 64 MiB, and one multi of that total")]
 Paths = Annotated[list[str], Field(description=f"Only these of {', '.join(CATALOGUE)}; by default all that are here")]

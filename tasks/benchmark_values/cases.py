@@ -22,7 +22,9 @@ QUICK_SINGLES = SINGLES[:4]
 QUICK_MULTIS = ("8MiBx8",)
 """As much as the largest of the quick singles, so that the two can be compared."""
 _UNITS = {"B": 1, "": 1, "KiB": 1024, "MiB": MIB, "GiB": 1024**3, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
-_LABEL = re.compile(r"([1-9][0-9]{0,11})(B|KiB|MiB|GiB|kB|MB|GB)?(?:x([1-9][0-9]{0,3}))?")
+_CLEAR = {"K": "KiB", "M": "MiB", "G": "GiB"}
+"""What the letters alone mean to `head -c`; in labels they stand by these names, so that one size has one label."""
+_LABEL = re.compile(r"([1-9][0-9]{0,11})(B|KiB|MiB|GiB|kB|MB|GB|K|M|G)?(?:x([1-9][0-9]{0,3}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Case:
 
 
 def parse_case(label: str) -> Case:
-    """Read a size (`64MiB`) or a multi (`16MiBx8`); letters without an i count in thousands, as `head -c` has it.
+    """Read a size (`64MiB`) or a multi (`16MiBx8`) as `head -c` reads it: `M` is `MiB`, and `MB` counts in thousands.
 
     Raises:
         ConfigurationError: it is neither.
@@ -53,7 +55,9 @@ def parse_case(label: str) -> Case:
     match = _LABEL.fullmatch(label)
     if match is None:
         raise ConfigurationError(f"{label!r} is no size such as 64MiB, nor a size and number such as 16MiBx8")
-    return Case(label, int(match[1]) * _UNITS[match[2] or ""], int(match[3] or 1))
+    number, unit, count = match.groups(default="")
+    clear = _CLEAR.get(unit, unit)
+    return Case(f"{number}{clear}{'x' if count else ''}{count}", int(number) * _UNITS[clear], int(count or 1))
 
 
 def parse_cases(sizes: Iterable[str], multis: Iterable[str]) -> tuple[Case, ...]:

@@ -21,7 +21,23 @@ def test_labels_are_those_of_the_article_and_of_head(label: str, size: int, coun
     assert parse_case(label) == Case(label, size, count)
 
 
-@pytest.mark.parametrize("label", ["", "0MiB", "8 MiB", "8mib", "8MiBx", "8MiBx0", "-8MiB", "x8", "8TiB", "1.5MiB"])
+@pytest.mark.parametrize(
+    ("label", "clear"),
+    [("8M", "8MiB"), ("1G", "1GiB"), ("512K", "512KiB"), ("16Mx8", "16MiBx8"), ("1Kx2", "1KiBx2")],
+)
+def test_a_letter_alone_is_what_head_takes_it_for_and_its_label_says_so(label: str, clear: str) -> None:
+    assert parse_case(label) == parse_case(clear)
+    assert parse_case(label).label == clear
+
+
+def test_one_size_in_two_spellings_is_measured_once() -> None:
+    assert [case.label for case in parse_cases(["8M 8MiB 8MB"], ["1Kx2 1KiBx2"])] == ["8MiB", "8MB", "1KiBx2"]
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["8m", "8k", "8Mi", "8MMiB", "", "0MiB", "8 MiB", "8mib", "8MiBx", "8MiBx0", "-8MiB", "x8", "8TiB", "1.5MiB"],
+)
 def test_what_is_no_label_is_named(label: str) -> None:
     with pytest.raises(ConfigurationError, match="64MiB"):
         parse_case(label)
