@@ -80,7 +80,7 @@ class PathSpec:
     last: Command = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     own_credentials: tuple[str, ...] = ()
-    """Mount options that say where credentials come from; with one of them, none are handed over."""
+    """Mount options (without their dashes) that say where credentials come from; with one, none are handed over."""
     options: tuple[str, ...] = ()
     """The user's own mount options."""
     bucket: str | None = None
@@ -119,7 +119,8 @@ class PathSpec:
     @property
     def hands_over_credentials(self) -> bool:
         """Whether the program gets ours by its environment."""
-        return not any(option.partition("=")[0] in self.own_credentials for option in self.options)
+        names = {option.lstrip("-").partition("=")[0] for option in self.options}
+        return names.isdisjoint(self.own_credentials)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +189,7 @@ def altered(
         result[name] = _mounted_at(result.get(name), name, folder)
     for name, option in _pairs(options, "mount option"):
         spec = _mounting(result, name)
+        _refuse_secret(option)
         result[name] = replace(spec, options=(*spec.options, option))
     for name, bucket in _pairs(buckets, "bucket"):
         result[name] = _in_bucket(result, name, bucket)
@@ -209,6 +211,13 @@ def _mounting(catalogue: Mapping[str, PathSpec], name: str) -> PathSpec:
         able = ", ".join(spec.name for spec in catalogue.values() if spec.mount)
         raise ConfigurationError(f"{name!r} is no path that is mounted here; those are {able}")
     return catalogue[name]
+
+
+def _refuse_secret(option: str) -> None:
+    """Options are part of the results, and of the flow's parameters."""
+    kind, _, value = option.partition("=")
+    if value and any(word in kind.replace("_", "-") for word in ("secret", "session-token")):
+        raise ConfigurationError(f"{kind!r} would put a secret into the results: leave it to the environment")
 
 
 def _in_bucket(catalogue: Mapping[str, PathSpec], name: str, bucket: str) -> PathSpec:

@@ -71,10 +71,27 @@ def test_mount_options_are_passed_on_in_each_programs_own_way() -> None:
     assert CATALOGUE["s3fs"].options == ()
 
 
-def test_credentials_are_handed_over_unless_an_option_names_others() -> None:
-    assert CATALOGUE["s3fs"].hands_over_credentials
-    for option in ("iam_role", "iam_role=auto", "profile=other"):
-        assert not altered(CATALOGUE, options=[f"s3fs={option}"])["s3fs"].hands_over_credentials
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("s3fs=iam_role", "s3fs=iam_role=auto", "s3fs=profile=other", "goofys=--profile=other", "goofys=--profile"),
+        *("rclone=s3-profile=other", "rclone=s3-env-auth", "rclone=s3-shared-credentials-file=/x"),
+        *("rclone=s3-access-key-id=x", "geesefs=--iam", "geesefs=--shared-config=/x"),
+        *("mount-s3=profile=other", "mount-s3=no-sign-request"),
+    ],
+)
+def test_credentials_are_handed_over_unless_an_option_names_others(option: str) -> None:
+    name = option.partition("=")[0]
+    assert CATALOGUE[name].hands_over_credentials
+    assert altered(CATALOGUE, options=[f"{name}=use_session_token"])[name].hands_over_credentials
+    assert not altered(CATALOGUE, options=[option])[name].hands_over_credentials
+
+
+def test_a_secret_is_no_mount_option_and_is_not_repeated() -> None:
+    for option in ("rclone=s3-secret-access-key=hidden", "rclone=s3-session-token=hidden"):
+        with pytest.raises(ConfigurationError, match="into the results") as refused:
+            altered(CATALOGUE, options=[option])
+        assert "hidden" not in str(refused.value)
 
 
 def test_a_path_can_have_a_bucket_or_a_mount_of_its_own() -> None:
