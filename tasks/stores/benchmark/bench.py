@@ -252,11 +252,11 @@ class Bench:
         """Run a small command to its end, also when the run was told to stop."""
         line = self.venue.command(command, values)
         log = self.work.path / "command.log"
-        TimedCommand(line, folder=self.work.path, environment=self.venue.environment, log=log).run(Stop())
+        TimedCommand(line, folder=self.work.path, environment=self.venue.whole_environment, log=log).run(Stop())
 
     def _warm_up(self, path: PathSpec) -> None:
         command = self.venue.command(path.warm_up, self._values(path))
         try:
-            self.venue.run(command)
+            self.venue.run(path, command)
         except OSError as error:
             raise ProgramFailedError(f"{command[0]} can't be started: {error.strerror}") from error

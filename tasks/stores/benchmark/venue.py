@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from tasks.stores.s3_client import make_client
 from tasks.stores.s3_errors import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mypy_boto3_s3 import S3Client
 
@@ -49,9 +50,9 @@ class Venue:
     endpoint: str | None
     region: str
     environment: Mapping[str, str]
-    """Of every program that is run."""
-    credentials: Mapping[str, str]
-    """Which of its variables hold the S3 credentials."""
+    """Of every program that is run, without credentials of the user's."""
+    credentials: Callable[[], Mapping[str, str]]
+    """The variables with the S3 credentials as they are now: those of a role end while a long run goes on."""
     client: S3Client
     metrics_url: str | None = None
     registry: str | None = None
@@ -123,12 +124,19 @@ class Venue:
         }
         return fill(command, {**common, **values})
 
+    @property
+    def whole_environment(self) -> dict[str, str]:
+        """The environment with the credentials as they are now."""
+        return {**self.environment, **self.credentials()}
+
     def environment_of(self, path: PathSpec) -> dict[str, str]:
-        """The environment of a path's programs: without credentials, where its options name others."""
-        if path.hands_over_credentials:
-            return {**self.environment, **path.environment}
-        kept = {name: value for name, value in self.environment.items() if name not in self.credentials}
-        return {**kept, **path.environment}
+        """The environment of a path's programs: without credentials, where its options name others.
+
+        Raises:
+            LayoutliftError: the credentials have ended, and there are no new ones.
+        """
+        common = self.whole_environment if path.hands_over_credentials else self.environment
+        return {**common, **path.environment}
 
     def why_not(self, path: PathSpec) -> str:
         """Why a path can't be measured here; nothing where it can."""
@@ -154,16 +162,17 @@ class Venue:
         if not path.version:
             return ""
         try:
-            lines = self.run(self.command(path.version, {})).strip().splitlines()
+            lines = self.run(path, self.command(path.version, {})).strip().splitlines()
         except (OSError, ProgramMissingError):
             return "(does not say its version)"
         return " ".join(lines[0].split()) if lines else ""
 
-    def run(self, command: Sequence[str]) -> str:
-        """Run something small, whatever it ends with, and return what it says.
+    def run(self, path: PathSpec, command: Sequence[str]) -> str:
+        """Run something small of a path's, whatever it ends with, and return what it says.
 
         Raises:
             OSError: it can't be started.
+            LayoutliftError: the credentials have ended, and there are no new ones.
         """
         try:
             outcome = subprocess.run(  # noqa: S603 - a path's own command
@@ -172,7 +181,7 @@ class Venue:
                 text=True,
                 errors="replace",
                 check=False,
-                env=dict(self.environment),
+                env=self.environment_of(path),
                 timeout=_VERSION_SECONDS,
             )
         except subprocess.TimeoutExpired:
@@ -215,7 +224,7 @@ def local_venue(run_id: str, work: WorkFolder, *, registry: str | None, plain_ht
             endpoint=s3.endpoint,
             region=s3.region,
             environment=kept | no_files | s3.environment() | _for_s3fs(s3.environment()) | {_NO_METADATA: "true"},
-            credentials={},
+            credentials=dict,  # its own are in the environment, and there are no others
             client=s3.client(),
             metrics_url=s3.metrics_url,
             registry=_repository(host, run_id),
@@ -246,18 +255,18 @@ def bucket_venue(
     address = BucketAddress.parse(location)
     access = BucketAccess(endpoint_url)
     client = make_client(access)
-    with translated(location):
-        credentials = _credentials(client)
+    credentials = partial(_credentials, client, location)
+    held = {*_CREDENTIALS, *_for_s3fs(dict.fromkeys(_CREDENTIALS, "")), "AWS_PROFILE"} if credentials() else set()
     region = client.meta.region_name or "us-east-1"
     endpoint = access.endpoint
     own = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, **({"AWS_ENDPOINT_URL": endpoint} if endpoint else {})}
-    kept = {name: value for name, value in os.environ.items() if name != "AWS_PROFILE" or not credentials}
+    kept = {name: value for name, value in os.environ.items() if name not in held}
     return Venue(
         run_id=run_id,
         address=address if address.prefix else BucketAddress(address.bucket, f"{DEFAULT_PREFIX}/"),
         endpoint=endpoint,
         region=region,
-        environment=kept | own | credentials,
+        environment=kept | own,
         credentials=credentials,
         client=client,
         registry=_repository(registry, run_id),
@@ -266,12 +275,13 @@ def bucket_venue(
     )
 
 
-def _credentials(client: S3Client) -> dict[str, str]:
-    """What the SDK's own chain found, as the variables that all programs understand."""
+def _credentials(client: S3Client, location: str) -> dict[str, str]:
+    """What the SDK's own chain has, renewed where it ends soon, as the variables that all programs understand."""
     found = client._request_signer._credentials  # type: ignore[attr-defined]  # noqa: SLF001 - boto3 shows them nowhere
     if found is None:
         return {}
-    frozen = found.get_frozen_credentials()
+    with translated(location):
+        frozen = found.get_frozen_credentials()
     named = dict(zip(_CREDENTIALS, (frozen.access_key, frozen.secret_key, frozen.token), strict=True))
     given = {name: value for name, value in named.items() if value}
     return given | _for_s3fs(given)
