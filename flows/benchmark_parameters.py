@@ -51,7 +51,7 @@ PathBucket = Annotated[list[str], Field(description="Another bucket for a path, 
 PathMount = Annotated[list[str], Field(description="A mount of your own for a path, as PATH=FOLDER")]
 PathsFile = Annotated[str | None, Field(description="YAML file with further paths")]
 Repeats = Annotated[int, Field(description="How often each path pulls each size, cold and warm", ge=1, le=1000)]
-Pause = Annotated[float, Field(description="Seconds between a cold pull and the warm one", ge=0, le=3600)]
+Pause = Annotated[float, Field(description="Seconds between two pulls", ge=0, le=3600)]
 Content = Annotated[ContentKind, Field(description="What the blobs hold: random text, or random bytes")]
 Registry = Annotated[
     str | None, Field(description="Registry to pull from, too, as host[:port][/prefix], with docker's login to it")

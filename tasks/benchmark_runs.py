@@ -114,7 +114,9 @@ class BenchmarkRun:
         try:
             pushed = [path for path in self.paths if self._push(path, case)]
             self._count(pushed, case)
-            for visit in plan_visits(case, pushed, self.options.repeats, self.about.run):
+            for number, visit in enumerate(plan_visits(case, pushed, self.options.repeats, self.about.run)):
+                if number:
+                    self.stop.wait(self.options.pause)
                 self._visit(visit)
         finally:
             self._warn(self.bench.leave_registry(case))

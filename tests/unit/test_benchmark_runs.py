@@ -1,6 +1,7 @@
 """What a benchmark keeps of a run that it goes on with, and where it was measured."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,12 @@ from tasks.benchmark_about import own_place
 from tasks.benchmark_results import compare_and_keep
 from tasks.benchmark_runs import BenchmarkRun
 from tasks.benchmark_values.cases import parse_cases
+from tasks.benchmark_values.facts import Cost, Phase
 from tasks.benchmark_values.options import BenchmarkOptions
-from tasks.benchmark_values.paths import altered
+from tasks.benchmark_values.paths import PathSpec, Visit, altered
 from tasks.operations.benchmark.catalogue import CATALOGUE
 from tasks.operations.benchmark.data_files import json_lines
 from tasks.stores.benchmark.result_folder import History, ResultFolder
-from tasks.stores.pacing import Stop
 from tests.support.benchmark_facts import about, measured, results
 
 
@@ -27,12 +28,16 @@ def resumed(tmp_path: Path, *sizes: str) -> BenchmarkRun:
     """A run that goes on where one that had measured 8 MiB to its end had come."""
     lines = json_lines(results(measured(1.0), about=about("old"), ended=("8MiB",), warnings=("w",)))
     (tmp_path / "benchmark.jsonl").write_text(lines)
+    return begun(tmp_path, options(*sizes), None)
+
+
+def begun(tmp_path: Path, given: BenchmarkOptions, course: Any, paths: tuple[PathSpec, ...] = ()) -> BenchmarkRun:
     run = BenchmarkRun(
-        options=options(*sizes),
+        options=given,
         about=about("new"),
-        paths=(),
-        bench=None,  # type: ignore[arg-type]  # nothing is measured
-        stop=Stop(),
+        paths=paths,
+        bench=course,
+        stop=course,
         folder=ResultFolder(tmp_path),
         history=History(tmp_path / "history.jsonl"),
     )
@@ -61,6 +66,41 @@ def test_a_finished_run_can_be_given_more_sizes(tmp_path: Path) -> None:
     assert [case.label for case in run.cases_left] == ["16MiB"]
     assert run.results.measurements == (measured(1.0),)
     assert run.about == about("new")
+
+
+class Course:
+    """A bench, and a sign to stop, that only note what is done."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.venue = self
+
+    def begin(self, *_: object) -> None: ...
+
+    def end(self, *_: object) -> None: ...
+
+    def push(self, *_: object) -> None: ...
+
+    def needs_counting(self, _: object) -> bool:
+        return False
+
+    def leave_registry(self, _: object) -> list[str]:
+        return []
+
+    def wait(self, seconds: float) -> None:
+        self.steps.append(f"{seconds} s")
+
+    def visit(self, visit: Visit) -> Iterator[tuple[Phase, Cost]]:
+        self.steps.append(f"{visit.path.name} {visit.repeat}")
+        yield Phase.COLD, Cost(wall=1.0, user=0.0, system=0.0)
+
+
+def test_between_two_visits_there_is_a_pause(tmp_path: Path) -> None:
+    course: Any = Course()
+    run = begun(tmp_path, options("8MiB", repeats=3, pause=1.3), course, paths=(CATALOGUE["directory"],))
+    (case,) = run.cases_left
+    run.measure(case)
+    assert course.steps == ["directory 1", "1.3 s", "directory 2", "1.3 s", "directory 3"]
 
 
 def test_the_place_of_a_path_is_what_the_user_named_for_it_alone() -> None:
