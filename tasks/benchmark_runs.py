@@ -22,6 +22,7 @@ from tasks.oci.errors import (
     InterruptedRunError,
     LayoutliftError,
     RegressionError,
+    StateError,
 )
 from tasks.operations.benchmark.data_files import CASE_ENDED
 from tasks.operations.benchmark.resuming import Kept, kept_of, warning_row
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from tasks.stores.pacing import Stop
 
 logger = logging.getLogger(__name__)
+ENDS_RUN = (InterruptedRunError, StateError)
+"""What is no failure of one path: where the run's own folders can't be used, none can be measured."""
 
 
 @dataclass
@@ -109,6 +112,7 @@ class BenchmarkRun:
 
         Raises:
             InterruptedRunError: the run was told to stop.
+            StateError: the run's own folders can't be used; the disk may be full.
         """
         self.bench.begin(case, self.options.content)
         try:
@@ -148,7 +152,7 @@ class BenchmarkRun:
         visit = Visit(path, case, 1)
         try:
             cost = self.bench.push(path, case)
-        except InterruptedRunError:
+        except ENDS_RUN:
             raise
         except LayoutliftError as error:
             self._fail(visit, Phase.PUSH, error)
@@ -165,7 +169,7 @@ class BenchmarkRun:
                 continue
             try:
                 found = self.bench.count(path, case)
-            except InterruptedRunError:
+            except ENDS_RUN:
                 raise
             except LayoutliftError as error:
                 self._warn([f"the requests of {path.name} {case.label} were not counted: {error}"])
@@ -184,7 +188,7 @@ class BenchmarkRun:
             for phase, cost in self.bench.visit(visit):
                 self._keep(visit, phase, cost)
                 phase = Phase.WARM  # noqa: PLW2901 - the one that comes next, should it fail
-        except InterruptedRunError:
+        except ENDS_RUN:
             raise
         except LayoutliftError as error:
             self._fail(visit, phase, error)

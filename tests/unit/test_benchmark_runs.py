@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -14,6 +16,7 @@ from tasks.benchmark_values.cases import parse_cases
 from tasks.benchmark_values.facts import Cost, Phase
 from tasks.benchmark_values.options import BenchmarkOptions
 from tasks.benchmark_values.paths import PathSpec, Visit, altered
+from tasks.oci.errors import LayoutliftError, ProgramFailedError, StateError
 from tasks.operations.benchmark.catalogue import CATALOGUE
 from tasks.operations.benchmark.data_files import json_lines
 from tasks.stores.benchmark.result_folder import History, ResultFolder
@@ -101,6 +104,18 @@ def test_between_two_visits_there_is_a_pause(tmp_path: Path) -> None:
     (case,) = run.cases_left
     run.measure(case)
     assert course.steps == ["directory 1", "1.3 s", "directory 2", "1.3 s", "directory 3"]
+
+
+@pytest.mark.parametrize(("error", "ends"), [(StateError, True), (ProgramFailedError, False)])
+def test_a_full_disk_ends_the_run_and_a_failing_program_does_not(
+    tmp_path: Path, error: type[LayoutliftError], *, ends: bool
+) -> None:
+    course: Any = Course()
+    course.visit = Mock(side_effect=error("why"))
+    run = begun(tmp_path, options("8MiB", repeats=2), course, paths=(CATALOGUE["directory"],))
+    with pytest.raises(error, match="why") if ends else nullcontext():
+        run.measure(run.cases_left[0])
+    assert (course.visit.call_count, len(run.failures)) == ((1, 0) if ends else (2, 2))
 
 
 def test_the_place_of_a_path_is_what_the_user_named_for_it_alone() -> None:

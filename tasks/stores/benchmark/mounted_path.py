@@ -77,7 +77,12 @@ class MountedPath(Server):
             process = super()._launch()
         except OSError as error:
             raise ProgramFailedError(f"{self._mount[0]} can't be started: {error.strerror}") from error
-        self._on_start(process.pid)
+        try:
+            self._on_start(process.pid)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
         return process
 
     def _is_ready(self) -> bool:
