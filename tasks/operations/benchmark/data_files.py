@@ -134,7 +134,7 @@ def _dat_measurements(lines: Sequence[str], name: str) -> Iterator[Measurement]:
         phase = Phase.COLD if kind.endswith(COLD_SUFFIX) else Phase.WARM
         yield Measurement(
             path=_TYPES.get(kind.removesuffix(COLD_SUFFIX), kind.removesuffix(COLD_SUFFIX)),
-            case=label,
+            case=case.label,
             size=case.size,
             count=case.count,
             phase=phase,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.ticker import FuncFormatter
 
 from tasks.benchmark_values.cases import MIB, parse_case
@@ -39,12 +39,14 @@ def trend_of(runs: Sequence[Moment]) -> Figure:
     styles = styles_of(name.partition(" ")[0] for name in shown)
     figure, (axis,) = figure_of(1, 9, 4.8)
     for name in shown:
-        points = [(_date(run), run.rates[name] / MIB) for run in runs if name in run.rates]
+        of_path = [run for run in runs if name in run.rates]
+        dates = [datetime.fromisoformat(run.started) for run in of_path]
         style = styles[name.partition(" ")[0]]
-        axis.plot(*zip(*points, strict=True), color=style.colour, marker=style.marker, markersize=5, label=name)
-    dates = AutoDateLocator(maxticks=8)
-    axis.xaxis.set_major_locator(dates)
-    axis.xaxis.set_major_formatter(ConciseDateFormatter(dates))
+        rates = [run.rates[name] / MIB for run in of_path]
+        axis.plot(dates, rates, color=style.colour, marker=style.marker, markersize=5, label=name)  # type: ignore[arg-type]
+    locator = AutoDateLocator(maxticks=8)  # type: ignore[no-untyped-call] # matplotlib's dates have no annotations
+    axis.xaxis.set_major_locator(locator)
+    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     axis.yaxis.set_major_formatter(FuncFormatter(shown_rate))
     axis.set_xlabel("start of the run (UTC)")
     axis.set_ylabel(f"best {RATE}")
@@ -53,10 +55,6 @@ def trend_of(runs: Sequence[Moment]) -> Figure:
     axis.grid(visible=True, alpha=0.3)
     axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     return figure
-
-
-def _date(run: Moment) -> float:
-    return float(date2num(datetime.fromisoformat(run.started)))
 
 
 def _largest_warm(runs: Sequence[Moment]) -> list[str]:

@@ -55,13 +55,16 @@ class ResultFolder:
         """
         ours = [f"{NAME}{suffix}" for suffix in (*DATA, ".md")]
         ours += [f"{name}.{kind}" for name in PLOTS for kind in ("png", "svg")]
-        for name in ours:
-            try:
-                (self.path / name).unlink(missing_ok=True)
-            except OSError as error:
-                raise state_error(str(self.path / name), error) from error
-        for row in rows:
-            self.keep(row)
+        fresh = self._lines.with_suffix(".new")  # until it is whole, the lines of the run before are still there
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            fresh.write_bytes(b"".join(map(json_line, rows)))
+            fresh.replace(self._lines)
+            for path in (self.path / name for name in ours):
+                if path != self._lines:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise state_error(str(self.path), error) from error
 
     def keep(self, row: Mapping[str, Any]) -> None:
         """Add a line to the JSON lines while the run goes on, so that one that ends early has not measured in vain.
