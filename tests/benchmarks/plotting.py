@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks.contenders import CONTENDERS
+from tests.benchmarks.contenders import CONTENDERS, LAYOUTLIFT
 from tests.benchmarks.statistics_of import Results, Rounds
 
 if TYPE_CHECKING:
@@ -15,7 +15,8 @@ WIDTH, BAR, HEADS = 14.0, 0.24, 0.85  # inches
 
 def write_plot(results: Results, path: Path, date: str) -> None:
     """Bars of seconds, each plot with a scale of its own; workloads that were measured at one target share a row."""
-    from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415 - takes a while
+    import matplotlib as mpl  # noqa: PLC0415 - takes a while
+    from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     rows = _rows(results)
@@ -28,14 +29,18 @@ def write_plot(results: Results, path: Path, date: str) -> None:
     for number, row in enumerate(rows):
         for column, (group, registry) in enumerate(row):
             _draw(figure.add_subplot(grid[number, column]), group, registry, results.contenders(group, registry))
-    figure.savefig(path, format="svg", metadata={"Date": None})
+    with mpl.rc_context({"svg.fonttype": "none"}):  # text stays text
+        figure.savefig(path, format="svg", metadata={"Date": None})
 
 
 def _rows(results: Results) -> list[list[tuple[str, str]]]:
-    """The cells of the plot: groups that were measured at several targets have a row each, the others three a row."""
+    """The cells of the plot: groups that were measured at several targets have a row each, the others three a row.
+
+    What layoutlift did alone has nothing to be compared with.
+    """
     targets: dict[str, list[tuple[str, str]]] = {}
     for group, registry in results.groups():
-        if registry != "none":
+        if not all(name.startswith(LAYOUTLIFT) for name in results.contenders(group, registry)):
             targets.setdefault(group, []).append((group, registry))
     alone = [cells[0] for cells in targets.values() if len(cells) == 1]
     rows = [cells for cells in targets.values() if len(cells) > 1]
@@ -46,7 +51,7 @@ def _draw(axes: "Axes", group: str, registry: str, found: dict[str, Rounds]) -> 
     names = sorted(found, key=lambda name: found[name].wall, reverse=True)
     walls = [found[name].wall for name in names]
     bars = axes.barh(names, walls, color=[_colour(name, found[name]) for name in names])
-    axes.bar_label(bars, [_told(found[name]) for name in names], padding=3, fontsize=8)
+    axes.bar_label(bars, [_told(name, found[name]) for name in names], padding=3, fontsize=8)
     axes.set_title(f"{group}, {registry}", fontsize=10, loc="left")
     axes.set_xlabel("seconds", fontsize=8)
     axes.set_xlim(0, 1.3 * max(walls))
@@ -55,12 +60,13 @@ def _draw(axes: "Axes", group: str, registry: str, found: dict[str, Rounds]) -> 
 
 
 def _colour(name: str, rounds: Rounds) -> str:
+    if not CONTENDERS[name].judged:
+        return FLOOR
     if not rounds.complete:
         return LOST
-    if name.startswith("layoutlift"):
-        return OURS
-    return PEERS if name in CONTENDERS and CONTENDERS[name].judged else FLOOR
+    return OURS if name.startswith(LAYOUTLIFT) else PEERS
 
 
-def _told(rounds: Rounds) -> str:
-    return f"{rounds.wall:.1f}" if rounds.complete else f"{rounds.wall:.1f}, lost tags"
+def _told(name: str, rounds: Rounds) -> str:
+    lost = CONTENDERS[name].judged and not rounds.complete
+    return f"{rounds.wall:.1f}, lost tags" if lost else f"{rounds.wall:.1f}"
