@@ -88,7 +88,7 @@ def test_the_parts_of_a_migration_are_done_by_a_cluster_that_is_there_already(
         options = ("--task-runner", "dask", "--dask-scheduler", cluster.scheduler_address)
         ended = layoutlift.migrate(source, target, *options)
         assert len(cluster.scheduler_info["workers"]) == 2, "the cluster is not ours to end"
-        parts = cluster.scheduler.cumulative_worker_metrics
+        worked = cluster.scheduler.transition_counter
     assert ended.totals["copied"] == REPOSITORIES * len(TAGS)
-    assert parts, "the cluster did the work"
+    assert worked > 0, "it is the cluster that did the work"
     assert all(row["verified"] == "manifest" for row in ended.rows.values())
