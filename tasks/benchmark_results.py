@@ -75,7 +75,5 @@ def draw_files(files: Sequence[Path], folder: Path) -> list[Path]:
         raise ConfigurationError(f"--out: {folder} can't be written: {error.strerror or error}") from error
     if not drawn:
         names = " and ".join(str(path) for path in files)
-        raise ConfigurationError(
-            f"{names}: no pulls in there that could be drawn{' of both' if len(named) > 1 else ''}"
-        )
+        raise ConfigurationError(f"{names}: there are no pulls {'of both ' if len(named) > 1 else ''}to draw")
     return [folder / name for name in drawn]

@@ -24,8 +24,8 @@ from tasks.oci.errors import (
     RegressionError,
     StateError,
 )
-from tasks.operations.benchmark.data_files import CASE_ENDED
-from tasks.operations.benchmark.resuming import Kept, kept_of, warning_row
+from tasks.operations.benchmark.data_files import ended_row, warning_row
+from tasks.operations.benchmark.resuming import Kept, kept_of
 from tasks.operations.benchmark.visits import least_space, plan_visits
 from tasks.stores.benchmark import page_cache
 from tasks.stores.benchmark.bench import Bench
@@ -126,7 +126,7 @@ class BenchmarkRun:
             self._warn(self.bench.leave_registry(case))
         self.bench.end(self.paths)
         self.ended.add(case.label)
-        self.folder.keep({"kind": CASE_ENDED, "case": case.label})
+        self.folder.keep(ended_row(case.label))
 
     def finish(self) -> None:
         """Write and compare the results.

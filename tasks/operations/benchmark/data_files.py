@@ -31,12 +31,13 @@ _JOINED = re.compile(r"(.+)[-_]([0-9]+[kMGi]*B(?:x[0-9]+)?)")
 _TIMES = 3
 CASE_ENDED = "case"
 """The kind of the line that a run writes behind all of a case, while it goes on."""
+WARNING = "warning"
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "about": About.from_json,
     "measurement": Measurement.from_json,
     "failure": Failure.from_json,
     CASE_ENDED: itemgetter("case"),
-    "warning": itemgetter("message"),
+    WARNING: itemgetter("message"),
     "regression": itemgetter("name"),
 }
 """How a line of each kind is read."""
@@ -79,10 +80,20 @@ def json_lines(results: Results, regressions: Sequence[Regression] = ()) -> str:
     rows = [results.about.to_json()] if results.about else []
     rows += [each.to_json() for each in results.measurements]
     rows += [each.to_json() for each in results.failures]
-    rows += [{"kind": CASE_ENDED, "case": label} for label in results.ended]
-    rows += [{"kind": "warning", "message": message} for message in results.warnings]
+    rows += map(ended_row, results.ended)
+    rows += map(warning_row, results.warnings)
     rows += [{"kind": "regression", **asdict(each)} for each in regressions]
     return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def ended_row(label: str) -> dict[str, Any]:
+    """A case that was measured to its end, as a line of the results."""
+    return {"kind": CASE_ENDED, "case": label}
+
+
+def warning_row(message: str) -> dict[str, Any]:
+    """A warning as a line of the results."""
+    return {"kind": WARNING, "message": message}
 
 
 def parse(text: str, name: str) -> Results:
@@ -112,7 +123,7 @@ def _parse_json_lines(text: str, name: str) -> Results:
         measurements=tuple(rows["measurement"]),
         failures=tuple(rows["failure"]),
         about=rows["about"][-1] if rows["about"] else None,
-        warnings=tuple(rows["warning"]),
+        warnings=tuple(rows[WARNING]),
         ended=tuple(rows[CASE_ENDED]),
     )
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.benchmark_values.facts import About, Failure, Measurement
 from tasks.oci.errors import ConfigurationError
-from tasks.operations.benchmark.data_files import CASE_ENDED
+from tasks.operations.benchmark.data_files import CASE_ENDED, WARNING, ended_row, warning_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-WARNING = "warning"
 SAME = ("location", "endpoint", "content", "host", "cold", "repeats", "counted")
 """What two runs must have in common to be one."""
 
@@ -32,13 +31,8 @@ class Kept:
     def rows(self) -> list[dict[str, Any]]:
         """The same as lines of the results, but for what the run said of itself."""
         figures = [*(each.to_json() for each in self.measurements), *(each.to_json() for each in self.failures)]
-        ended = [{"kind": CASE_ENDED, "case": label} for label in self.cases]
+        ended = map(ended_row, self.cases)
         return [*figures, *ended, *map(warning_row, self.warnings)]
-
-
-def warning_row(message: str) -> dict[str, Any]:
-    """A warning as a line of the results."""
-    return {"kind": WARNING, "message": message}
 
 
 def kept_of(rows: Sequence[Mapping[str, Any]], now: About) -> Kept:
