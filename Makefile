@@ -15,7 +15,7 @@ INSTALLED := $(VENV)/.installed
 # As constraints, too: pip looks at the newest version first of a package that is also asked for with an extra, and
 # then misses its hash.
 LOCKED := -r requirements/dev.txt -c requirements/dev.txt
-LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml
+LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 pyproject.toml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
