@@ -22,6 +22,7 @@ from tasks.oci.errors import (
 )
 from tasks.oci.media_types import is_index, may_be_absent
 from tasks.operations.enumeration import read_manifest
+from tasks.operations.presence import Presence
 from tasks.operations.referrer_lists import ReferrerListing
 from tasks.operations.results import Traffic
 from tasks.ports import BlobArrival, Finding, RemoteManifest
@@ -40,8 +41,6 @@ MAX_NESTING = 32
 """Levels of indexes within indexes; honest writers use two or three."""
 BROKEN_AT_SOURCE = (SpecError, ContentError, SourceError, ManifestRefusedError)
 """What trying again can't mend, so that a tag may stand without the referrer that has it."""
-ALWAYS_ASKED_FOR = 256 * 1024
-"""Bytes from which a blob is asked for before it is sent, even in a repository that seems new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ def _always(_: str) -> bool:
 class RepositoryCopy:
     """Copies from one layout into one repository of the target; shared by all workers on it.
 
-    `new` says that the repository has nothing yet, so that small blobs need not be asked for first.
+    `new` says that the repository has no tag yet, so that few blobs need to be asked for first.
     """
 
     def __init__(
@@ -73,7 +72,7 @@ class RepositoryCopy:
         self._path = inventory.path
         self._referrers = inventory.referrers if referrers else {}
         self._repository = repository
-        self._new = new
+        self._presence = Presence(tools.target, repository, new=new)
         self._children: dict[Digest, tuple[Descriptor, ...]] = {}
         self._traffic = Traffic()
         self._lock = threading.Lock()
@@ -203,12 +202,10 @@ class RepositoryCopy:
             _count(self._traffic, arrival, descriptor.size)
 
     def _push_blob(self, descriptor: Descriptor, home: str | None, *, surely: bool, ask: bool) -> BlobArrival:
-        target = self._tools.target
-        asked_for = not surely and (ask or not self._new or descriptor.size >= ALWAYS_ASKED_FOR)
-        if asked_for and target.has_blob(self._repository, descriptor):
+        if not surely and self._presence.has(descriptor, ask=ask):
             return BlobArrival.PRESENT
         content = self._tools.paced(self._tools.source.blob(self._path, descriptor))
-        return target.push_blob(self._repository, content, None if surely else home)
+        return self._tools.target.push_blob(self._repository, content, None if surely else home)
 
     def _stat(self, descriptor: Descriptor) -> object:
         return self._tools.source.stat_blob(self._path, descriptor.digest)

@@ -1,0 +1,48 @@
+"""Asks the target for a blob before it is sent, where the blob may be there; a question costs a round trip."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tasks.oci.descriptor import Descriptor
+    from tasks.ports import Target
+
+WORTH_ASKING, ALWAYS_ASKED_FOR = 256 * 1024, 16 * 1024 * 1024
+"""Bytes from which a blob may be, or is, asked for in a repository that seems new."""
+ASKED_AT_FIRST = 4
+"""An interrupted run leaves blobs without a tag, the first ones first: where none of so many is there, none is."""
+
+
+class Presence:
+    """What one repository of the target may have; `new` says that it has no tag. Safe to share by all workers."""
+
+    def __init__(self, target: Target, repository: str, *, new: bool) -> None:
+        self._target = target
+        self._repository = repository
+        self._new = new
+        self._asked = 0
+        self._found = False
+        self._lock = threading.Lock()
+
+    def has(self, blob: Descriptor, *, ask: bool = False) -> bool:
+        """Whether the blob is known to be there; `ask` looks in any case.
+
+        Raises:
+            RegistryError: the target does not say.
+        """
+        if not ask and not self._is_worth_asking(blob.size):
+            return False
+        there = self._target.has_blob(self._repository, blob)
+        self._found = self._found or there
+        return there
+
+    def _is_worth_asking(self, size: int) -> bool:
+        if not self._new or size >= ALWAYS_ASKED_FOR:
+            return True
+        if size < WORTH_ASKING:
+            return False
+        with self._lock:
+            self._asked += 1
+            return self._found or self._asked <= ASKED_AT_FIRST
