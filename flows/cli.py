@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.commands.alerts import alerts
-from flows.commands.benchmark import benchmark
-from flows.commands.cleanup import cleanup
-from flows.commands.cutover import cutover
-from flows.commands.deleting import delete, recover
 from flows.commands.running import INCOMPLETE, checked, exit_code, run_to_end
-from flows.commands.server import server
-from flows.commands.validate import validate
-from flows.commands.zot import zot
 from flows.list_parameters import ListParameters
 from flows.one_heap import use_one_heap
 from flows.options import said_on_command_line, with_parameters
@@ -28,8 +21,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+ELSEWHERE = {
+    "alerts": "alerts",
+    "benchmark": "benchmark",
+    "cleanup": "cleanup",
+    "cutover": "cutover",
+    "delete": "deleting",
+    "recover": "deleting",
+    "server": "server",
+    "validate": "validate",
+    "zot": "zot",
+}
+"""Commands by name, with their modules in `flows.commands`, which are loaded for that command and for --help only."""
+
+
 class _Commands(click.Group):
     """Ends every command with a message and an exit code of ours, never with a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted((*super().list_commands(ctx), *ELSEWHERE))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(import_module(f"flows.commands.{ELSEWHERE[cmd_name]}"), cmd_name)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         use_one_heap()
@@ -126,14 +142,3 @@ def ls(*, as_json: bool, **given: Any) -> None:
         complete = list_changes(parameters, parameters.changed, as_json=as_json)
     if not complete:
         raise SystemExit(INCOMPLETE)
-
-
-main.add_command(alerts)
-main.add_command(cleanup)
-main.add_command(cutover)
-main.add_command(delete)
-main.add_command(recover)
-main.add_command(server)
-main.add_command(validate)
-main.add_command(zot)
-main.add_command(benchmark)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from logging.handlers import MemoryHandler
 from typing import TYPE_CHECKING
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tasks.runs import RunOptions
 
 KEPT_RECORDS = 10_000
+OPENING_SECONDS = 0.3
+"""What a run takes to open at a source and a target that are not far away: a tenth of a second."""
 
 
 def may_begin_early(kind: RunKind, options: RunOptions) -> bool:
@@ -42,6 +44,10 @@ class EarlyStart:
         opener = ThreadPoolExecutor(1, thread_name_prefix="early start")
         self._opening = opener.submit(self._open, kind, options)
         opener.shutdown(wait=False)
+
+    def wait_until_open(self, seconds: float) -> None:
+        """Return when the run has been opened, or could not be, but after `seconds` at the latest."""
+        wait([self._opening], seconds)
 
     @contextmanager
     def taken_over(self) -> Iterator[Run]:
@@ -101,6 +107,7 @@ class _KeptLog:
 def begun_early(kind: RunKind, options: RunOptions, console: Console) -> Iterator[None]:
     """Have the run begin now, for a flow of this block that the console watches."""
     console.early = early = EarlyStart(kind, options, console)
+    early.wait_until_open(OPENING_SECONDS)  # beside the import it would take twice as long
     try:
         yield
     finally:
