@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
         results = Results(list(measured))
     verdicts = goals.judge(results)
     print(f"\n{reporting.table(results)}\n")
-    print("\n".join(map(str, verdicts)))
+    print("\n".join((*map(str, verdicts), goals.told_whole(verdicts))))
     if not options.quick:
         date = time.strftime("%Y-%m-%d", time.gmtime())
         content = reporting.record(results, verdicts, versions, date)

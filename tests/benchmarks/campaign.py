@@ -70,7 +70,15 @@ def full_plan() -> list[Group]:
         )
     ]
     far = [
-        Group(workload=name, registry=THREE, contenders=MAIN, link="far", jobs=FAR_CONNECTIONS, rounds=2)
+        Group(
+            workload=name,
+            registry=THREE,
+            contenders=(*MAIN, who.ORAS_FAR),
+            once=(who.ORAS,),
+            link="far",
+            jobs=FAR_CONNECTIONS,
+            rounds=2,
+        )
         for name in ("tiny", "small", "mixed")
     ]
     throttled = [

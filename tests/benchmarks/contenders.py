@@ -21,6 +21,7 @@ STANDALONE = "layoutlift --standalone"
 REGSYNC = "regsync"
 ORAS = "oras script, 8 processes"
 ORAS_UNBOUNDED = "oras script, -P0"
+ORAS_FAR = "oras script, one connection each"
 REGCTL = "regctl"
 SKOPEO = "skopeo"
 CRANE = "crane"
@@ -30,7 +31,7 @@ BARE = "bare client"
 _MIGRATE = 'exec layoutlift migrate "$SOURCE" "$TARGET" --plain-http --jobs "$JOBS" --report "$WORK/report.json"'
 _ORAS = """cd "$SOURCE"
 ls | xargs -P{processes} -I@ sh -c 'oras repo tags --oci-layout "$0" | sed "s|^|$0:|"' @ |
-  xargs -P{processes} -I@ oras copy --recursive --from-oci-layout --to-plain-http @ "$TARGET/@"
+  xargs -P{processes} -I@ oras copy {options}--recursive --from-oci-layout --to-plain-http @ "$TARGET/@"
 """
 _EACH_TAG = 'cd "$SOURCE"; exec xargs -P"$JOBS" -I@ <"$TAGS" '
 _CURL = """cd "$SOURCE"
@@ -62,8 +63,13 @@ CONTENDERS = {
         Contender(name=LAYOUTLIFT, script=_MIGRATE, program="layoutlift", version=("--version",)),
         Contender(name=STANDALONE, script=f"{_MIGRATE} --standalone", program="layoutlift", version=("--version",)),
         Contender(name=REGSYNC, script='cd "$SOURCE"; exec regsync -c "$WORK/regsync.json" once', program="regsync"),
-        Contender(name=ORAS, script=_ORAS.format(processes='"$JOBS"'), program="oras"),
-        Contender(name=ORAS_UNBOUNDED, script=_ORAS.format(processes=0), program="oras"),
+        Contender(name=ORAS, script=_ORAS.format(processes='"$JOBS"', options=""), program="oras"),
+        Contender(name=ORAS_UNBOUNDED, script=_ORAS.format(processes=0, options=""), program="oras"),
+        Contender(
+            name=ORAS_FAR,  # as it is, each process opens several
+            script=_ORAS.format(processes='"$JOBS"', options="--concurrency 1 "),
+            program="oras",
+        ),
         Contender(
             name=REGCTL,
             script=_EACH_TAG

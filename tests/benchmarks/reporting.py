@@ -61,7 +61,13 @@ def record(results: Results, verdicts: Sequence[Verdict], versions: dict[str, st
         "machine": machine(),
         "versions": versions,
         "goals": [
-            {"goal": verdict.goal, "reached": verdict.reached, "limit": verdict.limit, "passes": verdict.passes}
+            {
+                "goal": verdict.goal,
+                "reached": verdict.reached,
+                "limit": verdict.limit,
+                "passes": verdict.passes,
+                "note": verdict.note,
+            }
             for verdict in verdicts
         ],
         "measurements": [
