@@ -24,22 +24,31 @@ def main(arguments: list[str]) -> int:
     options = _parse(arguments)
     versions = tools_versions()
     plan = campaign.quick_plan() if options.quick else campaign.full_plan()
-    kept = campaign.Kept(cache_folder() / "measurements" / _key(versions, plan))
+    kept = campaign.Kept(cache_folder() / "measurements" / _key(versions))
     if options.fresh:
         kept.forget()
     with bench() as ready_bench:
         listings = () if options.quick else LISTINGS
         measured = campaign.run(plan, ready_bench, kept, listings=listings, minutes=options.minutes)
         results = Results(list(measured))
-    verdicts = goals.judge(results)
-    print(f"\n{reporting.table(results)}\n")
-    print("\n".join((*map(str, verdicts), goals.told_whole(verdicts))))
-    if not options.quick:
-        date = time.strftime("%Y-%m-%d", time.gmtime())
-        content = reporting.record(results, verdicts, versions, date)
-        print(f"kept as {reporting.write_record(f'{date}-peers', content).relative_to(CHECKOUT)}")
-        plotting.write_plot(results, reporting.RESULTS / f"{date}-peers.svg", date)
+        verdicts = goals.judge(results)
+        _tell(results, verdicts)
+        if not options.quick:
+            _keep(results, verdicts, versions)
+        print("bench: removing what the runs left; that may take minutes", flush=True)
     return 0 if verdicts and all(verdict.passes for verdict in verdicts) else 1
+
+
+def _tell(results: Results, verdicts: list[goals.Verdict]) -> None:
+    print(f"\n{reporting.table(results)}\n")
+    print("\n".join((*map(str, verdicts), goals.told_whole(verdicts))), flush=True)
+
+
+def _keep(results: Results, verdicts: list[goals.Verdict], versions: dict[str, str]) -> None:
+    date = time.strftime("%Y-%m-%d", time.gmtime())
+    content = reporting.record(results, verdicts, versions, date)
+    print(f"kept as {reporting.write_record(f'{date}-peers', content).relative_to(CHECKOUT)}")
+    plotting.write_plot(results, reporting.RESULTS / f"{date}-peers.svg", date)
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -55,10 +64,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _key(versions: dict[str, str], plan: list[campaign.Group]) -> str:
+def _key(versions: dict[str, str]) -> str:
     """What a campaign's measurements depend on: others are not mixed with them."""
     sources = sorted(path for top in ("flows", "tasks", "infra") for path in (CHECKOUT / top).rglob("*.py"))
-    digest = hashlib.sha256(json.dumps([versions, repr(plan), reporting.machine()]).encode())
+    digest = hashlib.sha256(json.dumps([versions, reporting.machine()]).encode())
     for path in sources:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

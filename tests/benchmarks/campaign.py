@@ -87,7 +87,7 @@ def full_plan() -> list[Group]:
         if link.startswith("throttled")
     ]
     wide = [
-        Group(workload="wide", registry=THREE, contenders=OURS, rounds=1),
+        Group(workload="wide", registry=THREE, contenders=OURS, rounds=2),
         Group(workload="wide", registry=THREE, contenders=(who.STANDALONE,), rounds=1, again=True),
     ]
     return [*everywhere, *far, *throttled, *wide]
