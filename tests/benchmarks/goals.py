@@ -108,16 +108,20 @@ def _ratio(results: Results, group: str, registry: str, peer: str, limit: float)
     fixed = results.of(_tiny_like(group), registry, who.LAYOUTLIFT)
     beyond = ours.wall - (fixed.wall if fixed is not None else 0.0)
     whole = ours.wall / theirs.wall
-    at_floor = "" if ours.wall > FLOOR_MARGIN * floor else ", which is at the floor too"
+    at_floor, whole_at_floor = (each <= FLOOR_MARGIN * floor for each in (beyond, ours.wall))
     yield Verdict(
         f"{group}, {registry}: time beyond the fixed cost against {peer}",
         beyond / theirs.wall,
         limit,
-        note=f"{beyond:.1f} s against {theirs.wall:.1f} s; floor {floor:.1f} s; whole {ours.wall:.1f} s, "
-        f"{whole:.2f} times{at_floor}",
-        at_floor=beyond <= FLOOR_MARGIN * floor,
-        whole_passes=whole <= limit or bool(at_floor),
+        note=f"{beyond:.1f} s against {theirs.wall:.1f} s; floor {floor:.1f} s{_reached(at_floor)}; "
+        f"whole {ours.wall:.1f} s, {whole:.2f} times{_reached(whole_at_floor)}",
+        at_floor=at_floor,
+        whole_passes=whole <= limit or whole_at_floor,
     )
+
+
+def _reached(at_floor: bool) -> str:
+    return f" (the floor within {FLOOR_MARGIN})" if at_floor else ""
 
 
 def _tiny_like(group: str) -> str:
