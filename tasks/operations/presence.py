@@ -32,15 +32,14 @@ class Presence:
         Raises:
             RegistryError: the target does not say.
         """
-        if not ask and not self._is_worth_asking(blob.size):
+        if not (ask or not self._new or blob.size >= ALWAYS_ASKED_FOR or self._takes_a_question(blob.size)):
             return False
         there = self._target.has_blob(self._repository, blob)
         self._found = self._found or there
         return there
 
-    def _is_worth_asking(self, size: int) -> bool:
-        if not self._new or size >= ALWAYS_ASKED_FOR:
-            return True
+    def _takes_a_question(self, size: int) -> bool:
+        """Whether one of the first questions is left for a blob of so many bytes, or they found something."""
         if size < WORTH_ASKING:
             return False
         with self._lock:
