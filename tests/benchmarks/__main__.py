@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
 
 def _tell(results: Results, verdicts: list[goals.Verdict]) -> None:
     print(f"\n{reporting.table(results)}\n")
-    print("\n".join((*map(str, verdicts), goals.told_whole(verdicts))), flush=True)
+    print("\n".join((*map(str, verdicts), goals.told_beyond(verdicts))), flush=True)
 
 
 def _keep(results: Results, verdicts: list[goals.Verdict], versions: dict[str, str]) -> None:

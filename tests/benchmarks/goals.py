@@ -30,8 +30,8 @@ class Verdict:
     at_least: bool = False
     note: str = ""
     at_floor: bool = False
-    whole_passes: bool | None = None
-    """Whether it would be met with the fixed cost of a command in it, too; None where that is no question."""
+    met_beyond: bool | None = None
+    """Whether it would be met without the fixed cost of a command; None where that is no question."""
 
     @property
     def passes(self) -> bool:
@@ -47,10 +47,10 @@ class Verdict:
         return f"{verdict:<11} {self.goal}: {self.reached:.3g} {self.unit}, goal {relation} {self.limit:g}{note}"
 
 
-def told_whole(verdicts: Sequence[Verdict]) -> str:
-    """How many of the comparisons would be met with the fixed cost of a command in them."""
-    asked = [verdict.whole_passes for verdict in verdicts if verdict.whole_passes is not None]
-    return f"with the fixed cost in it: {asked.count(True)} of {len(asked)} comparisons met"
+def told_beyond(verdicts: Sequence[Verdict]) -> str:
+    """How many of the comparisons would be met without the fixed cost of a command."""
+    asked = [verdict.met_beyond for verdict in verdicts if verdict.met_beyond is not None]
+    return f"beyond the fixed cost: {asked.count(True)} of {len(asked)} comparisons met"
 
 
 def judge(results: Results) -> list[Verdict]:
@@ -96,27 +96,22 @@ def _best_peer(results: Results) -> Iterator[Verdict]:
 
 
 def _ratio(results: Results, group: str, registry: str, peer: str, limit: float) -> Iterator[Verdict]:
-    """Our time beyond the fixed cost of a command against a peer's; with the fixed cost in it, it is told beside.
-
-    What any command costs has a goal of its own, of seconds: it would decide about workloads that take the best peer
-    less than that.
-    """
+    """The whole command's time against a peer's; the time beyond the fixed cost is told and decides nothing."""
     ours, theirs = results.of(group, registry, who.LAYOUTLIFT), results.of(group, registry, peer)
     if ours is None or theirs is None:
         return
     floor = max(ours.registry_cpu / CORES, _nothing_else_to_do(results, group, registry))
     fixed = results.of(_tiny_like(group), registry, who.LAYOUTLIFT)
     beyond = ours.wall - (fixed.wall if fixed is not None else 0.0)
-    whole = ours.wall / theirs.wall
-    at_floor, whole_at_floor = (each <= FLOOR_MARGIN * floor for each in (beyond, ours.wall))
+    at_floor, beyond_at_floor = (each <= FLOOR_MARGIN * floor for each in (ours.wall, beyond))
     yield Verdict(
-        f"{group}, {registry}: time beyond the fixed cost against {peer}",
-        beyond / theirs.wall,
+        f"{group}, {registry}: wall time against {peer}",
+        ours.wall / theirs.wall,
         limit,
-        note=f"{beyond:.1f} s against {theirs.wall:.1f} s; floor {floor:.1f} s{_reached(at_floor)}; "
-        f"whole {ours.wall:.1f} s, {whole:.2f} times{_reached(whole_at_floor)}",
+        note=f"{ours.wall:.1f} s against {theirs.wall:.1f} s; floor {floor:.1f} s{_reached(at_floor)}; "
+        f"beyond the fixed cost {beyond:.1f} s, {beyond / theirs.wall:.2f} times{_reached(beyond_at_floor)}",
         at_floor=at_floor,
-        whole_passes=whole <= limit or whole_at_floor,
+        met_beyond=beyond / theirs.wall <= limit or beyond_at_floor,
     )
 
 

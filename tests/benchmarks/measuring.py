@@ -114,7 +114,7 @@ class Bench:
         """A folder for one run, which stays until the end.
 
         ext4 goes out of its way not to use an inode again that was freed within the last minutes, so that to delete
-        what one run left doubles the registry's CPU in the next (9 to 19 s for `small` on distribution 3).
+        what one run left doubles the registry's CPU in the next (9 to 21 s for `small` on distribution 3).
         """
         places = self.folder / "runs"
         if places.exists() and shutil.disk_usage(places).free < FREE_BYTES:
