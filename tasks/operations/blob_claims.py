@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +30,20 @@ def _key(repository: str, blob: Descriptor) -> _Key:
     return repository, bytes.fromhex(blob.digest.encoded) + blob.size.to_bytes(8)
 
 
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """Another worker's sending of a blob; `here` says that it is into the same repository."""
+
+    sending: Future[BlobArrival]
+    here: bool
+
+    def wait(self) -> None:
+        """Wait until it is over; its error is raised if it was to be here."""
+        error = self.sending.exception()
+        if self.here and error is not None:
+            raise error
+
+
 class BlobClaims:
     """Which blobs are at the target or on their way there; shared by all workers of a run."""
 
@@ -42,19 +58,34 @@ class BlobClaims:
     def ensure(
         self, repository: str, blob: Descriptor, push: Callable[[str | None], BlobArrival]
     ) -> BlobArrival | None:
-        """Have the blob in the repository; None when this run saw it there before.
+        """Have the blob in the repository, after whoever sends it just now; None when this run saw it there before.
 
         `push` is called with the repository to mount from, or None, by exactly one worker. An error of it is
         raised to every worker that waits for the blob, and the next that asks tries again.
         """
+        while isinstance(outcome := self.attempt(repository, blob, push), UnderWay):
+            outcome.wait()
+        return outcome
+
+    def attempt(
+        self, repository: str, blob: Descriptor, push: Callable[[str | None], BlobArrival]
+    ) -> BlobArrival | UnderWay | None:
+        """As `ensure`, but nothing is done while another worker sends the blob, here or to where it has its home."""
         key = _key(repository, blob)
-        claim, first = self._claim(key)
-        if claim is None:
-            return None
-        if not first:
-            claim.result()
-            return None
-        return self._fulfil(key, claim, push)
+        content = key[1]
+        with self._lock:
+            if self._is_there(key):
+                return None
+            home = self._homes.get(content)
+            if (running := self._under_way.get(key)) is not None:
+                return UnderWay(running, here=True)
+            if home is None and (running := self._pushing.get(content)) is not None:
+                return UnderWay(running, here=False)
+            claim: Future[BlobArrival] = Future()
+            self._under_way[key] = claim
+            if home is None:
+                self._pushing[content] = claim
+        return self._fulfil(key, claim, partial(push, home if home != repository else None))
 
     def doubt(self, repository: str, blob: Descriptor) -> None:
         """Forget that the blob is there: the target says it is not, whatever it answered before."""
@@ -69,27 +100,14 @@ class BlobClaims:
         with self._lock:
             self._elsewhere.pop(repository, None)
 
-    def _claim(self, key: _Key) -> tuple[Future[BlobArrival] | None, bool]:
-        with self._lock:
-            if self._is_there(key):
-                return None, False
-            running = self._under_way.get(key)
-            if running is not None:
-                return running, False
-            claim: Future[BlobArrival] = Future()
-            self._under_way[key] = claim
-            return claim, True
-
     def _is_there(self, key: _Key) -> bool:
         repository, content = key
         elsewhere = self._elsewhere.get(repository)
         return elsewhere is not None and (self._homes.get(content) == repository or content in elsewhere)
 
-    def _fulfil(
-        self, key: _Key, claim: Future[BlobArrival], push: Callable[[str | None], BlobArrival]
-    ) -> BlobArrival:
+    def _fulfil(self, key: _Key, claim: Future[BlobArrival], push: Callable[[], BlobArrival]) -> BlobArrival:
         try:
-            arrival = push(self._home_of(key, claim))
+            arrival = push()
         except BaseException as error:
             self._settle(key, claim, arrived=False)
             claim.set_exception(error)
@@ -97,17 +115,6 @@ class BlobClaims:
         self._settle(key, claim, arrived=True)
         claim.set_result(arrival)
         return arrival
-
-    def _home_of(self, key: _Key, claim: Future[BlobArrival]) -> str | None:
-        """Where the blob can be mounted from, after waiting for another repository's upload of it."""
-        content = key[1]
-        with self._lock:
-            pushing = self._pushing.setdefault(content, claim)
-        if pushing is not claim:
-            pushing.exception()  # only that it is over matters here
-        with self._lock:
-            home = self._homes.get(content)
-        return home if home != key[0] else None
 
     def _settle(self, key: _Key, claim: Future[BlobArrival], *, arrived: bool) -> None:
         repository, content = key

@@ -20,11 +20,10 @@ from tasks.oci.errors import (
     SourceError,
     SpecError,
 )
-from tasks.oci.media_types import is_index, may_be_absent
+from tasks.oci.media_types import is_index
+from tasks.operations.blob_copy import BlobCopy
 from tasks.operations.enumeration import read_manifest
-from tasks.operations.presence import Presence
 from tasks.operations.referrer_lists import ReferrerListing
-from tasks.operations.results import Traffic
 from tasks.ports import BlobArrival, Finding, RemoteManifest
 
 if TYPE_CHECKING:
@@ -72,17 +71,10 @@ class RepositoryCopy:
         self._path = inventory.path
         self._referrers = inventory.referrers if referrers else {}
         self._repository = repository
-        self._presence = Presence(tools.target, repository, new=new)
+        self.blobs = BlobCopy(tools, inventory.path, repository, new=new)
         self._children: dict[Digest, tuple[Descriptor, ...]] = {}
-        self._traffic = Traffic()
         self._lock = threading.Lock()
         self.findings: list[Finding] = []
-
-    def take_traffic(self) -> Traffic:
-        """What was moved since the last call."""
-        with self._lock:
-            taken, self._traffic = self._traffic, Traffic()
-        return taken
 
     def copy(self, root: Descriptor, tags: Sequence[str], may_write: Callable[[str], bool] = _always) -> Copied:
         """Copy the graph of `root` and have it under each of `tags`, or by its digest alone without any.
@@ -168,7 +160,7 @@ class RepositoryCopy:
         manifest = read_manifest(self._tools.source, self._path, descriptor)
         self._note_children(manifest)
         self._tools.hands.map(partial(self._ensure_manifest, depth + 1), manifest.manifests)
-        self._tools.hands.map(self._ensure_blob, manifest.blobs)
+        self.blobs.ensure(manifest.blobs)
         return manifest
 
     def _note_children(self, manifest: Manifest) -> None:
@@ -191,24 +183,6 @@ class RepositoryCopy:
             return BlobArrival.PUSHED
 
         self._tools.manifests.ensure(self._repository, descriptor, push)
-
-    def _ensure_blob(self, descriptor: Descriptor, *, surely: bool = False, ask: bool = False) -> None:
-        if may_be_absent(descriptor.media_type) and self._stat(descriptor) is None:
-            return
-        arrival = self._tools.blobs.ensure(
-            self._repository, descriptor, lambda home: self._push_blob(descriptor, home, surely=surely, ask=ask)
-        )
-        with self._lock:
-            _count(self._traffic, arrival, descriptor.size)
-
-    def _push_blob(self, descriptor: Descriptor, home: str | None, *, surely: bool, ask: bool) -> BlobArrival:
-        if not surely and self._presence.has(descriptor, ask=ask):
-            return BlobArrival.PRESENT
-        content = self._tools.paced(self._tools.source.blob(self._path, descriptor))
-        return self._tools.target.push_blob(self._repository, content, None if surely else home)
-
-    def _stat(self, descriptor: Descriptor) -> object:
-        return self._tools.source.stat_blob(self._path, descriptor.digest)
 
     def _push(self, manifest: Manifest, reference: str) -> None:
         remote = RemoteManifest(manifest.raw, manifest.descriptor.media_type)
@@ -234,8 +208,7 @@ class RepositoryCopy:
         what it says it misses is sent.
         """
         for blob in manifest.blobs:
-            self._tools.blobs.doubt(self._repository, blob)
-            self._ensure_blob(blob, surely=surely, ask=True)
+            self.blobs.send_again(blob, surely=surely)
         for child in manifest.manifests:
             self._tools.manifests.doubt(self._repository, child)
             self._ensure_manifest(0, child)
@@ -280,13 +253,3 @@ class RepositoryCopy:
     def _note(self, code: str, message: str) -> None:
         with self._lock:
             self.findings.append(Finding(self._path, code, message))
-
-
-def _count(traffic: Traffic, arrival: BlobArrival | None, size: int) -> None:
-    if arrival is BlobArrival.PUSHED:
-        traffic.blobs_pushed += 1
-        traffic.bytes_pushed += size
-    elif arrival is BlobArrival.MOUNTED:
-        traffic.blobs_mounted += 1
-    elif arrival is BlobArrival.PRESENT:
-        traffic.blobs_present += 1

@@ -50,7 +50,7 @@ class CopyWork(RepositoryWork):
 
     def take_traffic(self) -> Traffic:
         """See `RepositoryWork.take_traffic`."""
-        return self._copier.take_traffic()
+        return self._copier.blobs.take_traffic()
 
     def finish(self) -> list[Finding]:
         """See `RepositoryWork.finish`."""

@@ -11,6 +11,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import TRANSIENT_CODES, BatchUnfinishedError, LayoutliftError
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from tasks.ports import Source, StopSign
 
 BATCHES_AT_ONCE = 4
+OPENED_AT_ONCE = 8
+"""Repositories of a batch that are opened beside each other: each waits for the target's list of its tags."""
 RETRY_DELAYS = (5.0, 20.0)
 """Seconds before a batch is taken up again for the tags that failed for the moment."""
 
@@ -80,6 +83,7 @@ class TreeRun:
         self._stop = stop
         self._hold = hold or Hold()
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="copy")
+        self._openers = ThreadPoolExecutor(max_workers=min(workers, OPENED_AT_ONCE), thread_name_prefix="open")
         self._lock = threading.Lock()
         self._open: dict[str, _Open] = {}
         self._opening: dict[str, threading.Lock] = {}
@@ -91,6 +95,7 @@ class TreeRun:
 
     def close(self) -> None:
         """Let the workers go; what they are doing is finished first."""
+        self._openers.shutdown(wait=True, cancel_futures=True)
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def end_early(self) -> None:
@@ -180,7 +185,10 @@ class TreeRun:
         Raises:
             BatchUnfinishedError: one can't be opened for the moment; nothing of the batch was begun.
         """
-        return [task for part in batch for task in self._tasks_of(part, last_attempt=last_attempt)]
+        act = partial(self._tasks_of, last_attempt=last_attempt)
+        begun = [self._openers.submit(copy_context().run, act, part) for part in batch]
+        wait(begun)
+        return [task for each in begun for task in each.result()]
 
     def _tasks_of(self, part: Slice, *, last_attempt: bool) -> list[_Task]:
         self._hold.wait(self._stop)
@@ -232,7 +240,8 @@ class TreeRun:
         self._log.note_index(path, inventory.etag)
         for finding in inventory.findings:
             self._log.note(finding)
-        work = self._open_work(inventory, self._names.repositories[path])
+        with self._hands.one():
+            work = self._open_work(inventory, self._names.repositories[path])
         if not work.asks_target:
             self._log.note_unasked()
         for entry in inventory.refused:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from tests.support.command import Layoutlift
 
 ASKS_FOR_NO_BLOB = """
-from tasks.operations.copy_graph import RepositoryCopy
-push = RepositoryCopy._push_blob
-RepositoryCopy._push_blob = lambda self, blob, home, **_: push(self, blob, None, surely=True, ask=False)
+from tasks.operations.blob_copy import BlobCopy
+push = BlobCopy._push
+BlobCopy._push = lambda self, blob, home, **_: push(self, blob, None, surely=True, ask=False)
 """
 """Sends blobs that the target has."""
 

@@ -7,7 +7,7 @@ import pytest
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.operations import blob_claims
-from tasks.operations.blob_claims import BlobClaims
+from tasks.operations.blob_claims import BlobClaims, UnderWay
 from tasks.ports import BlobArrival
 
 
@@ -76,3 +76,27 @@ def test_a_blob_is_remembered_in_less_than_130_bytes(claims: BlobClaims) -> None
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert taken / len(blobs) < 130
+
+
+def test_a_blob_is_mounted_into_several_repositories_at_once(claims: BlobClaims) -> None:
+    sent(claims, "a", "x")
+    inner: list[list[str | None]] = []
+
+    def push(_: str | None) -> BlobArrival:
+        inner.append(sent(claims, "c", "x"))
+        return BlobArrival.MOUNTED
+
+    claims.ensure("b", blob("x"), push)
+    assert inner == [["a"]]
+
+
+def test_an_attempt_tells_what_it_would_have_to_wait_for(claims: BlobClaims) -> None:
+    seen: list[object] = []
+
+    def push(_: str | None) -> BlobArrival:
+        seen.extend(claims.attempt(repository, blob("x"), lambda _: BlobArrival.PUSHED) for repository in ("a", "b"))
+        return BlobArrival.PUSHED
+
+    claims.ensure("a", blob("x"), push)
+    assert [each.here for each in seen if isinstance(each, UnderWay)] == [True, False]
+    assert claims.attempt("a", blob("x"), push) is None

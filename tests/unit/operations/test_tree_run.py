@@ -1,6 +1,7 @@
 """A run over a tree loses no tag, whatever repository can't be opened, and says what it did not come to."""
 
 import contextvars
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.support.engine import Engine
 from tests.support.layouts import LayoutBuilder
 
 TAGS = 6
+SECONDS = 30
 
 
 class FailsToOpen(LayoutDirectory):
@@ -129,6 +131,22 @@ def test_workers_log_in_the_context_of_who_called_them(root: Path) -> None:
         flow.set("ours")
         tree.execute((Slice("app"),))
     assert seen == {"ours"}
+
+
+def test_the_repositories_of_a_batch_are_opened_beside_each_other(root: Path) -> None:
+    """The target's list of tags takes a round trip each."""
+    both = threading.Barrier(2)
+
+    class Meeting(MemoryTarget):
+        def list_tags(self, repository: str) -> frozenset[str]:
+            both.wait(SECONDS)
+            return super().list_tags(repository)
+
+    made = Engine(root, Meeting())
+    with made.run() as tree:
+        tree.survey()
+        tree.execute((Slice("app"), Slice("other")))
+    assert len(made.outcomes) == TAGS + 2
 
 
 def test_a_collision_with_a_repository_that_was_not_chosen_is_one(tmp_path: Path) -> None:

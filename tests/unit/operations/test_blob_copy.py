@@ -1,0 +1,137 @@
+"""Who could send does not wait for what others send, and every blob is there at the end all the same."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.errors import LayoutliftError, TransportError
+from tasks.operations.blob_copy import BlobCopy
+from tasks.operations.copy_tools import CopyTools
+from tasks.operations.spare_hands import SpareHands
+from tasks.ports import BlobArrival, BlobContent
+from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.memory import MemoryTarget
+from tests.support.layouts import LayoutBuilder
+
+if TYPE_CHECKING:
+    from tasks.oci.digest import Digest
+
+SECONDS = 30
+BASE, OWN = b"base layer", b"own layer"
+
+
+class GatedTarget(MemoryTarget):
+    """A target at which one blob is under way until the test lets it arrive, or fail."""
+
+    def __init__(self, gated: Descriptor) -> None:
+        super().__init__()
+        self._gated = gated
+        self.begun, self.may_end, self.own_arrived = threading.Event(), threading.Event(), threading.Event()
+        self.failure: LayoutliftError | None = None
+        self.pushed: list[tuple[str, Digest, str | None]] = []
+
+    def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
+        digest = content.descriptor.digest
+        self.pushed.append((repository, digest, mount_from))
+        if digest == self._gated.digest and not self.begun.is_set():
+            self.begun.set()
+            assert self.may_end.wait(SECONDS)
+            if self.failure is not None:
+                raise self.failure
+        arrival = super().push_blob(repository, content, mount_from)
+        if digest != self._gated.digest:
+            self.own_arrived.set()
+        return arrival
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> LayoutBuilder:
+    return LayoutBuilder(tmp_path / "app")
+
+
+@pytest.fixture
+def blobs(layout: LayoutBuilder) -> list[Descriptor]:
+    made = [Descriptor.from_json(layout.blob(content)) for content in (BASE, OWN)]
+    layout.write()
+    return made
+
+
+@pytest.fixture
+def target(blobs: list[Descriptor]) -> GatedTarget:
+    return GatedTarget(blobs[0])
+
+
+@pytest.fixture
+def tools(layout: LayoutBuilder, target: GatedTarget, blobs: list[Descriptor]) -> Iterator[CopyTools]:
+    hands = SpareHands(1)
+    yield CopyTools(LayoutDirectory(str(layout.path.parent)), target, hands, lambda content: content)
+    hands.close()
+
+
+Ensure = Callable[[str, list[Descriptor]], "Future[None]"]
+
+
+@pytest.fixture
+def ensure(tools: CopyTools) -> Iterator[Ensure]:
+    """Has blobs in a repository, beside the test."""
+    with ThreadPoolExecutor(2) as pool:
+        yield lambda repository, blobs: pool.submit(BlobCopy(tools, "app", repository, new=True).ensure, blobs)
+
+
+def begin(ensure: Ensure, target: GatedTarget, blobs: list[Descriptor], second: str) -> tuple["Future[None]", ...]:
+    """A first worker that sends the base layer, and a second one that sends its own while it waits for that."""
+    first = ensure("app", blobs[:1])
+    assert target.begun.wait(SECONDS)
+    then = ensure(second, blobs)
+    assert target.own_arrived.wait(SECONDS), "it waits for the base layer before it sends its own"
+    assert not then.done()
+    return first, then
+
+
+def test_own_blobs_are_sent_before_waiting_for_those_of_others(
+    ensure: Ensure, target: GatedTarget, blobs: list[Descriptor]
+) -> None:
+    both = begin(ensure, target, blobs, "app")
+    target.may_end.set()
+    for each in both:
+        each.result(SECONDS)
+    assert target.pushed == [("app", blobs[0].digest, None), ("app", blobs[1].digest, None)]
+
+
+def test_another_repositorys_upload_is_mounted_once_it_is_there(
+    ensure: Ensure, target: GatedTarget, blobs: list[Descriptor]
+) -> None:
+    both = begin(ensure, target, blobs, "other")
+    target.may_end.set()
+    for each in both:
+        each.result(SECONDS)
+    assert target.pushed[-1] == ("other", blobs[0].digest, "app")
+    assert target.has_blob("other", blobs[0])
+
+
+def test_an_upload_that_fails_is_the_failure_of_all_that_wait_for_it_there(
+    ensure: Ensure, target: GatedTarget, blobs: list[Descriptor]
+) -> None:
+    both = begin(ensure, target, blobs, "app")
+    target.failure = TransportError("the wire broke")
+    target.may_end.set()
+    for each in both:
+        with pytest.raises(TransportError, match="the wire broke"):
+            each.result(SECONDS)
+
+
+def test_an_upload_that_fails_elsewhere_is_done_here(
+    ensure: Ensure, target: GatedTarget, blobs: list[Descriptor]
+) -> None:
+    first, second = begin(ensure, target, blobs, "other")
+    target.failure = TransportError("the wire broke")
+    target.may_end.set()
+    second.result(SECONDS)
+    assert isinstance(first.exception(SECONDS), TransportError)
+    assert target.pushed[-1] == ("other", blobs[0].digest, None)
+    assert target.has_blob("other", blobs[0])
