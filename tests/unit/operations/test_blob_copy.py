@@ -67,7 +67,7 @@ def target(blobs: list[Descriptor]) -> GatedTarget:
 
 
 @pytest.fixture
-def tools(layout: LayoutBuilder, target: GatedTarget, blobs: list[Descriptor]) -> Iterator[CopyTools]:
+def tools(layout: LayoutBuilder, target: GatedTarget) -> Iterator[CopyTools]:
     hands = SpareHands(1)
     yield CopyTools(LayoutDirectory(str(layout.path.parent)), target, hands, lambda content: content)
     hands.close()
@@ -93,13 +93,18 @@ def begin(ensure: Ensure, target: GatedTarget, blobs: list[Descriptor], second: 
     return first, then
 
 
+def end(target: GatedTarget, both: tuple["Future[None]", ...]) -> None:
+    """Let the base layer arrive, and with it both workers come to a good end."""
+    target.may_end.set()
+    for each in both:
+        each.result(SECONDS)
+
+
 def test_own_blobs_are_sent_before_waiting_for_those_of_others(
     ensure: Ensure, target: GatedTarget, blobs: list[Descriptor]
 ) -> None:
     both = begin(ensure, target, blobs, "app")
-    target.may_end.set()
-    for each in both:
-        each.result(SECONDS)
+    end(target, both)
     assert target.pushed == [("app", blobs[0].digest, None), ("app", blobs[1].digest, None)]
 
 
@@ -107,9 +112,7 @@ def test_another_repositorys_upload_is_mounted_once_it_is_there(
     ensure: Ensure, target: GatedTarget, blobs: list[Descriptor]
 ) -> None:
     both = begin(ensure, target, blobs, "other")
-    target.may_end.set()
-    for each in both:
-        each.result(SECONDS)
+    end(target, both)
     assert target.pushed[-1] == ("other", blobs[0].digest, "app")
     assert target.has_blob("other", blobs[0])
 
