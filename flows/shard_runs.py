@@ -37,7 +37,10 @@ _NOT_BEGUN = {StateType.SCHEDULED, StateType.PAUSED}
 
 
 class ShardRuns:
-    """The newest flow run of each shard; those that are left at the end of the block are cancelled."""
+    """The newest flow run of each shard; those that are left at the end of the block are cancelled.
+
+    Pages that nobody will read are removed, too: an attempt that was given up may have handed some in.
+    """
 
     def __init__(self, deployment: str, settings: Mapping[str, Any], title: str, of: int) -> None:
         self._deployment = deployment
@@ -45,6 +48,7 @@ class ShardRuns:
         self._title = title
         self._of = of
         self._runs: dict[Shard, UUID] = {}
+        self._unread: list[UUID] = []
         self._seen: dict[UUID, FlowRun] = {}
         self._stack = ExitStack()
         self._client: SyncPrefectClient
@@ -55,9 +59,13 @@ class ShardRuns:
 
     def __exit__(self, *_: object) -> None:
         with self._stack:
+            self._unread += self._runs.values()
             for shard in list(self._runs):
                 with only_noted():
                     self._cancel(self._runs.pop(shard))
+            if self._unread:
+                with only_noted():
+                    self._remove_pages(self._unread)
 
     def start(self, shard: Shard, *, attempt: int, delay: float) -> None:
         """Have a shard done, so many seconds from now, by whichever worker is free.
@@ -98,18 +106,21 @@ class ShardRuns:
 
     def pages(self, shard: Shard) -> list[str]:
         """The pages of a shard's report, in order, as far as they are there."""
-        return [each["data"]["text"] for each in sorted(self._pages(shard), key=lambda each: each["data"]["page"])]
+        return [
+            each["data"]["text"]
+            for each in sorted(self._pages([self._runs[shard]]), key=lambda each: each["data"]["page"])
+        ]
 
     def forget(self, shard: Shard) -> None:
         """Remove what a shard whose report was read left at the server."""
         with only_noted():
-            for each in self._pages(shard):
-                self._client.request("DELETE", "/artifacts/{id}", path_params={"id": each["id"]})
+            self._remove_pages([self._runs[shard]])
         del self._runs[shard]
 
     def put_an_end_to(self, shard: Shard) -> None:
         """Have the server know that a shard's run is over, so that a process that still is at it ends, too."""
         run = self._runs.pop(shard)
+        self._unread.append(run)
         seen = self._seen[run].state if run in self._seen else None
         if seen is None or not seen.is_final():
             message = "it gave no sign of life, and was taken up by another worker"
@@ -122,9 +133,13 @@ class ShardRuns:
         kind = StateType.CANCELLED if state.type in _NOT_BEGUN else StateType.CANCELLING
         self._client.set_flow_run_state(run, State(type=kind, message="the run that it is a part of has ended"))
 
-    def _pages(self, shard: Shard) -> Iterable[dict[str, Any]]:
+    def _remove_pages(self, runs: Iterable[UUID]) -> None:
+        for each in self._pages(runs):
+            self._client.request("DELETE", "/artifacts/{id}", path_params={"id": each["id"]})
+
+    def _pages(self, runs: Iterable[UUID]) -> Iterable[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        while more := self._artifacts([self._runs[shard]], REPORT, len(found), PAGES_AT_ONCE):
+        while more := self._artifacts(runs, REPORT, len(found), PAGES_AT_ONCE):
             found += more
         return found
 

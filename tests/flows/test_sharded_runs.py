@@ -5,10 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,18 +67,61 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "bucket"
 
 
-def processes_of(worker: PrefectWorker) -> list[int]:
-    """The flow runs' processes that a worker started: they have its environment."""
-    found = []
+def processes_of(worker: PrefectWorker) -> dict[int, str]:
+    """The processes that a worker started, each with its flow run: they have its environment."""
+    found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            environment = (folder / "environ").read_bytes().split(b"\0")
+            variables = (folder / "environ").read_bytes().decode(errors="replace").split("\0")
         except OSError:
             continue
-        ours = f"PREFECT_HOME={worker.folder / 'home'}".encode() in environment
-        if ours and any(each.startswith(b"PREFECT__FLOW_RUN_ID=") for each in environment):
-            found.append(int(folder.name))
+        runs = [each.partition("=")[2] for each in variables if each.startswith("PREFECT__FLOW_RUN_ID=")]
+        if runs and f"PREFECT_HOME={worker.folder / 'home'}" in variables:
+            found[int(folder.name)] = runs[0]
     return found
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The shards of a run as the Prefect server and the target's registry show them."""
+
+    api: str
+    views: dict[str, RepositoryView]
+
+    def arrived(self) -> set[str]:
+        return {f"{name}:{tag}" for name, view in self.views.items() for tag in view.tags}
+
+    def of(self, worker: PrefectWorker) -> dict[str, set[str]]:
+        """Those that a worker is at, by their flow runs, each with all the tags that it is to bring."""
+        runs = self._asked(processes_of(worker).values())
+        return {
+            run["id"]: {f"{name}:{tag}" for name in run["parameters"]["repositories"] for tag in TAGS} for run in runs
+        }
+
+    def have_begun(self, title: str) -> bool:
+        """Whether no shard waits for its process, in which case nobody would miss it for minutes."""
+        named = {"flow_runs": {"name": {"like_": f"{title}: shard"}}}
+        return not {run["state_type"] for run in ask(self.api, "flow_runs/filter", named)} & {"SCHEDULED", "PENDING"}
+
+    def is_amid(self, worker: PrefectWorker) -> bool:
+        """Whether a worker has brought some tags of a shard, and some not."""
+        arrived = self.arrived()
+        return any(arrived & tags and not tags <= arrived for tags in self.of(worker).values())
+
+    def states(self, runs: Iterable[str]) -> set[str]:
+        return {run["state_type"] for run in self._asked(runs)}
+
+    def _asked(self, runs: Iterable[str]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = ask(
+            self.api, "flow_runs/filter", {"flow_runs": {"id": {"any_": sorted(set(runs))}}}
+        )
+        return found
+
+
+def kill_with_all_that_it_runs(worker: PrefectWorker) -> None:
+    worker.kill()
+    for pid in processes_of(worker):
+        os.kill(pid, signal.SIGKILL)
 
 
 def test_the_shards_of_a_worker_that_vanishes_are_finished_by_another(
@@ -91,34 +135,36 @@ def test_the_shards_of_a_worker_that_vanishes_are_finished_by_another(
 ) -> None:
     layoutlift.environment, layoutlift.standalone, layoutlift.deadline_seconds = prefect_environment, False, 800
     target = f"{docker_registry.host}/{prefix}"
-    views = [RepositoryView(docker_registry, f"{prefix}/app-{number}") for number in range(REPOSITORIES)]
-
-    def arrived() -> set[str]:
-        return {f"app-{number}:{tag}" for number, view in enumerate(views) for tag in view.tags}
-
-    options = ("--shards", "4", "--limit-rate", "200k")
+    names = [f"app-{number}" for number in range(REPOSITORIES)]
+    shards = Shards(api, {name: RepositoryView(docker_registry, f"{prefix}/{name}") for name in names})
+    options = ("--shards", "4", "--limit-rate", "200k", "--jobs", "1")
     with layoutlift.running("migrate", source, target, *options) as parent:
-        wait_until(lambda: len(arrived()) >= 6, what="the shards are at work", deadline_seconds=300)
+        wait_until(lambda: bool(shards.arrived()), what="the shards are at work", deadline_seconds=300)
         second = layoutlift.migrate(source, target, *options, code=3)
         assert "has worked on this source and target since" in second.stderr
-        doomed = next(worker for worker in workers if processes_of(worker))
-        doomed.kill()
-        for pid in processes_of(doomed):
-            os.kill(pid, signal.SIGKILL)
-        there = arrived()
-        assert 0 < len(there) < ALL
+        title = f"{source} → {target}"
+        wait_until(lambda: shards.have_begun(title), what="every shard has begun", deadline_seconds=300)
+        wait_until(lambda: any(map(shards.is_amid, workers)), what="a shard is half done")
+        doomed = next(filter(shards.is_amid, workers))
+        lost = shards.of(doomed)
+        kill_with_all_that_it_runs(doomed)
+        lost = {run: tags for run, tags in lost.items() if shards.states([run]) == {"RUNNING"}}
+        wait_until(lambda: shards.states(lost) == {"CRASHED"}, what="they are given up", deadline_seconds=300)
+        # What was under way when the worker died has arrived, and a second process takes seconds to begin.
+        there = shards.arrived()
         stdout, stderr = parent.communicate(timeout=700)
     assert parent.returncode == 0, stdout + stderr
     report = layoutlift.last_report
-    outcomes = Counter(row["outcome"] for row in report["tags"])
-    assert sum(outcomes.values()) == ALL
-    assert set(outcomes) == {"copied", "up_to_date"}, "what the dead worker had brought is not sent again"
+    outcomes = {f"{row['repository']}:{row['tag']}": row["outcome"] for row in report["tags"]}
+    kept = {tag for tag, outcome in outcomes.items() if outcome == "up_to_date"}
+    assert kept == there & set().union(*lost.values()), "what the dead worker had brought is not sent again"
+    assert kept, "it had brought something"
+    assert {outcomes[tag] for tag in outcomes.keys() - kept} == {"copied"}
     assert all(row["verified"] == "manifest" for row in report["tags"])
-    kept = {f"{row['repository']}:{row['tag']}" for row in report["tags"] if row["outcome"] == "up_to_date"}
-    assert kept <= there
-    assert any(finding["code"] == "shard_restarted" for finding in report["findings"])
-    assert report["totals"]["tags"] == ALL
-    assert arrived() == {f"app-{number}:{tag}" for number in range(REPOSITORIES) for tag in TAGS}
+    restarted = [finding for finding in report["findings"] if finding["code"] == "shard_restarted"]
+    assert len(restarted) == len(lost)
+    assert report["totals"]["tags"] == len(report["tags"]) == ALL
+    assert outcomes.keys() == shards.arrived() == {f"{name}:{tag}" for name in names for tag in TAGS}
     left = ask(api, "artifacts/filter", {"artifacts": {"type": {"any_": ["layoutlift-report"]}}})
     assert left == [], "reports are removed once they were read"
     layoutlift.standalone = True
