@@ -78,7 +78,7 @@ def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) 
             yield Finding(found, error.code, str(error))
             continue
         if noted is None or noted.etag != inventory.etag:
-            before = ledger.tags_of(noted.repository) if noted else {}
+            before = ledger.tags_of(noted.repository, found) if noted else {}
             yield from (each for each in tag_changes(inventory, before) if selection.matches(found, each.tag))
     if not paths:
         yield NO_LAYOUTS

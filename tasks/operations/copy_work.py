@@ -99,7 +99,7 @@ class CopyWork(RepositoryWork):
         copied = self._copier.copy(unit.descriptor, tags, partial(self._may_write, unit, plans, refused))
         written = [tag for tag in tags if tag not in copied.failed and tag not in refused]
         for tag in written:  # ours from now on, proved or not
-            self._ledger.note_tag(self._repository, tag, unit.descriptor.digest, None, 0)
+            self._note(unit, tag, None, 0)
         results = [
             self._failed(unit, [tag], error.code, str(error), refused=isinstance(error, REFUSALS))[0]
             for tag, error in copied.failed.items()
@@ -198,8 +198,12 @@ class CopyWork(RepositoryWork):
         depth = self._policy.depth
         for tag in tags:
             if tag is not None:
-                self._ledger.note_tag(self._repository, tag, unit.descriptor.digest, depth, referrers)
+                self._note(unit, tag, depth, referrers)
         return [self._result(unit, tag, outcome, verified=depth, referrers=referrers) for tag in tags]
+
+    def _note(self, unit: Unit, tag: str, verified: Depth | None, referrers: int) -> None:
+        digest, layout = unit.descriptor.digest, self.inventory.path
+        self._ledger.note_tag(self._repository, tag, digest, verified, referrers, layout=layout)
 
     def _refused(self, unit: Unit, tag: str, plan: TagPlan) -> TagResult:
         return self._result(unit, tag, Outcome.REFUSED, code=plan.code, message=plan.message)

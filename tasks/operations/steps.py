@@ -60,8 +60,8 @@ class LayoutNote(Protocol):
 class StepLedger(Ledger, Protocol):
     """A ledger that knows layouts, too."""
 
-    def tags_of(self, repository: str) -> Mapping[str, str]:
-        """The digests that were written last, by tag."""
+    def tags_of(self, repository: str, layout: str | None = None) -> Mapping[str, str]:
+        """The digests that were written last, by tag; of one layout, or of all."""
         ...
 
     def layout(self, path: str) -> LayoutNote | None:
@@ -139,7 +139,7 @@ class RememberedWork(RepositoryWork):
         self._repository = repository
         self._ledger = ledger
         self._settings = settings
-        self._changes = list(changes_of(work.inventory, repository, ledger.tags_of(repository)))
+        self._changes = list(changes_of(work.inventory, repository, ledger.tags_of(repository, work.inventory.path)))
         self._lock = threading.Lock()
         self._open: set[tuple[str | None, str | None]] = set()
         self._whole = not work.inventory.findings and not work.inventory.refused

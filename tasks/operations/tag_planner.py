@@ -51,8 +51,10 @@ class Ledger(Protocol):
         """Note that something may be sent into the repository from now on."""
         ...
 
-    def note_tag(self, repository: str, tag: str, digest: str, verified: str | None, referrers: int) -> None:
-        """Note a tag that is at the target."""
+    def note_tag(
+        self, repository: str, tag: str, digest: str, verified: str | None, referrers: int, *, layout: str
+    ) -> None:
+        """Note a tag that is at the target, brought from the layout of that path."""
         ...
 
 

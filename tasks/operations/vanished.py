@@ -17,23 +17,19 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     DeletionUnsupportedError,
-    InvalidReferenceError,
     LayoutliftError,
     SpecError,
     TooManyVanishedError,
 )
-from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
 from tasks.oci.manifest import parse_manifest
 from tasks.oci.media_types import EMPTY_JSON, IMAGE_MANIFEST
-from tasks.oci.reference import REF_NAME, tag_of_ref_name
-from tasks.operations.steps import StepLedger, vanished_layouts
+from tasks.operations.steps import StepLedger
 from tasks.ports import Finding, RemoteManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
-    from tasks.operations.selection import Selection
-    from tasks.ports import Buffer, Source, Target
+    from tasks.ports import Buffer, Target
 
 TO_DELETE, TAG_DELETED, TAG_KEPT = "to_delete", "tag_deleted", "tag_kept"
 _EMPTY = b"{}"
@@ -93,88 +89,6 @@ class VanishedLedger(StepLedger, Protocol):
         ...
 
 
-def tags_named(raw: bytes) -> frozenset[str] | None:
-    """Every tag that an index names, the ones of broken entries too; None where an entry hides its name.
-
-    Raises:
-        InvalidLayoutError: the index can't be understood.
-    """
-    tags = set()
-    for entry in iter_index(decode_index(raw)):
-        named = entry.ref_name if isinstance(entry, BrokenEntry) else entry.annotations.get(REF_NAME)
-        if named is None and isinstance(entry, BrokenEntry):
-            return None
-        try:
-            tags.add(tag_of_ref_name(named)) if named is not None else None
-        except InvalidReferenceError:
-            continue
-    return frozenset(tags)
-
-
-class VanishedSearch:
-    """Compares the source with what earlier runs brought; `repositories` are the targets of the chosen layouts."""
-
-    def __init__(
-        self, source: Source, ledger: VanishedLedger, selection: Selection, repositories: Mapping[str, str]
-    ) -> None:
-        self._source = source
-        self._ledger = ledger
-        self._selection = selection
-        self._repositories = repositories
-
-    def find(self) -> frozenset[VanishedTag]:
-        """What vanished; nothing where the source shows no layout at all.
-
-        Raises:
-            SourceError: the source can't be listed.
-        """
-        listed = list(self._source.list_layouts())
-        paths = [each for each in listed if not isinstance(each, Finding)]
-        if not paths:
-            return frozenset()
-        hidden = [each.path for each in listed if isinstance(each, Finding)]
-        return frozenset([*self._tags_of_layouts(set(paths)), *self._tags_of_vanished(paths, hidden)])
-
-    def brought(self) -> int:
-        """How many tags earlier runs brought to the repositories that are looked at."""
-        noted = (self._ledger.layout(path) for path in self._ledger.layouts())
-        repositories = {*self._repositories.values(), *(note.repository for note in noted if note is not None)}
-        return sum(len(self._ledger.tags_of(repository)) for repository in repositories)
-
-    def _tags_of_layouts(self, paths: set[str]) -> Iterator[VanishedTag]:
-        for path, repository in self._repositories.items():
-            brought = self._ledger.tags_of(repository)
-            if path in paths and brought:
-                yield from self._missing(path, repository, brought, self._named(path))
-
-    def _named(self, path: str) -> frozenset[str] | None:
-        """None for a layout that can't be read now: nothing of it is known to have vanished."""
-        try:
-            return tags_named(self._source.read_index(path).raw)
-        except LayoutliftError:
-            return None
-
-    def _tags_of_vanished(self, paths: list[str], hidden: list[str]) -> Iterator[VanishedTag]:
-        """Of layouts that are gone; a repository that another layout feeds is that one's."""
-        known = list(self._ledger.layouts())
-        fed = set(self._repositories.values())
-        fed.update(note.repository for path in paths if (note := self._ledger.layout(path)) is not None)
-        for gone in vanished_layouts(filter(self._selection.may_match, known), paths, hidden):
-            note = self._ledger.layout(gone.path)
-            if note is not None and note.repository not in fed:
-                brought = self._ledger.tags_of(note.repository)
-                yield from self._missing(gone.path, note.repository, brought, frozenset())
-
-    def _missing(
-        self, path: str, repository: str, brought: Mapping[str, str], named: frozenset[str] | None
-    ) -> Iterator[VanishedTag]:
-        if named is None:
-            return
-        for tag, digest in brought.items():
-            if tag not in named and self._selection.matches(path, tag):
-                yield VanishedTag(path, repository, tag, digest)
-
-
 class VanishedRemoval:
     """Deletes tags one by one; what becomes of each is a finding."""
 
@@ -194,7 +108,7 @@ class VanishedRemoval:
             finding = self._removed(each)
             left[each.path] = left.get(each.path, 0) + (finding.code not in {TAG_DELETED, TAG_KEPT})
             yield finding
-            if left[each.path] == 0 and not self._ledger.tags_of(each.repository):
+            if left[each.path] == 0 and not self._ledger.tags_of(each.repository, each.path):
                 self._ledger.forget_layout(each.path)
 
     def _removed(self, vanished: VanishedTag) -> Finding:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import LayoutliftError, TooManyVanishedError
-from tasks.operations.vanished import TO_DELETE, VanishedRemoval, VanishedSearch, VanishedTag
+from tasks.operations.vanished import TO_DELETE, VanishedRemoval, VanishedTag
+from tasks.operations.vanished_search import VanishedSearch
 from tasks.ports import Finding
 
 if TYPE_CHECKING:

@@ -5,116 +5,19 @@ Losing it costs time, never correctness; so lines that can't be read are passed 
 
 from __future__ import annotations
 
-import contextlib
 import re
 import threading
 from bisect import bisect_left
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import InvalidDigestError
+from tasks.stores.ledger_memory import LayoutNote, LedgerEntry, layout_line, origin_of, tag_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-_DEPTHS = (None, "manifest", "blobs", "content")
-_ALGORITHMS = {32: "sha256", 64: "sha512"}
-_MOST_REFERRERS = 0xFFFFFF
-_HEAD = 4
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
-    """What a run wrote under a tag: digest, the depth at which it was verified, how many referrers it has."""
-
-    digest: str
-    verified: str | None = None
-    referrers: int = 0
-
-
-def _pack(entry: LedgerEntry) -> bytes:
-    """An entry in about 70 bytes of memory; a depth that is not known here proves nothing."""
-    depth = _DEPTHS.index(entry.verified) if entry.verified in _DEPTHS else 0
-    referrers = min(max(entry.referrers, 0), _MOST_REFERRERS)
-    return bytes([depth]) + referrers.to_bytes(3, "big") + bytes.fromhex(Digest(entry.digest).encoded)
-
-
-def _unpack(packed: bytes) -> LedgerEntry:
-    raw = packed[_HEAD:]
-    digest = f"{_ALGORITHMS[len(raw)]}:{raw.hex()}"
-    return LedgerEntry(digest, _DEPTHS[packed[0]], int.from_bytes(packed[1:_HEAD], "big"))
-
-
-def _tag_line(repository: str, tag: str, entry: LedgerEntry) -> dict[str, object]:
-    values: dict[str, object] = {"repository": repository, "tag": tag, "digest": entry.digest}
-    return {**values, "verified": entry.verified, "referrers": entry.referrers}
-
-
-@dataclass(frozen=True, slots=True)
-class LayoutNote:
-    """Where a layout of the source went, and the mark of its index when all of it was there; empty otherwise."""
-
-    repository: str
-    etag: str
-    settings: str
-
-
-def _layout_line(path: str, note: LayoutNote) -> dict[str, object]:
-    return {"layout": path, "repository": note.repository, "etag": note.etag, "settings": note.settings}
-
-
-class LedgerMemory:
-    """All entries, in less than 300 bytes a tag: a name and a packed entry each."""
-
-    def __init__(self) -> None:
-        self.tags: dict[str, bytes] = {}
-        self.started: set[str] = set()
-        self.layouts: dict[str, LayoutNote] = {}
-
-    def put(self, repository: str, tag: str, entry: LedgerEntry) -> None:
-        """Remember an entry in place of an earlier one."""
-        self.tags[f"{repository}:{tag}"] = _pack(entry)
-
-    def get(self, repository: str, tag: str) -> LedgerEntry | None:
-        """The last entry of a tag."""
-        packed = self.tags.get(f"{repository}:{tag}")
-        return None if packed is None else _unpack(packed)
-
-    def take_line(self, line: dict[str, Any]) -> None:
-        """Remember what a line says; one that says nothing known is passed over."""
-        match line:
-            case {"started": str(repository)}:
-                self.started.add(repository)
-            case {"gone": str(path)}:
-                self.layouts.pop(path, None)
-            case {"repository": str(repository), "tag": str(tag), "gone": True}:
-                self.tags.pop(f"{repository}:{tag}", None)
-            case {"repository": str(repository), "tag": str(tag), "digest": str(digest)}:
-                verified, referrers = line.get("verified"), line.get("referrers")
-                known = verified if isinstance(verified, str) else None
-                with contextlib.suppress(InvalidDigestError):
-                    self.put(repository, tag, LedgerEntry(digest, known, referrers if type(referrers) is int else 0))
-            case {
-                "layout": str(path),
-                "repository": str(repository),
-                "etag": str(etag),
-                "settings": str(settings),
-            }:
-                self.layouts[path] = LayoutNote(repository, etag, settings)
-            case _:
-                pass
-
-    def lines(self) -> Iterator[dict[str, object]]:
-        """Everything, as the fewest lines that say it."""
-        for repository in self.started:
-            yield {"started": repository}
-        for name, packed in self.tags.items():
-            repository, _, tag = name.rpartition(":")
-            yield _tag_line(repository, tag, _unpack(packed))
-        for path, note in self.layouts.items():
-            yield _layout_line(path, note)
+    from tasks.stores.ledger_memory import LedgerMemory
 
 
 class LedgerLines(Protocol):
@@ -195,28 +98,35 @@ class Ledger:
             self._lines.append({"started": repository})
             self._lines.flush()  # a run that is killed now must not be taken for one that sent nothing
 
-    def note_tag(self, repository: str, tag: str, digest: str, verified: str | None, referrers: int) -> None:
-        """Keep that a tag is at the target.
+    def note_tag(
+        self, repository: str, tag: str, digest: str, verified: str | None, referrers: int, *, layout: str
+    ) -> None:
+        """Keep that a tag is at the target, brought from the layout of that path.
 
         Raises:
             StateError: the ledger can't be written.
             InvalidDigestError: `digest` is none.
         """
-        entry = LedgerEntry(Digest(digest), verified, referrers)
+        entry = LedgerEntry(Digest(digest), verified, referrers, origin_of(repository, layout))
         with self._lock:
             if self._memory.get(repository, tag) != entry:
                 self._memory.put(repository, tag, entry)
-                self._lines.append(_tag_line(repository, tag, entry))
+                self._lines.append(tag_line(repository, tag, entry))
 
-    def tags_of(self, repository: str) -> dict[str, str]:
-        """The digests that earlier runs wrote last to a repository of the target, by tag."""
+    def tags_of(self, repository: str, layout: str | None = None) -> dict[str, str]:
+        """The digests that earlier runs wrote last to a repository, by tag; those from one layout, or all."""
         with self._lock:
             if self._sorted is None:
                 self._sorted = sorted(self._memory.tags)
             first, last = (bisect_left(self._sorted, f"{repository}{end}") for end in ":;")  # ; comes after :
             known = self._memory.tags
-            found = {name: known[name] for name in self._sorted[first:last] if name in known}
-        return {name.rpartition(":")[2]: _unpack(packed).digest for name, packed in found.items()}
+            found = {name: self._memory.unpack(known[name]) for name in self._sorted[first:last] if name in known}
+        origin = None if layout is None else origin_of(repository, layout)
+        return {
+            name.rpartition(":")[2]: entry.digest
+            for name, entry in found.items()
+            if origin is None or entry.origin == origin
+        }
 
     def forget_tag(self, repository: str, tag: str) -> None:
         """Keep that a tag is not at the target any more.
@@ -258,7 +168,7 @@ class Ledger:
         with self._lock:
             if self._memory.layouts.get(path) != note:
                 self._memory.layouts[path] = note
-                self._lines.append(_layout_line(path, note))
+                self._lines.append(layout_line(path, note))
 
     def close(self) -> None:
         """Write what is buffered; may be called twice.

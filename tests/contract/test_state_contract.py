@@ -15,7 +15,7 @@ from tasks.endpoints import open_state
 from tasks.oci.errors import ConfigurationError, LockHeldError
 from tasks.ports import Shard
 from tasks.stores import bucket_lock, ledger_bucket, ledger_folder, lock_holder, run_lock
-from tasks.stores.ledger import LedgerEntry
+from tasks.stores.ledger_memory import LedgerEntry
 from tasks.stores.lock_holder import LockHolder
 from tasks.stores.pacing import Stop
 from tasks.stores.run_state import RunState
@@ -188,12 +188,12 @@ def test_the_next_run_knows_what_this_one_wrote(opened: OpenState) -> None:
     ledger = opened().ledger("r1")
     assert ledger.entry("app", "v1") is None
     ledger.note_started("app")
-    ledger.note_tag("app", "v1", DIGEST, "content", 3)
-    ledger.note_tag("app", "v2", DIGEST, None, 0)
+    ledger.note_tag("app", "v1", DIGEST, "content", 3, layout="app")
+    ledger.note_tag("app", "v2", DIGEST, None, 0, layout="app")
     ledger.close()
     ledger.close()
     later = opened().ledger("r2")
-    later.note_tag("app", "v2", OTHER, None, 0)
+    later.note_tag("app", "v2", OTHER, None, 0, layout="app")
     later.close()
     again = opened().ledger("r3")
     assert again.entry("app", "v1") == LedgerEntry(DIGEST, "content", 3)
@@ -214,8 +214,8 @@ def test_many_runs_are_made_one_and_nothing_is_lost(opened: OpenState, monkeypat
     monkeypatch.setattr(ledger_folder, "IDLE_SECONDS", -1.0)
     for number in range(14):
         ledger = opened().ledger(f"r{number:02}")
-        ledger.note_tag("app", f"v{number}", DIGEST, None, 0)
-        ledger.note_tag("app", "latest", f"sha256:{number:064x}", None, 0)
+        ledger.note_tag("app", f"v{number}", DIGEST, None, 0, layout="app")
+        ledger.note_tag("app", "latest", f"sha256:{number:064x}", None, 0, layout="app")
         ledger.close()
     last = opened().ledger("last")
     assert [last.digest_of("app", f"v{number}") for number in range(14)] == [DIGEST] * 14

@@ -82,6 +82,40 @@ def test_a_tag_goes_alone_and_a_layout_whole(
     assert layoutlift.migrate(source, target).totals["copied"] == 1, "it may come back"
 
 
+def test_layouts_that_are_merged_into_one_repository_do_not_delete_each_other_s_tags(
+    layoutlift: Layoutlift, docker_registry: Registry, tmp_path: Path, prefix: str
+) -> None:
+    source, target = tmp_path / "s", f"{docker_registry.host}/{prefix}"
+    write(source / "a", a1="a1", a2="a2", both="both")
+    write(source / "b", b1="b1", both="both")
+    of_a = ("--include", "a", "--rename", "a=x")
+    of_b = ("--include", "b", "--rename", "b=x")
+    for options in (of_a, of_b):
+        assert layoutlift.migrate(source, target, *options, *ALLOWED).findings == set()
+    assert layoutlift.migrate(source, target, *of_a, *ALLOWED).findings == set()
+    write(source / "a", a1="a1")
+    write(source / "b", b1="b1", both="both")
+    ended = layoutlift.migrate(source, target, *of_a, *ALLOWED)
+    assert codes(ended) == {("a", "tag_deleted")}
+    assert tags(docker_registry, f"{prefix}/x") == {"a1", "b1", "both"}
+    write(source / "b", b1="b1")
+    assert codes(layoutlift.migrate(source, target, *of_a, *ALLOWED)) == {("a", "tag_deleted")}
+    shutil.rmtree(source / "a")
+    layoutlift.migrate(source, target, "--rename", "b=x", *ALLOWED)
+    assert tags(docker_registry, f"{prefix}/x") == {"b1"}
+
+
+def test_a_name_that_another_layout_gets_is_no_reason_to_delete_what_is_still_at_the_source(
+    layoutlift: Layoutlift, docker_registry: Registry, tmp_path: Path, prefix: str
+) -> None:
+    source, target = tmp_path / "s", f"{docker_registry.host}/{prefix}"
+    write(source / "a", a1="a1")
+    write(source / "b", b1="b1")
+    layoutlift.migrate(source, target, "--rename", "a=x")
+    assert layoutlift.migrate(source, target, "--rename", "a=y", "--rename", "b=x", *ALLOWED).findings == set()
+    assert tags(docker_registry, f"{prefix}/x") == {"a1", "b1"}
+
+
 def test_what_others_pushed_stays(
     layoutlift: Layoutlift, docker_registry: Registry, source: Path, tmp_path: Path, prefix: str
 ) -> None:

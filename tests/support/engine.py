@@ -21,7 +21,8 @@ from tasks.operations.spare_hands import SpareHands
 from tasks.operations.tree_run import TreeRun
 from tasks.ports import Finding
 from tasks.stores.layout_directory import LayoutDirectory
-from tasks.stores.ledger import Ledger, LedgerMemory
+from tasks.stores.ledger import Ledger
+from tasks.stores.ledger_memory import LedgerMemory
 from tasks.stores.memory import MemoryTarget
 from tasks.stores.pacing import Stop
 

@@ -9,9 +9,11 @@ from tasks.deletion_ports import Deletion
 from tasks.oci.digest import Digest
 from tasks.oci.errors import TooManyVanishedError, TransportError
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
-from tasks.operations.vanished import DeletionLimits, VanishedRemoval, VanishedTag, tags_named
+from tasks.operations.vanished import DeletionLimits, VanishedRemoval, VanishedTag
+from tasks.operations.vanished_search import tags_named
 from tasks.ports import RemoteManifest
-from tasks.stores.ledger import Ledger, LedgerMemory
+from tasks.stores.ledger import Ledger
+from tasks.stores.ledger_memory import LedgerMemory
 from tasks.stores.memory import MemoryTarget
 
 BODY = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": []}
@@ -49,7 +51,7 @@ def brought(target: MemoryTarget, lines: Lines, *tags: str) -> list[VanishedTag]
     """Push tags of one digest, as an earlier run did."""
     ledger = Ledger(lines)
     for tag in tags:
-        ledger.note_tag("app", tag, push(target, tag), "manifest", 0)
+        ledger.note_tag("app", tag, push(target, tag), "manifest", 0, layout="app")
     ledger.note_layout("app", "app", "etag", "settings")
     return [VanishedTag("app", "app", tag, push(target, tag)) for tag in tags]
 

@@ -15,8 +15,9 @@ from infra.real_parts import wait_until
 from tasks.oci.errors import InvalidDigestError, StateError
 from tasks.stores import ledger_folder
 from tasks.stores.json_lines import JsonLinesWriter
-from tasks.stores.ledger import LayoutNote, Ledger, LedgerEntry
+from tasks.stores.ledger import Ledger
 from tasks.stores.ledger_folder import LedgerFolder
+from tasks.stores.ledger_memory import LayoutNote, LedgerEntry
 
 DIGEST = "sha256:" + "ab" * 32
 OTHER = "sha512:" + "cd" * 64
@@ -28,7 +29,7 @@ def opened(folder, run):
 
 def note(folder, run, repository="app", tag="v1", digest=DIGEST):
     ledger = opened(folder, run)
-    ledger.note_tag(repository, tag, digest, "manifest", 0)
+    ledger.note_tag(repository, tag, digest, "manifest", 0, layout=repository)
     ledger.close()
 
 
@@ -44,8 +45,8 @@ def test_nothing_is_made_by_reading(tmp_path):
 def test_the_next_run_knows_what_this_one_wrote(tmp_path):
     ledger = opened(tmp_path / "pair", "r1")
     ledger.note_started("app")
-    ledger.note_tag("app", "v1", DIGEST, "content", 3)
-    ledger.note_tag("app", "v2", OTHER, None, 0)
+    ledger.note_tag("app", "v1", DIGEST, "content", 3, layout="app")
+    ledger.note_tag("app", "v2", OTHER, None, 0, layout="app")
     assert ledger.digest_of("app", "v1") == DIGEST
     ledger.close()
     ledger.close()
@@ -59,8 +60,8 @@ def test_the_next_run_knows_what_this_one_wrote(tmp_path):
 def test_lines_are_as_designed(tmp_path):
     ledger = opened(tmp_path, "r1")
     ledger.note_started("app")
-    ledger.note_tag("app", "v1", DIGEST, "manifest", 1)
-    ledger.note_tag("app", "v1", DIGEST, "manifest", 1)  # known already: no line
+    ledger.note_tag("app", "v1", DIGEST, "manifest", 1, layout="app")
+    ledger.note_tag("app", "v1", DIGEST, "manifest", 1, layout="app")  # known already: no line
     ledger.close()
     lines = [json.loads(line) for line in (tmp_path / "ledger-r1.jsonl").read_text().splitlines()]
     tag = {"repository": "app", "tag": "v1", "digest": DIGEST, "verified": "manifest", "referrers": 1}
@@ -98,7 +99,7 @@ def test_unknown_depths_prove_nothing(tmp_path):
 
 def test_only_digests_are_noted(tmp_path):
     with pytest.raises(InvalidDigestError):
-        opened(tmp_path, "r1").note_tag("app", "v1", "latest", None, 0)
+        opened(tmp_path, "r1").note_tag("app", "v1", "latest", None, 0, layout="app")
 
 
 def test_a_run_id_can_not_leave_the_folder(tmp_path):
@@ -109,7 +110,7 @@ def test_a_run_id_can_not_leave_the_folder(tmp_path):
 
 def test_lines_are_on_disk_after_a_second_without_another_call(tmp_path):
     ledger = opened(tmp_path, "r1")
-    ledger.note_tag("app", "v1", DIGEST, None, 0)
+    ledger.note_tag("app", "v1", DIGEST, None, 0, layout="app")
     wait_until(lambda: (tmp_path / "ledger-r1.jsonl").read_bytes().endswith(b"\n"), what="the line is on disk")
     assert opened(tmp_path, "r2").digest_of("app", "v1") == DIGEST
     ledger.close()
@@ -120,7 +121,7 @@ def test_threads_share_a_ledger(tmp_path):
 
     def work(number):
         for i in range(500):
-            ledger.note_tag(f"app{number}", f"v{i}", DIGEST, None, 0)
+            ledger.note_tag(f"app{number}", f"v{i}", DIGEST, None, 0, layout=f"app{number}")
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
     for thread in threads:
@@ -163,7 +164,7 @@ from tasks.stores.ledger_folder import LedgerFolder
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 ledger = Ledger(LedgerFolder(pathlib.Path({str(tmp_path)!r}), "r1"))
 for i in range(100):
-    ledger.note_tag("app", f"v{{i}}", {DIGEST!r}, None, 0)
+    ledger.note_tag("app", f"v{{i}}", {DIGEST!r}, None, 0, layout="app")
 try:
     ledger.close()
 except StateError as error:
@@ -251,7 +252,8 @@ def test_memory_is_less_than_300_bytes_a_tag(tmp_path, tags_each):
     count = 20_000
     for i in range(count):
         digest = f"sha256:{i:064x}"
-        ledger.note_tag(f"team-{i // tags_each:05}/platform/services/app", f"v1.2.{i:05}", digest, "blobs", 1)
+        layout = f"team-{i // tags_each:05}/platform/services/app"
+        ledger.note_tag(layout, f"v1.2.{i:05}", digest, "blobs", 1, layout=layout)
     ledger.close()
     tracemalloc.start()
     again = opened(tmp_path, "r2")
@@ -264,7 +266,7 @@ def test_memory_is_less_than_300_bytes_a_tag(tmp_path, tags_each):
 def test_tags_of_a_repository_are_those_of_earlier_runs_and_of_no_neighbour(tmp_path):
     ledger = opened(tmp_path, "r1")
     for repository in ("team/app", "team/app2", "team", "team/app/deep"):
-        ledger.note_tag(repository, f"of-{repository.replace('/', '-')}", DIGEST, None, 0)
+        ledger.note_tag(repository, f"of-{repository.replace('/', '-')}", DIGEST, None, 0, layout=repository)
     ledger.note_layout("Team/App", "team/app", "etag", "settings")
     ledger.close()
     again = opened(tmp_path, "r2")
@@ -272,3 +274,17 @@ def test_tags_of_a_repository_are_those_of_earlier_runs_and_of_no_neighbour(tmp_
     assert again.tags_of("nowhere") == {}
     assert again.layouts() == ["Team/App"]
     assert again.layout("Team/App") == LayoutNote("team/app", "etag", "settings")
+
+
+def test_tags_are_told_apart_by_the_layout_that_brought_them(tmp_path):
+    ledger = opened(tmp_path, "r1")
+    for layout, tag in [("team/app", "v1"), ("other", "v2"), ("App", "v3")]:
+        ledger.note_tag("prefix/team/app", tag, DIGEST, None, 0, layout=layout)
+    ledger.close()
+    again = opened(tmp_path, "r2")
+    assert {tag: DIGEST for tag in ("v1", "v2", "v3")} == again.tags_of("prefix/team/app")
+    for layout, tag in [("team/app", "v1"), ("other", "v2"), ("App", "v3")]:
+        assert again.tags_of("prefix/team/app", layout) == {tag: DIGEST}
+    again.note_tag("prefix/team/app", "v2", DIGEST, None, 0, layout="App")
+    assert again.tags_of("prefix/team/app", "other") == {}
+    again.close()

@@ -243,7 +243,7 @@ def test_no_file_is_left_behind(state):
 def test_the_ledger_takes_the_runs_id(state):
     with state.lock("r1"):
         ledger = state.ledger()
-        ledger.note_tag("app", "v1", DIGEST, "manifest", 0)
+        ledger.note_tag("app", "v1", DIGEST, "manifest", 0, layout="app")
         ledger.close()
     assert (state.folder / "ledger-r1.jsonl").exists()
     assert state.ledger("r2").digest_of("app", "v1") == DIGEST

@@ -1,0 +1,120 @@
+"""What vanished at the source of what earlier runs of a pair brought to its target."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import InvalidReferenceError, LayoutliftError
+from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
+from tasks.oci.reference import REF_NAME, tag_of_ref_name
+from tasks.operations.steps import vanished_layouts
+from tasks.operations.vanished import VanishedTag
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tasks.operations.selection import Selection
+    from tasks.operations.vanished import VanishedLedger
+    from tasks.ports import Source
+
+
+def tags_named(raw: bytes) -> frozenset[str] | None:
+    """Every tag that an index names, the ones of broken entries too; None where an entry hides its name.
+
+    Raises:
+        InvalidLayoutError: the index can't be understood.
+    """
+    tags = set()
+    for entry in iter_index(decode_index(raw)):
+        named = entry.ref_name if isinstance(entry, BrokenEntry) else entry.annotations.get(REF_NAME)
+        if named is None and isinstance(entry, BrokenEntry):
+            return None
+        try:
+            tags.add(tag_of_ref_name(named)) if named is not None else None
+        except InvalidReferenceError:
+            continue
+    return frozenset(tags)
+
+
+class VanishedSearch:
+    """Compares the source with what earlier runs brought; `repositories` are the targets of the chosen layouts."""
+
+    def __init__(
+        self, source: Source, ledger: VanishedLedger, selection: Selection, repositories: Mapping[str, str]
+    ) -> None:
+        self._source = source
+        self._ledger = ledger
+        self._selection = selection
+        self._repositories = repositories
+
+    def find(self) -> frozenset[VanishedTag]:
+        """What vanished; nothing where the source shows no layout at all.
+
+        Raises:
+            SourceError: the source can't be listed.
+        """
+        listed = list(self._source.list_layouts())
+        paths = [each for each in listed if not isinstance(each, Finding)]
+        if not paths:
+            return frozenset()
+        hidden = [each.path for each in listed if isinstance(each, Finding)]
+        feeding = self._feeding(paths)
+        brought = self._pairs(paths, hidden)
+        return frozenset(
+            each for repository in brought for each in self._missing(repository, brought[repository], feeding)
+        )
+
+    def brought(self) -> int:
+        """How many tags earlier runs brought to the repositories that are looked at."""
+        noted = (self._ledger.layout(path) for path in self._ledger.layouts())
+        repositories = {*self._repositories.values(), *(note.repository for note in noted if note is not None)}
+        return sum(len(self._ledger.tags_of(repository)) for repository in repositories)
+
+    def _pairs(self, paths: list[str], hidden: list[str]) -> Mapping[str, set[str]]:
+        """The layouts whose tags are looked at, by repository: the chosen ones, and those that vanished."""
+        pairs: dict[str, set[str]] = defaultdict(set)
+        for path in self._repositories.keys() & paths:
+            pairs[self._repositories[path]].add(path)
+        known = filter(self._selection.may_match, self._ledger.layouts())
+        for gone in vanished_layouts(known, paths, hidden):
+            if (note := self._ledger.layout(gone.path)) is not None:
+                pairs[note.repository].add(gone.path)
+        return pairs
+
+    def _feeding(self, paths: list[str]) -> Mapping[str, set[str]]:
+        """The layouts of the source that have each repository for a target, or had it when they were copied last."""
+        feeding: dict[str, set[str]] = defaultdict(set)
+        for path in paths:
+            if path in self._repositories:
+                feeding[self._repositories[path]].add(path)
+            if (note := self._ledger.layout(path)) is not None:
+                feeding[note.repository].add(path)
+        return feeding
+
+    def _missing(
+        self, repository: str, layouts: Iterable[str], feeding: Mapping[str, set[str]]
+    ) -> Iterator[VanishedTag]:
+        """Tags that one of `layouts` brought, and no other one since, and that none at the source names now."""
+        brought = {path: tags for path in layouts if (tags := self._ledger.tags_of(repository, path))}
+        named = self._named(feeding.get(repository, ())) if brought else None
+        if named is None:
+            return
+        for path, tags in brought.items():
+            for tag, digest in tags.items():
+                if tag not in named and self._selection.matches(path, tag):
+                    yield VanishedTag(path, repository, tag, digest)
+
+    def _named(self, layouts: Iterable[str]) -> frozenset[str] | None:
+        """None where one can't be read now: nothing is known to have vanished then."""
+        named: set[str] = set()
+        for path in layouts:
+            try:
+                tags = tags_named(self._source.read_index(path).raw)
+            except LayoutliftError:
+                return None
+            if tags is None:
+                return None
+            named |= tags
+        return frozenset(named)

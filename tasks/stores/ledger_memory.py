@@ -1,0 +1,137 @@
+"""The entries of a ledger in memory, and the lines that say them."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tasks.oci.digest import Digest
+from tasks.oci.errors import InvalidDigestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_DEPTHS = (None, "manifest", "blobs", "content")
+_ALGORITHMS = {32: "sha256", 64: "sha512"}
+_MOST_REFERRERS = 0xFFFFFF
+_ORIGIN, _HEAD = 4, 8
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """What a run wrote under a tag: digest, the depth at which it was verified, how many referrers it has.
+
+    `origin` is the layout's path where the repository's name does not tell it; see `origin_of`.
+    """
+
+    digest: str
+    verified: str | None = None
+    referrers: int = 0
+    origin: str = ""
+
+
+def origin_of(repository: str, layout: str) -> str:
+    """The path of a layout as it is kept with its tags: empty where the repository has its name, as most have."""
+    return "" if repository == layout or repository.endswith(f"/{layout}") else layout
+
+
+def tag_line(repository: str, tag: str, entry: LedgerEntry) -> dict[str, object]:
+    """What is kept of a tag."""
+    values: dict[str, object] = {"repository": repository, "tag": tag, "digest": entry.digest}
+    origin = {"origin": entry.origin} if entry.origin else {}
+    return {**values, "verified": entry.verified, "referrers": entry.referrers, **origin}
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutNote:
+    """Where a layout of the source went, and the mark of its index when all of it was there; empty otherwise."""
+
+    repository: str
+    etag: str
+    settings: str
+
+
+def _entry_of(digest: str, line: Mapping[str, Any]) -> LedgerEntry:
+    """What a line says of a tag; values of another type say nothing."""
+    verified, referrers, origin = line.get("verified"), line.get("referrers"), line.get("origin")
+    return LedgerEntry(
+        digest,
+        verified if isinstance(verified, str) else None,
+        referrers if type(referrers) is int else 0,
+        origin if isinstance(origin, str) else "",
+    )
+
+
+def layout_line(path: str, note: LayoutNote) -> dict[str, object]:
+    """What is kept of a layout."""
+    return {"layout": path, "repository": note.repository, "etag": note.etag, "settings": note.settings}
+
+
+class LedgerMemory:
+    """All entries, in less than 300 bytes a tag: a name and a packed entry each."""
+
+    def __init__(self) -> None:
+        self.tags: dict[str, bytes] = {}
+        self.started: set[str] = set()
+        self.layouts: dict[str, LayoutNote] = {}
+        self._origins = {"": 0}
+        self._paths = [""]
+
+    def put(self, repository: str, tag: str, entry: LedgerEntry) -> None:
+        """Remember an entry in place of an earlier one."""
+        self.tags[f"{repository}:{tag}"] = self._pack(entry)
+
+    def get(self, repository: str, tag: str) -> LedgerEntry | None:
+        """The last entry of a tag."""
+        packed = self.tags.get(f"{repository}:{tag}")
+        return None if packed is None else self.unpack(packed)
+
+    def _pack(self, entry: LedgerEntry) -> bytes:
+        """An entry in about 75 bytes of memory; a depth that is not known here proves nothing."""
+        depth = _DEPTHS.index(entry.verified) if entry.verified in _DEPTHS else 0
+        referrers = min(max(entry.referrers, 0), _MOST_REFERRERS)
+        origin = self._origins.setdefault(entry.origin, len(self._paths))
+        if origin == len(self._paths):
+            self._paths.append(entry.origin)
+        head = bytes([depth]) + referrers.to_bytes(3, "big") + origin.to_bytes(4, "big")
+        return head + bytes.fromhex(Digest(entry.digest).encoded)
+
+    def unpack(self, packed: bytes) -> LedgerEntry:
+        """What an entry of `tags` says."""
+        raw = packed[_HEAD:]
+        digest = f"{_ALGORITHMS[len(raw)]}:{raw.hex()}"
+        origin = self._paths[int.from_bytes(packed[_ORIGIN:_HEAD], "big")]
+        return LedgerEntry(digest, _DEPTHS[packed[0]], int.from_bytes(packed[1:_ORIGIN], "big"), origin)
+
+    def take_line(self, line: dict[str, Any]) -> None:
+        """Remember what a line says; one that says nothing known is passed over."""
+        match line:
+            case {"started": str(repository)}:
+                self.started.add(repository)
+            case {"gone": str(path)}:
+                self.layouts.pop(path, None)
+            case {"repository": str(repository), "tag": str(tag), "gone": True}:
+                self.tags.pop(f"{repository}:{tag}", None)
+            case {"repository": str(repository), "tag": str(tag), "digest": str(digest)}:
+                with contextlib.suppress(InvalidDigestError):
+                    self.put(repository, tag, _entry_of(digest, line))
+            case {
+                "layout": str(path),
+                "repository": str(repository),
+                "etag": str(etag),
+                "settings": str(settings),
+            }:
+                self.layouts[path] = LayoutNote(repository, etag, settings)
+            case _:
+                pass
+
+    def lines(self) -> Iterator[dict[str, object]]:
+        """Everything, as the fewest lines that say it."""
+        for repository in self.started:
+            yield {"started": repository}
+        for name, packed in self.tags.items():
+            repository, _, tag = name.rpartition(":")
+            yield tag_line(repository, tag, self.unpack(packed))
+        for path, note in self.layouts.items():
+            yield layout_line(path, note)
