@@ -9,7 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
-from tasks.oci.errors import AuthenticationError, UnexpectedAnswerError, UntrustedConnectionError
+from tasks.oci.errors import (
+    AuthenticationError,
+    PermissionDeniedError,
+    UnexpectedAnswerError,
+    UntrustedConnectionError,
+)
 from tasks.ports import BlobArrival
 from tasks.stores.chunked_upload import CHUNK_SIZES, ChunkedUpload
 from tasks.stores.registry_answers import error_of
@@ -58,12 +63,14 @@ class BlobUpload:
         scopes: Scopes = (repository_scope(repository, write=True),)
         if mount_from is None and self._takes_single_post and content.descriptor.size <= SMALL_BLOB:
             return self._post_whole(repository, url, content, scopes)
+        if mount_from is None and self._needs_chunks(content.descriptor.size):
+            return self._push_in_chunks(repository, content, scopes)
         if mount_from is not None:
             url += f"?{urlencode({'mount': digest, 'from': mount_from})}"
             scopes += (repository_scope(mount_from, write=False),)
         try:
             started = self._provider.do_request(url, "POST", b"", {}, scopes)
-        except AuthenticationError:
+        except (AuthenticationError, PermissionDeniedError):
             if mount_from is None:
                 raise
             return self._push_once(repository, content, None)  # no right to read the other repository
@@ -95,9 +102,8 @@ class BlobUpload:
 
     def _put(self, repository: str, started: HttpAnswer, content: BlobContent, scopes: Scopes) -> BlobArrival:
         digest, size = content.descriptor.digest, content.descriptor.size
-        if size >= self._chunks.refused and size > CHUNK_SIZES[-1]:
-            self._chunks.push(repository, content, scopes)
-            return BlobArrival.PUSHED
+        if self._needs_chunks(size):
+            return self._push_in_chunks(repository, content, scopes)
         url = self._place_of(started)
         url = f"{url}{'&' if urlsplit(url).query else '?'}digest={digest}"
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
@@ -108,9 +114,16 @@ class BlobUpload:
                 answer = self._provider.do_request(url, "PUT", chunks, headers, scopes)
         if answer.status == _TOO_LARGE and size > CHUNK_SIZES[-1]:
             self._chunks.refused = min(self._chunks.refused, size)
-            return self._put(repository, started, content, scopes)
+            return self._push_in_chunks(repository, content, scopes)
         if answer.status not in {_CREATED, _NO_CONTENT}:
             raise error_of(answer, f"sending {digest}")
+        return BlobArrival.PUSHED
+
+    def _needs_chunks(self, size: int) -> bool:
+        return size >= self._chunks.refused and size > CHUNK_SIZES[-1]
+
+    def _push_in_chunks(self, repository: str, content: BlobContent, scopes: Scopes) -> BlobArrival:
+        self._chunks.push(repository, content, scopes)
         return BlobArrival.PUSHED
 
     def _place_of(self, started: HttpAnswer) -> str:

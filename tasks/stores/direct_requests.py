@@ -122,9 +122,12 @@ class DirectAnswer:
         return data
 
     def drain_conn(self) -> None:
-        """Read what is left of a short body."""
-        while self.read(LONGEST_LINE):
-            pass
+        """Read what is left of a short body; one that breaks off costs its connection, as in urllib3."""
+        try:
+            while self.read(LONGEST_LINE):
+                pass
+        except (HTTPException, OSError):
+            self.close()
 
     def close(self) -> None:
         """Give up the rest of the body, and the connection with it."""

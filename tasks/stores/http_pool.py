@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_SIZE = 8 * 1024 * 1024
 """Bytes of an answer that is read whole: twice the largest manifest."""
+MAX_LIST_SIZE = 64 * 1024 * 1024
+"""Bytes of one page of a list; distribution 2.8 has all tags of a repository in one."""
 MAX_REDIRECTS = 5
 _READ_STEP = 64 * 1024
 _PROXY_REFUSED = 407
@@ -102,8 +104,10 @@ class HttpPool:
         """End every request that is under way, and any that is still begun."""
         self._connections.break_all()
 
-    def send(self, method: str, url: str, headers: Mapping[str, str], body: Body = None) -> HttpAnswer:
-        """Send a request and read its whole answer.
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: Body = None, most: int = MAX_ANSWER_SIZE
+    ) -> HttpAnswer:
+        """Send a request and read its whole answer, of `most` bytes at most.
 
         `url` may be a path on the pool's own host. Redirects of GET and HEAD are followed, without
         credentials where they lead to another host.
@@ -116,7 +120,7 @@ class HttpPool:
             return HttpAnswer(
                 response.status,
                 response.headers,
-                _read_capped(response, response.final_url),
+                _read_capped(response, response.final_url, most),
                 response.final_url,
             )
 
@@ -267,14 +271,14 @@ class StreamedAnswer:
         return data
 
 
-def _read_capped(response: StreamedAnswer, url: str) -> bytes:
+def _read_capped(response: StreamedAnswer, url: str, most: int) -> bytes:
     parts: list[bytes] = []
     total = 0
     while part := response.read(_READ_STEP):
         parts.append(part)
         total += len(part)
-        if total > MAX_ANSWER_SIZE:
-            raise UnexpectedAnswerError(f"{redacted(url)}: the answer has more than {MAX_ANSWER_SIZE} bytes")
+        if total > most:
+            raise UnexpectedAnswerError(f"{redacted(url)}: the answer has more than {most} bytes")
     return b"".join(parts)
 
 

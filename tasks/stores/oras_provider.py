@@ -21,15 +21,17 @@ from tasks.oci.errors import (
     PermissionDeniedError,
     RegistryError,
 )
-from tasks.stores.registry_answers import describe, says_expired
+from tasks.stores.http_pool import MAX_ANSWER_SIZE, HttpAnswer
+from tasks.stores.registry_answers import describe, error_of, says_expired
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tasks.stores.http_pool import Body, HttpAnswer, HttpPool, StreamedAnswer
+    from tasks.stores.http_pool import Body, HttpPool, StreamedAnswer
     from tasks.stores.registry_auth import Authorizer, Scopes
 
-UNAUTHORIZED = 401
+UNAUTHORIZED, FORBIDDEN = 401, 403
+MAX_REFUSAL_SIZE = 64 * 1024
 
 
 class RepositoryContainer(Container):
@@ -57,6 +59,7 @@ class OrasProvider(Registry):
         self.session.close()  # requests' session, in whose place the pool is used
         self._pool = pool
         self._authorizer = authorizer
+        self._works: str | None = None
 
     @property
     def token_service(self) -> str:
@@ -74,49 +77,70 @@ class OrasProvider(Registry):
         data: Body = None,
         headers: Mapping[str, str] | None = None,
         scopes: Scopes = (),
+        *,
+        most: int = MAX_ANSWER_SIZE,
     ) -> HttpAnswer:
-        """Send a request once, and once more with new authorization after a 401.
+        """Send a request once, and once more with new authorization after a 401; `most` bounds the answer.
 
         A body that can't be read twice must not be given before the registry has accepted a header for
         these scopes; uploads start with a POST, which sees to that.
 
         Raises:
             AuthenticationError: the registry refuses the credentials.
+            PermissionDeniedError: it refuses them for these scopes.
             AuthorizationExpiredError: they ended after a body was sent that can't be read again here.
             TransportError: no usable answer arrived.
         """
         sent = self._authorizer.header(scopes)
-        answer = self._pool.send(method, url, _with(headers, sent), data)
+        answer = self._pool.send(method, url, _with(headers, sent), data, most)
         if answer.status != UNAUTHORIZED and not says_expired(answer):
+            self._works = sent or self._works
             return answer
         renewed = self._renew(scopes, sent, answer.headers)
         if renewed != sent and not (data is None or isinstance(data, bytes)):
             raise AuthorizationExpiredError(f"{self.hostname}: the authorization ended during an upload", status=401)
         if renewed == sent:
-            raise AuthenticationError(f"{self.hostname} refuses the credentials: {describe(answer)}", status=401)
-        answer = self._pool.send(method, url, _with(headers, renewed), data)
+            raise self._refusal(renewed, scopes, answer)
+        answer = self._pool.send(method, url, _with(headers, renewed), data, most)
         if answer.status == UNAUTHORIZED:
-            raise self._refused_again(renewed, answer)
+            raise self._refusal(renewed, scopes, answer)
+        self._works = renewed or self._works
         return answer
 
-    def _refused_again(self, renewed: str | None, answer: HttpAnswer) -> RegistryError:
-        """A token that was just granted and is refused tells of this repository only, not of the credentials."""
+    def _refusal(self, sent: str | None, scopes: Scopes, answer: HttpAnswer) -> RegistryError:
+        """What was just granted, or is good elsewhere, and is refused here tells of this repository only."""
         message = f"{self.hostname} refuses the credentials: {describe(answer)}"
-        kind = PermissionDeniedError if (renewed or "").startswith("Bearer ") else AuthenticationError
-        return kind(message, status=answer.status)
+        kind = PermissionDeniedError if scopes and self._is_good(sent) else AuthenticationError
+        return kind(message, status=UNAUTHORIZED)
+
+    def _is_good(self, sent: str | None) -> bool:
+        """A new token is; a password is that was taken before, and is taken still."""
+        if sent is None or sent.startswith("Bearer "):
+            return sent is not None
+        return sent == self._works and self._pool.send("GET", "/v2/", _with(None, sent)).status != UNAUTHORIZED
 
     @contextmanager
     def stream(self, url: str, scopes: Scopes, wanted: Mapping[str, str]) -> Iterator[StreamedAnswer]:
-        """A GET with `wanted` among its headers, whose body is read as it comes; errors as in `do_request`."""
+        """A GET with `wanted` among its headers, whose body is read as it comes.
+
+        Raises:
+            AuthenticationError: the registry refuses the credentials.
+            PermissionDeniedError: it refuses them for this repository.
+            TransportError: no usable answer arrived.
+        """
         sent = self._authorizer.header(scopes)
         headers = {"Accept-Encoding": "identity", **wanted}
         with self._pool.open("GET", url, _with(headers, sent)) as answer:
-            if answer.status != UNAUTHORIZED:
+            if answer.status not in {UNAUTHORIZED, FORBIDDEN}:
                 yield answer
                 return
-            refused = answer.headers
-        renewed = self._renew(scopes, sent, refused)
+            refused = read_refusal(answer)
+        if refused.status == FORBIDDEN and not says_expired(refused):
+            raise error_of(refused, f"GET {url.partition('?')[0]}")
+        renewed = self._renew(scopes, sent, refused.headers)
         with self._pool.open("GET", url, _with(headers, renewed)) as answer:
+            if answer.status == UNAUTHORIZED:
+                raise self._refusal(renewed, scopes, read_refusal(answer))
             yield answer
 
     def _renew(self, scopes: Scopes, sent: str | None, headers: Mapping[str, str]) -> str | None:
@@ -129,3 +153,8 @@ def _with(headers: Mapping[str, str] | None, authorization: str | None) -> dict[
     if authorization is not None:
         fresh["Authorization"] = authorization
     return fresh
+
+
+def read_refusal(answer: StreamedAnswer) -> HttpAnswer:
+    """A refusal with as much of its body as tells why."""
+    return HttpAnswer(answer.status, answer.headers, answer.read(MAX_REFUSAL_SIZE), answer.final_url)

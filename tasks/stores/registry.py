@@ -24,10 +24,12 @@ from tasks.oci.media_types import ACCEPT_MANIFESTS
 from tasks.oci.registry_profiles import GENERIC, profile_of_service
 from tasks.ports import RemoteManifest
 from tasks.stores.blob_upload import BlobUpload
-from tasks.stores.http_pool import HttpAnswer
+from tasks.stores.http_pool import MAX_ANSWER_SIZE, MAX_LIST_SIZE, HttpAnswer
+from tasks.stores.oras_provider import read_refusal
 from tasks.stores.registry_answers import deletion_of, error_of, manifest_error_of
 from tasks.stores.registry_auth import Scopes, repository_scope
 from tasks.stores.resuming_stream import resuming
+from tasks.stores.transport_errors import redacted
 from tasks.stores.verified_content import VerifiedContent
 
 if TYPE_CHECKING:
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
     from tasks.stores.verified_content import ByteStream
 
 MAX_PAGES = 100_000
-MAX_REFUSAL_SIZE = 64 * 1024
 _OK, _CREATED, _PARTIAL, _NOT_FOUND = 200, 201, 206, 404
 
 
@@ -205,8 +206,7 @@ class RegistryStore:
             elif offset and answer.status == _PARTIAL:
                 _check_range(answer.headers, offset)
             elif answer.status != _OK:
-                refusal = HttpAnswer(answer.status, answer.headers, answer.read(MAX_REFUSAL_SIZE), answer.final_url)
-                raise error_of(refusal, f"reading {descriptor.digest}")
+                raise error_of(read_refusal(answer), f"reading {descriptor.digest}")
             yield answer
 
     def _pages(self, repository: str, url: str, field: str) -> list[object] | None:
@@ -215,7 +215,7 @@ class RegistryStore:
         seen: set[str] = set()
         path: str | None = self._path(repository, url)
         while path is not None and path not in seen and len(seen) < MAX_PAGES:
-            answer = self._request(repository, "GET", path)
+            answer = self._request(repository, "GET", path, most=MAX_LIST_SIZE)
             if answer.status == _NOT_FOUND:
                 return entries if seen else None
             seen.add(path)
@@ -228,16 +228,27 @@ class RegistryStore:
         if 'rel="next"' not in relation.replace(" ", "") and "rel=next" not in relation:
             return None
         # A proxy may have written another host into it: only the path counts, asked of the same registry.
-        parts = urlsplit(urljoin(answer.url, target.strip().strip("<>")))
+        try:
+            parts = urlsplit(urljoin(answer.url, target.strip().strip("<>")))
+        except ValueError as error:
+            message = f"{redacted(answer.url)}: the next page is said to be at {target[:100]!r}"
+            raise UnexpectedAnswerError(message, status=answer.status) from error
         return f"{parts.path}?{urlencode(parse_qsl(parts.query, keep_blank_values=True))}"
 
-    def _request(self, repository: str, method: str, url: str, headers: dict[str, str] | None = None) -> HttpAnswer:
+    def _request(
+        self,
+        repository: str,
+        method: str,
+        url: str,
+        headers: dict[str, str] | None = None,
+        most: int = MAX_ANSWER_SIZE,
+    ) -> HttpAnswer:
         """A request without a body that answers 200, or 404 for what is missing."""
         path = self._path(repository, url)
         attempted = f"{method} {path.partition('?')[0]}"
         return self._retry(
             lambda: self._checked(
-                self._provider.do_request(path, method, None, headers, self._scopes(repository)), attempted
+                self._provider.do_request(path, method, None, headers, self._scopes(repository), most=most), attempted
             )
         )
 
@@ -273,5 +284,5 @@ def _listed(answer: HttpAnswer, field: str) -> list[object]:
     try:
         listed = json.loads(answer.body).get(field)
     except (ValueError, AttributeError, RecursionError) as error:
-        raise UnexpectedAnswerError(f"{answer.url}: the list is not JSON", status=answer.status) from error
+        raise UnexpectedAnswerError(f"{redacted(answer.url)}: the list is not JSON", status=answer.status) from error
     return listed if isinstance(listed, list) else []

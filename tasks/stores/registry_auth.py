@@ -17,10 +17,14 @@ from urllib.parse import urlencode, urlsplit
 
 from tasks.oci.errors import (
     AuthenticationError,
+    LayoutliftError,
+    PermissionDeniedError,
+    RateLimitedError,
     RegistryUnavailableError,
     UnexpectedAnswerError,
     UntrustedConnectionError,
 )
+from tasks.stores.registry_answers import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -95,6 +99,8 @@ class Authorizer:
 
         Raises:
             AuthenticationError: the credentials are refused.
+            PermissionDeniedError: they are good, but not for these scopes.
+            RateLimitedError: the token server asks for fewer requests.
             RegistryUnavailableError: the token server is broken for the moment.
         """
         if self._challenge is None:
@@ -137,7 +143,7 @@ class Authorizer:
     def _authenticate(self, challenge: Challenge, scopes: Scopes) -> _Token:
         credentials = self._find()
         if challenge.scheme == "bearer":
-            return self._fetch_token(challenge, scopes, credentials)
+            return self._fetch_granted(challenge, scopes, credentials)
         if credentials is None:
             raise AuthenticationError(
                 f"{self._origin} asks for a password and none is configured; log in with docker or podman, or set "
@@ -145,6 +151,19 @@ class Authorizer:
                 status=401,
             )
         return _Token(credentials.basic(), self._clock() + credentials.lifetime * _USED_SHARE)
+
+    def _fetch_granted(self, challenge: Challenge, scopes: Scopes, credentials: Credentials | None) -> _Token:
+        """A token server may refuse one scope (GitHub, Azure); asking for none tells whether it refuses us."""
+        try:
+            return self._fetch_token(challenge, scopes, credentials)
+        except AuthenticationError as refusal:
+            if not scopes:
+                raise
+            try:
+                self._fetch_token(challenge, (), credentials)
+            except LayoutliftError:
+                raise refusal from None
+            raise PermissionDeniedError(f"{refusal}, for {' '.join(scopes)} only", status=refusal.status) from None
 
     def _fetch_token(self, challenge: Challenge, scopes: Scopes, credentials: Credentials | None) -> _Token:
         realm = challenge.parameters["realm"]
@@ -187,7 +206,10 @@ def _kept_by(challenge: Challenge, scopes: Scopes) -> Scopes:
 def _read_token(answer: HttpAnswer, realm: str, now: float) -> _Token:
     where = f"the token server {realm[:200]}"
     if answer.status == 429 or answer.status >= 500:  # noqa: PLR2004 - HTTP's own numbers
-        raise RegistryUnavailableError(f"{where} answered {answer.status}", status=answer.status)
+        kind = RateLimitedError if answer.status == 429 else RegistryUnavailableError  # noqa: PLR2004
+        busy = kind(f"{where} answered {answer.status}", status=answer.status)
+        busy.retry_after = retry_after(answer.headers)
+        raise busy
     if answer.status != 200:  # noqa: PLR2004
         raise AuthenticationError(f"{where} refused the credentials ({answer.status})", status=answer.status)
     try:

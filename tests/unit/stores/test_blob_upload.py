@@ -128,6 +128,18 @@ def test_a_mount_that_is_refused_becomes_an_upload(
     assert "mount" not in script.asked("POST", UPLOADS)[1].query
 
 
+def test_a_mount_that_needs_more_rights_than_there_are_becomes_an_upload(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    numbers = iter(range(10))
+    script.always("GET", "/token", lambda _: Reply(body=b'{"token":"t%d"}' % next(numbers)))
+    more = Reply(401, {"WWW-Authenticate": f'Bearer realm="{script.url}/token",error="insufficient_scope"'})
+    script.expect("POST", UPLOADS, more, more, Reply(201))
+    store = make_store(script.host, Credentials("me", "x"))
+    assert store.push_blob("app", blob(SMALL), "other") is BlobArrival.PUSHED
+    assert "mount" not in script.asked("POST", UPLOADS)[2].query
+
+
 def test_a_mount_that_comes_too_fast_is_tried_again_as_one(script: ScriptedRegistry, make_store: MakeStore) -> None:
     script.expect("POST", UPLOADS, Reply(429), Reply(201))
     script.expect("HEAD", f"/v2/app/blobs/{Digest.of(SMALL)}", Reply(404))
@@ -165,7 +177,7 @@ def test_chunks_are_smaller_than_what_was_refused_and_than_the_blob(
 ) -> None:
     data = b"x" * 400_000
     smallest = CHUNK_SIZES[-1]
-    script.expect("POST", UPLOADS, *[ACCEPTED] * 4)
+    script.expect("POST", UPLOADS, *[ACCEPTED] * 3)
     script.expect("PUT", SESSION, Reply(413), Reply(201), Reply(201))
     script.expect("PATCH", SESSION, *[ACCEPTED] * 4)
     store = make_store(script.host)

@@ -76,6 +76,14 @@ def test_credentials_follow_on_the_same_host(script: ScriptedRegistry, make_pool
     assert script.requests[1].headers["authorization"] == SECRET["Authorization"]
 
 
+def test_a_redirect_whose_body_breaks_off_is_followed_all_the_same(
+    script: ScriptedRegistry, make_pool: MakePool
+) -> None:
+    script.expect("GET", "/a", Reply(307, {"Location": "/b"}, b"moved", cut=2))
+    script.expect("GET", "/b", Reply(body=b"data"))
+    assert make_pool(script.host).send("GET", "/a", {}).body == b"data"
+
+
 def test_a_circle_of_redirects_ends(script: ScriptedRegistry, make_pool: MakePool) -> None:
     script.always("GET", "/a", Reply(302, {"Location": "/a"}))
     with pytest.raises(UnexpectedAnswerError, match="redirects"):

@@ -282,7 +282,7 @@ def test_tags_are_told_apart_by_the_layout_that_brought_them(tmp_path):
         ledger.note_tag("prefix/team/app", tag, DIGEST, None, 0, layout=layout)
     ledger.close()
     again = opened(tmp_path, "r2")
-    assert {tag: DIGEST for tag in ("v1", "v2", "v3")} == again.tags_of("prefix/team/app")
+    assert dict.fromkeys(("v1", "v2", "v3"), DIGEST) == again.tags_of("prefix/team/app")
     for layout, tag in [("team/app", "v1"), ("other", "v2"), ("App", "v3")]:
         assert again.tags_of("prefix/team/app", layout) == {tag: DIGEST}
     again.note_tag("prefix/team/app", "v2", DIGEST, None, 0, layout="App")

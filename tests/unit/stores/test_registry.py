@@ -147,6 +147,18 @@ def test_every_page_of_tags_is_read(script: ScriptedRegistry, make_store: MakeSt
     assert script.requests[1].query == {"n": ["2"], "last": ["b/x"]}
 
 
+def test_a_link_that_leads_nowhere_is_said_so(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("GET", "/v2/team/app/tags/list", page("a", following="http://[::1/v2"))
+    with pytest.raises(UnexpectedAnswerError, match="next page"):
+        make_store(script.host).list_tags("team/app")
+
+
+def test_a_page_may_be_larger_than_any_manifest(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    tags = [f"{number:0128}" for number in range(80_000)]
+    script.expect("GET", "/v2/team/app/tags/list", page(*tags))
+    assert make_store(script.host).list_tags("team/app") == set(tags)
+
+
 def test_pages_in_a_circle_end(script: ScriptedRegistry, make_store: MakeStore) -> None:
     script.always("GET", "/v2/team/app/tags/list", page("a", None, 1, following="/v2/team/app/tags/list"))
     assert make_store(script.host).list_tags("team/app") == {"a"}

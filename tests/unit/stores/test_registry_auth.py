@@ -16,6 +16,7 @@ from tasks.oci.errors import (
     AuthenticationError,
     LayoutliftError,
     PermissionDeniedError,
+    RateLimitedError,
     RegistryUnavailableError,
     UnexpectedAnswerError,
     UntrustedConnectionError,
@@ -115,6 +116,30 @@ def test_a_wrong_password_fails_at_once(script: ScriptedRegistry, make_store: Ma
     assert "word" not in str(raised.value)
 
 
+def test_a_repository_that_a_good_password_may_not_use_says_nothing_of_others(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    asks = {"WWW-Authenticate": 'Basic realm="r"'}
+    script.expect("GET", "/v2/", Reply(401, asks), Reply(), Reply())
+    script.expect("HEAD", "/v2/secret/manifests/v1", Reply(401, asks))
+    script.expect("HEAD", "/v2/app/manifests/v1", FOUND)
+    store = make_store(script.host, ME)
+    store.check_access()
+    with pytest.raises(PermissionDeniedError):
+        store.resolve_manifest("secret", "v1")
+    assert store.resolve_manifest("app", "v1") is not None
+
+
+def test_a_password_that_is_taken_no_more_is_refused_for_all(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    refusal = Reply(401, {"WWW-Authenticate": 'Basic realm="r"'})
+    script.expect("GET", "/v2/", refusal, Reply(), refusal)
+    script.expect("HEAD", "/v2/app/manifests/v1", refusal)
+    store = make_store(script.host, ME)
+    store.check_access()
+    with pytest.raises(AuthenticationError):
+        store.resolve_manifest("app", "v1")
+
+
 def test_a_password_that_is_missing_is_said_so_with_the_remedy(
     script: ScriptedRegistry, make_store: MakeStore
 ) -> None:
@@ -184,6 +209,37 @@ def test_a_token_that_is_refused_when_new_is_not_renewed_for_ever(
     script.expect("GET", "/token", token("one"))
     script.expect("HEAD", "/v2/app/manifests/v1", challenge(script.url), challenge(script.url))
     with pytest.raises(PermissionDeniedError):
+        make_store(script.host, ME).resolve_manifest("app", "v1")
+
+
+def token_unless(*refused: str) -> Callable[[Request], Reply]:
+    """A token server that grants any scope but these; an empty one is that of no scope."""
+
+    def answer(request: Request) -> Reply:
+        scopes = request.query.get("scope", [""])
+        return Reply(401) if any(each in refused for each in scopes) else token_of_scope(request)
+
+    return answer
+
+
+def test_a_scope_that_the_token_server_refuses_says_nothing_of_others(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.always("GET", "/token", token_unless("repository:secret:pull,push"))
+    script.expect("HEAD", "/v2/secret/manifests/v1", challenge(script.url))
+    script.expect("HEAD", "/v2/app/manifests/v1", FOUND)
+    store = make_store(script.host, ME)
+    with pytest.raises(PermissionDeniedError, match="repository:secret:pull,push only"):
+        store.resolve_manifest("secret", "v1")
+    assert store.resolve_manifest("app", "v1") is not None
+
+
+def test_a_token_server_that_refuses_every_scope_refuses_the_credentials(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.always("GET", "/token", token_unless("repository:app:pull,push", ""))
+    script.expect("HEAD", "/v2/app/manifests/v1", challenge(script.url))
+    with pytest.raises(AuthenticationError):
         make_store(script.host, ME).resolve_manifest("app", "v1")
 
 
@@ -289,7 +345,7 @@ def test_a_secret_is_not_sent_in_the_clear_when_the_registry_is_encrypted(realm:
         (401, b"", AuthenticationError),
         (403, b"", AuthenticationError),
         (404, b"", AuthenticationError),
-        (429, b"", RegistryUnavailableError),
+        (429, b"", RateLimitedError),
         (503, b"", RegistryUnavailableError),
         (200, b"", UnexpectedAnswerError),
         (200, b"[]", UnexpectedAnswerError),
@@ -328,3 +384,38 @@ def test_a_blob_read_back_is_authorized_like_all_else(
     assert store.fetch_blob("app", descriptor).read() == b"x"
     assert store.has_blob("app", descriptor)
     assert store.requests_made == 3
+
+
+def test_a_wish_of_the_token_server_to_wait_is_heard() -> None:
+    headers = {"Retry-After": "45"}
+    made = Authorizer("https://h", lambda: ME, lambda _m, url, _h, _b: HttpAnswer(429, headers, b"", url))
+    made.refused((), None, 'Bearer realm="https://auth.example/token"')
+    with pytest.raises(RateLimitedError) as raised:
+        made.header(())
+    assert raised.value.retry_after == 45
+
+
+BLOB = Descriptor("application/x", Digest.of(b"x"), 1)
+
+
+def test_a_blob_that_may_not_be_read_back_says_nothing_of_others(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.expect("GET", "/token", token("t"))
+    script.expect("GET", f"/v2/app/blobs/{BLOB.digest}", *[challenge(script.url)] * 2)
+    with pytest.raises(PermissionDeniedError):
+        make_store(script.host, ME).fetch_blob("app", BLOB).read()
+
+
+def test_an_authorization_that_ended_is_renewed_for_reading_back_too(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    ended = Reply(403, body=b'{"errors":[{"code":"DENIED","message":"Your authorization token has expired."}]}')
+    script.expect("GET", "/token", token("any"), token("old"), token("new"))
+    script.expect("GET", "/v2/", challenge(script.url), Reply())
+    script.expect("GET", f"/v2/app/blobs/{BLOB.digest}", ended, Reply(body=b"x"))
+    store = make_store(script.host, ME)
+    store.check_access()
+    assert store.fetch_blob("app", BLOB).read() == b"x"
+    sent = [each.headers["authorization"] for each in script.asked("GET", f"/v2/app/blobs/{BLOB.digest}")]
+    assert sent == ["Bearer old", "Bearer new"]
