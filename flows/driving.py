@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flows.live_limits import file_reader, kept_within_limits
 from flows.one_heap import use_one_heap
 from flows.telemetry import told_by_metrics
-from tasks.oci.errors import ConflictsError, LayoutliftError
+from tasks.oci.errors import TRANSIENT_CODES, ConflictsError, LayoutliftError
 from tasks.operations.planning import OnConflict
 from tasks.operations.results import CONFLICT
 from tasks.ports import Finding
@@ -84,13 +84,18 @@ def refuse_conflicts(options: RunOptions, stop: Stop) -> None:
     """Plan first.
 
     Raises:
-        ConflictsError: the target has other content under some of the tags.
+        ConflictsError: the target has other content under some of the tags, or did not say what it has.
     """
     with open_run(RunKind.PLAN, options, stop) as plan:
         plan.tree.execute_all(plan.tree.survey().batches)
         conflicts = [result for result in plan.results() if result.code == CONFLICT]
+        unseen = [f"{each.repository}:{each.tag}" for each in plan.results() if each.code in TRANSIENT_CODES]
+        unseen += [finding.path for finding in plan.findings if finding.code in TRANSIENT_CODES]
     if conflicts:
         shown = ", ".join(str(result.target) for result in conflicts[:5])
         raise ConflictsError(
             f"the target has other content under {len(conflicts)} tags ({shown}); nothing was changed"
         )
+    if unseen and not stop.requested:
+        shown = ", ".join(unseen[:5])
+        raise ConflictsError(f"whether there are conflicts in {shown} can't be said now; nothing was changed")

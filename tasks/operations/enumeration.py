@@ -68,6 +68,11 @@ def enumerate_repository(
     return _Enumeration(source, path, map_concurrently or map).run(entries, etag)
 
 
+def children_of(source: LayoutReader, path: str, descriptors: Iterable[Descriptor]) -> frozenset[Digest]:
+    """The manifests below these, where they are indexes; what can't be read is told by who copies it."""
+    return frozenset(_Enumeration(source, path, map).children_of(descriptors))
+
+
 @dataclass(slots=True)
 class _Enumeration:
     """The work on one layout."""
@@ -184,12 +189,12 @@ class _Enumeration:
             elif listed is not None:
                 self.referrers[listed].update({child.digest: child for child in manifest.manifests})
             manifests.append((manifest.descriptor, subject or listed))
-        children.update(self._children_of_tagged_indexes(tags))
+        children.update(self.children_of(entry.descriptor for entry in tags))
         for descriptor, subject in manifests:
             yield TagEntry(None, descriptor, _kind(descriptor.digest, subject, children))
 
-    def _children_of_tagged_indexes(self, tags: tuple[TagEntry, ...]) -> Iterator[Digest]:
-        pending = {e.descriptor.digest: e.descriptor for e in tags if media_types.is_index(e.descriptor.media_type)}
+    def children_of(self, descriptors: Iterable[Descriptor]) -> Iterator[Digest]:
+        pending = {each.digest: each for each in descriptors if media_types.is_index(each.media_type)}
         seen: set[Digest] = set()
         while pending:
             seen.update(pending)

@@ -13,8 +13,9 @@ from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.results import CONFLICT, CONFLICT_SKIPPED, REFERRER_CONFLICT, Depth, UntaggedKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.oci.reference import TargetAddress
     from tasks.oci.registry_profiles import RegistryProfile
@@ -147,17 +148,44 @@ def plan_tag(entry: TagEntry, present: Digest | None, ours: str | None, policy: 
     )
 
 
-def plan_selection(inventory: RepositoryInventory, selection: Selection) -> tuple[TagEntry, ...]:
-    """The tags that the user asked for, and those that by their name are referrers of one of them."""
+def plan_selection(
+    inventory: RepositoryInventory,
+    selection: Selection,
+    children_of: Callable[[Iterable[Descriptor]], Iterable[Digest]] = lambda _: (),
+) -> tuple[TagEntry, ...]:
+    """The tags that the user asked for, and those that by their name are referrers of what these hold, at any depth.
+
+    `children_of` tells the manifests below indexes; it is asked only where there are such names left to judge.
+    """
     if selection.is_everything:
         return inventory.tags
-    chosen = {e.tag for e in inventory.tags if selection.matches(inventory.path, e.tag)}
-    digests = {e.descriptor.digest for e in inventory.tags if e.tag in chosen}
+    chosen = [e for e in inventory.tags if selection.matches(inventory.path, e.tag)]
+    tags = {e.tag for e in chosen}
+    waiting: dict[Digest, list[TagEntry]] = defaultdict(list)
     for entry in inventory.tags:
-        named = parse_referrers_tag(entry.tag or "")
-        if named is not None and named.subject in digests:
-            chosen.add(entry.tag)
-    return tuple(entry for entry in inventory.tags if entry.tag in chosen)
+        named = None if entry.tag in tags else parse_referrers_tag(entry.tag or "")
+        if named is not None:
+            waiting[named.subject].append(entry)
+    if waiting:
+        held = [e.descriptor.digest for e in chosen]
+        tags |= {e.tag for e in _referring([*held, *children_of(e.descriptor for e in chosen)], waiting, inventory)}
+    return tuple(entry for entry in inventory.tags if entry.tag in tags)
+
+
+def _referring(
+    held: list[Digest], waiting: dict[Digest, list[TagEntry]], inventory: RepositoryInventory
+) -> Iterator[TagEntry]:
+    """The entries of `waiting` that refer to what is held, to what refers to that, and so on."""
+    seen = set(held)
+    while held:
+        subject = held.pop()
+        entries = waiting.get(subject, [])
+        yield from entries
+        referrers = inventory.referrers.get(subject, ())
+        further = {e.descriptor.digest for e in entries} | {each.digest for each in referrers}
+        further -= seen
+        seen |= further
+        held += further
 
 
 def plan_untagged(inventory: RepositoryInventory, policy: CopyPolicy) -> tuple[TagEntry, ...]:

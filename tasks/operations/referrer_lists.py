@@ -84,9 +84,11 @@ class ReferrerLists:
         if found is None:
             return []
         try:
-            listed = json.loads(found.raw)["manifests"]
+            listed = json.loads(found.raw)["manifests"] or []
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ReferrerConflictError(f"{repository}:{tag} holds something that lists no referrers") from error
+        if not isinstance(listed, list):
+            raise ReferrerConflictError(f"{repository}:{tag} holds something that lists no referrers")
         return [entry for entry in listed if isinstance(entry, dict)]
 
     def _write(self, repository: str, subject: Digest, entries: list[dict[str, Any]]) -> None:

@@ -108,6 +108,7 @@ CONFLICT = "conflict"
 CONFLICT_SKIPPED = "conflict_skipped"
 REFERRER_CONFLICT = "referrer_conflict"
 IMMUTABLE_TAG = "immutable_tag"
+UNSUPPORTED_DIGEST = "unsupported_digest"
 
 
 @dataclass(slots=True)

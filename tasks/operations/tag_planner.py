@@ -7,12 +7,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from tasks.operations.planning import Action, CopyPolicy, TagPlan, plan_tag
-from tasks.operations.results import IMMUTABLE_TAG, TagEntry
+from tasks.operations.results import IMMUTABLE_TAG, UNSUPPORTED_DIGEST, TagEntry
 
 if TYPE_CHECKING:
     from tasks.operations.repository_work import Unit
     from tasks.ports import ManifestResolver
 
+TAGGED_BY = "sha256"
+"""The algorithm of the digest under which every registry known keeps a manifest that is pushed by tag."""
 FRESH_SECONDS = 5.0
 """How long what the target said of a tag is believed; a tag that is written later is asked for again before."""
 
@@ -88,6 +90,10 @@ class TagPlanner:
 
     def plans(self, unit: Unit) -> dict[str, TagPlan]:
         """What is to become of each tag of a unit."""
+        algorithm = unit.descriptor.digest.algorithm
+        if algorithm != TAGGED_BY:
+            message = f"index.json names it by {algorithm}, and registries name what has a tag by {TAGGED_BY}"
+            return dict.fromkeys(unit.tags, TagPlan(Action.REFUSE, UNSUPPORTED_DIGEST, message))
         return {tag: self._plan(unit, tag) for tag in unit.tags}
 
     def plan_untagged(self, unit: Unit) -> TagPlan:

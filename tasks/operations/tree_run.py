@@ -7,6 +7,7 @@ are.
 
 from __future__ import annotations
 
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
@@ -15,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import TRANSIENT_CODES, BatchUnfinishedError, LayoutliftError
-from tasks.operations.enumeration import enumerate_repository
+from tasks.operations.enumeration import children_of, enumerate_repository
 from tasks.operations.hold import Hold
 from tasks.operations.planning import (
     Batch,
@@ -29,7 +30,7 @@ from tasks.operations.source_survey import RunJob, Survey, Surveyor
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tasks.operations.repository_work import Unit
     from tasks.operations.results import RepositoryInventory, TagResult
@@ -42,6 +43,8 @@ OPENED_AT_ONCE = 8
 """Repositories of a batch that are opened beside each other: each waits for the target's list of its tags."""
 RETRY_DELAYS = (5.0, 20.0)
 """Seconds before a batch is taken up again for the tags that failed for the moment."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class TreeRun:
         self._opening: dict[str, threading.Lock] = {}
         self._slices_left: dict[str, int] = {}
         self._names = NamePlan({}, {})
+        self._sizes: Mapping[str, int] = {}
         self._deferred: dict[Batch, list[_Task]] = {}
         self._settled: set[str] = set()
         self.ended_early = False
@@ -124,7 +128,7 @@ class TreeRun:
             SourceUnavailableError: the source is not there.
         """
         survey = Surveyor(self._source, self._job, self._log, self._stop, self._pool).survey()
-        self._names = survey.names
+        self._names, self._sizes = survey.names, survey.sizes
         for each in (part for batch in survey.batches for part in batch):
             self._slices_left[each.path] = self._slices_left.get(each.path, 0) + 1
         return survey
@@ -204,6 +208,11 @@ class TreeRun:
             if isinstance(error, FATAL):
                 self._log.give_up(error)
             return []
+        except Exception as error:
+            logger.exception("unexpected error when %s was opened", part.path)
+            self._settled.add(part.path)
+            self._log.note(Finding(part.path, "internal_error", f"{type(error).__name__}: {error}"))
+            return []
         self._settled.add(part.path)
         return [_Task(opened.work, unit) for unit in opened.units[part.start : part.stop]]
 
@@ -238,17 +247,20 @@ class TreeRun:
     def _open_repository(self, path: str) -> _Open:
         inventory = enumerate_repository(self._source, path, self._pool.map)
         self._log.note_index(path, inventory.etag)
-        for finding in inventory.findings:
-            self._log.note(finding)
         with self._hands.one():
             work = self._open_work(inventory, self._names.repositories[path])
+        for finding in inventory.findings:  # not before: what fails for the moment is opened again
+            self._log.note(finding)
         if not work.asks_target:
             self._log.note_unasked()
-        for entry in inventory.refused:
-            if self._job.selection.matches(path, entry.tag):
-                self._log.keep(work.refuse(entry))
-        selected = plan_selection(inventory, self._job.selection)
-        return _Open(work, units_of(inventory, selected, self._job.policy))
+        refused = [entry for entry in inventory.refused if self._job.selection.matches(path, entry.tag)]
+        selected = plan_selection(inventory, self._job.selection, partial(children_of, self._source, path))
+        units = units_of(inventory, selected, self._job.policy)
+        known = len(refused) + sum(len(unit.tags) or 1 for unit in units)
+        self._log.progress.expect(known - self._sizes.get(path, known))
+        for entry in refused:
+            self._log.keep(work.refuse(entry))
+        return _Open(work, units)
 
     def _release(self, path: str) -> None:
         """Free a repository when its last slice is done."""

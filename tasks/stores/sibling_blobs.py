@@ -34,7 +34,7 @@ class SiblingBlobs:
         self._size_of = size_of
         self._lock = threading.Lock()
         self._layouts: list[str] | None = None
-        self._found: dict[Digest, str | None] = {}
+        self._found: dict[tuple[Digest, int | None], str | None] = {}
 
     def find(self, digest: Digest, size: int | None) -> str | None:
         """The path of a file of this digest and size (None: any but 0) below the source.
@@ -43,9 +43,10 @@ class SiblingBlobs:
             SourceError: the layouts can't be listed.
         """
         with self._lock:
-            if digest not in self._found:
-                self._found[digest] = self._search(image_layout.blob_path(digest), size)
-            return self._found[digest]
+            wanted = digest, size  # what a descriptor says wrongly must not hide it from those that are right
+            if wanted not in self._found:
+                self._found[wanted] = self._search(image_layout.blob_path(digest), size)
+            return self._found[wanted]
 
     def _search(self, blob: str, size: int | None) -> str | None:
         if self._layouts is None:

@@ -153,6 +153,22 @@ def test_signatures_under_tags_of_cosign_come_along(
     assert repository.digest("v2") is None
 
 
+def test_what_refers_to_a_part_or_to_a_referrer_of_a_chosen_tag_comes_along_by_its_name(
+    layoutlift: Layoutlift, docker_registry: Registry, prefix: str, tmp_path: Path
+) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    amd64, other = layout.image(layers=[b"amd64"], listed=False), layout.image("v2", layers=[b"other"])
+    image = layout.index([layout.index([amd64])], "v1")
+    sbom = layout.referrer(image)
+    attested = layout.image(f"{fallback_tag(image)}.att", layers=[b"attestation"])
+    signed = [f"{fallback_tag(each)}.sig" for each in (amd64, sbom, attested)]
+    for tag in (*signed, f"{fallback_tag(other)}.sig"):
+        layout.image(tag, layers=[tag.encode()])
+    layout.write()
+    ended = layoutlift.migrate(tmp_path, f"{docker_registry.host}/{prefix}", "--include", "app:v1")
+    assert set(ended.outcomes) == {f"app:{tag}" for tag in ("v1", f"{fallback_tag(image)}.att", *signed)}
+
+
 def test_referrers_that_refer_to_each_other_in_a_circle_of_lists_end(
     layoutlift: Layoutlift, zot_registry: Registry, prefix: str, tmp_path: Path
 ) -> None:

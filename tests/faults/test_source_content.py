@@ -12,7 +12,7 @@ import pytest
 from infra.real_parts import Registry
 from tests.support.command import Ended, Layoutlift
 from tests.support.fault_proxy import FaultProxy
-from tests.support.layouts import OCI_INDEX, OCI_LAYER, OCI_MANIFEST, LayoutBuilder, random_bytes
+from tests.support.layouts import OCI_INDEX, OCI_LAYER, OCI_MANIFEST, LayoutBuilder, image_of, random_bytes
 from tests.support.registry_view import RepositoryView
 
 Lift = Callable[..., Ended]
@@ -139,6 +139,21 @@ def test_a_placeholder_that_zot_left_is_filled_from_a_sibling(
     sibling.write()
     assert lift(code=0).outcomes["bad:v1"] == "copied"
     assert RepositoryView(docker_registry, f"{prefix}/bad").blob(layer["digest"]) == LAYER
+
+
+def test_a_descriptor_with_a_wrong_size_does_not_hide_a_sibling_from_those_that_are_right(
+    lift: Lift, bad: LayoutBuilder, source: Path
+) -> None:
+    layer = bad.blob(LAYER)
+    bad.blob_path(layer).write_bytes(b"")
+    image_of(bad, "v0", [{**layer, "size": 1}])
+    image_of(bad, "v1", [layer])
+    bad.write()
+    sibling = LayoutBuilder(source / "z" / "sibling")
+    sibling.blob(LAYER)
+    sibling.write()
+    outcomes = lift().outcomes
+    assert (outcomes["bad:v0"], outcomes["bad:v1"]) == ("size_mismatch", "copied")
 
 
 def test_a_placeholder_without_a_sibling_is_reported_as_what_it_is(

@@ -76,6 +76,10 @@ class Engine:
     def findings(self) -> list[Finding]:
         return self._log.findings
 
+    @property
+    def progress(self) -> Progress:
+        return self._log.progress
+
     @contextmanager
     def run(self) -> Iterator[TreeRun]:
         source = self.wrap(LayoutDirectory(str(self.root)))

@@ -1,5 +1,6 @@
 """What becomes of the tags of a repository when the target, the source or others get in the way."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,12 +10,14 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     ManifestRefusedError,
     MissingReferencedContentError,
+    ReferrerConflictError,
     RegistryUnavailableError,
     UnexpectedAnswerError,
 )
 from tasks.oci.reference import referrers_tag
 from tasks.operations import tag_planner
 from tasks.operations.planning import CopyPolicy, OnConflict
+from tasks.operations.referrer_lists import ReferrerLists
 from tasks.operations.results import Depth
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
 from tasks.stores.memory import MemoryTarget
@@ -328,3 +331,34 @@ def test_what_was_just_read_is_not_asked_for_again(layout: LayoutBuilder) -> Non
     target = Scripted()
     assert outcomes(engine(layout, target)) == {"v1": "copied"}
     assert target.asked == ["v1"], "once, as the proof after the copy"
+
+
+def test_a_list_of_referrers_that_holds_nothing_is_filled(layout: LayoutBuilder) -> None:
+    subject = layout.image("v1")
+    layout.referrer(subject)
+    layout.write()
+    target = MemoryTarget(referrers_api=False)
+    nothing = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":null}'
+    target.push_manifest("app", referrers_tag(Digest(subject["digest"])), RemoteManifest(nothing, OTHERS.media_type))
+    (result,) = Engine(layout.path.parent, target).one()
+    assert (str(result.outcome), result.referrers) == ("copied", 1)
+
+
+@pytest.mark.parametrize("raw", [b'{"manifests":{"a":1}}', b'{"manifests":7}', b"{}", b"7", b"["])
+def test_a_list_of_referrers_that_is_none_is_a_conflict(raw: bytes) -> None:
+    class Holds(MemoryTarget):
+        def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest:
+            return RemoteManifest(raw, OTHERS.media_type)
+
+    with pytest.raises(ReferrerConflictError):
+        ReferrerLists(Holds(referrers_api=False)).check("app", Digest.of(b"subject"), ())
+
+
+def test_a_tag_that_is_named_by_another_algorithm_is_refused_before_anything_is_sent(layout: LayoutBuilder) -> None:
+    raw = json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": layout.blob(b"{}"), "layers": []})
+    layout.entry(layout.blob(raw.encode(), OCI_MANIFEST, algorithm="sha512"), "v1")
+    layout.write()
+    target = Scripted()
+    (result,) = Engine(layout.path.parent, target).one()
+    assert (str(result.outcome), result.code) == ("refused", "unsupported_digest")
+    assert (target.pushed, target.blobs_sent) == ([], [])

@@ -1,13 +1,14 @@
 """A run over a tree loses no tag, whatever repository can't be opened, and says what it did not come to."""
 
 import contextvars
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tasks.oci.errors import BatchUnfinishedError, SourceReadError
+from tasks.oci.errors import BatchUnfinishedError, RegistryUnavailableError, SourceReadError
 from tasks.operations import planning, tree_run
 from tasks.operations.planning import CopyPolicy, Slice
 from tasks.ports import IndexFile
@@ -170,3 +171,47 @@ def test_every_tag_of_a_repository_without_a_name_is_refused_by_itself_broken_on
         tree.execute_all(tree.survey().batches)
     refused = [(result.tag, result.code, str(result.outcome)) for result in made.results]
     assert set(refused) == {("v1", "invalid_reference", "refused"), ("twice", "invalid_reference", "refused")}
+
+
+class BreaksAt(MemoryTarget):
+    """A target whose list of tags can't be had: once for the moment, or for a reason that nobody foresaw."""
+
+    def __init__(self, *errors: Exception) -> None:
+        super().__init__()
+        self._errors = list(errors)
+
+    def list_tags(self, repository: str) -> frozenset[str]:
+        if repository == "app" and self._errors:
+            raise self._errors.pop(0)
+        return super().list_tags(repository)
+
+
+def test_what_nobody_foresaw_in_one_repository_costs_no_other(root: Path) -> None:
+    engine = Engine(root, BreaksAt(ValueError("odd")))
+    outcomes, findings = engine.copy()
+    assert findings == {("app", "internal_error")}
+    assert outcomes == {"other:v0": "copied", "other:v1": "copied"}
+
+
+def test_what_is_noted_of_a_repository_is_noted_once_however_often_it_is_opened(root: Path) -> None:
+    index = root / "app" / "index.json"
+    body = json.loads(index.read_bytes())
+    index.write_text(json.dumps({**body, "manifests": [{"digest": "odd"}, *body["manifests"]]}))
+    engine = Engine(root, BreaksAt(RegistryUnavailableError("busy"), RegistryUnavailableError("busy")))
+    outcomes, _ = engine.copy()
+    assert set(outcomes.values()) == {"copied"}
+    assert len([finding for finding in engine.findings if finding.path == "app"]) == 1
+
+
+def test_the_tags_that_are_expected_are_those_that_are_chosen_in_the_end(root: Path) -> None:
+    layout = LayoutBuilder(root / "more")
+    layout.image("chosen")
+    layout.image("not")
+    layout.image(None)
+    layout.write()
+    engine = Engine(root, MemoryTarget(), include=("more:chosen",))
+    with engine.run() as tree:
+        batches = tree.survey().batches
+        assert engine.progress.expected == 3
+        tree.execute_all(batches)
+        assert engine.progress.expected == len(engine.results) == 1

@@ -1,0 +1,59 @@
+"""What `--on-conflict fail` asks for before a run: that nothing is written while there may be a conflict."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flows import driving
+from tasks.oci.errors import ConflictsError
+from tasks.operations.results import Outcome, TagResult
+from tasks.ports import Finding
+from tasks.stores.pacing import Stop
+
+
+def planned(monkeypatch: pytest.MonkeyPatch, *found: TagResult | Finding) -> None:
+    """Have the plan come to these."""
+    tree = SimpleNamespace(survey=lambda: SimpleNamespace(batches=()), execute_all=lambda _: None)
+    results = [each for each in found if isinstance(each, TagResult)]
+    findings = [each for each in found if isinstance(each, Finding)]
+
+    @contextmanager
+    def plan(*_: Any) -> Iterator[Any]:
+        yield SimpleNamespace(tree=tree, results=lambda: iter(results), findings=findings)
+
+    monkeypatch.setattr(driving, "open_run", plan)
+
+
+def tag(outcome: Outcome, code: str | None) -> TagResult:
+    return TagResult("app", "v1", None, None, "registry.example/app", outcome, code=code)
+
+
+def refuse() -> None:
+    options: Any = None
+    driving.refuse_conflicts(options, Stop())
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (tag(Outcome.REFUSED, "conflict"), "other content under 1 tags"),
+        (tag(Outcome.FAILED, "registry_unavailable"), "conflicts in app:v1 can't be said now"),
+        (Finding("app", "rate_limited", "busy"), "conflicts in app can't be said now"),
+    ],
+)
+def test_a_run_does_not_begin_where_there_is_or_may_be_a_conflict(
+    monkeypatch: pytest.MonkeyPatch, found: TagResult | Finding, said: str
+) -> None:
+    planned(monkeypatch, found)
+    with pytest.raises(ConflictsError, match=said):
+        refuse()
+
+
+def test_what_has_nothing_to_do_with_conflicts_does_not_keep_a_run_from_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    planned(monkeypatch, tag(Outcome.REFUSED, "invalid_manifest"), Finding("x", "not_a_layout", "files"))
+    refuse()
