@@ -198,12 +198,13 @@ class CopyWork(RepositoryWork):
         depth = self._policy.depth
         for tag in tags:
             if tag is not None:
-                self._note(unit, tag, depth, referrers)
+                self._note(unit, tag, depth, referrers, found=outcome is Outcome.UP_TO_DATE)
         return [self._result(unit, tag, outcome, verified=depth, referrers=referrers) for tag in tags]
 
-    def _note(self, unit: Unit, tag: str, verified: Depth | None, referrers: int) -> None:
+    def _note(self, unit: Unit, tag: str, verified: Depth | None, referrers: int, *, found: bool = False) -> None:
         digest, layout = unit.descriptor.digest, self.inventory.path
-        self._ledger.note_tag(self._repository, tag, digest, verified, referrers, layout=layout)
+        note = self._ledger.note_found if found else self._ledger.note_tag
+        note(self._repository, tag, digest, verified, referrers, layout=layout)
 
     def _refused(self, unit: Unit, tag: str, plan: TagPlan) -> TagResult:
         return self._result(unit, tag, Outcome.REFUSED, code=plan.code, message=plan.message)

@@ -85,7 +85,7 @@ def changes_of(inventory: RepositoryInventory, repository: str, noted: Mapping[s
             message = f"{each.tag} has moved since it was copied, from {each.before} to {each.digest}"
             yield Finding(inventory.path, TAG_MOVED, message)
         elif each.change == "vanished":
-            message = f"{repository}:{each.tag} was copied ({each.before}), and is not at the source any more"
+            message = f"{repository}:{each.tag} is not at the source any more; the target had it ({each.before})"
             yield Finding(inventory.path, TAG_VANISHED, message)
 
 

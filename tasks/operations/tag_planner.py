@@ -59,6 +59,12 @@ class Ledger(Protocol):
         """Note a tag that is at the target, brought from the layout of that path."""
         ...
 
+    def note_found(
+        self, repository: str, tag: str, digest: str, verified: str | None, referrers: int, *, layout: str
+    ) -> None:
+        """Note a tag that the target has as the source does, whoever brought it."""
+        ...
+
 
 class TagPlanner:
     """Plans tags of one repository from what the target has now; `known_tags` None means any may be there."""

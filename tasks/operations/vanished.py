@@ -27,7 +27,7 @@ from tasks.operations.steps import StepLedger
 from tasks.ports import Finding, RemoteManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tasks.ports import Buffer, Target
 
@@ -80,6 +80,10 @@ class VanishedLedger(StepLedger, Protocol):
         """All layouts that were ever migrated, by path."""
         ...
 
+    def brought_to(self, repository: str, layout: str) -> Mapping[str, str]:
+        """Those of `tags_of` a layout that runs brought, and did not only find there."""
+        ...
+
     def forget_tag(self, repository: str, tag: str) -> None:
         """Note that a tag is not at the target any more."""
         ...
@@ -108,7 +112,7 @@ class VanishedRemoval:
             finding = self._removed(each)
             left[each.path] = left.get(each.path, 0) + (finding.code not in {TAG_DELETED, TAG_KEPT})
             yield finding
-            if left[each.path] == 0 and not self._ledger.tags_of(each.repository, each.path):
+            if left[each.path] == 0 and not self._ledger.brought_to(each.repository, each.path):
                 self._ledger.forget_layout(each.path)
 
     def _removed(self, vanished: VanishedTag) -> Finding:

@@ -97,7 +97,7 @@ class VanishedSearch:
         self, repository: str, layouts: Iterable[str], feeding: Mapping[str, set[str]]
     ) -> Iterator[VanishedTag]:
         """Tags that one of `layouts` brought, and no other one since, and that none at the source names now."""
-        brought = {path: tags for path in layouts if (tags := self._ledger.tags_of(repository, path))}
+        brought = {path: tags for path in layouts if (tags := self._ledger.brought_to(repository, path))}
         named = self._named(feeding.get(repository, ())) if brought else None
         if named is None:
             return

@@ -107,26 +107,49 @@ class Ledger:
             StateError: the ledger can't be written.
             InvalidDigestError: `digest` is none.
         """
-        entry = LedgerEntry(Digest(digest), verified, referrers, origin_of(repository, layout))
+        self._note(repository, tag, LedgerEntry(Digest(digest), verified, referrers, origin_of(repository, layout)))
+
+    def note_found(
+        self, repository: str, tag: str, digest: str, verified: str | None, referrers: int, *, layout: str
+    ) -> None:
+        """Keep that the target has a tag as the source does; a run brought it only where that is known already.
+
+        Raises:
+            StateError: the ledger can't be written.
+            InvalidDigestError: `digest` is none.
+        """
+        known = self.entry(repository, tag)
+        found = known is None or known.found or known.digest != digest
+        entry = LedgerEntry(Digest(digest), verified, referrers, origin_of(repository, layout), found)
+        self._note(repository, tag, entry)
+
+    def _note(self, repository: str, tag: str, entry: LedgerEntry) -> None:
         with self._lock:
             if self._memory.get(repository, tag) != entry:
                 self._memory.put(repository, tag, entry)
                 self._lines.append(tag_line(repository, tag, entry))
 
     def tags_of(self, repository: str, layout: str | None = None) -> dict[str, str]:
-        """The digests that earlier runs wrote last to a repository, by tag; those from one layout, or all."""
+        """The digests that a repository had last, by tag; those from one layout, or all."""
+        return {tag: entry.digest for tag, entry in self._entries_of(repository, layout)}
+
+    def brought_to(self, repository: str, layout: str) -> dict[str, str]:
+        """Those of `tags_of` that runs brought."""
+        return {tag: entry.digest for tag, entry in self._entries_of(repository, layout) if not entry.found}
+
+    def _entries_of(self, repository: str, layout: str | None) -> list[tuple[str, LedgerEntry]]:
+        origin = None if layout is None else origin_of(repository, layout)
         with self._lock:
             if self._sorted is None:
                 self._sorted = sorted(self._memory.tags)
             first, last = (bisect_left(self._sorted, f"{repository}{end}") for end in ":;")  # ; comes after :
             known = self._memory.tags
             found = {name: self._memory.unpack(known[name]) for name in self._sorted[first:last] if name in known}
-        origin = None if layout is None else origin_of(repository, layout)
-        return {
-            name.rpartition(":")[2]: entry.digest
+        return [
+            (name.rpartition(":")[2], entry)
             for name, entry in found.items()
             if origin is None or entry.origin == origin
-        }
+        ]
 
     def forget_tag(self, repository: str, tag: str) -> None:
         """Keep that a tag is not at the target any more.

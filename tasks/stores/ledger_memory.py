@@ -16,19 +16,22 @@ _DEPTHS = (None, "manifest", "blobs", "content")
 _ALGORITHMS = {32: "sha256", 64: "sha512"}
 _MOST_REFERRERS = 0xFFFFFF
 _ORIGIN, _HEAD = 4, 8
+_FOUND = 0x80
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
     """What a run wrote under a tag: digest, the depth at which it was verified, how many referrers it has.
 
-    `origin` is the layout's path where the repository's name does not tell it; see `origin_of`.
+    `origin` is the layout's path where the repository's name does not tell it; see `origin_of`. What was `found`
+    equal at the target was not brought by any run.
     """
 
     digest: str
     verified: str | None = None
     referrers: int = 0
     origin: str = ""
+    found: bool = False
 
 
 def origin_of(repository: str, layout: str) -> str:
@@ -39,8 +42,9 @@ def origin_of(repository: str, layout: str) -> str:
 def tag_line(repository: str, tag: str, entry: LedgerEntry) -> dict[str, object]:
     """What is kept of a tag."""
     values: dict[str, object] = {"repository": repository, "tag": tag, "digest": entry.digest}
-    origin = {"origin": entry.origin} if entry.origin else {}
-    return {**values, "verified": entry.verified, "referrers": entry.referrers, **origin}
+    more: dict[str, object] = {"origin": entry.origin} if entry.origin else {}
+    more |= {"found": True} if entry.found else {}
+    return {**values, "verified": entry.verified, "referrers": entry.referrers, **more}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ def _entry_of(digest: str, line: Mapping[str, Any]) -> LedgerEntry:
         verified if isinstance(verified, str) else None,
         referrers if type(referrers) is int else 0,
         origin if isinstance(origin, str) else "",
+        line.get("found") is True,
     )
 
 
@@ -94,7 +99,9 @@ class LedgerMemory:
         origin = self._origins.setdefault(entry.origin, len(self._paths))
         if origin == len(self._paths):
             self._paths.append(entry.origin)
-        head = bytes([depth]) + referrers.to_bytes(3, "big") + origin.to_bytes(4, "big")
+        head = (
+            bytes([depth | (_FOUND if entry.found else 0)]) + referrers.to_bytes(3, "big") + origin.to_bytes(4, "big")
+        )
         return head + bytes.fromhex(Digest(entry.digest).encoded)
 
     def unpack(self, packed: bytes) -> LedgerEntry:
@@ -102,7 +109,8 @@ class LedgerMemory:
         raw = packed[_HEAD:]
         digest = f"{_ALGORITHMS[len(raw)]}:{raw.hex()}"
         origin = self._paths[int.from_bytes(packed[_ORIGIN:_HEAD], "big")]
-        return LedgerEntry(digest, _DEPTHS[packed[0]], int.from_bytes(packed[1:_ORIGIN], "big"), origin)
+        depth, found = packed[0] & ~_FOUND, packed[0] >= _FOUND
+        return LedgerEntry(digest, _DEPTHS[depth], int.from_bytes(packed[1:_ORIGIN], "big"), origin, found)
 
     def take_line(self, line: dict[str, Any]) -> None:
         """Remember what a line says; one that says nothing known is passed over."""

@@ -116,6 +116,20 @@ def test_a_name_that_another_layout_gets_is_no_reason_to_delete_what_is_still_at
     assert tags(docker_registry, f"{prefix}/x") == {"a1", "b1"}
 
 
+def test_what_was_found_equal_was_pushed_by_others_and_stays(
+    layoutlift: Layoutlift, docker_registry: Registry, source: Path, prefix: str, tmp_path: Path
+) -> None:
+    target = f"{docker_registry.host}/{prefix}"
+    write(tmp_path / "theirs" / "app", goes="same")
+    layoutlift.migrate(tmp_path / "theirs", target)  # another source: another ledger
+    assert layoutlift.migrate(source, target).outcomes["app:goes"] == "up_to_date"
+    layoutlift.migrate(source, target)
+    write(source / "app", stays="same")
+    ended = layoutlift.migrate(source, target, *ALLOWED)
+    assert codes(ended) == {("app", "tag_deleted")}
+    assert tags(docker_registry, f"{prefix}/app") == {"stays", "goes"}, "moves was brought"
+
+
 def test_what_others_pushed_stays(
     layoutlift: Layoutlift, docker_registry: Registry, source: Path, tmp_path: Path, prefix: str
 ) -> None:

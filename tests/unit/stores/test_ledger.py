@@ -288,3 +288,20 @@ def test_tags_are_told_apart_by_the_layout_that_brought_them(tmp_path):
     again.note_tag("prefix/team/app", "v2", DIGEST, None, 0, layout="App")
     assert again.tags_of("prefix/team/app", "other") == {}
     again.close()
+
+
+def test_what_was_found_is_told_from_what_was_brought(tmp_path):
+    ledger = opened(tmp_path, "r1")
+    ledger.note_tag("app", "brought", DIGEST, None, 0, layout="app")
+    for tag in ("brought", "found"):
+        ledger.note_found("app", tag, DIGEST, "manifest", 1, layout="app")
+    ledger.note_tag("app", "other", DIGEST, None, 0, layout="app")
+    ledger.note_found("app", "other", OTHER, "manifest", 0, layout="app")
+    ledger.close()
+    again = opened(tmp_path, "r2")
+    assert again.brought_to("app", "app") == {"brought": DIGEST}
+    assert again.tags_of("app") == {"brought": DIGEST, "found": DIGEST, "other": OTHER}
+    assert again.entry("app", "found") == LedgerEntry(DIGEST, "manifest", 1, found=True)
+    again.note_tag("app", "found", DIGEST, None, 0, layout="app")
+    assert again.brought_to("app", "app") == {"brought": DIGEST, "found": DIGEST}
+    again.close()
