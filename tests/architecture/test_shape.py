@@ -31,6 +31,7 @@ ALLOWED_BROAD_EXCEPTS: dict[str, str] = {
     "flows/shown_progress.py": "a dashboard that does not answer must not fail a migration",
     "tasks/operations/spare_hands.py": "raises what it caught once the helpers have ended, too",
     "tasks/operations/repository_work.py": "a bug costs its own tags and is named in the report, not the whole run",
+    "tasks/operations/tree_run.py": "the same when a repository is opened",
 }
 """Modules that may catch `Exception`, each with its reason."""
 
