@@ -11,7 +11,7 @@ from tasks.endpoints import open_source, open_state, parse_target, source_identi
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.reporting import printable
-from tasks.operations.run_log import HARMLESS_FINDINGS, NO_LAYOUTS
+from tasks.operations.run_log import HARMLESS_FINDINGS, NO_LAYOUTS, NOTHING_CHOSEN
 from tasks.operations.selection import Selection
 from tasks.operations.steps import TagChange, tag_changes, vanished_layouts
 from tasks.ports import Finding
@@ -84,6 +84,8 @@ def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) 
         yield NO_LAYOUTS
         return
     known = [path for path in ledger.layouts() if selection.may_match(path)]
+    if not known and not any(map(selection.may_match, paths)):
+        yield NOTHING_CHOSEN
     yield from vanished_layouts(known, paths, unreadable)
 
 

@@ -16,7 +16,7 @@ from tasks.endpoints import open_source
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.reporting import printable
-from tasks.operations.run_log import HARMLESS_FINDINGS, NO_LAYOUTS
+from tasks.operations.run_log import HARMLESS_FINDINGS, NO_LAYOUTS, NOTHING_CHOSEN
 from tasks.operations.selection import Selection
 from tasks.ports import Finding
 from tasks.stores.s3_address import BucketAccess, is_bucket
@@ -52,14 +52,25 @@ def list_source(parameters: ListParameters, *, as_json: bool) -> bool:
     readers = BUCKET_READERS if is_bucket(parameters.source) else 1
     found = _inventories(open_source(parameters.source, access=access), readers)
     printer = _JsonPrinter(parameters.source, selection) if as_json else _LinePrinter(selection)
-    findings = _print_all(found, printer)
+    findings = _print_all(found, printer, selection)
+    return _all_read(findings)
+
+
+def _all_read(findings: list[Finding]) -> bool:
     return all(finding.code in HARMLESS_FINDINGS for finding in findings)
 
 
-def _print_all(found: Iterator[RepositoryInventory | Finding], printer: _Printer) -> list[Finding]:
+def _chooses(selection: Selection, inventory: RepositoryInventory) -> bool:
+    """Whether patterns fit a layout as a whole, or a tag of it."""
+    return any(selection.matches(inventory.path, tag) for tag in (None, *(entry.tag for entry in inventory.tags)))
+
+
+def _print_all(
+    found: Iterator[RepositoryInventory | Finding], printer: _Printer, selection: Selection
+) -> list[Finding]:
     """Print everything and keep nothing of it but the findings."""
     findings: list[Finding] = []
-    is_empty = True
+    is_empty, is_chosen = True, selection.is_everything
     for each in found:
         is_empty = False
         if isinstance(each, Finding):
@@ -67,9 +78,12 @@ def _print_all(found: Iterator[RepositoryInventory | Finding], printer: _Printer
             continue
         findings += each.findings
         findings += [Finding(each.path, refused.code, refused.message) for refused in each.refused]
+        is_chosen = is_chosen or _chooses(selection, each)
         printer.repository(each)
     if is_empty:
         findings.append(NO_LAYOUTS)
+    elif not is_chosen and _all_read(findings):
+        findings.append(NOTHING_CHOSEN)
     printer.end(findings)
     return findings
 

@@ -1,10 +1,12 @@
-"""What a run does around its work: what vanished is to go, and whether both sides are equal in the end."""
+"""What a run does around its work: what vanished is to go, and what can be said of the whole in the end."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from tasks.operations.equality import Equality
+from tasks.operations.run_log import NOTHING_CHOSEN
+from tasks.operations.steps import LAYOUT_VANISHED, TAG_VANISHED
 from tasks.operations.vanished_course import VanishedCourse
 from tasks.run_options import RunKind
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from tasks.ports import Source, Target
     from tasks.run_options import RunOptions
     from tasks.stores.ledger import Ledger
+
+_FITTED_BEFORE = frozenset({TAG_VANISHED, LAYOUT_VANISHED})
+"""Findings of patterns that chose something in an earlier run; that it is gone may well be meant."""
 
 
 class RunEnds:
@@ -32,11 +37,13 @@ class RunEnds:
         log: RunLog,
         options: RunOptions,
     ) -> None:
-        """A run that is a shard of another one leaves both to that."""
+        """A run that is a shard of another one leaves all of it to that."""
         limits = options.deletion if options.shard is None else None
         self._kind = kind
         self._compares = kind in {RunKind.MIGRATE, RunKind.VERIFY} and options.shard is None
         self._log = log
+        self._selection = job.selection
+        self._may_choose_nothing = options.shard is not None or job.selection.is_everything
         self.equality = Equality(source, job.selection, log)
         self._vanished = (
             VanishedCourse(source, target, ledger, selection=job.selection, log=log, limits=limits)
@@ -50,19 +57,29 @@ class RunEnds:
         Raises:
             TooManyVanishedError: more vanished than may be deleted; nothing was changed.
         """
+        self._may_choose_nothing |= any(self._selection.matches(path, None) for path in repositories)
         if self._vanished is not None:
             self._vanished.begin(repositories, only_plan=self._kind is RunKind.PLAN)
 
     def settle(self, *, complete: bool) -> None:
         """Delete what is to go, if the run is complete, and judge whether both sides are equal.
 
+        Patterns that fit no tag, and no layout as a whole either, are a finding.
+
         Raises:
             StateError: the ledger can't be written.
         """
         if self._vanished is not None and self._kind is RunKind.MIGRATE:
             self._vanished.settle(complete=complete)
+        if complete and self._chose_nothing():
+            self._log.note(NOTHING_CHOSEN)
         if self._compares:
             self.equality.settle(complete=complete, unasked=self._log.unasked)
+
+    def _chose_nothing(self) -> bool:
+        if self._may_choose_nothing or self._log.progress.totals.tags:
+            return False
+        return all(finding.code not in _FITTED_BEFORE for finding in self._log.findings)
 
     def to_json(self) -> dict[str, Any]:
         """What the report says of it."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.results import Outcome
-from tasks.operations.run_log import INDEX_CHANGED
+from tasks.operations.run_log import INDEX_CHANGED, NOTHING_CHOSEN
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Equality:
         self.at = moment if self.reason is None else None
 
     def _difference(self, *, complete: bool, unasked: bool) -> str | None:
+        if NOTHING_CHOSEN in self._log.findings:
+            return "the patterns choose nothing"
         totals = self._log.progress.totals
         equal = totals.outcomes[Outcome.COPIED] + totals.outcomes[Outcome.UP_TO_DATE]
         if equal != totals.tags:

@@ -36,6 +36,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "backup_refused": "Choose another --backup-tag, or remove the tag that has its name at the target.",
         "batch_unfinished": "Nothing to do: the batch is taken up again by itself.",
         "no_layouts": "Mount the bucket, or name the directory that holds the layouts.",
+        "nothing_chosen": "Correct --include and --exclude; a path in them begins below SOURCE.",
         "shard_lost": "See the log of the shard's own run, and run again: what is at the target is not sent twice.",
         "shard_restarted": "Nothing to do: another worker took it up from what was at the target.",
         "interrupted": "Run again: what is already at the target is not sent twice.",

@@ -49,6 +49,8 @@ FATAL = (SourceUnavailableError, StateError, AuthenticationError)
 
 NO_LAYOUTS = Finding(".", "no_layouts", "there is no image layout below the source; is the bucket mounted?")
 """What an unmounted directory looks like, so that a schedule on it must not end well."""
+NOTHING_CHOSEN = Finding(".", "nothing_chosen", "no layout or tag of the source fits the patterns")
+"""What a mistyped pattern looks like: a success with nothing done would hide it."""
 
 
 class Recorder(Protocol):

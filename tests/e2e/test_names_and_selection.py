@@ -40,7 +40,6 @@ def source(tmp_path: Path) -> Path:
         ("--include :regex:nightly-[0-9]+|latest", "tools:nightly-1 team/app:latest"),
         ("--include team/app --exclude :latest --exclude :*rc*", "team/app:v1.0.0 team/app:v1.1.0"),
         ("--exclude team/**", "tools:nightly-1 tools:1.2"),
-        ("--include nothing", ""),
     ],
 )
 def test_include_and_exclude_choose_tags(
@@ -58,6 +57,37 @@ def test_include_and_exclude_choose_tags(
     listed = layoutlift("ls", source, *options.split()).stdout.splitlines()
     assert {line.split("\t")[0] for line in listed} == set(expected.split())
     assert layoutlift.verify(source, target, *options.split()).totals["tags"] == len(expected.split())
+
+
+@pytest.mark.parametrize("pattern", ["taem/**", "team/app:v7"])
+def test_patterns_that_fit_nothing_are_a_problem_of_every_command(
+    pattern: str, layoutlift: Layoutlift, target: str, source: Path, tmp_path: Path
+) -> None:
+    for run in (layoutlift.plan, layoutlift.migrate, layoutlift.verify):
+        ended = run(source, target, "--include", pattern, code=1)
+        assert ended.findings == {(".", "nothing_chosen")}
+        assert "equal at" not in ended.stdout
+    assert layoutlift.check(source, "--include", pattern, code=1).findings == {(".", "nothing_chosen")}
+    (found,) = layoutlift.listed(source, "--include", pattern, code=1)["findings"]
+    assert found["code"] == "nothing_chosen"
+    files = tmp_path / "typo.csv"
+    layoutlift("cutover", source, target, "--plain-http", "--include", pattern, "--output", files, code=1)
+    assert not files.exists()
+
+
+def test_changes_of_layouts_that_are_not_there_are_a_problem(
+    layoutlift: Layoutlift, target: str, source: Path
+) -> None:
+    (found,) = layoutlift.listed(source, "--changed", target, "--include", "taem/**", code=1)["findings"]
+    assert found["code"] == "nothing_chosen"
+
+
+def test_patterns_that_take_a_layout_without_tags_are_no_problem(
+    layoutlift: Layoutlift, target: str, source: Path
+) -> None:
+    write(source, empty="")
+    for run in (layoutlift.migrate, layoutlift.verify):
+        assert run(source, target, "--include", "empty").findings == set()
 
 
 def test_rename_moves_a_repository_and_all_below_it(

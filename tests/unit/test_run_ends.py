@@ -1,0 +1,77 @@
+"""What a run finds at its end: whether the patterns chose anything at all."""
+
+import pytest
+
+from tasks.oci.reference import TargetAddress
+from tasks.operations.planning import CopyPolicy
+from tasks.operations.progress import Progress
+from tasks.operations.results import Outcome, TagResult
+from tasks.operations.run_log import NOTHING_CHOSEN, RunLog
+from tasks.operations.selection import Renames, Selection
+from tasks.operations.source_survey import RunJob
+from tasks.ports import Finding, Shard
+from tasks.run_ends import RunEnds
+from tasks.run_options import RunKind, RunOptions
+from tasks.stores.ledger import Ledger
+from tasks.stores.memory import MemorySource
+from tasks.stores.pacing import Stop
+from tests.support.engine import MemoryLines
+
+COPIED = TagResult("app", "v1", "sha256:0", None, None, Outcome.COPIED)
+GONE = Finding("app", "layout_vanished", "the source has it no more")
+STRAY = Finding("notes", "not_a_layout", "files")
+PART = Shard("run", 1, ("app",))
+
+
+class Nowhere:
+    """Results are counted and not kept."""
+
+    def record(self, result: TagResult) -> None:
+        """See `Recorder.record`."""
+
+
+def judged(
+    *patterns: str,
+    layouts: tuple[str, ...] = ("app",),
+    found: tuple[TagResult | Finding, ...] = (),
+    kind: RunKind = RunKind.MIGRATE,
+    shard: Shard | None = None,
+    complete: bool = True,
+) -> tuple[bool, str | None]:
+    """Whether nothing was chosen, and why no moment is named, at the end of a run over `layouts`."""
+    log = RunLog(Nowhere(), Progress(), Stop(), fail_fast=False)
+    selection = Selection.parse(patterns)
+    job = RunJob(TargetAddress.parse("registry.example"), "root", CopyPolicy(), selection, Renames.parse())
+    options = RunOptions("/source", None, include=patterns, shard=shard)
+    ends = RunEnds(kind, MemorySource({}), None, Ledger(MemoryLines()), job=job, log=log, options=options)
+    ends.begin({path: path for path in layouts})
+    for each in found:
+        log.keep(each) if isinstance(each, TagResult) else log.note(each)
+    ends.settle(complete=complete)
+    return NOTHING_CHOSEN in log.findings, ends.equality.reason
+
+
+@pytest.mark.parametrize("kind", RunKind)
+def test_patterns_that_fit_nothing_are_a_problem_of_every_run(kind: RunKind) -> None:
+    assert judged("taem/**", layouts=(), kind=kind)[0]
+    assert judged("app:v7", found=(STRAY,), kind=kind)[0]
+
+
+def test_nothing_equals_nothing_at_no_moment() -> None:
+    assert judged("taem/**", layouts=())[1] == "the patterns choose nothing"
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        judged(),
+        judged("app"),
+        judged("app:v1", found=(COPIED,)),
+        judged("app:v1", found=(GONE,)),
+        judged("app:v1", shard=PART),
+        judged("app:v1", complete=False),
+    ],
+    ids=["no pattern", "a layout without tags", "a tag", "gone since", "a part of a run", "not to the end"],
+)
+def test_what_chose_something_or_did_not_end_is_no_such_problem(found: tuple[bool, str | None]) -> None:
+    assert not found[0]
