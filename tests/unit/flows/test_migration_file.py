@@ -119,3 +119,16 @@ def test_the_schema_takes_what_the_model_takes(change: dict[str, Any], accepted:
 )
 def test_one_exit_code_for_several_runs(codes: list[int], code: int) -> None:
     assert overall(codes) == code
+
+
+@pytest.mark.parametrize("page", [EXAMPLE, ROOT / "README.md"], ids=lambda page: page.name)
+def test_patterns_of_the_examples_begin_below_their_source(page: Path) -> None:
+    text = page.read_text()
+    if page.suffix == ".md":
+        (text,) = (part for part in text.split("```")[1::2] if "mappings:" in part)
+        text = text.removeprefix("yaml\n")
+    mappings = yaml.safe_load(text)["mappings"]
+    assert any("include" in mapping for mapping in mappings)
+    for mapping in mappings:
+        below = [pattern.split("/")[0] for pattern in mapping.get("include", [])]
+        assert Path(mapping["source"]).name not in below
