@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidReferenceError
@@ -97,6 +98,16 @@ def referrers_tag(subject: Digest) -> str:
     return f"{subject.algorithm}-{subject.encoded[:64]}"
 
 
+def _is_host(text: str) -> bool:
+    """Whether `text` is a host that can be connected to, its port and IPv6 address within their bounds."""
+    if _HOST.fullmatch(text) is None:
+        return False
+    try:
+        return urlsplit(f"//{text}").port != 0
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class TargetAddress:
     """Where a migration goes: a registry's host and, below it, a prefix of repository names."""
@@ -114,7 +125,7 @@ class TargetAddress:
         if "://" in text:
             raise InvalidReferenceError("a target is host[:port][/prefix], without a scheme (see --plain-http)")
         host, _, prefix = text.partition("/")
-        if _HOST.fullmatch(host) is None:
+        if not _is_host(host):
             raise InvalidReferenceError(f"not a registry host: {host[:_SHOWN].rpartition('@')[2]!r}")
         prefix = prefix.rstrip("/")
         if prefix and not is_repository(prefix):

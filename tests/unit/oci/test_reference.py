@@ -158,7 +158,10 @@ def test_a_target_address_reads_back(text: str, host: str, prefix: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "/a", "https://h/a", "h/Team", "h/a:v1", "h:port", "h/a@b", "h//a", "h/../a", "a b", "h:123456", "h\n"],
+    [
+        *("", "/a", "https://h/a", "h/Team", "h/a:v1", "h:port", "h/a@b", "h//a", "h/../a", "a b", "h:123456", "h\n"),
+        *("h:65536", "h:99999/a", "h:0", "[::1]:65536"),
+    ],
 )
 def test_what_is_no_target_is_refused(text: str) -> None:
     with pytest.raises(InvalidReferenceError):
