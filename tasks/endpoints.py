@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import ConfigurationError, InvalidReferenceError, SourceUnavailableError
+from tasks.oci.errors import ConfigurationError, InvalidReferenceError, SourceUnavailableError, StateError
 from tasks.oci.reference import TargetAddress
 from tasks.oci.registry_profiles import RegistryKind, profile_of
 from tasks.stores import mounts
@@ -131,6 +131,19 @@ def open_state(where: str | None, source: str, target: str, access: BucketAccess
     if where is not None and "://" in where:
         raise ConfigurationError(f"--state {where.partition('://')[0]}://…: state is kept in a folder or s3://bucket")
     return StateDirectory(Path(where) if where else default_state_root(os.environ), source, target)
+
+
+@contextmanager
+def usable_state() -> Iterator[None]:
+    """Have state that fails in the block, before a run has done anything, count as a wrong option.
+
+    Raises:
+        ConfigurationError: it can't be written or read.
+    """
+    try:
+        yield
+    except StateError as error:
+        raise ConfigurationError(f"--state: {error}") from error
 
 
 def parse_target(target: str) -> TargetAddress:

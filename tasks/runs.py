@@ -18,6 +18,7 @@ from tasks.endpoints import (
     open_state,
     open_target,
     source_identity,
+    usable_state,
 )
 from tasks.oci.errors import IncompleteError
 from tasks.operations.head_start import HeadStart
@@ -219,7 +220,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
     """Open everything that a run needs; a migration holds its lock until the end.
 
     Raises:
-        ConfigurationError: an option makes no sense, or the source is not there.
+        ConfigurationError: an option makes no sense, the source is not there, or the state can't be written.
         LockHeldError: another migration works on the same source and target.
         AuthenticationError, TransportError: the target does not let us in.
     """
@@ -234,14 +235,16 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         identity = source_identity(options.source, options.bucket_access)
         state = open_state(options.state, identity, place, options.bucket_access, stop)
         if kind is RunKind.MIGRATE:
-            stack.enter_context(state.lock(run_id, stop.set, options.shard))
+            with usable_state():
+                stack.enter_context(state.lock(run_id, stop.set, options.shard))
         target = None
         if options.target is not None:
             writes = kind is RunKind.MIGRATE
             target = stack.enter_context(open_target(options.target, stop, write=writes, gate=controls.gate))
         ledger = state.ledger(run_id)
         stack.callback(ledger.close)
-        spool = RunSpool(state.run_folder(run_id), tag_row, result_of_row)
+        with usable_state():
+            spool = RunSpool(state.run_folder(run_id), tag_row, result_of_row)
         stack.callback(spool.close)
         hands = SpareHands(options.jobs)
         stack.callback(hands.close)

@@ -95,15 +95,14 @@ def test_a_target_that_is_no_address(target: str, layoutlift: Layoutlift, source
         (["--include", ":semver:none"], "semver:none"),
         (["--rename", "a"], "OLD=NEW"),
         (["--ca-file", "/no/such/file"], "/no/such/file"),
-        (["--state", "/dev/null/x"], "/dev/null/x"),
+        (["--state", "/dev/null/x"], "--state: /dev/null/x"),
     ],
 )
 def test_a_wrong_option_is_named(
     options: list[str], named: str, layoutlift: Layoutlift, docker_registry: Registry, source: Path
 ) -> None:
-    code = 1 if "--state" in options else 2
-    ended = layoutlift.migrate(source, docker_registry.host, *options, code=code)
-    assert named in ended.stderr
+    for run in (layoutlift.migrate, layoutlift.plan):
+        assert named in run(source, docker_registry.host, *options, code=2).stderr
 
 
 def test_an_option_from_the_environment(
