@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +40,10 @@ ELSEWHERE = {
 class _Commands(click.Group):
     """Ends every command with a message and an exit code of ours, never with a traceback."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        _show_any_text()
+        return super().main(*args, **kwargs)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted((*super().list_commands(ctx), *ELSEWHERE))
 
@@ -54,6 +60,13 @@ class _Commands(click.Group):
         except LayoutliftError as error:
             click.echo(f"layoutlift: {error}", err=True)
             raise SystemExit(exit_code(error)) from None
+
+
+def _show_any_text() -> None:
+    """Show as escapes what the terminal's encoding lacks: arrows are ours, and names are anybody's."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

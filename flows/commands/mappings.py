@@ -43,7 +43,7 @@ def run_mappings(kind: RunKind, path: Path, given: dict[str, Any], *, standalone
         if ended.code == INTERRUPTED:
             break
     if as_json:
-        click.echo(json.dumps({"schema": 1, "reports": reports}, indent=1, ensure_ascii=False))
+        click.echo(json.dumps({"schema": 1, "reports": reports}, indent=1))
     else:
         click.echo(f"{codes.count(COMPLETE)} of {len(migrations)} mappings complete")
     raise SystemExit(overall(codes))
