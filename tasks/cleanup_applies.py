@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.endpoints import source_identity
+from tasks.endpoints import refuse_other_encodings, source_identity
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, RefusedError
 from tasks.operations.cleanup.apply_tools import ApplyTools
 from tasks.operations.cleanup.applying import apply_repository, needs_only_writer
@@ -154,9 +154,10 @@ def open_writable(source: str, access: BucketAccess, stop: Stop) -> WritableSour
     """A source, to be changed.
 
     Raises:
-        ConfigurationError: it names no kind of source that can be changed.
+        ConfigurationError: it names no kind of source that can be changed, or the names in it can't be told.
     """
     if not is_bucket(source):
+        refuse_other_encodings()
         path = source_identity(source, access)
         if not Path(path).is_dir():
             raise ConfigurationError(f"the source {source} is not a directory; is the bucket mounted there?")

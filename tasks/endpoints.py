@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -56,12 +57,13 @@ def open_source(source: str, stop: Stop | None = None, access: BucketAccess | No
     `access` matters to buckets alone, and waits for one end with `stop`.
 
     Raises:
-        ConfigurationError: it names no kind of source that can be read.
+        ConfigurationError: it names no kind of source that can be read, or the names in it can't be told.
     """
     if is_bucket(source):
         return _open_bucket(BucketAddress.parse(source), access or BucketAccess(), stop or Stop())
     if "://" in source:
         raise ConfigurationError(f"{source.partition('://')[0]}:// is no source; name a directory or s3://bucket")
+    refuse_other_encodings()
     path, may_hang = mounts.resolve(source)
     store = WatchedLayouts(path, _patience(), stop) if may_hang else LayoutDirectory(source)
     if not _is_directory(store, source):
@@ -95,6 +97,20 @@ def _patience() -> Patience:
         return Patience.of(float(given))
     except ValueError as error:
         raise ConfigurationError(f"{SOURCE_TIMEOUT} must be a number of seconds, not {given[:40]!r}") from error
+
+
+def refuse_other_encodings() -> None:
+    """See that names of files are read as UTF-8: in another encoding, they would become other names at the target.
+
+    Raises:
+        ConfigurationError: they are not.
+    """
+    encoding = sys.getfilesystemencoding()
+    if encoding != "utf-8":
+        raise ConfigurationError(
+            f"names of files would be read as {encoding}, and become other names than in UTF-8: "
+            "set LC_ALL=C.UTF-8 or PYTHONUTF8=1"
+        )
 
 
 def close_source(source: Source) -> None:

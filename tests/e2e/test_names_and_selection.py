@@ -184,3 +184,14 @@ def test_a_registry_without_a_prefix(
     write(tmp_path, **{f"{prefix}/app": "v1"})
     layoutlift.migrate(tmp_path, docker_registry.host)
     assert set(everything_tagged(docker_registry, prefix)) == {"app:v1"}
+
+
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+def test_the_locale_gives_no_repository_another_name(layoutlift: Layoutlift, target: str, tmp_path: Path) -> None:
+    write(tmp_path, **{"ünï/çødé": "v1"})
+    for line in (["ls", tmp_path], layoutlift.line("migrate", tmp_path, target)):
+        assert "PYTHONUTF8=1" in layoutlift(*line, environment=ASCII, code=2).stderr
+    ended = layoutlift.plan(tmp_path, target, environment=ASCII | {"PYTHONUTF8": "1"})
+    assert [row["target"] for row in ended.report["tags"]] == [f"{target}/uni/cde:v1"]
