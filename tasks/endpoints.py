@@ -150,8 +150,8 @@ def open_state(where: str | None, source: str, target: str, access: BucketAccess
 
 
 @contextmanager
-def usable_state() -> Iterator[None]:
-    """Have state that fails in the block, before a run has done anything, count as a wrong option.
+def blamed_on(option: str) -> Iterator[None]:
+    """Have what can't be written in the block, before a run has done anything, count as a wrong `option`.
 
     Raises:
         ConfigurationError: it can't be written or read.
@@ -159,7 +159,7 @@ def usable_state() -> Iterator[None]:
     try:
         yield
     except StateError as error:
-        raise ConfigurationError(f"--state: {error}") from error
+        raise ConfigurationError(f"{option}: {error}") from error
 
 
 def parse_target(target: str) -> TargetAddress:

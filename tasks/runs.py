@@ -5,6 +5,7 @@ Everything a run holds open is opened and closed here.
 
 from __future__ import annotations
 
+import logging
 import uuid
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -13,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.endpoints import (
+    blamed_on,
     close_source,
     open_source,
     open_state,
     open_target,
     source_identity,
-    usable_state,
 )
-from tasks.oci.errors import IncompleteError
+from tasks.oci.errors import IncompleteError, StateError
 from tasks.operations.head_start import HeadStart
 from tasks.operations.progress import Progress
 from tasks.operations.reporting import result_of_row, tag_row, totals_json
@@ -35,7 +36,7 @@ from tasks.run_ends import RunEnds
 from tasks.run_options import RunKind, RunOptions, shown_options
 from tasks.run_parts import begin_of, job_of, preparation_of, tracer_of
 from tasks.run_works import Works
-from tasks.stores.run_spool import RunSpool
+from tasks.stores.run_spool import RunSpool, check_report_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from tasks.stores.registry import RegistryStore
     from tasks.stores.run_state import RunState
 
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["Run", "RunKind", "RunOptions", "new_run_id", "open_run", "shown_options"]
 
@@ -86,6 +89,7 @@ class Run:
         self._ahead: HeadStart | None = None
         self.report_path: Path | None = None
         self.report_place: str | None = None
+        self._is_delivered = True
         self._requests_elsewhere = 0
 
     @property
@@ -188,13 +192,20 @@ class Run:
         return totals | self.census.to_json() if self.kind.has_census else totals
 
     def write_report(self) -> Path:
-        """Write the report for the run's state, and to where the user wants it; the path of the former."""
+        """Write the report for the run's state, and to where the user wants it; the path of the former.
+
+        That the user's can't be written is told by `raise_if_incomplete`: what else is to be said comes first.
+        """
         self.tree.abandon()
-        if self.options.report:
-            self._write_report(Path(self.options.report))
         report = self._write_report(None)
         self.report_place = self._state.keep_report(self.run_id, report)
         self.report_path = report
+        if self.options.report:
+            try:
+                self._write_report(Path(self.options.report))
+            except StateError as error:
+                logger.warning("%s", error)
+                self._is_delivered = False
         return report
 
     def raise_if_incomplete(self) -> None:
@@ -202,8 +213,11 @@ class Run:
 
         Raises:
             IncompleteError: some tags are not at the target, or something at the source could not be read.
+            StateError: all is well but for the report that the user wanted, which is not where it should be.
         """
         if self.tree.complete:
+            if not self._is_delivered:
+                raise StateError("the run is complete, but its report is not where --report says")
             return
         totals = self.totals
         raise IncompleteError(
@@ -220,7 +234,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
     """Open everything that a run needs; a migration holds its lock until the end.
 
     Raises:
-        ConfigurationError: an option makes no sense, the source is not there, or the state can't be written.
+        ConfigurationError: an option makes no sense, the source is not there, or state or report can't be written.
         LockHeldError: another migration works on the same source and target.
         AuthenticationError, TransportError: the target does not let us in.
     """
@@ -235,7 +249,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         identity = source_identity(options.source, options.bucket_access)
         state = open_state(options.state, identity, place, options.bucket_access, stop)
         if kind is RunKind.MIGRATE:
-            with usable_state():
+            with blamed_on("--state"):
                 stack.enter_context(state.lock(run_id, stop.set, options.shard))
         target = None
         if options.target is not None:
@@ -243,7 +257,10 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
             target = stack.enter_context(open_target(options.target, stop, write=writes, gate=controls.gate))
         ledger = state.ledger(run_id)
         stack.callback(ledger.close)
-        with usable_state():
+        if options.report:
+            with blamed_on("--report"):
+                check_report_place(Path(options.report))
+        with blamed_on("--state"):
             spool = RunSpool(state.run_folder(run_id), tag_row, result_of_row)
         stack.callback(spool.close)
         hands = SpareHands(options.jobs)

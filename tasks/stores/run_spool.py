@@ -7,6 +7,7 @@ their number. What a result looks like is the business of whoever hands in the t
 from __future__ import annotations
 
 import contextlib
+import errno
 import heapq
 import json
 import os
@@ -14,10 +15,11 @@ import secrets
 from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from tasks.oci.errors import StateError
 from tasks.stores.json_lines import JsonLinesWriter, json_line, read_json_lines, state_error
 
 if TYPE_CHECKING:
@@ -109,7 +111,7 @@ class RunSpool(Generic[_Result]):
                 rows = _in_order(self._rows(), at_once, Path(scratch))
                 out.writelines(_report_parts(header, totals, indexes, rows, findings))
         except OSError as error:
-            raise state_error(f"the report {report}", error) from error
+            raise _report_error(report, error) from error
         return report
 
     def close(self) -> None:
@@ -136,6 +138,28 @@ class RunSpool(Generic[_Result]):
             return
         except OSError as error:
             raise state_error(str(self._path), error) from error
+
+
+def check_report_place(path: Path) -> None:
+    """See that a report could be written to `path`; what is there is left alone, and a pipe is not opened.
+
+    Raises:
+        StateError: it can't be.
+    """
+    path = Path(os.path.realpath(path))
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise _report_error(path, error) from error
+
+
+def _report_error(path: Path, error: OSError) -> StateError:
+    return StateError(f"the report {path} can't be written: {error.strerror or error}")
 
 
 def _order(row: Row) -> tuple[str, str, str]:

@@ -105,6 +105,25 @@ def test_a_wrong_option_is_named(
         assert named in run(source, docker_registry.host, *options, code=2).stderr
 
 
+@pytest.mark.parametrize("place", ["/tmp", "/proc/x/y"])
+def test_a_report_that_can_not_be_written_is_found_before_anything_is_done(
+    place: str, layoutlift: Layoutlift, docker_registry: Registry, prefix: str, source: Path
+) -> None:
+    line = ("migrate", source, f"{docker_registry.host}/{prefix}", "--plain-http", "--standalone")
+    ended = layoutlift(*line, "--report", place, code=2)
+    assert f"--report: the report {place} can't be written: " in only_line(ended.stderr)
+
+
+def test_a_report_that_can_not_be_written_in_the_end_hides_no_outcome(
+    layoutlift: Layoutlift, docker_registry: Registry, prefix: str, source: Path
+) -> None:
+    line = ("migrate", source, f"{docker_registry.host}/{prefix}", "--plain-http", "--standalone")
+    ended = layoutlift(*line, "--report", "/dev/full", code=1)
+    assert "the report /dev/full can't be written: No space left on device" in ended.stderr
+    assert "copied" in ended.stdout
+    assert "both sides were equal at" in ended.stdout
+
+
 def test_an_option_from_the_environment(
     layoutlift: Layoutlift, docker_registry: Registry, prefix: str, source: Path
 ) -> None:

@@ -13,7 +13,7 @@ from tasks.operations.results import Depth, Outcome, TagResult
 from tasks.ports import Finding
 from tasks.stores import run_spool
 from tasks.stores.json_lines import read_json_lines
-from tasks.stores.run_spool import RunSpool
+from tasks.stores.run_spool import RunSpool, check_report_place
 
 DIGEST = "sha256:" + "ab" * 32
 HEADER = {"id": "r1", "flow": "migrate"}
@@ -142,6 +142,20 @@ def test_a_report_in_a_place_that_is_no_folder(spool, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match="report"):
         spool.write_report(tmp_path / "file" / "r.json", HEADER, TOTALS, [])
+
+
+def test_the_place_of_a_report_is_judged_before_and_left_as_it_is(tmp_path):
+    for name in ("file/report.json", ".", "link"):
+        (tmp_path / "file").write_text("old")
+        (tmp_path / "link").unlink(missing_ok=True)
+        (tmp_path / "link").symlink_to(tmp_path)
+        with pytest.raises(StateError, match=r"the report .* can't be written: "):
+            check_report_place(tmp_path / name)
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("file", "pipe", "new/report.json"):
+        check_report_place(tmp_path / name)
+    assert (tmp_path / "file").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "link", "new", "pipe"]
 
 
 def test_links_and_devices_stay_what_they_are(spool, tmp_path):
