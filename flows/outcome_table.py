@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.operations.reporting import printable
@@ -23,18 +24,16 @@ class _Row:
 
     target: str = "-"
     tags: int = 0
-    done: int = 0
     problems: int = 0
-    outcome: Outcome = Outcome.UP_TO_DATE
+    good: Counter[str] = field(default_factory=Counter)
 
     def add(self, result: TagResult) -> None:
         self.tags += 1
         self.problems += result.outcome in {Outcome.REFUSED, Outcome.FAILED}
-        self.done += result.outcome in _HEADINGS
+        if result.outcome in _HEADINGS:
+            self.good[_HEADINGS[result.outcome]] += 1
         if result.target is not None:
             self.target = result.target.rpartition("@" if result.tag is None else ":")[0]
-        if result.outcome in {Outcome.COPIED, Outcome.TO_COPY}:
-            self.outcome = result.outcome
 
 
 def repository_lines(results: Iterable[TagResult], *, verified: bool = False) -> Iterator[str]:
@@ -59,7 +58,9 @@ def repository_lines(results: Iterable[TagResult], *, verified: bool = False) ->
 
 
 def _outcome(row: _Row, *, verified: bool) -> str:
-    good = "verified" if verified else _HEADINGS[row.outcome]
-    if not row.problems:
-        return good
-    return f"{row.problems:,} with problems" + (f", {row.done:,} {good}" if row.done else "")
+    good = Counter(verified=row.good.total()) if verified else row.good
+    counts = {"with problems": row.problems, **{name: good[name] for name in ("verified", *_HEADINGS.values())}}
+    parts = {name: count for name, count in counts.items() if count}
+    if len(parts) == 1 and not row.problems:
+        return next(iter(parts))
+    return ", ".join(f"{count:,} {name}" for name, count in parts.items())
