@@ -60,7 +60,9 @@ def kept_within_limits(run: Run, read: LimitsReader | None) -> Iterator[None]:
         return
     follower = _Follower(run, read)
     try:
-        follower.look()
+        if not follower.look() and run.options.limits_from is not None:
+            place = run.options.limits_from
+            logger.warning("--limits-from %s is not there: the run keeps to its own limits until it is", place)
     except StateError as error:
         logger.warning("the run keeps to its own limits for now: %s", error)
     with every(LOOK_EVERY, follower.look_again, name="limits"):
@@ -75,10 +77,12 @@ class _Follower:
         self._read = read
         self._wrong: str | None = None
 
-    def look(self) -> None:
+    def look(self) -> bool:
+        """Whether there is something that says limits."""
         given = self._controls.given
         live = self._read() if self._read is not None else None
         self._controls.apply(given if live is None else live.over(given))
+        return live is not None
 
     def look_again(self) -> None:
         """As `look`, where the run goes on whatever somebody has written there meanwhile."""

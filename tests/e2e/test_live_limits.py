@@ -49,6 +49,15 @@ def test_a_run_holds_and_goes_on_as_its_file_says(
     assert len(seen.tags) == 8
 
 
+def test_a_file_that_is_not_there_is_said_once(
+    layoutlift: Layoutlift, source: Path, docker_registry: Registry, prefix: str, tmp_path: Path
+) -> None:
+    limits = tmp_path / "nope.yaml"
+    ended = layoutlift.migrate(source, f"{docker_registry.host}/{prefix}", "--limits-from", limits)
+    said = f"warning: --limits-from {limits} is not there: the run keeps to its own limits until it is\n"
+    assert ended.stderr == said
+
+
 def test_outside_of_its_hours_a_run_begins_nothing(
     layoutlift: Layoutlift, source: Path, docker_registry: Registry, prefix: str
 ) -> None:
