@@ -24,7 +24,8 @@ def with_parameters(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command the fields of `model`: SOURCE and TARGET as arguments, the rest as options.
 
-    Every option is also read from the environment, as `LAYOUTLIFT_` and its name.
+    Every option is also read from the environment, as `LAYOUTLIFT_` and its name; each line is a value of its own
+    where an option can be given several times.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,6 +35,13 @@ def with_parameters(
         return command
 
     return decorate
+
+
+class _Lines(click.types.StringParamType):
+    """Text, of which a variable of the environment holds one in each line: paths and patterns may have blanks."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return [line for line in rv.split("\n") if line]
 
 
 def _parameter(name: str, field: FieldInfo, *, required: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -63,7 +71,7 @@ def _kind(annotation: Any) -> dict[str, Any]:
     if bare is bool:
         return {"is_flag": True}
     if typing.get_origin(bare) is list:
-        return {"multiple": True}
+        return {"multiple": True, "type": _Lines()}
     if isinstance(bare, type) and issubclass(bare, Enum):
         return {"type": click.Choice([member.value for member in bare])}
     return {"type": bare, "metavar": _METAVARS.get(bare)}

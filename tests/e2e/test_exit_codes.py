@@ -127,7 +127,7 @@ def test_a_report_that_can_not_be_written_in_the_end_hides_no_outcome(
 def test_an_option_from_the_environment(
     layoutlift: Layoutlift, docker_registry: Registry, prefix: str, source: Path
 ) -> None:
-    environment = {"LAYOUTLIFT_DEPTH": "content", "LAYOUTLIFT_PLAIN_HTTP": "1", "LAYOUTLIFT_EXCLUDE": ":v2 :v3"}
+    environment = {"LAYOUTLIFT_DEPTH": "content", "LAYOUTLIFT_PLAIN_HTTP": "1", "LAYOUTLIFT_EXCLUDE": ":v2\n:v3"}
     target = f"{docker_registry.host}/{prefix}"
     ended = layoutlift(
         *("migrate", source, target, "--standalone", "--json"), environment={**environment, "NO_COLOR": "1"}
