@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -35,6 +37,8 @@ ELSEWHERE = {
     "zot": "zot",
 }
 """Commands by name, with their modules in `flows.commands`, which are loaded for that command and for --help only."""
+OUTPUT_LOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What writing to a full disk ends with; where that is a file of ours, its store has made another error of it."""
 
 
 class _Commands(click.Group):
@@ -42,7 +46,14 @@ class _Commands(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         _show_any_text()
-        return super().main(*args, **kwargs)
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            if error.errno not in OUTPUT_LOST or error.filename is not None:
+                raise
+            _drop_output()
+            click.echo(f"layoutlift: the output can't be written: {error.strerror}", err=True)
+            raise SystemExit(INCOMPLETE) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted((*super().list_commands(ctx), *ELSEWHERE))
@@ -67,6 +78,11 @@ def _show_any_text() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """Have what is left of standard output go nowhere, so that it can't fail again at the interpreter's end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -3,8 +3,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tests.support.layouts import LayoutBuilder
 
 
 def shown(*arguments: str, **environment: str) -> str:
@@ -14,6 +17,22 @@ def shown(*arguments: str, **environment: str) -> str:
     assert ended.returncode == 0, ended.stderr
     assert b"Traceback" not in ended.stderr
     return ended.stdout.decode("latin-1")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("ls",), ("ls", "--json"), ("check",), ("check", "--json"), ("check", "--help")]
+)
+def test_output_that_can_not_be_written_is_one_line(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    for number in range(200):
+        layout.image(f"v{number}", layers=[b"layer"])
+    layout.write()
+    program = [sys.executable, "-c", "from flows.cli import main; main()", arguments[0], tmp_path, *arguments[1:]]
+    with Path("/dev/full").open("wb") as full:
+        environment = os.environ | {"LAYOUTLIFT_STATE": str(tmp_path / "state")}
+        ended = subprocess.run(program, env=environment, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert ended.stderr == b"layoutlift: the output can't be written: No space left on device\n"
+    assert ended.returncode == 1
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
