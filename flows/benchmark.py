@@ -10,6 +10,7 @@ from flows.benchmark_publishing import measure_as_tasks, publish_benchmark
 from flows.heartbeats import heartbeats
 from flows.parameter_fields import EndpointUrl, PlainHttp
 from flows.parameters import documented
+from flows.stopping import stopped_as_before
 from flows.watching import current_watcher
 from tasks.benchmark_values.options import ContentKind
 
@@ -44,5 +45,5 @@ def benchmark(
 ) -> None:
     """Measure what pulling artifacts costs through each mount, the native API and a registry."""
     given = p.BenchmarkParameters(**locals())
-    with heartbeats():
+    with stopped_as_before(), heartbeats():
         drive_benchmark(given.to_options(), current_watcher().stop, measure_as_tasks, publish_benchmark)

@@ -13,7 +13,7 @@ import click
 
 from flows import prefect_server
 from flows.watching import watched_by
-from tasks.oci.errors import ConfigurationError, LayoutliftError
+from tasks.oci.errors import ConfigurationError, InterruptedRunError, LayoutliftError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,17 +50,25 @@ def run_flow(
     os.environ.update(prefect_server.client_environment(address))
     try:
         with watched_by(console), meanwhile():
-            flow = _load(name)
-            from flows.heartbeats import own_heartbeats  # noqa: PLC0415 - with Prefect
-
-            with own_heartbeats():
-                flow(**parameters.model_dump())
+            _carry_out(_load(name), parameters)
     except LayoutliftError:
         raise
     except Exception as error:
         if not _is_of_prefect(error):
             raise
         _tell_truth(error, address.shown, console)
+
+
+def _carry_out(flow: Callable[..., object], parameters: BaseModel) -> None:
+    from prefect.exceptions import TerminationSignal  # noqa: PLC0415 - with Prefect
+
+    from flows.heartbeats import own_heartbeats  # noqa: PLC0415
+
+    try:
+        with own_heartbeats():
+            flow(**parameters.model_dump())
+    except TerminationSignal:  # around our part of the flow, where SIGTERM is Prefect's
+        raise InterruptedRunError("the run was told to stop while Prefect began or ended it") from None
 
 
 def _load(name: str) -> Callable[..., object]:

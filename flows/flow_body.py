@@ -11,6 +11,7 @@ from flows.dashboard_limits import limits_reader
 from flows.driving import drive
 from flows.heartbeats import heartbeats
 from flows.publishing import publish, work_as_tasks
+from flows.stopping import stopped_as_before
 from flows.watching import NoWatcher, current_watcher
 from tasks.oci.errors import LockHeldError
 
@@ -32,7 +33,7 @@ def run_as_flow(
     """
     watcher = current_watcher()
     try:
-        with heartbeats():
+        with stopped_as_before(), heartbeats():
             drive(kind, resolved(options), watcher, work, publish, limits=limits_reader)
     except LockHeldError as held:
         if not isinstance(watcher, NoWatcher):

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -14,7 +15,7 @@ from tasks.oci.errors import LayoutliftError
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     from flows.console import Console
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 LAST_RESORT_SECONDS = 8.0
 """After so long, whatever still waits in the system (a name server, a dead disk) is left where it is."""
+
+_request: ContextVar[Callable[[int, FrameType | None], None] | None] = ContextVar("layoutlift_stop", default=None)
 
 
 @contextmanager
@@ -39,12 +42,31 @@ def stopped_by_signals(console: Console, patience: float = LAST_RESORT_SECONDS) 
         ).start()
 
     before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    token = _request.set(request)
     try:
         yield
     finally:
         ended.set()
+        _request.reset(token)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def stopped_as_before() -> Iterator[None]:
+    """Have SIGTERM do in this block what `stopped_by_signals` says, where a flow of Prefect's has taken it over.
+
+    Prefect raises an error wherever the main thread is, be it in the middle of a report.
+    """
+    request = _request.get()
+    if request is None:  # as in a worker, whose signals are Prefect's
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, request)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _last_resort(console: Console, ended: threading.Event, patience: float) -> None:

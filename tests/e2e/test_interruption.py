@@ -1,5 +1,6 @@
 """A run beside a running one, and a run that is stopped in the middle."""
 
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from tests.support.registry_view import everything_tagged
 SIZE = 3_000_000
 SLOWLY = ("--limit-rate", "1M", "--jobs", "2")
 ENDS_WITHIN_SECONDS = 10
+NO_HEAD_START = ("--hours", "00:00-24:00")
+"""With hours to keep, nothing is sent before Prefect has begun the flow and taken SIGTERM over."""
 
 
 @pytest.fixture
@@ -50,9 +53,15 @@ def test_a_run_beside_a_running_one_is_refused(
     assert again.totals["copied"] + again.totals["up_to_date"] == 20
 
 
-@pytest.mark.parametrize("with_prefect", [False, True], ids=["standalone", "flow"])
-def test_ctrl_c_ends_a_run_in_order_and_a_rerun_completes_it(
+@pytest.mark.parametrize(
+    ("with_prefect", "by", "options"),
+    [(False, signal.SIGINT, ()), (True, signal.SIGINT, ()), (True, signal.SIGTERM, NO_HEAD_START)],
+    ids=["standalone", "flow", "terminated flow"],
+)
+def test_a_signal_ends_a_run_in_order_and_a_rerun_completes_it(
     with_prefect: bool,
+    by: signal.Signals,
+    options: tuple[str, ...],
     layoutlift: Layoutlift,
     docker_registry: Registry,
     prefix: str,
@@ -63,12 +72,13 @@ def test_ctrl_c_ends_a_run_in_order_and_a_rerun_completes_it(
         layoutlift.environment = request.getfixturevalue("prefect_environment")
         layoutlift.standalone = False
     target = f"{docker_registry.host}/{prefix}"
-    with layoutlift.running("migrate", source, target, *SLOWLY) as process:
+    with layoutlift.running("migrate", source, target, *SLOWLY, *options) as process:
         wait_for_upload(docker_registry.storage / f"docker/registry/v2/repositories/{prefix}")
-        code, stdout, stderr, seconds = interrupt(process, within=2 * ENDS_WITHIN_SECONDS)
+        code, stdout, stderr, seconds = interrupt(process, within=2 * ENDS_WITHIN_SECONDS, by=by)
     assert code == 130, stderr
     assert seconds < ENDS_WITHIN_SECONDS
     assert "Traceback" not in stdout + stderr
+    assert "  report: " in stdout
     report = layoutlift.last_report
     outcomes = {row["outcome"] for row in report["tags"]}
     assert outcomes <= {"copied", "failed"}

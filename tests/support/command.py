@@ -194,10 +194,12 @@ def prefect_environment(tmp_path_factory: pytest.TempPathFactory) -> Generator[d
     command("server", "stop")
 
 
-def interrupt(process: subprocess.Popen[str], within: float) -> tuple[int, str, str, float]:
-    """Press Ctrl-C; exit code, output, and the seconds that the process took to end."""
+def interrupt(
+    process: subprocess.Popen[str], within: float, by: signal.Signals = signal.SIGINT
+) -> tuple[int, str, str, float]:
+    """Press Ctrl-C, or send another signal; exit code, output, and the seconds that the process took to end."""
     pressed = time.monotonic()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(by)
     stdout, stderr = process.communicate(timeout=within)
     return process.returncode, stdout, stderr, time.monotonic() - pressed
 
