@@ -70,19 +70,23 @@ def kept_within_limits(run: Run, read: LimitsReader | None) -> Iterator[None]:
 
 
 class _Follower:
-    """Applies what the reader says to one run; what can't be read leaves everything as it was."""
+    """Applies what the reader says to one run; while that can't be read, what it said last."""
 
     def __init__(self, run: Run, read: LimitsReader | None) -> None:
         self._controls = run.controls
         self._read = read
+        self._last: LiveLimits | None = None
         self._wrong: str | None = None
 
     def look(self) -> bool:
         """Whether there is something that says limits."""
+        self._last = self._read() if self._read is not None else None
+        self._apply()
+        return self._last is not None
+
+    def _apply(self) -> None:
         given = self._controls.given
-        live = self._read() if self._read is not None else None
-        self._controls.apply(given if live is None else live.over(given))
-        return live is not None
+        self._controls.apply(given if self._last is None else self._last.over(given))
 
     def look_again(self) -> None:
         """As `look`, where the run goes on whatever somebody has written there meanwhile."""
@@ -92,5 +96,6 @@ class _Follower:
             if str(error) != self._wrong:
                 logger.warning("the limits stay as they were: %s", error)
             self._wrong = str(error)
+            self._apply()  # hours open and close meanwhile
         else:
             self._wrong = None

@@ -1,0 +1,76 @@
+"""Limits go on being kept while a run goes on, whatever becomes of the place that they are read from."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flows import live_limits
+from flows.live_limits import file_reader, kept_within_limits
+from infra.real_parts import wait_until
+from tasks import run_controls
+from tasks.operations.hold import Limits
+from tasks.operations.hours import Hours
+from tasks.run_controls import RunControls
+from tasks.stores.pacing import Stop
+
+HOURS = Hours.parse("22:00-06:00 UTC")
+INSIDE = datetime(2026, 1, 5, 23, tzinfo=UTC)
+OUTSIDE = INSIDE + timedelta(hours=10)
+
+
+class Clock:
+    """Stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.time = INSIDE
+
+    def now(self, _: object) -> datetime:
+        return self.time
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(run_controls, "datetime", made)
+    monkeypatch.setattr(live_limits, "LOOK_EVERY", 0.01)
+    return made
+
+
+@pytest.fixture
+def run() -> Any:
+    """Of a run, what has to do with limits."""
+    options = SimpleNamespace(hours=HOURS)
+    return SimpleNamespace(options=options, controls=RunControls(Limits(hours=HOURS), Stop()))
+
+
+def say(limits: Path, text: str) -> None:
+    """Replace the file as a whole, so that no look meets half of it."""
+    limits.with_suffix(".new").write_text(text)
+    limits.with_suffix(".new").replace(limits)
+
+
+def is_held(run: Any) -> Callable[[], bool]:
+    return lambda: run.controls.hold.reason is not None
+
+
+@pytest.mark.parametrize("typo", ["pausd: true\n"])
+def test_hours_open_and_close_while_the_limits_can_not_be_read(
+    clock: Clock, run: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, typo: str
+) -> None:
+    limits = tmp_path / "limits.yaml"
+    say(limits, "max_requests: 5\n")
+    with file_reader(str(limits)) as read, kept_within_limits(run, read):
+        assert not is_held(run)()
+        say(limits, typo)
+        wait_until(lambda: "the limits stay as they were" in caplog.text, what="the typo is noted")
+        clock.time = OUTSIDE
+        wait_until(is_held(run), what="the run is held outside of its hours", deadline_seconds=5)
+        clock.time = INSIDE
+        wait_until(lambda: not is_held(run)(), what="the run goes on within its hours", deadline_seconds=5)
+        say(limits, "paused: true\n")
+        wait_until(lambda: run.controls.hold.reason == "paused", what="the mended file is read", deadline_seconds=5)
+    assert caplog.text.count("the limits stay as they were") == 1
