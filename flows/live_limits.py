@@ -43,7 +43,11 @@ def _reader_of(path: Path) -> LimitsReader:
         from flows.limits_model import LiveLimits  # noqa: PLC0415 - only where there are some
         from flows.yaml_files import load_model  # noqa: PLC0415
 
-        return load_model(path, LiveLimits) if path.exists() else None
+        try:
+            is_there = path.exists()
+        except OSError as error:
+            raise ConfigurationError(f"{path} can't be read: {error.strerror}") from error
+        return load_model(path, LiveLimits) if is_there else None
 
     return read
 
@@ -93,9 +97,14 @@ class _Follower:
         try:
             self.look()
         except (ConfigurationError, StateError) as error:
-            if str(error) != self._wrong:
-                logger.warning("the limits stay as they were: %s", error)
-            self._wrong = str(error)
-            self._apply()  # hours open and close meanwhile
+            self._stay(str(error))
+        except Exception as error:  # noqa: BLE001 - one look that fails must not be the last
+            self._stay(f"{type(error).__name__}: {error}")
         else:
             self._wrong = None
+
+    def _stay(self, wrong: str) -> None:
+        if wrong != self._wrong:
+            logger.warning("the limits stay as they were: %s", wrong)
+        self._wrong = wrong
+        self._apply()  # hours open and close meanwhile

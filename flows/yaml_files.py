@@ -20,6 +20,17 @@ _Model = TypeVar("_Model", bound=BaseModel)
 _Place = tuple[int | str, ...]
 
 
+class _Loader(yaml.SafeLoader):
+    """Says where a value is that looks like a date or number and is none; PyYAML raises whatever Python does."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - PyYAML's form
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError):
+            wrong = f"{str(node.value)[:40]!r} is no {node.tag.rpartition(':')[2]}"
+            raise yaml.constructor.ConstructorError(None, None, wrong, node.start_mark) from None
+
+
 def load_model(path: Path, model: type[_Model], variables: Mapping[str, str] | None = None) -> _Model:
     """The content of a YAML file as a model; with `variables`, `${NAME}` in its values stands for theirs.
 
@@ -37,7 +48,7 @@ def parse_model(text: str, model: type[_Model], *, name: str, variables: Mapping
         mistakes = [f"{name}:{line}: {key}: is given twice" for line, key in _repeated_keys(node)]
         if variables is not None:
             mistakes += [f"{name}:{line}: {field}: {wrong}" for line, field, wrong in expand(node, variables)]
-        content = yaml.SafeLoader("").construct_document(node) if node is not None else None
+        content = _Loader("").construct_document(node) if node is not None else None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigurationError(f"{name}:{line}: this is no YAML: {error.problem}") from None

@@ -1,5 +1,6 @@
 """Limits go on being kept while a run goes on, whatever becomes of the place that they are read from."""
 
+import errno
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 import pytest
 
 from flows import live_limits
+from flows.limits_model import LiveLimits
 from flows.live_limits import file_reader, kept_within_limits
 from infra.real_parts import wait_until
 from tasks import run_controls
+from tasks.oci.errors import ConfigurationError
 from tasks.operations.hold import Limits
 from tasks.operations.hours import Hours
 from tasks.run_controls import RunControls
@@ -57,7 +60,7 @@ def is_held(run: Any) -> Callable[[], bool]:
     return lambda: run.controls.hold.reason is not None
 
 
-@pytest.mark.parametrize("typo", ["pausd: true\n"])
+@pytest.mark.parametrize("typo", ["pausd: true\n", "hours: 2026-13-01\n"])
 def test_hours_open_and_close_while_the_limits_can_not_be_read(
     clock: Clock, run: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, typo: str
 ) -> None:
@@ -74,3 +77,31 @@ def test_hours_open_and_close_while_the_limits_can_not_be_read(
         say(limits, "paused: true\n")
         wait_until(lambda: run.controls.hold.reason == "paused", what="the mended file is read", deadline_seconds=5)
     assert caplog.text.count("the limits stay as they were") == 1
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_look_that_fails_in_any_way_is_not_the_last(run: Any, caplog: pytest.LogCaptureFixture) -> None:
+    answers: list[LiveLimits | Exception] = [LiveLimits(), KeyError("odd"), LiveLimits(paused=True)]
+
+    def read() -> LiveLimits:
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with kept_within_limits(run, read):
+        wait_until(lambda: run.controls.hold.reason == "paused", what="the next look is made", deadline_seconds=5)
+    assert "the limits stay as they were: KeyError: 'odd'" in caplog.text
+
+
+def test_a_file_that_can_not_even_be_looked_for_is_a_configuration_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(_: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    with file_reader(str(tmp_path / "limits.yaml")) as read:
+        assert read is not None
+        with pytest.raises(ConfigurationError, match="can't be read: Permission denied"):
+            read()

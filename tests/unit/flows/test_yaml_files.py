@@ -54,6 +54,11 @@ def test_every_mistake_has_its_line_and_field() -> None:
         ("version: 1\nrules:\n  - keep_last: 1\n    keep_last: 2\n", "f.yaml:4: keep_last: is given twice"),
         ("version: !!python/object:os.system x", "f.yaml:1: this is no YAML: could not determine a constructor"),
         ("[" * 5000, "this is no YAML"),
+        ("version: 2026-13-01", "f.yaml:1: this is no YAML: '2026-13-01' is no timestamp"),
+        ("version: 1\nrules:\n  - keep_last: 0b_\n", "f.yaml:3: this is no YAML: '0b_' is no int"),
+        ("version: !!int ''", "f.yaml:1: this is no YAML: '' is no int"),
+        ("version: !!bool perhaps", "f.yaml:1: this is no YAML: 'perhaps' is no bool"),
+        ("version: !!timestamp soon", "f.yaml:1: this is no YAML: 'soon' is no timestamp"),
     ],
 )
 def test_what_is_no_document_is_said_so(text: str, expected: str) -> None:
