@@ -32,10 +32,10 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def only_noted() -> Iterator[None]:
-    """What the dashboard shows is a courtesy: a run does not fail because Prefect's server does not answer."""
+    """What the dashboard shows is a courtesy: no run fails because a plot does, or Prefect's server is away."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - Prefect raises its own, httpx's and others
+    except Exception as error:  # noqa: BLE001 - Prefect and matplotlib raise of their own, httpx's and others
         logger.warning("the dashboard could not be told: %s", type(error).__name__)
 
 
@@ -80,8 +80,8 @@ class _Shown:
         self._update(done=self.run.tree.complete)
         if len(self.timeline.moments) < FEWEST_MOMENTS:
             return
-        picture = base64.b64encode(draw(self.timeline.moments, self.run.title)).decode()
         with only_noted():
+            picture = base64.b64encode(draw(self.timeline.moments, self.run.title)).decode()
             create_image_artifact(
                 f"data:image/png;base64,{picture}", f"{self.run.kind}-timeline", "Throughput and outcomes over time"
             )

@@ -6,6 +6,7 @@ from io import BytesIO
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from tasks.operations.reporting import printable
 from tasks.operations.results import Outcome
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def draw(moments: Sequence[Moment], title: str) -> bytes:
     _draw_rate(above, moments, times)
     _draw_outcomes(below, moments, times)
     _shade_waits(above, moments, times)
-    above.set_title(title, fontsize=9)
+    above.set_title(printable(title), fontsize=9, parse_math=False)  # a path may hold dollars, or be no UTF-8
     below.set_xlabel(f"time since the begin [{name}]")
     picture = BytesIO()
     figure.savefig(picture, format="png", dpi=80)
