@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from flows.driving import Publish, Work
     from tasks.runs import RunKind, RunOptions
 
+SKIPPED = "Skipped"
+"""The state of a run that another one for the same pair left nothing to do; of the type cancelled."""
+
 
 def run_as_flow(
     kind: RunKind, options: RunOptions, work: Work = work_as_tasks, publish: Publish = publish
@@ -38,5 +41,5 @@ def run_as_flow(
     except LockHeldError as held:
         if not isinstance(watcher, NoWatcher):
             raise  # the command says it itself
-        return State(type=StateType.CANCELLED, name="Skipped", message=str(held))
+        return State(type=StateType.CANCELLED, name=SKIPPED, message=str(held))
     return None

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from prefect import flow
+from prefect import State, flow  # Prefect evaluates annotations
+from prefect.client.schemas.objects import StateType
 from pydantic import Field
 
+from flows.flow_body import SKIPPED
 from flows.migrate import migrate
 from flows.migration_file import load_migrations
 from tasks.oci.errors import IncompleteError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flows.parameters import MigrateParameters
+
 
 @flow(name="migrate-file", flow_run_name="{file}", persist_result=False)
-def migrate_file(*, file: Annotated[str, Field(description="Migration file, on the machine of the worker")]) -> None:
+def migrate_file(
+    *, file: Annotated[str, Field(description="Migration file, on the machine of the worker")]
+) -> State[None] | None:
     """Migrate what a file lists, one mapping after the other, whatever became of the ones before.
 
     Args:
@@ -26,7 +35,24 @@ def migrate_file(*, file: Annotated[str, Field(description="Migration file, on t
     """
     migrations = list(load_migrations(Path(file)).migrations())
     states = [migrate(**each.model_dump(), return_state=True) for each in migrations]
-    failed = [each for each, state in zip(migrations, states, strict=True) if not state.is_completed()]
+    return ending_of(migrations, states)
+
+
+def ending_of(migrations: Sequence[MigrateParameters], states: Sequence[State[Any]]) -> State[None] | None:
+    """The state for all, where it is a special one: skipped where each of them was.
+
+    Raises:
+        IncompleteError: some of the migrations did not end well; one that was skipped has not failed.
+    """
+    skipped = [state.name == SKIPPED for state in states]
+    failed = [
+        each
+        for each, state, was_skipped in zip(migrations, states, skipped, strict=True)
+        if not (state.is_completed() or was_skipped)
+    ]
     if failed:
         named = ", ".join(f"{each.source} → {each.target}" for each in failed)
         raise IncompleteError(f"{len(failed)} of {len(migrations)} migrations did not end well: {named}")
+    if not all(skipped):
+        return None
+    return State(type=StateType.CANCELLED, name=SKIPPED, message="others are at work on all of its migrations")
