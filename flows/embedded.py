@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import re
 import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ YIELD_SECONDS = 0.0003
 
 At Python's 5 ms, large blobs crept along until Prefect was there: three of 700 MB took 9 % longer.
 """
+
+_USER_OF_URL = re.compile(r"://\S*@")
 
 
 def run_flow(
@@ -121,9 +124,13 @@ def _is_of_prefect(error: Exception) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """The first cause in one line; Prefect adds advice and addresses in further ones."""
+    """The first cause in one line; Prefect adds advice and addresses in further ones.
+
+    httpx names the whole address, with the name and password that PREFECT_API_URL may hold.
+    """
     *_, first = _causes(error)
-    return next(iter(str(first).splitlines()), "") or type(first).__name__
+    line = next(iter(str(first).splitlines()), "") or type(first).__name__
+    return _USER_OF_URL.sub("://", line)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
