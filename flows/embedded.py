@@ -7,7 +7,7 @@ import importlib
 import os
 import re
 import sys
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from flows.console import Console
+    from flows.prefect_server import ServerAddress
 
 YIELD_SECONDS = 0.0003
 """How long the import keeps the interpreter when threads that copy want it; they want it for less than that.
@@ -50,10 +51,9 @@ def run_flow(
     """
     address = prefect_server.ensure_server()
     click.echo(f"Dashboard: {address.shown}", err=True)
-    os.environ.update(prefect_server.client_environment(address))
     try:
-        with watched_by(console), meanwhile():
-            _carry_out(_load(name), parameters)
+        with _told_to_prefect(address), watched_by(console), meanwhile():
+            _carry_out(_load(name), parameters, address)
     except LayoutliftError:
         raise
     except Exception as error:
@@ -62,13 +62,29 @@ def run_flow(
         _tell_truth(error, address.shown, console)
 
 
-def _carry_out(flow: Callable[..., object], parameters: BaseModel) -> None:
+@contextmanager
+def _told_to_prefect(address: ServerAddress) -> Iterator[None]:
+    """Have the environment say where the server is; afterwards no longer, unless the user did.
+
+    A local server may end between two runs of one command, and the next run has to look for it anew.
+    """
+    is_of_user = bool(os.environ.get("PREFECT_API_URL"))
+    os.environ.update(prefect_server.client_environment(address))
+    try:
+        yield
+    finally:
+        if not is_of_user:
+            os.environ.pop("PREFECT_API_URL", None)
+
+
+def _carry_out(flow: Callable[..., object], parameters: BaseModel, address: ServerAddress) -> None:
     from prefect.exceptions import TerminationSignal  # noqa: PLC0415 - with Prefect
+    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415
 
     from flows.heartbeats import own_heartbeats  # noqa: PLC0415
 
     try:
-        with own_heartbeats():
+        with temporary_settings({PREFECT_API_URL: address.api}), own_heartbeats():  # it read the environment once
             flow(**parameters.model_dump())
     except TerminationSignal:  # around our part of the flow, where SIGTERM is Prefect's
         raise InterruptedRunError("the run was told to stop while Prefect began or ended it") from None

@@ -1,5 +1,8 @@
 """A Prefect server that goes away neither stops nor corrupts a run, and never decides what its exit code says."""
 
+import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -139,3 +142,38 @@ def test_a_prefect_server_that_does_not_come_back_changes_no_exit_code(
     assert lifted.last_report["totals"]["copied"] == (3 if broken else 6)
     assert f"the Prefect server at http://{prefect_wire.host} was lost" in stderr
     assert ("of 3 tags have a problem" in stderr) == broken
+
+
+def test_a_local_server_that_is_killed_costs_no_mapping_after_it(
+    layoutlift: Layoutlift, proxy: FaultProxy, tmp_path: Path, prefix: str
+) -> None:
+    layoutlift.environment = GIVES_UP_SOON  # and a server of its own, which the command starts
+    file = tmp_path / "two.yaml"
+    mappings = "".join(f"- target: {proxy.host}/{prefix}/{name}\n" for name in ("first", "second"))
+    file.write_text(
+        f"version: 1\ndefaults: {{source: {tree(tmp_path / 's')}, plain_http: true, hours: '00:00-24:00'}}\n"
+        f"mappings:\n{mappings}"
+    )
+    record = layoutlift.home / "prefect" / "server.json"
+    reached, released = threading.Event(), threading.Event()
+
+    def hold(answer: Upstream) -> Upstream:
+        reached.set()
+        assert released.wait(60)
+        return answer
+
+    proxy.when("PUT", ".*/manifests/.*", Change(hold), times=1)
+    try:
+        with layoutlift.running_plainly("migrate", "-c", file) as process:
+            wait_until(lambda: reached.is_set() or process.poll() is not None, what="the first mapping is at work")
+            killed = json.loads(record.read_bytes())["pid"]
+            os.kill(killed, signal.SIGKILL)
+            released.set()
+            stdout, stderr = process.communicate(timeout=200)
+        assert process.returncode == 0, stderr
+        assert "2 of 2 mappings complete" in stdout
+        assert json.loads(record.read_bytes())["pid"] != killed
+        history = PrefectHistory.of({"PREFECT_HOME": str(record.parent)})
+        assert history.the_run(f"{tmp_path / 's'} → {proxy.host}/{prefix}/second")["state_type"] == "COMPLETED"
+    finally:
+        layoutlift("server", "stop")

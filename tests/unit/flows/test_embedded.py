@@ -1,16 +1,50 @@
 """What the command says of the Prefect server that its flow reports to."""
 
+import os
 from pathlib import Path
 
 import httpx
 import pytest
+from prefect.settings import PREFECT_API_URL
 
-from flows import embedded
+from flows import embedded, prefect_server
 from flows.console import Console
 from flows.parameters import CheckParameters
+from flows.prefect_server import ServerAddress, ServerStatus
 from tasks.oci.errors import ConfigurationError
 
 PARAMETERS = CheckParameters(source="/source")
+
+
+def test_each_run_of_a_command_looks_for_the_local_server_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    servers = [ServerAddress(f"http://127.0.0.1:{port}") for port in (1, 2)]
+    started = list(servers)
+    used: list[str] = []
+
+    def start() -> ServerStatus:
+        return ServerStatus(tmp_path, started.pop(0))
+
+    monkeypatch.setattr(embedded, "_load", lambda _: lambda **_: used.append(PREFECT_API_URL.value()))
+    monkeypatch.setattr(prefect_server, "start", start)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.environ", dict(os.environ))
+        os.environ.pop("PREFECT_API_URL", None)
+        for _ in servers:
+            embedded.run_flow("check", PARAMETERS, Console())
+    assert used == [server.api for server in servers]
+
+
+def test_a_server_of_the_users_is_used_by_every_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[str] = []
+    monkeypatch.setattr(embedded, "_load", lambda _: lambda **_: used.append(PREFECT_API_URL.value()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.environ", os.environ | {"PREFECT_API_URL": "http://127.0.0.1:9/api"})
+        for _ in range(2):
+            embedded.run_flow("check", PARAMETERS, Console())
+    assert used == ["http://127.0.0.1:9/api"] * 2
 
 
 @pytest.mark.parametrize("password", ["S3cretPw", "S3cret@Pw"])
