@@ -15,7 +15,7 @@ from tasks.stores.credentials import Credentials
 from tasks.stores.registry import RegistryStore
 from tests.support.command import Layoutlift
 from tests.support.content import blob, tree
-from tests.support.fault_proxy import BLOB_PUT, FaultProxy, Say
+from tests.support.fault_proxy import BLOB_PUT, Change, FaultProxy, Say
 from tests.support.layouts import random_bytes
 from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
 
@@ -120,13 +120,19 @@ def test_a_wrong_password_fails_at_once_with_one_clear_line(
     assert len(proxy.seen) <= 2
 
 
+NO_MORE = Say(401, {"WWW-Authenticate": 'Basic realm="x"'})
+AS_IT_IS = Change(lambda answer: answer)
+
+
 def test_a_password_that_ends_in_the_middle_stops_the_rest_and_is_said_once_a_tag(
     layoutlift: Layoutlift, private_registry: Registry, tmp_path: Path, prefix: str
 ) -> None:
     proxy = FaultProxy(private_registry.host)
     try:
         environment = config(tmp_path, proxy.host, private_registry.login[1])
-        proxy.when("PUT", r".*/app-1/manifests/v1", Say(401, {"WWW-Authenticate": 'Basic realm="x"'}), times=99)
+        proxy.when("GET", "/v2/", AS_IT_IS, times=2)  # with no password, and with a good one
+        proxy.when("GET", "/v2/", NO_MORE, times=99)
+        proxy.when("PUT", r".*/app-1/manifests/v1", NO_MORE, times=99)
         source = tree(tmp_path / "s", 2, 4)
         line = ("--jobs", "1")
         ended = layoutlift.migrate(source, f"{proxy.host}/{prefix}", *line, code=1, environment=environment)
@@ -137,6 +143,23 @@ def test_a_password_that_ends_in_the_middle_stops_the_rest_and_is_said_once_a_ta
         assert again.totals["up_to_date"] == ended.totals["copied"]
     finally:
         proxy.stop()
+
+
+def test_a_repository_that_is_forbidden_costs_no_other(
+    layoutlift: Layoutlift, private_registry: Registry, tmp_path: Path, prefix: str
+) -> None:
+    proxy = FaultProxy(private_registry.host)
+    try:
+        environment = config(tmp_path, proxy.host, private_registry.login[1])
+        proxy.when(".*", r".*/app-1/.*", NO_MORE, times=99)
+        ended = layoutlift.migrate(
+            tree(tmp_path / "s", 3, 2), f"{proxy.host}/{prefix}", code=1, environment=environment
+        )
+    finally:
+        proxy.stop()
+    assert ended.findings == {("app-1", "permission_denied")}
+    assert set(ended.outcomes.values()) == {"copied"}
+    assert len(ended.rows) == 4
 
 
 def test_no_secret_is_in_any_output_report_state_or_list_of_processes(
