@@ -6,6 +6,7 @@ touched, and one that was named in between counts as named.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,7 +14,16 @@ from typing import TYPE_CHECKING
 from tasks.layout_ports import below
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError, InvalidLayoutError, InvalidReferenceError
-from tasks.oci.image_layout import BLOBS, INGEST, REFERRER_SUBJECT, BrokenEntry, decode_index, iter_index
+from tasks.oci.image_layout import (
+    BLOBS,
+    INDEX,
+    INGEST,
+    MARKER,
+    REFERRER_SUBJECT,
+    BrokenEntry,
+    decode_index,
+    iter_index,
+)
 from tasks.oci.reference import REF_NAME, parse_referrers_tag, tag_of_ref_name
 from tasks.operations.enumeration import CREATED
 
@@ -25,6 +35,8 @@ if TYPE_CHECKING:
     from tasks.ports import LayoutReader
 
 _EMPTY_CONTENT = frozenset(Digest.of(b"", algorithm) for algorithm in ("sha256", "sha512"))
+_BLOB_BEGUN = re.compile(r"(?:[0-9a-f]{64}|[0-9a-f]{128})_[0-9]+")
+"""How oras names a blob while it writes it: the encoded digest, and a number that nobody else has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +71,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class LayoutView:
-    """A layout at one moment; `etag` marks the index that was read."""
+    """A layout at one moment; `etag` marks the index that was read, `ingest` holds blobs that writers began."""
 
     path: str
     etag: str
@@ -77,7 +89,7 @@ def view_layout(source: LayoutReader, files: FileReader, path: str) -> LayoutVie
         SourceError: something can't be listed or read.
     """
     blobs = dict(_blobs(files.list_files(below(path, BLOBS)), below(path, BLOBS)))
-    ingest = tuple(file for file in files.list_files(below(path, INGEST)) if file.etag)
+    ingest = _blobs_begun(files.list_files(below(path, INGEST)), below(path, INGEST))
     uploads = tuple(files.list_uploads(below(path, BLOBS)))
     index = source.read_index(path)
     entries = _marked_ambiguous([_entry(found) for found in iter_index(decode_index(index.raw))])
@@ -100,6 +112,14 @@ def _blobs(listed: Iterable[StoredFile], folder: str) -> Iterator[tuple[Digest, 
                 f"the blob {digest} is empty, as zot's deduplication leaves blobs that other repositories hold"
             )
         yield digest, file
+
+
+def _blobs_begun(listed: Iterable[StoredFile], folder: str) -> tuple[StoredFile, ...]:
+    """What oras began to write. A repository may be called `ingest` as well, or lie below: then it is its own."""
+    found = list(listed)
+    if any(file.path.rpartition("/")[2] in {INDEX, MARKER} for file in found):
+        return ()
+    return tuple(file for file in found if file.etag and _BLOB_BEGUN.fullmatch(file.path.removeprefix(f"{folder}/")))
 
 
 def _entry(found: Descriptor | BrokenEntry) -> Entry:

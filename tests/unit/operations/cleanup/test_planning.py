@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -222,3 +223,39 @@ def test_a_layout_that_can_not_be_judged_is_left_alone_and_named(broken: str) ->
     assert plan.refused is not None
     assert plan.refused.message
     assert (plan.removals, plan.blobs, plan.files, plan.tags) == ((), (), (), ())
+
+
+def begun(content: str, number: int = 1) -> str:
+    """Where oras writes a blob at first."""
+    return f"{APP}/ingest/{hashlib.sha256(content.encode()).hexdigest()}_{number}"
+
+
+def test_blobs_that_writers_began_and_never_ended_go() -> None:
+    layout = two_images()
+    layout.files.put(begun("old", 4294967295), b"half of")
+    layout.time = NOW - DAY / 2
+    layout.files.put(begun("new"), b"half of")
+    assert {file.name: file.action for file in layout.plan().files} == {
+        begun("old", 4294967295).removeprefix(f"{APP}/"): Action.DELETE,
+        begun("new").removeprefix(f"{APP}/"): Action.KEEP,
+    }
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["ingest/notes.txt"],
+        [f"ingest/{'0' * 64}"],
+        [f"ingest/{'0' * 64}_1/data"],
+        ["ingest/oci-layout", "ingest/index.json", f"ingest/blobs/sha256/{'0' * 64}", f"ingest/{'0' * 64}_1"],
+        ["ingest/web/index.json", f"ingest/web/blobs/sha256/{'0' * 64}", f"ingest/web/ingest/{'0' * 64}_1"],
+    ],
+    ids=["another file", "no number", "a folder", "a repository", "a repository further below"],
+)
+def test_nothing_else_below_ingest_is_taken_for_what_writers_began(names: list[str]) -> None:
+    layout = two_images()
+    for name in names:
+        layout.files.put(f"{APP}/{name}", b"somebody's")
+    plan = layout.plan()
+    assert plan.refused is None
+    assert plan.files == ()
