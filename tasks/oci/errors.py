@@ -194,7 +194,7 @@ class SourceError(LayoutliftError):
 
 
 class OutsideSourceError(SourceError):
-    """A path leads, by a symbolic link, to something outside the source."""
+    """A path leads, by a symbolic link, outside the source, or elsewhere in it where a cleanup is at work."""
 
     code = "outside_source"
 

@@ -1,7 +1,7 @@
 """The files of a source in a directory, looked at one by one: the reading half, which can change nothing.
 
-Nothing outside the root is ever touched: a path is opened folder by folder through the descriptor of the last,
-and the folder that was really opened is asked where it is.
+Nothing outside the root is ever touched, and nothing through a link: the folder that was really opened is asked
+where it is. What a link leads to belongs to another layout, whose index says what of it is needed.
 """
 
 from __future__ import annotations
@@ -86,12 +86,19 @@ class DirectoryFiles:
 
     @contextmanager
     def _folder(self, path: str) -> Iterator[int]:
-        """A descriptor of a folder of the source."""
+        """A descriptor of a folder of the source.
+
+        Raises:
+            OutsideSourceError: a link leads there.
+        """
         descriptor = os.open(f"{self._root}/{path}", _FOLDER_FLAGS)
         try:
             opened = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - one system call a folder
             if not f"{opened}/".startswith(self._inside):
                 raise OutsideSourceError(f"{path} is reached by a link that leaves the source; it was left alone")
+            place = os.path.normpath(f"{self._inside}{path}")
+            if opened not in {place, f"{place} (deleted)"}:  # so a mount may call one that it looks up anew
+                raise OutsideSourceError(f"{path} is reached by a link; nothing is cleaned up through links")
             yield descriptor
         finally:
             os.close(descriptor)

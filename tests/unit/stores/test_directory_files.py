@@ -1,0 +1,64 @@
+"""Files in a directory, looked at and changed one by one: never through a link."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.layout_builder import LayoutBuilder
+from tasks.oci.errors import OutsideSourceError
+from tasks.operations.cleanup.blob_decisions import BlobRules
+from tasks.operations.cleanup.holdings import Holdings
+from tasks.operations.cleanup.planning import PlanTools, plan_repository
+from tasks.operations.cleanup.values import Timing
+from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.writable_directory import DirectoryWriter
+from tests.support.planned_layout import keep_last
+
+TRASH = ".layoutlift/trash/run"
+
+
+def linked_layouts(root: Path, folder: str) -> DirectoryWriter:
+    """Two layouts, of which `app` has a folder of its neighbour's in place of its own."""
+    for name in ("app", "neighbour"):
+        layout = LayoutBuilder(root / name)
+        layout.image("v1")
+        layout.write()
+        (layout.path / "ingest").mkdir(exist_ok=True)
+    (root / "app" / folder).rename(root / "moved")
+    (root / "app" / folder).symlink_to(root / "neighbour" / folder)
+    return DirectoryWriter(root)
+
+
+@pytest.mark.parametrize("folder", ["blobs", "blobs/sha256", "ingest"])
+def test_a_layout_with_a_folder_of_another_one_is_left_alone_and_named(tmp_path: Path, folder: str) -> None:
+    files = linked_layouts(tmp_path, folder)
+    rules = BlobRules(files.now(), Timing(0.0, 0.0), 0.0, 0.0)
+    tools = PlanTools(LayoutDirectory(tmp_path), files, Holdings.load(files), rules, map)
+    plans = {name: plan_repository(tools, name, keep_last(1)) for name in ("app", "neighbour")}
+    assert plans["app"].refused is not None
+    assert folder.rpartition("/")[2] in plans["app"].refused.message
+    assert plans["neighbour"].refused is None
+
+
+@pytest.mark.parametrize("folder", ["blobs", "blobs/sha256"])
+def test_nothing_is_moved_or_deleted_through_a_link(tmp_path: Path, folder: str) -> None:
+    files = linked_layouts(tmp_path, folder)
+    found = next(files.list_files("neighbour/blobs"))
+    behind = found.path.replace("neighbour", "app", 1)
+    through = type(found)(behind, found.size, found.modified, found.etag)
+    with pytest.raises(OutsideSourceError, match="link"):
+        files.hide_files([through], TRASH)
+    with pytest.raises(OutsideSourceError, match="link"):
+        files.delete_files([through])
+    with pytest.raises(OutsideSourceError, match="link"):
+        files.restore_files([behind], TRASH)
+    assert files.stat_file(found.path) == found
+
+
+def test_a_source_that_is_reached_by_a_link_itself_is_cleaned_up(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    LayoutBuilder(tmp_path / "source").write()
+    (tmp_path / "link").symlink_to("source")
+    files = DirectoryWriter(tmp_path / "link")
+    files.write_file("notes", b"kept", None)
+    assert {file.path.removeprefix("./") for file in files.list_files(".")} >= {"notes", "index.json"}
