@@ -242,6 +242,56 @@ def test_a_writer_who_counts_on_a_blob_loses_it_only_where_cleaners_do_not_wait(
     assert bool(world.gone()) is bool(world.absent()) is lost
 
 
+@pytest.mark.parametrize("lives", range(10))
+def test_a_cleanup_that_dies_while_it_takes_every_tag_is_ended_by_the_next(lives: int) -> None:
+    """Its index names nothing then, as if a writer had lost its entries."""
+    world = World()
+    world.finish(Push(image([1]), "v1", world.now))
+    world.now += GRACE
+    world.apply_plan(world.plan(keep_policy(0)), lives)
+    for _ in range(4):
+        world.now += HOLD
+        plan = world.plan(keep_policy(0))
+        assert (plan.refused, plan.findings) == (None, ())
+        world.apply_plan(plan)
+    assert [path for path in world.files.contents() if "/blobs/" in path] == []
+
+
+def test_a_blob_that_was_named_meanwhile_waits_anew(world_of_marks: World) -> None:
+    """A mark counts no longer once an entry named the blob, also if no cleanup came by as long as it did."""
+    world = world_of_marks
+    world.finish(Push(image([1]), "v2", world.now))
+    world.now += 2 * GRACE
+    world.apply_plan(world.plan(keep_policy(0)))
+    world.now += GRACE / 2
+    assert {blob.action for blob in world.plan(keep_policy(0)).blobs} == {Action.MARK}
+
+
+@pytest.fixture
+def world_of_marks() -> World:
+    """An image whose tag went, and whose blobs are marked."""
+    world = World()
+    world.finish(Push(image([1]), "v1", world.now))
+    world.now += GRACE
+    world.apply_plan(world.plan(keep_policy(0)))
+    return world
+
+
+@pytest.mark.parametrize("lives", range(10))
+def test_no_wait_begins_while_a_blob_is_named(lives: int) -> None:
+    """A cleanup dies at some step, and only much later somebody takes the tag."""
+    world = World()
+    world.finish(Push(image([1]), "v1", world.now))
+    world.now += GRACE
+    world.apply_plan(world.plan(keep_policy(0)), lives)
+    was_named = bool(world.entries)
+    world.now += 2 * GRACE
+    world.files.put(f"{LAYOUT}/index.json", b'{"schemaVersion":2,"manifests":[]}')
+    plan = world.plan(keep_policy(0))
+    if was_named:
+        assert Action.QUARANTINE not in {blob.action for blob in plan.blobs}
+
+
 class WithoutReferrers(Cleanups):
     """A planner for which what has no tag is wanted by nobody."""
 

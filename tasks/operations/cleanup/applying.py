@@ -1,7 +1,7 @@
 """Applies the plan of one repository, in an order that may stop anywhere.
 
 1. What the index names and the quarantine has comes back.
-2. `index.json` is written anew, so that from then on nobody is led to what goes.
+2. `index.json` is written anew, so that from then on nobody is led to what goes; that is noted among the marks first.
 3. Only then, from a fresh look, blobs whose wait is over leave the layout or the quarantine; see `sweeping`.
 4. Blobs that nothing names now are marked; a later run takes them.
 5. A last look sees that everything is there which the entries need.
@@ -32,7 +32,7 @@ from tasks.operations.cleanup.gone_layouts import is_gone
 from tasks.operations.cleanup.graph import Graph
 from tasks.operations.cleanup.index_edit import IndexEdit, edit_index, entry_json, read_entry
 from tasks.operations.cleanup.journal import Record, Step
-from tasks.operations.cleanup.marks import Mark, read_marks, write_marks
+from tasks.operations.cleanup.marks import Mark, mark_ahead, read_marks, write_marks
 from tasks.operations.cleanup.sweeping import Sweep
 from tasks.operations.cleanup.values import Action, FileKind, QuarantineMode
 from tasks.ports import Finding
@@ -100,6 +100,7 @@ class _Applying:
         tools.require(plan)
         if plan.additions:
             self._complete_additions()
+        self._mark_ahead()
         self._edit()
         view = self._look()
         if not view.is_whole:
@@ -175,6 +176,17 @@ class _Applying:
             raise error
         return still_wanted(view, plan.removals)
 
+    def _mark_ahead(self) -> None:
+        """Note what the edit is about to leave unnamed, in case this process ends right after it."""
+        going = {
+            blob.digest: StoredFile("", blob.size, blob.modified, blob.etag)
+            for blob in self.plan.blobs
+            if blob.action is not Action.KEEP and blob.since is None
+        }
+        if self.plan.removals and going:
+            self.tools.guard()
+            mark_ahead(self._files, self.plan.path, going)
+
     def _mark(self, view: FreshView) -> None:
         """Note which blobs nothing names, and since when; whatever the plan does not hold loses its mark."""
         files, now = self._files, self.tools.source.files.now()
@@ -184,8 +196,9 @@ class _Applying:
             if decision.action is Action.KEEP or file is None or decision.digest in view.needed:
                 continue
             if (file.size, file.modified, file.etag) == (decision.size, decision.modified, decision.etag):
-                mark = known.get(decision.digest)
-                marks[decision.digest] = mark if mark is not None and mark.is_of(file) else Mark.of(file, now)
+                new = Mark.of(file, now)
+                mark = known.get(decision.digest, new)
+                marks[decision.digest] = mark if mark.is_of(file) and mark.since == decision.since else new
         self.tools.guard()
         write_marks(files, self.plan.path, marks)
         self.outcome.marked = len(marks)

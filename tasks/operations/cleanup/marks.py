@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _FOLDER = f"{OWN_FOLDER}/marks"
 _NAME = "unreferenced.json"
+_NOT_BEGUN = 0.0
+"""Earlier than any file was written, so that no wait counts from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,18 @@ def write_marks(files: FileWriter, repository: str, marks: Mapping[Digest, Mark]
         return
     if before is None or before.raw != raw:
         files.write_file(path, raw, None if before is None else before.etag)
+
+
+def mark_ahead(files: FileWriter, repository: str, going: Mapping[Digest, StoredFile]) -> None:
+    """Note blobs that nothing will name once the index is written; their wait does not begin by that.
+
+    So whoever comes after a run that died right after it wrote the index knows that no writer lost anything.
+
+    Raises:
+        SourceError: see `write_marks`.
+    """
+    ahead = {digest: Mark.of(file, _NOT_BEGUN) for digest, file in going.items()}
+    write_marks(files, repository, {**read_marks(files, repository), **ahead})
 
 
 def _path(repository: str) -> str:
