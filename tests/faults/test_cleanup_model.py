@@ -1,6 +1,7 @@
 """Cleanups among writers, killed between any two steps: nothing that an index names is ever gone."""
 
 import json
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -290,6 +291,30 @@ def test_no_wait_begins_while_a_blob_is_named(lives: int) -> None:
     plan = world.plan(keep_policy(0))
     if was_named:
         assert Action.QUARANTINE not in {blob.action for blob in plan.blobs}
+
+
+@pytest.mark.parametrize("call", ["stat_file", "read_file"])
+def test_a_layout_is_not_dropped_under_a_writer_who_came_after_the_look(
+    call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even for a moment, in which the cleaner might die."""
+    world = World()
+    policy = replace(keep_policy(0), drop_empty_layouts=True)
+    plan = world.plan(policy)
+    assert plan.drop_layout
+    deleted: list[str] = []
+    ask, pushes = getattr(world.files, call), [Push(image([2]), "new", world.now)]
+
+    def push_first(path: str) -> object:
+        if path == f"{LAYOUT}/index.json" and pushes and sys._getframe(1).f_code.co_name in {"_drop", "<listcomp>"}:
+            world.finish(pushes.pop())
+        return ask(path)
+
+    monkeypatch.setattr(world.files, call, push_first)
+    monkeypatch.setattr(world.files, "_on_step", deleted.append)
+    world.apply_plan(plan)
+    assert (pushes, [step for step in deleted if step == f"delete {LAYOUT}/index.json"]) == ([], [])
+    assert [tag_of(entry) for entry in world.entries] == ["new"]
 
 
 class WithoutReferrers(Cleanups):

@@ -25,7 +25,7 @@ from tasks.oci.errors import (
     SizeMismatchError,
     SourceChangedError,
 )
-from tasks.oci.image_layout import INDEX, MARKER
+from tasks.oci.image_layout import INDEX, MARKER, iter_index
 from tasks.operations.cleanup.apply_tools import TRASH, RepositoryOutcome
 from tasks.operations.cleanup.fresh_view import FreshLook, FreshView, still_wanted
 from tasks.operations.cleanup.gone_layouts import is_gone
@@ -225,13 +225,15 @@ class _Applying:
         if view.entries or view.blobs or any(True for _ in self._left_in_quarantine()):
             return
         paths = [below(self.plan.path, name) for name in (INDEX, MARKER)]
+        found = [file for path in paths if (file := self._files.stat_file(path)) is not None]
         contents = [(path, self._files.read_file(path)) for path in paths]
         texts = tuple(
             (path, found.raw.decode("utf-8", "surrogateescape")) for path, found in contents if found is not None
         )
-        found = [file for path in paths if (file := self._files.stat_file(path)) is not None]
+        if any(True for path, text in texts if path == paths[0] for _ in iter_index(text)):
+            return  # somebody has written it since the look
         self.tools.guard()
-        self._announce(Record(Step.DROP, self.plan.path, self._files.now(), contents=texts))
+        self.tools.journal.announce(Record(Step.DROP, self.plan.path, self._files.now(), contents=texts))
         self.outcome.dropped = len(self._files.delete_files(found)) == len(found)
         if any(True for _ in self._files.list_files(below(self.plan.path, "blobs"))):
             restore_dropped(self._files, texts)
@@ -239,9 +241,6 @@ class _Applying:
 
     def _left_in_quarantine(self) -> Sequence[HeldBlob]:
         return self.tools.holdings.held(self._files, self.plan.path)
-
-    def _announce(self, record: Record) -> None:
-        self.tools.journal.announce(record)
 
     def _say_what_is_missing(self, view: FreshView) -> None:
         path = self.plan.path
