@@ -14,6 +14,7 @@ from tasks.cleanups import CleanupOptions, new_plan_id, open_gate, open_plan
 from tasks.oci.errors import ConfigurationError, RefusedError
 from tasks.operations.cleanup.limits import LimitCheck
 from tasks.operations.cleanup.policy import DEFAULT_TIMING
+from tasks.operations.cleanup.values import PlanKind
 from tasks.stores.s3_address import BucketAccess
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def apply_plan(given: ApplyParameters, path: Path, stop: Stop, show: Show, login
     header, run = plan.header, new_plan_id()
     access = BucketAccess(header.endpoint_url, header.request_payer, login=logins.bucket)
     options = CleanerOptions(header.source, access, header.timing, run, given.i_am_the_only_writer, given.jobs)
+    options = replace(options, forgets=header.kind is PlanKind.CLEANUP)
     asked = CleanupOptions(header.source, access, given.jobs, given.plain_http, given.ca_file, None, logins.target)
     with _requirement(asked, header, stop) as require, open_cleaner(options, stop, require) as cleaner:
         cleaner.check_allowed(plan.repositories())

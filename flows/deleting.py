@@ -120,7 +120,7 @@ def _plan(
     plan_file: Path | None,
     show: Show,
 ) -> bool:
-    with open_planner(options, Policy((), gate=gate), stop) as planner:
+    with open_planner(options, Policy((), gate=gate), stop, sweeps=False) as planner:
         header = make_header(options, kind, NO_LIMITS, DEFAULT_TIMING, planner.tools.rules.now)
         header = replace(header, gate=gate)
         footer = show(header, write_plan(plan_file, header, plans(planner)), planner.findings)

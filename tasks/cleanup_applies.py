@@ -46,7 +46,10 @@ ONLY_WRITER = (
 
 @dataclass(frozen=True, slots=True)
 class CleanerOptions:
-    """What to change and how; `only_writer` is the user's word that nobody else writes meanwhile."""
+    """What to change and how; `only_writer` is the user's word that nobody else writes meanwhile.
+
+    `forgets` says that `timing` is a policy's, by which the journals of old runs go as well.
+    """
 
     source: str
     access: BucketAccess
@@ -54,6 +57,7 @@ class CleanerOptions:
     run: str
     only_writer: bool = False
     jobs: int = 16
+    forgets: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class Cleaner:
     tools: ApplyTools
     stop: Stop
     only_writer: bool
+    forgets: bool = True
 
     def check_allowed(self, plans: Iterable[RepositoryPlan]) -> None:
         """Pass where all of these may be applied while others write; nothing is changed.
@@ -85,7 +90,8 @@ class Cleaner:
             InterruptedRunError: the run was told to end; what was begun is done to its end.
         """
         yield from self._in_turn(partial(apply_repository, self.tools), plans)
-        forget_old_runs(self.tools)
+        if self.forgets:
+            forget_old_runs(self.tools)
 
     def undo(self, run: str) -> Iterator[RepositoryOutcome]:
         """Put back what a run took away.
@@ -147,7 +153,7 @@ def open_cleaner(
             guard=lease.check,
             **({} if require is None else {"require": require}),
         )
-        yield Cleaner(tools, stop, options.only_writer)
+        yield Cleaner(tools, stop, options.only_writer, options.forgets)
 
 
 def open_writable(source: str, access: BucketAccess, stop: Stop) -> WritableSource:

@@ -146,8 +146,8 @@ class Planner:
 
 
 @contextmanager
-def open_planner(options: CleanupOptions, policy: Policy, stop: Stop) -> Iterator[Planner]:
-    """Open the source, and the target that is asked where the policy names one.
+def open_planner(options: CleanupOptions, policy: Policy, stop: Stop, *, sweeps: bool = True) -> Iterator[Planner]:
+    """Open the source, and the target that is asked where the policy names one; `sweeps` is as in `BlobRules`.
 
     Raises:
         ConfigurationError: one of them can't be used.
@@ -163,7 +163,7 @@ def open_planner(options: CleanupOptions, policy: Policy, stop: Stop) -> Iterato
         if policy.gate is not None:
             gate = stack.enter_context(open_gate(options, policy.gate, stop))
         now = (options.clock or files.now)()
-        rules = BlobRules(now, policy.timing, policy.ingest_after, policy.multipart_after)
+        rules = BlobRules(now, policy.timing, policy.ingest_after, policy.multipart_after, sweeps)
         tools = PlanTools(source, files, Holdings.load(files), rules, readers.map, policy.protected_digests, gate)
         yield Planner(source, tools, stop)
 

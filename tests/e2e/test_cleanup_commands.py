@@ -1,6 +1,7 @@
 """Cleaning up by the commands: plan, apply that plan, undo it, delete one thing, recover what was lost."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,24 @@ def test_a_whole_repository_can_be_deleted_and_brought_back(tree: Path, layoutli
     assert tags(tree) == set()
     layoutlift("cleanup", "undo", run_of(deleted.stdout), ALONE)
     assert tags(tree) == {"v0", "v1", "v2", "v3"}
+
+
+def test_deleting_and_recovering_leave_to_a_policy_how_long_things_wait(
+    tree: Path, tmp_path: Path, layoutlift: Layoutlift
+) -> None:
+    for _ in range(2):
+        layoutlift(
+            "cleanup", "apply", plan(layoutlift, tree, tmp_path, POLICY.replace("hold: 0s", "hold: 90d")), ALONE
+        )
+    month = 30 * 86_400
+    for record in (tree / ".layoutlift/runs").rglob("*.json"):
+        body = json.loads(record.read_bytes())
+        record.write_text(json.dumps({**body, "time": body["time"] - month}))
+        os.utime(record, (record.stat().st_mtime - month,) * 2)
+    before = {path for path in files_in_directory(tree) if path.startswith((".layoutlift/trash", ".layoutlift/runs"))}
+    layoutlift("delete", tree, "team/app:v3", "--apply", ALONE)
+    layoutlift("recover", tree, "--apply", ALONE)
+    assert before <= set(files_in_directory(tree))
 
 
 @pytest.mark.parametrize("named", ["team/app:none", "other", "team/app@sha256:123", "team/app:", "@"])

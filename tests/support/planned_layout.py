@@ -63,8 +63,10 @@ class PlannedLayout:
     def place(digest: str) -> str:
         return f"{APP}/blobs/{digest.replace(':', '/')}"
 
-    def plan(self, choice: Choice | None = None, timing: Timing | None = None) -> RepositoryPlan:
-        rules = BlobRules(NOW, timing or Timing(DAY, DAY), DAY, DAY)
+    def plan(
+        self, choice: Choice | None = None, timing: Timing | None = None, *, sweeps: bool = True
+    ) -> RepositoryPlan:
+        rules = BlobRules(NOW, timing or Timing(DAY, DAY), DAY, DAY, sweeps)
         source = MemorySource(self.files.contents())
         tools = PlanTools(source, self.files, Holdings.load(self.files), rules, map, self.protected, self.gate)
         return plan_repository(tools, APP, choice or keep_last(1))

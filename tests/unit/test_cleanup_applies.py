@@ -1,5 +1,6 @@
 """Who may change a source, and on whose word."""
 
+import json
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -55,3 +56,15 @@ def test_a_directory_keeps_no_versions(tmp_path: Path) -> None:
 def test_a_run_that_never_was_is_not_undone(tmp_path: Path) -> None:
     with cleaner(tmp_path, only_writer=True) as held, pytest.raises(ConfigurationError, match="never"):
         list(held.undo("never"))
+
+
+def test_runs_are_forgotten_only_by_the_times_of_a_policy(tmp_path: Path) -> None:
+    record = tmp_path / ".layoutlift/runs/old/app/000001-settled.json"
+    record.parent.mkdir(parents=True)
+    body = {"time": 1.0, "removed": [], "added": [], "files": [], "trash": None, "contents": [], "etag": ""}
+    record.write_text(json.dumps(body))
+    for forgets in (False, True):
+        options = CleanerOptions(str(tmp_path), BucketAccess(), TIMING, "run", only_writer=True, forgets=forgets)
+        with open_cleaner(options, Stop()) as held:
+            assert list(held.apply([])) == []
+        assert record.exists() is not forgets

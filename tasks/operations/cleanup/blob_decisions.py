@@ -32,16 +32,22 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.marks import Mark
 
 _NO_AGE = "its age is not known"
+_NO_POLICY = "for how long is a policy's to say"
 
 
 @dataclass(frozen=True, slots=True)
 class BlobRules:
-    """How long things wait, in seconds, and what time it is."""
+    """How long things wait, in seconds, and what time it is.
+
+    Without a policy nobody has said how long, and what `sweeps` not stays where it is: blobs in the layout and in
+    the quarantine, and leftovers of writers.
+    """
 
     now: float
     timing: Timing
     ingest_after: float
     multipart_after: float
+    sweeps: bool = True
 
 
 def decide_blobs(
@@ -71,8 +77,9 @@ def _fate(
     if known is None or not _holds(known, file, rules.now):
         return Action.MARK, "nothing names it", None
     waited, grace = rules.now - known.since, human_duration(rules.timing.grace)
-    if waited < rules.timing.grace:
-        return Action.MARK, f"nothing names it, but not yet for {grace}", known.since
+    if not rules.sweeps or waited < rules.timing.grace:
+        so_far = f"not yet for {grace}" if rules.sweeps else _NO_POLICY
+        return Action.MARK, f"nothing names it, but {so_far}", known.since
     return Action.QUARANTINE, f"nothing has named it for {grace}", known.since
 
 
@@ -97,7 +104,9 @@ def decide_quarantined(
 def decide_unneeded(blob: HeldBlob, rules: BlobRules) -> QuarantineDecision:
     """The decision on a blob in the quarantine that nobody needs from there."""
     hold = human_duration(rules.timing.hold)
-    if rules.now - blob.since >= rules.timing.hold:
+    if not rules.sweeps:
+        action, reason = Action.KEEP, f"in the quarantine, {_NO_POLICY}"
+    elif rules.now - blob.since >= rules.timing.hold:
         action, reason = Action.PURGE, f"in the quarantine for {hold}"
     else:
         action, reason = Action.KEEP, f"in the quarantine, but not yet for {hold}"
@@ -107,19 +116,21 @@ def decide_unneeded(blob: HeldBlob, rules: BlobRules) -> QuarantineDecision:
 def decide_files(view: LayoutView, rules: BlobRules) -> Iterator[FileDecision]:
     """The decision on everything that writers began and may never end."""
     for file in view.ingest:
-        action, reason = _leftover(file.modified, rules.ingest_after, rules.now)
+        action, reason = _leftover(file.modified, rules.ingest_after, rules)
         name = _inside(view.path, file.path)
         yield FileDecision(FileKind.INGEST, name, file.size, file.modified, file.etag, action, reason)
     for upload in view.uploads:
-        action, reason = _leftover(upload.begun, rules.multipart_after, rules.now)
+        action, reason = _leftover(upload.begun, rules.multipart_after, rules)
         name = _inside(view.path, upload.path)
         yield FileDecision(FileKind.UPLOAD, name, 0, upload.begun, upload.upload, action, reason)
 
 
-def _leftover(begun: float, after: float, now: float) -> tuple[Action, str]:
-    if known_age(begun, now) is None:
+def _leftover(begun: float, after: float, rules: BlobRules) -> tuple[Action, str]:
+    if not rules.sweeps:
+        return Action.KEEP, f"a writer may still be at it, {_NO_POLICY}"
+    if known_age(begun, rules.now) is None:
         return Action.KEEP, _NO_AGE
-    if now - begun < after:
+    if rules.now - begun < after:
         return Action.KEEP, f"a writer may still be at it, for it is not {human_duration(after)} old"
     return Action.DELETE, f"begun more than {human_duration(after)} ago and never ended"
 

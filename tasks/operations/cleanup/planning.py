@@ -107,7 +107,9 @@ class _RepositoryPlanning:
         blobs = self._blobs(view, graph, marking, marks)
         quarantined = self._quarantined(view, marking, held)
         removals = tuple(_removals(view, marking))
+        files = tuple(decide_files(view, tools.rules))
         empty = len(removals) == len(view.entries) and not blobs
+        empty = empty and all(file.action is Action.DELETE for file in files)
         return RepositoryPlan(
             path=self.path,
             etag=view.etag,
@@ -115,7 +117,7 @@ class _RepositoryPlanning:
             removals=removals,
             blobs=blobs,
             quarantined=quarantined,
-            files=tuple(decide_files(view, tools.rules)),
+            files=files,
             drop_layout=self.choice.drops_empty and empty and all(q.action is Action.PURGE for q in quarantined),
             findings=tuple(self._lost(view, marking, marks)),
         )

@@ -11,6 +11,7 @@ import pytest
 from tasks.oci.digest import Digest
 from tasks.oci.errors import SourceReadError
 from tasks.operations.cleanup.choices import DeleteChoice
+from tasks.operations.cleanup.journal import Journal, Record, Step
 from tasks.operations.cleanup.marks import Mark, write_marks
 from tasks.operations.cleanup.planning import LOST
 from tasks.operations.cleanup.policy import OrderBy
@@ -161,6 +162,27 @@ def test_deleting_a_digest_takes_all_its_tags() -> None:
     layout.write_index()
     plan = layout.plan(DeleteChoice(digest=Digest(layout.entries[0]["digest"])))
     assert fates(plan) == {"v1": Action.DELETE, "v2": Action.KEEP, "stable": Action.DELETE}
+
+
+def hide(layout: PlannedLayout, descriptor: dict[str, Any], since: float) -> None:
+    """Move a blob into the quarantine, as an earlier run did."""
+    file = layout.files.stat_file(layout.place(descriptor["digest"]))
+    assert file is not None
+    trash = ".layoutlift/trash/run-0"
+    Journal(layout.files, "run-0").announce(Record(Step.HIDE, APP, since, files=(file,), trash=trash))
+    layout.files.hide_files([file], trash)
+
+
+def test_what_waits_stays_where_it_is_unless_a_policy_says_for_how_long() -> None:
+    layout = two_images()
+    marked, hidden = layout.blob(b"nobody's"), layout.blob(b"nobody's either")
+    layout.files.put(f"{APP}/ingest/left", b"half a blob")
+    mark(layout, marked, NOW - 50 * DAY)
+    hide(layout, hidden, NOW - 50 * DAY)
+    swept, kept = layout.plan(), layout.plan(DeleteChoice(tag="v1"), sweeps=False)
+    assert (fate(swept, marked), fate(kept, marked)) == (Action.QUARANTINE, Action.MARK)
+    assert [each.action for plan in (swept, kept) for each in plan.quarantined] == [Action.PURGE, Action.KEEP]
+    assert Action.DELETE not in {file.action for file in kept.files}
 
 
 def _edit_manifest(layout: PlannedLayout) -> None:
