@@ -32,7 +32,7 @@ from tasks.operations.cleanup.gone_layouts import is_gone
 from tasks.operations.cleanup.graph import Graph
 from tasks.operations.cleanup.index_edit import IndexEdit, edit_index, entry_json, read_entry
 from tasks.operations.cleanup.journal import Record, Step
-from tasks.operations.cleanup.marks import Mark, mark_ahead, read_marks, write_marks
+from tasks.operations.cleanup.marks import Mark, mark_ahead, read_marks, still_marked, write_marks
 from tasks.operations.cleanup.sweeping import Sweep
 from tasks.operations.cleanup.values import Action, FileKind, QuarantineMode
 from tasks.ports import Finding
@@ -188,9 +188,11 @@ class _Applying:
             mark_ahead(self._files, self.plan.path, going)
 
     def _mark(self, view: FreshView) -> None:
-        """Note which blobs nothing names, and since when; whatever the plan does not hold loses its mark."""
+        """Note which blobs nothing names, and since when; a mark of which the plan says nothing stays."""
         files, now = self._files, self.tools.source.files.now()
-        known, marks = read_marks(files, self.plan.path), {}
+        known = read_marks(files, self.plan.path)
+        decided = {decision.digest for decision in self.plan.blobs}
+        marks = still_marked({d: mark for d, mark in known.items() if d not in decided}, view.blobs, view.needed)
         for decision in self.plan.blobs:
             file = view.blobs.get(decision.digest)
             if decision.action is Action.KEEP or file is None or decision.digest in view.needed:

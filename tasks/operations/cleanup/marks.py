@@ -14,7 +14,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from tasks.layout_ports import FileReader, FileWriter, StoredFile
 
@@ -56,6 +56,17 @@ def read_marks(files: FileReader, repository: str) -> Mapping[Digest, Mark]:
         return {Digest(digest): Mark(**fields) for digest, fields in json.loads(found.raw)["blobs"].items()}
     except (ValueError, KeyError, TypeError, AttributeError, InvalidDigestError):
         return {}
+
+
+def still_marked(
+    marks: Mapping[Digest, Mark], blobs: Mapping[Digest, StoredFile], needed: Container[Digest]
+) -> dict[Digest, Mark]:
+    """Those marks that hold yet: their file is the one that was marked, and nothing needs it."""
+    return {
+        digest: mark
+        for digest, mark in marks.items()
+        if digest not in needed and digest in blobs and mark.is_of(blobs[digest])
+    }
 
 
 def write_marks(files: FileWriter, repository: str, marks: Mapping[Digest, Mark]) -> None:
