@@ -6,16 +6,27 @@ from typing import TYPE_CHECKING
 
 from tasks.operations.cleanup.apply_tools import TRASH
 from tasks.operations.cleanup.holdings import Holdings
-from tasks.operations.cleanup.journal import RUNS
+from tasks.operations.cleanup.index_edit import read_entry
+from tasks.operations.cleanup.journal import RUNS, Step, list_records, read_record
+from tasks.operations.cleanup.marks import read_marks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tasks.layout_ports import FileReader
+    from tasks.oci.digest import Digest
     from tasks.operations.cleanup.apply_tools import ApplyTools
+    from tasks.operations.cleanup.journal import RecordPlace
 
 
 def forget_old_runs(tools: ApplyTools) -> tuple[str, ...]:
-    """Delete the journals of runs that are older than the quarantine's time and have nothing in it; their names.
+    """Delete the journals of runs of which nothing can be undone any more; their names.
+
+    A run that hid blobs is kept for the quarantine's time, and while it has anything in it. One that edited an
+    index is kept for the grace time besides, and while a manifest waits that it took out: blobs follow later.
 
     Raises:
+        StateError: a journal is damaged.
         SourceError: something can't be listed, read or deleted.
     """
     files = tools.source.files
@@ -24,10 +35,46 @@ def forget_old_runs(tools: ApplyTools) -> tuple[str, ...]:
         run = file.path.removeprefix(f"{RUNS}/").partition("/")[0]
         latest[run] = max(latest.get(run, 0.0), file.modified)
     now, holdings = files.now(), Holdings.load(files)
-    in_use = {blob.run for path in holdings.repositories for blob in holdings.held(files, path)}
-    old = [run for run, last in latest.items() if now - last >= tools.timing.hold and run not in in_use]
-    for run in old:
+    held = [blob for path in holdings.repositories for blob in holdings.held(files, path)]
+    in_use = {blob.run for blob in held}
+    edits = _edits(files)
+    waiting = _Waiting(files, {(blob.repository, blob.digest) for blob in held})
+    for run in [run for run in latest if run not in in_use]:
+        waits = tools.timing.hold + (tools.timing.grace if run in edits else 0.0)
+        if now - latest[run] < waits or waiting.has_any(edits.get(run, ())):
+            in_use.add(run)
+    old = latest.keys() - in_use
+    for run in sorted(old):
         for folder in (f"{TRASH}/{run}", f"{RUNS}/{run}"):  # the journal last, so that a crash leaves it to find
             tools.guard()
             files.delete_files(list(files.list_files(folder)))
     return tuple(sorted(old))
+
+
+def _edits(files: FileReader) -> dict[str, list[RecordPlace]]:
+    """The records of edits of an index, by run; not read yet."""
+    found: dict[str, list[RecordPlace]] = {}
+    for place in list_records(files):
+        if place.step is Step.INDEX:
+            found.setdefault(place.run, []).append(place)
+    return found
+
+
+class _Waiting:
+    """Which manifests wait to be deleted, marked in their layout or hidden in the quarantine."""
+
+    def __init__(self, files: FileReader, held: Iterable[tuple[str, Digest]]) -> None:
+        self._files = files
+        self._held = frozenset(held)
+        self._marked: dict[str, frozenset[Digest]] = {}
+
+    def has_any(self, edits: Iterable[RecordPlace]) -> bool:
+        """Whether one of them left the index by one of these edits."""
+        return any(self._waits(place) for place in edits)
+
+    def _waits(self, place: RecordPlace) -> bool:
+        path = place.repository
+        if path not in self._marked:
+            self._marked[path] = frozenset(read_marks(self._files, path))
+        removed = [read_entry(body).descriptor.digest for body in read_record(self._files, place).removed]
+        return any(digest in self._marked[path] or (path, digest) in self._held for digest in removed)

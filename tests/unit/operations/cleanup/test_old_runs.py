@@ -1,0 +1,55 @@
+"""Which journals are forgotten, and when."""
+
+from tasks.operations.cleanup.journal import RUNS
+from tasks.operations.cleanup.old_runs import forget_old_runs
+from tests.support.cleanup_world import GRACE, HOLD, Push, World, image, keep_policy
+
+
+def with_a_tag_that_went() -> World:
+    """`run-0` took v1 out of the index, and marked its blobs."""
+    world = World()
+    for tag in ("v1", "v2"):
+        world.finish(Push(image([int(tag[1])]), tag, world.now))
+    world.now += 1
+    assert world.apply_plan(world.plan(keep_policy(1)))
+    return world
+
+
+def journals(world: World) -> set[str]:
+    return {file.path.removeprefix(f"{RUNS}/").partition("/")[0] for file in world.files.list_files(RUNS)}
+
+
+def test_a_run_that_edited_an_index_is_remembered_until_the_blobs_had_their_time() -> None:
+    world = with_a_tag_that_went()
+    world.now += GRACE + HOLD - 1
+    forget_old_runs(world.tools())
+    assert journals(world) == {"run-0"}
+    for path in [file.path for file in world.files.list_files(".layoutlift/marks")]:
+        world.files.put(path, b"{}")
+    forget_old_runs(world.tools())
+    assert journals(world) == {"run-0"}
+    world.now += 1
+    assert forget_old_runs(world.tools()) == ("run-0",)
+    assert journals(world) == set()
+
+
+def test_a_run_is_remembered_while_a_manifest_waits_that_it_took_out() -> None:
+    world = with_a_tag_that_went()
+    world.now += 5 * (GRACE + HOLD)
+    assert forget_old_runs(world.tools()) == ()
+    world.apply_plan(world.plan(keep_policy(1)))
+    hiding = world.runs[-1]
+    assert forget_old_runs(world.tools()) == ()
+    world.now += HOLD
+    assert forget_old_runs(world.tools()) == ()
+    world.apply_plan(world.plan(keep_policy(1)))
+    assert "run-0" in forget_old_runs(world.tools())
+    assert hiding in journals(world)
+
+
+def test_a_tag_comes_back_whose_blobs_were_never_hidden() -> None:
+    world = with_a_tag_that_went()
+    world.now += 5 * (GRACE + HOLD)
+    forget_old_runs(world.tools())
+    assert world.undo("run-0")
+    assert len(world.entries) == 2
