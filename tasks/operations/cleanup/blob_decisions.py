@@ -7,7 +7,7 @@ is void once the blob was named again or written anew.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tasks.operations.cleanup.ages import known_age
@@ -22,7 +22,7 @@ from tasks.operations.cleanup.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 
     from tasks.layout_ports import StoredFile
     from tasks.oci.digest import Digest
@@ -111,6 +111,24 @@ def decide_unneeded(blob: HeldBlob, rules: BlobRules) -> QuarantineDecision:
     else:
         action, reason = Action.KEEP, f"in the quarantine, but not yet for {hold}"
     return QuarantineDecision(blob.run, blob.digest, blob.size, blob.since, action, reason)
+
+
+def hidden_of(
+    protected: Collection[Digest], held: Iterable[HeldBlob], blobs: Container[Digest]
+) -> Mapping[Digest, str]:
+    """What is protected and nowhere but in the quarantine, each with the run that hid it last."""
+    return {blob.digest: blob.run for blob in held if blob.digest in protected and blob.digest not in blobs}
+
+
+def spare(decisions: Sequence[QuarantineDecision], protected: Collection[Digest]) -> tuple[QuarantineDecision, ...]:
+    """The decisions, but nothing is purged while something `protected` is hidden: nobody reads what it needs."""
+    if not protected:
+        return tuple(decisions)
+    reason = f"{min(protected)} is in the quarantine and protected, and may need it"
+    return tuple(
+        replace(each, action=Action.KEEP, reason=reason) if each.action is Action.PURGE else each
+        for each in decisions
+    )
 
 
 def decide_files(view: LayoutView, rules: BlobRules) -> Iterator[FileDecision]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tasks.layout_ports import below
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.oci.image_layout import BLOBS, INDEX, MARKER
-from tasks.operations.cleanup.blob_decisions import decide_unneeded
+from tasks.operations.cleanup.blob_decisions import decide_unneeded, hidden_of, spare
 from tasks.operations.cleanup.planning import gated_held
 from tasks.operations.cleanup.values import Refusal, RepositoryPlan
 
@@ -38,7 +38,8 @@ def plan_gone(tools: PlanTools, path: str) -> RepositoryPlan | None:
         if not held or not is_gone(tools.files, path):
             return None
         decisions = [decide_unneeded(blob, tools.rules) for blob in held]
-        return RepositoryPlan(path, "", quarantined=gated_held(tools, path, decisions), is_gone=True)
+        spared = spare(decisions, hidden_of(tools.protected, held, ()))
+        return RepositoryPlan(path, "", quarantined=gated_held(tools, path, spared), is_gone=True)
     except InterruptedRunError:
         raise
     except LayoutliftError as error:

@@ -17,7 +17,13 @@ from tasks.oci.errors import (
     LayoutliftError,
     SizeMismatchError,
 )
-from tasks.operations.cleanup.blob_decisions import decide_blobs, decide_files, decide_quarantined
+from tasks.operations.cleanup.blob_decisions import (
+    decide_blobs,
+    decide_files,
+    decide_quarantined,
+    hidden_of,
+    spare,
+)
 from tasks.operations.cleanup.graph import read_graph
 from tasks.operations.cleanup.layout_view import view_layout
 from tasks.operations.cleanup.lost_manifests import find_manifests
@@ -51,6 +57,7 @@ if TYPE_CHECKING:
     from tasks.ports import LayoutReader
 
 LOST = "lost_manifest"
+HIDDEN = "protected_is_hidden"
 _Decision = TypeVar("_Decision", "BlobDecision", "QuarantineDecision")
 _LOST_MESSAGE = "a manifest that nothing names; two writers may have lost it (layoutlift recover brings it back)"
 _EMPTY_INDEX = (
@@ -119,7 +126,7 @@ class _RepositoryPlanning:
             quarantined=quarantined,
             files=files,
             drop_layout=self.choice.drops_empty and empty and all(q.action is Action.PURGE for q in quarantined),
-            findings=tuple(self._lost(view, marking, marks)),
+            findings=(*self._lost(view, marking, marks), *self._hidden(view, held)),
         )
 
     def _blobs(
@@ -131,8 +138,15 @@ class _RepositoryPlanning:
     def _quarantined(
         self, view: LayoutView, marking: Marking, held: tuple[HeldBlob, ...]
     ) -> tuple[QuarantineDecision, ...]:
-        decisions = decide_quarantined(held, view, marking, self.tools.rules)
-        return gated_held(self.tools, self.path, list(decisions))
+        decisions = list(decide_quarantined(held, view, marking, self.tools.rules))
+        hidden = hidden_of(self.tools.protected, held, view.blobs)
+        return gated_held(self.tools, self.path, spare(decisions, hidden))
+
+    def _hidden(self, view: LayoutView, held: tuple[HeldBlob, ...]) -> list[Finding]:
+        """What is protected and was hidden before it was."""
+        hidden = hidden_of(self.tools.protected, held, view.blobs)
+        how = "is protected and in the quarantine; layoutlift cleanup undo"
+        return [Finding(self.path, HIDDEN, f"{digest} {how} {run} brings it back") for digest, run in hidden.items()]
 
     def _protected(self, view: LayoutView) -> list[Descriptor]:
         """The protected content that the layout has, which its index may not name; read to learn what it is."""

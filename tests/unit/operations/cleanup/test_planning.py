@@ -13,7 +13,7 @@ from tasks.oci.errors import SourceReadError
 from tasks.operations.cleanup.choices import DeleteChoice
 from tasks.operations.cleanup.journal import Journal, Record, Step
 from tasks.operations.cleanup.marks import Mark, write_marks
-from tasks.operations.cleanup.planning import LOST
+from tasks.operations.cleanup.planning import HIDDEN, LOST
 from tasks.operations.cleanup.policy import OrderBy
 from tasks.operations.cleanup.values import Action
 from tests.support.planned_layout import APP, DAY, MANIFEST, NOW, REF_NAME, PlannedLayout, keep_last
@@ -183,6 +183,21 @@ def test_what_waits_stays_where_it_is_unless_a_policy_says_for_how_long() -> Non
     assert (fate(swept, marked), fate(kept, marked)) == (Action.QUARANTINE, Action.MARK)
     assert [each.action for plan in (swept, kept) for each in plan.quarantined] == [Action.PURGE, Action.KEEP]
     assert Action.DELETE not in {file.action for file in kept.files}
+
+
+def test_nothing_is_purged_while_something_protected_is_in_the_quarantine() -> None:
+    layout = two_images()
+    image, layer = layout.entries.pop(0), layout.blob(b"layer v1")
+    layout.write_index()
+    for descriptor in (image, layer):
+        hide(layout, descriptor, NOW - 50 * DAY)
+    assert {each.action for each in layout.plan().quarantined} == {Action.PURGE}
+    layout.protected = frozenset({Digest(image["digest"])})
+    plan = layout.plan()
+    assert {each.action for each in plan.quarantined} == {Action.KEEP}
+    [finding] = [found for found in plan.findings if found.code == HIDDEN]
+    assert image["digest"] in finding.message
+    assert "undo run-0" in finding.message
 
 
 def _edit_manifest(layout: PlannedLayout) -> None:
