@@ -66,14 +66,16 @@ def still_wanted(view: FreshView, removals: Collection[IndexEntry]) -> list[Inde
     """Those removals that still make sense, where somebody has written the index since they were planned.
 
     An entry without a tag, or one that refers to something, was to go with what it belongs to; if that stays after
-    all, under a tag that a writer gave it in between, so does the entry.
+    all, under a tag that a writer gave it in between, so does the entry, unless somebody named it. Planning judges
+    by the same rule.
     """
     wanted = set(removals)
+    demanded = {entry for entry in removals if entry.is_demanded}
     while True:
         stays = [entry for entry in view.entries if _as_written(entry) not in wanted]
         needed = view.graph.reach({entry.digest: "" for entry in stays}, view.blobs)
         goes = [entry for entry in view.entries if _as_written(entry) in wanted]
-        kept = {_as_written(entry) for entry in goes if _belongs_to(entry, needed, view.graph)}
+        kept = {_as_written(entry) for entry in goes if _belongs_to(entry, needed, view.graph)} - demanded
         if not kept:
             return [entry for entry in removals if entry in wanted]
         wanted -= kept
@@ -86,9 +88,7 @@ def _as_written(entry: Entry) -> IndexEntry:
 def _belongs_to(entry: Entry, needed: Mapping[Digest, str], graph: Graph) -> bool:
     node = graph.nodes.get(entry.digest)
     subject = entry.refers_to or (node.subject if node is not None else None)
-    if subject is not None and subject in needed:
-        return entry.ref_name is None or entry.refers_to is not None
-    return entry.ref_name is None and entry.digest in needed
+    return subject in needed or (entry.ref_name is None and entry.digest in needed)
 
 
 class FreshLook:

@@ -98,7 +98,7 @@ class _Marker:
         if entry in self.forced:
             return Verdict(self.forced[entry])
         if (demand := self.choice.demands(entry)) is not None and not self._is_part(entry):
-            return Verdict(demand, keep=False)
+            return Verdict(demand, keep=False, is_demanded=True)
         if entry.is_ambiguous:
             return _AMBIGUOUS
         if (subject := self._subject(entry)) is not None:

@@ -194,8 +194,9 @@ def _typed(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _entry_json(entry: IndexEntry) -> dict[str, Any]:
-    return {"tag": entry.tag, "descriptor": entry.descriptor.to_json()}
+    body = {"tag": entry.tag, "descriptor": entry.descriptor.to_json()}
+    return body | ({"is_demanded": True} if entry.is_demanded else {})
 
 
 def _read_entry(body: dict[str, Any]) -> IndexEntry:
-    return IndexEntry(body["tag"], Descriptor.from_json(body["descriptor"]))
+    return IndexEntry(body["tag"], Descriptor.from_json(body["descriptor"]), body.get("is_demanded", False))

@@ -275,4 +275,5 @@ def _removals(view: LayoutView, marking: Marking) -> Iterator[IndexEntry]:
     for entry, verdict in zip(view.entries, marking.verdicts, strict=True):
         if not verdict.keep:
             found = entry.descriptor
-            yield IndexEntry(entry.ref_name, Descriptor(found.media_type, found.digest, found.size))
+            plain = Descriptor(found.media_type, found.digest, found.size)
+            yield IndexEntry(entry.ref_name, plain, is_demanded=verdict.is_demanded)

@@ -44,10 +44,11 @@ class DatedTag:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a tag stays, and the words that say why."""
+    """Whether a tag stays, and the words that say why; `is_demanded` if somebody named this very entry."""
 
     reason: str
     keep: bool = True
+    is_demanded: bool = False
 
 
 def decide_tags(

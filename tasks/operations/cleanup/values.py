@@ -112,10 +112,14 @@ class TagDecision:
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """An entry of `index.json`: its `ref.name` as it stands there, None without one, and what it describes."""
+    """An entry of `index.json`: its `ref.name` as it stands there, None without one, and what it describes.
+
+    `is_demanded` says of one that is to go that somebody named it: it goes whatever it refers to.
+    """
 
     tag: str | None
     descriptor: Descriptor
+    is_demanded: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

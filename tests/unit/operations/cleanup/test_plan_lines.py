@@ -136,8 +136,9 @@ def test_a_plan_that_was_cut_or_edited_is_refused(touched: list[bytes]) -> None:
         check_plan(touched)
 
 
-def test_an_entry_keeps_its_annotations() -> None:
-    entry = IndexEntry("v1", Descriptor("x/y", Digest.of(b""), 0, annotations={"a": "b"}))
+def test_an_entry_keeps_its_annotations_and_on_whose_word_it_goes() -> None:
+    entry = IndexEntry("v1", Descriptor("x/y", Digest.of(b""), 0, annotations={"a": "b"}), is_demanded=True)
     plan = RepositoryPlan("a", "1", removals=(entry,))
     [back] = PlanReader(_lines(_HEADER, [plan], PlanFooter())).repositories()
     assert back.removals[0].descriptor.annotations == {"a": "b"}
+    assert back.removals[0].is_demanded

@@ -153,6 +153,7 @@ def test_deleting_one_tag_leaves_other_tags_of_its_digest() -> None:
     layout.write_index()
     plan = layout.plan(DeleteChoice(tag="v1"))
     assert fates(plan) == {"v1": Action.DELETE, "v2": Action.KEEP, "stable": Action.KEEP}
+    assert ([entry.is_demanded for entry in plan.removals], layout.plan().removals[0].is_demanded) == ([True], False)
     assert {blob.action for blob in plan.blobs} == {Action.KEEP}
 
 
