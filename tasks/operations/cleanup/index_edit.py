@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from tasks.oci.reference import REF_NAME
 from tasks.operations.cleanup.values import IndexEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from tasks.oci.json_stream import Element
 
@@ -73,7 +74,7 @@ def edit_index(raw: bytes, removals: Collection[IndexEntry], additions: Sequence
     goes: list[Element] = []
     for place in places:
         (goes if read_entry(place[2]) in wanted else stays).append(place)
-    added, taken = _possible([read_entry(place[2]) for place in stays], additions)
+    added, taken = _possible([place[2] for place in stays], additions)
     if not goes and not added:
         return IndexEdit(raw, taken=taken)
     parts = [text[begin:end] for begin, end, _ in stays] + [_compact(entry) for entry in added]
@@ -85,25 +86,36 @@ def edit_index(raw: bytes, removals: Collection[IndexEntry], additions: Sequence
 
 
 def _possible(
-    present: Sequence[IndexEntry], additions: Iterable[dict[str, Any]]
+    present: Sequence[dict[str, Any]], additions: Sequence[dict[str, Any]]
 ) -> tuple[tuple[dict[str, Any], ...], tuple[IndexEntry, ...]]:
-    """Those additions that are not there yet, and those whose tag has another digest."""
-    known = set(present)
-    tags = {entry.tag: entry.descriptor.digest for entry in present if entry.tag is not None}
+    """Those additions that are not there yet, and those whose tag has another digest.
+
+    Entries of one tag and digest may differ by their annotations, and all of them come. One that a writer has
+    written anew since stands for one of them.
+    """
+    known, wanted = {_key(body) for body in present}, {_key(body): body for body in additions}
+    anew = Counter(read_entry(body) for body in present if _key(body) not in wanted)
+    tags = {entry.tag: entry.descriptor.digest for entry in map(read_entry, present) if entry.tag is not None}
     added: list[dict[str, Any]] = []
     taken: list[IndexEntry] = []
-    for body in additions:
+    for key, body in wanted.items():
         entry = read_entry(body)
-        if entry in known:
+        if key in known:
+            continue
+        if anew[entry]:
+            anew[entry] -= 1
             continue
         if entry.tag is not None and tags.get(entry.tag, entry.descriptor.digest) != entry.descriptor.digest:
             taken.append(entry)
             continue
         added.append(body)
-        known.add(entry)
         if entry.tag is not None:
             tags[entry.tag] = entry.descriptor.digest
     return tuple(added), tuple(taken)
+
+
+def _key(body: dict[str, Any]) -> str:
+    return json.dumps(body, sort_keys=True)
 
 
 def _joined(text: str, places: Sequence[Element], parts: Sequence[str]) -> str:

@@ -74,6 +74,22 @@ def test_entries_come_back_once_and_not_over_a_tag_that_moved() -> None:
     assert json.loads(edit.raw)["manifests"] == [entry(1, "v1"), entry(2, "v2"), entry(4, "v4")]
 
 
+def test_entries_that_differ_by_their_annotations_come_back_all_and_once() -> None:
+    one, two = ({**entry(1), "annotations": {REF_NAME: "v1", "name": name}} for name in ("one", "two"))
+    raw = json.dumps({"schemaVersion": 2, "manifests": [one, two, entry(2)]}).encode()
+    gone = edit_index(raw, [read_entry(one)], [])
+    assert gone.removed == (one, two)
+    back = edit_index(gone.raw, [], [*gone.removed, *gone.removed])
+    assert json.loads(back.raw)["manifests"] == [entry(2), one, two]
+    assert not edit_index(back.raw, [], gone.removed).changes
+
+
+def test_an_entry_does_not_come_back_beside_the_one_that_its_writer_wrote_anew() -> None:
+    before, anew = ({**entry(1), "annotations": {REF_NAME: "v1", "name": name}} for name in ("before", "anew"))
+    raw = json.dumps({"schemaVersion": 2, "manifests": [anew]}).encode()
+    assert not edit_index(raw, [], [before]).changes
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_an_empty_list_is_filled_and_the_encoding_kept(encoding: str) -> None:
     raw = '{"x":"ü","schemaVersion":2,"manifests":[]}'.encode(encoding)
