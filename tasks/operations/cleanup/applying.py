@@ -30,7 +30,7 @@ from tasks.operations.cleanup.apply_tools import TRASH, RepositoryOutcome
 from tasks.operations.cleanup.fresh_view import FreshLook, FreshView, still_wanted
 from tasks.operations.cleanup.gone_layouts import is_gone
 from tasks.operations.cleanup.graph import Graph
-from tasks.operations.cleanup.index_edit import IndexEdit, edit_index, entry_json, read_entry
+from tasks.operations.cleanup.index_edit import IndexEdit, edit_index, entry_json, not_removed, read_entry
 from tasks.operations.cleanup.journal import Record, Step
 from tasks.operations.cleanup.marks import Mark, mark_ahead, read_marks, still_marked, write_marks
 from tasks.operations.cleanup.sweeping import Sweep
@@ -163,8 +163,7 @@ class _Applying:
         edit = change_index(self.tools, self.plan.path, lambda raw: edit_index(raw, self._still_wanted(), additions))
         self.outcome.removed = [read_entry(body) for body in edit.removed]
         self.outcome.added = [read_entry(body) for body in edit.added]
-        gone = set(self.plan.removals) - set(self.outcome.removed)
-        self.outcome.skipped = [*(entry for entry in self.plan.removals if entry in gone), *edit.taken]
+        self.outcome.skipped = [*not_removed(self.plan.removals, self.outcome.removed), *edit.taken]
 
     def _still_wanted(self) -> Sequence[IndexEntry]:
         """What is to leave the index, if it is not the one that was planned on any more."""

@@ -14,6 +14,7 @@ from tasks.layout_ports import below
 from tasks.oci.image_layout import blob_path
 from tasks.operations.cleanup.graph import read_graph
 from tasks.operations.cleanup.holdings import by_digest
+from tasks.operations.cleanup.index_edit import Removals
 from tasks.operations.cleanup.layout_view import view_layout
 from tasks.operations.cleanup.values import IndexEntry
 
@@ -69,16 +70,17 @@ def still_wanted(view: FreshView, removals: Collection[IndexEntry]) -> list[Inde
     all, under a tag that a writer gave it in between, so does the entry, unless somebody named it. Planning judges
     by the same rule.
     """
-    wanted = set(removals)
+    wanted = list(removals)
     demanded = {entry for entry in removals if entry.is_demanded}
     while True:
-        stays = [entry for entry in view.entries if _as_written(entry) not in wanted]
+        leaves = Removals(wanted)
+        stays = [entry for entry in view.entries if not leaves.has(_as_written(entry))]
         needed = view.graph.reach({entry.digest: "" for entry in stays}, view.blobs)
-        goes = [entry for entry in view.entries if _as_written(entry) in wanted]
+        goes = [entry for entry in view.entries if leaves.has(_as_written(entry))]
         kept = {_as_written(entry) for entry in goes if _belongs_to(entry, needed, view.graph)} - demanded
         if not kept:
-            return [entry for entry in removals if entry in wanted]
-        wanted -= kept
+            return wanted
+        wanted = [entry for entry in wanted if entry not in kept]
 
 
 def _as_written(entry: Entry) -> IndexEntry:

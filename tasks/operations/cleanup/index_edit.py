@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidLayoutError
 from tasks.oci.image_layout import INDEX, decode_index, parse_index
 from tasks.oci.json_stream import iter_list, iter_places
@@ -15,7 +16,7 @@ from tasks.oci.reference import REF_NAME
 from tasks.operations.cleanup.values import IndexEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Iterable, Sequence
 
     from tasks.oci.json_stream import Element
 
@@ -58,8 +59,34 @@ def read_entry(body: dict[str, Any]) -> IndexEntry:
     return IndexEntry(descriptor.annotations.get(REF_NAME), descriptor)
 
 
-def edit_index(raw: bytes, removals: Collection[IndexEntry], additions: Sequence[dict[str, Any]]) -> IndexEdit:
-    """Take out every entry that is one of `removals`, tag and descriptor, and put in `additions` that are not there.
+def written_as(descriptor: Descriptor) -> Digest:
+    """The digest of all that an entry says, as `IndexEntry.written` has it."""
+    return Digest.of(json.dumps(descriptor.to_json(), sort_keys=True).encode())
+
+
+class Removals:
+    """Entries that are to leave an index; one with other annotations than it had when that was planned is none."""
+
+    def __init__(self, entries: Iterable[IndexEntry]) -> None:
+        self._entries = {(entry, entry.written) for entry in entries}
+        self._known = {entry for entry, _ in self._entries}
+
+    def has(self, entry: IndexEntry) -> bool:
+        """Whether this entry, as an index has it, is to leave."""
+        if entry not in self._known:
+            return False
+        return (entry, None) in self._entries or (entry, written_as(entry.descriptor)) in self._entries
+
+
+def not_removed(removals: Iterable[IndexEntry], removed: Iterable[IndexEntry]) -> list[IndexEntry]:
+    """Those removals of which nothing left the index; `removed` are entries as it had them."""
+    gone = {(entry, written_as(entry.descriptor)) for entry in removed}
+    any_of = {entry for entry, _ in gone}
+    return [e for e in removals if (e not in any_of if e.written is None else (e, e.written) not in gone)]
+
+
+def edit_index(raw: bytes, removals: Iterable[IndexEntry], additions: Sequence[dict[str, Any]]) -> IndexEdit:
+    """Take out every entry that is one of `removals`, and put in `additions` that are not there; see `Removals`.
 
     Raises:
         InvalidLayoutError: the index can't be read whole.
@@ -68,12 +95,12 @@ def edit_index(raw: bytes, removals: Collection[IndexEntry], additions: Sequence
     if index.broken:
         raise InvalidLayoutError(index.broken[0].message)
     text = decode_index(raw)
-    wanted = frozenset(removals)
+    wanted = Removals(removals)
     places = list(iter_places(text, _MANIFESTS, {}))
     stays: list[Element] = []
     goes: list[Element] = []
     for place in places:
-        (goes if read_entry(place[2]) in wanted else stays).append(place)
+        (goes if wanted.has(read_entry(place[2])) else stays).append(place)
     added, taken = _possible([place[2] for place in stays], additions)
     if not goes and not added:
         return IndexEdit(raw, taken=taken)

@@ -194,9 +194,11 @@ def _typed(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _entry_json(entry: IndexEntry) -> dict[str, Any]:
-    body = {"tag": entry.tag, "descriptor": entry.descriptor.to_json()}
-    return body | ({"is_demanded": True} if entry.is_demanded else {})
+    body: dict[str, Any] = {"tag": entry.tag, "descriptor": entry.descriptor.to_json()}
+    body |= {"is_demanded": True} if entry.is_demanded else {}
+    return body | ({} if entry.written is None else {"written": entry.written})
 
 
 def _read_entry(body: dict[str, Any]) -> IndexEntry:
-    return IndexEntry(body["tag"], Descriptor.from_json(body["descriptor"]), body.get("is_demanded", False))
+    written = Digest(body["written"]) if "written" in body else None
+    return IndexEntry(body["tag"], Descriptor.from_json(body["descriptor"]), body.get("is_demanded", False), written)

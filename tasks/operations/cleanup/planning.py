@@ -25,6 +25,7 @@ from tasks.operations.cleanup.blob_decisions import (
     spare,
 )
 from tasks.operations.cleanup.graph import read_graph
+from tasks.operations.cleanup.index_edit import written_as
 from tasks.operations.cleanup.layout_view import view_layout
 from tasks.operations.cleanup.lost_manifests import find_manifests
 from tasks.operations.cleanup.marking import mark
@@ -276,4 +277,4 @@ def _removals(view: LayoutView, marking: Marking) -> Iterator[IndexEntry]:
         if not verdict.keep:
             found = entry.descriptor
             plain = Descriptor(found.media_type, found.digest, found.size)
-            yield IndexEntry(entry.ref_name, plain, is_demanded=verdict.is_demanded)
+            yield IndexEntry(entry.ref_name, plain, verdict.is_demanded, written_as(found))

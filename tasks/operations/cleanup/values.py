@@ -114,12 +114,14 @@ class TagDecision:
 class IndexEntry:
     """An entry of `index.json`: its `ref.name` as it stands there, None without one, and what it describes.
 
-    `is_demanded` says of one that is to go that somebody named it: it goes whatever it refers to.
+    Of one that is to go, `is_demanded` says that somebody named it: it goes whatever it refers to. `written` is the
+    digest of all that the entry says, its annotations with it; None stands for any.
     """
 
     tag: str | None
     descriptor: Descriptor
     is_demanded: bool = field(default=False, compare=False)
+    written: Digest | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """An index is edited without touching what stays."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.oci.errors import InvalidLayoutError
-from tasks.operations.cleanup.index_edit import edit_index, entry_json, read_entry
+from tasks.operations.cleanup.index_edit import edit_index, entry_json, not_removed, read_entry, written_as
 from tests.support.oci_strategies import sha256
 
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -58,6 +59,20 @@ def test_only_the_exact_pair_of_tag_and_digest_goes() -> None:
     raw = json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
     edit = edit_index(raw, [read_entry(entry(1, "v1")), read_entry(entry(3, "v2"))], [])
     assert json.loads(edit.raw)["manifests"] == entries[1:]
+
+
+def test_an_entry_that_was_written_anew_since_stays_and_is_named() -> None:
+    one, two = (
+        {**entry(1), "annotations": {REF_NAME: "v1", "org.opencontainers.image.created": time}} for time in ("1", "2")
+    )
+    planned = [replace(read_entry(body), written=written_as(read_entry(body).descriptor)) for body in (one, two)]
+    anew = {**two, "annotations": {**two["annotations"], "org.opencontainers.image.created": "3"}}
+    raw = json.dumps({"schemaVersion": 2, "manifests": [one, anew]}).encode()
+    edit = edit_index(raw, planned, [])
+    assert json.loads(edit.raw)["manifests"] == [anew]
+    left = not_removed(planned, map(read_entry, edit.removed))
+    assert [entry.written for entry in left] == [planned[1].written]
+    assert edit_index(raw, [read_entry(one)], []).removed == (one, anew), "where the plan does not say how it was"
 
 
 def test_nothing_to_do_leaves_the_very_bytes() -> None:

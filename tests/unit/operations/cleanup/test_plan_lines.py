@@ -137,8 +137,8 @@ def test_a_plan_that_was_cut_or_edited_is_refused(touched: list[bytes]) -> None:
 
 
 def test_an_entry_keeps_its_annotations_and_on_whose_word_it_goes() -> None:
-    entry = IndexEntry("v1", Descriptor("x/y", Digest.of(b""), 0, annotations={"a": "b"}), is_demanded=True)
+    entry = IndexEntry("v1", Descriptor("x/y", Digest.of(b""), 0, annotations={"a": "b"}), True, Digest.of(b"x"))
     plan = RepositoryPlan("a", "1", removals=(entry,))
     [back] = PlanReader(_lines(_HEADER, [plan], PlanFooter())).repositories()
     assert back.removals[0].descriptor.annotations == {"a": "b"}
-    assert back.removals[0].is_demanded
+    assert (back.removals[0].is_demanded, back.removals[0].written) == (True, Digest.of(b"x"))

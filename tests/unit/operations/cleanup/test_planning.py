@@ -126,6 +126,17 @@ def test_referrers_stay_and_go_with_their_subject() -> None:
     assert removed == {layout.entries[0]["digest"], layout.entries[2]["digest"]}
 
 
+def test_a_plan_says_how_the_entries_were_written_that_go() -> None:
+    """Of two plans over the same tag and digest, the second is made after its writer noted another time."""
+    layout = two_images()
+    [before] = layout.plan().removals
+    layout.entries[0]["annotations"]["org.opencontainers.image.created"] = "2026-01-01T00:00:00Z"
+    layout.write_index()
+    [after] = layout.plan().removals
+    assert before == after
+    assert None is not before.written != after.written is not None
+
+
 def test_a_protected_digest_stays_with_all_that_it_needs() -> None:
     layout = two_images()
     old = layout.entries[0]
