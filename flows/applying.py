@@ -115,5 +115,6 @@ def undo(given: UndoParameters, run: str, source: str | None, stop: Stop, show: 
     undoing = new_plan_id()
     options = CleanerOptions(note.source, access, DEFAULT_TIMING, undoing, given.i_am_the_only_writer, given.jobs)
     with open_cleaner(options, stop) as cleaner:
+        undone = cleaner.undo(run)
         note_run(replace(note, run=undoing))
-        return show(undoing, cleaner.undo(run))
+        return show(undoing, undone)

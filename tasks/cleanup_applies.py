@@ -94,7 +94,7 @@ class Cleaner:
             forget_old_runs(self.tools)
 
     def undo(self, run: str) -> Iterator[RepositoryOutcome]:
-        """Put back what a run took away.
+        """Put back what a run took away; whether that may be is told before anything is done.
 
         Raises:
             ConfigurationError: no such run left a journal here.
@@ -104,7 +104,7 @@ class Cleaner:
         undoable(self.tools.source.files, run)
         if not self.only_writer and not self.tools.source.files.is_conditional:
             raise RefusedError(ONLY_WRITER)
-        yield from undo_run(self.tools, run)
+        return undo_run(self.tools, run)
 
     def _in_turn(
         self, act: Callable[[RepositoryPlan], RepositoryOutcome], plans: Iterable[RepositoryPlan]
