@@ -149,11 +149,17 @@ class _Marker:
         return f"part of {min(self.parents[entry.digest])}, which goes"
 
     def _dated(self) -> list[DatedTag]:
-        """Each tag once that a rule may decide on: no referrer, nothing that two entries dispute."""
+        """Each tag once that a rule may decide on: no referrer, nothing that two entries dispute.
+
+        Of several entries with the same content the newest counts, and none if the time of one is not known.
+        """
         found: dict[str, DatedTag] = {}
         for entry in self.view.entries:
             if entry.tag is not None and entry.refers_to is None and not entry.is_ambiguous:
                 when = tag_time(self.choice.order_by, entry.created, self._modified(entry), self.now)
+                other = found.get(entry.tag)
+                if other is not None:
+                    when = None if when is None or other.when is None else max(when, other.when)
                 found[entry.tag] = DatedTag(entry.tag, entry.digest, when)
         return list(found.values())
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
 from tasks.layout_ports import StoredFile
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
@@ -10,6 +13,13 @@ from tasks.operations.cleanup.choices import DeleteChoice
 from tasks.operations.cleanup.graph import Graph, Node
 from tasks.operations.cleanup.layout_view import Entry, LayoutView
 from tasks.operations.cleanup.marking import Marking, mark
+from tasks.operations.cleanup.policy import OrderBy
+from tasks.operations.enumeration import CREATED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tasks.operations.cleanup.retention import DatedTag, Verdict
 
 CHILD, INDEX, SIGNATURE, MOVED, LAYER = (Digest.of(name) for name in (b"c", b"i", b"s", b"m", b"l"))
 
@@ -44,3 +54,28 @@ def test_children_and_referrers_go_with_their_index_and_what_others_need_stays()
     assert [verdict.keep for verdict in marking.verdicts] == [False, False, False, True]
     assert set(marking.needed) == {MOVED, LAYER}
     assert set(marking.before) == {CHILD, INDEX, SIGNATURE, MOVED, LAYER}
+
+
+def noted(*times: str | None) -> list[str | None]:
+    """What a policy is told of a tag with an entry for each of these times, all of the same content."""
+    seen: list[DatedTag] = []
+
+    class Asked(DeleteChoice):
+        def tags(self, tags: Sequence[DatedTag]) -> Mapping[str, Verdict]:
+            seen.extend(tags)
+            return super().tags(tags)
+
+    entries = tuple(
+        Entry("v1", "v1", Descriptor(IMAGE_MANIFEST, MOVED, 1, annotations={CREATED: time} if time else {}))
+        for time in times
+    )
+    blobs = {MOVED: StoredFile(MOVED, 1, 0.0, "e")}  # of no known age
+    choice = Asked(tag="v1", order_by=OrderBy.CREATED)
+    mark(LayoutView("app", "e", entries, blobs, (), ()), Graph({MOVED: Node()}), choice, 2e9, forced={})
+    return [None if tag.when is None else datetime.fromtimestamp(tag.when, UTC).isoformat() for tag in seen]
+
+
+def test_of_entries_with_the_same_content_the_newest_says_how_old_a_tag_is() -> None:
+    old, new = "2020-01-01T00:00:00+00:00", "2026-01-01T00:00:00+00:00"
+    assert noted(old, new) == noted(new, old) == [new]
+    assert noted(new, None) == noted(None, new) == [None]
