@@ -236,6 +236,21 @@ def test_goofys_knows_each_option_that_its_unit_gives_it() -> None:
 GOOFYS = INFRA / "systemd" / "layoutlift-goofys.service"
 
 
+def test_mounts_remember_what_they_list_as_briefly_as_the_page_on_mounts_wants_it() -> None:
+    page = (ROOT / "docs" / "mounts.md").read_text()
+    mounts = [INFRA / "systemd" / "layoutlift-s3fs.service", INFRA / "kubernetes" / "cronjob-s3fs.yaml", GOOFYS]
+    seconds = [re.findall(r"(?:stat_cache_expire=|--\w+-cache-ttl )(\d+)", path.read_text()) for path in mounts]
+    assert set(re.findall(r"stat_cache_expire=(\d+)|--stat-cache-ttl (\d+)s", page)) == {("1", ""), ("", "1")}
+    assert seconds == [["1"], ["1"], ["1", "1"]]
+
+
+def test_the_comments_of_a_unit_speak_of_the_options_that_it_has() -> None:
+    text = (INFRA / "systemd" / "layoutlift-s3fs.service").read_text()
+    comments, commands = (re.findall(rf"^{start}.*", text, re.MULTILINE) for start in ("#", "[^#]"))
+    named = set(re.findall(r"\b[a-z]+_[a-z_]+\b", " ".join(comments))) - {"passwd_file"}
+    assert {name for name in named if name not in "".join(commands)} == set()
+
+
 # --- monitoring
 
 
