@@ -55,9 +55,20 @@ def _parameter(name: str, field: FieldInfo, *, required: bool) -> Callable[[Call
         show_envvar=False,
         help=field.description,
         show_default=bool(field.default) and not isinstance(field.default, list | bool),
+        required=field.is_required(),
         **_default(field),
-        **_kind(field.annotation),
+        **_kind(field),
     )
+
+
+class _Needed(click.types.StringParamType):
+    """A text that a command can't do without: where it is missing, its description says how to come by it."""
+
+    def __init__(self, description: str | None) -> None:
+        self.description = description
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str | None:  # noqa: ARG002 - click's
+        return self.description
 
 
 def _default(field: FieldInfo) -> dict[str, Any]:
@@ -66,8 +77,10 @@ def _default(field: FieldInfo) -> dict[str, Any]:
     return {"default": field.default.value if isinstance(field.default, Enum) else field.default}
 
 
-def _kind(annotation: Any) -> dict[str, Any]:
-    bare = _without_none(annotation)
+def _kind(field: FieldInfo) -> dict[str, Any]:
+    bare = _without_none(field.annotation)
+    if bare is str and field.is_required():
+        return {"type": _Needed(field.description), "metavar": _METAVARS[str]}
     if bare is bool:
         return {"is_flag": True}
     if typing.get_origin(bare) is list:
