@@ -128,7 +128,9 @@ def migrate(context: click.Context, /, *, dry_run: bool, standalone: bool, confi
 def _require(context: click.Context, *names: str) -> None:
     for parameter in context.command.get_params(context):
         if parameter.name in names and context.params[parameter.name] is None:
-            raise click.MissingParameter(ctx=context, param=parameter)
+            raise click.MissingParameter(
+                ctx=context, param=parameter, param_hint=f"'{parameter.human_readable_name}'"
+            )
 
 
 @main.command()

@@ -53,7 +53,7 @@ def _parameter(name: str, field: FieldInfo, *, required: bool) -> Callable[[Call
         name,
         envvar=f"LAYOUTLIFT_{name.upper()}",
         show_envvar=False,
-        help=field.description,
+        help=_help(field),
         show_default=bool(field.default) and not isinstance(field.default, list | bool),
         required=field.is_required(),
         **_default(field),
@@ -69,6 +69,11 @@ class _Needed(click.types.StringParamType):
 
     def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str | None:  # noqa: ARG002 - click's
         return self.description
+
+
+def _help(field: FieldInfo) -> str | None:
+    is_list = typing.get_origin(_without_none(field.annotation)) is list
+    return f"{field.description}; can be given several times" if is_list else field.description
 
 
 def _default(field: FieldInfo) -> dict[str, Any]:

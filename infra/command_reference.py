@@ -57,8 +57,7 @@ def _options(context: click.Context) -> str:
 def _row(option: click.Option, context: click.Context) -> str:
     written, help_text = option.get_help_record(context) or ("", "")
     variable = f"`{option.envvar}`" if isinstance(option.envvar, str) else ""
-    again = "; can be given several times" if option.multiple else ""
-    cells = (f"`{written}`", variable, help_text.replace("  [", " [") + again)
+    cells = (f"`{written}`", variable, help_text.replace("  [", " ["))
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
 
 

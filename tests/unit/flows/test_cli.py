@@ -1,4 +1,4 @@
-"""The command's own frame, before any command of it does something."""
+"""The command's own frame, before any command of it does something, and what it says of its options."""
 
 import os
 import subprocess
@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from flows.cli import main
 from tests.support.layouts import LayoutBuilder
 
 
@@ -42,3 +44,18 @@ def test_a_terminal_of_any_encoding_gets_the_text(encoding: str) -> None:
 
 def test_what_an_encoding_lacks_is_shown_as_escapes() -> None:
     assert "\\u2026" in shown("plan", "--help", PYTHONIOENCODING="latin-1")
+
+
+def said(*arguments: str) -> str:
+    return " ".join(CliRunner().invoke(main, arguments, terminal_width=300).output.split())
+
+
+def test_help_says_which_options_can_be_given_several_times() -> None:
+    for command in ("migrate", "ls"):
+        helped = said(command, "--help")
+        for option in ("include", "exclude"):
+            assert "can be given several times" in helped.partition(f"--{option} ")[2].partition(" --")[0], option
+
+
+def test_a_missing_argument_is_named_as_the_help_names_it() -> None:
+    assert "Missing argument 'SOURCE'." in said("migrate")
