@@ -126,7 +126,9 @@ class TargetAddress:
             raise InvalidReferenceError("a target is host[:port][/prefix], without a scheme (see --plain-http)")
         host, _, prefix = text.partition("/")
         if not _is_host(host):
-            raise InvalidReferenceError(f"not a registry host: {host[:_SHOWN].rpartition('@')[2]!r}")
+            if "@" in text:  # never shown: it may be a password
+                raise InvalidReferenceError("a login has no place in a target (see --username, --password-stdin)")
+            raise InvalidReferenceError(f"not a registry host: {host[:_SHOWN]!r}")
         prefix = prefix.rstrip("/")
         if prefix and not is_repository(prefix):
             raise InvalidReferenceError(f"not a prefix that registries take: {prefix[:_SHOWN]!r}")

@@ -11,7 +11,7 @@ import binascii
 import json
 import math
 import os
-import warnings
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,13 +65,15 @@ def find_credentials(
     What a cloud's own API grants comes before what files hold: a login stored there ends after some hours.
 
     Raises:
-        ConfigurationError: a file that should be read can't be, or a credential helper fails.
+        ConfigurationError: of a name and password one is missing, a file that should be read can't be or is not
+            there, or a credential helper fails.
     """
     if given is not None:
         return given
     username = environment.get("LAYOUTLIFT_TARGET_USERNAME", "")
     password = environment.get("LAYOUTLIFT_TARGET_PASSWORD", "")
     if username or password:
+        _refuse_half(username, password)
         return Credentials.of(username, password)
     if (granted := grant()) is not None:
         return granted
@@ -79,7 +81,21 @@ def find_credentials(
         found = _from_file(path, host, prefix)
         if found is not None:
             return found
+    if (named := environment.get("REGISTRY_AUTH_FILE")) and not Path(named).exists():
+        raise ConfigurationError(f"REGISTRY_AUTH_FILE names {named}, which is not there")
     return None
+
+
+def _refuse_half(username: str, password: str) -> None:
+    if not password:
+        raise ConfigurationError(
+            "a user name is given for the target, but no password: set LAYOUTLIFT_TARGET_PASSWORD or use "
+            "--password-stdin"
+        )
+    if not username:
+        raise ConfigurationError(
+            "a password is given for the target, but no user name: set LAYOUTLIFT_TARGET_USERNAME or use --username"
+        )
 
 
 def _credential_files(environment: Mapping[str, str]) -> Iterator[Path]:
@@ -93,15 +109,7 @@ def _credential_files(environment: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _from_file(path: Path, host: str, prefix: str) -> Credentials | None:
-    try:
-        config = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError) as error:
-        reason = type(error).__name__  # not chained: a decoding error carries the file's content with it
-        raise ConfigurationError(f"the credentials file {path} can't be read: {reason}") from None
-    if not isinstance(config, dict):
-        raise ConfigurationError(f"the credentials file {path} must hold an object")
+    config = _read(path)
     helpers = _table(config, "credHelpers")
     auths = _table(config, "auths")
     for key in _keys(host, prefix):
@@ -115,6 +123,21 @@ def _from_file(path: Path, host: str, prefix: str) -> Credentials | None:
         if isinstance(entry := auths.get(key), dict) and entry:
             return _from_entry(entry, path, key)
     return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = path.read_bytes()
+        config = json.loads(content) if content.strip() else {}  # /dev/null is how some say that there are none
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigurationError(f"the credentials file {path} can't be read: {error.strerror}") from error
+    except (ValueError, RecursionError):  # not chained: a decoding error carries the file's content with it
+        raise ConfigurationError(f"the credentials file {path} is no JSON") from None
+    if not isinstance(config, dict):
+        raise ConfigurationError(f"the credentials file {path} must hold an object")
+    return config
 
 
 def _table(config: dict[str, Any], name: str) -> dict[str, Any]:
@@ -153,17 +176,17 @@ def _from_helper(helper: str, server: str) -> Credentials | None:
     """Ask `docker-credential-<helper>`; docker's own library speaks its protocol."""
     from docker.credentials import Store, errors  # noqa: PLC0415 - slow to import, and rarely needed
 
+    program = f"docker-credential-{helper}"
+    if shutil.which(program) is None:
+        raise ConfigurationError(f"{program}, which is to know the credentials for {server}, is not installed")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a helper that is not installed: the error below says so
-            store = Store(helper, environment=dict(os.environ))
-        answer = store.get(server)
+        answer = Store(helper, environment=dict(os.environ)).get(server)
         username, secret = str(answer["Username"]), str(answer["Secret"])
     except errors.CredentialsNotFound:
         return None
     except errors.StoreError as error:
-        raise ConfigurationError(f"docker-credential-{helper} failed for {server}: {type(error).__name__}") from error
+        raise ConfigurationError(f"{program} failed for {server}: {type(error).__name__}") from error
     except (ValueError, KeyError, TypeError) as error:  # not chained: such an error carries the answer with it
         reason = type(error).__name__
-        raise ConfigurationError(f"docker-credential-{helper} gave no usable answer for {server}: {reason}") from None
+        raise ConfigurationError(f"{program} gave no usable answer for {server}: {reason}") from None
     return Credentials.of(username, secret)

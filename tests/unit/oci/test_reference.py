@@ -168,6 +168,15 @@ def test_what_is_no_target_is_refused(text: str) -> None:
         TargetAddress.parse(text)
 
 
+@pytest.mark.parametrize("text", ["me:pw@localhost:5000", "me:p/w@localhost:5000/a", "me@registry.example"])
+def test_a_login_in_a_target_is_sent_to_its_place(text: str) -> None:
+    with pytest.raises(
+        InvalidReferenceError, match=r"a login has no place in a target .*--password-stdin"
+    ) as refusal:
+        TargetAddress.parse(text)
+    assert "me" not in str(refusal.value).replace("username", "")
+
+
 @pytest.mark.parametrize("text", ["me:hunter2@registry.example/a", "https://me:hunter2@registry.example"])
 def test_a_refusal_shows_no_password(text: str) -> None:
     with pytest.raises(InvalidReferenceError) as refusal:

@@ -75,8 +75,37 @@ def test_places_in_their_order(environment: dict[str, str], tmp_path: Path) -> N
     for name, path in places.items():
         write(path, {"auths": {"registry.example": auth(name)}})
         assert username("registry.example", environment) == name
-    environment["LAYOUTLIFT_TARGET_USERNAME"] = "said"
+    environment |= {"LAYOUTLIFT_TARGET_USERNAME": "said", "LAYOUTLIFT_TARGET_PASSWORD": SECRET}
     assert username("registry.example", environment) == "said"
+
+
+@pytest.mark.parametrize(
+    ("half", "missing"), [("USERNAME", "LAYOUTLIFT_TARGET_PASSWORD"), ("PASSWORD", "LAYOUTLIFT_TARGET_USERNAME")]
+)
+def test_half_a_login_is_refused_with_what_is_missing(environment: dict[str, str], half: str, missing: str) -> None:
+    environment[f"LAYOUTLIFT_TARGET_{half}"] = SECRET
+    with pytest.raises(ConfigurationError, match=missing) as raised:
+        find_credentials("registry.example", "", environment)
+    assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize("content", ["", "\n"])
+def test_an_empty_file_holds_no_credentials(environment: dict[str, str], content: str) -> None:
+    write(docker_file(environment), content)
+    write(podman_file(environment), {"auths": {"registry.example": auth("podman")}})
+    assert username("registry.example", environment | {"REGISTRY_AUTH_FILE": os.devnull}) == "podman"
+
+
+def test_a_named_file_that_is_not_there_is_told_where_nothing_else_is_found(environment: dict[str, str]) -> None:
+    environment["REGISTRY_AUTH_FILE"] = "/nowhere/auth.json"
+    with pytest.raises(ConfigurationError, match=r"REGISTRY_AUTH_FILE names /nowhere/auth\.json, which is not there"):
+        find_credentials("registry.example", "", environment)
+
+
+def test_a_file_that_is_no_json_is_said_to_be_none(environment: dict[str, str]) -> None:
+    write(docker_file(environment), "{")
+    with pytest.raises(ConfigurationError, match=r"config\.json is no JSON$"):
+        find_credentials("registry.example", "", environment)
 
 
 def test_moved_folders_are_honoured(environment: dict[str, str], tmp_path: Path) -> None:
@@ -145,7 +174,7 @@ def test_a_helper_that_fails_is_named_and_its_answer_is_not_shown(environment: d
 
 def test_a_helper_that_is_not_installed_is_named(environment: dict[str, str]) -> None:
     write(docker_file(environment), {"credHelpers": {"r.example": "absent"}})
-    with pytest.raises(ConfigurationError, match="docker-credential-absent"):
+    with pytest.raises(ConfigurationError, match=r"docker-credential-absent, .* r\.example, is not installed"):
         find_credentials("r.example", "", environment)
 
 
