@@ -10,7 +10,7 @@ import click
 
 from flows.outcome_table import repository_lines
 from flows.repeating import every
-from tasks.operations.reporting import human_bytes, printable
+from tasks.operations.reporting import ADVICE, human_bytes, printable
 from tasks.operations.results import Outcome
 from tasks.runs import RunKind, open_run
 from tasks.stores.pacing import Stop
@@ -145,13 +145,15 @@ def _census_line(census: Census) -> str:
 
 
 def print_problems(results: Iterable[TagResult], findings: Iterable[Finding]) -> None:
-    """Print what is wrong and what to do about it, a line each, up to a limit."""
-    lines = [
-        f"{r.outcome} {r.repository}:{r.tag if r.tag is not None else r.digest}: {r.message} ({r.code})"
+    """Print what is wrong, a line each, up to a limit; and for each code that occurred what to do about it."""
+    problems = [
+        (f"{r.outcome} {r.repository}:{r.tag if r.tag is not None else r.digest}: {r.message} ({r.code})", r.code)
         for r in results
     ]
-    lines += [f"found {f.path}: {f.message} ({f.code})" for f in findings]
-    for line in lines[:SHOWN_FAILURES]:
+    problems += [(f"found {f.path}: {f.message} ({f.code})", f.code) for f in findings]
+    for line, _ in problems[:SHOWN_FAILURES]:
         click.echo(f"  ! {printable(line)}")
-    if len(lines) > SHOWN_FAILURES:
-        click.echo(f"  … and {len(lines) - SHOWN_FAILURES:,} more, in the report")
+    if len(problems) > SHOWN_FAILURES:
+        click.echo(f"  … and {len(problems) - SHOWN_FAILURES:,} more, in the report")
+    for code in dict.fromkeys(code for _, code in problems):
+        click.echo(f"    {code}: {ADVICE.get(code or '', ADVICE['error'])}")

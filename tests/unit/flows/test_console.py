@@ -1,0 +1,48 @@
+"""What is printed of a run's problems."""
+
+import pytest
+
+from flows.console import SHOWN_FAILURES, print_problems
+from tasks.operations.reporting import ADVICE
+from tasks.operations.results import Outcome, TagResult
+from tasks.ports import Finding
+
+
+def failed(tag: str, code: str) -> TagResult:
+    return TagResult(
+        repository="app",
+        tag=tag,
+        digest="sha256:" + "0" * 64,
+        media_type="m",
+        target=None,
+        outcome=Outcome.FAILED,
+        code=code,
+        message="no good",
+    )
+
+
+def test_each_code_that_occurred_is_printed_once_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    results = [failed("v1", "digest_mismatch"), failed("v2", "digest_mismatch"), failed("v3", "never_heard_of")]
+    print_problems(results, [Finding("team/app", "tag_moved", "has moved")])
+    assert capsys.readouterr().out.splitlines() == [
+        "  ! failed app:v1: no good (digest_mismatch)",
+        "  ! failed app:v2: no good (digest_mismatch)",
+        "  ! failed app:v3: no good (never_heard_of)",
+        "  ! found team/app: has moved (tag_moved)",
+        f"    digest_mismatch: {ADVICE['digest_mismatch']}",
+        f"    never_heard_of: {ADVICE['error']}",
+        f"    tag_moved: {ADVICE['tag_moved']}",
+    ]
+
+
+def test_advice_is_also_given_on_problems_beyond_those_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    results = [failed(f"v{number}", "digest_mismatch") for number in range(SHOWN_FAILURES)]
+    print_problems([*results, failed("last", "conflict")], [])
+    shown = capsys.readouterr().out
+    assert "last" not in shown
+    assert f"    conflict: {ADVICE['conflict']}" in shown
+
+
+def test_where_nothing_is_wrong_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    print_problems([], [])
+    assert capsys.readouterr().out == ""
