@@ -23,7 +23,8 @@ def stop() -> None:
     """Stop the server; its history stays."""
     from flows import prefect_server  # noqa: PLC0415
 
-    click.echo(prefect_server.stop())
+    stopped = prefect_server.stop()
+    click.echo(stopped if stopped.address is None else f"stopped: {stopped}")
 
 
 @server.command()

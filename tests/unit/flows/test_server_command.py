@@ -1,0 +1,26 @@
+"""What `layoutlift server stop` says that it did."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from flows import prefect_server
+from flows.commands.server import server
+from flows.prefect_server import ServerAddress, ServerStatus
+
+RUNNING = ServerStatus(Path("/state"), ServerAddress("http://127.0.0.1:4200"), 7, "3.0.0")
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (RUNNING, "stopped: Prefect server 3.0.0 at http://127.0.0.1:4200 (pid 7, state folder /state)\n"),
+        (ServerStatus(Path("/state")), "no local Prefect server is running (state folder /state)\n"),
+    ],
+)
+def test_stop_says_that_the_server_was_stopped_or_that_none_ran(
+    status: ServerStatus, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prefect_server, "stop", lambda: status)
+    assert CliRunner().invoke(server, ["stop"]).output == said
