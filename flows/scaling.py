@@ -12,13 +12,15 @@ from tasks.ports import Finding, Shard
 from tasks.shard_results import absorb
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from flows.driving import Work
     from flows.scale_parameters import ScaledMigrateParameters
     from tasks.oci.errors import ShardLostError
     from tasks.operations.source_survey import Survey
     from tasks.runs import Run
+
+    WorkOnParts = Callable[[ScaledMigrateParameters, "Gathering", Sequence[Shard]], None]
 
 DASK_PARTS = 32
 """Several for each process, so that the last ones to end are small; opening one costs some hundredths of a second."""
@@ -28,9 +30,15 @@ logger = logging.getLogger(__name__)
 
 
 def work_for(given: ScaledMigrateParameters) -> Work:
-    """What does the work of a migration with these parameters."""
+    """What does the work of a migration with these parameters; asked for before a run is begun.
+
+    Raises:
+        ConfigurationError: what it needs is not installed.
+    """
     if given.task_runner is TaskRunner.DASK:
-        return lambda run, survey: _on_dask(given, run, survey)
+        from flows.dask_work import work_on_dask  # noqa: PLC0415 - an extra that not everybody installs
+
+        return lambda run, survey: _on_dask(work_on_dask, given, run, survey)
     if given.shards > 1:
         return lambda run, survey: _on_pool(given, run, survey)
     return work_as_tasks
@@ -44,12 +52,10 @@ def _on_pool(given: ScaledMigrateParameters, run: Run, survey: Survey) -> None:
         work_on_pool(given, Gathering(run), shards)
 
 
-def _on_dask(given: ScaledMigrateParameters, run: Run, survey: Survey) -> None:
-    from flows.dask_work import work_on_dask  # noqa: PLC0415 - an extra that not everybody installs
-
+def _on_dask(work: WorkOnParts, given: ScaledMigrateParameters, run: Run, survey: Survey) -> None:
     shards = _shards(run, survey, DASK_PARTS)
     with shown_work(run, f"{len(shards)} parts on Dask"):
-        work_on_dask(given, Gathering(run), shards)
+        work(given, Gathering(run), shards)
 
 
 def _shards(run: Run, survey: Survey, wanted: int) -> list[Shard]:
