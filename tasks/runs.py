@@ -22,6 +22,7 @@ from tasks.endpoints import (
     source_identity,
 )
 from tasks.oci.errors import IncompleteError, StateError
+from tasks.operations.closing import closing_line
 from tasks.operations.head_start import HeadStart
 from tasks.operations.progress import Progress
 from tasks.operations.reporting import result_of_row, tag_row, totals_json
@@ -219,11 +220,8 @@ class Run:
             if not self._is_delivered:
                 raise StateError("the run is complete, but its report is not where --report says")
             return
-        totals = self.totals
-        raise IncompleteError(
-            f"{totals.problems} of {totals.tags} tags have a problem, and {totals.broken_layouts} other things at "
-            "the source do; the report names each with its reason"
-        )
+        interrupted = self.tree.stop.requested
+        raise IncompleteError(closing_line(self.totals, self.results(), self.findings, interrupted=interrupted))
 
     def _write_report(self, path: Path | None) -> Path:
         return self._spool.write_report(path, self.header(), self.totals_json(), self.findings, self._log.indexes)

@@ -1,0 +1,31 @@
+"""The line that ends a run which is not complete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.operations.run_log import HARMLESS_FINDINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tasks.operations.results import TagResult, Totals
+    from tasks.ports import Finding
+
+_SEE = "the report names each with its reason"
+
+
+def closing_line(
+    totals: Totals, results: Iterable[TagResult], findings: Iterable[Finding], *, interrupted: bool
+) -> str:
+    """How much is not as it should be; a layout whose tags all have its problem is not counted beside them."""
+    tags = f"{totals.problems} of {totals.tags} tags have a problem"
+    if interrupted:
+        return f"the run was interrupted: {tags} or were not begun; {_SEE}"
+    told = {(result.repository, result.code) for result in results if result.is_problem}
+    harmful = [each for each in findings if each.code not in HARMLESS_FINDINGS]
+    others = sum((each.path, each.code) not in told for each in harmful)
+    if not others:
+        return f"{tags}; {_SEE}"
+    things = "1 other thing at the source does" if others == 1 else f"{others} other things at the source do"
+    return f"{tags}, and {things}; {_SEE}"
