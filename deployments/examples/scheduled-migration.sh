@@ -12,6 +12,13 @@ reports=${LAYOUTLIFT_REPORTS:-${XDG_STATE_HOME:-$HOME/.local/state}/layoutlift/r
 day=$(date -u +%Y-%m-%d)
 mkdir -p "$reports"
 
+case $source_directory in
+  s3://*) echo "this script takes a mounted directory; for $source_directory use layoutlift migrate itself" >&2; exit 2 ;;
+esac
+if [ ! -d "$source_directory" ]; then
+  echo "$source_directory is no directory" >&2
+  exit 2
+fi
 # A mount that is away leaves an empty directory behind, which would look like a source without repositories.
 if [ -z "$(ls -A "$source_directory")" ]; then
   echo "$source_directory is empty: is the bucket mounted?" >&2
