@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from tasks.endpoints import parse_target
 from tasks.oci.digest import Digest
-from tasks.oci.errors import LayoutliftError
+from tasks.oci.errors import ConfigurationError, LayoutliftError
 from tasks.operations.cleanup.policy import select_repositories, select_tags
 
 if TYPE_CHECKING:
@@ -58,6 +58,14 @@ def _usable(check: Callable[[Any], object]) -> AfterValidator:
     return AfterValidator(validate)
 
 
+def _check_tag_pattern(text: str) -> None:
+    try:
+        select_tags([text])
+    except LayoutliftError as error:
+        as_written = str(error).replace(repr(f":{text}"), repr(text))  # the engine's pattern has a colon before it
+        raise ConfigurationError(as_written) from None
+
+
 def _no_pulls(given: object) -> None:  # noqa: ARG001 - whatever is given
     raise ValueError(
         "a bucket keeps no record of pulls, so nothing can be kept by when it was pulled; "
@@ -72,7 +80,7 @@ _SizeText = Annotated[str, Field(pattern=f"^{_SIZE.pattern}$")]
 Duration = Annotated[float, BeforeValidator(seconds, json_schema_input_type=_DurationText)]
 Size = Annotated[int, BeforeValidator(size_in_bytes, json_schema_input_type=int | _SizeText)]
 Count = Annotated[int, Field(ge=1, strict=True)]
-TagPattern = Annotated[str, _usable(lambda text: select_tags([text]))]
+TagPattern = Annotated[str, _usable(_check_tag_pattern)]
 RepositoryPattern = Annotated[str, _usable(lambda text: select_repositories([text]))]
 DigestText = Annotated[str, _usable(Digest)]
 TargetText = Annotated[str, _usable(parse_target)]

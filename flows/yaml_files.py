@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 MAX_FILE_SIZE = 4 * 1024 * 1024
 """Bytes; nobody writes more by hand, and YAML takes many times a file's size in memory."""
+_WORDS = {
+    "extra_forbidden": "there is no such field",
+    "string_too_short": "it is empty",
+    "too_short": "it holds too few entries",
+}
+"""What pydantic says of these kinds of mistakes in the words of programs."""
 _Model = TypeVar("_Model", bound=BaseModel)
 _Place = tuple[int | str, ...]
 
@@ -92,7 +98,7 @@ def _mistakes(error: ValidationError, node: yaml.Node | None, name: str) -> Iter
     for each in error.errors(include_url=False, include_context=False, include_input=False):
         place, line = _nearest(node, each["loc"])
         field = ".".join(map(str, place)) or "(the file)"
-        yield f"{name}:{line}: {field}: {each['msg'].removeprefix('Value error, ')}"
+        yield f"{name}:{line}: {field}: {_WORDS.get(each['type']) or each['msg'].removeprefix('Value error, ')}"
 
 
 def _nearest(node: yaml.Node | None, place: Sequence[int | str]) -> tuple[_Place, int]:

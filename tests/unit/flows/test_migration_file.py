@@ -54,8 +54,8 @@ def test_the_command_line_wins(file: Path) -> None:
     ("text", "named"),
     [
         ("mappings:\n- {target: 'a:1'}\n", ["3: mappings.0.source: Neither the mapping nor the defaults say it"]),
-        ("mappings: []\n", ["2: mappings: List should have at least 1 item after validation, not 0"]),
-        ("mapings: []\n", ["2: mapings: Extra inputs are not permitted", "1: mappings: Field required"]),
+        ("mappings: []\n", ["2: mappings: it holds too few entries"]),
+        ("mapings: []\n", ["2: mapings: there is no such field", "1: mappings: Field required"]),
         (
             "mappings:\n- source: /s\n  target: a:1\n  limit_rate: fast\n",
             ["5: mappings.0.limit_rate: a rate is a number of bytes a second, with k, M or G behind it: 50M"],
