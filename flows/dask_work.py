@@ -57,6 +57,8 @@ def work_part(options: RunOptions, label: str) -> list[str]:  # noqa: ARG001 - t
 
 def work_on_dask(given: ScaledMigrateParameters, gathering: Gathering, shards: Sequence[Shard]) -> None:
     """Submit each part as a task to the cluster, and take over what came of it as it comes."""
+    if not shards:
+        return  # a cluster takes seconds to begin
     with _runner(given.dask_scheduler) as runner:
         workers = runner.client.scheduler_info(n_workers=-1)["workers"].values()
         at_once = max(1, sum(worker["nthreads"] for worker in workers))

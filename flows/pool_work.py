@@ -30,6 +30,8 @@ def work_on_pool(given: ScaledMigrateParameters, gathering: Gathering, shards: S
     Raises:
         ConfigurationError: there is no such deployment.
     """
+    if not shards:
+        return
     settings = given.of_part(len(shards)).model_dump(mode="json")
     with ShardRuns(given.shard_deployment, settings, gathering.run.title, len(shards)) as runs:
         _Pool(gathering, runs, shards).work()
