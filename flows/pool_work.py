@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING
+
+import httpx
 
 from flows.shard_runs import ShardRuns
 from tasks.oci.errors import ShardLostError
 from tasks.operations.shard_watch import ShardWatch, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from flows.scale_parameters import ScaledMigrateParameters
     from flows.scaling import Gathering
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 2.0
 UNATTENDED_SECONDS = 300.0
 """After so long without any shard begun, somebody should look at the workers."""
+UNANSWERED_SECONDS = 300.0
+"""A Prefect server that has not answered for so long is given up; Prefect's client itself tries for a minute."""
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +35,7 @@ def work_on_pool(given: ScaledMigrateParameters, gathering: Gathering, shards: S
 
     Raises:
         ConfigurationError: there is no such deployment.
+        HTTPError: the Prefect server refuses what it is asked, or has not answered for minutes.
     """
     if not shards:
         return
@@ -43,16 +50,38 @@ class _Pool:
         self._stop = gathering.run.tree.stop
         self._runs = runs
         self._waiting = {shard: ShardWatch() for shard in shards}
+        self._to_start = dict.fromkeys(shards, 0.0)
+        self._unanswered: float | None = None
         self._begun = time.monotonic()
         self._attended = False
 
     def work(self) -> None:
         """See `work_on_pool`; a run that is told to stop has its shards cancelled."""
-        for shard in self._waiting:
-            self._runs.start(shard, attempt=0, delay=0.0)
         while self._waiting and not self._stop.requested:
+            with self._server_may_fail():
+                self._start()
+                self._look()
             self._stop.pause(LOOK_SECONDS)
-            self._look()
+
+    @contextmanager
+    def _server_may_fail(self) -> Iterator[None]:
+        """What was not answered is asked again at the next look; the shards are at work meanwhile."""
+        try:
+            yield
+        except httpx.HTTPError as error:
+            now = time.monotonic()
+            if self._unanswered is None:
+                self._unanswered = now
+                logger.warning("the Prefect server is asked again about the shards: %s", type(error).__name__)
+            if _is_refusal(error) or now - self._unanswered > UNANSWERED_SECONDS:
+                raise
+        else:
+            self._unanswered = None
+
+    def _start(self) -> None:
+        for shard, delay in list(self._to_start.items()):
+            self._runs.start(shard, attempt=self._waiting[shard].attempt, delay=delay)
+            del self._to_start[shard]
 
     def _look(self) -> None:
         seen = self._runs.look()
@@ -78,11 +107,22 @@ class _Pool:
             del self._waiting[shard]
 
     def _again(self, shard: Shard, watch: ShardWatch, why: str) -> None:
+        self._runs.put_an_end_to(shard)  # before it is counted: where the server fails, all of this is done once more
         delay = watch.begin_again()
-        self._runs.put_an_end_to(shard)
         if delay is None:
             self._gathering.give_up(shard, ShardLostError(f"{watch.attempt + 1} attempts failed, the last: {why}"))
             del self._waiting[shard]
             return
         self._gathering.note_restart(shard, why)
-        self._runs.start(shard, attempt=watch.attempt, delay=delay)
+        self._to_start[shard] = delay
+
+
+def _is_refusal(error: httpx.HTTPError) -> bool:
+    """Whether the same request would be refused again; too many of them, or one that took too long, may pass."""
+    if not isinstance(error, httpx.HTTPStatusError):
+        return False
+    status = error.response.status_code
+    return status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    }

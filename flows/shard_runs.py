@@ -119,12 +119,13 @@ class ShardRuns:
 
     def put_an_end_to(self, shard: Shard) -> None:
         """Have the server know that a shard's run is over, so that a process that still is at it ends, too."""
-        run = self._runs.pop(shard)
-        self._unread.append(run)
+        run = self._runs[shard]
         seen = self._seen[run].state if run in self._seen else None
         if seen is None or not seen.is_final():
             message = "it gave no sign of life, and was taken up by another worker"
             self._client.set_flow_run_state(run, State(type=StateType.CRASHED, message=message), force=True)
+        self._unread.append(run)
+        del self._runs[shard]
 
     def _cancel(self, run: UUID) -> None:
         state = self._client.read_flow_run(run).state

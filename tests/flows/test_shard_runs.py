@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from prefect import flow, get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -11,6 +12,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.shard_runs import PAGES_AT_ONCE, REPORT, ShardRuns
 from infra.real_parts.prefect_worker import ask
 from tasks.ports import Shard
+from tests.support.fault_proxy import FaultProxy, Say
 from tests.support.prefect_history import PrefectHistory
 
 
@@ -101,3 +103,19 @@ def test_runs_that_are_left_at_the_end_are_cancelled_and_their_reports_removed(
         hand_in(api, run, 1)
     assert state_of(api, run) == "CANCELLED"
     assert left(api, run) == []
+
+
+def test_an_end_that_the_server_did_not_take_is_put_again(api: str, runs: ShardRuns, shard: Shard) -> None:
+    proxy = FaultProxy(api.removeprefix("http://").removesuffix("/api"))
+    proxy.when("POST", "/api/flow_runs/.*/set_state", Say(500, {}, b"{}"), times=1)
+    try:
+        with temporary_settings({PREFECT_API_URL: f"http://{proxy.host}/api"}), runs:
+            run = started(api, runs, shard)
+            runs.look()
+            with pytest.raises(httpx.HTTPStatusError):
+                runs.put_an_end_to(shard)
+            assert runs.look()[shard][0] == "SCHEDULED"
+            runs.put_an_end_to(shard)
+            assert state_of(api, run) == "CRASHED"
+    finally:
+        proxy.stop()

@@ -1,15 +1,127 @@
 """Shards on a work pool, as the run sees them that waits for them."""
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Self, cast
 
+import httpx
+import pytest
+
+from flows import pool_work
 from flows.pool_work import work_on_pool
 from flows.scale_parameters import ScaledMigrateParameters
-from flows.scaling import Gathering
+from tasks.oci.errors import ShardLostError
+from tasks.ports import Shard
+from tasks.stores.pacing import Stop
 
 if TYPE_CHECKING:
-    from tasks.runs import Run
+    from flows.scaling import Gathering
+
+SHARD = Shard("run", 1, ("app",))
 
 
-def test_where_nothing_was_selected_nothing_is_begun_whatever_the_rate() -> None:
+@dataclass
+class Server:
+    """A Prefect server where the first attempt at each shard crashes, and that fails where the test says so."""
+
+    failing: list[str] = field(default_factory=list)
+    """The calls that are to fail, each as often as it is named."""
+    error: Exception = field(default_factory=lambda: httpx.ReadTimeout("no answer"))
+    started: list[int] = field(default_factory=list)
+    running: set[Shard] = field(default_factory=set)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def start(self, shard: Shard, *, attempt: int, delay: float) -> None:
+        self._answer("start")
+        self.started.append(attempt)
+        self.running.add(shard)
+
+    def look(self) -> dict[Shard, tuple[str, str | None, str | None]]:
+        self._answer("look")
+        state = "COMPLETED" if any(self.started) else "CRASHED"
+        return dict.fromkeys(self.running, (state, None, None))
+
+    def pages(self, _: Shard) -> list[str]:
+        self._answer("pages")
+        return ["page"]
+
+    def forget(self, shard: Shard) -> None:
+        self.running.remove(shard)
+
+    def put_an_end_to(self, shard: Shard) -> None:
+        self._answer("put_an_end_to")
+        self.running.remove(shard)
+
+    def _answer(self, call: str) -> None:
+        if call in self.failing:
+            self.failing.remove(call)
+            raise self.error
+
+
+@dataclass
+class Gathered:
+    """Stands for what takes the shards' reports over into the run."""
+
+    run: Any = field(default_factory=lambda: SimpleNamespace(title="a run", tree=SimpleNamespace(stop=Stop())))
+    taken: list[Sequence[str]] = field(default_factory=list)
+    restarts: list[str] = field(default_factory=list)
+    given_up: list[ShardLostError] = field(default_factory=list)
+
+    def take(self, _: Shard, pages: Sequence[str]) -> None:
+        self.taken.append(pages)
+
+    def note_restart(self, _: Shard, why: str) -> None:
+        self.restarts.append(why)
+
+    def give_up(self, _: Shard, error: ShardLostError) -> None:
+        self.given_up.append(error)
+
+
+@pytest.fixture(autouse=True)
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_work, "LOOK_SECONDS", 0.001)
+
+
+def done(server: Server, shards: Sequence[Shard], monkeypatch: pytest.MonkeyPatch) -> Gathered:
+    monkeypatch.setattr(pool_work, "ShardRuns", lambda *_: server)
     given = ScaledMigrateParameters(source="/bucket", target="h", shards=2, limit_rate="1M", max_requests=50)
-    work_on_pool(given, Gathering(cast("Run", None)), [])
+    gathered = Gathered()
+    work_on_pool(given, cast("Gathering", gathered), shards)
+    return gathered
+
+
+def test_where_nothing_was_selected_nothing_is_begun_whatever_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert done(Server(), [], monkeypatch).taken == []
+
+
+@pytest.mark.parametrize("call", ["start", "look", "pages", "put_an_end_to"])
+def test_a_server_that_fails_for_the_moment_is_asked_again_and_costs_no_attempt(
+    call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server([call, call])
+    gathered = done(server, [SHARD], monkeypatch)
+    assert (server.failing, server.running) == ([], set())
+    assert server.started == [0, 1]
+    assert (gathered.taken, len(gathered.restarts), gathered.given_up) == ([["page"]], 1, [])
+
+
+def test_a_server_that_does_not_answer_for_minutes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_work, "UNANSWERED_SECONDS", 0.05)
+    server = Server(["look"] * 10**6)
+    with pytest.raises(httpx.ReadTimeout):
+        done(server, [SHARD], monkeypatch)
+    assert len(server.failing) < 10**6 - 1, "it was asked again before"
+
+
+def test_a_server_that_refuses_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = httpx.Request("POST", "http://h")
+    server = Server(["start"], httpx.HTTPStatusError("", request=request, response=httpx.Response(403)))
+    with pytest.raises(httpx.HTTPStatusError):
+        done(server, [SHARD], monkeypatch)
+    assert server.started == []
