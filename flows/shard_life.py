@@ -93,11 +93,13 @@ class _Life:
             self._watcher.end(f"the Prefect server has not answered for {FENCE_SECONDS:.0f} s")
 
     def _told_that_it_is_over(self) -> bool:
+        answer = self._client.request("GET", "/flow_runs/{id}", path_params={"id": self._own}).json()
+        if answer["state_type"] in {"CRASHED", "CANCELLED", "FAILED", "COMPLETED"}:
+            return True  # its signs may have been removed
         self._beats += 1
         changed: dict[str, Any] = {"data": {"beats": self._beats}}
         self._client.request("PATCH", "/artifacts/{id}", json=changed, path_params={"id": self._sign})
-        answer = self._client.request("GET", "/flow_runs/{id}", path_params={"id": self._own}).json()
-        return answer["state_type"] in {"CRASHED", "CANCELLED", "FAILED", "COMPLETED"}
+        return False
 
 
 def hand_in(run: Run) -> None:

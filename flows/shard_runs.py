@@ -22,7 +22,7 @@ from tasks.oci.errors import ConfigurationError
 from tasks.operations.shards import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from uuid import UUID
 
     from prefect.client.orchestration import SyncPrefectClient
@@ -33,13 +33,16 @@ if TYPE_CHECKING:
 LIFE, REPORT = "layoutlift-life", "layoutlift-report"
 """Types of artifacts: a shard's signs of life, and the pages of its report."""
 PAGES_AT_ONCE = 20
+RUNS_AT_ONCE = 200
+"""The most that a Prefect server lists at once, where nobody set it another limit."""
 _NOT_BEGUN = {StateType.SCHEDULED, StateType.PAUSED}
 
 
 class ShardRuns:
     """The newest flow run of each shard; those that are left at the end of the block are cancelled.
 
-    Pages that nobody will read are removed, too: an attempt that was given up may have handed some in.
+    Signs of life, and pages that nobody will read, are removed, too: an attempt that was given up may have handed in
+    some.
     """
 
     def __init__(self, deployment: str, settings: Mapping[str, Any], title: str, of: int) -> None:
@@ -65,7 +68,7 @@ class ShardRuns:
                     self._cancel(self._runs.pop(shard))
             if self._unread:
                 with only_noted():
-                    self._remove_pages(self._unread)
+                    self._remove_left(self._unread)
 
     def start(self, shard: Shard, *, attempt: int, delay: float) -> None:
         """Have a shard done, so many seconds from now, by whichever worker is free.
@@ -94,9 +97,11 @@ class ShardRuns:
     def look(self) -> dict[Shard, tuple[str, str | None, str | None]]:
         """The type of each run's state, its last sign of life, and the state's message."""
         ids = list(self._runs.values())
-        wanted = FlowRunFilter(id=FlowRunFilterId(any_=ids))
-        self._seen = {each.id: each for each in self._client.read_flow_runs(flow_run_filter=wanted, limit=len(ids))}
-        signs = {each["flow_run_id"]: each["updated"] for each in self._artifacts(ids, LIFE, 0, len(ids))}
+        self._seen = {each.id: each for each in self._flow_runs(ids)}
+        signs: dict[str, str] = {}
+        for each in self._artifacts(ids, LIFE, RUNS_AT_ONCE):
+            # One that was paused and resumed has an older one, too, that changes no more.
+            signs[each["flow_run_id"]] = max(each["updated"], signs.get(each["flow_run_id"], ""))
         found = {}
         for shard, run in self._runs.items():
             state = self._seen[run].state if run in self._seen else None
@@ -108,13 +113,15 @@ class ShardRuns:
         """The pages of a shard's report, in order, as far as they are there."""
         return [
             each["data"]["text"]
-            for each in sorted(self._pages([self._runs[shard]]), key=lambda each: each["data"]["page"])
+            for each in sorted(
+                self._artifacts([self._runs[shard]], REPORT, PAGES_AT_ONCE), key=lambda each: each["data"]["page"]
+            )
         ]
 
     def forget(self, shard: Shard) -> None:
         """Remove what a shard whose report was read left at the server."""
         with only_noted():
-            self._remove_pages([self._runs[shard]])
+            self._remove_left([self._runs[shard]])
         del self._runs[shard]
 
     def put_an_end_to(self, shard: Shard) -> None:
@@ -134,18 +141,24 @@ class ShardRuns:
         kind = StateType.CANCELLED if state.type in _NOT_BEGUN else StateType.CANCELLING
         self._client.set_flow_run_state(run, State(type=kind, message="the run that it is a part of has ended"))
 
-    def _remove_pages(self, runs: Iterable[UUID]) -> None:
-        for each in self._pages(runs):
-            self._client.request("DELETE", "/artifacts/{id}", path_params={"id": each["id"]})
+    def _remove_left(self, runs: Collection[UUID]) -> None:
+        for kind, at_once in ((REPORT, PAGES_AT_ONCE), (LIFE, RUNS_AT_ONCE)):
+            for each in self._artifacts(runs, kind, at_once):
+                self._client.request("DELETE", "/artifacts/{id}", path_params={"id": each["id"]})
 
-    def _pages(self, runs: Iterable[UUID]) -> Iterable[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        while more := self._artifacts(runs, REPORT, len(found), PAGES_AT_ONCE):
-            found += more
+    def _flow_runs(self, ids: Sequence[UUID]) -> list[FlowRun]:
+        found: list[FlowRun] = []
+        for first in range(0, len(ids), RUNS_AT_ONCE):
+            wanted = FlowRunFilter(id=FlowRunFilterId(any_=list(ids[first : first + RUNS_AT_ONCE])))
+            found += self._client.read_flow_runs(flow_run_filter=wanted, limit=RUNS_AT_ONCE)
         return found
 
-    def _artifacts(self, runs: Iterable[UUID], kind: str, offset: int, limit: int) -> list[dict[str, Any]]:
+    def _artifacts(self, runs: Collection[UUID], kind: str, at_once: int) -> list[dict[str, Any]]:
         wanted = {"flow_run_id": {"any_": [str(run) for run in runs]}, "type": {"any_": [kind]}}
-        body = {"artifacts": wanted, "sort": "ID_DESC", "offset": offset, "limit": limit}
-        answer: list[dict[str, Any]] = self._client.request("POST", "/artifacts/filter", json=body).json()
-        return answer
+        found: list[dict[str, Any]] = []
+        while True:
+            body = {"artifacts": wanted, "sort": "ID_DESC", "offset": len(found), "limit": at_once}
+            more = self._client.request("POST", "/artifacts/filter", json=body).json()
+            found += more
+            if len(more) < at_once:
+                return found

@@ -9,7 +9,7 @@ import pytest
 from prefect import flow, get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.shard_runs import PAGES_AT_ONCE, REPORT, ShardRuns
+from flows.shard_runs import LIFE, PAGES_AT_ONCE, REPORT, ShardRuns
 from infra.real_parts.prefect_worker import ask
 from tasks.ports import Shard
 from tests.support.fault_proxy import FaultProxy, Say
@@ -44,7 +44,7 @@ def shard() -> Shard:
 def started(api: str, runs: ShardRuns, shard: Shard, attempt: int = 0) -> str:
     """Have an attempt begun; its flow run's id."""
     runs.start(shard, attempt=attempt, delay=0.0)
-    key = {"flow_runs": {"idempotency_key": {"any_": [f"{shard.run}-1-{attempt}"]}}}
+    key = {"flow_runs": {"idempotency_key": {"any_": [f"{shard.run}-{shard.number}-{attempt}"]}}}
     (run,) = ask(api, "flow_runs/filter", key)
     return str(run["id"])
 
@@ -57,8 +57,18 @@ def hand_in(api: str, run: str, count: int) -> list[str]:
     return pages
 
 
+def show_life(api: str, run: str) -> str:
+    """Give the first of a process's signs of life; its id."""
+    made = ask(api, "artifacts/", {"type": LIFE, "data": {"beats": 0}, "flow_run_id": run})
+    return str(made["id"])
+
+
+def beat(api: str, sign: str) -> None:
+    httpx.patch(f"{api}/artifacts/{sign}", json={"data": {"beats": 1}}).raise_for_status()
+
+
 def left(api: str, run: str) -> list[Any]:
-    wanted = {"type": {"any_": [REPORT]}, "flow_run_id": {"any_": [run]}}
+    wanted = {"type": {"any_": [REPORT, LIFE]}, "flow_run_id": {"any_": [run]}}
     found: list[Any] = ask(api, "artifacts/filter", {"artifacts": wanted})
     return found
 
@@ -71,6 +81,7 @@ def state_of(api: str, run: str) -> str:
 def test_a_report_is_read_in_order_and_then_removed(api: str, runs: ShardRuns, shard: Shard) -> None:
     with runs:
         run = started(api, runs, shard)
+        show_life(api, run)
         pages = hand_in(api, run, PAGES_AT_ONCE + 2)
         assert runs.pages(shard) == pages
         runs.forget(shard)
@@ -83,6 +94,7 @@ def test_what_an_attempt_that_was_given_up_handed_in_is_neither_read_nor_left(
     with runs:
         first = started(api, runs, shard)
         runs.look()
+        show_life(api, first)
         hand_in(api, first, 1)
         runs.put_an_end_to(shard)
         assert state_of(api, first) == "CRASHED"
@@ -119,3 +131,29 @@ def test_an_end_that_the_server_did_not_take_is_put_again(api: str, runs: ShardR
             assert state_of(api, run) == "CRASHED"
     finally:
         proxy.stop()
+
+
+def test_one_that_was_paused_and_resumed_is_seen_to_live(api: str, runs: ShardRuns, shard: Shard) -> None:
+    """Each process of it gives signs of its own, and the server lists them in the order of random ids."""
+    with runs:
+        run = started(api, runs, shard)
+        for _ in range(6):
+            sign = show_life(api, run)
+            before = runs.look()[shard]
+            beat(api, sign)
+            assert runs.look()[shard] != before
+    assert left(api, run) == []
+
+
+def test_more_shards_than_the_server_lists_at_once_are_seen(
+    api: str, runs: ShardRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.shard_runs.RUNS_AT_ONCE", 2)
+    title = str(uuid.uuid4())
+    shards = [Shard(title, number, ("app",)) for number in range(1, 6)]
+    with runs:
+        for each in shards:
+            show_life(api, started(api, runs, each))
+        seen = runs.look()
+    assert set(seen) == set(shards)
+    assert all(sign for _, sign, _ in seen.values())
