@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from concurrent.futures import CancelledError
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -87,14 +88,18 @@ class _Cluster:
         self._runner = runner
         self._futures: dict[Shard, PrefectDaskFuture[list[str]]] = {}
         self._attempts: dict[Shard, int] = {}
+        self._due: dict[Shard, float] = {}
 
     def work(self, shards: Sequence[Shard]) -> None:
         """See `work_on_dask`; of a run that is told to stop, what is at work is left to end by itself."""
         stop = self._run.tree.stop
         for shard in shards:
             self._submit(shard)
-        while self._futures and not stop.requested:
+        while (self._futures or self._due) and not stop.requested:
             stop.pause(LOOK_SECONDS)
+            for shard in [each for each, due in self._due.items() if due <= time.monotonic()]:
+                del self._due[shard]
+                self._submit(shard)
             for shard in [each for each, future in self._futures.items() if _dask(future).done()]:
                 self._take(shard)
         for future in self._futures.values():
@@ -110,9 +115,13 @@ class _Cluster:
         try:
             self._gathering.take(shard, self._futures.pop(shard).result())
         except (LayoutliftError, KilledWorker, CancelledError) as error:
-            if self._attempts[shard] <= len(RESTART_DELAYS):
-                self._gathering.note_restart(shard, str(error))
-                self._submit(shard)
-            else:
-                last = ShardLostError(f"{self._attempts[shard]} attempts failed, the last: {error}")
-                self._gathering.give_up(shard, last)
+            self._again(shard, error)
+
+    def _again(self, shard: Shard, error: Exception) -> None:
+        """Not at once: the lock of a worker that died on another machine has to expire first."""
+        attempts = self._attempts[shard]
+        if attempts <= len(RESTART_DELAYS):
+            self._gathering.note_restart(shard, str(error))
+            self._due[shard] = time.monotonic() + RESTART_DELAYS[attempts - 1]
+        else:
+            self._gathering.give_up(shard, ShardLostError(f"{attempts} attempts failed, the last: {error}"))

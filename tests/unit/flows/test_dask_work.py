@@ -1,19 +1,94 @@
 """Parts on a Dask cluster, as the run sees them that waits for them."""
 
-from typing import TYPE_CHECKING, cast
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import pytest
 
 from flows import dask_work
 from flows.dask_work import work_on_dask
 from flows.scale_parameters import ScaledMigrateParameters, TaskRunner
-from flows.scaling import Gathering
+from tasks.oci.errors import LockHeldError, ShardLostError
+from tasks.ports import Shard
+from tasks.stores.pacing import Stop
 
 if TYPE_CHECKING:
-    from tasks.runs import Run
+    from flows.scaling import Gathering
+
+SHARD = Shard("run", 1, ("app",))
+EXPIRY_SECONDS = 0.1
+
+
+@dataclass
+class Gathered:
+    """Stands for what takes the parts' reports over into the run."""
+
+    run: Any = field(default_factory=lambda: SimpleNamespace(tree=SimpleNamespace(stop=Stop())))
+    taken: list[Sequence[str]] = field(default_factory=list)
+    restarts: list[str] = field(default_factory=list)
+    given_up: list[ShardLostError] = field(default_factory=list)
+
+    def take(self, _: Shard, pages: Sequence[str]) -> None:
+        self.taken.append(pages)
+
+    def note_restart(self, _: Shard, why: str) -> None:
+        self.restarts.append(why)
+
+    def give_up(self, _: Shard, error: ShardLostError) -> None:
+        self.given_up.append(error)
+
+
+@dataclass
+class Cluster:
+    """Workers that find the lock of one that died held, as long as it has not expired."""
+
+    expiry: float = EXPIRY_SECONDS
+    begun: float = field(default_factory=time.monotonic)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    @property
+    def client(self) -> Any:
+        return SimpleNamespace(scheduler_info=lambda **_: {"workers": {}})
+
+    def submit(self, _: object, __: object) -> Any:
+        return SimpleNamespace(result=self._result, wrapped_future=SimpleNamespace(done=lambda: True))
+
+    def _result(self) -> list[str]:
+        if time.monotonic() - self.begun < self.expiry:
+            raise LockHeldError("a worker that died has the lock")
+        return ["page"]
+
+
+def done(cluster: Cluster, shards: Sequence[Shard], monkeypatch: pytest.MonkeyPatch) -> Gathered:
+    monkeypatch.setattr(dask_work, "_runner", lambda _: cluster)
+    monkeypatch.setattr(dask_work, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(dask_work, "RESTART_DELAYS", (0.0, EXPIRY_SECONDS / 2, EXPIRY_SECONDS))
+    given = ScaledMigrateParameters(source="/bucket", target="h", task_runner=TaskRunner.DASK, limit_rate="1M")
+    gathered = Gathered()
+    work_on_dask(given, cast("Gathering", gathered), shards)
+    return gathered
 
 
 def test_where_nothing_was_selected_no_cluster_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(dask_work, "_runner")
-    given = ScaledMigrateParameters(source="/bucket", target="h", task_runner=TaskRunner.DASK, limit_rate="1M")
-    work_on_dask(given, Gathering(cast("Run", None)), [])
+    monkeypatch.setattr(Cluster, "__enter__", pytest.fail)
+    assert done(Cluster(), [], monkeypatch).taken == []
+
+
+def test_the_lock_of_a_worker_that_died_on_another_machine_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    gathered = done(Cluster(), [SHARD], monkeypatch)
+    assert (gathered.taken, gathered.given_up) == ([["page"]], [])
+    assert gathered.restarts
+
+
+def test_a_part_that_nobody_can_do_is_given_up_after_some_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    gathered = done(Cluster(expiry=3600.0), [SHARD], monkeypatch)
+    assert (gathered.taken, len(gathered.restarts)) == ([], 3)
+    assert ["4 attempts failed" in str(error) for error in gathered.given_up] == [True]
