@@ -96,6 +96,31 @@ def test_control_characters_of_an_answer_do_not_reach_the_terminal() -> None:
 
 
 @pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("refused Basic Ym9iOlMzY3JldFB3 here", "refused Basic … here"),
+        ("{'Authorization': 'Bearer eyJhbGciOi.J9.abc-_d'}", "{'Authorization': 'Bearer …'}"),
+        ("authorization: bearer c2VjcmV0c2VjcmV0", "authorization: bearer …"),
+        ("see https://store/x?X-Amz-Signature=SIG&Y=1 for more", "see https://store/x?… for more"),
+        ("{'url': 'https://bob:pw@store/x?sig=SIG'}", "{'url': 'https://store/x?…'}"),
+        ("Bearer token is missing", "Bearer token is missing"),
+        ("Basic authentication is off, see https://h/docs", "Basic authentication is off, see https://h/docs"),
+    ],
+)
+def test_a_secret_that_a_registry_repeats_is_not_shown(message: str, shown: str) -> None:
+    body = json.dumps({"errors": [{"code": "DENIED", "message": message}]}).encode()
+    assert describe(answered(403, body=body)) == f"403 DENIED: {shown}"
+
+
+def test_a_secret_in_the_detail_of_an_error_is_not_shown_where_the_line_is_cut_either() -> None:
+    detail = {"url": f"https://store/{'x' * 200}?sig=SIGSECRET", "sent": ["Basic Ym9iOlMzY3JldFB3"]}
+    body = json.dumps({"errors": [{"code": "DENIED", "detail": detail}]}).encode()
+    text = describe(answered(403, body=body))
+    assert "SIG" not in text
+    assert "Ym9i" not in text
+
+
+@pytest.mark.parametrize(
     ("value", "seconds"),
     [
         ("3", 3),
