@@ -10,6 +10,7 @@ from botocore.config import Config
 
 from tasks.oci.errors import ConfigurationError
 from tasks.stores.object_stream import PARTS_AT_ONCE
+from tasks.stores.s3_address import check_endpoint_url
 from tasks.stores.s3_errors import NotAdmittedError, translated
 
 if TYPE_CHECKING:
@@ -30,12 +31,13 @@ def make_client(access: BucketAccess, read_seconds: float = READ_SECONDS) -> S3C
     says otherwise (`s3 = addressing_style = …`).
 
     Raises:
-        ConfigurationError: the endpoint is no URL, or the profile does not exist or can't be read.
+        ConfigurationError: the endpoint is no URL or holds credentials, or the profile can't be found or read.
     """
     try:
         with translated("S3"):
             session = _session(access.login)
             client = _client(session, access, None, read_seconds)
+            check_endpoint_url(client.meta.endpoint_url)  # it may come from a variable or a profile, too
             if has_own_endpoint(client) and not _chosen_style(session):
                 client = _client(session, access, "path", read_seconds)
     except (NotAdmittedError, ValueError) as error:

@@ -36,6 +36,16 @@ def test_settings_that_make_no_sense_are_told(
         open_source("s3://bucket", access=BucketAccess(endpoint_url=endpoint))
 
 
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+def test_an_endpoint_with_a_password_is_refused_wherever_it_is_named_and_the_password_not_repeated(
+    environment: pytest.MonkeyPatch, name: str
+) -> None:
+    environment.setenv(name, "http://bob:hunter2@store.example.com")
+    with pytest.raises(ConfigurationError, match="holds no credentials") as raised:
+        open_source("s3://bucket")
+    assert "hunter2" not in str(raised.value)
+
+
 def test_addressing_is_by_path_wherever_the_endpoint_is_not_amazons() -> None:
     def address(endpoint: str | None) -> str:
         client = make_client(BucketAccess(endpoint_url=endpoint))
