@@ -13,7 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Self
 
 from tasks.oci.errors import ConfigurationError, LayoutliftError, LockHeldError, StateError
-from tasks.stores.lock_group import PAIR, SHARDS, SeenLock
+from tasks.stores.lock_group import PAIR, SHARDS, SeenLock, are_of_one_run
 from tasks.stores.lock_holder import EXPIRY_SECONDS, Heartbeat, LockHolder, held_message
 from tasks.stores.state_objects import ConditionFailedError
 
@@ -120,14 +120,19 @@ class BucketLock:
 def seen_locks(objects: StateObjects, own: str) -> Iterator[SeenLock]:
     """The other locks below a prefix that are held just now; the time is that of the lock `own`, taken a moment ago.
 
+    Shards of the run that `own` is a shard of are passed over. Whoever holds the lock of a run removes those of
+    shards that have ended: nobody takes them again, and each would be read by every later run.
+
     Raises:
-        StateError: they can't be read.
+        StateError: they can't be read, or removed.
     """
     mine = objects.get(own)
     for name in [PAIR, *objects.names(SHARDS)]:
-        found = objects.get(name) if name != own else None
-        if mine is None or found is None or found.body == _RELEASED:
+        found = None if name == own or are_of_one_run(name, own) else objects.get(name)
+        if mine is None or found is None:
             continue
         holder, age = LockHolder.parse(found.body), mine.modified - found.modified
-        if age <= EXPIRY_SECONDS and not (holder and holder.is_dead):
+        if found.body != _RELEASED and age <= EXPIRY_SECONDS and not (holder and holder.is_dead):
             yield SeenLock(name, holder, age)
+        elif own == PAIR:
+            objects.delete(name)

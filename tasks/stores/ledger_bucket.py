@@ -1,12 +1,14 @@
 """The ledger of a (source, target) pair in a bucket: objects of JSON lines that are written once and never changed.
 
 A run writes another object every ten seconds in which it has something to say. The names order the lines of all
-runs by time; many objects are made one under the name of their last.
+runs by time, and whatever a machine's clock says, after those that it has read; many objects are made one under the
+name of their last.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -29,6 +31,7 @@ _BUFFERED_BYTES = 1024 * 1024
 _PREFIX = "ledger-"
 _READERS = 8
 _READ_ATTEMPTS = 5
+_STAMP = re.compile(rf"{_PREFIX}([0-9]+)-")
 
 
 class LedgerBucket:
@@ -39,6 +42,7 @@ class LedgerBucket:
         self._objects = objects
         self._run = file_name(run_id)
         self._numbers = count()
+        self._stamp = 0
         self._lines = LineBuffer(self._write, seconds=FLUSH_SECONDS, most_bytes=_BUFFERED_BYTES)
 
     def read(self) -> LedgerMemory:
@@ -47,6 +51,7 @@ class LedgerBucket:
             names = list(self._objects.names(_PREFIX))
             memory = self._read(names)
             if memory is not None:
+                self._stamp = max((int(stamp[1]) for name in names if (stamp := _STAMP.match(name))), default=0)
                 self._compact_if_many(names, memory)
                 return memory
             if last:
@@ -66,7 +71,8 @@ class LedgerBucket:
         self._lines.close()
 
     def _write(self, lines: bytes) -> None:
-        name = f"{_PREFIX}{time.time_ns() // 1_000_000:014d}-{self._run}-{next(self._numbers):06d}"
+        self._stamp = max(time.time_ns() // 1_000_000, self._stamp + 1)
+        name = f"{_PREFIX}{self._stamp:014d}-{self._run}-{next(self._numbers):06d}"
         self._objects.put(name, lines)
 
     def _read(self, names: Sequence[str]) -> LedgerMemory | None:

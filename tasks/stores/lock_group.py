@@ -55,10 +55,17 @@ def held_with_others(
         yield held
 
 
+def are_of_one_run(one: str, other: str) -> bool:
+    """Whether two names are those of shards of the same run, which never are in each other's way."""
+    group, _, number = one.rpartition("-")
+    theirs, _, their_number = other.rpartition("-")
+    return group == theirs and group.startswith(SHARDS) and number.isdigit() and their_number.isdigit()
+
+
 def _belongs(other: SeenLock, run: str) -> bool:
     if other.name == PAIR:
         return other.holder is not None and other.holder.run == run
-    return other.name.startswith(_group(run)) and other.name.removeprefix(_group(run)).isdigit()
+    return are_of_one_run(other.name, f"{_group(run)}0")
 
 
 def _group(run: str) -> str:

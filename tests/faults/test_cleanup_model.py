@@ -317,6 +317,21 @@ def test_a_layout_is_not_dropped_under_a_writer_who_came_after_the_look(
     assert [tag_of(entry) for entry in world.entries] == ["new"]
 
 
+def test_a_layout_goes_in_the_run_that_purges_the_last_of_it_as_its_plan_says() -> None:
+    world = World(timing=Timing(0.0, 0.0))
+    policy = replace(keep_policy(0), drop_empty_layouts=True)
+    world.finish(Push(image([1]), "v1", world.now))
+    for _ in range(5):
+        world.now += 1.0
+        plan = world.plan(policy)
+        world.apply_plan(plan)
+        assert (f"{LAYOUT}/index.json" in world.files.contents()) is not plan.drop_layout
+        if plan.drop_layout:
+            assert {held.action for held in plan.quarantined} == {Action.PURGE}
+            return
+    pytest.fail("it never went")
+
+
 class WithoutReferrers(Cleanups):
     """A planner for which what has no tag is wanted by nobody."""
 

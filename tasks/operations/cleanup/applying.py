@@ -30,6 +30,7 @@ from tasks.operations.cleanup.apply_tools import TRASH, RepositoryOutcome
 from tasks.operations.cleanup.fresh_view import FreshLook, FreshView, still_wanted
 from tasks.operations.cleanup.gone_layouts import is_gone
 from tasks.operations.cleanup.graph import Graph
+from tasks.operations.cleanup.holdings import Holdings
 from tasks.operations.cleanup.index_edit import IndexEdit, edit_index, entry_json, not_removed, read_entry
 from tasks.operations.cleanup.journal import Record, Step
 from tasks.operations.cleanup.marks import Mark, mark_ahead, read_marks, still_marked, write_marks
@@ -223,8 +224,8 @@ class _Applying:
 
     def _drop(self, view: FreshView) -> None:
         """Delete the last two files of a layout in which there is nothing; a writer who comes finds it again."""
-        if view.entries or view.blobs or any(True for _ in self._left_in_quarantine()):
-            return
+        if view.entries or view.blobs or Holdings.load(self._files).held(self._files, self.plan.path):
+            return  # looked at anew: the sweep may just have purged the last of it
         paths = [below(self.plan.path, name) for name in (INDEX, MARKER)]
         found = [file for path in paths if (file := self._files.stat_file(path)) is not None]
         contents = [(path, self._files.read_file(path)) for path in paths]
@@ -239,9 +240,6 @@ class _Applying:
         if any(True for _ in self._files.list_files(below(self.plan.path, "blobs"))):
             restore_dropped(self._files, texts)
             self.outcome.dropped = False
-
-    def _left_in_quarantine(self) -> Sequence[HeldBlob]:
-        return self.tools.holdings.held(self._files, self.plan.path)
 
     def _say_what_is_missing(self, view: FreshView) -> None:
         path = self.plan.path

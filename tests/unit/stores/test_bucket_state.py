@@ -1,0 +1,97 @@
+"""What runs leave in a bucket for the next ones: a ledger in the right order, and no locks of shards that ended."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+
+from tasks.oci.errors import LockHeldError
+from tasks.ports import Shard
+from tasks.stores import ledger_bucket
+from tasks.stores.bucket_lock import BucketLock, seen_locks
+from tasks.stores.ledger import Ledger
+from tasks.stores.lock_group import PAIR, held_with_others
+from tasks.stores.lock_holder import EXPIRY_SECONDS, LockHolder
+from tasks.stores.state_objects import ConditionFailedError, StoredObject
+
+DIGESTS = [f"sha256:{letter * 64}" for letter in "ab"]
+
+
+class Objects:
+    """A bucket in memory, with a clock of its own."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.kept: dict[str, StoredObject] = {}
+        self.read: list[str] = []
+        self._writes = 0
+
+    def check_conditions(self) -> float:
+        return self.now
+
+    def get(self, name: str) -> StoredObject | None:
+        self.read.append(name)
+        return self.kept.get(name)
+
+    def put(self, name: str, body: bytes, *, only_if: str | None = None, if_absent: bool = False) -> str:
+        there = self.kept.get(name)
+        if (if_absent and there) or (only_if is not None and (there is None or there.etag != only_if)):
+            raise ConditionFailedError(name)
+        self._writes += 1
+        self.kept[name] = StoredObject(body, str(self._writes), self.now)
+        return str(self._writes)
+
+    def names(self, prefix: str) -> Iterator[str]:
+        return iter(sorted(name for name in self.kept if name.startswith(prefix)))
+
+    def delete(self, name: str) -> None:
+        self.kept.pop(name, None)
+
+
+def held(objects: Any, run: str, number: int = 0) -> AbstractContextManager[BucketLock]:
+    """The lock of a run, or of a shard of it."""
+    holder = LockHolder.here(run, "source", "target")
+    shard = Shard(run, number, ("app",)) if number else None
+    return held_with_others(
+        shard, lambda name: BucketLock(objects, holder, name=name), lambda own: seen_locks(objects, own)
+    )
+
+
+def test_a_run_removes_the_locks_of_shards_that_ended_and_reads_none_of_its_own() -> None:
+    objects = Objects()
+    for run in ("first", "second", "third"):
+        objects.read.clear()
+        with held(objects, run):
+            for number in (1, 2, 3):
+                with held(objects, run, number):
+                    pass
+        assert len(objects.read) <= 25
+    assert set(objects.kept) == {PAIR, *(f"shard-third-{number}" for number in (1, 2, 3))}
+
+
+def test_a_shard_that_is_at_work_keeps_its_lock_and_others_out() -> None:
+    objects: Any = Objects()
+    with held(objects, "first"):
+        lock = held(objects, "first", 1)
+        lock.__enter__()
+    with pytest.raises(LockHeldError), held(objects, "second"):
+        pass
+    assert "shard-first-1" in objects.kept
+    objects.now += EXPIRY_SECONDS + 1
+    with held(objects, "second"):
+        assert "shard-first-1" not in objects.kept, "its process has given no sign of life"
+    lock.__exit__(None, None, None)
+    assert "shard-first-1" not in objects.kept
+
+
+def test_the_last_word_counts_whatever_the_clocks_of_machines_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    objects: Any = Objects()
+    clocks = iter([2_000_000_000_000_000_000, 1_000_000_000_000_000_000])
+    for run, digest in zip(("ahead", "behind"), DIGESTS, strict=True):
+        now = next(clocks)
+        monkeypatch.setattr(ledger_bucket.time, "time_ns", lambda now=now: now)
+        ledger = Ledger(ledger_bucket.LedgerBucket(objects, run))
+        ledger.note_tag("app", "v1", digest, None, 0, layout="app")
+        ledger.close()
+    assert Ledger(ledger_bucket.LedgerBucket(objects, "next")).digest_of("app", "v1") == DIGESTS[1]
