@@ -17,7 +17,8 @@ from tasks.oci.errors import SourceChangedError
 from tasks.oci.image_layout import blob_path
 from tasks.operations.cleanup.apply_tools import TRASH, ApplyTools, RepositoryOutcome
 from tasks.operations.cleanup.applying import apply_repository
-from tasks.operations.cleanup.values import Action, IndexEntry, RepositoryPlan, Timing
+from tasks.operations.cleanup.marks import read_marks
+from tasks.operations.cleanup.values import Action, IndexEntry, QuarantineMode, RepositoryPlan, Timing
 from tests.support.cleanup_world import (
     GRACE,
     HOLD,
@@ -330,6 +331,16 @@ def test_a_layout_goes_in_the_run_that_purges_the_last_of_it_as_its_plan_says() 
             assert {held.action for held in plan.quarantined} == {Action.PURGE}
             return
     pytest.fail("it never went")
+
+
+def test_what_is_deleted_without_a_quarantine_is_not_marked_as_well() -> None:
+    world = World(timing=Timing(0.0, 0.0, QuarantineMode.NONE))
+    world.finish(Push(image([1]), "v1", world.now))
+    for _ in range(2):
+        world.now += 1.0
+        world.apply_plan(world.plan(keep_policy(0)))
+    assert read_marks(world.files, LAYOUT) == {}
+    assert [path for path in world.files.contents() if "/blobs/" in path] == []
 
 
 class WithoutReferrers(Cleanups):

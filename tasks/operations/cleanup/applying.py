@@ -109,8 +109,8 @@ class _Applying:
             return
         sweep = Sweep(tools, plan, self.outcome, self.held)
         hidden = sweep.run(view)
-        if hidden:
-            self.held = (*self.held, *hidden)
+        self.held = (*self.held, *hidden)
+        if hidden or self.tools.timing.mode is QuarantineMode.NONE:
             view = self._look()  # a writer may have named some of it just now; then it is back
         self._mark(view)
         self._delete_leftovers()
