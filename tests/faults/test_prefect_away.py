@@ -144,6 +144,7 @@ def test_a_prefect_server_that_does_not_come_back_changes_no_exit_code(
     assert ("of 3 tags have a problem" in stderr) == broken
 
 
+@pytest.mark.operations  # two servers are started and three runs done: a minute or two
 def test_a_local_server_that_is_killed_costs_no_mapping_after_it(
     layoutlift: Layoutlift, proxy: FaultProxy, tmp_path: Path, prefix: str
 ) -> None:
