@@ -78,8 +78,8 @@ def apply_plan(given: ApplyParameters, path: Path, stop: Stop, show: Show, login
     plan = check_limits(path, given.raised)
     header, run = plan.header, new_plan_id()
     access = BucketAccess(header.endpoint_url, header.request_payer, login=logins.bucket)
-    options = CleanerOptions(header.source, access, header.timing, run, given.i_am_the_only_writer, given.jobs)
-    options = replace(options, forgets=header.kind is PlanKind.CLEANUP)
+    forgets, alone = header.kind is PlanKind.CLEANUP, given.i_am_the_only_writer
+    options = CleanerOptions(header.source, access, header.timing, run, alone, given.jobs, forgets)
     asked = CleanupOptions(header.source, access, given.jobs, given.plain_http, given.ca_file, None, logins.target)
     with _requirement(asked, header, stop) as require, open_cleaner(options, stop, require) as cleaner:
         cleaner.check_allowed(plan.repositories())

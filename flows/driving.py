@@ -88,8 +88,9 @@ def refuse_conflicts(options: RunOptions, stop: Stop) -> None:
     """
     with open_run(RunKind.PLAN, options, stop) as plan:
         plan.tree.execute_all(plan.tree.survey().batches)
-        conflicts = [result for result in plan.results() if result.code == CONFLICT]
-        unseen = [f"{each.repository}:{each.tag}" for each in plan.results() if each.code in TRANSIENT_CODES]
+        told = [result for result in plan.results() if result.code == CONFLICT or result.code in TRANSIENT_CODES]
+        conflicts = [result for result in told if result.code == CONFLICT]
+        unseen = [f"{each.repository}:{each.tag}" for each in told if each.code in TRANSIENT_CODES]
         unseen += [finding.path for finding in plan.findings if finding.code in TRANSIENT_CODES]
     if conflicts:
         shown = ", ".join(str(result.target) for result in conflicts[:5])

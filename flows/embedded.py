@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import importlib
 import os
-import re
 import sys
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ import click
 from flows import prefect_server
 from flows.watching import watched_by
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, LayoutliftError
+from tasks.stores.hidden_secrets import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,8 +30,6 @@ YIELD_SECONDS = 0.0003
 
 At Python's 5 ms, large blobs crept along until Prefect was there: three of 700 MB took 9 % longer.
 """
-
-_USER_OF_URL = re.compile(r"://\S*@")
 
 
 def run_flow(
@@ -146,7 +144,7 @@ def _reason(error: Exception) -> str:
     """
     *_, first = _causes(error)
     line = next(iter(str(first).splitlines()), "") or type(first).__name__
-    return _USER_OF_URL.sub("://", line)
+    return without_secrets(line)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

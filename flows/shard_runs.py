@@ -111,12 +111,8 @@ class ShardRuns:
 
     def pages(self, shard: Shard) -> list[str]:
         """The pages of a shard's report, in order, as far as they are there."""
-        return [
-            each["data"]["text"]
-            for each in sorted(
-                self._artifacts([self._runs[shard]], REPORT, PAGES_AT_ONCE), key=lambda each: each["data"]["page"]
-            )
-        ]
+        pages = [each["data"] for each in self._artifacts([self._runs[shard]], REPORT, PAGES_AT_ONCE)]
+        return [page["text"] for page in sorted(pages, key=lambda page: page["page"])]
 
     def forget(self, shard: Shard) -> None:
         """Remove what a shard whose report was read left at the server."""

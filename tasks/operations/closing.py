@@ -22,8 +22,8 @@ def closing_line(
     tags = f"{totals.problems} of {totals.tags} tags have a problem"
     if interrupted:
         return f"the run was interrupted: {tags} or were not begun; {_SEE}"
-    told = {(result.repository, result.code) for result in results if result.is_problem}
     harmful = [each for each in findings if each.code not in HARMLESS_FINDINGS]
+    told = {(result.repository, result.code) for result in results if result.is_problem} if harmful else set()
     others = sum((each.path, each.code) not in told for each in harmful)
     if not others:
         return f"{tags}; {_SEE}"

@@ -203,8 +203,7 @@ class CopyWork(RepositoryWork):
 
     def _note(self, unit: Unit, tag: str, verified: Depth | None, referrers: int, *, found: bool = False) -> None:
         digest, layout = unit.descriptor.digest, self.inventory.path
-        note = self._ledger.note_found if found else self._ledger.note_tag
-        note(self._repository, tag, digest, verified, referrers, layout=layout)
+        self._ledger.note_tag(self._repository, tag, digest, verified, referrers, layout=layout, found=found)
 
     def _refused(self, unit: Unit, tag: str, plan: TagPlan) -> TagResult:
         return self._result(unit, tag, Outcome.REFUSED, code=plan.code, message=plan.message)

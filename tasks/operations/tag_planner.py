@@ -54,15 +54,17 @@ class Ledger(Protocol):
         ...
 
     def note_tag(
-        self, repository: str, tag: str, digest: str, verified: str | None, referrers: int, *, layout: str
+        self,
+        repository: str,
+        tag: str,
+        digest: str,
+        verified: str | None,
+        referrers: int,
+        *,
+        layout: str,
+        found: bool = False,
     ) -> None:
-        """Note a tag that is at the target, brought from the layout of that path."""
-        ...
-
-    def note_found(
-        self, repository: str, tag: str, digest: str, verified: str | None, referrers: int, *, layout: str
-    ) -> None:
-        """Note a tag that the target has as the source does, whoever brought it."""
+        """Note a tag that the target has as the layout of that path does, brought or only `found` there."""
         ...
 
 

@@ -99,33 +99,29 @@ class Ledger:
             self._lines.flush()  # a run that is killed now must not be taken for one that sent nothing
 
     def note_tag(
-        self, repository: str, tag: str, digest: str, verified: str | None, referrers: int, *, layout: str
+        self,
+        repository: str,
+        tag: str,
+        digest: str,
+        verified: str | None,
+        referrers: int,
+        *,
+        layout: str,
+        found: bool = False,
     ) -> None:
-        """Keep that a tag is at the target, brought from the layout of that path.
+        """Keep that a tag is at the target as the layout of that path has it.
+
+        One that was only `found` there was brought by a run where that is known already.
 
         Raises:
             StateError: the ledger can't be written.
             InvalidDigestError: `digest` is none.
         """
-        self._note(repository, tag, LedgerEntry(Digest(digest), verified, referrers, origin_of(repository, layout)))
-
-    def note_found(
-        self, repository: str, tag: str, digest: str, verified: str | None, referrers: int, *, layout: str
-    ) -> None:
-        """Keep that the target has a tag as the source does; a run brought it only where that is known already.
-
-        Raises:
-            StateError: the ledger can't be written.
-            InvalidDigestError: `digest` is none.
-        """
-        known = self.entry(repository, tag)
-        found = known is None or known.found or known.digest != digest
-        entry = LedgerEntry(Digest(digest), verified, referrers, origin_of(repository, layout), found)
-        self._note(repository, tag, entry)
-
-    def _note(self, repository: str, tag: str, entry: LedgerEntry) -> None:
         with self._lock:
-            if self._memory.get(repository, tag) != entry:
+            known = self._memory.get(repository, tag)
+            only_found = found and (known is None or known.found or known.digest != digest)
+            entry = LedgerEntry(Digest(digest), verified, referrers, origin_of(repository, layout), only_found)
+            if known != entry:
                 self._memory.put(repository, tag, entry)
                 self._lines.append(tag_line(repository, tag, entry))
 

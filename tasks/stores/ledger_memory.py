@@ -94,14 +94,13 @@ class LedgerMemory:
 
     def _pack(self, entry: LedgerEntry) -> bytes:
         """An entry in about 75 bytes of memory; a depth that is not known here proves nothing."""
-        depth = _DEPTHS.index(entry.verified) if entry.verified in _DEPTHS else 0
+        first = _DEPTHS.index(entry.verified) if entry.verified in _DEPTHS else 0
+        first |= _FOUND if entry.found else 0
         referrers = min(max(entry.referrers, 0), _MOST_REFERRERS)
         origin = self._origins.setdefault(entry.origin, len(self._paths))
         if origin == len(self._paths):
             self._paths.append(entry.origin)
-        head = (
-            bytes([depth | (_FOUND if entry.found else 0)]) + referrers.to_bytes(3, "big") + origin.to_bytes(4, "big")
-        )
+        head = bytes([first]) + referrers.to_bytes(3, "big") + origin.to_bytes(4, "big")
         return head + bytes.fromhex(Digest(entry.digest).encoded)
 
     def unpack(self, packed: bytes) -> LedgerEntry:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -24,6 +23,7 @@ from tasks.oci.errors import (
     RegistryUnavailableError,
     UnexpectedAnswerError,
 )
+from tasks.stores.hidden_secrets import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,10 +42,6 @@ MISSING_CONTENT_CODES = frozenset(
 )
 MAX_RETRY_AFTER = 3600.0
 _SHOWN = 300
-_AUTHORIZATION = re.compile(r"((?i:basic|bearer)[ :]+)(?![A-Za-z]?[a-z]+[.,;:)]?(?:\s|$))[\w.~+/=-]{4,}")
-"""A scheme and what follows it, unless that is a word: `Bearer token is missing` is to be read."""
-_USER_OF_URL = re.compile(r"(\w://)[^\s/@\"']*@")
-_QUERY_OF_URL = re.compile(r"(\w://[^\s?\"']*\?)[^\s\"']+")
 
 
 def error_codes(answer: HttpAnswer) -> tuple[str, ...]:
@@ -57,13 +53,7 @@ def describe(answer: HttpAnswer) -> str:
     """Status and the registry's own words, in one short line without control characters and what may be secret."""
     words = "; ".join(f"{code}: {message}" if message else code for code, message in _errors(answer))
     text = f"{answer.status} {words}" if words else f"{answer.status}"
-    return _without_secrets("".join(c if c.isprintable() else " " for c in text))[:_SHOWN]
-
-
-def _without_secrets(text: str) -> str:
-    """Some registries, and proxies before them, say in an error what they were sent, or where they would redirect."""
-    text = _AUTHORIZATION.sub(r"\1…", text)
-    return _QUERY_OF_URL.sub(r"\1…", _USER_OF_URL.sub(r"\1", text))
+    return without_secrets("".join(c if c.isprintable() else " " for c in text))[:_SHOWN]
 
 
 def _errors(answer: HttpAnswer) -> list[tuple[str, str]]:

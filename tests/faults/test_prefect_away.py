@@ -39,14 +39,8 @@ def lifted(layoutlift: Layoutlift, prefect_wire: ToxicProxy) -> Layoutlift:
     return layoutlift
 
 
-def run_while_away(
-    lifted: Layoutlift,
-    proxy: FaultProxy,
-    line: tuple[Path, str],
-    away: AbstractContextManager[None],
-    until: Callable[[], bool],
-) -> tuple[int, str]:
-    """A migration whose server goes away once manifests are written, until the condition holds or it ends."""
+def held_at_the_first_manifest(proxy: FaultProxy) -> tuple[threading.Event, threading.Event]:
+    """Have the answer to the first manifest wait; what says that it does, and what lets it through."""
     reached, released = threading.Event(), threading.Event()
 
     def hold(answer: Upstream) -> Upstream:
@@ -55,6 +49,18 @@ def run_while_away(
         return answer
 
     proxy.when("PUT", ".*/manifests/.*", Change(hold), times=1)
+    return reached, released
+
+
+def run_while_away(
+    lifted: Layoutlift,
+    proxy: FaultProxy,
+    line: tuple[Path, str],
+    away: AbstractContextManager[None],
+    until: Callable[[], bool],
+) -> tuple[int, str]:
+    """A migration whose server goes away once manifests are written, until the condition holds or it ends."""
+    reached, released = held_at_the_first_manifest(proxy)
     with lifted.running("migrate", *line) as process:
         wait_until(lambda: reached.is_set() or process.poll() is not None, what="manifests are written")
         assert process.poll() is None, process.communicate()
@@ -156,14 +162,7 @@ def test_a_local_server_that_is_killed_costs_no_mapping_after_it(
         f"mappings:\n{mappings}"
     )
     record = layoutlift.home / "prefect" / "server.json"
-    reached, released = threading.Event(), threading.Event()
-
-    def hold(answer: Upstream) -> Upstream:
-        reached.set()
-        assert released.wait(60)
-        return answer
-
-    proxy.when("PUT", ".*/manifests/.*", Change(hold), times=1)
+    reached, released = held_at_the_first_manifest(proxy)
     try:
         with layoutlift.running_plainly("migrate", "-c", file) as process:
             wait_until(lambda: reached.is_set() or process.poll() is not None, what="the first mapping is at work")

@@ -39,8 +39,8 @@ _NO_POLICY = "for how long is a policy's to say"
 class BlobRules:
     """How long things wait, in seconds, and what time it is.
 
-    Without a policy nobody has said how long, and what `sweeps` not stays where it is: blobs in the layout and in
-    the quarantine, and leftovers of writers.
+    Without a policy nobody has said how long. Then it does not `sweep`: blobs stay where they are, in the layout or
+    in the quarantine, and so do leftovers of writers.
     """
 
     now: float

@@ -74,9 +74,11 @@ def still_wanted(view: FreshView, removals: Collection[IndexEntry]) -> list[Inde
     demanded = {entry for entry in removals if entry.is_demanded}
     while True:
         leaves = Removals(wanted)
-        stays = [entry for entry in view.entries if not leaves.has(_as_written(entry))]
+        goes: list[Entry] = []
+        stays: list[Entry] = []
+        for entry in view.entries:
+            (goes if leaves.has(_as_written(entry)) else stays).append(entry)
         needed = view.graph.reach({entry.digest: "" for entry in stays}, view.blobs)
-        goes = [entry for entry in view.entries if leaves.has(_as_written(entry))]
         kept = {_as_written(entry) for entry in goes if _belongs_to(entry, needed, view.graph)} - demanded
         if not kept:
             return wanted

@@ -113,11 +113,12 @@ class _RepositoryPlanning:
         marking = self._marking(view, graph)
         self._check_complete(view, graph, marking)
         blobs = self._blobs(view, graph, marking, marks)
-        quarantined = self._quarantined(view, marking, held)
+        hidden = hidden_of(tools.protected, held, view.blobs)
+        quarantined = self._quarantined(view, marking, held, hidden)
         removals = tuple(_removals(view, marking))
         files = tuple(decide_files(view, tools.rules))
-        empty = len(removals) == len(view.entries) and not blobs
-        empty = empty and all(file.action is Action.DELETE for file in files)
+        nothing_waits = not blobs and all(file.action is Action.DELETE for file in files)
+        empty = nothing_waits and len(removals) == len(view.entries)
         return RepositoryPlan(
             path=self.path,
             etag=view.etag,
@@ -127,7 +128,7 @@ class _RepositoryPlanning:
             quarantined=quarantined,
             files=files,
             drop_layout=self.choice.drops_empty and empty and all(q.action is Action.PURGE for q in quarantined),
-            findings=(*self._lost(view, marking, marks), *self._hidden(view, held)),
+            findings=(*self._lost(view, marking, marks), *self._hidden(hidden)),
         )
 
     def _blobs(
@@ -137,15 +138,13 @@ class _RepositoryPlanning:
         return _gated_blobs(self.tools, self.path, list(decisions))
 
     def _quarantined(
-        self, view: LayoutView, marking: Marking, held: tuple[HeldBlob, ...]
+        self, view: LayoutView, marking: Marking, held: tuple[HeldBlob, ...], hidden: Mapping[Digest, str]
     ) -> tuple[QuarantineDecision, ...]:
         decisions = list(decide_quarantined(held, view, marking, self.tools.rules))
-        hidden = hidden_of(self.tools.protected, held, view.blobs)
         return gated_held(self.tools, self.path, spare(decisions, hidden))
 
-    def _hidden(self, view: LayoutView, held: tuple[HeldBlob, ...]) -> list[Finding]:
+    def _hidden(self, hidden: Mapping[Digest, str]) -> list[Finding]:
         """What is protected and was hidden before it was."""
-        hidden = hidden_of(self.tools.protected, held, view.blobs)
         how = "is protected and in the quarantine; layoutlift cleanup undo"
         return [Finding(self.path, HIDDEN, f"{digest} {how} {run} brings it back") for digest, run in hidden.items()]
 

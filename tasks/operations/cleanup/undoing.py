@@ -97,9 +97,12 @@ class _Undoing:
     def _restore_files(self, records: Sequence[Record]) -> None:
         """Bring back everything that the run hid, needed or not."""
         purged = {file.path for record in records if record.step is Step.SETTLED for file in record.files}
-        found = self.tools.map_concurrently(self._files.stat_file, sorted(purged))
-        for path in (path for path, file in zip(sorted(purged), found, strict=True) if file is None):
-            self._note(ContentNotFoundError.code, f"{path} was deleted for good, its time in the quarantine was over")
+        paths = sorted(purged)
+        for path, file in zip(paths, self.tools.map_concurrently(self._files.stat_file, paths), strict=True):
+            if file is None:
+                self._note(
+                    ContentNotFoundError.code, f"{path} was deleted for good, its time in the quarantine was over"
+                )
         for record in records:
             paths = [file.path for file in record.files if file.path not in purged]
             if record.step is not Step.HIDE or not paths:

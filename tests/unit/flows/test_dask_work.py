@@ -11,34 +11,15 @@ import pytest
 from flows import dask_work
 from flows.dask_work import work_on_dask
 from flows.scale_parameters import ScaledMigrateParameters, TaskRunner
-from tasks.oci.errors import LockHeldError, ShardLostError
+from tasks.oci.errors import LockHeldError
 from tasks.ports import Shard
-from tasks.stores.pacing import Stop
+from tests.support.gathered import Gathered
 
 if TYPE_CHECKING:
     from flows.scaling import Gathering
 
 SHARD = Shard("run", 1, ("app",))
 EXPIRY_SECONDS = 0.1
-
-
-@dataclass
-class Gathered:
-    """Stands for what takes the parts' reports over into the run."""
-
-    run: Any = field(default_factory=lambda: SimpleNamespace(tree=SimpleNamespace(stop=Stop())))
-    taken: list[Sequence[str]] = field(default_factory=list)
-    restarts: list[str] = field(default_factory=list)
-    given_up: list[ShardLostError] = field(default_factory=list)
-
-    def take(self, _: Shard, pages: Sequence[str]) -> None:
-        self.taken.append(pages)
-
-    def note_restart(self, _: Shard, why: str) -> None:
-        self.restarts.append(why)
-
-    def give_up(self, _: Shard, error: ShardLostError) -> None:
-        self.given_up.append(error)
 
 
 @dataclass

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 import httpx
 import pytest
@@ -11,9 +10,8 @@ import pytest
 from flows import pool_work
 from flows.pool_work import work_on_pool
 from flows.scale_parameters import ScaledMigrateParameters
-from tasks.oci.errors import ShardLostError
 from tasks.ports import Shard
-from tasks.stores.pacing import Stop
+from tests.support.gathered import Gathered
 
 if TYPE_CHECKING:
     from flows.scaling import Gathering
@@ -62,25 +60,6 @@ class Server:
         if call in self.failing:
             self.failing.remove(call)
             raise self.error
-
-
-@dataclass
-class Gathered:
-    """Stands for what takes the shards' reports over into the run."""
-
-    run: Any = field(default_factory=lambda: SimpleNamespace(title="a run", tree=SimpleNamespace(stop=Stop())))
-    taken: list[Sequence[str]] = field(default_factory=list)
-    restarts: list[str] = field(default_factory=list)
-    given_up: list[ShardLostError] = field(default_factory=list)
-
-    def take(self, _: Shard, pages: Sequence[str]) -> None:
-        self.taken.append(pages)
-
-    def note_restart(self, _: Shard, why: str) -> None:
-        self.restarts.append(why)
-
-    def give_up(self, _: Shard, error: ShardLostError) -> None:
-        self.given_up.append(error)
 
 
 @pytest.fixture(autouse=True)

@@ -294,9 +294,9 @@ def test_what_was_found_is_told_from_what_was_brought(tmp_path):
     ledger = opened(tmp_path, "r1")
     ledger.note_tag("app", "brought", DIGEST, None, 0, layout="app")
     for tag in ("brought", "found"):
-        ledger.note_found("app", tag, DIGEST, "manifest", 1, layout="app")
+        ledger.note_tag("app", tag, DIGEST, "manifest", 1, layout="app", found=True)
     ledger.note_tag("app", "other", DIGEST, None, 0, layout="app")
-    ledger.note_found("app", "other", OTHER, "manifest", 0, layout="app")
+    ledger.note_tag("app", "other", OTHER, "manifest", 0, layout="app", found=True)
     ledger.close()
     again = opened(tmp_path, "r2")
     assert again.brought_to("app", "app") == {"brought": DIGEST}

@@ -171,6 +171,17 @@ def test_a_list_that_is_none_is_said_so(script: ScriptedRegistry, make_store: Ma
         make_store(script.host).list_tags("team/app")
 
 
+def test_a_list_from_elsewhere_is_named_without_what_its_address_grants(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    signed = f"{script.url}/signed?X-Signature=secret"
+    script.expect("GET", "/v2/team/app/tags/list", Reply(307, {"Location": signed}))
+    script.expect("GET", "/signed", Reply(body=b"<html>"))
+    with pytest.raises(UnexpectedAnswerError, match="/signed") as raised:
+        make_store(script.host).list_tags("team/app")
+    assert "secret" not in str(raised.value)
+
+
 def test_referrers_are_their_digests(script: ScriptedRegistry, make_store: MakeStore) -> None:
     body = json.dumps({"manifests": [{"digest": Digest.of(b"r")}]}).encode()
     script.expect("GET", f"/v2/team/app/referrers/{BLOB.digest}", Reply(body=body))

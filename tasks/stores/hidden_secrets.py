@@ -1,0 +1,16 @@
+"""Takes out of what others say what may be secret in it: some repeat what they were sent, or where they redirect."""
+
+from __future__ import annotations
+
+import re
+
+_AUTHORIZATION = re.compile(r"((?i:basic|bearer)[ :]+)(?![A-Za-z]?[a-z]+[.,;:)]?(?:\s|$))[\w.~+/=-]{4,}")
+"""A scheme and what follows it, unless that is a word: `Bearer token is missing` is to be read."""
+_USER_OF_URL = re.compile(r"(\w://)[^\s/\"']*@")
+_QUERY_OF_URL = re.compile(r"(\w://[^\s?\"']*\?)[^\s\"']+")
+
+
+def without_secrets(text: str) -> str:
+    """A text without credentials, and without the user and query of each URL."""
+    text = _AUTHORIZATION.sub(r"\1…", text)
+    return _QUERY_OF_URL.sub(r"\1…", _USER_OF_URL.sub(r"\1", text))

@@ -1,0 +1,29 @@
+"""Stands for what takes the reports of a run's parts over into the run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from tasks.oci.errors import ShardLostError
+from tasks.ports import Shard
+from tasks.stores.pacing import Stop
+
+
+@dataclass
+class Gathered:
+    """What came of the parts, in the place of a `Gathering`."""
+
+    run: Any = field(default_factory=lambda: SimpleNamespace(title="a run", tree=SimpleNamespace(stop=Stop())))
+    taken: list[Sequence[str]] = field(default_factory=list)
+    restarts: list[str] = field(default_factory=list)
+    given_up: list[ShardLostError] = field(default_factory=list)
+
+    def take(self, _: Shard, pages: Sequence[str]) -> None:
+        self.taken.append(pages)
+
+    def note_restart(self, _: Shard, why: str) -> None:
+        self.restarts.append(why)
+
+    def give_up(self, _: Shard, error: ShardLostError) -> None:
+        self.given_up.append(error)
