@@ -22,7 +22,7 @@ from tasks.oci.errors import ConfigurationError
 from tasks.operations.shards import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from uuid import UUID
 
     from prefect.client.orchestration import SyncPrefectClient
@@ -98,10 +98,7 @@ class ShardRuns:
         """The type of each run's state, its last sign of life, and the state's message."""
         ids = list(self._runs.values())
         self._seen = {each.id: each for each in self._flow_runs(ids)}
-        signs: dict[str, str] = {}
-        for each in self._artifacts(ids, LIFE, RUNS_AT_ONCE):
-            # One that was paused and resumed has an older one, too, that changes no more.
-            signs[each["flow_run_id"]] = max(each["updated"], signs.get(each["flow_run_id"], ""))
+        signs = newest_signs(self._artifacts(ids, LIFE, RUNS_AT_ONCE))
         found = {}
         for shard, run in self._runs.items():
             state = self._seen[run].state if run in self._seen else None
@@ -158,3 +155,12 @@ class ShardRuns:
             found += more
             if len(more) < at_once:
                 return found
+
+
+def newest_signs(artifacts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The time of each run's last sign of life; one that was paused and resumed has older ones, too.
+
+    Times are no texts to compare: a full second comes without a fraction.
+    """
+    in_order = sorted(artifacts, key=lambda each: datetime.fromisoformat(each["updated"]))
+    return {each["flow_run_id"]: each["updated"] for each in in_order}

@@ -9,7 +9,7 @@ import pytest
 from prefect import flow, get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.shard_runs import LIFE, PAGES_AT_ONCE, REPORT, ShardRuns
+from flows.shard_runs import LIFE, PAGES_AT_ONCE, REPORT, ShardRuns, newest_signs
 from infra.real_parts.prefect_worker import ask
 from tasks.ports import Shard
 from tests.support.fault_proxy import FaultProxy, Say
@@ -143,6 +143,11 @@ def test_one_that_was_paused_and_resumed_is_seen_to_live(api: str, runs: ShardRu
             beat(api, sign)
             assert runs.look()[shard] != before
     assert left(api, run) == []
+
+
+def test_a_sign_of_life_at_a_full_second_is_not_newer_than_those_after_it() -> None:
+    times = ("2026-11-26T14:03:50.25Z", "2026-11-26T14:03:50Z", "2026-11-26T14:03:49.999Z")
+    assert newest_signs({"flow_run_id": "one", "updated": each} for each in times) == {"one": times[0]}
 
 
 def test_more_shards_than_the_server_lists_at_once_are_seen(
