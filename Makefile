@@ -26,12 +26,15 @@ SHELL := /bin/bash
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
+.PHONY: python
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "layoutlift needs Python 3.11 or later, and '$(PYTHON)' is not: make install PYTHON=python3.12, for example" >&2; exit 1; }
+
 .PHONY: install
 install: $(INSTALLED) ## set up .venv with the locked packages and the layoutlift command
 
-$(INSTALLED): requirements/dev.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "layoutlift needs Python 3.11 or later, and '$(PYTHON)' is not: make install PYTHON=python3.12, for example" >&2; exit 1; }
+$(INSTALLED): requirements/dev.txt pyproject.toml | python
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || infra/install_system_packages.sh ensurepip:python3-venv
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes $(LOCKED)
@@ -39,8 +42,8 @@ $(INSTALLED): requirements/dev.txt pyproject.toml
 	@touch $@
 
 .PHONY: tools
-tools: install ## build oras, distribution and toxiproxy once into a cache (needs Go)
-	@$(BIN)/python -m infra.install_tools
+tools: python ## build oras, distribution and toxiproxy once into a cache (needs Go)
+	@$(PYTHON) -m infra.install_tools
 
 .PHONY: system-packages
 system-packages: ## install s3fs, fuse3, skopeo and docker-registry (as root, where apt is)
@@ -57,7 +60,8 @@ types: install ## check types
 	$(BIN)/mypy -p flows -p tasks -p infra
 
 .PHONY: test
-test: install tools system-packages lint types ## set up everything, then lint, types and all tests but the long ones
+test: ## set up everything, then lint, types and all tests but the long ones
+	@$(MAKE) --no-print-directory -j$(PYTEST_WORKERS) install tools system-packages lint types
 	$(BIN)/pytest -n $(PYTEST_WORKERS) -m 'not soak and not operations' $(PYTEST_ARGS)
 
 .PHONY: test-unit
@@ -82,8 +86,8 @@ soak: install tools system-packages ## the tests that take long
 	$(BIN)/pytest -m soak $(PYTEST_ARGS)
 
 .PHONY: bench-tools
-bench-tools: tools system-packages
-	@$(BIN)/python -m infra.install_tools crane regctl regsync
+bench-tools: install tools system-packages
+	@$(PYTHON) -m infra.install_tools crane regctl regsync
 
 .PHONY: bench
 bench: bench-tools ## measure layoutlift and its peers side by side, at most 90 minutes (BENCH_ARGS=--fresh)
@@ -106,7 +110,7 @@ bench-native: install system-packages ## migrate one bucket natively and through
 	@$(BIN)/python -m tests.benchmarks.native_source $(BENCH_ARGS)
 
 .PHONY: benchmark
-benchmark: tools system-packages ## what pulling through mounts costs, on SeaweedFS (BENCHMARK_ARGS=--sizes=... or FULL=1)
+benchmark: install tools system-packages ## what pulling through mounts costs, on SeaweedFS (BENCHMARK_ARGS=--sizes=... or FULL=1)
 	@PATH="$$($(BIN)/python -m infra.tool_path):$$PATH" $(BIN)/layoutlift benchmark run \
 	  $(if $(FULL),,--quick) --standalone --out build/benchmark/latest $(BENCHMARK_ARGS)
 

@@ -30,8 +30,9 @@ fi
 
 echo "system packages: installing ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
-apt-get install -y -qq --no-install-recommends "${missing[@]}"
+# One at a time: `make test` sets up several things beside each other, and apt does not wait for another apt.
+flock --close "${BASH_SOURCE[0]}" apt-get update -qq
+flock --close "${BASH_SOURCE[0]}" apt-get install -y -qq --no-install-recommends "${missing[@]}"
 
 if $service_is_wanted_off; then
   systemctl unmask --runtime docker-registry.service || true

@@ -227,7 +227,6 @@ class Bench:
 @contextmanager
 def bench() -> Iterator[Bench]:
     """A bench whose folder is removed at the end."""
-    cache_folder().mkdir(parents=True, exist_ok=True)
     with _scratch(cache_folder()) as folder, Bench(folder) as ready_bench:
         yield ready_bench
 
@@ -241,6 +240,7 @@ def _remove_large_files(folder: Path) -> None:
 
 @contextmanager
 def _scratch(parent: Path) -> Iterator[Path]:
+    parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=parent, prefix="run-"))
     try:
         yield folder
