@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.running import INCOMPLETE, checked, exit_code, run_to_end
+from flows.entry import INTERRUPTED
 from flows.list_parameters import ListParameters
 from flows.one_heap import use_one_heap
 from flows.options import said_on_command_line, with_parameters
@@ -71,6 +72,8 @@ class _Commands(click.Group):
         except LayoutliftError as error:
             click.echo(f"layoutlift: {error}", err=True)
             raise SystemExit(exit_code(error)) from None
+        except KeyboardInterrupt:  # click would say "Aborted!" and end with 1
+            raise SystemExit(INTERRUPTED) from None
 
 
 def _show_any_text() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from flows.entry import INTERRUPTED
 from tasks.oci.errors import LayoutliftError
 from tasks.ports import Finding
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from flows.console import Console
 
-INTERRUPTED = 130
 LAST_RESORT_SECONDS = 8.0
 """After so long, whatever still waits in the system (a name server, a dead disk) is left where it is."""
 

@@ -12,8 +12,9 @@ import click
 
 from flows.benchmark_parameters import BenchmarkParameters
 from flows.commands.running import COMPLETE, checked, exit_code
+from flows.entry import INTERRUPTED
 from flows.options import with_parameters
-from flows.stopping import INTERRUPTED, stopped_by_signals
+from flows.stopping import stopped_by_signals
 from tasks.oci.errors import ConfigurationError, LayoutliftError
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ import click
 
 from flows.commands.running import checked, exit_code, take_credentials
 from flows.cutover import CutoverParameters, cut_over
+from flows.entry import INTERRUPTED
 from flows.options import with_parameters
-from flows.stopping import INTERRUPTED, stopped_by_signals
+from flows.stopping import stopped_by_signals
 from tasks.oci.errors import LayoutliftError
 
 

@@ -9,8 +9,8 @@ import click
 from pydantic import ValidationError
 
 from flows.commands.running import COMPLETE, INCOMPLETE, prepare, run_one, wrong_options
+from flows.entry import INTERRUPTED
 from flows.migration_file import load_migrations
-from flows.stopping import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,10 +13,11 @@ import click
 from pydantic import BaseModel, ValidationError
 
 from flows.block_names import refuse_blocks
+from flows.entry import INTERRUPTED
 from flows.options import ARGUMENTS
 from flows.parameters import CheckParameters, MigrateParameters, VerifyParameters
 from flows.scale_parameters import ScaledMigrateParameters
-from flows.stopping import INTERRUPTED, stopped_by_signals
+from flows.stopping import stopped_by_signals
 from tasks.oci.errors import (
     ConfigurationError,
     InterruptedRunError,

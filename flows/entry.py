@@ -1,0 +1,26 @@
+"""Where the command `layoutlift` begins: Ctrl-C works already while the rest is imported, for half a second."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import NoReturn
+
+INTERRUPTED = 130
+"""The exit code of what Ctrl-C or SIGTERM has ended."""
+
+
+def main() -> None:
+    """Import the command and run it; Ctrl-C during the import ends the process without a word."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:  # a shell's background job has it ignored
+        signal.signal(signal.SIGINT, _leave)
+    from flows.cli import main as command  # noqa: PLC0415 - only when Ctrl-C is seen to
+
+    signal.signal(signal.SIGINT, before)
+    command()
+
+
+def _leave(*_: object) -> NoReturn:
+    """End at once: an exception could be swallowed by what is being imported, or shown by it."""
+    os._exit(INTERRUPTED)

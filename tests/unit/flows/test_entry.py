@@ -1,0 +1,36 @@
+"""Ctrl-C ends the command quietly, however early it comes."""
+
+import importlib.util
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[3]
+WITH_CTRL_C = """
+import os, signal, sys
+from importlib import import_module
+
+_, interrupted, entry, *arguments = sys.argv
+sys.argv = ["layoutlift", *arguments]
+
+class CtrlC:
+    def find_spec(self, name, path, target=None):
+        if name == interrupted:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, CtrlC())
+module, function = entry.split(":")
+sys.exit(getattr(import_module(module), function)())
+"""
+
+
+@pytest.mark.parametrize("imported", ["flows.cli", "click", "pydantic", "tasks.runs", "flows.listing"])
+def test_ctrl_c_during_an_import_ends_quietly_with_130(imported: str, tmp_path: Path) -> None:
+    assert importlib.util.find_spec(imported)  # or nothing would be interrupted
+    entry = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["scripts"]["layoutlift"]
+    program = [sys.executable, "-c", WITH_CTRL_C, imported, entry, "ls", tmp_path]
+    ended = subprocess.run(program, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
