@@ -18,11 +18,20 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.values import IndexEntry
 
 
-def print_outcomes(run: str, outcomes: Iterable[RepositoryOutcome], *, as_json: bool) -> bool:
-    """Print outcomes as they come; whether none of them has a problem or was left unchecked."""
-    whole = True
+NOTHING_DONE = "nothing was changed: all is as the plan wants it already"
+
+
+def print_outcomes(
+    run: str, outcomes: Iterable[RepositoryOutcome], *, as_json: bool, nothing_done: str = NOTHING_DONE
+) -> bool:
+    """Print outcomes as they come; whether none of them has a problem or was left unchecked.
+
+    `nothing_done` is said of a run that did nothing, which nobody can undo.
+    """
+    whole = is_idle = True
     if as_json:
         click.echo(f'{{"run": {json.dumps(run)}, "repositories": [', nl=False)
+    closing = f"run {run}; to put back what it took: layoutlift cleanup undo {run}"
     try:
         for place, outcome in enumerate(outcomes):
             whole = whole and not outcome.problems
@@ -30,8 +39,11 @@ def print_outcomes(run: str, outcomes: Iterable[RepositoryOutcome], *, as_json: 
                 click.echo(("," if place else "") + "\n" + json.dumps(asdict(outcome)), nl=False)
             else:
                 _print_outcome(outcome)
+            is_idle = is_idle and not (any(outcome_parts(outcome)) or outcome.skipped or outcome.problems)
+        if is_idle:
+            closing = nothing_done
     finally:  # a run that is ended early can be undone, too, and leaves a document that can be read
-        click.echo("\n]}" if as_json else f"run {run}; to put back what it took: layoutlift cleanup undo {run}")
+        click.echo("\n]}" if as_json else closing)
     return whole
 
 
@@ -83,6 +95,8 @@ def outcome_parts(outcome: RepositoryOutcome) -> Iterator[str]:
         yield f"{human_bytes(outcome.bytes_freed)} came back"
     if outcome.dropped:
         yield "the empty layout is gone"
+    if outcome.remade:
+        yield "the empty layout is back"
 
 
 def entry_name(entry: IndexEntry) -> str:

@@ -76,10 +76,14 @@ def apply(*, plan_file: Path, as_json: bool, username: str | None, password_stdi
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON")
 def undo(*, run: str, source: str | None, as_json: bool, **given: Any) -> None:
     """Put back what RUN took away, as long as the quarantine has it; what came later stays."""
-    from flows.applying import undo as undo_run  # noqa: PLC0415 - not for --help
+    from functools import partial  # noqa: PLC0415 - not for --help
+
+    from flows.applying import undo as undo_run  # noqa: PLC0415
+    from flows.outcome_output import print_outcomes  # noqa: PLC0415
 
     parameters = checked(UndoParameters, given)
-    change(lambda stop, show: undo_run(parameters, run, source, stop, show), as_json=as_json)
+    shown = partial(print_outcomes, as_json=as_json, nothing_done=f"nothing is left to put back of what {run} took")
+    change(lambda stop, show: undo_run(parameters, run, source, stop, show), as_json=as_json, show=shown)
 
 
 def change(act: Callable[[Stop, Show], bool], *, as_json: bool, show: Show | None = None) -> None:

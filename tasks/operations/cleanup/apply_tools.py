@@ -46,8 +46,9 @@ class RepositoryOutcome:
     """What became of one repository; sizes are bytes.
 
     `skipped` are entries that were to leave or come and were not touched, because somebody changed the index since
-    the plan. `restored` names blobs that the index needs and that came back from the quarantine. `problems` says
-    what was not done and why, and what the check at the end found.
+    the plan. `restored` names blobs that the index needs and that came back from the quarantine. `dropped` says that
+    the empty layout went, `remade` that it came back. `problems` says what was not done and why, and what the check
+    at the end found.
     """
 
     path: str
@@ -62,6 +63,7 @@ class RepositoryOutcome:
     files_deleted: int = 0
     bytes_freed: int = 0
     dropped: bool = False
+    remade: bool = False
     problems: list[Finding] = field(default_factory=list)
     is_checked: bool = False
     """Whether the check at the end saw everything that the remaining entries need."""

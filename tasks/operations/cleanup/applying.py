@@ -291,8 +291,9 @@ def _announce_edit(tools: ApplyTools, path: str, found: FileContent, made: Index
     journal.announce(record)
 
 
-def restore_dropped(files: FileWriter, contents: Sequence[tuple[str, str]]) -> None:
-    """Write the files of a dropped layout again where there are none."""
-    for path, text in reversed(contents):
-        if files.read_file(path) is None:
-            files.write_file(path, text.encode("utf-8", "surrogateescape"), None)
+def restore_dropped(files: FileWriter, contents: Sequence[tuple[str, str]]) -> bool:
+    """Write the files of a dropped layout again where there are none; whether any was missing."""
+    missing = [(path, text) for path, text in reversed(contents) if files.read_file(path) is None]
+    for path, text in missing:
+        files.write_file(path, text.encode("utf-8", "surrogateescape"), None)
+    return bool(missing)

@@ -28,7 +28,7 @@ from tasks.ports import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from tasks.layout_ports import FileReader, FileWriter
+    from tasks.layout_ports import FileReader, FileWriter, StoredFile
     from tasks.operations.cleanup.apply_tools import ApplyTools
     from tasks.operations.cleanup.journal import Record, RecordPlace
 
@@ -84,7 +84,7 @@ class _Undoing:
         self._restore_files(records)
         for record in reversed(records):
             if record.step is Step.DROP:
-                restore_dropped(self._files, record.contents)
+                self.outcome.remade |= restore_dropped(self._files, record.contents)
         added = [body for record in records for body in record.added]
         removed = [body for record in reversed(records) for body in record.removed if body not in added]
         self._merge(self._complete(removed), added)
@@ -97,8 +97,7 @@ class _Undoing:
     def _restore_files(self, records: Sequence[Record]) -> None:
         """Bring back everything that the run hid, needed or not."""
         purged = {file.path for record in records if record.step is Step.SETTLED for file in record.files}
-        paths = sorted(purged)
-        for path, file in zip(paths, self.tools.map_concurrently(self._files.stat_file, paths), strict=True):
+        for path, file in self._stat(sorted(purged)):
             if file is None:
                 self._note(
                     ContentNotFoundError.code, f"{path} was deleted for good, its time in the quarantine was over"
@@ -108,10 +107,14 @@ class _Undoing:
             if record.step is not Step.HIDE or not paths:
                 continue
             self.tools.guard()
+            there = {path for path, file in self._stat(paths) if file is not None}
             back = self._files.restore_files(paths, record.trash)
-            self.outcome.restored += sorted(back)
+            self.outcome.restored += sorted(back - there)
             for path in sorted(set(paths) - back):
                 self._note(ContentNotFoundError.code, f"{path} is gone from the quarantine")
+
+    def _stat(self, paths: Sequence[str]) -> Iterator[tuple[str, StoredFile | None]]:
+        return zip(paths, self.tools.map_concurrently(self._files.stat_file, paths), strict=True)
 
     def _complete(self, removed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Have in place what the entries need, whichever run hid it; those of which nothing is gone for good."""

@@ -33,3 +33,14 @@ def test_what_was_deleted_for_good_meanwhile_is_named(world: World) -> None:
 def test_what_a_writer_has_sent_again_is_not_missed(world: World) -> None:
     world.finish(Push(image([1]), "v3", world.now))
     assert undone(world, "run-1").problems == []
+
+
+def test_undoing_once_more_counts_nothing_as_put_back() -> None:
+    world = World()
+    for tag in ("v1", "v2"):
+        world.finish(Push(image([int(tag[1])]), tag, world.now))
+    for wait in (1, GRACE):
+        world.now += wait
+        assert world.apply_plan(world.plan(keep_policy(1)))
+    assert undone(world, "run-1").restored
+    assert not undone(world, "run-1").restored
