@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from tasks.endpoints import (
     TargetOptions,
@@ -238,6 +238,13 @@ def write_plan(path: Path | None, header: PlanHeader, plans: Iterable[Repository
         draft.unlink(missing_ok=True)
 
 
+def _check_plan(file: BinaryIO, path: Path) -> None:
+    try:
+        check_plan(file)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+
+
 @contextmanager
 def open_plan(path: Path) -> Iterator[PlanReader]:
     """A plan's file, after it was read once to its end: nothing is done on the word of one that was touched.
@@ -247,7 +254,7 @@ def open_plan(path: Path) -> Iterator[PlanReader]:
     """
     try:
         with path.open("rb") as file:
-            check_plan(file)
+            _check_plan(file, path)
         with path.open("rb") as file:
             yield PlanReader(file)
     except OSError as error:

@@ -1,0 +1,53 @@
+"""What the commands that clean up say of what they did, and of what they could not do."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from flows.cli import main
+from tests.support.layouts import LayoutBuilder
+
+ALONE = "--i-am-the-only-writer"
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    layout = LayoutBuilder(tmp_path / "source" / "app")
+    layout.image("v1", layers=[b"layer"])
+    layout.write()
+    return tmp_path / "source"
+
+
+def layoutlift(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_a_second_undo_says_that_nothing_is_left_to_put_back(source: Path) -> None:
+    run = layoutlift("delete", source, "app:v1", "--apply", ALONE).stdout.split()[-1]
+    assert "app: 1 entries put in\n" in layoutlift("cleanup", "undo", run, ALONE).output
+    again = layoutlift("cleanup", "undo", run, ALONE)
+    assert (again.exit_code, again.output) == (0, f"nothing is left to put back of what {run} took\n")
+
+
+def test_a_file_that_is_no_plan_is_named(tmp_path: Path) -> None:
+    wrong = tmp_path / "report.json"
+    wrong.write_text("{}\n")
+    applied = layoutlift("cleanup", "apply", wrong, ALONE)
+    assert applied.exit_code == 2
+    assert applied.stderr.startswith(f"layoutlift: {wrong}: it is no plan of a cleanup")
+
+
+def test_a_plan_that_is_applied_again_is_said_to_change_nothing(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(
+        "version: 1\npolicies: [{name: all, repositories: '**', tags: [{match: '*', keep: all}]}]\n"
+    )
+    plan = tmp_path / "plan.jsonl"
+    layoutlift("cleanup", "plan", source, "--policy", tmp_path / "policy.yaml", "-o", plan)
+    applied = layoutlift("cleanup", "apply", plan, ALONE)
+    assert (applied.exit_code, applied.output) == (0, "nothing was changed: all is as the plan wants it already\n")
