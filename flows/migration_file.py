@@ -43,7 +43,7 @@ class MigrationFile(BaseModel):
     def _mappings_are_whole(self) -> Self:
         missing = [
             InitErrorDetails(
-                type=PydanticCustomError("missing", "Neither the mapping nor the defaults say it"),
+                type=PydanticCustomError("unsaid", "neither the mapping nor the defaults say it"),
                 loc=("mappings", number, field),
                 input=None,
             )

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from flows import policy_values as v  # noqa: TC001 - pydantic reads annotations
-from flows.yaml_files import load_model
+from flows.yaml_files import load_model, mistakes_in
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.cleanup import policy as engine
@@ -169,18 +169,11 @@ class PolicyFile(_Fields):
             raise ValueError("migrated_only needs the target to ask")
         return self
 
-    def to_policy(self, folder: Path) -> engine.Policy:
-        """The same for the engine; files with digests are read, relative ones from `folder`.
-
-        Raises:
-            ConfigurationError: one can't be read, or holds no digest.
-        """
-        digests = {Digest(text) for text in self.protect.digests}
-        for name in self.protect.digest_files:
-            digests |= read_digests(folder / name)
+    def to_policy(self, listed: frozenset[Digest]) -> engine.Policy:
+        """The same for the engine; `listed` is what the files with digests hold."""
         return engine.Policy(
             policies=tuple(self._policy(fields) for fields in self.policies),
-            protected_digests=frozenset(digests),
+            protected_digests=listed | {Digest(text) for text in self.protect.digests},
             timing=Timing(self.blobs.grace, self.quarantine.hold, self.quarantine.mode),
             limits=Limits(**self.limits.model_dump()),
             ingest_after=self.blobs.ingest_after,
@@ -219,20 +212,30 @@ def read_digests(path: Path) -> set[Digest]:
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise ConfigurationError(f"protect.digest_files: {path} can't be read: {error.strerror}") from error
+        raise ConfigurationError(f"{path} can't be read: {error.strerror}") from error
     found = {Digest(match) for match in _DIGEST.findall(text)}
     if not found:
-        raise ConfigurationError(f"protect.digest_files: {path} holds no digest, so it would protect nothing")
+        raise ConfigurationError(f"{path} holds no digest, so it would protect nothing")
     return found
 
 
 def load_policy(path: Path) -> engine.Policy:
-    """The policy in a file.
+    """The policy in a file; files with digests that it names are read, relative ones from its folder.
 
     Raises:
         ConfigurationError: it can't be read or used; a line for each mistake.
     """
-    return load_model(path, PolicyFile).to_policy(path.parent)
+    file = load_model(path, PolicyFile)
+    listed: set[Digest] = set()
+    mistakes: list[tuple[tuple[int | str, ...], str]] = []
+    for number, name in enumerate(file.protect.digest_files):
+        try:
+            listed |= read_digests(path.parent / name)
+        except ConfigurationError as error:
+            mistakes.append((("protect", "digest_files", number), str(error)))
+    if mistakes:
+        raise mistakes_in(path, mistakes)
+    return file.to_policy(frozenset(listed))
 
 
 def json_schema() -> str:

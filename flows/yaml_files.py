@@ -7,21 +7,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from flows.mistakes import in_our_words
 from flows.yaml_variables import expand
 from tasks.oci.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 MAX_FILE_SIZE = 4 * 1024 * 1024
 """Bytes; nobody writes more by hand, and YAML takes many times a file's size in memory."""
-_WORDS = {
-    "extra_forbidden": "there is no such field",
-    "string_too_short": "it is empty",
-    "too_short": "it holds too few entries",
-}
-"""What pydantic says of these kinds of mistakes in the words of programs."""
 _Model = TypeVar("_Model", bound=BaseModel)
 _Place = tuple[int | str, ...]
 
@@ -67,7 +62,14 @@ def parse_model(text: str, model: type[_Model], *, name: str, variables: Mapping
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise ConfigurationError("\n".join(_mistakes(error, node, name))) from None
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        found = ((each["loc"], in_our_words(each)) for each in details)
+        raise ConfigurationError("\n".join(_mistakes(found, node, name))) from None
+
+
+def mistakes_in(path: Path, found: Iterable[tuple[_Place, str]]) -> ConfigurationError:
+    """The error for a file that fits its model and can't be used all the same: what is wrong at which place."""
+    return ConfigurationError("\n".join(_mistakes(found, yaml.compose(_read(path), yaml.SafeLoader), str(path))))
 
 
 def top_fields(path: Path) -> frozenset[str]:
@@ -94,11 +96,10 @@ def _read(path: Path) -> str:
         raise ConfigurationError(f"{path} is not UTF-8") from error
 
 
-def _mistakes(error: ValidationError, node: yaml.Node | None, name: str) -> Iterator[str]:
-    for each in error.errors(include_url=False, include_context=False, include_input=False):
-        place, line = _nearest(node, each["loc"])
-        field = ".".join(map(str, place)) or "(the file)"
-        yield f"{name}:{line}: {field}: {_WORDS.get(each['type']) or each['msg'].removeprefix('Value error, ')}"
+def _mistakes(found: Iterable[tuple[_Place, str]], node: yaml.Node | None, name: str) -> Iterator[str]:
+    for place, wrong in found:
+        shown, line = _nearest(node, place)
+        yield f"{name}:{line}: {'.'.join(map(str, shown)) or '(the file)'}: {wrong}"
 
 
 def _nearest(node: yaml.Node | None, place: Sequence[int | str]) -> tuple[_Place, int]:

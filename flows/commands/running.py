@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from flows.block_names import refuse_blocks
 from flows.entry import INTERRUPTED
+from flows.mistakes import in_our_words
 from flows.options import ARGUMENTS
 from flows.parameters import CheckParameters, MigrateParameters, VerifyParameters
 from flows.scale_parameters import ScaledMigrateParameters
@@ -154,7 +155,7 @@ def wrong_options(error: ValidationError) -> ConfigurationError:
     """The error that names each option and what is wrong with it."""
     return ConfigurationError(
         "; ".join(
-            f"{_shown_name(str(each['loc'][0]))}: {each['msg'].removeprefix('Value error, ')}"
+            f"{_shown_name(str(each['loc'][0]))}: {in_our_words(each)}"
             for each in error.errors(include_url=False, include_context=False, include_input=False)
         )
     )

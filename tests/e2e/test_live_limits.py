@@ -40,7 +40,7 @@ def test_a_run_holds_and_goes_on_as_its_file_says(
         assert line == "warning: holding: paused; what has begun is finished\n"
         say("paused: maybe\n")
         line = next(line for line in process.stderr if "limits stay" in line)
-        assert "limits.yaml:1: paused: Input should be a valid boolean" in line
+        assert "limits.yaml:1: paused: it must be true or false" in line
         assert process.poll() is None
         assert len(seen.tags) < 8
         say("limit_rate: null\n")

@@ -53,9 +53,9 @@ def test_the_command_line_wins(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("mappings:\n- {target: 'a:1'}\n", ["3: mappings.0.source: Neither the mapping nor the defaults say it"]),
+        ("mappings:\n- {target: 'a:1'}\n", ["3: mappings.0.source: neither the mapping nor the defaults say it"]),
         ("mappings: []\n", ["2: mappings: it holds too few entries"]),
-        ("mapings: []\n", ["2: mapings: there is no such field", "1: mappings: Field required"]),
+        ("mapings: []\n", ["2: mapings: there is no such field", "1: mappings: it is missing; add it to the file"]),
         (
             "mappings:\n- source: /s\n  target: a:1\n  limit_rate: fast\n",
             ["5: mappings.0.limit_rate: a rate is a number of bytes a second, with k, M or G behind it: 50M"],

@@ -23,8 +23,13 @@ SCHEMA = Path(__file__).parents[3] / "docs" / "schemas" / "policy-1.json"
 START = "version: 1\npolicies:\n  - name: a\n    repositories: '**'\n"
 
 
-def parsed(text: str, folder: Path = Path()) -> Policy:
-    return parse_model(text, PolicyFile, name="p.yaml").to_policy(folder)
+def parsed(text: str) -> Policy:
+    return parse_model(text, PolicyFile, name="p.yaml").to_policy(frozenset())
+
+
+def loaded(text: str, folder: Path) -> Policy:
+    (folder / "p.yaml").write_text(text)
+    return load_policy(folder / "p.yaml")
 
 
 def mistakes(text: str) -> list[str]:
@@ -141,7 +146,7 @@ def test_lists_of_digests_are_read_from_files_of_any_form(tmp_path: Path) -> Non
     digests = ["sha256:" + letter * 64 for letter in "abc"]
     (tmp_path / "deployed.json").write_text(json.dumps({"images": [f"host/app@{digests[0]}"]}))
     (tmp_path / "more.txt").write_text(f"{digests[1]}\n# {digests[2]}\n")
-    policy = parsed(START + "protect: {digest_files: [deployed.json, more.txt]}\n", tmp_path)
+    policy = loaded(START + "protect: {digest_files: [deployed.json, more.txt]}\n", tmp_path)
     assert policy.protected_digests == set(digests)
 
 
@@ -149,8 +154,13 @@ def test_lists_of_digests_are_read_from_files_of_any_form(tmp_path: Path) -> Non
 def test_a_list_that_would_protect_nothing_is_refused(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "list").write_text(content)
-    with pytest.raises(ConfigurationError, match="digest_files"):
-        parsed(START + "protect: {digest_files: [list]}\n", tmp_path)
+    (tmp_path / "good").write_text(f"sha256:{'a' * 64}")
+    with pytest.raises(ConfigurationError) as raised:
+        loaded(START + "protect:\n  digest_files:\n    - good\n    - list\n    - none\n", tmp_path)
+    assert [line.rpartition(f" {tmp_path}")[0] for line in str(raised.value).splitlines()] == [
+        f"{tmp_path}/p.yaml:8: protect.digest_files.1:",
+        f"{tmp_path}/p.yaml:9: protect.digest_files.2:",
+    ]
 
 
 def test_durations_and_sizes_are_read_as_people_write_them() -> None:

@@ -47,6 +47,14 @@ def test_every_mistake_has_its_line_and_field() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("rules: []", "f.yaml:1: version: it is missing; add it to the file"),
+        (
+            "version: 1\nrules:\n  - {}\n",
+            "f.yaml:3: rules.0.keep_last: it is missing; add it to what begins in this line",
+        ),
+        ("version: one", "f.yaml:1: version: it must be a whole number"),
+        ("version: 1\nrules: 3", "f.yaml:2: rules: it must be a list"),
+        ("version: 1\nrules: [{keep_last: 0}]", "f.yaml:2: rules.0.keep_last: it must be greater than or equal to 1"),
         ("version: [", "f.yaml:1: this is no YAML"),
         ("- version", "f.yaml:1: it must hold fields"),
         ("", "f.yaml:1: it must hold fields"),
