@@ -27,5 +27,5 @@ def closing_line(
     others = sum((each.path, each.code) not in told for each in harmful)
     if not others:
         return f"{tags}; {_SEE}"
-    things = "1 other thing at the source does" if others == 1 else f"{others} other things at the source do"
+    things = "1 other thing has one" if others == 1 else f"{others} other things have one"
     return f"{tags}, and {things}; {_SEE}"

@@ -97,7 +97,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "extra_at_target": "Nothing to do, if others push to the target too; else see who did, and delete it there.",
         "authentication": "Log in to the target again (docker login), or correct the user name and password.",
         "authorization_expired": "Run again; if it stays, make the registry's tokens last longer.",
-        "permission_denied": "Have the right to push to this repository granted; some registries want it made first.",
+        "permission_denied": "Have the rights to this repository granted; some registries want it made first.",
         "manifest_refused": "See the target's answer; some take docker types or artifacts only when set to.",
         "missing_referenced_content": "Run again; if it stays, the target loses or deletes blobs: look at its log.",
         "payload_too_large": "Raise the body limit of the registry or of the proxy in front of it.",

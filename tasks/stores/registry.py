@@ -89,7 +89,8 @@ class RegistryStore:
 
     def check_access(self) -> None:
         """See `Target.check_access`; what the answer says of the registry's kind is in `profile` from then on."""
-        answer = self._retry(lambda: self._checked(self._provider.do_request("/v2/"), "reaching the registry"))
+        asked = f"GET {self._pool.origin}/v2/"
+        answer = self._retry(lambda: self._checked(self._provider.do_request("/v2/"), asked))
         if answer.status != _OK:
             raise UnexpectedAnswerError(
                 f"{self._pool.origin}/v2/ answered {answer.status}: is it a registry?", status=answer.status
@@ -245,7 +246,7 @@ class RegistryStore:
     ) -> HttpAnswer:
         """A request without a body that answers 200, or 404 for what is missing."""
         path = self._path(repository, url)
-        attempted = f"{method} {path.partition('?')[0]}"
+        attempted = f"{method} {self._pool.origin}{path.partition('?')[0]}"
         return self._retry(
             lambda: self._checked(
                 self._provider.do_request(path, method, None, headers, self._scopes(repository), most=most), attempted

@@ -25,15 +25,15 @@ def test_problems_of_tags_and_of_other_things_are_counted() -> None:
     good = tag("v2", Outcome.UP_TO_DATE, None)
     assert line(tag("v1"), good) == f"1 of 2 tags have a problem; {SEE}"
     broken = (Finding("a", "invalid_layout", "no index"), Finding("b", "invalid_layout", "no index"))
-    assert line(good, findings=broken) == (f"0 of 1 tags have a problem, and 2 other things at the source do; {SEE}")
+    assert line(good, findings=broken) == (f"0 of 1 tags have a problem, and 2 other things have one; {SEE}")
 
 
 def test_a_layout_whose_tags_are_refused_for_its_name_is_not_counted_again() -> None:
     collision = Finding("app", "name_collision", "2 layouts would have the name app")
     other = Finding("app", "invalid_layout", "no index")
     assert line(tag("v1"), tag("v2"), findings=(collision,)) == f"2 of 2 tags have a problem; {SEE}"
-    assert "and 1 other thing at the source does;" in line(tag("v1"), findings=(collision, other))
-    assert "and 1 other thing at the source does;" in line(findings=(collision,))
+    assert "and 1 other thing has one;" in line(tag("v1"), findings=(collision, other))
+    assert "and 1 other thing has one;" in line(findings=(collision,))
 
 
 def test_remarks_are_no_problems() -> None:

@@ -246,6 +246,16 @@ def test_why_content_can_not_be_read_back_is_told_apart(
     assert is_transient(raised.value) == (expected is not PermissionDeniedError)
 
 
+def test_a_refusal_names_what_was_asked_of_whom(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.always("GET", "/v2/", Reply(403))
+    script.always("HEAD", MANIFEST_PATH, Reply(403))
+    store = make_store(script.host)
+    with pytest.raises(PermissionDeniedError, match=f"^GET http://{script.host}/v2/: "):
+        store.check_access()
+    with pytest.raises(PermissionDeniedError, match=f"^HEAD http://{script.host}{MANIFEST_PATH}: "):
+        store.resolve_manifest("team/app", "v1")
+
+
 def test_access_is_checked(script: ScriptedRegistry, make_store: MakeStore) -> None:
     script.expect("GET", "/v2/", Reply(), Reply(404), Reply(401))
     store = make_store(script.host)
