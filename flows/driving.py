@@ -57,7 +57,7 @@ def drive(
         try:
             with kept_within_limits(run, read):
                 survey = run.survey()
-                run.ends.begin(survey.names.repositories)
+                run.ends.begin(survey.names.repositories, survey.sizes)
                 work(run, survey)
                 run.ends.settle(complete=run.tree.complete)
         except LayoutliftError as error:

@@ -62,7 +62,10 @@ def _all_read(findings: list[Finding]) -> bool:
 
 def _chooses(selection: Selection, inventory: RepositoryInventory) -> bool:
     """Whether patterns fit a layout as a whole, or a tag of it."""
-    return any(selection.matches(inventory.path, tag) for tag in (None, *(entry.tag for entry in inventory.tags)))
+    is_empty = not (inventory.tags or inventory.untagged)
+    return selection.takes_whole(inventory.path, is_empty=is_empty) or any(
+        selection.matches(inventory.path, entry.tag) for entry in inventory.tags
+    )
 
 
 def _print_all(

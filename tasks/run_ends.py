@@ -51,13 +51,15 @@ class RunEnds:
             else None
         )
 
-    def begin(self, repositories: Mapping[str, str]) -> None:
-        """Decide on what of the target is to go, given where each layout goes.
+    def begin(self, repositories: Mapping[str, str], sizes: Mapping[str, int]) -> None:
+        """Decide on what of the target is to go, given where each layout goes and how many entries it has.
 
         Raises:
             TooManyVanishedError: more vanished than may be deleted; nothing was changed.
         """
-        self._may_choose_nothing |= any(self._selection.matches(path, None) for path in repositories)
+        self._may_choose_nothing |= any(
+            self._selection.takes_whole(path, is_empty=not sizes.get(path)) for path in repositories
+        )
         if self._vanished is not None:
             self._vanished.begin(repositories, only_plan=self._kind is RunKind.PLAN)
 

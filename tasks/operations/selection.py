@@ -15,7 +15,7 @@ from tasks.oci.errors import ConfigurationError
 from tasks.operations.semver import Constraint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[[!^]?\]?[^\]]*\]|.", re.DOTALL)
 _TAG_START = re.compile(r"((?:\[[!^]?\]?[^\]]*\]|[^:])*?)(?::(.*))?", re.DOTALL)
@@ -127,6 +127,11 @@ class Selection:
             return False
         return not self.include or any(pattern.matches(repository, tag) for pattern in self.include)
 
+    def takes_whole(self, repository: str, *, is_empty: bool) -> bool:
+        """Whether a layout is chosen whatever tags it has; one that is empty has none that could be left out."""
+        leaves_out = any(p.tag is not None and p.repository.fullmatch(repository) for p in self.exclude)
+        return self.matches(repository, None) and (is_empty or not leaves_out)
+
     def may_match(self, repository: str) -> bool:
         """Whether any tag of a repository could be chosen; where not, its index need not be read."""
         if any(p.tag is None and p.repository.fullmatch(repository) for p in self.exclude):
@@ -158,13 +163,17 @@ class Renames:
 
     def apply(self, path: str) -> str:
         """The new path: OLD stands for itself and all below it, and the longest OLD that fits wins."""
-        old, below = path, ""
-        while old:
-            if old in self.by_path:
-                return self.by_path[old] + below
-            old, slash, last = old.rpartition("/")
-            below = f"{slash}{last}{below}"
-        return path
+        old = self._fitting(path)
+        return path if old is None else self.by_path[old] + path.removeprefix(old)
+
+    def unused(self, paths: Iterable[str]) -> list[str]:
+        """Each OLD that gives none of the paths its name."""
+        return sorted(self.by_path.keys() - {self._fitting(path) for path in paths})
+
+    def _fitting(self, path: str) -> str | None:
+        while path and path not in self.by_path:
+            path = path.rpartition("/")[0]
+        return path or None
 
 
 def _is_path(text: str) -> bool:

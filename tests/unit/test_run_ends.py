@@ -33,6 +33,8 @@ class Nowhere:
 def judged(
     *patterns: str,
     layouts: tuple[str, ...] = ("app",),
+    exclude: tuple[str, ...] = (),
+    entries: int = 1,
     found: tuple[TagResult | Finding, ...] = (),
     kind: RunKind = RunKind.MIGRATE,
     shard: Shard | None = None,
@@ -40,11 +42,11 @@ def judged(
 ) -> tuple[bool, str | None]:
     """Whether nothing was chosen, and why no moment is named, at the end of a run over `layouts`."""
     log = RunLog(Nowhere(), Progress(), Stop(), fail_fast=False)
-    selection = Selection.parse(patterns)
+    selection = Selection.parse(patterns, exclude)
     job = RunJob(TargetAddress.parse("registry.example"), "root", CopyPolicy(), selection, Renames.parse())
     options = RunOptions("/source", None, include=patterns, shard=shard)
     ends = RunEnds(kind, MemorySource({}), None, Ledger(MemoryLines()), job=job, log=log, options=options)
-    ends.begin({path: path for path in layouts})
+    ends.begin({path: path for path in layouts}, dict.fromkeys(layouts, entries))
     for each in found:
         log.keep(each) if isinstance(each, TagResult) else log.note(each)
     ends.settle(complete=complete)
@@ -55,6 +57,7 @@ def judged(
 def test_patterns_that_fit_nothing_are_a_problem_of_every_run(kind: RunKind) -> None:
     assert judged("taem/**", layouts=(), kind=kind)[0]
     assert judged("app:v7", found=(STRAY,), kind=kind)[0]
+    assert judged(exclude=(":*",), kind=kind)[0]
 
 
 def test_nothing_equals_nothing_at_no_moment() -> None:
@@ -66,12 +69,23 @@ def test_nothing_equals_nothing_at_no_moment() -> None:
     [
         judged(),
         judged("app"),
+        judged(exclude=(":*",), entries=0),
+        judged(exclude=("other:*",)),
         judged("app:v1", found=(COPIED,)),
         judged("app:v1", found=(GONE,)),
         judged("app:v1", shard=PART),
         judged("app:v1", complete=False),
     ],
-    ids=["no pattern", "a layout without tags", "a tag", "gone since", "a part of a run", "not to the end"],
+    ids=[
+        "no pattern",
+        "a layout",
+        "an empty layout",
+        "others left out",
+        "a tag",
+        "gone since",
+        "a part of a run",
+        "not to the end",
+    ],
 )
 def test_what_chose_something_or_did_not_end_is_no_such_problem(found: tuple[bool, str | None]) -> None:
     assert not found[0]

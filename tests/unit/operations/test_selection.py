@@ -114,6 +114,12 @@ def test_renames_are_by_whole_components_and_the_longest_wins():
     assert Renames.parse([".=root/app"]).apply(".") == "root/app"
 
 
+def test_renames_that_give_no_repository_its_name_are_known():
+    renames = Renames.parse(["team=group", "team/app=apps/main", "taem=x"])
+    assert renames.unused(["team/app/sub", "teams"]) == ["taem", "team"]
+    assert renames.unused(["team", "team/app", "taem/x"]) == []
+
+
 def test_renames_are_not_chained():
     assert Renames.parse(["a=b", "b=a"]).apply("a/x") == "b/x"
 
