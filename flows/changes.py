@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +18,7 @@ from tasks.operations.steps import TagChange, tag_changes, vanished_layouts
 from tasks.ports import Finding
 from tasks.stores.pacing import Stop
 from tasks.stores.s3_address import BucketAccess
+from tasks.stores.state_directory import default_state_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +43,7 @@ def list_changes(parameters: ListParameters, target: str, *, as_json: bool) -> b
     access = BucketAccess(parameters.endpoint_url, parameters.request_payer)
     identity = source_identity(parameters.source, access)
     ledger = open_state(parameters.state, identity, target, access, Stop()).ledger("ls")
+    known = len(ledger.layouts())
     changes: list[TagChange] = []
     findings: list[Finding] = []
     for found in _compared(parameters, access, ledger):
@@ -49,8 +52,9 @@ def list_changes(parameters: ListParameters, target: str, *, as_json: bool) -> b
         else:
             changes.append(found)
     if as_json:
-        click.echo(json.dumps(_document(parameters.source, target, changes, findings), indent=1))
+        click.echo(json.dumps(_document(parameters.source, target, known, changes, findings), indent=1))
     else:
+        click.echo(printable(_compared_with(parameters, target, known)), err=True)
         for change in changes:
             click.echo(_line(change))
         for finding in findings:
@@ -89,16 +93,27 @@ def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) 
     yield from vanished_layouts(known, paths, unreadable)
 
 
+def _compared_with(parameters: ListParameters, target: str, known: int) -> str:
+    """What the changes below are changes to: a first listing and a wrong --state would look the same otherwise."""
+    place = parameters.state or default_state_root(os.environ)
+    if not known:
+        return f"nothing to compare with: {place} knows of no layout that was migrated to {target}, so all is new"
+    return f"compared with {known:,} layouts as they were last migrated to {target}, by the ledger in {place}"
+
+
 def _line(change: TagChange) -> str:
     shown = " → ".join(str(each) for each in (change.before, change.digest) if each is not None)
     return f"{_SIGNS[change.change]} {printable(change.path)}:{change.tag}\t{shown}"
 
 
-def _document(source: str, target: str, changes: list[TagChange], findings: list[Finding]) -> dict[str, Any]:
+def _document(
+    source: str, target: str, known: int, changes: list[TagChange], findings: list[Finding]
+) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "source": source,
         "target": target,
+        "layouts_known": known,
         "changes": [
             {"repository": c.path, "tag": c.tag, "change": c.change, "digest": c.digest, "before": c.before}
             for c in changes

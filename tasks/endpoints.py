@@ -146,6 +146,8 @@ def open_state(where: str | None, source: str, target: str, access: BucketAccess
         return StateBucket(BucketAddress.parse(where), access, source, target, stop)
     if where is not None and "://" in where:
         raise ConfigurationError(f"--state {where.partition('://')[0]}://…: state is kept in a folder or s3://bucket")
+    if where is not None and Path(where).is_file():
+        raise ConfigurationError(f"--state {where}: it is a file; state is kept in a folder or s3://bucket")
     return StateDirectory(Path(where) if where else default_state_root(os.environ), source, target)
 
 

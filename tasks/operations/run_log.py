@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 INDEX_CHANGED = "index_changed"
+RENAME_UNUSED = "rename_unused"
 HARMLESS_FINDINGS = frozenset(
     {
         "not_a_layout",
@@ -40,6 +41,7 @@ HARMLESS_FINDINGS = frozenset(
         "tag_kept",
         "not_deleted",
         INDEX_CHANGED,
+        RENAME_UNUSED,
     }
 )
 """Findings that are worth a line in the report and no more."""

@@ -11,7 +11,7 @@ from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.planning import Batch, CopyPolicy, NamePlan, plan_batches, plan_names, plan_selection
 from tasks.operations.results import Outcome, TagResult
-from tasks.operations.run_log import NO_LAYOUTS
+from tasks.operations.run_log import NO_LAYOUTS, RENAME_UNUSED
 from tasks.operations.steps import vanished_layouts
 from tasks.ports import Finding
 
@@ -76,6 +76,7 @@ class Surveyor:
             self._log.note(NO_LAYOUTS)
         else:
             self._note_vanished(paths)
+            self._note_unused_renames(paths)
         names = self._names(paths)
         for path, reason in names.refused.items():
             self._refuse(path, *reason)
@@ -99,6 +100,15 @@ class Surveyor:
         known = [path for path in self._job.known_layouts() if self._job.selection.may_match(path)]
         for vanished in vanished_layouts(known, paths, [finding.path for finding in self._log.findings]):
             self._log.note(vanished)
+
+    def _note_unused_renames(self, paths: list[str]) -> None:
+        if self._job.only is not None:
+            return  # the run that this shard is of has seen all
+        named = [self._job.own_name if path == "." else path for path in paths]
+        for old in self._job.renames.unused(named):
+            self._log.note(
+                Finding(old, RENAME_UNUSED, "--rename names it, and the source has no layout there or below")
+            )
 
     def _names(self, paths: list[str]) -> NamePlan:
         """Names of what is selected; collisions are judged over all, so that a part can't slip past one."""

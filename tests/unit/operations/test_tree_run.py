@@ -73,6 +73,12 @@ def test_a_repository_that_stays_closed_is_named_and_costs_no_other(root: Path) 
     assert findings == {("app", "source_read")}
 
 
+def test_a_rename_that_fits_no_repository_is_said(root: Path) -> None:
+    outcomes, findings = opened(root, rename=("app=x", "othre=y")).copy()
+    assert set(outcomes.values()) == {"copied"}
+    assert findings == {("othre", "rename_unused")}
+
+
 def test_a_batch_with_one_closed_repository_is_taken_up_again_whole(root: Path) -> None:
     made = opened(root, 2)
     with made.run() as tree:

@@ -1,0 +1,68 @@
+"""What `layoutlift ls` says of what it lists, and of what it can't."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from flows.cli import main
+from tasks.endpoints import source_identity
+from tasks.stores.s3_address import BucketAccess
+from tasks.stores.state_directory import StateDirectory
+from tests.support.layouts import LayoutBuilder
+
+TARGET = "registry.example"
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    for name in ("app", "web"):
+        layout = LayoutBuilder(tmp_path / "source" / name)
+        layout.image("v1", layers=[name.encode()])
+        layout.write()
+    return tmp_path / "source"
+
+
+def listed(source: Path, *options: str | Path) -> Result:
+    return CliRunner().invoke(main, ["ls", str(source), *map(str, options)])
+
+
+@pytest.mark.parametrize(("pattern", "code"), [(":*", 1), ("**:v*", 1), ("app:*", 0), ("**:w*", 0), ("web", 0)])
+def test_patterns_that_leave_out_everything_end_with_1(source: Path, pattern: str, code: int) -> None:
+    ended = listed(source, "--exclude", pattern)
+    assert ended.exit_code == code
+    assert ("nothing_chosen" in ended.stderr) == bool(code)
+
+
+def test_changes_to_nothing_are_said_to_be_that(source: Path, tmp_path: Path) -> None:
+    for options, place in (((), tmp_path / "xdg/layoutlift"), (("--state", tmp_path / "own"), tmp_path / "own")):
+        ended = listed(source, "--changed", TARGET, *options)
+        assert ended.stderr.startswith(f"nothing to compare with: {place} knows of no layout")
+        assert [line[0] for line in ended.stdout.splitlines()] == ["+", "+"]
+
+
+def test_changes_say_what_they_are_changes_to(source: Path, tmp_path: Path) -> None:
+    identity = source_identity(str(source), BucketAccess())
+    state = StateDirectory(tmp_path / "own", identity, TARGET)
+    ledger = state.ledger("run")
+    ledger.note_layout("app", "app", "etag", "")
+    ledger.close()
+    ended = listed(source, "--changed", TARGET, "--state", tmp_path / "own")
+    assert ended.stderr.startswith("compared with 1 layouts as they were last migrated to registry.example")
+    assert (
+        json.loads(listed(source, "--changed", TARGET, "--state", tmp_path / "own", "--json").stdout)["layouts_known"]
+        == 1
+    )
+
+
+def test_state_in_a_file_is_refused(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text("{}")
+    ended = listed(source, "--changed", TARGET, "--state", tmp_path / "state.json")
+    assert ended.exit_code == 2
+    assert "it is a file" in ended.stderr
