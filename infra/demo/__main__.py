@@ -30,6 +30,33 @@ KINDS_OF_TARGET: tuple[type[Registry], ...] = (DebianRegistry, DistributionRegis
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where the sample is: a folder, and the S3 service that it is a mount of, where it is one."""
+
+    path: Path
+    s3: SeaweedFS | None = None
+
+    def write_keys(self, file: Path) -> None:
+        """Write what leads programs to the bucket, if there is one, to be read by a shell and by nobody else."""
+        if self.s3 is None:
+            return
+        file.touch(mode=0o600)
+        variables = self.s3.environment().items()
+        file.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables))
+
+    def places(self, keys: Path) -> list[str]:
+        """Say where it is, and how to read the bucket without the mount."""
+        if self.s3 is None:
+            return [f"  layouts     {self.path}"]
+        return [
+            f"  bucket      s3://{BUCKET} at {self.s3.endpoint}",
+            f"  its keys    {keys}",
+            f"  its mount   {self.path}",
+            f"  (. {shlex.quote(str(keys))}; {shlex.quote(str(find_tool('layoutlift')))} ls s3://{BUCKET})",
+        ]
+
+
+@dataclass(frozen=True)
 class Demo:
     """One demo in its state folder, with a Prefect server and settings of its own."""
 
@@ -41,14 +68,14 @@ class Demo:
         self.left_running.begin()
         source = self._start_source()
         oras = _find_or_say("oras")
-        say(f"writing sample repositories to {source} with {oras or 'the layout builder'}")
-        writer(oras, self.state / "scratch")(source)
+        say(f"writing sample repositories to {source.path} with {oras or 'the layout builder'}")
+        writer(oras, self.state / "scratch")(source.path)
         registry = self._start_target()
-        status = self._work(source, registry.host)
-        self._close(registry.host, oras)
+        status = self._work(source.path, registry.host)
+        self._close(source, registry.host, oras)
         return status
 
-    def _start_source(self) -> Path:
+    def _start_source(self) -> Source:
         """Mount a bucket, or say why not and return a plain directory."""
         s3 = SeaweedFS(self.state / "seaweedfs")
         try:
@@ -61,8 +88,8 @@ class Demo:
             say(f"no mount on this machine, so the layouts go to a plain directory: {refusal}")
             plain = self.state / "layouts"
             plain.mkdir()
-            return plain
-        return mount.mountpoint
+            return Source(plain)
+        return Source(mount.mountpoint, s3)
 
     def _start_target(self) -> Registry:
         """Start the first kind of registry that this machine has."""
@@ -89,9 +116,12 @@ class Demo:
         )
         return max(self._layoutlift(*step) for step in steps)
 
-    def _close(self, host: str, oras: Path | None) -> None:
+    def _close(self, source: Source, host: str, oras: Path | None) -> None:
         """Say what is there to look at, and how it is ended."""
-        print(f"\nLeft running for a look:\n  registry    {host}\n  reports     {self.state}/report.json", flush=True)
+        keys = self.state / "s3.env"
+        source.write_keys(keys)
+        print("\nLeft running for a look:", *source.places(keys), sep="\n")
+        print(f"  registry    {host}\n  reports     {self.state}/report.json", flush=True)
         self._layoutlift("server", "status")
         if oras is not None:
             print(f"  {oras} repo ls --plain-http {host}")
