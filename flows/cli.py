@@ -108,7 +108,7 @@ def _runs(command: Callable[..., Any]) -> Callable[..., Any]:
 _standalone = click.option("--standalone", is_flag=True, help="Run in this process alone, without a Prefect server")
 
 
-@main.command()
+@main.command(short_help="Copy SOURCE into TARGET, and verify it there")
 @with_parameters(ScaledMigrateParameters, arguments_required=False)
 @_runs
 @_standalone
@@ -136,7 +136,7 @@ def _require(context: click.Context, *names: str) -> None:
             )
 
 
-@main.command()
+@main.command(short_help="Say what migrate would do and refuse; changes nothing")
 @with_parameters(MigrateParameters)
 @_runs
 def plan(**given: Any) -> None:
@@ -144,7 +144,7 @@ def plan(**given: Any) -> None:
     run_to_end(RunKind.PLAN, MigrateParameters, given, standalone=True)
 
 
-@main.command()
+@main.command(short_help="Prove that TARGET holds what SOURCE says")
 @with_parameters(VerifyParameters)
 @_runs
 @_standalone
@@ -153,7 +153,7 @@ def verify(*, standalone: bool, **given: Any) -> None:
     run_to_end(RunKind.VERIFY, VerifyParameters, given, standalone=standalone)
 
 
-@main.command()
+@main.command(short_help="Prove that what SOURCE refers to is there, unaltered")
 @with_parameters(CheckParameters)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON")
 def check(**given: Any) -> None:
@@ -161,7 +161,7 @@ def check(**given: Any) -> None:
     run_to_end(RunKind.CHECK, CheckParameters, given, standalone=True)
 
 
-@main.command()
+@main.command(short_help="List the repositories and tags of SOURCE")
 @with_parameters(ListParameters)
 @click.option("--json", "as_json", is_flag=True, help="Print everything that was found as JSON")
 def ls(*, as_json: bool, **given: Any) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@click.group()
+@click.group(short_help="Have the Prefect server tell people of failed runs")
 def alerts() -> None:
     """Have the Prefect server tell people when runs fail, meet conflicts or do not succeed."""
 

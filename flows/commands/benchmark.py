@@ -25,12 +25,12 @@ CLEANUP_SECONDS = 120.0
 MOST_FILES = 2
 
 
-@click.group()
+@click.group(short_help="Measure what pulls through mounts and from registries cost")
 def benchmark() -> None:
     """What pulling artifacts costs through each mount, the native API and a registry."""
 
 
-@benchmark.command()
+@benchmark.command(short_help="Measure on a bucket, or on SeaweedFS here")
 @with_parameters(BenchmarkParameters, arguments_required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON lines")
 @click.option("--standalone", is_flag=True, help="Run in this process alone, without a Prefect server")
@@ -95,7 +95,7 @@ def _log_progress() -> None:
     logging.getLogger("tasks.benchmark_runs").addHandler(handler)
 
 
-@benchmark.command()
+@benchmark.command(short_help="Draw plots of one benchmark, or compare two")
 @click.argument("files", nargs=-1, required=True, metavar="FILE…", type=click.Path(path_type=Path))
 @click.option("--out", default="build/benchmark/plots", show_default=True, help="Folder for the plots")
 def plot(*, files: tuple[Path, ...], out: str) -> None:

@@ -19,15 +19,18 @@ if TYPE_CHECKING:
     from tasks.stores.pacing import Stop
 
 
-@click.group()
+@click.group(short_help="Clean SOURCE up by a policy: plan, apply, undo")
 def cleanup() -> None:
     """Retention and garbage collection of a tree of layouts: plan, apply that plan, undo it."""
 
 
 def plans(command: Any) -> Any:
     """Give a command what all that make a plan have."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON")(_logs_in(command))
+
+
+def _logs_in(command: Any) -> Any:
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON"),
         click.option("--password-stdin", is_flag=True, help="Read the target's password from standard input"),
         click.option("--username", envvar="LAYOUTLIFT_TARGET_USERNAME", help="User name at the target"),
     ):
@@ -35,7 +38,7 @@ def plans(command: Any) -> Any:
     return command
 
 
-@cleanup.command()
+@cleanup.command(short_help="Say what a policy keeps and deletes; changes nothing")
 @with_parameters(CleanupPlanParameters)
 @plans
 def plan(*, as_json: bool, username: str | None, password_stdin: bool, **given: Any) -> None:
@@ -56,10 +59,11 @@ def plan(*, as_json: bool, username: str | None, password_stdin: bool, **given: 
         raise SystemExit(INCOMPLETE)
 
 
-@cleanup.command()
+@cleanup.command(short_help="Do what PLAN says, and nothing else")
 @click.argument("plan_file", metavar="PLAN", type=click.Path(dir_okay=False, path_type=Path))
 @with_parameters(ApplyParameters)
-@plans
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON")
+@_logs_in
 def apply(*, plan_file: Path, as_json: bool, username: str | None, password_stdin: bool, **given: Any) -> None:
     """Do what PLAN says, and nothing else, as far as everything is still as it was then."""
     from flows.applying import apply_plan  # noqa: PLC0415 - not for --help
@@ -69,7 +73,7 @@ def apply(*, plan_file: Path, as_json: bool, username: str | None, password_stdi
     change(lambda stop, show: apply_plan(parameters, plan_file, stop, show), as_json=as_json)
 
 
-@cleanup.command()
+@cleanup.command(short_help="Put back what RUN took away")
 @click.argument("run")
 @click.option("--source", help="The source that RUN changed, where another machine did that")
 @with_parameters(UndoParameters)
@@ -104,7 +108,7 @@ def change(act: Callable[[Stop, Show], bool], *, as_json: bool, show: Show | Non
         raise SystemExit(INCOMPLETE)
 
 
-@cleanup.command()
+@cleanup.command(short_help="Write an example policy to FILE")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=Path("cleanup.yaml"))
 def init(file: Path) -> None:
     """Write a policy with comments to FILE (cleanup.yaml), as a start; it keeps everything."""

@@ -14,7 +14,7 @@ from flows.stopping import stopped_by_signals
 from tasks.oci.errors import LayoutliftError
 
 
-@click.command()
+@click.command(short_help="Prove that both sides are equal, list what replaces what")
 @with_parameters(CutoverParameters)
 @click.option("--username", envvar="LAYOUTLIFT_TARGET_USERNAME", help="User name at the target")
 @click.option("--password-stdin", is_flag=True, help="Read the target's password from standard input")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _apply = click.option("--apply", "applies", is_flag=True, help="Do it, too; without, only the plan is printed")
 
 
-@click.command()
+@click.command(short_help="Delete one thing of SOURCE, with what refers to it")
 @with_parameters(DeleteParameters)
 @click.argument("named", metavar="REPOSITORY[:TAG|@DIGEST]")
 @_apply
@@ -49,7 +49,7 @@ def delete(
     )
 
 
-@click.command()
+@click.command(short_help="Find manifests of SOURCE that no index names any more")
 @with_parameters(RecoverParameters)
 @_apply
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 
-@click.group()
+@click.group(short_help="Start, show or stop the local Prefect server")
 def server() -> None:
     """The local Prefect server, which keeps the history of runs and shows the dashboard."""
 

@@ -37,7 +37,7 @@ KINDS = (
 )
 
 
-@click.command()
+@click.command(short_help="Name each mistake in a migration file or policy")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--kind", type=click.Choice([kind.name for kind in KINDS]), help="What the file is, else it is told by its fields"

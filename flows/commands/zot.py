@@ -13,12 +13,12 @@ from flows.parameters import CheckParameters, SourceParameters
 from tasks.runs import RunKind
 
 
-@click.group()
+@click.group(short_help="Say what a zot over SOURCE itself would serve and change")
 def zot() -> None:
     """Serve SOURCE in place by zot: what would work, and a configuration that harms nothing."""
 
 
-@zot.command()
+@zot.command(short_help="Say what a zot would serve, and change by its defaults")
 @with_parameters(CheckParameters)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON")
 def check(**given: Any) -> None:
@@ -26,7 +26,7 @@ def check(**given: Any) -> None:
     run_to_end(RunKind.ZOT, CheckParameters, given, standalone=True)
 
 
-@zot.command()
+@zot.command(short_help="Print a configuration for zot that changes nothing")
 @with_parameters(SourceParameters)
 def config(**given: Any) -> None:
     """Print a configuration for `zot serve` under which it serves SOURCE and changes nothing of it."""

@@ -27,5 +27,9 @@ def closing_line(
     others = sum((each.path, each.code) not in told for each in harmful)
     if not others:
         return f"{tags}; {_SEE}"
+    if not totals.tags:
+        return (
+            f"no tag was looked at, and {'1 thing has' if others == 1 else f'{others} things have'} a problem; {_SEE}"
+        )
     things = "1 other thing has one" if others == 1 else f"{others} other things have one"
     return f"{tags}, and {things}; {_SEE}"

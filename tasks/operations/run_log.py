@@ -120,5 +120,5 @@ class RunLog:
     def reason_to_skip(self) -> LayoutliftError | None:
         """Why what is not begun yet should not be, None when it should."""
         if self._stop.requested:
-            return InterruptedRunError("the run was interrupted before this was begun")
+            return InterruptedRunError("the run ended before this was begun")
         return self._fatal

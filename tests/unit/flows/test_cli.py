@@ -57,5 +57,12 @@ def test_help_says_which_options_can_be_given_several_times() -> None:
             assert "can be given several times" in helped.partition(f"--{option} ")[2].partition(" --")[0], option
 
 
+@pytest.mark.parametrize("group", ["", "alerts", "benchmark", "cleanup", "server", "zot"])
+def test_the_list_of_commands_says_of_each_what_it_does_in_full(group: str) -> None:
+    helped = CliRunner().invoke(main, [*group.split(), "--help"]).output
+    assert "..." not in helped.partition("Commands:")[2]
+    assert helped.count("\n") > 5
+
+
 def test_a_missing_argument_is_named_as_the_help_names_it() -> None:
     assert "Missing argument 'SOURCE'." in said("migrate")

@@ -33,7 +33,12 @@ def test_a_layout_whose_tags_are_refused_for_its_name_is_not_counted_again() -> 
     other = Finding("app", "invalid_layout", "no index")
     assert line(tag("v1"), tag("v2"), findings=(collision,)) == f"2 of 2 tags have a problem; {SEE}"
     assert "and 1 other thing has one;" in line(tag("v1"), findings=(collision, other))
-    assert "and 1 other thing has one;" in line(findings=(collision,))
+
+
+def test_without_tags_none_is_counted() -> None:
+    broken = (Finding(".", "no_layouts", "nothing there"), Finding("a", "invalid_layout", "no index"))
+    assert line(findings=broken[:1]) == f"no tag was looked at, and 1 thing has a problem; {SEE}"
+    assert line(findings=broken) == f"no tag was looked at, and 2 things have a problem; {SEE}"
 
 
 def test_remarks_are_no_problems() -> None:
