@@ -16,7 +16,7 @@ PREAMBLE = """\
 Every command, with its options and what `--help` says of them.
 `make docs` writes this page from the commands themselves.
 An option with a variable is also read from the environment; each line of it is a value where several can be given.
-[Exit codes](../README.md#exit-codes) and the [report](../README.md#report) are described in the README.
+[Exit codes](../README.md#exit-codes) are in the README; [migrating](migrating.md) says what its options mean.
 """
 
 
