@@ -7,14 +7,12 @@ deletes on conditions.
 from __future__ import annotations
 
 import contextlib
-import json
-from dataclasses import asdict
 from itertools import count
 from typing import TYPE_CHECKING, Self
 
-from tasks.oci.errors import ConfigurationError, LayoutliftError, LockHeldError, StateError
+from tasks.oci.errors import ConfigurationError, LockHeldError, StateError
 from tasks.stores.lock_group import PAIR, SHARDS, SeenLock, are_of_one_run
-from tasks.stores.lock_holder import EXPIRY_SECONDS, Heartbeat, LockHolder, held_message
+from tasks.stores.lock_holder import Heartbeat, LockHolder, held_message, keeps_out
 from tasks.stores.state_objects import ConditionFailedError
 
 if TYPE_CHECKING:
@@ -78,7 +76,7 @@ class BucketLock:
         if found is None or found.body == _RELEASED:
             return
         holder, age = LockHolder.parse(found.body), now - found.modified
-        if age <= EXPIRY_SECONDS and not (holder and holder.is_dead):
+        if keeps_out(holder, age):
             raise LockHeldError(held_message(holder, age))
 
     def _write(self, content: bytes, found: StoredObject | None) -> bool:
@@ -101,20 +99,12 @@ class BucketLock:
         try:
             self._etag = self._objects.put(self._name, self._content(), only_if=self._etag)
         except ConditionFailedError:
-            return self._is_still_ours()
-        except LayoutliftError:
-            return True  # a store that is away for a moment; the next beat may reach it
-        return True
-
-    def _is_still_ours(self) -> bool:
-        try:
             return self._is_ours()
-        except LayoutliftError:
-            return True
+        return True
 
     def _content(self) -> bytes:
         """Another one each time, as the ETag of equal contents may be equal."""
-        return json.dumps({**asdict(self._holder), "beat": next(self._beats)}).encode()
+        return self._holder.content(beat=next(self._beats))
 
 
 def seen_locks(objects: StateObjects, own: str) -> Iterator[SeenLock]:
@@ -132,7 +122,7 @@ def seen_locks(objects: StateObjects, own: str) -> Iterator[SeenLock]:
         if mine is None or found is None:
             continue
         holder, age = LockHolder.parse(found.body), mine.modified - found.modified
-        if found.body != _RELEASED and age <= EXPIRY_SECONDS and not (holder and holder.is_dead):
+        if found.body != _RELEASED and keeps_out(holder, age):
             yield SeenLock(name, holder, age)
         elif own == PAIR:
             objects.delete(name)

@@ -7,10 +7,12 @@ import os
 import secrets
 import socket
 import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+from tasks.oci.errors import LayoutliftError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +54,10 @@ class LockHolder:
             return None
         return cls(pid=value["pid"], **fields)
 
+    def content(self, **more: int) -> bytes:
+        """What a lock of this holder holds; `more` makes it another one, where equal contents look alike."""
+        return json.dumps({**asdict(self), **more}).encode()
+
     @property
     def is_dead(self) -> bool:
         """Whether the holder ran on this boot of this machine and is gone; False where that can't be told."""
@@ -76,7 +82,10 @@ def _machine() -> str:
 
 
 class Heartbeat:
-    """Calls `renew` every ten seconds, until it is stopped or `renew` says that the lock is another run's."""
+    """Calls `renew` every ten seconds, until it is stopped or `renew` says that the lock is another run's.
+
+    One that raises an error of ours meets a store that is away for a moment; the next beat may reach it.
+    """
 
     def __init__(self, renew: Callable[[], bool], on_lost: Callable[[], None] | None) -> None:
         """Begin with `start`; `on_lost` is called, once, from the heartbeat's thread."""
@@ -102,11 +111,22 @@ class Heartbeat:
 
     def _beat(self) -> None:
         while not self._stopped.wait(HEARTBEAT_SECONDS):
-            if not self._renew():
+            if not self._renews():
                 self._lost.set()
                 if self._on_lost:
                     self._on_lost()
                 return
+
+    def _renews(self) -> bool:
+        try:
+            return self._renew()
+        except LayoutliftError:
+            return True
+
+
+def keeps_out(holder: LockHolder | None, age: float) -> bool:
+    """Whether a lock that was last renewed `age` seconds ago keeps other runs out."""
+    return age <= EXPIRY_SECONDS and not (holder is not None and holder.is_dead)
 
 
 def held_message(holder: LockHolder | None, age: float) -> str:

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import secrets
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Self
 
 from tasks.oci.errors import LockHeldError
 from tasks.stores.json_lines import state_error
 from tasks.stores.lock_group import PAIR, SHARDS, SeenLock
-from tasks.stores.lock_holder import EXPIRY_SECONDS, Heartbeat, LockHolder, held_message
+from tasks.stores.lock_holder import Heartbeat, LockHolder, held_message, keeps_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +77,7 @@ class RunLock:
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             with open(descriptor, "wb") as file:  # noqa: PTH123  (a descriptor, not a path)
-                file.write(json.dumps(asdict(self._holder)).encode())
+                file.write(self._holder.content())
         except OSError:
             self._path.unlink(missing_ok=True)
             raise
@@ -87,7 +85,7 @@ class RunLock:
     def _give_way_or_take_over(self) -> None:
         holder = LockHolder.parse(self._path.read_bytes())
         age = _folder_time(self._folder) - self._path.stat().st_mtime
-        if age <= EXPIRY_SECONDS and not (holder and holder.is_dead):
+        if keeps_out(holder, age):
             raise LockHeldError(held_message(holder, age))
         self._path.unlink()
 
@@ -113,7 +111,7 @@ def seen_locks(folder: Path, own: str) -> Iterator[SeenLock]:
     for path in [folder / PAIR, *sorted(folder.glob(f"{SHARDS}*"))]:
         with contextlib.suppress(FileNotFoundError):
             holder, age = LockHolder.parse(path.read_bytes()), now - path.stat().st_mtime
-            if path.name != own and age <= EXPIRY_SECONDS and not (holder and holder.is_dead):
+            if path.name != own and keeps_out(holder, age):
                 yield SeenLock(path.name, holder, age)
 
 

@@ -6,17 +6,15 @@ it looks again a moment later. A run that slept for long looks again before it t
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from contextlib import suppress
-from dataclasses import asdict
 from itertools import count
 from typing import TYPE_CHECKING, Self
 
 from tasks.layout_ports import OWN_FOLDER
-from tasks.oci.errors import ContentNotFoundError, LayoutliftError, LockHeldError, SourceChangedError, SourceError
-from tasks.stores.lock_holder import EXPIRY_SECONDS, Heartbeat, LockHolder, held_message
+from tasks.oci.errors import ContentNotFoundError, LockHeldError, SourceChangedError, SourceError
+from tasks.stores.lock_holder import EXPIRY_SECONDS, Heartbeat, LockHolder, held_message, keeps_out
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -87,7 +85,7 @@ class SourceLease:
             return
         holder, stored = LockHolder.parse(found.raw), self._files.stat_file(PATH)
         age = 0.0 if stored is None else self._files.now() - stored.modified
-        if age <= EXPIRY_SECONDS and not (holder and holder.is_dead):
+        if keeps_out(holder, age):
             raise LockHeldError(held_message(holder, age))
 
     def _is_ours(self) -> bool:
@@ -104,21 +102,13 @@ class SourceLease:
             try:
                 self._mark = self._files.write_file(PATH, self._content(), self._mark)
             except SourceChangedError:
-                return self._is_still_ours()
-            except LayoutliftError:
-                return True  # a store that is away for a moment; the next beat may reach it
+                return self._is_ours()
             self._renewed = _clock()
-            return True
-
-    def _is_still_ours(self) -> bool:
-        try:
-            return self._is_ours()
-        except LayoutliftError:
             return True
 
     def _content(self) -> bytes:
         """Another one each time, as the mark of equal contents is equal."""
-        return json.dumps({**asdict(self._holder), "beat": next(self._beats)}).encode()
+        return self._holder.content(beat=next(self._beats))
 
 
 def _clock() -> float:

@@ -14,7 +14,7 @@ from infra.real_parts import SeaweedFS, wait_until
 from tasks.endpoints import open_state
 from tasks.oci.errors import ConfigurationError, LockHeldError
 from tasks.ports import Shard
-from tasks.stores import bucket_lock, ledger_bucket, ledger_folder, lock_holder, run_lock
+from tasks.stores import bucket_lock, ledger_bucket, ledger_folder, lock_holder
 from tasks.stores.ledger_memory import LedgerEntry
 from tasks.stores.lock_holder import LockHolder
 from tasks.stores.pacing import Stop
@@ -59,8 +59,7 @@ def objects(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Locks that beat every 0.2 s and expire after five: a store's times may be whole seconds, and a beat be late."""
     monkeypatch.setattr(lock_holder, "HEARTBEAT_SECONDS", 0.2)
-    for module in (lock_holder, run_lock, bucket_lock):
-        monkeypatch.setattr(module, "EXPIRY_SECONDS", 5.0)
+    monkeypatch.setattr(lock_holder, "EXPIRY_SECONDS", 5.0)
 
 
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +260,7 @@ def test_a_lock_that_can_not_be_read_counts_until_it_expires(
     lock = bucket_lock.BucketLock(objects, LockHolder.here("r", "s", "t"))
     with pytest.raises(LockHeldError, match="another run is taking the lock"), lock:
         pass
-    monkeypatch.setattr(bucket_lock, "EXPIRY_SECONDS", -1.0)
+    monkeypatch.setattr(lock_holder, "EXPIRY_SECONDS", -1.0)
     with lock:
         assert json.loads(objects.get("lock").body)["run"] == "r"
     assert objects.get("lock").body == b"{}"
