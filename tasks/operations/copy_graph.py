@@ -23,6 +23,7 @@ from tasks.oci.errors import (
 from tasks.oci.media_types import is_index
 from tasks.operations.blob_copy import BlobCopy
 from tasks.operations.enumeration import read_manifest
+from tasks.operations.graph_walk import reached_from
 from tasks.operations.referrer_lists import ReferrerListing
 from tasks.ports import BlobArrival, Finding, RemoteManifest
 
@@ -168,14 +169,7 @@ class RepositoryCopy:
             self._children[manifest.descriptor.digest] = manifest.manifests
 
     def _reached(self, root: Descriptor) -> list[Digest]:
-        reached: dict[Digest, None] = {}
-        pending = [root.digest]
-        while pending:
-            digest = pending.pop()
-            if digest not in reached:
-                reached[digest] = None
-                pending.extend(child.digest for child in self._children.get(digest, ()))
-        return list(reached)
+        return reached_from(root.digest, lambda digest: (child.digest for child in self._children.get(digest, ())))
 
     def _ensure_manifest(self, depth: int, descriptor: Descriptor) -> None:
         def push(_: str | None) -> BlobArrival:

@@ -13,6 +13,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import DifferentAtTargetError, MissingAtTargetError
 from tasks.oci.manifest import Manifest, parse_manifest
 from tasks.oci.media_types import may_be_absent
+from tasks.operations.graph_walk import reached_from
 from tasks.operations.results import Depth
 
 if TYPE_CHECKING:
@@ -92,14 +93,7 @@ class RepositoryVerifier:
 
     def closure(self, root: Descriptor) -> list[Digest]:
         """The digests of all manifests below a root that was verified, it first."""
-        reached: dict[Digest, None] = {}
-        pending = [root.digest]
-        while pending:
-            digest = pending.pop()
-            if digest not in reached:
-                reached[digest] = None
-                pending.extend(self._children.get(digest, ()))
-        return list(reached)
+        return reached_from(root.digest, lambda digest: self._children.get(digest, ()))
 
     def _check_tag(self, tag: str, expected: Digest) -> None:
         actual = self._target.resolve_manifest(self._repository, tag)

@@ -1,0 +1,22 @@
+"""Walks over graphs of manifests whose edges are known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tasks.oci.digest import Digest
+
+
+def reached_from(root: Digest, below: Callable[[Digest], Iterable[Digest]]) -> list[Digest]:
+    """The root, and everything that `below` leads to from it, each once."""
+    reached: dict[Digest, None] = {}
+    pending = [root]
+    while pending:
+        digest = pending.pop()
+        if digest not in reached:
+            reached[digest] = None
+            pending.extend(below(digest))
+    return list(reached)
