@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from moto import mock_aws
 from mypy_boto3_s3 import S3Client
 
 from infra.real_parts import SeaweedFS
@@ -18,7 +17,7 @@ from tasks.stores.s3_client import make_client
 from tasks.stores.s3_writing import WritableS3Bucket
 from tasks.stores.writable_bucket import BucketWriter
 from tasks.stores.writable_directory import DirectoryWriter
-from tests.support.buckets import use_environment
+from tests.support.buckets import moto_bucket, use_environment
 
 TRASH = ".layoutlift/trash/run"
 BUCKET = "writer-contract"
@@ -84,13 +83,7 @@ def buckets(seaweedfs: SeaweedFS) -> SeaweedFS:
 
 @pytest.fixture
 def moto_client(monkeypatch: pytest.MonkeyPatch) -> Generator[S3Client]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        client = make_client(BucketAccess())
-        client.create_bucket(Bucket=BUCKET)
+    with moto_bucket(BUCKET, monkeypatch) as client:
         yield client
 
 

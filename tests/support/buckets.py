@@ -1,11 +1,15 @@
 """Trees of layouts in buckets: put there as they lie on the disk, and read by our own store."""
 
 import dataclasses
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from moto import mock_aws
+from mypy_boto3_s3 import S3Client
 
 from infra.real_parts import SeaweedFS
 from tasks.endpoints import open_source
@@ -14,6 +18,8 @@ from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.results import RepositoryInventory
 from tasks.ports import Finding, Source
 from tasks.stores.layout_bucket import LayoutBucket
+from tasks.stores.s3_address import BucketAccess
+from tasks.stores.s3_client import make_client
 
 
 def upload(s3: SeaweedFS, root: Path, bucket: str, prefix: str = "") -> None:
@@ -33,6 +39,19 @@ def use_environment(s3: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, "/nonexistent")
+
+
+@contextmanager
+def moto_bucket(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
+    """A client of a store in this process, which has what SeaweedFS has not, with one bucket."""
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(variable, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        client = make_client(BucketAccess())
+        client.create_bucket(Bucket=name)
+        yield client
 
 
 def open_bucket(source: str, **more: Any) -> LayoutBucket:

@@ -3,9 +3,7 @@
 import json
 from collections.abc import Callable, Generator
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from tasks.endpoints import open_source
 from tasks.oci.digest import Digest
@@ -17,6 +15,7 @@ from tasks.oci.errors import (
     SourceError,
 )
 from tasks.stores.layout_bucket import LayoutBucket
+from tests.support.buckets import moto_bucket
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 from tests.support.scripted_s3 import (
     BLOB,
@@ -155,16 +154,14 @@ def test_an_empty_blob_whose_bytes_are_nowhere_is_told(script: ScriptedRegistry,
 
 
 @pytest.fixture
-def moto_bucket() -> Generator[tuple[object, Callable[[], LayoutBucket]]]:
-    """A bucket of moto, which has what SeaweedFS has not: a client, and our store over it."""
-    with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1")
-        client.create_bucket(Bucket="bucket")
+def in_moto(monkeypatch: pytest.MonkeyPatch) -> Generator[tuple[object, Callable[[], LayoutBucket]]]:
+    """A client of a bucket, and our store over it."""
+    with moto_bucket("bucket", monkeypatch) as client:
         yield client, lambda: open_source("s3://bucket")
 
 
-def test_the_mark_of_an_index_holds_its_version_where_the_bucket_keeps_versions(moto_bucket: tuple) -> None:
-    client, open_bucket = moto_bucket
+def test_the_mark_of_an_index_holds_its_version_where_the_bucket_keeps_versions(in_moto: tuple) -> None:
+    client, open_bucket = in_moto
     client.put_object(Bucket="bucket", Key="app/oci-layout", Body=MARKER)
     client.put_object(Bucket="bucket", Key="app/index.json", Body=INDEX)
     plain = open_bucket().read_index("app").etag
@@ -174,8 +171,8 @@ def test_the_mark_of_an_index_holds_its_version_where_the_bucket_keeps_versions(
     assert open_bucket().read_index("app").etag == f"{plain}@{versions[-1]}"
 
 
-def test_an_archived_blob_is_told_and_costs_nothing_else(moto_bucket: tuple) -> None:
-    client, open_bucket = moto_bucket
+def test_an_archived_blob_is_told_and_costs_nothing_else(in_moto: tuple) -> None:
+    client, open_bucket = in_moto
     key = BLOB_KEY.removeprefix("/bucket/")
     client.put_object(Bucket="bucket", Key=key, Body=CONTENT, StorageClass="GLACIER")
     client.put_object(Bucket="bucket", Key=key.replace("app", "other"), Body=CONTENT)
@@ -187,8 +184,8 @@ def test_an_archived_blob_is_told_and_costs_nothing_else(moto_bucket: tuple) -> 
     assert source.blob("other", BLOB).read() == CONTENT
 
 
-def test_a_deleted_object_of_a_bucket_with_versions_is_gone(moto_bucket: tuple) -> None:
-    client, open_bucket = moto_bucket
+def test_a_deleted_object_of_a_bucket_with_versions_is_gone(in_moto: tuple) -> None:
+    client, open_bucket = in_moto
     client.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
     for name, raw in (("oci-layout", MARKER), ("index.json", INDEX)):
         for path in ("app", "gone"):

@@ -7,13 +7,12 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import pytest
-from moto import mock_aws
 
 from tasks.oci.errors import SourceUnavailableError
 from tasks.stores.benchmark.bucket_area import MARKER, BucketArea, FolderArea
 from tasks.stores.lock_holder import LockHolder
-from tasks.stores.s3_address import BucketAccess, BucketAddress
-from tasks.stores.s3_client import make_client
+from tasks.stores.s3_address import BucketAddress
+from tests.support.buckets import moto_bucket
 from tests.unit.stores.benchmark.test_remains import a_dead_pid
 
 if TYPE_CHECKING:
@@ -27,14 +26,8 @@ DEAD, OURS = "20260101T000000-aaaaaa", "20260102T000000-bbbbbb"
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        client = make_client(BucketAccess())
-        client.create_bucket(Bucket="bucket")
-        yield client
+    with moto_bucket("bucket", monkeypatch) as made:
+        yield made
 
 
 def test_parts_that_a_dead_run_had_uploaded_are_let_go_and_others_are_not(client: S3Client) -> None:
