@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flows.finding_lines import print_findings
 from tasks.endpoints import open_source, open_state, parse_target, source_identity
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.reporting import printable
-from tasks.operations.run_log import HARMLESS_FINDINGS, NO_LAYOUTS, NOTHING_CHOSEN
+from tasks.operations.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful
 from tasks.operations.selection import Selection
 from tasks.operations.steps import TagChange, tag_changes, vanished_layouts
 from tasks.ports import Finding
@@ -57,9 +58,8 @@ def list_changes(parameters: ListParameters, target: str, *, as_json: bool) -> b
         click.echo(printable(_compared_with(parameters, target, known)), err=True)
         for change in changes:
             click.echo(_line(change))
-        for finding in findings:
-            click.echo(printable(f"! {finding.path}: {finding.message} ({finding.code})"), err=True)
-    return all(finding.code in HARMLESS_FINDINGS for finding in findings)
+        print_findings(findings)
+    return not any(map(is_harmful, findings))
 
 
 def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) -> Iterator[TagChange | Finding]:

@@ -10,7 +10,7 @@ from flows.policy_file import load_policy
 from tasks.cleanups import CleanupOptions, Logins, make_header, open_planner, policy_choices, write_plan
 from tasks.oci.digest import Digest
 from tasks.operations.cleanup.values import PlanKind
-from tasks.operations.run_log import HARMLESS_FINDINGS
+from tasks.operations.run_log import is_harmful
 from tasks.stores.s3_address import BucketAccess
 
 if TYPE_CHECKING:
@@ -71,4 +71,4 @@ def plan_cleanup(
 
 def is_whole(footer: PlanFooter, findings: Sequence[Finding]) -> bool:
     """Whether everything at the source could be read and judged."""
-    return not footer.totals.refused and all(finding.code in HARMLESS_FINDINGS for finding in findings)
+    return not footer.totals.refused and not any(map(is_harmful, findings))

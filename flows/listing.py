@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from flows.finding_lines import print_findings
 from tasks.endpoints import open_source
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.reporting import printable
-from tasks.operations.run_log import HARMLESS_FINDINGS, NO_LAYOUTS, NOTHING_CHOSEN
+from tasks.operations.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful
 from tasks.operations.selection import Selection
 from tasks.ports import Finding
 from tasks.stores.s3_address import BucketAccess, is_bucket
@@ -52,12 +53,7 @@ def list_source(parameters: ListParameters, *, as_json: bool) -> bool:
     readers = BUCKET_READERS if is_bucket(parameters.source) else 1
     found = _inventories(open_source(parameters.source, access=access), readers)
     printer = _JsonPrinter(parameters.source, selection) if as_json else _LinePrinter(selection)
-    findings = _print_all(found, printer, selection)
-    return _all_read(findings)
-
-
-def _all_read(findings: list[Finding]) -> bool:
-    return all(finding.code in HARMLESS_FINDINGS for finding in findings)
+    return not any(map(is_harmful, _print_all(found, printer, selection)))
 
 
 def _chooses(selection: Selection, inventory: RepositoryInventory) -> bool:
@@ -85,7 +81,7 @@ def _print_all(
         printer.repository(each)
     if is_empty:
         findings.append(NO_LAYOUTS)
-    elif not is_chosen and _all_read(findings):
+    elif not is_chosen and not any(map(is_harmful, findings)):
         findings.append(NOTHING_CHOSEN)
     printer.end(findings)
     return findings
@@ -128,8 +124,7 @@ class _LinePrinter:
                 click.echo(f"{printable(inventory.path)}:{entry.tag}\t{entry.descriptor.digest}")
 
     def end(self, findings: list[Finding]) -> None:
-        for finding in findings:
-            click.echo(printable(f"! {finding.path}: {finding.message} ({finding.code})"), err=True)
+        print_findings(findings)
 
 
 class _JsonPrinter:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
+from flows.finding_lines import print_findings
 from tasks.operations.reporting import human_bytes, printable
 
 if TYPE_CHECKING:
@@ -74,8 +75,7 @@ def _print_outcome(outcome: RepositoryOutcome) -> None:
         click.echo(printable(f"{outcome.path}: {'; '.join(parts)}"))
     for entry in outcome.skipped:
         click.echo(printable(f"skip   {outcome.path}:{entry_name(entry)}\tit was changed since the plan"))
-    for problem in outcome.problems:
-        click.echo(printable(f"! {problem.path}: {problem.message} ({problem.code})"), err=True)
+    print_findings(outcome.problems)
 
 
 def outcome_parts(outcome: RepositoryOutcome) -> Iterator[str]:

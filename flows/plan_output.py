@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flows.finding_lines import print_findings
 from tasks.operations.cleanup.limits import LimitCheck
 from tasks.operations.cleanup.plan_lines import footer_json, header_json, repository_json
 from tasks.operations.cleanup.values import Action, PlanFooter, totals_of
@@ -116,8 +117,7 @@ def print_footer(footer: PlanFooter, findings: Sequence[Finding]) -> None:
     for name, count in rows.items():
         click.echo(f"  {name:<14}{count:>9,}")
     click.echo(f"  {_bytes_line(totals)} ({human_bytes(totals.bytes_kept)} stay)")
-    for finding in findings:
-        click.echo(printable(f"! {finding.path}: {finding.message} ({finding.code})"), err=True)
+    print_findings(findings)
     for line in footer.beyond_limits:
         click.echo(printable(f"! beyond the limits: {line}"), err=True)
     if footer.beyond_limits:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.operations.run_log import HARMLESS_FINDINGS
+from tasks.operations.run_log import is_harmful
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,7 @@ def closing_line(
     tags = f"{totals.problems} of {totals.tags} tags have a problem"
     if interrupted:
         return f"the run was interrupted: {tags} or were not begun; {_SEE}"
-    harmful = [each for each in findings if each.code not in HARMLESS_FINDINGS]
+    harmful = list(filter(is_harmful, findings))
     told = {(result.repository, result.code) for result in results if result.is_problem} if harmful else set()
     others = sum((each.path, each.code) not in told for each in harmful)
     if not others:

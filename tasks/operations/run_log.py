@@ -45,6 +45,13 @@ HARMLESS_FINDINGS = frozenset(
     }
 )
 """Findings that are worth a line in the report and no more."""
+
+
+def is_harmful(finding: Finding) -> bool:
+    """Whether a finding keeps a run from being complete."""
+    return finding.code not in HARMLESS_FINDINGS
+
+
 FATAL = (SourceUnavailableError, StateError, AuthenticationError)
 """Errors that every other tag would meet too: the rest is not tried."""
 
@@ -96,7 +103,7 @@ class RunLog:
         """Keep a finding, and count it where it is more than a remark."""
         with self._lock:
             self.findings.append(finding)
-        if finding.code not in HARMLESS_FINDINGS:
+        if is_harmful(finding):
             self.progress.note_problem()
 
     def note_index(self, path: str, etag: str) -> None:
