@@ -83,11 +83,8 @@ class ReferrerLists:
         found = self._target.fetch_manifest(repository, tag)
         if found is None:
             return []
-        try:
-            listed = json.loads(found.raw)["manifests"] or []
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ReferrerConflictError(f"{repository}:{tag} holds something that lists no referrers") from error
-        if not isinstance(listed, list):
+        listed = _manifests(found.raw)
+        if listed is None:
             raise ReferrerConflictError(f"{repository}:{tag} holds something that lists no referrers")
         return [entry for entry in listed if isinstance(entry, dict)]
 
@@ -95,6 +92,14 @@ class ReferrerLists:
         body = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": entries}
         raw = json.dumps(body, separators=(",", ":")).encode()
         self._target.push_manifest(repository, referrers_tag(subject), RemoteManifest(raw, IMAGE_INDEX))
+
+
+def _manifests(raw: bytes) -> list[Any] | None:
+    try:
+        listed = json.loads(raw)["manifests"] or []
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return listed if isinstance(listed, list) else None
 
 
 def _missing(entries: list[dict[str, Any]], referrers: Sequence[Descriptor]) -> list[Descriptor]:

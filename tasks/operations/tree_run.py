@@ -203,18 +203,20 @@ class TreeRun:
         except LayoutliftError as error:
             if error.transient and not last_attempt:
                 raise BatchUnfinishedError(f"{part.path} can't be opened for the moment: {error}") from error
-            self._settled.add(part.path)
-            self._log.note(Finding(part.path, error.code, str(error)))
+            self._note_closed(part.path, error.code, str(error))
             if isinstance(error, FATAL):
                 self._log.give_up(error)
             return []
         except Exception as error:
             logger.exception("unexpected error when %s was opened", part.path)
-            self._settled.add(part.path)
-            self._log.note(Finding(part.path, "internal_error", f"{type(error).__name__}: {error}"))
+            self._note_closed(part.path, "internal_error", f"{type(error).__name__}: {error}")
             return []
         self._settled.add(part.path)
         return [_Task(opened.work, unit) for unit in opened.units[part.start : part.stop]]
+
+    def _note_closed(self, path: str, code: str, message: str) -> None:
+        self._settled.add(path)
+        self._log.note(Finding(path, code, message))
 
     def _execute(self, task: _Task, last_attempt: bool) -> _Task | None:  # noqa: FBT001 - submitted by position
         """Do one unit; what is left of it when some of its tags failed for the moment."""

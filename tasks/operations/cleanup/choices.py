@@ -142,7 +142,3 @@ class DeleteChoice:
     @staticmethod
     def _verdict(*, is_meant: bool) -> Verdict:
         return Verdict("it was named", keep=False) if is_meant else Verdict("it was not named")
-
-
-KEEP_ALL = DeleteChoice(tag="")
-"""Wants nothing gone: no tag is empty."""
