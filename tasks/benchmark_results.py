@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.benchmark.data_files import csv_text, dat_text, json_lines, parse
-from tasks.operations.benchmark.history import Entry, comparable, entries_of, find_regressions
+from tasks.operations.benchmark.history import Entry, compare, entries_of
 from tasks.operations.benchmark.report_text import markdown_report
 from tasks.operations.benchmark.summaries import summarize
 from tasks.stores.benchmark.plot_trend import Moment
@@ -19,14 +19,12 @@ if TYPE_CHECKING:
 
     from tasks.benchmark_values.facts import About, Results
     from tasks.benchmark_values.paths import PathSpec
-    from tasks.operations.benchmark.history import Regression
+    from tasks.operations.benchmark.history import Comparison
     from tasks.stores.benchmark.result_folder import History, ResultFolder
 
 
-def compare_and_keep(
-    results: Results, about: About, history: History, allowed: float
-) -> tuple[tuple[Regression, ...], list[Entry]]:
-    """What became slower than is allowed, and the runs that this one was compared with, itself the last.
+def compare_and_keep(results: Results, about: About, history: History, allowed: float) -> Comparison:
+    """Compare a run with those in the history, and put it there.
 
     A run that was resumed after its end is in the history already.
 
@@ -37,14 +35,13 @@ def compare_and_keep(
     earlier = entries_of(history.rows())
     if all(each.run != entry.run for each in earlier):
         history.append(entry.to_json())
-    return find_regressions(entry, earlier, allowed), [*comparable(entry, earlier), entry]
+    return compare(entry, earlier, allowed)
 
 
 def write_results(
     results: Results,
     paths: Sequence[PathSpec],
-    regressions: Sequence[Regression],
-    runs: Sequence[Entry],
+    comparison: Comparison,
     folder: ResultFolder,
 ) -> str:
     """Write all files of a run, and return its report.
@@ -52,12 +49,12 @@ def write_results(
     Raises:
         StateError: they can't be written.
     """
-    moments = [Moment(run.started, run.rates) for run in runs]
+    moments = [Moment(run.started, run.rates) for run in comparison.runs]
     plots = folder.draw(Named(results.name, summarize(results.measurements)), moments)
-    report = markdown_report(results, regressions, plots, len(runs) - 1)
+    report = markdown_report(results, comparison, plots)
     types = {path.name: path.shown_type for path in paths}
     texts = {".dat": dat_text(results, types), ".csv": csv_text(results), ".md": report}
-    folder.write(texts | {".jsonl": json_lines(results, regressions)})
+    folder.write(texts | {".jsonl": json_lines(results, comparison.regressions)})
     return report
 
 

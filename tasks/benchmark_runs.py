@@ -136,9 +136,9 @@ class BenchmarkRun:
             RegressionError: something is slower than before by more than is allowed.
             StateError: the results can't be written.
         """
-        found, runs = compare_and_keep(self.results, self.about, self.history, self.options.allowed_loss)
-        self.regressions = found
-        self.report = write_results(self.results, self.paths, found, runs, self.folder)
+        comparison = compare_and_keep(self.results, self.about, self.history, self.options.allowed_loss)
+        self.regressions = comparison.regressions
+        self.report = write_results(self.results, self.paths, comparison, self.folder)
         if self.failures:
             first = self.failures[0]
             raise IncompleteError(

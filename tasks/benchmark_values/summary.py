@@ -50,6 +50,16 @@ class Summary:
         return self.total / max(self.median, 1e-9)
 
     @property
+    def best(self) -> float:
+        """Bytes of content a second, by the fastest."""
+        return self.total / max(self.minimum, 1e-9)
+
+    @property
+    def worst(self) -> float:
+        """Bytes of content a second, by the slowest."""
+        return self.total / max(self.minimum + self.spread * self.median, 1e-9)
+
+    @property
     def is_noisy(self) -> bool:
         """Whether the measurements differ so much, or are so few, that the median says little."""
         return self.count > 1 and (self.count < FEWEST or self.spread > NOISY_SPREAD)

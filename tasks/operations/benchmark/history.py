@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any, Self
 
 from tasks.benchmark_values.cases import MIB
+from tasks.benchmark_values.summary import FEWEST
 from tasks.operations.benchmark.summaries import summarize
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from tasks.benchmark_values.summary import Key
 
 RECENT = 5
-"""How many earlier runs a new one is compared with: by their median, so that one odd run decides nothing."""
+"""How many earlier runs a new one is compared with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,14 +32,18 @@ class Entry:
     started: str
     settings: tuple[str, ...]
     rates: Mapping[str, float]
+    slowest: Mapping[str, float] = field(default_factory=dict)
+    """The worst rates, of what was measured often enough to have a spread; nothing else is compared."""
 
     @classmethod
     def of(cls, about: About, results: Results) -> Self:
         """The entry of a run that has just ended."""
         shown = {path.name: _shown(path) for path in about.paths}
-        rates = {_name(s.key, shown): s.total / max(s.minimum, 1e-9) for s in summarize(results.measurements)}
+        found = {_name(each.key, shown): each for each in summarize(results.measurements)}
+        rates = {name: each.best for name, each in found.items()}
+        slowest = {name: each.worst for name, each in found.items() if each.count >= FEWEST}
         settings = (about.host, about.location, about.endpoint, about.content, about.cold, str(about.repeats))
-        return cls(run=about.run, started=about.started, settings=settings, rates=rates)
+        return cls(run=about.run, started=about.started, settings=settings, rates=rates, slowest=slowest)
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -51,8 +56,12 @@ class Entry:
         Raises:
             KeyError, TypeError, ValueError: it is something else.
         """
-        rates = {str(name): float(rate) for name, rate in dict(row["rates"]).items()}
-        return cls(run=row["run"], started=row["started"], settings=tuple(row["settings"]), rates=rates)
+        rates, slowest = (
+            {str(name): float(rate) for name, rate in dict(each).items()}
+            for each in (row["rates"], row.get("slowest", {}))
+        )
+        settings = tuple(row["settings"])
+        return cls(run=row["run"], started=row["started"], settings=settings, rates=rates, slowest=slowest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,17 @@ class Regression:
         return f"{self.name}: {self.now / MIB:.1f} MiB/s, before {self.before / MIB:.1f} MiB/s ({change:+.0f} %)"
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What came of comparing a run with those before it."""
+
+    regressions: tuple[Regression, ...] = ()
+    runs: tuple[Entry, ...] = ()
+    """Those with the same settings, itself the last."""
+    results: int = 0
+    """How many of its results could be compared."""
+
+
 def entries_of(rows: Iterable[Mapping[str, Any]]) -> list[Entry]:
     """The entries among the lines of a history; what is none is passed over, as torn lines are."""
     return [Entry.from_json(row) for row in rows if row.keys() >= {"run", "started", "settings", "rates"}]
@@ -78,14 +98,31 @@ def comparable(entry: Entry, earlier: Iterable[Entry]) -> list[Entry]:
     return [each for each in earlier if each.settings == entry.settings and each.run != entry.run]
 
 
+def compare(entry: Entry, earlier: Sequence[Entry], allowed: float) -> Comparison:
+    """Compare a run with earlier ones."""
+    runs = (*comparable(entry, earlier), entry)
+    return Comparison(find_regressions(entry, earlier, allowed), runs, len(_compared_with(entry, earlier)))
+
+
 def find_regressions(entry: Entry, earlier: Sequence[Entry], allowed: float) -> tuple[Regression, ...]:
-    """What is slower than the median of its last runs by more than the part `allowed` of it (0.3 is 30 %)."""
+    """What is slower than its last runs by more than the part `allowed` (0.3 is 30 %), and than their spread.
+
+    The best of now is compared with the best of each run before; and with the slowest, because pulls that differ
+    among themselves by as much say nothing. Of several runs the median counts, so that one odd run decides nothing.
+    """
     found = []
-    for name, rate in entry.rates.items():
-        before = [each.rates[name] for each in comparable(entry, earlier) if name in each.rates][-RECENT:]
-        if before and rate < median(before) * (1 - allowed):
-            found.append(Regression(name, rate, median(before)))
+    for name, before in _compared_with(entry, earlier).items():
+        rate, best = entry.rates[name], median(each.rates[name] for each in before)
+        if rate < best * (1 - allowed) and rate < median(each.slowest[name] for each in before):
+            found.append(Regression(name, rate, best))
     return tuple(found)
+
+
+def _compared_with(entry: Entry, earlier: Sequence[Entry]) -> Mapping[str, Sequence[Entry]]:
+    """The last runs that each result can be compared with: those in which it was measured often enough, too."""
+    alike = comparable(entry, earlier)
+    found = {name: [each for each in alike if name in each.slowest][-RECENT:] for name in entry.slowest}
+    return {name: before for name, before in found.items() if before}
 
 
 def _name(key: Key, shown: Mapping[str, str]) -> str:

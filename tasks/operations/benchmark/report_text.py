@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.benchmark_values.cases import MIB
+from tasks.benchmark_values.facts import Phase
+from tasks.benchmark_values.summary import FEWEST
 from tasks.operations.benchmark.summaries import summarize
 from tasks.operations.reporting import escape_markdown, printable
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
     from tasks.benchmark_values.facts import About, Failure, Results
     from tasks.benchmark_values.summary import Summary
-    from tasks.operations.benchmark.history import Regression
+    from tasks.operations.benchmark.history import Comparison, Regression
 
 TERMINAL_COLUMNS = ("case", "path", "phase", "n", "median", "min", "p95", "spread", "MiB/s")
 COLUMNS = (*TERMINAL_COLUMNS, "first byte", "CPU", "FUSE CPU", "FUSE memory", "requests", "from S3")
@@ -76,15 +78,12 @@ def markdown_table(results: Results) -> list[str]:
     return [*head, *(f"| {' | '.join(row.values())} |" for row in rows)]
 
 
-def markdown_report(results: Results, regressions: Sequence[Regression], plots: Sequence[str], earlier: int) -> str:
-    """The whole report.
-
-    `plots` are the names of pictures beside it, `earlier` is how many runs this one was compared with.
-    """
+def markdown_report(results: Results, comparison: Comparison, plots: Sequence[str]) -> str:
+    """The whole report; `plots` are the names of pictures beside it."""
     lines = ["# Benchmark", ""]
     if results.about is not None:
         lines += [*_about_lines(results.about), ""]
-    lines += _verdict(results, regressions, earlier)
+    lines += _verdict(results, comparison)
     lines += ["", *markdown_table(results), ""]
     lines += [line for name in plots for line in (f"![{name.partition('.')[0]}]({name})", "")]
     if results.about is not None:
@@ -105,16 +104,30 @@ def _about_lines(about: About) -> list[str]:
     ]
 
 
-def _verdict(results: Results, regressions: Sequence[Regression], earlier: int) -> list[str]:
-    lines = [f"- slower than before: {escape_markdown(str(each))}" for each in regressions]
+def _verdict(results: Results, comparison: Comparison) -> list[str]:
+    lines = [f"- slower than before: {escape_markdown(str(each))}" for each in comparison.regressions]
     lines += [f"- failed: {escape_markdown(_failure(each))}" for each in results.failures]
-    noisy = sum(each.is_noisy for each in summarize(results.measurements))
-    if noisy:
-        lines.append(f"- {noisy} results are noisy: measure them again on a quiet machine, or with more repeats")
+    lines += _noise_lines([each for each in summarize(results.measurements) if each.key.phase is not Phase.PUSH])
     lines += [f"- {escape_markdown(warning)}" for warning in results.warnings]
-    if earlier and not regressions:
-        lines.append(f"- nothing is slower than allowed, compared with {earlier} earlier runs")
+    lines += _comparison_lines(comparison)
     return ["Findings:", "", *lines] if lines else ["No failure, nothing noisy."]
+
+
+def _noise_lines(pulls: Sequence[Summary]) -> Iterable[str]:
+    """What can't be believed; a push is made once, and is not meant."""
+    if noisy := sum(each.is_noisy for each in pulls):
+        yield f"- {noisy} results are noisy: measure them again on a quiet machine, or with more repeats"
+    if once := sum(each.count == 1 for each in pulls):
+        yield f"- {once} results are of one pull, which says nothing of noise: measure with more repeats"
+
+
+def _comparison_lines(comparison: Comparison) -> Iterable[str]:
+    if comparison.regressions:
+        return
+    if comparison.results:
+        yield f"- nothing is slower than allowed; {comparison.results} results were compared with earlier runs"
+    elif len(comparison.runs) > 1:
+        yield f"- nothing was compared with earlier runs: both must have pulled the same {FEWEST} times"
 
 
 def _path_lines(about: About) -> Iterable[str]:

@@ -108,8 +108,8 @@ def _lines(axis: Axes, found: Sequence[Summary], styles: Mapping[str, Style], li
         if not points:
             continue
         rates = [each.rate / MIB for each in points]
-        slowest = [each.total / (each.minimum + each.spread * each.median) / MIB for each in points]
-        fastest = [each.total / each.minimum / MIB for each in points]
+        slowest = [each.worst / MIB for each in points]
+        fastest = [each.best / MIB for each in points]
         axis.errorbar(
             [each.total for each in points],
             rates,

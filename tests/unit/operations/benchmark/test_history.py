@@ -4,12 +4,13 @@ import pytest
 
 from tasks.benchmark_values.cases import MIB
 from tasks.benchmark_values.facts import UsedPath
-from tasks.operations.benchmark.history import Entry, entries_of, find_regressions
+from tasks.operations.benchmark.history import Entry, compare, entries_of, find_regressions
 from tests.support.benchmark_facts import about, measured, results
 
 
 def entry(run: str, *walls: float, **changes: object) -> Entry:
-    return Entry.of(about(run, **changes), results(*(measured(wall) for wall in walls)))
+    """A run that pulled as often as `walls` are given; one alone stands for three that agree."""
+    return Entry.of(about(run, **changes), results(*map(measured, walls * 3 if len(walls) == 1 else walls)))
 
 
 def test_a_loss_beyond_what_is_allowed_is_named_with_both_numbers() -> None:
@@ -33,6 +34,30 @@ def test_one_odd_run_decides_nothing() -> None:
 
 def test_the_best_of_a_run_counts_because_others_only_slow_it_down() -> None:
     assert find_regressions(entry("r2", 1.0, 50.0, 60.0), [entry("r1", 1.0)], 0.3) == ()
+
+
+@pytest.mark.parametrize(("before", "now"), [((1.0, 1.0), (9.0, 9.0, 9.0)), ((1.0, 1.0, 1.0), (9.0, 9.0))])
+def test_fewer_than_three_pulls_are_compared_with_nothing(before: tuple[float, ...], now: tuple[float, ...]) -> None:
+    assert compare(entry("r2", *now), [entry("r1", *before)], 0.3).results == 0
+    assert find_regressions(entry("r2", *now), [entry("r1", *before)], 0.3) == ()
+
+
+def test_what_lies_within_the_spread_of_earlier_pulls_is_no_loss() -> None:
+    spread = entry("r1", 1.0, 1.1, 2.0)
+    assert find_regressions(entry("r2", 1.9), [spread], 0.3) == ()
+    assert find_regressions(entry("r2", 2.1), [spread], 0.3)
+
+
+def test_one_odd_spread_hides_nothing() -> None:
+    earlier = [entry("r1", 1.0), entry("r2", 1.0, 1.0, 60.0), entry("r3", 1.0)]
+    assert find_regressions(entry("r4", 2.0), earlier, 0.3)
+
+
+def test_runs_that_did_not_say_their_slowest_pull_are_compared_with_nothing() -> None:
+    row = entry("r1", 1.0).to_json()
+    del row["slowest"]
+    made = compare(entry("r2", 9.0), entries_of([row]), 0.3)
+    assert (made.results, made.regressions, [run.run for run in made.runs]) == (0, (), ["r1", "r2"])
 
 
 @pytest.mark.parametrize("name", ["host", "location", "endpoint", "content", "cold", "repeats"])

@@ -71,3 +71,8 @@ def test_of_two_runs_with_nothing_in_common_nothing_is_drawn(tmp_path: Path) -> 
 def test_a_file_with_one_phase_only_is_drawn(tmp_path: Path, phase: Phase) -> None:
     named = Named("aws.tsv", summarize([measured(1.0, phase=phase), measured(2.0, case="16MiB", phase=phase)]))
     assert draw_results(named, tmp_path) == ["throughput.png"]
+
+
+def test_a_pull_that_took_no_time_by_its_clock_can_be_drawn(tmp_path: Path) -> None:
+    """As `time` of a short pull may print it into a data file: 0m0.000s."""
+    assert "throughput.png" in draw_results(Named("run", summarize([measured(0.0), measured(0.0)])), tmp_path)
