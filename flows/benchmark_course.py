@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.benchmark_runs import open_benchmark
+from tasks.benchmark_runs import open_benchmark, told_how_to_go_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,8 @@ def drive_benchmark(
         RegressionError: something is slower than earlier runs by more than is allowed.
     """
     with open_benchmark(options, stop) as run:
-        work(run)
+        with told_how_to_go_on(run):
+            work(run)
         try:
             run.finish()
         finally:

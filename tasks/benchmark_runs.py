@@ -124,9 +124,9 @@ class BenchmarkRun:
                 self._visit(visit)
         finally:
             self._warn(self.bench.leave_registry(case))
-        self.bench.end(self.paths)
         self.ended.add(case.label)
         self.folder.keep(ended_row(case.label))
+        self.bench.end(self.paths)
 
     def finish(self) -> None:
         """Write and compare the results.
@@ -227,6 +227,17 @@ class BenchmarkRun:
         self.failures.append(made)
         self.folder.keep(made.to_json())
         logger.warning("%s %s %s: %s (%s)", visit.case.label, visit.path.name, phase, message, error.code)
+
+
+@contextmanager
+def told_how_to_go_on(run: BenchmarkRun) -> Iterator[None]:
+    """Where measuring ends early, say where the figures are, and what goes on behind the last size that ended."""
+    try:
+        yield
+    except LayoutliftError:
+        if run.ended:
+            logger.warning("%d sizes are measured: go on by --resume --out %s", len(run.ended), run.folder.path)
+        raise
 
 
 @contextmanager

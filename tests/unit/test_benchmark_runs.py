@@ -11,12 +11,12 @@ import pytest
 
 from tasks.benchmark_about import own_place
 from tasks.benchmark_results import compare_and_keep
-from tasks.benchmark_runs import BenchmarkRun
+from tasks.benchmark_runs import BenchmarkRun, told_how_to_go_on
 from tasks.benchmark_values.cases import parse_cases
 from tasks.benchmark_values.facts import Cost, Phase
 from tasks.benchmark_values.options import BenchmarkOptions
 from tasks.benchmark_values.paths import PathSpec, Visit, altered
-from tasks.oci.errors import LayoutliftError, ProgramFailedError, StateError
+from tasks.oci.errors import LayoutliftError, ProgramFailedError, SourceError, StateError
 from tasks.operations.benchmark.catalogue import CATALOGUE
 from tasks.operations.benchmark.data_files import json_lines
 from tasks.stores.benchmark.result_folder import History, ResultFolder
@@ -116,6 +116,18 @@ def test_a_full_disk_ends_the_run_and_a_failing_program_does_not(
     with pytest.raises(error, match="why") if ends else nullcontext():
         run.measure(run.cases_left[0])
     assert (course.visit.call_count, len(run.failures)) == ((1, 0) if ends else (2, 2))
+
+
+def test_a_run_that_ends_early_says_how_to_go_on_behind_what_it_measured(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    course: Any = Course()
+    course.end = Mock(side_effect=SourceError("it can't be deleted"))
+    run = begun(tmp_path, options("8MiB", "16MiB"), course, paths=(CATALOGUE["directory"],))
+    with pytest.raises(SourceError, match="can't be deleted"), told_how_to_go_on(run):
+        run.measure(run.cases_left[0])
+    assert caplog.messages == [f"1 sizes are measured: go on by --resume --out {tmp_path}"]
+    assert begun(tmp_path, options("8MiB", "16MiB"), course).cases_left == list(parse_cases(["16MiB"], []))
 
 
 def test_the_place_of_a_path_is_what_the_user_named_for_it_alone() -> None:

@@ -14,7 +14,16 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import LockHeldError, RefusedError, SourceUnavailableError
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from tasks.oci.errors import (
+    LayoutliftError,
+    LockHeldError,
+    RefusedError,
+    SourceError,
+    SourceUnavailableError,
+    is_transient,
+)
 from tasks.stores.lock_holder import LockHolder
 from tasks.stores.s3_errors import translated
 
@@ -32,6 +41,12 @@ OTHERS_HOLD = timedelta(hours=24)
 """How long the marker of a run on another machine keeps others out: whether that still runs can't be told."""
 _RUN = re.compile(r"run-[0-9]{8}T[0-9]{6}-[0-9a-f]{6}")
 _DELETED_AT_ONCE = 1000
+RIGHTS = (
+    "besides those for reading, a benchmark needs s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and "
+    "s3:ListBucketMultipartUploads"
+)
+PATIENCE_SECONDS = 45.0
+"""How long a store that asks to slow down is asked to delete: what is not deleted costs money."""
 
 
 def run_name(run_id: str) -> str:
@@ -42,7 +57,7 @@ def run_name(run_id: str) -> str:
 class BucketArea:
     """The area of one run in a bucket."""
 
-    def __init__(self, client: S3Client, address: BucketAddress, run_id: str) -> None:
+    def __init__(self, client: S3Client, address: BucketAddress, run_id: str, first_wait: float = 0.5) -> None:
         self._client = client
         self.bucket = address.bucket
         self._area = address.prefix
@@ -50,6 +65,12 @@ class BucketArea:
         self._marker = f"{address.prefix}{MARKER}"
         self._holder = LockHolder.here(run_id, str(address), "")
         self._claimed = False
+        self._retrying = Retrying(
+            retry=retry_if_exception(is_transient),
+            stop=stop_after_delay(PATIENCE_SECONDS),
+            wait=wait_random_exponential(multiplier=first_wait, max=5.0),
+            reraise=True,
+        )
 
     def claim(self) -> None:
         """Make the area ours, and remove what dead runs left in it.
@@ -57,25 +78,25 @@ class BucketArea:
         Raises:
             RefusedError: something else is there.
             LockHeldError: another run is at work there.
-            LayoutliftError: the bucket can't be read or written.
+            LayoutliftError: the bucket can't be read or written, or nothing can be deleted in it.
         """
-        with translated(f"s3://{self.bucket}"):
-            found = list(self._objects(self._area))
-            marker = next((each for each in found if each["Key"] == self._marker), None)
-            self._refuse_foreign(found, marked=marker is not None)
+        with self._translated():
+            marker = self._marker_there()
+            found = self._keys_of_ours(marked=marker is not None)
             if marker is not None:
                 body = self._client.get_object(Bucket=self.bucket, Key=self._marker)["Body"].read()
                 refuse_living(body, marker["LastModified"], f"s3://{self.bucket}/{self._area}")
             self._client.put_object(Bucket=self.bucket, Key=self._marker, Body=marker_content(self._holder))
             self._claimed = True
-            self._delete([each["Key"] for each in found if each["Key"] not in {self._marker, self._area}])
-            if marker is not None:
-                self._abort_uploads(self._area)
+            self._delete(
+                [*found, f"{self.prefix}/"]
+            )  # and if there is nothing: whether we may, before gigabytes come
+            self._abort_uploads(f"{self.prefix}/" if marker is None else self._area)
 
     def prepare(self, name: str) -> str:
         """Make an empty directory below the run's prefix, for those that only see directories that are objects."""
         prefix = f"{self.prefix}/{name}"
-        with translated(f"s3://{self.bucket}"):
+        with self._translated():
             self._client.put_object(
                 Bucket=self.bucket, Key=f"{prefix}/", Body=b"", ContentType="application/x-directory"
             )
@@ -83,16 +104,14 @@ class BucketArea:
 
     def upload(self, folder: Path, prefix: str) -> None:
         """Put all files of a folder below a prefix."""
-        with translated(f"s3://{self.bucket}"):
-            for path in sorted(folder.rglob("*")):
-                if path.is_file():
-                    self._client.upload_file(
-                        str(path), self.bucket, f"{prefix}/{path.relative_to(folder).as_posix()}"
-                    )
+        with self._translated():
+            for path in (each for each in sorted(folder.rglob("*")) if each.is_file()):
+                with path.open("rb") as file:
+                    self._client.upload_fileobj(file, self.bucket, f"{prefix}/{path.relative_to(folder).as_posix()}")
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """The size of each object below a prefix, by what comes behind the prefix."""
-        with translated(f"s3://{self.bucket}"):
+        with self._translated():
             found = self._objects(f"{prefix}/")
             return {each["Key"].removeprefix(f"{prefix}/"): each["Size"] for each in found}
 
@@ -100,18 +119,49 @@ class BucketArea:
         """Delete everything below a prefix of this run's, and parts of uploads that were never completed."""
         if not f"{prefix}/".startswith(f"{self.prefix}/"):
             raise RefusedError(f"{prefix!r} is not below {self.prefix!r}, and is not deleted")
-        with translated(f"s3://{self.bucket}"):
+        self._retrying(self._clear, prefix)
+
+    def release(self) -> None:
+        """Remove all that this run put there, the marker last; harmless when the area was never claimed.
+
+        Raises:
+            SourceError: something can't be removed; the message says what stays.
+        """
+        if not self._claimed:
+            return
+        try:
+            self.clear(self.prefix)
+            self._retrying(self._delete_marker)
+        except LayoutliftError as error:
+            what = f"s3://{self.bucket}/{self.prefix}"
+            raise SourceError(
+                f"{what} was not deleted, and stays until a benchmark runs there again: {error}"
+            ) from error
+        self._claimed = False
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """As `translated`; where the store says no for good, with the rights that are needed."""
+        try:
+            with translated(f"s3://{self.bucket}"):
+                yield
+        except SourceError as error:
+            if type(error) is not SourceError:
+                raise
+            raise SourceError(f"{error}; {RIGHTS}") from error
+
+    def _clear(self, prefix: str) -> None:
+        with self._translated():
             self._delete([each["Key"] for each in self._objects(f"{prefix}/")])
             self._abort_uploads(f"{prefix}/")
 
-    def release(self) -> None:
-        """Remove all that this run put there, the marker last; harmless when the area was never claimed."""
-        if not self._claimed:
-            return
-        self.clear(self.prefix)
-        with translated(f"s3://{self.bucket}"):
+    def _delete_marker(self) -> None:
+        with self._translated():
             self._delete([self._marker])
-        self._claimed = False
+
+    def _marker_there(self) -> ObjectTypeDef | None:
+        found = self._client.list_objects_v2(Bucket=self.bucket, Prefix=self._marker, MaxKeys=1)
+        return next((each for each in found.get("Contents", []) if each["Key"] == self._marker), None)
 
     def _abort_uploads(self, prefix: str) -> None:
         """Let go of the parts that runs had uploaded when they died: they cost money, and no listing shows them."""
@@ -126,22 +176,27 @@ class BucketArea:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         return (found for page in pages for found in page.get("Contents", []))
 
-    def _refuse_foreign(self, found: list[ObjectTypeDef], *, marked: bool) -> None:
-        for each in found:
-            name = each["Key"].removeprefix(self._area)
-            if name in {"", MARKER} or (marked and _RUN.fullmatch(name.partition("/")[0])):
+    def _keys_of_ours(self, *, marked: bool) -> list[str]:
+        """What dead runs left; the first key of anybody else's ends the search, which may have millions before it."""
+        keys = []
+        for key in (each["Key"] for each in self._objects(self._area)):
+            name = key.removeprefix(self._area)
+            if name in {"", MARKER}:
                 continue
-            raise RefusedError(
-                f"s3://{self.bucket}/{self._area} holds {name!r}, which is not the benchmark's: "
-                "name a prefix that holds nothing else"
-            )
+            if not (marked and _RUN.fullmatch(name.partition("/")[0])):
+                raise RefusedError(
+                    f"s3://{self.bucket}/{self._area} holds {name!r}, which is not the benchmark's: "
+                    "name a prefix that holds nothing else"
+                )
+            keys.append(key)
+        return keys
 
     def _delete(self, keys: list[str]) -> None:
         for start in range(0, len(keys), _DELETED_AT_ONCE):
             part: list[ObjectIdentifierTypeDef] = [{"Key": key} for key in keys[start : start + _DELETED_AT_ONCE]]
             answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": part, "Quiet": True})
             for refused in answer.get("Errors", []):
-                raise RefusedError(f"{refused.get('Key')} can't be deleted: {refused.get('Message')}")
+                raise SourceError(f"{refused.get('Key')} can't be deleted: {refused.get('Message')}")
 
 
 class FolderArea:

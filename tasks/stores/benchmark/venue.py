@@ -15,6 +15,7 @@ from tasks.benchmark_values.paths import Origin, fill
 from tasks.oci.errors import ProgramMissingError
 from tasks.stores.benchmark.aws_cli import cache_folder, ready_aws_cli
 from tasks.stores.benchmark.bucket_area import BucketArea, FolderArea, run_name
+from tasks.stores.benchmark.leaving import release_with
 from tasks.stores.benchmark.request_counts import ServerCounts
 from tasks.stores.local_parts.fuse import check_fuse
 from tasks.stores.local_parts.programs import program
@@ -191,14 +192,14 @@ class Venue:
     def _claim_bucket(self, bucket: str, stack: ExitStack) -> None:
         if bucket not in self.areas:
             area = BucketArea(self.client, BucketAddress(bucket, self.address.prefix), self.run_id)
-            stack.callback(area.release)
+            release_with(stack, area)
             area.claim()
             self.areas[bucket] = area
 
     def _claim_folder(self, mount: str, stack: ExitStack) -> None:
         if mount not in self.folders:
             area = FolderArea(Path(mount), self.run_id)
-            stack.callback(area.release)
+            release_with(stack, area)
             area.claim()
             self.folders[mount] = area
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.awsrequest import AWSResponse
 
-from tasks.oci.errors import SourceUnavailableError
+from tasks.oci.errors import RefusedError, RegressionError, SourceError, SourceUnavailableError
 from tasks.stores.benchmark.bucket_area import MARKER, BucketArea, FolderArea
+from tasks.stores.benchmark.leaving import release_with
 from tasks.stores.lock_holder import LockHolder
 from tasks.stores.s3_address import BucketAddress
+from tasks.stores.s3_client import ATTEMPTS
+from tasks.stores.s3_errors import ThrottledError
 from tests.support.buckets import moto_bucket
 from tests.unit.stores.benchmark.test_remains import a_dead_pid
 
@@ -42,6 +47,110 @@ def test_parts_that_a_dead_run_had_uploaded_are_let_go_and_others_are_not(client
     left = client.list_multipart_uploads(Bucket="bucket").get("Uploads", [])
     assert {upload["Key"] for upload in left} == {"bench/somebody's", "elsewhere"}
     assert "Contents" not in client.list_objects_v2(Bucket="bucket")
+
+
+def refusing(client: S3Client, operation: str, code: str, status: int, times: int = 10**9) -> list[int]:
+    """Have the store refuse an operation so often; what it left of these times is the list's only entry."""
+    left = [times]
+
+    def refuse(**_: object) -> object:
+        if left[0] == 0:
+            return None
+        left[0] -= 1
+        body = f"<Error><Code>{code}</Code><Message>No.</Message></Error>".encode()
+        return AWSResponse("https://bucket", status, {}, RawBody(body))
+
+    client.meta.events.register_first(f"before-send.s3.{operation}", refuse)
+    return left
+
+
+class RawBody:
+    """What is left of an answer."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self, **_: object) -> Iterator[bytes]:
+        yield self._body
+
+
+def area_of(client: S3Client) -> BucketArea:
+    return BucketArea(client, BucketAddress.parse("s3://bucket/bench"), OURS, first_wait=0.001)
+
+
+def keys_in(client: S3Client) -> list[str]:
+    return [found["Key"] for found in client.list_objects_v2(Bucket="bucket").get("Contents", [])]
+
+
+@pytest.mark.parametrize("operation", ["DeleteObjects", "ListMultipartUploads", "PutObject"])
+def test_rights_that_are_missing_are_named_before_anything_large_is_written(client: S3Client, operation: str) -> None:
+    refusing(client, operation, "AccessDenied", 403)
+    with pytest.raises(SourceError, match="s3:DeleteObject"):
+        area_of(client).claim()
+    assert keys_in(client) in ([], [f"bench/{MARKER}"])
+
+
+def test_a_store_that_fails_for_a_moment_is_asked_again_to_delete(client: S3Client) -> None:
+    area = area_of(client)
+    area.claim()
+    area.prepare("s3fs")
+    left = refusing(client, "DeleteObjects", "InternalError", 500, times=ATTEMPTS)
+    area.release()
+    assert left == [0]
+    assert keys_in(client) == []
+
+
+def test_what_can_not_be_deleted_is_named_and_is_what_the_next_run_removes(client: S3Client) -> None:
+    area = area_of(client)
+    area.claim()
+    area.prepare("s3fs")
+    refusing(client, "DeleteObjects", "AccessDenied", 403, times=1)
+    with pytest.raises(SourceError, match=f"s3://bucket/bench/run-{OURS} was not deleted, and stays until"):
+        area.release()
+    area.release()
+    assert keys_in(client) == []
+
+
+def test_an_upload_that_fails_is_an_error_of_ours(client: S3Client, tmp_path: Path) -> None:
+    (tmp_path / "blob").write_bytes(b"x")
+    area = area_of(client)
+    area.claim()
+    refusing(client, "PutObject", "SlowDown", 503)
+    with pytest.raises(ThrottledError, match="slow down"):
+        area.upload(tmp_path, f"{area.prefix}/uploaded")
+
+
+def test_a_prefix_of_somebody_elses_is_not_listed_to_its_end(client: S3Client) -> None:
+    for number in range(5):
+        client.put_object(Bucket="bucket", Key=f"bench/{number}", Body=b"")
+    client.meta.events.register(
+        "before-parameter-build.s3.ListObjectsV2", lambda params, **_: params.update(MaxKeys=1)
+    )
+    asked = []
+    client.meta.events.register("before-send.s3.ListObjectsV2", lambda **_: asked.append(1))
+    with pytest.raises(RefusedError, match="holds '0'"):
+        area_of(client).claim()
+    assert len(asked) == 2, "once for the marker, and one page"
+
+
+class Unremovable:
+    def release(self) -> None:
+        raise SourceError("it stays")
+
+
+def test_what_stays_is_said_without_hiding_why_the_run_ended(caplog: pytest.LogCaptureFixture) -> None:
+    def end(why: Exception | None) -> None:
+        with ExitStack() as stack:
+            release_with(stack, Unremovable())
+            if why is not None:
+                raise why
+
+    with pytest.raises(SourceError, match="it stays"):
+        end(None)
+    assert caplog.messages == []
+    with pytest.raises(RegressionError, match="slower"):
+        end(RegressionError("slower"))
+    assert caplog.messages == ["it stays"]
 
 
 def test_a_mount_that_goes_away_is_named_in_one_line(tmp_path: Path) -> None:
