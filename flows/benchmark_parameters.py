@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from flows.parameter_fields import EndpointUrl, PlainHttp
+from flows.parameter_fields import EndpointUrl, PlainHttp, check_address
 from tasks.benchmark_values import cases
 from tasks.benchmark_values.options import BenchmarkOptions, ContentKind
 from tasks.benchmark_values.paths import PathSpec, altered, chosen
@@ -32,6 +32,11 @@ def _bucket(location: str | None) -> str | None:
     return location
 
 
+def _registry(address: str | None) -> str | None:
+    """As `check_address`: a registry is part of the results, too, and a login in it would be."""
+    return check_address(address) if address else None
+
+
 Location = Annotated[
     str | None,
     Field(description="s3://bucket[/prefix] that holds nothing else, or local (the default): SeaweedFS on loopback"),
@@ -54,7 +59,9 @@ Repeats = Annotated[int, Field(description="How often each path pulls each size,
 Pause = Annotated[float, Field(description="Seconds between two pulls", ge=0, le=3600)]
 Content = Annotated[ContentKind, Field(description="What the blobs hold: random text, or random bytes")]
 Registry = Annotated[
-    str | None, Field(description="Registry to pull from, too, as host[:port][/prefix], with docker's login to it")
+    str | None,
+    Field(description="Registry to pull from, too, as host[:port][/prefix], with docker's login to it"),
+    AfterValidator(_registry),
 ]
 KeepPageCache = Annotated[bool, Field(description="Don't drop the machine's page cache before cold pulls")]
 AllowedLoss = Annotated[

@@ -75,10 +75,12 @@ class BenchmarkRun:
         """Begin the results, with what an interrupted run left where this one is to go on with it.
 
         Raises:
-            ConfigurationError: that run measured something else.
-            StateError: the results can't be written.
+            ConfigurationError: that run measured something else, or the results can't be written.
+            StateError: what it left can't be read.
         """
         kept = kept_of(self.folder.rows(), self.about) if self.options.resume else Kept()
+        if self.options.resume and kept.about is None:
+            logger.warning("--resume: there is nothing to go on with in %s: all is measured", self.folder.path)
         self.measurements += kept.measurements
         self.failures += kept.failures
         self.warnings += kept.warnings

@@ -71,6 +71,12 @@ def test_a_finished_run_can_be_given_more_sizes(tmp_path: Path) -> None:
     assert run.about == about("new")
 
 
+def test_a_run_that_finds_nothing_to_go_on_with_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = begun(tmp_path / "typo", options("8MiB"), None)
+    assert len(run.cases_left) == 1
+    assert f"nothing to go on with in {tmp_path}/typo" in caplog.text
+
+
 class Course:
     """A bench, and a sign to stop, that only note what is done."""
 
@@ -126,7 +132,7 @@ def test_a_run_that_ends_early_says_how_to_go_on_behind_what_it_measured(
     run = begun(tmp_path, options("8MiB", "16MiB"), course, paths=(CATALOGUE["directory"],))
     with pytest.raises(SourceError, match="can't be deleted"), told_how_to_go_on(run):
         run.measure(run.cases_left[0])
-    assert caplog.messages == [f"1 sizes are measured: go on by --resume --out {tmp_path}"]
+    assert caplog.messages[1:] == [f"1 sizes are measured: go on by --resume --out {tmp_path}"]
     assert begun(tmp_path, options("8MiB", "16MiB"), course).cases_left == list(parse_cases(["16MiB"], []))
 
 

@@ -29,8 +29,9 @@ class Moment:
 
 
 def draw_trend(runs: Sequence[Moment], folder: Path) -> list[str]:
-    """How the best rates changed over runs; nothing where there is only one. The largest case of each path."""
-    return saved(trend_of(runs), folder, "trend") if len(runs) > 1 else []
+    """How the best rates changed over runs, by the largest case of each path; nothing where none was pulled twice."""
+    has_any = any(sum(name in run.rates for run in runs) > 1 for name in _largest_warm(runs))
+    return saved(trend_of(runs), folder, "trend") if has_any else []
 
 
 def trend_of(runs: Sequence[Moment]) -> Figure:

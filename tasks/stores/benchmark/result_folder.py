@@ -51,10 +51,11 @@ class ResultFolder:
         """Begin the JSON lines anew, with these; what an earlier run left under our names goes.
 
         Raises:
-            StateError: they can't be written.
+            ConfigurationError: they can't be written, nor in the end the data file besides.
         """
         ours = [f"{NAME}{suffix}" for suffix in (*DATA, ".md")]
         ours += [f"{name}.{kind}" for name in PLOTS for kind in ("png", "svg")]
+        self._try_dat_file()
         fresh = self._lines.with_suffix(".new")  # until it is whole, the lines of the run before are still there
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -64,7 +65,7 @@ class ResultFolder:
                 if path != self._lines:
                     path.unlink(missing_ok=True)
         except OSError as error:
-            raise state_error(str(self.path), error) from error
+            raise ConfigurationError(f"--out: {state_error(str(self.path), error)}") from error
 
     def keep(self, row: Mapping[str, Any]) -> None:
         """Add a line to the JSON lines while the run goes on, so that one that ends early has not measured in vain.
@@ -98,10 +99,24 @@ class ResultFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             for suffix, text in texts.items():
                 (self.path / f"{NAME}{suffix}").write_text(text, encoding="utf-8")
-            if self._dat_file is not None:
-                self._dat_file.write_text(texts[".dat"], encoding="utf-8")
         except OSError as error:
             raise state_error(str(self.path), error) from error
+        if self._dat_file is not None:
+            self._write_dat_file(self._dat_file, texts[".dat"])
+
+    def _try_dat_file(self) -> None:
+        """Find out before anything is measured whether the data file can be written."""
+        try:
+            if self._dat_file is not None:
+                self._dat_file.open("a").close()
+        except OSError as error:
+            raise ConfigurationError(f"--dat-file: {state_error(str(self._dat_file), error)}") from error
+
+    def _write_dat_file(self, path: Path, text: str) -> None:
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise state_error(str(path), error) from error
 
 
 class History:

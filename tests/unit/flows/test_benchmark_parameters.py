@@ -12,3 +12,11 @@ def test_a_bucket_of_a_paths_own_needs_a_bucket_to_measure_in() -> None:
         with pytest.raises(ConfigurationError, match="LOCATION"):
             BenchmarkParameters(location=location, **own).to_options()
     BenchmarkParameters(path_bucket=["goofys=other"], paths=["native"]).to_options()
+
+
+@pytest.mark.parametrize("registry", ["http://host:5000", "user:secret@host:5000", "host/UPPER"])
+def test_a_registry_is_an_address_without_scheme_or_login(registry: str) -> None:
+    with pytest.raises(ValueError, match="registry") as refused:
+        BenchmarkParameters(registry=registry)
+    assert "secret" not in refused.value.errors()[0]["msg"]
+    assert BenchmarkParameters(registry="host:5000/prefix").registry == "host:5000/prefix"

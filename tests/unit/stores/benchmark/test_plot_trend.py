@@ -20,6 +20,12 @@ def test_a_trend_needs_two_runs(tmp_path: Path) -> None:
     assert "s3fs 8MiB warm" not in shown
 
 
+def test_runs_that_pulled_nothing_in_common_have_no_trend(tmp_path: Path) -> None:
+    first = Moment("2026-01-01T00:00:00+00:00", {"s3fs 8MiB warm": 1e6})
+    others = ({}, {"goofys 8MiB warm": 1e6}, {"s3fs 8MiB push": 1e6})
+    assert [draw_trend([first, Moment("2026-01-08T00:00:00+00:00", rates)], tmp_path) for rates in others] == [[]] * 3
+
+
 @pytest.mark.parametrize("days", [range(1, 3), range(1, 13), range(1, 360, 7)], ids=["two", "twelve", "a year"])
 def test_the_dates_of_a_trend_have_room(days: range) -> None:
     runs = [

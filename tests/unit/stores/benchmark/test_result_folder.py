@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from tasks.oci.errors import ConfigurationError
 from tasks.stores.benchmark.result_folder import ResultFolder
 
 
@@ -23,3 +26,13 @@ def test_a_run_that_goes_on_has_the_lines_of_the_one_before(tmp_path: Path) -> N
     rows = folder.rows()
     ResultFolder(tmp_path).begin([*rows, {"kind": "case"}])
     assert folder.rows() == [{"kind": "about"}, {"kind": "case"}]
+
+
+def test_results_that_cannot_be_written_are_found_before_anything_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match=r"--out: .*file can't be written"):
+        ResultFolder(tmp_path / "file").begin([])
+    (tmp_path / "benchmark.md").write_text("old")
+    with pytest.raises(ConfigurationError, match=r"--dat-file: .*none/article\.dat can't be written"):
+        ResultFolder(tmp_path, tmp_path / "none" / "article.dat").begin([])
+    assert (tmp_path / "benchmark.md").exists()
