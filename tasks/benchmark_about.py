@@ -66,6 +66,7 @@ def shown_path(said: UsedPath, bench: Bench, paths: Sequence[PathSpec]) -> UsedP
         unmount=bench.command_shown(path, path.unmount),
         pull=bench.command_shown(path, path.pull),
         options=path.options,
+        recipe=path.recipe,
     )
 
 
@@ -88,6 +89,7 @@ def about_run(
         load_before=os.getloadavg()[0],
         paths=tuple(used),
         counted=_counted(options, venue),
+        pause=options.pause,
     )
 
 

@@ -66,8 +66,8 @@ class BenchmarkRun:
     failures: list[Failure] = field(default_factory=list)
     regressions: tuple[Regression, ...] = ()
     warnings: list[str] = field(default_factory=list)
-    ended: set[str] = field(default_factory=set)
-    """The cases that are measured."""
+    ended: dict[str, None] = field(default_factory=dict)
+    """The cases that are measured, in the order of measuring; those that a run before this one measured, too."""
     report: str = ""
     _counts: dict[tuple[str, Phase], Cost] = field(default_factory=dict)
 
@@ -84,7 +84,7 @@ class BenchmarkRun:
         self.measurements += kept.measurements
         self.failures += kept.failures
         self.warnings += kept.warnings
-        self.ended.update(kept.cases)
+        self.ended.update(dict.fromkeys(kept.cases))
         if kept.about is not None and not self.cases_left:
             self.about = kept.about
             logger.info("everything is measured already, by the run %s of %s", kept.about.run, kept.about.started)
@@ -104,7 +104,7 @@ class BenchmarkRun:
             failures=tuple(self.failures),
             about=self.about,
             warnings=tuple(self.warnings),
-            ended=tuple(case.label for case in self.options.cases if case.label in self.ended),
+            ended=tuple(self.ended),
         )
 
     def measure(self, case: Case) -> None:
@@ -126,7 +126,7 @@ class BenchmarkRun:
                 self._visit(visit)
         finally:
             self._warn(self.bench.leave_registry(case))
-        self.ended.add(case.label)
+        self.ended[case.label] = None
         self.folder.keep(ended_row(case.label))
         self.bench.end(self.paths)
 

@@ -119,6 +119,8 @@ class UsedPath:
     """The user's own bucket, mount or registry for this path; empty where it is that of the whole run."""
     left_out: str = ""
     """Why it was not measured; empty where it was."""
+    recipe: str = ""
+    """What its commands are before anything is filled in, in short."""
 
 
 def _used_path(row: Mapping[str, Any]) -> UsedPath:
@@ -145,6 +147,8 @@ class About:
     paths: tuple[UsedPath, ...] = ()
     counted: str = ""
     """Where the counts of requests come from."""
+    pause: float | None = None
+    """Seconds between two pulls."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""

@@ -17,6 +17,7 @@ A command is a tuple of templates whose names in braces are filled in when it is
 
 from __future__ import annotations
 
+import hashlib
 import string
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -115,6 +116,12 @@ class PathSpec:
         """The whole mount command, still with templates in it."""
         own = [word.replace("{option}", option) for option in self.options for word in self.option]
         return (*self.mount, *own, *self.last) if self.mount else ()
+
+    @property
+    def recipe(self) -> str:
+        """A short name for its commands and what they leave, which a file of the user's may change."""
+        parts = (self.origin, self.arrives, self.mount_command, self.unmount, self.pull, sorted(self.environment))
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
     @property
     def hands_over_credentials(self) -> bool:

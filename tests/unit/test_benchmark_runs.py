@@ -77,6 +77,12 @@ def test_a_run_that_finds_nothing_to_go_on_with_says_so(tmp_path: Path, caplog: 
     assert f"nothing to go on with in {tmp_path}/typo" in caplog.text
 
 
+def test_sizes_that_are_not_asked_for_again_stay_measured(tmp_path: Path) -> None:
+    run = resumed(tmp_path, "16MiB")
+    (tmp_path / "benchmark.jsonl").write_text(json_lines(run.results))
+    assert begun(tmp_path, options("8MiB"), None).cases_left == []
+
+
 class Course:
     """A bench, and a sign to stop, that only note what is done."""
 

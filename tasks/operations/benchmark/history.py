@@ -42,7 +42,9 @@ class Entry:
         found = {_name(each.key, shown): each for each in summarize(results.measurements)}
         rates = {name: each.best for name, each in found.items()}
         slowest = {name: each.worst for name, each in found.items() if each.count >= FEWEST}
-        settings = (about.host, about.location, about.endpoint, about.content, about.cold, str(about.repeats))
+        machine = (about.host, str(about.processors))
+        way = (about.content, about.cold, str(about.repeats), str(about.pause))
+        settings = (*machine, about.location, about.endpoint, *way)
         return cls(run=about.run, started=about.started, settings=settings, rates=rates, slowest=slowest)
 
     def to_json(self) -> dict[str, Any]:

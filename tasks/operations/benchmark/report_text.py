@@ -96,12 +96,16 @@ def _about_lines(about: About) -> list[str]:
     machine = escape_markdown(f"{about.host}, {about.processors} processors, {about.system}")
     return [
         f"Run `{about.run}` of {about.started} on {where}.",
-        f"Content: {about.content}; {about.repeats} repeats, in random order.",
+        f"Content: {about.content}; {about.repeats} repeats, in random order{_pause(about)}.",
         f"Machine: {machine}; load average at the start {about.load_before:.1f}.",
         f"Cold: {about.cold}.",
         *([f"Requests were counted {about.counted}."] if about.counted else []),
         "What each pull brought was hashed; what was wrong has no figure.",
     ]
+
+
+def _pause(about: About) -> str:
+    return "" if about.pause is None else f", {about.pause:g} s apart"
 
 
 def _verdict(results: Results, comparison: Comparison) -> list[str]:

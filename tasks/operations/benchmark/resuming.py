@@ -12,7 +12,7 @@ from tasks.operations.benchmark.data_files import CASE_ENDED, WARNING, ended_row
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-SAME = ("location", "endpoint", "content", "host", "cold", "repeats", "counted")
+SAME = ("location", "endpoint", "content", "host", "processors", "system", "cold", "repeats", "pause", "counted")
 """What two runs must have in common to be one."""
 
 
@@ -68,8 +68,12 @@ def _refuse_other(before: About, now: About) -> None:
             was, is_now = getattr(before, name), getattr(now, name)
             raise ConfigurationError(f"the run can't be resumed: its {name} was {was!r}, and is {is_now!r} now")
     if _paths(before) != _paths(now):
-        raise ConfigurationError("the run can't be resumed: its paths, their versions, options or places were others")
+        raise ConfigurationError(
+            "the run can't be resumed: its paths, their versions, commands, options or places differ"
+        )
 
 
 def _paths(about: About) -> list[tuple[object, ...]]:
-    return [(path.name, path.version, path.options, path.place, bool(path.left_out)) for path in about.paths]
+    return [
+        (path.name, path.version, path.recipe, path.options, path.place, bool(path.left_out)) for path in about.paths
+    ]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from tasks.benchmark_values.paths import Origin, PathSpec, altered, chosen, fill
@@ -128,3 +130,10 @@ def test_what_is_in_an_own_mount_is_in_no_bucket_that_we_know() -> None:
     known = altered(CATALOGUE, mounts=["s3fs=/mnt/mine", "mine=/mnt/any"])
     reading = {name for name, spec in known.items() if spec.reads_bucket}
     assert reading == {"goofys", "rclone", "geesefs", "mount-s3", "native", "aws-cli", "s5cmd"}
+
+
+def test_a_path_with_other_commands_has_another_recipe_and_no_secret_is_in_it() -> None:
+    path = PathSpec(name="mine", origin=Origin.PUSHED, mount=("mine", "{mountpoint}"), environment={"KEY": "secret"})
+    others = (replace(path, mount=("mine", "-x")), replace(path, pull=("cp",)), replace(path, options=("a",)))
+    assert len({each.recipe for each in (path, *others)}) == 4
+    assert replace(path, environment={"KEY": "another"}).recipe == path.recipe

@@ -60,9 +60,11 @@ def test_runs_that_did_not_say_their_slowest_pull_are_compared_with_nothing() ->
     assert (made.results, made.regressions, [run.run for run in made.runs]) == (0, (), ["r1", "r2"])
 
 
-@pytest.mark.parametrize("name", ["host", "location", "endpoint", "content", "cold", "repeats"])
+@pytest.mark.parametrize(
+    "name", ["host", "processors", "location", "endpoint", "content", "cold", "repeats", "pause"]
+)
 def test_only_what_is_measured_alike_is_compared(name: str) -> None:
-    other = 5 if name == "repeats" else "other"
+    other = 5 if name in {"processors", "repeats", "pause"} else "other"
     assert find_regressions(entry("r2", 9.0), [entry("r1", 1.0, **{name: other})], 0.3) == ()
     assert find_regressions(entry("r2", 9.0, **{name: other}), [entry("r1", 1.0, **{name: other})], 0.3)
 

@@ -8,7 +8,7 @@ import pytest
 from tasks.benchmark_values.facts import Failure, Phase, UsedPath
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.benchmark.data_files import parse
-from tasks.operations.benchmark.resuming import Kept, kept_of
+from tasks.operations.benchmark.resuming import SAME, Kept, kept_of
 from tests.support.benchmark_facts import about, measured
 
 DONE = {"kind": "case", "case": "8MiB"}
@@ -25,13 +25,15 @@ def test_only_cases_that_ended_are_kept() -> None:
     assert kept_of([about().to_json(), *kept.rows()], about()) == kept
 
 
-@pytest.mark.parametrize("name", ["location", "endpoint", "content", "host", "cold", "repeats", "counted"])
+@pytest.mark.parametrize("name", SAME)
 def test_a_run_of_something_else_is_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"its {name} was"):
         kept_of([about(**{name: "other"}).to_json(), DONE], about())
 
 
-@pytest.mark.parametrize("own", [{"options": ("use_cache=/x",)}, {"place": "other"}, {"version": "2"}])
+@pytest.mark.parametrize(
+    "own", [{"options": ("use_cache=/x",)}, {"place": "other"}, {"version": "2"}, {"recipe": "x"}]
+)
 def test_a_run_of_the_same_paths_in_another_way_is_refused(own: dict[str, Any]) -> None:
     before, now = (about(paths=(UsedPath(name="s3fs", **each),)) for each in ({}, own))
     with pytest.raises(ConfigurationError, match="its paths"):
