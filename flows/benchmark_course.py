@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tasks.benchmark_runs import open_benchmark, told_how_to_go_on
+from tasks.benchmark_runs import open_benchmark
+from tasks.oci.errors import LayoutliftError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tasks.benchmark_runs import BenchmarkRun
     from tasks.benchmark_values.options import BenchmarkOptions
     from tasks.stores.pacing import Stop
+
+logger = logging.getLogger(__name__)
 
 
 def drive_benchmark(
@@ -33,6 +38,17 @@ def drive_benchmark(
             run.finish()
         finally:
             publish(run)
+
+
+@contextmanager
+def told_how_to_go_on(run: BenchmarkRun) -> Iterator[None]:
+    """Where measuring ends early, say where the figures are, and what goes on behind the last size that ended."""
+    try:
+        yield
+    except LayoutliftError:
+        if run.ended:
+            logger.warning("%d sizes are measured: go on by --resume --out %s", len(run.ended), run.folder.path)
+        raise
 
 
 def measure_here(run: BenchmarkRun) -> None:

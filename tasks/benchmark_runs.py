@@ -15,7 +15,7 @@ from tasks.benchmark_about import about_run, shown_path, usable_paths
 from tasks.benchmark_results import compare_and_keep, write_results
 from tasks.benchmark_values.cases import MIB
 from tasks.benchmark_values.facts import About, Failure, Measurement, Phase, Results
-from tasks.benchmark_values.paths import Visit
+from tasks.benchmark_values.paths import Origin, Visit
 from tasks.oci.errors import (
     ConfigurationError,
     IncompleteError,
@@ -232,17 +232,6 @@ class BenchmarkRun:
 
 
 @contextmanager
-def told_how_to_go_on(run: BenchmarkRun) -> Iterator[None]:
-    """Where measuring ends early, say where the figures are, and what goes on behind the last size that ended."""
-    try:
-        yield
-    except LayoutliftError:
-        if run.ended:
-            logger.warning("%d sizes are measured: go on by --resume --out %s", len(run.ended), run.folder.path)
-        raise
-
-
-@contextmanager
 def open_benchmark(options: BenchmarkOptions, stop: Stop) -> Iterator[BenchmarkRun]:
     """Clean up after dead runs, claim what is written to, start what is needed; and take all away at the end.
 
@@ -284,7 +273,13 @@ def open_benchmark(options: BenchmarkOptions, stop: Stop) -> Iterator[BenchmarkR
 
 def _venue(options: BenchmarkOptions, run_id: str, work: WorkFolder, stack: ExitStack) -> Venue:
     if options.location is None:
-        local = local_venue(run_id, work, registry=options.registry, plain_http=options.plain_http)
+        local = local_venue(
+            run_id,
+            work,
+            registry=options.registry,
+            needs_registry=any(path.origin is Origin.REGISTRY for path in options.paths),
+            plain_http=options.plain_http,
+        )
         return stack.enter_context(local)
     return bucket_venue(
         run_id,

@@ -18,7 +18,10 @@ from tests.support.command import Ended, Layoutlift
 from tests.support.prefect_history import PrefectHistory
 from tests.support.real_parts import skipped_where_unavailable
 
-TINY = ("--sizes", "40kB", "--multis", "10kBx4", "--pause", "0", "--keep-page-cache")
+SMALL = ("--sizes", "40kB", "--pause", "0", "--keep-page-cache", "--repeats", "1")
+TINY = (*SMALL, "--multis", "10kBx4")
+NO_BUCKET = "s3://none-that-is-read"
+"""For paths that read no bucket: no server is started, and nothing is asked for."""
 MARKER = ".layoutlift-benchmark"
 ROOT = Path(__file__).parents[2]
 
@@ -26,9 +29,17 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def bench(layoutlift: Layoutlift) -> Layoutlift:
     """The command, with the programs of the real parts on its path."""
+    return with_programs(layoutlift)
+
+
+def with_programs(layoutlift: Layoutlift) -> Layoutlift:
     with skipped_where_unavailable():
         folders = [str(find_tool(name).parent) for name in ("oras", "goofys", "s3fs")]
-    layoutlift.environment = {"PATH": ":".join([*folders, "/usr/sbin:/usr/bin:/sbin:/bin"])}
+    layoutlift.environment = {
+        "PATH": ":".join([*folders, "/usr/sbin:/usr/bin:/sbin:/bin"]),
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "nobody's",
+    }
     return layoutlift
 
 
@@ -47,56 +58,35 @@ def nothing_is_left(bench: Layoutlift) -> bool:
     return not list(work.glob("*")) and not any(str(bench.home) in point for point in mount_points())
 
 
-FAULTY = """
-paths:
-  faulty:
-    origin: directory
-    mount: ["{{python}}", -m, tests.support.faulty_operations, "{{directory}}", "{{mountpoint}}", {rules}]
-    environment: {{PYTHONPATH: {root}, LC_ALL: C.UTF-8}}
-"""
+COPY: dict[str, object] = {"pull": ["sh", "-c", "cp {layout}/blobs/sha256/* {out}"], "arrives": "blobs"}
+
+
+def faulty_path(rules: Path, error: str | None, **more: object) -> dict[str, object]:
+    """A mount of the layout in the plain directory, with an error in what is read of each blob."""
+    found = [{"call": "read", "path": "*/blobs/*", "error": error, "times": 999}] if error else []
+    rules.write_text(json.dumps(found))
+    mount = ["{python}", "-m", "tests.support.faulty_operations", "{directory}", "{mountpoint}", str(rules)]
+    environment = {"PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
+    return {"origin": "directory", "mount": mount, "environment": environment, **more}
 
 
 @pytest.mark.fuse
-@pytest.mark.parametrize(("error", "code"), [("flip", "program_failed"), ("short", "program_failed")])
-def test_a_path_that_returns_wrong_bytes_fails_and_has_no_figure(
-    bench: Layoutlift, tmp_path: Path, error: str, code: str
-) -> None:
-    rules = tmp_path / "rules.json"
+def test_a_path_that_returns_wrong_bytes_fails_and_has_no_figure(bench: Layoutlift, tmp_path: Path) -> None:
+    """Oras compares digests itself; `cp` does not, so that only our own hash finds it."""
+    faults = {"sound": (None, {}), "flips": ("flip", {}), "cuts": ("short", {}), "flips-copied": ("flip", COPY)}
+    specs = {name: faulty_path(tmp_path / name, error, **more) for name, (error, more) in faults.items()}
     paths = tmp_path / "paths.yaml"
-    paths.write_text(FAULTY.format(root=ROOT, rules=rules))
-    options = ("local", "--sizes", "40kB", "--pause", "0", "--keep-page-cache", "--repeats", "1")
-    chosen = ("--paths-file", paths, "--paths", "faulty directory")
-
-    rules.write_text("[]")
-    run(bench, *options, *chosen)
-    assert {row["path"] for row in rows(bench)} == {"faulty", "directory"}
-
-    rules.write_text(json.dumps([{"call": "read", "path": "*/blobs/*", "error": error, "times": 999}]))
-    ended = run(bench, *options, *chosen, code=1)
-    assert "1 measurements failed, the first: faulty 40kB cold" in ended.stderr
-    (failure,) = rows(bench, "failure")
-    assert failure["code"] == code
-    assert {row["path"] for row in rows(bench)} == {"directory"}
-    assert "! failed: faulty 40kB cold" in ended.stdout
+    paths.write_text(json.dumps({"paths": specs}))
+    ended = run(bench, NO_BUCKET, *SMALL, "--paths-file", paths, "--paths", " ".join(faults), code=1)
+    failures = {row["path"]: row for row in rows(bench, "failure")}
+    codes = {name: row["code"] for name, row in failures.items()}
+    assert codes == {"flips": "program_failed", "cuts": "program_failed", "flips-copied": "digest_mismatch"}
+    assert {(row["path"], row["phase"]) for row in rows(bench)} == {("sound", "cold"), ("sound", "warm")}
+    named = failures["flips-copied"]["message"]
+    assert re.search("other bytes: sha256:[0-9a-f]{64} and not sha256:[0-9a-f]{64}", named)
+    assert f"! failed: flips-copied 40kB cold 1: {named}" in ended.stdout
+    assert "3 measurements failed, the first: " in ended.stderr
     assert nothing_is_left(bench)
-
-
-@pytest.mark.fuse
-def test_wrong_bytes_that_no_program_notices_fail_by_our_own_hash_with_both_digests(
-    bench: Layoutlift, tmp_path: Path
-) -> None:
-    """Oras compares digests itself; `cp` does not."""
-    rules, paths = tmp_path / "rules.json", tmp_path / "paths.yaml"
-    rules.write_text(json.dumps([{"call": "read", "path": "*/blobs/*", "error": "flip", "times": 999}]))
-    copy = '    pull: [sh, -c, "cp {layout}/blobs/sha256/* {out}"]\n    arrives: blobs\n'
-    paths.write_text(FAULTY.format(root=ROOT, rules=rules) + copy)
-    options = ("--sizes", "40kB", "--pause", "0", "--keep-page-cache", "--repeats", "1")
-    ended = run(bench, "local", *options, "--paths-file", paths, "--paths", "faulty", code=1)
-    (failure,) = rows(bench, "failure")
-    assert failure["code"] == "digest_mismatch"
-    assert re.search("other bytes: sha256:[0-9a-f]{64} and not sha256:[0-9a-f]{64}", failure["message"])
-    assert failure["message"] in ended.stdout
-    assert rows(bench) == []
 
 
 def in_bucket(bench: Layoutlift, s3: SeaweedFS) -> None:
@@ -107,16 +97,34 @@ def keys(s3: SeaweedFS, bucket: str) -> set[str]:
     return {found["Key"] for found in s3.client().list_objects_v2(Bucket=bucket).get("Contents", [])}
 
 
-def test_a_bucket_of_the_users_is_left_as_it_was(bench: Layoutlift, seaweedfs: SeaweedFS) -> None:
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory, seaweedfs: SeaweedFS) -> tuple[Layoutlift, set[str]]:
+    """A run in a bucket of the user's, whose service does not count requests; and the keys that are left in it."""
+    bench = with_programs(Layoutlift(tmp_path_factory.mktemp("home")))
     bucket = seaweedfs.create_bucket("bench-own")
     seaweedfs.client().put_object(Bucket=bucket, Key="theirs/file", Body=b"x")
     in_bucket(bench, seaweedfs)
-    run(bench, f"s3://{bucket}/bench", *TINY, "--paths", "s3fs native", "--repeats", "1")
-    assert {row["path"] for row in rows(bench)} == {"s3fs", "native"}
-    assert keys(seaweedfs, bucket) == {"theirs/file"}
+    run(bench, f"s3://{bucket}/bench", *SMALL, "--paths", "s3fs goofys native")
+    return bench, keys(seaweedfs, bucket)
+
+
+def test_a_bucket_of_the_users_is_left_as_it_was(counted: tuple[Layoutlift, set[str]], seaweedfs: SeaweedFS) -> None:
+    bench, left = counted
+    assert left == {"theirs/file"}
     assert nothing_is_left(bench)
     for secret in (seaweedfs.secret_key, seaweedfs.access_key):
         assert not any(secret in path.read_text() for path in (bench.home / "out").glob("*.[jcdm]*"))
+
+
+def test_requests_are_counted_at_a_service_that_does_not_say_them(counted: tuple[Layoutlift, set[str]]) -> None:
+    bench, _ = counted
+    pulls = [row for row in rows(bench) if row["phase"] != "push"]
+    assert all(row["s3_requests"].get("GET", 0) >= 1 for row in pulls if row["phase"] == "cold")
+    cold = {row["path"]: row["s3_sent"] for row in pulls if row["phase"] == "cold"}
+    assert cold.keys() == {"s3fs", "goofys", "native"}
+    assert all(sent >= 40_000 for sent in cold.values()), "a cold pull reads the whole content from the service"
+    (about,) = rows(bench, "about")
+    assert about["counted"] == "by a proxy, in pulls of their own"
 
 
 def test_a_prefix_that_holds_anything_else_is_refused(
@@ -155,7 +163,7 @@ def test_a_run_that_ends_early_leaves_nothing_or_the_next_one_removes_it(
     else:
         assert keys(seaweedfs, bucket)
         assert not nothing_is_left(bench)
-        run(bench, f"s3://{bucket}", *TINY, "--paths", "native", "--repeats", "1")
+        run(bench, f"s3://{bucket}", *SMALL, "--paths", "native", "--uncounted")
     assert keys(seaweedfs, bucket) == set()
     assert nothing_is_left(bench)
 
@@ -163,27 +171,16 @@ def test_a_run_that_ends_early_leaves_nothing_or_the_next_one_removes_it(
 @pytest.mark.parametrize(
     ("options", "code", "named"),
     [
-        (("s3:/bucket",), 2, "s3://bucket"),
-        (("local", "--sizes", "8 miles"), 2, "miles"),
-        (("local", "--paths", "nobody"), 2, "nobody"),
         (("local", "--mount-option", "native=x"), 2, "native"),
-        (("local", "--path-mount", "mount-s3=/mnt"), 2, "mount-s3"),
-        (("local", "--path-bucket", "registry=x"), 2, "registry"),
-        (("local", "--sizes", "900000000000"), 3, "MiB are free"),
+        ((NO_BUCKET, "--sizes", "900000000000", "--paths", "directory"), 3, "MiB are free"),
     ],
-    ids=lambda value: value[-1] if isinstance(value, tuple) else None,
+    ids=["options", "space"],
 )
 def test_what_makes_no_sense_is_one_line(bench: Layoutlift, options: tuple[str, ...], code: int, named: str) -> None:
     ended = run(bench, *options, code=code)
     (said,) = [line for line in ended.stderr.splitlines() if line.startswith("layoutlift: ")]
     assert named in said
     assert nothing_is_left(bench)
-
-
-def test_plot_names_what_it_cannot_read(bench: Layoutlift, tmp_path: Path) -> None:
-    wrong = tmp_path / "wrong.dat"
-    wrong.write_text("s3fs 8MiB\n")
-    assert "wrong.dat:1" in bench("benchmark", "plot", wrong, code=2).stderr
 
 
 def test_the_articles_variables_shape_a_run(bench: Layoutlift, seaweedfs: SeaweedFS) -> None:
@@ -198,20 +195,20 @@ def test_the_articles_variables_shape_a_run(bench: Layoutlift, seaweedfs: Seawee
         "GOOFYS_TEST": "true",
         "GOOFYS_S3_BUCKET": other,
     }
-    others = "rclone geesefs mount-s3 aws-cli s5cmd directory registry"
-    options = ("--without", others, "--repeats", "1", "--pause", "0", "--keep-page-cache")
+    others = "rclone geesefs mount-s3 native aws-cli s5cmd registry"
+    options = ("--without", others, "--repeats", "1", "--pause", "0", "--keep-page-cache", "--uncounted")
     ended = run(bench, *options)
     counted = "S3_BUCKET, DAT_FILE, SINGLE_LIST, MULTI_LIST, S3FS_TEST, GOOFYS_S3_BUCKET"
     assert f"from the environment: {counted}\n" in ended.stderr
     assert {(row["path"], row["case"]) for row in rows(bench)} == {
-        (path, case) for path in ("goofys", "native") for case in ("10kB", "5kBx2")
+        (path, case) for path in ("goofys", "directory") for case in ("10kB", "5kBx2")
     }
     (about,) = rows(bench, "about")
     mounted = {path["name"]: path["mount"] for path in about["paths"]}
     assert f"{other}:layoutlift-benchmark/run-" in mounted["goofys"]
     head, *lines = (bench.home / "orastime.dat").read_text().splitlines()
     assert head.split() == ["#type", "sizelabel", "realtime", "usertime", "systime"]
-    assert {line.split("\t")[0] for line in lines} == {"goofys", "goofys-cold", "native", "native-cold"}
+    assert {line.split("\t")[0] for line in lines} == {"goofys", "goofys-cold", "directory", "directory-cold"}
     assert keys(seaweedfs, bucket) == keys(seaweedfs, other) == set()
 
 
@@ -222,7 +219,7 @@ def test_mount_options_and_an_own_mount_are_used(bench: Layoutlift, seaweedfs: S
     with S3Fs(tmp_path / "own", s3=seaweedfs, bucket=own) as mount:
         (mount.mountpoint / "theirs").write_bytes(b"x")
         options = ("--mount-option", "s3fs=multireq_max=3", "--path-mount", f"mine={mount.mountpoint}")
-        run(bench, f"s3://{bucket}", *TINY, "--paths", "s3fs mine", "--repeats", "1", *options)
+        run(bench, f"s3://{bucket}", *SMALL, "--paths", "s3fs mine", "--uncounted", *options)
         assert {row["path"] for row in rows(bench)} == {"s3fs", "mine"}
         assert {path.name for path in mount.mountpoint.iterdir()} == {"theirs"}
     (about,) = rows(bench, "about")
@@ -230,22 +227,6 @@ def test_mount_options_and_an_own_mount_are_used(bench: Layoutlift, seaweedfs: S
     assert "-o multireq_max=3" in mounted["s3fs"]
     assert mounted["mine"] == str(mount.mountpoint)
     assert keys(seaweedfs, own) == {"theirs"}
-
-
-def test_requests_are_counted_at_a_service_that_does_not_say_them(bench: Layoutlift, seaweedfs: SeaweedFS) -> None:
-    bucket = seaweedfs.create_bucket("bench-counted")
-    in_bucket(bench, seaweedfs)
-    small = ("--sizes", "40kB", "--pause", "0", "--keep-page-cache", "--repeats", "1")
-    run(bench, f"s3://{bucket}", *small, "--paths", "s3fs goofys native")
-    pulls = [row for row in rows(bench) if row["phase"] != "push"]
-    assert all(row["s3_requests"].get("GET", 0) >= 1 for row in pulls if row["phase"] == "cold")
-    cold = {(row["path"], row["case"]): row["s3_sent"] for row in pulls if row["phase"] == "cold"}
-    assert len(cold) == 3
-    assert all(sent >= 40_000 for sent in cold.values()), "a cold pull reads the whole content from the service"
-    (about,) = rows(bench, "about")
-    assert about["counted"] == "by a proxy, in pulls of their own"
-    run(bench, f"s3://{bucket}", *small, "--paths", "native", "--uncounted")
-    assert [row["s3_requests"] for row in rows(bench)] == [None] * 2
 
 
 @pytest.mark.soak  # it slows down every test beside it
@@ -280,8 +261,7 @@ def test_what_was_pushed_to_a_registry_of_the_users_is_deleted_or_named(
     bench: Layoutlift, tmp_path: Path, *, allowed: bool
 ) -> None:
     with skipped_where_unavailable(), Deleting(tmp_path / "registry", allowed=allowed) as registry:
-        options = ("--sizes", "40kB", "--pause", "0", "--keep-page-cache", "--repeats", "1")
-        ended = run(bench, "local", *options, "--paths", "registry", "--registry", registry.host, "--plain-http")
+        ended = run(bench, NO_BUCKET, *SMALL, "--paths", "registry", "--registry", registry.host, "--plain-http")
         assert {row["path"] for row in rows(bench)} == {"registry"}
         stored = tmp_path / "registry" / "storage" / "docker" / "registry" / "v2" / "repositories"
         (repository,) = (stored / "layoutlift-benchmark").iterdir()
@@ -294,27 +274,21 @@ def test_what_was_pushed_to_a_registry_of_the_users_is_deleted_or_named(
 
 def test_an_interrupted_run_is_resumed_without_measuring_twice(bench: Layoutlift) -> None:
     options = ["--sizes", "10kB 20kB 30kB", "--paths", "directory", "--repeats", "2", "--keep-page-cache"]
-    line = ["benchmark", "run", "local", *options, "--standalone", "--out", bench.home / "out"]
+    options += ["--pause", "0.2"]
+    line = ["benchmark", "run", NO_BUCKET, *options, "--standalone", "--out", bench.home / "out"]
     written = bench.home / "out" / "benchmark.jsonl"
-    with bench.running_plainly(*map(str, line), "--pause", "1") as process:
+    with bench.running_plainly(*map(str, line)) as process:
         wait_until(lambda: written.exists() and '"kind":"case"' in written.read_text(), what="a case has ended")
         process.kill()
         process.communicate(timeout=60)
     before = [row for row in rows(bench) if row["case"] == "10kB"]
-    refused = run(bench, "local", *options, "--pause", "0", "--resume", "--content", "binary", code=2)
+    refused = run(bench, NO_BUCKET, *options, "--resume", "--content", "binary", code=2)
     assert "its content was 'text'" in refused.stderr
-    ended = run(bench, "local", *options, "--pause", "0", "--resume")
+    ended = run(bench, NO_BUCKET, *options, "--resume")
     assert "10kB directory" not in ended.stderr
     assert [row for row in rows(bench) if row["case"] == "10kB"] == before
     assert [row["case"] for row in rows(bench)] == [case for case in ("10kB", "20kB", "30kB") for _ in range(4)]
     assert nothing_is_left(bench)
-
-    written_before = written.read_text()
-    again = run(bench, "local", *options, "--pause", "0", "--resume")
-    assert "everything is measured already" in again.stderr
-    assert written.read_text() == written_before
-    history = bench.home / "state" / "layoutlift" / "benchmark" / "history.jsonl"
-    assert len(history.read_text().splitlines()) == 1
 
 
 @pytest.mark.operations
@@ -324,8 +298,7 @@ def test_a_run_and_what_became_slower_are_seen_on_a_prefect_server(
 ) -> None:
     bench.environment |= prefect_environment
     line = ["benchmark", "run", "local", *TINY, "--paths", "native directory", "--repeats", "3"]
-    bench(*line, "--out", "out", "--allowed-loss", "99")
-    bench(*line, "--out", "out", "--allowed-loss", "99")
+    bench(*line, "--out", "out")
     be_a_thousand_times_as_fast_before(bench)
     slower = bench(*line, "--out", "out", code=1)
     said = next(row for row in slower.stderr.splitlines() if row.startswith("layoutlift: slower than before"))
@@ -333,7 +306,7 @@ def test_a_run_and_what_became_slower_are_seen_on_a_prefect_server(
 
     history = PrefectHistory.of(prefect_environment)
     runs = sorted(history.runs("benchmark local"), key=lambda each: each["start_time"])
-    assert [each["state_type"] for each in runs] == ["COMPLETED", "COMPLETED", "FAILED"]
+    assert [each["state_type"] for each in runs] == ["COMPLETED", "FAILED"]
     assert "before" in runs[-1]["state"]["message"]
     assert {task["name"] for task in history.tasks(runs[0])} == {"benchmark 40kB", "benchmark 10kBx4"}
     assert "benchmark-trend" not in history.artifacts(runs[0])
@@ -350,7 +323,8 @@ def test_a_run_and_what_became_slower_are_seen_on_a_prefect_server(
 def be_a_thousand_times_as_fast_before(bench: Layoutlift) -> None:
     history = bench.home / "state" / "layoutlift" / "benchmark" / "history.jsonl"
     runs = [json.loads(line) for line in history.read_text().splitlines()]
-    assert len(runs) == 2
+    assert len(runs) == 1
     for each in runs:
-        each["rates"] = {name: 1000 * rate for name, rate in each["rates"].items()}
+        for ends in ("rates", "slowest"):
+            each[ends] = {name: 1000 * rate for name, rate in each[ends].items()}
     history.write_text("".join(json.dumps(each) + "\n" for each in runs))

@@ -15,3 +15,10 @@ def test_a_folder_for_plots_that_is_a_file_is_named(tmp_path: Path) -> None:
     for read in ([figures], [figures, figures]):
         with pytest.raises(ConfigurationError, match=r"--out: .*out can't be written: File exists"):
             draw_files(read, out)
+
+
+def test_a_line_that_is_no_measurement_is_named(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.dat"
+    wrong.write_text("s3fs 8MiB\n")
+    with pytest.raises(ConfigurationError, match=r"wrong\.dat:1"):
+        draw_files([wrong], tmp_path / "out")

@@ -9,9 +9,9 @@ from unittest.mock import Mock
 
 import pytest
 
+from flows.benchmark_course import told_how_to_go_on
 from tasks.benchmark_about import own_place
-from tasks.benchmark_results import compare_and_keep
-from tasks.benchmark_runs import BenchmarkRun, told_how_to_go_on
+from tasks.benchmark_runs import BenchmarkRun
 from tasks.benchmark_values.cases import parse_cases
 from tasks.benchmark_values.facts import Cost, Phase
 from tasks.benchmark_values.options import BenchmarkOptions
@@ -58,10 +58,12 @@ def test_a_run_that_was_finished_keeps_its_figures_and_is_in_the_history_once(
     assert run.warnings == ["w"]
     assert run.about == about("old")
     assert "measured already, by the run old" in caplog.text
-    for _ in range(2):
-        compare_and_keep(run.results, run.about, run.history, 0.3)
+    run.finish()
+    lines = run.folder.rows()
+    begun(tmp_path, options("8MiB"), None).finish()
     assert [row["run"] for row in run.history.rows()] == ["old"]
-    assert [row["kind"] for row in run.folder.rows()] == ["about", "measurement", "case", "warning"]
+    assert [row["kind"] for row in lines] == ["about", "measurement", "case", "warning"]
+    assert run.folder.rows() == lines
 
 
 def test_a_finished_run_can_be_given_more_sizes(tmp_path: Path) -> None:
@@ -97,7 +99,11 @@ class Course:
     def push(self, *_: object) -> None: ...
 
     def needs_counting(self, _: object) -> bool:
-        return False
+        return True
+
+    def count(self, path: PathSpec, _: object) -> dict[Phase, Cost]:
+        self.steps.append(f"{path.name} counted")
+        return {Phase.COLD: Cost(wall=9.0, user=0.0, system=0.0, s3_requests={"GET": 7})}
 
     def leave_registry(self, _: object) -> list[str]:
         return []
@@ -112,10 +118,23 @@ class Course:
 
 def test_between_two_visits_there_is_a_pause(tmp_path: Path) -> None:
     course: Any = Course()
-    run = begun(tmp_path, options("8MiB", repeats=3, pause=1.3), course, paths=(CATALOGUE["directory"],))
+    run = begun(
+        tmp_path, options("8MiB", repeats=3, pause=1.3, uncounted=True), course, paths=(CATALOGUE["directory"],)
+    )
     (case,) = run.cases_left
     run.measure(case)
     assert course.steps == ["directory 1", "1.3 s", "directory 2", "1.3 s", "directory 3"]
+
+
+@pytest.mark.parametrize(("uncounted", "steps", "counted"), [(False, 1, {"GET": 7}), (True, 0, None)])
+def test_requests_are_counted_by_a_pull_of_its_own_whose_time_is_not_kept_unless_that_is_not_wanted(
+    tmp_path: Path, *, uncounted: bool, steps: int, counted: dict[str, int] | None
+) -> None:
+    course: Any = Course()
+    run = begun(tmp_path, options("8MiB", repeats=1, uncounted=uncounted), course, paths=(CATALOGUE["native"],))
+    run.measure(run.cases_left[0])
+    assert course.steps == [*["native counted"][:steps], "native 1"]
+    assert [(each.cost.wall, each.cost.s3_requests) for each in run.measurements] == [(1.0, counted)]
 
 
 @pytest.mark.parametrize(("error", "ends"), [(StateError, True), (ProgramFailedError, False)])

@@ -205,8 +205,10 @@ class Venue:
 
 
 @contextmanager
-def local_venue(run_id: str, work: WorkFolder, *, registry: str | None, plain_http: bool) -> Iterator[Venue]:
-    """A SeaweedFS server, and a registry where one is installed, both with their data in the run's folder.
+def local_venue(
+    run_id: str, work: WorkFolder, *, registry: str | None, needs_registry: bool, plain_http: bool
+) -> Iterator[Venue]:
+    """A SeaweedFS server, and a registry where one is needed and installed, both with their data in the run's folder.
 
     Raises:
         ProgramMissingError: SeaweedFS is not installed.
@@ -216,7 +218,7 @@ def local_venue(run_id: str, work: WorkFolder, *, registry: str | None, plain_ht
         s3 = stack.enter_context(SeaweedFS(work.folder("seaweedfs")))
         work.note_started(s3.pid)
         s3.create_bucket(LOCAL_BUCKET)
-        host = registry or _own_registry(work, stack)
+        host = registry or (_own_registry(work, stack) if needs_registry else None)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_SDK_VARIABLES)}
         no_files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
         yield Venue(

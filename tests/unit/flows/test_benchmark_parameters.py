@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from flows.benchmark_parameters import BenchmarkParameters
@@ -20,3 +22,20 @@ def test_a_registry_is_an_address_without_scheme_or_login(registry: str) -> None
         BenchmarkParameters(registry=registry)
     assert "secret" not in refused.value.errors()[0]["msg"]
     assert BenchmarkParameters(registry="host:5000/prefix").registry == "host:5000/prefix"
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"location": "s3:/bucket"}, "s3://bucket"),
+        ({"sizes": ["8 miles"]}, "miles"),
+        ({"paths": ["nobody"]}, "nobody"),
+        ({"mount_option": ["native=x"]}, "native"),
+        ({"path_mount": ["mount-s3=/mnt"]}, "mount-s3"),
+        ({"path_bucket": ["registry=x"]}, "registry"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_what_makes_no_sense_is_named(given: dict[str, Any], named: str) -> None:
+    with pytest.raises((ConfigurationError, ValueError), match=named):
+        BenchmarkParameters(**given).to_options()
