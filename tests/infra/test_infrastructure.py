@@ -209,6 +209,33 @@ def test_a_bad_unit_would_be_noticed(systemd_root: Path) -> None:
     assert "Restrat" in said
 
 
+def setting(unit: str, name: str) -> list[str]:
+    """The words of a setting of one of our units, continued lines included."""
+    text = (INFRA / "systemd" / unit).read_text().replace("\\\n", " ")
+    return [word for value in re.findall(rf"^{name}=(.*)", text, re.MULTILINE) for word in value.split()]
+
+
+def test_what_is_bound_to_a_mount_is_started_when_that_is_back() -> None:
+    bound = {unit.name: setting(unit.name, "BindsTo") for unit in UNITS if setting(unit.name, "BindsTo")}
+    assert bound == {"layoutlift-worker.service": ["layoutlift-s3fs.service"]}
+    for unit, mounts in bound.items():
+        assert set(mounts) <= set(setting(unit, "WantedBy"))
+
+
+@pytest.mark.parametrize("unit", ["layoutlift-s3fs.service", "layoutlift-goofys.service"])
+def test_a_mount_counts_as_started_when_it_is_mounted(unit: str) -> None:
+    assert "mountpoint -q /mnt/bucket" in " ".join(setting(unit, "ExecStartPost"))
+
+
+def test_the_dashboard_is_unpacked_where_the_server_may_write() -> None:
+    unit = "layoutlift-server.service"
+    assert setting(unit, "ProtectSystem") == ["strict"]
+    environment = dict(each.split("=", 1) for each in setting(unit, "Environment"))
+    (own,) = setting(unit, "StateDirectory")
+    for name in ("PREFECT_HOME", "PREFECT_UI_STATIC_DIRECTORY"):
+        assert Path(environment[name]).is_relative_to(f"/var/lib/{own}"), name
+
+
 def options_of(program: str, *arguments: str) -> str:
     with skipped_where_unavailable():
         outcome = subprocess.run([find_tool(program), *arguments], capture_output=True, text=True, check=False)
