@@ -64,6 +64,34 @@ def test_the_image_is_not_root_and_what_it_copies_is_there() -> None:
         assert any(f"!{part}" in ignored for part in (source.name, str(source.relative_to(ROOT))))
 
 
+def test_the_image_runs_prefect_for_workers_and_the_command_for_everybody_else(tmp_path: Path) -> None:
+    for name in ("layoutlift", "prefect"):
+        stub = tmp_path / name
+        stub.write_text(f'#!/bin/sh\necho {name} "$@"\n')
+        stub.chmod(0o755)
+    for arguments, started in [
+        (["migrate", "a b", "c"], "layoutlift migrate a b c"),
+        (["prefect", "flow-run", "execute"], "prefect flow-run execute"),  # what workers tell a container
+        ([], "layoutlift"),
+    ]:
+        command = [INFRA / "entrypoint.sh", *arguments]
+        path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+        assert subprocess.run(command, env=path, capture_output=True, text=True, check=True).stdout.strip() == started
+    image = (INFRA / "Dockerfile").read_text()
+    assert re.search(r'^ENTRYPOINT \["(\S+)"\]$', image, re.MULTILINE)[1] == "entrypoint.sh"
+
+
+def test_volumes_are_mounted_over_folders_of_the_user_of_the_image() -> None:
+    image = (INFRA / "Dockerfile").read_text()
+    made = re.search(r"install --directory --owner=layoutlift .*?((?: /\S+)+)$", image, re.MULTILINE)
+    compose = yaml.safe_load((INFRA / "compose.yaml").read_text())["services"]["worker"]["volumes"]
+    pool = yaml.safe_load((ROOT / "deployments" / "pools" / "docker.yaml").read_text())
+    mounted = compose + pool["definitions"]["work_pool"]["job_variables"]["volumes"]
+    named = {each.split(":")[1] for each in mounted if not each.startswith(("/", "."))}
+    assert len(named) == 2
+    assert named <= set(made[1].split())
+
+
 # --- compose
 
 
