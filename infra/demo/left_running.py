@@ -96,8 +96,14 @@ class LeftRunning:
         return self.path.exists()
 
     def is_alive(self) -> bool:
-        """Say whether all parts of the earlier call still run."""
-        return all(part.is_alive() for part in self._earlier())
+        """Say whether all parts of the earlier call still run; one that came to nothing left none."""
+        parts = self._earlier()
+        return bool(parts) and all(part.is_alive() for part in parts)
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes of the earlier call that still run."""
+        return [part.pid for part in self._earlier() if part.is_alive()]
 
     def clear_away(self) -> None:
         """End the parts of the earlier demo, the latest first, and remove its folder."""
@@ -110,4 +116,6 @@ class LeftRunning:
         return [Running(**part) for part in json.loads(self.path.read_text())]
 
     def _save(self) -> None:
-        self.path.write_text(json.dumps([asdict(part) for part in self.parts], indent=2))
+        fresh = self.path.with_suffix(".json.new")
+        fresh.write_text(json.dumps([asdict(part) for part in self.parts], indent=2))
+        fresh.replace(self.path)  # whole, also after a power loss: who can't read it can neither go on nor end it

@@ -2,21 +2,28 @@
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from flows import prefect_server
-from infra.demo.left_running import LeftRunning
+from infra.demo.left_running import LeftRunning, start_time
+from infra.real_parts import PartFailedError, wait_until
 from infra.real_parts.prefect_worker import PrefectWorker, ask
 
 CLONE = Path(__file__).resolve().parents[2]
 DEPLOYMENTS = Path("deployments", "prefect.yaml")
 AUTOMATIONS = Path("deployments", "automations.yaml")
 POOL = "layoutlift"
+TAG = "layoutlift"
+RUN_ENDS_WITHIN_SECONDS = 30.0
+PARENT_FIELD = 1  # of /proc/PID/stat, behind the program's name
 SETTINGS = CLONE / "prefect.toml"
 """Where Prefect's own command, called in the clone, looks for its server."""
 
@@ -51,6 +58,8 @@ class Desk:
     def down(self) -> None:
         """End the worker and the server; runs, schedules and deployments stay in the server's database."""
         if self.left_running.exists():
+            for worker in self.left_running.pids:
+                end_runs_of(worker)
             self.left_running.clear_away()
         prefect_server.stop()
         self.settings.unlink(missing_ok=True)
@@ -70,7 +79,7 @@ class Desk:
         """Tell the server of the deployments, once: doing it again would undo what was set in the dashboard."""
         known = self.state / "deployed.sha256"
         wanted = deployed_state()
-        if known.exists() and known.read_text() == wanted:
+        if known.exists() and known.read_text() == wanted and has_deployments(api):
             return
         self._prefect(api, "work-pool", "create", POOL, "--type", "process", "--overwrite")
         self._prefect(api, "block", "register", "--module", "flows.block_types")
@@ -91,6 +100,34 @@ class Desk:
         )
         if outcome.returncode != 0:
             raise OperationsError(f"prefect {' '.join(arguments)}:\n{outcome.stdout}{outcome.stderr}")
+
+
+def has_deployments(api: str) -> bool:
+    """Whether the server has deployments of ours: its database may be another one by now, or a new one."""
+    return bool(ask(api, "deployments/filter", {"deployments": {"tags": {"all_": [TAG]}}, "limit": 1}))
+
+
+def end_runs_of(worker: int) -> None:
+    """Have the flow runs of a worker end in order: it kills them when it is told to end itself."""
+    started = {pid: start_time(pid) for pid in children_of(worker)}
+    for pid in started:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    with suppress(PartFailedError):  # what is left is the worker's to kill
+        wait_until(
+            lambda: not any(start and start_time(pid) == start for pid, start in started.items()),
+            what="flow runs end",
+            deadline_seconds=RUN_ENDS_WITHIN_SECONDS,
+        )
+
+
+def children_of(parent: int) -> Iterator[int]:
+    """The processes that a process has started, and that live."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # gone meanwhile
+            fields = path.read_text(errors="replace").rpartition(")")[2].split()
+            if int(fields[PARENT_FIELD]) == parent:
+                yield int(path.parent.name)
 
 
 def add_automations(api: str) -> None:

@@ -1,6 +1,7 @@
 """What is in `infra/` is accepted by the tools that would read it: each is run for real, and shown to refuse."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -262,6 +263,16 @@ def test_the_dashboard_is_unpacked_where_the_server_may_write() -> None:
     (own,) = setting(unit, "StateDirectory")
     for name in ("PREFECT_HOME", "PREFECT_UI_STATIC_DIRECTORY"):
         assert Path(environment[name]).is_relative_to(f"/var/lib/{own}"), name
+
+
+def test_runs_at_work_end_in_order_before_their_worker_is_stopped() -> None:
+    unit = (INFRA / "systemd" / "layoutlift-worker.service").read_text()
+    (stop,) = re.findall(r"^ExecStop=/bin/sh -c '(.*)'$", unit, re.MULTILINE)
+    run = """trap 'sleep 0.2; echo in order; exit' TERM; echo begun; while :; do sleep 0.02; done"""
+    with subprocess.Popen(["sh", "-c", f'sh -c "{run}" & wait'], stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout.readline() == "begun\n"
+        subprocess.run(["sh", "-c", stop], env=os.environ | {"MAINPID": str(worker.pid)}, check=False, timeout=10)
+        assert worker.stdout.read() == "in order\n"
 
 
 def options_of(program: str, *arguments: str) -> str:

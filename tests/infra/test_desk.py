@@ -1,0 +1,75 @@
+"""What `make up` and `make down` decide without a server: on what an earlier call left, and on runs at work."""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.demo.left_running import LeftRunning, Running, start_time
+from infra.operations import desk
+from infra.operations.desk import Desk, deployed_state
+from infra.real_parts import wait_until
+
+API = "http://127.0.0.1:1/api"
+RUN = """trap 'sleep 0.2; echo in order > ended; exit' TERM; echo > begun; while :; do sleep 0.02; done"""
+WORKER = f"""sh -c "{RUN}" & trap "kill -9 $!; exit" TERM; while :; do sleep 0.02; done"""
+"""A worker that kills its run when it is told to end, as Prefect's does."""
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    state = tmp_path / "prefect"
+    state.mkdir()
+    monkeypatch.setenv("PREFECT_HOME", str(state))
+    return state
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["sh", "-c", WORKER], cwd=tmp_path) as process:
+        wait_until((tmp_path / "begun").exists, what="the run begins")
+        yield process
+        process.kill()
+
+
+def test_runs_at_work_end_in_order_before_their_worker_does(
+    state: Path, tmp_path: Path, worker: subprocess.Popen[bytes]
+) -> None:
+    left = LeftRunning(state / "worker")
+    left.begin()
+    running = Running(
+        name="worker",
+        pid=worker.pid,
+        started=start_time(worker.pid) or "",
+        stop_signal=signal.SIGTERM,
+        leftovers=[],
+        mountpoint=None,
+    )
+    left.parts.append(running)
+    left._save()
+    Desk(state, tmp_path / "prefect.toml").down()
+    assert (tmp_path / "ended").read_text() == "in order\n"
+    assert start_time(worker.pid) is None
+    assert not left.exists()
+
+
+def test_a_worker_that_never_came_up_is_not_taken_for_one_that_runs(state: Path) -> None:
+    left = LeftRunning(state / "worker")
+    left.begin()  # and killed, before the worker had answered
+    assert left.exists()
+    assert not left.is_alive()
+
+
+@pytest.mark.parametrize(("known_to_the_server", "deployed"), [([{"name": "nightly"}], 0), ([], 1)])
+def test_deployments_are_told_again_to_a_server_that_has_none(
+    state: Path, monkeypatch: pytest.MonkeyPatch, known_to_the_server: list[dict[str, str]], deployed: int
+) -> None:
+    told: list[tuple[str, ...]] = []
+    monkeypatch.setattr(desk, "ask", lambda api, path, condition=None: known_to_the_server)
+    monkeypatch.setattr(desk, "add_automations", lambda api: None)
+    monkeypatch.setattr(Desk, "_prefect", lambda self, api, *arguments: told.append(arguments))
+    (state / "deployed.sha256").write_text(deployed_state())
+    Desk(state)._deploy(API)
+    assert sum(arguments[0] == "deploy" for arguments in told) == deployed
