@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flows.alerts import AlertsFile, Channel, NoSuccess
 
 PREFIX = "layoutlift: "
-FLOWS = ["migrate", "verify", "cleanup", "benchmark"]
+FLOWS = ["migrate", "migrate-file", "verify", "cleanup", "benchmark"]
 _FAILURES = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")}
 _PAIRS: dict[str, str | list[str]] = {"prefect.resource.id": "layoutlift.migrate.*"}
 _BODIES = {

@@ -115,8 +115,8 @@ def _tell_truth(error: Exception, server: str, console: Console) -> None:
     ours = next((each for each in _causes(error) if isinstance(each, LayoutliftError)), None)
     if console.run is None and ours is None:
         raise ConfigurationError(
-            f"the Prefect server at {server} can't be used ({_reason(error)}): start it, correct PREFECT_API_URL, "
-            "or use --standalone"
+            f"the Prefect server at {server} can't be used ({_reason(error)}): start it, correct PREFECT_API_URL "
+            "or PREFECT_API_AUTH_STRING, or use --standalone"
         ) from None
     click.echo(
         f"layoutlift: the Prefect server at {server} was lost ({_reason(error)}): what it shows is not "

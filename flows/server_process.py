@@ -29,7 +29,10 @@ STOP_COMMAND = "layoutlift server stop"
 # The server outlives the command, and so must not keep the command's secrets: it gets these variables only.
 INHERITED = frozenset({"HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER"})
 INHERITED_PREFIXES = ("LC_", "LD_LIBRARY_PATH", "PREFECT_", "PYTHONPATH", "SSL_CERT_", "XDG_")
-CLIENT_ONLY = frozenset({"PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE", "PREFECT_SERVER_API_BASE_PATH"})
+CLIENT_ONLY = frozenset(
+    {f"PREFECT_{name}" for name in ("API_URL", "API_KEY", "API_AUTH_STRING", "CLIENT_CUSTOM_HEADERS", "PROFILE")}
+    | {"PREFECT_SERVER_API_BASE_PATH"}
+)
 
 
 @dataclass(frozen=True)

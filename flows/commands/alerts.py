@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tasks.oci.errors import StateError
+from tasks.stores.hidden_secrets import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,5 +68,5 @@ def _answering_server() -> Iterator[None]:
     try:
         yield
     except httpx.HTTPError as error:
-        address = os.environ["PREFECT_API_URL"]
-        raise StateError(f"the Prefect server at {address} says no, or nothing: {error}".splitlines()[0]) from error
+        said = f"the Prefect server at {os.environ['PREFECT_API_URL']} says no, or nothing: {error}".splitlines()[0]
+        raise StateError(without_secrets(said)) from error

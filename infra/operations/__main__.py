@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
             print(f"Dashboard: {desk.up()}", flush=True)
         else:
             desk.down()
-    except (LayoutliftError, OperationsError, PartFailedError) as error:
+    except (LayoutliftError, OperationsError, PartFailedError, OSError) as error:
         print(f"{chosen.action}: {error}", file=sys.stderr)
         return 1
     return 0

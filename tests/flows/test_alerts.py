@@ -5,6 +5,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import yaml
 
 from infra.real_parts import Registry, wait_until
 from infra.real_parts.ports import free_port
@@ -14,6 +15,7 @@ from tests.support.layouts import LayoutBuilder
 from tests.support.mail import taking_mail
 from tests.support.registry_view import RepositoryView
 
+DEPLOYMENTS = Path(__file__).parents[2] / "deployments"
 HOOK = "/services/T0/B0/hunter2"
 FILE = """
 version: 1
@@ -125,12 +127,24 @@ def test_the_example_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("ALERT_MAIL_URL", "mailtos://u:p@smtp.example.org?to=ops@example.org"),
     ):
         monkeypatch.setenv(name, value)
-    example = Path(__file__).parents[2] / "deployments" / "examples" / "alerts.yaml"
-    file = load_model(example, AlertsFile)
+    file = load_model(DEPLOYMENTS / "examples" / "alerts.yaml", AlertsFile)
     assert file.alerts.channels == {channel.name for channel in file.channels}
 
 
-def test_a_server_that_does_not_answer_is_said_in_a_line(layoutlift: Layoutlift) -> None:
-    environment = {"PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api", "PREFECT_CLIENT_MAX_RETRIES": "0"}
+def test_a_server_that_does_not_answer_is_said_in_a_line_without_its_password(layoutlift: Layoutlift) -> None:
+    server = f"127.0.0.1:{free_port()}/api"
+    environment = {"PREFECT_API_URL": f"http://lifter:hunter2@{server}", "PREFECT_CLIENT_MAX_RETRIES": "0"}
     ended = layoutlift("alerts", "remove", environment=environment, code=1)
-    assert environment["PREFECT_API_URL"] in ended.stderr
+    assert f"http://{server}" in ended.stderr
+    assert "hunter2" not in ended.output
+
+
+def test_failures_of_every_scheduled_flow_are_told_and_lost_runs_of_each_are_found() -> None:
+    from flows.alert_automations import FLOWS  # noqa: PLC0415 - Prefect
+
+    content = yaml.safe_load((DEPLOYMENTS / "prefect.yaml").read_text())
+    scheduled = [each["entrypoint"].rpartition(".")[2] for each in content["deployments"] if each.get("schedules")]
+    (lost,) = yaml.safe_load((DEPLOYMENTS / "automations.yaml").read_text())["automations"]
+    names = {name.replace("_", "-") for name in scheduled}
+    assert names <= set(FLOWS)
+    assert names <= set(lost["trigger"]["match_related"]["prefect.resource.name"])

@@ -98,14 +98,23 @@ def test_a_port_that_is_taken_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    "name", ["PATH", "LC_ALL", "PREFECT_SERVER_DATABASE_CONNECTION_URL", "https_proxy", "NO_PROXY"]
+    "name",
+    [
+        "PATH",
+        "LC_ALL",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL",
+        "PREFECT_SERVER_API_AUTH_STRING",
+        "https_proxy",
+        "NO_PROXY",
+    ],
 )
 def test_what_the_server_needs_is_inherited(name: str) -> None:
     assert is_inherited(name)
 
 
 @pytest.mark.parametrize(
-    "name", ["AWS_SECRET_ACCESS_KEY", "LAYOUTLIFT_TARGET_PASSWORD", "PREFECT_API_URL", "CI_TOKEN"]
+    "name",
+    ["AWS_SECRET_ACCESS_KEY", "LAYOUTLIFT_TARGET_PASSWORD", "PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "CI_TOKEN"],
 )
 def test_what_it_must_not_keep_is_not(name: str) -> None:
     assert not is_inherited(name)

@@ -1,5 +1,6 @@
 """What `make up` and `make down` decide without a server: on what an earlier call left, and on runs at work."""
 
+import json
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from infra.demo.left_running import LeftRunning, Running, start_time
 from infra.operations import desk
 from infra.operations.desk import Desk, deployed_state
 from infra.real_parts import wait_until
+from infra.real_parts.prefect_worker import ask
+from tests.support.collectors import receiving
 
 API = "http://127.0.0.1:1/api"
 RUN = """trap 'sleep 0.2; echo in order > ended; exit' TERM; echo > begun; while :; do sleep 0.02; done"""
@@ -60,6 +63,13 @@ def test_a_worker_that_never_came_up_is_not_taken_for_one_that_runs(state: Path)
     left.begin()  # and killed, before the worker had answered
     assert left.exists()
     assert not left.is_alive()
+
+
+def test_a_server_that_asks_for_a_password_is_told_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "lifter:hunter2")
+    with receiving() as server, pytest.raises(json.JSONDecodeError):
+        ask(server.url, "deployments/filter")
+    assert server.logins == ["Basic bGlmdGVyOmh1bnRlcjI="]
 
 
 @pytest.mark.parametrize(("known_to_the_server", "deployed"), [([{"name": "nightly"}], 0), ([], 1)])

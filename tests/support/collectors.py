@@ -17,6 +17,7 @@ class Receiver:
     url: str = ""
     bodies: list[bytes] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    logins: list[str | None] = field(default_factory=list)
 
     def wait_for(self, text: bytes, deadline_seconds: float = 90.0) -> bytes:
         """The first body that holds `text`, waited for."""
@@ -37,6 +38,7 @@ def receiving() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             receiver.paths.append(self.path)
+            receiver.logins.append(self.headers["Authorization"])
             receiver.bodies.append(body)
             self.send_response(200)
             self.send_header("Content-Length", "0")
