@@ -124,8 +124,8 @@ class Source(LayoutLister, LayoutReader, Protocol):
 class ManifestResolver(Protocol):
     """Tells what a target has, without counting as a pull."""
 
-    def list_tags(self, repository: str) -> frozenset[str]:
-        """All tags of a repository; none when the repository does not exist."""
+    def list_tags(self, repository: str) -> frozenset[str] | None:
+        """All tags of a repository; none when it does not exist, None when the target does not tell all of them."""
         ...
 
     def resolve_manifest(self, repository: str, reference: str) -> Digest | None:

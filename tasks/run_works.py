@@ -96,7 +96,7 @@ class Works:
 
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
             verifier = RepositoryVerifier(target, repository, self.policy.depth, self.hands)
-            tags = target.list_tags(repository)
+            tags = target.list_tags(repository) or frozenset()
             return VerifyWork(inventory, repository, verifier, lists, self.policy, host=target.host, target_tags=tags)
 
         return begin

@@ -23,7 +23,8 @@ from tasks.stores.registry_auth import repository_scope
 if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
     from tasks.ports import BlobContent
-    from tasks.stores.http_pool import HttpAnswer, HttpPool
+    from tasks.stores.http_answers import HttpAnswer
+    from tasks.stores.http_pool import HttpPool
     from tasks.stores.oras_provider import OrasProvider
     from tasks.stores.registry_auth import Scopes
     from tasks.stores.request_retry import RequestRetry

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tasks.ports import BlobContent, Buffer
-    from tasks.stores.http_pool import HttpAnswer
+    from tasks.stores.http_answers import HttpAnswer
     from tasks.stores.oras_provider import OrasProvider
     from tasks.stores.registry_auth import Scopes
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from tasks.ports import NewRepositories
     from tasks.stores.credentials import Credentials
-    from tasks.stores.http_pool import HttpAnswer, HttpPool
+    from tasks.stores.http_answers import HttpAnswer
+    from tasks.stores.http_pool import HttpPool
     from tasks.stores.request_retry import RequestRetry
 
 _PROJECTS = "/api/v2.0/projects"

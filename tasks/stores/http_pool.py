@@ -26,7 +26,8 @@ from tasks.oci.errors import (
     UnexpectedAnswerError,
     UntrustedConnectionError,
 )
-from tasks.stores.direct_requests import DirectAnswer, DirectRequests
+from tasks.stores.direct_requests import DirectRequests
+from tasks.stores.http_answers import MAX_ANSWER_SIZE, HttpAnswer, StreamedAnswer, read_capped
 from tasks.stores.proxies import Proxy, proxy_for
 from tasks.stores.transport_errors import PROXY_REFUSES, redacted, translate
 from tasks.stores.watched_connections import OpenConnections
@@ -37,28 +38,15 @@ if TYPE_CHECKING:
     from urllib3.connection import HTTPConnection
 
     from tasks.ports import Buffer
+    from tasks.stores.http_answers import Response
     from tasks.stores.pacing import RequestGate
 
-MAX_ANSWER_SIZE = 8 * 1024 * 1024
-"""Bytes of an answer that is read whole: twice the largest manifest."""
-MAX_LIST_SIZE = 64 * 1024 * 1024
-"""Bytes of one page of a list; distribution 2.8 has all tags of a repository in one."""
 MAX_REDIRECTS = 5
-_READ_STEP = 64 * 1024
+FOLLOWED = frozenset({"GET", "HEAD"})
+"""What may be asked of another place than the one named; nothing is ever written there."""
 _PROXY_REFUSED = 407
 
 Body = bytes | Iterable["Buffer"] | None
-_Response = urllib3.BaseHTTPResponse | DirectAnswer
-
-
-@dataclass(frozen=True, slots=True)
-class HttpAnswer:
-    """A whole answer; `url` is the one that gave it, after redirects."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,29 +93,39 @@ class HttpPool:
         self._connections.break_all()
 
     def send(
-        self, method: str, url: str, headers: Mapping[str, str], body: Body = None, most: int = MAX_ANSWER_SIZE
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: Body = None,
+        most: int = MAX_ANSWER_SIZE,
+        *,
+        follow: bool = True,
     ) -> HttpAnswer:
         """Send a request and read its whole answer, of `most` bytes at most.
 
-        `url` may be a path on the pool's own host. Redirects of GET and HEAD are followed, without
-        credentials where they lead to another host.
+        `url` may be a path on the pool's own host. Redirects of GET and HEAD are followed, without credentials
+        where they lead to another host; without `follow` they are the answer.
 
         Raises:
             TransportError: no usable answer arrived.
             UnexpectedAnswerError: the answer is larger than any registry's should be.
         """
-        with self.open(method, url, headers, body) as response:
+        with self.open(method, url, headers, body, follow=follow) as response:
             return HttpAnswer(
                 response.status,
                 response.headers,
-                _read_capped(response, response.final_url, most),
+                read_capped(response, response.final_url, most),
                 response.final_url,
             )
 
     @contextmanager
-    def open(self, method: str, url: str, headers: Mapping[str, str], body: Body = None) -> Iterator[StreamedAnswer]:
+    def open(
+        self, method: str, url: str, headers: Mapping[str, str], body: Body = None, *, follow: bool = True
+    ) -> Iterator[StreamedAnswer]:
         """Send a request and hand out its answer unread; the rest is as in `send`."""
-        response, final_url = self._follow(method, self._absolute(url), headers, body)
+        followed = FOLLOWED if follow else frozenset[str]()
+        response, final_url = self._follow(method, self._absolute(url), headers, body, followed)
         answer = StreamedAnswer(response, final_url)
         try:
             yield answer
@@ -142,18 +140,20 @@ class HttpPool:
             self.origin + url if url.startswith("/") and not url.startswith("//") else urljoin(f"{self.origin}/", url)
         )
 
-    def _follow(self, method: str, url: str, headers: Mapping[str, str], body: Body) -> tuple[_Response, str]:
+    def _follow(
+        self, method: str, url: str, headers: Mapping[str, str], body: Body, followed: frozenset[str]
+    ) -> tuple[Response, str]:
         for _ in range(MAX_REDIRECTS + 1):
             response = self._request(method, url, headers, body)
             location = response.headers.get("Location")
-            if method not in {"GET", "HEAD"} or response.status not in {301, 302, 303, 307, 308} or not location:
+            if method not in followed or response.status not in {301, 302, 303, 307, 308} or not location:
                 return response, url
             response.drain_conn()
             response.release_conn()
             url, headers = self.next_hop(url, location, headers)
         raise UnexpectedAnswerError(f"{redacted(url)}: more than {MAX_REDIRECTS} redirects")
 
-    def _request(self, method: str, url: str, headers: Mapping[str, str], body: Body) -> _Response:
+    def _request(self, method: str, url: str, headers: Mapping[str, str], body: Body) -> Response:
         self._gate.enter()
         with self._counting:
             self.requests_made += 1
@@ -164,7 +164,7 @@ class HttpPool:
             self.rate_limit = f"{left[:40]} left of {response.headers.get('ratelimit-limit', '?')[:40]}"
         return response
 
-    def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: Body) -> _Response:
+    def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: Body) -> Response:
         try:
             if self._home is not None and self._is_home(url):
                 return self._home.send(method, url[len(self.origin) :], headers, body)
@@ -234,52 +234,6 @@ class HttpPool:
         if _place(before) != _place(after):
             headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
         return urlunsplit(after), headers
-
-
-class StreamedAnswer:
-    """An answer whose body is read as it comes."""
-
-    def __init__(self, response: _Response, final_url: str) -> None:
-        self._response = response
-        self.status = response.status
-        self.headers: Mapping[str, str] = response.headers
-        self.final_url = final_url
-        self.finished = False
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        """Fill the buffer as far as one read does; 0 at the end."""
-        return len(self.read(len(buffer), into=buffer))
-
-    def skip(self, count: int) -> None:
-        """Pass over what was read before."""
-        while count > 0 and (part := self.read(min(count, _READ_STEP))):
-            count -= len(part)
-
-    def read(self, size: int, into: memoryview | None = None) -> bytes:
-        """At most `size` bytes, into `into` too where given.
-
-        Raises:
-            TransportError: the connection broke or stalled.
-        """
-        try:
-            data: bytes = self._response.read(size)
-        except (HTTPError, HTTPException, OSError) as error:
-            raise translate(error, "GET", self.final_url) from error
-        self.finished = not data
-        if into is not None:
-            into[: len(data)] = data
-        return data
-
-
-def _read_capped(response: StreamedAnswer, url: str, most: int) -> bytes:
-    parts: list[bytes] = []
-    total = 0
-    while part := response.read(_READ_STEP):
-        parts.append(part)
-        total += len(part)
-        if total > most:
-            raise UnexpectedAnswerError(f"{redacted(url)}: the answer has more than {most} bytes")
-    return b"".join(parts)
 
 
 def _place(parts: SplitResult) -> tuple[str | None, int | None]:

@@ -21,13 +21,14 @@ from tasks.oci.errors import (
     PermissionDeniedError,
     RegistryError,
 )
-from tasks.stores.http_pool import MAX_ANSWER_SIZE, HttpAnswer
+from tasks.stores.http_answers import MAX_ANSWER_SIZE, HttpAnswer
 from tasks.stores.registry_answers import describe, error_of, says_expired
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tasks.stores.http_pool import Body, HttpPool, StreamedAnswer
+    from tasks.stores.http_answers import StreamedAnswer
+    from tasks.stores.http_pool import Body, HttpPool
     from tasks.stores.registry_auth import Authorizer, Scopes
 
 UNAUTHORIZED, FORBIDDEN = 401, 403
@@ -79,8 +80,9 @@ class OrasProvider(Registry):
         scopes: Scopes = (),
         *,
         most: int = MAX_ANSWER_SIZE,
+        follow: bool = True,
     ) -> HttpAnswer:
-        """Send a request once, and once more with new authorization after a 401; `most` bounds the answer.
+        """Send a request once, and once more with new authorization after a 401; the rest is as in `HttpPool.send`.
 
         A body that can't be read twice must not be given before the registry has accepted a header for
         these scopes; uploads start with a POST, which sees to that.
@@ -92,7 +94,7 @@ class OrasProvider(Registry):
             TransportError: no usable answer arrived.
         """
         sent = self._authorizer.header(scopes)
-        answer = self._pool.send(method, url, _with(headers, sent), data, most)
+        answer = self._pool.send(method, url, _with(headers, sent), data, most, follow=follow)
         if answer.status != UNAUTHORIZED and not says_expired(answer):
             self._works = sent or self._works
             return answer
@@ -101,7 +103,7 @@ class OrasProvider(Registry):
             raise AuthorizationExpiredError(f"{self.hostname}: the authorization ended during an upload", status=401)
         if renewed == sent:
             raise self._refusal(renewed, scopes, answer)
-        answer = self._pool.send(method, url, _with(headers, renewed), data, most)
+        answer = self._pool.send(method, url, _with(headers, renewed), data, most, follow=follow)
         if answer.status == UNAUTHORIZED:
             raise self._refusal(renewed, scopes, answer)
         self._works = renewed or self._works

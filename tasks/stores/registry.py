@@ -6,11 +6,9 @@ can't be said are kept apart throughout.
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
@@ -20,16 +18,16 @@ from tasks.oci.errors import (
     SizeMismatchError,
     UnexpectedAnswerError,
 )
-from tasks.oci.media_types import ACCEPT_MANIFESTS
+from tasks.oci.media_types import ACCEPT_MANIFESTS, IMAGE_INDEX
 from tasks.oci.registry_profiles import GENERIC, profile_of_service
 from tasks.ports import RemoteManifest
 from tasks.stores.blob_upload import BlobUpload
-from tasks.stores.http_pool import MAX_ANSWER_SIZE, MAX_LIST_SIZE, HttpAnswer
+from tasks.stores.http_answers import MAX_LIST_SIZE, HttpAnswer
 from tasks.stores.oras_provider import read_refusal
-from tasks.stores.registry_answers import deletion_of, error_of, manifest_error_of
+from tasks.stores.registry_answers import deletion_of, error_codes, error_of, manifest_error_of
 from tasks.stores.registry_auth import Scopes, repository_scope
+from tasks.stores.registry_lists import NOT_LISTED, digests_of, is_index, read_pages
 from tasks.stores.resuming_stream import resuming
-from tasks.stores.transport_errors import redacted
 from tasks.stores.verified_content import VerifiedContent
 
 if TYPE_CHECKING:
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
     from tasks.stores.request_retry import RequestRetry
     from tasks.stores.verified_content import ByteStream
 
-MAX_PAGES = 100_000
 _OK, _CREATED, _PARTIAL, _NOT_FOUND = 200, 201, 206, 404
 
 
@@ -98,10 +95,14 @@ class RegistryStore:
         if self.profile is GENERIC:
             self.profile = profile_of_service(self._provider.token_service)
 
-    def list_tags(self, repository: str) -> frozenset[str]:
+    def list_tags(self, repository: str) -> frozenset[str] | None:
         """See `ManifestResolver.list_tags`."""
-        listed = self._pages(repository, self._container(repository).tags_url(), "tags")
-        return frozenset(tag for tag in listed or () if isinstance(tag, str))
+        ask = partial(self._ask_for_list, repository)
+        first = ask(self._path(repository, self._container(repository).tags_url()))
+        if first.status != _OK:
+            return frozenset() if "NAME_UNKNOWN" in error_codes(first) else None
+        listed = read_pages(first, "tags", ask)
+        return frozenset(tag for tag in listed.entries if isinstance(tag, str)) if listed.whole else None
 
     def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
         """See `ManifestResolver.resolve_manifest`."""
@@ -146,11 +147,12 @@ class RegistryStore:
         return VerifiedContent(descriptor, lambda: resuming(open_at, self._retry))
 
     def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
-        """See `ContentFetcher.list_referrers`."""
-        listed = self._pages(repository, f"/v2/{repository}/referrers/{subject}", "manifests")
-        if listed is None:
+        """See `ContentFetcher.list_referrers`; a page of another place is none of the registry's."""
+        ask = partial(self._ask_for_list, repository, headers={"Accept": IMAGE_INDEX}, follow=False)
+        first = ask(f"/v2/{repository}/referrers/{subject}")
+        if first.status != _OK or not is_index(first):
             return None
-        return frozenset(Digest(entry.get("digest")) for entry in listed if isinstance(entry, dict))
+        return frozenset(digests_of(read_pages(first, "manifests", ask).entries))
 
     def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
         """See `ContentPusher.push_blob`."""
@@ -210,46 +212,28 @@ class RegistryStore:
                 raise error_of(read_refusal(answer), f"reading {descriptor.digest}")
             yield answer
 
-    def _pages(self, repository: str, url: str, field: str) -> list[object] | None:
-        """The entries of a list that may come in pages (distribution-spec v1.1.1 "Listing Tags"), None on 404."""
-        entries: list[object] = []
-        seen: set[str] = set()
-        path: str | None = self._path(repository, url)
-        while path is not None and path not in seen and len(seen) < MAX_PAGES:
-            answer = self._request(repository, "GET", path, most=MAX_LIST_SIZE)
-            if answer.status == _NOT_FOUND:
-                return entries if seen else None
-            seen.add(path)
-            entries += _listed(answer, field)
-            path = self._next_page(answer)
-        return entries
-
-    def _next_page(self, answer: HttpAnswer) -> str | None:
-        target, _, relation = answer.headers.get("Link", "").partition(";")
-        if 'rel="next"' not in relation.replace(" ", "") and "rel=next" not in relation:
-            return None
-        # A proxy may have written another host into it: only the path counts, asked of the same registry.
-        try:
-            parts = urlsplit(urljoin(answer.url, target.strip().strip("<>")))
-        except ValueError as error:
-            message = f"{redacted(answer.url)}: the next page is said to be at {target[:100]!r}"
-            raise UnexpectedAnswerError(message, status=answer.status) from error
-        return f"{parts.path}?{urlencode(parse_qsl(parts.query, keep_blank_values=True))}"
-
-    def _request(
-        self,
-        repository: str,
-        method: str,
-        url: str,
-        headers: dict[str, str] | None = None,
-        most: int = MAX_ANSWER_SIZE,
+    def _ask_for_list(
+        self, repository: str, path: str, *, headers: Mapping[str, str] | None = None, follow: bool = True
     ) -> HttpAnswer:
+        """A page of a list, or an answer that says that there is none."""
+
+        def attempt() -> HttpAnswer:
+            answer = self._provider.do_request(
+                path, "GET", None, headers, self._scopes(repository), most=MAX_LIST_SIZE, follow=follow
+            )
+            if answer.status != _OK and answer.status not in NOT_LISTED:
+                raise error_of(answer, f"GET {path.partition('?')[0]}")
+            return answer
+
+        return self._retry(attempt)
+
+    def _request(self, repository: str, method: str, url: str, headers: dict[str, str] | None = None) -> HttpAnswer:
         """A request without a body that answers 200, or 404 for what is missing."""
         path = self._path(repository, url)
         attempted = f"{method} {self._pool.origin}{path.partition('?')[0]}"
         return self._retry(
             lambda: self._checked(
-                self._provider.do_request(path, method, None, headers, self._scopes(repository), most=most), attempted
+                self._provider.do_request(path, method, None, headers, self._scopes(repository)), attempted
             )
         )
 
@@ -279,11 +263,3 @@ def _names(digest: str, content: bytes) -> bool:
         return digest == Digest.of(content, Digest(digest).algorithm)
     except InvalidDigestError:
         return False
-
-
-def _listed(answer: HttpAnswer, field: str) -> list[object]:
-    try:
-        listed = json.loads(answer.body).get(field)
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise UnexpectedAnswerError(f"{redacted(answer.url)}: the list is not JSON", status=answer.status) from error
-    return listed if isinstance(listed, list) else []

@@ -28,7 +28,7 @@ from tasks.stores.hidden_secrets import without_secrets
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tasks.stores.http_pool import HttpAnswer
+    from tasks.stores.http_answers import HttpAnswer
 
 MISSING_CONTENT_CODES = frozenset(
     {

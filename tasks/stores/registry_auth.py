@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tasks.stores.credentials import Credentials
-    from tasks.stores.http_pool import HttpAnswer
+    from tasks.stores.http_answers import HttpAnswer
 
 Scopes = tuple[str, ...]
 

@@ -86,6 +86,21 @@ def test_a_tag_that_the_target_refuses_is_not_the_fate_of_another_with_its_diges
     assert target.list_tags("app") == {"good"}
 
 
+def test_a_target_that_lists_no_tags_is_asked_for_each(layout: LayoutBuilder) -> None:
+    """Otherwise what others have there would be overwritten without a word."""
+
+    class ListsNothing(Scripted):
+        def list_tags(self, repository: str) -> None:  # type: ignore[override]
+            del repository
+
+    layout.image("theirs", layers=[b"layer"])
+    layout.image("ours", layers=[b"other"])
+    target = ListsNothing()
+    target.push_manifest("app", "theirs", OTHERS)
+    assert outcomes(engine(layout, target)) == {"theirs": "conflict", "ours": "copied"}
+    assert target.resolve_manifest("app", "theirs") == Digest.of(OTHERS.raw)
+
+
 def test_a_tag_that_can_not_be_confirmed_is_not_the_fate_of_one_to_copy(layout: LayoutBuilder) -> None:
     class CanNotSay(MemoryTarget):
         def resolve_manifest(self, repository: str, reference: str) -> Digest | None:

@@ -10,7 +10,7 @@ import pytest
 
 from tasks.oci.digest import Digest
 from tasks.stores.credentials import Credentials, find_credentials
-from tasks.stores.http_pool import HttpAnswer
+from tasks.stores.http_answers import HttpAnswer
 from tasks.stores.registry import RegistryStore
 from tasks.stores.registry_auth import Authorizer
 from tests.support.scripted_registry import Reply, ScriptedRegistry

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -34,6 +35,8 @@ CONTENT = b"content"
 BLOB = Descriptor("application/x", Digest.of(CONTENT), len(CONTENT))
 BLOB_PATH = f"/v2/team/app/blobs/{BLOB.digest}"
 MANIFEST_PATH = "/v2/team/app/manifests/v1"
+TAGS_PATH = "/v2/team/app/tags/list"
+REFERRERS_PATH = f"/v2/team/app/referrers/{BLOB.digest}"
 MANIFEST = RemoteManifest(b' {"odd": "bytes"} ', IMAGE_MANIFEST)
 
 
@@ -54,10 +57,10 @@ def test_missing_is_none(script: ScriptedRegistry, make_store: MakeStore) -> Non
         ("HEAD", MANIFEST_PATH),
         ("HEAD", BLOB_PATH),
         ("GET", BLOB_PATH),
-        ("GET", "/v2/team/app/tags/list"),
-        ("GET", f"/v2/team/app/referrers/{BLOB.digest}"),
+        ("GET", REFERRERS_PATH),
     ):
         script.expect(method, path, Reply(404, body=b'{"errors":[]}' if method == "GET" else b""))
+    script.expect("GET", TAGS_PATH, Reply(404, body=b'{"errors":[{"code":"NAME_UNKNOWN"}]}'))
     store = make_store(script.host)
     assert store.fetch_manifest("team/app", "v1") is None
     assert store.resolve_manifest("team/app", "v1") is None
@@ -141,32 +144,65 @@ def page(*tags: object, following: str | None = None) -> Reply:
 )
 def test_every_page_of_tags_is_read(script: ScriptedRegistry, make_store: MakeStore, following: str) -> None:
     """A proxy may put its own host into the link; it is the registry that is asked all the same."""
-    script.expect("GET", "/v2/team/app/tags/list", page("a", "b", following=following), page(), page("z"))
-    script._once["GET", "/v2/team/app/tags/list"][1] = page(following="/v2/team/app/tags/list?n=3")
+    script.expect("GET", TAGS_PATH, page("a", "b", following=following), page(), page("z"))
+    script._once["GET", TAGS_PATH][1] = page(following="/v2/team/app/tags/list?n=3")
     assert make_store(script.host).list_tags("team/app") == {"a", "b", "z"}
     assert script.requests[1].query == {"n": ["2"], "last": ["b/x"]}
 
 
 def test_a_link_that_leads_nowhere_is_said_so(script: ScriptedRegistry, make_store: MakeStore) -> None:
-    script.expect("GET", "/v2/team/app/tags/list", page("a", following="http://[::1/v2"))
+    script.expect("GET", TAGS_PATH, page("a", following="http://[::1/v2"))
     with pytest.raises(UnexpectedAnswerError, match="next page"):
         make_store(script.host).list_tags("team/app")
 
 
 def test_a_page_may_be_larger_than_any_manifest(script: ScriptedRegistry, make_store: MakeStore) -> None:
     tags = [f"{number:0128}" for number in range(80_000)]
-    script.expect("GET", "/v2/team/app/tags/list", page(*tags))
+    script.expect("GET", TAGS_PATH, page(*tags))
     assert make_store(script.host).list_tags("team/app") == set(tags)
 
 
-def test_pages_in_a_circle_end(script: ScriptedRegistry, make_store: MakeStore) -> None:
-    script.always("GET", "/v2/team/app/tags/list", page("a", None, 1, following="/v2/team/app/tags/list"))
+@pytest.mark.parametrize(
+    "link",
+    [
+        '</v2/team/app/tags/list?n=0>; rel="prev", </v2/team/app/tags/list?n=2>; rel="next"',
+        '</v2/team/app/tags/list?n=2>; title="a; b"; REL=next, </v2/other>; rel=last',
+        '<list?n=2>; rel="last next"',
+    ],
+)
+def test_the_next_page_is_told_from_other_links(script: ScriptedRegistry, make_store: MakeStore, link: str) -> None:
+    script.expect("GET", TAGS_PATH, replace(page("a"), headers={"Link": link}), page("b"))
+    assert make_store(script.host).list_tags("team/app") == {"a", "b"}
+    assert script.requests[1].query == {"n": ["2"]}
+
+
+@pytest.mark.parametrize("link", ['</v2/team/app/tags/list?n=0>; rel="prev"', '<next>; rel="nextish"', "<x>"])
+def test_other_links_lead_to_no_page(script: ScriptedRegistry, make_store: MakeStore, link: str) -> None:
+    script.expect("GET", TAGS_PATH, replace(page("a"), headers={"Link": link}))
     assert make_store(script.host).list_tags("team/app") == {"a"}
+
+
+def test_pages_in_a_circle_end_and_are_not_taken_for_all_tags(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.always("GET", TAGS_PATH, page("a", None, 1, following=TAGS_PATH))
+    assert make_store(script.host).list_tags("team/app") is None
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 501])
+def test_a_registry_that_lists_no_tags_is_not_taken_for_one_without(
+    script: ScriptedRegistry, make_store: MakeStore, status: int
+) -> None:
+    script.expect("GET", TAGS_PATH, Reply(status, body=b"404 page not found"))
+    script.expect("GET", TAGS_PATH, page("a", following=f"{TAGS_PATH}?n=2"), Reply(404))
+    store = make_store(script.host)
+    assert store.list_tags("team/app") is None
+    assert store.list_tags("team/app") is None
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"[" * 100_000])
 def test_a_list_that_is_none_is_said_so(script: ScriptedRegistry, make_store: MakeStore, body: bytes) -> None:
-    script.expect("GET", "/v2/team/app/tags/list", Reply(body=body))
+    script.expect("GET", TAGS_PATH, Reply(body=body))
     with pytest.raises(UnexpectedAnswerError):
         make_store(script.host).list_tags("team/app")
 
@@ -175,7 +211,7 @@ def test_a_list_from_elsewhere_is_named_without_what_its_address_grants(
     script: ScriptedRegistry, make_store: MakeStore
 ) -> None:
     signed = f"{script.url}/signed?X-Signature=secret"
-    script.expect("GET", "/v2/team/app/tags/list", Reply(307, {"Location": signed}))
+    script.expect("GET", TAGS_PATH, Reply(307, {"Location": signed}))
     script.expect("GET", "/signed", Reply(body=b"<html>"))
     with pytest.raises(UnexpectedAnswerError, match="/signed") as raised:
         make_store(script.host).list_tags("team/app")
@@ -184,8 +220,40 @@ def test_a_list_from_elsewhere_is_named_without_what_its_address_grants(
 
 def test_referrers_are_their_digests(script: ScriptedRegistry, make_store: MakeStore) -> None:
     body = json.dumps({"manifests": [{"digest": Digest.of(b"r")}]}).encode()
-    script.expect("GET", f"/v2/team/app/referrers/{BLOB.digest}", Reply(body=body))
+    script.expect("GET", REFERRERS_PATH, Reply(body=body))
     assert make_store(script.host).list_referrers("team/app", BLOB.digest) == {Digest.of(b"r")}
+
+
+def test_a_referrer_of_an_unknown_algorithm_hides_no_other(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    entries = [{"digest": "blake3:00"}, None, {"digest": Digest.of(b"r")}]
+    script.expect("GET", REFERRERS_PATH, Reply(body=json.dumps({"manifests": entries}).encode()))
+    assert make_store(script.host).list_referrers("team/app", BLOB.digest) == {Digest.of(b"r")}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *map(Reply, (400, 404, 405, 406, 501)),
+        Reply(200, {"Content-Type": "text/html; charset=utf-8"}, b"<html>"),
+    ],
+    ids=lambda reply: str(reply.status),
+)
+def test_every_way_to_have_no_referrers_api_is_understood(
+    script: ScriptedRegistry, make_store: MakeStore, reply: Reply
+) -> None:
+    script.expect("GET", REFERRERS_PATH, reply)
+    assert make_store(script.host).list_referrers("team/app", BLOB.digest) is None
+    assert script.requests[0].headers["accept"] == IMAGE_INDEX
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_page_for_people_is_no_list_of_referrers_and_is_not_asked_for(
+    script: ScriptedRegistry, elsewhere: ScriptedRegistry, make_store: MakeStore, status: int
+) -> None:
+    """As GitHub does; the page that it leads to answers 429 to many, which would stop the whole run."""
+    script.expect("GET", REFERRERS_PATH, Reply(status, {"Location": f"{elsewhere.url}/packages"}))
+    assert make_store(script.host).list_referrers("team/app", BLOB.digest) is None
+    assert elsewhere.requests == []
 
 
 def test_a_manifest_is_pushed_byte_for_byte(script: ScriptedRegistry, make_store: MakeStore) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.oci import errors
-from tasks.stores.http_pool import HttpAnswer
+from tasks.stores.http_answers import HttpAnswer
 from tasks.stores.registry_answers import (
     MAX_RETRY_AFTER,
     describe,

@@ -22,7 +22,8 @@ from tasks.oci.errors import (
     UntrustedConnectionError,
 )
 from tasks.stores.credentials import Credentials
-from tasks.stores.http_pool import HttpAnswer, HttpPool
+from tasks.stores.http_answers import HttpAnswer
+from tasks.stores.http_pool import HttpPool
 from tasks.stores.registry import RegistryStore
 from tasks.stores.registry_auth import Authorizer, Challenge, parse_challenges, repository_scope
 from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
