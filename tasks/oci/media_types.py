@@ -19,7 +19,14 @@ IMAGE_INDEXES = frozenset({IMAGE_INDEX, DOCKER_MANIFEST_LIST})
 ARTIFACT_MANIFESTS = frozenset({ARTIFACT_MANIFEST, ORAS_ARTIFACT_MANIFEST})
 MANIFESTS = IMAGE_MANIFESTS | IMAGE_INDEXES | ARTIFACT_MANIFESTS
 
-ACCEPT_MANIFESTS = ", ".join((IMAGE_INDEX, IMAGE_MANIFEST, DOCKER_MANIFEST_LIST, DOCKER_MANIFEST, ARTIFACT_MANIFEST))
+ACCEPT_MANIFESTS = ", ".join(
+    (
+        *(IMAGE_INDEX, IMAGE_MANIFEST, DOCKER_MANIFEST_LIST, DOCKER_MANIFEST),
+        *(ARTIFACT_MANIFEST, ORAS_ARTIFACT_MANIFEST),
+        "*/*",
+    )
+)
+"""Any type at the end: some registries say of one that was not asked for that there is no such tag."""
 
 
 def is_manifest(media_type: str) -> bool:

@@ -170,7 +170,13 @@ class HttpPool:
                 return self._home.send(method, url[len(self.origin) :], headers, body)
             manager: Any = self._manager_for(url)
             response: urllib3.BaseHTTPResponse = manager.urlopen(
-                method, url, body=body, headers=headers, redirect=False, preload_content=False
+                method,
+                url,
+                body=body,
+                headers=headers,
+                redirect=False,
+                preload_content=False,
+                decode_content=False,  # stores name an encoding for layers that are compressed in themselves
             )
         except (HTTPError, HTTPException, OSError) as error:
             raise translate(error, method, url) from error

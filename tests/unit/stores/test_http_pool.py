@@ -1,5 +1,6 @@
 """Connections are used again, deadlines hold, credentials stay at home, answers are bounded."""
 
+import gzip
 import ssl
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -66,6 +67,16 @@ def test_credentials_do_not_follow_to_another_host(
     assert script.requests[0].headers["authorization"] == SECRET["Authorization"]
     assert "authorization" not in elsewhere.requests[0].headers
     assert elsewhere.requests[0].query == {"signature": ["s"]}
+
+
+def test_what_is_kept_elsewhere_is_read_as_it_is(
+    script: ScriptedRegistry, elsewhere: ScriptedRegistry, make_pool: MakePool
+) -> None:
+    """Stores of objects name an encoding for layers that are compressed in themselves; their digests go by that."""
+    layer = gzip.compress(b"layer")
+    script.expect("GET", "/blob", Reply(307, {"Location": f"{elsewhere.url}/data"}))
+    elsewhere.expect("GET", "/data", Reply(headers={"Content-Encoding": "gzip"}, body=layer))
+    assert make_pool(script.host).send("GET", "/blob", {}).body == layer
 
 
 def test_credentials_follow_on_the_same_host(script: ScriptedRegistry, make_pool: MakePool) -> None:
