@@ -18,6 +18,7 @@ from tasks.operations.verification import RepositoryVerifier
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tasks.oci.descriptor import Descriptor
     from tasks.operations.copy_tools import CopyTools
     from tasks.operations.results import Traffic
     from tasks.operations.tag_planner import Ledger
@@ -158,7 +159,7 @@ class CopyWork(RepositoryWork):
     def _merge_list(self, unit: Unit, subject: Digest) -> TagResult:
         members = self.inventory.referrers.get(subject, ())
         self._ledger.note_started(self._repository)
-        listing = self._tools.lists.check(self._repository, subject, members)
+        listing = self._listing(subject, members)
         outcome = Outcome.COPIED if listing is ReferrerListing.LOST else Outcome.UP_TO_DATE
         if listing is ReferrerListing.LOST:
             listing = self._copier.copy_referrer_list(subject, members)
@@ -169,6 +170,14 @@ class CopyWork(RepositoryWork):
         return self._result(
             unit, unit.tags[0], outcome, verified=Depth.MANIFEST, referrers=len(members), at_target=by_tag
         )
+
+    def _listing(self, subject: Digest, members: Sequence[Descriptor]) -> ReferrerListing:
+        """How the target lists `members`; a tag may list what was deleted since, and then it lists nothing."""
+        listing = self._tools.lists.check(self._repository, subject, members)
+        if listing is not ReferrerListing.FALLBACK:
+            return listing
+        there = (self._tools.target.resolve_manifest(self._repository, each.digest) for each in members)
+        return ReferrerListing.LOST if None in there else listing
 
     def _back_up(self, tag: str) -> None:
         """Keep what is about to be overwritten under another tag, where the user asked for that.

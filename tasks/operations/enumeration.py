@@ -20,6 +20,7 @@ from tasks.oci.errors import (
     InvalidReferenceError,
     SourceError,
     SpecError,
+    UnsupportedMediaTypeError,
 )
 from tasks.oci.image_layout import REFERRER_SUBJECT, BrokenEntry, decode_index, iter_index
 from tasks.oci.manifest import MAX_MANIFEST_SIZE, Manifest, parse_manifest
@@ -175,7 +176,13 @@ class _Enumeration:
     def _add_referrer_list(self, subject: Digest, descriptor: Descriptor) -> None:
         manifest = self._manifest_or_finding(descriptor)
         if manifest is not None:
-            self.referrers[subject].update({child.digest: child for child in manifest.manifests})
+            self._add_members(subject, manifest)
+
+    def _add_members(self, subject: Digest, manifest: Manifest) -> None:
+        self.referrers[subject].update({child.digest: child for child in manifest.manifests})
+        for other in manifest.blobs:
+            message = f"{other.digest}, listed as a referrer of {subject}, is of the type {other.media_type}"
+            self.findings.append(Finding(self.path, UnsupportedMediaTypeError.code, message))
 
     def _classified(self, tags: tuple[TagEntry, ...]) -> Iterator[TagEntry]:
         children: set[Digest] = set()
@@ -187,7 +194,7 @@ class _Enumeration:
             if subject is not None:
                 self.referrers[subject].setdefault(manifest.descriptor.digest, manifest.as_referrer())
             elif listed is not None:
-                self.referrers[listed].update({child.digest: child for child in manifest.manifests})
+                self._add_members(listed, manifest)
             manifests.append((manifest.descriptor, subject or listed))
         children.update(self.children_of(entry.descriptor for entry in tags))
         for descriptor, subject in manifests:

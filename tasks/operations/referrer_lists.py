@@ -10,6 +10,7 @@ import threading
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from tasks.oci.digest import Digest
 from tasks.oci.errors import ReferrerConflictError
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tasks.oci.descriptor import Descriptor
-    from tasks.oci.digest import Digest
     from tasks.ports import Target
 
 ATTEMPTS = 3
@@ -51,8 +51,7 @@ class ReferrerLists:
         """
         listed = self._listed_by_api(repository, subject)
         if listed is not None:
-            found = all(referrer.digest in listed for referrer in referrers)
-            return ReferrerListing.API if found else ReferrerListing.LOST
+            return _by_api(listed, referrers)
         with self._locks[hash((repository, subject)) % _STRIPES]:
             for _ in range(ATTEMPTS):
                 entries = self._fallback_entries(repository, subject)
@@ -65,8 +64,8 @@ class ReferrerLists:
     def check(self, repository: str, subject: Digest, referrers: Sequence[Descriptor]) -> ReferrerListing:
         """How the target lists `referrers`; changes nothing."""
         listed = self._listed_by_api(repository, subject)
-        if listed is not None and all(referrer.digest in listed for referrer in referrers):
-            return ReferrerListing.API
+        if listed is not None:  # then clients look nowhere else
+            return _by_api(listed, referrers)
         if _missing(self._fallback_entries(repository, subject), referrers):
             return ReferrerListing.LOST
         return ReferrerListing.FALLBACK
@@ -81,8 +80,8 @@ class ReferrerLists:
     def _fallback_entries(self, repository: str, subject: Digest) -> list[dict[str, Any]]:
         tag = referrers_tag(subject)
         found = self._target.fetch_manifest(repository, tag)
-        if found is None:
-            return []
+        if found is None or Digest.of(found.raw, subject.algorithm) == subject:
+            return []  # GitLab reads the tag as the digest, and answers with the subject itself
         listed = _manifests(found.raw)
         if listed is None:
             raise ReferrerConflictError(f"{repository}:{tag} holds something that lists no referrers")
@@ -100,6 +99,11 @@ def _manifests(raw: bytes) -> list[Any] | None:
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return listed if isinstance(listed, list) else None
+
+
+def _by_api(listed: frozenset[Digest], referrers: Sequence[Descriptor]) -> ReferrerListing:
+    found = all(referrer.digest in listed for referrer in referrers)
+    return ReferrerListing.API if found else ReferrerListing.LOST
 
 
 def _missing(entries: list[dict[str, Any]], referrers: Sequence[Descriptor]) -> list[Descriptor]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     ManifestRefusedError,
@@ -14,10 +15,11 @@ from tasks.oci.errors import (
     RegistryUnavailableError,
     UnexpectedAnswerError,
 )
+from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
 from tasks.operations import tag_planner
 from tasks.operations.planning import CopyPolicy, OnConflict
-from tasks.operations.referrer_lists import ReferrerLists
+from tasks.operations.referrer_lists import ReferrerListing, ReferrerLists
 from tasks.operations.results import Depth
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
 from tasks.stores.memory import MemoryTarget
@@ -151,6 +153,64 @@ def test_referrers_count_only_where_the_target_lists_them(layout: LayoutBuilder)
     layout.referrer(layout.image("v1", layers=[b"layer"]))
     (result,) = engine(layout, ListsNothing()).one()
     assert (str(result.outcome), result.referrers) == ("copied", 0)
+
+
+@pytest.mark.parametrize("platforms", [0, 2])
+def test_a_target_that_answers_the_subject_for_its_list_lists_nothing(layout: LayoutBuilder, platforms: int) -> None:
+    """GitLab takes the tag for the digest: what an index lists are no referrers, and an image is no broken list."""
+
+    class TakesTagsForDigests(MemoryTarget):
+        def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+            return super().fetch_manifest(repository, reference.replace("sha256-", "sha256:"))
+
+    children = [layout.image(layers=[bytes([number])], listed=False) for number in range(platforms)]
+    subject = layout.index(children, "v1") if children else layout.image("v1", layers=[b"layer"])
+    sbom = layout.referrer(subject)
+    target = TakesTagsForDigests(referrers_api=False)
+    results, findings = engine(layout, target).copy()
+    assert (results, findings) == ({"app:v1": "copied"}, {("app", "referrer_lost")})
+    (kept,) = (m for m in target._asked("app").manifests.values() if Digest(sbom["digest"]) in str(m.manifests))
+    assert [entry.digest for entry in kept.manifests] == [sbom["digest"]]
+
+
+def listed_elsewhere(layout: LayoutBuilder, *members: dict[str, object]) -> str:
+    """The tag of a list of referrers whose subject is not here."""
+    tag = referrers_tag(Digest.of(b"not here"))
+    layout.index(members, tag)
+    return tag
+
+
+def test_a_list_whose_member_was_deleted_at_the_target_is_not_up_to_date(layout: LayoutBuilder) -> None:
+    signature = layout.image(layers=[b"signature"], listed=False)
+    tag = listed_elsewhere(layout, signature)
+    made = engine(layout, MemoryTarget(referrers_api=False))
+    assert outcomes(made) == {tag: "copied"}
+    assert outcomes(made) == {tag: "up_to_date"}
+    del made.target._asked("app").manifests[Digest(signature["digest"])]
+    assert outcomes(made) == {tag: "copied"}
+    assert made.target.resolve_manifest("app", signature["digest"]) == signature["digest"]
+
+
+def test_what_a_list_of_referrers_holds_besides_manifests_is_named(layout: LayoutBuilder) -> None:
+    listed_elsewhere(layout, layout.blob(b"{}", "application/vnd.example.unknown+json"))
+    _, findings = engine(layout, MemoryTarget(referrers_api=False)).copy()
+    assert findings == {("app", "unsupported_media_type")}
+
+
+def test_a_tag_with_referrers_is_no_list_where_clients_ask_the_api(layout: LayoutBuilder) -> None:
+    class ListsNothing(MemoryTarget):
+        def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest]:
+            return frozenset()
+
+    members = [layout.image(layers=[b"signature"], listed=False)]
+    tag = listed_elsewhere(layout, *members)
+    made = engine(layout, ListsNothing())
+    assert outcomes(made) == {tag: "referrer_lost"}
+    body = json.dumps({"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": members}).encode()
+    made.target.push_manifest("app", tag, RemoteManifest(body, IMAGE_INDEX))
+    entries = [Descriptor.from_json(member) for member in members]
+    listing = ReferrerLists(made.target).check("app", Digest.of(b"not here"), entries)
+    assert listing is ReferrerListing.LOST
 
 
 def overwriting(layout: LayoutBuilder, **more: object) -> Engine:
