@@ -81,17 +81,19 @@ class SourceGraph:
             SourceError: something can't be read.
         """
         found: dict[Digest, Descriptor] = {}
+        walked: set[Descriptor] = set()  # by type, too: what one calls a layer or an image is a manifest to another
         level, depth = [root], 0
         while level:
             if depth > MAX_NESTING:
                 raise NestingTooDeepError(f"indexes are nested more than {MAX_NESTING} levels deep")
-            below: dict[Digest, Descriptor] = {}
+            walked.update(level)
+            below: dict[Descriptor, None] = {}
             for manifest in self._hands.map(lambda d: read_manifest(self._source, self._path, d), level):
                 found[manifest.descriptor.digest] = manifest.descriptor
                 found.update({blob.digest: blob for blob in manifest.blobs})
-                below.update({child.digest: child for child in manifest.manifests if child.digest not in found})
+                below.update(dict.fromkeys(child for child in manifest.manifests if child not in walked))
                 self._hands.map(self._check_blob, manifest.blobs)
-            level, depth = list(below.values()), depth + 1
+            level, depth = list(below), depth + 1
         return list(found.values())
 
     def _check_blob(self, blob: Descriptor) -> None:

@@ -52,8 +52,11 @@ class RepositoryVerifier:
         for digest in below if tags else (root, *below):
             if (digest, None) in self._verified:
                 continue
-            if self._target.resolve_manifest(self._repository, digest) is None:
+            actual = self._target.resolve_manifest(self._repository, digest)
+            if actual is None:
                 raise MissingAtTargetError(f"the target does not have the manifest {digest}")
+            if actual != digest and actual.algorithm == digest.algorithm:
+                raise DifferentAtTargetError(f"the target answers {actual} when asked for the manifest {digest}")
             self._note([(digest, None)])
 
     def verify_graph(self, root: Descriptor, tag: str | None) -> None:

@@ -8,7 +8,15 @@ import pytest
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.oci.errors import LayoutliftError, MissingAtTargetError, ReferrersLostError, SizeMismatchError
+from tasks.oci.errors import (
+    ContentNotFoundError,
+    DifferentAtTargetError,
+    InvalidManifestError,
+    LayoutliftError,
+    MissingAtTargetError,
+    ReferrersLostError,
+    SizeMismatchError,
+)
 from tasks.operations.copy_graph import RepositoryCopy
 from tasks.operations.copy_tools import CopyTools
 from tasks.operations.enumeration import enumerate_repository, read_manifest
@@ -24,7 +32,7 @@ from tasks.ports import BlobContent, RemoteManifest
 from tasks.stores.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine
-from tests.support.layouts import LayoutBuilder, image_of
+from tests.support.layouts import OCI_INDEX, OCI_MANIFEST, LayoutBuilder, image_of
 
 LEVELS = 25
 
@@ -122,6 +130,31 @@ def test_a_blob_that_was_checked_in_its_size_is_not_right_in_another(
         graph.check(two_sizes[1])
 
 
+def test_a_manifest_that_is_somebodys_layer_is_checked_as_a_manifest_all_the_same(
+    layout: LayoutBuilder, hands: SpareHands
+) -> None:
+    image = layout.image(layers=[b"gone"], listed=False)
+    nested = layout.index([image], listed=False)
+    holder = image_of(layout, None, [image])
+    layout.index([holder, nested], "v1")
+    layout.blob_path(layout.blob(b"gone")).unlink()
+    layout.write()
+    source = LayoutDirectory(str(layout.path.parent))
+    (tag,) = enumerate_repository(source, "app").tags
+    with pytest.raises(ContentNotFoundError):
+        SourceGraph(source, "app", Depth.BLOBS, hands).check(tag.descriptor)
+
+
+def test_a_manifest_listed_as_two_types_is_checked_as_both(layout: LayoutBuilder, hands: SpareHands) -> None:
+    body = b'{"schemaVersion":2,"manifests":[]}'
+    layout.index([layout.blob(body, OCI_MANIFEST), layout.blob(body, OCI_INDEX)], "v1")
+    layout.write()
+    source = LayoutDirectory(str(layout.path.parent))
+    (tag,) = enumerate_repository(source, "app").tags
+    with pytest.raises(InvalidManifestError):
+        SourceGraph(source, "app", Depth.MANIFEST, hands).check(tag.descriptor)
+
+
 def filled(layout: LayoutBuilder) -> MemoryTarget:
     """A target with all blobs of a layout under their digests, manifests among them."""
     target = MemoryTarget()
@@ -164,6 +197,17 @@ def test_without_tags_the_root_itself_has_to_be_there(layout: LayoutBuilder, han
         RepositoryVerifier(MemoryTarget(), "app", Depth.MANIFEST, hands).verify_presence(
             (), [Digest(image["digest"])]
         )
+
+
+def test_a_target_that_has_something_else_under_a_digest_is_found(layout: LayoutBuilder, hands: SpareHands) -> None:
+    class AnswersAnother(MemoryTarget):
+        def resolve_manifest(self, repository: str, reference: str) -> Digest:
+            return Digest.of(b"another")
+
+    verifier = RepositoryVerifier(AnswersAnother(), "app", Depth.MANIFEST, hands)
+    with pytest.raises(DifferentAtTargetError):
+        verifier.verify_presence((), [Digest.of(b"asked for")])
+    verifier.verify_presence((), [Digest.of(b"named by another algorithm", "sha512")])
 
 
 def test_verify_asks_whether_a_tagged_referrer_is_listed_itself(layout: LayoutBuilder, hands: SpareHands) -> None:
