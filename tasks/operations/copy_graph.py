@@ -6,7 +6,6 @@ Every manifest and blob is sent once a run into each repository, however many ta
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -74,6 +73,7 @@ class RepositoryCopy:
         self._repository = repository
         self.blobs = BlobCopy(tools, inventory.path, repository, new=new)
         self._children: dict[Digest, tuple[Descriptor, ...]] = {}
+        self._subjects: dict[Digest, tuple[Digest, Descriptor]] = {}
         self._lock = threading.Lock()
         self.findings: list[Finding] = []
 
@@ -92,7 +92,7 @@ class RepositoryCopy:
         if followed or not tags or manifest.subject is not None:
             self._push(manifest, root.digest)
         count = self._copy_referrers(followed)
-        self._list_subject(manifest)
+        self._list_subjects(reached)
         failed: dict[str, LayoutliftError] = {}
         for tag in tags:
             try:
@@ -115,10 +115,10 @@ class RepositoryCopy:
     def complete_referrers(self, root: Descriptor) -> int:
         """Have all referrers of a graph that is at the target already there and listed; their number.
 
-        The graph's own root, which may be a referrer itself, is listed too.
+        What of the graph itself refers to something is listed too.
         """
-        with suppress(*BROKEN_AT_SOURCE):  # then it is the target's copy that counts
-            self._list_subject(read_manifest(self._tools.source, self._path, root))
+        self._read_links(root)
+        self._list_subjects(self._reached(root))
         if not self._referrers:
             return 0
         return self._copy_referrers([d for d in self.closure(root) if d in self._referrers], ask=True)
@@ -148,7 +148,7 @@ class RepositoryCopy:
         for depth in range(MAX_NESTING + 1):
             unread = [d for d in pending if d.digest not in self._children and is_index(d.media_type)]
             for descriptor in unread:
-                self._note_children(read_manifest(self._tools.source, self._path, descriptor))
+                self._note_links(read_manifest(self._tools.source, self._path, descriptor))
             below = {child.digest: child for d in pending for child in self._children.get(d.digest, ())}
             pending = list(below.values())
             if not pending or depth == MAX_NESTING:
@@ -159,14 +159,32 @@ class RepositoryCopy:
         if depth > MAX_NESTING:
             raise NestingTooDeepError(f"indexes are nested more than {MAX_NESTING} levels deep")
         manifest = read_manifest(self._tools.source, self._path, descriptor)
-        self._note_children(manifest)
+        self._note_links(manifest)
         self._tools.hands.map(partial(self._ensure_manifest, depth + 1), manifest.manifests)
         self.blobs.ensure(manifest.blobs)
         return manifest
 
-    def _note_children(self, manifest: Manifest) -> None:
+    def _note_links(self, manifest: Manifest) -> None:
         if manifest.manifests:
             self._children[manifest.descriptor.digest] = manifest.manifests
+        if manifest.subject is not None:
+            self._subjects[manifest.descriptor.digest] = (manifest.subject.digest, manifest.as_referrer())
+
+    def _read_links(self, root: Descriptor) -> None:
+        """Read all manifests below `root`; of one that can't be read, it is the target's copy that counts."""
+        level, seen = [root], {root.digest}
+        while level:
+            children = [child for below in self._tools.hands.map(self._children_of, level) for child in below]
+            level = list({child.digest: child for child in children if child.digest not in seen}.values())
+            seen.update(child.digest for child in level)
+
+    def _children_of(self, descriptor: Descriptor) -> tuple[Descriptor, ...]:
+        try:
+            manifest = read_manifest(self._tools.source, self._path, descriptor)
+        except BROKEN_AT_SOURCE:
+            return ()
+        self._note_links(manifest)
+        return manifest.manifests
 
     def _reached(self, root: Descriptor) -> list[Digest]:
         return reached_from(root.digest, lambda digest: (child.digest for child in self._children.get(digest, ())))
@@ -233,10 +251,10 @@ class RepositoryCopy:
             return False
         return True
 
-    def _list_subject(self, manifest: Manifest) -> None:
-        """A tag may be a referrer itself."""
-        if manifest.subject is not None:
-            self._list(manifest.subject.digest, [manifest.as_referrer()])
+    def _list_subjects(self, digests: Iterable[Digest]) -> None:
+        """What a graph is made of may refer to something itself: a tag, or an attestation beside its image."""
+        for subject, referrer in [self._subjects[digest] for digest in digests if digest in self._subjects]:
+            self._list(subject, [referrer])
 
     def _list(self, subject: Digest, referrers: Sequence[Descriptor]) -> bool:
         if self._tools.lists.ensure(self._repository, subject, referrers) is not ReferrerListing.LOST:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tasks.oci.descriptor import Descriptor
+    from tasks.oci.digest import Digest
     from tasks.oci.registry_profiles import RegistryProfile
     from tasks.operations.planning import CopyPolicy, TagPlan
     from tasks.operations.referrer_lists import ReferrerLists
@@ -184,10 +185,9 @@ class VerifyWork(RepositoryWork):
 
     def _verify_referrers(self, root: Descriptor) -> int:
         """Referrers of the graph and theirs: each is there, and the target lists it."""
-        own = self._verifier.subject_of(root)
-        if own is not None and self._lists.check(self._repository, own[0], [own[1]]) is ReferrerListing.LOST:
-            raise ReferrersLostError(f"the target does not list {root.digest} as a referrer of {own[0]}")
         pending = self._verifier.closure(root)
+        for digest in pending:
+            self._verify_listed(digest)
         visited = set()
         count = 0
         while pending:
@@ -203,6 +203,11 @@ class VerifyWork(RepositoryWork):
                 raise ReferrersLostError(f"the target does not list all {len(referrers)} referrers of {subject}")
             count += len(referrers)
         return count
+
+    def _verify_listed(self, digest: Digest) -> None:
+        own = self._verifier.subject_of(digest)
+        if own is not None and self._lists.check(self._repository, own[0], [own[1]]) is ReferrerListing.LOST:
+            raise ReferrersLostError(f"the target does not list {digest} as a referrer of {own[0]}")
 
     def _verify_list(self, unit: Unit) -> TagResult:
         subject = unit.subject

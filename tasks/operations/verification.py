@@ -90,9 +90,9 @@ class RepositoryVerifier:
                 self._hands.map(self._verify_blob, manifest.blobs)
         self._note(seen)  # only now: what shares a broken part with this graph must find it too
 
-    def subject_of(self, root: Descriptor) -> tuple[Digest, Descriptor] | None:
-        """The subject of a root that was verified, and the root as the list of its referrers shows it."""
-        return self._subjects.get(root.digest)
+    def subject_of(self, digest: Digest) -> tuple[Digest, Descriptor] | None:
+        """The subject of a manifest that was verified, and the manifest as the list of its referrers shows it."""
+        return self._subjects.get(digest)
 
     def closure(self, root: Descriptor) -> list[Digest]:
         """The digests of all manifests below a root that was verified, it first."""

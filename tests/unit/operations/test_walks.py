@@ -1,8 +1,9 @@
 """Graphs are walked in time that grows with what is in them, and nothing is taken as proved that was not."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -210,14 +211,26 @@ def test_a_target_that_has_something_else_under_a_digest_is_found(layout: Layout
     verifier.verify_presence((), [Digest.of(b"named by another algorithm", "sha512")])
 
 
-def test_verify_asks_whether_a_tagged_referrer_is_listed_itself(layout: LayoutBuilder, hands: SpareHands) -> None:
-    subject = layout.image("v1", layers=[b"layer"])
-    layout.referrer(subject, tag="sbom")
+def tagged(layout: LayoutBuilder, subject: dict[str, Any]) -> None:
+    layout.referrer(subject, tag="refers")
+
+
+def below_an_index(layout: LayoutBuilder, subject: dict[str, Any]) -> None:
+    """As builders keep attestations: beside the image that they are about."""
+    attestation = layout.referrer(subject, listed=False)
+    layout.index([subject, attestation], "refers")
+
+
+@pytest.mark.parametrize("keep", [tagged, below_an_index])
+def test_what_refers_to_something_and_is_part_of_a_tag_is_listed(
+    layout: LayoutBuilder, hands: SpareHands, keep: Callable[[LayoutBuilder, dict[str, Any]], None]
+) -> None:
+    keep(layout, layout.image("v1", layers=[b"layer"]))
     target = MemoryTarget(referrers_api=False)
     made = Engine(layout.write().parent, target)
     assert {str(result.outcome) for result in made.one()} == {"copied"}
     inventory = enumerate_repository(LayoutDirectory(str(made.root)), "app")
-    sbom = next(unit for unit in units_of(inventory, inventory.tags, CopyPolicy()) if unit.tags == ("sbom",))
+    refers = next(unit for unit in units_of(inventory, inventory.tags, CopyPolicy()) if unit.tags == ("refers",))
 
     def verify() -> str:
         verifier = RepositoryVerifier(target, "app", Depth.MANIFEST, hands)
@@ -225,13 +238,16 @@ def test_verify_asks_whether_a_tagged_referrer_is_listed_itself(layout: LayoutBu
         work = VerifyWork(
             inventory, "app", verifier, ReferrerLists(target), CopyPolicy(), host="memory", target_tags=tags
         )
-        (result,) = work.execute(sbom)
+        (result,) = work.execute(refers)
         return result.code or str(result.outcome)
 
     assert verify() == "up_to_date"
     for tag in [tag for tag in target.list_tags("app") if tag.startswith("sha256-")]:
         del target._asked("app").tags[tag]
     assert verify() == ReferrersLostError.code
+    made.ledger = Engine(made.root, target).ledger  # nothing is known to be proved
+    assert {str(result.outcome) for result in made.one()} == {"up_to_date"}
+    assert verify() == "up_to_date"
 
 
 def test_an_image_of_the_braid_is_what_it_is(layout: LayoutBuilder) -> None:
