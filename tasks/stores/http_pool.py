@@ -182,6 +182,10 @@ class HttpPool:
             raise translate(error, method, url) from error
         return response
 
+    def is_own(self, url: str) -> bool:
+        """Whether a whole URL is at the registry itself, not where it leads to."""
+        return self._is_home(url) or _place(urlsplit(url)) == _place(urlsplit(self.origin))
+
     def _is_home(self, url: str) -> bool:
         return url.startswith(f"{self.origin}/")
 

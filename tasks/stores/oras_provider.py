@@ -23,6 +23,7 @@ from tasks.oci.errors import (
 )
 from tasks.stores.http_answers import MAX_ANSWER_SIZE, HttpAnswer
 from tasks.stores.registry_answers import describe, error_of, says_expired
+from tasks.stores.transport_errors import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -98,7 +99,7 @@ class OrasProvider(Registry):
         if answer.status != UNAUTHORIZED and not says_expired(answer):
             self._works = sent or self._works
             return answer
-        renewed = self._renew(scopes, sent, answer.headers)
+        renewed = self._renew(scopes, sent, answer)
         if renewed != sent and not (data is None or isinstance(data, bytes)):
             raise AuthorizationExpiredError(f"{self.hostname}: the authorization ended during an upload", status=401)
         if renewed == sent:
@@ -139,14 +140,21 @@ class OrasProvider(Registry):
             refused = read_refusal(answer)
         if refused.status == FORBIDDEN and not says_expired(refused):
             raise error_of(refused, f"GET {url.partition('?')[0]}")
-        renewed = self._renew(scopes, sent, refused.headers)
+        renewed = self._renew(scopes, sent, refused)
         with self._pool.open("GET", url, _with(headers, renewed)) as answer:
             if answer.status == UNAUTHORIZED:
                 raise self._refusal(renewed, scopes, read_refusal(answer))
             yield answer
 
-    def _renew(self, scopes: Scopes, sent: str | None, headers: Mapping[str, str]) -> str | None:
-        self._authorizer.refused(scopes, sent, headers.get("WWW-Authenticate", ""))
+    def _renew(self, scopes: Scopes, sent: str | None, refusal: HttpAnswer) -> str | None:
+        """A new authorization, in the way that the registry itself asks for.
+
+        Who keeps its blobs must not: a token server of theirs would be sent the password.
+        """
+        if not self._pool.is_own(refusal.url):
+            where = f"{redacted(refusal.url)}, where {self.hostname} leads to,"
+            raise PermissionDeniedError(f"{where} wants credentials, and gets none", status=refusal.status)
+        self._authorizer.refused(scopes, sent, refusal.headers.get("WWW-Authenticate", ""))
         return self._authorizer.header(scopes)
 
 

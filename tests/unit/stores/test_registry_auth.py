@@ -420,3 +420,24 @@ def test_an_authorization_that_ended_is_renewed_for_reading_back_too(
     assert store.fetch_blob("app", BLOB).read() == b"x"
     sent = [each.headers["authorization"] for each in script.asked("GET", f"/v2/app/blobs/{BLOB.digest}")]
     assert sent == ["Bearer old", "Bearer new"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("scheme", ["Bearer", "Basic"])
+def test_a_host_that_the_registry_leads_to_may_not_ask_for_the_password(
+    script: ScriptedRegistry, elsewhere: ScriptedRegistry, make_store: MakeStore, method: str, scheme: str
+) -> None:
+    """Who keeps the blobs could else name a token server of its own, and would be sent the password."""
+    path = f"/v2/app/blobs/{BLOB.digest}"
+    asks = f'{scheme} realm="{elsewhere.url}/token"'
+    elsewhere.always("GET", "/token", token("t"))
+    elsewhere.expect(method, "/data", Reply(401, {"WWW-Authenticate": asks}))
+    script.expect("HEAD", "/v2/app/manifests/v1", Reply(401, {"WWW-Authenticate": "Basic"}), FOUND, FOUND)
+    script.expect(method, path, Reply(307, {"Location": f"{elsewhere.url}/data"}))
+    store = make_store(script.host, ME)
+    store.resolve_manifest("app", "v1")
+    with pytest.raises(PermissionDeniedError, match=r"127\.0\.0\.1:\d+/data"):
+        store.has_blob("app", BLOB) if method == "HEAD" else store.fetch_blob("app", BLOB).read()
+    assert [request.path for request in elsewhere.requests] == ["/data"]
+    store.resolve_manifest("app", "v1")
+    assert script.requests[-1].headers["authorization"] == BASIC
