@@ -103,14 +103,22 @@ class RepositoryCopy:
         return Copied(tuple(reached), count, failed)
 
     def copy_referrer_list(self, subject: Digest, members: Sequence[Descriptor]) -> ReferrerListing:
-        """Copy the members of a list of referrers and have the target list them.
+        """Copy the members of a list of referrers, and what refers to them, and have the target list them.
 
         Raises:
             LayoutliftError: a member can't be read or sent.
         """
         for member in members:
             self._ensure_manifest(0, member)
-        return self._tools.lists.ensure(self._repository, subject, members)
+        listing = self._tools.lists.ensure(self._repository, subject, members)
+        self.complete_referrer_list(subject, members, ask=False)
+        return listing
+
+    def complete_referrer_list(self, subject: Digest, members: Sequence[Descriptor], *, ask: bool = True) -> None:
+        """Have there, and listed, what refers to members of a list; `ask` for what the target may have already."""
+        reached = [digest for member in members for digest in self.closure(member)]
+        self._list_subjects(digest for digest in reached if self._subjects.get(digest, (subject,))[0] != subject)
+        self._copy_referrers(reached, ask=ask)
 
     def complete_referrers(self, root: Descriptor) -> int:
         """Have all referrers of a graph that is at the target already there and listed; their number.
@@ -238,18 +246,23 @@ class RepositoryCopy:
             copied = [r for r in self._referrers.get(subject, ()) if self._copy_referrer(subject, r, ask=ask)]
             if copied and self._list(subject, copied):
                 count += len(copied)
-            pending.extend(digest for referrer in copied for digest in self._reached(referrer))
+            reached = [digest for referrer in copied for digest in self._reached(referrer)]
+            self._list_subjects(set(reached) - {referrer.digest for referrer in copied})
+            pending.extend(reached)
         return count
 
     def _copy_referrer(self, subject: Digest, referrer: Descriptor, *, ask: bool) -> bool:
-        if ask and self._tools.target.resolve_manifest(self._repository, referrer.digest) == referrer.digest:
-            return True
         try:
-            self._ensure_manifest(0, referrer)
+            if not (ask and self._is_there(referrer)):
+                self._ensure_manifest(0, referrer)
         except BROKEN_AT_SOURCE as error:
             self._note(error.code, f"{referrer.digest}, a referrer of {subject}: {error}")
             return False
         return True
+
+    def _is_there(self, referrer: Descriptor) -> bool:
+        resolve = self._tools.target.resolve_manifest
+        return all(resolve(self._repository, digest) == digest for digest in self.closure(referrer))
 
     def _list_subjects(self, digests: Iterable[Digest]) -> None:
         """What a graph is made of may refer to something itself: a tag, or an attestation beside its image."""

@@ -163,6 +163,8 @@ class CopyWork(RepositoryWork):
         outcome = Outcome.COPIED if listing is ReferrerListing.LOST else Outcome.UP_TO_DATE
         if listing is ReferrerListing.LOST:
             listing = self._copier.copy_referrer_list(subject, members)
+        else:
+            self._copier.complete_referrer_list(subject, members)
         if listing is ReferrerListing.LOST:
             message = f"the target does not list all {len(members)} referrers of {subject}"
             return self._failed(unit, unit.tags, "referrer_lost", message)[0]

@@ -183,11 +183,11 @@ class VerifyWork(RepositoryWork):
             return error
         return None
 
-    def _verify_referrers(self, root: Descriptor) -> int:
-        """Referrers of the graph and theirs: each is there, and the target lists it."""
+    def _verify_referrers(self, root: Descriptor, listed: Digest | None = None) -> int:
+        """Referrers of the graph and theirs: each is there, and the target lists it; those of `listed` it does."""
         pending = self._verifier.closure(root)
         for digest in pending:
-            self._verify_listed(digest)
+            self._verify_listed(digest, listed)
         visited = set()
         count = 0
         while pending:
@@ -198,15 +198,20 @@ class VerifyWork(RepositoryWork):
             visited.add(subject)
             for referrer in referrers:
                 self._verifier.verify_graph(referrer, None)
-                pending += self._verifier.closure(referrer)
+                reached = self._verifier.closure(referrer)
+                for digest in reached:
+                    self._verify_listed(digest, subject)
+                pending += reached
             if self._lists.check(self._repository, subject, referrers) is ReferrerListing.LOST:
                 raise ReferrersLostError(f"the target does not list all {len(referrers)} referrers of {subject}")
             count += len(referrers)
         return count
 
-    def _verify_listed(self, digest: Digest) -> None:
+    def _verify_listed(self, digest: Digest, listed: Digest | None) -> None:
         own = self._verifier.subject_of(digest)
-        if own is not None and self._lists.check(self._repository, own[0], [own[1]]) is ReferrerListing.LOST:
+        if own is None or own[0] == listed:
+            return
+        if self._lists.check(self._repository, own[0], [own[1]]) is ReferrerListing.LOST:
             raise ReferrersLostError(f"the target does not list {digest} as a referrer of {own[0]}")
 
     def _verify_list(self, unit: Unit) -> TagResult:
@@ -216,6 +221,8 @@ class VerifyWork(RepositoryWork):
             self._verifier.verify_graph(member, None)
         if subject is not None and self._lists.check(self._repository, subject, members) is ReferrerListing.LOST:
             raise ReferrersLostError(f"the target does not list all {len(members)} referrers of {subject}")
+        for member in members:
+            self._verify_referrers(member, listed=subject)
         return self._result(
             unit, unit.tags[0], Outcome.UP_TO_DATE, verified=self._policy.depth, referrers=len(members)
         )

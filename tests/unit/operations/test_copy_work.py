@@ -191,6 +191,29 @@ def test_a_list_whose_member_was_deleted_at_the_target_is_not_up_to_date(layout:
     assert made.target.resolve_manifest("app", signature["digest"]) == signature["digest"]
 
 
+def test_what_refers_to_a_member_of_a_list_comes_along(layout: LayoutBuilder) -> None:
+    """Though nothing else that is copied leads there."""
+    sbom = layout.image(layers=[b"sbom"], listed=False)
+    signature = layout.referrer(sbom)
+    tag = listed_elsewhere(layout, sbom)
+    made = engine(layout, MemoryTarget(referrers_api=False))
+    for outcome in ("copied", "up_to_date"):
+        assert outcomes(made) == {tag: outcome}
+        assert made.target.resolve_manifest("app", signature["digest"]) == signature["digest"]
+        assert referrers_tag(Digest(sbom["digest"])) in made.target.list_tags("app")
+        del made.target._asked("app").manifests[Digest(signature["digest"])]
+
+
+def test_a_referrer_of_which_a_part_was_deleted_is_sent_again(layout: LayoutBuilder) -> None:
+    part = layout.image(layers=[b"part"], listed=False)
+    layout.index([part], subject=layout.image("v1", layers=[b"layer"]))
+    target = MemoryTarget()
+    assert outcomes(engine(layout, target)) == {"v1": "copied"}
+    del target._asked("app").manifests[Digest(part["digest"])]
+    assert outcomes(engine(layout, target)) == {"v1": "up_to_date"}
+    assert target.resolve_manifest("app", part["digest"]) == part["digest"]
+
+
 def test_what_a_list_of_referrers_holds_besides_manifests_is_named(layout: LayoutBuilder) -> None:
     listed_elsewhere(layout, layout.blob(b"{}", "application/vnd.example.unknown+json"))
     _, findings = engine(layout, MemoryTarget(referrers_api=False)).copy()

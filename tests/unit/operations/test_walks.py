@@ -18,6 +18,7 @@ from tasks.oci.errors import (
     ReferrersLostError,
     SizeMismatchError,
 )
+from tasks.oci.reference import referrers_tag
 from tasks.operations.copy_graph import RepositoryCopy
 from tasks.operations.copy_tools import CopyTools
 from tasks.operations.enumeration import enumerate_repository, read_manifest
@@ -248,6 +249,28 @@ def test_what_refers_to_something_and_is_part_of_a_tag_is_listed(
     made.ledger = Engine(made.root, target).ledger  # nothing is known to be proved
     assert {str(result.outcome) for result in made.one()} == {"up_to_date"}
     assert verify() == "up_to_date"
+
+
+def test_verify_asks_for_what_refers_to_a_member_of_a_list(layout: LayoutBuilder, hands: SpareHands) -> None:
+    sbom = layout.image(layers=[b"sbom"], listed=False)
+    signature = layout.referrer(sbom)
+    layout.index([sbom], referrers_tag(Digest.of(b"not here")))
+    target = MemoryTarget(referrers_api=False)
+    made = Engine(layout.write().parent, target)
+    assert [str(result.outcome) for result in made.one()] == ["copied"]
+    inventory = enumerate_repository(LayoutDirectory(str(made.root)), "app")
+    (unit,) = units_of(inventory, inventory.tags, CopyPolicy())
+
+    def verify() -> str:
+        verifier = RepositoryVerifier(target, "app", Depth.MANIFEST, hands)
+        lists, none = ReferrerLists(target), frozenset()
+        work = VerifyWork(inventory, "app", verifier, lists, CopyPolicy(), host="memory", target_tags=none)
+        (result,) = work.execute(unit)
+        return result.code or str(result.outcome)
+
+    assert verify() == "up_to_date"
+    del target._asked("app").manifests[Digest(signature["digest"])]
+    assert verify() == MissingAtTargetError.code
 
 
 def test_an_image_of_the_braid_is_what_it_is(layout: LayoutBuilder) -> None:
