@@ -222,7 +222,7 @@ class RegistryStore:
                 path, "GET", None, headers, self._scopes(repository), most=MAX_LIST_SIZE, follow=follow
             )
             if answer.status != _OK and answer.status not in NOT_LISTED:
-                raise error_of(answer, f"GET {path.partition('?')[0]}")
+                raise error_of(answer, f"GET {self._pool.origin}{path.partition('?')[0]}")
             return answer
 
         return self._retry(attempt)
