@@ -99,7 +99,8 @@ class Bench:
         Raises:
             LayoutliftError: a pull failed, or what it brought is not what was pushed.
         """
-        with CountingProxy(self.venue.client) as proxy:
+        area = self.venue.area(path)
+        with CountingProxy(self.venue.client, area.bucket, area.prefix) as proxy:
             through = replace(self, venue=self.venue.through(proxy), pause=0.0, drop_caches=False)
             return dict(through.visit(Visit(path, case, 1)))
 

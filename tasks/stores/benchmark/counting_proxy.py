@@ -1,7 +1,8 @@
 """Counts the requests that programs make to any S3 service: an endpoint on loopback that passes them on.
 
-It signs each request anew, because a signature holds the name of the host that it was made for. It answers reads
-only, and belongs to pulls whose times are not kept: what a program costs through it says nothing.
+It signs each request anew, because a signature holds the name of the host that it was made for. Whoever is on this
+machine can ask it, so it answers reads only, and only of what the run itself wrote. It belongs to pulls whose times
+are not kept: what a program costs through it says nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import Counter
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 import urllib3
 from botocore.auth import S3SigV4Auth
@@ -25,18 +26,23 @@ if TYPE_CHECKING:
 
 PASSED_ON = ("Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since")
 ONLY_OF_ONE_CONNECTION = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
+OF_LISTS = frozenset({"list-type", "prefix", "delimiter", "max-keys", "encoding-type", "fetch-owner", "x-id"}) | {
+    "marker",
+    "start-after",
+    "continuation-token",
+}
 CHUNK = 1024 * 1024
 
 
 class CountingProxy(ThreadingHTTPServer):
-    """Serves between `with` and its end; `url` is the endpoint that programs are given."""
+    """Serves what is below a prefix between `with` and its end; `url` is the endpoint that programs are given."""
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, client: S3Client) -> None:
+    def __init__(self, client: S3Client, bucket: str, prefix: str) -> None:
         super().__init__((LOOPBACK, 0), _Handler)
-        self._client = client
+        self._client, self._bucket, self._prefix = client, bucket, f"{prefix}/"
         self._pool = urllib3.PoolManager(retries=False, maxsize=16)
         self._lock = threading.Lock()
         self._requests: Counter[str] = Counter()
@@ -71,6 +77,28 @@ class CountingProxy(ThreadingHTTPServer):
         with self._lock:
             self._sent += size
 
+    def narrowed(self, method: str, target: str) -> str | None:
+        """What is asked in place of that: the same, for keys and lists below the prefix, and of the bucket itself.
+
+        A list of everything, by which s3fs finds out whether there is a bucket, becomes one of our own keys. All
+        else is refused.
+        """
+        path, _, query = target.partition("?")
+        bucket, _, key = unquote(path).removeprefix("/").partition("/")
+        asked = parse_qs(query, keep_blank_values=True)
+        if bucket != self._bucket or ".." in key.split("/"):
+            return None
+        if (method == "HEAD" and not key) or asked.keys() == {"location"}:
+            return target
+        if not key and asked.keys() <= OF_LISTS - {"prefix"}:
+            return f"{path}?{urlencode({'prefix': self._prefix})}{'&' if query else ''}{query}"
+        is_list = asked.keys() <= OF_LISTS and len(asked.get("prefix", ())) == 1
+        may = self._is_ours(key) if key else is_list and self._is_ours(asked["prefix"][0])
+        return target if may else None
+
+    def _is_ours(self, key: str) -> bool:
+        return f"{key}/".startswith(self._prefix)
+
     def pass_on(self, method: str, target: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
         """Ask the service itself, with a signature of our own.
 
@@ -104,9 +132,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         self.server.asked(self.command)
+        target = self.server.narrowed(self.command, self.path)
+        if target is None:
+            self.send_error(HTTPStatus.FORBIDDEN)
+            return
         given = {name: self.headers[name] for name in PASSED_ON if name in self.headers}
         try:
-            answer = self.server.pass_on(self.command, self.path, given)
+            answer = self.server.pass_on(self.command, target, given)
         except urllib3.exceptions.HTTPError:
             self.send_error(HTTPStatus.BAD_GATEWAY)
             return

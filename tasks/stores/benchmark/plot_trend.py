@@ -45,7 +45,8 @@ def trend_of(runs: Sequence[Moment]) -> Figure:
         style = styles[name.partition(" ")[0]]
         rates = [run.rates[name] / MIB for run in of_path]
         axis.plot(dates, rates, color=style.colour, marker=style.marker, markersize=5, label=name)  # type: ignore[arg-type]
-    locator = AutoDateLocator(maxticks=8)  # type: ignore[no-untyped-call] # matplotlib's dates have no annotations
+    # with five at least, its default, there are spans that no distance of its own divides
+    locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call] # no annotations there
     axis.xaxis.set_major_locator(locator)
     axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     axis.yaxis.set_major_formatter(FuncFormatter(shown_rate))

@@ -16,14 +16,20 @@ from tasks.oci.errors import ProgramMissingError
 from tasks.stores.benchmark.aws_cli import cache_folder, ready_aws_cli
 from tasks.stores.benchmark.bucket_area import BucketArea, FolderArea, run_name
 from tasks.stores.benchmark.leaving import release_with
+from tasks.stores.benchmark.program_environment import (
+    CREDENTIALS,
+    credentials_of,
+    for_s3fs,
+    past_proxies,
+    with_endpoint,
+)
 from tasks.stores.benchmark.request_counts import ServerCounts
 from tasks.stores.local_parts.fuse import check_fuse
 from tasks.stores.local_parts.programs import program
 from tasks.stores.local_parts.registry import LocalRegistry
 from tasks.stores.local_parts.seaweedfs import SeaweedFS
 from tasks.stores.s3_address import BucketAccess, BucketAddress
-from tasks.stores.s3_client import make_client
-from tasks.stores.s3_errors import translated
+from tasks.stores.s3_client import has_own_endpoint, make_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,7 +44,6 @@ LOCAL_BUCKET = "benchmark"
 DEFAULT_PREFIX = "layoutlift-benchmark"
 _SDK_VARIABLES = "AWS_"
 _NO_METADATA = "AWS_EC2_METADATA_DISABLED"
-_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _VERSION_SECONDS = 60.0
 
 
@@ -86,7 +91,7 @@ class Venue:
 
     def through(self, proxy: CountingProxy) -> Venue:
         """The same, with a proxy before the S3 service."""
-        environment = {**self.environment, "AWS_ENDPOINT_URL": proxy.url}
+        environment = past_proxies(with_endpoint(self.environment, proxy.url))
         return replace(self, endpoint=proxy.url, environment=environment, counter=proxy)
 
     def needs_counting(self, path: PathSpec) -> bool:
@@ -220,13 +225,14 @@ def local_venue(
         s3.create_bucket(LOCAL_BUCKET)
         host = registry or (_own_registry(work, stack) if needs_registry else None)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_SDK_VARIABLES)}
+        kept = past_proxies(kept)
         no_files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
         yield Venue(
             run_id=run_id,
             address=BucketAddress(LOCAL_BUCKET, f"{DEFAULT_PREFIX}/"),
             endpoint=s3.endpoint,
             region=s3.region,
-            environment=kept | no_files | s3.environment() | _for_s3fs(s3.environment()) | {_NO_METADATA: "true"},
+            environment=kept | no_files | s3.environment() | for_s3fs(s3.environment()) | {_NO_METADATA: "true"},
             credentials=dict,  # its own are in the environment, and there are no others
             client=s3.client(),
             metrics_url=s3.metrics_url,
@@ -258,41 +264,24 @@ def bucket_venue(
     address = BucketAddress.parse(location)
     access = BucketAccess(endpoint_url)
     client = make_client(access)
-    credentials = partial(_credentials, client, location)
-    held = {*_CREDENTIALS, *_for_s3fs(dict.fromkeys(_CREDENTIALS, "")), "AWS_PROFILE"} if credentials() else set()
+    credentials = partial(credentials_of, client, location)
+    held = {*CREDENTIALS, *for_s3fs(dict.fromkeys(CREDENTIALS, "")), "AWS_PROFILE"} if credentials() else set()
     region = client.meta.region_name or "us-east-1"
-    endpoint = access.endpoint
-    own = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, **({"AWS_ENDPOINT_URL": endpoint} if endpoint else {})}
+    endpoint = client.meta.endpoint_url if has_own_endpoint(client) else access.endpoint  # a profile may name one
     kept = {name: value for name, value in os.environ.items() if name not in held}
+    own = kept | {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
     return Venue(
         run_id=run_id,
         address=address if address.prefix else BucketAddress(address.bucket, f"{DEFAULT_PREFIX}/"),
         endpoint=endpoint,
         region=region,
-        environment=kept | own,
+        environment=with_endpoint(own, endpoint) if endpoint else own,
         credentials=credentials,
         client=client,
         registry=_repository(registry, run_id),
         has_others_registry=registry is not None,
         plain_http=plain_http,
     )
-
-
-def _credentials(client: S3Client, location: str) -> dict[str, str]:
-    """What the SDK's own chain has, renewed where it ends soon, as the variables that all programs understand."""
-    found = client._request_signer._credentials  # type: ignore[attr-defined]  # noqa: SLF001 - boto3 shows them nowhere
-    if found is None:
-        return {}
-    with translated(location):
-        frozen = found.get_frozen_credentials()
-    named = dict(zip(_CREDENTIALS, (frozen.access_key, frozen.secret_key, frozen.token), strict=True))
-    given = {name: value for name, value in named.items() if value}
-    return given | _for_s3fs(given)
-
-
-def _for_s3fs(variables: Mapping[str, str]) -> dict[str, str]:
-    """The same by the names that s3fs had before it knew the SDK's."""
-    return {name.replace("_", ""): value for name, value in variables.items() if name in _CREDENTIALS}
 
 
 def _repository(registry: str | None, run_id: str) -> str | None:

@@ -64,6 +64,7 @@ class SeaweedFS(Server):
     def client(self) -> S3Client:
         """Return a boto3 client of this endpoint."""
         import boto3  # noqa: PLC0415 - half a second that most users of this module need not pay
+        from botocore.config import Config  # noqa: PLC0415
 
         return boto3.client(
             "s3",
@@ -71,6 +72,7 @@ class SeaweedFS(Server):
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
             region_name=REGION,
+            config=Config(proxies={}),  # a proxy has no say on loopback
         )
 
     def create_bucket(self, name: str) -> str:

@@ -15,6 +15,25 @@ from tasks.stores.benchmark.counting_proxy import CountingProxy
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ALLOWED = (
+    "GET /bucket/bench/run-1/s3fs/junk",
+    "GET /bucket/bench%2Frun-1/",
+    "GET /bucket?list-type=2&prefix=bench%2Frun-1%2Fs3fs%2F&delimiter=%2F",
+    "GET /bucket/?location",
+    "HEAD /bucket",
+)
+REFUSED = (
+    "GET /",
+    "GET /bucket?list-type=2&prefix=bench%2Frun-10",
+    "GET /bucket?list-type=2&prefix=&prefix=bench%2Frun-1",
+    "GET /bucket?policy&prefix=bench%2Frun-1",
+    "GET /bucket?policy&location",
+    "GET /bucket/theirs",
+    "GET /bucket/bench/run-10/key",
+    "GET /bucket/bench/run-1/../../theirs",
+    "GET /bucket/bench/run-1/%2e%2e/%2e%2e/theirs",
+    "HEAD /other/bench/run-1/key",
+)
 CONTENT = b"x" * 1_000
 ASKED = 200
 
@@ -26,10 +45,13 @@ class Service(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
+        self.do_HEAD()
+        self.wfile.write(CONTENT)
+
+    def do_HEAD(self) -> None:
         self.send_response(200)
         self.send_header("Content-Length", str(len(CONTENT)))
         self.end_headers()
-        self.wfile.write(CONTENT)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -44,7 +66,7 @@ def proxy() -> Iterator[CountingProxy]:
         _request_signer=SimpleNamespace(_credentials=None),
     )
     try:
-        with CountingProxy(client) as proxy:
+        with CountingProxy(client, "bucket", "bench/run-1") as proxy:
             yield proxy
     finally:
         service.shutdown()
@@ -54,8 +76,27 @@ def proxy() -> Iterator[CountingProxy]:
 def test_bytes_are_counted_before_the_client_has_them(proxy: CountingProxy) -> None:
     connection = HTTPConnection("127.0.0.1", proxy.server_port)
     for number in range(1, ASKED + 1):
-        connection.request("GET", "/bucket/key")
+        connection.request("GET", "/bucket/bench/run-1/key")
         assert connection.getresponse().read() == CONTENT
         counted = proxy.now()
         assert (counted.requests["GET"], counted.sent) == (number, number * len(CONTENT))
     connection.close()
+
+
+def test_nobody_on_this_machine_reads_more_than_what_the_run_wrote(proxy: CountingProxy) -> None:
+    connection = HTTPConnection("127.0.0.1", proxy.server_port)
+    found = {}
+    for line in (*ALLOWED, *REFUSED):
+        connection.request(*line.split(" "))
+        answer = connection.getresponse()
+        answer.read()
+        found[line] = answer.status
+    connection.close()
+    assert found == dict.fromkeys(ALLOWED, 200) | dict.fromkeys(REFUSED, 403)
+
+
+def test_a_list_of_everything_is_one_of_what_the_run_wrote(proxy: CountingProxy) -> None:
+    """s3fs asks for it to find out whether there is a bucket."""
+    ours = "prefix=bench%2Frun-1%2F"
+    assert proxy.narrowed("GET", "/bucket/") == f"/bucket/?{ours}"
+    assert proxy.narrowed("GET", "/bucket?list-type=2") == f"/bucket?{ours}&list-type=2"

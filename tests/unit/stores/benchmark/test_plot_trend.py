@@ -1,5 +1,6 @@
 """The trend of weeks and of years can be read."""
 
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -38,6 +39,18 @@ def test_the_dates_of_a_trend_have_room(days: range) -> None:
     assert len(labels) >= 2
     places = sorted((label.get_window_extent().x0, label.get_window_extent().x1) for label in labels)
     assert all(one[1] < other[0] for one, other in pairwise(places))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("hours", [0.001, 4 / 60, 4, 4 * 24, 120 * 24], ids=lambda value: f"{value:.3g} h")
+def test_any_time_between_two_runs_can_be_drawn(hours: float) -> None:
+    """Without a warning: there were spans for which no distance of dates fitted."""
+    first = datetime(2026, 1, 1, tzinfo=UTC)
+    figure = trend_of(
+        [Moment((first + timedelta(hours=gap)).isoformat(), {"s3fs 8MiB warm": 1e6}) for gap in (0, hours)]
+    )
+    FigureCanvasAgg(figure)
+    figure.draw_without_rendering()  # type: ignore[no-untyped-call]
 
 
 def test_runs_are_as_far_apart_as_they_were() -> None:

@@ -1,13 +1,19 @@
 """What programs are told of the user's credentials."""
 
 from itertools import count
+from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from tasks.benchmark_values.paths import altered
 from tasks.operations.benchmark.catalogue import CATALOGUE
+from tasks.stores.benchmark.program_environment import past_proxies
 from tasks.stores.benchmark.venue import Venue, bucket_venue
+
+if TYPE_CHECKING:
+    from tasks.stores.benchmark.counting_proxy import CountingProxy
 
 TOKENS = ("AWS_SESSION_TOKEN", "AWSSESSIONTOKEN")
 
@@ -51,3 +57,30 @@ def test_a_path_with_credentials_of_its_own_gets_none_of_ours(venue: Venue) -> N
 
 def test_what_a_command_says_is_asked_with_the_credentials_too(venue: Venue) -> None:
     assert venue.run(CATALOGUE["aws-cli"], ["sh", "-c", "echo $AWS_SESSION_TOKEN"]) == "token 1\n"
+
+
+def test_all_programs_ask_the_endpoint_that_was_chosen_whatever_else_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        monkeypatch.setenv(name, "http://elsewhere:1")
+    found = bucket_venue("run", "s3://bucket", endpoint_url="http://127.0.0.1:9", registry=None, plain_http=False)
+    through = found.through(cast("CountingProxy", SimpleNamespace(url="http://127.0.0.1:10")))
+    for venue, endpoint in ((found, "http://127.0.0.1:9"), (through, "http://127.0.0.1:10")):
+        assert venue.endpoint == endpoint
+        told = venue.environment_of(CATALOGUE["native"])
+        assert {told["AWS_ENDPOINT_URL_S3"], told["AWS_ENDPOINT_URL"]} == {endpoint}
+
+
+def test_mounts_ask_the_endpoint_that_a_profile_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("[default]\nendpoint_url = http://127.0.0.1:9\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    found = bucket_venue("run", "s3://bucket", endpoint_url=None, registry=None, plain_http=False)
+    assert found.endpoint == "http://127.0.0.1:9"
+
+
+def test_no_proxy_is_on_the_way_to_this_machine() -> None:
+    assert past_proxies({"HTTP_PROXY": "p", "no_proxy": "a,b"})["NO_PROXY"] == "a,b,127.0.0.1"
+    assert past_proxies({})["no_proxy"] == "127.0.0.1"
