@@ -250,10 +250,10 @@ def open_benchmark(options: BenchmarkOptions, stop: Stop) -> Iterator[BenchmarkR
     out = Path(options.out) if options.out else Path("build") / "benchmark" / run_id
     folder = ResultFolder(out, Path(options.dat_file) if options.dat_file else None)
     with ExitStack() as stack:
-        refuse_without_space(root, least_space(options.cases, options.paths, local=options.location is None))
         work = stack.enter_context(WorkFolder(root, run_id))
         venue = _venue(options, run_id, work, stack)
         paths, used = usable_paths(options, venue)
+        refuse_without_space(root, least_space(options.cases, paths, local=options.location is None))
         venue.claim(paths, stack)
         drops = page_cache.may_drop() and not options.keep_page_cache
         bench = Bench(venue, work, stop, options.pause, drops)

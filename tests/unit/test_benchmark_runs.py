@@ -3,7 +3,9 @@
 import logging
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
@@ -11,15 +13,16 @@ import pytest
 
 from flows.benchmark_course import told_how_to_go_on
 from tasks.benchmark_about import own_place
-from tasks.benchmark_runs import BenchmarkRun
-from tasks.benchmark_values.cases import parse_cases
+from tasks.benchmark_runs import BenchmarkRun, open_benchmark
+from tasks.benchmark_values.cases import MIB, parse_cases
 from tasks.benchmark_values.facts import Cost, Phase
 from tasks.benchmark_values.options import BenchmarkOptions
-from tasks.benchmark_values.paths import PathSpec, Visit, altered
-from tasks.oci.errors import LayoutliftError, ProgramFailedError, SourceError, StateError
+from tasks.benchmark_values.paths import Origin, PathSpec, Visit, altered
+from tasks.oci.errors import LayoutliftError, ProgramFailedError, RefusedError, SourceError, StateError
 from tasks.operations.benchmark.catalogue import CATALOGUE
 from tasks.operations.benchmark.data_files import json_lines
 from tasks.stores.benchmark.result_folder import History, ResultFolder
+from tasks.stores.pacing import Stop
 from tests.support.benchmark_facts import about, measured, results
 
 
@@ -159,6 +162,30 @@ def test_a_run_that_ends_early_says_how_to_go_on_behind_what_it_measured(
         run.measure(run.cases_left[0])
     assert caplog.messages[1:] == [f"1 sizes are measured: go on by --resume --out {tmp_path}"]
     assert begun(tmp_path, options("8MiB", "16MiB"), course).cases_left == list(parse_cases(["16MiB"], []))
+
+
+@pytest.mark.parametrize(("free", "refused"), [(3.5, False), (2.5, True)])
+def test_only_paths_that_are_measured_need_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: float, *, refused: bool
+) -> None:
+    """A mount needs four times the largest size, and what needs none three times."""
+    oras = tmp_path / "bin" / "oras"
+    oras.parent.mkdir()
+    oras.write_text("#!/bin/sh\n")
+    oras.chmod(0o755)
+    monkeypatch.setenv("LAYOUTLIFT_TOOLS", str(oras.parent))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=int(free * 8 * MIB)))
+    missing = PathSpec(name="missing", origin=Origin.PUSHED, mount=("none-such-program",))
+    asked = replace(
+        options("8MiB", out=str(tmp_path / "out"), state=str(tmp_path / "state")),
+        location="s3://none-that-is-read",
+        paths=(CATALOGUE["directory"], missing),
+    )
+    with (
+        pytest.raises(RefusedError, match="24 MiB") if refused else nullcontext(),
+        open_benchmark(asked, Stop()) as run,
+    ):
+        assert [path.name for path in run.paths] == ["directory"]
 
 
 def test_the_place_of_a_path_is_what_the_user_named_for_it_alone() -> None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from tasks.benchmark_values.facts import Cost, Phase
 from tasks.benchmark_values.paths import ORAS_PUSH, Arrives, Origin, Visit, fill
-from tasks.oci.errors import ProgramFailedError
+from tasks.oci.errors import ProgramFailedError, StateError
 from tasks.stores.benchmark import page_cache
 from tasks.stores.benchmark.contents import blobs_of, check_arrived, write_content
 from tasks.stores.benchmark.counting_proxy import CountingProxy
+from tasks.stores.benchmark.free_space import is_full
 from tasks.stores.benchmark.mounted_path import MountedPath
 from tasks.stores.benchmark.registry_area import remove_from_registry
 from tasks.stores.benchmark.timed_command import TimedCommand
@@ -198,7 +199,12 @@ class Bench:
         if mount is not None:
             mount.reset_peak()
         counted, used = counter.now() if counter else None, mount.use if mount else None
-        timing = timed.run(self.stop, out=out, waits=path.waits and out is not None)
+        try:
+            timing = timed.run(self.stop, out=out, waits=path.waits and out is not None)
+        except ProgramFailedError as error:
+            if is_full(self.work.path):
+                raise StateError(f"the disk of {self.work.path} is full: {error}") from error
+            raise
         after = mount.use if mount else None
         if mount is not None and after is None:
             raise ProgramFailedError(f"{path.name} ended while it was used: {mount.log_tail()}")

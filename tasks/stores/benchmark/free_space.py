@@ -10,6 +10,14 @@ from tasks.oci.errors import RefusedError
 if TYPE_CHECKING:
     from pathlib import Path
 
+FULL = 1024**2
+"""With less room than this, what a program could not do says nothing of the program."""
+
+
+def is_full(folder: Path) -> bool:
+    """Whether the disk has no room worth the name."""
+    return shutil.disk_usage(folder).free < FULL
+
 
 def refuse_without_space(folder: Path, needed: int) -> None:
     """Refuse to begin where the disk would run full.
