@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
@@ -73,9 +74,16 @@ class Measurement:
         Raises:
             KeyError, TypeError, ValueError: it is something else.
         """
+        for name in ("size", "count", "wall", "user", "system"):
+            _check_number(row[name], least=1 if name in {"size", "count"} else -math.inf)
         cost = Cost(**{each.name: row[each.name] for each in fields(Cost)})
         own = {each.name: row[each.name] for each in fields(cls) if each.name != "cost"}
         return cls(**own | {"phase": Phase(row["phase"]), "cost": cost})
+
+
+def _check_number(value: object, least: float) -> None:
+    if not isinstance(value, int | float) or not math.isfinite(value) or value < least:
+        raise ValueError(f"{value!r} is no figure")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 from dataclasses import asdict
 from operator import itemgetter
@@ -157,11 +158,18 @@ def _dat_measurements(lines: Sequence[str], name: str) -> Iterator[Measurement]:
 def _dat_fields(words: Sequence[str]) -> tuple[str, str, list[float]]:
     joined = _JOINED.fullmatch(words[0])
     if len(words) == _TIMES + 1 and joined is not None:
-        return joined[1], joined[2], [float(word) / 1000 for word in words[1:]]
+        return joined[1], joined[2], [_milliseconds(word) for word in words[1:]]
     kind, label, *times = words
     if len(times) != _TIMES:
         raise ValueError(f"{len(times)} times")
     return kind, label, [_seconds(word) for word in times]
+
+
+def _milliseconds(text: str) -> float:
+    found = float(text) / 1000
+    if not math.isfinite(found):
+        raise ValueError(text)
+    return found
 
 
 def _seconds(text: str) -> float:

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 
@@ -58,7 +59,14 @@ def test_what_is_written_for_the_article_is_read_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["s3fs 8MiB 0m1s", "s3fs\t8MiB\t1.0\t1.0\t1.0", "s3fs\t8\t0m1s", "s3fs\tbig\t0m1s\t0m1s\t0m1s"]
+    "line",
+    [
+        "s3fs 8MiB 0m1s",
+        "s3fs\t8MiB\t1.0\t1.0\t1.0",
+        "s3fs\t8\t0m1s",
+        "s3fs\tbig\t0m1s\t0m1s\t0m1s",
+        "s3fs-8MiB\tnan\t1\t1",
+    ],
 )
 def test_a_line_of_another_form_is_named(line: str) -> None:
     with pytest.raises(ConfigurationError, match=r"x\.dat:2"):
@@ -79,6 +87,12 @@ def test_json_lines_hold_every_fact_and_are_read_again() -> None:
 def test_a_line_that_is_no_result_is_named(line: str) -> None:
     with pytest.raises(ConfigurationError, match=r"y\.jsonl:1"):
         parse("{" + line[1:] + "\n", "y.jsonl")
+
+
+@pytest.mark.parametrize("wrong", [{"wall": "1"}, {"wall": float("nan")}, {"size": 0}, {"user": None}])
+def test_a_figure_that_is_none_is_named(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"y\.jsonl:1"):
+        parse(json.dumps(measured(1.0).to_json() | wrong) + "\n", "y.jsonl")
 
 
 def test_csv_has_a_column_for_each_method_of_requests() -> None:
