@@ -46,8 +46,9 @@ def run_flow(
         LayoutliftError: whatever the flow ended with.
         ConfigurationError: the server that PREFECT_API_URL names does not answer; nothing was done.
         StateError: the local server can't be started.
+        InterruptedRunError: the run was told to stop before that server was ready; nothing was done.
     """
-    address = prefect_server.ensure_server()
+    address = prefect_server.ensure_server(console.stop.check)
     click.echo(f"Dashboard: {address.shown}", err=True)
     try:
         with _told_to_prefect(address), watched_by(console), meanwhile():

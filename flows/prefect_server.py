@@ -24,7 +24,7 @@ from flows.server_process import HOST, STOP_COMMAND, ServerRecord, end_process, 
 from tasks.oci.errors import ConfigurationError, StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @dataclass(frozen=True)
@@ -61,25 +61,28 @@ class ServerStatus:
         return f"Prefect server {self.version} at {self.address.url} (pid {self.pid}, state folder {self.state})"
 
 
-def ensure_server() -> ServerAddress:
-    """The server that flows report to: PREFECT_API_URL's where that is set, else the local one, ready to answer."""
+def ensure_server(check: Callable[[], None] = lambda: None) -> ServerAddress:
+    """The server that flows report to: PREFECT_API_URL's where that is set, else the local one, ready to answer.
+
+    `check` is called while it gets ready, and may raise to end the wait.
+    """
     if external := os.environ.get("PREFECT_API_URL"):
         return external_address(external)
-    status = start()
+    status = start(check)
     if status.address is None:
         raise StateError(str(status))
     return status.address
 
 
-def start() -> ServerStatus:
-    """Start the local server unless it is running, and wait until it answers."""
+def start(check: Callable[[], None] = lambda: None) -> ServerStatus:
+    """Start the local server unless it is running, and wait until it answers, or `check` raises."""
     with locked_state() as state:
         record = read_record(state)
         if record is None:
             record = launch(state, installed_prefect())
             write_record(record, state)
         refuse_other_version(record)
-        wait_until_ready(record, state)
+        wait_until_ready(record, state, check)
         return status_of(record, state)
 
 

@@ -151,10 +151,18 @@ def is_inherited(name: str) -> bool:
     return name in INHERITED or name.startswith(INHERITED_PREFIXES) or name.lower().endswith("_proxy")
 
 
-def wait_until_ready(record: ServerRecord, state: Path) -> None:
-    """Return when the server answers that it is healthy; a server that ended, or stays silent, is an error."""
+def wait_until_ready(record: ServerRecord, state: Path, check: Callable[[], None]) -> None:
+    """Return when the server answers that it is healthy; a server that ended, or stays silent, is an error.
+
+    `check` may raise to end the wait; the server goes on getting ready, for whoever comes next.
+    """
     log = state / "server.log"
-    if not wait_for(lambda: is_healthy(record.port) or not record.is_running, READY_WITHIN):
+
+    def is_settled() -> bool:
+        check()
+        return is_healthy(record.port) or not record.is_running
+
+    if not wait_for(is_settled, READY_WITHIN):
         raise StateError(
             f"the local Prefect server (pid {record.pid}) does not answer after {READY_WITHIN:.0f} s: "
             f"see {log}, or end it with `{STOP_COMMAND}`"

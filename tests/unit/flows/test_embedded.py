@@ -7,11 +7,12 @@ import httpx
 import pytest
 from prefect.settings import PREFECT_API_URL
 
-from flows import embedded, prefect_server
+from flows import embedded, prefect_server, server_process
 from flows.console import Console
 from flows.parameters import CheckParameters
 from flows.prefect_server import ServerAddress, ServerStatus
-from tasks.oci.errors import ConfigurationError
+from flows.server_process import ServerRecord, process_start_time
+from tasks.oci.errors import ConfigurationError, InterruptedRunError
 
 PARAMETERS = CheckParameters(source="/source")
 
@@ -23,7 +24,7 @@ def test_each_run_of_a_command_looks_for_the_local_server_anew(
     started = list(servers)
     used: list[str] = []
 
-    def start() -> ServerStatus:
+    def start(_: object) -> ServerStatus:
         return ServerStatus(tmp_path, started.pop(0))
 
     monkeypatch.setattr(embedded, "_load", lambda _: lambda **_: used.append(PREFECT_API_URL.value()))
@@ -35,6 +36,27 @@ def test_each_run_of_a_command_looks_for_the_local_server_anew(
         for _ in servers:
             embedded.run_flow("check", PARAMETERS, Console())
     assert used == [server.api for server in servers]
+
+
+def test_ctrl_c_while_the_server_gets_ready_ends_the_run_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    console, asked = Console(), []
+    record = ServerRecord(os.getpid(), process_start_time(os.getpid()), 1, prefect_server.installed_prefect())
+
+    def not_yet(port: int) -> bool:
+        asked.append(port)
+        console.stop.set()
+        return False
+
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr(server_process, "is_healthy", not_yet)
+    monkeypatch.setattr(server_process, "READY_WITHIN", 5.0)
+    prefect_server.write_record(record, tmp_path)
+    with pytest.raises(InterruptedRunError):
+        embedded.run_flow("check", PARAMETERS, console)
+    assert asked == [1]
 
 
 def test_a_server_of_the_users_is_used_by_every_run(monkeypatch: pytest.MonkeyPatch) -> None:

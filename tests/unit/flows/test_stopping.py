@@ -43,7 +43,7 @@ def test_sigterm_before_the_flow_has_begun_its_work_is_an_interruption(
 
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
     monkeypatch.setattr(embedded, "_load", lambda _: terminated)
-    monkeypatch.setattr(embedded.prefect_server, "ensure_server", lambda: ServerAddress("http://127.0.0.1:1"))
+    monkeypatch.setattr(embedded.prefect_server, "ensure_server", lambda _: ServerAddress("http://127.0.0.1:1"))
     monkeypatch.setattr(embedded.prefect_server, "client_environment", lambda _: {})
     with pytest.raises(InterruptedRunError):
         embedded.run_flow("check", PARAMETERS, Console())
