@@ -30,6 +30,7 @@ from tasks.operations.cleanup.limits import LimitCheck
 from tasks.operations.cleanup.plan_lines import PlanReader, PlanWriter, check_plan
 from tasks.operations.cleanup.planning import PlanTools, plan_repository
 from tasks.operations.cleanup.values import PlanFooter, PlanHeader, PlanKind, RepositoryPlan
+from tasks.operations.run_log import NO_LAYOUTS, NOTHING_CHOSEN
 from tasks.ports import Finding
 from tasks.stores.directory_files import DirectoryFiles
 from tasks.stores.s3_address import BucketAccess, BucketAddress, BucketLogin, is_bucket
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from tasks.stores.credentials import Credentials
     from tasks.stores.pacing import Stop
 
+NOTHING_FITS = replace(NOTHING_CHOSEN, message="no policy is about any repository of the source")
 REPOSITORIES_AT_ONCE = 4
 """Layouts planned beside each other, each with all readers at hand; few, as each is whole in memory meanwhile."""
 
@@ -102,17 +104,22 @@ class Planner:
 
         After them come layouts that are gone, and of which the quarantine still holds something.
         """
-        unmet = set(self.tools.holdings.repositories)
+        unmet, fits = set(self.tools.holdings.repositories), False
 
         def plan(path: str) -> RepositoryPlan | None:
+            nonlocal fits
             unmet.discard(path)
             choice = choose(path)
+            fits = fits or choice is not None
             return None if choice is None else plan_repository(self.tools, path, choice)
 
         yield from self.each(plan)
-        for path in sorted(unmet - {finding.path for finding in self.findings}):
-            if choose(path) is not None and (gone := plan_gone(self.tools, path)) is not None:
+        chosen = {path for path in unmet if choose(path) is not None}
+        for path in sorted(chosen - {finding.path for finding in self.findings}):
+            if (gone := plan_gone(self.tools, path)) is not None:
                 yield gone
+        if not (fits or chosen) and NO_LAYOUTS not in self.findings:
+            self.findings.append(NOTHING_FITS)
 
     def each(self, plan: Callable[[str], RepositoryPlan | None]) -> Iterator[RepositoryPlan]:
         """What `plan` makes of each layout, but None, in order, few of them ahead of whoever asks.
@@ -136,13 +143,17 @@ class Planner:
                     future.cancel()
 
     def _paths(self) -> Iterator[str]:
+        is_empty = not self.tools.holdings.repositories
         for found in self.source.list_layouts():
             if self.stop.requested:
                 raise InterruptedRunError("the run was interrupted while it planned; nothing was changed")
             if isinstance(found, Finding):
                 self.findings.append(found)
             else:
+                is_empty = False
                 yield found
+        if is_empty:
+            self.findings.append(NO_LAYOUTS)
 
 
 @contextmanager

@@ -43,6 +43,28 @@ def test_a_file_that_is_no_plan_is_named(tmp_path: Path) -> None:
     assert applied.stderr.startswith(f"layoutlift: {wrong}: it is no plan of a cleanup")
 
 
+def planned(source: Path, repositories: str) -> Result:
+    policy = source.parent / "policy.yaml"
+    policy.write_text(
+        f"version: 1\npolicies: [{{name: all, repositories: '{repositories}', tags: [{{match: '*', keep: all}}]}}]\n"
+    )
+    return layoutlift("cleanup", "plan", source, "--policy", policy)
+
+
+def test_a_directory_without_layouts_is_no_success(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for ended in (planned(tmp_path / "empty", "**"), layoutlift("recover", tmp_path / "empty")):
+        assert ended.exit_code == 1
+        assert "is the bucket mounted? (no_layouts)" in ended.stderr
+
+
+def test_a_policy_about_nothing_that_is_there_is_no_success(source: Path) -> None:
+    ended = planned(source, "other/**")
+    assert ended.exit_code == 1
+    assert ended.stderr == "! .: no policy is about any repository of the source (nothing_chosen)\n"
+    assert planned(source, "**").exit_code == 0
+
+
 def test_a_plan_that_is_applied_again_is_said_to_change_nothing(source: Path, tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text(
         "version: 1\npolicies: [{name: all, repositories: '**', tags: [{match: '*', keep: all}]}]\n"
