@@ -13,7 +13,7 @@ import click
 
 from flows import prefect_server
 from flows.watching import watched_by
-from tasks.oci.errors import ConfigurationError, InterruptedRunError, LayoutliftError
+from tasks.oci.errors import ConfigurationError, InterruptedRunError, LayoutliftError, StateError
 from tasks.stores.hidden_secrets import without_secrets
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ def run_flow(
 
     Raises:
         LayoutliftError: whatever the flow ended with.
-        ConfigurationError: the server that PREFECT_API_URL names does not answer; nothing was done.
-        StateError: the local server can't be started.
+        ConfigurationError: the server that PREFECT_API_URL names does not answer, or the local one can't be started;
+            nothing was done.
         InterruptedRunError: the run was told to stop before that server was ready; nothing was done.
     """
-    address = prefect_server.ensure_server(console.stop.check)
+    address = _ensured_server(console)
     click.echo(f"Dashboard: {address.shown}", err=True)
     try:
         with _told_to_prefect(address), watched_by(console), meanwhile():
@@ -59,6 +59,13 @@ def run_flow(
         if not _is_of_prefect(error):
             raise
         _tell_truth(error, address.shown, console)
+
+
+def _ensured_server(console: Console) -> ServerAddress:
+    try:
+        return prefect_server.ensure_server(console.stop.check)
+    except StateError as error:
+        raise ConfigurationError(f"{error}; --standalone does without a server") from error
 
 
 @contextmanager

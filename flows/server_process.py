@@ -25,6 +25,8 @@ STOPPED_WITHIN = 15.0
 KILLED_WITHIN = 5.0
 POLL_EVERY = 0.05
 STOP_COMMAND = "layoutlift server stop"
+NO_REASONS = ("Application startup failed. Exiting.", "(Background on this error at:")
+"""What uvicorn and SQLAlchemy say after the reason."""
 
 # The server outlives the command, and so must not keep the command's secrets: it gets these variables only.
 INHERITED = frozenset({"HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER"})
@@ -82,6 +84,7 @@ def launch(state: Path, prefect_version: str) -> ServerRecord:
             stderr=subprocess.STDOUT,
             pass_fds=[listener.fileno()],
             start_new_session=True,
+            umask=0o077,  # its database holds blocks' secrets and the key to them, and others may see PREFECT_HOME
         )
     child.returncode = 0  # it is meant to outlive its Popen object, which would warn of that
     return ServerRecord(child.pid, process_start_time(child.pid) or 0, port, prefect_version)
@@ -186,12 +189,13 @@ def is_healthy(port: int) -> bool:
 
 
 def last_line(log: Path) -> str:
-    """What a program said last, which is mostly why it ended."""
+    """What a program said last that tells why it ended."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:
         return "it left no log"
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    told = (line.strip() for line in reversed(lines) if not any(words in line for words in NO_REASONS))
+    return next((line for line in told if line), "it said nothing")
 
 
 def end_process(record: ServerRecord) -> None:

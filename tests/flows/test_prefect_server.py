@@ -194,9 +194,19 @@ def test_two_commands_at_once_start_one_server(own_state: Path) -> None:
     assert str(status().pid) in first, "and it goes on when the commands have ended"
 
 
+@pytest.mark.usefixtures("server")
+def test_nobody_else_can_read_the_database_of_a_server() -> None:
+    """Whoever may enter the folder, which may be a PREFECT_HOME of the user's own."""
+    databases = list(prefect_server.state_folder().glob("prefect.db*"))
+    assert databases
+    assert {path.name for path in databases if path.stat().st_mode & 0o077} == set()
+
+
 def test_a_server_that_ends_while_it_starts_is_told_with_its_last_words(own_state: Path) -> None:
     (own_state / "prefect.db").write_bytes(b"no database" * 100)
-    with pytest.raises(StateError, match=r"ended while it started \(.+\): see .*server\.log") as caught:
+    with pytest.raises(
+        StateError, match=r"ended while it started \(.*not a database.*\): see .*server\.log"
+    ) as caught:
         ensure_server()
     assert "\n" not in str(caught.value)
     assert status().address is None

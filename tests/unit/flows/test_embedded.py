@@ -69,6 +69,16 @@ def test_a_server_of_the_users_is_used_by_every_run(monkeypatch: pytest.MonkeyPa
     assert used == ["http://127.0.0.1:9/api"] * 2
 
 
+def test_a_local_server_that_can_not_be_started_is_a_matter_of_configuration(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "file" / "prefect"))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with pytest.raises(ConfigurationError, match=r"can't be managed in .*; --standalone does without a server"):
+        embedded.run_flow("check", PARAMETERS, Console())
+
+
 @pytest.mark.parametrize("password", ["S3cretPw", "S3cret@Pw"])
 def test_a_server_that_refuses_is_named_without_its_password(
     password: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
