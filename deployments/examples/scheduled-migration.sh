@@ -15,12 +15,19 @@ mkdir -p "$reports"
 case $source_directory in
   s3://*) echo "this script takes a mounted directory; for $source_directory use layoutlift migrate itself" >&2; exit 2 ;;
 esac
-if [ ! -d "$source_directory" ]; then
-  echo "$source_directory is no directory" >&2
+# A mount that hangs would keep whoever looks at it, and with cron one more each night.
+entries=$(timeout --signal=KILL "${LAYOUTLIFT_SOURCE_TIMEOUT:-30}" ls -A "$source_directory" 2>&1)
+listed=$?
+if [ $listed -gt 128 ]; then
+  echo "$source_directory does not answer: restart the mount" >&2
+  exit 2
+fi
+if [ $listed -ne 0 ] || [ ! -d "$source_directory" ]; then
+  echo "$source_directory is no directory that can be read: $entries" >&2
   exit 2
 fi
 # A mount that is away leaves an empty directory behind, which would look like a source without repositories.
-if [ -z "$(ls -A "$source_directory")" ]; then
+if [ -z "$entries" ]; then
   echo "$source_directory is empty: is the bucket mounted?" >&2
   exit 2
 fi

@@ -11,7 +11,7 @@ SCRIPT = Path(__file__).parents[2] / "deployments" / "examples" / "scheduled-mig
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("/nowhere", "/nowhere is no directory"),
+        ("/nowhere", "/nowhere is no directory that can be read: ls: "),
         ("s3://tut", "takes a mounted directory; for s3://tut"),
         (None, "is empty: is the bucket mounted?"),
     ],
@@ -27,3 +27,21 @@ def test_a_source_that_the_script_can_not_take_is_told_apart(source: str | None,
     )
     assert ended.returncode == 2
     assert said in ended.stderr
+
+
+def test_a_mount_that_hangs_does_not_keep_the_script(tmp_path: Path) -> None:
+    (tmp_path / "ls").write_text("#!/bin/sh\nexec sleep 60\n")  # what a look at such a mount is like
+    (tmp_path / "ls").chmod(0o755)
+    ended = subprocess.run(
+        ["bash", SCRIPT, tmp_path, "registry.invalid"],
+        env={
+            "PATH": f"{tmp_path}:/usr/bin:/bin",
+            "LAYOUTLIFT_REPORTS": str(tmp_path / "reports"),
+            "LAYOUTLIFT_SOURCE_TIMEOUT": "0.2",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert (ended.returncode, ended.stderr) == (2, f"{tmp_path} does not answer: restart the mount\n")
