@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import InvalidReferenceError
+from tasks.oci.errors import InvalidDigestError, InvalidReferenceError
 
 REF_NAME = "org.opencontainers.image.ref.name"
 MAX_NAME_LENGTH = 255
@@ -67,11 +67,19 @@ def tag_of_ref_name(ref_name: str) -> str:
     """
     if is_tag(ref_name):
         return ref_name
-    without_digest = ref_name.partition("@")[0]
-    tag = without_digest.rpartition("/")[2].partition(":")[2]
-    if is_tag(tag):
+    last = ref_name.partition("@")[0].rpartition("/")[2]
+    tag = last.partition(":")[2]
+    if is_tag(tag) and not _is_digest(last):
         return tag
     raise InvalidReferenceError(f"registries don't take the tag {ref_name[:_SHOWN]!r}, and tags are not changed")
+
+
+def _is_digest(text: str) -> bool:
+    try:
+        Digest(text)
+    except InvalidDigestError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

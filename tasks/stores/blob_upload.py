@@ -106,7 +106,7 @@ class BlobUpload:
         if self._needs_chunks(size):
             return self._push_in_chunks(repository, content, scopes)
         url = self._place_of(started)
-        url = f"{url}{'&' if urlsplit(url).query else '?'}digest={digest}"
+        url = f"{url}{'&' if '?' in url else '?'}digest={digest}"
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         if size <= SMALL_BLOB:
             answer = self._provider.do_request(url, "PUT", content.read(), headers, scopes)

@@ -216,7 +216,7 @@ def _read_token(answer: HttpAnswer, realm: str, now: float) -> _Token:
         body = json.loads(answer.body)
         token = body.get("token") or body["access_token"]
         lifetime = float(body.get("expires_in") or DEFAULT_LIFETIME)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise UnexpectedAnswerError(f"{where} answered without a token", status=answer.status) from error
     if not isinstance(token, str) or not token.isascii() or not token.isprintable():
         raise UnexpectedAnswerError(f"{where} answered without a usable token", status=answer.status)

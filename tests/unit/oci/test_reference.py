@@ -103,6 +103,7 @@ def test_the_tag_inside_a_full_reference_is_found(name: str, tag: str) -> None:
         "v1\n",
         "app:v 1",
         "app:-v1",
+        sha256(b""),
     ],
 )
 def test_a_tag_that_registries_refuse_is_never_changed_into_another(ref_name: str) -> None:

@@ -49,7 +49,7 @@ def test_a_blob_is_sent_whole_in_one_put(script: ScriptedRegistry, make_store: M
     assert "transfer-encoding" not in sent.headers
 
 
-@pytest.mark.parametrize("location", [SESSION, "1", "http://{host}" + SESSION])
+@pytest.mark.parametrize("location", [SESSION, "1", "http://{host}" + SESSION, "http://{host}" + SESSION + "?"])
 def test_the_place_of_an_upload_may_be_written_in_every_form(
     script: ScriptedRegistry, make_store: MakeStore, location: str
 ) -> None:
