@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import ReferrerConflictError
+from tasks.oci.errors import InvalidDigestError, MissingReferencedContentError, ReferrerConflictError
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
 from tasks.ports import RemoteManifest
@@ -54,11 +54,12 @@ class ReferrerLists:
             return _by_api(listed, referrers)
         with self._locks[hash((repository, subject)) % _STRIPES]:
             for _ in range(ATTEMPTS):
-                entries = self._fallback_entries(repository, subject)
-                missing = _missing(entries, referrers)
+                body = self._fallback_list(repository, subject)
+                missing = _missing(body["manifests"], referrers)
                 if not missing:
                     return ReferrerListing.FALLBACK
-                self._write(repository, subject, [*entries, *(referrer.to_json() for referrer in missing)])
+                body["manifests"] += [referrer.to_json() for referrer in missing]
+                self._write(repository, subject, body)
         return ReferrerListing.LOST
 
     def check(self, repository: str, subject: Digest, referrers: Sequence[Descriptor]) -> ReferrerListing:
@@ -66,7 +67,7 @@ class ReferrerLists:
         listed = self._listed_by_api(repository, subject)
         if listed is not None:  # then clients look nowhere else
             return _by_api(listed, referrers)
-        if _missing(self._fallback_entries(repository, subject), referrers):
+        if _missing(self._fallback_list(repository, subject)["manifests"], referrers):
             return ReferrerListing.LOST
         return ReferrerListing.FALLBACK
 
@@ -77,28 +78,51 @@ class ReferrerLists:
         self._has_api = listed is not None
         return listed
 
-    def _fallback_entries(self, repository: str, subject: Digest) -> list[dict[str, Any]]:
+    def _fallback_list(self, repository: str, subject: Digest) -> dict[str, Any]:
         tag = referrers_tag(subject)
         found = self._target.fetch_manifest(repository, tag)
         if found is None or Digest.of(found.raw, subject.algorithm) == subject:
-            return []  # GitLab reads the tag as the digest, and answers with the subject itself
-        listed = _manifests(found.raw)
+            return _list_of([])  # GitLab reads the tag as the digest, and answers with the subject itself
+        listed = _parsed_list(found.raw)
         if listed is None:
             raise ReferrerConflictError(f"{repository}:{tag} holds something that lists no referrers")
-        return [entry for entry in listed if isinstance(entry, dict)]
+        return listed
 
-    def _write(self, repository: str, subject: Digest, entries: list[dict[str, Any]]) -> None:
-        body = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": entries}
+    def _write(self, repository: str, subject: Digest, body: dict[str, Any]) -> None:
+        """Write a list; entries whose manifest was deleted leave it where the target would not take it otherwise."""
+        try:
+            self._push(repository, subject, body)
+        except MissingReferencedContentError:
+            there = [entry for entry in body["manifests"] if self._is_there(repository, entry.get("digest"))]
+            if len(there) == len(body["manifests"]):
+                raise
+            self._push(repository, subject, {**body, "manifests": there})
+
+    def _push(self, repository: str, subject: Digest, body: dict[str, Any]) -> None:
         raw = json.dumps(body, separators=(",", ":")).encode()
         self._target.push_manifest(repository, referrers_tag(subject), RemoteManifest(raw, IMAGE_INDEX))
 
+    def _is_there(self, repository: str, digest: object) -> bool:
+        try:
+            return self._target.resolve_manifest(repository, Digest(digest)) is not None
+        except InvalidDigestError:
+            return False
 
-def _manifests(raw: bytes) -> list[Any] | None:
+
+def _list_of(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": entries}
+
+
+def _parsed_list(raw: bytes) -> dict[str, Any] | None:
+    """A list as it is written again, with all that it says besides; None for what is no list."""
     try:
-        listed = json.loads(raw)["manifests"] or []
+        body = json.loads(raw)
+        listed = body["manifests"] or []
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return listed if isinstance(listed, list) else None
+    if not isinstance(listed, list):
+        return None
+    return {**body, **_list_of([entry for entry in listed if isinstance(entry, dict)])}
 
 
 def _by_api(listed: frozenset[Digest], referrers: Sequence[Descriptor]) -> ReferrerListing:
@@ -107,5 +131,5 @@ def _by_api(listed: frozenset[Digest], referrers: Sequence[Descriptor]) -> Refer
 
 
 def _missing(entries: list[dict[str, Any]], referrers: Sequence[Descriptor]) -> list[Descriptor]:
-    present = {entry.get("digest") for entry in entries}
+    present = {digest for entry in entries if isinstance(digest := entry.get("digest"), str)}
     return list({referrer.digest: referrer for referrer in referrers if referrer.digest not in present}.values())

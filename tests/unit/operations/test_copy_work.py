@@ -191,6 +191,41 @@ def test_a_list_whose_member_was_deleted_at_the_target_is_not_up_to_date(layout:
     assert made.target.resolve_manifest("app", signature["digest"]) == signature["digest"]
 
 
+def theirs(target: MemoryTarget, subject: Digest, *entries: object) -> None:
+    """A list of referrers that others keep, with an annotation of theirs."""
+    body = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": entries, "annotations": {"a": "theirs"}}
+    target.push_manifest("app", referrers_tag(subject), RemoteManifest(json.dumps(body).encode(), IMAGE_INDEX))
+
+
+def test_a_list_of_others_that_names_what_was_deleted_takes_new_ones_all_the_same(layout: LayoutBuilder) -> None:
+    subject = layout.image("v1", layers=[b"layer"])
+    sbom = layout.referrer(subject)
+    target = MemoryTarget(referrers_api=False)
+    target.push_manifest("app", "other", OTHERS)
+    stays, goes = (RemoteManifest(OTHERS.raw + space, OTHERS.media_type) for space in (b" ", b"\n"))
+    for other in (stays, goes):
+        target.push_manifest("app", Digest.of(other.raw), other)
+    entries = [
+        Descriptor(other.media_type, Digest.of(other.raw), len(other.raw)).to_json() for other in (stays, goes)
+    ]
+    theirs(target, Digest(subject["digest"]), *entries)
+    del target._asked("app").manifests[Digest.of(goes.raw)]
+    assert outcomes(engine(layout, target)) == {"v1": "copied"}
+    kept = json.loads(target.fetch_manifest("app", referrers_tag(Digest(subject["digest"]))).raw)
+    assert [entry["digest"] for entry in kept["manifests"]] == [Digest.of(stays.raw), sbom["digest"]]
+    assert kept["annotations"] == {"a": "theirs"}
+
+
+def test_what_is_no_digest_in_a_list_of_others_is_no_obstacle(layout: LayoutBuilder) -> None:
+    class Lenient(MemoryTarget):
+        def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+            odd = b'{"manifests":[{"digest":[]},{"digest":"x:y"},null]}'
+            return super().fetch_manifest(repository, reference) or RemoteManifest(odd, IMAGE_INDEX)
+
+    layout.referrer(layout.image("v1", layers=[b"layer"]))
+    assert outcomes(engine(layout, Lenient(referrers_api=False))) == {"v1": "manifest_refused"}
+
+
 def test_what_refers_to_a_member_of_a_list_comes_along(layout: LayoutBuilder) -> None:
     """Though nothing else that is copied leads there."""
     sbom = layout.image(layers=[b"sbom"], listed=False)
