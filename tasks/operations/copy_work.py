@@ -142,12 +142,13 @@ class CopyWork(RepositoryWork):
         """Tags whose digest the target was just asked for: what an earlier run proved is not proved again."""
         expected = self._copier.referrers_within_reach(unit.descriptor)
         unproved = [tag for tag in tags if not self._is_proved(unit, tag, expected)]
-        if unproved:
+        if unproved and self._policy.depth is Depth.MANIFEST:
+            self._verifier.verify_presence((), self._copier.closure(unit.descriptor))
             self._copier.complete_referrers(unit.descriptor)
-            if self._policy.depth is Depth.MANIFEST:
-                self._verifier.verify_presence((), self._copier.closure(unit.descriptor))
-            else:
-                self._verify_copied(unit, (), ())
+        elif unproved:
+            self._verifier.verify_graph(unit.descriptor, None)  # a part that is missing is listed nowhere either
+            self._copier.complete_referrers(unit.descriptor)
+            self._verify_copied(unit, (), ())
         return self._done(unit, tags, Outcome.UP_TO_DATE, expected)
 
     def _is_proved(self, unit: Unit, tag: str | None, referrers: int) -> bool:
@@ -163,6 +164,7 @@ class CopyWork(RepositoryWork):
         outcome = Outcome.COPIED if listing is ReferrerListing.LOST else Outcome.UP_TO_DATE
         if listing is ReferrerListing.LOST:
             listing = self._copier.copy_referrer_list(subject, members)
+            self._verify_members(members)
         else:
             self._copier.complete_referrer_list(subject, members)
         if listing is ReferrerListing.LOST:
@@ -170,16 +172,25 @@ class CopyWork(RepositoryWork):
             return self._failed(unit, unit.tags, "referrer_lost", message)[0]
         by_tag = listing is ReferrerListing.FALLBACK
         return self._result(
-            unit, unit.tags[0], outcome, verified=Depth.MANIFEST, referrers=len(members), at_target=by_tag
+            unit, unit.tags[0], outcome, verified=self._policy.depth, referrers=len(members), at_target=by_tag
         )
 
     def _listing(self, subject: Digest, members: Sequence[Descriptor]) -> ReferrerListing:
-        """How the target lists `members`; a tag may list what was deleted since, and then it lists nothing."""
+        """How the target lists `members`; a list may name what was deleted since, and then it lists nothing."""
         listing = self._tools.lists.check(self._repository, subject, members)
-        if listing is not ReferrerListing.FALLBACK:
-            return listing
-        there = (self._tools.target.resolve_manifest(self._repository, each.digest) for each in members)
-        return ReferrerListing.LOST if None in there else listing
+        if listing is not ReferrerListing.LOST:
+            try:
+                self._verify_members(members)
+            except MissingAtTargetError:
+                return ReferrerListing.LOST
+        return listing
+
+    def _verify_members(self, members: Sequence[Descriptor]) -> None:
+        if members and self._policy.depth is Depth.MANIFEST:
+            self._verifier.verify_presence((), [member.digest for member in members])
+            return
+        for each in (each for member in members for each in (member, *self._copier.referrers_of(member))):
+            self._verifier.verify_graph(each, None)
 
     def _back_up(self, tag: str) -> None:
         """Keep what is about to be overwritten under another tag, where the user asked for that.

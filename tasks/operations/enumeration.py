@@ -90,6 +90,7 @@ class _Enumeration:
     findings: list[Finding] = field(default_factory=list)
     referrers: dict[Digest, dict[Digest, Descriptor]] = field(default_factory=lambda: defaultdict(dict))
     referrer_lists: dict[Digest, Digest] = field(default_factory=dict)
+    broken_lists: dict[Digest, Finding] = field(default_factory=dict)
 
     def run(self, entries: Iterator[Descriptor | BrokenEntry], etag: str) -> RepositoryInventory:
         for entry in entries:
@@ -112,6 +113,7 @@ class _Enumeration:
             untagged=untagged,
             refused=tuple(self.refused.values()),
             referrers={subject: tuple(found.values()) for subject, found in self.referrers.items()},
+            broken_lists=self.broken_lists,
             findings=tuple(self.findings),
         )
 
@@ -177,6 +179,8 @@ class _Enumeration:
         manifest = self._manifest_or_finding(descriptor)
         if manifest is not None:
             self._add_members(subject, manifest)
+        else:
+            self.broken_lists[descriptor.digest] = self.findings[-1]
 
     def _add_members(self, subject: Digest, manifest: Manifest) -> None:
         self.referrers[subject].update({child.digest: child for child in manifest.manifests})

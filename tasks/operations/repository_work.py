@@ -77,6 +77,9 @@ class RepositoryWork(ABC):
 
     def execute(self, unit: Unit) -> list[TagResult]:
         """Do a unit; whatever goes wrong is in the results, one for each tag."""
+        broken = self.inventory.broken_lists.get(unit.descriptor.digest)
+        if broken is not None:
+            return self._failed(unit, unit.tags, broken.code, broken.message)
         try:
             return self._execute(unit)
         except LayoutliftError as error:

@@ -70,8 +70,8 @@ class RefusedEntry:
 class RepositoryInventory:
     """All that one layout's `index.json` says, and what had to be read to understand it.
 
-    `referrers` maps a subject to the manifests that refer to it, from every convention that layouts use;
-    `etag` marks the index that was read.
+    `referrers` maps a subject to the manifests that refer to it, from every convention that layouts use, and
+    `broken_lists` lists of them that can't be read to why; `etag` marks the index that was read.
     """
 
     path: str
@@ -80,6 +80,7 @@ class RepositoryInventory:
     untagged: tuple[TagEntry, ...] = ()
     refused: tuple[RefusedEntry, ...] = ()
     referrers: Mapping[Digest, tuple[Descriptor, ...]] = field(default_factory=dict)
+    broken_lists: Mapping[Digest, Finding] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
 

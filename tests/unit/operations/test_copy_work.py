@@ -191,6 +191,24 @@ def test_a_list_whose_member_was_deleted_at_the_target_is_not_up_to_date(layout:
     assert made.target.resolve_manifest("app", signature["digest"]) == signature["digest"]
 
 
+def test_members_of_a_list_are_proved_as_deep_as_asked_for(layout: LayoutBuilder) -> None:
+    tag = listed_elsewhere(layout, layout.image(layers=[b"signature"], listed=False))
+    target = MemoryTarget(referrers_api=False)
+    assert outcomes(engine(layout, target)) == {tag: "copied"}
+    del target._asked("app").blobs[Digest.of(b"signature")]
+    (result,) = engine(layout, target, depth=Depth.BLOBS).one()
+    assert (str(result.outcome), result.verified) == ("copied", Depth.BLOBS)
+    assert Digest.of(b"signature") in target._asked("app").blobs
+
+
+def test_a_list_that_can_not_be_read_is_not_up_to_date(layout: LayoutBuilder) -> None:
+    tag = listed_elsewhere(layout)
+    listed = layout.blob_path(layout.entries[-1])
+    made = engine(layout, MemoryTarget())
+    listed.write_bytes(listed.read_bytes()[:-1])
+    assert outcomes(made) == {tag: "size_mismatch"}
+
+
 def theirs(target: MemoryTarget, subject: Digest, *entries: object) -> None:
     """A list of referrers that others keep, with an annotation of theirs."""
     body = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": entries, "annotations": {"a": "theirs"}}
@@ -247,6 +265,20 @@ def test_a_referrer_of_which_a_part_was_deleted_is_sent_again(layout: LayoutBuil
     del target._asked("app").manifests[Digest(part["digest"])]
     assert outcomes(engine(layout, target)) == {"v1": "up_to_date"}
     assert target.resolve_manifest("app", part["digest"]) == part["digest"]
+
+
+@pytest.mark.parametrize("depth", Depth)
+def test_a_part_that_refers_to_something_and_was_deleted_is_no_lost_referrer(
+    layout: LayoutBuilder, depth: Depth
+) -> None:
+    image = layout.image("v1", layers=[b"layer"])
+    attestation = layout.referrer(image, listed=False)
+    layout.index([image, attestation], "v2")
+    target = MemoryTarget()
+    engine(layout, target).copy()
+    del target._asked("app").manifests[Digest(attestation["digest"])]
+    made = engine(layout, target, depth=depth)
+    assert made.copy() == ({"app:v1": "up_to_date", "app:v2": "copied"}, set())
 
 
 def test_what_a_list_of_referrers_holds_besides_manifests_is_named(layout: LayoutBuilder) -> None:
