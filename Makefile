@@ -4,7 +4,8 @@
 PYTHON ?= python3
 # Where the demo keeps its data, mount and servers' logs: outside the clone.
 DEMO_STATE ?= $(or $(XDG_STATE_HOME),$(HOME)/.local/state)/layoutlift-demo
-PYTEST_WORKERS ?= 2
+# One more than the cores of a small machine: the tests wait a third of their time, for servers, mounts and clocks.
+PYTEST_WORKERS ?= 3
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 60
 UV_VERSION := 0.13.9
