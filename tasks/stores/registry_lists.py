@@ -60,12 +60,14 @@ def read_pages(first: HttpAnswer, field: str, ask: Callable[[str], HttpAnswer]) 
 def next_page(answer: HttpAnswer) -> str | None:
     """The path of the page that a `Link` header calls the next (RFC 8288), None where there is none.
 
-    A proxy may have written another host into it: only the path counts, asked of the same registry.
+    A proxy may have written another host into it: only the path counts, asked of the same registry. Some leave out
+    the angle brackets, and a list that seemed to end there would lack all tags behind.
 
     Raises:
         UnexpectedAnswerError: what it names is no address.
     """
-    for target, relation in _LINK.findall(answer.headers.get("Link", "")):
+    given = answer.headers.get("Link", "")
+    for target, relation in _LINK.findall(given) or [given.partition(";")[::2]]:
         if _NEXT.search(relation):
             try:
                 return _path(urljoin(answer.url, target.strip()))
