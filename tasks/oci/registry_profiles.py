@@ -48,7 +48,7 @@ class RegistryProfile:
 
     Sizes are in bytes, lengths in characters. `form` shows the parts that a repository's name must have;
     `largest_blob` None means that no limit is known; `deletes_tags` is false where a DELETE of a tag is refused, or
-    takes away more than the tag.
+    takes away more than the tag. `no_repository` are the codes of the 404 for tags of a repository that is not there.
     """
 
     kind: RegistryKind
@@ -66,6 +66,7 @@ class RegistryProfile:
     largest_blob: int | None = None
     refused_types: frozenset[str] = frozenset()
     deletes_tags: bool = True
+    no_repository: frozenset[str] = frozenset({"NAME_UNKNOWN"})
 
     def repository(self, name: str) -> str:
         """The repository's name at this registry, for `name` that the distribution specification allows.
@@ -156,6 +157,7 @@ PROFILES = (
         services=frozenset({"harbor-registry"}),
         form="PROJECT/REPOSITORY",
         least_parts=2,
+        no_repository=frozenset({"NAME_UNKNOWN", "NOT_FOUND"}),  # the latter is that of Harbor's own API
     ),
     RegistryProfile(
         RegistryKind.QUAY,

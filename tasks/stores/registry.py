@@ -100,7 +100,7 @@ class RegistryStore:
         ask = partial(self._ask_for_list, repository)
         first = ask(self._path(repository, self._container(repository).tags_url()))
         if first.status != _OK:
-            return frozenset() if "NAME_UNKNOWN" in error_codes(first) else None
+            return None if self.profile.no_repository.isdisjoint(error_codes(first)) else frozenset()
         listed = read_pages(first, "tags", ask)
         return frozenset(tag for tag in listed.entries if isinstance(tag, str)) if listed.whole else None
 

@@ -25,6 +25,7 @@ from tasks.oci.errors import (
     is_transient,
 )
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST, MANIFESTS
+from tasks.oci.registry_profiles import RegistryKind, profile_of
 from tasks.ports import RemoteManifest
 from tasks.stores.registry import RegistryStore
 from tasks.stores.request_retry import MAX_ATTEMPTS
@@ -207,6 +208,17 @@ def test_a_registry_that_lists_no_tags_is_not_taken_for_one_without(
     store = make_store(script.host)
     assert store.list_tags("team/app") is None
     assert store.list_tags("team/app") is None
+
+
+@pytest.mark.parametrize(("kind", "expected"), [(RegistryKind.HARBOR, frozenset()), (RegistryKind.GENERIC, None)])
+def test_a_harbor_says_in_its_own_way_that_there_is_no_repository(
+    script: ScriptedRegistry, make_store: MakeStore, kind: RegistryKind, expected: frozenset[str] | None
+) -> None:
+    """Else each tag and blob of a first copy is asked for; of others the code may mean that they list no tags."""
+    script.expect("GET", TAGS_PATH, Reply(404, body=b'{"errors":[{"code":"NOT_FOUND","message":"not found"}]}'))
+    store = make_store(script.host)
+    store.profile = profile_of(kind, script.host)
+    assert store.list_tags("team/app") == expected
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"[" * 100_000])
