@@ -88,7 +88,7 @@ class CountingProxy(ThreadingHTTPServer):
         asked = parse_qs(query, keep_blank_values=True)
         if bucket != self._bucket or ".." in key.split("/"):
             return None
-        if (method == "HEAD" and not key) or asked.keys() == {"location"}:
+        if not key and (method == "HEAD" or asked.keys() == {"location"}):
             return target
         if not key and asked.keys() <= OF_LISTS - {"prefix"}:
             return f"{path}?{urlencode({'prefix': self._prefix})}{'&' if query else ''}{query}"

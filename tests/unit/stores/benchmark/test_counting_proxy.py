@@ -23,6 +23,7 @@ ALLOWED = (
     "HEAD /bucket",
 )
 REFUSED = (
+    "GET /bucket/other/key?location",
     "GET /",
     "GET /bucket?list-type=2&prefix=bench%2Frun-10",
     "GET /bucket?list-type=2&prefix=&prefix=bench%2Frun-1",
