@@ -75,7 +75,7 @@ class ReferrerLists:
         if self._has_api is False:
             return None
         listed = self._target.list_referrers(repository, subject)
-        self._has_api = listed is not None
+        self._has_api = bool(self._has_api) or listed is not None  # one odd answer takes nothing back
         return listed
 
     def _fallback_list(self, repository: str, subject: Digest) -> dict[str, Any]:

@@ -519,6 +519,18 @@ def test_a_list_of_referrers_that_is_none_is_a_conflict(raw: bytes) -> None:
         ReferrerLists(Holds(referrers_api=False)).check("app", Digest.of(b"subject"), ())
 
 
+def test_one_list_that_the_target_does_not_give_is_no_word_about_the_others() -> None:
+    odd = Digest.of(b"odd")
+
+    class Odd(MemoryTarget):
+        def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
+            return None if subject == odd else super().list_referrers(repository, subject)
+
+    lists = ReferrerLists(Odd())
+    found = [lists.check("app", subject, ()) for subject in (Digest.of(b"a"), odd, Digest.of(b"b"))]
+    assert found == [ReferrerListing.API, ReferrerListing.FALLBACK, ReferrerListing.API]
+
+
 def test_a_tag_that_is_named_by_another_algorithm_is_refused_before_anything_is_sent(layout: LayoutBuilder) -> None:
     raw = json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": layout.blob(b"{}"), "layers": []})
     layout.entry(layout.blob(raw.encode(), OCI_MANIFEST, algorithm="sha512"), "v1")
