@@ -26,7 +26,7 @@ def check(**given: Any) -> None:
     run_to_end(RunKind.ZOT, CheckParameters, given, standalone=True)
 
 
-@zot.command(short_help="Print a configuration for zot that changes nothing")
+@zot.command(short_help="Print a configuration for zot that deletes nothing")
 @with_parameters(SourceParameters)
 def config(**given: Any) -> None:
     """Print a configuration for `zot serve` under which it serves SOURCE and deletes nothing of it."""
