@@ -58,7 +58,7 @@ class FileReader(Protocol):
     """Looks at files; changes nothing, anywhere."""
 
     def list_files(self, folder: str) -> Iterator[StoredFile]:
-        """All files below a folder at any depth, in no order; none where there is no such folder.
+        """All files below a folder (`.` is the source) at any depth, in no order; none where there is no such folder.
 
         What is no regular file (a link, a device) is listed with an empty etag, so that whoever counts on
         knowing every file can tell.

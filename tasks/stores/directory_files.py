@@ -13,7 +13,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tasks.layout_ports import FileContent, StoredFile
+from tasks.layout_ports import FileContent, StoredFile, below
 from tasks.oci.errors import ContentNotFoundError, OutsideSourceError, SourceReadError
 from tasks.oci.image_layout import MAX_INDEX_SIZE
 from tasks.stores.layout_directory import translate
@@ -48,7 +48,7 @@ class DirectoryFiles:
                     raise SourceReadError(f"{here} was there a moment ago and is gone") from None
                 return
             for name, status in found:
-                path = f"{here}/{name}"
+                path = below(here, name)
                 if stat.S_ISDIR(status.st_mode):
                     pending.append(path)
                 else:

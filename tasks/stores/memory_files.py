@@ -50,7 +50,8 @@ class MemoryFiles:
 
     def list_files(self, folder: str) -> Iterator[StoredFile]:
         """See `FileReader.list_files`."""
-        return (_stored(path, file) for path, file in sorted(self._files.items()) if path.startswith(f"{folder}/"))
+        inside = "" if folder == "." else f"{folder}/"
+        return (_stored(path, file) for path, file in sorted(self._files.items()) if path.startswith(inside))
 
     def stat_file(self, path: str) -> StoredFile | None:
         """See `FileReader.stat_file`."""

@@ -116,6 +116,7 @@ def test_a_listing_holds_every_file_at_any_depth_and_no_other_folder(trial: Tria
     assert listed["app/blobs/one"] == trial.stored("app/blobs/one")
     assert listed["app/blobs/one"].size == len("app/blobs/one")
     assert list(trial.files.list_files("nothing/here")) == []
+    assert {"app/blobs/deep/er/two", "app2/blobs/three"} < {file.path for file in trial.files.list_files(".")}
 
 
 def test_a_file_is_read_with_its_mark_and_an_absent_one_is_none(trial: Trial) -> None:

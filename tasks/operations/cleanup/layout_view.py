@@ -25,6 +25,7 @@ from tasks.oci.image_layout import (
     iter_index,
 )
 from tasks.oci.reference import REF_NAME, parse_referrers_tag, tag_of_ref_name
+from tasks.operations.cleanup.placeholders import is_placeholder
 from tasks.operations.enumeration import CREATED
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
     from tasks.ports import LayoutReader
 
-_EMPTY_CONTENT = frozenset(Digest.of(b"", algorithm) for algorithm in ("sha256", "sha512"))
 _BLOB_BEGUN = re.compile(r"(?:[0-9a-f]{64}|[0-9a-f]{128})_[0-9]+")
 """How oras names a blob while it writes it: the encoded digest, and a number that nobody else has."""
 
@@ -107,7 +107,7 @@ def _blobs(listed: Iterable[StoredFile], folder: str) -> Iterator[tuple[Digest, 
             raise InvalidLayoutError(f"{name!r} below {BLOBS}/ is no blob; what it is for is not known") from None
         if not file.etag:
             raise InvalidLayoutError(f"the blob {digest} is no regular file")
-        if not file.size and digest not in _EMPTY_CONTENT:
+        if is_placeholder(file.size, digest):
             raise InvalidLayoutError(
                 f"the blob {digest} is empty, as zot's deduplication leaves blobs that other repositories hold"
             )

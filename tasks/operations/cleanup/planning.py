@@ -6,7 +6,7 @@ there is would delete what the other half needs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks.oci.descriptor import Descriptor
@@ -30,6 +30,7 @@ from tasks.operations.cleanup.layout_view import view_layout
 from tasks.operations.cleanup.lost_manifests import find_manifests
 from tasks.operations.cleanup.marking import mark
 from tasks.operations.cleanup.marks import read_marks
+from tasks.operations.cleanup.placeholders import Placeholders
 from tasks.operations.cleanup.values import (
     Action,
     BlobDecision,
@@ -78,6 +79,11 @@ class PlanTools:
     map_concurrently: MapConcurrently
     protected: frozenset[Digest] = frozenset()
     gate: Gate | None = None
+    placeholders: Placeholders = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look for placeholders where all else is read."""
+        object.__setattr__(self, "placeholders", Placeholders(self.files))
 
 
 def plan_repository(tools: PlanTools, path: str, choice: Choice) -> RepositoryPlan:
@@ -233,16 +239,17 @@ def _first_lack(lacking: Mapping[Digest, str], content: Iterable[Digest]) -> str
 
 
 def _gated_blobs(tools: PlanTools, path: str, decisions: Sequence[BlobDecision]) -> tuple[BlobDecision, ...]:
-    """A blob leaves the layout only if the target holds it; its mark stays."""
+    """A blob leaves the layout only if no other repository needs it and the target holds it; its mark stays."""
     return _held_back(tools, path, decisions, Action.QUARANTINE, Action.MARK)
 
 
 def gated_held(
     tools: PlanTools, path: str, decisions: Sequence[QuarantineDecision]
 ) -> tuple[QuarantineDecision, ...]:
-    """A blob leaves the quarantine for good only if the target holds it.
+    """A blob leaves the quarantine for good only if no other repository needs it and the target holds it.
 
     Raises:
+        SourceError: the source can't be listed whole.
         RegistryError: the target can't say.
     """
     return _held_back(tools, path, decisions, Action.PURGE, Action.KEEP)
@@ -251,14 +258,14 @@ def gated_held(
 def _held_back(
     tools: PlanTools, path: str, decisions: Sequence[_Decision], going: Action, instead: Action
 ) -> tuple[_Decision, ...]:
-    """The decisions, with `instead` for what is `going` and the target lacks; without a target, as they are."""
-    if tools.gate is None:
-        return tuple(decisions)
+    """The decisions, with `instead` for what is `going` and other repositories need, or the target lacks."""
     sizes = {each.digest: each.size for each in decisions if each.action is going}
-    lacking = tools.gate.lacking(path, sizes, tools.map_concurrently)
+    reasons = dict(tools.placeholders.needing(sizes))
+    if tools.gate is not None:
+        reasons |= tools.gate.lacking(path, sizes, tools.map_concurrently)
     return tuple(
-        replace(each, action=instead, reason=lacking[each.digest])
-        if each.action is going and each.digest in lacking
+        replace(each, action=instead, reason=reasons[each.digest])
+        if each.action is going and each.digest in reasons
         else each
         for each in decisions
     )
