@@ -24,7 +24,7 @@ from tasks.oci.image_layout import (
     decode_index,
     iter_index,
 )
-from tasks.oci.reference import REF_NAME, parse_referrers_tag, tag_of_ref_name
+from tasks.oci.reference import REF_NAME, parse_referrers_tag, referrers_tag, tag_of_ref_name
 from tasks.operations.cleanup.placeholders import is_placeholder
 from tasks.operations.enumeration import CREATED
 
@@ -92,7 +92,9 @@ def view_layout(source: LayoutReader, files: FileReader, path: str) -> LayoutVie
     ingest = _blobs_begun(files.list_files(below(path, INGEST)), below(path, INGEST))
     uploads = tuple(files.list_uploads(below(path, BLOBS)))
     index = source.read_index(path)
-    entries = _marked_ambiguous([_entry(found) for found in iter_index(decode_index(index.raw))])
+    found = [_readable(each) for each in iter_index(decode_index(index.raw))]
+    shortened = _shortened((*blobs, *(descriptor.digest for descriptor in found)))
+    entries = _marked_ambiguous([_entry(descriptor, shortened) for descriptor in found])
     return LayoutView(path, index.etag, entries, blobs, ingest, uploads)
 
 
@@ -122,12 +124,22 @@ def _blobs_begun(listed: Iterable[StoredFile], folder: str) -> tuple[StoredFile,
     return tuple(file for file in found if file.etag and _BLOB_BEGUN.fullmatch(file.path.removeprefix(f"{folder}/")))
 
 
-def _entry(found: Descriptor | BrokenEntry) -> Entry:
+def _readable(found: Descriptor | BrokenEntry) -> Descriptor:
     if isinstance(found, BrokenEntry):
         raise InvalidLayoutError(found.message)
+    return found
+
+
+def _shortened(digests: Iterable[Digest]) -> Mapping[str, Digest]:
+    """The tags of referrers that hold only the beginning of a digest, as those of sha512 do, each with its digest."""
+    return {referrers_tag(digest): digest for digest in digests if digest.algorithm == "sha512"}
+
+
+def _entry(found: Descriptor, shortened: Mapping[str, Digest]) -> Entry:
     ref_name = found.annotations.get(REF_NAME)
     tag = None if ref_name is None else _tag(ref_name)
-    return Entry(ref_name, tag, found, _refers_to(found, tag))
+    refers_to = shortened.get(tag or "") or _refers_to(found, tag)
+    return Entry(ref_name, tag, found, refers_to)
 
 
 def _tag(ref_name: str) -> str | None:

@@ -308,3 +308,21 @@ def test_nothing_else_below_ingest_is_taken_for_what_writers_began(names: list[s
     plan = layout.plan()
     assert plan.refused is None
     assert plan.files == ()
+
+
+def test_a_referrers_tag_with_the_beginning_of_a_sha512_stays_with_its_subject_and_takes_no_place() -> None:
+    """As distribution-spec v1.1.1 has it: the encoded part of a digest is cut to 64 characters."""
+    layout = two_images()
+    raw = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": layout.blob(b"{}"), "layers": []}).encode()
+    encoded = hashlib.sha512(raw).hexdigest()
+    layout.files.put(layout.place(f"sha512:{encoded}"), raw)
+    subject = {"mediaType": MANIFEST, "digest": f"sha512:{encoded}", "size": len(raw)}
+    layout.entries.append({**subject, "annotations": {REF_NAME: "v3"}})
+    layout.image(f"sha512-{encoded[:64]}", "signature")
+    plan = layout.plan(keep_last(2))
+    assert fates(plan) == {
+        "v1": Action.DELETE,
+        "v2": Action.KEEP,
+        "v3": Action.KEEP,
+        f"sha512-{encoded[:64]}": Action.KEEP,
+    }
