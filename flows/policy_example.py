@@ -25,7 +25,7 @@ policies:
   #       keep_monthly: 12
   #       keep_yearly: 3
   #     - match: ["semver:>=0.0.0"]
-  #       keep_newest_semver: 3       # of each minor line
+  #       keep_newest_semver: 3       # of each minor line; what is no version stays, if no other count is given
   #       per: minor                  # all, major or minor
   #     - match: ["tmp-*"]
   #       keep: none                  # or all

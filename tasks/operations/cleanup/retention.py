@@ -1,7 +1,8 @@
 """Which tags of a repository stay, and why. Pure: the same tags, policy and time give the same answer.
 
 A tag that any rule keeps is kept; one that no rule matches is kept unless the policy says otherwise; one whose
-age is not known, or lies in the future, is kept by every rule that asks for ages and takes nobody's place.
+age is not known, or lies in the future, is kept by every rule that asks for ages and takes nobody's place. So is
+one that is no version by a rule that asks for versions alone.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def _kept_by(rule: TagRule, members: list[DatedTag], order_by: OrderBy, now: flo
     dated = sorted((t for t in members if t.when is not None), key=lambda t: (t.when, _name_key(t.tag)), reverse=True)
     if _asks_for_ages(rule, order_by):
         yield from ((tag.tag, "its age is not known") for tag in members if tag.when is None)
-    if rule.keep_last is not None and order_by is OrderBy.SEMVER:
+    if _asks_for_versions(rule, order_by):
         yield from ((t.tag, "it is no version, to be ordered") for t in members if parse_version(t.tag) is None)
     if rule.keep_last is not None:
         yield from _newest(_ordered(members, dated, order_by), rule.keep_last, order_by)
@@ -128,6 +129,13 @@ def _kept_by(rule: TagRule, members: list[DatedTag], order_by: OrderBy, now: flo
 def _asks_for_ages(rule: TagRule, order_by: OrderBy) -> bool:
     by_age = order_by in {OrderBy.CREATED, OrderBy.MANIFEST_MODIFIED}
     return rule.keep_within is not None or bool(rule.keep_periods) or (rule.keep_last is not None and by_age)
+
+
+def _asks_for_versions(rule: TagRule, order_by: OrderBy) -> bool:
+    """Whether nothing else in the rule says what becomes of a tag that is no version."""
+    if rule.keep_last is not None:
+        return order_by is OrderBy.SEMVER
+    return rule.keep_newest_semver is not None and rule.keep_within is None and not rule.keep_periods
 
 
 def _ordered(members: list[DatedTag], dated: list[DatedTag], order_by: OrderBy) -> list[DatedTag]:

@@ -115,6 +115,14 @@ def test_the_newest_versions_of_each_line_stay(per: Per, expected: set[str]) -> 
     assert kept(map(tag, names), policy(rule(keep_newest_semver=1, per=per))) == expected
 
 
+def test_what_is_no_version_stays_where_a_rule_asks_for_versions_alone() -> None:
+    """Tags that move along with versions are none, nor are dates with zeroes in front."""
+    names = ["1.2.3", "1.2.2", "1.2", "1", "main", "2024.09.01"]
+    tags = [tag(name, 5) for name in names]
+    assert kept(tags, policy(rule(keep_newest_semver=1))) == {*names} - {"1.2.2"}
+    assert kept(tags, policy(rule(keep_newest_semver=1, keep_within=DAY))) == {"1.2.3"}
+
+
 def test_what_is_protected_stays() -> None:
     chosen = policy(rule(), protected_tags=select_tags(["latest"]))
     assert kept([tag("latest"), tag("v1"), tag("v2")], chosen, tag("v2").digest) == {"latest", "v2"}
