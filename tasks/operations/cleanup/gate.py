@@ -6,17 +6,18 @@ its error ends the work on that repository.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.oci.descriptor import Descriptor
-from tasks.oci.errors import SizeMismatchError, TargetLacksError
-from tasks.oci.reference import map_repository
+from tasks.oci.errors import InvalidReferenceError, SizeMismatchError, TargetLacksError
+from tasks.oci.reference import map_repository, tag_of_ref_name
 from tasks.operations.cleanup.graph import read_graph
 from tasks.operations.cleanup.values import Action
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from tasks.oci.digest import Digest
     from tasks.oci.reference import TargetAddress
@@ -115,7 +116,7 @@ class Gate:
         """
         path = plan.path
         sizes = {blob.digest: blob.size for blob in plan.blobs}
-        tags = {tag.tag: tag.digest for tag in plan.tags if tag.action is Action.DELETE}
+        tags = dict(_tags_that_go(plan))
         for tag, lack in self.lacking_tags(path, tags, map_concurrently).items():
             raise TargetLacksError(f"{tag}: {lack}")
         removed = {entry.descriptor.digest: entry.descriptor for entry in plan.removals}
@@ -129,3 +130,11 @@ class Gate:
 
     def _repository(self, path: str) -> str:
         return self.address.repository(map_repository(self.own_name if path == "." else path))
+
+
+def _tags_that_go(plan: RepositoryPlan) -> Iterator[tuple[str, Digest]]:
+    """Each with its digest; what registries take no such tag for is nowhere under it, and its content decides."""
+    for decision in plan.tags:
+        if decision.action is Action.DELETE:
+            with suppress(InvalidReferenceError):
+                yield tag_of_ref_name(decision.tag), decision.digest

@@ -125,3 +125,18 @@ def test_the_target_is_asked_again_when_a_plan_is_applied(
     source = MemorySource(layout.files.contents())
     with pytest.raises(TargetLacksError) if lacks else nullcontext():
         gate.require_plan(source, plan, map)
+
+
+def test_a_tag_inside_a_whole_reference_is_asked_for_by_its_own_name(
+    layout: PlannedLayout, target: HoldingTarget
+) -> None:
+    """As containerd and skopeo write it."""
+    layout.entries[0]["annotations"][REF_NAME] = "docker.io/team/app:v1"
+    layout.write_index()
+    plan, gate = layout.plan(), layout.gate
+    assert [entry.tag for entry in plan.removals] == ["docker.io/team/app:v1"]
+    assert gate is not None
+    gate.require_plan(MemorySource(layout.files.contents()), plan, map)
+    del target.tags["v1"]
+    with pytest.raises(TargetLacksError):
+        gate.require_plan(MemorySource(layout.files.contents()), plan, map)
