@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import sys
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from tasks.oci.errors import LayoutliftError
 from tasks.runs import RunKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 ELSEWHERE = {
@@ -65,15 +66,27 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(f"flows.commands.{ELSEWHERE[cmd_name]}"), cmd_name)
         return command
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _interrupted_quietly():  # --help loads all commands, and is answered here
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         use_one_heap()
         try:
-            return super().invoke(ctx)
+            with _interrupted_quietly():
+                return super().invoke(ctx)
         except LayoutliftError as error:
             click.echo(f"layoutlift: {error}", err=True)
             raise SystemExit(exit_code(error)) from None
-        except KeyboardInterrupt:  # click would say "Aborted!" and end with 1
-            raise SystemExit(INTERRUPTED) from None
+
+
+@contextmanager
+def _interrupted_quietly() -> Iterator[None]:
+    """Have Ctrl-C end the process; click would say "Aborted!" and end with 1."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
 
 
 def _show_any_text() -> None:

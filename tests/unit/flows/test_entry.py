@@ -27,10 +27,14 @@ sys.exit(getattr(import_module(module), function)())
 """
 
 
-@pytest.mark.parametrize("imported", ["flows.cli", "click", "pydantic", "tasks.runs", "flows.listing"])
-def test_ctrl_c_during_an_import_ends_quietly_with_130(imported: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("imported", "asked"),
+    [(module, "ls") for module in ("flows.cli", "click", "pydantic", "tasks.runs", "flows.listing")]
+    + [("flows.commands.cutover", "--help")],
+)
+def test_ctrl_c_during_an_import_ends_quietly_with_130(imported: str, asked: str, tmp_path: Path) -> None:
     assert importlib.util.find_spec(imported)  # or nothing would be interrupted
     entry = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["scripts"]["layoutlift"]
-    program = [sys.executable, "-c", WITH_CTRL_C, imported, entry, "ls", tmp_path]
+    program = [sys.executable, "-c", WITH_CTRL_C, imported, entry, asked, tmp_path]
     ended = subprocess.run(program, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
