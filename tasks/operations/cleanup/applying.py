@@ -25,12 +25,13 @@ from tasks.oci.errors import (
     SizeMismatchError,
     SourceChangedError,
 )
-from tasks.oci.image_layout import INDEX, MARKER, iter_index
+from tasks.oci.image_layout import INDEX
 from tasks.operations.cleanup.apply_tools import TRASH, RepositoryOutcome
+from tasks.operations.cleanup.dropping import drop_layout
 from tasks.operations.cleanup.fresh_view import FreshLook, FreshView, still_wanted
 from tasks.operations.cleanup.gone_layouts import is_gone
 from tasks.operations.cleanup.graph import Graph
-from tasks.operations.cleanup.holdings import Holdings
+from tasks.operations.cleanup.holdings import Holdings, settle_restored
 from tasks.operations.cleanup.index_edit import IndexEdit, edit_index, entry_json, not_removed, read_entry
 from tasks.operations.cleanup.journal import Record, Step
 from tasks.operations.cleanup.marks import Mark, mark_ahead, read_marks, still_marked, write_marks
@@ -124,8 +125,15 @@ class _Applying:
 
     def _look(self) -> FreshView:
         view = FreshLook(self.tools.source, self.tools.map_concurrently).view(self.plan.path, self.held)
-        self.outcome.restored += sorted({blob.digest for blob in view.restored} - set(self.outcome.restored))
+        self._settle(view)
         return view
+
+    def _settle(self, view: FreshView) -> None:
+        """Note what came back with a look; the quarantine has it no more."""
+        if view.restored:
+            self.outcome.restored += sorted({blob.digest for blob in view.restored})
+            self.held = tuple(blob for blob in self.held if blob not in view.restored)
+            settle_restored(self.tools.journal, self.plan.path, view.restored, self._files.now())
 
     def _only_restore(self) -> None:
         """A layout that is left alone still gets back what its index names."""
@@ -156,7 +164,7 @@ class _Applying:
             raise error
         if view.missing:
             raise ContentNotFoundError(f"what is to be named again needs {view.missing[0]}, which is gone")
-        self.outcome.restored += sorted({blob.digest for blob in view.restored})
+        self._settle(view)
 
     def _edit(self) -> None:
         """Write the index anew, from what it says now, until no writer is in between."""
@@ -226,20 +234,7 @@ class _Applying:
         """Delete the last two files of a layout in which there is nothing; a writer who comes finds it again."""
         if view.entries or view.blobs or Holdings.load(self._files).held(self._files, self.plan.path):
             return  # looked at anew: the sweep may just have purged the last of it
-        paths = [below(self.plan.path, name) for name in (INDEX, MARKER)]
-        found = [file for path in paths if (file := self._files.stat_file(path)) is not None]
-        contents = [(path, self._files.read_file(path)) for path in paths]
-        texts = tuple(
-            (path, found.raw.decode("utf-8", "surrogateescape")) for path, found in contents if found is not None
-        )
-        if any(True for path, text in texts if path == paths[0] for _ in iter_index(text)):
-            return  # somebody has written it since the look
-        self.tools.guard()
-        self.tools.journal.announce(Record(Step.DROP, self.plan.path, self._files.now(), contents=texts))
-        self.outcome.dropped = len(self._files.delete_files(found)) == len(found)
-        if any(True for _ in self._files.list_files(below(self.plan.path, "blobs"))):
-            restore_dropped(self._files, texts)
-            self.outcome.dropped = False
+        self.outcome.dropped = drop_layout(self.tools, self.plan.path)
 
     def _say_what_is_missing(self, view: FreshView) -> None:
         path = self.plan.path
@@ -289,11 +284,3 @@ def _announce_edit(tools: ApplyTools, path: str, found: FileContent, made: Index
         files.write_file(kept, found.raw, None)
     record = Record(Step.INDEX, path, files.now(), removed=made.removed, added=made.added, etag=found.etag)
     journal.announce(record)
-
-
-def restore_dropped(files: FileWriter, contents: Sequence[tuple[str, str]]) -> bool:
-    """Write the files of a dropped layout again where there are none; whether any was missing."""
-    missing = [(path, text) for path, text in reversed(contents) if files.read_file(path) is None]
-    for path, text in missing:
-        files.write_file(path, text.encode("utf-8", "surrogateescape"), None)
-    return bool(missing)

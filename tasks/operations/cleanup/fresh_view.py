@@ -120,8 +120,7 @@ class FreshLook:
         absent = needed.keys() - blobs.keys() - graph.optional() - graph.unreadable.keys()
         # what a writer stored and named after the listing is there, and looked for by itself
         missing = {digest for digest in absent if reader.stat_blob(path, digest) is None}
-        back = reader.held_of(restored)
-        return FreshView(seen.entries, blobs, needed, tuple(sorted(missing)), back, graph)
+        return FreshView(seen.entries, blobs, needed, tuple(sorted(missing)), reader.brought(), graph)
 
     def ensure(self, path: str, roots: Sequence[Descriptor], held: Iterable[HeldBlob]) -> FreshView:
         """Have everything that manifests need which the index does not name yet; entries are none."""
@@ -133,8 +132,7 @@ class FreshLook:
         restored = reader.restore(needed)
         absent = [digest for digest in needed if digest not in restored and reader.stat_blob(path, digest) is None]
         missing = set(absent) - graph.optional() - graph.unreadable.keys()
-        back = reader.held_of(restored)
-        return FreshView((), restored, needed, tuple(sorted(missing)), back, graph)
+        return FreshView((), restored, needed, tuple(sorted(missing)), reader.brought(), graph)
 
     def _read(
         self, reader: _RestoringReader, path: str, roots: Sequence[Descriptor], blobs: Mapping[Digest, StoredFile]
@@ -154,6 +152,7 @@ class _RestoringReader:
         self._path = path
         self._held = by_digest(held)
         self._absent: frozenset[Digest] = frozenset()
+        self._brought: set[Digest] = set()
         self._lock = threading.Lock()
 
     def all_held(self) -> list[HeldBlob]:
@@ -176,9 +175,9 @@ class _RestoringReader:
                 back[digest] = file
         return back
 
-    def held_of(self, digests: Iterable[Digest]) -> tuple[HeldBlob, ...]:
-        """All that was hidden of these digests."""
-        return tuple(blob for digest in digests for blob in self._held.get(digest, ()))
+    def brought(self) -> tuple[HeldBlob, ...]:
+        """All that was hidden of what came back; what was in its place already did not."""
+        return tuple(blob for digest in sorted(self._brought) for blob in self._held[digest])
 
     def read_index(self, path: str) -> IndexFile:
         """See `LayoutReader.read_index`."""
@@ -197,7 +196,10 @@ class _RestoringReader:
 
     def _restore(self, digest: Digest) -> StoredFile | None:
         place = below(self._path, blob_path(digest))
+        if (present := self._files.stat_file(place)) is not None:
+            return present
         for blob in self._held[digest]:
             if place in self._files.restore_files([place], blob.trash):
+                self._brought.add(digest)
                 break
         return self._files.stat_file(place)

@@ -9,13 +9,13 @@ from tasks.layout_ports import below
 from tasks.oci import image_layout
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError
-from tasks.operations.cleanup.journal import Step, list_records, read_record
+from tasks.operations.cleanup.journal import Record, Step, list_records, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tasks.layout_ports import FileReader, StoredFile
-    from tasks.operations.cleanup.journal import RecordPlace
+    from tasks.operations.cleanup.journal import Journal, RecordPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,19 @@ def blob_digest(repository: str, path: str) -> Digest | None:
         return Digest(path[len(prefix) :].replace("/", ":", 1))
     except InvalidDigestError:
         return None
+
+
+def settle_restored(journal: Journal, repository: str, restored: Iterable[HeldBlob], now: float) -> None:
+    """Note of blobs that came back that the quarantine has them no more, so that no later run counts them as gone.
+
+    Raises:
+        SourceError: the journal can't be written.
+    """
+    runs: dict[str, list[StoredFile]] = {}
+    for blob in restored:
+        runs.setdefault(blob.run, []).append(blob.file)
+    for run, files in runs.items():
+        journal.settle(run, Record(Step.SETTLED, repository, now, files=tuple(files)))
 
 
 def by_digest(held: Iterable[HeldBlob]) -> Mapping[Digest, list[HeldBlob]]:

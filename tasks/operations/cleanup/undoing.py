@@ -18,11 +18,12 @@ from tasks.oci.errors import (
     SizeMismatchError,
 )
 from tasks.operations.cleanup.apply_tools import RepositoryOutcome
-from tasks.operations.cleanup.applying import change_index, restore_dropped
+from tasks.operations.cleanup.applying import change_index
+from tasks.operations.cleanup.dropping import restore_dropped
 from tasks.operations.cleanup.fresh_view import FreshLook
-from tasks.operations.cleanup.holdings import Holdings
+from tasks.operations.cleanup.holdings import Holdings, settle_restored
 from tasks.operations.cleanup.index_edit import edit_index, read_entry
-from tasks.operations.cleanup.journal import Step, list_records, read_record
+from tasks.operations.cleanup.journal import Record, Step, list_records, read_record
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
     from tasks.layout_ports import FileReader, FileWriter, StoredFile
     from tasks.operations.cleanup.apply_tools import ApplyTools
-    from tasks.operations.cleanup.journal import Record, RecordPlace
+    from tasks.operations.cleanup.holdings import HeldBlob
+    from tasks.operations.cleanup.journal import RecordPlace
 
 
 def undo_run(tools: ApplyTools, run: str) -> Iterator[RepositoryOutcome]:
@@ -96,22 +98,33 @@ class _Undoing:
 
     def _restore_files(self, records: Sequence[Record]) -> None:
         """Bring back everything that the run hid, needed or not."""
-        purged = {file.path for record in records if record.step is Step.SETTLED for file in record.files}
-        for path, file in self._stat(sorted(purged)):
+        settled = {file.path for record in records if record.step is Step.SETTLED for file in record.files}
+        hidden = {blob.file.path for blob in self._held()}
+        for path, file in self._stat(sorted(settled - hidden)):
             if file is None:
                 self._note(
                     ContentNotFoundError.code, f"{path} was deleted for good, its time in the quarantine was over"
                 )
         for record in records:
-            paths = [file.path for file in record.files if file.path not in purged]
+            paths = [file.path for file in record.files if file.path not in settled]
             if record.step is not Step.HIDE or not paths:
                 continue
             self.tools.guard()
             there = {path for path, file in self._stat(paths) if file is not None}
             back = self._files.restore_files(paths, record.trash)
             self.outcome.restored += sorted(back - there)
+            self._settle_own(tuple(file for file in record.files if file.path in back - there))
             for path in sorted(set(paths) - back):
                 self._note(ContentNotFoundError.code, f"{path} is gone from the quarantine")
+
+    def _held(self) -> tuple[HeldBlob, ...]:
+        return Holdings.load(self._files).held(self._files, self.outcome.path)
+
+    def _settle_own(self, back: tuple[StoredFile, ...]) -> None:
+        """Note that the quarantine has these no more, so that no later run counts them as gone."""
+        if back:
+            record = Record(Step.SETTLED, self.outcome.path, self._files.now(), files=back)
+            self.tools.journal.settle(self.run, record)
 
     def _stat(self, paths: Sequence[str]) -> Iterator[tuple[str, StoredFile | None]]:
         return zip(paths, self.tools.map_concurrently(self._files.stat_file, paths), strict=True)
@@ -119,12 +132,14 @@ class _Undoing:
     def _complete(self, removed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Have in place what the entries need, whichever run hid it; those of which nothing is gone for good."""
         path, complete = self.outcome.path, []
-        held = Holdings.load(self._files).held(self._files, path)
+        held = self._held()
         for body in removed:
             entry = read_entry(body)
             look = FreshLook(self.tools.source, self.tools.map_concurrently)
             view = look.ensure(path, [entry.descriptor], held)
-            self.outcome.restored += sorted({blob.digest for blob in view.restored})
+            if view.restored:
+                self.outcome.restored += sorted({blob.digest for blob in view.restored})
+                settle_restored(self.tools.journal, path, view.restored, self._files.now())
             if view.is_whole:
                 complete.append(body)
             else:
