@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MAX_MANIFEST_SIZE = 4 * 1024 * 1024
 """Bytes. distribution, zot, ECR and ACR refuse more; distribution-spec v1.1.1 asks for at least this."""
+_CONTENT = frozenset({"config", "layers", "manifests", "blobs", "subject"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,9 @@ def _decode(raw: bytes) -> dict[str, Any]:
         raise InvalidManifestError(f"the manifest is not JSON: {str(error)[:200]}") from error
     if not isinstance(body, dict):
         raise InvalidManifestError(f"the manifest must be an object, not {type(body).__name__}")
+    for name in body.keys() - _CONTENT:
+        if name.casefold() in _CONTENT:  # clients in Go don't mind, so there is content that we would not see
+            raise InvalidManifestError(f"the manifest has {name!r} in place of {name.casefold()!r}")
     return body
 
 
@@ -112,6 +116,8 @@ def _index(body: dict[str, Any], raw: bytes, descriptor: Descriptor) -> Manifest
 
 
 def _artifact(body: dict[str, Any], raw: bytes, descriptor: Descriptor) -> Manifest:
+    if not body.keys().isdisjoint({"config", "layers", "manifests"}):
+        raise InvalidManifestError("the artifact manifest has content as only an image manifest or an index may have")
     return Manifest(
         descriptor,
         raw,

@@ -85,6 +85,18 @@ def test_what_is_not_of_the_form_of_its_type_is_refused(body: object, media_type
         parse(body, media_type)
 
 
+@pytest.mark.parametrize("name", ["Layers", "CONFIG", "Subject", "manifestS", "blob\u017f"])
+def test_content_under_a_name_that_only_some_clients_read_is_refused(name: str) -> None:
+    with pytest.raises(InvalidManifestError, match=name):
+        parse({"config": CONFIG, name: [LAYER]})
+
+
+@pytest.mark.parametrize("name", ["config", "layers", "manifests"])
+def test_an_artifact_with_content_of_other_types_is_refused(name: str) -> None:
+    with pytest.raises(InvalidManifestError, match="artifact"):
+        parse({"blobs": [LAYER], name: [LAYER]}, media_types.ARTIFACT_MANIFEST)
+
+
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff\xfe\x00", b"[" * 100_000, b'{"a":' * 100_000], ids=repr)
 def test_bytes_that_are_not_json_are_refused(raw: bytes) -> None:
     with pytest.raises(InvalidManifestError):
