@@ -101,6 +101,12 @@ def parse_referrers_tag(tag: str) -> ReferrersTag | None:
     return ReferrersTag(Digest(f"{algorithm}:{encoded}"), suffix or "")
 
 
+def is_referrers_tag(tag: str) -> bool:
+    """Whether a tag names the referrers of a digest; one of sha512 may be cut to 64 characters."""
+    match = _REFERRERS_TAG.fullmatch(tag)
+    return match is not None and len(match[2]) in {64, {"sha256": 64, "sha512": 128}[match[1]]}
+
+
 def referrers_tag(subject: Digest) -> str:
     """The fallback tag under which a registry without the referrers API keeps the referrers of `subject`."""
     return f"{subject.algorithm}-{subject.encoded[:64]}"

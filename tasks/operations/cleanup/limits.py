@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.oci.reference import is_referrers_tag
 from tasks.operations.cleanup.values import Action, PlanTotals, totals_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tasks.operations.cleanup.values import Limits, QuarantineMode, RepositoryPlan
 
 _SHOWN = 20
+
+
+def _percent(goes: Mapping[str, bool]) -> float:
+    return sum(goes.values()) * 100 / len(goes) if goes else 0.0
 
 
 class LimitCheck:
@@ -40,15 +45,14 @@ class LimitCheck:
         return (*self._whole(), *self._beyond, *more)
 
     def _repository(self, plan: RepositoryPlan) -> Iterator[str]:
-        deleted = sum(tag.action is Action.DELETE for tag in plan.tags)
-        left = len(plan.tags) - deleted
+        """Tags of referrers are tags, too, but must not make up for those that people know."""
+        every = {tag.tag: tag.action is Action.DELETE for tag in plan.tags}
+        known = {tag: goes for tag, goes in every.items() if not is_referrers_tag(tag)}
+        percent, left = max(_percent(every), _percent(known)), len(known) - sum(known.values())
         limits = self._limits
-        if not deleted:
-            return
-        if limits.max_percent is not None and deleted * 100 > limits.max_percent * len(plan.tags):
-            percent = deleted * 100 / len(plan.tags)
+        if limits.max_percent is not None and percent > limits.max_percent:
             yield f"{plan.path}: {percent:.0f} % of its tags go, max_percent is {limits.max_percent:g}"
-        if limits.min_tags_left is not None and left < limits.min_tags_left:
+        if limits.min_tags_left is not None and left < limits.min_tags_left and any(known.values()):
             yield f"{plan.path}: {left} tags are left, min_tags_left is {limits.min_tags_left}"
 
     def _whole(self) -> Iterator[str]:

@@ -50,6 +50,24 @@ def test_a_limit_holds_from_the_first_beyond_it(
     assert name in line
 
 
+@pytest.mark.parametrize("limits", [{"max_percent": 25.0}, {"min_tags_left": 1}])
+@pytest.mark.parametrize("suffix", ["", ".sig"])
+def test_tags_of_referrers_do_not_make_up_for_those_that_people_know(
+    limits: dict[str, float | None], suffix: str
+) -> None:
+    """As cosign leaves them where images were deleted without their signatures, which stay."""
+    signatures = (f"sha256-{Digest.of(bytes([place])).encoded}{suffix}" for place in range(9))
+    kept = tuple(TagDecision(tag, DIGEST, Action.KEEP, "") for tag in signatures)
+    [line] = beyond(limits, RepositoryPlan("a", "", (*plan("a", 0, 3).tags, *kept)))
+    assert ("100 %" in line) is ("max_percent" in limits)
+
+
+def test_tags_of_referrers_are_limited_like_others() -> None:
+    signature = TagDecision(f"sha256-{DIGEST.encoded}.sig", DIGEST, Action.DELETE, "")
+    [line] = beyond({"max_percent": 25.0, "min_tags_left": 1}, RepositoryPlan("a", "", (signature,)))
+    assert line.startswith("a: 100 %")
+
+
 def test_tags_and_bytes_are_counted_over_all_repositories() -> None:
     assert len(beyond({"max_tags": 3, "max_bytes": 9}, plan("a", 1, 2, 5), plan("b", 1, 2, 5))) == 2
 
