@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tasks.operations.cleanup.ages import known_age
 from tasks.operations.cleanup.policy import OrderBy, Referrers
-from tasks.operations.cleanup.retention import DatedTag, Verdict, decide_tags, human_duration
+from tasks.operations.cleanup.retention import DatedTag, Verdict, decide_tags, human_duration, protection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,6 +51,10 @@ class Choice(Protocol):
         """Why this very entry has to go, whatever it refers to; None where nobody asked for that."""
         ...
 
+    def protects(self, entry: Entry) -> str | None:
+        """Why this very entry has to stay, whatever it refers to; None where nobody asked for that."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyChoice:
@@ -79,21 +83,23 @@ class PolicyChoice:
         """See `Choice.tags`."""
         return decide_tags(tags, self.policy, self.now, self.protected)
 
-    def untagged(self, entry: Entry, modified: float | None) -> Verdict:
+    def untagged(self, entry: Entry, modified: float | None) -> Verdict:  # noqa: ARG002 - as old as its file
         """See `Choice.untagged`."""
-        return self._after(entry, modified, self.policy.untagged_after, "it has no tag")
+        return self._after(modified, self.policy.untagged_after, "it has no tag")
 
-    def orphan(self, entry: Entry, modified: float | None) -> Verdict:
+    def orphan(self, entry: Entry, modified: float | None) -> Verdict:  # noqa: ARG002 - as old as its file
         """See `Choice.orphan`."""
-        return self._after(entry, modified, self.policy.orphans_after, "its subject is not there")
+        return self._after(modified, self.policy.orphans_after, "its subject is not there")
 
     def demands(self, entry: Entry) -> str | None:  # noqa: ARG002 - a policy asks for nothing by name
         """See `Choice.demands`."""
         return None
 
-    def _after(self, entry: Entry, modified: float | None, after: float | None, what: str) -> Verdict:
-        if entry.digest in self.protected:
-            return Verdict("its digest is protected")
+    def protects(self, entry: Entry) -> str | None:
+        """See `Choice.protects`."""
+        return protection(entry.tag, entry.digest, self.policy, self.protected)
+
+    def _after(self, modified: float | None, after: float | None, what: str) -> Verdict:
         if after is None:
             return Verdict(f"{what}; the policy keeps such")
         stored = known_age(modified, self.now)
@@ -133,6 +139,10 @@ class DeleteChoice:
         """See `Choice.demands`."""
         is_meant = self._means(entry.tag, entry.digest) or (self.tag and entry.ref_name == self.tag)
         return "it was named" if is_meant else None
+
+    def protects(self, entry: Entry) -> str | None:  # noqa: ARG002 - who names one thing has said all
+        """See `Choice.protects`."""
+        return None
 
     def _means(self, tag: str | None, digest: Digest) -> bool:
         if self.drops_empty:

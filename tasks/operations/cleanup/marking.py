@@ -95,8 +95,8 @@ class _Marker:
                 yield place, verdict
 
     def _first_verdict(self, entry: Entry, by_tag: Mapping[str, Verdict]) -> Verdict | None:
-        if entry in self.forced:
-            return Verdict(self.forced[entry])
+        if (reason := self.forced.get(entry) or self.choice.protects(entry)) is not None:
+            return Verdict(reason)
         if (demand := self.choice.demands(entry)) is not None and not self._is_part(entry):
             return Verdict(demand, keep=False, is_demanded=True)
         if entry.is_ambiguous:

@@ -59,7 +59,7 @@ def decide_tags(
     protected: Collection[Digest] = frozenset(),
 ) -> Mapping[str, Verdict]:
     """The verdict on each tag of one repository, by its name."""
-    kept = {tag.tag: reason for tag in tags if (reason := _protection(tag, policy, protected))}
+    kept = {tag.tag: reason for tag in tags if (reason := protection(tag.tag, tag.digest, policy, protected))}
     matched: dict[str, list[str]] = {}
     for rule in policy.rules:
         members = [tag for tag in tags if rule.tags.matches(".", tag.tag)]
@@ -70,10 +70,13 @@ def decide_tags(
     return {tag.tag: _verdict(tag.tag, kept, matched, policy) for tag in tags}
 
 
-def _protection(tag: DatedTag, policy: RepositoryPolicy, protected: Collection[Digest]) -> str | None:
-    if tag.digest in protected:
+def protection(
+    tag: str | None, digest: Digest, policy: RepositoryPolicy, protected: Collection[Digest]
+) -> str | None:
+    """Why an entry stays whatever the rules say, None where they decide."""
+    if digest in protected:
         return "its digest is protected"
-    if policy.protected_tags is not None and policy.protected_tags.matches(".", tag.tag):
+    if tag is not None and policy.protected_tags is not None and policy.protected_tags.matches(".", tag):
         return "the tag is protected"
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,7 @@ from tasks.operations.cleanup.choices import DeleteChoice
 from tasks.operations.cleanup.journal import Journal, Record, Step
 from tasks.operations.cleanup.marks import Mark, write_marks
 from tasks.operations.cleanup.planning import HIDDEN, LOST
-from tasks.operations.cleanup.policy import OrderBy
+from tasks.operations.cleanup.policy import OrderBy, select_tags
 from tasks.operations.cleanup.values import Action
 from tests.support.planned_layout import APP, DAY, MANIFEST, NOW, REF_NAME, PlannedLayout, keep_last
 
@@ -147,6 +148,22 @@ def test_a_protected_digest_stays_with_all_that_it_needs() -> None:
     layout.protected = frozenset({Digest(old["digest"])})
     plan = layout.plan()
     assert {blob.action for blob in plan.blobs} == {Action.KEEP}
+
+
+@pytest.mark.parametrize(("has_tag", "by_tag"), [(False, False), (True, False), (True, True)])
+def test_what_is_protected_stays_when_its_subject_goes(*, has_tag: bool, by_tag: bool) -> None:
+    layout = two_images()
+    subject = {name: layout.entries[0][name] for name in ("mediaType", "digest", "size")}
+    tag = f"sha256-{subject['digest'][7:]}.sig" if has_tag else None
+    referrer = layout.image(tag, "signature", **({} if has_tag else {"subject": subject}))
+    assert fate(layout.plan(), referrer) is Action.MARK
+    choice = keep_last(1, protected_tags=select_tags(["sha256-*"]))
+    if not by_tag:
+        layout.protected = frozenset({Digest(referrer["digest"])})
+        choice = replace(keep_last(1), protected=layout.protected)
+    plan = layout.plan(choice)
+    assert fate(plan, referrer) is Action.KEEP
+    assert referrer["digest"] not in {entry.descriptor.digest for entry in plan.removals}
 
 
 def test_a_manifest_that_nothing_names_is_reported_once_and_stays_for_now() -> None:
