@@ -24,7 +24,7 @@ from flows.policy_values import seconds
 from tasks.cleanups import open_plan
 from tasks.oci.errors import IncompleteError, LayoutliftError, LockHeldError, RefusedError
 from tasks.operations.cleanup.limits import LimitCheck
-from tasks.operations.cleanup.plan_summary import PlanSummary
+from tasks.operations.cleanup.plan_summary import PlanSummary, what_goes
 from tasks.operations.cleanup.values import PlanFooter
 from tasks.operations.reporting import escape_markdown, human_bytes
 from tasks.stores.pacing import Stop
@@ -170,7 +170,7 @@ def _look(plan: KeptPlan) -> tuple[bool, PlanFooter]:
 def _in_short(footer: PlanFooter) -> str:
     totals = footer.totals
     return (
-        f"{totals.tags_deleted:,} of {totals.tags_deleted + totals.tags_kept:,} tags go, "
+        f"{what_goes(totals)}, "
         f"{totals.blobs_quarantined:,} blobs into the quarantine, {totals.blobs_purged:,} for good; "
         f"{human_bytes(totals.bytes_now)} come back now, {human_bytes(totals.bytes_later)} later"
     )

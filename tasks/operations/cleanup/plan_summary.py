@@ -16,7 +16,7 @@ from tasks.operations.reporting import escape_markdown, human_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tasks.operations.cleanup.values import PlanFooter, PlanHeader, QuarantineMode, RepositoryPlan
+    from tasks.operations.cleanup.values import PlanFooter, PlanHeader, PlanTotals, QuarantineMode, RepositoryPlan
     from tasks.ports import Finding
 
 SHOWN_REPOSITORIES = 100
@@ -44,6 +44,16 @@ def takes_something(plan: RepositoryPlan) -> bool:
         or any(held.action is Action.PURGE for held in plan.quarantined)
         or any(file.action is Action.DELETE for file in plan.files)
     )
+
+
+def what_goes(totals: PlanTotals) -> str:
+    """What leaves the indexes and what writers left behind, in words; blobs apart."""
+    parts = [f"{totals.tags_deleted:,} of {totals.tags_deleted + totals.tags_kept:,} tags go"]
+    if untagged := totals.entries_removed - totals.tags_deleted:
+        parts.append(f"{untagged:,} entries without a tag")
+    if totals.files_deleted:
+        parts.append(f"{totals.files_deleted:,} leftovers of writers")
+    return ", ".join(parts)
 
 
 @dataclass(slots=True)
@@ -85,7 +95,7 @@ class PlanSummary:
         yield f"Plan {escape_markdown(header.plan)} of {escape_markdown(header.source)}"
         yield f"in the file {escape_markdown(place)}:"
         yield (
-            f"{totals.tags_deleted:,} of {totals.tags_deleted + totals.tags_kept:,} tags go; "
+            f"{what_goes(totals)}; "
             f"{human_bytes(totals.bytes_now)} come back now, {human_bytes(totals.bytes_later)} later, "
             f"{human_bytes(totals.bytes_kept)} stay."
         )
