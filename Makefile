@@ -63,7 +63,7 @@ types: install ## check types
 .PHONY: test
 test: ## set up everything, then lint, types and all tests but the long ones
 	@$(MAKE) --no-print-directory -j$(PYTEST_WORKERS) install tools system-packages lint types
-	$(BIN)/pytest -n $(PYTEST_WORKERS) -m 'not soak and not operations' $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m 'not soak and not operations' $(PYTEST_ARGS)
 
 .PHONY: test-unit
 test-unit: install ## the tests that need no real part
