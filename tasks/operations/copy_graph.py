@@ -117,7 +117,7 @@ class RepositoryCopy:
     def complete_referrer_list(self, subject: Digest, members: Sequence[Descriptor], *, ask: bool = True) -> None:
         """Have there, and listed, what refers to members of a list; `ask` for what the target may have already."""
         reached = [digest for member in members for digest in self.closure(member)]
-        self._list_subjects(digest for digest in reached if self._subjects.get(digest, (subject,))[0] != subject)
+        self._list_subjects(reached, but=subject)
         self._copy_referrers(reached, ask=ask)
 
     def complete_referrers(self, root: Descriptor) -> int:
@@ -264,10 +264,14 @@ class RepositoryCopy:
         resolve = self._tools.target.resolve_manifest
         return all(resolve(self._repository, digest) == digest for digest in self.closure(referrer))
 
-    def _list_subjects(self, digests: Iterable[Digest]) -> None:
-        """What a graph is made of may refer to something itself: a tag, or an attestation beside its image."""
+    def _list_subjects(self, digests: Iterable[Digest], but: Digest | None = None) -> None:
+        """What a graph is made of may refer to something itself: a tag, or an attestation beside its image.
+
+        `but` is a subject whose list is written already.
+        """
         for subject, referrer in [self._subjects[digest] for digest in digests if digest in self._subjects]:
-            self._list(subject, [referrer])
+            if subject != but:
+                self._list(subject, [referrer])
 
     def _list(self, subject: Digest, referrers: Sequence[Descriptor]) -> bool:
         if self._tools.lists.ensure(self._repository, subject, referrers) is not ReferrerListing.LOST:

@@ -189,8 +189,9 @@ class CopyWork(RepositoryWork):
         if members and self._policy.depth is Depth.MANIFEST:
             self._verifier.verify_presence((), [member.digest for member in members])
             return
-        for each in (each for member in members for each in (member, *self._copier.referrers_of(member))):
-            self._verifier.verify_graph(each, None)
+        for member in members:
+            for root in (member, *self._copier.referrers_of(member)):
+                self._verifier.verify_graph(root, None)
 
     def _back_up(self, tag: str) -> None:
         """Keep what is about to be overwritten under another tag, where the user asked for that.

@@ -18,6 +18,7 @@ import urllib3
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 
+from tasks.stores.benchmark.program_environment import sdk_credentials
 from tasks.stores.benchmark.request_counts import Counts
 from tasks.stores.local_parts.ports import LOOPBACK
 
@@ -107,7 +108,7 @@ class CountingProxy(ThreadingHTTPServer):
         """
         url = self._client.meta.endpoint_url.rstrip("/") + target
         request = AWSRequest(method, url, headers={**headers, "Host": urlsplit(url).netloc})
-        credentials = self._client._request_signer._credentials  # type: ignore[attr-defined]  # noqa: SLF001 - boto3 shows them nowhere
+        credentials = sdk_credentials(self._client)
         if credentials is not None:
             region = self._client.meta.region_name or "us-east-1"
             S3SigV4Auth(credentials.get_frozen_credentials(), "s3", region).add_auth(request)

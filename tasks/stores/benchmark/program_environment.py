@@ -11,6 +11,7 @@ from tasks.stores.s3_errors import translated
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from botocore.credentials import Credentials
     from mypy_boto3_s3 import S3Client
 
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -31,13 +32,19 @@ def past_proxies(environment: Mapping[str, str]) -> dict[str, str]:
     return {**environment, **dict.fromkeys(_NO_PROXY, f"{named},{LOOPBACK}".removeprefix(","))}
 
 
+def sdk_credentials(client: S3Client) -> Credentials | None:
+    """What the SDK's own chain found for a client, None for an anonymous one."""
+    found: Credentials | None = client._request_signer._credentials  # type: ignore[attr-defined]  # noqa: SLF001 - boto3 shows them nowhere
+    return found
+
+
 def credentials_of(client: S3Client, location: str) -> dict[str, str]:
     """What the SDK's own chain has, renewed where it ends soon, as the variables that all programs understand.
 
     Raises:
         LayoutliftError: they have ended, and there are no new ones.
     """
-    found = client._request_signer._credentials  # type: ignore[attr-defined]  # noqa: SLF001 - boto3 shows them nowhere
+    found = sdk_credentials(client)
     if found is None:
         return {}
     with translated(location):
