@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from prefect import flow
-
 from flows import benchmark_parameters as p
 from flows.benchmark_course import drive_benchmark
 from flows.benchmark_publishing import measure_as_tasks, publish_benchmark
 from flows.heartbeats import heartbeats
+from flows.own_flow import flow
 from flows.parameter_fields import EndpointUrl, PlainHttp
 from flows.parameters import documented
 from flows.stopping import stopped_as_before

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from prefect import State, flow  # Prefect evaluates annotations: where one can't be, the form loses all types
+from prefect import State  # Prefect evaluates annotations: where one can't be, the form loses all types
 
 from flows import cleanup_parameters as c
 from flows import parameter_fields as p
 from flows.blocks import resolved_cleanup
 from flows.cleanup_course import clean_up
+from flows.own_flow import flow
 from flows.parameters import documented
 
 

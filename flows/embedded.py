@@ -85,12 +85,12 @@ def _told_to_prefect(address: ServerAddress) -> Iterator[None]:
 
 def _carry_out(flow: Callable[..., object], parameters: BaseModel, address: ServerAddress) -> None:
     from prefect.exceptions import TerminationSignal  # noqa: PLC0415 - with Prefect
-    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415
 
     from flows.heartbeats import own_heartbeats  # noqa: PLC0415
+    from flows.settings_of_run import changed_settings  # noqa: PLC0415
 
     try:
-        with temporary_settings({PREFECT_API_URL: address.api}), own_heartbeats():  # it read the environment once
+        with changed_settings("api", "url", address.api), own_heartbeats():  # it read the environment once
             flow(**parameters.model_dump())
     except TerminationSignal:  # around our part of the flow, where SIGTERM is Prefect's
         raise InterruptedRunError("the run was told to stop while Prefect began or ended it") from None

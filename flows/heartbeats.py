@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from prefect.context import FlowRunContext
 from prefect.events import emit_event
-from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.settings import get_current_settings
 
 from flows.repeating import every
+from flows.settings_of_run import changed_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +32,9 @@ _seconds: ContextVar[float | None] = ContextVar("layoutlift_heartbeat_seconds", 
 @contextmanager
 def own_heartbeats() -> Iterator[None]:
     """Have the flow runs of this block send theirs by `heartbeats`, and not by Prefect, as often as Prefect would."""
-    token = _seconds.set(PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value())
+    token = _seconds.set(get_current_settings().flows.heartbeat_frequency)
     try:
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        with changed_settings("flows", "heartbeat_frequency", None):
             yield
     finally:
         _seconds.reset(token)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from prefect import State, flow  # Prefect evaluates annotations: where one can't be, the form loses all types
+from prefect import State  # Prefect evaluates annotations: where one can't be, the form loses all types
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import pace_parameters as pace
 from flows import parameter_fields as p
 from flows import scale_parameters as s
 from flows.flow_body import run_as_flow
+from flows.own_flow import flow
 from flows.parameters import documented
 from flows.scaling import work_for
 from tasks.oci.registry_profiles import RegistryKind

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from prefect import State, flow  # Prefect evaluates annotations
+from prefect import State  # Prefect evaluates annotations
 from prefect.client.schemas.objects import StateType
 from pydantic import Field
 
 from flows.flow_body import SKIPPED
 from flows.migrate import migrate
 from flows.migration_file import load_migrations
+from flows.own_flow import flow
 from tasks.oci.errors import IncompleteError
 
 if TYPE_CHECKING:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any, cast
 
-from prefect import State, flow
+from prefect import State
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from flows.flow_body import run_as_flow
-from flows.parameters import MigrateParameters  # noqa: TC001 - Prefect evaluates annotations
+from flows.own_flow import flow
+from flows.parameters import MigrateParameters
 from flows.shard_life import ShardWatcher, hand_in
 from flows.watching import watched_by
 from tasks.operations.shards import unquoted

@@ -107,10 +107,11 @@ def client_environment(address: ServerAddress) -> dict[str, str]:
 
     Prefect's own console handlers are silenced, because the command prints results, progress and errors itself;
     records of the loggers `tasks` and `flows` go to the run, where the dashboard shows them. For a server of the
-    user's own, PREFECT_HOME stays theirs too: the key to that server may be in its profile.
+    user's own, PREFECT_HOME stays theirs too: the key to that server may be in its profile. The local one's version
+    is known, so that Prefect need not ask for it.
     """
-    home = {} if os.environ.get("PREFECT_API_URL") else {"PREFECT_HOME": str(state_folder())}
-    wanted = home | {
+    local = {"PREFECT_HOME": str(state_folder()), "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false"}
+    wanted = ({} if os.environ.get("PREFECT_API_URL") else local) | {
         "PREFECT_API_URL": address.api,
         "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",

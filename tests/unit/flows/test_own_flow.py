@@ -1,0 +1,26 @@
+"""A command does not wait for imports of Prefect's that its run has no use for."""
+
+import json
+import subprocess
+import sys
+
+from flows.migrate import migrate
+from tasks.operations.planning import Untagged
+
+PROGRAM = """
+import sys
+from flows.migrate import migrate
+migrate.serialize_parameters({"source": "/mnt"})
+print("fastapi" in sys.modules)
+"""
+
+
+def test_a_flow_s_parameters_are_plain_values_for_the_server() -> None:
+    given = {"source": "/mnt", "untagged": Untagged.NONE, "include": ("app/*",), "limit_rate": None, "jobs": 8}
+    plain = migrate.serialize_parameters(given)
+    assert json.loads(json.dumps(plain)) == given | {"untagged": Untagged.NONE.value, "include": ["app/*"]}
+
+
+def test_serialized_parameters_cost_no_import_of_fastapi() -> None:
+    told = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "False"
