@@ -46,33 +46,34 @@ def drive(
         ConflictsError: there are conflicts, and the policy is to stop then; nothing was changed.
     """
     use_one_heap()
-    if kind is RunKind.MIGRATE and options.policy.on_conflict is OnConflict.FAIL:
-        refuse_conflicts(options, watcher.stop)
-    with (
-        limits(options.limits_from) as read,
-        watcher.open(kind, options) as run,
-        watcher.watch(run),
-        told_by_metrics(run),
-    ):
-        try:
-            with kept_within_limits(run, read):
-                survey = run.survey()
-                run.ends.begin(survey.names.repositories, survey.sizes)
-                work(run, survey)
-                run.ends.settle(complete=run.tree.complete)
-        except LayoutliftError as error:
-            run.note(Finding(".", error.code, str(error)))
-            watcher.stop.set()
-            raise
-        except BaseException:
-            watcher.stop.set()
-            raise
-        finally:
-            run.settle()
-            run.write_report()
-        if publish is not None:
-            publish(run)
-        run.raise_if_incomplete()
+    with limits(options.limits_from) as read:
+        if kind is RunKind.MIGRATE and options.policy.on_conflict is OnConflict.FAIL:
+            refuse_conflicts(options, watcher.stop, read)
+        with watcher.open(kind, options) as run, watcher.watch(run), told_by_metrics(run):
+            _carry_out(run, read, work, watcher.stop)
+            if publish is not None:
+                publish(run)
+            run.raise_if_incomplete()
+
+
+def _carry_out(run: Run, read: LimitsReader | None, work: Work, stop: Stop) -> None:
+    """Do a run's work within its limits, and write its report, whatever becomes of the work."""
+    try:
+        with kept_within_limits(run, read):
+            survey = run.survey()
+            run.ends.begin(survey.names.repositories, survey.sizes)
+            work(run, survey)
+            run.ends.settle(complete=run.tree.complete)
+    except LayoutliftError as error:
+        run.note(Finding(".", error.code, str(error)))
+        stop.set()
+        raise
+    except BaseException:
+        stop.set()
+        raise
+    finally:
+        run.settle()
+        run.write_report()
 
 
 def work_here(run: Run, survey: Survey) -> None:
@@ -80,13 +81,14 @@ def work_here(run: Run, survey: Survey) -> None:
     run.tree.execute_all(survey.batches)
 
 
-def refuse_conflicts(options: RunOptions, stop: Stop) -> None:
-    """Plan first.
+def refuse_conflicts(options: RunOptions, stop: Stop, read: LimitsReader | None) -> None:
+    """Plan first, within the same limits.
 
     Raises:
         ConflictsError: the target has other content under some of the tags, or did not say what it has.
+        ConfigurationError: the limits that `read` gives can't be used.
     """
-    with open_run(RunKind.PLAN, options, stop) as plan:
+    with open_run(RunKind.PLAN, options, stop) as plan, kept_within_limits(plan, read):
         plan.tree.execute_all(plan.tree.survey().batches)
         told = [result for result in plan.results() if result.code == CONFLICT or result.code in TRANSIENT_CODES]
         conflicts = [result for result in told if result.code == CONFLICT]

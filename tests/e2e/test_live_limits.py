@@ -73,6 +73,21 @@ def test_outside_of_its_hours_a_run_begins_nothing(
     assert RepositoryView(docker_registry, f"{prefix}/app").tags == set()
 
 
+def test_the_look_for_conflicts_keeps_to_the_hours_and_goes_on_when_they_open(
+    layoutlift: Layoutlift, source: Path, docker_registry: Registry, prefix: str, tmp_path: Path
+) -> None:
+    opens = datetime.now(UTC) + timedelta(hours=3)
+    hours, limits = f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M} UTC", tmp_path / "limits.yaml"
+    options = ("--on-conflict", "fail", "--hours", hours, "--limits-from", limits)
+    with layoutlift.running("migrate", source, f"{docker_registry.host}/{prefix}", *options) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if "outside the allowed hours" in line)
+        limits.write_text("hours: null\n")
+        _, stderr = process.communicate(timeout=30)
+        assert process.returncode == 0, stderr
+    assert len(RepositoryView(docker_registry, f"{prefix}/app").tags) == 8
+
+
 @pytest.mark.parametrize(
     ("option", "named"),
     [

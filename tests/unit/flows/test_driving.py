@@ -22,7 +22,8 @@ def planned(monkeypatch: pytest.MonkeyPatch, *found: TagResult | Finding) -> Non
 
     @contextmanager
     def plan(*_: Any) -> Iterator[Any]:
-        yield SimpleNamespace(tree=tree, results=lambda: iter(results), findings=findings)
+        options = SimpleNamespace(hours=None)
+        yield SimpleNamespace(tree=tree, results=lambda: iter(results), findings=findings, options=options)
 
     monkeypatch.setattr(driving, "open_run", plan)
 
@@ -33,7 +34,7 @@ def tag(outcome: Outcome, code: str | None) -> TagResult:
 
 def refuse() -> None:
     options: Any = None
-    driving.refuse_conflicts(options, Stop())
+    driving.refuse_conflicts(options, Stop(), None)
 
 
 @pytest.mark.parametrize(
