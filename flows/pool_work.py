@@ -12,7 +12,7 @@ import httpx
 
 from flows.shard_runs import ShardRuns
 from tasks.oci.errors import ShardLostError
-from tasks.operations.shard_watch import ShardWatch, Step
+from tasks.operations.shard_watch import GONE, ShardWatch, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -86,13 +86,13 @@ class _Pool:
     def _look(self) -> None:
         seen = self._runs.look()
         for shard, watch in list(self._waiting.items()):
-            state, sign, message = seen.get(shard, ("", None, None))
-            self._attended = self._attended or state not in {"", "SCHEDULED"}
+            state, sign, message = seen.get(shard, (GONE, None, None))
+            self._attended = self._attended or state not in {GONE, "SCHEDULED"}
             step = watch.next_step(state, sign, time.monotonic())
             if step is Step.GATHER:
                 self._gather(shard, watch, message)
             elif step is Step.AGAIN:
-                self._again(shard, watch, f"its flow run was {state.lower()}: {message or 'it gave no sign of life'}")
+                self._again(shard, watch, _why_again(state, message))
         if not self._attended and time.monotonic() - self._begun > UNATTENDED_SECONDS:
             self._attended = True
             logger.warning("no worker has taken up a shard: has the deployment's pool workers with free slots?")
@@ -115,6 +115,12 @@ class _Pool:
             return
         self._gathering.note_restart(shard, why)
         self._to_start[shard] = delay
+
+
+def _why_again(state: str, message: str | None) -> str:
+    if state == GONE:
+        return "the Prefect server does not know its flow run any more"
+    return f"its flow run was {state.lower()}: {message or 'it gave no sign of life'}"
 
 
 def _is_refusal(error: httpx.HTTPError) -> bool:

@@ -7,7 +7,7 @@ send an event each, with all of the content in it.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -123,7 +123,8 @@ class ShardRuns:
         seen = self._seen[run].state if run in self._seen else None
         if seen is None or not seen.is_final():
             message = "it gave no sign of life, and was taken up by another worker"
-            self._client.set_flow_run_state(run, State(type=StateType.CRASHED, message=message), force=True)
+            with suppress(ObjectNotFound):  # somebody deleted it
+                self._client.set_flow_run_state(run, State(type=StateType.CRASHED, message=message), force=True)
         self._unread.append(run)
         del self._runs[shard]
 

@@ -28,8 +28,11 @@ class Step(Enum):
     AGAIN = "again"
 
 
+GONE = ""
+"""Stands for the state of a flow run that the server does not know any more, since somebody deleted it."""
 _ENDED = {"COMPLETED": Step.GATHER, "FAILED": Step.GATHER, "CRASHED": Step.AGAIN, "CANCELLED": Step.AGAIN}
-_AT_WORK = {"PENDING": BEGIN_SECONDS, "RUNNING": BEGIN_SECONDS}
+_SHOWS_LIFE = {"RUNNING", "CANCELLING"}
+_PATIENCE = {"PENDING": BEGIN_SECONDS, GONE: SILENCE_SECONDS} | dict.fromkeys(_SHOWS_LIFE, BEGIN_SECONDS)
 
 
 @dataclass(slots=True)
@@ -37,11 +40,11 @@ class ShardWatch:
     """What is known of one attempt at a shard; times are of the monotonic clock."""
 
     attempt: int = 0
-    seen: tuple[str, str | None] = ("", None)
+    seen: tuple[str, str | None] | None = None
     changed: float = 0.0
 
     def next_step(self, state: str, sign: str | None, now: float) -> Step:
-        """What to do, given the type of its flow run's state and its last sign of life, whatever that looks like.
+        """What to do, given the type of its flow run's state or GONE, and its last sign of life, however that looks.
 
         Waiting for a worker, or paused by somebody, it may be as long as it is.
         """
@@ -49,7 +52,7 @@ class ShardWatch:
             self.seen, self.changed = (state, sign), now
         if state in _ENDED:
             return _ENDED[state]
-        patience = SILENCE_SECONDS if sign is not None and state == "RUNNING" else _AT_WORK.get(state)
+        patience = SILENCE_SECONDS if sign is not None and state in _SHOWS_LIFE else _PATIENCE.get(state)
         return Step.AGAIN if patience is not None and now - self.changed > patience else Step.WAIT
 
     def begin_again(self) -> float | None:
@@ -57,5 +60,5 @@ class ShardWatch:
         if self.attempt >= len(RESTART_DELAYS):
             return None
         self.attempt += 1
-        self.seen = ("", None)
+        self.seen = None
         return RESTART_DELAYS[self.attempt - 1]

@@ -133,6 +133,17 @@ def test_an_end_that_the_server_did_not_take_is_put_again(api: str, runs: ShardR
         proxy.stop()
 
 
+def test_a_run_that_somebody_deleted_is_gone_and_may_be_done_again(api: str, runs: ShardRuns, shard: Shard) -> None:
+    with runs:
+        run = started(api, runs, shard)
+        hand_in(api, run, 1)
+        httpx.delete(f"{api}/flow_runs/{run}").raise_for_status()
+        assert runs.look() == {}
+        runs.put_an_end_to(shard)
+        assert state_of(api, started(api, runs, shard, attempt=1)) == "SCHEDULED"
+    assert left(api, run) == []
+
+
 def test_one_that_was_paused_and_resumed_is_seen_to_live(api: str, runs: ShardRuns, shard: Shard) -> None:
     """Each process of it gives signs of its own, and the server lists them in the order of random ids."""
     with runs:

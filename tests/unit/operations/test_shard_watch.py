@@ -6,6 +6,7 @@ from tasks.operations.shard_watch import (
     BEAT_SECONDS,
     BEGIN_SECONDS,
     FENCE_SECONDS,
+    GONE,
     RESTART_DELAYS,
     SILENCE_SECONDS,
     ShardWatch,
@@ -41,7 +42,21 @@ def test_one_that_shows_life_is_waited_for_and_one_that_falls_silent_is_not() ->
     assert watch.next_step("RUNNING", "beat 999", now + SILENCE_SECONDS + 1) is Step.AGAIN
 
 
-@pytest.mark.parametrize("state", ["PENDING", "RUNNING"])
+def test_one_that_is_cancelled_and_has_nobody_left_to_end_it_is_not_waited_for() -> None:
+    watch = ShardWatch()
+    assert watch.next_step("CANCELLING", "beat", 100.0) is Step.WAIT
+    assert watch.next_step("CANCELLING", "beat", 100.0 + SILENCE_SECONDS) is Step.WAIT
+    assert watch.next_step("CANCELLING", "beat", 101.0 + SILENCE_SECONDS) is Step.AGAIN
+
+
+def test_one_that_the_server_does_not_know_any_more_is_not_waited_for() -> None:
+    watch = ShardWatch()
+    assert watch.next_step(GONE, None, 1e6) is Step.WAIT
+    assert watch.next_step(GONE, None, 1e6 + SILENCE_SECONDS) is Step.WAIT
+    assert watch.next_step(GONE, None, 1e6 + SILENCE_SECONDS + 1) is Step.AGAIN
+
+
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING", "CANCELLING"])
 def test_a_process_may_take_a_while_to_begin_and_no_longer(state: str) -> None:
     watch = ShardWatch()
     assert watch.next_step(state, None, 0.0) is Step.WAIT
