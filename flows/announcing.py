@@ -32,7 +32,12 @@ def announce_ended(run: Run) -> None:
 
 
 def _emit(run: Run, event: str, payload: dict[str, int]) -> None:
-    """The resource is the pair of source and target, so that automations can wait for each pair apart."""
+    """The resource is the pair of source and target, so that automations can wait for each pair apart.
+
+    A shard is silent: how the pair's run ended is for that run to say.
+    """
+    if run.options.shard is not None:
+        return
     pair = hashlib.sha256(run.title.encode(errors="backslashreplace")).hexdigest()[:16]
     emit_event(
         event,
