@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["Run", "RunKind", "RunOptions", "new_run_id", "open_run", "shown_options"]
+__all__ = ["Run", "RunKind", "RunOptions", "open_run", "shown_options"]
 
 
 class Run:
@@ -145,6 +145,11 @@ class Run:
         return self._log.indexes
 
     @property
+    def unasked(self) -> bool:
+        """Whether layouts were taken from the ledger, without a question to the target."""
+        return self._log.unasked
+
+    @property
     def requests(self) -> int:
         """How many requests went to the target."""
         return self._requests_elsewhere + (self._target.requests_made if self._target is not None else 0)
@@ -153,14 +158,15 @@ class Run:
         """Take over what another process did as a part of this run."""
         self._requests_elsewhere += summary.requests
         self._log.progress.note_traffic(summary.traffic)
+        self._log.progress.note_bytes(summary.bytes_read)
         for path, etag in summary.indexes.items():
             self._log.note_index(path, etag)
         for finding in summary.findings:
             self._log.note(finding)
         for result in results:
             self._log.keep(result)
-        if self.options.since_last:
-            self._log.note_unasked()  # whether it was so, a shard does not say
+        if summary.unasked:
+            self._log.note_unasked()
 
     @property
     def title(self) -> str:
@@ -238,7 +244,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
     """
     job = job_of(options)
     source = open_source(options.source, stop, options.bucket_access)
-    run_id = new_run_id()
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"  # sorts by time
     progress, census = Progress(), Census()
     controls = RunControls(options.limits, stop)
     with ExitStack() as stack:
@@ -289,8 +295,3 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
             run_id=run_id,
             state=state,
         )
-
-
-def new_run_id() -> str:
-    """A name for a run that sorts by time."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"

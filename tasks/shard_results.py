@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
 def pages_of(run: Run) -> list[str]:
     """All that a run found and did, as pages of text."""
-    summary = ShardSummary(run.totals.tags, run.totals.traffic, run.requests, run.indexes, tuple(run.findings))
+    summary = ShardSummary(
+        run.totals.tags,
+        run.totals.traffic,
+        run.progress.bytes_read,
+        run.requests,
+        run.unasked,
+        run.indexes,
+        tuple(run.findings),
+    )
     return list(pack(summary, run.results()))
 
 
@@ -28,4 +36,5 @@ def absorb(run: Run, shard: Shard, pages: Sequence[str]) -> int:
     summary, results = unpack(pages)
     run.absorb(summary, results)
     run.tree.settle(shard.repositories)
+    run.progress.expect(summary.tags - run.tree.entries_of(shard.repositories))
     return summary.tags

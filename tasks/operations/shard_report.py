@@ -33,7 +33,9 @@ class ShardSummary:
 
     tags: int
     traffic: Traffic
+    bytes_read: int
     requests: int
+    unasked: bool
     indexes: Mapping[str, str]
     findings: tuple[Finding, ...]
 
@@ -45,7 +47,7 @@ class ShardSummary:
     def of_json(cls, value: Mapping[str, Any]) -> ShardSummary:
         """What `to_json` made."""
         findings = tuple(Finding(**each) for each in value["findings"])
-        return cls(value["tags"], Traffic(**value["traffic"]), value["requests"], value["indexes"], findings)
+        return cls(**{**value, "traffic": Traffic(**value["traffic"]), "findings": findings})
 
 
 def pack(summary: ShardSummary, results: Iterable[TagResult]) -> Iterator[str]:

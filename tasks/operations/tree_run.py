@@ -116,6 +116,10 @@ class TreeRun:
         """Take note that these repositories were seen to, in another process."""
         self._settled.update(paths)
 
+    def entries_of(self, paths: Iterable[str]) -> int:
+        """How many entries the survey counted in these repositories; not each comes to have an outcome."""
+        return sum(self._sizes.get(path, 0) for path in paths)
+
     @property
     def complete(self) -> bool:
         """Whether everything selected is at the target and verified."""
