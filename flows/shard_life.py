@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +41,6 @@ class ShardWatcher(NoWatcher):
         """See `Watcher.watch`."""
         self._run = run
         yield
-
-    @property
-    def ended_early(self) -> bool:
-        """Whether the shard was not done to its end."""
-        return self._run is None or self._run.tree.ended_early
 
     def end(self, why: str) -> None:
         """Have the shard end in order, without a report: another process is to do it."""
@@ -107,10 +103,10 @@ def hand_in(run: Run) -> None:
     publish(run)
     if run.tree.ended_early:
         return
-    own = str(flow_run.get_id())
+    own, report = str(flow_run.get_id()), uuid.uuid4().hex
     with get_client(sync_client=True) as client:
         for number, text in enumerate(pages_of(run)):
-            _add(client, own, REPORT, {"page": number, "text": text})
+            _add(client, own, REPORT, {"report": report, "page": number, "text": text})
 
 
 def _add(client: SyncPrefectClient, own: str, kind: str, data: dict[str, Any]) -> dict[str, Any]:

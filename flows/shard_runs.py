@@ -108,8 +108,7 @@ class ShardRuns:
 
     def pages(self, shard: Shard) -> list[str]:
         """The pages of a shard's report, in order, as far as they are there."""
-        pages = [each["data"] for each in self._artifacts([self._runs[shard]], REPORT, PAGES_AT_ONCE)]
-        return [page["text"] for page in sorted(pages, key=lambda page: page["page"])]
+        return newest_report(self._artifacts([self._runs[shard]], REPORT, PAGES_AT_ONCE))
 
     def forget(self, shard: Shard) -> None:
         """Remove what a shard whose report was read left at the server."""
@@ -156,6 +155,18 @@ class ShardRuns:
             found += more
             if len(more) < at_once:
                 return found
+
+
+def newest_report(artifacts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The pages of the report that was handed in last, in order, each once.
+
+    A page is there twice where the answer to the first was lost. A flow run that was paused when it had handed in its
+    report does so again when it is resumed.
+    """
+    in_order = sorted(artifacts, key=lambda each: datetime.fromisoformat(each["created"]))
+    pages = [each["data"] for each in in_order]
+    last = {page["page"]: page["text"] for page in pages if page["report"] == pages[-1]["report"]}
+    return [last[number] for number in sorted(last)]
 
 
 def newest_signs(artifacts: Iterable[Mapping[str, Any]]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -9,10 +10,11 @@ import pytest
 from prefect import flow, get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows import shard_life
 from flows.shard_runs import LIFE, PAGES_AT_ONCE, REPORT, ShardRuns, newest_signs
 from infra.real_parts.prefect_worker import ask
 from tasks.ports import Shard
-from tests.support.fault_proxy import FaultProxy, Say
+from tests.support.fault_proxy import FaultProxy, LoseAnswer, Say
 from tests.support.prefect_history import PrefectHistory
 
 
@@ -49,11 +51,20 @@ def started(api: str, runs: ShardRuns, shard: Shard, attempt: int = 0) -> str:
     return str(run["id"])
 
 
-def hand_in(api: str, run: str, count: int) -> list[str]:
-    """The pages of a report, the last one first; in order."""
-    pages = [f"page {number} of {run}" for number in range(count)]
-    for number, text in reversed(list(enumerate(pages))):
-        ask(api, "artifacts/", {"type": REPORT, "data": {"page": number, "text": text}, "flow_run_id": run})
+@pytest.fixture(autouse=True)
+def _reports_of_any_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take pages themselves for the run that they are the report of."""
+    monkeypatch.setattr(shard_life, "pages_of", lambda run: run.pages)
+    monkeypatch.setattr(shard_life, "publish", lambda _: None)
+
+
+def hand_in(run: str, count: int) -> list[str]:
+    """Hand in a report of so many pages, as the process of a flow run does; its pages in order."""
+    pages = [f"page {number} of {uuid.uuid4()}" for number in range(count)]
+    done: Any = SimpleNamespace(pages=pages, tree=SimpleNamespace(ended_early=False))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT__FLOW_RUN_ID", run)
+        shard_life.hand_in(done)
     return pages
 
 
@@ -82,10 +93,38 @@ def test_a_report_is_read_in_order_and_then_removed(api: str, runs: ShardRuns, s
     with runs:
         run = started(api, runs, shard)
         show_life(api, run)
-        pages = hand_in(api, run, PAGES_AT_ONCE + 2)
+        pages = hand_in(run, PAGES_AT_ONCE + 2)
         assert runs.pages(shard) == pages
         runs.forget(shard)
         assert left(api, run) == []
+
+
+def test_a_page_that_was_sent_again_because_its_answer_was_lost_is_one_page(
+    api: str, runs: ShardRuns, shard: Shard
+) -> None:
+    proxy = FaultProxy(api.removeprefix("http://").removesuffix("/api"))
+    proxy.when("POST", "/api/artifacts/", LoseAnswer(), times=1)
+    try:
+        with runs:
+            run = started(api, runs, shard)
+            with temporary_settings({PREFECT_API_URL: f"http://{proxy.host}/api"}):
+                pages = hand_in(run, 2)
+            assert len(left(api, run)) == 3
+            assert runs.pages(shard) == pages
+            runs.forget(shard)
+            assert left(api, run) == []
+    finally:
+        proxy.stop()
+
+
+def test_of_a_run_that_was_paused_when_it_had_handed_in_the_report_after_the_resumption_is_read(
+    api: str, runs: ShardRuns, shard: Shard
+) -> None:
+    with runs:
+        run = started(api, runs, shard)
+        hand_in(run, 3)
+        pages = hand_in(run, 2)
+        assert runs.pages(shard) == pages
 
 
 def test_what_an_attempt_that_was_given_up_handed_in_is_neither_read_nor_left(
@@ -95,12 +134,12 @@ def test_what_an_attempt_that_was_given_up_handed_in_is_neither_read_nor_left(
         first = started(api, runs, shard)
         runs.look()
         show_life(api, first)
-        hand_in(api, first, 1)
+        hand_in(first, 1)
         runs.put_an_end_to(shard)
         assert state_of(api, first) == "CRASHED"
-        hand_in(api, first, 1)
+        hand_in(first, 1)
         second = started(api, runs, shard, attempt=1)
-        pages = hand_in(api, second, 1)
+        pages = hand_in(second, 1)
         assert runs.pages(shard) == pages
         runs.forget(shard)
     assert left(api, first) == []
@@ -112,7 +151,7 @@ def test_runs_that_are_left_at_the_end_are_cancelled_and_their_reports_removed(
 ) -> None:
     with runs:
         run = started(api, runs, shard)
-        hand_in(api, run, 1)
+        hand_in(run, 1)
     assert state_of(api, run) == "CANCELLED"
     assert left(api, run) == []
 
@@ -136,7 +175,7 @@ def test_an_end_that_the_server_did_not_take_is_put_again(api: str, runs: ShardR
 def test_a_run_that_somebody_deleted_is_gone_and_may_be_done_again(api: str, runs: ShardRuns, shard: Shard) -> None:
     with runs:
         run = started(api, runs, shard)
-        hand_in(api, run, 1)
+        hand_in(run, 1)
         httpx.delete(f"{api}/flow_runs/{run}").raise_for_status()
         assert runs.look() == {}
         runs.put_an_end_to(shard)
