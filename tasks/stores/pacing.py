@@ -84,8 +84,11 @@ class Pace:
         Raises:
             InterruptedRunError: the run ended meanwhile.
         """
-        while (rate := self._per_second) is not None:
+        while True:
             with self._lock:
+                rate = self._per_second
+                if rate is None:
+                    return
                 start = max(self._next, time.monotonic())
                 self._next = start + units / rate
             if self._waited_until(start, rate):
@@ -116,9 +119,12 @@ class RequestGate:
             InterruptedRunError: the run ended meanwhile.
         """
         self._stop.check()
-        while (remaining := self._open_at - time.monotonic()) > 0:
-            self._stop.wait(remaining)
-        self._pace.take()
+        while True:
+            while (remaining := self._open_at - time.monotonic()) > 0:
+                self._stop.wait(remaining)
+            self._pace.take()
+            if self._open_at <= time.monotonic():
+                return  # else the host asked for a pause in the meantime, and this turn has passed
 
     def change(self, max_per_second: float | None) -> None:
         """Let so many requests pass a second from now on."""

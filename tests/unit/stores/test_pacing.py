@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -46,6 +47,13 @@ def test_a_pause_holds_every_worker() -> None:
     gate.pause(0.2)
     gate.pause(0.01)
     assert in_threads(4, gate.enter) >= 0.19
+
+
+def test_a_pause_also_holds_those_who_wait_for_their_turn_when_it_begins() -> None:
+    gate = RequestGate(Stop(), 10)
+    gate.enter()
+    threading.Timer(0.05, gate.pause, [0.5]).start()  # the next turn would come after 0.1 s
+    assert in_threads(1, gate.enter) >= 0.5
 
 
 def test_a_run_that_ends_wakes_those_that_wait() -> None:
@@ -94,3 +102,32 @@ def test_a_changed_pace_holds_for_those_who_wait_already(rate: float | None) -> 
     threading.Timer(0.1, pace.change, [rate]).start()
     assert in_threads(3, pace.take) < PATIENCE_SECONDS
     assert in_threads(1, pace.take) < PATIENCE_SECONDS
+
+
+class LockTakenLate:
+    """A lock before whose first holder somebody else comes."""
+
+    def __init__(self, first: Callable[[], None]) -> None:
+        self._lock = threading.Lock()
+        self._first = [first]
+
+    def __enter__(self) -> None:
+        if self._first:
+            self._first.pop()()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def test_a_rate_that_changes_just_when_somebody_takes_a_turn_holds_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stop = Stop()
+    pace = Pace(0.001, stop)
+    monkeypatch.setattr(pace, "_lock", LockTakenLate(lambda: pace.change(1e9)))
+    pace.take()
+    alarm = threading.Timer(PATIENCE_SECONDS, stop.set)
+    alarm.start()
+    pace.take()  # would be interrupted if it waited for a turn of the old rate
+    alarm.cancel()
