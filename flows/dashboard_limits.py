@@ -11,7 +11,7 @@ from prefect.context import FlowRunContext
 from pydantic import ValidationError
 
 from flows.limits_model import LiveLimits
-from flows.live_limits import VARIABLE, file_reader
+from flows.live_limits import DEFAULT_VARIABLE, VARIABLE, file_reader
 from flows.repeating import every
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, StateError
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from flows.live_limits import LimitsReader
 
-DEFAULT_VARIABLE = "layoutlift_limits"
 LOOK_EVERY = 1.0
 
 

@@ -9,20 +9,25 @@ from logging.handlers import MemoryHandler
 from typing import TYPE_CHECKING
 
 from flows.block_names import block_name
+from flows.live_limits import DEFAULT_VARIABLE
+from flows.prefect_server import has_no_variable
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.operations.planning import OnConflict
 from tasks.ports import Finding
 from tasks.runs import Run, RunKind, open_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from flows.console import Console
+    from flows.prefect_server import ServerAddress
     from tasks.runs import RunOptions
 
 KEPT_RECORDS = 10_000
 OPENING_SECONDS = 0.3
 """What a run takes to open at a source and a target that are not far away: a tenth of a second."""
+ANSWER_SECONDS = 3.0
+"""What a local server may take for its first answer; Prefect's import takes as long."""
 
 
 def may_begin_early(kind: RunKind, options: RunOptions) -> bool:
@@ -34,10 +39,13 @@ def may_begin_early(kind: RunKind, options: RunOptions) -> bool:
 
 
 class EarlyStart:
-    """A run that is opened in a thread, at once."""
+    """A run that is opened in a thread, at once, and begun there if `may_begin` says so."""
 
-    def __init__(self, kind: RunKind, options: RunOptions, console: Console) -> None:
+    def __init__(
+        self, kind: RunKind, options: RunOptions, console: Console, may_begin: Callable[[], bool] = lambda: True
+    ) -> None:
         self._console = console
+        self._may_begin = may_begin
         self._stack = ExitStack()
         self._log = _KeptLog()
         self._taken = False
@@ -81,7 +89,8 @@ class EarlyStart:
 
     def _open(self, kind: RunKind, options: RunOptions) -> Run:
         run = self._stack.enter_context(open_run(kind, options, self._console.stop))
-        self._stack.enter_context(run.begun_early())
+        if self._may_begin():
+            self._stack.enter_context(run.begun_early())
         return run
 
 
@@ -104,9 +113,16 @@ class _KeptLog:
 
 
 @contextmanager
-def begun_early(kind: RunKind, options: RunOptions, console: Console) -> Iterator[None]:
-    """Have the run begin now, for a flow of this block that the console watches."""
-    console.early = early = EarlyStart(kind, options, console)
+def begun_early(kind: RunKind, options: RunOptions, console: Console, server: ServerAddress) -> Iterator[None]:
+    """Have the run begin now, for a flow of this block that the console watches.
+
+    Where the server has limits for flows it is only opened: the flow has to read them first.
+    """
+
+    def may_begin() -> bool:
+        return has_no_variable(DEFAULT_VARIABLE, server, ANSWER_SECONDS)
+
+    console.early = early = EarlyStart(kind, options, console, may_begin)
     early.wait_until_open(OPENING_SECONDS)  # beside the import it would take twice as long
     try:
         yield

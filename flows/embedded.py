@@ -36,7 +36,7 @@ def run_flow(
     name: str,
     parameters: BaseModel,
     console: Console,
-    meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext,
+    meanwhile: Callable[[ServerAddress], AbstractContextManager[object]] = nullcontext,
 ) -> None:
     """Run the flow `flows.<name>.<name>` and print where it can be watched.
 
@@ -51,7 +51,7 @@ def run_flow(
     address = _ensured_server(console)
     click.echo(f"Dashboard: {address.shown}", err=True)
     try:
-        with _told_to_prefect(address), watched_by(console), meanwhile():
+        with _told_to_prefect(address), watched_by(console), meanwhile(address):
             _carry_out(_load(name), parameters, address)
     except LayoutliftError:
         raise

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 LOOK_EVERY = 2.0
 """Seconds between looks at the limits and at the clock."""
 VARIABLE = "variable:"
+DEFAULT_VARIABLE = "layoutlift_limits"
+"""Where flows look if nobody says otherwise."""
 
 logger = logging.getLogger(__name__)
 

@@ -19,8 +19,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from flows.server_process import HOST, STOP_COMMAND, ServerRecord, end_process, launch, wait_until_ready
+from flows.server_process import HOST, STOP_COMMAND, ServerRecord, end_process, launch, status_at, wait_until_ready
 from tasks.oci.errors import ConfigurationError, StateError
 
 if TYPE_CHECKING:
@@ -100,6 +101,12 @@ def status() -> ServerStatus:
     """What is running now, without waiting for a command that is starting or stopping it."""
     state = state_folder()
     return status_of(read_record(state), state)
+
+
+def has_no_variable(name: str, address: ServerAddress, patience: float) -> bool:
+    """Whether the local server says that it keeps no such variable; where it says anything else, it may."""
+    port, path = urlsplit(address.url).port, f"{address.api_path}/variables/name/{name}"
+    return port is not None and status_at(port, path, patience) == 404  # noqa: PLR2004
 
 
 def client_environment(address: ServerAddress) -> dict[str, str]:

@@ -176,14 +176,19 @@ def wait_until_ready(record: ServerRecord, state: Path, check: Callable[[], None
 
 def is_healthy(port: int) -> bool:
     """Whether the server answers now; the socket is open before it does, hence the short timeout."""
+    return status_at(port, "/api/health") == 200  # noqa: PLR2004
+
+
+def status_at(port: int, path: str, patience: float = 1.0) -> int | None:
+    """The status of the server's answer to a GET, None where it gives none within `patience` seconds."""
     from http.client import HTTPConnection, HTTPException  # noqa: PLC0415 (most commands never get here)
 
-    connection = HTTPConnection(HOST, port, timeout=1)
+    connection = HTTPConnection(HOST, port, timeout=patience)
     try:
-        connection.request("GET", "/api/health")
-        return connection.getresponse().status == 200  # noqa: PLR2004
+        connection.request("GET", path)
+        return connection.getresponse().status
     except (OSError, HTTPException):
-        return False
+        return None
     finally:
         connection.close()
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flows.console import Console
+    from flows.prefect_server import ServerAddress
     from tasks.runs import RunKind
 
 COMPLETE, INCOMPLETE, WRONG_USAGE, REFUSED = 0, 1, 2, 3
@@ -114,7 +115,7 @@ def _complete(kind: RunKind, parameters: RunParameters, console: Console, *, sta
 
 def _meanwhile(
     kind: RunKind, parameters: RunParameters, console: Console
-) -> Callable[[], AbstractContextManager[None]]:
+) -> Callable[[ServerAddress], AbstractContextManager[object]]:
     """What to do while Prefect is imported: begin, unless it is there already or its server may not let us in."""
     from flows.early_start import begun_early, may_begin_early  # noqa: PLC0415 - not for --help
 

@@ -68,6 +68,25 @@ def test_a_migration_is_a_completed_run_with_a_summary(
     assert run["parameters"]["plain_http"] is True
 
 
+@pytest.mark.parametrize(
+    ("limits", "code"), [({"limit_rate": "fast"}, 2), ({"limit_rate": "1G"}, 0)], ids=["wrong", "right"]
+)
+def test_limits_that_can_not_be_used_end_a_run_before_it_has_done_anything(
+    lifted: Layoutlift,
+    dashboard: PrefectHistory,
+    docker_registry: Registry,
+    prefix: str,
+    source: Path,
+    limits: dict[str, str],
+    code: int,
+) -> None:
+    with dashboard.variable("layoutlift_limits", limits):
+        ended = lifted.migrate(source, f"{docker_registry.host}/{prefix}", code=code)
+    assert ("layoutlift_limits: limit_rate" in ended.stderr) is (code == 2)
+    arrived = [RepositoryView(docker_registry, f"{prefix}/app-{number}").tags for number in range(3)]
+    assert arrived == [set() if code else {"v1", "v2"}] * 3
+
+
 def test_a_migration_with_problems_is_a_failed_run_that_says_why(
     lifted: Layoutlift, dashboard: PrefectHistory, docker_registry: Registry, prefix: str, source: Path
 ) -> None:

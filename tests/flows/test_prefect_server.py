@@ -19,6 +19,7 @@ from flows.prefect_server import (
     ServerAddress,
     client_environment,
     ensure_server,
+    has_no_variable,
     read_record,
     start,
     status,
@@ -27,6 +28,7 @@ from flows.prefect_server import (
 )
 from flows.server_process import ServerRecord
 from tasks.oci.errors import ConfigurationError, StateError
+from tests.support.prefect_history import PrefectHistory
 
 SECRET = "hunter2-of-the-command"
 UNSET = ("PREFECT_API_URL", "PREFECT_HOME", "XDG_STATE_HOME", "NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy")
@@ -142,6 +144,14 @@ def test_status_names_address_pid_version_and_folder(server: ServerRecord) -> No
 def test_the_dashboard_is_served_and_talks_to_its_own_server(server: ServerRecord) -> None:
     assert "<html" in get(server, "/v2/")
     assert json.loads(get(server, "/ui-settings"))["api_url"] == f"{server.url}/api"
+
+
+def test_a_variable_is_missing_only_where_the_server_itself_says_so(server: ServerRecord) -> None:
+    address = ServerAddress(server.url)
+    assert has_no_variable("layoutlift_limits", address, 30.0)
+    with PrefectHistory(server.url).variable("layoutlift_limits", {}):
+        assert not has_no_variable("layoutlift_limits", address, 30.0)
+    assert not has_no_variable("layoutlift_limits", ServerAddress("http://127.0.0.1:1"), 30.0)
 
 
 def test_it_does_not_keep_the_secrets_of_the_command_that_started_it(server: ServerRecord) -> None:

@@ -1,10 +1,13 @@
 """What a Prefect server keeps of runs, asked by plain HTTP."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from infra.real_parts import wait_until
 from infra.real_parts.prefect_worker import ask
@@ -23,6 +26,15 @@ class PrefectHistory:
         """The server of a state folder, as the fixture `prefect_environment` names it."""
         record = json.loads((Path(environment["PREFECT_HOME"]) / "server.json").read_bytes())
         return cls(f"http://127.0.0.1:{record['port']}")
+
+    @contextmanager
+    def variable(self, name: str, value: object) -> Iterator[None]:
+        """Have the server keep a variable until the end of the block; flows of other tests see it, too."""
+        made = ask(f"{self.url}/api", "variables/", {"name": name, "value": value})
+        try:
+            yield
+        finally:
+            httpx.delete(f"{self.url}/api/variables/{made['id']}", trust_env=False).raise_for_status()
 
     def the_run(self, name: str) -> dict[str, Any]:
         """The one run of that name; there being none or several fails the test."""

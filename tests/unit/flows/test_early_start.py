@@ -40,6 +40,16 @@ def test_the_flow_goes_on_with_the_run_that_was_begun(options: RunOptions) -> No
     assert not console.stop.requested
 
 
+def test_a_run_that_may_not_begin_yet_is_opened_and_begun_by_the_flow(options: RunOptions) -> None:
+    console = Console()
+    console.early = EarlyStart(RunKind.CHECK, options, console, lambda: False)
+    with console.open(RunKind.CHECK, options) as run:
+        assert run.progress.expected == 0
+        for batch in run.survey().batches:
+            run.execute(batch, last_attempt=True)
+        assert (run.progress.expected, run.totals.tags) == (1, 1)
+
+
 def test_a_run_that_nobody_takes_over_ends_with_its_report_and_says_so(options: RunOptions) -> None:
     console = Console()
     EarlyStart(RunKind.CHECK, options, console).end()
