@@ -126,12 +126,15 @@ def _compact(folder: Path, old: list[Path]) -> None:
 
 
 def _is_idle(path: Path) -> bool:
-    """Whether no run writes to a file: none holds it (as this host sees it), and it is older than ten minutes."""
+    """Whether no run writes to a file: none holds it (as this host sees it), and it is older than ten minutes.
+
+    It is opened for writing, because NFS gives an exclusive lock on nothing else.
+    """
     if time.time() - path.stat().st_mtime < IDLE_SECONDS:
         return False
-    with path.open("rb") as file:
-        try:
+    try:
+        with path.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
+    except OSError:
+        return False
+    return True

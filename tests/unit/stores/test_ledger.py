@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -217,6 +218,23 @@ def test_files_in_use_or_just_written_are_not_compacted(tmp_path, monkeypatch):
         before = written(tmp_path)
     assert sorted(path.name for path in tmp_path.glob("ledger-*")) == ["ledger-new.jsonl", "ledger-r03.jsonl"]
     assert None not in before
+
+
+def test_a_share_that_locks_only_what_is_open_for_writing_is_compacted_too(tmp_path, monkeypatch):
+    """NFS makes of an exclusive `flock` one that `fcntl` gives, which asks for a file that may be written."""
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+        many_runs(tmp_path)
+    flock = fcntl.flock
+
+    def flock_of_nfs(file, operation):
+        if operation & fcntl.LOCK_EX and fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(file, operation)
+
+    monkeypatch.setattr(ledger_folder.fcntl, "flock", flock_of_nfs)
+    assert None not in written(tmp_path)
+    assert list(tmp_path.glob("ledger-*")) == []
 
 
 def test_a_compaction_that_dies_before_it_removes_changes_nothing(tmp_path, monkeypatch):
