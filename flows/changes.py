@@ -66,10 +66,10 @@ def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) 
     selection = Selection.parse(parameters.include, parameters.exclude)
     source = open_source(parameters.source, access=access)
     paths: list[str] = []
-    unreadable: list[str] = []
+    others: list[Finding] = []
     for found in source.list_layouts():
         if isinstance(found, Finding):
-            unreadable.append(found.path)
+            others.append(found)
             yield found
             continue
         paths.append(found)
@@ -90,7 +90,7 @@ def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) 
     known = [path for path in ledger.layouts() if selection.may_match(path)]
     if not known and not any(map(selection.may_match, paths)):
         yield NOTHING_CHOSEN
-    yield from vanished_layouts(known, paths, unreadable)
+    yield from vanished_layouts(known, paths, others)
 
 
 def _compared_with(parameters: ListParameters, target: str, known: int) -> str:

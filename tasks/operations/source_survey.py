@@ -98,7 +98,7 @@ class Surveyor:
 
     def _note_vanished(self, paths: list[str]) -> None:
         known = [path for path in self._job.known_layouts() if self._job.selection.may_match(path)]
-        for vanished in vanished_layouts(known, paths, [finding.path for finding in self._log.findings]):
+        for vanished in vanished_layouts(known, paths, self._log.findings):
             self._log.note(vanished)
 
     def _note_unused_renames(self, paths: list[str]) -> None:

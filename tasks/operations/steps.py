@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
 from tasks.oci.errors import StateError
+from tasks.oci.image_layout import BLOBS
 from tasks.operations.repository_work import RepositoryWork, Unit
 from tasks.operations.results import Depth, Outcome
 from tasks.operations.tag_planner import Ledger
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from tasks.operations.results import RefusedEntry, RepositoryInventory, TagResult, Traffic
 
 TAG_MOVED, TAG_VANISHED, LAYOUT_VANISHED = "tag_moved", "tag_vanished", "layout_vanished"
+_STRAY_FILES = "not_a_layout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +102,25 @@ def tag_changes(inventory: RepositoryInventory, noted: Mapping[str, str]) -> Ite
             yield TagChange(inventory.path, tag, change, digest, before)
 
 
-def vanished_layouts(noted: Iterable[str], found: Iterable[str], unreadable: Iterable[str]) -> Iterator[Finding]:
-    """Layouts of earlier runs that are not at the source any more; what lies below what can't be read may be."""
-    hidden = tuple(f"{path}/" for path in unreadable)
-    for path in sorted(set(noted) - set(found)):
+def vanished_layouts(noted: Iterable[str], found: Iterable[str], others: Iterable[Finding]) -> Iterator[Finding]:
+    """Layouts of earlier runs that are not at the source any more.
+
+    `others` is what the search found besides: what lies below a place that can't be read may still be there, and a
+    layout of which only files or blobs are left is broken, or on its way.
+    """
+    others = tuple(others)
+    hidden = tuple(f"{other.path}/" for other in others if other.code != _STRAY_FILES)
+    left = {owner for other in others if other.code == _STRAY_FILES for owner in _owners(other.path)}
+    for path in sorted(set(noted) - set(found) - left):
         if "./" not in hidden and not f"{path}/".startswith(hidden):
             yield Finding(path, LAYOUT_VANISHED, "it was migrated earlier, and is not at the source any more")
+
+
+def _owners(path: str) -> Iterator[str]:
+    """The layouts that files in a folder may be part of: the folder itself, and those that it holds blobs of."""
+    yield path
+    parts = path.split("/")
+    yield from ("/".join(parts[:place]) or "." for place, part in enumerate(parts) if part == BLOBS)
 
 
 class UnchangedWork(RepositoryWork):

@@ -27,7 +27,7 @@ from tasks.operations.steps import StepLedger
 from tasks.ports import Finding, RemoteManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from tasks.ports import Buffer, Target
 
@@ -101,8 +101,8 @@ class VanishedRemoval:
         self._ledger = ledger
         self._deletes: bool | None = None
 
-    def execute(self, vanished: Iterable[VanishedTag]) -> Iterator[Finding]:
-        """Delete what is still as it was brought, and forget it.
+    def execute(self, vanished: Iterable[VanishedTag], gone: Collection[str]) -> Iterator[Finding]:
+        """Delete what is still as it was brought, and forget it, and each layout of `gone` with its last tag.
 
         Raises:
             StateError: the ledger can't be written.
@@ -112,7 +112,8 @@ class VanishedRemoval:
             finding = self._removed(each)
             left[each.path] = left.get(each.path, 0) + (finding.code not in {TAG_DELETED, TAG_KEPT})
             yield finding
-            if left[each.path] == 0 and not self._ledger.brought_to(each.repository, each.path):
+            is_last = left[each.path] == 0 and not self._ledger.brought_to(each.repository, each.path)
+            if is_last and each.path in gone:
                 self._ledger.forget_layout(each.path)
 
     def _removed(self, vanished: VanishedTag) -> Finding:

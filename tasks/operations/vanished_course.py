@@ -51,7 +51,7 @@ class VanishedCourse:
         """
         self._repositories = dict(repositories)
         search = self._search()
-        self._planned = search.find()
+        self._planned = search.find().tags
         if only_plan:
             for each in sorted(self._planned):
                 message = f"{self._target.host}/{each} vanished at the source, and would be deleted ({each.digest})"
@@ -76,11 +76,11 @@ class VanishedCourse:
             self._log.note(Finding(".", NOT_DELETED, message))
             return
         try:
-            still = self._planned & self._search().find()
+            found = self._search().find()
         except LayoutliftError as error:
             self._log.note(Finding(".", error.code, f"nothing was deleted: {error}"))
             return
-        for finding in VanishedRemoval(self._target, self._ledger).execute(still):
+        for finding in VanishedRemoval(self._target, self._ledger).execute(self._planned & found.tags, found.layouts):
             self._log.note(finding)
 
     def _search(self) -> VanishedSearch:

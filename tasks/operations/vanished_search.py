@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import InvalidReferenceError, LayoutliftError
@@ -38,6 +39,14 @@ def tags_named(raw: bytes) -> frozenset[str] | None:
     return frozenset(tags)
 
 
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """Tags that are to go, and the layouts among theirs that are not at the source any more, by path."""
+
+    tags: frozenset[VanishedTag] = frozenset()
+    layouts: frozenset[str] = frozenset()
+
+
 class VanishedSearch:
     """Compares the source with what earlier runs brought; `repositories` are the targets of the chosen layouts."""
 
@@ -49,7 +58,7 @@ class VanishedSearch:
         self._selection = selection
         self._repositories = repositories
 
-    def find(self) -> frozenset[VanishedTag]:
+    def find(self) -> Vanished:
         """What vanished; nothing where the source shows no layout at all.
 
         Raises:
@@ -58,13 +67,12 @@ class VanishedSearch:
         listed = list(self._source.list_layouts())
         paths = [each for each in listed if not isinstance(each, Finding)]
         if not paths:
-            return frozenset()
-        hidden = [each.path for each in listed if isinstance(each, Finding)]
+            return Vanished()
         feeding = self._feeding(paths)
-        brought = self._pairs(paths, hidden)
-        return frozenset(
-            each for repository in brought for each in self._missing(repository, brought[repository], feeding)
-        )
+        gone = self._gone(paths, [each for each in listed if isinstance(each, Finding)])
+        brought = self._pairs(paths, gone)
+        tags = (each for repository in brought for each in self._missing(repository, brought[repository], feeding))
+        return Vanished(frozenset(tags), gone)
 
     def brought(self) -> int:
         """How many tags earlier runs brought to the repositories that are looked at."""
@@ -72,15 +80,18 @@ class VanishedSearch:
         repositories = {*self._repositories.values(), *(note.repository for note in noted if note is not None)}
         return sum(len(self._ledger.tags_of(repository)) for repository in repositories)
 
-    def _pairs(self, paths: list[str], hidden: list[str]) -> Mapping[str, set[str]]:
+    def _gone(self, paths: list[str], others: list[Finding]) -> frozenset[str]:
+        known = filter(self._selection.may_match, self._ledger.layouts())
+        return frozenset(each.path for each in vanished_layouts(known, paths, others))
+
+    def _pairs(self, paths: list[str], gone: Iterable[str]) -> Mapping[str, set[str]]:
         """The layouts whose tags are looked at, by repository: the chosen ones, and those that vanished."""
         pairs: dict[str, set[str]] = defaultdict(set)
         for path in self._repositories.keys() & paths:
             pairs[self._repositories[path]].add(path)
-        known = filter(self._selection.may_match, self._ledger.layouts())
-        for gone in vanished_layouts(known, paths, hidden):
-            if (note := self._ledger.layout(gone.path)) is not None:
-                pairs[note.repository].add(gone.path)
+        for path in gone:
+            if (note := self._ledger.layout(path)) is not None:
+                pairs[note.repository].add(path)
         return pairs
 
     def _feeding(self, paths: list[str]) -> Mapping[str, set[str]]:

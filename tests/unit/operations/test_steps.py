@@ -6,6 +6,7 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.operations.results import RefusedEntry, RepositoryInventory, TagEntry
 from tasks.operations.steps import changes_of, settings_mark, tag_changes, vanished_layouts
+from tasks.ports import Finding
 
 ONE, TWO = Digest.of(b"one"), Digest.of(b"two")
 
@@ -38,6 +39,10 @@ def test_findings_name_what_moved_or_vanished_and_not_what_is_new() -> None:
     assert "app:gone" in found[0].message
 
 
+def found_besides(*paths: str, code: str = "unreadable_directory") -> list[Finding]:
+    return [Finding(path, code, "no layout") for path in paths]
+
+
 @pytest.mark.parametrize(
     ("found", "unreadable", "vanished"),
     [
@@ -52,8 +57,31 @@ def test_findings_name_what_moved_or_vanished_and_not_what_is_new() -> None:
 def test_what_lies_below_an_unreadable_place_has_not_vanished(
     found: list[str], unreadable: list[str], vanished: list[str]
 ) -> None:
-    told = vanished_layouts(["a", "b", "b/deep"], found, unreadable)
+    told = vanished_layouts(["a", "b", "b/deep"], found, found_besides(*unreadable))
     assert [each.path for each in told] == vanished
+
+
+@pytest.mark.parametrize(
+    ("files_in", "vanished"),
+    [
+        (".", ["b", "b/deep"]),
+        ("other", ["b", "b/deep"]),
+        ("b", ["b/deep"]),
+        ("b/notes", ["b", "b/deep"]),
+        ("b/blobs/sha256", ["b/deep"]),
+        ("b/deep/blobs", ["b"]),
+        ("blobs/sha256", ["b", "b/deep"]),
+    ],
+)
+def test_files_beside_the_layouts_hide_none_but_the_one_that_they_are_left_of(
+    files_in: str, vanished: list[str]
+) -> None:
+    told = vanished_layouts(["a", "b", "b/deep"], ["a"], found_besides(files_in, code="not_a_layout"))
+    assert [each.path for each in told] == vanished
+
+
+def test_a_source_that_was_a_layout_itself_has_not_vanished_while_blobs_are_left() -> None:
+    assert not list(vanished_layouts(["."], ["a"], found_besides("blobs/sha256", code="not_a_layout")))
 
 
 def test_the_mark_of_settings_changes_with_each_of_them() -> None:

@@ -57,7 +57,7 @@ def brought(target: MemoryTarget, lines: Lines, *tags: str) -> list[VanishedTag]
 
 
 def remove(target: MemoryTarget, lines: Lines, *vanished: VanishedTag) -> list[str]:
-    return [finding.code for finding in VanishedRemoval(target, Ledger(lines)).execute(vanished)]
+    return [finding.code for finding in VanishedRemoval(target, Ledger(lines)).execute(vanished, gone={"app"})]
 
 
 @pytest.mark.parametrize("deletes_tags", [True, False])

@@ -1,0 +1,99 @@
+"""What a run takes off its target at its end, and what it remembers of the layouts that stay."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.oci.digest import Digest
+from tasks.oci.media_types import IMAGE_INDEX
+from tasks.operations.progress import Progress
+from tasks.operations.run_log import RunLog
+from tasks.operations.selection import Selection
+from tasks.operations.vanished import DeletionLimits
+from tasks.operations.vanished_course import VanishedCourse
+from tasks.ports import RemoteManifest
+from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.ledger import Ledger
+from tasks.stores.memory import MemoryTarget
+from tasks.stores.pacing import Stop
+from tests.support.engine import MemoryLines
+from tests.support.layouts import LayoutBuilder
+
+MANIFEST = RemoteManifest(b'{"schemaVersion":2,"manifests":[]}', IMAGE_INDEX)
+
+
+class Nowhere:
+    """Results are counted and not kept."""
+
+    def record(self, result: object) -> None:
+        """See `Recorder.record`."""
+
+
+class World:
+    """A source with one layout, `app`, and what earlier runs brought to the target."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        layout = LayoutBuilder(root / "app")
+        layout.image("stays", layers=[b"stays"])
+        layout.write()
+        self.target, self.lines = MemoryTarget(), MemoryLines()
+
+    def brought(self, layout: str, *tags: str, found: bool = False) -> None:
+        ledger = Ledger(self.lines)
+        for tag in tags:
+            self.target.push_manifest(layout, tag, MANIFEST)
+            ledger.note_tag(layout, tag, Digest.of(MANIFEST.raw), "manifest", 0, layout=layout, found=found)
+        ledger.note_layout(layout, layout, "etag", "settings")
+
+    def deleted(self) -> list[tuple[str, str]]:
+        """Path and code of each finding of a run that may delete everything."""
+        log = RunLog(Nowhere(), Progress(), Stop(), fail_fast=False)
+        course = VanishedCourse(
+            LayoutDirectory(self.root),
+            self.target,
+            Ledger(self.lines),
+            selection=Selection.parse(),
+            log=log,
+            limits=DeletionLimits(None, None),
+        )
+        course.begin({"app": "app"}, only_plan=False)
+        course.settle(complete=True)
+        return [(finding.path, finding.code) for finding in log.findings]
+
+    @property
+    def layouts(self) -> list[str]:
+        return Ledger(self.lines).layouts()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_a_layout_that_stays_is_remembered_whatever_tags_went(world: World) -> None:
+    world.brought("app", "stays", found=True)
+    world.brought("app", "goes")
+    assert world.deleted() == [("app", "tag_deleted")]
+    assert world.layouts == ["app"]
+
+
+def test_a_layout_that_is_gone_is_forgotten_with_its_last_tag(world: World) -> None:
+    world.brought("gone", "v1", "v2")
+    assert world.deleted() == [("gone", "tag_deleted")] * 2
+    assert world.layouts == []
+
+
+def test_a_note_in_the_root_of_the_source_keeps_no_tag_from_going(world: World) -> None:
+    world.brought("gone", "v1")
+    (world.root / "README").write_bytes(b"what this bucket is for")
+    assert world.deleted() == [("gone", "tag_deleted")]
+
+
+def test_a_layout_of_which_blobs_are_left_keeps_its_tags(world: World) -> None:
+    world.brought("gone", "v1")
+    blob = world.root / "gone" / "blobs" / "sha256" / Digest.of(b"x").encoded
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"x")
+    assert world.deleted() == []
+    assert world.target.list_tags("gone") == {"v1"}
