@@ -12,7 +12,7 @@ from tasks.operations.referrer_lists import ReferrerLists
 from tasks.operations.repository_preparation import Preparation
 from tasks.operations.results import Depth
 from tasks.operations.source_graph import SourceGraph
-from tasks.operations.steps import RememberedWork, UnchangedWork, settings_mark
+from tasks.operations.steps import RememberedWork, UnchangedWork, is_unchanged, settings_mark
 from tasks.operations.survey_work import CheckWork, PlanWork, VerifyWork
 from tasks.operations.tag_planner import open_planner
 from tasks.operations.verification import RepositoryVerifier
@@ -66,8 +66,7 @@ class Works:
 
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
             settings = settings_mark(repository, selected, policy.untagged, policy.referrers, policy.depth)
-            noted = self.ledger.layout(inventory.path)
-            if since_last and noted and (noted.etag, noted.settings) == (inventory.etag, settings):
+            if since_last and is_unchanged(inventory, repository, self.ledger, settings):
                 return UnchangedWork(inventory, repository, target.host, self.ledger)
             self.preparation.prepare(repository)
             fixed = self.preparation.has_immutable_tags(repository)

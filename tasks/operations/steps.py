@@ -123,6 +123,18 @@ def _owners(path: str) -> Iterator[str]:
     yield from ("/".join(parts[:place]) or "." for place, part in enumerate(parts) if part == BLOBS)
 
 
+def is_unchanged(inventory: RepositoryInventory, repository: str, ledger: StepLedger, settings: str) -> bool:
+    """Whether a layout is as it was when all of it was at the target, and no other one has written its tags since."""
+    noted = ledger.layout(inventory.path)
+    if noted is None or (noted.etag, noted.settings) != (inventory.etag, settings):
+        return False
+    own = ledger.tags_of(repository, inventory.path).keys()
+    others = {tag: digest for tag, digest in ledger.tags_of(repository).items() if tag not in own}
+    return all(
+        others.get(entry.tag or "", entry.descriptor.digest) == entry.descriptor.digest for entry in inventory.tags
+    )
+
+
 class UnchangedWork(RepositoryWork):
     """Reports a layout that is as it was when everything of it was at the target; the target is not asked."""
 

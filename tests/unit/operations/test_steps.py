@@ -5,8 +5,10 @@ import pytest
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.operations.results import RefusedEntry, RepositoryInventory, TagEntry
-from tasks.operations.steps import changes_of, settings_mark, tag_changes, vanished_layouts
+from tasks.operations.steps import changes_of, is_unchanged, settings_mark, tag_changes, vanished_layouts
 from tasks.ports import Finding
+from tasks.stores.ledger import Ledger
+from tests.support.engine import MemoryLines
 
 ONE, TWO = Digest.of(b"one"), Digest.of(b"two")
 
@@ -88,3 +90,26 @@ def test_the_mark_of_settings_changes_with_each_of_them() -> None:
     marks = {settings_mark("app", ("a",), "none"), settings_mark("app", (), "none"), settings_mark("b", (), "none")}
     assert len(marks) == 3
     assert settings_mark("app", ("a",), "none") in marks
+
+
+def noted_run(ledger: Ledger, layout: str, **tags: Digest) -> None:
+    """A run that brought tags of a layout to the repository `team`, and was done with it."""
+    for tag, digest in tags.items():
+        ledger.note_tag("team", tag, digest, "manifest", 0, layout=layout)
+    ledger.note_layout(layout, "team", "etag", "settings")
+
+
+@pytest.mark.parametrize(
+    ("others", "unchanged"),
+    [({}, True), ({"v2": TWO}, True), ({"v1": ONE}, True), ({"v1": TWO}, False)],
+    ids=["none", "a tag of its own", "the same tag", "another tag of that name"],
+)
+def test_a_layout_is_not_unchanged_once_another_one_has_written_its_tags(
+    others: dict[str, Digest], unchanged: bool
+) -> None:
+    lines = MemoryLines()
+    noted_run(Ledger(lines), "App", v1=ONE)
+    noted_run(Ledger(lines), "Web", **others)
+    assert is_unchanged(inventory(v1=ONE), "team", Ledger(lines), "settings") is unchanged
+    assert not is_unchanged(inventory(v1=ONE), "team", Ledger(lines), "other settings")
+    assert not is_unchanged(inventory(v1=ONE), "team", Ledger(MemoryLines()), "settings")
