@@ -1,8 +1,8 @@
 """The ledger of a (source, target) pair in a bucket: objects of JSON lines that are written once and never changed.
 
 A run writes another object every ten seconds in which it has something to say. The names order the lines of all
-runs by time, and whatever a machine's clock says, after those that it has read; many objects are made one under the
-name of their last.
+runs by time, and whatever a machine's clock says, after those that it has read; many that nobody can come before any
+more are made one under the name of their last.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ from tasks.stores.line_buffer import LineBuffer
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tasks.stores.state_objects import StateObjects
+    from tasks.stores.state_objects import StateObjects, StoredObject
 
 FLUSH_SECONDS = 10.0
 MOST_OBJECTS = 100
+SETTLED_SECONDS = 600.0
+"""Shards write at once, by clocks of their own and with patience: so old, no object is preceded by a late one."""
 _BUFFERED_BYTES = 1024 * 1024
 _PREFIX = "ledger-"
 _READERS = 8
@@ -46,13 +48,12 @@ class LedgerBucket:
         self._lines = LineBuffer(self._write, seconds=FLUSH_SECONDS, most_bytes=_BUFFERED_BYTES)
 
     def read(self) -> LedgerMemory:
-        """See `LedgerLines.read`; objects that are many are made one."""
+        """See `LedgerLines.read`; old objects that are many are made one."""
         for last in (False,) * (_READ_ATTEMPTS - 1) + (True,):
             names = list(self._objects.names(_PREFIX))
             memory = self._read(names)
             if memory is not None:
                 self._stamp = max((int(stamp[1]) for name in names if (stamp := _STAMP.match(name))), default=0)
-                self._compact_if_many(names, memory)
                 return memory
             if last:
                 break
@@ -77,13 +78,18 @@ class LedgerBucket:
 
     def _read(self, names: Sequence[str]) -> LedgerMemory | None:
         """What the objects say, in their order; None when one was taken away by a compaction meanwhile."""
-        memory = LedgerMemory()
+        memory, settled = LedgerMemory(), True
         with ThreadPoolExecutor(_READERS, thread_name_prefix="ledger") as pool:
-            for found in pool.map(self._objects.get, names):
+            for place, found in enumerate(pool.map(self._objects.get, names)):
                 if found is None:
                     return None
+                if settled and not _is_settled(found):
+                    settled = False
+                    self._compact_if_many(names[:place], memory)
                 for line in parse_json_lines(found.body.splitlines()):
                     memory.take_line(line)
+        if settled:
+            self._compact_if_many(names, memory)
         return memory
 
     def _compact_if_many(self, names: Sequence[str], memory: LedgerMemory) -> None:
@@ -98,3 +104,7 @@ class LedgerBucket:
             self._objects.put(f"{names[-1]}+", b"".join(map(json_line, memory.lines())))
             for name in names:
                 self._objects.delete(name)
+
+
+def _is_settled(found: StoredObject) -> bool:
+    return time.time() - found.modified >= SETTLED_SECONDS

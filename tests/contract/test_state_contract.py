@@ -211,6 +211,7 @@ def test_many_runs_are_made_one_and_nothing_is_lost(opened: OpenState, monkeypat
     monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 5)
     monkeypatch.setattr(ledger_folder, "MOST_FILES", 5)
     monkeypatch.setattr(ledger_folder, "IDLE_SECONDS", -1.0)
+    monkeypatch.setattr(ledger_bucket, "SETTLED_SECONDS", -60.0)
     for number in range(14):
         ledger = opened().ledger(f"r{number:02}")
         ledger.note_tag("app", f"v{number}", DIGEST, None, 0, layout="app")
@@ -229,6 +230,7 @@ def test_the_report_is_kept(opened: OpenState, tmp_path: Path) -> None:
 
 def test_objects_of_a_ledger_stay_few(objects: StateObjects, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 5)
+    monkeypatch.setattr(ledger_bucket, "SETTLED_SECONDS", -60.0)
     for number in range(7):
         lines = ledger_bucket.LedgerBucket(objects, f"r{number}")
         lines.read()

@@ -1,5 +1,6 @@
 """What runs leave in a bucket for the next ones: a ledger in the right order, and no locks of shards that ended."""
 
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -95,3 +96,28 @@ def test_the_last_word_counts_whatever_the_clocks_of_machines_say(monkeypatch: p
         ledger.note_tag("app", "v1", digest, None, 0, layout="app")
         ledger.close()
     assert Ledger(ledger_bucket.LedgerBucket(objects, "next")).digest_of("app", "v1") == DIGESTS[1]
+
+
+def test_what_a_shard_writes_late_comes_after_what_was_made_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its machine's clock is behind, or its answer was, while another shard begins and finds many objects."""
+    monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 3)
+    objects: Any = Objects()
+
+    def opened(run: str) -> Ledger:
+        return Ledger(ledger_bucket.LedgerBucket(objects, run))
+
+    def note(ledger: Ledger, tag: str, digest: str, seconds: int) -> None:
+        monkeypatch.setattr(ledger_bucket.time, "time_ns", lambda: seconds * 1_000_000_000)
+        ledger.note_tag("app", tag, digest, None, 0, layout="app")
+        ledger.close()
+
+    for number in range(5):
+        note(opened("earlier"), f"v{number}", DIGESTS[0], number)
+    objects.now = time.time()
+    on_time, late = opened("on time"), opened("late")
+    assert len(objects.kept) < 5, "what is old was made one"
+    for number in range(5):
+        note(on_time, f"w{number}", DIGESTS[0], 100 + number)
+    opened("begins now")
+    note(late, "v1", DIGESTS[1], 98)
+    assert opened("next").tags_of("app")["v1"] == DIGESTS[1]
