@@ -16,10 +16,13 @@ from flows.parameters import VerifyParameters
 from tasks.endpoints import close_source, open_source
 from tasks.oci.errors import InterruptedRunError, RefusedError
 from tasks.operations.cutover import OLD_REFERENCE, index_marks, refuse_changes, replacements
+from tasks.operations.selection import Selection
 from tasks.runs import RunKind
-from tasks.stores.mapping_files import check_name, write_rows
+from tasks.stores.mapping_files import check_files, write_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flows.console import Console
 
 SCHEMA = 1
@@ -71,43 +74,43 @@ def cut_over(parameters: CutoverParameters, console: Console) -> None:
         RefusedError: an index changed while the source was watched; no file was written.
         ConfigurationError: a file can't be written.
     """
-    files = [Path(name) for name in (*parameters.output, *([parameters.way_back] if parameters.way_back else ()))]
-    for path in files:
-        check_name(path)
+    check_files([Path(name) for name in (*parameters.output, *filter(None, [parameters.way_back]))])
     options = parameters.to_options()
+    selection = Selection.parse(options.include, options.exclude)
     watched_until = time.monotonic() + seconds_of(parameters.frozen_for)
     source = open_source(options.source, console.stop, options.bucket_access)
     try:
-        before = index_marks(source)
+        before = index_marks(source, selection)
         drive(RunKind.VERIFY, options, console, work_here)
+        equal_at = _moment_of(console, before)
         console.stop.pause(max(0.0, watched_until - time.monotonic()))
         if console.stop.requested:
             raise InterruptedRunError("interrupted while the source was watched; no file was written")
-        refuse_changes(before, index_marks(source))
-        equal_at = _moment_of(console)
+        refuse_changes(before, index_marks(source, selection))
     finally:
         close_source(source)
     click.echo(f"source and target were equal at {equal_at}, and the source did not change while it was watched")
     _write(parameters, console, equal_at)
 
 
-def _moment_of(console: Console) -> str:
-    """The moment that the verification names.
+def _moment_of(console: Console, before: Mapping[str, str]) -> str:
+    """The moment that the verification names, if it read the indexes of which the marks were noted `before`.
 
     Raises:
-        RefusedError: it names none.
+        RefusedError: it names none, or read others.
     """
     run = console.run
     if run is None or run.ends.equality.at is None:
         reason = "it did not run" if run is None else run.ends.equality.reason
         raise RefusedError(f"no moment can be named at which both sides were equal ({reason}); no file was written")
+    refuse_changes(before, run.indexes)
     return run.ends.equality.at
 
 
 def _write(parameters: CutoverParameters, console: Console, equal_at: str) -> None:
     if console.run is None:
         return
-    found = list(replacements(console.run.results(), parameters.source, parameters.old_reference))
+    found = replacements(console.run.results(), parameters.source, parameters.old_reference)
     header = {
         "schema": SCHEMA,
         "source": parameters.source,

@@ -10,9 +10,10 @@ from tasks.oci.reference import parse_referrers_tag
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from tasks.operations.results import TagResult
+    from tasks.operations.selection import Selection
     from tasks.ports import Source
 
 OLD_REFERENCE = "{source}/{repository}:{tag}"
@@ -20,7 +21,7 @@ OLD_REFERENCE = "{source}/{repository}:{tag}"
 _SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Replacement:
     """A reference to the source, and the one to the target that has the same content; `new` holds the digest."""
 
@@ -29,26 +30,34 @@ class Replacement:
     digest: str
 
 
-def replacements(results: Iterable[TagResult], source: str, template: str = OLD_REFERENCE) -> Iterator[Replacement]:
-    """A replacement for each verified tag; tags that name a digest are found by tools, and named by nobody."""
-    for result in results:
-        tag, digest = result.tag, result.digest
-        if tag is None or digest is None or result.target is None or result.verified is None:
-            continue
-        if parse_referrers_tag(tag) is None:
-            old = template.replace("{source}", source.rstrip("/")).replace("{tag}", tag)
-            here = result.repository == "."
-            old = old.replace("/{repository}", "") if here else old.replace("{repository}", result.repository)
-            yield Replacement(old, f"{result.target}@{digest}", digest)
+def replacements(results: Iterable[TagResult], source: str, template: str = OLD_REFERENCE) -> list[Replacement]:
+    """A replacement for each verified tag, in the same order each time.
+
+    Tags that name a digest are left out: they are found by tools, and named by nobody.
+    """
+    return sorted(each for result in results if (each := _replacement(result, source, template)) is not None)
 
 
-def index_marks(source: Source) -> dict[str, str]:
-    """The mark of every index of a source.
+def _replacement(result: TagResult, source: str, template: str) -> Replacement | None:
+    tag, digest = result.tag, result.digest
+    if tag is None or digest is None or result.target is None or result.verified is None:
+        return None
+    if parse_referrers_tag(tag) is not None:
+        return None
+    old = template.replace("{source}", source.rstrip("/")).replace("{tag}", tag)
+    here = result.repository == "."
+    old = old.replace("/{repository}", "") if here else old.replace("{repository}", result.repository)
+    return Replacement(old, f"{result.target}@{digest}", digest)
+
+
+def index_marks(source: Source, selection: Selection) -> dict[str, str]:
+    """The mark of every index of which something may be chosen; what others write elsewhere is theirs.
 
     Raises:
         SourceError, InvalidLayoutError: one can't be read; then nobody can say that it did not change.
     """
-    return {path: source.read_index(path).etag for path in source.list_layouts() if not isinstance(path, Finding)}
+    paths = [path for path in source.list_layouts() if not isinstance(path, Finding) and selection.may_match(path)]
+    return {path: source.read_index(path).etag for path in paths}
 
 
 def refuse_changes(before: Mapping[str, str], after: Mapping[str, str]) -> None:

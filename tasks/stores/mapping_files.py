@@ -3,30 +3,47 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 ENDINGS = (".csv", ".json")
 
 
-def check_name(path: Path) -> None:
-    """See, before the work begins, that a file can be written in the end.
+def check_files(paths: Iterable[Path]) -> None:
+    """See, before the work begins, that files can be written in the end; what is there is left alone.
 
     Raises:
-        ConfigurationError: its ending is not known, or its folder is not there.
+        ConfigurationError: an ending is not known, a folder is not there or can't be written to, or two are one.
     """
+    seen: set[Path] = set()
+    for path in paths:
+        _check(path)
+        if (real := path.resolve()) in seen:
+            raise ConfigurationError(f"{path}: two lists can't be in one file")
+        seen.add(real)
+
+
+def _check(path: Path) -> None:
     if path.suffix not in ENDINGS:
         raise ConfigurationError(f"{path}: the file's name must end in {' or '.join(ENDINGS)}")
     if not path.parent.is_dir():
         raise ConfigurationError(f"{path}: there is no folder {path.parent}")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be written: {error.strerror}") from error
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, str]], header: Mapping[str, object]) -> None:

@@ -26,6 +26,13 @@ def test_only_verified_tags_that_people_write_down_are_replaced() -> None:
     assert (found.old, found.new) == ("/mnt/bucket/Team App:v1", f"r.example/app:v1@{ONE}")
 
 
+def test_replacements_come_in_the_same_order_whatever_was_verified_first() -> None:
+    results = [result("b", "v1"), result("a", "v2"), result("a", "v1")]
+    found = [each.old for each in replacements(results, "s3://bucket")]
+    assert found == ["s3://bucket/a:v1", "s3://bucket/a:v2", "s3://bucket/b:v1"]
+    assert [each.old for each in replacements(reversed(results), "s3://bucket")] == found
+
+
 def test_a_layout_that_is_the_source_itself_has_no_path() -> None:
     (found,) = replacements([result(".", "v1")], "s3://bucket/app")
     assert found.old == "s3://bucket/app:v1"
