@@ -61,7 +61,7 @@ def _carry_out(run: Run, read: LimitsReader | None, work: Work, stop: Stop) -> N
     try:
         with kept_within_limits(run, read):
             survey = run.survey()
-            run.ends.begin(survey.names.repositories, survey.sizes)
+            run.ends.begin(survey.names.repositories, survey.untagged)
             work(run, survey)
             run.ends.settle(complete=run.tree.complete)
     except LayoutliftError as error:

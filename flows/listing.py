@@ -58,8 +58,7 @@ def list_source(parameters: ListParameters, *, as_json: bool) -> bool:
 
 def _chooses(selection: Selection, inventory: RepositoryInventory) -> bool:
     """Whether patterns fit a layout as a whole, or a tag of it."""
-    is_empty = not (inventory.tags or inventory.untagged)
-    return selection.takes_whole(inventory.path, is_empty=is_empty) or any(
+    return selection.takes_whole(inventory.path, has_tags=bool(inventory.tags)) or any(
         selection.matches(inventory.path, entry.tag) for entry in inventory.tags
     )
 

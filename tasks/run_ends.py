@@ -11,7 +11,7 @@ from tasks.operations.vanished_course import VanishedCourse
 from tasks.run_options import RunKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from tasks.operations.run_log import RunLog
     from tasks.operations.source_survey import RunJob
@@ -51,14 +51,14 @@ class RunEnds:
             else None
         )
 
-    def begin(self, repositories: Mapping[str, str], sizes: Mapping[str, int]) -> None:
-        """Decide on what of the target is to go, given where each layout goes and how many entries it has.
+    def begin(self, repositories: Mapping[str, str], untagged: Collection[str]) -> None:
+        """Decide on what of the target is to go, given where each layout goes and which of them have no tag.
 
         Raises:
             TooManyVanishedError: more vanished than may be deleted; nothing was changed.
         """
         self._may_choose_nothing |= any(
-            self._selection.takes_whole(path, is_empty=not sizes.get(path)) for path in repositories
+            self._selection.takes_whole(path, has_tags=path not in untagged) for path in repositories
         )
         if self._vanished is not None:
             self._vanished.begin(repositories, only_plan=self._kind is RunKind.PLAN)

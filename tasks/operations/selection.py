@@ -127,10 +127,10 @@ class Selection:
             return False
         return not self.include or any(pattern.matches(repository, tag) for pattern in self.include)
 
-    def takes_whole(self, repository: str, *, is_empty: bool) -> bool:
-        """Whether a layout is chosen whatever tags it has; one that is empty has none that could be left out."""
+    def takes_whole(self, repository: str, *, has_tags: bool) -> bool:
+        """Whether a layout is chosen whatever tags it has; one without any has none that could be left out."""
         leaves_out = any(p.tag is not None and p.repository.fullmatch(repository) for p in self.exclude)
-        return self.matches(repository, None) and (is_empty or not leaves_out)
+        return self.matches(repository, None) and not (has_tags and leaves_out)
 
     def may_match(self, repository: str) -> bool:
         """Whether any tag of a repository could be chosen; where not, its index need not be read."""

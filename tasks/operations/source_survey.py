@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
-from tasks.oci.image_layout import decode_index, iter_index
+from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
+from tasks.oci.reference import REF_NAME
 from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.planning import Batch, CopyPolicy, NamePlan, plan_batches, plan_names, plan_selection
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
 
+    from tasks.oci.descriptor import Descriptor
     from tasks.oci.reference import TargetAddress
     from tasks.oci.registry_profiles import RegistryProfile
     from tasks.operations.repository_preparation import Refusal
@@ -47,11 +49,19 @@ class RunJob:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """All layouts of the source with their target names and numbers of entries."""
+    """All layouts of the source with their target names and numbers of entries; those of `untagged` have no tag."""
 
     names: NamePlan
     sizes: dict[str, int]
     batches: tuple[Batch, ...]
+    untagged: frozenset[str]
+
+
+class _Counts(NamedTuple):
+    """How many entries an index has, and how many of them name a tag."""
+
+    entries: int
+    tagged: int
 
 
 class Surveyor:
@@ -81,10 +91,12 @@ class Surveyor:
         for path, reason in names.refused.items():
             self._refuse(path, *reason)
         wanted = list(names.repositories)
-        counted = zip(wanted, self._pool.map(self._size, wanted), strict=True)
-        sizes = {path: size for path, size in counted if size is not None}
+        asked = zip(wanted, self._pool.map(self._count, wanted), strict=True)
+        counted = {path: counts for path, counts in asked if counts is not None}
+        sizes = {path: counts.entries for path, counts in counted.items()}
         self._log.progress.expect(sum(sizes.values()))
-        return Survey(names, sizes, plan_batches(sizes))
+        untagged = frozenset(path for path, counts in counted.items() if not counts.tagged)
+        return Survey(names, sizes, plan_batches(sizes), untagged)
 
     def _layouts(self) -> Iterator[str]:
         if self._job.only is not None:
@@ -125,14 +137,14 @@ class Surveyor:
         reasons |= {path: reason for path, reason in asked if reason is not None}
         return NamePlan({path: name for path, name in chosen.items() if path not in reasons}, reasons)
 
-    def _size(self, path: str) -> int | None:
-        """The number of entries of a layout, None for one that can't be read."""
+    def _count(self, path: str) -> _Counts | None:
+        """The entries of a layout, None for one that can't be read."""
         if self._stop.requested:
             raise InterruptedRunError("the run was interrupted while it looked through the source")
         try:
             file = self._source.read_index(path)
             self._log.note_index(path, file.etag)
-            return sum(1 for _ in iter_index(decode_index(file.raw)))
+            return _counts(iter_index(decode_index(file.raw)))
         except LayoutliftError as error:
             self._log.note(Finding(path, error.code, str(error)))
             return None
@@ -155,3 +167,11 @@ class Surveyor:
         named += [(e.tag, e.digest, e.media_type) for e in inventory.refused if selection.matches(path, e.tag)]
         for entry in named:
             self._log.keep(TagResult(path, *entry, None, Outcome.REFUSED, code=code, message=message))
+
+
+def _counts(entries: Iterator[Descriptor | BrokenEntry]) -> _Counts:
+    count = tagged = 0
+    for entry in entries:
+        count += 1
+        tagged += isinstance(entry, BrokenEntry) or REF_NAME in entry.annotations
+    return _Counts(count, tagged)

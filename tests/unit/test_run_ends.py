@@ -34,7 +34,7 @@ def judged(
     *patterns: str,
     layouts: tuple[str, ...] = ("app",),
     exclude: tuple[str, ...] = (),
-    entries: int = 1,
+    untagged: tuple[str, ...] = (),
     found: tuple[TagResult | Finding, ...] = (),
     kind: RunKind = RunKind.MIGRATE,
     shard: Shard | None = None,
@@ -46,7 +46,7 @@ def judged(
     job = RunJob(TargetAddress.parse("registry.example"), "root", CopyPolicy(), selection, Renames.parse())
     options = RunOptions("/source", None, include=patterns, shard=shard)
     ends = RunEnds(kind, MemorySource({}), None, Ledger(MemoryLines()), job=job, log=log, options=options)
-    ends.begin({path: path for path in layouts}, dict.fromkeys(layouts, entries))
+    ends.begin({path: path for path in layouts}, untagged)
     for each in found:
         log.keep(each) if isinstance(each, TagResult) else log.note(each)
     ends.settle(complete=complete)
@@ -69,7 +69,7 @@ def test_nothing_equals_nothing_at_no_moment() -> None:
     [
         judged(),
         judged("app"),
-        judged(exclude=(":*",), entries=0),
+        judged(exclude=(":*",), untagged=("app",)),
         judged(exclude=("other:*",)),
         judged("app:v1", found=(COPIED,)),
         judged("app:v1", found=(GONE,)),
@@ -79,7 +79,7 @@ def test_nothing_equals_nothing_at_no_moment() -> None:
     ids=[
         "no pattern",
         "a layout",
-        "an empty layout",
+        "a layout without tags",
         "others left out",
         "a tag",
         "gone since",

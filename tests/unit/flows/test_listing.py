@@ -40,6 +40,18 @@ def test_patterns_that_leave_out_everything_end_with_1(source: Path, pattern: st
     assert ("nothing_chosen" in ended.stderr) == bool(code)
 
 
+@pytest.mark.parametrize("command", ["ls", "check"])
+def test_a_layout_whose_entries_have_no_tags_is_not_left_out_by_a_pattern_for_tags(
+    tmp_path: Path, command: str
+) -> None:
+    layout = LayoutBuilder(tmp_path / "source" / "app")
+    layout.image(layers=[b"its tag has moved on"])
+    layout.write()
+    ended = CliRunner().invoke(main, [command, str(tmp_path / "source"), "--exclude", ":*-dev"])
+    assert ended.exit_code == 0, ended.output
+    assert "nothing_chosen" not in ended.output
+
+
 def test_changes_to_nothing_are_said_to_be_that(source: Path, tmp_path: Path) -> None:
     for options, place in (((), tmp_path / "xdg/layoutlift"), (("--state", tmp_path / "own"), tmp_path / "own")):
         ended = listed(source, "--changed", TARGET, *options)
