@@ -95,14 +95,17 @@ def plan_names(
 ) -> NamePlan:
     """Give every layout its repository at the target.
 
-    `own_name` stands for the path `.`, the source itself being a layout. Several layouts that would have
-    one name are all refused: which of them is meant, nobody can tell.
+    `own_name` stands for the path `.`, the source itself being a layout, unless that is renamed. Several layouts
+    that would have one name are all refused: which of them is meant, nobody can tell.
     """
     wanted: dict[str, list[str]] = defaultdict(list)
     refused: dict[str, tuple[str, str]] = {}
     for path in paths:
         try:
-            name = _target_name(own_name if path == "." else path, address, rename, strict=strict)
+            renamed = rename(path)
+            if renamed == ".":
+                renamed = rename(own_name)
+            name = _target_name(renamed, address, strict=strict)
             wanted[profile.repository(name)].append(path)
         except InvalidReferenceError as error:
             refused[path] = (error.code, str(error))
@@ -117,8 +120,7 @@ def plan_names(
     return NamePlan(repositories, refused)
 
 
-def _target_name(path: str, address: TargetAddress, rename: Callable[[str], str], *, strict: bool) -> str:
-    renamed = rename(path)
+def _target_name(renamed: str, address: TargetAddress, *, strict: bool) -> str:
     if strict and not is_repository(renamed):
         raise InvalidReferenceError(f"registries don't take the name {renamed!r}, and --strict-names maps none")
     return address.repository(map_repository(renamed))

@@ -162,7 +162,10 @@ class Renames:
         return cls(by_path)
 
     def apply(self, path: str) -> str:
-        """The new path: OLD stands for itself and all below it, and the longest OLD that fits wins."""
+        """The new path: OLD stands for itself and all below it, and the longest OLD that fits wins.
+
+        `.` stands for the source itself alone.
+        """
         old = self._fitting(path)
         return path if old is None else self.by_path[old] + path.removeprefix(old)
 

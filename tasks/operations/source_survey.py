@@ -116,7 +116,8 @@ class Surveyor:
     def _note_unused_renames(self, paths: list[str]) -> None:
         if self._job.only is not None:
             return  # the run that this shard is of has seen all
-        named = [self._job.own_name if path == "." else path for path in paths]
+        own_name = "." if "." in self._job.renames.by_path else self._job.own_name
+        named = [own_name if path == "." else path for path in paths]
         for old in self._job.renames.unused(named):
             self._log.note(
                 Finding(old, RENAME_UNUSED, "--rename names it, and the source has no layout there or below")

@@ -114,6 +114,14 @@ def test_renames_are_by_whole_components_and_the_longest_wins():
     assert Renames.parse([".=root/app"]).apply(".") == "root/app"
 
 
+def test_a_dot_renames_the_source_itself_and_nothing_below_it():
+    renames = Renames.parse([".=apps/main"])
+    assert renames.apply(".") == "apps/main"
+    assert renames.apply("below") == "below"
+    assert renames.unused(["below"]) == ["."]
+    assert renames.unused([".", "below"]) == []
+
+
 def test_renames_that_give_no_repository_its_name_are_known():
     renames = Renames.parse(["team=group", "team/app=apps/main", "taem=x"])
     assert renames.unused(["team/app/sub", "teams"]) == ["taem", "team"]

@@ -79,6 +79,17 @@ def test_a_rename_that_fits_no_repository_is_said(root: Path) -> None:
     assert findings == {("othre", "rename_unused")}
 
 
+def test_a_source_that_is_a_layout_itself_is_renamed_beside_one_of_its_own_name(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "root"):
+        layout = LayoutBuilder(place)
+        layout.image("v1", layers=[str(place).encode()])
+        layout.write()
+    assert set(Engine(tmp_path, MemoryTarget()).copy()[0].values()) == {"name_collision"}
+    made = Engine(tmp_path, MemoryTarget(), rename=(".=main",))
+    assert made.copy() == ({".:v1": "copied", "root:v1": "copied"}, set())
+    assert made.target.list_tags("main") == {"v1"}
+
+
 def test_a_batch_with_one_closed_repository_is_taken_up_again_whole(root: Path) -> None:
     made = opened(root, 2)
     with made.run() as tree:
