@@ -70,11 +70,6 @@ class Ledger:
         self._sorted: list[str] | None = None
         self._lock = threading.Lock()
 
-    def digest_of(self, repository: str, tag: str) -> str | None:
-        """The digest that we wrote last under a tag of the target."""
-        entry = self.entry(repository, tag)
-        return entry.digest if entry else None
-
     def entry(self, repository: str, tag: str) -> LedgerEntry | None:
         """All that we know of a tag of the target, None when we never wrote it."""
         with self._lock:

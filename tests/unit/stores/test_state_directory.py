@@ -246,7 +246,7 @@ def test_the_ledger_takes_the_runs_id(state):
         ledger.note_tag("app", "v1", DIGEST, "manifest", 0, layout="app")
         ledger.close()
     assert (state.folder / "ledger-r1.jsonl").exists()
-    assert state.ledger("r2").digest_of("app", "v1") == DIGEST
+    assert state.ledger("r2").tags_of("app") == {"v1": DIGEST}
 
 
 def test_a_run_has_a_folder_below_the_pairs(state):
