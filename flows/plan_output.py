@@ -11,7 +11,7 @@ import click
 from flows.finding_lines import print_findings
 from tasks.operations.cleanup.limits import LimitCheck
 from tasks.operations.cleanup.plan_lines import footer_json, header_json, repository_json
-from tasks.operations.cleanup.values import Action, PlanFooter, totals_of
+from tasks.operations.cleanup.values import Action, PlanFooter, PlanKind, totals_of
 from tasks.operations.reporting import human_bytes, printable
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.values import PlanHeader, PlanTotals, RepositoryPlan
     from tasks.ports import Finding
 
+NOTHING_TO_RECOVER = "nothing to recover was found"
 _SIGNS = {Action.KEEP: "keep", Action.DELETE: "delete", Action.ADD: "add"}
 
 
@@ -51,6 +52,9 @@ def print_plan(
     footer = PlanFooter(check.totals, check.beyond())
     if as_json:
         click.echo(_json_end(footer, findings) + ("}" if is_whole else ""))
+    elif header.kind is PlanKind.RECOVER and not footer.totals.repositories:
+        click.echo(NOTHING_TO_RECOVER)
+        print_findings(findings)
     else:
         print_footer(footer, findings)
     return footer

@@ -35,6 +35,14 @@ def test_a_second_undo_says_that_nothing_is_left_to_put_back(source: Path) -> No
     assert (again.exit_code, again.output) == (0, f"nothing is left to put back of what {run} took\n")
 
 
+def test_a_source_with_nothing_to_recover_is_told_in_words(source: Path) -> None:
+    ended = layoutlift("recover", source)
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("nothing to recover")
+    assert "0" not in ended.stdout
+    assert '"tags_added": 0' in layoutlift("recover", source, "--json").stdout
+
+
 def test_a_file_that_is_no_plan_is_named(tmp_path: Path) -> None:
     wrong = tmp_path / "report.json"
     wrong.write_text("{}\n")
