@@ -158,27 +158,32 @@ class CopyWork(RepositoryWork):
         return Depth(noted.verified).includes(self._policy.depth) and noted.referrers == referrers
 
     def _merge_list(self, unit: Unit, subject: Digest) -> TagResult:
-        members = self.inventory.referrers.get(subject, ())
+        members, (tag,) = self.inventory.referrers.get(subject, ()), unit.tags
         self._ledger.note_started(self._repository)
-        listing = self._listing(subject, members)
+        expected = len({each.digest for member in members for each in (member, *self._copier.referrers_of(member))})
+        is_proved = self._is_proved(unit, tag, expected)
+        listing = self._listing(subject, members, is_proved=is_proved)
         outcome = Outcome.COPIED if listing is ReferrerListing.LOST else Outcome.UP_TO_DATE
         if listing is ReferrerListing.LOST:
             listing = self._copier.copy_referrer_list(subject, members)
+            self._note(unit, tag, None, 0, found=True)
             self._verify_members(members)
-        else:
+        elif not is_proved:
             self._copier.complete_referrer_list(subject, members)
         if listing is ReferrerListing.LOST:
             message = f"the target does not list all {len(members)} referrers of {subject}"
             return self._failed(unit, unit.tags, "referrer_lost", message)[0]
+        self._note(unit, tag, self._policy.depth, expected, found=True)  # a list is never deleted: others are in it
         by_tag = listing is ReferrerListing.FALLBACK
-        return self._result(
-            unit, unit.tags[0], outcome, verified=self._policy.depth, referrers=len(members), at_target=by_tag
-        )
+        return self._result(unit, tag, outcome, verified=self._policy.depth, referrers=len(members), at_target=by_tag)
 
-    def _listing(self, subject: Digest, members: Sequence[Descriptor]) -> ReferrerListing:
-        """How the target lists `members`; a list may name what was deleted since, and then it lists nothing."""
+    def _listing(self, subject: Digest, members: Sequence[Descriptor], *, is_proved: bool) -> ReferrerListing:
+        """How the target lists `members`; a list may name what was deleted since, and then it lists nothing.
+
+        What an earlier run proved is not proved again, as with tags.
+        """
         listing = self._tools.lists.check(self._repository, subject, members)
-        if listing is not ReferrerListing.LOST:
+        if listing is not ReferrerListing.LOST and not is_proved:
             try:
                 self._verify_members(members)
             except MissingAtTargetError:

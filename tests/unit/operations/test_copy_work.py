@@ -18,10 +18,13 @@ from tasks.oci.errors import (
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
 from tasks.operations import tag_planner
+from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.planning import CopyPolicy, OnConflict
 from tasks.operations.referrer_lists import ReferrerListing, ReferrerLists
 from tasks.operations.results import Depth
+from tasks.operations.steps import tag_changes
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
+from tasks.stores.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine
 from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
@@ -47,6 +50,7 @@ class Scripted(MemoryTarget):
         self.pushed: list[str] = []
         self.blobs_sent: list[str] = []
         self.asked: list[str] = []
+        self.fetched: list[str] = []
 
     def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
         if reference in self.before:
@@ -62,6 +66,19 @@ class Scripted(MemoryTarget):
         self.asked.append(reference)
         return super().resolve_manifest(repository, reference)
 
+    def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+        self.fetched.append(reference)
+        return super().fetch_manifest(repository, reference)
+
+
+class Lossy(MemoryTarget):
+    """Has no blob while it is `lossy`."""
+
+    lossy = False
+
+    def has_blob(self, repository: str, descriptor: object) -> bool:
+        return not self.lossy and super().has_blob(repository, descriptor)
+
 
 def raising(error: Exception) -> Callable[[], object]:
     def act() -> object:
@@ -72,6 +89,11 @@ def raising(error: Exception) -> Callable[[], object]:
 
 def engine(layout: LayoutBuilder, target: MemoryTarget, **policy: object) -> Engine:
     return Engine(layout.write().parent, target, CopyPolicy(**policy))
+
+
+def forget(made: Engine) -> None:
+    """From now on, nothing is known to be proved."""
+    made.ledger = Engine(made.root, made.target).ledger
 
 
 def outcomes(made: Engine) -> dict[str, str]:
@@ -140,7 +162,7 @@ def test_a_tagged_referrer_that_is_there_already_is_listed_too(layout: LayoutBui
     assert set(outcomes(made).values()) == {"copied"}
     fallback = referrers_tag(Digest(subject["digest"]))
     del target._asked("app").tags[fallback]
-    made.ledger = Engine(made.root, target).ledger  # nothing is known to be proved
+    forget(made)
     assert set(outcomes(made).values()) == {"up_to_date"}
     assert fallback in target.list_tags("app")
 
@@ -187,6 +209,7 @@ def test_a_list_whose_member_was_deleted_at_the_target_is_not_up_to_date(layout:
     assert outcomes(made) == {tag: "copied"}
     assert outcomes(made) == {tag: "up_to_date"}
     del made.target._asked("app").manifests[Digest(signature["digest"])]
+    forget(made)
     assert outcomes(made) == {tag: "copied"}
     assert made.target.resolve_manifest("app", signature["digest"]) == signature["digest"]
 
@@ -199,6 +222,58 @@ def test_members_of_a_list_are_proved_as_deep_as_asked_for(layout: LayoutBuilder
     (result,) = engine(layout, target, depth=Depth.BLOBS).one()
     assert (str(result.outcome), result.verified) == ("copied", Depth.BLOBS)
     assert Digest.of(b"signature") in target._asked("app").blobs
+
+
+@pytest.mark.parametrize("depth", Depth)
+@pytest.mark.parametrize("referrers_api", [True, False])
+def test_members_of_a_list_that_were_proved_are_not_asked_for_again(
+    layout: LayoutBuilder, depth: Depth, referrers_api: bool
+) -> None:
+    nowhere = {"mediaType": OCI_MANIFEST, "digest": Digest.of(b"not here"), "size": 8}
+    members = [layout.referrer(nowhere, content=bytes([number]), listed=False) for number in range(3)]
+    layout.referrer(members[0])
+    tag = listed_elsewhere(layout, *members)
+    target = Scripted(referrers_api=referrers_api)
+    made = engine(layout, target, depth=depth)
+    assert outcomes(made) == {tag: "copied"}
+    target.asked.clear()
+    target.fetched.clear()
+    (again,) = made.one()
+    assert (str(again.outcome), again.verified, again.referrers) == ("up_to_date", depth, 3)
+    assert target.asked == []
+    assert target.fetched == ([] if referrers_api else [tag])
+
+
+def test_a_list_that_was_migrated_is_no_change(layout: LayoutBuilder) -> None:
+    listed_elsewhere(layout, layout.image(layers=[b"signature"], listed=False))
+    made = engine(layout, MemoryTarget(referrers_api=False))
+    made.copy()
+    inventory = enumerate_repository(LayoutDirectory(made.root), "app")
+    assert list(tag_changes(inventory, made.ledger.tags_of("app", "app"))) == []
+    assert made.ledger.brought_to("app", "app") == {}, "others are in it, so it is never deleted"
+
+
+def test_a_list_whose_proof_failed_is_proved_again(layout: LayoutBuilder) -> None:
+    signature = layout.image(layers=[b"signature"], listed=False)
+    tag = listed_elsewhere(layout, signature)
+    made = engine(layout, Lossy(referrers_api=False), depth=Depth.BLOBS)
+    assert outcomes(made) == {tag: "copied"}
+    del made.target._asked("app").tags[tag]
+    made.target.lossy = True
+    assert outcomes(made) == {tag: "missing_at_target"}
+    assert outcomes(made) == {tag: "missing_at_target"}
+
+
+def test_a_list_that_moved_is_proved_again(layout: LayoutBuilder, tmp_path: Path) -> None:
+    members = [layout.image(layers=[bytes([number])], listed=False) for number in range(2)]
+    tag = listed_elsewhere(layout, members[0])
+    made = engine(layout, MemoryTarget(referrers_api=False))
+    assert outcomes(made) == {tag: "copied"}
+    layout.entries.clear()
+    listed_elsewhere(layout, *members)
+    layout.write()
+    assert outcomes(made) == {tag: "copied"}
+    assert made.target.resolve_manifest("app", members[1]["digest"]) == members[1]["digest"]
 
 
 def test_a_list_that_can_not_be_read_is_not_up_to_date(layout: LayoutBuilder) -> None:
@@ -255,6 +330,7 @@ def test_what_refers_to_a_member_of_a_list_comes_along(layout: LayoutBuilder) ->
         assert made.target.resolve_manifest("app", signature["digest"]) == signature["digest"]
         assert referrers_tag(Digest(sbom["digest"])) in made.target.list_tags("app")
         del made.target._asked("app").manifests[Digest(signature["digest"])]
+        forget(made)
 
 
 def test_a_referrer_of_which_a_part_was_deleted_is_sent_again(layout: LayoutBuilder) -> None:
@@ -354,14 +430,9 @@ def test_one_backup_that_is_refused_costs_no_other_tag(layout: LayoutBuilder) ->
 
 
 def test_a_tag_that_was_written_is_ours_though_its_proof_failed(layout: LayoutBuilder) -> None:
-    class LosesLayers(MemoryTarget):
-        lossy = True
-
-        def has_blob(self, repository: str, descriptor: object) -> bool:
-            return not self.lossy and super().has_blob(repository, descriptor)
-
     image = layout.image("v1", layers=[b"layer"])
-    made = engine(layout, LosesLayers(), depth=Depth.BLOBS)
+    made = engine(layout, Lossy(), depth=Depth.BLOBS)
+    made.target.lossy = True
     assert outcomes(made) == {"v1": "missing_at_target"}
     assert made.target.resolve_manifest("app", "v1") == image["digest"]
     layout.entries.clear()

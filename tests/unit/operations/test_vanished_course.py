@@ -6,11 +6,13 @@ import pytest
 
 from tasks.oci.digest import Digest
 from tasks.oci.media_types import IMAGE_INDEX
+from tasks.oci.reference import referrers_tag
 from tasks.operations.progress import Progress
 from tasks.operations.run_log import RunLog
 from tasks.operations.selection import Selection
 from tasks.operations.vanished import DeletionLimits
 from tasks.operations.vanished_course import VanishedCourse
+from tasks.operations.vanished_search import VanishedSearch
 from tasks.ports import RemoteManifest
 from tasks.stores.layout_directory import LayoutDirectory
 from tasks.stores.ledger import Ledger
@@ -82,6 +84,13 @@ def test_a_layout_that_is_gone_is_forgotten_with_its_last_tag(world: World) -> N
     world.brought("gone", "v1", "v2")
     assert world.deleted() == [("gone", "tag_deleted")] * 2
     assert world.layouts == []
+
+
+def test_lists_of_referrers_are_no_tags_of_which_a_part_may_go(world: World) -> None:
+    world.brought("app", "v1", "v2")
+    world.brought("app", *(referrers_tag(Digest.of(bytes([number]))) for number in range(9)), found=True)
+    source = LayoutDirectory(world.root)
+    assert VanishedSearch(source, Ledger(world.lines), Selection.parse(), {"app": "app"}).brought() == 2
 
 
 def test_a_note_in_the_root_of_the_source_keeps_no_tag_from_going(world: World) -> None:
