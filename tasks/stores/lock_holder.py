@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import socket
@@ -17,8 +18,11 @@ from tasks.oci.errors import LayoutliftError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+logger = logging.getLogger(__name__)
+
 HEARTBEAT_SECONDS = 10.0
 EXPIRY_SECONDS = 60.0
+LOST = "another run has taken over the lock of this one, which gave no sign of life for a minute: this one ends"
 _SHOWN = 200
 
 
@@ -113,6 +117,7 @@ class Heartbeat:
         while not self._stopped.wait(HEARTBEAT_SECONDS):
             if not self._renews():
                 self._lost.set()
+                logger.warning(LOST)
                 if self._on_lost:
                     self._on_lost()
                 return
