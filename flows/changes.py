@@ -77,13 +77,14 @@ def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) 
             continue
         noted = ledger.layout(found)
         try:
+            if noted is not None and noted.etag == source.read_index(found).etag:
+                continue
             inventory = enumerate_repository(source, found)
         except LayoutliftError as error:
             yield Finding(found, error.code, str(error))
             continue
-        if noted is None or noted.etag != inventory.etag:
-            before = ledger.tags_of(noted.repository, found) if noted else {}
-            yield from (each for each in tag_changes(inventory, before) if selection.matches(found, each.tag))
+        before = ledger.tags_of(noted.repository, found) if noted else {}
+        yield from (each for each in tag_changes(inventory, before) if selection.matches(found, each.tag))
     if not paths:
         yield NO_LAYOUTS
         return

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from flows import changes
 from flows.cli import main
 from tasks.endpoints import source_identity
+from tasks.operations.results import RepositoryInventory
+from tasks.stores.layout_directory import LayoutDirectory
 from tasks.stores.s3_address import BucketAccess
 from tasks.stores.state_directory import StateDirectory
 from tests.support.layouts import LayoutBuilder
@@ -71,6 +74,24 @@ def test_changes_say_what_they_are_changes_to(source: Path, tmp_path: Path) -> N
         json.loads(listed(source, "--changed", TARGET, "--state", tmp_path / "own", "--json").stdout)["layouts_known"]
         == 1
     )
+
+
+def test_of_a_layout_that_is_as_it_was_only_the_index_is_read(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = StateDirectory(tmp_path / "own", source_identity(str(source), BucketAccess()), TARGET)
+    ledger = state.ledger("run")
+    ledger.note_layout("app", "app", LayoutDirectory(source).read_index("app").etag, "")
+    ledger.close()
+    read: list[str] = []
+
+    def enumerated(_: object, path: str) -> RepositoryInventory:
+        read.append(path)
+        return RepositoryInventory(path, "")
+
+    monkeypatch.setattr(changes, "enumerate_repository", enumerated)
+    assert listed(source, "--changed", TARGET, "--state", tmp_path / "own").exit_code == 0
+    assert read == ["web"]
 
 
 def test_state_in_a_file_is_refused(source: Path, tmp_path: Path) -> None:
