@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import random
-import time
 from typing import TYPE_CHECKING, TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+)
 
 from tasks.oci.errors import RateLimitedError, RegistryUnavailableError, SourceError, is_transient
 from tasks.stores.first_try import first_tried
@@ -35,8 +41,15 @@ class RequestRetry:
     def __init__(self, gate: RequestGate, stop: Stop, *, first_wait: float = FIRST_WAIT) -> None:
         self._gate = gate
         self._first_wait = first_wait
+        self._patient = Retrying(
+            stop=stop_after_delay(THROTTLED_SECONDS),
+            wait=self._wait,
+            sleep=stop.wait,
+            retry=retry_if_exception_type(RateLimitedError),
+            reraise=True,
+        )
         self._retrying = Retrying(
-            stop=_exhausted,
+            stop=stop_after_attempt(MAX_ATTEMPTS),
             wait=self._wait,
             sleep=stop.wait,
             retry=retry_if_exception(_is_for_requests),
@@ -45,7 +58,7 @@ class RequestRetry:
 
     def __call__(self, attempt: Callable[[], _Value]) -> _Value:
         """Call `attempt` until it succeeds or fails for good; its last error is raised."""
-        return first_tried(self._retrying, attempt)
+        return first_tried(self._retrying, lambda: first_tried(self._patient, attempt))
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome is not None else None
@@ -59,11 +72,4 @@ class RequestRetry:
 
 
 def _is_for_requests(error: BaseException) -> bool:
-    return is_transient(error) and not isinstance(error, SourceError)
-
-
-def _exhausted(state: RetryCallState) -> bool:
-    error = state.outcome.exception() if state.outcome is not None else None
-    if isinstance(error, RateLimitedError):
-        return time.monotonic() - state.start_time > THROTTLED_SECONDS
-    return state.attempt_number >= MAX_ATTEMPTS
+    return is_transient(error) and not isinstance(error, SourceError | RateLimitedError)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from tasks.oci.errors import ContentNotFoundError, SourceError, is_transient
 from tasks.ports import BlobStat
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 
 _Value = TypeVar("_Value")
 ATTEMPTS = 3
+"""Failures of a request; being told to slow down is none."""
 THROTTLED_SECONDS = 900.0
 """How long a request may be told to slow down before that counts as a failure."""
 LONGEST_WAIT = 30.0
@@ -106,10 +114,17 @@ class S3Bucket:
         stop = stop or Stop()
         self._gate = RequestGate(stop)
         self._grown = wait_random_exponential(multiplier=first_wait, max=LONGEST_WAIT)
+        self._patient = Retrying(
+            retry=retry_if_exception_type(ThrottledError),
+            stop=stop_after_delay(THROTTLED_SECONDS),
+            wait=self._wait_together,
+            sleep=stop.wait,
+            reraise=True,
+        )
         self._retrying = Retrying(
             retry=retry_if_exception(self._may_pass),
-            stop=_exhausted,
-            wait=self._wait,
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=self._grown,
             sleep=stop.wait,
             reraise=True,
         )
@@ -187,7 +202,7 @@ class S3Bucket:
             with translated(asked_for):
                 return ask()
 
-        answer = self._retrying(attempt)
+        answer: _Value = self._retrying(self._patient, attempt)  # being told to slow down is no failed attempt
         if not self._answered:
             self._answered = True
             self._plain = plain_get(self._client, self._name)
@@ -201,24 +216,17 @@ class S3Bucket:
         answer: Any = self._client.get_object(Bucket=self._name, Key=key, **more)
         return _opened(key, self.name_of(key), answer["Body"], answer["ResponseMetadata"]["HTTPHeaders"])
 
-    def _wait(self, state: RetryCallState) -> float:
+    def _wait_together(self, state: RetryCallState) -> float:
+        """How long to wait for a store that asks for fewer requests; all workers do."""
         seconds = self._grown(state)
-        if state.outcome is not None and isinstance(state.outcome.exception(), ThrottledError):
-            self._gate.pause(seconds)
+        self._gate.pause(seconds)
         return seconds
 
     def _may_pass(self, error: BaseException) -> bool:
-        """An endpoint that never answered is a wrong one; one that did comes back."""
-        if isinstance(error, ChangedError):
+        """An endpoint that never answered is a wrong one; one that did comes back. Throttling was waited out."""
+        if isinstance(error, ChangedError | ThrottledError):
             return False
         return is_transient(error) or (isinstance(error, UnreachableError) and self._answered)
-
-
-def _exhausted(state: RetryCallState) -> bool:
-    error = state.outcome.exception() if state.outcome is not None else None
-    if isinstance(error, ThrottledError):
-        return time.monotonic() - state.start_time > THROTTLED_SECONDS
-    return state.attempt_number >= ATTEMPTS
 
 
 def _opened(key: str, name: str, body: Body, headers: Mapping[str, str]) -> OpenObject:

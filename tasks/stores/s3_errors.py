@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from botocore import exceptions as sdk
@@ -34,10 +35,10 @@ _THROTTLED = frozenset(
         "RequestThrottled",
         "TooManyRequests",
         "BandwidthLimitExceeded",
-        "429",
-        "503",
     }
 )
+_THROTTLING = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+"""Stores have codes of their own for it, such as MinIO's `SlowDownRead`."""
 _PASSING = frozenset({"RequestTimeout", "InternalError", "OperationAborted"})
 _REJECTED = frozenset(
     {
@@ -130,7 +131,7 @@ def _of_refused_read(code: str, name: str) -> LayoutliftError | None:
 
 
 def _of_refusal(code: str, status: int, name: str, reason: str) -> LayoutliftError:
-    if code in _THROTTLED:
+    if code in _THROTTLED or status in _THROTTLING:
         return ThrottledError(f"the store asks to slow down at {name} ({reason})")
     if code in _PASSING or status >= _SERVER_ERROR:
         return SourceReadError(f"{name} can't be read for the moment ({reason})")

@@ -76,6 +76,17 @@ def test_being_throttled_is_no_failure() -> None:
     assert retrying()(attempt) == "done"
 
 
+def test_being_throttled_uses_up_no_attempt() -> None:
+    told = iter([*[limited(None)] * MAX_ATTEMPTS, *[ConnectionFailedError("reset"), limited(None)] * 2])
+
+    def attempt() -> str:
+        if (error := next(told, None)) is not None:
+            raise error
+        return "done"
+
+    assert retrying()(attempt) == "done"
+
+
 def test_what_the_registry_asks_for_holds_for_all_workers() -> None:
     gate = RecordingGate()
     retrying(gate)(Failing(limited(3), 2))

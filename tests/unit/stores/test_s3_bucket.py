@@ -1,8 +1,12 @@
 """What an S3 store says is told in one line, and what passes is waited for."""
 
 import threading
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
@@ -16,6 +20,8 @@ from tasks.oci.errors import (
     SourceUnavailableError,
 )
 from tasks.stores.pacing import Stop
+from tasks.stores.s3_address import BucketAccess
+from tasks.stores.s3_bucket import ATTEMPTS, S3Bucket
 from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
 from tests.support.scripted_s3 import (
     BLOB,
@@ -101,6 +107,34 @@ def test_a_store_that_asks_to_slow_down_is_asked_again_until_it_answers(
     source = bucket()
     assert list(source.list_layouts()) == ["app"]
     assert source.blob("app", BLOB).read() == CONTENT
+
+
+def answering(*answers: tuple[str, int] | None) -> S3Bucket:
+    """A bucket whose client, in place of the SDK's, answers once each: a refusal, or an object."""
+    waiting = iter(answers)
+
+    def head_object(**_: object) -> dict[str, object]:
+        if (answer := next(waiting)) is None:
+            return {"ContentLength": 7, "LastModified": datetime.now(UTC)}
+        code, status = answer
+        said = {"Error": {"Code": code, "Message": "No."}, "ResponseMetadata": {"HTTPStatusCode": status}}
+        raise ClientError(said, "HeadObject")
+
+    meta = SimpleNamespace(config=SimpleNamespace(signature_version="none"))
+    client: Any = SimpleNamespace(head_object=head_object, meta=meta)
+    return S3Bucket(client, "bucket", BucketAccess(), first_wait=0.001)
+
+
+@pytest.mark.parametrize(("code", "status"), [("SlowDownRead", 503), ("NotReady", 503), ("Enough", 429)])
+def test_a_store_may_have_a_word_of_its_own_for_it(code: str, status: int) -> None:
+    assert answering(*[(code, status)] * (ATTEMPTS + 1), None).stat("key") is not None
+
+
+def test_being_told_to_slow_down_uses_up_no_attempt() -> None:
+    slow, broken = ("SlowDown", 503), ("InternalError", 500)
+    assert answering(*[slow] * ATTEMPTS, broken, slow, broken, None).stat("key") is not None
+    with pytest.raises(SourceReadError, match="for the moment"):
+        answering(*[slow] * ATTEMPTS, *[broken] * ATTEMPTS).stat("key")
 
 
 def test_waiting_for_a_store_that_stays_slow_ends_with_the_run(script: ScriptedRegistry, bucket: OpenBucket) -> None:
