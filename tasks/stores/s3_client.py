@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 
-from tasks.oci.errors import ConfigurationError
+from tasks.oci.errors import ConfigurationError, SourceError
 from tasks.stores.object_stream import PARTS_AT_ONCE
 from tasks.stores.s3_address import check_endpoint_url
-from tasks.stores.s3_errors import NotAdmittedError, translated
+from tasks.stores.s3_errors import translated
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -31,7 +31,8 @@ def make_client(access: BucketAccess, read_seconds: float = READ_SECONDS) -> S3C
     says otherwise (`s3 = addressing_style = …`).
 
     Raises:
-        ConfigurationError: the endpoint is no URL or holds credentials, or the profile can't be found or read.
+        ConfigurationError: the endpoint is no URL or holds credentials, or the profile or a program that it
+            names can't be found or read.
     """
     try:
         with translated("S3"):
@@ -40,7 +41,7 @@ def make_client(access: BucketAccess, read_seconds: float = READ_SECONDS) -> S3C
             check_endpoint_url(client.meta.endpoint_url)  # it may come from a variable or a profile, too
             if has_own_endpoint(client) and not _chosen_style(session):
                 client = _client(session, access, "path", read_seconds)
-    except (NotAdmittedError, ValueError) as error:
+    except (SourceError, ValueError) as error:
         raise ConfigurationError(f"the settings for S3 can't be used: {error}") from error
     return client
 

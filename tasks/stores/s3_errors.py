@@ -100,6 +100,10 @@ def translated(name: str) -> Iterator[None]:
         raise _of_answer(error, name) from error
     except (sdk.BotoCoreError, HTTPError, OSError) as error:
         raise _of_failure(error, name) from error
+    except RuntimeError as error:
+        if type(error) is not RuntimeError:  # the SDK's own word for credentials that had expired when they came
+            raise
+        raise NotAdmittedError(f"no usable credentials for S3: {_one_line(str(error))}") from error
 
 
 def _of_answer(error: sdk.ClientError, name: str) -> LayoutliftError:

@@ -1,7 +1,9 @@
 """What an S3 store says is told in one line, and what passes is waited for."""
 
+import json
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -88,6 +90,22 @@ def test_without_credentials_one_line_says_so(
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         environment.delenv(name)
     with pytest.raises(ConfigurationError, match="no usable credentials for S3"):
+        bucket().list_layouts()
+
+
+def test_credentials_that_had_expired_when_they_came_are_told_in_one_line(
+    environment: pytest.MonkeyPatch, script: ScriptedRegistry, bucket: OpenBucket, tmp_path: Path
+) -> None:
+    """As a clock that is wrong makes of good ones."""
+    del script
+    keys = {"AccessKeyId": "AKID", "SecretAccessKey": "a secret"}
+    expired = {"Version": 1, "Expiration": "2020-01-01T00:00:00Z", **keys}
+    (tmp_path / "told.json").write_text(json.dumps(expired))
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = cat {tmp_path}/told.json\n")
+    environment.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        environment.delenv(name)
+    with pytest.raises(ConfigurationError, match=r"no usable credentials for S3: .* expired"):
         bucket().list_layouts()
 
 

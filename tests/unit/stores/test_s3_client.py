@@ -36,6 +36,17 @@ def test_settings_that_make_no_sense_are_told(
         open_source("s3://bucket", access=BucketAccess(endpoint_url=endpoint))
 
 
+def test_a_program_for_credentials_that_is_not_there_is_a_wrong_setting(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text("[default]\ncredential_process = /nonexistent/helper\n")
+    environment.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        environment.delenv(name)
+    with pytest.raises(ConfigurationError, match=r"settings for S3 can't be used: .*/nonexistent/helper"):
+        open_source("s3://bucket")
+
+
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
 def test_an_endpoint_with_a_password_is_refused_wherever_it_is_named_and_the_password_not_repeated(
     environment: pytest.MonkeyPatch, name: str
