@@ -79,10 +79,13 @@ class LayoutBucket:
         return search.layouts()
 
     def read_index(self, path: str) -> IndexFile:
-        """See `LayoutReader.read_index`; the mark is the ETag, with the version where the bucket keeps versions."""
+        """See `LayoutReader.read_index`; the mark is the ETag, with the version where the bucket keeps versions.
+
+        A store that gives no ETag, as some gateways don't, has its content for a mark.
+        """
         self._check_marker(path)
         raw, opened = self._read_small(path, image_layout.INDEX, image_layout.MAX_INDEX_SIZE)
-        return IndexFile(raw, _mark(opened))
+        return IndexFile(raw, _mark(opened) or Digest.of(raw))
 
     def blob(self, path: str, descriptor: Descriptor) -> VerifiedContent:
         """See `LayoutReader.blob`."""
@@ -135,7 +138,8 @@ class LayoutBucket:
             return
         raw, opened = self._read_small(path, image_layout.MARKER, MAX_MARKER_SIZE)
         image_layout.check_marker(raw)
-        self._good_markers.add((opened.etag.strip('"'), opened.size))
+        if etag := opened.etag.strip('"'):
+            self._good_markers.add((etag, opened.size))
 
     def _read_small(self, path: str, name: str, limit: int) -> tuple[bytes, OpenObject]:
         try:
@@ -150,8 +154,9 @@ class LayoutBucket:
 
     def _blobs(self, prefix: str) -> Iterator[tuple[Digest, int, float]]:
         for found in self._bucket.list_objects(prefix):
+            algorithm, _, encoded = found.key[len(prefix) :].partition("/")
             try:
-                digest = Digest(found.key[len(prefix) :].replace("/", ":", 1))
+                digest = Digest(f"{algorithm}:{encoded}")
             except InvalidDigestError:
                 continue  # what else lies there is nobody's blob
             yield digest, found.size, found.modified

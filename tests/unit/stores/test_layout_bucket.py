@@ -91,6 +91,22 @@ def test_sizes_of_blobs_come_from_one_listing_and_a_late_blob_is_still_found(
     assert source.stat_blob("app", late) is None
 
 
+def test_a_key_that_only_looks_like_a_digest_is_no_blob(script: ScriptedRegistry, bucket: OpenBucket) -> None:
+    key = BLOB_KEY.removeprefix("/bucket/").replace("sha256/", "sha256:")
+    script.expect("GET", "/bucket", page({key: CONTENT}))
+    script.expect("HEAD", BLOB_KEY, Reply(404))
+    assert bucket().stat_blob("app", BLOB.digest) is None
+
+
+def test_without_etags_the_mark_of_an_index_still_follows_it(script: ScriptedRegistry, bucket: OpenBucket) -> None:
+    """An empty one would call every layout unchanged for `--since-last`."""
+    always(script, "/bucket/app/oci-layout", Reply(200, {}, MARKER))
+    script.expect("GET", "/bucket/app/index.json", *(Reply(200, {}, raw) for raw in (INDEX, INDEX, INDEX + b"\n")))
+    source = bucket()
+    first, same, changed = (source.read_index("app").etag for _ in range(3))
+    assert first == same != changed
+
+
 def test_a_prefix_with_nothing_below_it_is_wrong_but_an_empty_bucket_is_not(
     script: ScriptedRegistry, bucket: OpenBucket
 ) -> None:
