@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flows.server_process import HOST, STOP_COMMAND, ServerRecord, end_process, launch, status_at, wait_until_ready
+from flows.stopping import ending_waits
 from tasks.oci.errors import ConfigurationError, StateError
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def ensure_server(check: Callable[[], None] = lambda: None) -> ServerAddress:
 
 def start(check: Callable[[], None] = lambda: None) -> ServerStatus:
     """Start the local server unless it is running, and wait until it answers, or `check` raises."""
-    with locked_state() as state:
+    with locked_state(check) as state:
         record = read_record(state)
         if record is None:
             record = launch(state, installed_prefect())
@@ -167,13 +168,17 @@ def status_of(record: ServerRecord | None, state: Path) -> ServerStatus:
 
 
 @contextmanager
-def locked_state() -> Iterator[Path]:
-    """The state folder, made if need be, while no other command looks at its server; ends with the process."""
+def locked_state(check: Callable[[], None] = lambda: None) -> Iterator[Path]:
+    """The state folder, made if need be, while no other command looks at its server; ends with the process.
+
+    A signal ends the wait for that other command where `check` then raises.
+    """
     state = state_folder()
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (state / "server.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            with ending_waits(check):
+                fcntl.flock(lock, fcntl.LOCK_EX)
             yield state
     except OSError as error:
         raise StateError(f"the local Prefect server can't be managed in {state}: {error}") from error

@@ -69,6 +69,32 @@ def stopped_as_before() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+@contextmanager
+def ending_waits(check: Callable[[], None]) -> Iterator[None]:
+    """Call `check` after the handler of each signal that ends a run: what it raises ends a wait in the system, too.
+
+    Python takes up a system call again that a signal has interrupted, unless the signal's handler raises.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which alone handles signals
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handled = {number: handler for number, handler in before.items() if callable(handler)}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        handled[signal.Signals(number)](number, frame)
+        check()
+
+    for number in handled:
+        signal.signal(number, handle)
+    try:
+        check()
+        yield
+    finally:
+        for number, handler in handled.items():
+            signal.signal(number, handler)
+
+
 def _last_resort(console: Console, ended: threading.Event, patience: float) -> None:
     """Write the report as it stands and end the process, unless the run ends by itself in time."""
     if ended.wait(patience):

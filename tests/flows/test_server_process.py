@@ -1,8 +1,10 @@
 """Which process is the local Prefect server: told from others, waited for, ended; on small real processes."""
 
+import fcntl
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,10 +13,13 @@ from pathlib import Path
 import pytest
 
 from flows import prefect_server, server_process
+from flows.console import Console
 from flows.prefect_server import ensure_server, read_record, status, stop, write_record
 from flows.server_process import ServerRecord, is_inherited, process_start_time
+from flows.stopping import stopped_by_signals
+from infra.real_parts import wait_until
 from infra.real_parts.ports import free_port
-from tasks.oci.errors import StateError
+from tasks.oci.errors import InterruptedRunError, StateError
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +50,34 @@ def test_a_server_that_stays_silent_is_told(state: Path, monkeypatch: pytest.Mon
             ensure_server()
         assert stop().pid == child.pid
         assert not record.is_running
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_wait_for_a_command_that_starts_the_server(
+    number: signal.Signals, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_waiting() -> bool:
+        locks = Path("/proc/locks").read_text().splitlines()
+        return any("->" in line and f" {os.getpid()} " in line for line in locks)
+
+    def tell() -> None:
+        wait_until(is_waiting, what="the lock is waited for")
+        os.kill(os.getpid(), number)
+
+    console = Console()
+    monkeypatch.setattr(prefect_server, "launch", lambda *_: pytest.fail("the lock was waited for to its end"))
+    with (state / "server.lock").open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        late = threading.Timer(5, fcntl.flock, (other, fcntl.LOCK_UN))
+        late.start()
+        teller = threading.Thread(target=tell)
+        teller.start()
+        with stopped_by_signals(console), pytest.raises(InterruptedRunError):
+            ensure_server(console.stop.check)
+        late.cancel()
+        late.join()
+        teller.join()
+    assert console.interrupted
 
 
 def test_a_process_that_got_the_pid_since_is_neither_found_nor_killed(state: Path) -> None:
