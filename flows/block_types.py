@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from prefect.blocks.core import Block
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from flows.parameter_fields import check_address, check_endpoint
+from flows.parameter_fields import check_address, check_endpoint, check_storage
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.stores.credentials import Credentials
 from tasks.stores.s3_address import BucketLogin
@@ -58,7 +58,9 @@ class LayoutSource(Block):
     _block_type_slug: ClassVar[str] = "layoutlift-source"
     _description: ClassVar[str] = "A tree of OCI image layouts, with the keys of the bucket that it is in."
 
-    source: str = Field(description="s3://bucket[/prefix], or a directory on the worker's machine", min_length=1)
+    source: Annotated[str, AfterValidator(check_storage)] = Field(
+        description="s3://bucket[/prefix], or a directory on the worker's machine", min_length=1
+    )
     endpoint_url: Annotated[str | None, AfterValidator(check_endpoint)] = Field(
         default=None, description="Endpoint of an S3 server other than Amazon's"
     )

@@ -10,21 +10,12 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from flows.block_names import block_name
-from tasks.endpoints import parse_target
+from tasks.endpoints import check_place, parse_target
 from tasks.oci.errors import ConfigurationError
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.planning import OnConflict, Untagged
 from tasks.operations.results import Depth
 from tasks.stores.s3_address import check_endpoint_url
-
-Source = Annotated[
-    str,
-    Field(
-        description="What holds the image layouts: a directory, as of a mounted bucket, s3://bucket[/prefix], or "
-        "block:NAME for a block layoutlift-source",
-        min_length=1,
-    ),
-]
 
 
 def check_address(text: str) -> str:
@@ -40,11 +31,33 @@ def check_address(text: str) -> str:
     return text
 
 
+def check_storage(text: str) -> str:
+    """As `check_address`, for what names a directory or bucket.
+
+    Raises:
+        ValueError: it names another thing.
+    """
+    try:
+        check_place(text)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
 def check_endpoint(url: str | None) -> str | None:
     """As `check_address`, for the endpoint of an S3 server, where there is one."""
     return check_endpoint_url(url) if url else None
 
 
+Source = Annotated[
+    str,
+    Field(
+        description="What holds the image layouts: a directory, as of a mounted bucket, s3://bucket[/prefix], or "
+        "block:NAME for a block layoutlift-source",
+        min_length=1,
+    ),
+    AfterValidator(check_storage),
+]
 Target = Annotated[
     str,
     Field(
@@ -103,6 +116,7 @@ DeleteMaxPercent = Annotated[
 State = Annotated[
     str | None,
     Field(description="Folder, or s3://bucket[/prefix], for the ledger and lock of this pair of source and target"),
+    AfterValidator(lambda text: None if text is None else check_storage(text)),
 ]
 Kind = Annotated[
     RegistryKind,

@@ -10,10 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.endpoints import refuse_other_encodings, source_identity
+from tasks.endpoints import refuse_absent, refuse_other_encodings, source_identity
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, RefusedError
 from tasks.operations.cleanup.apply_tools import ApplyTools
 from tasks.operations.cleanup.applying import apply_repository, needs_only_writer
@@ -165,8 +164,7 @@ def open_writable(source: str, access: BucketAccess, stop: Stop) -> WritableSour
     if not is_bucket(source):
         refuse_other_encodings()
         path = source_identity(source, access)
-        if not Path(path).is_dir():
-            raise ConfigurationError(f"the source {source} is not a directory; is the bucket mounted there?")
+        refuse_absent(source, path)
         return WritableDirectory(path)
     from tasks.stores.s3_client import make_client  # noqa: PLC0415 - directories don't wait for the SDK
     from tasks.stores.s3_writing import WritableS3Bucket  # noqa: PLC0415

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS, GRACE_SECONDS = 0.25, 3.0
 """How soon a stop is noticed, and how long requests that are under way then may take."""
+_NO_DIRECTORY = "the source {} is not a directory; is the bucket mounted there?"
 SOURCE_TIMEOUT = "LAYOUTLIFT_SOURCE_TIMEOUT"
 """Variable with the seconds after which a mount that does not answer counts as hung; the default is 30."""
 
@@ -59,16 +60,56 @@ def open_source(source: str, stop: Stop | None = None, access: BucketAccess | No
     Raises:
         ConfigurationError: it names no kind of source that can be read, or the names in it can't be told.
     """
+    check_source(source)
     if is_bucket(source):
         return _open_bucket(BucketAddress.parse(source), access or BucketAccess(), stop or Stop())
-    if "://" in source:
-        raise ConfigurationError(f"{source.partition('://')[0]}:// is no source; name a directory or s3://bucket")
-    refuse_other_encodings()
     path, may_hang = mounts.resolve(source)
-    store = WatchedLayouts(path, _patience(), stop) if may_hang else LayoutDirectory(source)
-    if not _is_directory(store, source):
-        raise ConfigurationError(f"the source {source} is not a directory; is the bucket mounted there?")
+    if not may_hang:
+        return LayoutDirectory(source)
+    store = WatchedLayouts(path, _patience(), stop)
+    if not _is_directory(store):
+        raise ConfigurationError(_NO_DIRECTORY.format(source))
     return store
+
+
+def check_source(source: str) -> None:
+    """Refuse a SOURCE argument for what can be told of it at once: without a network, and of no mount that may hang.
+
+    Raises:
+        ConfigurationError: it names no kind of source that can be read, or no directory, or names can't be told.
+    """
+    check_place(source)
+    if not is_bucket(source):
+        refuse_other_encodings()
+        path, may_hang = mounts.resolve(source)
+        if not may_hang:
+            refuse_absent(source, path)
+
+
+def check_place(place: str) -> None:
+    """Refuse a directory or bucket for the form of its name.
+
+    Raises:
+        ConfigurationError: it is a URL other than s3://bucket[/prefix]; what may be a login in it is not repeated.
+    """
+    if is_bucket(place):
+        BucketAddress.parse(place)
+    elif "://" in place:
+        raise ConfigurationError(f"{place.partition('://')[0]}:// can't be used; name a directory or s3://bucket")
+
+
+def refuse_absent(source: str, path: str) -> None:
+    """See that there is a directory at the path of a source.
+
+    Raises:
+        ConfigurationError: there is none, or it can't be looked at, as when its mount is dead.
+    """
+    try:
+        is_there = Path(path).is_dir()
+    except OSError as error:
+        raise ConfigurationError(f"{_NO_DIRECTORY.format(source)} ({error.strerror})") from error
+    if not is_there:
+        raise ConfigurationError(_NO_DIRECTORY.format(source))
 
 
 def _open_bucket(address: BucketAddress, access: BucketAccess, stop: Stop) -> Source:
@@ -80,9 +121,7 @@ def _open_bucket(address: BucketAddress, access: BucketAccess, stop: Stop) -> So
     return LayoutBucket(bucket, address)
 
 
-def _is_directory(store: WatchedLayouts | LayoutDirectory, source: str) -> bool:
-    if isinstance(store, LayoutDirectory):
-        return Path(source).is_dir()
+def _is_directory(store: WatchedLayouts) -> bool:
     try:
         return store.is_directory()
     except SourceUnavailableError:
@@ -146,7 +185,7 @@ def open_state(where: str | None, source: str, target: str, access: BucketAccess
         return StateBucket(BucketAddress.parse(where), access, source, target, stop)
     if where is not None and "://" in where:
         raise ConfigurationError(f"--state {where.partition('://')[0]}://…: state is kept in a folder or s3://bucket")
-    if where is not None and Path(where).is_file():
+    if where is not None and os.path.isfile(where):  # noqa: PTH113 - Path.is_file lets some errors through
         raise ConfigurationError(f"--state {where}: it is a file; state is kept in a folder or s3://bucket")
     return StateDirectory(Path(where) if where else default_state_root(os.environ), source, target)
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 from pydantic import BaseModel, ValidationError
 
-from flows.block_names import refuse_blocks
+from flows.block_names import block_name, refuse_blocks
 from flows.entry import INTERRUPTED
 from flows.mistakes import in_our_words
 from flows.options import ARGUMENTS
 from flows.parameters import CheckParameters, MigrateParameters, VerifyParameters
 from flows.scale_parameters import ScaledMigrateParameters
 from flows.stopping import stopped_by_signals
+from tasks.endpoints import check_source
 from tasks.oci.errors import (
     ConfigurationError,
     InterruptedRunError,
@@ -104,6 +105,8 @@ def _complete(kind: RunKind, parameters: RunParameters, console: Console, *, sta
 
             drive(kind, parameters.to_options(), console, work_here)
         else:
+            if block_name(parameters.source) is None:
+                check_source(parameters.source)  # before a server is started for nothing
             from flows.embedded import run_flow  # noqa: PLC0415
 
             run_flow(kind, parameters, console, _meanwhile(kind, parameters, console))

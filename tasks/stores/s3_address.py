@@ -59,6 +59,10 @@ class BucketAddress:
         """
         bucket, _, rest = source.removeprefix(SCHEME).partition("/")
         if not source.startswith(SCHEME) or _BUCKET.fullmatch(bucket) is None:
+            if "@" in source:  # never shown: it may be a secret
+                raise ConfigurationError(
+                    "a login has no place in s3://bucket[/prefix]; use AWS_PROFILE or AWS_ACCESS_KEY_ID"
+                )
             raise ConfigurationError(f"{source!r} is not of the form s3://bucket[/prefix]")
         prefix = rest.strip("/")
         if prefix and not NO_COMPONENT.isdisjoint(prefix.split("/")):

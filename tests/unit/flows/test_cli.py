@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from flows import prefect_server
 from flows.cli import main
 from tests.support.layouts import LayoutBuilder
 
@@ -62,6 +63,18 @@ def test_the_list_of_commands_says_of_each_what_it_does_in_full(group: str) -> N
     helped = CliRunner().invoke(main, [*group.split(), "--help"]).output
     assert "..." not in helped.partition("Commands:")[2]
     assert helped.count("\n") > 5
+
+
+def test_a_source_that_is_not_there_is_named_before_a_server_is_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(prefect_server, "ensure_server", lambda *_: pytest.fail("a server was started for nothing"))
+    for command in ("migrate", "verify"):
+        ended = CliRunner().invoke(main, [command, str(tmp_path / "nowhere"), "localhost:1"])
+        assert ended.exit_code == 2
+        assert ended.output == (
+            f"layoutlift: the source {tmp_path}/nowhere is not a directory; is the bucket mounted there?\n"
+        )
 
 
 def test_a_missing_argument_is_named_as_the_help_names_it() -> None:

@@ -27,3 +27,16 @@ def test_a_target_with_a_password_in_it_is_refused_and_the_password_not_repeated
 @MODELS
 def test_a_target_is_taken_as_it_is(model: type[BaseModel]) -> None:
     assert model(source="/mnt/bucket", target="registry.example:5000/team").target == "registry.example:5000/team"
+
+
+@MODELS
+@pytest.mark.parametrize(
+    "place", ["s3://AKID:hunter2@bucket/team", "s3://AKID:hun/ter2@bucket", "https://user:hunter2@store/bucket"]
+)
+def test_a_login_in_the_name_of_a_bucket_is_refused_and_not_repeated(model: type[BaseModel], place: str) -> None:
+    good = {"source": "s3://bucket/team", "target": "registry.example", "state": "s3://bucket/state"}
+    model(**good)
+    for field in ("source", "state"):
+        with pytest.raises(ConfigurationError, match=f"(?i){field}: ") as raised:
+            checked(model, good | {field: place})
+        assert "hun" not in str(raised.value)
