@@ -16,7 +16,7 @@ from tasks.oci import errors
 from tasks.oci.errors import LayoutliftError, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 SLOTS = 2
 SLOT_SIZE = 512 * 1024
@@ -80,6 +80,48 @@ class Channel:
     def wait_for_emptied(self) -> None:
         """Wait until the other side has emptied a slot."""
         self.receive()
+
+
+class SlotStream:
+    """Content that arrives in the slots of a channel."""
+
+    def __init__(self, channel: Channel, answer: Callable[[], dict[str, Any]]) -> None:
+        """Take the channel, and what waits for the next message on it."""
+        self._channel = channel
+        self._answer = answer
+        self._current = memoryview(b"")
+        self._ended = False
+        self._used = False
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """See `ByteStream.readinto`; raises what waiting raises."""
+        if not self._current and not self._next():
+            return 0
+        count = min(len(buffer), len(self._current))
+        buffer[:count] = self._current[:count]
+        self._current = self._current[count:]
+        return count
+
+    def take(self) -> bytes:
+        """All that is there of one slot; nothing at the end."""
+        if not self._current and not self._next():
+            return b""
+        taken, self._current = bytes(self._current), self._current[:0]
+        return taken
+
+    def _next(self) -> bool:
+        """Give the emptied slot back and wait for the next one that has something."""
+        while not self._current:
+            if self._used:
+                self._channel.send_emptied()
+                self._used = False
+            if self._ended:
+                self._channel.busy = False
+                return False
+            part = self._answer()
+            self._current = self._channel.slots[part["slot"]][: part["count"]]
+            self._ended, self._used = part["last"], True
+        return True
 
 
 def make_link() -> tuple[socket.socket, socket.socket, int]:

@@ -27,12 +27,20 @@ def mount_points() -> list[str]:
     return [_mount_point(fields) for fields in _entries()]
 
 
+def taken_away(mounts: frozenset[str], path: str) -> str | None:
+    """Which of these mounts, on the way to a path, is there no more: what was below it looks absent since."""
+    now = frozenset(mount_points())
+    place = f"{path.rstrip('/')}/"
+    gone = (mount for mount in sorted(mounts - now) if place.startswith(f"{mount.rstrip('/')}/"))
+    return next(gone, None) if now else None  # without a table, nothing is known
+
+
 def _entries() -> list[list[str]]:
     try:
-        lines = MOUNT_TABLE.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        lines = MOUNT_TABLE.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
     except OSError:
         return []
-    return [line.split(" ") for line in lines]
+    return [line.split(" ") for line in lines if line]
 
 
 def _may_hang(fields: list[str]) -> bool:

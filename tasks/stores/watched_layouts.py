@@ -17,9 +17,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import InterruptedRunError, SourceReadError, SourceUnavailableError
+from tasks.oci.errors import (
+    ContentNotFoundError,
+    InterruptedRunError,
+    InvalidLayoutError,
+    SourceReadError,
+    SourceUnavailableError,
+)
 from tasks.ports import BlobStat, Finding, IndexFile
-from tasks.stores.layout_channel import Channel, ChannelClosedError, error_from_json, make_link
+from tasks.stores import mounts
+from tasks.stores.layout_channel import Channel, ChannelClosedError, SlotStream, error_from_json, make_link
 from tasks.stores.verified_content import VerifiedContent
 
 if TYPE_CHECKING:
@@ -61,6 +68,7 @@ class WatchedLayouts:
     def __init__(self, root: str, patience: Patience, stop: Stop | None = None) -> None:
         """Take `root` as the source; the process is started by the first request."""
         self._root = root
+        self._mounts = mounts.hanging_mounts()
         self._patience = patience
         self._stop = stop
         self._lock = threading.Lock()
@@ -96,6 +104,7 @@ class WatchedLayouts:
         with self._request({"do": "list"}) as channel:
             while "end" not in (found := self._answer(channel, "the list of layouts")):
                 yield found["path"] if "path" in found else Finding(*found["finding"])
+        self._check_mounted(".")
 
     def read_index(self, path: str) -> IndexFile:
         """See `LayoutReader.read_index`."""
@@ -115,13 +124,19 @@ class WatchedLayouts:
         """See `LayoutReader.stat_blob`."""
         with self._request({"do": "stat", "path": path, "digest": digest}) as channel:
             found = self._answer(channel, f"{path}, {digest}")["end"]
-        return None if found is None else BlobStat(*found)
+        if found is None:
+            self._check_mounted(path)
+            return None
+        return BlobStat(*found)
 
     @contextmanager
-    def _stream(self, request: dict[str, Any], name: str) -> Iterator[_SlotStream]:
-        with self._request(request) as channel:
-            stream = _SlotStream(channel, lambda: self._answer(channel, name))
-            yield stream
+    def _stream(self, request: dict[str, Any], name: str) -> Iterator[SlotStream]:
+        try:
+            with self._request(request) as channel:
+                yield SlotStream(channel, lambda: self._answer(channel, name))
+        except (ContentNotFoundError, InvalidLayoutError):
+            self._check_mounted(request["path"])
+            raise
 
     @contextmanager
     def _request(self, request: dict[str, Any]) -> Iterator[Channel]:
@@ -176,6 +191,16 @@ class WatchedLayouts:
     def _check_alive(self) -> None:
         if self._gone is not None:
             raise SourceUnavailableError(self._gone)
+
+    def _check_mounted(self, path: str) -> None:
+        """See that what is said to be absent is not so because its mount was taken away.
+
+        Raises:
+            SourceUnavailableError: it was; from now on nothing more is asked.
+        """
+        if (mount := mounts.taken_away(self._mounts, os.path.normpath(f"{self._root}/{path}"))) is not None:
+            self._gone = f"the mount of the source at {mount} was taken away"
+            self._check_alive()
 
     def _check_stop(self, waited: float) -> None:
         if self._stop is not None and self._stop.requested and waited > _STOPPED_SECONDS:
@@ -240,43 +265,3 @@ class WatchedLayouts:
                 start_new_session=True,
             )
         return control
-
-
-class _SlotStream:
-    """Content that arrives in the slots of a channel."""
-
-    def __init__(self, channel: Channel, answer: Any) -> None:
-        self._channel = channel
-        self._answer = answer
-        self._current = memoryview(b"")
-        self._ended = False
-        self._used = False
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        if not self._current and not self._next():
-            return 0
-        count = min(len(buffer), len(self._current))
-        buffer[:count] = self._current[:count]
-        self._current = self._current[count:]
-        return count
-
-    def take(self) -> bytes:
-        """All that is there of one slot; nothing at the end."""
-        if not self._current and not self._next():
-            return b""
-        taken, self._current = bytes(self._current), self._current[:0]
-        return taken
-
-    def _next(self) -> bool:
-        """Give the emptied slot back and wait for the next one that has something."""
-        while not self._current:
-            if self._used:
-                self._channel.send_emptied()
-                self._used = False
-            if self._ended:
-                self._channel.busy = False
-                return False
-            part = self._answer()
-            self._current = self._channel.slots[part["slot"]][: part["count"]]
-            self._ended, self._used = part["last"], True
-        return True

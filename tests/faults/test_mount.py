@@ -149,6 +149,21 @@ def test_a_mount_that_dies_in_the_middle_is_said_so(
     assert "source_unavailable" in json.dumps(layoutlift.last_report)
 
 
+def test_a_mount_that_is_taken_away_in_the_middle_is_not_mistaken_for_lost_content(
+    layoutlift: Layoutlift, mount: S3Fs, proxy: FaultProxy, prefix: str
+) -> None:
+    """As when its service is stopped: what was below it is absent since, and nothing says an error."""
+    target = f"{proxy.host}/{prefix}"
+    with layoutlift.running("migrate", mount.mountpoint, target, "--limit-rate", "400k", "--jobs", "2") as process:
+        wait_until(lambda: proxy.stored() != [], what="the first blob is there")
+        os.kill(mount.pid, signal.SIGTERM)
+        _, stderr = process.communicate(timeout=ENDS_WITHIN + 30)
+    assert process.returncode == 1, stderr
+    assert "was taken away" in stderr
+    failed = {row["error"]["code"] for row in layoutlift.last_report["tags"] if row["error"]}
+    assert failed == {"source_unavailable"}
+
+
 def readers_of(mountpoint: Path) -> list[int]:
     """The processes that read this mount for a command."""
     found = []

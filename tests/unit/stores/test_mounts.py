@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.stores import mounts
-from tasks.stores.mounts import hanging_mounts, resolve
+from tasks.stores.mounts import hanging_mounts, resolve, taken_away
 
 TABLE = """\
 22 1 0:20 / / rw,relatime shared:1 - overlay overlay rw
@@ -55,3 +55,31 @@ def test_without_such_mounts_a_path_is_what_the_system_says(tmp_path: Path) -> N
     (tmp_path / "a").mkdir()
     (tmp_path / "b").symlink_to("a")
     assert resolve(str(tmp_path / "b"), frozenset()) == (str((tmp_path / "b").resolve()), False)
+
+
+@pytest.mark.parametrize(
+    ("known", "path", "gone"),
+    [
+        ({"/mnt/a b"}, "/mnt/a b/team", None),
+        ({"/mnt/bucket"}, "/mnt/bucket", "/mnt/bucket"),
+        ({"/mnt/bucket"}, "/mnt/bucket/team", "/mnt/bucket"),
+        ({"/mnt/bucket"}, "/mnt/bucketeer", None),
+        ({"/mnt/a b/below"}, "/mnt/a b", None),  # what is absent there does not hang on it
+    ],
+)
+def test_a_mount_that_was_taken_away_is_known_by_the_table(
+    known: set[str], path: str, gone: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "mountinfo"
+    table.write_text(TABLE)
+    monkeypatch.setattr(mounts, "MOUNT_TABLE", table)
+    assert taken_away(frozenset(known), path) == gone
+    table.unlink()
+    assert taken_away(frozenset(known), path) is None
+
+
+def test_a_mount_may_have_any_character_in_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tmp_path / "mountinfo"
+    table.write_text("30 22 0:30 / /mnt/a\u2028b\x1cc rw - fuse.s3fs s3fs rw\n", encoding="utf-8")
+    monkeypatch.setattr(mounts, "MOUNT_TABLE", table)
+    assert hanging_mounts() == {"/mnt/a\u2028b\x1cc"}
