@@ -6,6 +6,7 @@ A program that has set OpenTelemetry up already, as `opentelemetry-instrument` d
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     Attributes = Mapping[str, str | int | list[str]]
 
 NAME = "layoutlift"
-FLUSH_WITHIN_MS = 5_000
-"""How long the end of a run waits for a collector that does not answer."""
+FLUSH_WITHIN = 5.0
+"""Seconds that the end of a run waits for a collector that does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,9 @@ class OpenSpan:
 
     def note(self, attributes: Attributes, problem: str | None = None) -> None:
         """See `Span.note`."""
-        self.span.set_attributes(dict(attributes))
+        self.span.set_attributes(_sendable(attributes))
         if problem is not None:
-            self.span.set_status(trace.Status(trace.StatusCode.ERROR, problem))
+            self.span.set_status(trace.Status(trace.StatusCode.ERROR, _text(problem)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class RunTracer:
     def span(self, name: str, attributes: Attributes) -> Iterator[OpenSpan]:
         """See `Tracer.span`."""
         with self.tracer.start_as_current_span(
-            f"{NAME}.{name}", self.parent, trace.SpanKind.INTERNAL, dict(attributes)
+            f"{NAME}.{name}", self.parent, trace.SpanKind.INTERNAL, _sendable(attributes)
         ) as span:
             yield OpenSpan(span)
 
@@ -74,12 +75,33 @@ def run_traced(kind: str, attributes: Attributes) -> Iterator[RunTracer]:
     own = None if isinstance(provider, TracerProvider) else _own_provider()
     tracer = (own or provider).get_tracer(NAME)
     try:
-        with tracer.start_as_current_span(f"{NAME}.{kind}", attributes=dict(attributes)) as span:
+        with tracer.start_as_current_span(f"{NAME}.{kind}", attributes=_sendable(attributes)) as span:
             yield RunTracer(tracer, trace.set_span_in_context(span))
     finally:
         if own is not None:
-            own.force_flush(FLUSH_WITHIN_MS)
-            own.shutdown()
+            _shut_down(own)
+
+
+def _shut_down(provider: TracerProvider) -> None:
+    """Send what is left, for so long as that may take; the SDK itself waits for each batch and heeds no timeout."""
+    sender = threading.Thread(target=provider.shutdown, name="traces", daemon=True)
+    sender.start()
+    sender.join(FLUSH_WITHIN)
+
+
+def _sendable(attributes: Attributes) -> dict[str, str | int | list[str]]:
+    """As OTLP takes it: one name that is no UTF-8 would cost all spans that travel with it."""
+    return {name: _sendable_value(value) for name, value in attributes.items()}
+
+
+def _sendable_value(value: str | int | list[str]) -> str | int | list[str]:
+    if isinstance(value, list):
+        return [_text(each) for each in value]
+    return _text(value) if isinstance(value, str) else value
+
+
+def _text(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _own_provider() -> TracerProvider:

@@ -1,0 +1,41 @@
+"""Spans arrive whatever is in them, and a collector that says nothing keeps no run waiting."""
+
+import socket
+import time
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tasks.stores import tracing
+from tasks.stores.tracing import run_traced
+from tests.support.collectors import receiving
+
+MORE_THAN_A_BATCH = 600
+
+
+def test_the_end_of_a_run_does_not_wait_for_each_batch_that_a_silent_collector_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tracing, "FLUSH_WITHIN", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with run_traced("migrate", {}) as tracer:
+            for _ in range(MORE_THAN_A_BATCH):
+                with tracer.span("unit", {}):
+                    pass
+            ended = time.monotonic()
+        assert time.monotonic() - ended < 5
+
+
+def test_a_name_that_is_no_utf_8_costs_no_span(monkeypatch: pytest.MonkeyPatch) -> None:
+    with receiving() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        with run_traced("migrate", {}) as tracer:
+            for name in ("good", "caf\udce9"):
+                with tracer.span("unit", {"repository": name, "tags": [name]}) as span:
+                    span.note({"seen": name}, f"{name} is broken")
+    request = ExportTraceServiceRequest()
+    request.ParseFromString(b"".join(collector.bodies))
+    spans = [s for resource in request.resource_spans for scope in resource.scope_spans for s in scope.spans]
+    assert [span.status.message for span in spans[:2]] == ["good is broken", "caf\\udce9 is broken"]
+    assert len(spans) == 3
