@@ -46,7 +46,7 @@ def parse_model(text: str, model: type[_Model], *, name: str, variables: Mapping
     """As `load_model`, of text that `name` stands for in errors."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        mistakes = [f"{name}:{line}: {key}: is given twice" for line, key in _repeated_keys(node)]
+        mistakes = [f"{name}:{line}: {key}: is given twice" for line, key in _repeated_keys(node, set())]
         if variables is not None:
             mistakes += [f"{name}:{line}: {field}: {wrong}" for line, field, wrong in expand(node, variables)]
         content = _Loader("").construct_document(node) if node is not None else None
@@ -118,7 +118,7 @@ def _nearest(node: yaml.Node | None, place: Sequence[int | str]) -> tuple[_Place
 
 def _below(node: yaml.Node | None, step: int | str) -> tuple[yaml.Node, int] | None:
     if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
+        for key, value in reversed(node.value):  # what is merged in (`<<`) comes before what wins over it
             if key.value == step:
                 return value, key.start_mark.line + 1
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
@@ -126,15 +126,18 @@ def _below(node: yaml.Node | None, step: int | str) -> tuple[yaml.Node, int] | N
     return None
 
 
-def _repeated_keys(node: Any) -> Iterator[tuple[int, str]]:
+def _repeated_keys(node: Any, looked_at: set[int]) -> Iterator[tuple[int, str]]:
     """YAML takes the last of several equal keys in silence; whoever wrote them meant all."""
+    if id(node) in looked_at:  # by an alias: a few lines of them stand for millions of nodes
+        return
+    looked_at.add(id(node))
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
             if str(key.value) in seen:
                 yield key.start_mark.line + 1, str(key.value)
             seen.add(str(key.value))
-            yield from _repeated_keys(value)
+            yield from _repeated_keys(value, looked_at)
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
-            yield from _repeated_keys(value)
+            yield from _repeated_keys(value, looked_at)

@@ -73,6 +73,16 @@ def test_what_is_no_document_is_said_so(text: str, expected: str) -> None:
     assert expected in mistakes(text)[0]
 
 
+def test_a_mistake_in_what_wins_over_a_merged_value_has_its_own_line() -> None:
+    text = "version: 1\nrules:\n  - &base\n    keep_last: 3\n  - <<: *base\n    keep_last: none\n"
+    assert mistakes(text) == ["f.yaml:6: rules.1.keep_last: it must be a whole number"]
+
+
+def test_aliases_that_stand_for_a_billion_nodes_cost_no_more_than_they_are_lines() -> None:
+    lines = ["a0: &a0 [1]", *(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 10)}]" for n in range(9))]
+    assert "f.yaml:9: a8: there is no such field" in mistakes("\n".join(lines))
+
+
 @pytest.mark.parametrize(
     "content", [None, b"\xff\xfe\x00", b"#" * (MAX_FILE_SIZE + 1)], ids=["none", "binary", "huge"]
 )
