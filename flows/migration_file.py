@@ -6,9 +6,10 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from flows.mistakes import in_our_words
 from flows.parameter_fields import Source, Target
 from flows.parameters import MigrateParameters
 from flows.yaml_files import load_model
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from typing import Self
 
 SCHEMA_ID = "layoutlift-migration-1"
+WRITTEN_BY_RUN = ("report", "metrics")
+"""Fields that name a file which a run replaces."""
 
 
 class MigrationSettings(MigrateParameters):
@@ -26,6 +29,11 @@ class MigrationSettings(MigrateParameters):
 
     source: Source | None = None  # type: ignore[assignment] # whole only together with the defaults
     target: Target | None = None  # type: ignore[assignment]
+
+    @field_validator("immutable_tags", "scan_on_push")
+    @classmethod
+    def _settings_have_a_use(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: ARG003, FBT001 - as in its base
+        return value  # what it is a setting of may be said in the other part of the file
 
 
 class MigrationFile(BaseModel):
@@ -42,18 +50,33 @@ class MigrationFile(BaseModel):
     @model_validator(mode="after")
     def _mappings_are_whole(self) -> Self:
         missing = [
-            InitErrorDetails(
-                type=PydanticCustomError("unsaid", "neither the mapping nor the defaults say it"),
-                loc=("mappings", number, field),
-                input=None,
-            )
+            _mistake("neither the mapping nor the defaults say it", number, field)
             for number, mapping in enumerate(self.mappings)
             for field in ("source", "target")
             if getattr(mapping, field) is None and getattr(self.defaults, field) is None
         ]
-        if missing:
-            raise ValidationError.from_exception_data("MigrationFile", missing)
+        if wrong := missing or [*self._mistakes_together(), *self._files_written_twice()]:
+            raise ValidationError.from_exception_data("MigrationFile", wrong)
         return self
+
+    def _mistakes_together(self) -> Iterator[InitErrorDetails]:
+        """What is wrong only with a mapping and the defaults taken together."""
+        for number, mapping in enumerate(self.mappings):
+            try:
+                MigrateParameters(**self._said_of(mapping))
+            except ValidationError as error:
+                yield from (_mistake(in_our_words(each), number, *each["loc"]) for each in error.errors())
+
+    def _files_written_twice(self) -> Iterator[InitErrorDetails]:
+        """Runs follow each other, and each replaces what the one before has written."""
+        said = [self._said_of(mapping) for mapping in self.mappings]
+        for field in WRITTEN_BY_RUN:
+            for number, mapping in enumerate(said):
+                if mapping.get(field) and mapping[field] in (before.get(field) for before in said[:number]):
+                    yield _mistake("an earlier mapping writes the same file", number, field)
+
+    def _said_of(self, mapping: MigrationSettings) -> dict[str, Any]:
+        return self.defaults.model_dump(exclude_unset=True) | mapping.model_dump(exclude_unset=True)
 
     def migrations(self, overrides: Mapping[str, Any] | None = None) -> Iterator[MigrateParameters]:
         """The parameters of each mapping's run; `overrides` win over what the file says.
@@ -61,9 +84,13 @@ class MigrationFile(BaseModel):
         Raises:
             ValidationError: the overrides don't fit.
         """
-        defaults = self.defaults.model_dump(exclude_unset=True)
         for mapping in self.mappings:
-            yield MigrateParameters(**(defaults | mapping.model_dump(exclude_unset=True) | dict(overrides or {})))
+            yield MigrateParameters(**(self._said_of(mapping) | dict(overrides or {})))
+
+
+def _mistake(said: str, number: int, *field: int | str) -> InitErrorDetails:
+    kind = PydanticCustomError("unfit", "{said}", {"said": said})
+    return InitErrorDetails(type=kind, loc=("mappings", number, *field), input=None)
 
 
 def load_migrations(path: Path) -> MigrationFile:

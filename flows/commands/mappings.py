@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from flows.commands.running import COMPLETE, INCOMPLETE, prepare, run_one, wrong_options
 from flows.entry import INTERRUPTED
-from flows.migration_file import load_migrations
+from flows.migration_file import WRITTEN_BY_RUN, load_migrations
+from tasks.oci.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,9 @@ def run_mappings(kind: RunKind, path: Path, given: dict[str, Any], *, standalone
         migrations = list(file.migrations(given))
     except ValidationError as error:
         raise wrong_options(error) from None
+    if len(migrations) > 1 and (written := [field for field in WRITTEN_BY_RUN if given.get(field)]):
+        options = ", ".join(f"--{field}" for field in written)
+        raise ConfigurationError(f"{options}: each mapping would replace it; name a file in each mapping instead")
     codes: list[int] = []
     reports: list[Any] = []
     for parameters in migrations:

@@ -7,7 +7,9 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from flows.cli import main
 from flows.commands.mappings import overall
 from flows.migration_file import MigrationFile, json_schema, load_migrations
 from flows.yaml_variables import expanded
@@ -71,6 +73,47 @@ def test_the_command_line_wins(file: Path) -> None:
 )
 def test_each_mistake_is_named_with_line_and_field(file: Path, text: str, named: list[str]) -> None:
     assert sorted(mistakes(file, text)) == sorted(named)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "mapping"),
+    [("create_repositories", "scan_on_push"), ("scan_on_push", "create_repositories")],
+)
+def test_a_setting_and_what_it_is_one_of_may_stand_in_different_parts(
+    file: Path, defaults: str, mapping: str
+) -> None:
+    text = f"defaults: {{target: 'a:1', {defaults}: true}}\nmappings: [{{source: /s, {mapping}: true}}]\n"
+    (one,) = written(file, text).migrations()
+    assert (one.create_repositories, one.scan_on_push) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (
+            "defaults: {target: a, scan_on_push: true}\nmappings: [{source: /s, create_repositories: false}]\n",
+            "3: mappings.0.scan_on_push: it is a setting of --create-repositories",
+        ),
+        (
+            "defaults: {target: 'a:1', report: r.json}\nmappings:\n- source: /s\n- source: /t\n",
+            "5: mappings.1.report: an earlier mapping writes the same file",
+        ),
+        (
+            "mappings:\n- {source: /s, target: 'a:1', metrics: m}\n- source: /t\n  target: a:1\n  metrics: m\n",
+            "6: mappings.1.metrics: an earlier mapping writes the same file",
+        ),
+    ],
+)
+def test_what_is_wrong_only_together_is_named_before_anything_runs(file: Path, text: str, named: str) -> None:
+    assert mistakes(file, text) == [named]
+
+
+@pytest.mark.parametrize("option", ["--report", "--metrics"])
+def test_a_file_of_the_command_line_that_each_mapping_would_replace_is_refused(file: Path, option: str) -> None:
+    file.write_text("version: 1\ndefaults: {target: 'a:1'}\nmappings: [{source: /one}, {source: /two}]\n")
+    ended = CliRunner().invoke(main, ["migrate", "-c", str(file), "--standalone", option, "out"])
+    assert ended.exit_code == 2
+    assert ended.output.startswith(f"layoutlift: {option}: each mapping would replace it")
 
 
 def test_a_password_in_a_target_is_refused_and_not_repeated(file: Path) -> None:
