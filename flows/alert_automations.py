@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from prefect.blocks.abstract import NotificationBlock
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.events.schemas.automations import Automation as AutomationWithId
 
     from flows.alerts import AlertsFile, Channel, NoSuccess
 
@@ -42,7 +44,7 @@ def apply(file: AlertsFile) -> list[str]:
     blocks = {channel.name: _saved_block(channel) for channel in file.channels}
     wanted = list(_automations(file, blocks))
     with get_client(sync_client=True) as client:
-        old = [each.id for each in client.read_automations() if each.name.startswith(PREFIX)]
+        old = [each.id for each in _ours(client)]
         for automation in wanted:
             automation.create()
         for each in old:  # after the new ones are there: a failure is then told twice rather than not at all
@@ -53,10 +55,19 @@ def apply(file: AlertsFile) -> list[str]:
 def remove() -> list[str]:
     """Take all automations of ours off the server; their names. Blocks stay: others may use them."""
     with get_client(sync_client=True) as client:
-        ours = [each for each in client.read_automations() if each.name.startswith(PREFIX)]
+        ours = _ours(client)
         for each in ours:
             client.delete_automation(each.id)
     return sorted(each.name for each in ours)
+
+
+def _ours(client: SyncPrefectClient) -> list[AutomationWithId]:
+    """The server hands out so many at a time as its own limit says."""
+    found = page = client.read_automations()
+    while page:
+        page = client.read_automations(offset=len(found))
+        found = found + page
+    return [each for each in found if each.name.startswith(PREFIX)]
 
 
 def _saved_block(channel: Channel) -> UUID:

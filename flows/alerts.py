@@ -16,6 +16,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 SHORTEST = timedelta(seconds=10)
 """Prefect takes no shorter one for what did not happen."""
+LONGEST = timedelta(days=3650)
 
 
 class ChannelKind(StrEnum):
@@ -49,9 +50,14 @@ def period(text: object) -> timedelta:
     match = _PERIOD.fullmatch(str(text).strip())
     if match is None or not int(match[1]):
         raise ValueError("a period is a whole number with s, m, h or d behind it: 26h")
-    found = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    try:
+        found = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    except OverflowError:
+        found = timedelta.max
     if found < SHORTEST:
         raise ValueError(f"the server looks no more often than each {SHORTEST.seconds} s")
+    if found > LONGEST:
+        raise ValueError(f"a period has {LONGEST.days} days at most")
     return found
 
 

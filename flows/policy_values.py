@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isinf
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -40,7 +41,7 @@ def size_in_bytes(text: object) -> int:
         ValueError: it is none.
     """
     match = _SIZE.fullmatch(str(text).strip()) if type(text) in {int, str} else None
-    if match is None:
+    if match is None or isinf(float(match[1])):
         raise ValueError("a size is a number of bytes, with k, M, G or T behind it: 50G")
     return int(float(match[1]) * _BYTES[match[2]])
 
