@@ -156,7 +156,7 @@ class S3Bucket:
         """
         place: dict[str, str] = {}
         while True:
-            page = self._ask(self._client.list_multipart_uploads, self._name, Prefix=prefix, **place)
+            page = self._ask(self._client.list_multipart_uploads, self._name, Prefix=prefix, **place, **self._more)
             for found in page.get("Uploads", ()):
                 yield found["Key"], found["UploadId"], found["Initiated"].timestamp()
             if not page.get("IsTruncated"):

@@ -106,7 +106,7 @@ class WritableS3Bucket(S3Bucket):
         """
         place: dict[str, str] = {}
         while True:
-            page = self._ask(self._client.list_object_versions, self._name, Prefix=prefix, **place)
+            page = self._ask(self._client.list_object_versions, self._name, Prefix=prefix, **place, **self._more)
             yield from (_version(found, is_marker=False) for found in page.get("Versions", ()))
             yield from (_version(found, is_marker=True) for found in page.get("DeleteMarkers", ()))
             if not page.get("IsTruncated"):

@@ -24,6 +24,8 @@ from tasks.oci.errors import (
 from tasks.stores.pacing import Stop
 from tasks.stores.s3_address import BucketAccess
 from tasks.stores.s3_bucket import ATTEMPTS, S3Bucket
+from tasks.stores.s3_client import make_client
+from tasks.stores.s3_writing import WritableS3Bucket
 from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
 from tests.support.scripted_s3 import (
     BLOB,
@@ -187,6 +189,15 @@ def test_the_requester_pays_where_told_to(script: ScriptedRegistry, bucket: Open
     source.list_layouts()
     source.blob("app", BLOB).read()
     assert {request.headers["x-amz-request-payer"] for request in script.requests} == {"requester"}
+
+
+def test_the_requester_pays_for_what_a_cleanup_looks_at_too(script: ScriptedRegistry) -> None:
+    settings = BucketAccess(endpoint_url=script.url, request_payer=True)
+    store = WritableS3Bucket(make_client(settings), "bucket", settings)
+    for act in (store.list_uploads, store.list_versions):
+        always(script, "/bucket", Reply(200, {}, b"<Result><IsTruncated>false</IsTruncated></Result>"))
+        assert list(act("")) == []
+    assert [request.headers.get("x-amz-request-payer") for request in script.requests] == ["requester"] * 2
 
 
 def test_ranges_of_a_large_blob_are_asked_for_beside_each_other(script: ScriptedRegistry, bucket: OpenBucket) -> None:
