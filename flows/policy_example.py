@@ -31,9 +31,9 @@ policies:
   #       keep: none                  # or all
   #   unmatched: keep                 # or delete: what no group matches
   #   order_by: created               # or manifest_modified, semver, name: what "newest" means for keep_last
-  #   untagged: {delete_after: 30d}   # manifests without a tag that belong to nothing; else keep
+  #   untagged: {delete_after: 30d}   # what was seen without a tag for so long and belongs to nothing; else keep
   #   referrers: with_subject         # signatures and SBOMs go with what they are of; or keep
-  #   orphans_after: 30d              # referrers whose subject is gone; without it they stay
+  #   orphans_after: 30d              # referrers whose subject was seen gone for so long; without it they stay
   #   empty_layouts: keep             # or delete: a repository with nothing left in it
   - name: everything
     repositories: "**"

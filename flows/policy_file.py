@@ -77,7 +77,7 @@ class ScopeFields(_Fields):
 
 
 class UntaggedFields(_Fields):
-    """When manifests go that have no tag and belong to nothing."""
+    """When manifests go that have no tag and belong to nothing: so long after they were first seen so."""
 
     delete_after: v.Duration
 

@@ -35,6 +35,7 @@ from tasks.operations.cleanup.holdings import Holdings, settle_restored
 from tasks.operations.cleanup.index_edit import IndexEdit, edit_index, entry_json, not_removed, read_entry
 from tasks.operations.cleanup.journal import Record, Step
 from tasks.operations.cleanup.marks import Mark, mark_ahead, read_marks, still_marked, write_marks
+from tasks.operations.cleanup.strays import note_strays
 from tasks.operations.cleanup.sweeping import Sweep
 from tasks.operations.cleanup.values import Action, FileKind, QuarantineMode
 from tasks.ports import Finding
@@ -114,6 +115,7 @@ class _Applying:
         if hidden or self.tools.timing.mode is QuarantineMode.NONE:
             view = self._look()  # a writer may have named some of it just now; then it is back
         self._mark(view)
+        note_strays(self._files, plan.path, view.entries, view.graph, view.blobs)
         self._delete_leftovers()
         if plan.drop_layout:
             self._drop(view)

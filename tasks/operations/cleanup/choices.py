@@ -39,12 +39,12 @@ class Choice(Protocol):
         """The verdict on each tag that is no referrer's."""
         ...
 
-    def untagged(self, entry: Entry, modified: float | None) -> Verdict:
-        """On a manifest without a tag that belongs to nothing else, stored at `modified`."""
+    def untagged(self, entry: Entry, since: float | None) -> Verdict:
+        """On a manifest without a tag that belongs to nothing else, and is known to be so since then."""
         ...
 
-    def orphan(self, entry: Entry, modified: float | None) -> Verdict:
-        """On a referrer whose subject the layout does not have."""
+    def orphan(self, entry: Entry, since: float | None) -> Verdict:
+        """On a referrer whose subject the layout is known not to have since then."""
         ...
 
     def demands(self, entry: Entry) -> str | None:
@@ -83,13 +83,13 @@ class PolicyChoice:
         """See `Choice.tags`."""
         return decide_tags(tags, self.policy, self.now, self.protected)
 
-    def untagged(self, entry: Entry, modified: float | None) -> Verdict:  # noqa: ARG002 - as old as its file
+    def untagged(self, entry: Entry, since: float | None) -> Verdict:  # noqa: ARG002 - its time says all
         """See `Choice.untagged`."""
-        return self._after(modified, self.policy.untagged_after, "it has no tag")
+        return self._after(since, self.policy.untagged_after, "it has no tag")
 
-    def orphan(self, entry: Entry, modified: float | None) -> Verdict:  # noqa: ARG002 - as old as its file
+    def orphan(self, entry: Entry, since: float | None) -> Verdict:  # noqa: ARG002 - its time says all
         """See `Choice.orphan`."""
-        return self._after(modified, self.policy.orphans_after, "its subject is not there")
+        return self._after(since, self.policy.orphans_after, "its subject is not there")
 
     def demands(self, entry: Entry) -> str | None:  # noqa: ARG002 - a policy asks for nothing by name
         """See `Choice.demands`."""
@@ -99,14 +99,15 @@ class PolicyChoice:
         """See `Choice.protects`."""
         return protection(entry.tag, entry.digest, self.policy, self.protected)
 
-    def _after(self, modified: float | None, after: float | None, what: str) -> Verdict:
+    def _after(self, since: float | None, after: float | None, what: str) -> Verdict:
         if after is None:
             return Verdict(f"{what}; the policy keeps such")
-        stored = known_age(modified, self.now)
-        if stored is None:
+        known = known_age(since, self.now)
+        if known is None:
             return Verdict(f"{what}, and its age is not known")
-        older = self.now - stored >= after
-        return Verdict(f"{what}, {'for' if older else 'but not yet for'} {human_duration(after)}", keep=not older)
+        if self.now - known < after:
+            return Verdict(f"{what}, but is not known to be so for {human_duration(after)}")
+        return Verdict(f"{what}, for {human_duration(after)}", keep=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +128,13 @@ class DeleteChoice:
         """See `Choice.tags`."""
         return {tag.tag: self._verdict(is_meant=self._means(tag.tag, tag.digest)) for tag in tags}
 
-    def untagged(self, entry: Entry, modified: float | None) -> Verdict:  # noqa: ARG002 - ages play no part
+    def untagged(self, entry: Entry, since: float | None) -> Verdict:  # noqa: ARG002 - ages play no part
         """See `Choice.untagged`."""
         return self._verdict(is_meant=self._means(None, entry.digest))
 
-    def orphan(self, entry: Entry, modified: float | None) -> Verdict:
+    def orphan(self, entry: Entry, since: float | None) -> Verdict:
         """See `Choice.orphan`."""
-        return self.untagged(entry, modified)
+        return self.untagged(entry, since)
 
     def demands(self, entry: Entry) -> str | None:
         """See `Choice.demands`."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tasks.operations.cleanup.ages import tag_time
 from tasks.operations.cleanup.retention import DatedTag, Verdict
+from tasks.operations.cleanup.strays import Belonging, subject_in_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -45,10 +46,14 @@ def mark(
     now: float,
     *,
     forced: Mapping[Entry, str],
+    stray_since: Mapping[Digest, float],
     roots: Iterable[Digest] = (),
 ) -> Marking:
-    """Decide on every entry; those in `forced` stay for the reason given, and `roots` stay besides."""
-    return _Marker(view, graph, choice, now, forced).run(roots)
+    """Decide on every entry; those in `forced` stay for the reason given, and `roots` stay besides.
+
+    `stray_since` says since when those are known to be strays that are; see `strays`.
+    """
+    return _Marker(view, graph, choice, now, forced, stray_since).run(roots)
 
 
 @dataclass(slots=True)
@@ -58,16 +63,12 @@ class _Marker:
     choice: Choice
     now: float
     forced: Mapping[Entry, str]
-    parents: Mapping[Digest, set[Digest]] = field(init=False)
-    tagged: frozenset[Digest] = field(init=False)
-    named: frozenset[Digest] = field(init=False)
+    stray_since: Mapping[Digest, float]
+    belonging: Belonging = field(init=False)
     verdicts: dict[int, Verdict] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.parents = self.graph.parents()
-        self.tagged = frozenset(entry.digest for entry in self.view.entries if entry.ref_name is not None)
-        wanted = {entry.digest: "" for entry in self.view.entries if self._subject(entry) is None}
-        self.named = frozenset(self._reach(wanted)) | {entry.digest for entry in self.view.entries}
+        self.belonging = Belonging.of(self.view.entries, self.graph, self.view.blobs)
 
     def run(self, protected: Iterable[Digest]) -> Marking:
         entries = self.view.entries
@@ -97,37 +98,23 @@ class _Marker:
     def _first_verdict(self, entry: Entry, by_tag: Mapping[str, Verdict]) -> Verdict | None:
         if (reason := self.forced.get(entry) or self.choice.protects(entry)) is not None:
             return Verdict(reason)
-        if (demand := self.choice.demands(entry)) is not None and not self._is_part(entry):
+        if (demand := self.choice.demands(entry)) is not None and not self.belonging.is_part(entry):
             return Verdict(demand, keep=False, is_demanded=True)
         if entry.is_ambiguous:
             return _AMBIGUOUS
-        if (subject := self._subject(entry)) is not None:
-            return self._on_referrer(entry, subject)
+        if self.belonging.subject(entry) is not None:
+            return self._on_referrer(entry)
         if entry.ref_name is None:
-            belongs = entry.digest in self.tagged or self._is_part(entry)
-            return None if belongs else self.choice.untagged(entry, self._modified(entry))
+            return self.choice.untagged(entry, self._since(entry)) if self.belonging.is_stray(entry) else None
         return _NO_TAG if entry.tag is None else by_tag[entry.tag]
 
-    def _on_referrer(self, entry: Entry, subject: Digest) -> Verdict | None:
+    def _on_referrer(self, entry: Entry) -> Verdict | None:
         if self.choice.keeps_referrers:
             return Verdict("referrers are kept")
-        if subject not in self.named:
-            return self.choice.orphan(entry, self._modified(entry))
-        return None
+        return self.choice.orphan(entry, self._since(entry)) if self.belonging.is_stray(entry) else None
 
-    def _is_part(self, entry: Entry) -> bool:
-        """Whether it is in the index only because an index of the layout lists it."""
-        return entry.ref_name is None and entry.digest in self.parents
-
-    def _subject(self, entry: Entry) -> Digest | None:
-        """What an entry refers to and lives with; a tag of its own makes a manifest one that is wanted itself."""
-        if entry.refers_to is not None or entry.ref_name is not None:
-            return entry.refers_to
-        return self._subject_in_manifest(entry)
-
-    def _subject_in_manifest(self, entry: Entry) -> Digest | None:
-        node = self.graph.nodes.get(entry.digest)
-        return None if node is None else node.subject
+    def _since(self, entry: Entry) -> float | None:
+        return self.stray_since.get(entry.digest)
 
     def _also_kept(self, needed: Mapping[Digest, str]) -> Iterator[tuple[int, Verdict]]:
         for place, entry in enumerate(self.view.entries):
@@ -137,16 +124,16 @@ class _Marker:
             if entry.ref_name is None and entry.digest in needed:
                 yield place, Verdict(f"part of {needed[entry.digest]}, which stays")
                 continue
-            subject = self._subject(entry) or self._subject_in_manifest(entry)
+            subject = self.belonging.subject(entry) or subject_in_manifest(entry, self.graph)
             if subject is not None and subject in needed:
                 yield place, Verdict(f"refers to {needed[subject]}, which stays")
 
     def _why_it_goes(self, entry: Entry) -> str:
-        if (subject := self._subject(entry)) is not None:
+        if (subject := self.belonging.subject(entry)) is not None:
             return f"its subject {subject} goes"
-        if entry.digest in self.tagged:
+        if entry.digest in self.belonging.tagged:
             return "its tags go"
-        return f"part of {min(self.parents[entry.digest])}, which goes"
+        return f"part of {min(self.belonging.parents[entry.digest])}, which goes"
 
     def _dated(self) -> list[DatedTag]:
         """Each tag once that a rule may decide on: no referrer, nothing that two entries dispute.

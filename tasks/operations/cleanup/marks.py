@@ -1,6 +1,7 @@
 """Marks: when each blob of a repository was first seen with nothing that names it, and what it was then.
 
 A mark holds for that very file: one that was written anew since, by a writer who sent it again, starts over.
+Notes of entries that nothing holds have the same form; see `strays`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from tasks.layout_ports import FileReader, FileWriter, StoredFile
 
 _FOLDER = f"{OWN_FOLDER}/marks"
-_NAME = "unreferenced.json"
+UNREFERENCED = "unreferenced.json"
+STRAYS = "strays.json"
 _NOT_BEGUN = 0.0
 """Earlier than any file was written, so that no wait counts from it."""
 
@@ -43,13 +45,13 @@ class Mark:
         return (self.size, self.modified, self.etag) == (file.size, file.modified, file.etag) and bool(file.etag)
 
 
-def read_marks(files: FileReader, repository: str) -> Mapping[Digest, Mark]:
+def read_marks(files: FileReader, repository: str, kind: str = UNREFERENCED) -> Mapping[Digest, Mark]:
     """The marks of a repository; none where they are missing or can't be understood, so that the wait starts over.
 
     Raises:
         SourceError: they are there and can't be read.
     """
-    found = files.read_file(_path(repository))
+    found = files.read_file(_path(repository, kind))
     if found is None:
         return {}
     try:
@@ -69,13 +71,13 @@ def still_marked(
     }
 
 
-def write_marks(files: FileWriter, repository: str, marks: Mapping[Digest, Mark]) -> None:
+def write_marks(files: FileWriter, repository: str, marks: Mapping[Digest, Mark], kind: str = UNREFERENCED) -> None:
     """Put these marks in place of the repository's earlier ones.
 
     Raises:
         SourceError: they can't be written, or another cleaner writes them too.
     """
-    path = _path(repository)
+    path = _path(repository, kind)
     body = {"schema": 1, "blobs": {digest: asdict(mark) for digest, mark in sorted(marks.items())}}
     raw = json.dumps(body, separators=(",", ":")).encode()
     before = files.read_file(path)
@@ -97,5 +99,5 @@ def mark_ahead(files: FileWriter, repository: str, going: Mapping[Digest, Stored
     write_marks(files, repository, {**read_marks(files, repository), **ahead})
 
 
-def _path(repository: str) -> str:
-    return f"{_FOLDER}/{below(repository, _NAME)}"
+def _path(repository: str, kind: str) -> str:
+    return f"{_FOLDER}/{below(repository, kind)}"

@@ -31,6 +31,7 @@ from tasks.operations.cleanup.lost_manifests import find_manifests
 from tasks.operations.cleanup.marking import mark
 from tasks.operations.cleanup.marks import read_marks
 from tasks.operations.cleanup.placeholders import Placeholders
+from tasks.operations.cleanup.strays import stray_since
 from tasks.operations.cleanup.values import (
     Action,
     BlobDecision,
@@ -177,10 +178,11 @@ class _RepositoryPlanning:
     def _marking(self, view: LayoutView, graph: Graph) -> Marking:
         """Mark until the target holds all that goes: what it lacks is kept, and with it what that needs."""
         tools = self.tools
+        now, protected = tools.rules.now, tools.protected & view.blobs.keys()
+        since = stray_since(tools.files, view, graph, now)
         forced: dict[Entry, str] = {}
         while True:
-            now, protected = tools.rules.now, tools.protected & view.blobs.keys()
-            marking = mark(view, graph, self.choice, now, forced=forced, roots=protected)
+            marking = mark(view, graph, self.choice, now, forced=forced, stray_since=since, roots=protected)
             if tools.gate is None:
                 return marking
             lacking = dict(_lacking(tools.gate, view, graph, marking, tools.map_concurrently))

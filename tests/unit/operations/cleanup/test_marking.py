@@ -40,7 +40,8 @@ def marked(choice: DeleteChoice) -> Marking:
             MOVED: Node((LAYER,)),
         }
     )
-    return mark(LayoutView("app", "e", entries, blobs, (), ()), graph, choice, 2.0, forced={})
+    view = LayoutView("app", "e", entries, blobs, (), ())
+    return mark(view, graph, choice, 2.0, forced={}, stray_since={})
 
 
 def test_children_and_referrers_of_what_stays_stay() -> None:
@@ -71,7 +72,8 @@ def noted(*times: str | None) -> list[str | None]:
     )
     blobs = {MOVED: StoredFile(MOVED, 1, 0.0, "e")}  # of no known age
     choice = Asked(tag="v1", order_by=OrderBy.CREATED)
-    mark(LayoutView("app", "e", entries, blobs, (), ()), Graph({MOVED: Node()}), choice, 2e9, forced={})
+    view = LayoutView("app", "e", entries, blobs, (), ())
+    mark(view, Graph({MOVED: Node()}), choice, 2e9, forced={}, stray_since={})
     return [None if tag.when is None else datetime.fromtimestamp(tag.when, UTC).isoformat() for tag in seen]
 
 
