@@ -84,6 +84,14 @@ class FileReader(Protocol):
         """
         ...
 
+    def link_target(self, path: str) -> str | None:
+        """Where a link leads in the end, as a path below the source; None for what is none, or leads out of it.
+
+        Raises:
+            SourceError: that can't be told.
+        """
+        ...
+
     def list_uploads(self, folder: str) -> Iterator[UnfinishedUpload]:
         """Unfinished multipart uploads below a folder; stores without such a thing have none.
 

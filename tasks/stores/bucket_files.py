@@ -47,6 +47,11 @@ class BucketFiles:
             return None
         return FileContent(raw, opened.etag.strip('"'))
 
+    def link_target(self, path: str) -> str | None:
+        """See `FileReader.link_target`; a bucket has none, and what a mount wrote as one is an object like others."""
+        del path
+        return None
+
     def list_uploads(self, folder: str) -> Iterator[UnfinishedUpload]:
         """See `FileReader.list_uploads`."""
         for key, upload, begun in self._reading.list_uploads(self._key(f"{folder}/")):

@@ -75,6 +75,15 @@ class DirectoryFiles:
             return None
         return FileContent(raw, content_mark(raw))
 
+    def link_target(self, path: str) -> str | None:
+        """See `FileReader.link_target`."""
+        folder, name = split(path)
+        with translated(path), self._folder(folder) as opened:
+            if not stat.S_ISLNK(os.stat(name, dir_fd=opened, follow_symlinks=False).st_mode):
+                return None
+            real = os.path.realpath(f"{self._root}/{path}")
+        return real.removeprefix(self._inside) if real.startswith(self._inside) else None
+
     def list_uploads(self, folder: str) -> Iterator[UnfinishedUpload]:
         """See `FileReader.list_uploads`; a directory shows none, even where a bucket behind it has some."""
         del folder

@@ -63,6 +63,11 @@ class MemoryFiles:
         found = self._files.get(path)
         return None if found is None else FileContent(found.raw, found.etag)
 
+    def link_target(self, path: str) -> str | None:
+        """See `FileReader.link_target`; there are none in memory."""
+        del path
+        return None
+
     def list_uploads(self, folder: str) -> Iterator[UnfinishedUpload]:
         """See `FileReader.list_uploads`; there are none in memory."""
         del folder

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.layout_ports import OWN_FOLDER
-from tasks.operations.cleanup.placeholders import Placeholders
+from tasks.operations.cleanup.shared_content import SharedContent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,11 +40,11 @@ class ApplyTools:
     map_concurrently: MapConcurrently
     guard: Callable[[], None]
     require: Callable[[RepositoryPlan], None] = _no_gate
-    placeholders: Placeholders = field(init=False)
+    shared: SharedContent = field(init=False)
 
     def __post_init__(self) -> None:
-        """Look for placeholders at the source that is changed."""
-        object.__setattr__(self, "placeholders", Placeholders(self.source.files))
+        """Look for what is shared at the source that is changed."""
+        object.__setattr__(self, "shared", SharedContent(self.source.files))
 
 
 @dataclass(slots=True)

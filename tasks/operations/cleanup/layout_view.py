@@ -25,7 +25,7 @@ from tasks.oci.image_layout import (
     iter_index,
 )
 from tasks.oci.reference import REF_NAME, parse_referrers_tag, referrers_tag, tag_of_ref_name
-from tasks.operations.cleanup.placeholders import is_placeholder
+from tasks.operations.cleanup.shared_content import is_placeholder
 from tasks.operations.enumeration import CREATED
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from tasks.operations.cleanup.layout_view import view_layout
 from tasks.operations.cleanup.lost_manifests import find_manifests
 from tasks.operations.cleanup.marking import mark
 from tasks.operations.cleanup.marks import read_marks
-from tasks.operations.cleanup.placeholders import Placeholders
+from tasks.operations.cleanup.shared_content import SharedContent
 from tasks.operations.cleanup.strays import stray_since
 from tasks.operations.cleanup.values import (
     Action,
@@ -80,11 +80,11 @@ class PlanTools:
     map_concurrently: MapConcurrently
     protected: frozenset[Digest] = frozenset()
     gate: Gate | None = None
-    placeholders: Placeholders = field(init=False)
+    shared: SharedContent = field(init=False)
 
     def __post_init__(self) -> None:
-        """Look for placeholders where all else is read."""
-        object.__setattr__(self, "placeholders", Placeholders(self.files))
+        """Look for what is shared where all else is read."""
+        object.__setattr__(self, "shared", SharedContent(self.files))
 
 
 def plan_repository(tools: PlanTools, path: str, choice: Choice) -> RepositoryPlan:
@@ -262,7 +262,7 @@ def _held_back(
 ) -> tuple[_Decision, ...]:
     """The decisions, with `instead` for what is `going` and other repositories need, or the target lacks."""
     sizes = {each.digest: each.size for each in decisions if each.action is going}
-    reasons = dict(tools.placeholders.needing(sizes))
+    reasons = dict(tools.shared.needing(path, sizes))
     if tools.gate is not None:
         reasons |= tools.gate.lacking(path, sizes, tools.map_concurrently)
     return tuple(

@@ -52,7 +52,7 @@ class Sweep:
             for decision in self.plan.blobs
             if decision.action is Action.QUARANTINE and self._is_ripe(decision, view, marks, now)
         ]
-        needed = self.tools.placeholders.needing(waited)
+        needed = self.tools.shared.needing(self.plan.path, waited)
         ripe = [view.blobs[digest] for digest in waited if digest not in needed]
         return tuple(blob for batch in _batches(ripe) for blob in self._hide(batch, now))
 
@@ -90,7 +90,7 @@ class Sweep:
             (decision.run, decision.digest) for decision in self.plan.quarantined if decision.action is Action.PURGE
         }
         ripe = [blob for blob in self.held if (blob.run, blob.digest) in wanted and self._may_purge(blob, view, now)]
-        needed = self.tools.placeholders.needing(blob.digest for blob in ripe)
+        needed = self.tools.shared.needing(self.plan.path, [blob.digest for blob in ripe])
         ripe = [blob for blob in ripe if blob.digest not in needed]
         places = {(blob.run, blob.trash) for blob in ripe}
         for run, trash in sorted(places, key=str):

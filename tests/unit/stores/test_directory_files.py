@@ -1,17 +1,21 @@
 """Files in a directory, looked at and changed one by one: never through a link."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from infra.layout_builder import LayoutBuilder
 from tasks.oci.errors import OutsideSourceError
+from tasks.operations.cleanup.apply_tools import ApplyTools
+from tasks.operations.cleanup.applying import apply_repository
 from tasks.operations.cleanup.blob_decisions import BlobRules
 from tasks.operations.cleanup.holdings import Holdings
+from tasks.operations.cleanup.journal import Journal
 from tasks.operations.cleanup.planning import PlanTools, plan_repository
-from tasks.operations.cleanup.values import Timing
+from tasks.operations.cleanup.values import RepositoryPlan, Timing
 from tasks.stores.layout_directory import LayoutDirectory
-from tasks.stores.writable_directory import DirectoryWriter
+from tasks.stores.writable_directory import DirectoryWriter, WritableDirectory
 from tests.support.planned_layout import keep_last
 
 TRASH = ".layoutlift/trash/run"
@@ -62,3 +66,34 @@ def test_a_source_that_is_reached_by_a_link_itself_is_cleaned_up(tmp_path: Path)
     files = DirectoryWriter(tmp_path / "link")
     files.write_file("notes", b"kept", None)
     assert {file.path.removeprefix("./") for file in files.list_files(".")} >= {"notes", "index.json"}
+
+
+def test_a_layout_is_left_alone_and_named_while_another_one_has_a_link_to_what_goes(tmp_path: Path) -> None:
+    """First while a plan is made, then while one is applied that was made before the link."""
+    for name in ("app", "neighbour"):
+        layout = LayoutBuilder(tmp_path / name)
+        for tag in ("v1", "v2"):
+            layout.image(tag, layers=[tag.encode()])
+        layout.write()
+    files = DirectoryWriter(tmp_path)
+
+    def plan() -> RepositoryPlan:
+        rules = BlobRules(files.now(), Timing(0.0, 0.0), 0.0, 0.0)
+        tools = PlanTools(LayoutDirectory(tmp_path), files, Holdings.load(files), rules, map)
+        return plan_repository(tools, "neighbour", keep_last(1))
+
+    def apply(planned: RepositoryPlan) -> list[str]:
+        source, journal = WritableDirectory(tmp_path), Journal(files, "run")
+        tools = ApplyTools(source, Holdings.load(files), journal, Timing(0.0, 0.0), map, lambda: None)
+        return [problem.message for problem in apply_repository(tools, planned).problems]
+
+    assert apply(plan()) == []
+    before, blobs = plan(), set(files.list_files("neighbour/blobs"))
+    shutil.rmtree(tmp_path / "app/blobs")
+    (tmp_path / "app/blobs").symlink_to("../neighbour/blobs")
+    refused = plan().refused
+    assert refused is not None
+    [problem] = apply(before)
+    for message in (refused.message, problem):
+        assert "app/blobs is a link to its blobs" in message
+    assert set(files.list_files("neighbour/blobs")) == blobs

@@ -1,12 +1,15 @@
-"""What a deduplicating zot left empty in one repository stays in those that have its bytes."""
+"""What other repositories count on stays: bytes that zot wrote once for all, and folders that links lead to."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
 from tasks.oci.digest import Digest
-from tasks.operations.cleanup.placeholders import Placeholders
+from tasks.oci.errors import InvalidLayoutError
+from tasks.operations.cleanup.shared_content import SharedContent
 from tasks.operations.cleanup.values import Action
+from tasks.stores.directory_files import DirectoryFiles
 from tasks.stores.memory_files import MemoryFiles
 from tests.support.cleanup_world import GRACE, HOLD, Push, World, blob_path, image, keep_policy
 
@@ -61,5 +64,30 @@ def test_only_empty_files_that_should_not_be_empty_are_placeholders() -> None:
     files.put(f"blobs/sha256/{DIGEST.encoded}", b"")
     for path in (f"a/blobs/sha256/{nothing}", "a/blobs/sha256/short", f".layoutlift/trash/run/{OTHER}", "empty"):
         files.put(path, b"")
-    found = Placeholders(files).needing([DIGEST, Digest.of(b"")])
+    found = SharedContent(files).needing("app", [DIGEST, Digest.of(b"")])
     assert found == {DIGEST: ". has a placeholder of zot for it"}
+
+
+@pytest.mark.parametrize("linked", ["blobs", "blobs/sha256", f"blobs/sha256/{DIGEST.encoded}"])
+def test_blobs_that_a_link_of_the_source_leads_to_stay(tmp_path: Path, linked: str) -> None:
+    for layout in ("team/app", "other"):
+        (tmp_path / layout).mkdir(parents=True)
+    (tmp_path / "team/app/blobs/sha256").mkdir(parents=True)
+    (tmp_path / "team/app/blobs/sha256" / DIGEST.encoded).write_bytes(LAYER)
+    (tmp_path / "other" / linked).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "other" / linked).symlink_to(tmp_path / "team/app" / linked)
+    shared = SharedContent(DirectoryFiles(tmp_path))
+    assert shared.needing("other", [DIGEST]) == {}
+    assert shared.needing("team/app", []) == {}
+    with pytest.raises(InvalidLayoutError, match=f"other/{linked} is a link"):
+        shared.needing("team/app", [DIGEST])
+
+
+def test_links_to_whole_layouts_and_out_of_the_source_share_nothing(tmp_path: Path) -> None:
+    """Behind the first is the very index that was judged; of the second nothing is known here."""
+    (tmp_path / "source/app/blobs").mkdir(parents=True)
+    (tmp_path / "elsewhere/blobs").mkdir(parents=True)
+    (tmp_path / "source/latest").symlink_to("app")
+    (tmp_path / "source/gone").symlink_to("nowhere")
+    (tmp_path / "source/out").symlink_to(tmp_path / "elsewhere/blobs")
+    assert SharedContent(DirectoryFiles(tmp_path / "source")).needing("app", [DIGEST]) == {}

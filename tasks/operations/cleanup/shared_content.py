@@ -1,0 +1,100 @@
+"""Finds content that other repositories count on without having it: zot's empty objects, and links to folders.
+
+Which repository has the bytes of what a deduplicating zot wrote as an empty object stands in zot's own database, so
+each that has them may be the one. Such a blob stays where it is, or in the quarantine, whatever the index of its own
+repository says. What a layout needs whose `blobs` is a link to another one's nobody has read who cleans that one up.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tasks.layout_ports import OWN_FOLDER
+from tasks.oci.digest import Digest
+from tasks.oci.errors import InvalidDigestError, InvalidLayoutError
+from tasks.oci.image_layout import BLOBS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tasks.layout_ports import FileReader
+
+_EMPTY_CONTENT = frozenset(Digest.of(b"", algorithm) for algorithm in ("sha256", "sha512"))
+
+
+def is_placeholder(size: int, digest: Digest) -> bool:
+    """Whether a blob of this size is none, but what zot leaves where another repository holds it."""
+    return not size and digest not in _EMPTY_CONTENT
+
+
+@dataclass(slots=True)
+class _Found:
+    """The layout with a placeholder for each digest, and a link into the blobs of each layout that has one."""
+
+    placeholders: dict[Digest, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+
+
+class SharedContent:
+    """What is shared within a whole source, found by one listing when it is first asked for; safe to share."""
+
+    def __init__(self, files: FileReader) -> None:
+        """Take the files of the source; nothing is listed yet."""
+        self._files = files
+        self._lock = threading.Lock()
+        self._found: _Found | None = None
+
+    def needing(self, path: str, digests: Iterable[Digest]) -> Mapping[Digest, str]:
+        """Those of some content of a layout that a placeholder stands for, each with the words that say where.
+
+        Raises:
+            InvalidLayoutError: a link at the source leads to blobs of the layout.
+            SourceError: the source can't be listed whole.
+        """
+        wanted = list(digests)
+        if not wanted:
+            return {}
+        found = self._search()
+        if path in found.links:
+            raise InvalidLayoutError(
+                f"{found.links[path]} is a link to its blobs; whether anything else needs what goes is not known"
+            )
+        places = {digest: found.placeholders[digest] for digest in wanted if digest in found.placeholders}
+        return {digest: f"{layout} has a placeholder of zot for it" for digest, layout in places.items()}
+
+    def _search(self) -> _Found:
+        with self._lock:
+            if self._found is None:
+                found = _Found()
+                for file in self._files.list_files("."):
+                    if file.path.startswith(f"{OWN_FOLDER}/"):
+                        continue
+                    if not file.etag:
+                        target = self._files.link_target(file.path)
+                        found.links.update(dict.fromkeys(_layouts_with(target), file.path))
+                    elif not file.size:
+                        found.placeholders.update(_placeholder(file.path))
+                self._found = found
+            return self._found
+
+
+def _layouts_with(blobs: str | None) -> Iterator[str]:
+    """The layouts to whose blobs a place may belong; any folder of the path may be called so."""
+    parts = [] if blobs is None else blobs.split("/")
+    return ("/".join(parts[:place]) or "." for place, name in enumerate(parts) if name == BLOBS)
+
+
+def _placeholder(path: str) -> Iterator[tuple[Digest, str]]:
+    *layout, blobs, algorithm, encoded = ["", "", *path.split("/")]
+    digest = _digest(f"{algorithm}:{encoded}") if blobs == BLOBS else None
+    if digest is not None and is_placeholder(0, digest):
+        yield digest, "/".join(layout[2:]) or "."
+
+
+def _digest(text: str) -> Digest | None:
+    try:
+        return Digest(text)
+    except InvalidDigestError:
+        return None
