@@ -15,7 +15,7 @@ from tasks.stores.s3_bucket import S3Bucket
 from tasks.stores.s3_errors import ChangedError, NotAdmittedError, UnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 _Item = TypeVar("_Item")
 _Value = TypeVar("_Value")
@@ -24,6 +24,8 @@ KEYS_A_REQUEST = 1000
 MAX_COPY = 5 * 1024**3
 """Bytes that one CopyObject takes; more is copied in parts."""
 AT_ONCE = 8
+_TIMES = frozenset({"atime", "ctime", "mtime"})
+"""As s3fs, geesefs and rclone call them."""
 _NOT_KNOWN = frozenset({"NotImplemented", "MethodNotAllowed", "NotSupported", "UnsupportedOperation"})
 
 
@@ -40,16 +42,42 @@ class ObjectVersion:
 class WritableS3Bucket(S3Bucket):
     """A bucket that may be changed."""
 
-    def put(self, key: str, raw: bytes, condition: dict[str, str] | None = None) -> str:
+    def put(
+        self,
+        key: str,
+        raw: bytes,
+        condition: Mapping[str, str] | None = None,
+        described: Mapping[str, Any] | None = None,
+    ) -> str:
         """Write an object if `condition` (`IfMatch` or `IfNoneMatch`) holds; its ETag without quotes.
+
+        `described` is what `description` gave.
 
         Raises:
             SourceChangedError: the store compared, and the condition does not hold.
             SourceWriteError: it can't be written.
         """
+        more = {**(condition or {}), **(described or {}), **self._more}
         with _written(key):
-            answer = self._ask(self._client.put_object, key, Key=key, Body=raw, **(condition or {}), **self._more)
+            answer = self._ask(self._client.put_object, key, Key=key, Body=raw, **more)
             return str(answer["ETag"]).strip('"')
+
+    def description(self, key: str) -> Mapping[str, Any]:
+        """The type of an object and what its writer noted of it: mounts keep owner and rights there.
+
+        Times are left out, which are those of the content that it has now.
+
+        Raises:
+            ContentNotFoundError: there is none.
+            SourceError: the store can't say.
+        """
+        found = self._ask(self._client.head_object, key, Key=key, **self._more)
+        noted = {
+            name: value
+            for name, value in found.get("Metadata", {}).items()
+            if name not in _TIMES and value.isascii()  # the SDK sends nothing else
+        }
+        return {"Metadata": noted} | {name: found[name] for name in ("ContentType",) if name in found}
 
     def copy(self, key: str, to: str, size: int, etag: str | None) -> bool:
         """Copy an object within the store; False when it is gone, or not the one with this ETag any more."""

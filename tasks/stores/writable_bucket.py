@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tasks.layout_ports import OWN_FOLDER, StoredFile
 from tasks.oci.errors import ContentNotFoundError, SourceChangedError, SourceWriteError
@@ -17,7 +17,7 @@ from tasks.stores.conditional_writes import NEW, honours_conditions
 from tasks.stores.layout_bucket import LayoutBucket
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tasks.layout_ports import UnfinishedUpload
     from tasks.stores.s3_address import BucketAddress
@@ -58,12 +58,13 @@ class BucketWriter(BucketFiles):
         """See `FileWriter.write_file`."""
         condition = NEW if expected is None else {"IfMatch": f'"{expected}"'}
         try:
+            described = self._description(path, expected)
             if self.is_conditional:
-                return self._bucket.put(self._key(path), raw, condition)
+                return self._bucket.put(self._key(path), raw, condition, described)
         except (SourceChangedError, ContentNotFoundError):
             return self._mark_if_written(path, raw)
         self._check_mark(path, expected)
-        self._bucket.put(self._key(path), raw)
+        self._bucket.put(self._key(path), raw, None, described)
         return self._mark_if_written(path, raw)
 
     def hide_files(self, files: Sequence[StoredFile], trash: str | None) -> tuple[StoredFile, ...]:
@@ -119,6 +120,11 @@ class BucketWriter(BucketFiles):
         single = [file for file in files if _folder(file) not in listed]
         found.update(filter(None, self._bucket.at_once(lambda file: self.stat_file(file.path), single)))
         return tuple(file for file in files if file in found)
+
+    def _description(self, path: str, expected: str | None) -> Mapping[str, Any]:
+        """What has to stay of a file of somebody else's: without it a mount gives it another owner and rights."""
+        is_new = expected is None or path.startswith(f"{OWN_FOLDER}/")
+        return {} if is_new else self._bucket.description(self._key(path))
 
     def _mark_if_written(self, path: str, raw: bytes) -> str:
         """The mark of what is there, if that is ours: an answer may get lost, and its request be sent again."""

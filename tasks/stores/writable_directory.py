@@ -124,7 +124,7 @@ class DirectoryWriter(DirectoryFiles):
             descriptor = os.open(name, _NEW_FLAGS, 0o666, dir_fd=opened)
             try:
                 with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
-                    self._keep_mode(file.fileno(), path)
+                    self._keep_owner(file.fileno(), path)
                     file.write(raw)
                     file.flush()
                     os.fsync(file.fileno())
@@ -133,10 +133,15 @@ class DirectoryWriter(DirectoryFiles):
                 with suppress(OSError):
                     os.unlink(name, dir_fd=opened)
 
-    def _keep_mode(self, descriptor: int, path: str) -> None:
+    def _keep_owner(self, descriptor: int, path: str) -> None:
+        """Give a draft the owner and rights of what it takes the place of, whose writers are to go on with it."""
         folder, name = split(path)
         with suppress(FileNotFoundError), self._folder(folder) as opened:
-            os.fchmod(descriptor, os.stat(name, dir_fd=opened).st_mode & 0o7777)
+            before, ours = os.stat(name, dir_fd=opened), os.fstat(descriptor)
+            if (before.st_uid, before.st_gid) != (ours.st_uid, ours.st_gid):
+                with suppress(PermissionError):  # only root may give a file away
+                    os.fchown(descriptor, before.st_uid, before.st_gid)
+            os.fchmod(descriptor, before.st_mode & 0o7777)
 
     def _publish_new(self, draft: str, path: str) -> None:
         """Give a draft its name if nothing has it; in one step where the file system knows hard links."""

@@ -1,6 +1,7 @@
 """What every store that cleanup may change does: memory, disk, mount, bucket, with versions or without."""
 
 import itertools
+import os
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from mypy_boto3_s3 import S3Client
 
-from infra.real_parts import SeaweedFS
+from infra.real_parts import S3Fs, SeaweedFS, wait_until
 from tasks.layout_ports import FileWriter, StoredFile
 from tasks.oci.errors import SourceChangedError
 from tasks.stores.memory_files import MemoryFiles
@@ -235,3 +236,61 @@ def test_the_clock_is_that_of_the_files(trial: Trial) -> None:
     before = trial.files.now()
     written = trial.put_and_stat("app/blobs/one").modified
     assert before - 2 <= written <= trial.files.now() + 2
+
+
+OWNER, RIGHTS = 4321, 0o664
+
+
+def owned(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_uid, found.st_gid, found.st_mode & 0o7777
+
+
+def hand_over(path: Path) -> None:
+    path.chmod(RIGHTS)
+    os.chown(path, OWNER, OWNER)
+
+
+def replace_content(files: FileWriter, path: str) -> None:
+    found = files.read_file(path)
+    assert found is not None
+    files.write_file(path, b"another", found.etag)
+
+
+@pytest.mark.parametrize("kind", ["directory", pytest.param("mount", marks=pytest.mark.fuse)])
+def test_what_is_replaced_keeps_its_owner_and_rights(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """So that a writer who is not root goes on where root cleaned up."""
+    root = request.getfixturevalue("mounted_folder") if kind == "mount" else tmp_path
+    on_disk(root).put("app/index.json", b"one")
+    hand_over(root / "app/index.json")
+    replace_content(DirectoryWriter(root), "app/index.json")
+    assert owned(root / "app/index.json") == (OWNER, OWNER, RIGHTS)
+
+
+@pytest.mark.fuse
+def test_a_mount_shows_the_same_owner_and_rights_of_what_was_replaced_natively(
+    mounted_folder: Path, s3fs_mount: S3Fs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_disk(mounted_folder).put("app/index.json", b"one")
+    hand_over(mounted_folder / "app/index.json")
+    use_environment(s3fs_mount.s3, monkeypatch)
+    address = BucketAddress.parse(f"s3://{s3fs_mount.bucket}/{mounted_folder.relative_to(s3fs_mount.mountpoint)}")
+    bucket = WritableS3Bucket(make_client(BucketAccess()), s3fs_mount.bucket, BucketAccess())
+    replace_content(BucketWriter(bucket, address), "app/index.json")
+    wait_until(lambda: (mounted_folder / "app/index.json").read_bytes() == b"another", what="the mount looks anew")
+    assert owned(mounted_folder / "app/index.json") == (OWNER, OWNER, RIGHTS)
+
+
+def test_what_is_replaced_in_a_bucket_keeps_its_type_and_what_was_noted_of_it_but_for_times(
+    moto_client: S3Client,
+) -> None:
+    noted = {"uid": "4321", "mode": "33204"}
+    source, kind = f"copy {next(_numbers)}", "application/json"
+    key = f"{source}/app/index.json"
+    moto_client.put_object(Bucket=BUCKET, Key=key, Body=b"one", ContentType=kind, Metadata=noted | {"mtime": "1"})
+    bucket = WritableS3Bucket(moto_client, BUCKET, BucketAccess())
+    replace_content(BucketWriter(bucket, BucketAddress.parse(f"s3://{BUCKET}/{source}")), "app/index.json")
+    found = moto_client.head_object(Bucket=BUCKET, Key=key)
+    assert (found["Metadata"], found["ContentType"]) == (noted, kind)
