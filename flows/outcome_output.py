@@ -96,7 +96,7 @@ def outcome_parts(outcome: RepositoryOutcome) -> Iterator[str]:
     if outcome.dropped:
         yield "the empty layout is gone"
     if outcome.remade:
-        yield "the empty layout is back"
+        yield "the layout is back"
 
 
 def entry_name(entry: IndexEntry) -> str:

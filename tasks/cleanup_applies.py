@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from tasks.endpoints import refuse_absent, refuse_other_encodings, source_identity
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, RefusedError
-from tasks.operations.cleanup.apply_tools import ApplyTools
+from tasks.operations.cleanup.apply_tools import ApplyTools, RepositoryOutcome
 from tasks.operations.cleanup.applying import apply_repository, needs_only_writer
+from tasks.operations.cleanup.dropping import remake_halves
 from tasks.operations.cleanup.holdings import Holdings
 from tasks.operations.cleanup.journal import Journal
 from tasks.operations.cleanup.old_runs import forget_old_runs
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from tasks.layout_ports import WritableSource
-    from tasks.operations.cleanup.apply_tools import RepositoryOutcome
     from tasks.operations.cleanup.values import RepositoryPlan, Timing
     from tasks.stores.pacing import Stop
     from tasks.stores.s3_address import BucketAccess
@@ -84,11 +84,15 @@ class Cleaner:
     def apply(self, plans: Iterable[RepositoryPlan]) -> Iterator[RepositoryOutcome]:
         """Apply plans, in order, several repositories at once; then forget runs of which nothing is left to undo.
 
+        Layouts that a run dropped and a writer came back to are made whole before.
+
         Raises:
             LockHeldError: another run took the lease over; what is not done by then is left.
             InterruptedRunError: the run was told to end; what was begun is done to its end.
         """
         yield from self._in_turn(partial(apply_repository, self.tools), plans)
+        self.tools.guard()
+        yield from (RepositoryOutcome(path, remade=True) for path in remake_halves(self.tools.source.files))
         if self.forgets:
             forget_old_runs(self.tools)
 

@@ -1,4 +1,4 @@
-"""Finds out whether a bucket's conditional writes can be relied on, with a key of our own.
+"""Finds out whether a bucket's conditional writes and deletions can be relied on, with a key of our own.
 
 A store that does not know a condition mostly ignores it and writes: so it is asked to write where it must refuse.
 One that compares first and writes later lets two of several writers through: so several are sent at once.
@@ -32,6 +32,22 @@ def honours_conditions(bucket: WritableS3Bucket, folder: str) -> bool:
         if not (_is_refused(bucket, key, NEW) and _is_refused(bucket, key, _match("0" * len(etag)))):
             return False
         return all(_one_wins(bucket, key) for _ in range(ROUNDS))
+    finally:
+        bucket.delete([key])
+
+
+def honours_deletions(bucket: WritableS3Bucket, folder: str) -> bool:
+    """Whether the store deletes only what has the ETag that it was told; leaves nothing behind.
+
+    Raises:
+        SourceWriteError: nothing can be written there at all.
+    """
+    key = f"{folder}probe-{secrets.token_hex(8)}"
+    etag = bucket.put(key, b"0")
+    try:
+        return key in bucket.delete_unchanged({key: "0" * len(etag)})
+    except SourceWriteError:
+        return False  # it does not know the condition
     finally:
         bucket.delete([key])
 

@@ -24,6 +24,8 @@ KEYS_A_REQUEST = 1000
 MAX_COPY = 5 * 1024**3
 """Bytes that one CopyObject takes; more is copied in parts."""
 AT_ONCE = 8
+_OTHERS = ("PreconditionFailed", "412", "ConditionalRequestConflict")
+"""What stores call an object that is not the one that was to be deleted."""
 _TIMES = frozenset({"atime", "ctime", "mtime"})
 """As s3fs, geesefs and rclone call them."""
 _NOT_KNOWN = frozenset({"NotImplemented", "MethodNotAllowed", "NotSupported", "UnsupportedOperation"})
@@ -101,18 +103,35 @@ class WritableS3Bucket(S3Bucket):
         Raises:
             SourceWriteError: the store did not delete one of them; others may be gone.
         """
-        waiting = iter(keys)
+        for key, code in self._delete(
+            {"Key": each} if isinstance(each, str) else {"Key": each[0], "VersionId": each[1]} for each in keys
+        ):
+            raise SourceWriteError(f"{key} was not deleted ({code})")
+
+    def delete_unchanged(self, etags: Mapping[str, str]) -> frozenset[str]:
+        """Delete keys that have these ETags, and tell those that have another one; where the store compares.
+
+        Raises:
+            SourceWriteError: the store did not delete one of them; others may be gone.
+        """
+        others: set[str] = set()
+        for key, code in self._delete({"Key": key, "ETag": f'"{etag}"'} for key, etag in etags.items()):
+            if not any(other in code for other in _OTHERS):
+                raise SourceWriteError(f"{key} was not deleted ({code})")
+            others.add(key)
+        return frozenset(others)
+
+    def _delete(self, objects: Iterable[dict[str, str]]) -> Iterator[tuple[str, str]]:
+        """Delete them as they are asked for; the key and reason of each that was not, though it may be there."""
+        waiting = iter(objects)
         while batch := list(islice(waiting, KEYS_A_REQUEST)):
-            objects = [
-                {"Key": each} if isinstance(each, str) else {"Key": each[0], "VersionId": each[1]} for each in batch
-            ]
-            first = objects[0]["Key"]
+            first = batch[0]["Key"]
             with _written(first):
-                deletion = {"Objects": objects, "Quiet": True}
+                deletion = {"Objects": batch, "Quiet": True}
                 answer = self._ask(self._client.delete_objects, first, Delete=deletion, **self._more)
             for refused in answer.get("Errors", ()):
                 if refused.get("Code") != "NoSuchKey":
-                    raise SourceWriteError(f"{refused.get('Key')} was not deleted ({refused.get('Code')})")
+                    yield str(refused.get("Key")), str(refused.get("Code"))
 
     def keeps_versions(self) -> bool:
         """Whether a deletion leaves the object there as an old version; stores that don't know versions don't."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.layout_ports import OWN_FOLDER, StoredFile
 from tasks.oci.errors import ContentNotFoundError, SourceChangedError, SourceWriteError
 from tasks.stores.bucket_files import BucketFiles
-from tasks.stores.conditional_writes import NEW, honours_conditions
+from tasks.stores.conditional_writes import NEW, honours_conditions, honours_deletions
 from tasks.stores.layout_bucket import LayoutBucket
 
 if TYPE_CHECKING:
@@ -40,6 +40,11 @@ class BucketWriter(BucketFiles):
     def is_conditional(self) -> bool:
         """See `FileWriter.is_conditional`; tried once, by some twenty small requests."""
         return honours_conditions(self._bucket, self._key(f"{OWN_FOLDER}/"))
+
+    @cached_property
+    def _deletes_on_condition(self) -> bool:
+        """Whether the store compares what it is to delete, so that nobody comes in between; tried once."""
+        return honours_deletions(self._bucket, self._key(f"{OWN_FOLDER}/"))
 
     @cached_property
     def keeps_versions(self) -> bool:
@@ -104,9 +109,12 @@ class BucketWriter(BucketFiles):
 
     def delete_files(self, files: Sequence[StoredFile]) -> tuple[StoredFile, ...]:
         """See `FileWriter.delete_files`."""
-        present = self._unchanged(files)
-        self._bucket.delete(self._key(file.path) for file in present)
-        return present
+        present = {self._key(file.path): file for file in self._unchanged(files)}
+        if self._deletes_on_condition:
+            others = self._bucket.delete_unchanged({key: file.etag for key, file in present.items()})
+            return tuple(file for key, file in present.items() if key not in others)
+        self._bucket.delete(present)
+        return tuple(present.values())
 
     def abort_upload(self, upload: UnfinishedUpload) -> None:
         """See `FileWriter.abort_upload`."""

@@ -65,8 +65,8 @@ def in_bucket(client: S3Client, bucket: str, trash: str | None) -> Trial:
     address = BucketAddress.parse(f"s3://{bucket}/copy {next(_numbers)}")
     files = BucketWriter(WritableS3Bucket(make_client(BucketAccess()), bucket, BucketAccess()), address)
 
-    def put(path: str, raw: bytes) -> None:
-        client.put_object(Bucket=bucket, Key=f"{address.prefix}{path}", Body=raw)
+    def put(path: str, raw: bytes) -> object:
+        return client.put_object(Bucket=bucket, Key=f"{address.prefix}{path}", Body=raw)
 
     return Trial(files, put, trash)
 
@@ -92,8 +92,11 @@ KINDS = ["memory", "directory", "bucket", "bucket-versions", "moto", "moto-versi
 
 
 @pytest.fixture(params=[*KINDS, pytest.param("mount", marks=pytest.mark.fuse)])
-def trial(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trial:
-    kind: str = request.param
+def trial(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Trial:
+    return make_trial(request.param, request, monkeypatch)
+
+
+def make_trial(kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Trial:
     trash = None if kind.endswith("versions") else TRASH
     if kind.startswith("bucket"):
         seaweedfs: SeaweedFS = request.getfixturevalue("buckets")
@@ -106,7 +109,7 @@ def trial(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         return in_bucket(client, BUCKET, trash)
     if kind == "memory":
         return in_memory()
-    return on_disk(request.getfixturevalue("mounted_folder") if kind == "mount" else tmp_path)
+    return on_disk(request.getfixturevalue("mounted_folder" if kind == "mount" else "tmp_path"))
 
 
 def test_a_listing_holds_every_file_at_any_depth_and_no_other_folder(trial: Trial) -> None:
@@ -294,3 +297,16 @@ def test_what_is_replaced_in_a_bucket_keeps_its_type_and_what_was_noted_of_it_bu
     replace_content(BucketWriter(bucket, BucketAddress.parse(f"s3://{BUCKET}/{source}")), "app/index.json")
     found = moto_client.head_object(Bucket=BUCKET, Key=key)
     assert (found["Metadata"], found["ContentType"]) == (noted, kind)
+
+
+@pytest.mark.parametrize("kind", ["bucket", "bucket-versions", "moto"])
+def test_a_file_that_is_written_between_the_look_and_the_deletion_stays_where_the_store_compares(
+    kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it does not, the deletion goes through all the same."""
+    trial = make_trial(kind, request, monkeypatch)
+    one, two = (trial.put_and_stat(f"app/{name}", b"seen") for name in ("one", "two"))
+    monkeypatch.setattr(trial.files, "_unchanged", lambda files: trial.put("app/two", b"a writer's") and tuple(files))
+    assert trial.files.delete_files([one, two]) == ((one, two) if kind == "moto" else (one,))
+    assert trial.content("app/two") == (None if kind == "moto" else b"a writer's")
+    assert [file.path for file in trial.files.list_files(".") if "probe" in file.path] == []

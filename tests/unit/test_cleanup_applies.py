@@ -68,3 +68,17 @@ def test_runs_are_forgotten_only_by_the_times_of_a_policy(tmp_path: Path) -> Non
         with open_cleaner(options, Stop()) as held:
             assert list(held.apply([])) == []
         assert record.exists() is not forgets
+
+
+def test_a_layout_that_a_writer_came_back_to_is_made_whole_by_the_next_run(tmp_path: Path) -> None:
+    record = tmp_path / ".layoutlift/runs/old/app/000001-drop.json"
+    record.parent.mkdir(parents=True)
+    contents = [["app/index.json", "{}"], ["app/oci-layout", "marker"]]
+    body = {"time": 1.0, "removed": [], "added": [], "files": [], "trash": None, "contents": contents, "etag": ""}
+    record.write_text(json.dumps(body))
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/index.json").write_text("a writer's")
+    with cleaner(tmp_path) as held:
+        assert [(outcome.path, outcome.remade) for outcome in held.apply([])] == [("app", True)]
+    assert (tmp_path / "app/oci-layout").read_text() == "marker"
+    assert (tmp_path / "app/index.json").read_text() == "a writer's"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.layout_ports import below
-from tasks.oci.image_layout import BLOBS, INDEX, MARKER, iter_index
-from tasks.operations.cleanup.journal import Record, Step
+from tasks.oci.image_layout import BLOBS, INDEX, INGEST, MARKER, iter_index
+from tasks.operations.cleanup.journal import Record, Step, list_records, read_record
+from tasks.operations.cleanup.layout_view import blobs_begun
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from tasks.layout_ports import FileWriter
+    from tasks.layout_ports import FileReader, FileWriter
     from tasks.operations.cleanup.apply_tools import ApplyTools
 
 
@@ -29,15 +30,22 @@ def drop_layout(tools: ApplyTools, path: str) -> bool:
     texts = tuple(
         (path, found.raw.decode("utf-8", "surrogateescape")) for path, found in contents if found is not None
     )
-    if any(True for path, text in texts if path == paths[0] for _ in iter_index(text)):
-        return False  # somebody has written it since the look
+    if any(True for path, text in texts if path == paths[0] for _ in iter_index(text)) or _has_writer(files, path):
+        return False  # somebody has written it since the look, or is about to
     tools.guard()
     tools.journal.announce(Record(Step.DROP, path, files.now(), contents=texts))
     is_whole = len(files.delete_files(found)) == len(found)
-    if is_whole and not any(True for _ in files.list_files(below(path, BLOBS))):
+    if is_whole and not _has_writer(files, path):
         return True
     restore_dropped(files, texts)
     return False
+
+
+def _has_writer(files: FileReader, path: str) -> bool:
+    """Whether a writer has stored content, or begun to."""
+    blobs, ingest = below(path, BLOBS), below(path, INGEST)
+    is_empty = next(iter(files.list_files(blobs)), None) is None and next(files.list_uploads(blobs), None) is None
+    return not is_empty or bool(blobs_begun(files.list_files(ingest), ingest))
 
 
 def restore_dropped(files: FileWriter, contents: Sequence[tuple[str, str]]) -> bool:
@@ -46,3 +54,22 @@ def restore_dropped(files: FileWriter, contents: Sequence[tuple[str, str]]) -> b
     for path, text in missing:
         files.write_file(path, text.encode("utf-8", "surrogateescape"), None)
     return bool(missing)
+
+
+def remake_halves(files: FileWriter) -> Iterator[str]:
+    """Write what is missing of dropped layouts of whose two files one is there; their paths.
+
+    A writer that looked before such a layout went takes `oci-layout` for there, and writes its index alone however
+    much later; a process that dies in between leaves one of the two.
+
+    Raises:
+        StateError: a journal is damaged.
+        SourceError: something can't be listed, read or written.
+    """
+    for place in list_records(files):
+        if place.step is not Step.DROP:
+            continue
+        contents = read_record(files, place).contents
+        if 0 < sum(files.stat_file(path) is None for path, _ in contents) < len(contents):
+            restore_dropped(files, contents)
+            yield place.repository

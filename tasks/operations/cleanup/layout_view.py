@@ -89,7 +89,7 @@ def view_layout(source: LayoutReader, files: FileReader, path: str) -> LayoutVie
         SourceError: something can't be listed or read.
     """
     blobs = dict(_blobs(files.list_files(below(path, BLOBS)), below(path, BLOBS)))
-    ingest = _blobs_begun(files.list_files(below(path, INGEST)), below(path, INGEST))
+    ingest = blobs_begun(files.list_files(below(path, INGEST)), below(path, INGEST))
     uploads = tuple(files.list_uploads(below(path, BLOBS)))
     index = source.read_index(path)
     found = [_readable(each) for each in iter_index(decode_index(index.raw))]
@@ -116,7 +116,7 @@ def _blobs(listed: Iterable[StoredFile], folder: str) -> Iterator[tuple[Digest, 
         yield digest, file
 
 
-def _blobs_begun(listed: Iterable[StoredFile], folder: str) -> tuple[StoredFile, ...]:
+def blobs_begun(listed: Iterable[StoredFile], folder: str) -> tuple[StoredFile, ...]:
     """What oras began to write. A repository may be called `ingest` as well, or lie below: then it is its own."""
     found = list(listed)
     if any(file.path.rpartition("/")[2] in {INDEX, MARKER} for file in found):

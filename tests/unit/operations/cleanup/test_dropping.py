@@ -1,7 +1,12 @@
 """The last two files of an empty layout go both or not at all."""
 
-from tasks.operations.cleanup.dropping import drop_layout
-from tests.support.cleanup_world import INDEX_PATH, LAYOUT, World
+from collections.abc import Callable
+
+import pytest
+
+from tasks.layout_ports import UnfinishedUpload
+from tasks.operations.cleanup.dropping import drop_layout, remake_halves
+from tests.support.cleanup_world import INDEX_PATH, LAYOUT, Push, World, image, keep_policy
 
 MARKER_PATH = f"{LAYOUT}/oci-layout"
 
@@ -18,3 +23,55 @@ def test_a_layout_of_which_one_file_was_written_meanwhile_stays_whole() -> None:
     world.meanwhile = lambda: world.files.put(INDEX_PATH, index)
     assert not drop_layout(world.tools(), LAYOUT)
     assert {INDEX_PATH, MARKER_PATH} <= set(world.files.contents())
+
+
+def begin_blob(world: World) -> None:
+    world.files.put(f"{LAYOUT}/ingest/{'0' * 64}_1", b"")
+
+
+def begin_upload(world: World) -> None:
+    upload = UnfinishedUpload(f"{LAYOUT}/blobs/sha256/{'0' * 64}", "id", world.now)
+    world.files.list_uploads = lambda _: iter([upload])  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("begin", [begin_blob, begin_upload])
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_layout_in_which_a_writer_has_begun_stays_whole(begin: Callable[[World], None], *, is_late: bool) -> None:
+    """Before the two files go, and right after."""
+    world = World()
+    if is_late:
+        world.meanwhile = lambda: begin(world)
+    else:
+        begin(world)
+    assert not drop_layout(world.tools(), LAYOUT)
+    assert {INDEX_PATH, MARKER_PATH} <= set(world.files.contents())
+
+
+def test_a_writer_who_looked_before_the_layout_went_finds_it_whole_after_the_next_run() -> None:
+    """It saw `oci-layout`, sent its first blob after the layout was gone, and wrote the index alone."""
+    world = World()
+    writer = Push(image([1]), "v1", world.now, seen=world.index)
+    assert drop_layout(world.tools(), LAYOUT)
+    world.finish(writer)
+    assert MARKER_PATH not in world.files.contents()
+    before = world.index
+    assert list(remake_halves(world.files)) == [LAYOUT]
+    assert world.index == before
+    assert world.absent() == set()
+    assert world.plan(keep_policy(1)).refused is None
+    assert list(remake_halves(world.files)) == []
+
+
+def test_a_layout_that_is_gone_stays_gone() -> None:
+    world = World()
+    assert drop_layout(world.tools(), LAYOUT)
+    assert list(remake_halves(world.files)) == []
+    assert {INDEX_PATH, MARKER_PATH}.isdisjoint(world.files.contents())
+
+
+@pytest.mark.parametrize("lives", range(5))
+def test_a_run_that_dies_while_it_drops_a_layout_leaves_no_half(lives: int) -> None:
+    world = World()
+    world.execute(lambda tools: drop_layout(tools, LAYOUT), lives)
+    list(remake_halves(world.files))
+    assert len({INDEX_PATH, MARKER_PATH} & set(world.files.contents())) != 1
