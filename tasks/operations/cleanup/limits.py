@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.oci.reference import is_referrers_tag
+from tasks.operations.cleanup.plan_summary import takes_something
 from tasks.operations.cleanup.values import Action, PlanTotals, totals_of
 
 if TYPE_CHECKING:
@@ -19,6 +20,22 @@ def _percent(goes: Mapping[str, bool]) -> float:
     return sum(goes.values()) * 100 / len(goes) if goes else 0.0
 
 
+def _bytes_taken(plan: RepositoryPlan) -> int:
+    """What a plan takes a step further; what it leaves waiting was counted by the plan that had it begin to wait."""
+    blobs = sum(
+        blob.size
+        for blob in plan.blobs
+        if blob.action is Action.QUARANTINE or (blob.action is Action.MARK and blob.since is None)
+    )
+    held = sum(held.size for held in plan.quarantined if held.action is Action.PURGE)
+    return blobs + held + sum(file.size for file in plan.files if file.action is Action.DELETE)
+
+
+def _is_emptied(plan: RepositoryPlan) -> bool:
+    """Whether entries go and no content stays."""
+    return bool(plan.removals) and not any(blob.action is Action.KEEP for blob in plan.blobs)
+
+
 class LimitCheck:
     """Sees the plans of all repositories go by; counts them, and says which limits they exceed together."""
 
@@ -27,11 +44,15 @@ class LimitCheck:
         self._mode = mode
         self._beyond: list[str] = []
         self._more = 0
+        self._bytes = 0
+        self._takes = False
         self.totals = PlanTotals()
 
     def see(self, plan: RepositoryPlan) -> RepositoryPlan:
         """Count one repository in; the plan itself, unchanged."""
         self.totals.add(totals_of(plan, self._mode))
+        self._bytes += _bytes_taken(plan)
+        self._takes = self._takes or takes_something(plan)
         for line in self._repository(plan):
             if len(self._beyond) < _SHOWN:
                 self._beyond.append(line)
@@ -52,13 +73,13 @@ class LimitCheck:
         limits = self._limits
         if limits.max_percent is not None and percent > limits.max_percent:
             yield f"{plan.path}: {percent:.0f} % of its tags go, max_percent is {limits.max_percent:g}"
-        if limits.min_tags_left is not None and left < limits.min_tags_left and any(known.values()):
+        goes = any(known.values()) or _is_emptied(plan)
+        if limits.min_tags_left is not None and left < limits.min_tags_left and goes:
             yield f"{plan.path}: {left} tags are left, min_tags_left is {limits.min_tags_left}"
 
     def _whole(self) -> Iterator[str]:
         totals, limits = self.totals, self._limits
         if limits.max_tags is not None and totals.tags_deleted > limits.max_tags:
             yield f"{totals.tags_deleted} tags go, max_tags is {limits.max_tags}"
-        taken = totals.bytes_now + totals.bytes_later
-        if limits.max_bytes is not None and taken > limits.max_bytes:
-            yield f"{taken} bytes go, max_bytes is {limits.max_bytes}"
+        if limits.max_bytes is not None and self._takes and self._bytes > limits.max_bytes:
+            yield f"{self._bytes} bytes go, max_bytes is {limits.max_bytes}"

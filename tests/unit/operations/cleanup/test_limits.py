@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.operations.cleanup.limits import LimitCheck
 from tasks.operations.cleanup.values import (
     Action,
     BlobDecision,
+    FileDecision,
+    FileKind,
+    IndexEntry,
     Limits,
+    QuarantineDecision,
     QuarantineMode,
     RepositoryPlan,
     TagDecision,
@@ -19,10 +27,20 @@ NONE = {"max_tags": None, "max_percent": None, "min_tags_left": None, "max_bytes
 DIGEST = Digest.of(b"")
 
 
+ENTRY = Descriptor("a/b", DIGEST, 0)
+REMOVAL = IndexEntry(None, ENTRY)
+
+
+def blob(action: Action, size: int = 0, since: float | None = None) -> BlobDecision:
+    return BlobDecision(DIGEST, size, 1.0, "e", action, "", since=since)
+
+
 def plan(path: str, kept: int, deleted: int, size: int = 0) -> RepositoryPlan:
     actions = [Action.KEEP] * kept + [Action.DELETE] * deleted
     tags = tuple(TagDecision(str(place), DIGEST, action, "") for place, action in enumerate(actions))
-    return RepositoryPlan(path, "", tags, blobs=(BlobDecision(DIGEST, size, 1.0, "e", Action.MARK, ""),))
+    goes = tuple(IndexEntry(tag.tag, ENTRY) for tag in tags if tag.action is Action.DELETE)
+    blobs = (blob(Action.MARK, size), *([blob(Action.KEEP)] if kept else []))
+    return RepositoryPlan(path, "", tags, removals=goes, blobs=blobs)
 
 
 def beyond(limits: dict[str, float | None], *plans: RepositoryPlan) -> tuple[str, ...]:
@@ -66,6 +84,39 @@ def test_tags_of_referrers_are_limited_like_others() -> None:
     signature = TagDecision(f"sha256-{DIGEST.encoded}.sig", DIGEST, Action.DELETE, "")
     [line] = beyond({"max_percent": 25.0, "min_tags_left": 1}, RepositoryPlan("a", "", (signature,)))
     assert line.startswith("a: 100 %")
+
+
+def test_a_repository_of_which_nothing_is_left_is_beyond_its_limit_also_without_any_tag() -> None:
+    untagged = RepositoryPlan("a", "", removals=(REMOVAL,), blobs=(blob(Action.MARK),))
+    [line] = beyond({"min_tags_left": 1}, untagged)
+    assert line == "a: 0 tags are left, min_tags_left is 1"
+    assert beyond({"min_tags_left": 1}, replace(untagged, blobs=(*untagged.blobs, blob(Action.KEEP)))) == ()
+    assert beyond({"min_tags_left": 0}, untagged) == ()
+    assert beyond({"min_tags_left": 1}, replace(untagged, removals=())) == ()
+
+
+@pytest.mark.parametrize(
+    ("decided", "counts"),
+    [
+        ({"blobs": (blob(Action.MARK, 9),)}, True),
+        ({"blobs": (blob(Action.MARK, 9, since=1.0),)}, False),
+        ({"blobs": (blob(Action.QUARANTINE, 9, since=1.0),)}, True),
+        ({"blobs": (blob(Action.KEEP, 9),)}, False),
+        ({"quarantined": (QuarantineDecision("run", DIGEST, 9, 1.0, Action.KEEP, ""),)}, False),
+        ({"quarantined": (QuarantineDecision("run", DIGEST, 9, 1.0, Action.PURGE, ""),)}, True),
+        ({"files": (FileDecision(FileKind.INGEST, "ingest/x", 9, 1.0, "e", Action.DELETE, ""),)}, True),
+    ],
+)
+def test_bytes_count_where_they_go_a_step_further_and_not_while_they_wait(
+    decided: dict[str, Any], *, counts: bool
+) -> None:
+    lines = beyond({"max_bytes": 8}, RepositoryPlan("a", "", removals=(REMOVAL,), **decided))
+    assert bool(lines) is counts
+
+
+def test_a_plan_that_takes_nothing_away_is_within_all_limits() -> None:
+    """As nobody is asked about it: it only notes what nothing names."""
+    assert beyond({"max_bytes": 0}, RepositoryPlan("a", "", blobs=(blob(Action.MARK, 9),))) == ()
 
 
 def test_tags_and_bytes_are_counted_over_all_repositories() -> None:
