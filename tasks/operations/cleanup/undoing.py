@@ -21,9 +21,10 @@ from tasks.operations.cleanup.apply_tools import RepositoryOutcome
 from tasks.operations.cleanup.applying import change_index
 from tasks.operations.cleanup.dropping import restore_dropped
 from tasks.operations.cleanup.fresh_view import FreshLook
-from tasks.operations.cleanup.holdings import Holdings, settle_restored
+from tasks.operations.cleanup.holdings import Holdings, blob_digest, settle_restored
 from tasks.operations.cleanup.index_edit import edit_index, read_entry
 from tasks.operations.cleanup.journal import Record, Step, list_records, read_record
+from tasks.operations.cleanup.marks import mark_ahead
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from tasks.layout_ports import FileReader, FileWriter, StoredFile
     from tasks.operations.cleanup.apply_tools import ApplyTools
+    from tasks.operations.cleanup.fresh_view import FreshView
     from tasks.operations.cleanup.holdings import HeldBlob
     from tasks.operations.cleanup.journal import RecordPlace
 
@@ -90,7 +92,9 @@ class _Undoing:
         added = [body for record in records for body in record.added]
         removed = [body for record in reversed(records) for body in record.removed if body not in added]
         self._merge(self._complete(removed), added)
-        self._check()
+        view = self._check()
+        if view.is_whole:
+            self._mark_again(records, view)
 
     @property
     def _files(self) -> FileWriter:
@@ -158,7 +162,16 @@ class _Undoing:
         for entry in edit.taken:
             self._note("tag_taken", f"{entry.tag} has other content by now and keeps it")
 
-    def _check(self) -> None:
+    def _mark_again(self, records: Sequence[Record], view: FreshView) -> None:
+        """Note what came back and nothing names, as it was noted before it went: no writer has lost that."""
+        paths = [file.path for record in records if record.step is Step.HIDE for file in record.files]
+        hidden = {digest for path in paths if (digest := blob_digest(self.outcome.path, path)) is not None}
+        back = {digest: view.blobs[digest] for digest in hidden & (view.blobs.keys() - view.needed.keys())}
+        if back:
+            self.tools.guard()
+            mark_ahead(self._files, self.outcome.path, back)
+
+    def _check(self) -> FreshView:
         view = FreshLook(self.tools.source, self.tools.map_concurrently).view(self.outcome.path, ())
         for digest in view.missing:
             self._note(ContentNotFoundError.code, f"{view.needed[digest]} needs {digest}, which is gone")
@@ -167,6 +180,7 @@ class _Undoing:
         for error in view.unreadable.values():
             self._note(error.code, str(error))
         self.outcome.is_checked = view.is_whole
+        return view
 
     def _note(self, code: str, message: str) -> None:
         self.outcome.problems.append(Finding(self.outcome.path, code, message))

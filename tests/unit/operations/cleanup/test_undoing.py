@@ -94,3 +94,22 @@ def test_a_run_that_was_undone_does_not_miss_what_a_later_one_hides(hidden: Worl
 def test_a_blob_that_comes_back_is_counted_once(hidden: World) -> None:
     assert undone(hidden, "run-1").restored
     assert undone(hidden, "run-0").restored == []
+
+
+def test_what_came_back_without_an_entry_is_no_sign_of_a_writer_who_lost_something() -> None:
+    """Its entry left with an earlier run than the one that is undone; the next cleanups take it again."""
+    world = World()
+    world.finish(Push(image([1]), "v1", world.now))
+    for wait in (1, GRACE):
+        world.now += wait
+        assert world.apply_plan(world.plan(keep_policy(0)))
+    assert undone(world, "run-1").problems == []
+    blobs = {blob_path(raw) for raw in image([1]).blobs}
+    assert blobs <= set(world.files.contents())
+    for wait in (1, GRACE - 1, 1):
+        world.now += wait
+        assert blobs <= set(world.files.contents())
+        plan = world.plan(keep_policy(0))
+        assert (plan.refused, plan.findings) == (None, ())
+        assert world.apply_plan(plan)
+    assert not blobs & set(world.files.contents())
