@@ -105,14 +105,9 @@ class _Course:
 
     def _ask(self, plan: KeptPlan, footer: PlanFooter) -> ApplyParameters | None:
         """The parameters to apply with, None where somebody said no; a yes beyond the limits is asked back."""
-        question = f"{_in_short(footer)}. The artifact cleanup-plan says what goes and why."
+        question = self._question(plan, footer)
         digest, within = plan.digest(), seconds(self.given.approval_within)
         while True:
-            applied = self.given.to_apply()
-            try:
-                check_limits(plan.path, applied.raised)
-            except RefusedError as beyond:
-                question = f"{question}\n\n**Raise a limit, or it can't be applied:** {escape_markdown(str(beyond))}"
             answer = ask(question, digest, within)
             if not answer.approve:
                 return None
@@ -120,9 +115,17 @@ class _Course:
             try:
                 check_limits(plan.path, applied.raised)
             except RefusedError:
-                question = f"A yes alone is not enough for this plan. {question}"
+                question = f"A yes alone is not enough for this plan. {question}"  # another one, to be answered anew
                 continue
             return applied
+
+    def _question(self, plan: KeptPlan, footer: PlanFooter) -> str:
+        question = f"{_in_short(footer)}. The artifact cleanup-plan says what goes and why."
+        try:
+            check_limits(plan.path, self.given.to_apply().raised)
+        except RefusedError as beyond:
+            return f"{question}\n\n**Raise a limit, or it can't be applied:** {escape_markdown(str(beyond))}"
+        return question
 
     def _apply(self, plan: KeptPlan, applied: ApplyParameters, *, is_approved: bool) -> State[None]:
         done = Applied()

@@ -65,6 +65,7 @@ class PlanSummary:
     rows: list[str] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
     left_alone: list[str] = field(default_factory=list)
+    noticed: list[str] = field(default_factory=list)
     more: Counter[str] = field(default_factory=Counter)
 
     def see(self, plan: RepositoryPlan) -> RepositoryPlan:
@@ -72,6 +73,8 @@ class PlanSummary:
         if plan.refused is not None:
             self._add(self.left_alone, _row(plan.path, plan.refused.code, plan.refused.message), "left alone")
             return plan
+        for each in plan.findings:
+            self._add(self.noticed, _row(each.path, each.code, each.message), "noticed")
         if not takes_something(plan):
             return plan
         self.takes = True
@@ -107,8 +110,10 @@ class PlanSummary:
         yield from self._part("Repositories", _HEADINGS, self.rows, "repositories")
         yield from self._part("Tags that go", ("tag", "digest", "why"), self.tags, "tags")
         yield from self._part("Left alone", ("repository", "code", "why"), self.left_alone, "left alone")
+        yield from self._part("Noticed", ("repository", "code", "what"), self.noticed, "noticed")
         found = [_row(each.path, each.code, each.message) for each in findings[:SHOWN_REPOSITORIES]]
-        yield from self._part("Not understood", ("path", "code", "why"), found, "")
+        self.more["findings"] = max(0, len(findings) - SHOWN_REPOSITORIES)
+        yield from self._part("Not understood", ("path", "code", "why"), found, "findings")
 
     def _part(self, title: str, headings: Sequence[str], rows: Sequence[str], more: str) -> Iterator[str]:
         if not rows:
@@ -133,8 +138,10 @@ class PlanSummary:
 
 
 def _reasons(plan: RepositoryPlan) -> Iterator[str]:
-    """Why most of it goes: of tags if any go, else of their content."""
+    """Why most of it goes: of entries if any go, else of their content."""
     tags = Counter(tag.reason for tag in plan.tags if tag.action is Action.DELETE)
+    if untagged := len(plan.removals) - tags.total():
+        tags["entries without a tag"] = untagged
     content = Counter(blob.reason for blob in plan.blobs if blob.action is Action.QUARANTINE)
     content.update(held.reason for held in plan.quarantined if held.action is Action.PURGE)
     content.update(file.reason for file in plan.files if file.action is Action.DELETE)

@@ -1,9 +1,10 @@
 """What is shown to whoever has to say yes names everything that goes."""
 
-from tasks.operations.cleanup.plan_summary import what_goes
+from tasks.operations.cleanup.plan_summary import PlanSummary, what_goes
+from tasks.operations.cleanup.planning import LOST
 from tasks.operations.cleanup.policy import DEFAULT_TIMING
-from tasks.operations.cleanup.values import totals_of
-from tests.support.planned_layout import APP, PlannedLayout
+from tasks.operations.cleanup.values import Limits, PlanFooter, PlanHeader, PlanKind, totals_of
+from tests.support.planned_layout import APP, NOW, PlannedLayout
 
 
 def test_entries_without_a_tag_and_leftovers_are_named() -> None:
@@ -19,3 +20,29 @@ def test_what_does_not_go_is_not_named() -> None:
     layout = PlannedLayout()
     layout.image("v1")
     assert what_goes(totals_of(layout.plan(), DEFAULT_TIMING.mode)) == "0 of 1 tags go"
+
+
+def summed_up(layout: PlannedLayout, *, takes: bool) -> str:
+    summary = PlanSummary(DEFAULT_TIMING.mode)
+    summary.see(layout.plan())
+    assert summary.takes is takes
+    header = PlanHeader("plan", PlanKind.CLEANUP, "s3://bucket", NOW, Limits(), DEFAULT_TIMING)
+    return summary.markdown(header, PlanFooter(), [], "plan.jsonl").replace("\\", "")
+
+
+def test_what_was_noticed_is_told_whether_or_not_anything_goes() -> None:
+    layout = PlannedLayout()
+    layout.image("v1")
+    layout.image(None, "lost")
+    layout.entries.pop()
+    layout.write_index()
+    assert f"| {APP} | {LOST} | sha256:" in summed_up(layout, takes=False)
+    layout.image("v2")
+    assert f"| {APP} | {LOST} | sha256:" in summed_up(layout, takes=True)
+
+
+def test_a_repository_of_which_only_untagged_goes_says_so() -> None:
+    layout = PlannedLayout()
+    for tag in ("v1", None):
+        layout.image(tag, str(tag))
+    assert "| entries without a tag (1) |" in summed_up(layout, takes=True)
