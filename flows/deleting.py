@@ -69,6 +69,11 @@ class Named:
         for tag in plan.tags:
             if tag.tag == self.tag or tag.digest == self.digest:
                 raise RefusedError(f"{self.repository}:{tag.tag} stays: {tag.reason}")
+        for blob in plan.blobs:
+            if blob.digest == self.digest:
+                raise RefusedError(
+                    f"{self.repository}@{blob.digest} is no entry of the index, and stays: {blob.reason}"
+                )
         raise ConfigurationError(f"{self.repository!r} has nothing named {self.tag or self.digest}")
 
 

@@ -1,5 +1,6 @@
 """What the commands that clean up say of what they did, and of what they could not do."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,13 @@ def test_a_plan_that_is_applied_again_is_said_to_change_nothing(source: Path, tm
     layoutlift("cleanup", "plan", source, "--policy", tmp_path / "policy.yaml", "-o", plan)
     applied = layoutlift("cleanup", "apply", plan, ALONE)
     assert (applied.exit_code, applied.output) == (0, "nothing was changed: all is as the plan wants it already\n")
+
+
+def test_what_is_only_a_part_of_something_is_told_from_what_is_not_there(source: Path) -> None:
+    layer, nobodys = (f"sha256:{hashlib.sha256(raw).hexdigest()}" for raw in (b"layer", b"nobody's"))
+    ended = layoutlift("delete", source, f"app@{layer}")
+    assert ended.exit_code == 3
+    assert f"app@{layer} is no entry of the index, and stays: needed by v1" in ended.stderr
+    ended = layoutlift("delete", source, f"app@{nobodys}")
+    assert ended.exit_code == 2
+    assert f"has nothing named {nobodys}" in ended.stderr
