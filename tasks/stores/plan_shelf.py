@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 KEPT_SECONDS = 90 * 86_400.0
 """How long plans stay that are done with, for whoever wants to know what a run was about."""
-_OPEN, _PLAN = ".open", ".jsonl"
+_OPEN, _PLAN, _DRAFT = ".open", ".jsonl", ".draft-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class PlanShelf:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StateError(f"{self.folder} can't be made: {error.strerror}") from error
-        return self.folder / f".draft-{secrets.token_hex(4)}"
+        return self.folder / f"{_DRAFT}{secrets.token_hex(4)}"
 
     def keep(self, run: str, draft: Path, plan: str, *, is_whole: bool) -> KeptPlan:
         """Put a plan on the shelf for a run; plans that are done with for long go.
@@ -107,6 +107,8 @@ class PlanShelf:
         return self.folder / f"{run}{_OPEN}"
 
     def _clear(self) -> None:
+        """Remove what is old: plans, notes, and the drafts of runs that were killed."""
         for path in self.folder.iterdir():
-            if path.name.endswith((_PLAN, _OPEN)) and time.time() - path.stat().st_mtime > KEPT_SECONDS:
+            is_ours = path.name.endswith((_PLAN, _OPEN)) or _DRAFT in path.name
+            if is_ours and time.time() - path.stat().st_mtime > KEPT_SECONDS:
                 path.unlink(missing_ok=True)
