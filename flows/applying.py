@@ -71,7 +71,7 @@ def apply_plan(given: ApplyParameters, path: Path, stop: Stop, show: Show, login
 
     Raises:
         ConfigurationError: it is no plan, or its source can't be changed.
-        RefusedError: it goes beyond a limit, or others may write meanwhile and the source can't prevent harm.
+        RefusedError: it goes beyond a limit or is of the future, or others may write and the source prevents no harm.
         LockHeldError: another run changes that source.
         InterruptedRunError: the run was told to end; what it had begun is done.
     """
@@ -82,6 +82,7 @@ def apply_plan(given: ApplyParameters, path: Path, stop: Stop, show: Show, login
     options = CleanerOptions(header.source, access, header.timing, run, alone, given.jobs, forgets)
     asked = CleanupOptions(header.source, access, given.jobs, given.plain_http, given.ca_file, None, logins.target)
     with _requirement(asked, header, stop) as require, open_cleaner(options, stop, require) as cleaner:
+        cleaner.check_clock(header.created)
         cleaner.check_allowed(plan.repositories())
         note_run(RunNote(run, header.source, access.endpoint_url, access.request_payer))
         return show(run, cleaner.apply(plan.repositories()))

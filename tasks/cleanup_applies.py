@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tasks.endpoints import refuse_absent, refuse_other_encodings, source_identity
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, RefusedError
+from tasks.operations.cleanup.ages import FUTURE_SECONDS
 from tasks.operations.cleanup.apply_tools import ApplyTools, RepositoryOutcome
 from tasks.operations.cleanup.applying import apply_repository, needs_only_writer
 from tasks.operations.cleanup.dropping import remake_halves
@@ -80,6 +81,20 @@ class Cleaner:
         for plan in plans:
             if needs_only_writer(plan, timing, is_conditional=is_conditional):
                 raise RefusedError(f"{plan.path}: {ONLY_WRITER}")
+
+    def check_clock(self, planned: float) -> None:
+        """Pass where the clock that a plan was made by is not ahead of the one that dates the source's files.
+
+        Raises:
+            RefusedError: it is, so that everything looked older than it was; nothing is changed.
+            SourceError: the source can't say what time it is.
+        """
+        ahead = planned - self.tools.source.files.now()
+        if ahead > FUTURE_SECONDS:
+            raise RefusedError(
+                f"the plan was made {ahead:.0f} s in the future of the source, by whose clock its files are dated: "
+                "everything looked older than it is; set the clock, and make a new plan"
+            )
 
     def apply(self, plans: Iterable[RepositoryPlan]) -> Iterator[RepositoryOutcome]:
         """Apply plans, in order, several repositories at once; then forget runs of which nothing is left to undo.

@@ -10,6 +10,7 @@ from tasks.cleanup_applies import Cleaner, CleanerOptions, open_cleaner
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, LockHeldError, RefusedError
+from tasks.operations.cleanup.ages import FUTURE_SECONDS
 from tasks.operations.cleanup.values import IndexEntry, QuarantineMode, RepositoryPlan, Timing
 from tasks.stores.pacing import Stop
 from tasks.stores.s3_address import BucketAccess
@@ -82,3 +83,12 @@ def test_a_layout_that_a_writer_came_back_to_is_made_whole_by_the_next_run(tmp_p
         assert [(outcome.path, outcome.remade) for outcome in held.apply([])] == [("app", True)]
     assert (tmp_path / "app/oci-layout").read_text() == "marker"
     assert (tmp_path / "app/index.json").read_text() == "a writer's"
+
+
+def test_a_plan_that_was_made_by_a_clock_ahead_of_the_sources_is_refused(tmp_path: Path) -> None:
+    with cleaner(tmp_path) as held:
+        now = held.tools.source.files.now()
+        held.check_clock(now - 1e6)
+        held.check_clock(now + FUTURE_SECONDS / 2)
+        with pytest.raises(RefusedError, match="in the future"):
+            held.check_clock(now + FUTURE_SECONDS + 60)

@@ -1,12 +1,14 @@
 """What the commands that clean up say of what they did, and of what they could not do."""
 
 import hashlib
+import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from flows.cli import main
+from tasks.stores.directory_files import DirectoryFiles
 from tests.support.layouts import LayoutBuilder
 
 ALONE = "--i-am-the-only-writer"
@@ -92,3 +94,21 @@ def test_what_is_only_a_part_of_something_is_told_from_what_is_not_there(source:
     ended = layoutlift("delete", source, f"app@{nobodys}")
     assert ended.exit_code == 2
     assert f"has nothing named {nobodys}" in ended.stderr
+
+
+def test_a_plan_by_a_clock_that_is_ahead_of_the_sources_is_refused(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "policy.yaml").write_text(
+        "version: 1\npolicies: [{name: all, repositories: '**', tags: [{match: '*', keep_within: 1h}]}]\n"
+        "limits: {max_percent: null, min_tags_left: 0}\n"
+    )
+    plan = tmp_path / "plan.jsonl"
+    monkeypatch.setattr(DirectoryFiles, "now", lambda _: time.time() + 7200)
+    planned = layoutlift("cleanup", "plan", source, "--policy", tmp_path / "policy.yaml", "-o", plan)
+    assert "delete app:v1" in planned.output
+    before = (source / "app/index.json").read_bytes()
+    applied = layoutlift("cleanup", "apply", plan, ALONE)
+    assert applied.exit_code == 3
+    assert "in the future of the source" in applied.stderr
+    assert (source / "app/index.json").read_bytes() == before
