@@ -159,7 +159,7 @@ def _filled(text: str, added: Sequence[dict[str, Any]]) -> str:
 
 
 def _compact(body: dict[str, Any]) -> str:
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(body, separators=(",", ":"))  # in ASCII, as half a pair of surrogates has no encoding
 
 
 def _check(encoded: bytes, expected: Sequence[dict[str, Any]]) -> None:

@@ -105,6 +105,36 @@ def test_an_entry_does_not_come_back_beside_the_one_that_its_writer_wrote_anew()
     assert not edit_index(raw, [], [before]).changes
 
 
+def test_one_that_was_written_anew_stands_for_one_that_left_and_for_no_other() -> None:
+    one, two, anew = ({**entry(1), "annotations": {REF_NAME: "v1", "name": name}} for name in ("one", "two", "anew"))
+    raw = json.dumps({"schemaVersion": 2, "manifests": [anew]}).encode()
+    assert edit_index(raw, [], [one, two]).added == (two,)
+    raw = json.dumps({"schemaVersion": 2, "manifests": [one]}).encode()
+    assert edit_index(raw, [], [one, two]).added == (two,)
+
+
+def test_in_which_order_a_writer_has_the_members_of_an_entry_makes_no_other_of_it() -> None:
+    body = {**entry(1), "annotations": {"name": "a", REF_NAME: "v1"}}
+    turned = {**dict(reversed(body.items())), "annotations": dict(reversed(body["annotations"].items()))}
+    assert written_as(read_entry(body).descriptor) == written_as(read_entry(turned).descriptor)
+    raw = json.dumps({"schemaVersion": 2, "manifests": [turned, entry(2)]}).encode()
+    assert not edit_index(raw, [], [body]).changes
+
+
+def test_a_removal_that_does_not_say_how_its_entry_was_written_is_done_when_any_has_left() -> None:
+    wanted = [read_entry(entry(number, "v1")) for number in (1, 2)]
+    assert not_removed(wanted, [read_entry({**entry(1), "annotations": {REF_NAME: "v1", "a": "b"}})]) == wanted[1:]
+
+
+def test_an_annotation_that_no_encoding_has_comes_back_as_it_was() -> None:
+    """A writer may have half of a pair of surrogates in its JSON, as an escape."""
+    odd = {**entry(1), "annotations": {REF_NAME: "v1", "name": "\ud800"}}
+    raw = json.dumps({"schemaVersion": 2, "manifests": [odd]}).encode()
+    gone = edit_index(raw, [read_entry(odd)], [])
+    for index in (gone.raw, json.dumps({"schemaVersion": 2, "manifests": [entry(2)]}).encode()):
+        assert json.loads(edit_index(index, [], [odd]).raw)["manifests"][-1] == odd
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_an_empty_list_is_filled_and_the_encoding_kept(encoding: str) -> None:
     raw = '{"x":"ü","schemaVersion":2,"manifests":[]}'.encode(encoding)
@@ -145,3 +175,5 @@ def test_what_was_removed_can_be_put_back(present: list, gone: list) -> None:
 
 def test_an_entry_is_written_as_it_is_read() -> None:
     assert entry_json(read_entry(entry(1, "v1"))) == entry(1, "v1")
+    assert entry_json(replace(read_entry(entry(1)), tag="v1")) == entry(1, "v1")
+    assert entry_json(read_entry(entry(1))) == entry(1)
