@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from tasks.layout_ports import StoredFile
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
+from tasks.oci.image_layout import REFERRER_SUBJECT
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
 from tasks.operations.cleanup.choices import DeleteChoice
 from tasks.operations.cleanup.graph import Graph, Node
 from tasks.operations.cleanup.layout_view import Entry, LayoutView
 from tasks.operations.cleanup.marking import Marking, mark
-from tasks.operations.cleanup.policy import OrderBy
+from tasks.operations.cleanup.policy import OrderBy, Referrers
+from tasks.operations.cleanup.values import Action
 from tasks.operations.enumeration import CREATED
+from tests.support.planned_layout import DAY, REF_NAME, PlannedLayout, keep_last
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,9 +34,9 @@ def entry(tag: str | None, digest: Digest, media_type: str = IMAGE_MANIFEST) -> 
     return Entry(tag, tag, Descriptor(media_type, digest, 1))
 
 
-def marked(choice: DeleteChoice) -> Marking:
+def marked(choice: DeleteChoice, child_tag: str | None = None) -> Marking:
     """An index tagged v1 with one child, a signature of that child, and a manifest whose tag moved away."""
-    entries = (entry("v1", INDEX, IMAGE_INDEX), entry(None, CHILD), entry(None, SIGNATURE), entry(None, MOVED))
+    entries = (entry("v1", INDEX, IMAGE_INDEX), entry(child_tag, CHILD), entry(None, SIGNATURE), entry(None, MOVED))
     blobs = {digest: StoredFile(digest, 1, 1.0, "e") for digest in (CHILD, INDEX, SIGNATURE, MOVED, LAYER)}
     graph = Graph(
         {
@@ -81,3 +87,111 @@ def test_of_entries_with_the_same_content_the_newest_says_how_old_a_tag_is() -> 
     old, new = "2020-01-01T00:00:00+00:00", "2026-01-01T00:00:00+00:00"
     assert noted(old, new) == noted(new, old) == [new]
     assert noted(new, None) == noted(None, new) == [None]
+
+
+def test_who_names_a_part_of_an_index_takes_nothing_from_it_unless_it_has_a_tag_of_its_own() -> None:
+    marking = marked(DeleteChoice(digest=CHILD))
+    assert [verdict.keep for verdict in marking.verdicts] == [True, True, True, True]
+    marking = marked(DeleteChoice(tag="child"), child_tag="child")
+    assert [verdict.keep for verdict in marking.verdicts] == [True, False, True, True]
+    assert marking.verdicts[1].is_demanded
+
+
+LONG = 1000 * DAY
+"""Longer than anything has been stored."""
+
+
+def left(layout: PlannedLayout, **policy: Any) -> list[bool]:
+    """Which entries stay when the newest tag by name is kept."""
+    plan = layout.plan(keep_last(1, **policy))
+    assert plan.refused is None
+    gone = [(entry.tag, entry.descriptor.digest) for entry in plan.removals]
+    return [(body.get("annotations", {}).get(REF_NAME), body["digest"]) not in gone for body in layout.entries]
+
+
+def bare(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: entry[name] for name in ("mediaType", "digest", "size")}
+
+
+def test_a_tag_with_two_contents_stays_with_both() -> None:
+    layout = PlannedLayout()
+    for layer in ("one", "two"):
+        layout.image("v1", layer)
+    layout.image("v2")
+    assert left(layout) == [True, True, True]
+
+
+def test_an_entry_under_what_is_no_tag_stays() -> None:
+    layout = PlannedLayout()
+    layout.image("no tag!", "other")
+    layout.image("v1")
+    layout.image("v2")
+    assert left(layout) == [True, False, True]
+
+
+def test_an_entry_without_a_tag_goes_with_the_tags_of_its_manifest_however_young_it_is() -> None:
+    layout = PlannedLayout()
+    layout.image("v1")
+    layout.entries.append(bare(layout.entries[0]))
+    layout.image("v2")
+    assert left(layout, untagged_after=LONG) == [False, False, True]
+
+
+def test_referrers_of_referrers_go_with_the_first_subject_however_young_they_are() -> None:
+    layout = PlannedLayout()
+    layout.image("v1")
+    sbom = layout.image(None, "sbom", subject=bare(layout.entries[0]))
+    layout.image(None, "signature", subject=sbom)
+    layout.image("v2")
+    assert left(layout, orphans_after=LONG) == [False, False, False, True]
+
+
+def test_a_referrer_of_a_part_that_has_no_entry_goes_with_the_index() -> None:
+    layout = PlannedLayout()
+    child = layout.image(None, "child")
+    layout.entries.clear()
+    body = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": [child]}
+    layout.entries.append({**layout.blob(json.dumps(body).encode(), IMAGE_INDEX), "annotations": {REF_NAME: "v1"}})
+    layout.image(None, "signature", subject=child)
+    layout.image("v2")
+    assert left(layout, orphans_after=LONG) == [False, False, True]
+
+
+@pytest.mark.parametrize(("after", "stays"), [(DAY, False), (LONG, True), (None, True)])
+def test_a_referrer_whose_subject_has_left_the_index_is_an_orphan(after: float | None, *, stays: bool) -> None:
+    """Its subject's blobs are still there."""
+    layout = PlannedLayout()
+    subject = layout.image("v1")
+    layout.image(None, "sbom", subject=subject)
+    layout.image("v2")
+    del layout.entries[0]
+    layout.write_index()
+    assert left(layout, orphans_after=after) == [stays, True]
+
+
+def test_referrers_that_are_kept_keep_the_content_of_their_subject() -> None:
+    layout = PlannedLayout()
+    subject = layout.image("v1")
+    layout.image(None, "sbom", subject=subject)
+    layout.image("v2")
+    assert left(layout, referrers=Referrers.KEEP) == [False, True, True]
+    plan = layout.plan(keep_last(1, referrers=Referrers.KEEP))
+    assert {blob.action for blob in plan.blobs} == {Action.KEEP}
+
+
+def test_a_referrer_with_a_tag_of_its_own_is_judged_by_its_tag() -> None:
+    layout = PlannedLayout()
+    layout.image("v2", "sbom", subject=layout.image("v1"))
+    assert left(layout) == [False, True]
+
+
+@pytest.mark.parametrize("name", REFERRER_SUBJECT)
+def test_a_list_of_referrers_that_names_its_subject_in_the_index_stays_with_it(name: str) -> None:
+    layout = PlannedLayout()
+    subjects = [layout.image(tag) for tag in ("v1", "v2")]
+    for subject in subjects:
+        layout.image(None, subject["digest"])
+        layout.entries[-1] = {**layout.entries[-1], "annotations": {name: subject["digest"]}}
+    layout.write_index()
+    assert left(layout, untagged_after=LONG) == [False, True, False, True]
+    assert left(layout, untagged_after=DAY) == [False, True, False, True]

@@ -64,9 +64,10 @@ def test_a_tag_that_any_rule_keeps_stays() -> None:
     assert kept(tags, policy(rule("*"), rule("v2", keep_all=True))) == {"v2"}
 
 
-def test_unknown_ages_are_kept_and_take_no_place() -> None:
+@pytest.mark.parametrize("order", [OrderBy.CREATED, OrderBy.MANIFEST_MODIFIED])
+def test_unknown_ages_are_kept_and_take_no_place(order: OrderBy) -> None:
     tags = [tag("unknown", None), tag("new", 1), tag("old", 2)]
-    assert kept(tags, policy(rule(keep_last=1))) == {"unknown", "new"}
+    assert kept(tags, policy(rule(keep_last=1), order_by=order)) == {"unknown", "new"}
     assert kept(tags, policy(rule(keep_within=DAY))) == {"unknown", "new"}
     assert kept(tags, policy(rule(keep_periods=((Period.DAILY, 1),)))) == {"unknown", "new"}
 
@@ -90,7 +91,7 @@ def test_keep_within_counts_from_now() -> None:
     ("period", "days", "expected"),
     [
         (Period.DAILY, (0, 0.1, 1, 1.1, 5), {0, 1}),
-        (Period.WEEKLY, (0, 1, 7, 8, 30), {0, 1}),  # 15 June 2026 is a Monday
+        (Period.WEEKLY, (1, 2, 8, 9, 30), {1, 8}),  # 14 June 2026 is a Sunday
         (Period.MONTHLY, (0, 10, 20, 40, 80), {0, 20}),
         (Period.YEARLY, (0, 100, 200, 400, 800), {0, 200}),
     ],
@@ -111,7 +112,7 @@ def test_a_period_keeps_its_newest_and_empty_ones_do_not_count(
     ],
 )
 def test_the_newest_versions_of_each_line_stay(per: Per, expected: set[str]) -> None:
-    names = ["2.1.0", "2.1.0-rc.1", "2.0.5", "1.3.1", "1.3.0", "v1.2.9", "1.2.8"]
+    names = ["1.3.0", "2.1.0-rc.1", "2.0.5", "1.2.8", "2.1.0", "1.3.1", "v1.2.9"]
     assert kept(map(tag, names), policy(rule(keep_newest_semver=1, per=per))) == expected
 
 
@@ -120,7 +121,13 @@ def test_what_is_no_version_stays_where_a_rule_asks_for_versions_alone() -> None
     names = ["1.2.3", "1.2.2", "1.2", "1", "main", "2024.09.01"]
     tags = [tag(name, 5) for name in names]
     assert kept(tags, policy(rule(keep_newest_semver=1))) == {*names} - {"1.2.2"}
-    assert kept(tags, policy(rule(keep_newest_semver=1, keep_within=DAY))) == {"1.2.3"}
+    for more in ({"keep_within": DAY}, {"keep_periods": ((Period.YEARLY, 0),)}):
+        assert kept(tags, policy(rule(keep_newest_semver=1, **more))) == {"1.2.3"}
+
+
+def test_a_rule_that_asks_for_versions_alone_asks_for_no_age() -> None:
+    tags = [tag("1.2.3", None), tag("1.2.2", None)]
+    assert kept(tags, policy(rule(keep_newest_semver=1))) == {"1.2.3"}
 
 
 def test_what_is_protected_stays() -> None:
@@ -132,6 +139,10 @@ def test_a_reason_names_the_rule_and_the_policy() -> None:
     verdicts = decide_tags([tag("a", 1), tag("b", 2)], policy(rule(keep_last=1)), NOW)
     assert verdicts["b"].reason == "beyond keep_last 1 of policy p"
     assert verdicts["a"].reason.startswith("1 of the 1 newest by created")
+    verdicts = decide_tags([tag("2.1.0"), tag("1.3.1")], policy(rule(keep_newest_semver=1, per=Per.MAJOR)), NOW)
+    assert verdicts["1.3.1"].reason.startswith("1 of the 1 newest versions of its major")
+    verdicts = decide_tags([tag("2.1.0")], policy(rule(keep_newest_semver=1)), NOW)
+    assert verdicts["2.1.0"].reason.startswith("1 of the 1 newest versions (")
 
 
 def test_a_rule_is_described_in_the_words_of_its_file() -> None:
@@ -139,7 +150,20 @@ def test_a_rule_is_described_in_the_words_of_its_file() -> None:
         keep_last=1, keep_within=36 * 3600, keep_periods=((Period.DAILY, 2),), keep_newest_semver=3, per=Per.MINOR
     )
     assert describe(everything) == "keep_last 1, keep_within 36h, keep_daily 2, keep_newest_semver 3 per minor"
-    assert [human_duration(s) for s in (86400 * 3, 90, 0.5)] == ["3d", "90s", "0.5s"]
+    newest = {"keep_newest_semver": 3}
+    assert [describe(rule(**fields)) for fields in ({}, {"keep_all": True}, newest)] == [
+        "keep none",
+        "keep all",
+        "keep_newest_semver 3",
+    ]
+    assert [human_duration(s) for s in (86400 * 3, 86400, 600, 90, 0.5, 0)] == [
+        "3d",
+        "1d",
+        "10m",
+        "90s",
+        "0.5s",
+        "0s",
+    ]
 
 
 _names = st.text("abv0123456789.-", min_size=1, max_size=6)

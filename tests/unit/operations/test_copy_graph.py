@@ -1,0 +1,173 @@
+"""What reaches a target with a graph and in which order, and that nothing is sent or asked for twice."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tasks.oci.digest import Digest
+from tasks.oci.errors import MissingReferencedContentError
+from tasks.oci.reference import referrers_tag
+from tasks.operations.planning import CopyPolicy, Untagged
+from tasks.ports import RemoteManifest
+from tasks.stores.memory import MemoryTarget
+from tests.support.engine import Engine
+from tests.support.layouts import LayoutBuilder
+
+Act = Callable[[], object]
+
+
+class Noting(MemoryTarget):
+    """A target that notes what it is sent and asked for."""
+
+    def __init__(self, **options: bool) -> None:
+        super().__init__(**options)
+        self.pushed: list[str] = []
+        self.asked: list[str] = []
+        self.lists_asked: list[str] = []
+        self.misses: dict[str, list[Act]] = {}
+        """What happens before each push of a reference, one after the other."""
+
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+        self.pushed.append(reference)
+        if self.misses.get(reference):
+            self.misses[reference].pop(0)()
+        return super().push_manifest(repository, reference, manifest)
+
+    def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+        self.asked.append(reference)
+        return super().resolve_manifest(repository, reference)
+
+    def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
+        self.lists_asked.append(subject)
+        return super().list_referrers(repository, subject)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> LayoutBuilder:
+    return LayoutBuilder(tmp_path / "source" / "app")
+
+
+def engine(layout: LayoutBuilder, target: MemoryTarget, **policy: object) -> Engine:
+    return Engine(layout.write().parent, target, CopyPolicy(**policy))
+
+
+def ended(made: Engine) -> list[tuple[str, int]]:
+    """The outcome of each unit, and how many referrers it has."""
+    return [(result.code or str(result.outcome), result.referrers) for result in made.one()]
+
+
+def anew(made: Engine) -> Engine:
+    """Another run that does not know of those before."""
+    return Engine(made.root, made.target, made.policy)
+
+
+def test_a_manifest_that_nothing_refers_to_is_sent_once(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer"])
+    target = Noting()
+    assert ended(engine(layout, target)) == [("copied", 0)]
+    assert target.pushed == ["v1"]
+
+
+def test_an_entry_without_a_tag_arrives_by_its_digest(layout: LayoutBuilder) -> None:
+    image = layout.image(None, layers=[b"layer"])
+    target = Noting()
+    assert ended(engine(layout, target, untagged=Untagged.ALL)) == [("copied", 0)]
+    assert target.pushed == [image["digest"]]
+
+
+def test_a_subject_is_there_before_its_referrers_and_its_tag_after_them(layout: LayoutBuilder) -> None:
+    image = layout.image("v1", layers=[b"layer"])
+    sbom = layout.referrer(image)
+    target = Noting()
+    assert ended(engine(layout, target)) == [("copied", 1)]
+    assert target.pushed == [image["digest"], sbom["digest"], "v1"]
+    assert (target.asked, target.lists_asked) == (["v1"], [image["digest"]]), "of a new tag nothing else is asked"
+
+
+def test_referrers_that_nobody_asked_for_stay_behind(layout: LayoutBuilder) -> None:
+    layout.referrer(layout.image("v1", layers=[b"layer"]))
+    target = Noting()
+    made = engine(layout, target, referrers=False)
+    assert [ended(made), ended(anew(made))] == [[("copied", 0)], [("up_to_date", 0)]]
+    assert target.pushed == ["v1"]
+
+
+def test_referrers_of_referrers_count_and_what_is_there_is_not_sent_again(layout: LayoutBuilder) -> None:
+    sbom = layout.referrer(layout.image("v1", layers=[b"layer"]))
+    layout.referrer(sbom, content=b"signature")
+    target = Noting()
+    made = engine(layout, target)
+    assert ended(made) == [("copied", 2)]
+    target.pushed.clear()
+    target.asked.clear()
+    assert ended(made) == [("up_to_date", 2)]
+    assert target.asked == ["v1"], "the run before has proved the rest"
+    assert ended(anew(made)) == [("up_to_date", 2)]
+    assert target.pushed == []
+
+
+def test_the_members_of_a_list_of_referrers_are_not_sent_again(layout: LayoutBuilder) -> None:
+    sbom = layout.image(layers=[b"sbom"], listed=False)
+    layout.referrer(sbom, content=b"signature")
+    tag = referrers_tag(Digest.of(b"not here"))
+    layout.index([sbom], tag)
+    target = Noting(referrers_api=False)
+    made = engine(layout, target)
+    assert ended(made) == [("copied", 1)]
+    target.pushed.clear()
+    assert ended(made) == ended(anew(made)) == [("up_to_date", 1)]
+    assert target.pushed == []
+
+
+def test_a_referrer_that_is_broken_at_the_source_is_named_and_neither_counted_nor_listed(
+    layout: LayoutBuilder,
+) -> None:
+    image = layout.image("v1", layers=[b"layer"])
+    layout.blob_path(layout.referrer(image)).unlink()
+    target = Noting(referrers_api=False)
+    made = engine(layout, target)
+    outcomes, findings = made.copy()
+    assert (outcomes, findings) == ({"app:v1": "copied"}, {("app", "content_not_found")})
+    assert [result.referrers for result in made.results] == [0]
+    assert target.list_tags("app") == {"v1"}
+
+
+def test_what_refers_to_something_as_a_part_of_a_referrer_is_listed(layout: LayoutBuilder) -> None:
+    other = layout.image("v0", layers=[b"other"])
+    attestation = layout.referrer(other, listed=False)
+    layout.index([attestation], subject=layout.image("v1", layers=[b"layer"]))
+    target = Noting(referrers_api=False)
+    assert ended(engine(layout, target)) == [("copied", 0), ("copied", 1)]
+    assert referrers_tag(Digest(other["digest"])) in target.list_tags("app")
+
+
+def test_a_part_that_is_broken_at_the_source_by_now_is_proved_at_the_target_all_the_same(
+    layout: LayoutBuilder,
+) -> None:
+    child = layout.image(layers=[b"layer"], listed=False)
+    layout.index([child], "v1")
+    made = engine(layout, Noting())
+    assert ended(made) == [("copied", 0)]
+    layout.blob_path(child).unlink()
+    assert ended(anew(made)) == [("up_to_date", 0)]
+
+
+def test_a_part_that_the_target_misses_after_all_is_sent_again(layout: LayoutBuilder) -> None:
+    child = layout.image(layers=[b"layer"], listed=False)
+    layout.index([child], "v1")
+    target = Noting()
+    target.misses["v1"] = [target._asked("app").manifests.clear]
+    assert ended(engine(layout, target)) == [("copied", 0)]
+    assert target.pushed == [child["digest"], "v1", child["digest"], "v1"]
+
+
+def test_a_target_that_goes_on_to_miss_what_it_has_is_quoted(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer"])
+    target = Noting()
+
+    def miss() -> None:
+        raise MissingReferencedContentError("it is not here", status=404, codes=("MANIFEST_BLOB_UNKNOWN",))
+
+    target.misses["v1"] = [miss, miss]
+    assert ended(engine(layout, target)) == [(MissingReferencedContentError.code, 0)]
