@@ -1,4 +1,4 @@
-"""Names, tags and batches are decided from values alone: nobody's tag is overwritten unasked, and no entry is lost."""
+"""Names, tags and batches are decided from values alone: no tag is overwritten unasked, and no entry is lost."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A sweep takes nothing on the word of a plan alone: each file is looked at again, and so is how long it has waited."""
+"""A sweep takes nothing on a plan's word alone: each file is looked at again, and so is how long it has waited."""
 
 from collections.abc import Callable
 from dataclasses import replace
