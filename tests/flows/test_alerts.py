@@ -3,6 +3,7 @@
 import json
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -139,12 +140,14 @@ def test_a_server_that_does_not_answer_is_said_in_a_line_without_its_password(la
     assert "hunter2" not in ended.output
 
 
-def test_failures_of_every_scheduled_flow_are_told_and_lost_runs_of_each_are_found() -> None:
+def test_failures_of_every_scheduled_flow_are_told_and_lost_runs_of_each_deployed_one_are_found() -> None:
     from flows.alert_automations import FLOWS  # noqa: PLC0415 - Prefect
 
     content = yaml.safe_load((DEPLOYMENTS / "prefect.yaml").read_text())
-    scheduled = [each["entrypoint"].rpartition(".")[2] for each in content["deployments"] if each.get("schedules")]
+
+    def flows(deployments: list[dict[str, Any]]) -> set[str]:
+        return {each["entrypoint"].rpartition(".")[2].replace("_", "-") for each in deployments}
+
     (lost,) = yaml.safe_load((DEPLOYMENTS / "automations.yaml").read_text())["automations"]
-    names = {name.replace("_", "-") for name in scheduled}
-    assert names <= set(FLOWS)
-    assert names <= set(lost["trigger"]["match_related"]["prefect.resource.name"])
+    assert flows([each for each in content["deployments"] if each.get("schedules")]) <= set(FLOWS)
+    assert flows(content["deployments"]) == set(lost["trigger"]["match_related"]["prefect.resource.name"])
