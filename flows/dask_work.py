@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from concurrent.futures import CancelledError
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +18,9 @@ from tasks.oci.errors import ConfigurationError, IncompleteError, LayoutliftErro
 from tasks.operations.shard_watch import RESTART_DELAYS
 from tasks.runs import RunKind, RunOptions  # Prefect evaluates annotations
 from tasks.shard_results import pages_of
+from tasks.stores.hidden_secrets import without_secrets
 
 try:
-    from distributed import KilledWorker
     from prefect_dask.task_runners import DaskTaskRunner
 except ImportError as error:
     raise ConfigurationError("--task-runner dask: install layoutlift with its extra: layoutlift[dask]") from error
@@ -62,7 +61,8 @@ def work_on_dask(given: ScaledMigrateParameters, gathering: Gathering, shards: S
         return  # a cluster takes seconds to begin
     with _runner(given.dask_scheduler) as runner:
         workers = runner.client.scheduler_info(n_workers=-1)["workers"].values()
-        at_once = max(1, sum(worker["nthreads"] for worker in workers))
+        threads = sum(worker["nthreads"] for worker in workers) or len(shards)  # none: they are still to come
+        at_once = min(threads, len(shards))
         _Cluster(given.of_part(at_once).to_options(), gathering, runner).work(shards)
 
 
@@ -113,15 +113,28 @@ class _Cluster:
 
     def _take(self, shard: Shard) -> None:
         try:
-            self._gathering.take(shard, self._futures.pop(shard).result())
-        except (LayoutliftError, KilledWorker, CancelledError) as error:
-            self._again(shard, error)
+            pages = self._futures.pop(shard).result()
+        except Exception as error:  # noqa: BLE001 - Dask, Prefect and what a worker lacks raise of their own
+            self._again(shard, _why(error))
+            return
+        try:
+            self._gathering.take(shard, pages)
+        except ShardLostError as error:
+            self._again(shard, str(error))
 
-    def _again(self, shard: Shard, error: Exception) -> None:
+    def _again(self, shard: Shard, why: str) -> None:
         """Not at once: the lock of a worker that died on another machine has to expire first."""
         attempts = self._attempts[shard]
         if attempts <= len(RESTART_DELAYS):
-            self._gathering.note_restart(shard, str(error))
+            self._gathering.note_restart(shard, why)
             self._due[shard] = time.monotonic() + RESTART_DELAYS[attempts - 1]
         else:
-            self._gathering.give_up(shard, ShardLostError(f"{attempts} attempts failed, the last: {error}"))
+            self._gathering.give_up(shard, ShardLostError(f"{attempts} attempts failed, the last: {why}"))
+
+
+def _why(error: Exception) -> str:
+    """What a part ended with, in one line without secrets: httpx names whole addresses."""
+    if isinstance(error, LayoutliftError):
+        return str(error)
+    line = next(iter(str(error).splitlines()), "")
+    return without_secrets(f"{type(error).__name__}: {line}")

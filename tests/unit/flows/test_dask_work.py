@@ -1,5 +1,6 @@
 """Parts on a Dask cluster, as the run sees them that waits for them."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,7 +28,10 @@ class Cluster:
     """Workers that find the lock of one that died held, as long as it has not expired."""
 
     expiry: float = EXPIRY_SECONDS
+    error: Exception = field(default_factory=lambda: LockHeldError("a worker that died has the lock"))
+    threads: int = 0
     begun: float = field(default_factory=time.monotonic)
+    rates: list[float | None] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         return self
@@ -37,14 +41,15 @@ class Cluster:
 
     @property
     def client(self) -> Any:
-        return SimpleNamespace(scheduler_info=lambda **_: {"workers": {}})
+        return SimpleNamespace(scheduler_info=lambda **_: {"workers": {"one": {"nthreads": self.threads}}})
 
-    def submit(self, _: object, __: object) -> Any:
+    def submit(self, _: object, parameters: dict[str, Any]) -> Any:
+        self.rates.append(parameters["options"].limit_rate)
         return SimpleNamespace(result=self._result, wrapped_future=SimpleNamespace(done=lambda: True))
 
     def _result(self) -> list[str]:
         if time.monotonic() - self.begun < self.expiry:
-            raise LockHeldError("a worker that died has the lock")
+            raise self.error
         return ["page"]
 
 
@@ -73,3 +78,19 @@ def test_a_part_that_nobody_can_do_is_given_up_after_some_attempts(monkeypatch: 
     gathered = done(Cluster(expiry=3600.0), [SHARD], monkeypatch)
     assert (gathered.taken, len(gathered.restarts)) == ([], 3)
     assert ["4 attempts failed" in str(error) for error in gathered.given_up] == [True]
+
+
+def test_whatever_a_part_ends_with_costs_an_attempt_and_not_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = RuntimeError("GET http://lifter:hunter2@prefect/api: 500\nfor more information")
+    gathered = done(Cluster(error=error), [SHARD], monkeypatch)
+    assert (gathered.taken, gathered.given_up) == ([["page"]], [])
+    assert set(gathered.restarts) == {"RuntimeError: GET http://prefect/api: 500"}
+
+
+@pytest.mark.parametrize(("threads", "share"), [(2, 2), (16, 3), (0, 3)])
+def test_rates_are_shared_out_among_the_parts_that_can_be_at_work_at_once(
+    threads: int, share: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(expiry=0.0, threads=threads)
+    done(cluster, [Shard("run", number, ("app",)) for number in (1, 2, 3)], monkeypatch)
+    assert cluster.rates == [math.ceil(2**20 / share)] * 3
