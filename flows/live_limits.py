@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,10 +47,12 @@ def _reader_of(path: Path) -> LimitsReader:
         from flows.yaml_files import load_model  # noqa: PLC0415
 
         try:
-            is_there = path.exists()
+            path.stat()  # `exists` takes whatever keeps it from looking for an answer, in newer Pythons
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         except OSError as error:
             raise ConfigurationError(f"{path} can't be read: {error.strerror}") from error
-        return load_model(path, LiveLimits) if is_there else None
+        return load_model(path, LiveLimits)
 
     return read
 
@@ -71,7 +74,10 @@ def kept_within_limits(run: Run, read: LimitsReader | None) -> Iterator[None]:
             logger.warning("--limits-from %s is not there: the run keeps to its own limits until it is", place)
     except StateError as error:
         logger.warning("the run keeps to its own limits for now: %s", error)
-    with every(LOOK_EVERY, follower.look_again, name="limits"):
+    with (
+        every(LOOK_EVERY, follower.look_again, name="limits"),
+        every(LOOK_EVERY, follower.apply, name="hours"),  # the answer to a look may take minutes
+    ):
         yield
 
 
@@ -81,18 +87,21 @@ class _Follower:
     def __init__(self, run: Run, read: LimitsReader | None) -> None:
         self._controls = run.controls
         self._read = read
+        self._lock = threading.Lock()
         self._last: LiveLimits | None = None
         self._wrong: str | None = None
 
     def look(self) -> bool:
         """Whether there is something that says limits."""
         self._last = self._read() if self._read is not None else None
-        self._apply()
+        self.apply()
         return self._last is not None
 
-    def _apply(self) -> None:
-        given = self._controls.given
-        self._controls.apply(given if self._last is None else self._last.over(given))
+    def apply(self) -> None:
+        """Keep to what was read last; hours open and close whether or not something can be read."""
+        with self._lock:
+            last, given = self._last, self._controls.given
+            self._controls.apply(given if last is None else last.over(given))
 
     def look_again(self) -> None:
         """As `look`, where the run goes on whatever somebody has written there meanwhile."""
@@ -109,4 +118,3 @@ class _Follower:
         if wrong != self._wrong:
             logger.warning("the limits stay as they were: %s", wrong)
         self._wrong = wrong
-        self._apply()  # hours open and close meanwhile

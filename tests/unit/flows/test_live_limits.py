@@ -1,6 +1,7 @@
 """Limits go on being kept while a run goes on, whatever becomes of the place that they are read from."""
 
 import errno
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -79,6 +80,26 @@ def test_hours_open_and_close_while_the_limits_can_not_be_read(
     assert caplog.text.count("the limits stay as they were") == 1
 
 
+def test_hours_close_while_the_answer_to_a_look_at_the_limits_is_waited_for(clock: Clock, run: Any) -> None:
+    asked, answered = threading.Event(), threading.Event()
+    answers: list[LiveLimits | None] = [LiveLimits(max_requests=5)]
+
+    def read() -> LiveLimits | None:
+        if answers:
+            return answers.pop()
+        asked.set()
+        answered.wait(60)
+        return LiveLimits(max_requests=5)
+
+    with kept_within_limits(run, read):
+        assert asked.wait(5)
+        clock.time = OUTSIDE
+        try:
+            wait_until(is_held(run), what="the run is held outside of its hours", deadline_seconds=5)
+        finally:
+            answered.set()
+
+
 @pytest.mark.usefixtures("clock")
 def test_a_look_that_fails_in_any_way_is_not_the_last(run: Any, caplog: pytest.LogCaptureFixture) -> None:
     answers: list[LiveLimits | Exception] = [LiveLimits(), KeyError("odd"), LiveLimits(paused=True)]
@@ -97,10 +118,10 @@ def test_a_look_that_fails_in_any_way_is_not_the_last(run: Any, caplog: pytest.L
 def test_a_file_that_can_not_even_be_looked_for_is_a_configuration_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def refuse(_: Path) -> bool:
+    def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "exists", refuse)
+    monkeypatch.setattr("os.stat", refuse)
     with file_reader(str(tmp_path / "limits.yaml")) as read:
         assert read is not None
         with pytest.raises(ConfigurationError, match="can't be read: Permission denied"):
