@@ -80,6 +80,8 @@ class _Pool:
 
     def _start(self) -> None:
         for shard, delay in list(self._to_start.items()):
+            if self._stop.requested:
+                return
             self._runs.start(shard, attempt=self._waiting[shard].attempt, delay=delay)
             del self._to_start[shard]
 

@@ -7,6 +7,7 @@ send an event each, with all of the content in it.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
@@ -35,7 +36,8 @@ LIFE, REPORT = "layoutlift-life", "layoutlift-report"
 PAGES_AT_ONCE = 20
 RUNS_AT_ONCE = 200
 """The most that a Prefect server lists at once, where nobody set it another limit."""
-_NOT_BEGUN = {StateType.SCHEDULED, StateType.PAUSED}
+CANCELLED_AT_ONCE = 8
+"""Whoever was told to stop has some seconds for it, and there may be 200 shards."""
 
 
 class ShardRuns:
@@ -63,9 +65,12 @@ class ShardRuns:
     def __exit__(self, *_: object) -> None:
         with self._stack:
             self._unread += self._runs.values()
-            for shard in list(self._runs):
+            with ThreadPoolExecutor(CANCELLED_AT_ONCE, thread_name_prefix="cancel") as pool:
+                cancelled = [pool.submit(self._cancel, run) for run in self._runs.values()]
+            self._runs.clear()
+            for each in cancelled:
                 with only_noted():
-                    self._cancel(self._runs.pop(shard))
+                    each.result()
             if self._unread:
                 with only_noted():
                     self._remove_left(self._unread)
@@ -128,10 +133,9 @@ class ShardRuns:
         del self._runs[shard]
 
     def _cancel(self, run: UUID) -> None:
-        state = self._client.read_flow_run(run).state
-        if state is None or state.is_final():
-            return
-        kind = StateType.CANCELLED if state.type in _NOT_BEGUN else StateType.CANCELLING
+        """The server itself leaves alone what has ended, and cancels at once what no worker has taken up yet."""
+        seen = self._seen[run].state if run in self._seen else None
+        kind = StateType.CANCELLED if seen is not None and seen.is_paused() else StateType.CANCELLING
         self._client.set_flow_run_state(run, State(type=kind, message="the run that it is a part of has ended"))
 
     def _remove_left(self, runs: Collection[UUID]) -> None:

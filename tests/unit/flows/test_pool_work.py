@@ -1,6 +1,6 @@
 """Shards on a work pool, as the run sees them that waits for them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self, cast
 
@@ -26,6 +26,7 @@ class Server:
     failing: list[str] = field(default_factory=list)
     """The calls that are to fail, each as often as it is named."""
     error: Exception = field(default_factory=lambda: httpx.ReadTimeout("no answer"))
+    when_started: Callable[[], None] = lambda: None
     started: list[int] = field(default_factory=list)
     running: set[Shard] = field(default_factory=set)
 
@@ -39,6 +40,7 @@ class Server:
         self._answer("start")
         self.started.append(attempt)
         self.running.add(shard)
+        self.when_started()
 
     def look(self) -> dict[Shard, tuple[str, str | None, str | None]]:
         self._answer("look")
@@ -67,16 +69,27 @@ def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_work, "LOOK_SECONDS", 0.001)
 
 
-def done(server: Server, shards: Sequence[Shard], monkeypatch: pytest.MonkeyPatch) -> Gathered:
+def done(
+    server: Server, shards: Sequence[Shard], monkeypatch: pytest.MonkeyPatch, gathered: Gathered | None = None
+) -> Gathered:
     monkeypatch.setattr(pool_work, "ShardRuns", lambda *_: server)
     given = ScaledMigrateParameters(source="/bucket", target="h", shards=2, limit_rate="1M", max_requests=50)
-    gathered = Gathered()
+    gathered = gathered or Gathered()
     work_on_pool(given, cast("Gathering", gathered), shards)
     return gathered
 
 
 def test_where_nothing_was_selected_nothing_is_begun_whatever_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     assert done(Server(), [], monkeypatch).taken == []
+
+
+def test_a_run_that_is_told_to_stop_while_it_starts_its_shards_starts_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gathered = Gathered()
+    server = Server(when_started=gathered.run.tree.stop.set)
+    done(server, [SHARD, Shard("run", 2, ("other",))], monkeypatch, gathered)
+    assert (server.started, gathered.taken) == ([0], [])
 
 
 @pytest.mark.parametrize("call", ["start", "look", "pages", "put_an_end_to"])
