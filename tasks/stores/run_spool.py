@@ -36,7 +36,7 @@ MOST_RUNS = 200
 """Sorted runs of rows, each an open file when they are merged: with very many rows, longer ones are made."""
 SCHEMA = 1
 _RESULTS = "results.jsonl"
-_REPORT = "report.json"
+REPORT = "report.json"
 _Result = TypeVar("_Result")
 
 
@@ -104,7 +104,7 @@ class RunSpool(Generic[_Result]):
         Raises:
             StateError: it can't be written; what was at the path before is still there.
         """
-        report = path or self._folder / _REPORT
+        report = path or self._folder / REPORT
         try:
             with TemporaryDirectory(dir=self._folder) as scratch, _whole_or_not_at_all(report) as out:
                 at_once = max(SORTED_AT_ONCE, self._row_count() // MOST_RUNS)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +14,7 @@ from tasks.stores.ledger_folder import LedgerFolder
 from tasks.stores.lock_group import held_with_others
 from tasks.stores.lock_holder import LockHolder
 from tasks.stores.run_lock import RunLock, seen_locks
+from tasks.stores.run_spool import REPORT
 from tasks.stores.run_state import pair_name, without_credentials
 
 if TYPE_CHECKING:
@@ -18,6 +22,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from tasks.ports import Shard
+
+KEPT_RUNS = 200
+KEPT_SECONDS = 24 * 3600.0
+"""Of how many runs of a pair the reports are kept, the newest, and for how long all of them are."""
 
 
 def default_state_root(environment: Mapping[str, str]) -> Path:
@@ -49,7 +57,8 @@ class StateDirectory:
         return self._folder / "runs" / file_name(run_id)
 
     def keep_report(self, run_id: str, report: Path) -> str:  # noqa: ARG002 - it is where it belongs
-        """See `RunState.keep_report`."""
+        """See `RunState.keep_report`; what is left of old runs goes."""
+        _forget_old_runs(self._folder / "runs")
         return str(report)
 
     def lock(
@@ -67,3 +76,12 @@ class StateDirectory:
     def ledger(self, run_id: str | None = None) -> Ledger:
         """See `RunState.ledger`; without `run_id`, the run that last asked for the lock is meant."""
         return Ledger(LedgerFolder(self._folder, run_id or self._run_id))
+
+
+def _forget_old_runs(runs: Path) -> None:
+    """Remove what old runs left, so that schedules fill no disk; one that is at work has no report yet."""
+    with contextlib.suppress(OSError):  # it is there for the next run to try
+        ended = sorted(((path.stat().st_mtime, path.parent) for path in runs.glob(f"*/{REPORT}")), reverse=True)
+        for when, folder in ended[KEPT_RUNS:]:
+            if time.time() - when > KEPT_SECONDS:
+                shutil.rmtree(folder)
