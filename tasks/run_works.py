@@ -77,14 +77,24 @@ class Works:
 
     def plan(self, target: Target, profile: RegistryProfile) -> BeginWork:
         """Says what a migration would do; `profile` is what is known of the target's kind."""
+        lists = ReferrerLists(target)
 
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
             fixed = self.preparation.has_immutable_tags(repository)
             planner = open_planner(target, repository, self.policy, self.ledger, immutable=fixed)
             graph = SourceGraph(self.source, inventory.path, Depth.BLOBS, self.hands)
             announced = self.preparation.announce(inventory.path, repository)
-            place = f"{target.host}/{repository}"
-            work = PlanWork(inventory, graph, self.census, planner, place, profile=profile, announced=announced)
+            work = PlanWork(
+                inventory,
+                graph,
+                self.census,
+                planner,
+                host=target.host,
+                repository=repository,
+                lists=lists,
+                profile=profile,
+                announced=announced,
+            )
             return RememberedWork(work, repository, self.ledger, None)
 
         return begin

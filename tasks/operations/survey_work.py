@@ -93,19 +93,23 @@ class PlanWork(CheckWork):
         graph: SourceGraph,
         census: Census,
         planner: TagPlanner,
-        place: str,
         *,
+        host: str,
+        repository: str,
+        lists: ReferrerLists,
         profile: RegistryProfile = GENERIC,
         announced: Iterable[Finding] = (),
     ) -> None:
-        super().__init__(inventory, graph, census, Depth.BLOBS, place)
+        super().__init__(inventory, graph, census, Depth.BLOBS, f"{host}/{repository}")
         self._planner = planner
+        self._lists = lists
+        self._repository = repository
         self._profile = profile
         self._findings.extend(announced)
 
     def _execute(self, unit: Unit) -> list[TagResult]:
-        if unit.subject is not None:  # merged into what the target has, so never in conflict with it
-            return [self._planned(unit, unit.tags[0], Action.COPY, self._broken(unit))]
+        if unit.subject is not None:
+            return [self._planned(unit, unit.tags[0], self._list_action(unit.subject), self._broken(unit))]
         plans = self._planner.plans(unit)
         broken = self._broken(unit)
         if not unit.tags:
@@ -116,6 +120,13 @@ class PlanWork(CheckWork):
             else self._planned(unit, tag, plan.action, broken)
             for tag, plan in plans.items()
         ]
+
+    def _list_action(self, subject: Digest) -> Action:
+        """A list is merged into what the target has, so never in conflict with it."""
+        members = self.inventory.referrers.get(subject, ())
+        if self._planner.is_new or self._lists.check(self._repository, subject, members) is ReferrerListing.LOST:
+            return Action.COPY
+        return Action.UP_TO_DATE
 
     def _broken(self, unit: Unit) -> LayoutliftError | None:
         try:
