@@ -78,7 +78,7 @@ StrictNames = Annotated[
     bool, Field(description="Refuse repository names that registries don't take, instead of mapping them")
 ]
 UntaggedChoice = Annotated[
-    Untagged, Field(description="Which untagged manifests to copy by digest; children and referrers follow anyway")
+    Untagged, Field(description="Which untagged manifests to take by digest; children and referrers follow anyway")
 ]
 ExcludeReferrers = Annotated[bool, Field(description="Leave signatures, SBOMs and other referrers behind")]
 DepthChoice = Annotated[

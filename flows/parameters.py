@@ -156,6 +156,7 @@ class VerifyParameters(SourceParameters, TargetParameters, PaceParameters, Telem
     exclude: f.Exclude = []
     rename: f.Rename = []
     strict_names: f.StrictNames = False
+    untagged: f.UntaggedChoice = Untagged.NONE
     exclude_referrers: f.ExcludeReferrers = False
     depth: f.DepthChoice = Depth.BLOBS
     state: f.State = None
@@ -169,7 +170,12 @@ class VerifyParameters(SourceParameters, TargetParameters, PaceParameters, Telem
             include=tuple(self.include),
             exclude=tuple(self.exclude),
             rename=tuple(self.rename),
-            policy=CopyPolicy(referrers=not self.exclude_referrers, depth=self.depth, strict_names=self.strict_names),
+            policy=CopyPolicy(
+                untagged=self.untagged,
+                referrers=not self.exclude_referrers,
+                depth=self.depth,
+                strict_names=self.strict_names,
+            ),
             state=self.state,
             jobs=self.jobs,
             report=self.report,
@@ -187,6 +193,7 @@ class CheckParameters(SourceParameters, TelemetryParameters):
 
     include: f.Include = []
     exclude: f.Exclude = []
+    untagged: f.UntaggedChoice = Untagged.NONE
     depth: f.DepthChoice = Depth.BLOBS
     jobs: f.Jobs = 8
     state: f.State = None
@@ -199,7 +206,7 @@ class CheckParameters(SourceParameters, TelemetryParameters):
             target=None,
             include=tuple(self.include),
             exclude=tuple(self.exclude),
-            policy=CopyPolicy(depth=self.depth),
+            policy=CopyPolicy(untagged=self.untagged, depth=self.depth),
             jobs=self.jobs,
             state=self.state,
             report=self.report,

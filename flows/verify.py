@@ -13,6 +13,7 @@ from flows.flow_body import run_as_flow
 from flows.own_flow import flow
 from flows.parameters import VerifyParameters, documented
 from tasks.oci.registry_profiles import RegistryKind
+from tasks.operations.planning import Untagged
 from tasks.operations.results import Depth
 from tasks.operations.tree_run import BATCHES_AT_ONCE
 from tasks.runs import RunKind
@@ -35,6 +36,7 @@ def verify(
     exclude: p.Exclude = [],  # noqa: B006
     rename: p.Rename = [],  # noqa: B006
     strict_names: p.StrictNames = False,
+    untagged: p.UntaggedChoice = Untagged.NONE,
     exclude_referrers: p.ExcludeReferrers = False,
     depth: p.DepthChoice = Depth.BLOBS,
     jobs: p.Jobs = 8,

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from flows import changes
 from flows.cli import main
 from tasks.endpoints import source_identity
+from tasks.oci.digest import Digest
 from tasks.operations.results import RepositoryInventory
 from tasks.stores.layout_directory import LayoutDirectory
 from tasks.stores.s3_address import BucketAccess
@@ -53,6 +54,20 @@ def test_a_layout_whose_entries_have_no_tags_is_not_left_out_by_a_pattern_for_ta
     ended = CliRunner().invoke(main, [command, str(tmp_path / "source"), "--exclude", ":*-dev"])
     assert ended.exit_code == 0, ended.output
     assert "nothing_chosen" not in ended.output
+
+
+@pytest.mark.parametrize(("options", "code"), [((), 0), (("--untagged", "moved"), 1)])
+def test_a_check_proves_the_untagged_manifests_that_are_asked_for(
+    tmp_path: Path, options: tuple[str, ...], code: int
+) -> None:
+    layout = LayoutBuilder(tmp_path / "source" / "app")
+    layout.image("v1", layers=[b"layer"])
+    moved = layout.image(layers=[b"lost"])
+    layout.write()
+    layout.blob_path({"digest": Digest.of(b"lost")}).unlink()
+    ended = CliRunner().invoke(main, ["check", str(tmp_path / "source"), *options])
+    assert ended.exit_code == code, ended.output
+    assert (f"app:{moved['digest']}" in ended.output) == bool(code)
 
 
 def test_changes_to_nothing_are_said_to_be_that(source: Path, tmp_path: Path) -> None:

@@ -3,9 +3,10 @@
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from flows.commands.running import checked
+from flows.commands.running import RunParameters, checked
 from flows.parameters import MigrateParameters, VerifyParameters
 from tasks.oci.errors import ConfigurationError
+from tasks.operations.planning import Untagged
 
 MODELS = pytest.mark.parametrize("model", [MigrateParameters, VerifyParameters])
 
@@ -40,3 +41,9 @@ def test_a_login_in_the_name_of_a_bucket_is_refused_and_not_repeated(model: type
         with pytest.raises(ConfigurationError, match=f"(?i){field}: ") as raised:
             checked(model, good | {field: place})
         assert "hun" not in str(raised.value)
+
+
+@MODELS
+def test_a_verification_can_prove_the_untagged_manifests_that_a_migration_brings(model: type[RunParameters]) -> None:
+    given = {"source": "/mnt/bucket", "target": "registry.example", "untagged": "all"}
+    assert checked(model, given).to_options().policy.untagged is Untagged.ALL
