@@ -17,6 +17,7 @@ from tasks.endpoints import open_source
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.reporting import printable
+from tasks.operations.results import RepositoryInventory
 from tasks.operations.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful
 from tasks.operations.selection import Selection
 from tasks.ports import Finding
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from flows.list_parameters import ListParameters
-    from tasks.operations.results import RepositoryInventory, TagEntry
+    from tasks.operations.results import TagEntry
     from tasks.ports import Source
 
 SCHEMA = 1
@@ -51,7 +52,7 @@ def list_source(parameters: ListParameters, *, as_json: bool) -> bool:
     selection = Selection.parse(parameters.include, parameters.exclude)
     access = BucketAccess(parameters.endpoint_url, parameters.request_payer)
     readers = BUCKET_READERS if is_bucket(parameters.source) else 1
-    found = _inventories(open_source(parameters.source, access=access), readers)
+    found = _inventories(open_source(parameters.source, access=access), selection, readers)
     printer = _JsonPrinter(parameters.source, selection) if as_json else _LinePrinter(selection)
     return not any(map(is_harmful, _print_all(found, printer, selection)))
 
@@ -64,7 +65,7 @@ def _chooses(selection: Selection, inventory: RepositoryInventory) -> bool:
 
 
 def _print_all(
-    found: Iterator[RepositoryInventory | Finding], printer: _Printer, selection: Selection
+    found: Iterator[RepositoryInventory | Finding | None], printer: _Printer, selection: Selection
 ) -> list[Finding]:
     """Print everything and keep nothing of it but the findings."""
     findings: list[Finding] = []
@@ -73,9 +74,11 @@ def _print_all(
         is_empty = False
         if isinstance(each, Finding):
             findings.append(each)
+        if not isinstance(each, RepositoryInventory):
             continue
         findings += each.findings
-        findings += [Finding(each.path, refused.code, refused.message) for refused in each.refused]
+        refused = (entry for entry in each.refused if selection.matches(each.path, entry.tag))
+        findings += [Finding(each.path, entry.code, entry.message) for entry in refused]
         is_chosen = is_chosen or _chooses(selection, each)
         printer.repository(each)
     if is_empty:
@@ -86,14 +89,14 @@ def _print_all(
     return findings
 
 
-def _inventories(store: Source, readers: int) -> Iterator[RepositoryInventory | Finding]:
-    """All layouts in order, as many read at once as there are readers."""
-    read = partial(_inventory, store)
+def _inventories(store: Source, selection: Selection, readers: int) -> Iterator[RepositoryInventory | Finding | None]:
+    """All layouts in order, as many read at once as there are readers; None for those that are not chosen."""
+    read = partial(_inventory, store, selection)
     if readers == 1:
         yield from map(read, store.list_layouts())
         return
     with ThreadPoolExecutor(readers, thread_name_prefix="ls") as pool:
-        ahead: deque[Future[RepositoryInventory | Finding]] = deque()
+        ahead: deque[Future[RepositoryInventory | Finding | None]] = deque()
         for found in store.list_layouts():
             ahead.append(pool.submit(read, found))
             if len(ahead) > readers:
@@ -102,9 +105,11 @@ def _inventories(store: Source, readers: int) -> Iterator[RepositoryInventory | 
             yield ahead.popleft().result()
 
 
-def _inventory(store: Source, found: str | Finding) -> RepositoryInventory | Finding:
+def _inventory(store: Source, selection: Selection, found: str | Finding) -> RepositoryInventory | Finding | None:
     if isinstance(found, Finding):
         return found
+    if not selection.may_match(found):
+        return None
     try:
         return enumerate_repository(store, found)
     except LayoutliftError as error:

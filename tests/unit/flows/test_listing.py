@@ -45,6 +45,25 @@ def test_patterns_that_leave_out_everything_end_with_1(source: Path, pattern: st
 
 
 @pytest.mark.parametrize("command", ["ls", "check"])
+def test_what_was_not_chosen_is_no_problem_and_not_read(source: Path, command: str) -> None:
+    layout = LayoutBuilder(source / "app")
+    layout.image("v1", layers=[b"app"])
+    layout.image("v1+bad", layers=[b"no registry takes its tag"])
+    layout.write()
+    (source / "web" / "index.json").write_bytes(b"broken")
+    ended = CliRunner().invoke(main, [command, str(source), "--include", "app:v1"])
+    assert ended.exit_code == 0, ended.output
+    assert "web" not in ended.output
+    assert CliRunner().invoke(main, [command, str(source), "--include", "app"]).exit_code == 1
+    assert CliRunner().invoke(main, [command, str(source), "--include", "web"]).exit_code == 1
+
+
+def test_a_list_in_json_has_the_chosen_repositories(source: Path) -> None:
+    chosen = json.loads(listed(source, "--include", "app", "--json").stdout)["repositories"]
+    assert [each["repository"] for each in chosen] == ["app"]
+
+
+@pytest.mark.parametrize("command", ["ls", "check"])
 def test_a_layout_whose_entries_have_no_tags_is_not_left_out_by_a_pattern_for_tags(
     tmp_path: Path, command: str
 ) -> None:
