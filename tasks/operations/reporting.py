@@ -210,13 +210,15 @@ def summary_markdown(header: Mapping[str, object], totals: Totals, findings: Ite
 
 
 def _verdict(totals: Totals) -> str:
+    equal = totals.outcomes[Outcome.COPIED] + totals.outcomes[Outcome.UP_TO_DATE]
     if totals.complete:
-        return f"Complete: {totals.tags} tags are at the target and verified"
+        skipped = f", {totals.tags - equal} were skipped" if equal < totals.tags else ""
+        return f"Complete: {equal} tags are at the target and verified{skipped}"
     parts = []
     if totals.problems:
         parts.append(f"{totals.problems} of {totals.tags} tags are not at the target")
     if totals.broken_layouts:
-        parts.append(f"{totals.broken_layouts} layouts could not be read")
+        parts.append(f"{totals.broken_layouts} other problems were found")
     return f"Incomplete: {', '.join(parts)}"
 
 
@@ -241,7 +243,7 @@ def _traffic_line(totals: Totals) -> str:
 def _finding_lines(findings: list[Finding]) -> Iterator[str]:
     if not findings:
         return
-    yield from ("", f"## {len(findings)} findings at the source", "", "| path | code | what | what to do |")
+    yield from ("", f"## {len(findings)} findings", "", "| path | code | what | what to do |")
     yield "|---|---|---|---|"
     for finding in findings[:_FINDINGS_SHOWN]:
         cells = (finding.path, finding.code, finding.message, ADVICE.get(finding.code, _NO_ADVICE))

@@ -134,7 +134,14 @@ def test_summary_says_complete_only_when_it_is():
     totals.problems = 1
     totals.broken_layouts = 3
     summary = summary_markdown(HEADER, totals, [])
-    assert summary.startswith("# Incomplete: 1 of 2 tags are not at the target, 3 layouts")
+    assert summary.startswith("# Incomplete: 1 of 2 tags are not at the target, 3 other problems")
+
+
+def test_summary_does_not_call_verified_what_was_skipped():
+    totals = Totals()
+    totals.outcomes |= {Outcome.UP_TO_DATE: 2, Outcome.REFUSED: 3}
+    summary = summary_markdown(HEADER, totals, [])
+    assert summary.startswith("# Complete: 2 tags are at the target and verified, 3 were skipped\n")
 
 
 def test_summary_lists_findings_up_to_a_limit():
