@@ -115,12 +115,13 @@ class Heartbeat:
 
     def _beat(self) -> None:
         while not self._stopped.wait(HEARTBEAT_SECONDS):
-            if not self._renews():
-                self._lost.set()
-                logger.warning(LOST)
-                if self._on_lost:
-                    self._on_lost()
-                return
+            if self._renews() or self._stopped.is_set():  # what was released meanwhile is not lost
+                continue
+            self._lost.set()
+            logger.warning(LOST)
+            if self._on_lost:
+                self._on_lost()
+            return
 
     def _renews(self) -> bool:
         try:

@@ -167,6 +167,24 @@ def test_who_lost_the_lock_is_told_and_leaves_the_new_holders_alone(state, monke
     assert json.loads((state.folder / "lock").read_text())["run"] == "r2"
 
 
+def test_a_lock_that_was_released_during_a_late_beat_is_not_lost(monkeypatch):
+    monkeypatch.setattr(lock_holder, "HEARTBEAT_SECONDS", 0.01)
+    beating, released = threading.Event(), threading.Event()
+
+    def renew() -> bool:
+        beating.set()
+        return not released.wait(30)
+
+    heart = lock_holder.Heartbeat(renew, lambda: pytest.fail("the run is told that it lost its lock"))
+    heart.start()
+    assert beating.wait(30)
+    heart.stop()
+    released.set()
+    heart.stop()
+    wait_until(lambda: not heart._thread.is_alive(), what="the last beat has ended")
+    assert not heart.is_lost
+
+
 def test_the_lock_is_released_when_the_run_fails(state):
     with pytest.raises(ZeroDivisionError), state.lock("r1"):
         _ = 1 / 0
