@@ -64,6 +64,8 @@ _NO_CREDENTIALS = (
     sdk.SSOError,
     sdk.TokenRetrievalError,
 )
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+"""How Python's TLS begins to say so; that text is all that the SDK leaves of it."""
 _UNREACHABLE = (sdk.EndpointConnectionError, sdk.ConnectTimeoutError, sdk.ProxyConnectionError, sdk.SSLError)
 
 
@@ -155,8 +157,10 @@ def _of_failure(error: Exception, name: str) -> LayoutliftError:
     reason = _one_line(str(error))
     if isinstance(error, _NO_CREDENTIALS):
         return NotAdmittedError(f"no usable credentials for S3: {reason} (AWS_PROFILE, AWS_ACCESS_KEY_ID, …)")
-    if isinstance(error, sdk.SSLError):
-        return NotAdmittedError(f"the endpoint's certificate is not trusted: {reason}")
+    if isinstance(error, sdk.SSLError) and _UNTRUSTED in str(error):  # else the connection broke meanwhile
+        return NotAdmittedError(
+            f"the endpoint's certificate is not trusted ({reason}); AWS_CA_BUNDLE names a file of other authorities"
+        )
     if isinstance(error, _UNREACHABLE):
         return UnreachableError(f"the S3 endpoint does not answer: {reason}")
     if isinstance(error, sdk.HTTPClientError | sdk.IncompleteReadError | HTTPError | OSError):

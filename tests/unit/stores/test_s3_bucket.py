@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, SSLError
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
@@ -129,13 +129,15 @@ def test_a_store_that_asks_to_slow_down_is_asked_again_until_it_answers(
     assert source.blob("app", BLOB).read() == CONTENT
 
 
-def answering(*answers: tuple[str, int] | None) -> S3Bucket:
-    """A bucket whose client, in place of the SDK's, answers once each: a refusal, or an object."""
+def answering(*answers: tuple[str, int] | Exception | None) -> S3Bucket:
+    """A bucket whose client, in place of the SDK's, answers once each: a refusal, a failure, or an object."""
     waiting = iter(answers)
 
     def head_object(**_: object) -> dict[str, object]:
         if (answer := next(waiting)) is None:
             return {"ContentLength": 7, "LastModified": datetime.now(UTC)}
+        if isinstance(answer, Exception):
+            raise answer
         code, status = answer
         said = {"Error": {"Code": code, "Message": "No."}, "ResponseMetadata": {"HTTPStatusCode": status}}
         raise ClientError(said, "HeadObject")
@@ -155,6 +157,15 @@ def test_being_told_to_slow_down_uses_up_no_attempt() -> None:
     assert answering(*[slow] * ATTEMPTS, broken, slow, broken, None).stat("key") is not None
     with pytest.raises(SourceReadError, match="for the moment"):
         answering(*[slow] * ATTEMPTS, *[broken] * ATTEMPTS).stat("key")
+
+
+def test_a_handshake_that_breaks_is_not_taken_for_a_certificate() -> None:
+    broken = SSLError(endpoint_url="https://store", error="[SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred")
+    store = answering(None, broken, broken, None)
+    assert [store.stat("key") is not None for _ in range(2)] == [True, True]
+    untrusted = SSLError(endpoint_url="https://store", error="[SSL: CERTIFICATE_VERIFY_FAILED] self-signed")
+    with pytest.raises(SourceUnavailableError, match=r"not trusted .*AWS_CA_BUNDLE"):
+        answering(untrusted).stat("key")
 
 
 def test_waiting_for_a_store_that_stays_slow_ends_with_the_run(script: ScriptedRegistry, bucket: OpenBucket) -> None:
