@@ -64,7 +64,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "link_not_followed": "Nothing to do: what the link points at is read at its own place.",
         "unreadable_directory": "Give this user the right to list and read the directory, and run again.",
         "source_read": "Run again; if it stays, look at the mount's log and at the bucket's own.",
-        "source_unavailable": "Mount the bucket again, or correct the path, and run again.",
+        "source_unavailable": "Mount the bucket again, see to its endpoint, or correct the path; then run again.",
         "source_write": "Look at the rights on the source, and at the mount's log; then run again.",
         "source_changed": "A writer was quicker: plan again.",
         "index_changed": "Run again: what was written at the source during the run may not be at the target yet.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -10,9 +11,7 @@ from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception,
-    retry_if_exception_type,
     stop_after_attempt,
-    stop_after_delay,
     wait_random_exponential,
 )
 
@@ -32,9 +31,11 @@ if TYPE_CHECKING:
 
 _Value = TypeVar("_Value")
 ATTEMPTS = 3
-"""Failures of a request; being told to slow down is none."""
+"""Failures of a request; being told to slow down, or nobody being there for a moment, is none."""
 THROTTLED_SECONDS = 900.0
 """How long a request may be told to slow down before that counts as a failure."""
+AWAY_SECONDS = 30.0
+"""How long an endpoint that has answered before may be away, as while it is started anew."""
 LONGEST_WAIT = 30.0
 
 
@@ -115,14 +116,14 @@ class S3Bucket:
         self._gate = RequestGate(stop)
         self._grown = wait_random_exponential(multiplier=first_wait, max=LONGEST_WAIT)
         self._patient = Retrying(
-            retry=retry_if_exception_type(ThrottledError),
-            stop=stop_after_delay(THROTTLED_SECONDS),
+            retry=retry_if_exception(self._is_worth_waiting),
+            stop=_waited_enough,
             wait=self._wait_together,
             sleep=stop.wait,
             reraise=True,
         )
         self._retrying = Retrying(
-            retry=retry_if_exception(self._may_pass),
+            retry=retry_if_exception(_may_pass),
             stop=stop_after_attempt(ATTEMPTS),
             wait=self._grown,
             sleep=stop.wait,
@@ -202,7 +203,7 @@ class S3Bucket:
             with translated(asked_for):
                 return ask()
 
-        answer: _Value = self._retrying(self._patient, attempt)  # being told to slow down is no failed attempt
+        answer: _Value = self._retrying(self._patient, attempt)  # what is waited for is no failed attempt
         if not self._answered:
             self._answered = True
             self._plain = plain_get(self._client, self._name)
@@ -217,16 +218,24 @@ class S3Bucket:
         return _opened(key, self.name_of(key), answer["Body"], answer["ResponseMetadata"]["HTTPHeaders"])
 
     def _wait_together(self, state: RetryCallState) -> float:
-        """How long to wait for a store that asks for fewer requests; all workers do."""
+        """How long to wait for a store that asks for fewer requests, or is away; all workers do."""
         seconds = self._grown(state)
         self._gate.pause(seconds)
         return seconds
 
-    def _may_pass(self, error: BaseException) -> bool:
-        """An endpoint that never answered is a wrong one; one that did comes back. Throttling was waited out."""
-        if isinstance(error, ChangedError | ThrottledError):
-            return False
-        return is_transient(error) or (isinstance(error, UnreachableError) and self._answered)
+    def _is_worth_waiting(self, error: BaseException) -> bool:
+        """An endpoint that never answered is a wrong one; one that did comes back."""
+        return isinstance(error, ThrottledError) or (isinstance(error, UnreachableError) and self._answered)
+
+
+def _waited_enough(state: RetryCallState) -> bool:
+    error = state.outcome.exception() if state.outcome is not None else None
+    longest = THROTTLED_SECONDS if isinstance(error, ThrottledError) else AWAY_SECONDS
+    return time.monotonic() - state.start_time > longest
+
+
+def _may_pass(error: BaseException) -> bool:
+    return is_transient(error) and not isinstance(error, ChangedError | ThrottledError)
 
 
 def _opened(key: str, name: str, body: Body, headers: Mapping[str, str]) -> OpenObject:

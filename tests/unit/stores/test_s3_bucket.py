@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, SSLError
+from botocore.exceptions import ClientError, EndpointConnectionError, SSLError
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
@@ -21,6 +21,7 @@ from tasks.oci.errors import (
     SourceReadError,
     SourceUnavailableError,
 )
+from tasks.stores import s3_bucket
 from tasks.stores.pacing import Stop
 from tasks.stores.s3_address import BucketAccess
 from tasks.stores.s3_bucket import ATTEMPTS, S3Bucket
@@ -157,6 +158,18 @@ def test_being_told_to_slow_down_uses_up_no_attempt() -> None:
     assert answering(*[slow] * ATTEMPTS, broken, slow, broken, None).stat("key") is not None
     with pytest.raises(SourceReadError, match="for the moment"):
         answering(*[slow] * ATTEMPTS, *[broken] * ATTEMPTS).stat("key")
+
+
+def test_an_endpoint_that_is_away_for_a_moment_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway that is started anew takes more than the second that a few attempts take."""
+    away = EndpointConnectionError(endpoint_url="https://store")
+    store = answering(None, *[away] * 3 * ATTEMPTS, None)
+    assert [store.stat("key") is not None for _ in range(2)] == [True, True]
+    monkeypatch.setattr(s3_bucket, "AWAY_SECONDS", 0.01)
+    gone = answering(None, *[away] * 1000)
+    assert gone.stat("key") is not None
+    with pytest.raises(SourceUnavailableError, match="does not answer"):
+        gone.stat("key")
 
 
 def test_a_handshake_that_breaks_is_not_taken_for_a_certificate() -> None:
