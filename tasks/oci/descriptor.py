@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 NO_ANNOTATIONS: Mapping[str, str] = {}
 MAX_SIZE = 2**63 - 1
+_NAMES = frozenset({"mediaType", "digest", "size", "artifactType", "annotations"})
+_ANY_CASE = {name.casefold(): name for name in _NAMES}
 
 
 def no_annotations() -> Mapping[str, str]:
@@ -41,6 +43,7 @@ class Descriptor:
         """
         if not isinstance(value, dict):
             raise InvalidDescriptorError(f"a descriptor must be an object, not {type(value).__name__}")
+        _refuse_other_cases(value)
         return cls(
             media_type=_media_type(value),
             digest=Digest(value.get("digest")),
@@ -57,6 +60,13 @@ class Descriptor:
         if self.annotations:
             written["annotations"] = dict(self.annotations)
         return written
+
+
+def _refuse_other_cases(value: dict[str, Any]) -> None:
+    """Clients in Go take names in any case, and the last one: they would read something that we don't."""
+    for name in value:
+        if name not in _NAMES and (meant := _ANY_CASE.get(name.casefold())) is not None:
+            raise InvalidDescriptorError(f"it has {name!r} in place of {meant!r}")
 
 
 def _media_type(value: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ BLOBS = "blobs"
 INGEST = "ingest"
 """Where oras-go writes blobs before it renames them."""
 
+_MANIFESTS = "manifests"
 MAX_INDEX_SIZE = 1024 * 1024 * 1024
 """Bytes; about four million entries. A bound, so that a hostile index can't take all memory."""
 
@@ -96,7 +97,7 @@ def iter_index(text: str) -> Iterator[Descriptor | BrokenEntry]:
     """
     others: dict[str, Any] = {}
     try:
-        for place, value in enumerate(iter_list(text, "manifests", others)):
+        for place, value in enumerate(iter_list(text, _MANIFESTS, others)):
             yield _entry(place, value)
     except (ValueError, RecursionError) as error:
         raise InvalidLayoutError(f"{INDEX} is not JSON: {str(error)[:200]}") from error
@@ -104,7 +105,10 @@ def iter_index(text: str) -> Iterator[Descriptor | BrokenEntry]:
 
 
 def _check_members(others: dict[str, Any]) -> None:
-    listed = others.get("manifests")
+    for name in others:
+        if name != _MANIFESTS and name.casefold() == _MANIFESTS:  # clients in Go take either, and the last one
+            raise InvalidLayoutError(f"{INDEX} has {name!r} in place of {_MANIFESTS!r}")
+    listed = others.get(_MANIFESTS)
     if not isinstance(listed, list):
         raise InvalidLayoutError(f"{INDEX}: manifests must be a list, not {type(listed).__name__}")
     version = others.get("schemaVersion")

@@ -59,6 +59,14 @@ def test_annotations_are_text_by_name(annotations: object) -> None:
         Descriptor.from_json({**GOOD, "annotations": annotations})
 
 
+@pytest.mark.parametrize("name", ["Digest", "SIZE", "mediatype", "Annotations", "dige\u017ft"])
+def test_a_name_that_only_some_clients_read_is_refused(name: str) -> None:
+    """Or a cleanup would not see the content, or the tag, that they see."""
+    with pytest.raises(InvalidDescriptorError, match=f"{name!r} in place of"):
+        Descriptor.from_json({**GOOD, name: sha256(b"other")})
+    Descriptor.from_json({**GOOD, "platform": {"OS": "linux"}, "digests": []})
+
+
 def test_equality_looks_at_type_digest_and_size_only() -> None:
     plain, named = Descriptor.from_json(GOOD), Descriptor.from_json({**GOOD, "annotations": {"a": "b"}})
     assert plain == named

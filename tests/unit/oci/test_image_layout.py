@@ -67,6 +67,7 @@ def test_a_broken_entry_is_named_by_place_and_tag(digest: str) -> None:
         index(None),
         index([], schemaVersion=1),
         index([], schemaVersion="2"),
+        index([], Manifests=[ENTRY]),  # which clients in Go read
     ],
     ids=repr,
 )
