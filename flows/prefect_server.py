@@ -81,11 +81,21 @@ def start(check: Callable[[], None] = lambda: None) -> ServerStatus:
     with locked_state(check) as state:
         record = read_record(state)
         if record is None:
-            record = launch(state, installed_prefect())
-            write_record(record, state)
+            record = launched(state)
         refuse_other_version(record)
         wait_until_ready(record, state, check)
         return status_of(record, state)
+
+
+def launched(state: Path) -> ServerRecord:
+    """Start a server and write down which it is; one that nobody could find again is ended."""
+    record = launch(state, installed_prefect())
+    try:
+        write_record(record, state)
+    except OSError:
+        end_process(record)
+        raise
+    return record
 
 
 def stop() -> ServerStatus:

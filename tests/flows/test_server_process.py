@@ -52,6 +52,17 @@ def test_a_server_that_stays_silent_is_told(state: Path, monkeypatch: pytest.Mon
         assert not record.is_running
 
 
+def test_a_server_that_can_not_be_written_down_is_ended(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the next command would start another on the same database."""
+    (state / "server.json.new").mkdir()
+    with stand_in() as (child, record):
+        monkeypatch.setattr(prefect_server, "launch", lambda *_: record)
+        with pytest.raises(StateError, match="can't be managed"):
+            ensure_server()
+        assert not record.is_running
+        assert child.wait(5) is not None
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_wait_for_a_command_that_starts_the_server(
     number: signal.Signals, state: Path, monkeypatch: pytest.MonkeyPatch
