@@ -17,6 +17,7 @@ from tasks.oci.errors import (
     SourceReadError,
     SourceUnavailableError,
 )
+from tasks.stores.hidden_secrets import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -173,4 +174,4 @@ def _storage_class(said: dict[str, Any]) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split()).strip(": ")[:_SHOWN]
+    return without_secrets(" ".join(text.split())).strip(": ")[:_SHOWN]

@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.endpoints import open_source, own_name, source_identity
-from tasks.oci.errors import (
-    ConfigurationError,
-)
+from tasks.oci.errors import ConfigurationError, SourceUnavailableError
 from tasks.stores.s3_address import BucketAccess, BucketAddress, check_endpoint_url
 from tasks.stores.s3_client import make_client
 from tests.support.layouts import LayoutBuilder
@@ -76,6 +74,17 @@ def test_a_wish_of_the_profile_for_the_other_addressing_is_heard(
     environment.setenv("AWS_CONFIG_FILE", str(config))
     url = make_client(BucketAccess()).generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "key"})
     assert url.startswith("http://bucket.store.example.com/key")
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+def test_the_password_of_a_proxy_is_not_shown(environment: pytest.MonkeyPatch, scheme: str) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        environment.delenv(name, raising=False)
+    environment.setenv("HTTPS_PROXY", f"{scheme}://bob:hunter2@127.0.0.1:1")
+    source = open_source("s3://bucket", access=BucketAccess(endpoint_url="https://store.example.com"))
+    with pytest.raises(SourceUnavailableError, match="proxy") as raised:
+        source.list_layouts()
+    assert "hunter2" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
