@@ -57,7 +57,8 @@ def resolve(path: str, mounts: frozenset[str] | None = None) -> tuple[str, bool]
     Links are resolved up to the first such mount; what comes behind it is taken as it is written.
     """
     known = hanging_mounts() if mounts is None else mounts
-    resolved, pending, links = "", _parts(os.path.abspath(path)), 0  # noqa: PTH100 - Path.absolute keeps `..`
+    whole = path if path.startswith("/") else f"{os.getcwd()}/{path}"  # noqa: PTH109 - `..` stays: links come first
+    resolved, pending, links = "", _parts(whole), 0
     while pending:
         name = pending.pop(0)
         if name == "..":

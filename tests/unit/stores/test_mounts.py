@@ -1,5 +1,6 @@
 """Which paths may hang is told without touching them."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,15 @@ def test_a_path_is_resolved_up_to_the_mount_and_no_further(
     known = frozenset({str(tmp_path / "bucket")})
     expected = str(tmp_path / resolved) if resolved else str(tmp_path)
     assert resolve(str(tmp_path / path), known) == (expected, may_hang)
+
+
+def test_a_step_up_behind_a_link_leads_to_where_the_link_does(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "tree").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("elsewhere/tree")
+    up = f"{tmp_path}/link/../other"
+    assert resolve(up, frozenset()) == (str(tmp_path / "elsewhere" / "other"), False) == (os.path.realpath(up), False)
+    mount = str(tmp_path / "elsewhere" / "other")
+    assert resolve(f"{up}/team", frozenset({mount})) == (f"{mount}/team", True)
 
 
 def test_without_such_mounts_a_path_is_what_the_system_says(tmp_path: Path) -> None:
