@@ -48,6 +48,16 @@ class Manifest:
         )
 
 
+def check_type(descriptor: Descriptor) -> None:
+    """See that content of this type can be read as a manifest.
+
+    Raises:
+        UnsupportedMediaTypeError: the descriptor's type is not a manifest's.
+    """
+    if not media_types.is_manifest(descriptor.media_type):
+        raise UnsupportedMediaTypeError(f"{descriptor.media_type} is not a type of manifest that registries take")
+
+
 def parse_manifest(raw: bytes, descriptor: Descriptor) -> Manifest:
     """Read the bytes that `descriptor` points at; they must have been checked against its digest.
 
@@ -56,8 +66,7 @@ def parse_manifest(raw: bytes, descriptor: Descriptor) -> Manifest:
         InvalidManifestError: not JSON, not of the form of that type, or it says another type of itself.
         SpecError: a descriptor or digest inside is invalid; the message starts with the place.
     """
-    if not media_types.is_manifest(descriptor.media_type):
-        raise UnsupportedMediaTypeError(f"{descriptor.media_type} is not a type of manifest that registries take")
+    check_type(descriptor)
     body = _decode(raw)
     own_type = body.get("mediaType")
     if own_type is not None and own_type != descriptor.media_type:

@@ -23,7 +23,7 @@ from tasks.oci.errors import (
     UnsupportedMediaTypeError,
 )
 from tasks.oci.image_layout import REFERRER_SUBJECT, BrokenEntry, decode_index, iter_index
-from tasks.oci.manifest import MAX_MANIFEST_SIZE, Manifest, parse_manifest
+from tasks.oci.manifest import MAX_MANIFEST_SIZE, Manifest, check_type, parse_manifest
 from tasks.oci.reference import REF_NAME, parse_referrers_tag, tag_of_ref_name
 from tasks.operations.results import RefusedEntry, RepositoryInventory, TagEntry, UntaggedKind
 from tasks.ports import Finding
@@ -43,10 +43,12 @@ def read_manifest(source: LayoutReader, path: str, descriptor: Descriptor) -> Ma
     """Fetch and read a manifest of a layout.
 
     Raises:
+        UnsupportedMediaTypeError: it is no manifest by its type; it is not read then.
         InvalidManifestError: it is larger than registries take, or not of its type's form.
         ContentError: it is missing or altered.
         SourceError: it can't be read.
     """
+    check_type(descriptor)
     if descriptor.size > MAX_MANIFEST_SIZE:
         raise InvalidManifestError(
             f"the manifest has {descriptor.size} bytes, registries take {MAX_MANIFEST_SIZE} at most"
