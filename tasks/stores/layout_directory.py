@@ -45,7 +45,11 @@ READ_ATTEMPTS = 3
 _Value = TypeVar("_Value")
 _DEAD_MOUNT = frozenset({errno.ENOTCONN, errno.ESHUTDOWN, errno.ENODEV, errno.ECONNABORTED})
 _MAY_PASS = frozenset(
-    {errno.EIO, errno.EAGAIN, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY, errno.EMFILE, errno.ENFILE}
+    {
+        *(errno.EIO, errno.EAGAIN, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY, errno.EMFILE, errno.ENFILE),
+        *(errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH),  # as CIFS and NFS say it
+        *(errno.ECONNRESET, errno.ECONNREFUSED, errno.EREMOTEIO, errno.ENOMEM, errno.ENOBUFS),
+    }
 )
 # O_NONBLOCK: opening a named pipe that somebody put in the way must not wait for its writer.
 _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK

@@ -232,7 +232,7 @@ class FlakyOpen:
         return self.really(path, flags)
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENOENT, errno.EMFILE])
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENOENT, errno.EMFILE, errno.EHOSTDOWN])
 def test_a_failure_that_passes_is_not_seen(
     layout: LayoutBuilder, source: LayoutDirectory, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
