@@ -8,31 +8,41 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.errors import InvalidReferenceError, SizeMismatchError, TargetLacksError
-from tasks.oci.reference import map_repository, tag_of_ref_name
+from tasks.oci.reference import map_repository, parse_referrers_tag, tag_of_ref_name
 from tasks.operations.cleanup.graph import read_graph
 from tasks.operations.cleanup.values import Action
+from tasks.ports import ManifestResolver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tasks.oci.digest import Digest
     from tasks.oci.reference import TargetAddress
+    from tasks.operations.cleanup.graph import Graph, Node
     from tasks.operations.cleanup.hands import MapConcurrently
     from tasks.operations.cleanup.values import RepositoryPlan
-    from tasks.ports import LayoutReader, ManifestResolver
+    from tasks.ports import LayoutReader
 
 _ANY = "application/octet-stream"
+
+
+class GateTarget(ManifestResolver, Protocol):
+    """What is asked of a target."""
+
+    def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
+        """See `ContentFetcher.list_referrers`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
     """Asks a target; `own_name` is what a layout that is itself the source is called there."""
 
-    target: ManifestResolver
+    target: GateTarget
     address: TargetAddress
     own_name: str
 
@@ -104,6 +114,29 @@ class Gate:
         answers = zip(asked, map_concurrently(ask, asked), strict=True)
         return {tag: answer for (tag, _), answer in answers if answer is not None}
 
+    def lists_itself(
+        self, path: str, tags: Mapping[str, Digest], graph: Graph, map_concurrently: MapConcurrently
+    ) -> Mapping[str, Digest]:
+        """Those of some tags that only list referrers, `sha256-<hex>`, all of which the target lists by its own API.
+
+        It never gets such a tag, nor the index behind it, whose members it has to hold all the same.
+
+        Raises:
+            RegistryError: it can't say.
+        """
+
+        def is_listed(item: tuple[str, Digest]) -> bool:
+            tag, digest = item
+            named, node = parse_referrers_tag(tag), graph.nodes.get(digest)
+            if named is None or named.suffix or node is None or not _only_lists(node):
+                return False
+            listed = self.target.list_referrers(self._repository(path), named.subject)
+            return listed is not None and listed >= set(node.below)
+
+        asked = list(tags.items())
+        answers = zip(asked, map_concurrently(is_listed, asked), strict=True)
+        return {tag: digest for (tag, digest), answer in answers if answer}
+
     def require_plan(self, source: LayoutReader, plan: RepositoryPlan, map_concurrently: MapConcurrently) -> None:
         """Pass where the target has everything that a plan takes from a repository, read anew from the source.
 
@@ -116,12 +149,13 @@ class Gate:
         """
         path = plan.path
         sizes = {blob.digest: blob.size for blob in plan.blobs}
-        tags = dict(_tags_that_go(plan))
-        for tag, lack in self.lacking_tags(path, tags, map_concurrently).items():
-            raise TargetLacksError(f"{tag}: {lack}")
         removed = {entry.descriptor.digest: entry.descriptor for entry in plan.removals}
         graph = read_graph(source, path, removed.values(), sizes, map_concurrently)
-        needed = graph.reach(dict.fromkeys(removed, ""), sizes)
+        tags = dict(_tags_that_go(plan))
+        lists = self.lists_itself(path, tags, graph, map_concurrently)
+        for tag, lack in self.lacking_tags(path, without(tags, lists), map_concurrently).items():
+            raise TargetLacksError(f"{tag}: {lack}")
+        needed = graph.reach(dict.fromkeys(removed, ""), sizes).keys() - set(lists.values())
         going = {digest: sizes[digest] for digest in needed if digest in sizes}
         going |= {blob.digest: blob.size for blob in plan.blobs if blob.action is Action.QUARANTINE}
         going |= {held.digest: held.size for held in plan.quarantined if held.action is Action.PURGE}
@@ -130,6 +164,15 @@ class Gate:
 
     def _repository(self, path: str) -> str:
         return self.address.repository(map_repository(self.own_name if path == "." else path))
+
+
+def without(tags: Mapping[str, Digest], lists: Mapping[str, Digest]) -> dict[str, Digest]:
+    """The tags that a target has to have, where it needs none for these lists."""
+    return {tag: digest for tag, digest in tags.items() if tag not in lists}
+
+
+def _only_lists(node: Node) -> bool:
+    return node.is_index and node.subject is None
 
 
 def _tags_that_go(plan: RepositoryPlan) -> Iterator[tuple[str, Digest]]:

@@ -24,6 +24,7 @@ from tasks.operations.cleanup.blob_decisions import (
     hidden_of,
     spare,
 )
+from tasks.operations.cleanup.gate import without
 from tasks.operations.cleanup.graph import read_graph
 from tasks.operations.cleanup.index_edit import written_as
 from tasks.operations.cleanup.layout_view import view_layout
@@ -224,10 +225,11 @@ def _lacking(
 ) -> Iterator[tuple[Entry, str]]:
     """Entries that were to go, of which the target lacks something; each tag and content is asked for once."""
     going = [e for e, verdict in zip(view.entries, marking.verdicts, strict=True) if not verdict.keep]
-    needed = graph.reach({entry.digest: "" for entry in going}, view.blobs)
-    sizes = {digest: view.blobs[digest].size for digest in needed if digest in view.blobs}
     tags = {entry.tag: entry.digest for entry in going if entry.tag is not None}
-    lacking_tags = gate.lacking_tags(view.path, tags, map_concurrently)
+    lists = gate.lists_itself(view.path, tags, graph, map_concurrently)
+    needed = graph.reach({entry.digest: "" for entry in going}, view.blobs).keys() - set(lists.values())
+    sizes = {digest: view.blobs[digest].size for digest in needed if digest in view.blobs}
+    lacking_tags = gate.lacking_tags(view.path, without(tags, lists), map_concurrently)
     lacking = gate.lacking(view.path, sizes, map_concurrently)
     for entry in going:
         lack = lacking_tags.get(entry.tag or "")

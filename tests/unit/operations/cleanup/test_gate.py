@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 
 from tasks.oci.digest import Digest
 from tasks.oci.errors import RegistryUnavailableError, SizeMismatchError, TargetLacksError
+from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import TargetAddress
 from tasks.operations.cleanup.gate import Gate
 from tasks.operations.cleanup.values import Action
@@ -27,6 +29,7 @@ class HoldingTarget:
         self.content = {
             path.rsplit("/", 1)[1]: len(raw) for path, raw in layout.files.contents().items() if "sha256" in path
         }
+        self.referrers: dict[str, frozenset[Digest]] | None = None
         self.is_broken = False
 
     def list_tags(self, repository: str) -> frozenset[str]:
@@ -43,6 +46,10 @@ class HoldingTarget:
         if size is not None and size != descriptor.size:
             raise SizeMismatchError(f"{descriptor.digest} has another size there")
         return size is not None
+
+    def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
+        referrers = self._asked(repository).referrers
+        return None if referrers is None else referrers.get(subject, frozenset())
 
     def forget(self, digest: str) -> None:
         del self.content[digest[7:]]
@@ -140,3 +147,48 @@ def test_a_tag_inside_a_whole_reference_is_asked_for_by_its_own_name(
     del target.tags["v1"]
     with pytest.raises(TargetLacksError):
         gate.require_plan(MemorySource(layout.files.contents()), plan, map)
+
+
+@pytest.fixture
+def listed(layout: PlannedLayout) -> HoldingTarget:
+    """v1 has an SBOM, listed under the tag that clients keep; the target lists it itself and has no such tag."""
+    subject = layout.entries[0]
+    named = {name: subject[name] for name in ("mediaType", "digest", "size")}
+    sbom = layout.image("sbom", subject=named)
+    layout.entries.pop()
+    body = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": [sbom]}
+    index = layout.blob(json.dumps(body).encode(), IMAGE_INDEX)
+    layout.entries.append({**index, "annotations": {REF_NAME: f"sha256-{subject['digest'][7:]}"}})
+    layout.write_index()
+    target = HoldingTarget(layout)
+    layout.gate = Gate(target, TargetAddress("registry.example", "mirror"), "app")
+    del target.tags[layout.entries[-1]["annotations"][REF_NAME]]
+    target.forget(index["digest"])
+    target.referrers = {subject["digest"]: frozenset({Digest(sbom["digest"])})}
+    return target
+
+
+def test_a_list_of_referrers_goes_where_the_target_lists_them_itself(
+    layout: PlannedLayout, listed: HoldingTarget
+) -> None:
+    plan, gate = layout.plan(), layout.gate
+    assert len(plan.removals) == 2
+    assert gate is not None
+    gate.require_plan(MemorySource(layout.files.contents()), plan, map)
+    listed.referrers = {}
+    with pytest.raises(TargetLacksError):
+        gate.require_plan(MemorySource(layout.files.contents()), plan, map)
+
+
+@pytest.mark.parametrize("lacks", ["an api", "the referrer in its list", "the layer of the referrer"])
+def test_a_list_of_referrers_stays_with_its_subject_where_the_target_lacks(
+    layout: PlannedLayout, listed: HoldingTarget, lacks: str
+) -> None:
+    if lacks == "an api":
+        listed.referrers = None
+    elif lacks == "the referrer in its list":
+        listed.referrers = {}
+    else:
+        listed.forget(Digest.of(b"layer sbom"))
+    tags = {tag.tag[:6]: tag.action for tag in layout.plan().tags}
+    assert tags["sha256"] is Action.KEEP
