@@ -106,7 +106,6 @@ class Cleaner:
             InterruptedRunError: the run was told to end; what was begun is done to its end.
         """
         yield from self._in_turn(partial(apply_repository, self.tools), plans)
-        self.tools.guard()
         yield from (RepositoryOutcome(path, remade=True) for path in remake_halves(self.tools.source.files))
         if self.forgets:
             forget_old_runs(self.tools)

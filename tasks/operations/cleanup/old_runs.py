@@ -45,6 +45,9 @@ def forget_old_runs(tools: ApplyTools) -> tuple[str, ...]:
             in_use.add(run)
     old = latest.keys() - in_use
     for run in sorted(old):
+        tools.guard()
+        for upload in files.list_uploads(f"{TRASH}/{run}"):  # of a large blob, whose copying was cut off
+            files.abort_upload(upload)
         for folder in (f"{TRASH}/{run}", f"{RUNS}/{run}"):  # the journal last, so that a crash leaves it to find
             tools.guard()
             files.delete_files(list(files.list_files(folder)))

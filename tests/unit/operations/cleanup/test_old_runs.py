@@ -1,8 +1,12 @@
 """Which journals are forgotten, and when."""
 
+import pytest
+
+from tasks.layout_ports import UnfinishedUpload
+from tasks.operations.cleanup.apply_tools import TRASH
 from tasks.operations.cleanup.journal import RUNS
 from tasks.operations.cleanup.old_runs import forget_old_runs
-from tests.support.cleanup_world import GRACE, HOLD, Push, World, image, keep_policy
+from tests.support.cleanup_world import GRACE, HOLD, LAYOUT, Push, World, image, keep_policy
 
 
 def with_a_tag_that_went() -> World:
@@ -53,3 +57,22 @@ def test_a_tag_comes_back_whose_blobs_were_never_hidden() -> None:
     forget_old_runs(world.tools())
     assert world.undo("run-0")
     assert len(world.entries) == 2
+
+
+def test_an_upload_that_a_killed_run_left_in_the_quarantine_is_given_up_with_its_journal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As of a blob of more than 5 GiB, which is copied in parts."""
+    world = with_a_tag_that_went()
+    upload = UnfinishedUpload(f"{TRASH}/run-0/{LAYOUT}/blobs/sha256/{'0' * 64}", "id", world.now)
+    given_up: list[UnfinishedUpload] = []
+    monkeypatch.setattr(
+        world.files, "list_uploads", lambda folder: iter([upload] * upload.path.startswith(f"{folder}/"))
+    )
+    monkeypatch.setattr(world.files, "abort_upload", given_up.append)
+    forget_old_runs(world.tools())
+    assert given_up == []
+    world.now += GRACE + HOLD
+    world.files.put(f".layoutlift/marks/{LAYOUT}/unreferenced.json", b"{}")
+    assert forget_old_runs(world.tools()) == ("run-0",)
+    assert given_up == [upload]
