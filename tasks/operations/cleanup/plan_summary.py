@@ -53,6 +53,8 @@ def what_goes(totals: PlanTotals) -> str:
         parts.append(f"{untagged:,} entries without a tag")
     if totals.files_deleted:
         parts.append(f"{totals.files_deleted:,} leftovers of writers")
+    if totals.layouts_dropped:
+        parts.append(f"{totals.layouts_dropped:,} empty layouts")
     return ", ".join(parts)
 
 
@@ -145,8 +147,8 @@ def _reasons(plan: RepositoryPlan) -> Iterator[str]:
     content = Counter(blob.reason for blob in plan.blobs if blob.action is Action.QUARANTINE)
     content.update(held.reason for held in plan.quarantined if held.action is Action.PURGE)
     content.update(file.reason for file in plan.files if file.action is Action.DELETE)
-    found = tags or content
-    yield from (f"{reason} ({count:,})" for reason, count in found.most_common(_SHOWN_REASONS))
+    found = tags or content or Counter({"the layout is empty": int(plan.drop_layout)})
+    yield from (f"{reason} ({count:,})" for reason, count in found.most_common(_SHOWN_REASONS) if count)
     if len(found) > _SHOWN_REASONS:
         yield "and others"
 

@@ -225,6 +225,7 @@ class PlanTotals:
     blobs_restored: int = 0
     blobs_purged: int = 0
     files_deleted: int = 0
+    layouts_dropped: int = 0
     bytes_kept: int = 0
     bytes_now: int = 0
     bytes_later: int = 0
@@ -265,6 +266,7 @@ def totals_of(plan: RepositoryPlan, mode: QuarantineMode) -> PlanTotals:
         blobs_restored=sum(blob.action is Action.RESTORE for blob in held),
         blobs_purged=sum(blob.action is Action.PURGE for blob in held),
         files_deleted=sum(file.action is Action.DELETE for file in plan.files),
+        layouts_dropped=plan.drop_layout,
         bytes_kept=sum(blob.size for blob in blobs if blob.action is Action.KEEP),
         bytes_now=gone + (swept if at_once else 0),
         bytes_later=waiting + (0 if at_once else swept),
