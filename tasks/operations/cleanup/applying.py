@@ -184,6 +184,9 @@ class _Applying:
         view = self._look()
         for error in view.unreadable.values():
             raise error
+        stay = {tag.tag for tag in plan.tags if tag.action is Action.KEEP}
+        if stay and stay.isdisjoint(entry.ref_name for entry in view.entries):
+            raise SourceChangedError("no tag is there any more that was to stay, so nothing was taken; plan anew")
         return still_wanted(view, plan.removals)
 
     def _mark_ahead(self) -> None:
