@@ -107,13 +107,9 @@ class VanishedRemoval:
         Raises:
             StateError: the ledger can't be written.
         """
-        left: dict[str, int] = {}
         for each in sorted(vanished):
-            finding = self._removed(each)
-            left[each.path] = left.get(each.path, 0) + (finding.code not in {TAG_DELETED, TAG_KEPT})
-            yield finding
-            is_last = left[each.path] == 0 and not self._ledger.brought_to(each.repository, each.path)
-            if is_last and each.path in gone:
+            yield self._removed(each)
+            if each.path in gone and not self._ledger.brought_to(each.repository, each.path):
                 self._ledger.forget_layout(each.path)
 
     def _removed(self, vanished: VanishedTag) -> Finding:

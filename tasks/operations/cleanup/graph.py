@@ -80,8 +80,9 @@ class Graph:
             yield node.subject
 
     def optional(self) -> set[Digest]:
-        """What may lawfully be absent."""
-        return {digest for node in self.nodes.values() for digest in node.optional}
+        """What may lawfully be absent: no manifest names it as content that it can't do without."""
+        needed = {digest for node in self.nodes.values() for digest in node.below if digest not in node.optional}
+        return {digest for node in self.nodes.values() for digest in node.optional} - needed
 
     def parents(self) -> dict[Digest, set[Digest]]:
         """The indexes that list each manifest."""

@@ -49,7 +49,18 @@ FILES = {"oci-layout": MARKER, "index.json": INDEX}
 
 
 def test_a_quiet_source_and_equal_tags_have_a_moment() -> None:
-    assert World().judged().at is not None
+    world = World()
+    world.log.keep(result(Outcome.UP_TO_DATE))
+    assert world.judged().at is not None
+
+
+def test_what_can_not_be_listed_is_told_by_the_run_and_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    listed = MemorySource.list_layouts
+    closed = Finding("closed", "source_read", "no permission")
+    monkeypatch.setattr(MemorySource, "list_layouts", lambda source: iter([*listed(source), closed]))
+    assert world.judged().at is not None
+    assert world.judged(complete=False).at is None
 
 
 def changed(world: World) -> None:

@@ -11,7 +11,7 @@ from tasks.oci.errors import TooManyVanishedError, TransportError
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
 from tasks.operations.vanished import DeletionLimits, VanishedRemoval, VanishedTag
 from tasks.operations.vanished_search import tags_named
-from tasks.ports import RemoteManifest
+from tasks.ports import BlobArrival, BlobContent, RemoteManifest
 from tasks.stores.ledger import Ledger
 from tasks.stores.ledger_memory import LedgerMemory
 from tasks.stores.memory import MemoryTarget
@@ -69,6 +69,9 @@ def test_other_tags_of_the_digest_stay(deletes_tags: bool) -> None:
     assert target.resolve_manifest("app", goes.digest) is not None
     assert set(Ledger(lines).tags_of("app")) == {"stays"}
     assert Ledger(lines).layouts() == ["app"]
+    stand_ins = target._asked("app")
+    assert stand_ins.manifests.keys() == {goes.digest}
+    assert stand_ins.blobs == ({} if deletes_tags else {Digest.of(b"{}"): b"{}"}), "only where it has to be"
 
 
 def test_deleting_by_digest_would_be_noticed_here() -> None:
@@ -98,7 +101,79 @@ def test_a_target_that_does_not_delete_is_not_changed() -> None:
     (goes,) = brought(target, lines, "v1")
     assert remove(target, lines, goes) == ["deletion_unsupported"]
     assert target.resolve_manifest("app", "v1") == goes.digest
+    assert (target._asked("app").manifests.keys(), target._asked("app").blobs) == ({goes.digest}, {})
     assert set(Ledger(lines).tags_of("app")) == {"v1"}
+    assert Ledger(lines).layouts() == ["app"]
+
+
+def test_a_target_is_asked_once_whether_it_deletes() -> None:
+    asked: list[str] = []
+
+    class Asked(MemoryTarget):
+        def delete_manifest(self, repository: str, reference: str) -> Deletion:
+            asked.append(reference)
+            return super().delete_manifest(repository, reference)
+
+    target, lines = Asked(), Lines()
+    assert remove(target, lines, *brought(target, lines, "a", "b")) == ["tag_deleted"] * 2
+    assert [reference for reference in asked if ":" not in reference] == ["a", "b"]
+    assert len(asked) == 3
+
+
+def test_a_tag_that_is_gone_from_the_target_already_is_forgotten() -> None:
+    target, lines = MemoryTarget(deletes=False), Lines()
+    (goes,) = brought(target, lines, "v1")
+    del target._asked("app").tags["v1"]
+    assert remove(target, lines, goes) == ["tag_deleted"]
+    assert not Ledger(lines).tags_of("app")
+    assert not Ledger(lines).layouts()
+
+
+def test_a_tag_that_can_not_be_deleted_after_all_is_put_back() -> None:
+    class DeletesNothingThatIsThere(MemoryTarget):
+        def delete_manifest(self, repository: str, reference: str) -> Deletion:
+            there = ":" not in reference or self.resolve_manifest(repository, reference) is not None
+            return Deletion.UNSUPPORTED if there else Deletion.MISSING
+
+    target, lines = DeletesNothingThatIsThere(), Lines()
+    (goes,) = brought(target, lines, "v1")
+    assert remove(target, lines, goes) == ["deletion_unsupported"]
+    assert target.resolve_manifest("app", "v1") == goes.digest
+
+
+@pytest.mark.parametrize("given", [None, RemoteManifest(b"{}", IMAGE_MANIFEST)])
+def test_what_others_have_under_a_tag_is_theirs_also_where_it_can_not_be_read(given: RemoteManifest | None) -> None:
+    class Unread(MemoryTarget):
+        def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+            return given
+
+    target, lines = Unread(), Lines()
+    (moved,) = brought(target, lines, "v1")
+    theirs = push(target, "v1", "theirs")
+    assert remove(target, lines, moved) == ["tag_kept"]
+    assert target.resolve_manifest("app", "v1") == theirs
+
+
+def test_the_blob_of_a_stand_in_is_what_its_descriptor_says() -> None:
+    seen: list[bytes] = []
+
+    class Reading(MemoryTarget):
+        def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
+            with content.chunks() as chunks:
+                seen.append(b"".join(chunks))
+            assert Digest.of(content.read()) == Digest.of(seen[-1]) == content.descriptor.digest
+            return super().push_blob(repository, content, mount_from)
+
+    target, lines = Reading(deletes_tags=False), Lines()
+    assert remove(target, lines, *brought(target, lines, "v1")) == ["tag_deleted"]
+    assert seen == [b"{}"]
+
+
+def test_what_became_of_each_tag_is_said_in_their_order_and_with_its_place() -> None:
+    target, lines = MemoryTarget("registry.example"), Lines()
+    vanished = brought(target, lines, "c", "a", "b")
+    messages = [finding.message for finding in VanishedRemoval(target, Ledger(lines)).execute(vanished, gone=())]
+    assert [message.split()[0] for message in messages] == [f"registry.example/app:{tag}" for tag in "abc"]
 
 
 class DiesOnce(MemoryTarget):
@@ -143,6 +218,8 @@ def test_limits_hold(limits: DeletionLimits, vanished: int, of: int) -> None:
     with pytest.raises(TooManyVanishedError):
         limits.check(vanished, of)
     limits.check(0, of)
+    limits.check(0, 0)
+    DeletionLimits().check(25, 100)
     replace(limits, max_tags=None, max_percent=None).check(of, of)
 
 
@@ -155,5 +232,6 @@ def test_broken_entries_name_their_tags_or_hide_them() -> None:
     def index(*entries: object) -> bytes:
         return json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
 
-    assert tags_named(index(good, broken, odd)) == {"v1", "v2"}
+    untagged = {**good, "annotations": {}}
+    assert tags_named(index(odd, untagged, good, broken)) == {"v1", "v2"}
     assert tags_named(index(good, {"digest": "none"})) is None

@@ -1,12 +1,14 @@
 """The last two files of an empty layout go both or not at all."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from tasks.layout_ports import UnfinishedUpload
+from tasks.oci.errors import LockHeldError
 from tasks.operations.cleanup.dropping import drop_layout, remake_halves
-from tests.support.cleanup_world import INDEX_PATH, LAYOUT, Push, World, image, keep_policy
+from tests.support.cleanup_world import INDEX_PATH, LAYOUT, Push, World, blob_path, image, keep_policy
 
 MARKER_PATH = f"{LAYOUT}/oci-layout"
 
@@ -47,6 +49,22 @@ def test_a_layout_in_which_a_writer_has_begun_stays_whole(begin: Callable[[World
     assert {INDEX_PATH, MARKER_PATH} <= set(world.files.contents())
 
 
+def test_a_layout_that_names_something_is_not_dropped() -> None:
+    world = World()
+    world.finish(Push(image([1]), "v1", world.now))
+    before = dict(world.files.contents())
+    assert not drop_layout(world.tools(), LAYOUT)
+    assert dict(world.files.contents()) == before
+
+
+def test_a_blob_that_comes_while_a_layout_is_dropped_brings_it_back() -> None:
+    """Its writer has read the index already, and will write it."""
+    world = World()
+    world.meanwhile = lambda: world.files.put(blob_path(b"layer 1"), b"layer 1")
+    assert not drop_layout(world.tools(), LAYOUT)
+    assert {INDEX_PATH, MARKER_PATH} <= set(world.files.contents())
+
+
 def test_a_writer_who_looked_before_the_layout_went_finds_it_whole_after_the_next_run() -> None:
     """It saw `oci-layout`, sent its first blob after the layout was gone, and wrote the index alone."""
     world = World()
@@ -75,3 +93,22 @@ def test_a_run_that_dies_while_it_drops_a_layout_leaves_no_half(lives: int) -> N
     world.execute(lambda tools: drop_layout(tools, LAYOUT), lives)
     list(remake_halves(world.files))
     assert len({INDEX_PATH, MARKER_PATH} & set(world.files.contents())) != 1
+
+
+def test_half_a_layout_goes_as_well() -> None:
+    world = World()
+    index = world.files.stat_file(INDEX_PATH)
+    assert index is not None
+    world.files.delete_files([index])
+    assert drop_layout(world.tools(), LAYOUT)
+    assert MARKER_PATH not in world.files.contents()
+
+
+def test_who_has_lost_the_lease_drops_nothing() -> None:
+    def lost() -> None:
+        raise LockHeldError("another run's by now")
+
+    world = World()
+    with pytest.raises(LockHeldError):
+        drop_layout(replace(world.tools(), guard=lost), LAYOUT)
+    assert {INDEX_PATH, MARKER_PATH} <= set(world.files.contents())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,9 +14,9 @@ from tasks.oci.errors import RegistryUnavailableError, SizeMismatchError, Target
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import TargetAddress
 from tasks.operations.cleanup.gate import Gate
-from tasks.operations.cleanup.values import Action
+from tasks.operations.cleanup.values import Action, BlobDecision, QuarantineDecision, RepositoryPlan
 from tasks.stores.memory import MemorySource
-from tests.support.planned_layout import APP, REF_NAME, PlannedLayout
+from tests.support.planned_layout import APP, NOW, REF_NAME, PlannedLayout
 
 if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
@@ -32,6 +33,9 @@ class HoldingTarget:
         self.referrers: dict[str, frozenset[Digest]] | None = None
         self.is_broken = False
 
+        self.only_manifests: set[str] = set()
+        """What it does not show as a blob, as zot does not."""
+
     def list_tags(self, repository: str) -> frozenset[str]:
         return frozenset(self._asked(repository).tags)
 
@@ -43,6 +47,8 @@ class HoldingTarget:
 
     def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
         size = self._asked(repository).content.get(descriptor.digest[7:])
+        if descriptor.digest in self.only_manifests:
+            return False
         if size is not None and size != descriptor.size:
             raise SizeMismatchError(f"{descriptor.digest} has another size there")
         return size is not None
@@ -130,8 +136,87 @@ def test_the_target_is_asked_again_when_a_plan_is_applied(
     elif lacks == "layer":
         target.forget(Digest.of(b"layer v1"))
     source = MemorySource(layout.files.contents())
-    with pytest.raises(TargetLacksError) if lacks else nullcontext():
+    with pytest.raises(TargetLacksError, match="does not have") if lacks else nullcontext():
         gate.require_plan(source, plan, map)
+
+
+def require(layout: PlannedLayout, plan: RepositoryPlan) -> None:
+    assert layout.gate is not None
+    layout.gate.require_plan(MemorySource(layout.files.contents()), plan, map)
+
+
+def test_a_tag_that_has_moved_there_since_the_plan_is_named_with_what_it_has(
+    layout: PlannedLayout, target: HoldingTarget
+) -> None:
+    plan = layout.plan()
+    target.tags["v1"] = target.tags["v2"]
+    with pytest.raises(TargetLacksError, match=f"v1: the target has {target.tags['v2']} under it"):
+        require(layout, plan)
+
+
+def test_nothing_is_asked_for_what_stays(layout: PlannedLayout, target: HoldingTarget) -> None:
+    plan = layout.plan()
+    del target.tags["v2"]
+    target.forget(layout.entries[1]["digest"])
+    target.forget(Digest.of(b"layer v2"))
+    require(layout, plan)
+
+
+def test_a_manifest_that_the_target_shows_as_no_blob_is_held_all_the_same(
+    layout: PlannedLayout, target: HoldingTarget
+) -> None:
+    target.only_manifests = {entry["digest"] for entry in layout.entries}
+    assert not kept(layout)
+    require(layout, layout.plan())
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_blobs_that_leave_the_layout_or_the_quarantine_are_asked_for(
+    layout: PlannedLayout, target: HoldingTarget, *, held: bool
+) -> None:
+    size, digest = 4, Digest.of(b"lone")
+    quarantined = QuarantineDecision("run-0", digest, size, NOW, Action.PURGE, "")
+    blob = BlobDecision(digest, size, NOW, "e", Action.QUARANTINE, "")
+    going = [RepositoryPlan(APP, "e", blobs=(blob,)), RepositoryPlan(APP, "e", quarantined=(quarantined,))]
+    staying = [
+        RepositoryPlan(APP, "e", blobs=(replace(blob, action=Action.MARK),)),
+        RepositoryPlan(APP, "e", quarantined=(replace(quarantined, action=Action.KEEP),)),
+    ]
+    if held:
+        target.content[digest[7:]] = size
+    for plan in staying:
+        require(layout, plan)
+    for plan in going:
+        with nullcontext() if held else pytest.raises(TargetLacksError, match=digest):
+            require(layout, plan)
+
+
+def test_a_tag_that_registries_do_not_take_is_judged_by_its_content(
+    layout: PlannedLayout, target: HoldingTarget
+) -> None:
+    plan = layout.plan()
+    [entry] = plan.removals
+    tags = tuple(replace(tag, tag="no tag!") if tag.tag == "v1" else tag for tag in plan.tags)
+    odd = replace(plan, tags=tags, removals=(replace(entry, tag="no tag!"),))
+    require(layout, odd)
+    target.forget(Digest.of(b"layer v1"))
+    with pytest.raises(TargetLacksError):
+        require(layout, odd)
+
+
+def test_a_layout_that_is_itself_the_source_has_a_name_of_its_own_there() -> None:
+    asked: list[str] = []
+
+    class Asked(HoldingTarget):
+        def __init__(self) -> None:
+            pass
+
+        def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+            asked.append(repository)
+            return Digest.of(b"")
+
+    Gate(Asked(), TargetAddress("registry.example", "mirror"), "own name").require_tag(".", "v1", Digest.of(b""))
+    assert asked == ["mirror/own-name"]
 
 
 def test_a_tag_inside_a_whole_reference_is_asked_for_by_its_own_name(

@@ -91,6 +91,9 @@ def test_what_may_lawfully_be_absent_is_known(layout: PlannedLayout) -> None:
     body = {"schemaVersion": 2, "mediaType": MANIFEST, "config": layout.blob(b"{}"), "layers": [foreign]}
     root = layout.blob(json.dumps(body).encode(), MANIFEST)
     assert graph(layout, root).optional() == {foreign["digest"]}
+    body["layers"] = [{**foreign, "mediaType": "application/vnd.oci.image.layer.v1.tar"}]
+    other = layout.blob(json.dumps(body).encode(), MANIFEST)
+    assert graph(layout, root, other).optional() == set(), "another image can't do without it"
 
 
 def test_only_indexes_have_parts(layout: PlannedLayout) -> None:
