@@ -32,6 +32,7 @@ def test_anything_else_is_refused_by_our_own_exception(value: object) -> None:
         return
     assert 0 <= descriptor.size <= MAX_SIZE
     assert descriptor.media_type.isprintable()
+    assert descriptor.artifact_type is None or isinstance(descriptor.artifact_type, str)
     assert all(isinstance(text, str) for text in descriptor.annotations.values())
 
 
@@ -53,7 +54,13 @@ def test_a_hostile_digest_is_refused_as_one(digest: str) -> None:
         Descriptor.from_json({**GOOD, "digest": digest})
 
 
-@pytest.mark.parametrize("annotations", [["a"], {"a": 1}, {"a": None}, "a"], ids=repr)
+@pytest.mark.parametrize("artifact_type", [1, ["a/b"], {}, False], ids=repr)
+def test_an_artifact_type_is_text(artifact_type: object) -> None:
+    with pytest.raises(InvalidDescriptorError, match="artifactType"):
+        Descriptor.from_json({**GOOD, "artifactType": artifact_type})
+
+
+@pytest.mark.parametrize("annotations", [["a"], {"a": 1}, {"a": None}, {"a": "b", "c": 1}, "a"], ids=repr)
 def test_annotations_are_text_by_name(annotations: object) -> None:
     with pytest.raises(InvalidDescriptorError, match="annotations"):
         Descriptor.from_json({**GOOD, "annotations": annotations})
@@ -72,6 +79,10 @@ def test_equality_looks_at_type_digest_and_size_only() -> None:
     assert plain == named
     assert hash(plain) == hash(named)
     assert plain != Descriptor.from_json({**GOOD, "size": 2})
+
+
+def test_many_descriptors_without_annotations_share_one_empty_mapping() -> None:
+    assert Descriptor.from_json(GOOD).annotations is Descriptor.from_json({**GOOD, "size": 2}).annotations
 
 
 def test_fields_without_a_value_are_not_written() -> None:

@@ -76,6 +76,30 @@ def test_an_index_that_can_not_be_understood_is_refused(raw: bytes) -> None:
         parse_index(raw)
 
 
+@pytest.mark.parametrize("raw", [b"", b" \n", b"\0" * 100])
+def test_an_empty_file_is_told_from_one_that_is_no_json(raw: bytes) -> None:
+    for read in (parse_index, check_marker):
+        with pytest.raises(InvalidLayoutError, match="is empty"):
+            read(raw)
+
+
+@pytest.mark.parametrize("raw", [b'{"a":' + b"[" * 100_000, b'{"manifests":[' + b"[" * 100_000])
+def test_an_index_that_is_nested_without_end_is_refused(raw: bytes) -> None:
+    for read in (parse_index, check_marker):
+        with pytest.raises(InvalidLayoutError, match="is not JSON"):
+            read(raw)
+
+
+def test_nothing_may_follow_an_index() -> None:
+    with pytest.raises(InvalidLayoutError, match="is not JSON"):
+        parse_index(index([ENTRY]) + b"{}")
+
+
+def test_a_name_that_is_no_text_is_none() -> None:
+    (broken,) = parse_index(index([{**ENTRY, "annotations": {REF_NAME: 1}}])).broken
+    assert broken.ref_name is None
+
+
 def test_an_index_may_be_empty() -> None:
     assert parse_index(index([])).entries == ()
 

@@ -65,6 +65,9 @@ def test_a_referrer_shows_its_artifact_type_or_that_of_its_config() -> None:
     assert parse({"config": CONFIG, "artifactType": "a/b"}).as_referrer().artifact_type == "a/b"
     shown = parse({"config": CONFIG, "annotations": {"a": "b", "n": 1}}).as_referrer()
     assert shown.artifact_type == CONFIG["mediaType"]
+    for none in ("", 1, None):
+        assert parse({"config": CONFIG, "artifactType": none}).artifact_type == CONFIG["mediaType"]
+        assert parse({"manifests": [], "artifactType": none}, media_types.IMAGE_INDEX).artifact_type is None
     assert shown.annotations == {"a": "b"}
 
 
@@ -74,6 +77,7 @@ def test_a_referrer_shows_its_artifact_type_or_that_of_its_config() -> None:
         ({}, media_types.IMAGE_MANIFEST),
         ({"config": CONFIG, "manifests": [CHILD]}, media_types.IMAGE_MANIFEST),
         ({"manifests": [], "layers": []}, media_types.IMAGE_INDEX),
+        ({"manifests": [], "config": CONFIG}, media_types.IMAGE_INDEX),
         ({"manifests": {}}, media_types.IMAGE_INDEX),
         ({"config": CONFIG, "layers": "x"}, media_types.IMAGE_MANIFEST),
         ({"config": CONFIG, "mediaType": media_types.IMAGE_INDEX}, media_types.IMAGE_MANIFEST),

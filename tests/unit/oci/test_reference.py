@@ -11,6 +11,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidReferenceError
 from tasks.oci.reference import (
     TargetAddress,
+    is_referrers_tag,
     is_repository,
     is_tag,
     map_repository,
@@ -142,6 +143,16 @@ def test_other_tags_are_versions(tag: str) -> None:
     assert parse_referrers_tag("sha256-" + "a" * 64 + ".sigs") is None
 
 
+@pytest.mark.parametrize("suffix", ["", ".sig", ".att", ".sbom"])
+def test_a_tag_of_referrers_may_have_the_first_half_of_a_sha512(suffix: str) -> None:
+    for algorithm, length, is_one in [
+        *(("sha256", 64, True), ("sha512", 64, True), ("sha512", 128, True)),
+        *(("sha256", 128, False), ("sha512", 100, False), ("sha256", 65, False)),
+    ]:
+        assert is_referrers_tag(f"{algorithm}-{'a' * length}{suffix}") is is_one
+    assert not is_referrers_tag("v1")
+
+
 @pytest.mark.parametrize(
     ("text", "host", "prefix"),
     [
@@ -155,6 +166,7 @@ def test_a_target_address_reads_back(text: str, host: str, prefix: str) -> None:
     address = TargetAddress.parse(text)
     assert (address.host, address.prefix) == (host, prefix)
     assert TargetAddress.parse(str(address)) == address
+    assert str(address) == text.rstrip("/")
 
 
 @pytest.mark.parametrize(
@@ -176,6 +188,15 @@ def test_a_login_in_a_target_is_sent_to_its_place(text: str) -> None:
     ) as refusal:
         TargetAddress.parse(text)
     assert "me" not in str(refusal.value).replace("username", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("https://h/a", "without a scheme"), ("h:port", "not a registry host: 'h:port'"), ("h/Team", "not a prefix")],
+)
+def test_a_refusal_says_what_is_wrong_with_a_target(text: str, why: str) -> None:
+    with pytest.raises(InvalidReferenceError, match=why):
+        TargetAddress.parse(text)
 
 
 @pytest.mark.parametrize("text", ["me:hunter2@registry.example/a", "https://me:hunter2@registry.example"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 import pytest
@@ -28,6 +29,8 @@ def chosen(pattern: str, repository: str, tag: str | None = "v1") -> bool:
         ("v[^a]x", ["vbx"], ["vax"]),
         ("a[]]b", ["a]b"], ["ab"]),
         ("a[-z]b", ["a-b", "azb"], ["abb"]),
+        ("a[b-b]c", ["abc"], ["a-c", "aac"]),
+        ("a[b]", ["ab"], ["a-", "a"]),
         ("a[*]b", ["a*b"], ["axb"]),
         ("a[:]b", ["a:b"], ["ab"]),
         ("a.b", ["a.b"], ["axb"]),
@@ -81,6 +84,37 @@ def test_exclusion_wins():
     assert not selection.matches("elsewhere", "v1")
 
 
+def test_a_layout_is_taken_whole_where_no_pattern_leaves_a_tag_of_it_out():
+    def whole(include, exclude, *, has_tags=True):
+        return Selection.parse(include, exclude).takes_whole("team/app", has_tags=has_tags)
+
+    assert whole([], [])
+    assert whole(["team/*"], ["other", "other:v1"])
+    assert not whole(["other"], [])
+    assert not whole([], ["team/app"])
+    assert not whole([], ["team/app:v1", "other"])
+    assert not whole(["team/app:v1"], [])
+    assert whole([], ["team/app:v1"], has_tags=False)
+    assert not whole([], ["team/app"], has_tags=False)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("a[z-a]", "the range 'z-a' is empty"),
+        ("", "it is empty"),
+        ("app:", "nothing follows"),
+        ("app:glob:x", "no tag has a colon"),
+        ("regex:v.*", "write ':regex:v"),
+        ("a[b", "not closed"),
+        ("a//b", "no slash at its ends"),
+    ],
+)
+def test_a_bad_pattern_says_what_is_wrong_with_it(pattern, why):
+    with pytest.raises(ConfigurationError, match=re.escape(why)):
+        Selection.parse([pattern], [])
+
+
 def test_everything_is_the_default():
     assert Selection.parse([], []).is_everything
     assert Selection.parse([], []).matches("any/thing", None)
@@ -132,7 +166,7 @@ def test_renames_are_not_chained():
     assert Renames.parse(["a=b", "b=a"]).apply("a/x") == "b/x"
 
 
-@pytest.mark.parametrize("text", ["", "team", "=x", "team=", "/a=b", "a=b/", "a=..", "a//b=c", "../a=b"])
+@pytest.mark.parametrize("text", ["", "team", "=x", "team=", "/a=b", "a=b/", "a=..", "a//b=c", "../a=b", "a=."])
 def test_a_bad_rename_is_named(text):
     with pytest.raises(ConfigurationError, match="rename") as raised:
         Renames.parse([text])

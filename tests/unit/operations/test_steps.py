@@ -1,13 +1,35 @@
 """What changed is told apart from what can't be seen, and nothing is remembered that did not go well."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.operations.results import RefusedEntry, RepositoryInventory, TagEntry
-from tasks.operations.steps import changes_of, is_unchanged, settings_mark, tag_changes, vanished_layouts
+from tasks.oci.errors import InterruptedRunError, StateError
+from tasks.operations.repository_work import RepositoryWork, Unit
+from tasks.operations.results import (
+    Depth,
+    Outcome,
+    RefusedEntry,
+    RepositoryInventory,
+    TagEntry,
+    TagResult,
+    Traffic,
+)
+from tasks.operations.steps import (
+    RememberedWork,
+    UnchangedWork,
+    changes_of,
+    is_unchanged,
+    settings_mark,
+    tag_changes,
+    vanished_layouts,
+)
 from tasks.ports import Finding
 from tasks.stores.ledger import Ledger
+from tasks.stores.ledger_memory import LayoutNote
 from tests.support.engine import MemoryLines
 
 ONE, TWO = Digest.of(b"one"), Digest.of(b"two")
@@ -84,6 +106,114 @@ def test_files_beside_the_layouts_hide_none_but_the_one_that_they_are_left_of(
 
 def test_a_source_that_was_a_layout_itself_has_not_vanished_while_blobs_are_left() -> None:
     assert not list(vanished_layouts(["."], ["a"], found_besides("blobs/sha256", code="not_a_layout")))
+
+
+IMAGE = Unit(Descriptor("application/x", ONE, 3), ("v1",))
+
+
+def remembered(noted: Ledger) -> list[tuple[str | None, Depth | None, int]]:
+    results = UnchangedWork(inventory(v1=ONE), "app", "host", noted).execute(IMAGE)
+    assert {(str(result.outcome), result.target) for result in results} == {("up_to_date", "host/app:v1")}
+    return [(result.tag, result.verified, result.referrers) for result in results]
+
+
+def test_a_layout_that_is_unchanged_is_told_of_as_it_was_proved() -> None:
+    ledger = Ledger(MemoryLines())
+    assert remembered(ledger) == [("v1", None, 0)], "of what is not known nothing is said"
+    ledger.note_tag("app", "v1", ONE, "blobs", 2, layout="App")
+    assert remembered(ledger) == [("v1", Depth.BLOBS, 2)]
+    ledger.note_tag("app", "v1", ONE, None, 1, layout="App")
+    assert remembered(ledger) == [("v1", None, 1)]
+    ledger.note_tag("app", "v1", TWO, "blobs", 2, layout="App")
+    assert remembered(ledger) == [("v1", None, 0)], "it was another image"
+
+
+def test_an_untagged_entry_of_an_unchanged_layout_has_a_result_too() -> None:
+    work = UnchangedWork(inventory(), "app", "host", Ledger(MemoryLines()))
+    [result] = work.execute(Unit(IMAGE.descriptor, ()))
+    assert (result.tag, result.target, work.asks_target) == (None, f"host/app@{ONE}", False)
+
+
+class Work(RepositoryWork):
+    """Whose results and findings are as a test says."""
+
+    def __init__(self, of: RepositoryInventory) -> None:
+        super().__init__(of, "host/app")
+        self.codes: list[str | None] = []
+        self.found: list[Finding] = []
+
+    def _execute(self, unit: Unit) -> list[TagResult]:
+        code = self.codes.pop(0)
+        return [
+            self._result(unit, tag, Outcome.COPIED if code is None else Outcome.FAILED, code=code) for tag in "ab"
+        ]
+
+    def finish(self) -> list[Finding]:
+        return self.found
+
+
+BROKEN = Finding("App", "content_not_found", "a referrer")
+REFUSED = RefusedEntry("bad", None, None, "invalid_manifest", "no")
+
+
+@pytest.mark.parametrize(
+    ("inventory_of", "codes", "found", "is_whole"),
+    [
+        (inventory(v1=ONE), [None], [], True),
+        (inventory(v1=ONE), ["transport", None], [], True),
+        (inventory(v1=ONE), [None, "transport"], [], False),
+        (inventory(v1=ONE), ["transport"], [], False),
+        (inventory(v1=ONE), [None], [BROKEN], False),
+        (replace(inventory(v1=ONE), findings=(BROKEN,)), [None], [], False),
+        (replace(inventory(v1=ONE), refused=(REFUSED,)), [None], [], False),
+    ],
+)
+def test_only_a_layout_of_which_all_went_well_in_the_end_is_remembered_as_whole(
+    inventory_of: RepositoryInventory, codes: list[str | None], found: list[Finding], is_whole: bool
+) -> None:
+    ledger = Ledger(MemoryLines())
+    work = Work(inventory_of)
+    work.codes, work.found = list(codes), found
+    made = RememberedWork(work, "app", ledger, "settings")
+    for code in codes:
+        assert [result.code for result in made.execute(IMAGE)] == [code, code]
+    assert made.finish() == found
+    assert ledger.layout("App") == LayoutNote("app", "etag" if is_whole else "", "settings")
+
+
+def test_what_was_skipped_is_not_whole_and_a_plan_notes_nothing() -> None:
+    ledger = Ledger(MemoryLines())
+    made = RememberedWork(Work(inventory(v1=ONE)), "app", ledger, None)
+    assert [result.code for result in made.skip(IMAGE, InterruptedRunError("now"))] == ["interrupted"]
+    assert made.finish() == []
+    assert ledger.layout("App") is None
+    made = RememberedWork(Work(inventory(v1=ONE)), "app", ledger, "settings")
+    made.skip(IMAGE, InterruptedRunError("now"))
+    made.finish()
+    assert ledger.layout("App") == LayoutNote("app", "", "settings")
+    assert made.refuse(REFUSED).code == "invalid_manifest"
+    assert made.take_traffic() == Traffic()
+
+
+def test_what_changed_since_the_last_run_is_told_with_what_was_found() -> None:
+    ledger = Ledger(MemoryLines())
+    ledger.note_tag("app", "v1", TWO, None, 0, layout="App")
+    for settings in (None, "settings"):
+        work = Work(inventory(v1=ONE))
+        work.found = [BROKEN]
+        assert [found.code for found in RememberedWork(work, "app", ledger, settings).finish()] == [
+            "content_not_found",
+            "tag_moved",
+        ]
+
+
+def test_a_ledger_that_can_not_be_written_is_a_finding() -> None:
+    class Full(MemoryLines):
+        def append(self, line: dict[str, Any]) -> None:
+            raise StateError("no space is left")
+
+    [found] = RememberedWork(Work(inventory()), "app", Ledger(Full()), "settings").finish()
+    assert (found.path, found.code) == ("App", StateError.code)
 
 
 def test_the_mark_of_settings_changes_with_each_of_them() -> None:
