@@ -54,7 +54,7 @@ class ShardWatcher(NoWatcher):
         """Give signs of life until the end of the block; who can't, or is told that it is over, ends."""
         with get_client(sync_client=True) as client:
             life = _Life(self, client)
-            life.begin()
+            life.beat()
             with every(BEAT_SECONDS, life.beat, name="sign of life"), every(1.0, life.see, name="fence"):
                 yield
 
@@ -64,12 +64,9 @@ class _Life:
         self._watcher = watcher
         self._client = client
         self._own = str(flow_run.get_id())
-        self._sign = ""
+        self._sign: str | None = None
         self._last = time.monotonic()
         self._beats = 0
-
-    def begin(self) -> None:
-        self._sign = str(_add(self._client, self._own, LIFE, {"beats": 0})["id"])
 
     def beat(self) -> None:
         if self._watcher.stop.requested:
@@ -93,9 +90,14 @@ class _Life:
         if answer["state_type"] in {"CRASHED", "CANCELLED", "FAILED", "COMPLETED"}:
             return True  # its signs may have been removed
         self._beats += 1
-        changed: dict[str, Any] = {"data": {"beats": self._beats}}
-        self._client.request("PATCH", "/artifacts/{id}", json=changed, path_params={"id": self._sign})
+        self._give_sign({"beats": self._beats})
         return False
+
+    def _give_sign(self, data: dict[str, Any]) -> None:
+        if self._sign is None:
+            self._sign = str(_add(self._client, self._own, LIFE, data)["id"])
+        else:
+            self._client.request("PATCH", "/artifacts/{id}", json={"data": data}, path_params={"id": self._sign})
 
 
 def hand_in(run: Run) -> None:

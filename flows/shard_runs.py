@@ -53,7 +53,7 @@ class ShardRuns:
         self._title = title
         self._of = of
         self._runs: dict[Shard, UUID] = {}
-        self._unread: list[UUID] = []
+        self._over: list[UUID] = []
         self._seen: dict[UUID, FlowRun] = {}
         self._stack = ExitStack()
         self._client: SyncPrefectClient
@@ -64,16 +64,16 @@ class ShardRuns:
 
     def __exit__(self, *_: object) -> None:
         with self._stack:
-            self._unread += self._runs.values()
+            self._over += self._runs.values()
             with ThreadPoolExecutor(CANCELLED_AT_ONCE, thread_name_prefix="cancel") as pool:
                 cancelled = [pool.submit(self._cancel, run) for run in self._runs.values()]
             self._runs.clear()
             for each in cancelled:
                 with only_noted():
                     each.result()
-            if self._unread:
+            if self._over:
                 with only_noted():
-                    self._remove_left(self._unread)
+                    self._remove_left(self._over)
 
     def start(self, shard: Shard, *, attempt: int, delay: float) -> None:
         """Have a shard done, so many seconds from now, by whichever worker is free.
@@ -116,10 +116,11 @@ class ShardRuns:
         return newest_report(self._artifacts([self._runs[shard]], REPORT, PAGES_AT_ONCE))
 
     def forget(self, shard: Shard) -> None:
-        """Remove what a shard whose report was read left at the server."""
+        """Remove what a shard whose report was read left at the server; where that fails, at the end once more."""
+        run = self._runs.pop(shard)
+        self._over.append(run)
         with only_noted():
-            self._remove_left([self._runs[shard]])
-        del self._runs[shard]
+            self._remove_left([run])
 
     def put_an_end_to(self, shard: Shard) -> None:
         """Have the server know that a shard's run is over, so that a process that still is at it ends, too."""
@@ -129,7 +130,7 @@ class ShardRuns:
             message = "it gave no sign of life, and was taken up by another worker"
             with suppress(ObjectNotFound):  # somebody deleted it
                 self._client.set_flow_run_state(run, State(type=StateType.CRASHED, message=message), force=True)
-        self._unread.append(run)
+        self._over.append(run)
         del self._runs[shard]
 
     def _cancel(self, run: UUID) -> None:

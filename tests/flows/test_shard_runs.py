@@ -127,6 +127,20 @@ def test_of_a_run_that_was_paused_when_it_had_handed_in_the_report_after_the_res
         assert runs.pages(shard) == pages
 
 
+def test_what_could_not_be_removed_at_once_is_removed_at_the_end(api: str, runs: ShardRuns, shard: Shard) -> None:
+    proxy = FaultProxy(api.removeprefix("http://").removesuffix("/api"))
+    proxy.when("DELETE", "/api/artifacts/.*", Say(500, {}, b"{}"), times=1)
+    try:
+        with temporary_settings({PREFECT_API_URL: f"http://{proxy.host}/api"}), runs:
+            run = started(api, runs, shard)
+            hand_in(run, 2)
+            runs.forget(shard)
+            assert left(api, run)
+    finally:
+        proxy.stop()
+    assert left(api, run) == []
+
+
 def test_what_an_attempt_that_was_given_up_handed_in_is_neither_read_nor_left(
     api: str, runs: ShardRuns, shard: Shard
 ) -> None:

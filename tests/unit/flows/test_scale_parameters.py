@@ -1,0 +1,35 @@
+"""What a part of a migration is told: all that the whole was told, but for what the whole does once."""
+
+from flows.scale_parameters import ScaledMigrateParameters
+from tasks.operations.planning import OnConflict
+
+WHOLE = ScaledMigrateParameters(
+    source="/bucket",
+    target="registry.example",
+    include=["team/**"],
+    jobs=3,
+    limit_rate="10M",
+    max_requests=50,
+    on_conflict=OnConflict.FAIL,
+    since_last=True,
+    state="s3://state/layoutlift",
+    report="report.json",
+    metrics="layoutlift.prom",
+    shards=8,
+)
+
+
+def test_a_part_has_its_share_of_the_rates_and_nothing_that_is_done_once() -> None:
+    part = WHOLE.of_part(3)
+    assert part.to_options().limit_rate == 3_495_254
+    assert part.max_requests == 50 / 3
+    assert (part.report, part.metrics) == (None, None)
+    assert part.on_conflict is OnConflict.REFUSE, "the run itself looked for conflicts before it began"
+    changed = {"limit_rate", "max_requests", "report", "metrics", "on_conflict"}
+    assert part.model_dump(exclude=changed) == WHOLE.model_dump(include=set(type(part).model_fields) - changed)
+
+
+def test_a_part_without_limits_has_none() -> None:
+    whole = ScaledMigrateParameters(source="/bucket", target="registry.example", on_conflict=OnConflict.SKIP)
+    part = whole.of_part(3)
+    assert (part.limit_rate, part.max_requests, part.on_conflict) == (None, None, OnConflict.SKIP)
