@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from flows.shard_runs import ShardRuns
+from flows.shard_runs import Seen, ShardRuns
 from tasks.oci.errors import ShardLostError
 from tasks.operations.shard_watch import GONE, ShardWatch, Step
 
@@ -88,7 +88,8 @@ class _Pool:
     def _look(self) -> None:
         seen = self._runs.look()
         for shard, watch in list(self._waiting.items()):
-            state, sign, message = seen.get(shard, (GONE, None, None))
+            state, sign, message, bytes_read = seen.get(shard, Seen(GONE))
+            self._gathering.note_bytes(shard, bytes_read)
             self._attended = self._attended or state not in {GONE, "SCHEDULED"}
             step = watch.next_step(state, sign, time.monotonic())
             if step is Step.GATHER:

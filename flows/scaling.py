@@ -68,6 +68,13 @@ class Gathering:
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self._told: dict[Shard, int] = {}
+
+    def note_bytes(self, shard: Shard, bytes_read: int) -> None:
+        """Count what a shard at work has read so far; less than before is that of another process."""
+        before = self._told.get(shard, 0)
+        self._told[shard] = bytes_read
+        self.run.progress.note_bytes(bytes_read - before if bytes_read >= before else bytes_read)
 
     def take(self, shard: Shard, pages: Sequence[str]) -> None:
         """Take a shard's report over.
@@ -75,7 +82,7 @@ class Gathering:
         Raises:
             ShardLostError: it is none; nothing was taken over.
         """
-        tags = absorb(self.run, shard, pages)
+        tags = absorb(self.run, shard, pages, bytes_told=self._told.get(shard, 0))
         logger.info("shard %d: %d tags of %d repositories", shard.number, tags, len(shard.repositories))
 
     def note_restart(self, shard: Shard, why: str) -> None:

@@ -42,6 +42,11 @@ class ShardWatcher(NoWatcher):
         self._run = run
         yield
 
+    @property
+    def bytes_read(self) -> int:
+        """How many bytes the shard has read on their way to the target so far."""
+        return self._run.progress.bytes_read if self._run is not None else 0
+
     def end(self, why: str) -> None:
         """Have the shard end in order, without a report: another process is to do it."""
         logger.warning("this shard ends: %s", why)
@@ -90,7 +95,7 @@ class _Life:
         if answer["state_type"] in {"CRASHED", "CANCELLED", "FAILED", "COMPLETED"}:
             return True  # its signs may have been removed
         self._beats += 1
-        self._give_sign({"beats": self._beats})
+        self._give_sign({"beats": self._beats, "bytes_read": self._watcher.bytes_read})
         return False
 
     def _give_sign(self, data: dict[str, Any]) -> None:

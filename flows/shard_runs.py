@@ -10,7 +10,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
@@ -38,6 +38,15 @@ RUNS_AT_ONCE = 200
 """The most that a Prefect server lists at once, where nobody set it another limit."""
 CANCELLED_AT_ONCE = 8
 """Whoever was told to stop has some seconds for it, and there may be 200 shards."""
+
+
+class Seen(NamedTuple):
+    """What the server says of an attempt: its state's type, its last sign of life with the bytes that it tells of."""
+
+    state: str
+    sign: str | None = None
+    message: str | None = None
+    bytes_read: int = 0
 
 
 class ShardRuns:
@@ -99,8 +108,8 @@ class ShardRuns:
             ) from error
         self._runs[shard] = started.id
 
-    def look(self) -> dict[Shard, tuple[str, str | None, str | None]]:
-        """The type of each run's state, its last sign of life, and the state's message."""
+    def look(self) -> dict[Shard, Seen]:
+        """What the server says of each shard that it knows."""
         ids = list(self._runs.values())
         self._seen = {each.id: each for each in self._flow_runs(ids)}
         signs = newest_signs(self._artifacts(ids, LIFE, RUNS_AT_ONCE))
@@ -108,7 +117,9 @@ class ShardRuns:
         for shard, run in self._runs.items():
             state = self._seen[run].state if run in self._seen else None
             if state is not None:
-                found[shard] = (state.type.value, signs.get(str(run)), state.message)
+                sign = signs.get(str(run), {"updated": None, "data": {}})
+                told = sign["data"].get("bytes_read", 0)
+                found[shard] = Seen(state.type.value, sign["updated"], state.message, told)
         return found
 
     def pages(self, shard: Shard) -> list[str]:
@@ -174,10 +185,10 @@ def newest_report(artifacts: Sequence[Mapping[str, Any]]) -> list[str]:
     return [last[number] for number in sorted(last)]
 
 
-def newest_signs(artifacts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """The time of each run's last sign of life; one that was paused and resumed has older ones, too.
+def newest_signs(artifacts: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Each run's last sign of life; one that was paused and resumed has older ones, too.
 
     Times are no texts to compare: a full second comes without a fraction.
     """
     in_order = sorted(artifacts, key=lambda each: datetime.fromisoformat(each["updated"]))
-    return {each["flow_run_id"]: each["updated"] for each in in_order}
+    return {each["flow_run_id"]: each for each in in_order}

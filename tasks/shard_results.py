@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tasks.operations.shard_report import ShardSummary, pack, unpack
@@ -27,14 +28,16 @@ def pages_of(run: Run) -> list[str]:
     return list(pack(summary, run.results()))
 
 
-def absorb(run: Run, shard: Shard, pages: Sequence[str]) -> int:
+def absorb(run: Run, shard: Shard, pages: Sequence[str], *, bytes_told: int = 0) -> int:
     """Take over into `run` what `pages_of` said of a shard; how many tags that were.
+
+    So many of the bytes that it read are counted already.
 
     Raises:
         ShardLostError: they are not all pages of one report; nothing was taken over.
     """
     summary, results = unpack(pages)
-    run.absorb(summary, results)
+    run.absorb(replace(summary, bytes_read=max(0, summary.bytes_read - bytes_told)), results)
     run.tree.settle(shard.repositories)
     run.progress.expect(summary.tags - run.tree.entries_of(shard.repositories))
     return summary.tags

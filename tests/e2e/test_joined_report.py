@@ -31,13 +31,26 @@ def source(tmp_path: Path) -> Path:
 
 
 def in_parts(run: Run, survey: Survey) -> None:
-    """Do each repository as a part of the run."""
-    for number, path in enumerate(survey.sizes, start=1):
-        shard = Shard(run.run_id, number, (path,))
-        pages: list[str] = []
-        options = replace(run.options, shard=shard, report=None)
-        drive(RunKind.MIGRATE, options, NoWatcher(), work_here, lambda part, to=pages: to.extend(pages_of(part)))
-        absorb(run, shard, pages)
+    """Do each repository as a part of the run, which is told of the last bytes of each by its report only."""
+    shards = [Shard(run.run_id, number, (path,)) for number, path in enumerate(survey.sizes, start=1)]
+    parts = {shard: done(replace(run.options, shard=shard, report=None)) for shard in shards}
+    for shard, (pages, read) in parts.items():
+        run.progress.note_bytes(read // 2)
+        absorb(run, shard, pages, bytes_told=read // 2)
+    assert run.progress.bytes_read == sum(read for _, read in parts.values())
+
+
+def done(options: RunOptions) -> tuple[list[str], int]:
+    """The pages of a part's report, and how many bytes it read."""
+    pages: list[str] = []
+    read = []
+
+    def hand_in(part: Run) -> None:
+        pages.extend(pages_of(part))
+        read.append(part.progress.bytes_read)
+
+    drive(RunKind.MIGRATE, options, NoWatcher(), work_here, hand_in)
+    return pages, read[0]
 
 
 def numbers(options: RunOptions, work: Any) -> dict[str, Any]:

@@ -22,6 +22,9 @@ class Gathered:
     def take(self, _: Shard, pages: Sequence[str]) -> None:
         self.taken.append(pages)
 
+    def note_bytes(self, _: Shard, bytes_read: int) -> None:
+        """Nobody watches."""
+
     def note_restart(self, _: Shard, why: str) -> None:
         self.restarts.append(why)
 

@@ -10,6 +10,7 @@ import pytest
 from flows import pool_work
 from flows.pool_work import work_on_pool
 from flows.scale_parameters import ScaledMigrateParameters
+from flows.shard_runs import Seen
 from tasks.ports import Shard
 from tests.support.gathered import Gathered
 
@@ -42,10 +43,10 @@ class Server:
         self.running.add(shard)
         self.when_started()
 
-    def look(self) -> dict[Shard, tuple[str, str | None, str | None]]:
+    def look(self) -> dict[Shard, Seen]:
         self._answer("look")
         state = "COMPLETED" if any(self.started) else "CRASHED"
-        return dict.fromkeys(self.running, (state, None, None))
+        return dict.fromkeys(self.running, Seen(state))
 
     def pages(self, _: Shard) -> list[str]:
         self._answer("pages")

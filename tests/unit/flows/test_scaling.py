@@ -1,12 +1,17 @@
 """Who does the work of a migration is known, and is there, before its run is begun."""
 
 import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from flows import scaling
 from flows.scale_parameters import ScaledMigrateParameters, TaskRunner
-from flows.scaling import work_for
+from flows.scaling import Gathering, work_for
 from tasks.oci.errors import ConfigurationError
+from tasks.operations.progress import Progress
+from tasks.ports import Shard
 
 
 def test_without_its_extra_dask_is_refused_before_a_run_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,3 +20,17 @@ def test_without_its_extra_dask_is_refused_before_a_run_is_begun(monkeypatch: py
     given = ScaledMigrateParameters(source="/mnt/bucket", target="registry.example", task_runner=TaskRunner.DASK)
     with pytest.raises(ConfigurationError, match=r"layoutlift\[dask\]"):
         work_for(given)
+
+
+def test_what_a_shard_at_work_has_read_counts_once_whoever_takes_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    run: Any = SimpleNamespace(progress=Progress())
+    gathering, shard, other = Gathering(run), Shard("run", 1, ("app",)), Shard("run", 2, ("lib",))
+    counted = []
+    for told in (0, 10, 10, 25, 0, 5):  # the first process died after 25
+        gathering.note_bytes(shard, told)
+        gathering.note_bytes(other, 100)
+        counted.append(run.progress.bytes_read - 100)
+    assert counted == [0, 10, 10, 25, 25, 30]
+    monkeypatch.setattr(scaling, "absorb", lambda *_, bytes_told: counted.append(bytes_told))
+    gathering.take(shard, [])
+    assert counted[-1] == 5, "so many of the bytes that its report tells of are counted already"

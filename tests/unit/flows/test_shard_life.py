@@ -58,7 +58,7 @@ def ended() -> threading.Event:
 def watcher(ended: threading.Event) -> Iterator[ShardWatcher]:
     """Of a run that says when it is ended early."""
     made = ShardWatcher()
-    run: Any = SimpleNamespace(tree=SimpleNamespace(end_early=ended.set))
+    run: Any = SimpleNamespace(tree=SimpleNamespace(end_early=ended.set), progress=SimpleNamespace(bytes_read=77))
     with made.watch(run):
         yield made
 
@@ -70,7 +70,7 @@ def more_signs(server: Server) -> Callable[[], bool]:
 
 def test_it_gives_signs_of_life_until_it_has_ended(server: Server, watcher: ShardWatcher) -> None:
     with watcher.shows_life():
-        assert server.signs, "the first one comes at once"
+        assert server.signs[0]["data"] == {"beats": 1, "bytes_read": 77}, "the first one comes at once"
         wait_until(more_signs(server), what="further signs", deadline_seconds=5)
     assert not watcher.stop.requested
 
