@@ -63,6 +63,8 @@ def _carry_out(run: Run, read: LimitsReader | None, work: Work, stop: Stop) -> N
             survey = run.survey()
             run.ends.begin(survey.names.repositories, survey.untagged)
             work(run, survey)
+            if run.ends.deletes:
+                run.controls.hold.wait(stop)
             run.ends.settle(complete=run.tree.complete)
     except LayoutliftError as error:
         run.note(Finding(".", error.code, str(error)))

@@ -51,6 +51,11 @@ class RunEnds:
             else None
         )
 
+    @property
+    def deletes(self) -> bool:
+        """Whether a migration is to delete something at the target when its work is done."""
+        return self._kind is RunKind.MIGRATE and self._vanished is not None and self._vanished.has_planned
+
     def begin(self, repositories: Mapping[str, str], untagged: Collection[str]) -> None:
         """Decide on what of the target is to go, given where each layout goes and which of them have no tag.
 

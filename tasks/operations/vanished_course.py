@@ -42,6 +42,11 @@ class VanishedCourse:
         self._repositories: Mapping[str, str] = {}
         self._planned: frozenset[VanishedTag] = frozenset()
 
+    @property
+    def has_planned(self) -> bool:
+        """Whether something is to go."""
+        return bool(self._planned)
+
     def begin(self, repositories: Mapping[str, str], *, only_plan: bool) -> None:
         """Look what is to go; a plan names it, and what would refuse it.
 

@@ -9,17 +9,19 @@ from tasks.operations.results import Outcome, TagResult
 from tasks.operations.run_log import NOTHING_CHOSEN, RunLog
 from tasks.operations.selection import Renames, Selection
 from tasks.operations.source_survey import RunJob
+from tasks.operations.vanished import DeletionLimits
 from tasks.ports import Finding, Shard
 from tasks.run_ends import RunEnds
 from tasks.run_options import RunKind, RunOptions
 from tasks.stores.ledger import Ledger
-from tasks.stores.memory import MemorySource
+from tasks.stores.memory import MemorySource, MemoryTarget
 from tasks.stores.pacing import Stop
 from tests.support.engine import MemoryLines
 
 COPIED = TagResult("app", "v1", "sha256:0", None, None, Outcome.COPIED)
 GONE = Finding("app", "layout_vanished", "the source has it no more")
 STRAY = Finding("notes", "not_a_layout", "files")
+DIGEST = f"sha256:{'0' * 64}"
 PART = Shard("run", 1, ("app",))
 
 
@@ -89,3 +91,30 @@ def test_nothing_equals_nothing_at_no_moment() -> None:
 )
 def test_what_chose_something_or_did_not_end_is_no_such_problem(found: tuple[bool, str | None]) -> None:
     assert not found[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits", "brought", "deletes"),
+    [
+        (RunKind.MIGRATE, DeletionLimits(100, 100.0), "gone", True),
+        (RunKind.MIGRATE, DeletionLimits(100, 100.0), "app", False),
+        (RunKind.MIGRATE, None, "gone", False),
+        (RunKind.PLAN, DeletionLimits(100, 100.0), "gone", False),
+    ],
+    ids=["vanished", "still there", "may delete nothing", "only a plan"],
+)
+def test_only_a_migration_that_is_to_delete_something_has_to_wait_for_that(
+    kind: RunKind, limits: DeletionLimits | None, brought: str, deletes: bool
+) -> None:
+    index = b'{"schemaVersion":2,"manifests":[{"mediaType":"m","size":2,"digest":"%s",'
+    index += b'"annotations":{"org.opencontainers.image.ref.name":"v1"}}]}'
+    files = {"app/oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "app/index.json": index % DIGEST.encode()}
+    ledger = Ledger(MemoryLines())
+    ledger.note_layout(brought, brought, "", "settings")
+    ledger.note_tag(brought, "v1", DIGEST, "manifest", 0, layout=brought)
+    log = RunLog(Nowhere(), Progress(), Stop(), fail_fast=False)
+    job = RunJob(TargetAddress.parse("registry.example"), "root", CopyPolicy(), Selection.parse(), Renames.parse())
+    options = RunOptions("/source", None, deletion=limits)
+    ends = RunEnds(kind, MemorySource(files), MemoryTarget(), ledger, job=job, log=log, options=options)
+    ends.begin({"app": "app"}, {"app": 1})
+    assert ends.deletes is deletes

@@ -1,7 +1,8 @@
 """What `--on-conflict fail` asks for before a run: that nothing is written while there may be a conflict."""
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 
 from flows import driving
 from tasks.oci.errors import ConflictsError
+from tasks.operations.hold import Hold
 from tasks.operations.results import Outcome, TagResult
 from tasks.ports import Finding
+from tasks.runs import RunKind
 from tasks.stores.pacing import Stop
 
 
@@ -58,3 +61,29 @@ def test_what_has_nothing_to_do_with_conflicts_does_not_keep_a_run_from_beginnin
 ) -> None:
     planned(monkeypatch, tag(Outcome.REFUSED, "invalid_manifest"), Finding("x", "not_a_layout", "files"))
     refuse()
+
+
+@pytest.mark.parametrize(("deletes", "held"), [(True, None), (False, "paused")])
+def test_a_run_that_holds_deletes_nothing_until_it_goes_on(deletes: bool, held: str | None) -> None:
+    """A run that has nothing to delete ends all the same: what it had begun is done."""
+    hold, settled, stop = Hold(), [], Stop()
+    hold.change("paused")
+    ends = SimpleNamespace(begin=lambda *_: None, deletes=deletes, settle=lambda **_: settled.append(hold.reason))
+    survey = SimpleNamespace(names=SimpleNamespace(repositories={}), sizes={})
+    run: Any = SimpleNamespace(
+        options=SimpleNamespace(hours=None, metrics=None),
+        controls=SimpleNamespace(hold=hold),
+        tree=SimpleNamespace(complete=True, stop=stop),
+        ends=ends,
+        survey=lambda: survey,
+        settle=lambda: None,
+        write_report=lambda: None,
+        raise_if_incomplete=lambda: None,
+    )
+    watcher: Any = SimpleNamespace(stop=stop, open=lambda *_: nullcontext(run), watch=lambda _: nullcontext())
+    going_on = threading.Timer(0.1, hold.change, [None])
+    policy = SimpleNamespace(on_conflict=None)
+    options: Any = SimpleNamespace(limits_from=None, policy=policy)
+    driving.drive(RunKind.MIGRATE, options, watcher, lambda *_: going_on.start())
+    going_on.cancel()
+    assert settled == [held]
