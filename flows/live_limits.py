@@ -62,7 +62,8 @@ def kept_within_limits(run: Run, read: LimitsReader | None) -> Iterator[None]:
     """Have the run keep within its hours, and within what `read` says, until the end of the block.
 
     Raises:
-        ConfigurationError: the limits can't be used as they are at the start; later on that is only noted.
+        ConfigurationError: the limits can't be used as they are at the start; later on, and where a shard begins,
+            that is only noted.
     """
     if read is None and run.options.hours is None:
         yield
@@ -72,7 +73,9 @@ def kept_within_limits(run: Run, read: LimitsReader | None) -> Iterator[None]:
         if not follower.look() and run.options.limits_from is not None:
             place = run.options.limits_from
             logger.warning("--limits-from %s is not there: the run keeps to its own limits until it is", place)
-    except StateError as error:
+    except (ConfigurationError, StateError) as error:
+        if isinstance(error, ConfigurationError) and run.options.shard is None:
+            raise  # the run that a shard is of began without that mistake
         logger.warning("the run keeps to its own limits for now: %s", error)
     with (
         every(LOOK_EVERY, follower.look_again, name="limits"),

@@ -18,6 +18,7 @@ from tasks import run_controls
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.hold import Limits
 from tasks.operations.hours import Hours
+from tasks.ports import Shard
 from tasks.run_controls import RunControls
 from tasks.stores.pacing import Stop
 
@@ -47,7 +48,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def run() -> Any:
     """Of a run, what has to do with limits."""
-    options = SimpleNamespace(hours=HOURS)
+    options = SimpleNamespace(hours=HOURS, limits_from=None, shard=None)
     return SimpleNamespace(options=options, controls=RunControls(Limits(hours=HOURS), Stop()))
 
 
@@ -98,6 +99,25 @@ def test_hours_close_while_the_answer_to_a_look_at_the_limits_is_waited_for(cloc
             wait_until(is_held(run), what="the run is held outside of its hours", deadline_seconds=5)
         finally:
             answered.set()
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_mistake_that_somebody_makes_during_a_run_does_not_end_those_of_its_shards_that_begin_after_it(
+    run: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    limits = tmp_path / "limits.yaml"
+    say(limits, "pausd: true\n")
+    with (
+        file_reader(str(limits)) as read,
+        pytest.raises(ConfigurationError, match="pausd"),
+        kept_within_limits(run, read),
+    ):
+        pass
+    run.options.shard = Shard("run", 1, ("app",))
+    with file_reader(str(limits)) as read, kept_within_limits(run, read):
+        assert "its own limits for now: " in caplog.text
+        say(limits, "paused: true\n")
+        wait_until(lambda: run.controls.hold.reason == "paused", what="the mended file is read", deadline_seconds=5)
 
 
 @pytest.mark.usefixtures("clock")
