@@ -156,6 +156,7 @@ class VanishedRemoval:
             digest = Digest.of(stand_in.raw)
             self._target.push_blob(repository, _Empty())
             self._target.push_manifest(repository, tag, stand_in)
+            self._note(vanished, digest)  # ours to overwrite, should the source have the tag again before it is gone
             if self._target.delete_manifest(repository, digest) is Deletion.UNSUPPORTED:
                 self._put_back(vanished)
                 raise DeletionUnsupportedError("the registry deletes neither tags nor manifests; it stays as it was")
@@ -175,6 +176,10 @@ class VanishedRemoval:
         manifest = self._target.fetch_manifest(vanished.repository, vanished.digest)
         if manifest is not None:
             self._target.push_manifest(vanished.repository, vanished.tag, manifest)
+            self._note(vanished, vanished.digest)
+
+    def _note(self, vanished: VanishedTag, digest: str) -> None:
+        self._ledger.note_tag(vanished.repository, vanished.tag, digest, None, 0, layout=vanished.path)
 
 
 class _Empty:

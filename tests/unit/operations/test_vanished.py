@@ -192,9 +192,27 @@ def test_a_run_that_died_over_a_stand_in_is_finished_by_the_next() -> None:
     target, lines = DiesOnce(deletes_tags=False), Lines()
     goes, _ = brought(target, lines, "goes", "stays")
     assert remove(target, lines, goes) == ["transport"]
-    assert target.resolve_manifest("app", "goes") != goes.digest
+    stand_in = target.resolve_manifest("app", "goes")
+    assert stand_in != goes.digest
+    assert Ledger(lines).tags_of("app")["goes"] == stand_in, "ours to overwrite, should the source have it again"
     assert remove(target, lines, goes) == ["tag_deleted"]
     assert target.list_tags("app") == {"stays"}
+
+
+class KeepsWhatItHas(MemoryTarget):
+    """Deletes neither tags nor manifests, but says so only of those that it has."""
+
+    def delete_manifest(self, repository: str, reference: str) -> Deletion:
+        there = self.resolve_manifest(repository, reference) is not None
+        return Deletion.UNSUPPORTED if there else Deletion.MISSING
+
+
+def test_what_is_put_back_is_what_was_brought() -> None:
+    target, lines = KeepsWhatItHas(), Lines()
+    (goes,) = brought(target, lines, "v1")
+    assert remove(target, lines, goes) == ["deletion_unsupported"]
+    assert target.resolve_manifest("app", "v1") == goes.digest
+    assert Ledger(lines).brought_to("app", "app") == {"v1": goes.digest}
 
 
 class SaysSo(MemoryTarget):
