@@ -9,7 +9,7 @@ from flows.one_heap import use_one_heap
 from flows.telemetry import told_by_metrics
 from tasks.oci.errors import TRANSIENT_CODES, ConflictsError, LayoutliftError
 from tasks.operations.planning import OnConflict
-from tasks.operations.results import CONFLICT
+from tasks.operations.results import CONFLICT, REFERRER_CONFLICT
 from tasks.ports import Finding
 from tasks.runs import RunKind, open_run
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     Work: TypeAlias = Callable[[Run, Survey], None]
     Publish: TypeAlias = Callable[[Run], None]
+
+_CONFLICTS = frozenset({CONFLICT, REFERRER_CONFLICT})
 
 
 def drive(
@@ -92,8 +94,8 @@ def refuse_conflicts(options: RunOptions, stop: Stop, read: LimitsReader | None)
     """
     with open_run(RunKind.PLAN, options, stop) as plan, kept_within_limits(plan, read):
         plan.tree.execute_all(plan.tree.survey().batches)
-        told = [result for result in plan.results() if result.code == CONFLICT or result.code in TRANSIENT_CODES]
-        conflicts = [result for result in told if result.code == CONFLICT]
+        told = [result for result in plan.results() if result.code in _CONFLICTS or result.code in TRANSIENT_CODES]
+        conflicts = [result for result in told if result.code in _CONFLICTS]
         unseen = [f"{each.repository}:{each.tag}" for each in told if each.code in TRANSIENT_CODES]
         unseen += [finding.path for finding in plan.findings if finding.code in TRANSIENT_CODES]
     if conflicts:

@@ -44,6 +44,7 @@ def refuse() -> None:
     ("found", "said"),
     [
         (tag(Outcome.REFUSED, "conflict"), "other content under 1 tags"),
+        (tag(Outcome.REFUSED, "referrer_conflict"), "other content under 1 tags"),
         (tag(Outcome.FAILED, "registry_unavailable"), "conflicts in app:v1 can't be said now"),
         (Finding("app", "rate_limited", "busy"), "conflicts in app can't be said now"),
     ],
