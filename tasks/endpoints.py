@@ -170,15 +170,18 @@ def source_identity(source: str, access: BucketAccess) -> str:
     if not is_bucket(source):
         return mounts.resolve(source)[0]
     address = str(BucketAddress.parse(source))
-    return address if access.endpoint is None else f"{address} at {access.endpoint}"
+    return address if access.endpoint is None else f"{address} at {access.endpoint.rstrip('/')}"
 
 
 def open_state(where: str | None, source: str, target: str, access: BucketAccess, stop: Stop) -> RunState:
     """The state of a pair: in the folder or bucket that --state names, else in the user's own folder for state.
 
+    One registry is one target, in whatever letters its host is written: a lock is to keep out who means the same.
+
     Raises:
         ConfigurationError: it names something else.
     """
+    target = target.lower()  # a prefix has no capitals
     if where is not None and is_bucket(where):
         from tasks.stores.state_bucket import StateBucket  # noqa: PLC0415 - folders don't wait for the SDK
 

@@ -1,13 +1,14 @@
-"""What of a SOURCE argument is refused before anything is read."""
+"""What of a SOURCE argument is refused before anything is read, and which words mean the same source and target."""
 
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from tasks.cleanup_applies import open_writable
-from tasks.endpoints import open_source
-from tasks.oci.errors import ConfigurationError
+from tasks.endpoints import open_source, open_state, source_identity
+from tasks.oci.errors import ConfigurationError, LockHeldError
 from tasks.stores.pacing import Stop
 from tasks.stores.s3_address import BucketAccess
 
@@ -32,3 +33,19 @@ def test_a_folder_that_can_not_be_looked_at_is_named_with_the_reason(tmp_path: P
             act()
     with pytest.raises(ConfigurationError, match="nothing at all is not a directory"):
         open_source(str(tmp_path / "nothing at all"))
+
+
+@pytest.mark.parametrize(
+    "target", ["registry.example:5000/team", "Registry.Example:5000/team", "registry.example:5000/team/"]
+)
+def test_one_target_has_one_lock_however_it_is_written(tmp_path: Path, target: str) -> None:
+    def lock(target: str) -> AbstractContextManager[object]:
+        return open_state(str(tmp_path), "/mnt/bucket", target, BucketAccess(), Stop()).lock("run")
+
+    with lock("registry.example:5000/team"), pytest.raises(LockHeldError), lock(target):
+        pass
+
+
+def test_one_bucket_has_one_identity_however_its_endpoint_is_written() -> None:
+    written = ("http://s3.example:8333", "http://s3.example:8333/")
+    assert len({source_identity("s3://bucket", BucketAccess(endpoint)) for endpoint in written}) == 1
