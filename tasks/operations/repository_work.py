@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from tasks.oci.errors import LayoutliftError, ManifestRefusedError, PayloadTooLargeError, RefusedError, SpecError
 from tasks.oci.media_types import is_index
@@ -56,7 +56,7 @@ def units_of(inventory: RepositoryInventory, selected: Iterable[TagEntry], polic
 class RepositoryWork(ABC):
     """Work on one repository; shared by all workers on it. `place` is where it goes at the target, if anywhere."""
 
-    asks_target: ClassVar[bool] = True
+    asks_target: bool = True
     """Whether results rest on what the target answered in this run."""
 
     def __init__(self, inventory: RepositoryInventory, place: str | None) -> None:

@@ -40,6 +40,7 @@ class TracedWork(RepositoryWork):
 
     def __init__(self, work: RepositoryWork, tracer: Tracer) -> None:
         super().__init__(work.inventory, None)
+        self.asks_target = work.asks_target
         self._work = work
         self._tracer = tracer
 
