@@ -142,7 +142,8 @@ def _unusable_stem(folder: str, name: str) -> str | None:
 
 def _unusable(stem: str, folder: _Folder) -> Finding:
     """A layout among such keys is a loss, and more than a remark."""
-    keys = f"{folder.count} keys begin with {stem!r}, which is no path; no mount shows them either"
+    shown = f"{stem}/" if stem.endswith("/") or not stem else stem  # an empty component is seen by its slashes
+    keys = f"{folder.count} keys begin with {shown!r}, which is no path; no mount shows them either"
     if folder.is_layout:
         return Finding(stem, "unusable_key", f"{keys}, and there is a layout among them: copy it to another prefix")
     return Finding(stem, "not_a_layout", keys)

@@ -55,20 +55,21 @@ def test_a_key_with_a_slash_at_its_end_is_a_folder_and_no_file() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "stem"),
+    ("key", "stem", "shown"),
     [
-        ("a//app/index.json", "a/"),
-        ("/app/index.json", ""),
-        ("../app/oci-layout", ".."),
-        ("a/./index.json", "a/."),
-        ("a/..", "a/.."),
+        ("a//app/index.json", "a/", "a//"),  # the good keys of `a` begin with `a/`, too
+        ("/app/index.json", "", "/"),
+        ("../app/oci-layout", "..", ".."),
+        ("a/./index.json", "a/.", "a/."),
+        ("a/..", "a/..", "a/.."),
     ],
 )
-def test_a_key_that_is_no_path_is_told_and_never_read(key: str, stem: str) -> None:
+def test_a_key_that_is_no_path_is_told_and_never_read(key: str, stem: str, shown: str) -> None:
     good, finding = found("app/index.json", key)
     assert good == "app"
     assert isinstance(finding, Finding)
     assert finding.path == stem
+    assert f"begin with {shown!r}, " in finding.message
     assert finding.code == ("unusable_key" if key.endswith(("index.json", "oci-layout")) else "not_a_layout")
 
 
