@@ -75,6 +75,8 @@ class LayoutSource(Block):
     def _key_is_whole(self) -> Self:
         if bool(self.aws_access_key_id) != bool(_plain(self.aws_secret_access_key)):
             raise ValueError("aws_access_key_id and aws_secret_access_key go together")
+        if _plain(self.aws_session_token) and not self.aws_access_key_id:
+            raise ValueError("aws_session_token goes with a key")
         if self.aws_access_key_id and self.profile:
             raise ValueError("give either a key or a profile")
         return self
