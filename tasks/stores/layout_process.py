@@ -62,8 +62,9 @@ class _Server:
     def _is_dir(self, _: Mapping[str, Any]) -> None:
         self._channel.send({"end": os.path.isdir(self._root)})  # noqa: PTH112 - never raises
 
-    def _probe(self, _: Mapping[str, Any]) -> None:
-        os.statvfs(self._root)
+    def _probe(self, request: Mapping[str, Any]) -> None:
+        for place in request["places"]:
+            os.statvfs(place)
         self._channel.send(_END)
 
     def _list(self, _: Mapping[str, Any]) -> None:

@@ -27,12 +27,25 @@ def mount_points() -> list[str]:
     return [_mount_point(fields) for fields in _entries()]
 
 
+def on_the_way(mounts: frozenset[str], path: str) -> list[str]:
+    """Which of these mounts a path leads through, the outermost first."""
+    return sorted((mount for mount in mounts if _is_below(path, mount)), key=len)
+
+
+def mounted_below(mounts: frozenset[str], path: str) -> list[str]:
+    """Which of these mounts are below a path."""
+    return sorted(mount for mount in mounts if mount != path and _is_below(mount, path))
+
+
 def taken_away(mounts: frozenset[str], path: str) -> str | None:
     """Which of these mounts, on the way to a path, is there no more: what was below it looks absent since."""
     now = frozenset(mount_points())
-    place = f"{path.rstrip('/')}/"
-    gone = (mount for mount in sorted(mounts - now) if place.startswith(f"{mount.rstrip('/')}/"))
-    return next(gone, None) if now else None  # without a table, nothing is known
+    gone = on_the_way(mounts - now, path) if now else []  # without a table, nothing is known
+    return gone[0] if gone else None
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return f"{path.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def _entries() -> list[list[str]]:

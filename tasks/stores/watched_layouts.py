@@ -97,12 +97,12 @@ class WatchedLayouts:
             SourceUnavailableError: the mount does not answer.
         """
         with self._request({"do": "is_dir"}) as channel:
-            return bool(self._answer(channel, "the source")["end"])
+            return bool(self._answer(channel, "the source", ".")["end"])
 
     def list_layouts(self) -> Iterator[str | Finding]:
         """See `LayoutLister.list_layouts`."""
         with self._request({"do": "list"}) as channel:
-            while "end" not in (found := self._answer(channel, "the list of layouts")):
+            while "end" not in (found := self._answer(channel, "the list of layouts", None)):
                 yield found["path"] if "path" in found else Finding(*found["finding"])
         self._check_mounted(".")
 
@@ -123,7 +123,7 @@ class WatchedLayouts:
     def stat_blob(self, path: str, digest: Digest) -> BlobStat | None:
         """See `LayoutReader.stat_blob`."""
         with self._request({"do": "stat", "path": path, "digest": digest}) as channel:
-            found = self._answer(channel, f"{path}, {digest}")["end"]
+            found = self._answer(channel, f"{path}, {digest}", path)["end"]
         if found is None:
             self._check_mounted(path)
             return None
@@ -133,7 +133,7 @@ class WatchedLayouts:
     def _stream(self, request: dict[str, Any], name: str) -> Iterator[SlotStream]:
         try:
             with self._request(request) as channel:
-                yield SlotStream(channel, lambda: self._answer(channel, name))
+                yield SlotStream(channel, lambda: self._answer(channel, name, request["path"]))
         except (ContentNotFoundError, InvalidLayoutError):
             self._check_mounted(request["path"])
             raise
@@ -162,8 +162,8 @@ class WatchedLayouts:
         except ChannelClosedError as error:
             raise self._lost() from error
 
-    def _answer(self, channel: Channel, name: str) -> dict[str, Any]:
-        """What the process says next.
+    def _answer(self, channel: Channel, name: str, path: str | None) -> dict[str, Any]:
+        """What the process says next of something at `path`; where that is None, it may be anywhere.
 
         Raises:
             LayoutliftError: that it failed, or nothing for too long.
@@ -178,7 +178,7 @@ class WatchedLayouts:
                 if waited > self._patience.patience:
                     raise SourceReadError(f"{name} did not answer for {waited:.0f} s; the mount itself does")
                 if waited > silence:
-                    self._probe(waited)
+                    self._probe(waited, path)
                     silence = time.monotonic() - asked + self._patience.silence
         except ChannelClosedError as error:
             raise self._lost() from error
@@ -198,7 +198,7 @@ class WatchedLayouts:
         Raises:
             SourceUnavailableError: it was; from now on nothing more is asked.
         """
-        if (mount := mounts.taken_away(self._mounts, os.path.normpath(f"{self._root}/{path}"))) is not None:
+        if (mount := mounts.taken_away(self._mounts, self._place(path))) is not None:
             self._gone = f"the mount of the source at {mount} was taken away"
             self._check_alive()
 
@@ -206,7 +206,16 @@ class WatchedLayouts:
         if self._stop is not None and self._stop.requested and waited > _STOPPED_SECONDS:
             raise InterruptedRunError("the run was interrupted while the source did not answer")
 
-    def _probe(self, waited: float) -> None:
+    def _place(self, path: str) -> str:
+        return os.path.normpath(f"{self._root}/{path}")
+
+    def _places(self, path: str | None) -> list[str]:
+        """What a read waits for: mounts may lie below the source, and one hang without the others."""
+        if path is None:
+            return [self._root, *mounts.mounted_below(self._mounts, self._root)]
+        return [self._root, *mounts.on_the_way(self._mounts, self._place(path))][-1:]
+
+    def _probe(self, waited: float, path: str | None) -> None:
         """Ask the mount for a sign of life.
 
         Raises:
@@ -214,7 +223,7 @@ class WatchedLayouts:
         """
         probe = self._open_channel()
         try:
-            probe.send({"do": "probe"})
+            probe.send({"do": "probe", "places": self._places(path)})
             alive = probe.receive(self._patience.probe) is not None
         except ChannelClosedError as error:
             raise self._lost() from error

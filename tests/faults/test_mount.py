@@ -78,10 +78,11 @@ def test_a_mount_that_hangs_from_the_start_is_said_so_in_a_report(
 def test_a_mount_that_hangs_in_the_middle_ends_the_run_with_every_tag_in_the_report(
     impatient: Layoutlift, mount: S3Fs, proxy: FaultProxy, prefix: str
 ) -> None:
-    target = f"{proxy.host}/{prefix}"
+    """It lies below the source, which answers itself."""
+    source, target = mount.mountpoint.parent, f"{proxy.host}/{prefix}"
     with (
         stopped_process(mount.pid),
-        impatient.running("migrate", mount.mountpoint, target, "--limit-rate", "400k", "--jobs", "2") as process,
+        impatient.running("migrate", source, target, "--limit-rate", "400k", "--jobs", "2") as process,
     ):
         wait_until(lambda: proxy.stored() != [], what="the first blob is there")
         hang(mount)
@@ -94,7 +95,7 @@ def test_a_mount_that_hangs_in_the_middle_ends_the_run_with_every_tag_in_the_rep
     failed = [row["error"]["code"] for row in report["tags"] if row["error"]]
     assert failed
     assert set(failed) == {"source_unavailable"}
-    complete = impatient.migrate(mount.mountpoint, target, "--depth", "content")
+    complete = impatient.migrate(source, target, "--depth", "content")
     assert len(complete.report["tags"]) == 12
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tasks.stores import mounts
-from tasks.stores.mounts import hanging_mounts, resolve, taken_away
+from tasks.stores.mounts import hanging_mounts, mounted_below, on_the_way, resolve, taken_away
 
 TABLE = """\
 22 1 0:20 / / rw,relatime shared:1 - overlay overlay rw
@@ -65,6 +65,13 @@ def test_without_such_mounts_a_path_is_what_the_system_says(tmp_path: Path) -> N
     (tmp_path / "a").mkdir()
     (tmp_path / "b").symlink_to("a")
     assert resolve(str(tmp_path / "b"), frozenset()) == (str((tmp_path / "b").resolve()), False)
+
+
+def test_mounts_on_the_way_to_a_path_are_told_from_those_below_it() -> None:
+    known = frozenset({"/", "/mnt", "/mnt/a", "/mnt/a/b", "/mnt/ab"})
+    assert on_the_way(known, "/mnt/a/team") == ["/", "/mnt", "/mnt/a"]
+    assert mounted_below(known, "/mnt") == ["/mnt/a", "/mnt/a/b", "/mnt/ab"]
+    assert mounted_below(known, "/mnt/a") == ["/mnt/a/b"]
 
 
 @pytest.mark.parametrize(
