@@ -6,11 +6,15 @@ import os
 import re
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+from flows.yaml_files import load_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 _PERIOD = re.compile(r"([0-9]+)\s*([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -32,17 +36,6 @@ SCHEMES = {
     ChannelKind.SLACK: ("http://", "https://"),
     ChannelKind.MAIL: ("mailto://", "mailtos://"),
 }
-
-
-def filled_in(text: str) -> str:
-    """`text` with each `${NAME}` replaced by what the environment says."""
-
-    def value(match: re.Match[str]) -> str:
-        if match[1] not in os.environ:
-            raise ValueError(f"the environment has no {match[1]}")
-        return os.environ[match[1]]
-
-    return _VARIABLE.sub(value, text)
 
 
 def period(text: object) -> timedelta:
@@ -70,7 +63,7 @@ class Channel(_Part):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
     kind: ChannelKind
-    url: Annotated[SecretStr, AfterValidator(lambda url: SecretStr(filled_in(url.get_secret_value())))]
+    url: SecretStr
 
     @model_validator(mode="after")
     def _has_its_scheme(self) -> Self:
@@ -119,3 +112,12 @@ class AlertsFile(_Part):
         if unknown := sorted(self.alerts.channels - set(known)):
             raise ValueError(f"no channel is named {', '.join(unknown)}")
         return self
+
+
+def load_alerts(path: Path) -> AlertsFile:
+    """Read an alerts file, with the values of the environment where it names variables.
+
+    Raises:
+        ConfigurationError: it can't be read or used; each mistake with its line and field.
+    """
+    return load_model(path, AlertsFile, os.environ)

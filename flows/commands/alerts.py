@@ -25,10 +25,9 @@ def alerts() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 def apply(file: Path) -> None:
     """Set the server's alerts to what FILE says."""
-    from flows.alerts import AlertsFile  # noqa: PLC0415 - not for --help
-    from flows.yaml_files import load_model  # noqa: PLC0415
+    from flows.alerts import load_alerts  # noqa: PLC0415 - not for --help
 
-    wanted = load_model(file, AlertsFile)
+    wanted = load_alerts(file)
     _reach_server()
     from flows import alert_automations  # noqa: PLC0415 - imports Prefect, which reads the environment then
 

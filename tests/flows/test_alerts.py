@@ -97,7 +97,7 @@ def _automations_and_blocks(layoutlift: Layoutlift) -> tuple[list[str], list[obj
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("${HOOK_URL}/slack", "${NO_SUCH}", "alerts.yaml:5: channels.1.url: the environment has no NO_SUCH"),
+        ("${HOOK_URL}/slack", "${NO_SUCH}", "alerts.yaml:5: channels.1.url: the environment has no variable NO_SUCH"),
         ("failed: [hook, mail]", "failed: [nobody]", "no channel is named nobody"),
         ("within: 10s", "within: soon", "alerts.yaml:10: alerts.no_success.within: a period is"),
         ("within: 10s", "within: 9s", "each 10 s"),
@@ -119,8 +119,7 @@ def test_a_mistake_in_the_file_is_named_by_line_and_secrets_are_not_shown(
 
 
 def test_the_example_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows.alerts import AlertsFile  # noqa: PLC0415 - pydantic
-    from flows.yaml_files import load_model  # noqa: PLC0415
+    from flows.alerts import load_alerts  # noqa: PLC0415 - pydantic
 
     for name, value in (
         ("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/x"),
@@ -128,7 +127,7 @@ def test_the_example_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("ALERT_MAIL_URL", "mailtos://u:p@smtp.example.org?to=ops@example.org"),
     ):
         monkeypatch.setenv(name, value)
-    file = load_model(DEPLOYMENTS / "examples" / "alerts.yaml", AlertsFile)
+    file = load_alerts(DEPLOYMENTS / "examples" / "alerts.yaml")
     assert file.alerts.channels == {channel.name for channel in file.channels}
 
 

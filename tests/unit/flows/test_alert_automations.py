@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from flows import alert_automations
-from flows.alerts import period
+from flows.alerts import load_alerts, period
+from tasks.oci.errors import ConfigurationError
 
 A_PAGE = 2
 
@@ -17,6 +19,19 @@ def test_a_period_that_no_clock_can_hold_is_a_mistake_and_no_traceback(text: str
     with pytest.raises(ValueError, match="3650 days at most"):
         period(text)
     assert period("3650d").days == 3650
+
+
+def test_variables_of_an_alerts_file_are_those_of_any_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "alerts.yaml"
+    text = "version: 1\nchannels:\n  - {name: a, kind: slack, url: '${HOOK:-https://usual.example/x}'}\nalerts: {}\n"
+    path.write_text(text)
+    monkeypatch.setenv("HOOK", "")
+    assert load_alerts(path).channels[0].url.get_secret_value() == "https://usual.example/x"
+    path.write_text(text.replace("HOOK:-https://usual.example/x", "HOOK"))
+    with pytest.raises(ConfigurationError, match=r"yaml:3: channels\.0\.url: the environment has no variable HOOK"):
+        load_alerts(path)
 
 
 def test_alerts_beyond_the_first_page_of_automations_are_removed_too(monkeypatch: pytest.MonkeyPatch) -> None:
