@@ -151,7 +151,7 @@ class LayoutDirectory:
             size = _size(stream, relative)
             if size > image_layout.MAX_INDEX_SIZE:
                 raise InvalidLayoutError(f"{relative} has {size} bytes, more than any index should")
-            raw: bytes = _translated(stream.readall, relative)
+            raw: bytes = _given(stream.readall, relative)
         if len(raw) != size:
             raise SourceReadError(f"{relative} changed while it was read: {size} bytes announced, {len(raw)} read")
         return raw
@@ -210,8 +210,8 @@ class _TranslatedStream:
         self._name = name
 
     def readinto(self, buffer: memoryview, /) -> int:
-        count = _translated(lambda: self._stream.readinto(buffer), self._name)
-        return count or 0
+        count: int = _given(lambda: self._stream.readinto(buffer), self._name)
+        return count
 
 
 def _size(stream: io.FileIO, name: str) -> int:
@@ -223,6 +223,14 @@ def _translated(act: Callable[[], _Value], name: str) -> _Value:
         return act()
     except OSError as error:
         raise translate(error, name) from error
+
+
+def _given(read: Callable[[], _Value | None], name: str) -> _Value:
+    """What a read gives; for a mount that says to ask again (EAGAIN, as goofys does), Python gives None."""
+    given = _translated(read, name)
+    if given is None:
+        raise translate(BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)), name)
+    return given
 
 
 def translate(error: OSError, name: str) -> LayoutliftError:

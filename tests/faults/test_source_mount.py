@@ -53,6 +53,7 @@ def files(tmp_path: Path) -> Generator[FaultyFiles]:
         ("read", INDEX, errno.EIO),
         ("read", BLOBS, errno.EIO),
         ("read", BLOBS, errno.ESTALE),
+        ("read", BLOBS, errno.EAGAIN),
         ("readdir", ANY, errno.EIO),
         ("readdir", ANY, errno.EAGAIN),
     ],

@@ -21,9 +21,7 @@ def test_a_period_that_no_clock_can_hold_is_a_mistake_and_no_traceback(text: str
     assert period("3650d").days == 3650
 
 
-def test_variables_of_an_alerts_file_are_those_of_any_other(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_variables_of_an_alerts_file_are_those_of_any_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "alerts.yaml"
     text = "version: 1\nchannels:\n  - {name: a, kind: slack, url: '${HOOK:-https://usual.example/x}'}\nalerts: {}\n"
     path.write_text(text)

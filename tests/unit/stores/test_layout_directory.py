@@ -1,6 +1,7 @@
 """A directory of layouts is read to its last good byte, and nothing outside it is read at all."""
 
 import errno
+import io
 import json
 import os
 import pickle
@@ -23,6 +24,8 @@ from tasks.oci.errors import (
     SourceUnavailableError,
     is_transient,
 )
+from tasks.ports import Buffer
+from tasks.stores import layout_directory
 from tasks.stores.layout_directory import READ_ATTEMPTS, LayoutDirectory, translate
 from tests.support.layouts import LayoutBuilder
 
@@ -241,6 +244,36 @@ def test_a_failure_that_passes_is_not_seen(
     assert source.blob("app", descriptor).read() == CONTENT
     monkeypatch.setattr(os, "open", FlakyOpen(number, READ_ATTEMPTS - 1))
     assert source.stat_blob("app", descriptor.digest) is not None
+
+
+class BusyFile(io.FileIO):
+    """A file of a mount that says to ask again; so Python tells it of a raw file."""
+
+    busy = 0
+
+    def readinto(self, buffer: Buffer, /) -> int | None:
+        return None if self.is_busy() else super().readinto(buffer)
+
+    def readall(self) -> bytes:
+        return None if self.is_busy() else super().readall()
+
+    @classmethod
+    def is_busy(cls) -> bool:
+        cls.busy -= 1
+        return cls.busy >= 0
+
+
+def test_a_mount_that_says_to_ask_again_is_asked_again(
+    layout: LayoutBuilder, source: LayoutDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    descriptor = stored(layout)
+    monkeypatch.setattr(layout_directory.io, "FileIO", BusyFile)
+    for read in (source.blob("app", descriptor).read, lambda: source.read_index("app").raw):
+        monkeypatch.setattr(BusyFile, "busy", READ_ATTEMPTS - 1)
+        assert read()
+        monkeypatch.setattr(BusyFile, "busy", 100)
+        with pytest.raises(SourceReadError, match="Resource temporarily unavailable"):
+            read()
 
 
 @pytest.mark.parametrize(
