@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tasks.endpoints import refuse_absent, refuse_other_encodings, source_identity
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, RefusedError
 from tasks.operations.cleanup.ages import FUTURE_SECONDS
-from tasks.operations.cleanup.apply_tools import ApplyTools, RepositoryOutcome
+from tasks.operations.cleanup.apply_tools import ApplyTools
 from tasks.operations.cleanup.applying import apply_repository, needs_only_writer
 from tasks.operations.cleanup.dropping import remake_halves
 from tasks.operations.cleanup.holdings import Holdings
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from tasks.layout_ports import WritableSource
+    from tasks.operations.cleanup.apply_tools import RepositoryOutcome
     from tasks.operations.cleanup.values import RepositoryPlan, Timing
     from tasks.stores.pacing import Stop
     from tasks.stores.s3_address import BucketAccess
@@ -106,7 +107,7 @@ class Cleaner:
             InterruptedRunError: the run was told to end; what was begun is done to its end.
         """
         yield from self._in_turn(partial(apply_repository, self.tools), plans)
-        yield from (RepositoryOutcome(path, remade=True) for path in remake_halves(self.tools.source.files))
+        yield from remake_halves(self.tools.source.files)
         if self.forgets:
             forget_old_runs(self.tools)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.layout_ports import below
+from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.oci.image_layout import BLOBS, INDEX, INGEST, MARKER, iter_index
+from tasks.operations.cleanup.apply_tools import RepositoryOutcome
 from tasks.operations.cleanup.journal import Record, Step, list_records, read_record
 from tasks.operations.cleanup.layout_view import blobs_begun
+from tasks.ports import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,20 +59,27 @@ def restore_dropped(files: FileWriter, contents: Sequence[tuple[str, str]]) -> b
     return bool(missing)
 
 
-def remake_halves(files: FileWriter) -> Iterator[str]:
-    """Write what is missing of dropped layouts of whose two files one is there; their paths.
+def remake_halves(files: FileWriter) -> Iterator[RepositoryOutcome]:
+    """Write what is missing of dropped layouts of whose two files one is there; what came of each.
 
     A writer that looked before such a layout went takes `oci-layout` for there, and writes its index alone however
     much later; a process that dies in between leaves one of the two.
 
     Raises:
-        StateError: a journal is damaged.
-        SourceError: something can't be listed, read or written.
+        SourceError: the journals can't be listed.
+        InterruptedRunError: the run was told to end.
     """
     for place in list_records(files):
         if place.step is not Step.DROP:
             continue
-        contents = read_record(files, place).contents
-        if 0 < sum(files.stat_file(path) is None for path, _ in contents) < len(contents):
-            restore_dropped(files, contents)
-            yield place.repository
+        outcome = RepositoryOutcome(place.repository)
+        try:
+            contents = read_record(files, place).contents
+            if 0 < sum(files.stat_file(path) is None for path, _ in contents) < len(contents):
+                outcome.remade = restore_dropped(files, contents)
+        except InterruptedRunError:
+            raise
+        except LayoutliftError as error:
+            outcome.problems.append(Finding(place.repository, error.code, str(error)))
+        if outcome.remade or outcome.problems:
+            yield outcome

@@ -73,7 +73,7 @@ def test_a_writer_who_looked_before_the_layout_went_finds_it_whole_after_the_nex
     world.finish(writer)
     assert MARKER_PATH not in world.files.contents()
     before = world.index
-    assert list(remake_halves(world.files)) == [LAYOUT]
+    assert [(outcome.path, outcome.remade) for outcome in remake_halves(world.files)] == [(LAYOUT, True)]
     assert world.index == before
     assert world.absent() == set()
     assert world.plan(keep_policy(1)).refused is None
@@ -85,6 +85,19 @@ def test_a_layout_that_is_gone_stays_gone() -> None:
     assert drop_layout(world.tools(), LAYOUT)
     assert list(remake_halves(world.files)) == []
     assert {INDEX_PATH, MARKER_PATH}.isdisjoint(world.files.contents())
+
+
+def test_what_can_not_be_made_whole_is_named_and_keeps_nothing_else_from_it() -> None:
+    world = World()
+    for layout in ("other", LAYOUT):
+        world.files.put(f"{layout}/oci-layout", b"{}")
+        world.files.put(f"{layout}/index.json", b'{"schemaVersion":2,"manifests":[]}')
+        assert drop_layout(world.tools(), layout)
+        world.files.put(f"{layout}/index.json", b"a writer's")
+    [damaged] = [file.path for file in world.files.list_files(".layoutlift/runs") if "/other/" in file.path]
+    world.files.put(damaged, b"no record")
+    outcomes = {outcome.path: (outcome.remade, len(outcome.problems)) for outcome in remake_halves(world.files)}
+    assert outcomes == {"other": (False, 1), LAYOUT: (True, 0)}
 
 
 @pytest.mark.parametrize("lives", range(5))
