@@ -71,11 +71,11 @@ class SharedContent:
                 for file in self._files.list_files("."):
                     if file.path.startswith(f"{OWN_FOLDER}/"):
                         continue
+                    if not file.size:
+                        found.placeholders.update(_placeholder(file.path))
                     if not file.etag:
                         target = self._files.link_target(file.path)
                         found.links.update(dict.fromkeys(_layouts_with(target), file.path))
-                    elif not file.size:
-                        found.placeholders.update(_placeholder(file.path))
                 self._found = found
             return self._found
 
