@@ -206,8 +206,10 @@ class CopyWork(RepositoryWork):
         Raises:
             BackupRefusedError: the backup's tag is one of the source's, or holds something else already.
         """
-        existing = None if self._policy.backup_tag is None else self._foreign(tag)
-        if existing is None or self._policy.backup_tag is None:
+        if self._policy.backup_tag is None:
+            return
+        existing = self._foreign(tag)
+        if existing is None:
             return
         name = self._policy.backup_tag.replace("{tag}", tag)
         kept = self._tools.target.resolve_manifest(self._repository, name)

@@ -1,6 +1,8 @@
 """What a run remembers of blobs: each is sent once, and one entry a blob is enough for that."""
 
+import threading
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -100,3 +102,40 @@ def test_an_attempt_tells_what_it_would_have_to_wait_for(claims: BlobClaims) -> 
     claims.ensure("a", blob("x"), push)
     assert [each.here for each in seen if isinstance(each, UnderWay)] == [True, False]
     assert claims.attempt("a", blob("x"), push) is None
+
+
+def test_a_blob_of_which_a_descriptor_lies_about_the_size_is_another_one(claims: BlobClaims) -> None:
+    pushes: list[int] = []
+    true = blob("x")
+    for size in (true.size, true.size + 1):
+        each = Descriptor(true.media_type, true.digest, size)
+        claims.ensure("a", each, lambda _, size=size: pushes.append(size) or BlobArrival.PUSHED)
+    assert pushes == [true.size, true.size + 1]
+
+
+def test_who_waits_goes_on_when_the_blob_is_there_and_not_before(claims: BlobClaims) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def push(_: str | None) -> BlobArrival:
+        begun.set()
+        assert may_end.wait(30)
+        return BlobArrival.PUSHED
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(claims.ensure, "a", blob("x"), push)
+        assert begun.wait(30)
+        under_way = claims.attempt("a", blob("x"), push)
+        assert isinstance(under_way, UnderWay)
+        second = pool.submit(claims.ensure, "a", blob("x"), push)
+        may_end.set()
+        assert (first.result(30), second.result(30)) == (BlobArrival.PUSHED, None)
+    under_way.wait()
+
+
+def test_a_push_that_fails_is_tried_by_the_next_who_asks(claims: BlobClaims) -> None:
+    def fail(_: str | None) -> BlobArrival:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        claims.ensure("a", blob("x"), fail)
+    assert claims.ensure("a", blob("x"), lambda _: BlobArrival.PUSHED) is BlobArrival.PUSHED

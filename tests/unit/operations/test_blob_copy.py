@@ -12,6 +12,7 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.errors import LayoutliftError, TransportError
 from tasks.operations.blob_copy import BlobCopy
 from tasks.operations.copy_tools import CopyTools
+from tasks.operations.results import Traffic
 from tasks.operations.spare_hands import SpareHands
 from tasks.ports import BlobArrival, BlobContent
 from tasks.stores.layout_directory import LayoutDirectory
@@ -138,3 +139,69 @@ def test_an_upload_that_fails_elsewhere_is_done_here(
     assert isinstance(first.exception(SECONDS), TransportError)
     assert target.pushed[-1] == ("other", blobs[0].digest, None)
     assert target.has_blob("other", blobs[0])
+
+
+# What is sent, and what is counted
+
+
+class Noting(MemoryTarget):
+    """A target that notes what it is asked for, and from where each blob is to be mounted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Digest] = []
+        self.homes: list[str | None] = []
+
+    def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
+        self.asked.append(descriptor.digest)
+        return super().has_blob(repository, descriptor)
+
+    def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
+        self.homes.append(mount_from)
+        return super().push_blob(repository, content, mount_from)
+
+
+@pytest.fixture
+def noting(layout: LayoutBuilder) -> Iterator[CopyTools]:
+    hands = SpareHands(1)
+    yield CopyTools(LayoutDirectory(str(layout.path.parent)), Noting(), hands, lambda content: content)
+    hands.close()
+
+
+def test_what_was_moved_is_counted_once_and_by_how_it_came(noting: CopyTools, blobs: list[Descriptor]) -> None:
+    copy = BlobCopy(noting, "app", "app", new=False)
+    copy.ensure(blobs)
+    copy.ensure(blobs)
+    assert copy.take_traffic() == Traffic(blobs_pushed=2, bytes_pushed=len(BASE) + len(OWN))
+    assert copy.take_traffic() == Traffic()
+    other = BlobCopy(noting, "app", "other", new=False)
+    noting.target.push_blob("other", noting.source.blob("app", blobs[0]))
+    other.ensure(blobs)
+    assert other.take_traffic() == Traffic(blobs_present=1, blobs_mounted=1)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_layer_that_may_be_absent_is_sent_where_the_source_has_it(
+    noting: CopyTools, layout: LayoutBuilder, is_there: bool
+) -> None:
+    foreign = layout.blob(b"foreign", "application/vnd.oci.image.layer.nondistributable.v1.tar")
+    if not is_there:
+        layout.blob_path(foreign).unlink()
+    copy = BlobCopy(noting, "app", "app", new=True)
+    copy.ensure([Descriptor.from_json(foreign)])
+    assert copy.take_traffic().blobs_pushed == is_there
+
+
+@pytest.mark.parametrize("surely", [True, False])
+def test_what_the_target_misses_after_all_is_sent_again_and_only_a_vague_word_is_looked_into(
+    noting: CopyTools, blobs: list[Descriptor], surely: bool
+) -> None:
+    for repository in ("home", "app"):
+        BlobCopy(noting, "app", repository, new=True).ensure(blobs[:1])
+    target = noting.target
+    assert isinstance(target, Noting)
+    target.asked.clear()
+    copy = BlobCopy(noting, "app", "app", new=True)
+    copy.send_again(blobs[0], surely=surely)
+    assert target.asked == ([] if surely else [blobs[0].digest])
+    assert target.homes == ([None, "home", None] if surely else [None, "home"])

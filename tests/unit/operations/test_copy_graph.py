@@ -8,6 +8,7 @@ import pytest
 from tasks.oci.digest import Digest
 from tasks.oci.errors import MissingReferencedContentError
 from tasks.oci.reference import referrers_tag
+from tasks.operations.copy_graph import MAX_NESTING
 from tasks.operations.planning import CopyPolicy, Untagged
 from tasks.ports import RemoteManifest
 from tasks.stores.memory import MemoryTarget
@@ -72,8 +73,10 @@ def test_a_manifest_that_nothing_refers_to_is_sent_once(layout: LayoutBuilder) -
 def test_an_entry_without_a_tag_arrives_by_its_digest(layout: LayoutBuilder) -> None:
     image = layout.image(None, layers=[b"layer"])
     target = Noting()
-    assert ended(engine(layout, target, untagged=Untagged.ALL)) == [("copied", 0)]
+    made = engine(layout, target, untagged=Untagged.ALL)
+    assert [ended(made), ended(made)] == [[("copied", 0)], [("up_to_date", 0)]]
     assert target.pushed == [image["digest"]]
+    assert made.ledger.tags_of("app") == {}
 
 
 def test_a_subject_is_there_before_its_referrers_and_its_tag_after_them(layout: LayoutBuilder) -> None:
@@ -171,3 +174,12 @@ def test_a_target_that_goes_on_to_miss_what_it_has_is_quoted(layout: LayoutBuild
 
     target.misses["v1"] = [miss, miss]
     assert ended(engine(layout, target)) == [(MissingReferencedContentError.code, 0)]
+
+
+@pytest.mark.parametrize(("levels", "outcome"), [(MAX_NESTING, "copied"), (MAX_NESTING + 1, "nesting_too_deep")])
+def test_indexes_may_be_nested_so_deep_and_no_deeper(layout: LayoutBuilder, levels: int, outcome: str) -> None:
+    nested = layout.image(layers=[b"layer"], listed=False)
+    for _ in range(levels):
+        nested = layout.index([nested], listed=False)
+    layout.entry(nested, "v1")
+    assert ended(engine(layout, Noting())) == [(outcome, 0)]

@@ -19,7 +19,7 @@ from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
 from tasks.operations import tag_planner
 from tasks.operations.enumeration import enumerate_repository
-from tasks.operations.planning import CopyPolicy, OnConflict
+from tasks.operations.planning import CopyPolicy, OnConflict, Untagged
 from tasks.operations.referrer_lists import ReferrerListing, ReferrerLists
 from tasks.operations.results import Depth
 from tasks.operations.steps import tag_changes
@@ -610,3 +610,180 @@ def test_a_tag_that_is_named_by_another_algorithm_is_refused_before_anything_is_
     (result,) = Engine(layout.path.parent, target).one()
     assert (str(result.outcome), result.code) == ("refused", "unsupported_digest")
     assert (target.pushed, target.blobs_sent) == ([], [])
+
+
+# What earlier runs proved, and what is noted for later ones
+
+
+def lost_layer(made: Engine) -> Engine:
+    """The target has lost the layer of an image that it had."""
+    del made.target._asked("app").blobs[Digest.of(b"layer")]
+    return made
+
+
+def has_layer(made: Engine) -> bool:
+    return Digest.of(b"layer") in made.target._asked("app").blobs
+
+
+@pytest.mark.parametrize("proved", [None, Depth.MANIFEST, Depth.BLOBS])
+def test_what_was_proved_less_deep_is_proved_again(layout: LayoutBuilder, proved: Depth | None) -> None:
+    image = layout.image("v1", layers=[b"layer"])
+    made = engine(layout, MemoryTarget(), depth=Depth.BLOBS)
+    assert outcomes(made) == {"v1": "copied"}
+    made.ledger.note_tag("app", "v1", image["digest"], proved, 0, layout="app")
+    lost_layer(made)
+    assert outcomes(made) == {"v1": "up_to_date" if proved is Depth.BLOBS else "copied"}
+    assert has_layer(made) is (proved is not Depth.BLOBS)
+
+
+def test_a_proof_of_another_image_proves_nothing_of_this_one(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"another"])
+    made = engine(layout, MemoryTarget(), depth=Depth.BLOBS)
+    assert outcomes(made) == {"v1": "copied"}
+    layout.entries.clear()
+    layout.image("v1", layers=[b"layer"])
+    layout.write()
+    somebody = Engine(made.root, made.target, CopyPolicy(on_conflict=OnConflict.OVERWRITE))
+    assert outcomes(somebody) == {"v1": "copied"}
+    assert outcomes(lost_layer(made)) == {"v1": "copied"}
+    assert has_layer(made)
+
+
+def test_what_a_run_brought_or_only_found_is_noted_with_its_proof(layout: LayoutBuilder) -> None:
+    layout.referrer(layout.image("v1", layers=[b"layer"]))
+    made = engine(layout, MemoryTarget(), depth=Depth.BLOBS)
+    assert outcomes(made) == {"v1": "copied"}
+    assert made.ledger.brought_to("app", "app").keys() == {"v1"}
+    somebody = Engine(made.root, made.target, made.policy)
+    assert outcomes(somebody) == {"v1": "up_to_date"}
+    assert (somebody.ledger.tags_of("app").keys(), somebody.ledger.brought_to("app", "app")) == ({"v1"}, {})
+    for ledger in (made.ledger, somebody.ledger):
+        entry = ledger.entry("app", "v1")
+        assert entry is not None
+        assert (entry.verified, entry.referrers) == (Depth.BLOBS, 1)
+
+
+@pytest.mark.parametrize("kind", ["image", "list"])
+def test_a_repository_is_noted_as_begun_before_anything_is_sent(layout: LayoutBuilder, kind: str) -> None:
+    """Or a run that dies would leave blobs that the next one takes for nobody's."""
+    seen: list[bool] = []
+
+    class Watched(MemoryTarget):
+        def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
+            seen.append(made.ledger.was_started(repository))
+            return super().push_blob(repository, content, mount_from)
+
+    if kind == "image":
+        layout.image("v1", layers=[b"layer"])
+    else:
+        listed_elsewhere(layout, layout.image(layers=[b"signature"], listed=False))
+    made = engine(layout, Watched(referrers_api=False))
+    assert set(outcomes(made).values()) == {"copied"}
+    assert len(seen) == 2
+    assert all(seen)
+
+
+# Proofs deeper than a look at manifests
+
+
+class Loses(MemoryTarget):
+    """A target that has less than it was sent."""
+
+    def __init__(self, content: bytes, **options: bool) -> None:
+        super().__init__(**options)
+        self._content = Digest.of(content)
+
+    def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
+        return descriptor.digest != self._content and super().has_blob(repository, descriptor)
+
+
+def test_an_entry_without_a_tag_is_proved_as_deep_as_asked_for_and_mended(layout: LayoutBuilder) -> None:
+    layout.image(None, layers=[b"layer"])
+    policy = {"depth": Depth.BLOBS, "untagged": Untagged.ALL}
+    assert outcomes(engine(layout, Loses(b"layer"), **policy)) == {"None": "missing_at_target"}
+    made = engine(layout, MemoryTarget(), **policy)
+    assert outcomes(made) == {"None": "copied"}
+    assert outcomes(made) == {"None": "up_to_date"}
+    assert outcomes(lost_layer(made)) == {"None": "copied"}
+    assert has_layer(made)
+
+
+@pytest.mark.parametrize("depth", Depth)
+def test_a_tag_that_names_something_else_right_after_it_was_written_is_not_proved(
+    layout: LayoutBuilder, depth: Depth
+) -> None:
+    class Moves(MemoryTarget):
+        def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+            found = super().resolve_manifest(repository, reference)
+            return Digest.of(b"something else") if reference == "v1" and found else found
+
+    layout.image("v1", layers=[b"layer"])
+    assert outcomes(engine(layout, Moves(), depth=depth)) == {"v1": "different_at_target"}
+
+
+def test_the_members_of_a_list_are_proved_after_they_were_sent(layout: LayoutBuilder) -> None:
+    tag = listed_elsewhere(layout, layout.image(layers=[b"signature"], listed=False))
+    target = Loses(b"signature", referrers_api=False)
+    assert outcomes(engine(layout, target, depth=Depth.BLOBS)) == {tag: "missing_at_target"}
+
+
+@pytest.mark.parametrize("part", ["manifest", "blob"])
+def test_a_referrer_that_was_lost_is_sent_again_at_any_depth(layout: LayoutBuilder, part: str) -> None:
+    sbom = layout.referrer(layout.image("v1", layers=[b"layer"]), content=b"the sbom")
+    made = engine(layout, MemoryTarget(), depth=Depth.BLOBS)
+    assert outcomes(made) == {"v1": "copied"}
+    stored = made.target._asked("app")
+    del (stored.manifests if part == "manifest" else stored.blobs)[
+        Digest(sbom["digest"]) if part == "manifest" else Digest.of(b"the sbom")
+    ]
+    made.ledger = Engine(made.root, made.target).ledger
+    assert set(outcomes(made).values()) <= {"up_to_date", "copied"}
+    assert Digest(sbom["digest"]) in stored.manifests
+    assert Digest.of(b"the sbom") in stored.blobs
+
+
+def test_a_list_that_was_lost_is_written_again_at_any_depth(layout: LayoutBuilder) -> None:
+    image = layout.image("v1", layers=[b"layer"])
+    layout.referrer(image)
+    made = engine(layout, MemoryTarget(referrers_api=False), depth=Depth.BLOBS)
+    assert outcomes(made) == {"v1": "copied"}
+    fallback = referrers_tag(Digest(image["digest"]))
+    del made.target._asked("app").tags[fallback]
+    made.ledger = Engine(made.root, made.target).ledger
+    assert outcomes(made) == {"v1": "up_to_date"}
+    assert fallback in made.target.list_tags("app")
+
+
+def test_a_list_is_told_of_under_its_tag_only_where_the_target_keeps_it_there(layout: LayoutBuilder) -> None:
+    nobody = {"mediaType": OCI_MANIFEST, "digest": Digest.of(b"not here"), "size": 8}
+    tag = listed_elsewhere(layout, layout.referrer(nobody, listed=False))
+    told = {}
+    for api in (True, False):
+        (result,) = engine(layout, MemoryTarget(referrers_api=api)).one()
+        assert (str(result.outcome), result.referrers) == ("copied", 1)
+        told[api] = result.target
+    assert told == {True: None, False: f"memory/app:{tag}"}
+
+
+# Backups
+
+
+def test_a_backup_that_an_earlier_attempt_made_is_no_obstacle(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer"])
+    target = Scripted()
+    target.push_manifest("app", "v1", OTHERS)
+    target.before["v1"] = raising(RegistryUnavailableError("for the moment", status=503))
+    made = engine(layout, target, on_conflict=OnConflict.OVERWRITE, backup_tag="old-{tag}")
+    assert outcomes(made) == {"v1": "registry_unavailable"}
+    assert target.resolve_manifest("app", "old-v1") == Digest.of(OTHERS.raw)
+    target.before.clear()
+    assert outcomes(made) == {"v1": "copied"}
+
+
+def test_what_others_put_in_the_place_of_ours_is_kept_too(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer"])
+    made = engine(layout, MemoryTarget(), on_conflict=OnConflict.OVERWRITE, backup_tag="old-{tag}")
+    assert outcomes(made) == {"v1": "copied"}
+    made.target.push_manifest("app", "v1", OTHERS)
+    assert outcomes(made) == {"v1": "copied"}
+    assert made.target.resolve_manifest("app", "old-v1") == Digest.of(OTHERS.raw)

@@ -34,6 +34,7 @@ def chosen(pattern: str, repository: str, tag: str | None = "v1") -> bool:
         ("a[*]b", ["a*b"], ["axb"]),
         ("a[:]b", ["a:b"], ["ab"]),
         ("a.b", ["a.b"], ["axb"]),
+        ("regex", ["regex"], ["app"]),
         ("*", ["new\nline"], []),
     ],
 )
@@ -53,6 +54,7 @@ def test_repository_globs(pattern, wanted, unwanted):
         ("app:regex:a:b", ["a:b"], []),
         ("app:semver:>=1.0 <2.0", ["1.5.0", "v1.5.0"], ["2.0.0", "latest", None]),
         ("app:regex", ["regex"], ["x"]),
+        ("**:semver", ["semver"], ["1.0.0"]),
     ],
 )
 def test_tag_parts(pattern, wanted, unwanted):
@@ -63,7 +65,8 @@ def test_tag_parts(pattern, wanted, unwanted):
 @pytest.mark.parametrize(
     "pattern",
     [
-        "", "app:", "app:regex:", "app:semver:", "app:regex:(", "app:regex:a{99999999999}", "app:semver:latest",
+        "", "app:", "app:regex:", "app:semver:", "app:regex:(", "app:regex:" + "(" * 9999,
+        "app:regex:a{99999999999}", "app:semver:latest",
         "app:glob:x", "semver:^1.0", "regex:v.*", "/app", "app/", "a//b", "a[b", "a[z-a]", "a[", "app:[",
     ],
 )  # fmt: skip
