@@ -3,17 +3,26 @@
 import contextvars
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tasks.oci.errors import BatchUnfinishedError, RegistryUnavailableError, SourceReadError
+from tasks.oci.errors import (
+    BatchUnfinishedError,
+    PermissionDeniedError,
+    RegistryUnavailableError,
+    SourceReadError,
+    StateError,
+)
 from tasks.operations import planning, tree_run
-from tasks.operations.planning import CopyPolicy, Slice
-from tasks.ports import IndexFile
+from tasks.operations.copy_work import CopyWork
+from tasks.operations.planning import CopyPolicy, Slice, Untagged
+from tasks.operations.run_log import FATAL
+from tasks.ports import IndexFile, RemoteManifest
 from tasks.stores.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
+from tasks.stores.pacing import Stop
 from tests.support.engine import Engine
 from tests.support.layouts import LayoutBuilder
 
@@ -232,3 +241,209 @@ def test_the_tags_that_are_expected_are_those_that_are_chosen_in_the_end(root: P
         assert engine.progress.expected == 3
         tree.execute_all(batches)
         assert engine.progress.expected == len(engine.results) == 1
+
+
+class Noting(MemoryTarget):
+    """A target that notes what is asked and pushed, and fails as often as a test says for the moment."""
+
+    def __init__(self, **failures: int) -> None:
+        super().__init__()
+        self.listed: list[str] = []
+        self.pushed: list[str] = []
+        self.failures = failures
+        self.at_push: list[Callable[[], object]] = []
+
+    def list_tags(self, repository: str) -> frozenset[str]:
+        self.listed.append(repository)
+        return super().list_tags(repository)
+
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+        name = "untagged" if ":" in reference else reference
+        if self.failures.get(name, 0) > 0:
+            self.failures[name] -= 1
+            raise RegistryUnavailableError("for the moment", status=503)
+        self.pushed.append(f"{repository}:{name}")
+        if self.at_push:
+            self.at_push.pop()()
+        return super().push_manifest(repository, reference, manifest)
+
+
+def test_a_run_is_complete_where_nothing_failed_and_nobody_ended_it(root: Path) -> None:
+    for failures, is_complete in (({}, True), ({"v0": 99}, False)):
+        made = Engine(root, Noting(**failures))
+        with made.run() as tree:
+            tree.execute_all(tree.survey().batches)
+            assert tree.complete is is_complete
+            assert (tree.ended_early, tree.stop) == (False, made.stop)
+            tree.end_early()
+            assert (tree.ended_early, made.stop.requested, tree.complete) == (True, True, False)
+
+
+def test_indexes_and_traffic_are_noted(root: Path) -> None:
+    made = Engine(root, Noting())
+    made.copy()
+    source = LayoutDirectory(str(root))
+    assert made._log.indexes == {path: source.read_index(path).etag for path in ("app", "other")}
+    moved = made.progress.totals.traffic
+    assert (moved.blobs_pushed, moved.blobs_mounted) == (TAGS + 2 + 1, 1), "a layer each, and the config of all"
+    assert not made._log.unasked
+
+
+def test_work_that_asks_the_target_nothing_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CopyWork, "asks_target", False)
+    made = Engine(root, Noting())
+    made.copy()
+    assert made._log.unasked
+
+
+@pytest.mark.parametrize(("include", "refused"), [(("more",), True), (("more:v1",), False)])
+def test_entries_that_can_not_be_migrated_are_told_of_where_they_are_chosen(
+    tmp_path: Path, include: tuple[str, ...], *, refused: bool
+) -> None:
+    layout = LayoutBuilder(tmp_path / "more")
+    for content in (b"one", b"two"):
+        layout.image("twice", layers=[content])
+    image = layout.image("v1")
+    layout.entry(image, "v1-again")
+    layout.write()
+    made = Engine(tmp_path, Noting(), include=include)
+    outcomes, _ = made.copy()
+    assert outcomes == {"more:v1": "copied"} | (
+        {"more:v1-again": "copied", "more:twice": "tag_collision"} if refused else {}
+    )
+    assert made.progress.expected == len(made.results)
+
+
+def test_an_untagged_entry_is_expected_and_taken_up_again_like_a_tag(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.image(None, layers=[b"layer"])
+    layout.write()
+    made = Engine(tmp_path, Noting(untagged=1), CopyPolicy(untagged=Untagged.ALL))
+    assert made.copy() == ({"app:None": "copied"}, set())
+    assert made.progress.expected == 1
+
+
+def test_only_what_failed_for_the_moment_is_taken_up_again(root: Path) -> None:
+    made = Engine(root, Noting(v0=1))
+    with made.run() as tree:
+        tree.survey()
+        batch = (Slice("app"), Slice("other"))
+        with pytest.raises(BatchUnfinishedError, match="1 parts"):
+            tree.execute(batch, last_attempt=False)
+        tree.execute(batch)
+    assert isinstance(made.target, Noting)
+    assert sorted(made.target.pushed) == sorted(
+        [f"app:v{number}" for number in range(TAGS)] + [f"other:v{number}" for number in range(2)]
+    )
+    assert sorted(made.target.listed) == ["app", "other"]
+    assert len(made.outcomes) == TAGS + 2
+
+
+def test_between_attempts_it_waits_as_it_should(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(tree_run, "RETRY_DELAYS", (7.0, 9.0))
+    made = Engine(root, Noting(v5=99), include=("app",))
+    monkeypatch.setattr(made.stop, "pause", waited.append)
+    outcomes, _ = made.copy()
+    assert (outcomes["app:v5"], waited) == ("registry_unavailable", [7.0, 9.0])
+
+
+def test_the_slices_of_a_repository_share_one_look_at_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "MIN_BATCH", 2)
+    made = Engine(root, Noting())
+    with made.run() as tree:
+        batches = tree.survey().batches
+        assert len(batches) > 2
+        for batch in batches:
+            tree.execute(batch)
+    assert isinstance(made.target, Noting)
+    assert sorted(made.target.listed) == ["app", "other"]
+
+
+def test_a_run_that_is_stopped_begins_nothing_more_and_names_what_it_left(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "MIN_BATCH", 2)
+    made = Engine(root, Noting(v0=99), include=("app", "other"))
+    assert isinstance(made.target, Noting)
+    with made.run() as tree:
+        tree.survey()
+        first, second = Slice("app", 1, 2), Slice("app", 2, 4)
+        made.target.at_push = [made.stop.set]
+        tree.execute((first,), last_attempt=False)
+        tree.execute((second,), last_attempt=False)
+        tree.execute((Slice("other"),), last_attempt=False)
+        tree.abandon()
+    assert made.target.listed == ["app"]
+    assert made.outcomes == {"app:v1": "copied", "app:v2": "interrupted", "app:v3": "interrupted"}
+    assert {(finding.path, finding.code) for finding in made.findings} == {("other", "interrupted")}
+
+
+def test_what_was_not_chosen_or_was_seen_to_elsewhere_is_not_named_when_a_run_ends(root: Path) -> None:
+    for include, settled, named in (
+        (("app",), (), {"app"}),
+        ((), ("app",), {"other"}),
+        ((), (), {"app", "other"}),
+    ):
+        made = Engine(root, Noting(), include=include, stop=Stop())
+        with made.run() as tree:
+            tree.survey()
+            tree.settle(settled)
+            tree.abandon()
+            assert made.findings == [], "nobody has ended it"
+            made.stop.set()
+            tree.abandon()
+        assert {finding.path for finding in made.findings} == named
+
+
+def test_a_repository_that_is_refused_for_good_is_not_tried_again(root: Path) -> None:
+    made = Engine(root, BreaksAt(PermissionDeniedError("forbidden", status=403)))
+    with made.run() as tree:
+        tree.survey()
+        tree.execute((Slice("app"),), last_attempt=False)
+        made.stop.set()
+        tree.abandon()
+    assert [(finding.path, finding.code) for finding in made.findings if finding.path == "app"] == [
+        ("app", "permission_denied")
+    ]
+
+
+def test_a_reason_that_holds_for_all_ends_the_run_with_the_first_repository(root: Path) -> None:
+    error = FATAL[0]("it is so for all")
+    made = Engine(root, BreaksAt(error))
+    with made.run() as tree:
+        tree.survey()
+        tree.execute((Slice("app"),))
+        tree.execute((Slice("other"),))
+        tree.abandon()
+    assert made.outcomes == {}
+    assert {(finding.path, finding.code) for finding in made.findings} == {("app", error.code), ("other", error.code)}
+
+
+def test_a_result_that_can_not_be_kept_ends_the_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: object) -> None:
+        raise StateError("no space is left")
+
+    made = Engine(root, Noting())
+    monkeypatch.setattr(made, "record", full)
+    with made.run() as tree, pytest.raises(StateError):
+        tree.execute_all(tree.survey().batches)
+
+
+def test_nothing_begins_while_the_run_is_held(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Engine(root, Noting())
+    seen: list[int] = []
+    with made.run() as tree:
+        batches = tree.survey().batches
+        begun = made.target.requests_made
+
+        def look(_: float) -> None:
+            seen.append(made.target.requests_made - begun)
+            if len(seen) > 3:
+                tree._hold.change(None)
+
+        monkeypatch.setattr(made.stop, "pause", look)
+        tree._hold.change("paused")
+        tree.execute_all(batches)
+    assert seen[:4] == [0, 0, 0, 0]
+    assert set(made.outcomes.values()) == {"copied"}
