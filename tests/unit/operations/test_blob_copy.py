@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tasks.oci.descriptor import Descriptor
-from tasks.oci.errors import LayoutliftError, TransportError
+from tasks.oci.errors import ContentNotFoundError, LayoutliftError, TransportError
 from tasks.operations.blob_copy import BlobCopy
 from tasks.operations.copy_tools import CopyTools
 from tasks.operations.results import Traffic
@@ -190,6 +190,14 @@ def test_a_layer_that_may_be_absent_is_sent_where_the_source_has_it(
     copy = BlobCopy(noting, "app", "app", new=True)
     copy.ensure([Descriptor.from_json(foreign)])
     assert copy.take_traffic().blobs_pushed == is_there
+
+
+def test_a_layer_that_the_source_lacks_is_never_passed_over(
+    noting: CopyTools, layout: LayoutBuilder, blobs: list[Descriptor]
+) -> None:
+    layout.blob_path(layout.blob(OWN)).unlink()
+    with pytest.raises(ContentNotFoundError):
+        BlobCopy(noting, "app", "app", new=True).ensure(blobs)
 
 
 @pytest.mark.parametrize("surely", [True, False])

@@ -350,7 +350,8 @@ def test_between_attempts_it_waits_as_it_should(root: Path, monkeypatch: pytest.
 
 def test_the_slices_of_a_repository_share_one_look_at_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "MIN_BATCH", 2)
-    made = Engine(root, Noting())
+    source = FailsToOpen(str(root))
+    made = Engine(root, Noting(), wrap=lambda _: source)
     with made.run() as tree:
         batches = tree.survey().batches
         assert len(batches) > 2
@@ -358,6 +359,30 @@ def test_the_slices_of_a_repository_share_one_look_at_it(root: Path, monkeypatch
             tree.execute(batch)
     assert isinstance(made.target, Noting)
     assert sorted(made.target.listed) == ["app", "other"]
+    assert source.looks == 2, "one of the survey"
+
+
+def test_an_index_that_is_written_after_the_survey_is_told_of(root: Path) -> None:
+    made = Engine(root, Noting())
+    with made.run() as tree:
+        batches = tree.survey().batches
+        index = root / "app" / "index.json"
+        index.write_bytes(index.read_bytes() + b" ")
+        tree.execute_all(batches)
+    assert [(finding.path, finding.code) for finding in made.findings] == [("app", "index_changed")]
+
+
+def test_what_fails_for_the_moment_in_a_run_that_ends_is_not_put_off(root: Path) -> None:
+    class Ending(MemoryTarget):
+        def push_manifest(self, *_: object) -> bool:
+            made.stop.set()
+            raise RegistryUnavailableError("for the moment", status=503)
+
+    made = Engine(root, Ending())
+    with made.run() as tree:
+        tree.survey()
+        tree.execute((Slice("app", 0, 1),), last_attempt=False)
+    assert made.outcomes == {"app:v0": "registry_unavailable"}
 
 
 def test_a_run_that_is_stopped_begins_nothing_more_and_names_what_it_left(
