@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.oci.errors import LockHeldError
+from tasks.oci.errors import LockHeldError, StateError
 from tasks.ports import Shard
 from tasks.stores import ledger_bucket
 from tasks.stores.bucket_lock import BucketLock, seen_locks
@@ -89,7 +89,7 @@ def test_a_shard_that_is_at_work_keeps_its_lock_and_others_out() -> None:
 def test_the_last_word_counts_whatever_the_clocks_of_machines_say(monkeypatch: pytest.MonkeyPatch) -> None:
     objects: Any = Objects()
     clocks = iter([2_000_000_000_000_000_000, 1_000_000_000_000_000_000])
-    for run, digest in zip(("ahead", "behind"), DIGESTS, strict=True):
+    for run, digest in zip(("z-ahead", "a-behind"), DIGESTS, strict=True):
         now = next(clocks)
         monkeypatch.setattr(ledger_bucket.time, "time_ns", lambda now=now: now)
         ledger = Ledger(ledger_bucket.LedgerBucket(objects, run))
@@ -121,3 +121,69 @@ def test_what_a_shard_writes_late_comes_after_what_was_made_one(monkeypatch: pyt
     opened("begins now")
     note(late, "v1", DIGESTS[1], 98)
     assert opened("next").tags_of("app")["v1"] == DIGESTS[1]
+
+
+    assert Ledger(ledger_bucket.LedgerBucket(objects, "next")).tags_of("app")["v1"] == DIGESTS[1]
+
+
+def bucket_ledger(objects: Any, run: str) -> Ledger:
+    return Ledger(ledger_bucket.LedgerBucket(objects, run))
+
+
+def noted(objects: Any, count: int) -> None:
+    """As many runs with a tag each, the last of which moves what all have."""
+    for number in range(count):
+        ledger = bucket_ledger(objects, f"r{number}")
+        ledger.note_tag("app", f"v{number}", DIGESTS[0], None, 0, layout="app")
+        ledger.note_tag("app", "moving", DIGESTS[number % 2], None, 0, layout="app")
+        ledger.close()
+
+
+def test_many_objects_become_one_that_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 4)
+    objects = Objects()
+    noted(objects, 4)
+    before = bucket_ledger(objects, "reader").tags_of("app")
+    assert (len(objects.kept), len(before)) == (4, 5)
+    noted(objects, 1)
+    assert bucket_ledger(objects, "reader").tags_of("app") == {**before, "moving": DIGESTS[0]}
+    assert len(objects.kept) == 1
+    noted(objects, 2)
+    assert bucket_ledger(objects, "reader").tags_of("app")["moving"] == DIGESTS[1], "later words come after it"
+
+
+def test_objects_that_can_not_be_made_one_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    class ReadOnly(Objects):
+        def put(self, name: str, body: bytes, *, only_if: str | None = None, if_absent: bool = False) -> str:
+            if name.endswith("+"):
+                raise StateError("it can't be written")
+            return super().put(name, body, only_if=only_if, if_absent=if_absent)
+
+    monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 2)
+    objects = ReadOnly()
+    noted(objects, 4)
+    assert (len(objects.kept), len(bucket_ledger(objects, "reader").tags_of("app"))) == (4, 5)
+
+
+@pytest.mark.parametrize("times", [1, 4, 5])
+def test_a_ledger_that_is_made_one_while_it_is_read_is_read_again_and_not_for_ever(times: int) -> None:
+    class Vanishing(Objects):
+        def get(self, name: str) -> StoredObject | None:
+            self.read.append(name)
+            return None if len(self.read) <= times else super().get(name)
+
+    objects = Objects()
+    noted(objects, 1)
+    vanishing = Vanishing()
+    vanishing.kept = objects.kept
+    if times < 5:
+        assert bucket_ledger(vanishing, "reader").tags_of("app")["v0"] == DIGESTS[0]
+    else:
+        with pytest.raises(StateError, match="faster"):
+            bucket_ledger(vanishing, "reader")
+
+
+def test_that_a_repository_was_begun_is_kept_at_once() -> None:
+    objects = Objects()
+    bucket_ledger(objects, "r1").note_started("app")
+    assert bucket_ledger(objects, "r2").was_started("app")

@@ -65,13 +65,19 @@ def test_the_next_run_knows_what_this_one_wrote(tmp_path):
 
 def test_lines_are_as_designed(tmp_path):
     ledger = opened(tmp_path, "r1")
-    ledger.note_started("app")
-    ledger.note_tag("app", "v1", DIGEST, "manifest", 1, layout="app")
-    ledger.note_tag("app", "v1", DIGEST, "manifest", 1, layout="app")  # known already: no line
+    for _ in range(2):  # what is known already is no line
+        ledger.note_started("app")
+        ledger.note_tag("app", "v1", DIGEST, "manifest", 1, layout="app")
+        ledger.note_layout("App", "app", "etag", "settings")
+        ledger.forget_tag("app", "v9")
+        ledger.forget_layout("nowhere")
+    assert ledger.was_started("app")
+    assert ledger.layout("App") == LayoutNote("app", "etag", "settings")
     ledger.close()
     lines = [json.loads(line) for line in (tmp_path / "ledger-r1.jsonl").read_text().splitlines()]
     tag = {"repository": "app", "tag": "v1", "digest": DIGEST, "verified": "manifest", "referrers": 1}
-    assert lines == [{"started": "app"}, tag]
+    layout = {"layout": "App", "repository": "app", "etag": "etag", "settings": "settings"}
+    assert lines == [{"started": "app"}, tag, layout]
 
 
 def test_the_last_word_counts_over_all_files(tmp_path):
@@ -242,6 +248,21 @@ def test_a_share_that_locks_only_what_is_open_for_writing_is_compacted_too(tmp_p
     assert list(tmp_path.glob("ledger-*")) == []
 
 
+def test_the_file_of_a_run_at_work_is_not_compacted_however_old_it_is(tmp_path, monkeypatch):
+    folder = tmp_path / "deep" / "pair"
+    at_work = opened(folder, "at-work")
+    at_work.note_started("app")
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+        many_runs(folder)
+    os.utime(folder / "ledger-at-work.jsonl", (1, 1))
+    assert None not in written(folder)
+    assert [path.name for path in folder.glob("ledger-*")] == ["ledger-at-work.jsonl"]
+    at_work.note_tag("app", "v99", DIGEST, None, 0, layout="app")
+    at_work.close()
+    assert opened(folder, "reader").tags_of("app")["v99"] == DIGEST
+
+
 def test_a_compaction_that_dies_before_it_removes_changes_nothing(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(ledger_folder, "MOST_FILES", 1000)
@@ -316,7 +337,7 @@ def test_tags_are_told_apart_by_the_layout_that_brought_them(tmp_path):
 def test_what_was_found_is_told_from_what_was_brought(tmp_path):
     ledger = opened(tmp_path, "r1")
     ledger.note_tag("app", "brought", DIGEST, None, 0, layout="app")
-    for tag in ("brought", "found"):
+    for tag in ("brought", "found", "found"):
         ledger.note_tag("app", tag, DIGEST, "manifest", 1, layout="app", found=True)
     ledger.note_tag("app", "other", DIGEST, None, 0, layout="app")
     ledger.note_tag("app", "other", OTHER, "manifest", 0, layout="app", found=True)
