@@ -49,14 +49,12 @@ class LedgerBucket:
 
     def read(self) -> LedgerMemory:
         """See `LedgerLines.read`; old objects that are many are made one."""
-        for last in (False,) * (_READ_ATTEMPTS - 1) + (True,):
+        for _ in range(_READ_ATTEMPTS):
             names = list(self._objects.names(_PREFIX))
             memory = self._read(names)
             if memory is not None:
                 self._stamp = max((int(stamp[1]) for name in names if (stamp := _STAMP.match(name))), default=0)
                 return memory
-            if last:
-                break
         raise StateError(f"the ledger below {self._objects} changes faster than it can be read")
 
     def append(self, line: Mapping[str, object]) -> None:

@@ -88,14 +88,22 @@ def test_a_shard_that_is_at_work_keeps_its_lock_and_others_out() -> None:
 
 def test_the_last_word_counts_whatever_the_clocks_of_machines_say(monkeypatch: pytest.MonkeyPatch) -> None:
     objects: Any = Objects()
-    clocks = iter([2_000_000_000_000_000_000, 1_000_000_000_000_000_000])
-    for run, digest in zip(("z-ahead", "a-behind"), DIGESTS, strict=True):
-        now = next(clocks)
-        monkeypatch.setattr(ledger_bucket.time, "time_ns", lambda now=now: now)
-        ledger = Ledger(ledger_bucket.LedgerBucket(objects, run))
-        ledger.note_tag("app", "v1", digest, None, 0, layout="app")
+    for run, seconds, digest in (("z-ahead", 2e9, 0), ("y-behind", 1e9, 1), ("x-behind", 1e9, 0), ("w", 1e9, 1)):
+        monkeypatch.setattr(ledger_bucket.time, "time_ns", lambda seconds=seconds: int(seconds * 1e9))
+        ledger = bucket_ledger(objects, run)
+        ledger.note_tag("app", "v1", DIGESTS[digest], None, 0, layout="app")
         ledger.close()
-    assert Ledger(ledger_bucket.LedgerBucket(objects, "next")).tags_of("app") == {"v1": DIGESTS[1]}
+        assert bucket_ledger(objects, "next").tags_of("app")["v1"] == DIGESTS[digest]
+
+
+def test_of_runs_that_do_not_know_of_each_other_the_later_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = Objects()
+    runs = [bucket_ledger(objects, run) for run in ("z-first", "a-second")]
+    for seconds, (run, digest) in enumerate(zip(runs, DIGESTS, strict=True), start=1000):
+        monkeypatch.setattr(ledger_bucket.time, "time_ns", lambda seconds=seconds: seconds * 1_000_000_000)
+        run.note_tag("app", "v1", digest, None, 0, layout="app")
+        run.close()
+    assert bucket_ledger(objects, "next").tags_of("app")["v1"] == DIGESTS[1]
 
 
 def test_what_a_shard_writes_late_comes_after_what_was_made_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,27 +111,21 @@ def test_what_a_shard_writes_late_comes_after_what_was_made_one(monkeypatch: pyt
     monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 3)
     objects: Any = Objects()
 
-    def opened(run: str) -> Ledger:
-        return Ledger(ledger_bucket.LedgerBucket(objects, run))
-
     def note(ledger: Ledger, tag: str, digest: str, seconds: int) -> None:
         monkeypatch.setattr(ledger_bucket.time, "time_ns", lambda: seconds * 1_000_000_000)
         ledger.note_tag("app", tag, digest, None, 0, layout="app")
         ledger.close()
 
     for number in range(5):
-        note(opened("earlier"), f"v{number}", DIGESTS[0], number)
+        note(bucket_ledger(objects, "earlier"), f"v{number}", DIGESTS[0], number)
     objects.now = time.time()
-    on_time, late = opened("on time"), opened("late")
+    on_time, late = bucket_ledger(objects, "on time"), bucket_ledger(objects, "late")
     assert len(objects.kept) < 5, "what is old was made one"
     for number in range(5):
         note(on_time, f"w{number}", DIGESTS[0], 100 + number)
-    opened("begins now")
+    bucket_ledger(objects, "begins now")
     note(late, "v1", DIGESTS[1], 98)
-    assert opened("next").tags_of("app")["v1"] == DIGESTS[1]
-
-
-    assert Ledger(ledger_bucket.LedgerBucket(objects, "next")).tags_of("app")["v1"] == DIGESTS[1]
+    assert bucket_ledger(objects, "next").tags_of("app")["v1"] == DIGESTS[1]
 
 
 def bucket_ledger(objects: Any, run: str) -> Ledger:
