@@ -27,7 +27,10 @@ def test_elements_and_members_are_those_of_the_object(elements: list[Any], membe
     assert [json.dumps(json.loads(text[begin:end])) for begin, end, _ in places] == [json.dumps(e) for e in found]
 
 
-@pytest.mark.parametrize("text", ['{"list": [1 , 2 ] , "a": 1 }', ' {"a":1,"list":[1,2]}\n\0\0'])
+@pytest.mark.parametrize(
+    "text",
+    ['{"list": [1 , 2 ] , "a": 1 }', '{\t"list"\r:\n[\t1\r,\n2\t]\r,\n"a":\t1}', ' {"a":1,"list":[1,2]}\n\0\0'],
+)
 def test_space_and_what_a_disk_left_after_the_end_do_not_matter(text: str) -> None:
     assert read(text) == ([1, 2], {"a": 1, "list": []})
 

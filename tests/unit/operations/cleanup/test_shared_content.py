@@ -58,6 +58,32 @@ def test_what_was_hidden_before_is_not_deleted_for_good(world: World, *, is_plan
     assert world.files.contents()[blob_path(LAYER)] == LAYER
 
 
+@pytest.mark.parametrize(
+    ("path", "raw"),
+    [
+        (f".layoutlift/trash/run/{OTHER}", b""),
+        (f"other/sha256/{DIGEST.encoded}", b""),
+        (f"other/blobs/{DIGEST.encoded}", b""),
+        (OTHER, LAYER),
+    ],
+)
+def test_what_is_hidden_elsewhere_or_whole_is_no_placeholder(path: str, raw: bytes) -> None:
+    files = MemoryFiles(lambda: 1.0)
+    files.put(path, raw)
+    assert Placeholders(files).needing([DIGEST]) == {}
+
+
+def test_a_source_is_listed_once_and_only_where_something_is_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    files, listed = MemoryFiles(lambda: 1.0), []
+    monkeypatch.setattr(files, "list_files", lambda folder: iter(listed.append(folder) or ()))
+    placeholders = Placeholders(files)
+    assert placeholders.needing([]) == {}
+    assert listed == []
+    for _ in range(2):
+        placeholders.needing([DIGEST])
+    assert listed == ["."]
+
+
 def test_only_empty_files_that_should_not_be_empty_are_placeholders() -> None:
     files = MemoryFiles(lambda: 1.0)
     nothing = hashlib.sha256().hexdigest()
