@@ -70,17 +70,17 @@ def test_what_was_hidden_before_is_not_deleted_for_good(world: World, *, is_plan
 def test_what_is_hidden_elsewhere_or_whole_is_no_placeholder(path: str, raw: bytes) -> None:
     files = MemoryFiles(lambda: 1.0)
     files.put(path, raw)
-    assert Placeholders(files).needing([DIGEST]) == {}
+    assert SharedContent(files).needing("app", [DIGEST]) == {}
 
 
 def test_a_source_is_listed_once_and_only_where_something_is_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
     files, listed = MemoryFiles(lambda: 1.0), []
     monkeypatch.setattr(files, "list_files", lambda folder: iter(listed.append(folder) or ()))
-    placeholders = Placeholders(files)
-    assert placeholders.needing([]) == {}
+    shared = SharedContent(files)
+    assert shared.needing("app", []) == {}
     assert listed == []
     for _ in range(2):
-        placeholders.needing([DIGEST])
+        shared.needing("app", [DIGEST])
     assert listed == ["."]
 
 
