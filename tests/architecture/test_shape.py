@@ -28,7 +28,7 @@ ALLOWED_SLEEPS: dict[str, str] = {
 """Modules that may call `time.sleep`, each with its reason; waits go through `Stop.wait`, which ends with the run."""
 
 ALLOWED_BROAD_EXCEPTS: dict[str, str] = {
-    "flows/dask_work.py": "a part that ended with whatever it be is done again, so often as others are",
+    "flows/dask_work.py": "what a part ends with costs it an attempt and is named in the report, not the whole run",
     "flows/live_limits.py": "a look at the limits that fails must not be the last one",
     "flows/shown_progress.py": "a dashboard that does not answer must not fail a migration",
     "tasks/operations/spare_hands.py": "raises what it caught once the helpers have ended, too",
