@@ -13,6 +13,7 @@ import httpx
 from flows.shard_runs import Seen, ShardRuns
 from tasks.oci.errors import ShardLostError
 from tasks.operations.shard_watch import GONE, ShardWatch, Step
+from tasks.stores.hidden_secrets import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,7 +89,8 @@ class _Pool:
     def _look(self) -> None:
         seen = self._runs.look()
         for shard, watch in list(self._waiting.items()):
-            state, sign, message, bytes_read = seen.get(shard, Seen(GONE))
+            state, sign, said, bytes_read = seen.get(shard, Seen(GONE))
+            message = _shown(said)
             self._gathering.note_bytes(shard, bytes_read)
             self._attended = self._attended or state not in {GONE, "SCHEDULED"}
             step = watch.next_step(state, sign, time.monotonic())
@@ -118,6 +120,12 @@ class _Pool:
             return
         self._gathering.note_restart(shard, why)
         self._to_start[shard] = delay
+
+
+def _shown(message: str | None) -> str | None:
+    """What a flow run's state says, in one line without secrets: an error of httpx names whole addresses."""
+    lines = (message or "").splitlines()
+    return without_secrets(lines[0]) if lines else None
 
 
 def _why_again(state: str, message: str | None) -> str:

@@ -27,6 +27,7 @@ class Server:
     failing: list[str] = field(default_factory=list)
     """The calls that are to fail, each as often as it is named."""
     error: Exception = field(default_factory=lambda: httpx.ReadTimeout("no answer"))
+    message: str | None = None
     when_started: Callable[[], None] = lambda: None
     started: list[int] = field(default_factory=list)
     running: set[Shard] = field(default_factory=set)
@@ -46,7 +47,7 @@ class Server:
     def look(self) -> dict[Shard, Seen]:
         self._answer("look")
         state = "COMPLETED" if any(self.started) else "CRASHED"
-        return dict.fromkeys(self.running, Seen(state))
+        return dict.fromkeys(self.running, Seen(state, message=self.message))
 
     def pages(self, _: Shard) -> list[str]:
         self._answer("pages")
@@ -102,6 +103,12 @@ def test_a_server_that_fails_for_the_moment_is_asked_again_and_costs_no_attempt(
     assert (server.failing, server.running) == ([], set())
     assert server.started == [0, 1]
     assert (gathered.taken, len(gathered.restarts), gathered.given_up) == ([["page"]], 1, [])
+
+
+def test_what_a_flow_run_says_of_its_end_is_told_in_one_line_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = "Flow run encountered an exception: HTTPStatusError: 500 of http://lifter:hunter2@prefect/api\nResponse"
+    (why,) = done(Server(message=message), [SHARD], monkeypatch).restarts
+    assert why.endswith("was crashed: Flow run encountered an exception: HTTPStatusError: 500 of http://prefect/api")
 
 
 def test_a_server_that_does_not_answer_for_minutes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
