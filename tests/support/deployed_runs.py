@@ -18,6 +18,7 @@ import yaml
 from infra.operations.desk import AUTOMATIONS, DEPLOYMENTS, POOL
 from infra.real_parts import wait_until
 from infra.real_parts.prefect_worker import PrefectWorker, ask
+from tests.support.prefect_history import delete
 
 ROOT = Path(__file__).parents[2]
 WAIT_SECONDS = 150.0
@@ -50,7 +51,7 @@ class DeployedRuns:
         """Take that schedule away, and the runs that it would still have begun."""
         for schedule in _get(f"{self.api}/deployments/{self.deployment}/schedules"):
             if schedule["slug"] == "often":
-                _delete(f"{self.api}/deployments/{self.deployment}/schedules/{schedule['id']}")
+                delete(f"{self.api}/deployments/{self.deployment}/schedules/{schedule['id']}")
 
     def runs(self, name: str) -> list[dict[str, Any]]:
         """The runs of that name, from the one that began first."""
@@ -118,7 +119,7 @@ class DeployedRuns:
 
     def drop_limits(self) -> None:
         for variable in ask(self.api, "variables/filter"):
-            _delete(f"{self.api}/variables/{variable['id']}")
+            delete(f"{self.api}/variables/{variable['id']}")
 
 
 def flow_processes(run: str) -> list[int]:
@@ -137,10 +138,6 @@ def flow_processes(run: str) -> list[int]:
 def _get(url: str) -> Any:
     with _direct().open(url, timeout=30) as answer:
         return json.load(answer)
-
-
-def _delete(url: str) -> None:
-    _direct().open(urllib.request.Request(url, method="DELETE"), timeout=30).close()
 
 
 def _direct() -> urllib.request.OpenerDirector:
@@ -186,4 +183,4 @@ def crashed_when_silent(deployed: DeployedRuns) -> Iterator[None]:
     automation["trigger"]["within"] = 2 * int(HEARTBEAT_SECONDS)
     made = ask(deployed.api, "automations/", automation)
     yield
-    _delete(f"{deployed.api}/automations/{made['id']}")
+    delete(f"{deployed.api}/automations/{made['id']}")

@@ -15,6 +15,17 @@ from infra.real_parts.prefect_worker import ask
 FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 
 
+def delete(url: str) -> None:
+    """Delete something at a Prefect server; one that is too busy just now (503) is asked again, as by `ask`."""
+
+    def is_deleted() -> bool:
+        status = httpx.delete(url, timeout=30, trust_env=False).status_code
+        assert status in {204, 404, 503}, f"{url}: {status}"
+        return status != 503
+
+    wait_until(is_deleted, what=f"{url} is deleted")
+
+
 @dataclass(frozen=True)
 class PrefectHistory:
     """The local server at `url`; runs and their artifacts, tasks and logs as it has them."""
@@ -34,7 +45,7 @@ class PrefectHistory:
         try:
             yield
         finally:
-            httpx.delete(f"{self.url}/api/variables/{made['id']}", trust_env=False).raise_for_status()
+            delete(f"{self.url}/api/variables/{made['id']}")
 
     def the_run(self, name: str) -> dict[str, Any]:
         """The one run of that name; there being none or several fails the test."""
