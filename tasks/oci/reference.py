@@ -107,6 +107,12 @@ def is_referrers_tag(tag: str) -> bool:
     return match is not None and len(match[2]) in {64, {"sha256": 64, "sha512": 128}[match[1]]}
 
 
+def is_referrers_list(tag: str) -> bool:
+    """Whether a tag is one under which clients look for a list of referrers; cosign's tags are no lists."""
+    named = parse_referrers_tag(tag)
+    return named is not None and not named.suffix
+
+
 def referrers_tag(subject: Digest) -> str:
     """The fallback tag under which a registry without the referrers API keeps the referrers of `subject`."""
     return f"{subject.algorithm}-{subject.encoded[:64]}"

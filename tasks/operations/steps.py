@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tasks.oci.errors import StateError
 from tasks.oci.image_layout import BLOBS
+from tasks.oci.reference import is_referrers_list
 from tasks.operations.repository_work import RepositoryWork, Unit
 from tasks.operations.results import Depth, Outcome
 from tasks.operations.tag_planner import Ledger
@@ -81,12 +82,12 @@ def settings_mark(*settings: object) -> str:
 
 
 def changes_of(inventory: RepositoryInventory, repository: str, noted: Mapping[str, str]) -> Iterator[Finding]:
-    """Tags that moved or vanished at the source since the ledger noted them."""
+    """Tags that moved or vanished at the source since the ledger noted them; lists of referrers are the target's."""
     for each in tag_changes(inventory, noted):
         if each.change == "moved":
             message = f"{each.tag} has moved since it was copied, from {each.before} to {each.digest}"
             yield Finding(inventory.path, TAG_MOVED, message)
-        elif each.change == "vanished":
+        elif each.change == "vanished" and not is_referrers_list(each.tag):
             message = f"{repository}:{each.tag} is not at the source any more; the target had it ({each.before})"
             yield Finding(inventory.path, TAG_VANISHED, message)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.errors import InvalidReferenceError, LayoutliftError
 from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
-from tasks.oci.reference import REF_NAME, parse_referrers_tag, tag_of_ref_name
+from tasks.oci.reference import REF_NAME, is_referrers_list, tag_of_ref_name
 from tasks.operations.steps import vanished_layouts
 from tasks.operations.vanished import VanishedTag
 from tasks.ports import Finding
@@ -37,11 +37,6 @@ def tags_named(raw: bytes) -> frozenset[str] | None:
         except InvalidReferenceError:
             continue
     return frozenset(tags)
-
-
-def _is_list(tag: str) -> bool:
-    named = parse_referrers_tag(tag)
-    return named is not None and not named.suffix
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +78,9 @@ class VanishedSearch:
         """How many tags earlier runs brought to the repositories that are looked at; lists of referrers never go."""
         noted = (self._ledger.layout(path) for path in self._ledger.layouts())
         repositories = {*self._repositories.values(), *(note.repository for note in noted if note is not None)}
-        return sum(1 for repository in repositories for tag in self._ledger.tags_of(repository) if not _is_list(tag))
+        return sum(
+            1 for repository in repositories for tag in self._ledger.tags_of(repository) if not is_referrers_list(tag)
+        )
 
     def _gone(self, paths: list[str], others: list[Finding]) -> frozenset[str]:
         known = filter(self._selection.may_match, self._ledger.layouts())

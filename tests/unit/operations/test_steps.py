@@ -8,6 +8,7 @@ import pytest
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InterruptedRunError, StateError
+from tasks.oci.reference import referrers_tag
 from tasks.operations.repository_work import RepositoryWork, Unit
 from tasks.operations.results import (
     Depth,
@@ -61,6 +62,13 @@ def test_findings_name_what_moved_or_vanished_and_not_what_is_new() -> None:
     found = list(changes_of(inventory(moved=TWO, new=ONE), "app", {"moved": ONE, "gone": TWO}))
     assert [(each.path, each.code) for each in found] == [("App", "tag_vanished"), ("App", "tag_moved")]
     assert "app:gone" in found[0].message
+
+
+def test_a_list_of_referrers_that_vanished_is_no_tag_that_the_target_keeps() -> None:
+    noted = {referrers_tag(ONE): TWO, f"{referrers_tag(ONE)}.sig": TWO}
+    assert [each.message.split(" ")[0] for each in changes_of(inventory(), "app", noted)] == [
+        f"app:{referrers_tag(ONE)}.sig"
+    ]
 
 
 def found_besides(*paths: str, code: str = "unreadable_directory") -> list[Finding]:
