@@ -44,9 +44,8 @@ class CopyWork(RepositoryWork):
         self._policy = policy
         self._ledger = ledger
         self._planner = open_planner(tools.target, repository, policy, ledger, immutable=immutable)
-        self._copier = RepositoryCopy(
-            tools, inventory, repository, new=self._planner.is_new, referrers=policy.referrers
-        )
+        self._is_new = self._planner.is_new
+        self._copier = RepositoryCopy(tools, inventory, repository, new=self._is_new, referrers=policy.referrers)
         self._verifier = RepositoryVerifier(tools.target, repository, policy.depth, tools.hands)
 
     def take_traffic(self) -> Traffic:
@@ -180,8 +179,11 @@ class CopyWork(RepositoryWork):
     def _listing(self, subject: Digest, members: Sequence[Descriptor], *, is_proved: bool) -> ReferrerListing:
         """How the target lists `members`; a list may name what was deleted since, and then it lists nothing.
 
-        What an earlier run proved is not proved again, as with tags.
+        What an earlier run proved is not proved again, as with tags. A repository that was not there when the work
+        began lists nothing, and is not asked: some registries would answer as if they had no such API.
         """
+        if self._is_new:
+            return ReferrerListing.LOST
         listing = self._tools.lists.check(self._repository, subject, members)
         if listing is not ReferrerListing.LOST and not is_proved:
             try:

@@ -244,6 +244,20 @@ def test_members_of_a_list_that_were_proved_are_not_asked_for_again(
     assert target.fetched == ([] if referrers_api else [tag])
 
 
+def test_a_target_is_not_asked_for_referrers_in_a_repository_that_it_does_not_have(layout: LayoutBuilder) -> None:
+    """Its answer would be taken for that of one without the API, for all of the run."""
+
+    class HasNoRepository(MemoryTarget):
+        def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
+            return super().list_referrers(repository, subject) if self._asked(repository).manifests else None
+
+    nowhere = {"mediaType": OCI_MANIFEST, "digest": Digest.of(b"not here"), "size": 8}
+    tag = listed_elsewhere(layout, layout.referrer(nowhere, listed=False))
+    made = engine(layout, HasNoRepository())
+    assert outcomes(made) == {tag: "copied"}
+    assert made.target.list_tags("app") == frozenset(), "clients ask the API"
+
+
 def test_a_list_that_was_migrated_is_no_change(layout: LayoutBuilder) -> None:
     listed_elsewhere(layout, layout.image(layers=[b"signature"], listed=False))
     made = engine(layout, MemoryTarget(referrers_api=False))
