@@ -56,6 +56,10 @@ class _Server:
                     self._channel.send(error_to_json(error))
                 except OSError as error:
                     self._channel.send(error_to_json(SourceError(f"the source can't be read: {error.strerror}")))
+                except ChannelClosedError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - told to whoever asked: this process has no output
+                    self._channel.send(error_to_json(SourceError(f"unexpected {type(error).__name__}: {error}")))
         except ChannelClosedError:
             self._channel.close()
 
