@@ -87,9 +87,8 @@ class Cleanups(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1.0, 5.0, 11.0, 25.0]))
     def wait(self, seconds: float) -> None:
-        """Time passes; a writer that takes too long has died."""
-        self.world.now += seconds
-        self.pushes = [push for push in self.pushes if self.world.now - push.begun <= LONGEST_PUSH]
+        """Time passes."""
+        self.pass_time(seconds)
 
     # cleaners
 
@@ -111,7 +110,7 @@ class Cleanups(RuleBasedStateMachine):
     def three_in_a_row(self) -> None:
         """Cleaners so close to each other that a writer may be at one push all the while."""
         for _ in range(3):
-            self.world.now += 1.0
+            self.pass_time(1.0)
             self.clean(self.world.plan(keep_policy(0)), None, [])
 
     @precondition(lambda self: self.world.runs)
@@ -143,6 +142,11 @@ class Cleanups(RuleBasedStateMachine):
             assert self.world.absent() == set()
 
     # the rest
+
+    def pass_time(self, seconds: float) -> None:
+        """A writer that takes too long has died."""
+        self.world.now += seconds
+        self.pushes = [push for push in self.pushes if self.world.now - push.begun <= LONGEST_PUSH]
 
     def begin(self, push: Push) -> None:
         if self.atomic:
