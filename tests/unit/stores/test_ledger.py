@@ -263,6 +263,67 @@ def test_the_file_of_a_run_at_work_is_not_compacted_however_old_it_is(tmp_path, 
     assert opened(folder, "reader").tags_of("app")["v99"] == DIGEST
 
 
+def test_what_another_process_makes_one_while_it_is_read_is_not_missed(tmp_path, monkeypatch):
+    note(tmp_path, "r1")
+    note(tmp_path, "r2", tag="v2")
+    read, files = ledger_folder.read_json_lines, sorted(tmp_path.glob("ledger-*"))
+
+    def read_then_compact(path):
+        yield from list(read(path))
+        if path == files[0] and not (tmp_path / "compacted.jsonl").exists():
+            (tmp_path / "compacted.jsonl").write_bytes(b"".join(file.read_bytes() for file in files))
+            for file in files:
+                file.unlink()
+
+    monkeypatch.setattr(ledger_folder, "read_json_lines", read_then_compact)
+    ledger = opened(tmp_path, "reader")
+    assert (ledger.digest_of("app", "v1"), ledger.digest_of("app", "v2")) == (DIGEST, DIGEST)
+
+
+@pytest.mark.parametrize("times", [1, 4, 5])
+def test_a_ledger_whose_files_go_on_to_vanish_is_read_again_and_not_for_ever(tmp_path, monkeypatch, times):
+    note(tmp_path, "r1")
+    read, gone = ledger_folder.read_json_lines, iter(range(times))
+
+    def vanishing(path):
+        if next(gone, None) is not None:
+            raise FileNotFoundError(2, "No such file")
+        return read(path)
+
+    monkeypatch.setattr(ledger_folder, "read_json_lines", vanishing)
+    if times < 5:
+        assert opened(tmp_path, "reader").digest_of("app", "v1") == DIGEST
+    else:
+        with pytest.raises(StateError, match="No such file"):
+            opened(tmp_path, "reader")
+
+
+def test_a_ledger_that_can_not_be_read_is_a_state_error(tmp_path):
+    (tmp_path / "compacted.jsonl").mkdir()
+    with pytest.raises(StateError, match="directory"):
+        opened(tmp_path, "reader")
+
+
+def test_files_are_made_one_when_they_are_more_than_enough_and_again_when_they_are_so_again(tmp_path, monkeypatch):
+    for most in (3, 4, 4):
+        with monkeypatch.context() as patch:
+            patch.setattr(ledger_folder, "MOST_FILES", 1000)
+            many_runs(tmp_path, most)
+        monkeypatch.setattr(ledger_folder, "MOST_FILES", 3)
+        opened(tmp_path, "reader").close()
+        assert len(list(tmp_path.glob("ledger-*"))) == (3 if most == 3 else 0)
+
+
+def test_what_another_process_is_making_one_is_left_to_it(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+        many_runs(tmp_path)
+    with (tmp_path / "compaction.guard").open("wb") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        assert None not in written(tmp_path)
+    assert len(list(tmp_path.glob("ledger-*"))) == 25
+
+
 def test_a_compaction_that_dies_before_it_removes_changes_nothing(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(ledger_folder, "MOST_FILES", 1000)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -245,6 +246,48 @@ def test_just_one_of_many_threads_takes_over_again_and_again(state):
         for thread in threads:
             thread.join()
         assert inside == [1]
+
+
+def test_of_two_that_find_no_lock_only_one_makes_it(state, monkeypatch):
+    """Where there is no `flock`, both may look before either writes."""
+
+    def quicker(lock):
+        leave_lock(state, run="quicker")
+
+    monkeypatch.setattr(run_lock.RunLock, "_give_way_or_take_over", quicker)
+    with pytest.raises(LockHeldError, match="is taking the lock"), state.lock("r2"):
+        pytest.fail("both runs are inside")
+    assert json.loads((state.folder / "lock").read_text())["run"] == "quicker"
+
+
+def test_a_lock_that_can_not_be_written_is_not_left_behind(state, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lock_holder.LockHolder, "content", full)
+        with pytest.raises(StateError, match="No space"), state.lock("r1"):
+            pass
+    assert not (state.folder / "lock").exists()
+    with state.lock("r2"):
+        pass
+
+
+def test_the_heart_stops_with_the_run(state):
+    with state.lock("r1") as lock:
+        assert lock._heart._thread.is_alive()
+    assert not lock._heart._thread.is_alive()
+
+
+def test_who_ends_while_another_judges_the_lock_leaves_it_to_expire(state, monkeypatch):
+    monkeypatch.setattr(run_lock, "_GUARD_SECONDS", 0.0)
+    with state.lock("r1"):
+        guard = os.open(state.folder / "lock.guard", os.O_RDWR)
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        with pytest.raises(LockHeldError, match="is taking the lock"), state.lock("r2"):
+            pytest.fail("both runs are inside")
+    os.close(guard)
+    assert (state.folder / "lock").exists()
 
 
 def test_a_folder_that_can_not_be_made_is_a_state_error(tmp_path):
