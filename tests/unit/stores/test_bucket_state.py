@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.oci.errors import LockHeldError, StateError
+from tasks.oci.errors import ConfigurationError, LockHeldError, StateError
 from tasks.ports import Shard
 from tasks.stores import ledger_bucket
 from tasks.stores.bucket_lock import BucketLock, seen_locks
@@ -84,6 +84,110 @@ def test_a_shard_that_is_at_work_keeps_its_lock_and_others_out() -> None:
         assert "shard-first-1" not in objects.kept, "its process has given no sign of life"
     lock.__exit__(None, None, None)
     assert "shard-first-1" not in objects.kept
+
+
+def lock_of(objects: Any, run: str) -> BucketLock:
+    return BucketLock(objects, LockHolder.here(run, "source", "target"))
+
+
+def test_one_run_holds_the_lock_of_a_pair_until_it_ends_or_gives_no_sign_of_life() -> None:
+    objects: Any = Objects()
+    with lock_of(objects, "r1") as lock:
+        assert not lock.is_lost
+        for now in (0.0, EXPIRY_SECONDS):
+            objects.now = now
+            with pytest.raises(LockHeldError, match="run r1 on "), lock_of(objects, "r2"):
+                pytest.fail("both runs are inside")
+        with lock_of(Objects(), "r3"):
+            pass
+    assert not lock._heart._thread.is_alive()
+    assert objects.kept[PAIR].body == b"{}"
+    lost = lock_of(objects, "r4").__enter__()
+    objects.now += EXPIRY_SECONDS + 1
+    with lock_of(objects, "r5"):
+        assert not lost._renew()
+        held_now = objects.kept[PAIR]
+        lost.__exit__(None, None, None)
+        assert objects.kept[PAIR] == held_now, "who has lost the lock leaves it to the new holder"
+
+
+def test_a_lock_is_renewed_by_whoever_holds_it() -> None:
+    objects: Any = Objects()
+    with lock_of(objects, "r1") as lock:
+        for now in (50.0, 100.0, 150.0):
+            objects.now = now
+            assert lock._renew()
+            assert objects.kept[PAIR].modified == now
+        objects.put(PAIR, objects.kept[PAIR].body)  # as when the answer to a beat was lost
+        assert lock._renew()
+        assert lock._renew()
+
+
+class Racing(Objects):
+    """A bucket in which something happens right before or after the first write of a lock."""
+
+    def __init__(self, before: str | None = None, after: str | None = None) -> None:
+        super().__init__()
+        self._before, self._after = before, after
+
+    def _other(self, run: str | None) -> None:
+        if run is not None:
+            super().put(PAIR, LockHolder.here(run, "source", "target").content())
+
+    def put(self, name: str, body: bytes, *, only_if: str | None = None, if_absent: bool = False) -> str:
+        (before, after), (self._before, self._after) = (self._before, self._after), (None, None)
+        self._other(before)
+        mark = super().put(name, body, only_if=only_if, if_absent=if_absent)
+        self._other(after)
+        return mark
+
+
+@pytest.mark.parametrize("racing", [Racing(before="quicker"), Racing(after="quicker")], ids=["before", "after"])
+def test_of_two_that_find_no_lock_the_one_whose_is_there_has_it(racing: Any) -> None:
+    """Also in a store that does not look and write in one step."""
+    with pytest.raises(LockHeldError, match="run quicker on "), lock_of(racing, "r2"):
+        pytest.fail("both runs are inside")
+    assert b"quicker" in racing.kept[PAIR].body
+
+
+def test_a_lock_whose_answer_was_lost_is_held() -> None:
+    class LosesAnAnswer(Objects):
+        lossy = True
+
+        def put(self, name: str, body: bytes, *, only_if: str | None = None, if_absent: bool = False) -> str:
+            mark = super().put(name, body, only_if=only_if, if_absent=if_absent)
+            if self.lossy:
+                self.lossy = False
+                raise ConditionFailedError(name)
+            return mark
+
+    objects: Any = LosesAnAnswer()
+    with lock_of(objects, "r1") as lock:
+        assert lock._renew()
+    assert objects.kept[PAIR].body == b"{}"
+
+
+def test_a_lock_that_can_never_be_written_is_held_by_somebody() -> None:
+    class Refusing(Objects):
+        def put(self, name: str, body: bytes, *, only_if: str | None = None, if_absent: bool = False) -> str:
+            raise ConditionFailedError(name)
+
+    with pytest.raises(LockHeldError, match="is taking the lock"), lock_of(Refusing(), "r1"):
+        pytest.fail("it is not inside")
+
+
+@pytest.mark.parametrize("error", [StateError, ConfigurationError])
+def test_a_lock_that_can_not_be_released_expires(error: type[StateError | ConfigurationError]) -> None:
+    class Away(Objects):
+        def put(self, name: str, body: bytes, *, only_if: str | None = None, if_absent: bool = False) -> str:
+            if body == b"{}":
+                raise error("it is away")
+            return super().put(name, body, only_if=only_if, if_absent=if_absent)
+
+    objects: Any = Away()
+    with lock_of(objects, "r1"):
+        pass
+    assert b"r1" in objects.kept[PAIR].body
 
 
 def test_the_last_word_counts_whatever_the_clocks_of_machines_say(monkeypatch: pytest.MonkeyPatch) -> None:
