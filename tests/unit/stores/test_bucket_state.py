@@ -23,7 +23,7 @@ class Objects:
     """A bucket in memory, with a clock of its own."""
 
     def __init__(self) -> None:
-        self.now = 0.0
+        self.now = 1e6
         self.kept: dict[str, StoredObject] = {}
         self.read: list[str] = []
         self._writes = 0
@@ -94,8 +94,8 @@ def test_one_run_holds_the_lock_of_a_pair_until_it_ends_or_gives_no_sign_of_life
     objects: Any = Objects()
     with lock_of(objects, "r1") as lock:
         assert not lock.is_lost
-        for now in (0.0, EXPIRY_SECONDS):
-            objects.now = now
+        for waited in (0.0, EXPIRY_SECONDS):
+            objects.now += waited
             with pytest.raises(LockHeldError, match="run r1 on "), lock_of(objects, "r2"):
                 pytest.fail("both runs are inside")
         with lock_of(Objects(), "r3"):
@@ -114,13 +114,18 @@ def test_one_run_holds_the_lock_of_a_pair_until_it_ends_or_gives_no_sign_of_life
 def test_a_lock_is_renewed_by_whoever_holds_it() -> None:
     objects: Any = Objects()
     with lock_of(objects, "r1") as lock:
-        for now in (50.0, 100.0, 150.0):
-            objects.now = now
+        for _ in range(3):
+            objects.now += EXPIRY_SECONDS - 1
             assert lock._renew()
-            assert objects.kept[PAIR].modified == now
+            assert objects.kept[PAIR].modified == objects.now
         objects.put(PAIR, objects.kept[PAIR].body)  # as when the answer to a beat was lost
         assert lock._renew()
         assert lock._renew()
+        for lost in (b"{", None):
+            objects.delete(PAIR)
+            if lost is not None:
+                objects.put(PAIR, lost)
+            assert not lock._renew()
 
 
 class Racing(Objects):

@@ -273,6 +273,21 @@ def test_a_lock_that_can_not_be_written_is_not_left_behind(state, monkeypatch):
         pass
 
 
+def test_a_beat_that_does_not_reach_the_folder_loses_no_lock_and_one_that_finds_another_does(state, monkeypatch):
+    def away(*_):
+        raise OSError(5, "Input/output error")
+
+    with state.lock("r1") as lock:
+        assert lock._renew()
+        with monkeypatch.context() as patch:
+            patch.setattr(run_lock.os, "utime", away)
+            assert lock._renew()
+        (state.folder / "lock").write_bytes(b"{")
+        assert not lock._renew()
+        (state.folder / "lock").unlink()
+        assert not lock._renew()
+
+
 def test_the_heart_stops_with_the_run(state):
     with state.lock("r1") as lock:
         assert lock._heart._thread.is_alive()
