@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.oci.json_stream import iter_list, iter_places
@@ -16,6 +16,7 @@ def read(text: str) -> tuple[list[Any], dict[str, Any]]:
     return list(iter_list(text, "list", others)), others
 
 
+@settings(max_examples=40)
 @given(st.lists(json_values, max_size=4), st.dictionaries(st.text(max_size=4), json_values, max_size=3))
 def test_elements_and_members_are_those_of_the_object(elements: list[Any], members: dict[str, Any]) -> None:
     text = json.dumps({**members, "list": elements})
