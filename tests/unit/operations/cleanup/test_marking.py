@@ -195,3 +195,35 @@ def test_a_list_of_referrers_that_names_its_subject_in_the_index_stays_with_it(n
     layout.write_index()
     assert left(layout, untagged_after=LONG) == [False, True, False, True]
     assert left(layout, untagged_after=DAY) == [False, True, False, True]
+
+
+def test_a_referrer_that_somebody_named_goes_though_its_subject_stays() -> None:
+    marking = marked(DeleteChoice(digest=SIGNATURE))
+    assert [verdict.keep for verdict in marking.verdicts] == [True, True, False, True]
+
+
+def test_who_names_a_tag_takes_no_orphan_with_it() -> None:
+    layout = PlannedLayout()
+    layout.image(None, "sbom", subject=layout.image("v0"))
+    layout.image("v1")
+    layout.image("v2")
+    del layout.entries[0]
+    layout.write_index()
+    assert [entry.tag for entry in layout.plan(DeleteChoice(tag="v1")).removals] == ["v1"]
+
+
+def test_tags_of_referrers_and_disputed_ones_take_nobodys_place() -> None:
+    layout = PlannedLayout()
+    layout.image("a1")
+    subject = layout.image("a2")
+    layout.image(f"sha256-{subject['digest'][7:]}.sig", "signature")
+    for layer in ("one", "two"):
+        layout.image("z", layer)
+    assert left(layout) == [False, True, True, True, True]
+
+
+def test_what_a_kept_tag_refers_to_stays_without_a_tag_and_what_refers_to_it_under_one() -> None:
+    layout = PlannedLayout()
+    layout.image("v2", "sbom", subject=layout.image(None, "subject"))
+    layout.image("a-signature", "signature", subject=bare(layout.entries[1]))
+    assert left(layout, untagged_after=DAY) == [True, True, True]
