@@ -70,7 +70,7 @@ def test_a_run_that_holds_deletes_nothing_until_it_goes_on(deletes: bool, held: 
     hold, settled, stop = Hold(), [], Stop()
     hold.change("paused")
     ends = SimpleNamespace(begin=lambda *_: None, deletes=deletes, settle=lambda **_: settled.append(hold.reason))
-    survey = SimpleNamespace(names=SimpleNamespace(repositories={}), sizes={})
+    survey = SimpleNamespace(names=SimpleNamespace(repositories={}), untagged=frozenset())
     run: Any = SimpleNamespace(
         options=SimpleNamespace(hours=None, metrics=None),
         controls=SimpleNamespace(hold=hold),

@@ -31,6 +31,11 @@ def test_what_a_shard_at_work_has_read_counts_once_whoever_takes_it_up(monkeypat
         gathering.note_bytes(other, 100)
         counted.append(run.progress.bytes_read - 100)
     assert counted == [0, 10, 10, 25, 25, 30]
-    monkeypatch.setattr(scaling, "absorb", lambda *_, bytes_told: counted.append(bytes_told))
+
+    def absorb(*_: object, bytes_told: int) -> int:
+        counted.append(bytes_told)
+        return 0
+
+    monkeypatch.setattr(scaling, "absorb", absorb)
     gathering.take(shard, [])
     assert counted[-1] == 5, "so many of the bytes that its report tells of are counted already"

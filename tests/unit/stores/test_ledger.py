@@ -277,7 +277,7 @@ def test_what_another_process_makes_one_while_it_is_read_is_not_missed(tmp_path,
 
     monkeypatch.setattr(ledger_folder, "read_json_lines", read_then_compact)
     ledger = opened(tmp_path, "reader")
-    assert (ledger.digest_of("app", "v1"), ledger.digest_of("app", "v2")) == (DIGEST, DIGEST)
+    assert (digest_of(ledger, "app", "v1"), digest_of(ledger, "app", "v2")) == (DIGEST, DIGEST)
 
 
 @pytest.mark.parametrize("times", [1, 4, 5])
@@ -292,7 +292,7 @@ def test_a_ledger_whose_files_go_on_to_vanish_is_read_again_and_not_for_ever(tmp
 
     monkeypatch.setattr(ledger_folder, "read_json_lines", vanishing)
     if times < 5:
-        assert opened(tmp_path, "reader").digest_of("app", "v1") == DIGEST
+        assert digest_of(opened(tmp_path, "reader"), "app", "v1") == DIGEST
     else:
         with pytest.raises(StateError, match="No such file"):
             opened(tmp_path, "reader")
