@@ -11,7 +11,9 @@ from infra.real_parts import Registry
 from tests.support.command import LAYOUTLIFT, Layoutlift
 from tests.support.layouts import LayoutBuilder
 
-HELP_SECONDS = 0.5
+YARDSTICK = (sys.executable, "-c", "import click, pydantic, urllib3")
+MOST_TIMES = 4
+"""Of the yardstick's processor time; help takes 2.3 to 2.9 times as much, and with Prefect 8."""
 IMPORTED = re.compile(r"^import time:.*\|\s+([\w.]+)$", re.MULTILINE)
 
 
@@ -50,14 +52,18 @@ def test_ls_of_a_directory_imports_no_sdk(layoutlift: Layoutlift, tmp_path: Path
     assert imported(layoutlift, "ls", tmp_path).isdisjoint({"boto3", "botocore"})
 
 
-def test_help_and_version_answer_within_half_a_second(layoutlift: Layoutlift) -> None:
-    for line in (["--help"], ["migrate", "--help"], ["--version"]):
-        assert min(seconds_of(layoutlift, line) for _ in range(5)) < HELP_SECONDS
+@pytest.mark.parametrize("line", [["--help"], ["migrate", "--help"], ["--version"]], ids=" ".join)
+def test_help_and_version_answer_at_once(line: list[str], layoutlift: Layoutlift) -> None:
+    """Compared by turns with something that is as fast as the machine is at the moment."""
+    yardstick = Layoutlift(layoutlift.home, layoutlift.environment, YARDSTICK)
+    pairs = [(seconds_of(layoutlift, *line), seconds_of(yardstick)) for _ in range(5)]
+    ours, theirs = (min(seconds) for seconds in zip(*pairs, strict=True))
+    assert ours < MOST_TIMES * theirs
 
 
-def seconds_of(layoutlift: Layoutlift, line: list[str]) -> float:
-    """Of processor time, which is the same on a busy machine."""
+def seconds_of(program: Layoutlift, *line: str) -> float:
+    """Of processor time."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert layoutlift(*line).stdout
+    assert program(*line).code == 0
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
