@@ -28,6 +28,8 @@ from tasks.oci.errors import ConfigurationError, StateError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_NOT_FOUND = 404
+
 
 @dataclass(frozen=True)
 class ServerAddress:
@@ -117,7 +119,7 @@ def status() -> ServerStatus:
 def has_no_variable(name: str, address: ServerAddress, patience: float) -> bool:
     """Whether the local server says that it keeps no such variable; where it says anything else, it may."""
     port, path = urlsplit(address.url).port, f"{address.api_path}/variables/name/{name}"
-    return port is not None and status_at(port, path, patience) == 404  # noqa: PLR2004
+    return port is not None and status_at(port, path, patience) == _NOT_FOUND
 
 
 def client_environment(address: ServerAddress) -> dict[str, str]:

@@ -24,6 +24,7 @@ READY_WITHIN = 120.0
 STOPPED_WITHIN = 15.0
 KILLED_WITHIN = 5.0
 POLL_EVERY = 0.05
+_OK = 200
 STOP_COMMAND = "layoutlift server stop"
 NO_REASONS = ("Application startup failed. Exiting.", "(Background on this error at:")
 """What uvicorn and SQLAlchemy say after the reason."""
@@ -176,7 +177,7 @@ def wait_until_ready(record: ServerRecord, state: Path, check: Callable[[], None
 
 def is_healthy(port: int) -> bool:
     """Whether the server answers now; the socket is open before it does, hence the short timeout."""
-    return status_at(port, "/api/health") == 200  # noqa: PLR2004
+    return status_at(port, "/api/health") == _OK
 
 
 def status_at(port: int, path: str, patience: float = 1.0) -> int | None:

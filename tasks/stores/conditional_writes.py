@@ -7,12 +7,15 @@ One that compares first and writes later lets two of several writers through: so
 from __future__ import annotations
 
 import secrets
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import SourceChangedError, SourceError, SourceWriteError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tasks.stores.s3_writing import WritableS3Bucket
 
 WRITERS = 6
@@ -26,14 +29,10 @@ def honours_conditions(bucket: WritableS3Bucket, folder: str) -> bool:
     Raises:
         SourceWriteError: nothing can be written there at all.
     """
-    key = f"{folder}probe-{secrets.token_hex(8)}"
-    etag = bucket.put(key, b"0")
-    try:
-        if not (_is_refused(bucket, key, NEW) and _is_refused(bucket, key, _match("0" * len(etag)))):
+    with _probe(bucket, folder) as (key, other):
+        if not (_is_refused(bucket, key, NEW) and _is_refused(bucket, key, _match(other))):
             return False
         return all(_one_wins(bucket, key) for _ in range(ROUNDS))
-    finally:
-        bucket.delete([key])
 
 
 def honours_deletions(bucket: WritableS3Bucket, folder: str) -> bool:
@@ -42,12 +41,20 @@ def honours_deletions(bucket: WritableS3Bucket, folder: str) -> bool:
     Raises:
         SourceWriteError: nothing can be written there at all.
     """
+    with _probe(bucket, folder) as (key, other):
+        try:
+            return key in bucket.delete_unchanged({key: other})
+        except SourceWriteError:
+            return False  # it does not know the condition
+
+
+@contextmanager
+def _probe(bucket: WritableS3Bucket, folder: str) -> Iterator[tuple[str, str]]:
+    """The key of an object to try conditions on, and an ETag that it does not have."""
     key = f"{folder}probe-{secrets.token_hex(8)}"
     etag = bucket.put(key, b"0")
     try:
-        return key in bucket.delete_unchanged({key: "0" * len(etag)})
-    except SourceWriteError:
-        return False  # it does not know the condition
+        yield key, "0" * len(etag)
     finally:
         bucket.delete([key])
 

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,6 +42,18 @@ def runs(api: str) -> ShardRuns:
 @pytest.fixture
 def shard() -> Shard:
     return Shard(str(uuid.uuid4()), 1, ("app",))
+
+
+@pytest.fixture
+def faults(api: str) -> Iterator[FaultProxy]:
+    """Stands between the server and whoever asks it at `asked_through`."""
+    proxy = FaultProxy(api.removeprefix("http://").removesuffix("/api"))
+    yield proxy
+    proxy.stop()
+
+
+def asked_through(proxy: FaultProxy) -> AbstractContextManager[object]:
+    return temporary_settings({PREFECT_API_URL: f"http://{proxy.host}/api"})
 
 
 def started(api: str, runs: ShardRuns, shard: Shard, attempt: int = 0) -> str:
@@ -100,21 +113,17 @@ def test_a_report_is_read_in_order_and_then_removed(api: str, runs: ShardRuns, s
 
 
 def test_a_page_that_was_sent_again_because_its_answer_was_lost_is_one_page(
-    api: str, runs: ShardRuns, shard: Shard
+    api: str, faults: FaultProxy, runs: ShardRuns, shard: Shard
 ) -> None:
-    proxy = FaultProxy(api.removeprefix("http://").removesuffix("/api"))
-    proxy.when("POST", "/api/artifacts/", LoseAnswer(), times=1)
-    try:
-        with runs:
-            run = started(api, runs, shard)
-            with temporary_settings({PREFECT_API_URL: f"http://{proxy.host}/api"}):
-                pages = hand_in(run, 2)
-            assert len(left(api, run)) == 3
-            assert runs.pages(shard) == pages
-            runs.forget(shard)
-            assert left(api, run) == []
-    finally:
-        proxy.stop()
+    faults.when("POST", "/api/artifacts/", LoseAnswer(), times=1)
+    with runs:
+        run = started(api, runs, shard)
+        with asked_through(faults):
+            pages = hand_in(run, 2)
+        assert len(left(api, run)) == 3
+        assert runs.pages(shard) == pages
+        runs.forget(shard)
+        assert left(api, run) == []
 
 
 def test_of_a_run_that_was_paused_when_it_had_handed_in_the_report_after_the_resumption_is_read(
@@ -127,17 +136,15 @@ def test_of_a_run_that_was_paused_when_it_had_handed_in_the_report_after_the_res
         assert runs.pages(shard) == pages
 
 
-def test_what_could_not_be_removed_at_once_is_removed_at_the_end(api: str, runs: ShardRuns, shard: Shard) -> None:
-    proxy = FaultProxy(api.removeprefix("http://").removesuffix("/api"))
-    proxy.when("DELETE", "/api/artifacts/.*", Say(500, {}, b"{}"), times=1)
-    try:
-        with temporary_settings({PREFECT_API_URL: f"http://{proxy.host}/api"}), runs:
-            run = started(api, runs, shard)
-            hand_in(run, 2)
-            runs.forget(shard)
-            assert left(api, run)
-    finally:
-        proxy.stop()
+def test_what_could_not_be_removed_at_once_is_removed_at_the_end(
+    api: str, faults: FaultProxy, runs: ShardRuns, shard: Shard
+) -> None:
+    faults.when("DELETE", "/api/artifacts/.*", Say(500, {}, b"{}"), times=1)
+    with asked_through(faults), runs:
+        run = started(api, runs, shard)
+        hand_in(run, 2)
+        runs.forget(shard)
+        assert left(api, run)
     assert left(api, run) == []
 
 
@@ -170,20 +177,18 @@ def test_runs_that_are_left_at_the_end_are_cancelled_and_their_reports_removed(
     assert left(api, run) == []
 
 
-def test_an_end_that_the_server_did_not_take_is_put_again(api: str, runs: ShardRuns, shard: Shard) -> None:
-    proxy = FaultProxy(api.removeprefix("http://").removesuffix("/api"))
-    proxy.when("POST", "/api/flow_runs/.*/set_state", Say(500, {}, b"{}"), times=1)
-    try:
-        with temporary_settings({PREFECT_API_URL: f"http://{proxy.host}/api"}), runs:
-            run = started(api, runs, shard)
-            runs.look()
-            with pytest.raises(httpx.HTTPStatusError):
-                runs.put_an_end_to(shard)
-            assert runs.look()[shard][0] == "SCHEDULED"
+def test_an_end_that_the_server_did_not_take_is_put_again(
+    api: str, faults: FaultProxy, runs: ShardRuns, shard: Shard
+) -> None:
+    faults.when("POST", "/api/flow_runs/.*/set_state", Say(500, {}, b"{}"), times=1)
+    with asked_through(faults), runs:
+        run = started(api, runs, shard)
+        runs.look()
+        with pytest.raises(httpx.HTTPStatusError):
             runs.put_an_end_to(shard)
-            assert state_of(api, run) == "CRASHED"
-    finally:
-        proxy.stop()
+        assert runs.look()[shard][0] == "SCHEDULED"
+        runs.put_an_end_to(shard)
+        assert state_of(api, run) == "CRASHED"
 
 
 def test_a_run_that_somebody_deleted_is_gone_and_may_be_done_again(api: str, runs: ShardRuns, shard: Shard) -> None:

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,11 +47,6 @@ class GatedTarget(MemoryTarget):
         if digest != self._gated.digest:
             self.own_arrived.set()
         return arrival
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> LayoutBuilder:
-    return LayoutBuilder(tmp_path / "app")
 
 
 @pytest.fixture

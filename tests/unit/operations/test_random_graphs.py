@@ -5,7 +5,6 @@ One thing may be a layer, a platform, a referrer and a tag at once here; that is
 
 import json
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -121,13 +120,6 @@ class RandomLayout:
 @pytest.fixture(params=SEEDS)
 def made(request: pytest.FixtureRequest, tmp_path: Path) -> RandomLayout:
     return RandomLayout(tmp_path / "app", request.param)
-
-
-@pytest.fixture
-def hands() -> Iterator[SpareHands]:
-    hands = SpareHands(1)
-    yield hands
-    hands.close()
 
 
 def at_once(source: LayoutDirectory) -> LayoutDirectory:

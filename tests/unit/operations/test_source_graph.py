@@ -1,7 +1,7 @@
 """A check of a source finds what is missing, cut or altered at the depth that finds it, and counts what there is."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,18 +24,6 @@ from tasks.stores.layout_directory import LayoutDirectory
 from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
 
 LAYER = b"layer"
-
-
-@pytest.fixture
-def hands() -> Iterator[SpareHands]:
-    made = SpareHands(1)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> LayoutBuilder:
-    return LayoutBuilder(tmp_path / "app")
 
 
 class Counted(LayoutDirectory):

@@ -1,8 +1,7 @@
 """A proof is as deep as it says: what is missing, different or altered at the target is found, and asked for once."""
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -46,18 +45,6 @@ class Counting(MemoryTarget):
     def fetch_blob(self, repository: str, descriptor: Descriptor) -> VerifiedContent:
         self.asked.append(f"read {descriptor.digest}")
         return super().fetch_blob(repository, descriptor)
-
-
-@pytest.fixture
-def hands() -> Iterator[SpareHands]:
-    made = SpareHands(1)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> LayoutBuilder:
-    return LayoutBuilder(tmp_path / "app")
 
 
 @pytest.fixture
@@ -133,7 +120,10 @@ def test_each_depth_finds_what_it_says_and_asks_for_no_more(
     target: Counting, hands: SpareHands, image: Descriptor, depth: Depth
 ) -> None:
     layer = Digest.of(LAYER)
-    verify = lambda: RepositoryVerifier(target, "app", depth, hands).verify_graph(image, None)  # noqa: E731
+
+    def verify() -> None:
+        RepositoryVerifier(target, "app", depth, hands).verify_graph(image, None)
+
     verify()
     assert (f"blob {layer}" in target.asked) is depth.includes(Depth.BLOBS)
     assert (f"read {layer}" in target.asked) is (depth is Depth.CONTENT)

@@ -1,7 +1,7 @@
 """Graphs are walked in time that grows with what is in them, and nothing is taken as proved that was not."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,18 +48,6 @@ class CountedReads(LayoutDirectory):
         self.reads += 1
         assert self.reads <= 20 * LEVELS, "the walk reads the same over and over"
         return super().blob(path, descriptor)
-
-
-@pytest.fixture
-def hands() -> Iterator[SpareHands]:
-    made = SpareHands(1)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> LayoutBuilder:
-    return LayoutBuilder(tmp_path / "app")
 
 
 def braid(layout: LayoutBuilder) -> str:
