@@ -10,6 +10,8 @@ from tasks.oci.errors import ConfigurationError
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from tasks.run_options import RunOptions
+
 _REFERENCE = re.compile(r"block:(?=[0-9-]*[a-z])([a-z0-9][a-z0-9-]*)")
 """What Prefect takes as a block's name; one of digits only would be the port of a host that is called `block`."""
 _PLACES = {"source": "the directory or bucket", "target": "the registry"}
@@ -19,6 +21,12 @@ def block_name(text: str) -> str | None:
     """The name of the block that a SOURCE or TARGET stands for; None where it is a place itself."""
     named = _REFERENCE.fullmatch(text)
     return named[1] if named else None
+
+
+def names_block(options: RunOptions) -> bool:
+    """Whether the source or the target of a run is a block, which has to be read first."""
+    target = options.target.target if options.target is not None else ""
+    return block_name(options.source) is not None or block_name(target) is not None
 
 
 def refuse_blocks(parameters: BaseModel) -> None:

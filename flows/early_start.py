@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from logging.handlers import MemoryHandler
 from typing import TYPE_CHECKING
 
-from flows.block_names import block_name
+from flows.block_names import names_block
 from flows.live_limits import DEFAULT_VARIABLE
 from flows.prefect_server import has_no_variable
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
@@ -33,8 +33,7 @@ ANSWER_SECONDS = 3.0
 def may_begin_early(kind: RunKind, options: RunOptions) -> bool:
     """Whether nothing has to be looked at between opening the run and its first request that changes something."""
     looks_first = kind is RunKind.MIGRATE and options.policy.on_conflict is OnConflict.FAIL
-    named = (options.source, options.target.target if options.target is not None else "")
-    waits = any(map(block_name, named)) or options.hours is not None or options.limits_from is not None
+    waits = names_block(options) or options.hours is not None or options.limits_from is not None
     return not (looks_first or waits or options.metrics)
 
 

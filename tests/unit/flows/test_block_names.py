@@ -2,10 +2,12 @@
 
 import pytest
 
-from flows.block_names import block_name
+from flows.block_names import block_name, names_block
 from flows.commands.running import checked
 from flows.parameters import CheckParameters, MigrateParameters
+from tasks.endpoints import TargetOptions
 from tasks.oci.errors import ConfigurationError
+from tasks.run_options import RunOptions
 
 
 @pytest.mark.parametrize(
@@ -20,6 +22,20 @@ def test_a_block_is_named_as_prefect_names_it(text: str, name: str) -> None:
 )
 def test_hosts_and_paths_stay_what_they_are(text: str) -> None:
     assert block_name(text) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "named"),
+    [
+        ("block:bucket", None, True),
+        ("/mnt", "block:harbor", True),
+        ("/mnt", "localhost:5000", False),
+        ("/mnt", None, False),
+    ],
+)
+def test_a_run_says_whether_either_of_its_places_is_a_block(source: str, target: str | None, named: bool) -> None:
+    options = RunOptions(source=source, target=None if target is None else TargetOptions(target))
+    assert names_block(options) is named
 
 
 def test_a_host_called_block_can_be_a_target() -> None:
