@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from tasks.layout_ports import FileContent, StoredFile, below
@@ -42,7 +42,7 @@ class DirectoryFiles:
             here = pending.pop()
             try:
                 with translated(here), self._folder(here) as opened, os.scandir(opened) as entries:
-                    found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+                    found = list(_statuses(entries))
             except ContentNotFoundError:
                 if here != folder:
                     raise SourceReadError(f"{here} was there a moment ago and is gone") from None
@@ -111,6 +111,13 @@ class DirectoryFiles:
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+def _statuses(entries: Iterator[os.DirEntry[str]]) -> Iterator[tuple[str, os.stat_result]]:
+    """What is in a folder; a file that went before it was looked at costs none of the others."""
+    for entry in entries:
+        with suppress(FileNotFoundError):
+            yield entry.name, entry.stat(follow_symlinks=False)
 
 
 def split(path: str) -> tuple[str, str]:

@@ -1,6 +1,9 @@
 """Files in a directory, looked at and changed one by one: never through a link."""
 
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -97,3 +100,34 @@ def test_a_layout_is_left_alone_and_named_while_another_one_has_a_link_to_what_g
     for message in (refused.message, problem):
         assert "app/blobs is a link to its blobs" in message
     assert set(files.list_files("neighbour/blobs")) == blobs
+
+
+class _Gone:
+    """A file that is listed, and gone when it is looked at."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def stat(self, *, follow_symlinks: bool) -> os.stat_result:
+        raise FileNotFoundError(self.name, follow_symlinks)
+
+
+@pytest.mark.parametrize("folder", [".", "app", "app/blobs/sha256"])
+def test_a_file_that_goes_during_a_listing_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    """As the drafts of a cleaner and what oras begins do all the time."""
+    (tmp_path / "app/blobs/sha256").mkdir(parents=True)
+    for place in (".", "app", "app/blobs/sha256"):
+        (tmp_path / place / "stays").write_bytes(b"")
+    scandir = os.scandir
+
+    @contextmanager
+    def with_one_gone(descriptor: int) -> Iterator[list[object]]:
+        with scandir(descriptor) as entries:
+            yield [_Gone("went"), *entries]
+
+    monkeypatch.setattr(os, "scandir", with_one_gone)
+    found = {file.path for file in DirectoryWriter(tmp_path).list_files(folder)}
+    inside = "" if folder == "." else f"{folder}/"
+    assert found == {p for p in ("stays", "app/stays", "app/blobs/sha256/stays") if p.startswith(inside)}
