@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from tasks.oci.descriptor import Descriptor
-from tasks.oci.errors import InvalidReferenceError, SizeMismatchError, TargetLacksError
+from tasks.oci.errors import ContentNotFoundError, InvalidReferenceError, SizeMismatchError, TargetLacksError
 from tasks.oci.reference import map_repository, parse_referrers_tag, tag_of_ref_name
 from tasks.operations.cleanup.graph import read_graph
 from tasks.operations.cleanup.values import Action
@@ -146,11 +146,15 @@ class Gate:
         Raises:
             TargetLacksError: something is not there.
             RegistryError: the target can't say.
+            ContentError, SourceError: a manifest that goes and was there can't be read any more.
         """
         path = plan.path
         sizes = {blob.digest: blob.size for blob in plan.blobs}
         removed = {entry.descriptor.digest: entry.descriptor for entry in plan.removals}
         graph = read_graph(source, path, removed.values(), sizes, map_concurrently)
+        for digest, error in graph.unreadable.items():
+            if digest in sizes or not isinstance(error, ContentNotFoundError):
+                raise error  # what it needs is not known, so nobody can ask for that
         tags = dict(_tags_that_go(plan))
         lists = self.lists_itself(path, tags, graph, map_concurrently)
         for tag, lack in self.lacking_tags(path, without(tags, lists), map_concurrently).items():

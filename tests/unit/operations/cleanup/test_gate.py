@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import RegistryUnavailableError, SizeMismatchError, TargetLacksError
+from tasks.oci.errors import ContentError, RegistryUnavailableError, SizeMismatchError, TargetLacksError
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import TargetAddress
 from tasks.operations.cleanup.gate import Gate
@@ -138,6 +138,21 @@ def test_the_target_is_asked_again_when_a_plan_is_applied(
     source = MemorySource(layout.files.contents())
     with pytest.raises(TargetLacksError, match="does not have") if lacks else nullcontext():
         gate.require_plan(source, plan, map)
+
+
+@pytest.mark.parametrize("damage", [b"{}", None])
+def test_what_can_not_be_read_any_more_when_a_plan_is_applied_counts_as_not_asked_for(
+    layout: PlannedLayout, target: HoldingTarget, damage: bytes | None
+) -> None:
+    plan = layout.plan()
+    target.forget(Digest.of(b"layer v1"))
+    manifest = layout.place(layout.entries[0]["digest"])
+    if damage is None:
+        layout.files.purge_files([manifest.removeprefix("team/")], "team")
+    else:
+        layout.files.put(manifest, damage)
+    with pytest.raises(ContentError):
+        require(layout, plan)
 
 
 def require(layout: PlannedLayout, plan: RepositoryPlan) -> None:
