@@ -100,15 +100,16 @@ def note_strays(
 ) -> None:
     """Note which entries nothing holds, and that it is so from now on, unless an earlier run has noted that already.
 
+    A note of the future was made by a clock that was wrong, and made anew.
+
     Raises:
         SourceError: see `write_marks`.
     """
     strays = _strays(entries, graph, blobs)
-    notes = still_marked(read_marks(files, path, STRAYS), strays, ())
-    if new := strays.keys() - notes.keys():
-        now = files.now()
-        notes |= {digest: Mark.of(strays[digest], now) for digest in new}
-    write_marks(files, path, notes, STRAYS)
+    now = files.now() if strays else 0.0
+    known = still_marked(read_marks(files, path, STRAYS), strays, ())
+    notes = {digest: note for digest, note in known.items() if note.since <= now}
+    write_marks(files, path, {digest: Mark.of(file, now) for digest, file in strays.items()} | notes, STRAYS)
 
 
 def _strays(

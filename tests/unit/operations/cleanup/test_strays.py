@@ -114,3 +114,14 @@ def test_a_clock_that_runs_ahead_makes_no_age(moved: World) -> None:
     push(moved, 3, "keep-b")
     moved.now -= 999 * AFTER
     assert goes(moved) == []
+
+
+def test_a_note_of_the_future_is_replaced_so_that_a_wrong_clock_keeps_nothing_for_ever(moved: World) -> None:
+    plan = moved.plan(POLICY)
+    now, moved.now = moved.now, moved.now + 1000 * AFTER
+    assert moved.apply_plan(plan)
+    moved.now = now + 1
+    assert moved.apply_plan(moved.plan(POLICY))
+    moved.now += AFTER
+    push(moved, 3, "keep-b")
+    assert goes(moved) == [None]
