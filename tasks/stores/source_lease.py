@@ -77,7 +77,7 @@ class SourceLease:
             LockHeldError: another run took it, as after this process slept for longer than the expiry.
         """
         is_stale = _clock() - self._renewed > EXPIRY_SECONDS / 2
-        if self._heart.is_lost or (is_stale and not self._is_ours()):
+        if self._heart.is_lost or (is_stale and not self._renew()):  # a look alone would not keep others out
             raise LockHeldError("another run took the lease on this source over; nothing more was changed")
 
     def _give_way(self, found: FileContent) -> None:

@@ -80,3 +80,15 @@ def test_a_run_whose_lease_was_taken_over_changes_nothing_more(
     found = files.read_file(PATH)
     assert found is not None
     assert LockHolder.parse(found.raw) is not None  # theirs was not released
+
+
+def test_a_run_that_slept_and_still_has_its_lease_keeps_others_out_from_then_on(
+    files: MemoryFiles, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else another run could take it right after the look."""
+    with lease(files, "ours") as held:
+        monkeypatch.setattr(held, "_renewed", held._renewed - 2 * EXPIRY_SECONDS)
+        clock.now += 2 * EXPIRY_SECONDS
+        held.check()
+        with pytest.raises(LockHeldError, match="ours"), lease(files, "second"):
+            pass
