@@ -87,6 +87,16 @@ def write_marks(files: FileWriter, repository: str, marks: Mapping[Digest, Mark]
         files.write_file(path, raw, None if before is None else before.etag)
 
 
+def forget_marks(files: FileWriter, repository: str) -> None:
+    """Delete what is noted of a repository that is gone.
+
+    Raises:
+        SourceError: it can't be deleted.
+    """
+    paths = [_path(repository, kind) for kind in (UNREFERENCED, STRAYS)]
+    files.delete_files([file for path in paths if (file := files.stat_file(path)) is not None])
+
+
 def mark_ahead(files: FileWriter, repository: str, going: Mapping[Digest, StoredFile]) -> None:
     """Note blobs that nothing will name once the index is written; their wait does not begin by that.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.operations.cleanup.apply_tools import TRASH
+from tasks.operations.cleanup.gone_layouts import is_gone
 from tasks.operations.cleanup.holdings import Holdings
 from tasks.operations.cleanup.index_edit import read_entry
 from tasks.operations.cleanup.journal import RUNS, Step, list_records, read_record
-from tasks.operations.cleanup.marks import read_marks
+from tasks.operations.cleanup.marks import forget_marks, read_marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +24,8 @@ def forget_old_runs(tools: ApplyTools) -> tuple[str, ...]:
     """Delete the journals of runs of which nothing can be undone any more; their names.
 
     A run that hid blobs is kept for the quarantine's time, and while it has anything in it. One that edited an
-    index is kept for the grace time besides, and while a manifest waits that it took out: blobs follow later.
+    index is kept for the grace time besides, and while a manifest waits that it took out: blobs follow later. In a
+    layout that somebody removed whole nothing waits, and its marks are deleted.
 
     Raises:
         StateError: a journal is damaged.
@@ -38,7 +40,7 @@ def forget_old_runs(tools: ApplyTools) -> tuple[str, ...]:
     held = [blob for path in holdings.repositories for blob in holdings.held(files, path)]
     in_use = {blob.run for blob in held}
     edits = _edits(files)
-    waiting = _Waiting(files, {(blob.repository, blob.digest) for blob in held})
+    waiting = _Waiting(tools, {(blob.repository, blob.digest) for blob in held})
     for run in [run for run in latest if run not in in_use]:
         waits = tools.timing.hold + (tools.timing.grace if run in edits else 0.0)
         if now - latest[run] < waits or waiting.has_any(edits.get(run, ())):
@@ -66,8 +68,8 @@ def _edits(files: FileReader) -> dict[str, list[RecordPlace]]:
 class _Waiting:
     """Which manifests wait to be deleted, marked in their layout or hidden in the quarantine."""
 
-    def __init__(self, files: FileReader, held: Iterable[tuple[str, Digest]]) -> None:
-        self._files = files
+    def __init__(self, tools: ApplyTools, held: Iterable[tuple[str, Digest]]) -> None:
+        self._tools = tools
         self._held = frozenset(held)
         self._marked: dict[str, frozenset[Digest]] = {}
 
@@ -78,6 +80,15 @@ class _Waiting:
     def _waits(self, place: RecordPlace) -> bool:
         path = place.repository
         if path not in self._marked:
-            self._marked[path] = frozenset(read_marks(self._files, path))
-        removed = [read_entry(body).descriptor.digest for body in read_record(self._files, place).removed]
+            self._marked[path] = self._marked_in(path)
+        record = read_record(self._tools.source.files, place)
+        removed = [read_entry(body).descriptor.digest for body in record.removed]
         return any(digest in self._marked[path] or (path, digest) in self._held for digest in removed)
+
+    def _marked_in(self, path: str) -> frozenset[Digest]:
+        files = self._tools.source.files
+        if not is_gone(files, path):
+            return frozenset(read_marks(files, path))
+        self._tools.guard()
+        forget_marks(files, path)
+        return frozenset()

@@ -76,3 +76,14 @@ def test_an_upload_that_a_killed_run_left_in_the_quarantine_is_given_up_with_its
     world.files.put(f".layoutlift/marks/{LAYOUT}/unreferenced.json", b"{}")
     assert forget_old_runs(world.tools()) == ("run-0",)
     assert given_up == [upload]
+
+
+def test_what_was_marked_in_a_layout_that_is_gone_keeps_no_run_for_ever() -> None:
+    world = with_a_tag_that_went()
+    world.now += GRACE + HOLD
+    kept = [file for file in world.files.list_files(LAYOUT) if file.path.endswith("oci-layout")]
+    world.files.delete_files([file for file in world.files.list_files(LAYOUT) if file not in kept])
+    assert forget_old_runs(world.tools()) == ()
+    world.files.delete_files(kept)
+    assert forget_old_runs(world.tools()) == ("run-0",)
+    assert list(world.files.list_files(".layoutlift/marks")) == []
