@@ -63,29 +63,31 @@ class DirectoryWriter(DirectoryFiles):
 
     def hide_files(self, files: Sequence[StoredFile], trash: str | None) -> tuple[StoredFile, ...]:
         """See `FileWriter.hide_files`."""
-        if trash is None:
-            raise SourceWriteError("a directory keeps no old versions: only quarantine by prefix works here")
-        return tuple(file for file in files if self._hide(file, trash))
+        folder = _folder_of(trash)
+        return tuple(file for file in files if self._hide(file, folder))
 
     def restore_files(self, paths: Sequence[str], trash: str | None) -> frozenset[str]:
         """See `FileWriter.restore_files`."""
+        folder = _folder_of(trash)
         for path in paths:
-            if self.stat_file(path) is None and self.stat_file(f"{trash}/{path}") is not None:
+            if self.stat_file(path) is None and self.stat_file(f"{folder}/{path}") is not None:
                 with _writing(path):
-                    self._rename(f"{trash}/{path}", path)
+                    self._rename(f"{folder}/{path}", path)
         return frozenset(path for path in paths if self.stat_file(path) is not None)
 
     def purge_files(self, paths: Sequence[str], trash: str | None) -> None:
         """See `FileWriter.purge_files`."""
+        folder = _folder_of(trash)
         for path in paths:
-            self._unlink(f"{trash}/{path}")
-            self._remove_empty(f"{trash}/{path}")
+            self._unlink(f"{folder}/{path}")
+            self._remove_empty(f"{folder}/{path}")
 
     def delete_files(self, files: Sequence[StoredFile]) -> tuple[StoredFile, ...]:
         """See `FileWriter.delete_files`."""
         present = tuple(file for file in files if self._is_unchanged(file))
         for file in present:
             self._unlink(file.path)
+            self._remove_empty(file.path)
         return present
 
     def abort_upload(self, upload: UnfinishedUpload) -> None:
@@ -201,6 +203,17 @@ class WritableDirectory:
     def open_layouts(self) -> LayoutDirectory:
         """See `WritableSource.open_layouts`."""
         return LayoutDirectory(self._root)
+
+
+def _folder_of(trash: str | None) -> str:
+    """The folder of a quarantine.
+
+    Raises:
+        SourceWriteError: it is none, but the old versions of a bucket, which no mount shows.
+    """
+    if trash is None:
+        raise SourceWriteError("a directory keeps no old versions: only quarantine by prefix works here")
+    return trash
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.layout_builder import LayoutBuilder
-from tasks.oci.errors import OutsideSourceError
+from tasks.oci.errors import OutsideSourceError, SourceWriteError
 from tasks.operations.cleanup.apply_tools import ApplyTools
 from tasks.operations.cleanup.applying import apply_repository
 from tasks.operations.cleanup.blob_decisions import BlobRules
@@ -131,3 +131,20 @@ def test_a_file_that_goes_during_a_listing_hides_no_other(
     found = {file.path for file in DirectoryWriter(tmp_path).list_files(folder)}
     inside = "" if folder == "." else f"{folder}/"
     assert found == {p for p in ("stays", "app/stays", "app/blobs/sha256/stays") if p.startswith(inside)}
+
+
+def test_what_a_bucket_keeps_as_an_old_version_is_neither_back_nor_gone_through_a_mount(tmp_path: Path) -> None:
+    files = DirectoryWriter(tmp_path)
+    with pytest.raises(SourceWriteError, match="keeps no old versions"):
+        files.restore_files(["app/blobs/sha256/a"], None)
+    with pytest.raises(SourceWriteError, match="keeps no old versions"):
+        files.purge_files(["app/blobs/sha256/a"], None)
+
+
+def test_what_is_deleted_of_our_own_leaves_no_empty_folders(tmp_path: Path) -> None:
+    files = DirectoryWriter(tmp_path)
+    for path in (".layoutlift/runs/run/team/app/000001-index.json", "team/app/ingest/begun"):
+        files.write_file(path, b"{}", None)
+        assert files.delete_files(list(files.list_files(path.partition("/")[0])))
+    assert not (tmp_path / ".layoutlift/runs").exists()
+    assert (tmp_path / "team/app/ingest").is_dir()
