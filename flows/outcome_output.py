@@ -25,24 +25,26 @@ NOTHING_DONE = "nothing was changed: all is as the plan wants it already"
 def print_outcomes(
     run: str, outcomes: Iterable[RepositoryOutcome], *, as_json: bool, nothing_done: str = NOTHING_DONE
 ) -> bool:
-    """Print outcomes as they come; whether none of them has a problem or was left unchecked.
+    """Print outcomes as they come; whether none of them has a problem.
 
-    `nothing_done` is said of a run that did nothing, which nobody can undo.
+    `nothing_done` is said of a run that did nothing, which nobody can undo, unless it left something alone.
     """
     whole = is_idle = True
+    alone = 0
     if as_json:
         click.echo(f'{{"run": {json.dumps(run)}, "repositories": [', nl=False)
     closing = f"run {run}; to put back what it took: layoutlift cleanup undo {run}"
     try:
         for place, outcome in enumerate(outcomes):
             whole = whole and not outcome.problems
+            alone += outcome.left_alone
             if as_json:
                 click.echo(("," if place else "") + "\n" + json.dumps(asdict(outcome)), nl=False)
             else:
                 _print_outcome(outcome)
             is_idle = is_idle and not (any(outcome_parts(outcome)) or outcome.skipped or outcome.problems)
         if is_idle:
-            closing = nothing_done
+            closing = f"nothing was changed: {alone:,} repositories are left alone" if alone else nothing_done
     finally:  # a run that is ended early can be undone, too, and leaves a document that can be read
         click.echo("\n]}" if as_json else closing)
     return whole

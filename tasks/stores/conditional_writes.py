@@ -74,7 +74,7 @@ def _is_refused(bucket: WritableS3Bucket, key: str, condition: dict[str, str]) -
 
 
 def _one_wins(bucket: WritableS3Bucket, key: str) -> bool:
-    """Whether exactly one of several writers that saw the same content gets through, and its content is there."""
+    """Whether exactly one of several writers that saw the same content gets through."""
     etag = bucket.put(key, secrets.token_bytes(8))
     attempts = [secrets.token_bytes(8) for _ in range(WRITERS)]
     outcomes = bucket.at_once(partial(_attempt, bucket, key, etag), attempts)

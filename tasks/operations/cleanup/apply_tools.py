@@ -51,10 +51,10 @@ class ApplyTools:
 class RepositoryOutcome:
     """What became of one repository; sizes are bytes.
 
-    `skipped` are entries that were to leave or come and were not touched, because somebody changed the index since
-    the plan. `restored` names blobs that the index needs and that came back from the quarantine. `dropped` says that
-    the empty layout went, `remade` that it came back. `problems` says what was not done and why, and what the check
-    at the end found.
+    `skipped` are entries that were to leave or come and were not touched, because somebody changed the index
+    since the plan. `restored` names blobs that the index needs and that came back from the quarantine. `dropped`
+    says that the empty layout went, `remade` that it came back, `left_alone` that the plan could not judge the
+    repository. `problems` says what was not done and why, and what the check at the end found.
     """
 
     path: str
@@ -70,6 +70,7 @@ class RepositoryOutcome:
     bytes_freed: int = 0
     dropped: bool = False
     remade: bool = False
+    left_alone: bool = False
     problems: list[Finding] = field(default_factory=list)
     is_checked: bool = False
     """Whether the check at the end saw everything that the remaining entries need."""

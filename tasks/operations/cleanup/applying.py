@@ -95,6 +95,7 @@ class _Applying:
         tools, plan = self.tools, self.plan
         self.held = tools.holdings.held(self._files, plan.path)
         if plan.refused is not None:
+            self.outcome.left_alone = True
             self._only_restore()
             return
         if plan.is_gone:

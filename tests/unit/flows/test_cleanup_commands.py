@@ -86,6 +86,17 @@ def test_a_plan_that_is_applied_again_is_said_to_change_nothing(source: Path, tm
     assert (applied.exit_code, applied.output) == (0, "nothing was changed: all is as the plan wants it already\n")
 
 
+def test_a_plan_that_leaves_everything_alone_is_not_said_to_be_done(source: Path, tmp_path: Path) -> None:
+    (source / "app/index.json").write_text("{")
+    (tmp_path / "policy.yaml").write_text(
+        "version: 1\npolicies: [{name: all, repositories: '**', tags: [{match: '*', keep: all}]}]\n"
+    )
+    plan = tmp_path / "plan.jsonl"
+    layoutlift("cleanup", "plan", source, "--policy", tmp_path / "policy.yaml", "-o", plan)
+    applied = layoutlift("cleanup", "apply", plan, ALONE)
+    assert (applied.exit_code, applied.output) == (0, "nothing was changed: 1 repositories are left alone\n")
+
+
 def test_what_is_only_a_part_of_something_is_told_from_what_is_not_there(source: Path) -> None:
     layer, nobodys = (f"sha256:{hashlib.sha256(raw).hexdigest()}" for raw in (b"layer", b"nobody's"))
     ended = layoutlift("delete", source, f"app@{layer}")
