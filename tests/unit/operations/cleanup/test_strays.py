@@ -125,3 +125,18 @@ def test_a_note_of_the_future_is_replaced_so_that_a_wrong_clock_keeps_nothing_fo
     moved.now += AFTER
     push(moved, 3, "keep-b")
     assert goes(moved) == [None]
+
+
+def test_an_index_whose_time_can_not_be_true_tells_of_nothing(moved: World) -> None:
+    now, moved.now, index = moved.now, 0.0, moved.index
+    moved.files.put(INDEX_PATH, index)
+    moved.now = now
+    assert goes(moved) == []
+
+
+def test_what_has_no_age_of_its_own_stays(moved: World) -> None:
+    """As a store's clock that was reset stamped it."""
+    now, moved.now, manifest = moved.now, 0.0, image([1]).blobs[-1]
+    moved.files.put(blob_path(manifest), manifest)
+    moved.now = now + 2 * AFTER
+    assert goes(moved) == []
