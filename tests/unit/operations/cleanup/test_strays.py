@@ -140,3 +140,11 @@ def test_what_has_no_age_of_its_own_stays(moved: World) -> None:
     moved.files.put(blob_path(manifest), manifest)
     moved.now = now + 2 * AFTER
     assert goes(moved) == []
+
+
+def test_a_note_goes_with_what_it_is_about_while_others_stay(moved: World) -> None:
+    assert moved.apply_plan(moved.plan(POLICY))
+    push(moved, 1, "keep-b")
+    push(moved, 3, "keep-a")
+    assert moved.apply_plan(moved.plan(POLICY))
+    assert set(read_marks(moved.files, LAYOUT, STRAYS)) == {image([2]).entry["digest"]}
