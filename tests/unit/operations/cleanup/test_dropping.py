@@ -125,3 +125,14 @@ def test_who_has_lost_the_lease_drops_nothing() -> None:
     with pytest.raises(LockHeldError):
         drop_layout(replace(world.tools(), guard=lost), LAYOUT)
     assert {INDEX_PATH, MARKER_PATH} <= set(world.files.contents())
+
+
+@pytest.mark.parametrize("begin", [begin_blob, begin_upload])
+def test_a_layout_in_which_a_writer_is_seen_is_not_even_touched(begin: Callable[[World], None]) -> None:
+    """Its two files are away for no reader."""
+    world = World()
+    begin(world)
+    steps: list[str] = []
+    world.meanwhile = lambda: steps.append("step")
+    assert not drop_layout(world.tools(), LAYOUT)
+    assert steps == []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.oci.errors import ContentNotFoundError
 from tasks.operations.cleanup.marks import STRAYS, read_marks
 from tests.support.cleanup_world import INDEX_PATH, LAYOUT, Artifact, Push, World, blob_path, image, keep_policy
 
@@ -148,3 +149,12 @@ def test_a_note_goes_with_what_it_is_about_while_others_stay(moved: World) -> No
     push(moved, 3, "keep-a")
     assert moved.apply_plan(moved.plan(POLICY))
     assert set(read_marks(moved.files, LAYOUT, STRAYS)) == {image([2]).entry["digest"]}
+
+
+def test_what_has_no_tag_and_is_not_there_has_its_layout_left_alone(moved: World) -> None:
+    manifest = moved.files.stat_file(blob_path(image([1]).blobs[-1]))
+    assert manifest is not None
+    moved.files.delete_files([manifest])
+    plan = moved.plan(POLICY)
+    assert plan.refused is not None
+    assert plan.refused.code == ContentNotFoundError.code
