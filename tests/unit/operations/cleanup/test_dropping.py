@@ -8,7 +8,7 @@ import pytest
 from tasks.layout_ports import UnfinishedUpload
 from tasks.oci.errors import LockHeldError
 from tasks.operations.cleanup.dropping import drop_layout, remake_halves
-from tests.support.cleanup_world import INDEX_PATH, LAYOUT, Push, World, blob_path, image, keep_policy
+from tests.support.cleanup_world import INDEX_PATH, LAYOUT, Push, World, blob_path, image, keep_policy, named
 
 MARKER_PATH = f"{LAYOUT}/oci-layout"
 
@@ -136,3 +136,11 @@ def test_a_layout_in_which_a_writer_is_seen_is_not_even_touched(begin: Callable[
     world.meanwhile = lambda: steps.append("step")
     assert not drop_layout(world.tools(), LAYOUT)
     assert steps == []
+
+
+def test_a_layout_whose_index_names_what_is_not_there_is_not_dropped() -> None:
+    world = World()
+    artifact = image([1])
+    world.files.put(INDEX_PATH, named(world.index, artifact, "v1"))
+    assert not drop_layout(world.tools(), LAYOUT)
+    assert world.entries
