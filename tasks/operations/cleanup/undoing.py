@@ -13,6 +13,7 @@ from tasks.oci.errors import (
     ConfigurationError,
     ContentNotFoundError,
     InterruptedRunError,
+    InvalidLayoutError,
     LayoutliftError,
     LockHeldError,
     SizeMismatchError,
@@ -21,6 +22,7 @@ from tasks.operations.cleanup.apply_tools import RepositoryOutcome
 from tasks.operations.cleanup.applying import change_index
 from tasks.operations.cleanup.dropping import restore_dropped
 from tasks.operations.cleanup.fresh_view import FreshLook
+from tasks.operations.cleanup.gone_layouts import is_gone
 from tasks.operations.cleanup.holdings import Holdings, blob_digest, settle_restored
 from tasks.operations.cleanup.index_edit import edit_index, read_entry
 from tasks.operations.cleanup.journal import Record, Step, list_records, read_record
@@ -85,6 +87,9 @@ class _Undoing:
     outcome: RepositoryOutcome
 
     def run_on(self, records: Sequence[Record]) -> None:
+        is_dropped = any(record.step is Step.DROP for record in records)
+        if not is_dropped and is_gone(self._files, self.outcome.path):
+            raise InvalidLayoutError("it was removed; bring it back first, then undo")
         self._restore_files(records)
         for record in reversed(records):
             if record.step is Step.DROP:

@@ -256,3 +256,12 @@ def test_undoing_what_was_undone_changes_nothing(hidden: World) -> None:
     outcome = undone(hidden, "run-0")
     assert (outcome.added, outcome.restored, outcome.problems, hidden.index) == ([], [], [], index)
     assert json.loads(index)["manifests"]
+
+
+def test_nothing_is_put_back_into_a_layout_that_somebody_removed(hidden: World) -> None:
+    """It would be no layout, and nobody would ever clean it up."""
+    hidden.files.delete_files(list(hidden.files.list_files(LAYOUT)))
+    trash = dict(hidden.files.contents())
+    outcome = undone(hidden, "run-1")
+    assert [problem.message for problem in outcome.problems] == ["it was removed; bring it back first, then undo"]
+    assert dict(hidden.files.contents()) == trash
