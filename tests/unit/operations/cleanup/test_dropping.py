@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tasks.layout_ports import UnfinishedUpload
-from tasks.oci.errors import LockHeldError
+from tasks.oci.errors import InterruptedRunError, LockHeldError
 from tasks.operations.cleanup.dropping import drop_layout, remake_halves
 from tests.support.cleanup_world import INDEX_PATH, LAYOUT, Push, World, blob_path, image, keep_policy, named
 
@@ -144,3 +144,15 @@ def test_a_layout_whose_index_names_what_is_not_there_is_not_dropped() -> None:
     world.files.put(INDEX_PATH, named(world.index, artifact, "v1"))
     assert not drop_layout(world.tools(), LAYOUT)
     assert world.entries
+
+
+def test_who_must_stop_makes_no_layout_whole_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    assert drop_layout(world.tools(), LAYOUT)
+
+    def interrupted(_: str) -> None:
+        raise InterruptedRunError("told to end")
+
+    monkeypatch.setattr(world.files, "stat_file", interrupted)
+    with pytest.raises(InterruptedRunError):
+        list(remake_halves(world.files))
