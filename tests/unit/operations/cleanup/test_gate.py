@@ -14,6 +14,7 @@ from tasks.oci.errors import ContentError, RegistryUnavailableError, SizeMismatc
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import TargetAddress
 from tasks.operations.cleanup.gate import Gate
+from tasks.operations.cleanup.graph import Graph, Node
 from tasks.operations.cleanup.values import Action, BlobDecision, QuarantineDecision, RepositoryPlan
 from tasks.stores.memory import MemorySource
 from tests.support.planned_layout import APP, NOW, REF_NAME, PlannedLayout
@@ -292,3 +293,28 @@ def test_a_list_of_referrers_stays_with_its_subject_where_the_target_lacks(
         listed.forget(Digest.of(b"layer sbom"))
     tags = {tag.tag[:6]: tag.action for tag in layout.plan().tags}
     assert tags["sha256"] is Action.KEEP
+
+
+SUBJECT, LIST, ONE, TWO = (Digest.of(raw) for raw in (b"subject", b"list", b"one", b"two"))
+BOTH = Node((ONE, TWO), is_index=True)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "node", "listed", "is_list"),
+    [
+        ("", BOTH, {ONE, TWO}, True),
+        ("", BOTH, {ONE}, False),
+        (".sig", BOTH, {ONE, TWO}, False),
+        ("", replace(BOTH, is_index=False), {ONE, TWO}, False),
+        ("", replace(BOTH, subject=SUBJECT), {ONE, TWO}, False),
+    ],
+    ids=["all is listed", "one is not listed", "a tag of cosign", "an image", "a referrer itself"],
+)
+def test_only_a_list_of_what_the_target_lists_itself_needs_no_tag_there(
+    layout: PlannedLayout, target: HoldingTarget, suffix: str, node: Node, listed: set[Digest], *, is_list: bool
+) -> None:
+    assert layout.gate is not None
+    target.referrers = {SUBJECT: frozenset(listed)}
+    tag = f"sha256-{SUBJECT.encoded}{suffix}"
+    found = layout.gate.lists_itself(APP, {tag: LIST}, Graph({LIST: node}), map)
+    assert found == ({tag: LIST} if is_list else {})
