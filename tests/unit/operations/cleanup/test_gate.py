@@ -318,3 +318,17 @@ def test_only_a_list_of_what_the_target_lists_itself_needs_no_tag_there(
     tag = f"sha256-{SUBJECT.encoded}{suffix}"
     found = layout.gate.lists_itself(APP, {tag: LIST}, Graph({LIST: node}), map)
     assert found == ({tag: LIST} if is_list else {})
+
+
+@pytest.mark.parametrize("damage", [b"{}", None])
+def test_only_what_was_plainly_gone_when_planned_need_not_be_read(
+    layout: PlannedLayout, target: HoldingTarget, damage: bytes | None
+) -> None:
+    assert target.tags
+    plan = replace(layout.plan(), blobs=())
+    manifest = layout.place(layout.entries[0]["digest"])
+    layout.files.purge_files([manifest.removeprefix("team/")], "team")
+    if damage is not None:
+        layout.files.put(manifest, damage)
+    with nullcontext() if damage is None else pytest.raises(ContentError):
+        require(layout, plan)
