@@ -23,7 +23,7 @@ from tasks.operations.cleanup.applying import change_index
 from tasks.operations.cleanup.dropping import restore_dropped
 from tasks.operations.cleanup.fresh_view import FreshLook
 from tasks.operations.cleanup.gone_layouts import is_gone
-from tasks.operations.cleanup.holdings import Holdings, blob_digest, settle_restored
+from tasks.operations.cleanup.holdings import blob_digest, settle_restored
 from tasks.operations.cleanup.index_edit import edit_index, read_entry
 from tasks.operations.cleanup.journal import Record, Step, list_records, read_record
 from tasks.operations.cleanup.marks import mark_ahead
@@ -127,7 +127,8 @@ class _Undoing:
                 self._note(ContentNotFoundError.code, f"{path} is gone from the quarantine")
 
     def _held(self) -> tuple[HeldBlob, ...]:
-        return Holdings.load(self._files).held(self._files, self.outcome.path)
+        """All that the quarantine had when the run began; what is back by now counts as being there."""
+        return self.tools.holdings.held(self._files, self.outcome.path)
 
     def _settle_own(self, back: tuple[StoredFile, ...]) -> None:
         """Note that the quarantine has these no more, so that no later run counts them as gone."""

@@ -10,6 +10,7 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, LockHeldError
 from tasks.operations.cleanup.apply_tools import RepositoryOutcome
+from tasks.operations.cleanup.journal import RUNS
 from tasks.operations.cleanup.undoing import undo_run
 from tasks.operations.cleanup.values import Action, IndexEntry
 from tests.support.cleanup_world import (
@@ -265,3 +266,13 @@ def test_nothing_is_put_back_into_a_layout_that_somebody_removed(hidden: World) 
     outcome = undone(hidden, "run-1")
     assert [problem.message for problem in outcome.problems] == ["it was removed; bring it back first, then undo"]
     assert dict(hidden.files.contents()) == trash
+
+
+def test_what_all_runs_left_is_not_listed_again_for_each_repository(
+    hidden: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools, listed, list_files = hidden.tools(), [], hidden.files.list_files
+    monkeypatch.setattr(hidden.files, "list_files", lambda folder: listed.append(folder) or list_files(folder))
+    assert [outcome.problems for outcome in undo_run(tools, "run-1")] == [[]]
+    assert listed
+    assert RUNS not in listed
