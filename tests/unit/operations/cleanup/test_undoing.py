@@ -11,6 +11,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, LockHeldError
 from tasks.operations.cleanup.apply_tools import RepositoryOutcome
 from tasks.operations.cleanup.journal import RUNS
+from tasks.operations.cleanup.marks import read_marks
 from tasks.operations.cleanup.undoing import undo_run
 from tasks.operations.cleanup.values import Action, IndexEntry
 from tests.support.cleanup_world import (
@@ -276,3 +277,10 @@ def test_what_all_runs_left_is_not_listed_again_for_each_repository(
     assert [outcome.problems for outcome in undo_run(tools, "run-1")] == [[]]
     assert listed
     assert RUNS not in listed
+
+
+def test_nothing_is_marked_where_not_everything_was_understood(hidden: World) -> None:
+    """What comes back may be needed by what could not be read."""
+    hidden.files.put(blob_path(image([2]).blobs[-1]), b"{}")
+    assert undone(hidden, "run-1").restored
+    assert read_marks(hidden.files, LAYOUT) == {}
