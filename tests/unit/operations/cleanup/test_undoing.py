@@ -284,3 +284,9 @@ def test_nothing_is_marked_where_not_everything_was_understood(hidden: World) ->
     hidden.files.put(blob_path(image([2]).blobs[-1]), b"{}")
     assert undone(hidden, "run-1").restored
     assert read_marks(hidden.files, LAYOUT) == {}
+
+
+def test_what_is_named_by_now_is_not_marked(hidden: World) -> None:
+    hidden.finish(Push(image([1]), "v1", hidden.now))
+    assert undone(hidden, "run-1").problems == []
+    assert read_marks(hidden.files, LAYOUT) == {}
