@@ -94,6 +94,8 @@ class TreeRun:
         self._names = NamePlan({}, {})
         self._sizes: Mapping[str, int] = {}
         self._deferred: dict[Batch, list[_Task]] = {}
+        self._left: dict[Slice, None] = {}
+        """What nobody has begun, of repositories that are not settled."""
         self._settled: set[str] = set()
         self.ended_early = False
 
@@ -135,6 +137,7 @@ class TreeRun:
         self._names, self._sizes = survey.names, survey.sizes
         for each in (part for batch in survey.batches for part in batch):
             self._slices_left[each.path] = self._slices_left.get(each.path, 0) + 1
+            self._left[each] = None
         return survey
 
     def execute(self, batch: Batch, *, last_attempt: bool = True) -> None:
@@ -147,6 +150,7 @@ class TreeRun:
         tasks = self._deferred.pop(batch, None)
         if tasks is None:
             tasks = self._tasks(batch, last_attempt=last_attempt)
+            self._note_begun(batch)
         # in the caller's context: what is logged belongs to its flow
         futures = [self._pool.submit(copy_context().run, self._execute, task, last_attempt) for task in tasks]
         wait(futures)
@@ -164,7 +168,7 @@ class TreeRun:
                 future.result()
 
     def abandon(self) -> None:
-        """Record what a run that ends early has not come to: tags put off, and repositories never begun."""
+        """Record what a run that ends early has not come to: tags put off, and what was never begun."""
         reason = self._log.reason_to_skip()
         if reason is None:
             return
@@ -172,10 +176,25 @@ class TreeRun:
             for task in self._deferred.pop(batch, ()):
                 for result in task.work.skip(task.unit, reason):
                     self._log.keep(result)
-        for path in self._names.repositories.keys() & self._slices_left.keys():
-            if path not in self._settled:
-                self._settled.add(path)
-                self._log.note(Finding(path, reason.code, str(reason)))
+        for part in list(self._left):
+            del self._left[part]
+            if part.path not in self._settled:
+                self._leave(part, reason)
+
+    def _leave(self, part: Slice, reason: LayoutliftError) -> None:
+        """Tell of each tag that was never begun, or of the repository as a whole where it was not opened either."""
+        opened = self._open.get(part.path)
+        if opened is None:
+            self._note_closed(part.path, reason.code, str(reason))
+            return
+        for unit in opened.units[part.start : part.stop]:
+            for result in opened.work.skip(unit, reason):
+                self._log.keep(result)
+
+    def _note_begun(self, batch: Batch) -> None:
+        for part in batch:
+            if part.path in self._open:
+                self._left.pop(part, None)
 
     def _execute_with_retries(self, batch: Batch) -> None:
         for seconds in RETRY_DELAYS:
@@ -215,7 +234,6 @@ class TreeRun:
             logger.exception("unexpected error when %s was opened", part.path)
             self._note_closed(part.path, "internal_error", f"{type(error).__name__}: {error}")
             return []
-        self._settled.add(part.path)
         return [_Task(opened.work, unit) for unit in opened.units[part.start : part.stop]]
 
     def _note_closed(self, path: str, code: str, message: str) -> None:

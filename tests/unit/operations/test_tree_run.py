@@ -124,6 +124,36 @@ def test_what_a_run_that_is_stopped_did_not_come_to_is_named(root: Path) -> None
     assert len(made.findings) == 2
 
 
+def test_a_repository_beside_one_that_could_not_be_opened_is_named_when_the_run_is_stopped(root: Path) -> None:
+    """Nothing of a batch is begun then, and nobody may come to take it up again."""
+    made = opened(root, 2)
+    with made.run() as tree:
+        tree.survey()
+        with pytest.raises(BatchUnfinishedError, match="app"):
+            tree.execute((Slice("other"), Slice("app")), last_attempt=False)
+        made.stop.set()
+        tree.abandon()
+        tree.abandon()
+    assert made.outcomes == {"other:v0": "interrupted", "other:v1": "interrupted"}
+    assert [(finding.path, finding.code) for finding in made.findings] == [("app", "interrupted")]
+
+
+def test_slices_that_nobody_has_begun_are_named_when_the_run_is_stopped(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever hands out batches may have been ended itself, as where Prefect's server is lost."""
+    monkeypatch.setattr(planning, "MIN_BATCH", 2)
+    made = opened(root)
+    with made.run() as tree:
+        first = next(batch for batch in tree.survey().batches if batch[0].path == "app")
+        tree.execute(first)
+        made.stop.set()
+        tree.abandon()
+        tree.abandon()
+    assert made.outcomes == {f"app:v{n}": "copied" if n < first[0].stop else "interrupted" for n in range(TAGS)}
+    assert [(finding.path, finding.code) for finding in made.findings] == [("other", "interrupted")]
+
+
 def test_tags_put_off_are_named_when_the_run_is_stopped(root: Path) -> None:
     class Failing(MemoryTarget):
         def push_manifest(self, repository: str, *_: object) -> bool:
@@ -388,19 +418,19 @@ def test_what_fails_for_the_moment_in_a_run_that_ends_is_not_put_off(root: Path)
 def test_a_run_that_is_stopped_begins_nothing_more_and_names_what_it_left(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "MIN_BATCH", 2)
-    made = Engine(root, Noting(v0=99), include=("app", "other"))
+    monkeypatch.setattr(planning, "MIN_BATCH", 1)
+    made = Engine(root, Noting(), include=("app", "other"))
     assert isinstance(made.target, Noting)
     with made.run() as tree:
         tree.survey()
-        first, second = Slice("app", 1, 2), Slice("app", 2, 4)
+        first, second = Slice("app", 0, 1), Slice("app", 1, 2)
         made.target.at_push = [made.stop.set]
         tree.execute((first,), last_attempt=False)
         tree.execute((second,), last_attempt=False)
-        tree.execute((Slice("other"),), last_attempt=False)
+        tree.execute((Slice("other", 0, 1),), last_attempt=False)
         tree.abandon()
     assert made.target.listed == ["app"]
-    assert made.outcomes == {"app:v1": "copied", "app:v2": "interrupted", "app:v3": "interrupted"}
+    assert made.outcomes == {f"app:v{n}": "interrupted" for n in range(TAGS)} | {"app:v0": "copied"}
     assert {(finding.path, finding.code) for finding in made.findings} == {("other", "interrupted")}
 
 
