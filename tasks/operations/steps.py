@@ -125,14 +125,17 @@ def _owners(path: str) -> Iterator[str]:
 
 
 def is_unchanged(inventory: RepositoryInventory, repository: str, ledger: StepLedger, settings: str) -> bool:
-    """Whether a layout is as it was when all of it was at the target, and no other one has written its tags since."""
+    """Whether a layout is as it was when all of it was at the target, and nothing else was written there since.
+
+    Another layout may have written its tags meanwhile, and so may a run of its own that was killed, after which the
+    index became again what it had been.
+    """
     noted = ledger.layout(inventory.path)
     if noted is None or (noted.etag, noted.settings) != (inventory.etag, settings):
         return False
-    own = ledger.tags_of(repository, inventory.path).keys()
-    others = {tag: digest for tag, digest in ledger.tags_of(repository).items() if tag not in own}
+    written = ledger.tags_of(repository)
     return all(
-        others.get(entry.tag or "", entry.descriptor.digest) == entry.descriptor.digest for entry in inventory.tags
+        written.get(entry.tag or "", entry.descriptor.digest) == entry.descriptor.digest for entry in inventory.tags
     )
 
 

@@ -251,3 +251,11 @@ def test_a_layout_is_not_unchanged_once_another_one_has_written_its_tags(
     assert is_unchanged(inventory(v1=ONE), "team", Ledger(lines), "settings") is unchanged
     assert not is_unchanged(inventory(v1=ONE), "team", Ledger(lines), "other settings")
     assert not is_unchanged(inventory(v1=ONE), "team", Ledger(MemoryLines()), "settings")
+
+
+def test_a_layout_is_not_unchanged_once_a_run_of_its_own_that_was_killed_has_moved_its_tags() -> None:
+    """The index became again what it had been, so its mark is that of the note; the target has the other digest."""
+    lines = MemoryLines()
+    noted_run(Ledger(lines), "team", v1=ONE)
+    Ledger(lines).note_tag("team", "v1", TWO, None, 0, layout="team")
+    assert not is_unchanged(replace(inventory(v1=ONE), path="team"), "team", Ledger(lines), "settings")
