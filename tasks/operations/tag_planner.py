@@ -69,7 +69,10 @@ class Ledger(Protocol):
 
 
 class TagPlanner:
-    """Plans tags of one repository from what the target has now; `known_tags` None means any may be there."""
+    """Plans tags of one repository from what the target has now; `known_tags` None means any may be there.
+
+    `listed_at` is when the target was asked for them, by the monotonic clock.
+    """
 
     def __init__(
         self,
@@ -79,6 +82,7 @@ class TagPlanner:
         policy: CopyPolicy,
         ledger: Ledger,
         known_tags: frozenset[str] | None,
+        listed_at: float = 0.0,
         immutable: bool = False,
     ) -> None:
         self._target = target
@@ -87,7 +91,7 @@ class TagPlanner:
         self._ledger = ledger
         self._known_tags = known_tags
         self._immutable = immutable
-        self._listed_at = monotonic()
+        self._listed_at = listed_at
 
     @property
     def is_new(self) -> bool:
@@ -135,5 +139,8 @@ def open_planner(
     target: ManifestResolver, repository: str, policy: CopyPolicy, ledger: Ledger, *, immutable: bool = False
 ) -> TagPlanner:
     """A planner; the target's tags are listed unless an earlier run was there, when most of them exist anyway."""
+    as_of = monotonic()  # a long list comes in pages, which may have to wait for each other
     known = None if ledger.was_started(repository) else target.list_tags(repository)
-    return TagPlanner(target, repository, policy=policy, ledger=ledger, known_tags=known, immutable=immutable)
+    return TagPlanner(
+        target, repository, policy=policy, ledger=ledger, known_tags=known, listed_at=as_of, immutable=immutable
+    )

@@ -5,9 +5,10 @@ import pytest
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.media_types import IMAGE_INDEX
+from tasks.operations import tag_planner
 from tasks.operations.planning import Action, CopyPolicy
 from tasks.operations.repository_work import Unit
-from tasks.operations.results import IMMUTABLE_TAG
+from tasks.operations.results import CONFLICT, IMMUTABLE_TAG
 from tasks.operations.tag_planner import TagPlanner, open_planner
 from tasks.ports import RemoteManifest
 from tasks.stores.ledger import Ledger
@@ -79,6 +80,25 @@ def test_a_target_that_lists_no_tags_may_have_any() -> None:
 def test_a_target_that_moves_no_tags_is_not_asked_to(*, immutable: bool, action: Action) -> None:
     plan = planner(Noting(), "v1", started=True, immutable=immutable).plans(UNIT)["v1"]
     assert (plan.action, plan.code) == (action, IMMUTABLE_TAG if immutable else None)
+
+
+def test_what_a_list_of_tags_says_is_as_old_as_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody may push a tag while the target still lists, which takes minutes where it wants few requests."""
+    now = 100.0
+    monkeypatch.setattr(tag_planner, "monotonic", lambda: now)
+
+    class Slow(Noting):
+        def list_tags(self, repository: str) -> frozenset[str]:
+            nonlocal now
+            listed = super().list_tags(repository)
+            now += tag_planner.FRESH_SECONDS
+            self.push_manifest(repository, "v1", RemoteManifest(OLD, IMAGE_INDEX))
+            return listed
+
+    made = planner(Slow())
+    plan = made.plans(UNIT)["v1"]
+    assert plan.action is Action.COPY
+    assert made.renewed(UNIT, "v1", plan).code == CONFLICT
 
 
 def test_a_target_that_moves_no_tags_takes_new_ones_and_keeps_equal_ones() -> None:
