@@ -21,9 +21,13 @@ class OwnFlow(Flow[P, R]):
         """The parameters as the server keeps them.
 
         Prefect has FastAPI do this, whose import takes a tenth of a second of processor and is needed for
-        nothing else.
+        nothing else. What pydantic can't turn into JSON, such as the future of a task that a flow of somebody's own
+        hands over, is Prefect's to name.
         """
-        plain: dict[str, Any] = to_jsonable_python(parameters)
+        try:
+            plain: dict[str, Any] = to_jsonable_python(parameters)
+        except ValueError:
+            return super().serialize_parameters(parameters)
         return plain
 
 

@@ -3,6 +3,9 @@
 import json
 import subprocess
 import sys
+from uuid import uuid4
+
+from prefect.futures import PrefectDistributedFuture
 
 from flows.migrate import migrate
 from tasks.operations.planning import Untagged
@@ -19,6 +22,15 @@ def test_a_flow_s_parameters_are_plain_values_for_the_server() -> None:
     given = {"source": "/mnt", "untagged": Untagged.NONE, "include": ("app/*",), "limit_rate": None, "jobs": 8}
     plain = migrate.serialize_parameters(given)
     assert json.loads(json.dumps(plain)) == given | {"untagged": Untagged.NONE.value, "include": ["app/*"]}
+
+
+def test_a_flow_takes_the_future_of_a_task_as_any_other_flow_does() -> None:
+    """Prefect serializes what it was given, and waits for futures only then."""
+    future = PrefectDistributedFuture(uuid4())
+    assert migrate.serialize_parameters({"source": future, "target": "localhost:5000"}) == {
+        "source": "<PrefectDistributedFuture>",
+        "target": "localhost:5000",
+    }
 
 
 def test_a_flow_costs_no_import_of_fastapi_and_none_of_blocks_that_nobody_named() -> None:
