@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tasks.oci.digest import Digest
 from tasks.oci.errors import BackupRefusedError, LayoutliftError, MissingAtTargetError
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tasks.oci.descriptor import Descriptor
+    from tasks.operations.copy_graph import Copied
     from tasks.operations.copy_tools import CopyTools
     from tasks.operations.results import Traffic
     from tasks.operations.tag_planner import Ledger
     from tasks.ports import Finding, RemoteManifest
+
+_Tag = TypeVar("_Tag", str, str | None)
 
 
 class CopyWork(RepositoryWork):
@@ -79,7 +82,7 @@ class CopyWork(RepositoryWork):
         return results
 
     def _attempt(
-        self, unit: Unit, tags: Sequence[str], act: Callable[[Unit, Sequence[str]], list[TagResult]]
+        self, unit: Unit, tags: Sequence[_Tag], act: Callable[[Unit, Sequence[_Tag]], list[TagResult]]
     ) -> list[TagResult]:
         """What goes wrong with some tags of a unit is not the fate of its others."""
         try:
@@ -105,10 +108,13 @@ class CopyWork(RepositoryWork):
             for tag, error in copied.failed.items()
         ]
         results += [self._refused(unit, tag, plan) for tag, plan in refused.items()]
-        if written or not tags:
-            self._verify_copied(unit, written, copied.manifests)
-            results += self._done(unit, written or (None,), Outcome.COPIED, copied.referrers)
+        for proved in written or (() if tags else (None,)):
+            results += self._attempt(unit, (proved,), partial(self._prove, copied=copied))
         return results
+
+    def _prove(self, unit: Unit, tags: Sequence[str | None], *, copied: Copied) -> list[TagResult]:
+        self._verify_copied(unit, [tag for tag in tags if tag is not None], copied.manifests)
+        return self._done(unit, tags, Outcome.COPIED, copied.referrers)
 
     def _may_write(self, unit: Unit, plans: Mapping[str, TagPlan], refused: dict[str, TagPlan], tag: str) -> bool:
         """Whether a tag is still as it was when its fate was decided, or may be written all the same."""

@@ -106,7 +106,7 @@ class RepositoryWork(ABC):
         )
 
     def _failed(
-        self, unit: Unit, tags: Sequence[str], code: str, message: str, *, refused: bool = False
+        self, unit: Unit, tags: Sequence[str | None], code: str, message: str, *, refused: bool = False
     ) -> list[TagResult]:
         outcome = Outcome.REFUSED if refused else Outcome.FAILED
         return [self._result(unit, tag, outcome, code=code, message=message) for tag in tags or (None,)]

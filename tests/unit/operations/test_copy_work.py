@@ -735,6 +735,33 @@ def test_a_tag_that_names_something_else_right_after_it_was_written_is_not_prove
     assert outcomes(engine(layout, Moves(), depth=depth)) == {"v1": "different_at_target"}
 
 
+@pytest.mark.parametrize("depth", Depth)
+def test_a_tag_that_others_move_right_after_it_was_written_is_not_the_fate_of_another(
+    layout: LayoutBuilder, depth: Depth
+) -> None:
+    class Taken(MemoryTarget):
+        def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+            pushed = super().push_manifest(repository, reference, manifest)
+            if reference == "v1":
+                super().push_manifest(repository, reference, OTHERS)
+            return pushed
+
+    image = layout.image("v1", layers=[b"layer"])
+    layout.entry(image, "v2")
+    assert outcomes(engine(layout, Taken(), depth=depth)) == {"v1": "different_at_target", "v2": "copied"}
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_conflict_is_told_as_one_whatever_becomes_of_others_with_its_digest(layout: LayoutBuilder) -> None:
+    class Forgetful(Meanwhile):
+        def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+            return None if reference == "v2" else super().resolve_manifest(repository, reference)
+
+    image = layout.image("v1", layers=[b"layer"])
+    layout.entry(image, "v2")
+    assert outcomes(engine(layout, Forgetful("v1"))) == {"v1": "conflict", "v2": "missing_at_target"}
+
+
 def test_the_members_of_a_list_are_proved_after_they_were_sent(layout: LayoutBuilder) -> None:
     tag = listed_elsewhere(layout, layout.image(layers=[b"signature"], listed=False))
     target = Loses(b"signature", referrers_api=False)
