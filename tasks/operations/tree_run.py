@@ -150,7 +150,6 @@ class TreeRun:
         tasks = self._deferred.pop(batch, None)
         if tasks is None:
             tasks = self._tasks(batch, last_attempt=last_attempt)
-            self._note_begun(batch)
         # in the caller's context: what is logged belongs to its flow
         futures = [self._pool.submit(copy_context().run, self._execute, task, last_attempt) for task in tasks]
         wait(futures)
@@ -191,11 +190,6 @@ class TreeRun:
             for result in opened.work.skip(unit, reason):
                 self._log.keep(result)
 
-    def _note_begun(self, batch: Batch) -> None:
-        for part in batch:
-            if part.path in self._open:
-                self._left.pop(part, None)
-
     def _execute_with_retries(self, batch: Batch) -> None:
         for seconds in RETRY_DELAYS:
             try:
@@ -213,14 +207,18 @@ class TreeRun:
             BatchUnfinishedError: one can't be opened for the moment; nothing of the batch was begun.
         """
         act = partial(self._tasks_of, last_attempt=last_attempt)
-        begun = [self._openers.submit(copy_context().run, act, part) for part in batch]
-        wait(begun)
-        return [task for each in begun for task in each.result()]
+        begun = {part: self._openers.submit(copy_context().run, act, part) for part in batch}
+        wait(begun.values())
+        found = {part: tasks for part, each in begun.items() if (tasks := each.result()) is not None}
+        for part in found:
+            self._left.pop(part, None)
+        return [task for tasks in found.values() for task in tasks]
 
-    def _tasks_of(self, part: Slice, *, last_attempt: bool) -> list[_Task]:
+    def _tasks_of(self, part: Slice, *, last_attempt: bool) -> list[_Task] | None:
+        """The units of a slice; None where it is not begun any more, which `abandon` tells."""
         self._hold.wait(self._stop)
         if self._log.reason_to_skip() is not None and part.path not in self._open:
-            return []  # named by `abandon`
+            return None
         try:
             opened = self._opened(part.path)
         except LayoutliftError as error:
