@@ -13,6 +13,7 @@ from tasks.oci.errors import (
     AuthorizationExpiredError,
     DigestMismatchError,
     PayloadTooLargeError,
+    RegistryError,
     UnexpectedAnswerError,
     UntrustedConnectionError,
 )
@@ -57,6 +58,18 @@ def test_the_place_of_an_upload_may_be_written_in_every_form(
     script.expect("PUT", SESSION, Reply(201))
     make_store(script.host).push_blob("app", blob(SMALL))
     assert script.asked("PUT", SESSION)[0].query == {"digest": [Digest.of(SMALL)]}
+
+
+def test_an_upload_counts_only_where_the_registry_says_that_it_made_something(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    """Some answer 204; a 200 is what a proxy's page of welcome comes with."""
+    script.always("POST", UPLOADS, ACCEPTED)
+    script.expect("PUT", SESSION, Reply(204), Reply(200))
+    store = make_store(script.host)
+    assert store.push_blob("app", blob(LARGE)) is BlobArrival.PUSHED
+    with pytest.raises(RegistryError):
+        store.push_blob("app", blob(LARGE))
 
 
 def test_a_blob_is_not_sent_to_another_host(
@@ -104,6 +117,17 @@ def test_a_registry_that_does_not_take_it_is_asked_once(
         assert store.push_blob("app", blob(SMALL)) is BlobArrival.PUSHED
     assert [sent.body for sent in script.asked("PUT", SESSION)] == [SMALL, SMALL]
     assert script.asked("POST", UPLOADS)[-1].query == {}
+
+
+def test_a_registry_that_refuses_a_body_with_the_question_gets_none_with_it_from_then_on(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.always("POST", UPLOADS, lambda asked: Reply(405) if "digest" in asked.query else ACCEPTED)
+    script.always("PUT", SESSION, Reply(201))
+    store = make_store(script.host)
+    for _ in range(2):
+        assert store.push_blob("app", blob(SMALL)) is BlobArrival.PUSHED
+    assert [len(sent.body) for sent in script.asked("POST", UPLOADS)] == [len(SMALL), 0, 0]
 
 
 def test_a_mount_sends_nothing(script: ScriptedRegistry, make_store: MakeStore) -> None:
@@ -165,6 +189,14 @@ def test_an_answer_that_was_lost_costs_no_second_upload(script: ScriptedRegistry
     assert make_store(script.host).push_blob("app", blob(SMALL)) is BlobArrival.PUSHED
 
 
+def test_what_arrived_in_another_size_is_sent_again(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("POST", UPLOADS, ACCEPTED, ACCEPTED)
+    script.expect("PUT", SESSION, Reply(drop=True), Reply(201))
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(SMALL)}", Reply(headers={"Content-Length": "4"}))
+    assert make_store(script.host).push_blob("app", blob(SMALL)) is BlobArrival.PUSHED
+    assert len(script.asked("PUT", SESSION)) == 2
+
+
 def test_a_blob_that_is_too_large_is_not_sent_again(script: ScriptedRegistry, make_store: MakeStore) -> None:
     script.expect("POST", UPLOADS, ACCEPTED)
     script.expect("PUT", SESSION, Reply(413))
@@ -186,6 +218,29 @@ def test_chunks_are_smaller_than_what_was_refused_and_than_the_blob(
     assert [len(sent.body) for sent in script.asked("PATCH", SESSION)] == [smallest, len(data) - smallest] * 2
     assert len(script.asked("PUT", SESSION)[0].body) == len(data)
     assert [len(sent.body) for sent in script.asked("PUT", SESSION)[1:]] == [0, 0], "what is refused is remembered"
+
+
+def test_what_is_too_large_for_one_request_is_mounted_all_the_same(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    data = b"x" * 400_000
+    script.expect("POST", UPLOADS, ACCEPTED, ACCEPTED, Reply(201))
+    script.expect("PUT", SESSION, Reply(413), Reply(201))
+    script.expect("PATCH", SESSION, ACCEPTED, ACCEPTED)
+    store = make_store(script.host)
+    assert store.push_blob("app", blob(data)) is BlobArrival.PUSHED
+    assert store.push_blob("app", blob(data), "other") is BlobArrival.MOUNTED
+
+
+@pytest.mark.parametrize("status", [201, 400], ids=["done already", "refused"])
+def test_a_session_that_is_not_opened_is_an_error_and_no_mount(
+    script: ScriptedRegistry, make_store: MakeStore, status: int
+) -> None:
+    """Nothing was sent, and there is nothing to mount."""
+    script.expect("POST", UPLOADS, Reply(status))
+    with pytest.raises(RegistryError):
+        make_store(script.host).push_blob("app", blob(LARGE))
+    assert len(script.requests) == 1
 
 
 def test_authorization_that_ends_during_a_large_upload_starts_it_anew(

@@ -395,6 +395,15 @@ def test_tags_are_told_apart_by_the_layout_that_brought_them(tmp_path):
     again.close()
 
 
+def test_a_layout_is_told_apart_from_one_whose_name_ends_like_it(tmp_path):
+    ledger = opened(tmp_path, "r1")
+    for layout, tag in [("my-app", "v1"), ("app", "v2")]:
+        ledger.note_tag("my-app", tag, DIGEST, None, 0, layout=layout)
+    assert ledger.brought_to("my-app", "app") == {"v2": DIGEST}
+    assert ledger.brought_to("my-app", "my-app") == {"v1": DIGEST}
+    ledger.close()
+
+
 def test_what_was_found_is_told_from_what_was_brought(tmp_path):
     ledger = opened(tmp_path, "r1")
     ledger.note_tag("app", "brought", DIGEST, None, 0, layout="app")
