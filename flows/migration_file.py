@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
@@ -16,7 +17,6 @@ from flows.yaml_files import load_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
     from typing import Self
 
 SCHEMA_ID = "layoutlift-migration-1"
@@ -71,9 +71,14 @@ class MigrationFile(BaseModel):
         """Runs follow each other, and each replaces what the one before has written."""
         said = [self._said_of(mapping) for mapping in self.mappings]
         for field in WRITTEN_BY_RUN:
+            written: set[Path] = set()
             for number, mapping in enumerate(said):
-                if mapping.get(field) and mapping[field] in (before.get(field) for before in said[:number]):
+                if not mapping.get(field):
+                    continue
+                file = Path(mapping[field]).absolute()
+                if file in written:
                     yield _mistake("an earlier mapping writes the same file", number, field)
+                written.add(file)
 
     def _said_of(self, mapping: MigrationSettings) -> dict[str, Any]:
         return self.defaults.model_dump(exclude_unset=True) | mapping.model_dump(exclude_unset=True)

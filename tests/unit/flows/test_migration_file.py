@@ -102,6 +102,10 @@ def test_a_setting_and_what_it_is_one_of_may_stand_in_different_parts(
             "mappings:\n- {source: /s, target: 'a:1', metrics: m}\n- source: /t\n  target: a:1\n  metrics: m\n",
             "6: mappings.1.metrics: an earlier mapping writes the same file",
         ),
+        (
+            "mappings:\n- {source: /s, target: 'a:1', report: r.json}\n- source: /t\n  target: a:1\n  report: ./r.json\n",
+            "6: mappings.1.report: an earlier mapping writes the same file",
+        ),
     ],
 )
 def test_what_is_wrong_only_together_is_named_before_anything_runs(file: Path, text: str, named: str) -> None:

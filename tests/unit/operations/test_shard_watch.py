@@ -71,6 +71,14 @@ def test_waiting_for_a_worker_or_paused_it_may_be_for_days(state: str) -> None:
     assert watch.next_step(state, "beat", 1e6) is Step.WAIT
 
 
+def test_how_long_it_waited_for_a_worker_is_not_counted_to_how_long_its_process_takes_to_begin() -> None:
+    watch = ShardWatch()
+    watch.next_step("SCHEDULED", None, 0.0)
+    assert watch.next_step("PENDING", None, 1e6) is Step.WAIT
+    assert watch.next_step("PENDING", None, 1e6 + BEGIN_SECONDS) is Step.WAIT
+    assert watch.next_step("RUNNING", None, 1e6 + BEGIN_SECONDS + 1) is Step.WAIT
+
+
 def test_it_is_done_again_a_few_times_only() -> None:
     watch = ShardWatch()
     assert [watch.begin_again() for _ in range(len(RESTART_DELAYS) + 1)] == [*RESTART_DELAYS, None]
