@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from tasks.stores.request_retry import RequestRetry
     from tasks.stores.verified_content import ByteStream
 
-_OK, _CREATED, _PARTIAL, _NOT_FOUND = 200, 201, 206, 404
+_OK, _PARTIAL, _NOT_FOUND = 200, 206, 404
+_STORED = frozenset({200, 201, 202, 204})
+"""How registries say that they took a manifest. Only 201 is the specification's; older Quay answered 202."""
 
 
 class RegistryStore:
@@ -173,7 +175,7 @@ class RegistryStore:
                 {"Content-Type": manifest.media_type},
                 self._scopes(repository),
             )
-            if answer.status not in {_OK, _CREATED}:
+            if answer.status not in _STORED:
                 raise manifest_error_of(answer, attempted)
             return answer
 

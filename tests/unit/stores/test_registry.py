@@ -287,6 +287,15 @@ def test_a_manifest_is_pushed_byte_for_byte(script: ScriptedRegistry, make_store
     assert script.requests[0].headers["content-type"] == IMAGE_MANIFEST
 
 
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_a_manifest_is_stored_with_any_answer_that_says_so(
+    script: ScriptedRegistry, make_store: MakeStore, status: int
+) -> None:
+    """Quay said 202 for years."""
+    script.expect("PUT", MANIFEST_PATH, Reply(status))
+    assert make_store(script.host).push_manifest("team/app", "v1", MANIFEST) is False
+
+
 @pytest.mark.parametrize("stored", [Digest.of(b"other"), "nonsense", "sha384:" + "a" * 96, "sha512:abc"])
 def test_a_registry_that_stored_something_else_is_caught(
     script: ScriptedRegistry, make_store: MakeStore, stored: str
