@@ -11,7 +11,7 @@ import json
 import re
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
@@ -25,6 +25,7 @@ from tasks.oci.errors import (
     UntrustedConnectionError,
 )
 from tasks.stores.registry_answers import retry_after
+from tasks.stores.transport_errors import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +39,12 @@ DEFAULT_LIFETIME = 60.0
 """Seconds that a token lives when its server does not say (token.md, "expires_in")."""
 _USED_SHARE = 0.8  # of its life: a request that takes long must not outlive its token
 _CLIENT_ID = "layoutlift"
+MOST_TOKENS = 1_000
+"""Tokens that are kept at once: some have several KB, and a registry tens of thousands of repositories."""
+_NONE_CONFIGURED = (
+    "none is configured; log in with docker or podman, or set LAYOUTLIFT_TARGET_USERNAME and "
+    "LAYOUTLIFT_TARGET_PASSWORD"
+)
 _CHALLENGE = re.compile(r'([A-Za-z][A-Za-z0-9_-]*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))|([A-Za-z][A-Za-z0-9_-]*)')
 
 
@@ -67,7 +74,7 @@ def repository_scope(repository: str, *, write: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    header: str
+    header: str = field(repr=False)
     fresh_until: float
 
 
@@ -110,8 +117,14 @@ class Authorizer:
             token = self._tokens.get(key)
             if token is None or self._clock() >= token.fresh_until:
                 token = self._authenticate(self._challenge, scopes)
-                self._tokens[key] = token
+                self._keep(key, token)
             return token.header
+
+    def _keep(self, key: Scopes, token: _Token) -> None:
+        self._tokens.pop(key, None)
+        self._tokens[key] = token
+        if len(self._tokens) > MOST_TOKENS:
+            del self._tokens[next(iter(self._tokens))]  # the one that was fetched first
 
     def refused(self, scopes: Scopes, sent: str | None, challenge_header: str) -> None:
         """Note that the registry answered 401 to a request with the header `sent`.
@@ -145,11 +158,7 @@ class Authorizer:
         if challenge.scheme == "bearer":
             return self._fetch_granted(challenge, scopes, credentials)
         if credentials is None:
-            raise AuthenticationError(
-                f"{self._origin} asks for a password and none is configured; log in with docker or podman, or set "
-                "LAYOUTLIFT_TARGET_USERNAME and LAYOUTLIFT_TARGET_PASSWORD",
-                status=401,
-            )
+            raise AuthenticationError(f"{self._origin} asks for a password and {_NONE_CONFIGURED}", status=401)
         return _Token(credentials.basic(), self._clock() + credentials.lifetime * _USED_SHARE)
 
     def _fetch_granted(self, challenge: Challenge, scopes: Scopes, credentials: Credentials | None) -> _Token:
@@ -189,12 +198,19 @@ class Authorizer:
             query = urlencode([*named, *(("scope", scope) for scope in scopes)])
             headers = {} if credentials is None else {"Authorization": credentials.basic()}
             answer = self._send("GET", f"{realm}{'&' if '?' in realm else '?'}{query}", headers, None)
-        return _read_token(answer, realm, self._clock())
+        where = f"the token server {redacted(realm)[:200]}"
+        if credentials is None and answer.status in {401, 403}:  # Quay's, of whoever names no repository
+            raise AuthenticationError(f"{where} asks for a login and {_NONE_CONFIGURED}", status=answer.status)
+        return _read_token(answer, where, self._clock())
 
     def _check_realm(self, realm: str) -> None:
-        if urlsplit(realm).scheme != "https" and not self._origin.startswith("http:"):
+        try:
+            is_encrypted = urlsplit(realm).scheme == "https"
+        except ValueError as error:
+            raise UntrustedConnectionError(f"{self._origin} has a token server at what is no web address") from error
+        if not is_encrypted and not self._origin.startswith("http:"):
             raise UntrustedConnectionError(
-                f"{self._origin} wants credentials sent to {realm[:200]}, which is not encrypted"
+                f"{self._origin} wants credentials sent to {redacted(realm)[:200]}, which is not encrypted"
             )
 
 
@@ -203,8 +219,7 @@ def _kept_by(challenge: Challenge, scopes: Scopes) -> Scopes:
     return scopes if challenge.scheme == "bearer" else ()
 
 
-def _read_token(answer: HttpAnswer, realm: str, now: float) -> _Token:
-    where = f"the token server {realm[:200]}"
+def _read_token(answer: HttpAnswer, where: str, now: float) -> _Token:
     if answer.status == 429 or answer.status >= 500:  # noqa: PLR2004 - HTTP's own numbers
         kind = RateLimitedError if answer.status == 429 else RegistryUnavailableError  # noqa: PLR2004
         busy = kind(f"{where} answered {answer.status}", status=answer.status)

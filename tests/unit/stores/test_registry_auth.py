@@ -25,7 +25,7 @@ from tasks.stores.credentials import Credentials
 from tasks.stores.http_answers import HttpAnswer
 from tasks.stores.http_pool import HttpPool
 from tasks.stores.registry import RegistryStore
-from tasks.stores.registry_auth import Authorizer, Challenge, parse_challenges, repository_scope
+from tasks.stores.registry_auth import MOST_TOKENS, Authorizer, Challenge, parse_challenges, repository_scope
 from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
 
 MakeStore = Callable[..., RegistryStore]
@@ -306,6 +306,46 @@ def test_many_workers_fetch_one_token() -> None:
         thread.join()
     assert headers == ["Bearer t1"] * 16
     assert len(server.asked) == 1
+
+
+def test_tokens_are_kept_in_bounded_memory() -> None:
+    server = TokenServer(expires_in=3600)
+    made = authorizer(server, Clock())
+    for number in range(MOST_TOKENS + 1):
+        made.header((f"s{number}",))
+    made.header((f"s{MOST_TOKENS}",))
+    assert len(server.asked) == MOST_TOKENS + 1
+    made.header(("s0",))
+    assert len(server.asked) == MOST_TOKENS + 2, "the first one was not let go"
+    assert "t1" not in repr(made.__dict__)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_login_that_a_token_server_asks_for_is_said_so_with_the_remedy(
+    script: ScriptedRegistry, make_store: MakeStore, status: int
+) -> None:
+    script.expect("GET", "/v2/", challenge(script.url))
+    script.expect("GET", "/token", Reply(status))
+    with pytest.raises(AuthenticationError, match="none is configured; log in"):
+        make_store(script.host).check_access()
+
+
+@pytest.mark.parametrize("origin", ["https://registry.example", "http://registry.example"])
+def test_a_token_server_at_no_web_address_is_not_asked(origin: str) -> None:
+    server = TokenServer()
+    made = Authorizer(origin, lambda: ME, server)
+    made.refused((), None, 'Bearer realm="https://[auth/token"')
+    with pytest.raises(UntrustedConnectionError, match="no web address"):
+        made.header(())
+    assert server.asked == []
+
+
+def test_what_may_be_secret_in_a_realm_is_not_shown() -> None:
+    made = Authorizer("https://registry.example", lambda: ME, lambda *_: HttpAnswer(403, {}, b"", ""))
+    made.refused((), None, 'Bearer realm="https://me:hidden@auth.example/token?key=hidden"')
+    with pytest.raises(AuthenticationError, match=r"https://auth\.example/token") as raised:
+        made.header(())
+    assert "hidden" not in str(raised.value)
 
 
 def test_a_realm_with_a_query_is_extended() -> None:
