@@ -83,7 +83,7 @@ class _Response(HTTPResponse):
         self.reason = reason.strip()
         self.version = 10 if version == "HTTP/1.0" else 11
         self.headers = self.msg = headers
-        self.chunked = headers.get("transfer-encoding", "").lower() == "chunked"
+        self.chunked = _last(headers.get("transfer-encoding", "")).lower() == "chunked"
         self.chunk_left = None
         self.length = self._announced_length()
         unbounded = self.length is None and not self.chunked
@@ -96,8 +96,15 @@ class _Response(HTTPResponse):
     def _announced_length(self) -> int | None:
         if self.status in {_NO_CONTENT, _NOT_MODIFIED} or self._method == "HEAD":  # type: ignore[attr-defined]
             return 0
-        length = self.headers.get("content-length") or ""
-        return int(length) if length.isdecimal() and not self.chunked else None
+        given: str = self.headers.get("content-length", "")
+        length = _last(given)
+        is_one = all(value.strip() == length for value in given.split(","))  # a proxy may have said it once more
+        return int(length) if length.isdecimal() and is_one and not self.chunked else None
+
+
+def _last(values: str) -> str:
+    """The last of the values of a header that may have several."""
+    return values.rpartition(",")[2].strip()
 
 
 class DirectAnswer:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http.client import HTTPException
+from string import punctuation
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import urllib3
 from urllib3.exceptions import HTTPError
@@ -68,6 +70,13 @@ class StreamedAnswer:
         if into is not None:
             into[: len(data)] = data
         return data
+
+
+def address_in(header: str) -> str:
+    """An address as a header has it, what no address may hold escaped: some send spaces, and letters of all kinds."""
+    if header.isascii() and header.isprintable() and " " not in header:
+        return header
+    return quote(header, safe=punctuation, encoding="latin-1", errors="replace")
 
 
 def read_capped(response: StreamedAnswer, url: str, most: int) -> bytes:

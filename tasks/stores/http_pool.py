@@ -27,7 +27,7 @@ from tasks.oci.errors import (
     UntrustedConnectionError,
 )
 from tasks.stores.direct_requests import DirectRequests
-from tasks.stores.http_answers import MAX_ANSWER_SIZE, HttpAnswer, StreamedAnswer, read_capped
+from tasks.stores.http_answers import MAX_ANSWER_SIZE, HttpAnswer, StreamedAnswer, address_in, read_capped
 from tasks.stores.proxies import Proxy, proxy_for
 from tasks.stores.transport_errors import PROXY_REFUSES, redacted, translate
 from tasks.stores.watched_connections import OpenConnections
@@ -229,6 +229,7 @@ class HttpPool:
         Raises:
             UntrustedConnectionError: it leads from https to http on another host, or to no web address.
         """
+        location = address_in(location)
         if self._is_home(url) and self._is_home(location):
             return location, headers  # nearly all, and taking URLs apart is dear
         before = urlsplit(url)

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError, UnexpectedAnswerError
 from tasks.oci.media_types import IMAGE_INDEX
+from tasks.stores.http_answers import address_in
 from tasks.stores.transport_errors import redacted
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def next_page(answer: HttpAnswer) -> str | None:
     for target, relation in _LINK.findall(given) or [given.partition(";")[::2]]:
         if _NEXT.search(relation):
             try:
-                return _path(urljoin(answer.url, target.strip()))
+                return _path(urljoin(answer.url, address_in(target.strip())))
             except ValueError as error:
                 message = f"{redacted(answer.url)}: the next page is said to be at {target[:100]!r}"
                 raise UnexpectedAnswerError(message, status=answer.status) from error

@@ -86,11 +86,28 @@ def test_a_body_that_ends_early_is_no_body(script: ScriptedRegistry, requests: D
         answer_of(requests, "GET", "/a")
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+        b"Content-Length: 2, 2\r\n\r\n{}",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        b"Transfer-Encoding: identity, Chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    ],
+)
+def test_what_a_proxy_says_twice_of_a_body_does_not_keep_it_waiting(head: bytes) -> None:
+    answer = RefusingSocket(b"HTTP/1.1 200 OK\r\n" + head + b"what a connection that stays open has not sent")
+    connection = HTTPConnection("nowhere")
+    connection.sock = answer  # type: ignore[assignment]
+    assert answer_of(DirectRequests(lambda: connection), "GET", "/a") == (200, b"{}")
+
+
 class RefusingSocket:
     """Of a server that answers when it has seen the headers, and closes without reading the body."""
 
-    def __init__(self) -> None:
+    def __init__(self, answer: bytes = b"HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\n\r\nlong") -> None:
         self.sent = b""
+        self.answer = answer
 
     def sendall(self, data: bytes) -> None:
         if b"\r\n\r\n" in self.sent:
@@ -98,7 +115,7 @@ class RefusingSocket:
         self.sent += data
 
     def makefile(self, *_: object) -> io.BufferedReader:
-        return io.BufferedReader(io.BytesIO(b"HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\n\r\nlong"))  # type: ignore[arg-type]
+        return io.BufferedReader(io.BytesIO(self.answer))  # type: ignore[arg-type]
 
     def close(self) -> None:
         pass

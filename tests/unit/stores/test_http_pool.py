@@ -87,6 +87,18 @@ def test_credentials_follow_on_the_same_host(script: ScriptedRegistry, make_pool
     assert script.requests[1].headers["authorization"] == SECRET["Authorization"]
 
 
+@pytest.mark.parametrize("asked", ["/a", "/elsewhere"])
+def test_a_place_with_letters_that_no_address_has_is_asked_for_escaped(
+    script: ScriptedRegistry, make_pool: MakePool, asked: str
+) -> None:
+    place = script.url if asked == "/elsewhere" else ""
+    script.expect("GET", asked, Reply(307, {"Location": f"{place}/caf\xe9 b?c=\x1b[1m+%20/d"}))
+    script.expect("GET", "/caf%E9%20b", Reply(body=b"data"))
+    answer = make_pool(script.host).send("GET", asked, {})
+    assert answer.body == b"data"
+    assert script.requests[1].query == {"c": ["\x1b[1m  /d"]}
+
+
 def test_a_redirect_whose_body_breaks_off_is_followed_all_the_same(
     script: ScriptedRegistry, make_pool: MakePool
 ) -> None:
