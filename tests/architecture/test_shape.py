@@ -155,3 +155,15 @@ def test_the_check_of_sleeps_sees_them(code: str) -> None:
 def test_the_measure_of_a_function_leaves_its_docstring_out() -> None:
     (function,) = functions(ast.parse('def f():\n    """A\n\n    docstring."""\n    a = 1\n\n    return a\n'))
     assert body_lines(function) == 3
+
+
+def test_what_tests_make_in_a_part_of_the_session_they_make_once() -> None:
+    """A worker may leave a module for tests of another and come back; a bucket can't be made twice then."""
+    fixtures = [
+        f"{name_of(path)} {function.name}"
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for function in functions(ast.parse(path.read_text()))
+        if any('scope="module"' in ast.unparse(each).replace("'", '"') for each in function.decorator_list)
+        and "create_bucket" in ast.unparse(function)
+    ]
+    assert fixtures == []

@@ -75,7 +75,7 @@ def enable_versions(client: S3Client, bucket: str) -> None:
     client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def buckets(seaweedfs: SeaweedFS) -> SeaweedFS:
     enable_versions(seaweedfs.client(), seaweedfs.create_bucket(f"{BUCKET}-versions"))
     seaweedfs.create_bucket(BUCKET)

@@ -64,7 +64,7 @@ def root(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return empty_folder(request.getfixturevalue(kind)) if kind in MOUNT_FIXTURES else tmp_path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bucket_store(seaweedfs: SeaweedFS) -> SeaweedFS:
     seaweedfs.create_bucket(BUCKET)
     return seaweedfs

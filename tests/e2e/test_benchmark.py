@@ -97,7 +97,7 @@ def keys(s3: SeaweedFS, bucket: str) -> set[str]:
     return {found["Key"] for found in s3.client().list_objects_v2(Bucket=bucket).get("Contents", [])}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def counted(tmp_path_factory: pytest.TempPathFactory, seaweedfs: SeaweedFS) -> tuple[Layoutlift, set[str]]:
     """A run in a bucket of the user's, whose service does not count requests; and the keys that are left in it."""
     bench = with_programs(Layoutlift(tmp_path_factory.mktemp("home")))

@@ -67,7 +67,7 @@ def prefix() -> str:
     return f"tree-{next(_numbers)}"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bucket(seaweedfs: SeaweedFS) -> str:
     return seaweedfs.create_bucket("bucket-source")
 

@@ -85,7 +85,7 @@ def write_tree(root: Path, tree: dict[str, Shape | str]) -> None:
             (root / path / "read me.txt").write_text(shape)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def mounts(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Generator[list[Mount]]:
     """One bucket, mounted by each program at once, read-only."""
     seaweedfs.create_bucket(BUCKET)

@@ -125,7 +125,7 @@ def test_a_run_over_a_wire_that_is_cut_again_and_again_ends_complete(
     assert layoutlift.verify(source, f"{docker_registry.host}/{prefix}", "--depth", "content").totals["tags"] == 15
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def filled_bucket(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> str:
     bucket = seaweedfs.create_bucket("toxic")
     upload(seaweedfs, tree(tmp_path_factory.mktemp("tree"), 1, 2, size=1_500_000), bucket)

@@ -8,6 +8,7 @@ import pytest
 
 from infra.real_parts import DebianRegistry, Goofys, PartFailedError, Registry, S3Fs, SeaweedFS, ZotRegistry
 from infra.real_parts.waiting import http_status, wait_until
+from tasks.stores.local_parts import ports
 from tests.support.layouts import DOCKER_MANIFEST, LayoutBuilder, random_bytes
 from tests.support.real_parts import Cli
 
@@ -123,3 +124,10 @@ def test_a_part_that_does_not_start_shows_its_log(tmp_path: Path) -> None:
 def test_waiting_in_vain_ends_and_says_for_what() -> None:
     with pytest.raises(PartFailedError, match="until pigs fly"):
         wait_until(lambda: False, what="pigs fly", deadline_seconds=0.1)
+
+
+def test_no_port_of_the_store_comes_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "CANDIDATE_PORTS", ports.free_ports(9))
+    store = SeaweedFS(tmp_path)
+    command = " ".join(store._command())
+    assert all(f"={port}" in command for port in ports.CANDIDATE_PORTS)

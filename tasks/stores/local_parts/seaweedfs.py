@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.stores.local_parts.ports import LOOPBACK, free_port, free_ports
+from tasks.stores.local_parts.ports import LOOPBACK, free_ports
 from tasks.stores.local_parts.programs import program
 from tasks.stores.local_parts.server import Server
 from tasks.stores.local_parts.waiting import http_status
@@ -34,10 +34,9 @@ class SeaweedFS(Server):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        ports = free_ports(2 * len(LISTENERS))
+        self._metrics_port, *ports = free_ports(1 + 2 * len(LISTENERS))  # drawn at once, so that none comes twice
         self._ports = dict(zip(LISTENERS, ports[::2], strict=True))
         self._grpc_ports = dict(zip(LISTENERS, ports[1::2], strict=True))
-        self._metrics_port = free_port()
         self.access_key = secrets.token_hex(8)
         self.secret_key = secrets.token_hex(16)
 
