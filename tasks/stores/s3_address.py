@@ -65,6 +65,8 @@ class BucketAddress:
                 )
             raise ConfigurationError(f"{source!r} is not of the form s3://bucket[/prefix]")
         prefix = rest.strip("/")
+        if not _is_utf8(prefix):
+            raise ConfigurationError(f"{source!r} is not in UTF-8, as all keys are")
         if prefix and not NO_COMPONENT.isdisjoint(prefix.split("/")):
             raise ConfigurationError(f"{source!r} has an empty component, or one of dots, in its prefix")
         return cls(bucket, f"{prefix}/" if prefix else "")
@@ -93,6 +95,15 @@ class BucketAddress:
 def is_bucket(source: str) -> bool:
     """Whether a SOURCE argument means a bucket."""
     return source.startswith(SCHEME)
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether an argument's bytes were UTF-8; others come as lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_endpoint_url(url: str) -> str:

@@ -18,6 +18,7 @@ from tenacity import (
 from tasks.oci.errors import ContentNotFoundError, SourceError, is_transient
 from tasks.ports import BlobStat
 from tasks.stores.pacing import RequestGate, Stop
+from tasks.stores.s3_answers import next_place, objects_of
 from tasks.stores.s3_errors import ChangedError, ThrottledError, UnreachableError, translated
 from tasks.stores.s3_get import plain_get
 
@@ -136,18 +137,13 @@ class S3Bucket:
         Raises:
             SourceError: they can't be listed.
         """
-        token: str | None = None
-        while True:
-            more = self._more | ({"ContinuationToken": token} if token else {})
-            page = self._ask(self._client.list_objects_v2, self._name, Prefix=prefix, **more)
-            for found in page.get("Contents", ()):
+        place: dict[str, str] | None = {}
+        while place is not None:
+            page = self._ask(self._client.list_objects_v2, self._name, Prefix=prefix, **self._more, **place)
+            for found in objects_of(page, self._name):
                 modified = found["LastModified"].timestamp()
                 yield ListedObject(found["Key"], found["Size"], found.get("ETag", "").strip('"'), modified)
-            before, token = token, page.get("NextContinuationToken")
-            if not page.get("IsTruncated"):
-                return
-            if token is None or token == before:
-                raise SourceError(f"the listing of {self._name} does not go on after {prefix!r}")
+            place = next_place(page, place, self._name, ContinuationToken="NextContinuationToken")
 
     def list_uploads(self, prefix: str) -> Iterator[tuple[str, str, float]]:
         """Key, id and begin of every multipart upload that is not finished.
@@ -155,14 +151,13 @@ class S3Bucket:
         Raises:
             SourceError: they can't be listed.
         """
-        place: dict[str, str] = {}
-        while True:
+        place: dict[str, str] | None = {}
+        while place is not None:
             page = self._ask(self._client.list_multipart_uploads, self._name, Prefix=prefix, **place, **self._more)
             for found in page.get("Uploads", ()):
                 yield found["Key"], found["UploadId"], found["Initiated"].timestamp()
-            if not page.get("IsTruncated"):
-                return
-            place = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page.get("NextUploadIdMarker", "")}
+            markers = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
+            place = next_place(page, place, self._name, **markers)
 
     def get(self, key: str, start: int = 0, stop: int | None = None, if_match: str | None = None) -> OpenObject:
         """Ask for the bytes of an object from `start` until before `stop`; the answer's body is not read yet.

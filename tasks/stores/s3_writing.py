@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from boto3.s3.transfer import TransferConfig
 
 from tasks.oci.errors import ContentNotFoundError, SourceChangedError, SourceError, SourceWriteError
+from tasks.stores.s3_answers import etag_of, next_place
 from tasks.stores.s3_bucket import S3Bucket
 from tasks.stores.s3_errors import ChangedError, NotAdmittedError, UnreachableError
 
@@ -62,7 +63,7 @@ class WritableS3Bucket(S3Bucket):
         more = {**(condition or {}), **(described or {}), **self._more}
         with _written(key):
             answer = self._ask(self._client.put_object, key, Key=key, Body=raw, **more)
-            return str(answer["ETag"]).strip('"')
+            return etag_of(answer, key).strip('"')
 
     def description(self, key: str) -> Mapping[str, Any]:
         """The type of an object and what its writer noted of it: mounts keep owner and rights there.
@@ -151,14 +152,13 @@ class WritableS3Bucket(S3Bucket):
         Raises:
             SourceError: they can't be listed.
         """
-        place: dict[str, str] = {}
-        while True:
+        place: dict[str, str] | None = {}
+        while place is not None:
             page = self._ask(self._client.list_object_versions, self._name, Prefix=prefix, **place, **self._more)
             yield from (_version(found, is_marker=False) for found in page.get("Versions", ()))
             yield from (_version(found, is_marker=True) for found in page.get("DeleteMarkers", ()))
-            if not page.get("IsTruncated"):
-                return
-            place = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page.get("NextVersionIdMarker", "")}
+            markers = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
+            place = next_place(page, place, self._name, **markers)
 
     def abort_upload(self, key: str, upload: str) -> None:
         """Give up a multipart upload; one that is gone is no error.

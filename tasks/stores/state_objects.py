@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from tasks.oci.errors import ConfigurationError, ContentNotFoundError, LayoutliftError, StateError, is_transient
+from tasks.stores.s3_answers import etag_of, next_place, objects_of
 from tasks.stores.s3_errors import ChangedError, NotAdmittedError, UnreachableError, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from mypy_boto3_s3 import S3Client
 
@@ -72,7 +73,7 @@ class StateObjects:
 
         def read() -> StoredObject:
             answer = self._client.get_object(Bucket=self._address.bucket, Key=self._key(name))
-            return StoredObject(answer["Body"].read(), answer["ETag"], answer["LastModified"].timestamp())
+            return StoredObject(answer["Body"].read(), etag_of(answer, name), answer["LastModified"].timestamp())
 
         try:
             return self._ask(name, read)
@@ -91,7 +92,8 @@ class StateObjects:
         key = self._key(name)
 
         def write() -> str:
-            return self._client.put_object(Bucket=self._address.bucket, Key=key, Body=body, **condition)["ETag"]
+            answer = self._client.put_object(Bucket=self._address.bucket, Key=key, Body=body, **condition)
+            return etag_of(answer, name)
 
         try:
             return self._ask(name, write)
@@ -104,15 +106,19 @@ class StateObjects:
         Raises:
             StateError: they can't be listed.
         """
-        begin, token = self._key(prefix), None
-        while True:
-            more: dict[str, Any] = {"ContinuationToken": token} if token else {}
-            wanted = partial(self._client.list_objects_v2, Bucket=self._address.bucket, Prefix=begin, **more)
-            page = self._ask(prefix, wanted)
-            yield from (found["Key"].removeprefix(self._address.prefix) for found in page.get("Contents", ()))
-            token = page.get("NextContinuationToken")
-            if not page.get("IsTruncated") or token is None:
-                return
+        begin = self._key(prefix)
+        place: dict[str, str] | None = {}
+        while place is not None:
+            found, place = self._ask(prefix, partial(self._page, begin, place))
+            yield from (each["Key"].removeprefix(self._address.prefix) for each in found)
+
+    def _page(self, begin: str, place: dict[str, str]) -> tuple[Iterable[Mapping[str, Any]], dict[str, str] | None]:
+        """The objects of a page of a listing, and what it goes on with."""
+        more: dict[str, Any] = place
+        page = self._client.list_objects_v2(Bucket=self._address.bucket, Prefix=begin, **more)
+        return objects_of(page, str(self)), next_place(
+            page, place, str(self), ContinuationToken="NextContinuationToken"
+        )
 
     def delete(self, name: str) -> None:
         """Remove an object; one that does not exist is removed already.

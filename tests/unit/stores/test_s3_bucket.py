@@ -20,13 +20,16 @@ from tasks.oci.errors import (
     SourceError,
     SourceReadError,
     SourceUnavailableError,
+    SourceWriteError,
+    StateError,
 )
 from tasks.stores import s3_bucket
 from tasks.stores.pacing import Stop
-from tasks.stores.s3_address import BucketAccess
+from tasks.stores.s3_address import BucketAccess, BucketAddress
 from tasks.stores.s3_bucket import ATTEMPTS, S3Bucket
 from tasks.stores.s3_client import make_client
 from tasks.stores.s3_writing import WritableS3Bucket
+from tasks.stores.state_objects import StateObjects
 from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
 from tests.support.scripted_s3 import (
     BLOB,
@@ -204,6 +207,57 @@ def test_a_body_that_goes_on_as_another_object_is_refused(script: ScriptedRegist
     with pytest.raises(SourceReadError, match="changed while it was read"):
         bucket().blob("app", BLOB).read()
     assert len(script.requests) == 3, "asked once more, by the SDK, for the reason; more is of no use"
+
+
+XML = {"Content-Type": "application/xml"}
+NO_LISTINGS = [
+    b"",
+    b'<html xmlns="http://www.w3.org/1999/xhtml"><body>Please log in</body></html>',
+    b"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
+]
+
+
+@pytest.mark.parametrize("body", NO_LISTINGS, ids=["nothing", "a page to log in at", "no way on"])
+def test_what_is_no_whole_listing_is_not_taken_for_one_of_nothing(
+    script: ScriptedRegistry, bucket: OpenBucket, body: bytes
+) -> None:
+    script.always("GET", "/bucket", Reply(200, XML, body))
+    with pytest.raises(LayoutliftError, match="listing"):
+        bucket().list_layouts()
+    objects = StateObjects(make_client(BucketAccess(script.url)), BucketAddress("bucket", ""), Stop(), patience=0)
+    with pytest.raises(StateError, match="listing"):
+        list(objects.names(""))
+
+
+def test_versions_and_uploads_whose_listing_does_not_go_on_are_told_so(script: ScriptedRegistry) -> None:
+    settings = BucketAccess(script.url)
+    store = WritableS3Bucket(make_client(settings), "bucket", settings, first_wait=0.001)
+    script.always("GET", "/bucket", Reply(200, XML, b"<Result><IsTruncated>true</IsTruncated></Result>"))
+    with pytest.raises(SourceError, match="does not go on"):
+        list(store.list_versions("app"))
+    with pytest.raises(SourceError, match="does not go on"):
+        list(store.list_uploads("app"))
+    again = b"<Result><IsTruncated>true</IsTruncated><NextKeyMarker>a</NextKeyMarker></Result>"
+    script.always("GET", "/bucket", Reply(200, XML, again))
+    with pytest.raises(SourceError, match="does not go on"):
+        list(store.list_versions("app"))
+
+
+def test_a_store_without_etags_is_not_written_to(script: ScriptedRegistry) -> None:
+    settings = BucketAccess(script.url)
+    script.always("PUT", "/bucket/key", Reply())
+    store = WritableS3Bucket(make_client(settings), "bucket", settings, first_wait=0.001)
+    with pytest.raises(SourceWriteError, match="no ETag"):
+        store.put("key", b"1")
+    objects = StateObjects(make_client(settings), BucketAddress("bucket", ""), Stop(), patience=0)
+    with pytest.raises(StateError, match="no ETag"):
+        objects.put("key", b"1")
+
+
+def test_a_prefix_that_is_not_in_utf_8_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="UTF-8"):
+        BucketAddress.parse("s3://bucket/\udcff")
+    assert BucketAddress.parse("s3://bucket/\U0001f600").prefix == "\U0001f600/"
 
 
 def test_the_requester_pays_where_told_to(script: ScriptedRegistry, bucket: OpenBucket) -> None:

@@ -1,0 +1,50 @@
+"""What an answer of an S3 store must have to be relied on; not every server that speaks S3 gives all of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tasks.oci.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+def objects_of(page: Mapping[str, Any], where: str) -> Iterable[Mapping[str, Any]]:
+    """The objects of a page of a listing.
+
+    Raises:
+        SourceError: it is none. Every store says whether its listing ends; a page to log in at, or an empty answer of
+            something on the way, would pass for a listing of nothing.
+    """
+    if "IsTruncated" not in page:
+        raise SourceError(f"what answers a listing of {where} is no listing; is the endpoint an S3 store's?")
+    listed: Iterable[Mapping[str, Any]] = page.get("Contents", ())
+    return listed
+
+
+def next_place(
+    page: Mapping[str, Any], place: Mapping[str, str], where: str, **markers: str
+) -> dict[str, str] | None:
+    """What a listing goes on with after the page at `place`, None at its end; `markers` are the page's, by parameter.
+
+    Raises:
+        SourceError: there is more, and no way to it.
+    """
+    if not page.get("IsTruncated"):
+        return None
+    after = {parameter: page[name] for parameter, name in markers.items() if page.get(name)}
+    if not after or after == place:
+        raise SourceError(f"the listing of {where} does not go on where it was cut off")
+    return after
+
+
+def etag_of(answer: Mapping[str, Any], name: str) -> str:
+    """What tells a content from the next one, as it came.
+
+    Raises:
+        SourceError: there is none, and so nothing could be changed safely.
+    """
+    if not answer.get("ETag"):
+        raise SourceError(f"the store gives {name} no ETag, so nobody can tell whether somebody else wrote it")
+    return str(answer["ETag"])
