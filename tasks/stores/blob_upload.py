@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 from tasks.oci.errors import (
     AuthenticationError,
     PermissionDeniedError,
+    RegistryUnavailableError,
     UnexpectedAnswerError,
     UntrustedConnectionError,
 )
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 SMALL_BLOB = 256 * 1024
 """Bytes up to which a blob is read whole before it is sent: one system call instead of several."""
 _SLOW_DOWN = frozenset({408, 425, 429})
+_MAY_NOT_KNOW = frozenset({500, 501})
 _OK, _CREATED, _ACCEPTED, _NO_CONTENT, _FIRST_ERROR, _TOO_LARGE = 200, 201, 202, 204, 400, 413
 
 
@@ -46,23 +48,33 @@ class BlobUpload:
         self._chunks = ChunkedUpload(provider, self._place_of)
 
     def push(self, repository: str, content: BlobContent, mount_from: str | None) -> BlobArrival:
-        """See `ContentPusher.push_blob`; each attempt is a new session and reads the content anew."""
-        attempts = 0
+        """See `ContentPusher.push_blob`; each attempt is a new session and reads the content anew.
+
+        Some registries answer 500 to a way that they don't know, and so the next attempt goes the one all know.
+        """
+        attempts, plainly = 0, False
 
         def attempt() -> BlobArrival:
-            nonlocal attempts
+            nonlocal attempts, plainly
             attempts += 1
             if attempts > 1 and self._arrived(repository, content.descriptor):
                 return BlobArrival.PUSHED  # the answer was lost, not the blob
-            return self._push_once(repository, content, mount_from)
+            try:
+                return self._push_once(repository, content, None if plainly else mount_from, plainly=plainly)
+            except RegistryUnavailableError as error:
+                plainly = plainly or error.status in _MAY_NOT_KNOW
+                raise
 
         return self._retry(attempt)
 
-    def _push_once(self, repository: str, content: BlobContent, mount_from: str | None) -> BlobArrival:
+    def _push_once(
+        self, repository: str, content: BlobContent, mount_from: str | None, *, plainly: bool = False
+    ) -> BlobArrival:
         digest = content.descriptor.digest
         url = f"/v2/{repository}/blobs/uploads/"
         scopes: Scopes = (repository_scope(repository, write=True),)
-        if mount_from is None and self._takes_single_post and content.descriptor.size <= SMALL_BLOB:
+        single = self._takes_single_post and not plainly
+        if mount_from is None and single and content.descriptor.size <= SMALL_BLOB:
             return self._post_whole(repository, url, content, scopes)
         if mount_from is None and self._needs_chunks(content.descriptor.size):
             return self._push_in_chunks(repository, content, scopes)

@@ -23,7 +23,7 @@ from tasks.stores.chunked_upload import CHUNK_SIZES
 from tasks.stores.credentials import Credentials
 from tasks.stores.registry import RegistryStore
 from tasks.stores.verified_content import VerifiedContent
-from tests.support.scripted_registry import Reply, ScriptedRegistry
+from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
 
 MakeStore = Callable[..., RegistryStore]
 UPLOADS = "/v2/app/blobs/uploads/"
@@ -150,6 +150,29 @@ def test_a_mount_that_is_refused_becomes_an_upload(
     script.expect("PUT", SESSION, Reply(201))
     assert make_store(script.host).push_blob("app", blob(SMALL), "other") is BlobArrival.PUSHED
     assert "mount" not in script.asked("POST", UPLOADS)[1].query
+
+
+@pytest.mark.parametrize("mount_from", ["base", None], ids=["mount", "single POST"])
+@pytest.mark.parametrize("status", [500, 501])
+def test_a_way_that_a_registry_breaks_at_is_not_gone_again(
+    script: ScriptedRegistry, make_store: MakeStore, mount_from: str | None, status: int
+) -> None:
+    def no_other_way(request: Request) -> Reply:
+        return Reply(status) if request.query else ACCEPTED
+
+    script.always("POST", UPLOADS, no_other_way)
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(SMALL)}", Reply(404))
+    script.expect("PUT", SESSION, Reply(201))
+    assert make_store(script.host).push_blob("app", blob(SMALL), mount_from) is BlobArrival.PUSHED
+    assert len(script.asked("POST", UPLOADS)) == 2
+
+
+def test_a_mount_at_a_registry_that_is_away_for_a_moment_is_tried_again_as_one(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.expect("POST", UPLOADS, Reply(503), Reply(201))
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(SMALL)}", Reply(404))
+    assert make_store(script.host).push_blob("app", blob(SMALL), "base") is BlobArrival.MOUNTED
 
 
 def test_a_mount_that_needs_more_rights_than_there_are_becomes_an_upload(
