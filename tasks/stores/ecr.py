@@ -20,6 +20,8 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from tasks.oci.errors import ConfigurationError, ConnectionFailedError, PermissionDeniedError, RegistryError
 from tasks.ports import RepositoryState
 from tasks.stores.credentials import Credentials
+from tasks.stores.hidden_secrets import without_secrets
+from tasks.stores.s3_errors import NO_CREDENTIALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +34,7 @@ logger = logging.getLogger(__name__)
 _HOST = re.compile(r"(?P<account>[0-9]{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.")
 _MOST_A_PAGE = 1000
 _USUAL_LIFETIME = 12 * 3600.0
-_DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnrecognizedClientException"})
+_DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnrecognizedClientException", "ExpiredTokenException"})
 
 
 class _Client(Protocol):
@@ -135,7 +137,7 @@ class EcrRegistry:
             translated = _translated(error, "ecr:DescribeRepositories")
             if not isinstance(translated, PermissionDeniedError):
                 raise translated from error
-            self._may_ask = False  # whoever may only push learns the rest by pushing
+            self._may_ask = False  # whoever may only push, as by docker's login, learns the rest by pushing
 
 
 def _lifetime(ends: datetime | None) -> float:
@@ -150,7 +152,10 @@ def _code(error: Exception) -> str:
 
 def _translated(error: Exception, attempted: str) -> LayoutliftError:
     if not isinstance(error, ClientError):
-        return ConnectionFailedError(f"{attempted}: {' '.join(str(error).split())[:200]}")
+        reason = without_secrets(" ".join(str(error).split()))[:200]
+        if isinstance(error, NO_CREDENTIALS):
+            return PermissionDeniedError(f"{attempted}: no usable AWS credentials: {reason}")
+        return ConnectionFailedError(f"{attempted}: {reason}")
     words = str(error.response.get("Error", {}).get("Message", ""))[:200]
     kind = PermissionDeniedError if _code(error) in _DENIED else RegistryError
     return kind(f"{attempted}: AWS answered {_code(error)}: {words}")

@@ -57,7 +57,7 @@ _REJECTED = frozenset(
 )
 _DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "Forbidden", "403"})
 _ELSEWHERE = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
-_NO_CREDENTIALS = (
+NO_CREDENTIALS = (
     sdk.NoCredentialsError,
     sdk.PartialCredentialsError,
     sdk.CredentialRetrievalError,
@@ -156,7 +156,7 @@ def _of_refusal(code: str, status: int, name: str, reason: str) -> LayoutliftErr
 
 def _of_failure(error: Exception, name: str) -> LayoutliftError:
     reason = _one_line(str(error))
-    if isinstance(error, _NO_CREDENTIALS):
+    if isinstance(error, NO_CREDENTIALS):
         return NotAdmittedError(f"no usable credentials for S3: {reason} (AWS_PROFILE, AWS_ACCESS_KEY_ID, …)")
     if isinstance(error, sdk.SSLError) and _UNTRUSTED in str(error):  # else the connection broke meanwhile
         return NotAdmittedError(

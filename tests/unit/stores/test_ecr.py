@@ -7,7 +7,13 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.exceptions import (
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    TokenRetrievalError,
+)
 from moto import mock_aws
 
 from tasks.oci.errors import ConfigurationError, PermissionDeniedError, RegistryError
@@ -65,9 +71,27 @@ def test_a_token_lives_as_long_as_aws_says() -> None:
     assert 6 * 3600 - 60 < found.lifetime <= 6 * 3600
 
 
-@pytest.mark.parametrize("error", [NoCredentialsError(), refusal("AccessDeniedException")])
-def test_without_credentials_or_right_other_ways_are_left(error: Exception) -> None:
+NO_LOGIN = [
+    NoCredentialsError(),
+    refusal("AccessDeniedException"),
+    refusal("ExpiredTokenException"),
+    PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"),
+    CredentialRetrievalError(provider="custom-process", error_msg="https://me:hidden@vault/ is away"),
+    TokenRetrievalError(provider="sso", error_msg="Token has expired and refresh failed"),
+]
+
+
+@pytest.mark.parametrize("error", NO_LOGIN, ids=lambda error: type(error).__name__)
+def test_without_credentials_or_right_other_ways_are_left(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
     assert EcrRegistry(Answers(get_authorization_token=error), HOST).credentials() is None
+    assert "hidden" not in caplog.text
+
+
+@pytest.mark.parametrize("error", NO_LOGIN, ids=lambda error: type(error).__name__)
+def test_a_login_of_docker_alone_is_enough_to_push(error: Exception) -> None:
+    """Whether a repository is there is then learnt by pushing."""
+    keeper = EcrRegistry(Answers(describe_repositories=error), HOST)
+    assert keeper.state("team/app") == RepositoryState(exists=True)
 
 
 def test_another_refusal_is_told() -> None:
