@@ -79,3 +79,19 @@ def test_a_source_that_is_not_there_is_named_before_a_server_is_started(
 
 def test_a_missing_argument_is_named_as_the_help_names_it() -> None:
     assert "Missing argument 'SOURCE'." in said("migrate")
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_standard_output_that_is_closed_is_no_fault(options: tuple[str, ...], tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.image("v1", layers=[b"layer"])
+    layout.write()
+    program = [sys.executable, "-c", "from flows.cli import main; main()", "ls", str(tmp_path), *options]
+    ended = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *program], stderr=subprocess.PIPE, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_a_directory_that_is_not_there_gets_no_configuration_for_zot(tmp_path: Path) -> None:
+    ended = CliRunner().invoke(main, ["zot", "config", str(tmp_path / "absent")])
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert "is not a directory" in ended.stderr
