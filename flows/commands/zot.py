@@ -10,6 +10,7 @@ import click
 from flows.commands.running import checked, run_to_end
 from flows.options import with_parameters
 from flows.parameters import CheckParameters, SourceParameters
+from tasks.endpoints import check_source
 from tasks.runs import RunKind
 
 
@@ -35,6 +36,7 @@ def config(**given: Any) -> None:
     from tasks.stores.zot_storage import served_prefix, zot_storage  # noqa: PLC0415
 
     parameters = checked(SourceParameters, given)
+    check_source(parameters.source)
     access = BucketAccess(parameters.endpoint_url, parameters.request_payer)
     storage = zot_storage(parameters.source, access)
     click.echo(json.dumps(zot_configuration(storage, served_prefix(parameters.source)), indent=2))
