@@ -20,7 +20,7 @@ from tasks.endpoints import (
     parse_target,
     source_identity,
 )
-from tasks.oci.errors import ConfigurationError, InterruptedRunError
+from tasks.oci.errors import ConfigurationError, InterruptedRunError, SourceUnavailableError
 from tasks.operations.cleanup.blob_decisions import BlobRules
 from tasks.operations.cleanup.choices import PolicyChoice
 from tasks.operations.cleanup.gate import Gate
@@ -173,10 +173,27 @@ def open_planner(options: CleanupOptions, policy: Policy, stop: Stop, *, sweeps:
         gate = None
         if policy.gate is not None:
             gate = stack.enter_context(open_gate(options, policy.gate, stop))
+        holdings = _first_look(files, options.source)
         now = (options.clock or files.now)()
         rules = BlobRules(now, policy.timing, policy.ingest_after, policy.multipart_after, sweeps)
-        tools = PlanTools(source, files, Holdings.load(files), rules, readers.map, policy.protected_digests, gate)
+        tools = PlanTools(source, files, holdings, rules, readers.map, policy.protected_digests, gate)
         yield Planner(source, tools, stop)
+
+
+def _first_look(files: FileReader, source: str) -> Holdings:
+    """What the source keeps of earlier cleanups; the first that a bucket is asked for.
+
+    Raises:
+        ConfigurationError: there is no such bucket, or it does not let us in.
+    """
+    try:
+        return Holdings.load(files)
+    except SourceUnavailableError as error:
+        from tasks.stores.s3_errors import NotAdmittedError  # noqa: PLC0415 - directories don't wait for the SDK
+
+        if not isinstance(error, NotAdmittedError):
+            raise
+        raise ConfigurationError(f"the source {source} can't be listed: {error}") from error
 
 
 @contextmanager
@@ -231,6 +248,8 @@ def write_plan(path: Path | None, header: PlanHeader, plans: Iterable[Repository
     if path is None:
         yield from plans
         return
+    if path.is_dir():  # told before the work, not after it
+        raise ConfigurationError(f"the plan can't be written to {path}: it is a folder")
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     writer, check = PlanWriter(), LimitCheck(header.limits, header.timing.mode)
     try:

@@ -227,7 +227,8 @@ def test_a_wrong_bucket_is_one_clear_line(
     mistake: str, mistakes: dict[str, tuple[str, dict[str, str], int, str]], with_bucket: Layoutlift
 ) -> None:
     source, environment, code, words = mistakes[mistake]
-    ended = with_bucket("ls", source, code=code, environment=environment)
-    assert words in ended.stderr
-    assert len(ended.stderr.splitlines()) == 1
-    assert ended.stdout == ""
+    for command in ("ls", "recover"):  # which are begun in different ways
+        ended = with_bucket(command, source, code=code, environment=environment)
+        assert words in ended.stderr, command
+        assert len(ended.stderr.splitlines()) == 1
+        assert ended.stdout == ""
