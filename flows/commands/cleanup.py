@@ -114,11 +114,15 @@ def init(file: Path) -> None:
     """Write a policy with comments to FILE (cleanup.yaml), as a start; it keeps everything."""
     from flows.policy_example import EXAMPLE  # noqa: PLC0415
 
+    is_ours = False
     try:
         with file.open("x", encoding="utf-8") as opened:
+            is_ours = True
             opened.write(EXAMPLE)
     except FileExistsError:
         raise ConfigurationError(f"{file} is there already; it was left as it is") from None
     except OSError as error:
+        if is_ours:
+            file.unlink(missing_ok=True)
         raise ConfigurationError(f"{file} can't be written: {error.strerror}") from error
     click.echo(f"{file} written; it keeps everything until its rules are changed")

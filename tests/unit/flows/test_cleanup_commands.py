@@ -1,6 +1,9 @@
 """What the commands that clean up say of what they did, and of what they could not do."""
 
+import errno
 import hashlib
+import io
+import os
 import time
 from pathlib import Path
 
@@ -8,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from flows.cli import main
+from flows.policy_example import EXAMPLE
 from tasks.stores.directory_files import DirectoryFiles
 from tests.support.layouts import LayoutBuilder
 
@@ -123,3 +127,27 @@ def test_a_plan_by_a_clock_that_is_ahead_of_the_sources_is_refused(
     assert applied.exit_code == 3
     assert "in the future of the source" in applied.stderr
     assert (source / "app/index.json").read_bytes() == before
+
+
+def test_a_plan_that_would_be_a_folder_is_refused_before_the_work(source: Path, tmp_path: Path) -> None:
+    (policy := tmp_path / "policy.yaml").write_text(EXAMPLE)
+    ended = layoutlift("cleanup", "plan", source, "--policy", policy, "-o", tmp_path)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert ended.stderr == f"layoutlift: the plan can't be written to {tmp_path}: it is a folder\n"
+
+
+def test_a_policy_that_could_not_be_written_leaves_nothing_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FullDisk(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def opened(path: Path, *_: object, **__: object) -> FullDisk:
+        path.touch(exist_ok=False)
+        return FullDisk()
+
+    monkeypatch.setattr(Path, "open", opened)
+    ended = layoutlift("cleanup", "init", tmp_path / "cleanup.yaml")
+    assert (ended.exit_code, "No space left" in ended.stderr) == (2, True)
+    assert not list(tmp_path.iterdir())
