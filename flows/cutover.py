@@ -15,7 +15,7 @@ from flows.driving import drive, work_here
 from flows.parameters import VerifyParameters
 from tasks.endpoints import close_source, open_source
 from tasks.oci.errors import InterruptedRunError, RefusedError
-from tasks.operations.cutover import OLD_REFERENCE, index_marks, refuse_changes, replacements
+from tasks.operations.cutover import OLD_REFERENCE, check_template, index_marks, refuse_changes, replacements
 from tasks.operations.selection import Selection
 from tasks.runs import RunKind
 from tasks.stores.mapping_files import check_files, write_rows
@@ -51,6 +51,12 @@ class CutoverParameters(VerifyParameters):
     @classmethod
     def _is_a_duration(cls, value: str) -> str:
         seconds_of(value)
+        return value
+
+    @field_validator("old_reference")
+    @classmethod
+    def _names_a_tag(cls, value: str) -> str:
+        check_template(value)
         return value
 
 

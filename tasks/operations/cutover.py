@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 OLD_REFERENCE = "{source}/{repository}:{tag}"
 """How the layouts' users name a tag, unless they say otherwise."""
+_FIELDS = ("{source}", "{repository}", "{tag}")
+_FIELD = re.compile(r"(?<!\$)\{\w*\}")
+"""What looks like a field; `${NAME}` is a variable of whoever reads the list."""
 _SHOWN = 5
 
 
@@ -28,6 +32,19 @@ class Replacement:
     old: str
     new: str
     digest: str
+
+
+def check_template(template: str) -> None:
+    """See that every field of a template for old references is one that is filled in, and that it names the tag.
+
+    Raises:
+        ValueError: it is not, or does not.
+    """
+    unknown = [field for field in _FIELD.findall(template) if field not in _FIELDS]
+    if unknown:
+        raise ValueError(f"there is no {', '.join(unknown)}, only {', '.join(_FIELDS)}")
+    if "{tag}" not in template:
+        raise ValueError("it must hold {tag}, or all tags of a repository would have one old name")
 
 
 def replacements(results: Iterable[TagResult], source: str, template: str = OLD_REFERENCE) -> list[Replacement]:

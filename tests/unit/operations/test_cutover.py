@@ -4,7 +4,7 @@ import pytest
 
 from tasks.oci.digest import Digest
 from tasks.oci.errors import RefusedError
-from tasks.operations.cutover import refuse_changes, replacements
+from tasks.operations.cutover import OLD_REFERENCE, check_template, refuse_changes, replacements
 from tasks.operations.results import Depth, Outcome, TagResult
 
 ONE = Digest.of(b"one")
@@ -31,6 +31,19 @@ def test_replacements_come_in_the_same_order_whatever_was_verified_first() -> No
     found = [each.old for each in replacements(results, "s3://bucket")]
     assert found == ["s3://bucket/a:v1", "s3://bucket/a:v2", "s3://bucket/b:v1"]
     assert [each.old for each in replacements(reversed(results), "s3://bucket")] == found
+
+
+@pytest.mark.parametrize("template", ["{source}/{repo}:{tag}", "{source}/{repository}", "bucket:{TAG}"])
+def test_a_template_that_can_not_tell_tags_apart_is_refused(template: str) -> None:
+    with pytest.raises(ValueError, match=r"\{tag\}"):
+        check_template(template)
+
+
+@pytest.mark.parametrize(
+    "template", [OLD_REFERENCE, "oci:{repository}:{tag}", "${BUCKET}/app:{tag}", "{{ .url }}:{tag}"]
+)
+def test_a_template_may_hold_what_others_fill_in(template: str) -> None:
+    check_template(template)
 
 
 def test_a_layout_that_is_the_source_itself_has_no_path() -> None:
