@@ -10,11 +10,13 @@ from tasks.operations.reporting import printable
 from tasks.operations.results import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tasks.operations.results import TagResult
 
 SHOWN = 25
+WIDEST = 60
+"""Characters that a column is wide at most."""
 _HEADINGS = {Outcome.TO_COPY: "to copy", Outcome.COPIED: "copied", Outcome.UP_TO_DATE: "up to date"}
 
 
@@ -50,11 +52,16 @@ def repository_lines(results: Iterable[TagResult], *, verified: bool = False) ->
     ]
     if all(row.target == "-" for row in shown.values()):
         cells = [(path, "", tags, outcome) for path, _, tags, outcome in cells]
-    left, right = (max(len(row[column]) for row in cells) for column in (0, 1))
+    left, right = (_width([row[column] for row in cells]) for column in (0, 1))
     for path, target, tags, outcome in cells:
         yield f"  {path:<{left}}  {target:<{right}}  {tags:>6}  {outcome}"
     if len(rows) > SHOWN:
         yield f"  … and {len(rows) - SHOWN:,} more repositories, in the report"
+
+
+def _width(column: Sequence[str]) -> int:
+    """A column's width: that of its longest cell, but for very long ones, which push only their own line aside."""
+    return max(min(len(cell), WIDEST) for cell in column)
 
 
 def _outcome(row: _Row, *, verified: bool) -> str:

@@ -30,3 +30,9 @@ def test_a_line_counts_each_outcome(outcomes: tuple[Outcome, ...], verified: boo
     ]
     _, line = repository_lines(results, verified=verified)
     assert line.split(maxsplit=3) == ["app", "r.example/app", str(len(outcomes)), said]
+
+
+def test_a_very_long_name_pushes_no_other_line_aside() -> None:
+    results = [TagResult(name, "v1", None, None, f"r.example/{name}:v1", COPIED) for name in ("app", "l" * 200)]
+    heading, short, _ = repository_lines(results)
+    assert heading.index("outcome") == short.index("copied") < 150
