@@ -117,3 +117,13 @@ def test_links_to_whole_layouts_and_out_of_the_source_share_nothing(tmp_path: Pa
     (tmp_path / "source/gone").symlink_to("nowhere")
     (tmp_path / "source/out").symlink_to(tmp_path / "elsewhere/blobs")
     assert SharedContent(DirectoryFiles(tmp_path / "source")).needing("app", [DIGEST]) == {}
+
+
+@pytest.mark.parametrize("layout", [".", "blobs/app"])
+def test_a_layout_counts_as_linked_to_wherever_it_is_called_blobs(tmp_path: Path, layout: str) -> None:
+    """Also the source itself, and one below a folder of that name."""
+    (tmp_path / layout / "blobs/sha256").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/blobs").symlink_to(tmp_path / layout / "blobs")
+    with pytest.raises(InvalidLayoutError, match="other/blobs is a link"):
+        SharedContent(DirectoryFiles(tmp_path)).needing(layout, [DIGEST])
