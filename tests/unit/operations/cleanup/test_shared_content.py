@@ -7,7 +7,7 @@ import pytest
 
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidLayoutError
-from tasks.operations.cleanup.shared_content import SharedContent
+from tasks.operations.cleanup.shared_content import SharedContent, is_placeholder
 from tasks.operations.cleanup.values import Action
 from tasks.stores.directory_files import DirectoryFiles
 from tasks.stores.memory_files import MemoryFiles
@@ -127,3 +127,15 @@ def test_a_layout_counts_as_linked_to_wherever_it_is_called_blobs(tmp_path: Path
     (tmp_path / "other/blobs").symlink_to(tmp_path / layout / "blobs")
     with pytest.raises(InvalidLayoutError, match="other/blobs is a link"):
         SharedContent(DirectoryFiles(tmp_path)).needing(layout, [DIGEST])
+
+
+def test_a_repository_whose_name_begins_as_ours_counts_like_any_other() -> None:
+    files = MemoryFiles(lambda: 1.0)
+    files.put(f".layoutlifted/blobs/sha256/{DIGEST.encoded}", b"")
+    assert SharedContent(files).needing("app", [DIGEST]) == {DIGEST: ".layoutlifted has a placeholder of zot for it"}
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+def test_content_that_is_empty_is_no_placeholder(algorithm: str) -> None:
+    assert not is_placeholder(0, Digest.of(b"", algorithm))
+    assert is_placeholder(0, Digest.of(b"a", algorithm))
