@@ -1,7 +1,7 @@
 """The lease on a source: one cleaner at a time, wherever it runs, by a file at the source itself.
 
 It is written on the condition that it is what was read, where the store knows conditions. Elsewhere whoever took
-it looks again a moment later. A run that slept for long looks again before it takes anything away.
+it looks again a moment later. A run that slept for long renews it before it takes anything away.
 """
 
 from __future__ import annotations
