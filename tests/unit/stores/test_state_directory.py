@@ -347,3 +347,24 @@ def test_old_runs_leave_room_and_what_is_at_work_or_young_stays(state, monkeypat
     monkeypatch.setattr(state_directory, "KEPT_RUNS", 0)
     state.keep_report("newest", report)
     assert {path.name for path in (state.folder / "runs").iterdir()} == {"at-work", "young"}
+
+
+@pytest.mark.parametrize(("age", "is_free"), [(30.0, False), (lock_holder.EXPIRY_SECONDS + 10, True)])
+def test_a_shard_that_died_elsewhere_keeps_a_run_out_until_its_lock_expires(state, age, is_free):
+    leave_lock(state, host="elsewhere", machine="another boot")
+    shard = (state.folder / "lock").rename(state.folder / "shard-theirs-1")
+    then = time.time() - age
+    os.utime(shard, (then, then))
+    if is_free:
+        with state.lock("ours"):
+            pass
+    else:
+        with pytest.raises(LockHeldError, match="old"), state.lock("ours"):
+            pass
+
+
+def test_asking_a_folder_for_the_time_leaves_no_file_behind(state):
+    leave_lock(state, host="elsewhere", machine="another boot")
+    age_lock(state, lock_holder.EXPIRY_SECONDS + 10)
+    with state.lock("ours"):
+        assert list(state.folder.glob(".now-*")) == []
