@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -368,3 +369,12 @@ def test_asking_a_folder_for_the_time_leaves_no_file_behind(state):
     age_lock(state, lock_holder.EXPIRY_SECONDS + 10)
     with state.lock("ours"):
         assert list(state.folder.glob(".now-*")) == []
+
+
+def test_a_folder_that_knows_no_flock_has_locks_all_the_same(state, monkeypatch):
+    def unsupported(*_: object) -> None:
+        raise OSError(errno.ENOTSUP, "not supported")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    with state.lock("first"), pytest.raises(LockHeldError, match="first"), state.lock("second"):
+        pass
