@@ -79,10 +79,18 @@ class BodyStream:
 
 def _open_range(bucket: S3Bucket, known: OpenObject, start: int, stop: int) -> OpenObject:
     opened = bucket.get(known.key, start, stop, known.etag)
-    if opened.start == start:
+    if (opened.start, opened.stop) == (start, stop):
         return opened
     opened.close()
     raise SourceError(f"{known.name} can't be read from byte {start} on: the store does not know ranges")
+
+
+def _from_its_start(opened: OpenObject, *, whole: bool) -> OpenObject:
+    """What was opened, if it begins where the object does, and is all of it where that was asked for."""
+    if opened.start == 0 and (opened.stop == opened.size or not whole):
+        return opened
+    opened.close()
+    raise SourceError(f"{opened.name} can't be read: the store sent another part of it than it was asked for")
 
 
 class ObjectReader:
@@ -104,7 +112,8 @@ class ObjectReader:
             SourceError: it can't be read.
         """
         in_ranges = expected_size > self._large
-        opened = self._bucket.get(key, 0, self._part_size) if in_ranges else self._bucket.get(key)
+        asked = self._bucket.get(key, 0, self._part_size) if in_ranges else self._bucket.get(key)
+        opened = _from_its_start(asked, whole=not in_ranges)
         if opened.size != expected_size:
             opened.close()
             raise SizeMismatchError(f"{opened.name} has {opened.size} bytes, its descriptor says {expected_size}")
@@ -123,7 +132,7 @@ class ObjectReader:
             SizeMismatchError: it has more than `limit` bytes; none of them is read then.
             SourceError: it can't be read.
         """
-        opened = self._bucket.get(key)
+        opened = _from_its_start(self._bucket.get(key), whole=True)
         stream = BodyStream(self._bucket, opened)
         try:
             if opened.size > limit:
@@ -141,7 +150,7 @@ class _Parts:
     """A fixed number of buffers, each with a thread to fill it; whoever finds none free reads on without."""
 
     def __init__(self, part_size: int, number: int = PARTS_AT_ONCE) -> None:
-        self._part_size = part_size
+        self.part_size = part_size
         self._free = threading.Semaphore(number)
         self._idle: deque[bytearray] = deque()
         self._threads = ThreadPoolExecutor(max_workers=number, thread_name_prefix="range")
@@ -153,7 +162,7 @@ class _Parts:
         try:
             whole = self._idle.pop()
         except IndexError:
-            whole = bytearray(self._part_size)
+            whole = bytearray(self.part_size)
         return _Part(memoryview(whole)[:length], self._threads.submit(fill, memoryview(whole)[:length]), self._return)
 
     def _return(self, buffer: memoryview) -> None:
@@ -189,7 +198,7 @@ class _RangedStream:
         self._bucket = bucket
         self._first = first
         self._parts = parts
-        self._part_size = first.stop
+        self._part_size = parts.part_size
         self._next = first.stop
         self._direct: BodyStream | None = BodyStream(bucket, first)
         self._current: _Part | None = None

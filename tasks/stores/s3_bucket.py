@@ -239,8 +239,10 @@ def _opened(key: str, name: str, body: Body, headers: Mapping[str, str]) -> Open
     if length is None:
         raise SourceError(f"the store does not say how long {name} is")
     span, _, total = headers.get("content-range", "").removeprefix("bytes ").partition("/")
-    start = int(span.partition("-")[0]) if span else 0
-    stop = start + int(length)
+    first = span.partition("-")[0] or "0"
+    if not (first.isdecimal() and length.isdecimal()):
+        raise SourceError(f"the store does not say which bytes of {name} it sends")
+    start, stop = int(first), int(first) + int(length)
     version = headers.get("x-amz-version-id")
     return OpenObject(
         key=key,

@@ -56,7 +56,12 @@ _REJECTED = frozenset(
     }
 )
 _DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "Forbidden", "403"})
-_ELSEWHERE = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
+_ELSEWHERE = frozenset(
+    {
+        *("PermanentRedirect", "TemporaryRedirect", "301", "307"),
+        *("AuthorizationHeaderMalformed", "IllegalLocationConstraintException"),
+    }
+)
 NO_CREDENTIALS = (
     sdk.NoCredentialsError,
     sdk.PartialCredentialsError,

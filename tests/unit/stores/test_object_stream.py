@@ -120,6 +120,31 @@ def test_a_store_without_ranges_is_read_from_one_answer() -> None:
         read(OneObject(content, iter([100]), knows_ranges=False))
 
 
+@dataclass
+class OtherPart(OneObject):
+    """A store, or a cache before it, that sends another part than it was asked for; the first answers are right."""
+
+    right: int = 0
+    shift: tuple[int, int] = (0, 0)
+
+    def get(self, key: str, start: int = 0, stop: int | None = None, if_match: str | None = None) -> OpenObject:
+        end = len(self.content) if stop is None else stop
+        if len(self.asked) >= self.right:
+            start, end = start + self.shift[0], end + self.shift[1]
+        return super().get(key, start, end, if_match)
+
+
+@pytest.mark.parametrize("shift", [(5, 0), (0, -5), (5, 5)], ids=["later", "shorter", "moved"])
+@pytest.mark.parametrize(("size", "right"), [(900, 0), (5000, 1)], ids=["whole", "in ranges"])
+def test_another_part_than_was_asked_for_is_never_taken_for_it(size: int, right: int, shift: tuple[int, int]) -> None:
+    reader = ObjectReader(OtherPart(random_bytes(5, size), right=right, shift=shift), part_size=1000, large=2000)
+    with pytest.raises(SourceError), reader.open("key", size) as stream:
+        fill(stream, memoryview(bytearray(size)))
+    if right == 0:
+        with pytest.raises(SourceError):
+            reader.read("key", size)
+
+
 def test_every_connection_and_buffer_is_given_back() -> None:
     bucket = OneObject(bytes(50_000))
     reader = ObjectReader(bucket, part_size=1000, large=2000)

@@ -260,6 +260,16 @@ def test_a_prefix_that_is_not_in_utf_8_is_refused() -> None:
     assert BucketAddress.parse("s3://bucket/\U0001f600").prefix == "\U0001f600/"
 
 
+@pytest.mark.parametrize("span", ["bytes */9", "bytes x-y/z", "bytes 5-38/100", "bytes 0-33/100"])
+def test_an_answer_that_is_not_all_of_a_small_file_is_no_file(
+    script: ScriptedRegistry, bucket: OpenBucket, span: str
+) -> None:
+    script.always("GET", "/bucket/app/oci-layout", content(MARKER))
+    script.always("GET", "/bucket/app/index.json", Reply(206, {"ETag": '"a"', "Content-Range": span}, INDEX))
+    with pytest.raises(SourceError):
+        bucket().read_index("app")
+
+
 def test_the_requester_pays_where_told_to(script: ScriptedRegistry, bucket: OpenBucket) -> None:
     always(script, "/bucket", page({"app/oci-layout": MARKER}))
     always(script, BLOB_KEY, content(CONTENT))
