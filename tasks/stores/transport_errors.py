@@ -21,6 +21,7 @@ from tasks.oci.errors import (
     TransferStalledError,
     UntrustedConnectionError,
 )
+from tasks.stores.hidden_secrets import without_secrets
 
 if TYPE_CHECKING:
     from http.client import HTTPException
@@ -62,7 +63,7 @@ def _root(error: BaseException) -> BaseException:
 
 def _cause(error: BaseException) -> str:
     inner = _root(error)
-    return " ".join(str(inner or type(inner).__name__).split())[:200]
+    return without_secrets(" ".join(str(inner or type(inner).__name__).split()))[:200]
 
 
 def redacted(url: str) -> str:

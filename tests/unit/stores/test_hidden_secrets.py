@@ -1,0 +1,48 @@
+"""What others say is shown without what may be secret in it, and still tells what is wrong."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tasks.oci.errors import ConnectionFailedError
+from tasks.stores.hidden_secrets import without_secrets
+from tasks.stores.http_pool import HttpPool
+
+MakePool = Callable[..., HttpPool]
+SECRET = "hunter2SECRET"
+SAID = [
+    "bad https://u:{}@h/x?y={}",
+    "Authorization: Bearer {}",
+    'the header "Basic {}" is none',
+    "see /v2/token?account=u&password={}",
+    "https://h/p?X-Amz-Signature={}",
+    "https://h/p#access_token={}",
+    "invalid token eyJhbGciOi.{}.abc",
+    "client_secret={}; try again",
+]
+
+
+@pytest.mark.parametrize("said", SAID)
+def test_what_may_be_secret_is_left_out(said: str) -> None:
+    shown = without_secrets(said.format(SECRET, SECRET))
+    assert SECRET not in shown
+    assert "…" in shown
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Bearer token is missing",
+        "pull access denied for https://registry.example/app@sha256:abc, what are your rights?",
+        "the token server https://auth.example/token answered 500",
+        "NAME_UNKNOWN: token: the repository has no such name = app",
+    ],
+)
+def test_what_is_none_is_left(said: str) -> None:
+    assert without_secrets(said) == said
+
+
+def test_an_address_that_can_not_be_asked_is_shown_without_its_query(make_pool: MakePool) -> None:
+    with pytest.raises(ConnectionFailedError, match="99999") as raised:
+        make_pool("127.0.0.1:1").send("GET", f"http://127.0.0.1:99999/token?key={SECRET}", {})
+    assert SECRET not in str(raised.value)
