@@ -183,6 +183,8 @@ class S3Bucket:
             found = self._ask(self._client.head_object, self.name_of(key), Key=key, **self._more)
         except ContentNotFoundError:
             return None
+        if not {"ContentLength", "LastModified"} <= found.keys():
+            raise SourceError(f"the store does not say how large and how old {self.name_of(key)} is")
         return BlobStat(found["ContentLength"], found["LastModified"].timestamp())
 
     def name_of(self, key: str) -> str:

@@ -254,6 +254,13 @@ def test_a_store_without_etags_is_not_written_to(script: ScriptedRegistry) -> No
         objects.put("key", b"1")
 
 
+def test_a_store_that_does_not_say_how_old_a_blob_is_is_told_so(script: ScriptedRegistry, bucket: OpenBucket) -> None:
+    script.always("GET", "/bucket", page({}))
+    script.always("HEAD", BLOB_KEY, Reply(200, {"Content-Length": "7"}))
+    with pytest.raises(SourceError, match="how old"):
+        bucket().stat_blob("app", BLOB.digest)
+
+
 def test_a_prefix_that_is_not_in_utf_8_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="UTF-8"):
         BucketAddress.parse("s3://bucket/\udcff")
