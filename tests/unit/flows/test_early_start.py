@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from flows.console import Console
 from flows.early_start import EarlyStart, may_begin_early
 from flows.parameters import CheckParameters, MigrateParameters
+from infra.real_parts import wait_until
 from tasks.oci.errors import ConfigurationError
 from tasks.runs import RunKind, RunOptions
 from tests.support.layouts import LayoutBuilder
@@ -28,6 +30,18 @@ def checked(folder: Path, source: Path) -> RunOptions:
     return CheckParameters(source=str(source), state=str(state), report=str(report)).to_options()
 
 
+class Kept(logging.Handler):
+    """Keeps what this test says, each time that it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage().startswith("said"):
+            self.said.append(record.getMessage())
+
+
 def test_the_flow_goes_on_with_the_run_that_was_begun(options: RunOptions) -> None:
     console = Console()
     console.early = early = EarlyStart(RunKind.CHECK, options, console)
@@ -40,10 +54,27 @@ def test_the_flow_goes_on_with_the_run_that_was_begun(options: RunOptions) -> No
     assert not console.stop.requested
 
 
+def test_a_run_that_may_begin_does_so_before_anybody_asks_for_its_work(options: RunOptions) -> None:
+    console = Console()
+    console.early = EarlyStart(RunKind.CHECK, options, console)
+    with console.open(RunKind.CHECK, options) as run:
+        wait_until(lambda: run.totals.tags == 1, what="the tag is checked", deadline_seconds=10)
+
+
+def test_a_run_that_could_not_be_opened_and_that_nobody_takes_over_is_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    console = Console()
+    EarlyStart(RunKind.CHECK, checked(tmp_path, tmp_path / "nowhere"), console).end()
+    assert console.run is None
+    assert "nowhere" in caplog.text
+
+
 def test_a_run_that_may_not_begin_yet_is_opened_and_begun_by_the_flow(options: RunOptions) -> None:
     console = Console()
     console.early = EarlyStart(RunKind.CHECK, options, console, lambda: False)
     with console.open(RunKind.CHECK, options) as run:
+        assert not [each for each in threading.enumerate() if each.name.startswith("head start")]
         assert run.progress.expected == 0
         for batch in run.survey().batches:
             run.execute(batch, last_attempt=True)
@@ -68,19 +99,19 @@ def test_a_run_that_can_not_be_opened_says_why_to_whoever_takes_it_over(tmp_path
 
 
 def test_what_the_engine_logged_before_reaches_the_handlers_that_came_since(options: RunOptions) -> None:
-    console = Console()
-    early = EarlyStart(RunKind.CHECK, options, console)
-    logging.getLogger("tasks.operations.run_log").warning("said early")
-    seen: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: seen.append(record.getMessage())  # type: ignore[method-assign]
-    logging.getLogger("tasks").addHandler(handler)
+    console, engine = Console(), logging.getLogger("tasks")
+    there, since = Kept(), Kept()
+    engine.addHandler(there)
     try:
+        early = EarlyStart(RunKind.CHECK, options, console)
+        logging.getLogger("tasks.operations.run_log").warning("said early")
+        engine.addHandler(since)
         with early.taken_over():
             logging.getLogger("tasks.operations.run_log").warning("said later")
     finally:
-        logging.getLogger("tasks").removeHandler(handler)
-    assert [line for line in seen if line.startswith("said")] == ["said early", "said later"]
+        engine.removeHandler(since)
+        engine.removeHandler(there)
+    assert there.said == since.said == ["said early", "said later"]
 
 
 @pytest.mark.parametrize(

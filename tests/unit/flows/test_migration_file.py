@@ -103,8 +103,8 @@ def test_a_setting_and_what_it_is_one_of_may_stand_in_different_parts(
             "6: mappings.1.metrics: an earlier mapping writes the same file",
         ),
         (
-            "mappings:\n- {source: /s, target: 'a:1', report: r.json}\n- source: /t\n  target: a:1\n  report: ./r.json\n",
-            "6: mappings.1.report: an earlier mapping writes the same file",
+            "defaults: {target: 'a:1'}\nmappings:\n- {source: /s, report: r}\n- {source: /t, report: ./r}\n",
+            "5: mappings.1.report: an earlier mapping writes the same file",
         ),
     ],
 )

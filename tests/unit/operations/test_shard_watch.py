@@ -84,6 +84,14 @@ def test_it_is_done_again_a_few_times_only() -> None:
     assert [watch.begin_again() for _ in range(len(RESTART_DELAYS) + 1)] == [*RESTART_DELAYS, None]
 
 
+def test_a_further_attempt_has_as_long_to_begin_as_the_first() -> None:
+    watch = ShardWatch()
+    assert watch.next_step("PENDING", None, 0.0) is Step.WAIT
+    assert watch.next_step("PENDING", None, BEGIN_SECONDS + 1) is Step.AGAIN
+    watch.begin_again()
+    assert watch.next_step("PENDING", None, BEGIN_SECONDS + 2) is Step.WAIT
+
+
 def test_who_lost_its_server_ends_before_another_begins() -> None:
     assert BEAT_SECONDS * 3 < FENCE_SECONDS < SILENCE_SECONDS
     assert sum(RESTART_DELAYS) > EXPIRY_SECONDS

@@ -18,7 +18,7 @@ from tasks.stores import ledger_folder
 from tasks.stores.json_lines import JsonLinesWriter
 from tasks.stores.ledger import Ledger
 from tasks.stores.ledger_folder import LedgerFolder
-from tasks.stores.ledger_memory import LayoutNote, LedgerEntry
+from tasks.stores.ledger_memory import LayoutNote, LedgerEntry, LedgerMemory, layout_line, tag_line
 
 DIGEST = "sha256:" + "ab" * 32
 OTHER = "sha512:" + "cd" * 64
@@ -107,6 +107,42 @@ def test_unknown_depths_prove_nothing(tmp_path):
     line = {"repository": "app", "tag": "v1", "digest": DIGEST, "verified": "magic", "referrers": "x", "new": 1}
     (tmp_path / "ledger-r1.jsonl").write_text(json.dumps(line))
     assert opened(tmp_path, "r2").entry("app", "v1") == LedgerEntry(DIGEST, None, 0)
+
+
+@pytest.mark.parametrize("referrers", [-1, 2**40, "3", True])
+def test_numbers_that_no_run_writes_are_no_obstacle(tmp_path, referrers):
+    line = {"repository": "app", "tag": "v1", "digest": DIGEST, "verified": "blobs", "referrers": referrers}
+    (tmp_path / "ledger-r1.jsonl").write_text(json.dumps(line) + "\n")
+    entry = opened(tmp_path, "r2").entry("app", "v1")
+    assert (entry.digest, entry.verified) == (DIGEST, "blobs")
+
+
+def test_what_was_forgotten_stays_so_for_later_runs(tmp_path):
+    ledger = opened(tmp_path, "r1")
+    for tag in ("v1", "v2"):
+        ledger.note_tag("app", tag, DIGEST, None, 0, layout="app")
+    ledger.note_layout("app", "app", "etag", "settings")
+    ledger.note_layout("other", "other", "etag", "settings")
+    ledger.forget_tag("app", "v1")
+    ledger.forget_layout("app")
+    ledger.close()
+    again = opened(tmp_path, "r2")
+    assert (again.tags_of("app"), again.layouts()) == ({"v2": DIGEST}, ["other"])
+
+
+def test_what_is_made_one_says_all_that_the_lines_before_said():
+    memory, again = LedgerMemory(), LedgerMemory()
+    said = [
+        {"started": "app"},
+        layout_line("App", LayoutNote("app", "etag", "settings")),
+        tag_line("app", "v1", LedgerEntry(DIGEST, "blobs", 2, origin="App")),
+        tag_line("app", "v2", LedgerEntry(DIGEST, None, 0, found=True)),
+    ]
+    for line in said:
+        memory.take_line(line)
+    for line in memory.lines():
+        again.take_line(line)
+    assert sorted(map(str, again.lines())) == sorted(map(str, said))
 
 
 def test_only_digests_are_noted(tmp_path):
