@@ -10,6 +10,7 @@ from flows.telemetry import told_by_metrics
 from tasks.oci.errors import TRANSIENT_CODES, ConflictsError, LayoutliftError
 from tasks.operations.planning import OnConflict
 from tasks.operations.results import CONFLICT, REFERRER_CONFLICT
+from tasks.operations.run_log import FATAL
 from tasks.ports import Finding
 from tasks.runs import RunKind, open_run
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     Publish: TypeAlias = Callable[[Run], None]
 
 _CONFLICTS = frozenset({CONFLICT, REFERRER_CONFLICT})
+_UNSEEN = TRANSIENT_CODES | {kind.code for kind in FATAL}
+"""What leaves open whether the target has something else: it may pass, or kept the rest from being asked for."""
 
 
 def drive(
@@ -94,10 +97,10 @@ def refuse_conflicts(options: RunOptions, stop: Stop, read: LimitsReader | None)
     """
     with open_run(RunKind.PLAN, options, stop) as plan, kept_within_limits(plan, read):
         plan.tree.execute_all(plan.tree.survey().batches)
-        told = [result for result in plan.results() if result.code in _CONFLICTS or result.code in TRANSIENT_CODES]
+        told = [result for result in plan.results() if result.code in _CONFLICTS or result.code in _UNSEEN]
         conflicts = [result for result in told if result.code in _CONFLICTS]
-        unseen = [f"{each.repository}:{each.tag}" for each in told if each.code in TRANSIENT_CODES]
-        unseen += [finding.path for finding in plan.findings if finding.code in TRANSIENT_CODES]
+        unseen = [f"{each.repository}:{each.tag}" for each in told if each.code in _UNSEEN]
+        unseen += [finding.path for finding in plan.findings if finding.code in _UNSEEN]
     if conflicts:
         shown = ", ".join(str(result.target) for result in conflicts[:5])
         raise ConflictsError(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flows import driving
-from tasks.oci.errors import ConflictsError
+from tasks.oci.errors import AuthenticationError, ConflictsError, SourceUnavailableError
 from tasks.operations.hold import Hold
 from tasks.operations.results import Outcome, TagResult
 from tasks.ports import Finding
@@ -46,6 +46,8 @@ def refuse() -> None:
         (tag(Outcome.REFUSED, "conflict"), "other content under 1 tags"),
         (tag(Outcome.REFUSED, "referrer_conflict"), "other content under 1 tags"),
         (tag(Outcome.FAILED, "registry_unavailable"), "conflicts in app:v1 can't be said now"),
+        (tag(Outcome.FAILED, AuthenticationError.code), "conflicts in app:v1 can't be said now"),
+        (Finding("app", SourceUnavailableError.code, "not tried"), "conflicts in app can't be said now"),
         (Finding("app", "rate_limited", "busy"), "conflicts in app can't be said now"),
     ],
 )
