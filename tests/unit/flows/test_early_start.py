@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from flows.console import Console
-from flows.early_start import EarlyStart, may_begin_early
+from flows.early_start import EarlyStart, begun_early, may_begin_early
+from flows.live_limits import DEFAULT_VARIABLE
 from flows.parameters import CheckParameters, MigrateParameters
+from flows.prefect_server import ServerAddress
 from infra.real_parts import wait_until
 from tasks.oci.errors import ConfigurationError
 from tasks.runs import RunKind, RunOptions
 from tests.support.layouts import LayoutBuilder
+from tests.support.scripted_registry import Reply, ScriptedRegistry
 
 
 @pytest.fixture
@@ -130,3 +133,34 @@ def test_a_run_that_must_look_at_something_first_does_not_begin_early(tmp_path: 
     assert may_begin_early(RunKind.MIGRATE, plain.to_options())
     waits = MigrateParameters(**({"source": str(tmp_path), "target": "localhost:5000"} | given))
     assert not may_begin_early(RunKind.MIGRATE, waits.to_options())
+
+
+@pytest.mark.parametrize(("status", "begins"), [(404, True), (200, False), (401, False), (500, False)])
+def test_a_run_begins_early_only_where_the_server_has_no_limits_for_it(
+    options: RunOptions, status: int, begins: bool
+) -> None:
+    server, console = ScriptedRegistry(), Console()
+    server.expect("GET", f"/api/variables/name/{DEFAULT_VARIABLE}", Reply(status))
+    try:
+        with (
+            begun_early(RunKind.CHECK, options, console, ServerAddress(server.url)),
+            console.open(RunKind.CHECK, options) as run,
+        ):
+            ahead = [each for each in threading.enumerate() if each.name.startswith("head start")]
+            assert bool(ahead) is begins
+            for batch in run.survey().batches:
+                run.execute(batch, last_attempt=True)
+            assert run.totals.tags == 1
+        assert not console.stop.requested
+    finally:
+        server.stop()
+    server.check()
+
+
+def test_a_run_that_no_flow_came_for_is_ended_with_the_block(options: RunOptions) -> None:
+    console = Console()
+    with begun_early(RunKind.CHECK, options, console, ServerAddress("http://127.0.0.1:1")):
+        assert not console.stop.requested
+    assert console.stop.requested
+    assert console.run is not None
+    assert not console.run.tree.complete

@@ -15,7 +15,7 @@ from flows.limits_model import LiveLimits
 from flows.live_limits import file_reader, kept_within_limits
 from infra.real_parts import wait_until
 from tasks import run_controls
-from tasks.oci.errors import ConfigurationError
+from tasks.oci.errors import ConfigurationError, StateError
 from tasks.operations.hold import Limits
 from tasks.operations.hours import Hours
 from tasks.ports import Shard
@@ -146,3 +146,40 @@ def test_a_file_that_can_not_even_be_looked_for_is_a_configuration_error(
         assert read is not None
         with pytest.raises(ConfigurationError, match="can't be read: Permission denied"):
             read()
+
+
+def test_limits_are_kept_where_no_hours_were_given_and_hours_where_no_limits_were(clock: Clock, run: Any) -> None:
+    with kept_within_limits(run, None):
+        clock.time = OUTSIDE
+        wait_until(is_held(run), what="the run is held outside of its hours", deadline_seconds=5)
+    unlimited: Any = SimpleNamespace(
+        options=SimpleNamespace(hours=None, limits_from=None, shard=None), controls=RunControls(Limits(), Stop())
+    )
+    with kept_within_limits(unlimited, lambda: LiveLimits(paused=True)):
+        assert unlimited.controls.hold.reason == "paused"
+
+
+def test_a_run_without_prefect_takes_limits_from_a_file_that_need_not_be_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="takes a file"), file_reader("variable:night"):
+        pass
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "later.yaml", tmp_path / "file" / "limits.yaml"):
+        with file_reader(str(place)) as read:
+            assert read is not None
+            assert read() is None
+    with file_reader(None) as read:
+        assert read is None
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_server_that_does_not_say_its_limits_at_the_start_is_asked_again(run: Any) -> None:
+    answers: list[LiveLimits | Exception] = [StateError("it is away"), LiveLimits(paused=True)]
+
+    def read() -> LiveLimits:
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with kept_within_limits(run, read):
+        wait_until(lambda: run.controls.hold.reason == "paused", what="the next look is made", deadline_seconds=5)
