@@ -94,7 +94,7 @@ class TreeRun:
         self._names = NamePlan({}, {})
         self._sizes: Mapping[str, int] = {}
         self._deferred: dict[Batch, list[_Task]] = {}
-        self._left: dict[Slice, None] = {}
+        self._left: dict[Slice, bool] = {}
         """What nobody has begun, of repositories that are not settled."""
         self._settled: set[str] = set()
         self.ended_early = False
@@ -137,7 +137,7 @@ class TreeRun:
         self._names, self._sizes = survey.names, survey.sizes
         for each in (part for batch in survey.batches for part in batch):
             self._slices_left[each.path] = self._slices_left.get(each.path, 0) + 1
-            self._left[each] = None
+            self._left[each] = True
         return survey
 
     def execute(self, batch: Batch, *, last_attempt: bool = True) -> None:
@@ -175,9 +175,8 @@ class TreeRun:
             for task in self._deferred.pop(batch, ()):
                 for result in task.work.skip(task.unit, reason):
                     self._log.keep(result)
-        for part in list(self._left):
-            del self._left[part]
-            if part.path not in self._settled:
+        for part in list(self._left):  # others may still be at work, where the run is ended without waiting for them
+            if self._left.pop(part, False) and part.path not in self._settled:
                 self._leave(part, reason)
 
     def _leave(self, part: Slice, reason: LayoutliftError) -> None:
@@ -211,7 +210,7 @@ class TreeRun:
         wait(begun.values())
         found = {part: tasks for part, each in begun.items() if (tasks := each.result()) is not None}
         for part in found:
-            self._left.pop(part, None)
+            self._left.pop(part, False)
         return [task for tasks in found.values() for task in tasks]
 
     def _tasks_of(self, part: Slice, *, last_attempt: bool) -> list[_Task] | None:
