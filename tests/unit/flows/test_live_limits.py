@@ -183,3 +183,14 @@ def test_a_server_that_does_not_say_its_limits_at_the_start_is_asked_again(run: 
 
     with kept_within_limits(run, read):
         wait_until(lambda: run.controls.hold.reason == "paused", what="the next look is made", deadline_seconds=5)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_limits_that_are_named_and_not_there_are_told_of(
+    clock: Clock, run: Any, caplog: pytest.LogCaptureFixture, is_there: bool
+) -> None:
+    clock.time = INSIDE
+    run.options.limits_from = "limits.yaml"
+    with kept_within_limits(run, lambda: LiveLimits() if is_there else None):
+        pass
+    assert ("limits.yaml is not there" in caplog.text) is not is_there
