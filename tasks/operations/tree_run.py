@@ -234,8 +234,12 @@ class TreeRun:
         return [_Task(opened.work, unit) for unit in opened.units[part.start : part.stop]]
 
     def _note_closed(self, path: str, code: str, message: str) -> None:
-        self._settled.add(path)
-        self._log.note(Finding(path, code, message))
+        """Name a repository once, however many slices of it there are."""
+        with self._lock:
+            is_named = path in self._settled
+            self._settled.add(path)
+        if not is_named:
+            self._log.note(Finding(path, code, message))
 
     def _execute(self, task: _Task, last_attempt: bool) -> _Task | None:  # noqa: FBT001 - submitted by position
         """Do one unit; what is left of it when some of its tags failed for the moment."""

@@ -82,6 +82,14 @@ def test_a_repository_that_stays_closed_is_named_and_costs_no_other(root: Path) 
     assert findings == {("app", "source_read")}
 
 
+def test_a_large_repository_that_stays_closed_is_named_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "MIN_BATCH", 2)
+    made = opened(root, *range(2, 99))
+    made.copy()
+    assert [(finding.path, finding.code) for finding in made.findings] == [("app", "source_read")]
+    assert made.progress.totals.broken_layouts == 1
+
+
 def test_a_rename_that_fits_no_repository_is_said(root: Path) -> None:
     outcomes, findings = opened(root, rename=("app=x", "othre=y")).copy()
     assert set(outcomes.values()) == {"copied"}
