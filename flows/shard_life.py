@@ -16,7 +16,7 @@ from flows.publishing import publish
 from flows.repeating import every
 from flows.shard_runs import LIFE, REPORT
 from flows.watching import NoWatcher
-from tasks.operations.shard_watch import BEAT_SECONDS, FENCE_SECONDS
+from tasks.operations.shard_watch import BEAT_SECONDS, FENCE_SECONDS, LATE_SECONDS
 from tasks.shard_results import pages_of
 
 if TYPE_CHECKING:
@@ -76,12 +76,13 @@ class _Life:
     def beat(self) -> None:
         if self._watcher.stop.requested:
             return
+        asked = time.monotonic()
         try:
             over = self._told_that_it_is_over()
         except httpx.HTTPError as error:
             logger.warning("no sign of life was given: %s", type(error).__name__)
             return
-        self._last = time.monotonic()
+        self._last = min(time.monotonic(), asked + LATE_SECONDS)
         if over:
             self._watcher.end("its flow run was ended at the Prefect server")
 

@@ -14,6 +14,8 @@ FENCE_SECONDS = 40.0
 """A shard that could not show a sign of life for so long ends itself."""
 SILENCE_SECONDS = 75.0
 """A shard that showed none for so long is done again by another worker."""
+LATE_SECONDS = SILENCE_SECONDS - FENCE_SECONDS - BEAT_SECONDS
+"""How late an answer to a sign of life counts as just given: the server may have noted the sign long before."""
 BEGIN_SECONDS = 600.0
 """How long a worker may take to start a shard's process; images may have to be pulled for that."""
 RESTART_DELAYS = (0.0, 30.0, 60.0)

@@ -13,6 +13,7 @@ import pytest
 from flows import shard_life
 from flows.shard_life import ShardWatcher
 from infra.real_parts import wait_until
+from tasks.operations.shard_watch import FENCE_SECONDS, SILENCE_SECONDS
 
 REFUSED = httpx.ConnectError("refused")
 
@@ -99,6 +100,30 @@ def test_one_that_can_not_reach_its_server_ends_in_time(
     with watcher.shows_life():
         server.failing = 10**9
         assert ended.wait(5)
+    assert watcher.stop.requested
+
+
+@pytest.mark.parametrize("answered_after", [2.0, 36.0])
+def test_one_whose_last_sign_was_answered_late_ends_before_somebody_else_takes_it_up(
+    watcher: ShardWatcher, monkeypatch: pytest.MonkeyPatch, answered_after: float
+) -> None:
+    """Whoever waits for it counts from the sign, which the server may have noted at once."""
+    now = 100.0
+
+    def answered(*_: object, **__: object) -> Any:
+        nonlocal now
+        now += answered_after / 2  # there are two questions
+        return SimpleNamespace(json=lambda: {"state_type": "RUNNING", "id": "sign"})
+
+    monkeypatch.setattr(shard_life, "time", SimpleNamespace(monotonic=lambda: now))
+    client: Any = SimpleNamespace(request=answered)
+    life = shard_life._Life(watcher, client)
+    life.beat()
+    now = 100.0 + FENCE_SECONDS
+    life.see()
+    assert not watcher.stop.requested, "it had an answer since"
+    now = 100.0 + SILENCE_SECONDS - 1.0
+    life.see()
     assert watcher.stop.requested
 
 
