@@ -32,7 +32,7 @@ def print_outcomes(
     whole = is_idle = True
     alone = 0
     if as_json:
-        click.echo(f'{{"run": {json.dumps(run)}, "repositories": [', nl=False)
+        click.echo(f'{{"schema": 1, "run": {json.dumps(run)}, "repositories": [', nl=False)
     closing = f"run {run}; to put back what it took: layoutlift cleanup undo {run}"
     try:
         for place, outcome in enumerate(outcomes):

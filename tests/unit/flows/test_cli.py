@@ -95,3 +95,13 @@ def test_a_directory_that_is_not_there_gets_no_configuration_for_zot(tmp_path: P
     ended = CliRunner().invoke(main, ["zot", "config", str(tmp_path / "absent")])
     assert (ended.exit_code, ended.stdout) == (2, "")
     assert "is not a directory" in ended.stderr
+
+
+@pytest.mark.parametrize(("typed", "offered"), [("mig", "migrate"), ("cleanup plan --pol", "--policy")])
+def test_a_shell_is_told_how_a_word_may_go_on(typed: str, offered: str) -> None:
+    words = ["layoutlift", *typed.split()]
+    asked = {"COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
+    ended = CliRunner().invoke(
+        main, [], prog_name="layoutlift", env={**asked, "_LAYOUTLIFT_COMPLETE": "bash_complete"}
+    )
+    assert ended.stdout.split() == [f"plain,{offered}"]

@@ -1,0 +1,84 @@
+"""The page on output for programs names every field that there is, and no other at a document's top."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from flows.cli import main
+from flows.policy_example import EXAMPLE
+from infra.real_parts import Registry
+from tests.support.layouts import LayoutBuilder
+
+PAGE = (Path(__file__).parents[2] / "docs" / "machine-output.md").read_text()
+NAMED = frozenset(re.findall(r"`(\w+)`", PAGE))
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tree with a good tag, a broken one and a layout that is none."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    layout = LayoutBuilder(tmp_path / "source" / "app")
+    layout.image("v1", layers=[b"layer"])
+    broken = layout.image("v2", layers=[b"other"])
+    layout.write()
+    (tmp_path / "source" / "app" / "blobs" / "sha256" / broken["digest"].partition(":")[2]).unlink()
+    (tmp_path / "source" / "broken").mkdir()
+    (tmp_path / "source" / "broken" / "oci-layout").touch()
+    (tmp_path / "cleanup.yaml").write_text(EXAMPLE)
+    return tmp_path / "source"
+
+
+def document(*arguments: str | Path) -> dict[str, Any]:
+    ended = CliRunner().invoke(main, [*map(str, arguments), "--json"])
+    found: dict[str, Any] = json.loads(ended.stdout)
+    assert found["schema"] == 1
+    return found
+
+
+def unnamed(found: Mapping[str, Any], parts: Iterable[str] = ()) -> set[str]:
+    """Fields of a document, and of these parts of it, that the page does not name."""
+    rows = [found]
+    for part in parts:
+        rows += found[part] if isinstance(found[part], list) else [found[part]]
+    return {field for row in rows for field in row} - NAMED - {"schema"}
+
+
+def test_every_field_of_a_report_is_named(source: Path, docker_registry: Registry) -> None:
+    target = (f"{docker_registry.host}/machine", "--plain-http")
+    parts = ("run", "totals", "indexes", "tags", "findings")
+    for command in (
+        ("plan", source, *target),
+        ("migrate", source, *target, "--standalone"),
+        ("verify", source, *target, "--standalone"),
+        ("check", source),
+        ("zot", "check", source),
+    ):
+        report = document(*command)
+        assert unnamed(report, parts) == set(), command
+        assert set(report) == {"schema", *parts}
+        assert all(report[part] for part in parts), "a part without a row proves nothing"
+    changes = document("ls", source, "--changed", target[0])
+    assert unnamed(changes, ("changes", "findings")) == set()
+
+
+def test_every_field_of_a_list_is_named(source: Path) -> None:
+    found = document("ls", source)
+    assert unnamed(found, ("repositories", "findings")) == set()
+    assert unnamed(found["repositories"][0], ("tags", "untagged")) == set()
+
+
+def test_documents_of_cleanups_have_the_fields_that_are_named(source: Path) -> None:
+    plan = document("cleanup", "plan", source, "--policy", source.parent / "cleanup.yaml")
+    deletion = document("delete", source, "broken", "--apply", "--i-am-the-only-writer")
+    for field in ("plan", "kind", "source", "created", "repositories", "totals", "beyond_limits", "findings"):
+        assert field in NAMED & plan.keys() & deletion.keys()
+    assert "applied" in NAMED & deletion.keys()
+
+
+def test_a_field_that_the_page_lacks_is_seen() -> None:
+    assert unnamed({"tags": [{"colour": 1}]}, ["tags"]) == {"colour"}
