@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.finding_lines import print_findings
-from tasks.endpoints import open_source, open_state, parse_target, source_identity
+from tasks.endpoints import open_source, open_state, source_identity
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.reporting import printable
@@ -40,7 +40,6 @@ def list_changes(parameters: ListParameters, target: str, *, as_json: bool) -> b
         ConfigurationError: the source is not there, or `target` is no address.
         StateError: the ledger can't be read.
     """
-    parse_target(target)
     access = BucketAccess(parameters.endpoint_url, parameters.request_payer)
     identity = source_identity(parameters.source, access)
     ledger = open_state(parameters.state, identity, target, access, Stop()).ledger("ls")

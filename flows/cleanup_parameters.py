@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, Field
 
 from flows import parameter_fields as p
+from flows.block_names import block_name
 from flows.parameters import Parameters, SourceParameters
 from flows.policy_values import seconds
 
@@ -21,6 +22,7 @@ GateTarget = Annotated[
         description="Registry that must hold whatever goes, as host[:port][/prefix], or for the flow block:NAME; "
         "else the policy's target"
     ),
+    AfterValidator(lambda text: text if text is None or block_name(text) else p.check_address(text)),
 ]
 Output = Annotated[str | None, Field(description="Write the plan to this file, for layoutlift cleanup apply")]
 Readers = Annotated[int, Field(description="How many requests are made at once", ge=1, le=256)]

@@ -126,6 +126,8 @@ def _write(parameters: CutoverParameters, console: Console, equal_at: str) -> No
     }
     for name in parameters.output:
         write_rows(Path(name), [asdict(each) for each in found], header)
+        click.echo(f"{name} written")
     if parameters.way_back:
         back = [{"new": each.new, "old": each.old, "digest": each.digest} for each in found]
         write_rows(Path(parameters.way_back), back, header)
+        click.echo(f"{parameters.way_back} written")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from flows import parameter_fields as p
 from flows.parameters import ChoosingParameters
@@ -12,6 +12,7 @@ from flows.parameters import ChoosingParameters
 Changed = Annotated[
     str | None,
     Field(description="Only what changed since the last migration to this target: +new, ~moved and -vanished tags"),
+    AfterValidator(lambda text: None if text is None else p.check_address(text)),
 ]
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ARGUMENTS = ("source", "target", "location")
 _SHORT = {"output": ("-o",)}
+_ENVIRONMENT = click.core.ParameterSource.ENVIRONMENT
 
 
 def with_parameters(
@@ -51,6 +52,7 @@ def _parameter(name: str, field: FieldInfo, *, required: bool) -> Callable[[Call
         *_SHORT.get(name, ()),
         f"--{name.replace('_', '-')}",
         name,
+        cls=_Option,
         envvar=f"LAYOUTLIFT_{name.upper()}",
         show_envvar=False,
         help=_help(field),
@@ -59,6 +61,22 @@ def _parameter(name: str, field: FieldInfo, *, required: bool) -> Callable[[Call
         **_default(field),
         **_kind(field),
     )
+
+
+class _Option(click.Option):
+    """An option that says, of a wrong value from the environment, which variable it came from."""
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        hint = super().get_error_hint(ctx)
+        variable = variable_of(str(self.name), ctx)
+        return hint if variable is None else f"{hint} ({variable})"
+
+
+def variable_of(field: str, context: click.Context | None = None) -> str | None:
+    """The variable of the environment that an option's value came from, if it did, in the command that runs."""
+    context = context or click.get_current_context(silent=True)
+    from_variable = context is not None and context.get_parameter_source(field) is _ENVIRONMENT
+    return f"LAYOUTLIFT_{field.upper()}" if from_variable else None
 
 
 class _Needed(click.types.StringParamType):

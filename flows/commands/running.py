@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from flows.block_names import block_name, refuse_blocks
 from flows.entry import INTERRUPTED
 from flows.mistakes import in_our_words
-from flows.options import ARGUMENTS
+from flows.options import ARGUMENTS, variable_of
 from flows.parameters import CheckParameters, MigrateParameters, VerifyParameters
 from flows.scale_parameters import ScaledMigrateParameters
 from flows.stopping import stopped_by_signals
@@ -166,7 +166,10 @@ def wrong_options(error: ValidationError) -> ConfigurationError:
 
 
 def _shown_name(field: str) -> str:
-    return field.upper() if field in ARGUMENTS else f"--{field.replace('_', '-')}"
+    if field in ARGUMENTS:
+        return field.upper()
+    option, variable = f"--{field.replace('_', '-')}", variable_of(field)
+    return option if variable is None else f"{option} ({variable})"
 
 
 def take_credentials(username: str | None, *, from_stdin: bool) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from tasks.oci.errors import ConfigurationError, StateError
+
 
 @click.group(short_help="Start, show or stop the local Prefect server")
 def server() -> None:
@@ -15,7 +17,10 @@ def start() -> None:
     """Start the server, unless it runs already."""
     from flows import prefect_server  # noqa: PLC0415
 
-    click.echo(prefect_server.start())
+    try:
+        click.echo(prefect_server.start())
+    except StateError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 @server.command()

@@ -105,3 +105,34 @@ def test_a_shell_is_told_how_a_word_may_go_on(typed: str, offered: str) -> None:
         main, [], prog_name="layoutlift", env={**asked, "_LAYOUTLIFT_COMPLETE": "bash_complete"}
     )
     assert ended.stdout.split() == [f"plain,{offered}"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("LAYOUTLIFT_JOBS", "many", "'--jobs' (LAYOUTLIFT_JOBS): 'many' is not a valid integer"),
+        ("LAYOUTLIFT_JOBS", "0", "--jobs (LAYOUTLIFT_JOBS): it must be greater"),
+        ("LAYOUTLIFT_DEPTH", "deep", "'--depth' (LAYOUTLIFT_DEPTH): 'deep' is not one of"),
+    ],
+)
+def test_a_wrong_variable_is_named(variable: str, value: str, said: str) -> None:
+    ended = CliRunner().invoke(main, ["check", "/nowhere"], env={variable: value})
+    assert ended.exit_code == 2
+    assert said in ended.stderr
+
+
+def test_a_wrong_value_that_was_typed_is_nobody_elses() -> None:
+    ended = CliRunner().invoke(main, ["check", "/nowhere", "--jobs", "0"], env={"LAYOUTLIFT_JOBS": "8"})
+    assert ended.stderr == "layoutlift: --jobs: it must be greater than or equal to 1\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("ls", ".", "--changed", "x y"), "layoutlift: --changed: not a registry host: 'x y'\n"),
+        (("delete", ".", "a:b", "--gate", "x y"), "layoutlift: --gate: not a registry host: 'x y'\n"),
+    ],
+)
+def test_an_address_that_is_none_is_told_by_its_option(arguments: tuple[str, ...], said: str) -> None:
+    ended = CliRunner().invoke(main, arguments)
+    assert (ended.exit_code, ended.stderr) == (2, said)

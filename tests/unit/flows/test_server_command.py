@@ -6,8 +6,10 @@ import pytest
 from click.testing import CliRunner
 
 from flows import prefect_server
+from flows.cli import main
 from flows.commands.server import server
 from flows.prefect_server import ServerAddress, ServerStatus
+from tasks.oci.errors import StateError
 
 RUNNING = ServerStatus(Path("/state"), ServerAddress("http://127.0.0.1:4200"), 7, "3.0.0")
 
@@ -24,3 +26,11 @@ def test_stop_says_that_the_server_was_stopped_or_that_none_ran(
 ) -> None:
     monkeypatch.setattr(prefect_server, "stop", lambda: status)
     assert CliRunner().invoke(server, ["stop"]).output == said
+
+
+def test_a_server_that_can_not_be_started_is_no_run_that_went_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start() -> ServerStatus:
+        raise StateError("the local Prefect server can't be managed in /state")
+
+    monkeypatch.setattr(prefect_server, "start", start)
+    assert CliRunner().invoke(main, ["server", "start"]).exit_code == 2
