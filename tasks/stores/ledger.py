@@ -59,13 +59,14 @@ class LedgerLines(Protocol):
 class Ledger:
     """The entries of all runs, to which this one adds; safe to use from several threads."""
 
-    def __init__(self, lines: LedgerLines) -> None:
-        """Read all of `lines`.
+    def __init__(self, lines: LedgerLines, prefix: str = "") -> None:
+        """Read all of `lines`; `prefix` is the one that repositories of the target have.
 
         Raises:
             StateError: they can't be read.
         """
         self._lines = lines
+        self._prefix = prefix
         self._memory = lines.read()
         self._sorted: list[str] | None = None
         self._lock = threading.Lock()
@@ -115,7 +116,8 @@ class Ledger:
         with self._lock:
             known = self._memory.get(repository, tag)
             only_found = found and (known is None or known.found or known.digest != digest)
-            entry = LedgerEntry(Digest(digest), verified, referrers, origin_of(repository, layout), only_found)
+            origin = origin_of(self._prefix, repository, layout)
+            entry = LedgerEntry(Digest(digest), verified, referrers, origin, only_found)
             if known != entry:
                 self._memory.put(repository, tag, entry)
                 self._lines.append(tag_line(repository, tag, entry))
@@ -129,7 +131,7 @@ class Ledger:
         return {tag: entry.digest for tag, entry in self._entries_of(repository, layout) if not entry.found}
 
     def _entries_of(self, repository: str, layout: str | None) -> list[tuple[str, LedgerEntry]]:
-        origin = None if layout is None else origin_of(repository, layout)
+        origin = None if layout is None else origin_of(self._prefix, repository, layout)
         with self._lock:
             if self._sorted is None:
                 self._sorted = sorted(self._memory.tags)

@@ -34,9 +34,12 @@ class LedgerEntry:
     found: bool = False
 
 
-def origin_of(repository: str, layout: str) -> str:
-    """The path of a layout as it is kept with its tags: empty where the repository has its name, as most have."""
-    return "" if repository == layout or repository.endswith(f"/{layout}") else layout
+def origin_of(prefix: str, repository: str, layout: str) -> str:
+    """The path of a layout as it is kept with its tags: empty where its name below `prefix` is the repository's.
+
+    Most have that name. A layout `app` that was renamed `team/app` is told from another one of that path.
+    """
+    return "" if repository == (f"{prefix}/{layout}" if prefix else layout) else layout
 
 
 def tag_line(repository: str, tag: str, entry: LedgerEntry) -> dict[str, object]:

@@ -66,3 +66,8 @@ def pair_name(source: str, target: str) -> str:
     readable = "--".join(re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.")[-_READABLE:] for text in (source, target))
     whole = f"{source}\n{target}".encode(errors="backslashreplace")
     return f"{readable}-{sha256(whole).hexdigest()[:_HASH]}"
+
+
+def prefix_of(target: str) -> str:
+    """What the names of a target's repositories begin with; empty for the whole registry."""
+    return target.partition("/")[2].strip("/")

@@ -15,7 +15,7 @@ from tasks.stores.ledger import Ledger, file_name
 from tasks.stores.ledger_bucket import LedgerBucket
 from tasks.stores.lock_group import held_with_others
 from tasks.stores.lock_holder import LockHolder
-from tasks.stores.run_state import pair_name, without_credentials
+from tasks.stores.run_state import pair_name, prefix_of, without_credentials
 from tasks.stores.s3_client import make_client
 from tasks.stores.state_objects import StateObjects
 
@@ -63,7 +63,7 @@ class StateBucket:
 
     def ledger(self, run_id: str) -> Ledger:
         """See `RunState.ledger`."""
-        return Ledger(LedgerBucket(self._objects, run_id))
+        return Ledger(LedgerBucket(self._objects, run_id), prefix_of(self._target))
 
     def run_folder(self, run_id: str) -> Path:
         """See `RunState.run_folder`; it is gone when the process ends."""

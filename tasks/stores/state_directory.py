@@ -15,7 +15,7 @@ from tasks.stores.lock_group import held_with_others
 from tasks.stores.lock_holder import LockHolder
 from tasks.stores.run_lock import RunLock, seen_locks
 from tasks.stores.run_spool import REPORT
-from tasks.stores.run_state import pair_name, without_credentials
+from tasks.stores.run_state import pair_name, prefix_of, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,7 +75,7 @@ class StateDirectory:
 
     def ledger(self, run_id: str | None = None) -> Ledger:
         """See `RunState.ledger`; without `run_id`, the run that last asked for the lock is meant."""
-        return Ledger(LedgerFolder(self._folder, run_id or self._run_id))
+        return Ledger(LedgerFolder(self._folder, run_id or self._run_id), prefix_of(self._target))
 
 
 def _forget_old_runs(runs: Path) -> None:

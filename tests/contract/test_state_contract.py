@@ -333,3 +333,16 @@ def test_a_bucket_that_does_not_let_us_in_is_wrong_usage(
     state = open_state(f"s3://{bucket}/x", "/mnt/bucket", "host", BucketAccess(), Stop())
     with pytest.raises(ConfigurationError, match=f"--state s3://{bucket}/x"), state.lock("r"):
         pass
+
+
+def test_whose_a_tag_is_is_told_below_the_target_s_prefix(opened: OpenState) -> None:
+    ledger = opened("registry.example:5000/team").ledger("r1")
+    ledger.note_tag("team/app", "v1", DIGEST, "manifest", 0, layout="app")
+    ledger.note_tag("team/app", "v2", DIGEST, "manifest", 0, layout="team/app")
+    ledger.close()
+    again = opened("registry.example:5000/team/").ledger("r2")
+    assert (again.brought_to("team/app", "app"), again.brought_to("team/app", "team/app")) == (
+        {"v1": DIGEST},
+        {"v2": DIGEST},
+    )
+    assert again.entry("team/app", "v1") == LedgerEntry(DIGEST, "manifest")

@@ -455,3 +455,21 @@ def test_what_was_found_is_told_from_what_was_brought(tmp_path):
     again.note_tag("app", "found", DIGEST, None, 0, layout="app")
     assert again.brought_to("app", "app") == {"brought": DIGEST, "found": DIGEST}
     again.close()
+
+
+@pytest.mark.parametrize("prefix", ["", "mirror"])
+def test_a_tag_of_a_renamed_layout_is_not_that_of_another_by_the_new_name(tmp_path, prefix):
+    repository = f"{prefix}/team/app".strip("/")
+    ledger = Ledger(LedgerFolder(tmp_path, "r1"), prefix)
+    ledger.note_tag(repository, "v1", DIGEST, "manifest", 0, layout="app")
+    ledger.note_tag(repository, "v2", DIGEST, "manifest", 0, layout="team/app")
+    ledger.close()
+    again = Ledger(LedgerFolder(tmp_path, "r2"), prefix)
+    assert again.brought_to(repository, "app").keys() == {"v1"}
+    assert again.brought_to(repository, "team/app").keys() == {"v2"}
+
+
+def test_the_layout_s_own_name_below_the_prefix_is_not_kept_with_each_tag(tmp_path):
+    ledger = Ledger(LedgerFolder(tmp_path, "r1"), "mirror")
+    ledger.note_tag("mirror/team/app", "v1", DIGEST, "manifest", 0, layout="team/app")
+    assert ledger.entry("mirror/team/app", "v1").origin == ""
