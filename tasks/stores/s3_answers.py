@@ -10,14 +10,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
+_OF_LISTINGS = frozenset({"IsTruncated", "Contents", "KeyCount", "MaxKeys"})
+
+
 def objects_of(page: Mapping[str, Any], where: str) -> Iterable[Mapping[str, Any]]:
     """The objects of a page of a listing.
 
     Raises:
-        SourceError: it is none. Every store says whether its listing ends; a page to log in at, or an empty answer of
-            something on the way, would pass for a listing of nothing.
+        SourceError: it is none. A page to log in at, or an empty answer of something on the way, would pass for a
+            listing of nothing. A few stores leave out that a listing ends (`IsTruncated`), but none says nothing.
     """
-    if "IsTruncated" not in page:
+    if _OF_LISTINGS.isdisjoint(page):
         raise SourceError(f"what answers a listing of {where} is no listing; is the endpoint an S3 store's?")
     listed: Iterable[Mapping[str, Any]] = page.get("Contents", ())
     return listed

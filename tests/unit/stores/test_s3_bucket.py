@@ -229,6 +229,17 @@ def test_what_is_no_whole_listing_is_not_taken_for_one_of_nothing(
         list(objects.names(""))
 
 
+def test_a_listing_that_does_not_say_that_it_ends_is_one_all_the_same(
+    script: ScriptedRegistry, bucket: OpenBucket
+) -> None:
+    """Some small servers leave `IsTruncated` out where it would say no."""
+    whole = page({"app/oci-layout": MARKER})
+    body = whole.body.replace(b"<IsTruncated>false</IsTruncated>", b"")
+    assert body != whole.body
+    script.always("GET", "/bucket", Reply(200, XML, body))
+    assert list(bucket().list_layouts()) == ["app"]
+
+
 def test_versions_and_uploads_whose_listing_does_not_go_on_are_told_so(script: ScriptedRegistry) -> None:
     settings = BucketAccess(script.url)
     store = WritableS3Bucket(make_client(settings), "bucket", settings, first_wait=0.001)
