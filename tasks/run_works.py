@@ -11,6 +11,7 @@ from tasks.operations.progress import CountedContent
 from tasks.operations.referrer_lists import ReferrerLists
 from tasks.operations.repository_preparation import Preparation
 from tasks.operations.results import Depth
+from tasks.operations.selection import Selection
 from tasks.operations.source_graph import SourceGraph
 from tasks.operations.steps import RememberedWork, UnchangedWork, is_unchanged, settings_mark
 from tasks.operations.survey_work import CheckWork, PlanWork, VerifyWork
@@ -20,7 +21,7 @@ from tasks.operations.zot_work import SharedContent, ZotWork, read_served_layout
 from tasks.stores.pacing import PacedContent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
     from tasks.oci.registry_profiles import RegistryProfile
@@ -50,11 +51,13 @@ class Works:
     stop: Stop
     preparation: Preparation = field(default_factory=Preparation)
 
-    def migrate(self, target: Target, pace: Pace, *, selected: object, since_last: bool) -> BeginWork:
+    def migrate(
+        self, target: Target, pace: Pace, *, selected: tuple[Sequence[str], Sequence[str]], since_last: bool
+    ) -> BeginWork:
         """Copies; content counts as it passes, and passes no faster than `pace` lets its bytes.
 
-        With `since_last`, layouts that are as they were when an earlier run with the same `selected` was done with
-        all of them are taken as done.
+        With `since_last`, layouts that are as they were when an earlier run with the same `selected`, patterns that
+        include and exclude, was done with all of them are taken as done.
         """
 
         def paced(content: BlobContent) -> BlobContent:
@@ -62,11 +65,11 @@ class Works:
 
         tools = CopyTools(self.source, target, self.hands, paced)
 
-        policy = self.policy
+        policy, selection = self.policy, Selection.parse(*selected)
 
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
             settings = settings_mark(repository, selected, policy.untagged, policy.referrers, policy.depth)
-            if since_last and is_unchanged(inventory, repository, self.ledger, settings):
+            if since_last and is_unchanged(inventory, repository, self.ledger, settings, selection):
                 return UnchangedWork(inventory, repository, target.host, self.ledger)
             self.preparation.prepare(repository)
             fixed = self.preparation.has_immutable_tags(repository)

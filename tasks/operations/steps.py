@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tasks.oci.errors import StateError
 from tasks.oci.image_layout import BLOBS
-from tasks.oci.reference import is_referrers_list
+from tasks.oci.reference import is_referrers_list, parse_referrers_tag
 from tasks.operations.repository_work import RepositoryWork, Unit
 from tasks.operations.results import Depth, Outcome
 from tasks.operations.tag_planner import Ledger
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tasks.oci.errors import LayoutliftError
     from tasks.operations.results import RefusedEntry, RepositoryInventory, TagResult, Traffic
+    from tasks.operations.selection import Selection
 
 TAG_MOVED, TAG_VANISHED, LAYOUT_VANISHED = "tag_moved", "tag_vanished", "layout_vanished"
 _STRAY_FILES = "not_a_layout"
@@ -124,19 +125,21 @@ def _owners(path: str) -> Iterator[str]:
     yield from ("/".join(parts[:place]) or "." for place, part in enumerate(parts) if part == BLOBS)
 
 
-def is_unchanged(inventory: RepositoryInventory, repository: str, ledger: StepLedger, settings: str) -> bool:
+def is_unchanged(
+    inventory: RepositoryInventory, repository: str, ledger: StepLedger, settings: str, selection: Selection
+) -> bool:
     """Whether a layout is as it was when all of it was at the target, and nothing else was written there since.
 
     Another layout may have written its tags meanwhile, and so may a run of its own that was killed, after which the
-    index became again what it had been.
+    index became again what it had been. Of a tag that is not chosen, the target may have what a run without patterns
+    brought.
     """
     noted = ledger.layout(inventory.path)
     if noted is None or (noted.etag, noted.settings) != (inventory.etag, settings):
         return False
     written = ledger.tags_of(repository)
-    return all(
-        written.get(entry.tag or "", entry.descriptor.digest) == entry.descriptor.digest for entry in inventory.tags
-    )
+    moved = {e.tag for e in inventory.tags if written.get(e.tag or "", e.descriptor.digest) != e.descriptor.digest}
+    return not any(selection.matches(inventory.path, tag) or parse_referrers_tag(tag or "") for tag in moved)
 
 
 class UnchangedWork(RepositoryWork):
