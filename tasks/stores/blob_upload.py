@@ -45,6 +45,7 @@ class BlobUpload:
         self._pool = pool
         self._retry = retry
         self._takes_single_post = True
+        self._took_single_post = False
         self._chunks = ChunkedUpload(provider, self._place_of)
 
     def push(self, repository: str, content: BlobContent, mount_from: str | None) -> BlobArrival:
@@ -65,7 +66,10 @@ class BlobUpload:
                 plainly = plainly or error.status in _MAY_NOT_KNOW
                 raise
 
-        return self._retry(attempt)
+        arrival = self._retry(attempt)
+        if plainly and mount_from is None and content.descriptor.size <= SMALL_BLOB and not self._took_single_post:
+            self._takes_single_post = False  # it never did: each further blob would break it once, and wait
+        return arrival
 
     def _push_once(
         self, repository: str, content: BlobContent, mount_from: str | None, *, plainly: bool = False
@@ -104,6 +108,7 @@ class BlobUpload:
         raw = content.read()
         answer = self._provider.do_request(f"{url}?digest={content.descriptor.digest}", "POST", raw, headers, scopes)
         if answer.status == _CREATED:
+            self._took_single_post = True
             return BlobArrival.PUSHED
         if answer.status == _ACCEPTED:
             self._takes_single_post = False

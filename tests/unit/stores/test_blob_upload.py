@@ -167,6 +167,23 @@ def test_a_way_that_a_registry_breaks_at_is_not_gone_again(
     assert len(script.asked("POST", UPLOADS)) == 2
 
 
+@pytest.mark.parametrize("took_one", [False, True])
+def test_a_registry_that_only_ever_broke_at_a_single_post_gets_no_further_one(
+    script: ScriptedRegistry, make_store: MakeStore, took_one: bool
+) -> None:
+    """Each would cost a failure and a wait; a registry that took one before was merely broken for the moment."""
+    if took_one:
+        script.expect("POST", UPLOADS, Reply(201))
+    script.always("POST", UPLOADS, lambda asked: Reply(500) if asked.query else ACCEPTED)
+    script.always("HEAD", f"/v2/app/blobs/{Digest.of(SMALL)}", Reply(404))
+    script.always("PUT", SESSION, Reply(201))
+    store = make_store(script.host)
+    for _ in range(2 + took_one):
+        assert store.push_blob("app", blob(SMALL)) is BlobArrival.PUSHED
+    single = [bool(asked.query) for asked in script.asked("POST", UPLOADS)]
+    assert single == ([True, True, False, True, False] if took_one else [True, False, False])
+
+
 def test_a_mount_at_a_registry_that_is_away_for_a_moment_is_tried_again_as_one(
     script: ScriptedRegistry, make_store: MakeStore
 ) -> None:
