@@ -18,12 +18,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import TRANSIENT_CODES, BatchUnfinishedError, LayoutliftError
 from tasks.operations.enumeration import children_of, enumerate_repository
 from tasks.operations.hold import Hold
-from tasks.operations.planning import (
-    Batch,
-    NamePlan,
-    Slice,
-    plan_selection,
-)
+from tasks.operations.planning import Batch, NamePlan, Slice, plan_selection
 from tasks.operations.repository_work import RepositoryWork, units_of
 from tasks.operations.run_log import FATAL
 from tasks.operations.source_survey import RunJob, Survey, Surveyor
@@ -95,7 +90,7 @@ class TreeRun:
         self._sizes: Mapping[str, int] = {}
         self._deferred: dict[Batch, list[_Task]] = {}
         self._left: dict[Slice, bool] = {}
-        """What nobody has begun, of repositories that are not settled."""
+        """What nobody has begun, of repositories that are not settled; False once it was told of instead."""
         self._settled: set[str] = set()
         self.ended_early = False
 
@@ -176,7 +171,9 @@ class TreeRun:
                 for result in task.work.skip(task.unit, reason):
                     self._log.keep(result)
         for part in list(self._left):  # others may still be at work, where the run is ended without waiting for them
-            if self._left.pop(part, False) and part.path not in self._settled:
+            with self._lock:
+                is_left, self._left[part] = self._left.get(part, False), False
+            if is_left and part.path not in self._settled:
                 self._leave(part, reason)
 
     def _leave(self, part: Slice, reason: LayoutliftError) -> None:
@@ -209,9 +206,9 @@ class TreeRun:
         begun = {part: self._openers.submit(copy_context().run, act, part) for part in batch}
         wait(begun.values())
         found = {part: tasks for part, each in begun.items() if (tasks := each.result()) is not None}
-        for part in found:
-            self._left.pop(part, False)
-        return [task for tasks in found.values() for task in tasks]
+        with self._lock:
+            ours = [part for part in found if self._left.pop(part, True)]
+        return [task for part in ours for task in found[part]]
 
     def _tasks_of(self, part: Slice, *, last_attempt: bool) -> list[_Task] | None:
         """The units of a slice; None where it is not begun any more, which `abandon` tells."""

@@ -162,6 +162,30 @@ def test_slices_that_nobody_has_begun_are_named_when_the_run_is_stopped(
     assert [(finding.path, finding.code) for finding in made.findings] == [("other", "interrupted")]
 
 
+def test_what_was_told_of_as_never_begun_is_not_begun_any_more(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever ends a run without waiting for it may write the report while a batch is being opened."""
+    monkeypatch.setattr(planning, "MIN_BATCH", 2)
+
+    class Ending(LayoutDirectory):
+        def read_index(self, path: str) -> IndexFile:
+            if path == "other" and trees:
+                made.stop.set()
+                trees[0].abandon()
+            return super().read_index(path)
+
+    made = Engine(root, MemoryTarget(), wrap=lambda _: Ending(str(root)))
+    trees: list[tree_run.TreeRun] = []
+    with made.run() as tree:
+        of_app = [batch[0] for batch in tree.survey().batches if batch[0].path == "app"]
+        tree.execute((of_app[0],))
+        trees.append(tree)
+        tree.execute((of_app[1], Slice("other")))
+        tree.abandon()
+    left = {f"app:v{number}": "interrupted" for number in range(of_app[1].start, TAGS)}
+    assert made.outcomes == {f"app:v{number}": "copied" for number in range(of_app[1].start)} | left
+    assert [(finding.path, finding.code) for finding in made.findings] == [("other", "interrupted")]
+
+
 def test_tags_put_off_are_named_when_the_run_is_stopped(root: Path) -> None:
     class Failing(MemoryTarget):
         def push_manifest(self, repository: str, *_: object) -> bool:
