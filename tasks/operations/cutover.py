@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 OLD_REFERENCE = "{source}/{repository}:{tag}"
 """How the layouts' users name a tag, unless they say otherwise."""
 _FIELDS = ("{source}", "{repository}", "{tag}")
-_FIELD = re.compile(r"(?<!\$)\{\w*\}")
-"""What looks like a field; `${NAME}` is a variable of whoever reads the list."""
+_FIELD = re.compile(r"(?<![${])\{\w*\}(?!\})")
+"""What looks like a field; `${NAME}` and `{{name}}` are variables of whoever reads the list."""
 _SHOWN = 5
 
 

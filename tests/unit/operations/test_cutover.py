@@ -40,7 +40,8 @@ def test_a_template_that_can_not_tell_tags_apart_is_refused(template: str) -> No
 
 
 @pytest.mark.parametrize(
-    "template", [OLD_REFERENCE, "oci:{repository}:{tag}", "${BUCKET}/app:{tag}", "{{ .url }}:{tag}"]
+    "template",
+    [OLD_REFERENCE, "oci:{repository}:{tag}", "${BUCKET}/app:{tag}", "{{ .url }}:{tag}", "{{url}}/a:{tag}"],
 )
 def test_a_template_may_hold_what_others_fill_in(template: str) -> None:
     check_template(template)
