@@ -78,6 +78,7 @@ class EcrRegistry:
         self._lock = threading.Lock()
         self._known: dict[str, RepositoryState] | None = None
         self._may_ask = True
+        self._granted = False
 
     def credentials(self) -> Credentials | None:
         """A fresh authorization token with its lifetime; None where the SDK has no credentials or no right to it.
@@ -90,11 +91,12 @@ class EcrRegistry:
         except NoCredentialsError:
             return None
         except (ClientError, BotoCoreError) as error:
-            translated = _translated(error, "ecr:GetAuthorizationToken")
+            translated = self._error_of(error, "ecr:GetAuthorizationToken")
             if isinstance(translated, PermissionDeniedError):
                 logger.warning("%s; other credentials are looked for", translated)
                 return None
             raise translated from error
+        self._granted = True
         granted = answer["authorizationData"][0]
         username, _, password = base64.b64decode(granted["authorizationToken"]).decode().partition(":")
         return Credentials(username, password, lifetime=_lifetime(granted.get("expiresAt")))
@@ -117,7 +119,7 @@ class EcrRegistry:
             )
         except (ClientError, BotoCoreError) as error:
             if _code(error) != "RepositoryAlreadyExistsException":
-                raise _translated(error, f"ecr:CreateRepository of {repository}") from error
+                raise self._error_of(error, f"ecr:CreateRepository of {repository}") from error
         with self._lock:
             if self._known is not None:
                 self._known[repository] = RepositoryState(immutable_tags=settings.immutable_tags)
@@ -134,10 +136,16 @@ class EcrRegistry:
                     return
                 page["nextToken"] = answer["nextToken"]
         except (ClientError, BotoCoreError) as error:
-            translated = _translated(error, "ecr:DescribeRepositories")
+            translated = self._error_of(error, "ecr:DescribeRepositories")
             if not isinstance(translated, PermissionDeniedError):
                 raise translated from error
             self._may_ask = False  # whoever may only push, as by docker's login, learns the rest by pushing
+
+    def _error_of(self, error: Exception, attempted: str) -> LayoutliftError:
+        """In our words: credentials that were there once come back, as those of a machine's own service."""
+        translated = _translated(error, attempted)
+        is_away = self._granted and not isinstance(error, ClientError)
+        return ConnectionFailedError(str(translated)) if is_away else translated
 
 
 def _lifetime(ends: datetime | None) -> float:

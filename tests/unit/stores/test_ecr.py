@@ -16,7 +16,7 @@ from botocore.exceptions import (
 )
 from moto import mock_aws
 
-from tasks.oci.errors import ConfigurationError, PermissionDeniedError, RegistryError
+from tasks.oci.errors import ConfigurationError, ConnectionFailedError, PermissionDeniedError, RegistryError
 from tasks.ports import NewRepositories, RepositoryState
 from tasks.stores.credentials import Credentials
 from tasks.stores.ecr import EcrRegistry, make_client
@@ -92,6 +92,18 @@ def test_a_login_of_docker_alone_is_enough_to_push(error: Exception) -> None:
     """Whether a repository is there is then learnt by pushing."""
     keeper = EcrRegistry(Answers(describe_repositories=error), HOST)
     assert keeper.state("team/app") == RepositoryState(exists=True)
+
+
+def test_credentials_that_are_away_for_a_moment_after_they_were_there_are_asked_for_again() -> None:
+    """Else a run of a day would go on with another login, or end for want of one."""
+    away = CredentialRetrievalError(provider="iam-role", error_msg="the machine's own service is busy")
+    client = Answers(get_authorization_token=[grant(datetime.now(UTC)), away], describe_repositories=away)
+    registry = EcrRegistry(client, HOST)
+    assert registry.credentials() is not None
+    with pytest.raises(ConnectionFailedError, match="busy"):
+        registry.credentials()
+    with pytest.raises(ConnectionFailedError, match="busy"):
+        registry.state("team/app")
 
 
 def test_another_refusal_is_told() -> None:
