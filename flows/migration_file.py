@@ -75,7 +75,7 @@ class MigrationFile(BaseModel):
             for number, mapping in enumerate(said):
                 if not mapping.get(field):
                     continue
-                file = Path(mapping[field]).absolute()
+                file = Path(mapping[field]).resolve()
                 if file in written:
                     yield _mistake("an earlier mapping writes the same file", number, field)
                 written.add(file)

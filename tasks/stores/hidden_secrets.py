@@ -8,7 +8,7 @@ _AUTHORIZATION = re.compile(r"((?i:basic|bearer)[ :]+)(?![A-Za-z]?[a-z]+[.,;:)]?
 """A scheme and what follows it, unless that is a word: `Bearer token is missing` is to be read."""
 _USER_OF_URL = re.compile(r"(\w://)[^\s/\"']*@")
 _QUERY_OF_URL = re.compile(r"(\w://[^\s?#\"']*[?#])[^\s\"']+")
-_NAMED = re.compile(r"((?i:password|passwd|secret|token|signature|credential|api_?key)=)[^\s&\"',;)]+")
+_NAMED = re.compile(r"((?i:password|passwd|secret|token|signature|credential|api_?key)=[\"']?)[^\s&\"',;)]+")
 _JSON_WEB_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w.-]+")
 
 

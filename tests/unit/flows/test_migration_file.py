@@ -106,6 +106,10 @@ def test_a_setting_and_what_it_is_one_of_may_stand_in_different_parts(
             "defaults: {target: 'a:1'}\nmappings:\n- {source: /s, report: r}\n- {source: /t, report: ./r}\n",
             "5: mappings.1.report: an earlier mapping writes the same file",
         ),
+        (
+            "defaults: {target: 'a:1'}\nmappings:\n- {source: /s, report: /x/../r}\n- {source: /t, report: /r}\n",
+            "5: mappings.1.report: an earlier mapping writes the same file",
+        ),
     ],
 )
 def test_what_is_wrong_only_together_is_named_before_anything_runs(file: Path, text: str, named: str) -> None:

@@ -19,6 +19,7 @@ SAID = [
     "https://h/p#access_token={}",
     "invalid token eyJhbGciOi.{}.abc",
     "client_secret={}; try again",
+    'the realm wants password="{}" here',
 ]
 
 
