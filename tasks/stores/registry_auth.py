@@ -39,8 +39,9 @@ DEFAULT_LIFETIME = 60.0
 """Seconds that a token lives when its server does not say (token.md, "expires_in")."""
 _USED_SHARE = 0.8  # of its life: a request that takes long must not outlive its token
 _CLIENT_ID = "layoutlift"
-MOST_TOKENS = 1_000
-"""Tokens that are kept at once: some have several KB, and a registry tens of thousands of repositories."""
+MOST_TOKENS = 5_000
+"""Tokens that are kept at once: 10 MB or 20. A batch's repositories are all opened before the first is worked on, and
+in a source of 300,000 small ones so many are in work at once; with fewer tokens each would be fetched twice."""
 _NONE_CONFIGURED = (
     "none is configured; log in with docker or podman, or set LAYOUTLIFT_TARGET_USERNAME and "
     "LAYOUTLIFT_TARGET_PASSWORD"
