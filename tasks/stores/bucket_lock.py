@@ -63,7 +63,7 @@ class BucketLock:
             if self._write(self._content(), found):
                 self._heart.start()
                 return self
-        raise LockHeldError(held_message(None, 0))
+        raise LockHeldError(held_message(None, 0, f"{self._objects}/{self._name}"))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -77,7 +77,7 @@ class BucketLock:
             return
         holder, age = LockHolder.parse(found.body), now - found.modified
         if keeps_out(holder, age):
-            raise LockHeldError(held_message(holder, age))
+            raise LockHeldError(held_message(holder, age, f"{self._objects}/{self._name}"))
 
     def _write(self, content: bytes, found: StoredObject | None) -> bool:
         """Write over what was found there, and nothing else; whether the lock is ours now."""

@@ -51,7 +51,7 @@ def held_with_others(
     with lock(name) as held:
         for other in seen(name):
             if shard is None or not _belongs(other, shard.run):
-                raise LockHeldError(held_message(other.holder, other.age))
+                raise LockHeldError(held_message(other.holder, other.age, other.name))
         yield held
 
 

@@ -135,12 +135,25 @@ def keeps_out(holder: LockHolder | None, age: float) -> bool:
     return age <= EXPIRY_SECONDS and not (holder is not None and holder.is_dead)
 
 
-def held_message(holder: LockHolder | None, age: float) -> str:
-    """Who holds a lock that was last renewed `age` seconds ago; None is somebody who is just taking it."""
+def held_message(holder: LockHolder | None, age: float, lock: str) -> str:
+    """Who holds the lock that is called `lock`, last renewed `age` seconds ago; None is somebody just taking it."""
+    if holder is None and age >= -HEARTBEAT_SECONDS:
+        return f"another run is taking the lock of this source and target (tried {max(age, 0):.0f} s ago)"
+    return f"{_words_of(holder)}; {_sign_of_life(age, lock)}"
+
+
+def _words_of(holder: LockHolder | None) -> str:
     if holder is None:
-        return f"another run is taking the lock of this source and target (tried {age:.0f} s ago)"
+        return "another run was taking the lock of this source and target"
     run, host, started = (repr(text[:_SHOWN])[1:-1] for text in (holder.run, holder.host, holder.started))
+    return f"run {run} on {host} (pid {holder.pid}) has worked on this source and target since {started}"
+
+
+def _sign_of_life(age: float, lock: str) -> str:
+    """A run at work dates its lock anew with each beat, by the clock as it is now."""
+    if age >= -HEARTBEAT_SECONDS:
+        return f"its last sign of life is {max(age, 0):.0f} s old, after {EXPIRY_SECONDS:.0f} s another run may start"
     return (
-        f"run {run} on {host} (pid {holder.pid}) has worked on this source and target since {started}; "
-        f"its last sign of life is {max(age, 0):.0f} s old, after {EXPIRY_SECONDS:.0f} s another run may start"
+        f"its last sign of life is dated {-age:.0f} s ahead of the clock there, which was set back: "
+        f"if that is still so in a minute, the run has ended, and {lock} can be removed"
     )

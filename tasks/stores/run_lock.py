@@ -57,7 +57,7 @@ class RunLock:
             with _guarded(self._folder):
                 self._acquire()
         except FileExistsError as error:  # where there is no `flock`, another run was quicker
-            raise LockHeldError(held_message(None, 0)) from error
+            raise LockHeldError(held_message(None, 0, str(self._path))) from error
         except OSError as error:
             raise state_error(str(self._path), error) from error
         self._heart.start()
@@ -86,7 +86,7 @@ class RunLock:
         holder = LockHolder.parse(self._path.read_bytes())
         age = _folder_time(self._folder) - self._path.stat().st_mtime
         if keeps_out(holder, age):
-            raise LockHeldError(held_message(holder, age))
+            raise LockHeldError(held_message(holder, age, str(self._path)))
         self._path.unlink()
 
     def _is_ours(self) -> bool:

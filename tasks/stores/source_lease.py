@@ -59,7 +59,7 @@ class SourceLease:
         if not self._files.is_conditional:
             self._stop.pause(SETTLE_SECONDS)
         if not self._is_ours():
-            raise LockHeldError(held_message(None, 0))
+            raise LockHeldError(held_message(None, 0, PATH))
         self._heart.start()
         return self
 
@@ -86,7 +86,7 @@ class SourceLease:
         holder, stored = LockHolder.parse(found.raw), self._files.stat_file(PATH)
         age = 0.0 if stored is None else self._files.now() - stored.modified
         if keeps_out(holder, age):
-            raise LockHeldError(held_message(holder, age))
+            raise LockHeldError(held_message(holder, age, PATH))
 
     def _is_ours(self) -> bool:
         found = self._files.read_file(PATH)

@@ -86,6 +86,17 @@ def test_a_shard_that_is_at_work_keeps_its_lock_and_others_out() -> None:
     assert "shard-first-1" not in objects.kept
 
 
+def test_a_lock_dated_ahead_says_so_and_what_to_do_until_its_run_dates_it_anew() -> None:
+    objects: Any = Objects()
+    with lock_of(objects, "first") as lock:
+        objects.now -= 7200
+        with pytest.raises(LockHeldError, match=r"7200 s ahead .*/lock can be removed"), lock_of(objects, "second"):
+            pass
+        assert lock._renew()
+        with pytest.raises(LockHeldError, match="0 s old"), lock_of(objects, "second"):
+            pass
+
+
 def lock_of(objects: Any, run: str) -> BucketLock:
     return BucketLock(objects, LockHolder.here(run, "source", "target"))
 

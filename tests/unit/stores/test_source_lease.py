@@ -61,6 +61,16 @@ def test_a_run_without_a_sign_of_life_gives_way_after_a_minute(files: MemoryFile
         held.check()
 
 
+def test_a_lease_dated_ahead_says_so_and_what_to_do(files: MemoryFiles, clock: Clock) -> None:
+    files.put(PATH, elsewhere())
+    clock.now -= 7200
+    with (
+        pytest.raises(LockHeldError, match=rf"theirs .* 7200 s ahead .*, and {PATH} can be removed"),
+        lease(files, "o"),
+    ):
+        pass
+
+
 def test_a_run_that_died_on_this_machine_gives_way_at_once(files: MemoryFiles) -> None:
     holder = {**asdict(LockHolder.here("dead", "s3://bucket", "")), "pid": 2**22 + 1}
     files.put(PATH, json.dumps(holder).encode())

@@ -148,6 +148,18 @@ def test_age_is_told_by_the_folders_clock(state, monkeypatch):
         pass
 
 
+@pytest.mark.parametrize("content", [None, b"{"])
+def test_a_lock_dated_ahead_says_so_and_what_to_do(state, content):
+    leave_lock(state, host="elsewhere")
+    if content is not None:
+        (state.folder / "lock").write_bytes(content)
+    age_lock(state, -7200)
+    with pytest.raises(LockHeldError) as raised, state.lock("r2"):
+        pytest.fail("it is held")
+    assert "dated 7200 s ahead" in str(raised.value)
+    assert f"{state.folder / 'lock'} can be removed" in str(raised.value)
+
+
 def test_the_heart_beats(state, monkeypatch):
     monkeypatch.setattr(lock_holder, "HEARTBEAT_SECONDS", 0.05)
     with state.lock("r1"):
