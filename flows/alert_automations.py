@@ -61,6 +61,12 @@ def remove() -> list[str]:
     return sorted(each.name for each in ours)
 
 
+def names() -> list[str]:
+    """The names of the automations of ours that the server has."""
+    with get_client(sync_client=True) as client:
+        return [each.name for each in _ours(client)]
+
+
 def _ours(client: SyncPrefectClient) -> list[AutomationWithId]:
     """The server hands out so many at a time as its own limit says."""
     found = page = client.read_automations()

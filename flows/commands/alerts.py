@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tasks.oci.errors import StateError
+from tasks.oci.errors import ConfigurationError, StateError
 from tasks.stores.hidden_secrets import without_secrets
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def apply(file: Path) -> None:
 
     wanted = load_alerts(file)
     _reach_server()
-    from flows import alert_automations  # noqa: PLC0415 - imports Prefect, which reads the environment then
+    from flows import alert_automations  # noqa: PLC0415 - with Prefect, which has read the environment then
 
     with _answering_server():
         names = alert_automations.apply(wanted)
@@ -50,9 +50,21 @@ def remove() -> None:
 
 
 def _reach_server() -> None:
+    """Find or start the server, and see that it answers and lets us in, before anything is changed.
+
+    Raises:
+        ConfigurationError: it can't be started, does not answer, or refuses.
+    """
     from flows import prefect_server  # noqa: PLC0415
 
-    os.environ.update(prefect_server.client_environment(prefect_server.ensure_server()))
+    try:
+        os.environ.update(prefect_server.client_environment(prefect_server.ensure_server()))
+        from flows import alert_automations  # noqa: PLC0415 - imports Prefect, which reads the environment then
+
+        with _answering_server():
+            alert_automations.names()
+    except StateError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 @contextmanager

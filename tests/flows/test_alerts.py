@@ -134,7 +134,7 @@ def test_the_example_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_server_that_does_not_answer_is_said_in_a_line_without_its_password(layoutlift: Layoutlift) -> None:
     server = f"127.0.0.1:{free_port()}/api"
     environment = {"PREFECT_API_URL": f"http://lifter:hunter2@{server}", "PREFECT_CLIENT_MAX_RETRIES": "0"}
-    ended = layoutlift("alerts", "remove", environment=environment, code=1)
+    ended = layoutlift("alerts", "remove", environment=environment, code=2)
     assert f"http://{server}" in ended.stderr
     assert "hunter2" not in ended.output
 

@@ -5,11 +5,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx
 import pytest
+from click.testing import CliRunner
 
-from flows import alert_automations
+from flows import alert_automations, prefect_server
 from flows.alerts import load_alerts, period
-from tasks.oci.errors import ConfigurationError
+from flows.cli import main
+from flows.prefect_server import ServerAddress
+from tasks.oci.errors import ConfigurationError, StateError
 
 A_PAGE = 2
 
@@ -45,3 +49,41 @@ def test_alerts_beyond_the_first_page_of_automations_are_removed_too(monkeypatch
 
     monkeypatch.setattr(alert_automations, "get_client", get_client)
     assert alert_automations.remove() == deleted == ["layoutlift: no success"]
+
+
+@pytest.fixture
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the command changes it for its own process."""
+    monkeypatch.setattr(prefect_server, "client_environment", lambda _: {})
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+
+
+@pytest.mark.usefixtures("no_environment")
+@pytest.mark.parametrize(("answers_before", "code"), [(0, 2), (1, 1)])
+def test_a_server_that_never_answered_is_no_work_that_went_wrong(
+    monkeypatch: pytest.MonkeyPatch, answers_before: int, code: int
+) -> None:
+    answers = iter([[]] * answers_before)
+
+    def read_automations(**_: object) -> list[object]:
+        for answer in answers:
+            return answer
+        raise httpx.ConnectError("All connection attempts failed")
+
+    @contextmanager
+    def get_client(**_: object) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(read_automations=read_automations)
+
+    monkeypatch.setattr(prefect_server, "ensure_server", lambda: ServerAddress("http://127.0.0.1:1"))
+    monkeypatch.setattr(alert_automations, "get_client", get_client)
+    ended = CliRunner().invoke(main, ["alerts", "remove"])
+    assert (ended.exit_code, len(ended.stderr.splitlines())) == (code, 1)
+
+
+@pytest.mark.usefixtures("no_environment")
+def test_alerts_need_a_server_that_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ensure_server() -> ServerAddress:
+        raise StateError("the local Prefect server can't be managed in /state")
+
+    monkeypatch.setattr(prefect_server, "ensure_server", ensure_server)
+    assert CliRunner().invoke(main, ["alerts", "remove"]).exit_code == 2
