@@ -33,7 +33,7 @@ def refuse_blocks(parameters: BaseModel) -> None:
     """Tell whoever names a block to what works without Prefect.
 
     Raises:
-        ConfigurationError: source or target is a block.
+        ConfigurationError: source, target or gate is a block.
     """
     for field, place in _PLACES.items():
         value = getattr(parameters, field, None)
@@ -42,3 +42,9 @@ def refuse_blocks(parameters: BaseModel) -> None:
                 f"{field.upper()}: {value} is a block of a Prefect server, which only migrate and verify can read, "
                 f"without --standalone; here, give {place} itself"
             )
+    gate = getattr(parameters, "gate", None)
+    if isinstance(gate, str) and block_name(gate):
+        raise ConfigurationError(
+            f"--gate: {gate} is a block of a Prefect server, which only flows can read; here, give "
+            "the registry itself"
+        )

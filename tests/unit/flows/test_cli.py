@@ -126,11 +126,15 @@ def test_a_wrong_value_that_was_typed_is_nobody_elses() -> None:
     assert ended.stderr == "layoutlift: --jobs: it must be greater than or equal to 1\n"
 
 
+GATE_BLOCK = "block:x is a block of a Prefect server, which only flows can read; here, give the registry itself"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("ls", ".", "--changed", "x y"), "layoutlift: --changed: not a registry host: 'x y'\n"),
         (("delete", ".", "a:b", "--gate", "x y"), "layoutlift: --gate: not a registry host: 'x y'\n"),
+        (("delete", ".", "a:b", "--gate", "block:x"), f"layoutlift: --gate: {GATE_BLOCK}\n"),
     ],
 )
 def test_an_address_that_is_none_is_told_by_its_option(arguments: tuple[str, ...], said: str) -> None:
