@@ -15,7 +15,8 @@ from flows.parameters import CheckParameters, MigrateParameters
 from flows.prefect_server import ServerAddress
 from infra.real_parts import wait_until
 from tasks.oci.errors import ConfigurationError
-from tasks.runs import RunKind, RunOptions
+from tasks.operations.tree_run import TreeRun
+from tasks.runs import Run, RunKind, RunOptions
 from tests.support.layouts import LayoutBuilder
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 
@@ -91,6 +92,30 @@ def test_a_run_that_nobody_takes_over_ends_with_its_report_and_says_so(options: 
     assert console.run is not None
     report = json.loads(Path(options.report or os.devnull).read_text())
     assert "interrupted" in {finding["code"] for finding in report["findings"]}
+
+
+def test_the_report_of_a_run_that_nobody_takes_over_waits_for_what_is_under_way(
+    options: RunOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way, reported = threading.Event(), threading.Event()
+    reported_before_the_end: list[bool] = []
+    write_report = Run.write_report
+
+    def execute(*_: object, **__: object) -> None:
+        under_way.set()
+        reported_before_the_end.append(reported.wait(0.3))
+
+    def writes(run: Run) -> None:
+        reported.set()
+        write_report(run)
+
+    monkeypatch.setattr(TreeRun, "execute", execute)
+    monkeypatch.setattr(Run, "write_report", writes)
+    early = EarlyStart(RunKind.CHECK, options, Console())
+    assert under_way.wait(10)
+    early.end()
+    assert reported.is_set()
+    assert reported_before_the_end == [False]
 
 
 def test_a_run_that_can_not_be_opened_says_why_to_whoever_takes_it_over(tmp_path: Path) -> None:
