@@ -6,6 +6,8 @@ import re
 
 _AUTHORIZATION = re.compile(r"((?i:basic|bearer)[ :]+)(?![A-Za-z]?[a-z]+[.,;:)]?(?:\s|$))[\w.~+/=-]{4,}")
 """A scheme and what follows it, unless that is a word: `Bearer token is missing` is to be read."""
+_PASSWORD_OF_URL = re.compile(r"(\w://)[^\s/:@\"'\[]*:(?:(?!://)[^\s?#\"'])*@(?!sha\d+:)")
+"""Up to the last @, whatever lies between; some write a password with its slashes. A digest is none's host."""
 _USER_OF_URL = re.compile(r"(\w://)[^\s/\"']*@")
 _QUERY_OF_URL = re.compile(r"(\w://[^\s?#\"']*[?#])[^\s\"']+")
 _NAMED = re.compile(r"((?i:password|passwd|secret|token|signature|credential|api_?key)=[\"']?)[^\s&\"',;)]+")
@@ -15,4 +17,4 @@ _JSON_WEB_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w.-]+")
 def without_secrets(text: str) -> str:
     """A text without credentials, and without the user and query of each URL."""
     text = _JSON_WEB_TOKEN.sub("…", _NAMED.sub(r"\1…", _AUTHORIZATION.sub(r"\1…", text)))
-    return _QUERY_OF_URL.sub(r"\1…", _USER_OF_URL.sub(r"\1", text))
+    return _QUERY_OF_URL.sub(r"\1…", _USER_OF_URL.sub(r"\1", _PASSWORD_OF_URL.sub(r"\1", text)))

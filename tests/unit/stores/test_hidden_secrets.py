@@ -12,6 +12,11 @@ MakePool = Callable[..., HttpPool]
 SECRET = "hunter2SECRET"
 SAID = [
     "bad https://u:{}@h/x?y={}",
+    "bad https://u:pa/{}@h/x?y={}",
+    "bad https://u:pa/{}/@h:443/app@sha256:abc?y={}",
+    "bad https://u:p@a/{}@h/x?y={}",
+    "bad amqp://u:/{}@[::1]:80?y={}",
+    "bad https://h:80/x,https://u:pa/{}@h:443?y={}",
     "Authorization: Bearer {}",
     'the header "Basic {}" is none',
     "see /v2/token?account=u&password={}",
@@ -33,6 +38,9 @@ def test_what_may_be_secret_is_left_out(said: str) -> None:
 @pytest.mark.parametrize(
     "said",
     [
+        "see https://registry.example:5000/app@sha256:abc, and http://h/@scope/name",
+        "see https://registry.example:5000/v2/u:x/app@sha256:abc",
+        "see http://[::1]:5000/@scope/name or http://127.0.0.1:80/app:v1@sha512:ab (for a@b)",
         "Bearer token is missing",
         "pull access denied for https://registry.example/app@sha256:abc, what are your rights?",
         "the token server https://auth.example/token answered 500",
