@@ -9,12 +9,15 @@ _AUTHORIZATION = re.compile(r"((?i:basic|bearer)[ :]+)(?![A-Za-z]?[a-z]+[.,;:)]?
 _PASSWORD_OF_URL = re.compile(r"(\w://)[^\s/:@\"'\[]*:(?:(?!://)[^\s?#\"'])*@(?!sha\d+:)")
 """Up to the last @, whatever lies between; some write a password with its slashes. A digest is none's host."""
 _USER_OF_URL = re.compile(r"(\w://)[^\s/\"']*@")
-_QUERY_OF_URL = re.compile(r"(\w://[^\s?#\"']*[?#])[^\s\"']+")
+_QUERY_OF_URL = re.compile(r"(\w://(?:(?!://)[^\s?#\"'])*[?#])[^\s\"']+")
 _NAMED = re.compile(r"((?i:password|passwd|secret|token|signature|credential|api_?key)=[\"']?)[^\s&\"',;)]+")
 _JSON_WEB_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w.-]+")
+_LOOKED_AT = 8 * 1024
+"""Characters of a text that are looked at; patterns take longer than a text is long, and lines show far less."""
 
 
 def without_secrets(text: str) -> str:
-    """A text without credentials, and without the user and query of each URL."""
+    """The first part of a text, without credentials, and without the user and query of each URL."""
+    text = text[:_LOOKED_AT]
     text = _JSON_WEB_TOKEN.sub("…", _NAMED.sub(r"\1…", _AUTHORIZATION.sub(r"\1…", text)))
     return _QUERY_OF_URL.sub(r"\1…", _USER_OF_URL.sub(r"\1", _PASSWORD_OF_URL.sub(r"\1", text)))
