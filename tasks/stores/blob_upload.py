@@ -18,6 +18,7 @@ from tasks.oci.errors import (
 )
 from tasks.ports import BlobArrival
 from tasks.stores.chunked_upload import CHUNK_SIZES, ChunkedUpload
+from tasks.stores.http_answers import said_once
 from tasks.stores.registry_answers import error_of
 from tasks.stores.registry_auth import repository_scope
 
@@ -162,8 +163,8 @@ class BlobUpload:
             {},
             (repository_scope(repository, write=True),),
         )
-        length = answer.headers.get("Content-Length", str(descriptor.size))
-        return answer.status == _OK and length == str(descriptor.size)
+        length = said_once(answer.headers.get("Content-Length"))
+        return answer.status == _OK and length in {None, str(descriptor.size)}
 
 
 def _is_refusal(answer: HttpAnswer) -> bool:

@@ -72,6 +72,12 @@ class StreamedAnswer:
         return data
 
 
+def said_once(header: str | None) -> str | None:
+    """A header's value, where it came several times and always with that one: a proxy may say it once more."""
+    values = {value.strip() for value in (header or "").split(",")}
+    return values.pop() if len(values) == 1 and header is not None else header
+
+
 def address_in(header: str) -> str:
     """An address as a header has it, what no address may hold escaped: some send spaces, and letters of all kinds."""
     if header.isascii() and header.isprintable() and " " not in header:

@@ -22,7 +22,7 @@ from tasks.oci.media_types import ACCEPT_MANIFESTS, IMAGE_INDEX
 from tasks.oci.registry_profiles import GENERIC, profile_of_service
 from tasks.ports import RemoteManifest
 from tasks.stores.blob_upload import BlobUpload
-from tasks.stores.http_answers import MAX_LIST_SIZE, HttpAnswer
+from tasks.stores.http_answers import MAX_LIST_SIZE, HttpAnswer, said_once
 from tasks.stores.oras_provider import read_refusal
 from tasks.stores.registry_answers import deletion_of, error_codes, error_of, manifest_error_of
 from tasks.stores.registry_auth import Scopes, repository_scope
@@ -114,7 +114,7 @@ class RegistryStore:
         if answer.status == _NOT_FOUND:
             return None
         try:
-            return Digest(answer.headers.get("Docker-Content-Digest"))
+            return Digest(said_once(answer.headers.get("Docker-Content-Digest")))
         except InvalidDigestError:  # a SHOULD in v1.1.1; ECR leaves it out
             manifest = self.fetch_manifest(repository, reference)
             return None if manifest is None else Digest.of(manifest.raw)
@@ -124,7 +124,7 @@ class RegistryStore:
         answer = self._request(repository, "HEAD", self._container(repository).get_blob_url(descriptor.digest))
         if answer.status == _NOT_FOUND:
             return False
-        length = answer.headers.get("Content-Length")
+        length = said_once(answer.headers.get("Content-Length"))
         if length is not None and length != str(descriptor.size):
             raise SizeMismatchError(
                 f"the target has {descriptor.digest} with {length} bytes instead of {descriptor.size}"
@@ -180,7 +180,7 @@ class RegistryStore:
             return answer
 
         answer = self._retry(attempt)
-        stored = answer.headers.get("Docker-Content-Digest")
+        stored = said_once(answer.headers.get("Docker-Content-Digest"))
         if stored is not None and not _names(stored, manifest.raw):
             raise UnexpectedAnswerError(f"{attempted}: the registry says it stored {stored[:100]!r} instead")
         return "OCI-Subject" in answer.headers

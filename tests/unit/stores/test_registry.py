@@ -129,6 +129,27 @@ def test_a_blob_of_another_size_is_said_so(script: ScriptedRegistry, make_store:
         make_store(script.host).has_blob("team/app", BLOB)
 
 
+def test_a_header_that_a_proxy_repeats_says_what_it_says_once(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    digest = Digest.of(MANIFEST.raw)
+    repeated = {"Docker-Content-Digest": f"{digest}, {digest}"}
+    script.expect("HEAD", BLOB_PATH, Reply(headers={"Content-Length": "7, 7"}))
+    script.expect("HEAD", MANIFEST_PATH, Reply(headers=repeated))
+    script.expect("PUT", MANIFEST_PATH, Reply(201, repeated))
+    store = make_store(script.host)
+    assert store.has_blob("team/app", BLOB)
+    assert store.resolve_manifest("team/app", "v1") == digest
+    store.push_manifest("team/app", "v1", MANIFEST)
+
+
+def test_digests_that_differ_are_no_proof_of_what_was_stored(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    differing = f"{Digest.of(MANIFEST.raw)}, {BLOB.digest}"
+    script.expect("PUT", MANIFEST_PATH, Reply(201, {"Docker-Content-Digest": differing}))
+    with pytest.raises(UnexpectedAnswerError, match="instead"):
+        make_store(script.host).push_manifest("team/app", "v1", MANIFEST)
+
+
 @pytest.mark.parametrize("headers", [{}, {"Docker-Content-Digest": "sha256:nonsense"}])
 def test_a_registry_that_names_no_digest_is_read_and_hashed(
     script: ScriptedRegistry, make_store: MakeStore, headers: dict[str, str]
