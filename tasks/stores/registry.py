@@ -125,11 +125,22 @@ class RegistryStore:
         if answer.status == _NOT_FOUND:
             return False
         length = said_once(answer.headers.get("Content-Length"))
+        if length == "0" and descriptor.size and self._has_bytes(repository, descriptor):
+            return True
         if length is not None and length != str(descriptor.size):
             raise SizeMismatchError(
                 f"the target has {descriptor.digest} with {length} bytes instead of {descriptor.size}"
             )
         return True
+
+    def _has_bytes(self, repository: str, descriptor: Descriptor) -> bool:
+        """Whether a blob has any: some proxies give every HEAD a length of 0, as they see no body."""
+
+        def attempt() -> bool:
+            with self._stream_blob(repository, descriptor, 0) as stream:
+                return stream.readinto(memoryview(bytearray(1))) > 0
+
+        return self._retry(attempt)
 
     def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
         """See `ContentFetcher.fetch_manifest`."""

@@ -129,6 +129,24 @@ def test_a_blob_of_another_size_is_said_so(script: ScriptedRegistry, make_store:
         make_store(script.host).has_blob("team/app", BLOB)
 
 
+def test_a_head_without_a_length_worth_the_name_is_no_proof_of_an_empty_blob(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    """Proxies say of an answer without a body that its length is 0; an upload that broke off may leave 0 bytes."""
+    script.always("HEAD", BLOB_PATH, Reply(headers={"Content-Length": "0"}))
+    script.expect("GET", BLOB_PATH, Reply(500), Reply(body=CONTENT), Reply(body=b""))
+    store = make_store(script.host)
+    assert store.has_blob("team/app", BLOB)
+    with pytest.raises(SizeMismatchError, match="0 bytes instead of 7"):
+        store.has_blob("team/app", BLOB)
+
+
+def test_an_empty_blob_is_asked_for_once(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    empty = replace(BLOB, digest=Digest.of(b""), size=0)
+    script.expect("HEAD", f"/v2/team/app/blobs/{empty.digest}", Reply(headers={"Content-Length": "0"}))
+    assert make_store(script.host).has_blob("team/app", empty)
+
+
 def test_a_header_that_a_proxy_repeats_says_what_it_says_once(
     script: ScriptedRegistry, make_store: MakeStore
 ) -> None:
