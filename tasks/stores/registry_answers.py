@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from tasks.stores.hidden_secrets import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from tasks.stores.http_answers import HttpAnswer
 
@@ -83,12 +85,17 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         seconds = float(value)
     except ValueError:
         try:
-            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+            seconds = _of_gmt(parsedate_to_datetime(value)).timestamp() - time.time()
         except (ValueError, OverflowError):
             return None
     if math.isnan(seconds):
         return None
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)
+
+
+def _of_gmt(date: datetime) -> datetime:
+    """A date of HTTP, which is one of GMT whether it says so or not (RFC 9110 section 5.6.7)."""
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
 
 
 def error_of(answer: HttpAnswer, attempted: str) -> RegistryError:

@@ -144,6 +144,23 @@ def test_retry_after_as_a_date() -> None:
     assert retry_after({"Retry-After": formatdate(0, usegmt=True)}) == 0
 
 
+@pytest.mark.parametrize("zone", ["", " GMT", " -0000", " +0000"])
+@pytest.mark.parametrize("local", ["UTC", "JST-9", "PET5"])
+def test_retry_after_as_a_date_without_a_zone_is_of_gmt(
+    monkeypatch: pytest.MonkeyPatch, local: str, zone: str
+) -> None:
+    monkeypatch.setenv("TZ", local)
+    time.tzset()
+    try:
+        value = formatdate(time.time() + 100, usegmt=True).removesuffix(" GMT")
+        seconds = retry_after({"Retry-After": value + zone})
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert seconds is not None
+    assert 90 < seconds <= 100
+
+
 @given(st.text() | st.floats().map(str))
 def test_any_retry_after_is_a_bounded_wait_or_none(value: str) -> None:
     seconds = retry_after({"Retry-After": value})
