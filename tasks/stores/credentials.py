@@ -113,14 +113,15 @@ def _from_file(path: Path, host: str, prefix: str) -> Credentials | None:
     helpers = _table(config, "credHelpers")
     auths = _table(config, "auths")
     for key in _keys(host, prefix):
-        if isinstance(helper := helpers.get(key), str):
-            return _from_helper(helper, key)
+        known = _as_written(key, helpers)
+        if isinstance(helper := helpers.get(known), str):
+            return _from_helper(helper, known)
     if isinstance(store := config.get("credsStore"), str) and store:
-        found = _from_helper(store, _DOCKER_HUB_KEY if host in _DOCKER_HUB else host)
-        if found is not None:
-            return found
+        for server in _servers(host):
+            if (found := _from_helper(store, server)) is not None:
+                return found
     for key in _keys(host, prefix):
-        if isinstance(entry := auths.get(key), dict) and entry:
+        if isinstance(entry := auths.get(_as_written(key, auths)), dict) and entry:
             return _from_entry(entry, path, key)
     return None
 
@@ -145,6 +146,20 @@ def _table(config: dict[str, Any], name: str) -> dict[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
+def _as_written(key: str, table: dict[str, Any]) -> str:
+    """A key as a table has it: a host means the same in any letters (RFC 3986 section 3.2.2)."""
+    if key in table:
+        return key
+    return next((known for known in table if known.lower() == key.lower()), key)
+
+
+def _servers(host: str) -> list[str]:
+    """What a store may know a host as."""
+    if host.lower() in _DOCKER_HUB:
+        return [_DOCKER_HUB_KEY]
+    return list(dict.fromkeys((host, host.lower())))
+
+
 def _keys(host: str, prefix: str) -> Iterator[str]:
     """Podman's keys may name a namespace; the longest match wins (containers-auth.json(5))."""
     parts = prefix.split("/") if prefix else []
@@ -152,7 +167,7 @@ def _keys(host: str, prefix: str) -> Iterator[str]:
         yield "/".join([host, *parts[:length]])
     yield f"https://{host}"
     yield f"https://{host}/v2/"
-    if host in _DOCKER_HUB:
+    if host.lower() in _DOCKER_HUB:
         yield _DOCKER_HUB_KEY
         yield from _DOCKER_HUB
 

@@ -137,9 +137,30 @@ def test_keys_may_be_addresses(environment: dict[str, str], key: str) -> None:
     assert username("r.example", environment) == "me"
 
 
+@pytest.mark.parametrize("key", ["r.example", "R.Example", "https://R.example/v2/", "R.example/team"])
+@pytest.mark.parametrize("host", ["r.example", "R.EXAMPLE"])
+def test_a_host_is_the_same_in_any_letters(environment: dict[str, str], key: str, host: str) -> None:
+    write(docker_file(environment), {"auths": {key: auth("me")}})
+    assert username(host, environment, "team") == "me"
+
+
+def test_a_host_as_it_is_written_comes_before_one_in_other_letters(environment: dict[str, str]) -> None:
+    write(docker_file(environment), {"auths": {"R.example": auth("other"), "r.example": auth("me")}})
+    assert username("r.example", environment) == "me"
+    assert username("R.example", environment) == "other"
+
+
+def test_helpers_are_asked_for_a_host_in_other_letters_as_they_may_know_it(environment: dict[str, str]) -> None:
+    write(docker_file(environment), {"credHelpers": {"registry.example": "fake"}})
+    assert username("Registry.Example", environment) == "helped"
+    write(docker_file(environment), {"credsStore": "fake"})
+    assert username("Registry.Example", environment) == "helped"
+
+
 def test_docker_hub_has_a_key_of_its_own(environment: dict[str, str]) -> None:
     write(docker_file(environment), {"auths": {"https://index.docker.io/v1/": auth("hub")}})
     assert username("registry-1.docker.io", environment) == "hub"
+    assert username("Docker.io", environment) == "hub"
 
 
 def test_a_password_may_hold_colons_and_identity_tokens_are_told_apart(environment: dict[str, str]) -> None:
