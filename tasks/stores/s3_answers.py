@@ -26,6 +26,20 @@ def objects_of(page: Mapping[str, Any], where: str) -> Iterable[Mapping[str, Any
     return listed
 
 
+def with_all(found: Mapping[str, Any], where: str, *names: str) -> Mapping[str, Any]:
+    """What a listing says of an object, where it says all of `names`.
+
+    Raises:
+        SourceError: it leaves some of them out.
+    """
+    if lacking := [name for name in names if name not in found]:
+        shown = repr(found["Key"]) if "Key" in found else "an object"
+        raise SourceError(
+            f"a listing of {where} has {shown} without {' and '.join(lacking)}; is the store an S3 one?"
+        )
+    return found
+
+
 def next_place(
     page: Mapping[str, Any], place: Mapping[str, str], where: str, **markers: str
 ) -> dict[str, str] | None:

@@ -18,7 +18,7 @@ from tenacity import (
 from tasks.oci.errors import ContentNotFoundError, SourceError, is_transient
 from tasks.ports import BlobStat
 from tasks.stores.pacing import RequestGate, Stop
-from tasks.stores.s3_answers import next_place, objects_of
+from tasks.stores.s3_answers import next_place, objects_of, with_all
 from tasks.stores.s3_errors import ChangedError, ThrottledError, UnreachableError, translated
 from tasks.stores.s3_get import plain_get
 
@@ -140,7 +140,8 @@ class S3Bucket:
         place: dict[str, str] | None = {}
         while place is not None:
             page = self._ask(self._client.list_objects_v2, self._name, Prefix=prefix, **self._more, **place)
-            for found in objects_of(page, self._name):
+            for each in objects_of(page, self._name):
+                found = with_all(each, self._name, "Key", "Size", "LastModified")
                 modified = found["LastModified"].timestamp()
                 yield ListedObject(found["Key"], found["Size"], found.get("ETag", "").strip('"'), modified)
             place = next_place(page, place, self._name, ContinuationToken="NextContinuationToken")
@@ -154,7 +155,8 @@ class S3Bucket:
         place: dict[str, str] | None = {}
         while place is not None:
             page = self._ask(self._client.list_multipart_uploads, self._name, Prefix=prefix, **place, **self._more)
-            for found in page.get("Uploads", ()):
+            for each in page.get("Uploads", ()):
+                found = with_all(each, self._name, "Key", "UploadId", "Initiated")
                 yield found["Key"], found["UploadId"], found["Initiated"].timestamp()
             markers = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
             place = next_place(page, place, self._name, **markers)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from boto3.s3.transfer import TransferConfig
 
 from tasks.oci.errors import ContentNotFoundError, SourceChangedError, SourceError, SourceWriteError
-from tasks.stores.s3_answers import etag_of, next_place
+from tasks.stores.s3_answers import etag_of, next_place, with_all
 from tasks.stores.s3_bucket import S3Bucket
 from tasks.stores.s3_errors import ChangedError, NotAdmittedError, UnreachableError
 
@@ -155,8 +155,9 @@ class WritableS3Bucket(S3Bucket):
         place: dict[str, str] | None = {}
         while place is not None:
             page = self._ask(self._client.list_object_versions, self._name, Prefix=prefix, **place, **self._more)
-            yield from (_version(found, is_marker=False) for found in page.get("Versions", ()))
-            yield from (_version(found, is_marker=True) for found in page.get("DeleteMarkers", ()))
+            for kind, is_marker in (("Versions", False), ("DeleteMarkers", True)):
+                for found in page.get(kind, ()):
+                    yield _version(with_all(found, self._name, "Key", "VersionId", "IsLatest"), is_marker=is_marker)
             markers = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
             place = next_place(page, place, self._name, **markers)
 

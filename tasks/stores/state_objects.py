@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from tasks.oci.errors import ConfigurationError, ContentNotFoundError, LayoutliftError, StateError, is_transient
-from tasks.stores.s3_answers import etag_of, next_place, objects_of
+from tasks.stores.s3_answers import etag_of, next_place, objects_of, with_all
 from tasks.stores.s3_errors import ChangedError, NotAdmittedError, UnreachableError, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from mypy_boto3_s3 import S3Client
 
@@ -110,15 +110,14 @@ class StateObjects:
         place: dict[str, str] | None = {}
         while place is not None:
             found, place = self._ask(prefix, partial(self._page, begin, place))
-            yield from (each["Key"].removeprefix(self._address.prefix) for each in found)
+            yield from (key.removeprefix(self._address.prefix) for key in found)
 
-    def _page(self, begin: str, place: dict[str, str]) -> tuple[Iterable[Mapping[str, Any]], dict[str, str] | None]:
-        """The objects of a page of a listing, and what it goes on with."""
+    def _page(self, begin: str, place: dict[str, str]) -> tuple[list[str], dict[str, str] | None]:
+        """The keys of a page of a listing, and what it goes on with."""
         more: dict[str, Any] = place
         page = self._client.list_objects_v2(Bucket=self._address.bucket, Prefix=begin, **more)
-        return objects_of(page, str(self)), next_place(
-            page, place, str(self), ContinuationToken="NextContinuationToken"
-        )
+        keys = [with_all(each, str(self), "Key")["Key"] for each in objects_of(page, str(self))]
+        return keys, next_place(page, place, str(self), ContinuationToken="NextContinuationToken")
 
     def delete(self, name: str) -> None:
         """Remove an object; one that does not exist is removed already.

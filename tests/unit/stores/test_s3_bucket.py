@@ -1,7 +1,9 @@
 """What an S3 store says is told in one line, and what passes is waited for."""
 
 import json
+import re
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -252,6 +254,34 @@ def test_versions_and_uploads_whose_listing_does_not_go_on_are_told_so(script: S
     script.always("GET", "/bucket", Reply(200, XML, again))
     with pytest.raises(SourceError, match="does not go on"):
         list(store.list_versions("app"))
+
+
+@pytest.mark.parametrize("lacking", ["Size", "LastModified", "Key"])
+def test_a_listing_that_leaves_out_what_is_needed_of_an_object_is_told_in_a_line(
+    script: ScriptedRegistry, bucket: OpenBucket, lacking: str
+) -> None:
+    whole = page({"app/oci-layout": MARKER})
+    cut = re.sub(rf"<{lacking}>.*?</{lacking}>", "", whole.body.decode()).encode()
+    script.always("GET", "/bucket", replace(whole, body=cut))
+    with pytest.raises(ConfigurationError, match=rf"a listing of bucket has .* without {lacking}") as raised:
+        bucket().list_layouts()
+    assert "\n" not in str(raised.value)
+
+
+def test_listings_of_versions_uploads_and_state_without_names_are_told_so(script: ScriptedRegistry) -> None:
+    settings = BucketAccess(script.url)
+    store = WritableS3Bucket(make_client(settings), "bucket", settings, first_wait=0.001)
+    objects = StateObjects(make_client(settings), BucketAddress("bucket", ""), Stop(), patience=0)
+    for kind, names, error in (
+        ("Version", lambda: store.list_versions("app"), SourceError),
+        ("DeleteMarker", lambda: store.list_versions("app"), SourceError),
+        ("Upload", lambda: store.list_uploads("app"), SourceError),
+        ("Contents", lambda: objects.names(""), StateError),
+    ):
+        body = f"<Result><IsTruncated>false</IsTruncated><{kind}><Size>1</Size></{kind}></Result>"
+        script.always("GET", "/bucket", Reply(200, XML, body.encode()))
+        with pytest.raises(error, match="an object without Key"):
+            list(names())
 
 
 def test_a_store_without_etags_is_not_written_to(script: ScriptedRegistry) -> None:
