@@ -12,12 +12,13 @@ _USER_OF_URL = re.compile(r"(\w://)[^\s/\"']*@")
 _QUERY_OF_URL = re.compile(r"(\w://(?:(?!://)[^\s?#\"'])*[?#])[^\s\"']+")
 _NAMED = re.compile(r"((?i:password|passwd|secret|token|signature|credential|api_?key)=[\"']?)[^\s&\"',;)]+")
 _JSON_WEB_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w.-]+")
-_LOOKED_AT = 8 * 1024
-"""Characters of a text that are looked at; patterns take longer than a text is long, and lines show far less."""
+MOST = 4_096
+"""Characters of a text that are looked at: what a server says may be long, and made to keep the patterns busy."""
 
 
 def without_secrets(text: str) -> str:
-    """The first part of a text, without credentials, and without the user and query of each URL."""
-    text = text[:_LOOKED_AT]
+    """A text without credentials, and without the user and query of each URL; a very long one is cut at a blank."""
+    if len(text) > MOST:
+        text = f"{text[:MOST].rpartition(' ')[0]} …"
     text = _JSON_WEB_TOKEN.sub("…", _NAMED.sub(r"\1…", _AUTHORIZATION.sub(r"\1…", text)))
     return _QUERY_OF_URL.sub(r"\1…", _USER_OF_URL.sub(r"\1", _PASSWORD_OF_URL.sub(r"\1", text)))

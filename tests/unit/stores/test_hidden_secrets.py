@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tasks.oci.errors import ConnectionFailedError
-from tasks.stores.hidden_secrets import without_secrets
+from tasks.stores.hidden_secrets import MOST, without_secrets
 from tasks.stores.http_pool import HttpPool
 
 MakePool = Callable[..., HttpPool]
@@ -57,6 +57,17 @@ def test_a_long_text_of_nothing_but_beginnings_is_gone_through_at_once(part: str
     begun = time.process_time()
     without_secrets(part * 16_384)
     assert time.process_time() - begun < 2
+
+
+@pytest.mark.parametrize(
+    "said", ["x://" * 5_000, "word " * 5_000, f"{'word ' * 815}https://me:{SECRET}{'x' * 99}@h/"]
+)
+def test_a_very_long_text_is_cut_before_it_is_looked_at(said: str) -> None:
+    """Patterns take the square of its length; what is cut within might be a secret that none knows any more."""
+    shown = without_secrets(said)
+    assert len(shown) <= MOST + 2
+    assert shown.endswith(" …")
+    assert SECRET[:8] not in shown
 
 
 def test_an_address_that_can_not_be_asked_is_shown_without_its_query(make_pool: MakePool) -> None:
