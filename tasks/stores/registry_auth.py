@@ -24,6 +24,7 @@ from tasks.oci.errors import (
     UnexpectedAnswerError,
     UntrustedConnectionError,
 )
+from tasks.stores.http_answers import address_in
 from tasks.stores.registry_answers import retry_after
 from tasks.stores.transport_errors import redacted
 
@@ -176,7 +177,7 @@ class Authorizer:
             raise PermissionDeniedError(f"{refusal}, for {' '.join(scopes)} only", status=refusal.status) from None
 
     def _fetch_token(self, challenge: Challenge, scopes: Scopes, credentials: Credentials | None) -> _Token:
-        realm = challenge.parameters["realm"]
+        realm = address_in(challenge.parameters["realm"])
         self._check_realm(realm)
         service = challenge.parameters.get("service", "")
         if credentials is not None and credentials.identity_token:

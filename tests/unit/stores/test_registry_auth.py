@@ -340,6 +340,15 @@ def test_a_token_server_at_no_web_address_is_not_asked(origin: str) -> None:
     assert server.asked == []
 
 
+def test_a_realm_with_letters_that_no_address_may_hold_is_asked_escaped(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.expect("GET", "/v2/", Reply(401, {"WWW-Authenticate": f'Bearer realm="{script.url}/t\u00e9"'}))
+    script.expect("GET", "/t%E9", Reply(404))
+    with pytest.raises(AuthenticationError, match="404"):
+        make_store(script.host).check_access()
+
+
 def test_what_may_be_secret_in_a_realm_is_not_shown() -> None:
     made = Authorizer("https://registry.example", lambda: ME, lambda *_: HttpAnswer(403, {}, b"", ""))
     made.refused((), None, 'Bearer realm="https://me:hidden@auth.example/token?key=hidden"')
