@@ -65,3 +65,14 @@ def etag_of(answer: Mapping[str, Any], name: str) -> str:
     if not answer.get("ETag"):
         raise SourceError(f"the store gives {name} no ETag, so nobody can tell whether somebody else wrote it")
     return str(answer["ETag"])
+
+
+def modified_of(answer: Mapping[str, Any], name: str) -> float:
+    """When an object was written, in seconds since 1970.
+
+    Raises:
+        SourceError: the store does not say.
+    """
+    if not answer.get("LastModified"):
+        raise SourceError(f"the store does not say how old {name} is")
+    return float(answer["LastModified"].timestamp())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from tasks.oci.errors import ConfigurationError, ContentNotFoundError, LayoutliftError, StateError, is_transient
-from tasks.stores.s3_answers import etag_of, next_place, objects_of, with_all
+from tasks.stores.s3_answers import etag_of, modified_of, next_place, objects_of, with_all
 from tasks.stores.s3_errors import ChangedError, NotAdmittedError, UnreachableError, translated
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class StateObjects:
 
         def read() -> StoredObject:
             answer = self._client.get_object(Bucket=self._address.bucket, Key=self._key(name))
-            return StoredObject(answer["Body"].read(), etag_of(answer, name), answer["LastModified"].timestamp())
+            return StoredObject(answer["Body"].read(), etag_of(answer, name), modified_of(answer, name))
 
         try:
             return self._ask(name, read)

@@ -302,6 +302,13 @@ def test_a_store_that_does_not_say_how_old_a_blob_is_is_told_so(script: Scripted
         bucket().stat_blob("app", BLOB.digest)
 
 
+def test_a_store_that_does_not_say_how_old_the_state_is_is_told_so(script: ScriptedRegistry) -> None:
+    script.always("GET", "/bucket/key", Reply(200, {"ETag": '"a"'}, b"1"))
+    objects = StateObjects(make_client(BucketAccess(script.url)), BucketAddress("bucket", ""), Stop(), patience=0)
+    with pytest.raises(StateError, match="how old key is"):
+        objects.get("key")
+
+
 def test_a_prefix_that_is_not_in_utf_8_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="UTF-8"):
         BucketAddress.parse("s3://bucket/\udcff")
