@@ -6,6 +6,7 @@ only in chunks of their own size.
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,9 @@ CHUNK_SIZES: tuple[int, ...] = (64 * 1024**2, 16 * 1024**2, 4 * 1024**2, 1024**2
 """Bytes of a chunk, tried in this order: just below the limits that proxies have by default."""
 _CREATED, _ACCEPTED, _NO_CONTENT = 201, 202, 204
 _MIN_LENGTH = "OCI-Chunk-Min-Length"
+_MOST_CUT = 8
+"""How often a blob is read anew because the registry took less of a chunk; the next ones are as large as it takes."""
+_TAKEN = re.compile(r"(?:bytes=)?0-([0-9]{1,18})")
 
 
 class ChunkedUpload:
@@ -57,21 +61,35 @@ class ChunkedUpload:
         raise PayloadTooLargeError(f"the registry takes {content.descriptor.digest} neither whole nor in parts")
 
     def _push(self, repository: str, content: BlobContent, scopes: Scopes, chunk: int) -> None:
-        digest, size = content.descriptor.digest, content.descriptor.size
+        digest = content.descriptor.digest
         answer = self._provider.do_request(f"/v2/{repository}/blobs/uploads/", "POST", b"", {}, scopes)
         if answer.status != _ACCEPTED:
             raise error_of(answer, f"starting the upload of {digest}")
-        chunk = max(chunk, _least(answer))
-        with content.chunks() as parts:
-            pieces = _Pieces(parts)
-            for start in range(0, size, chunk):
-                length = min(chunk, size - start)
-                answer = self._send(self._place_of(answer), pieces.take(length), start, length, scopes)
+        answer = self._send_all(content, answer, chunk, scopes)
         url = self._place_of(answer)
         url = f"{url}{'&' if '?' in url else '?'}digest={digest}"
         answer = self._provider.do_request(url, "PUT", b"", {"Content-Length": "0"}, scopes)
         if answer.status not in {_CREATED, _NO_CONTENT}:
             raise error_of(answer, f"completing {digest}")
+
+    def _send_all(self, content: BlobContent, answer: HttpAnswer, chunk: int, scopes: Scopes) -> HttpAnswer:
+        """Send from the start on, and anew from where the registry took no more of a chunk; its last answer."""
+        least, start = _least(answer), 0
+        chunk = max(chunk, least)
+        for _ in range(_MOST_CUT):
+            with content.chunks() as parts:
+                pieces = _Pieces(parts)
+                pieces.skip(start)
+                taken = length = 0
+                while start < content.descriptor.size and taken == length:
+                    length = min(chunk, content.descriptor.size - start)
+                    answer = self._send(self._place_of(answer), pieces.take(length), start, length, scopes)
+                    taken = _taken(answer, start, length)
+                    start += taken
+            if taken == length:
+                return answer
+            chunk = min(chunk, max(taken, least, CHUNK_SIZES[-1]))
+        raise UnexpectedAnswerError("the registry takes less of each chunk than it was sent")
 
     def _send(self, url: str, body: Iterator[Buffer], start: int, length: int, scopes: Scopes) -> HttpAnswer:
         headers = {
@@ -92,6 +110,11 @@ class _Pieces:
         self._parts = parts
         self._rest = memoryview(b"")
 
+    def skip(self, length: int) -> None:
+        """Pass over the next `length` bytes."""
+        for _ in self.take(length):
+            pass
+
     def take(self, length: int) -> Iterator[Buffer]:
         """The next `length` bytes, in parts that are valid until the next is asked for."""
         while length:
@@ -102,6 +125,16 @@ class _Pieces:
             part, self._rest = self._rest[:length], self._rest[length:]
             length -= len(part)
             yield part
+
+
+def _taken(answer: HttpAnswer, start: int, length: int) -> int:
+    """How many bytes of a chunk the registry took: `Range` names the last byte of the upload that it has.
+
+    All of them where that is left out, or can't be, as 0-0: the next request, or the digest, would tell otherwise.
+    """
+    named = _TAKEN.fullmatch(answer.headers.get("Range", "").strip())
+    taken = int(named[1]) + 1 - start if named and int(named[1]) else length
+    return taken if 0 < taken < length else length
 
 
 def _least(answer: HttpAnswer) -> int:

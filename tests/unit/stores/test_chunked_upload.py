@@ -18,16 +18,22 @@ from tasks.stores.http_answers import HttpAnswer
 from tasks.stores.verified_content import VerifiedContent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 DATA = bytes(range(10))
 
 
 @dataclass
 class Registry:
-    """Answers as an `OrasProvider` would; chunks of more than `most` bytes are refused."""
+    """Answers as an `OrasProvider` would; chunks of more than `most` bytes are refused.
+
+    Of each it takes `takes` bytes at most; `said` makes the `Range` of an answer of what it has, and of the chunk.
+    """
 
     most: int = 4
+    takes: int = 100
+    said: Callable[[int, int], str] = lambda has, _: f"0-{has - 1}"
+    has: bytes = b""
     least: str = ""
     statuses: dict[str, int] = field(default_factory=lambda: {"POST": 202, "PATCH": 202, "PUT": 201})
     sent: list[tuple[str, str, bytes, dict[str, str]]] = field(default_factory=list)
@@ -39,6 +45,13 @@ class Registry:
         self.sent.append((method, url, raw, headers))
         status = 413 if method == "PATCH" and len(raw) > self.most else self.statuses[method]
         answered = {"OCI-Chunk-Min-Length": self.least} if self.least else {}
+        if method == "POST":
+            self.has = b""
+        if method == "PATCH" and status < 300:
+            if int(headers["Content-Range"].partition("-")[0]) != len(self.has):
+                status = 416
+            self.has += raw[: self.takes]
+            answered["Range"] = self.said(len(self.has), len(raw))
         return HttpAnswer(status, answered, b"", url)
 
     def chunks(self) -> list[bytes]:
@@ -124,6 +137,35 @@ def test_any_other_answer_ends_the_upload(method: str, requests: int, status: in
     with pytest.raises(RegistryError):
         push(upload(registry))
     assert len(registry.sent) == requests
+
+
+@pytest.mark.parametrize("said", [lambda has, _: f"0-{has - 1}", lambda has, _: f"bytes=0-{has - 1}"])
+def test_a_registry_that_took_less_of_a_chunk_is_sent_the_rest_from_there(said: Callable[[int, int], str]) -> None:
+    registry = Registry(most=8, takes=3, said=said)
+    push(upload(registry))
+    assert registry.has == DATA
+    assert registry.chunks() == [DATA[:8], DATA[3:6], DATA[6:9], DATA[9:]], "as much as it takes, from then on"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [lambda *_: "", lambda *_: "x-y", lambda *_: "0-0", lambda *_: "0-\u0663", lambda _, chunk: f"0-{chunk - 1}"],
+    ids=["nothing", "letters", "0-0", "digits of others", "the chunk's own length"],
+)
+def test_a_range_that_can_not_be_what_was_taken_stops_nothing(said: Callable[[int, int], str]) -> None:
+    registry = Registry(most=4, said=said)
+    made = upload(registry)
+    made.refused = 8
+    push(made)
+    assert registry.has == DATA
+    assert registry.chunks() == [DATA[:4], DATA[4:8], DATA[8:]]
+
+
+def test_a_registry_that_takes_less_each_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunked_upload, "CHUNK_SIZES", (8,))
+    registry = Registry(most=100, takes=3)
+    with pytest.raises(UnexpectedAnswerError, match="less of each chunk"):
+        push(upload(registry), bytes(100))
 
 
 def test_content_that_ends_early_is_not_taken_for_whole() -> None:
