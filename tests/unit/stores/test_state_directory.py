@@ -148,6 +148,28 @@ def test_age_is_told_by_the_folders_clock(state, monkeypatch):
         pass
 
 
+@pytest.mark.parametrize("is_read", [False, True])
+def test_a_lock_that_goes_while_others_are_looked_at_is_in_nobodys_way(state, monkeypatch, is_read):
+    """As that of a shard that ends just then: before it is read, or between that and the look at its age."""
+    state.folder.mkdir()
+    going = ["shard-theirs-1", "shard-theirs-2"]
+    for name in going:
+        (state.folder / name).write_bytes(b"{")
+    read = Path.read_bytes
+
+    def read_bytes(path):
+        content = read(path)
+        if path.name in going:
+            going.remove(path.name)
+            path.unlink()
+            return content if is_read else read(path)
+        return content
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    with state.lock("ours"):
+        assert going == []
+
+
 @pytest.mark.parametrize("content", [None, b"{"])
 def test_a_lock_dated_ahead_says_so_and_what_to_do(state, content):
     leave_lock(state, host="elsewhere")
