@@ -137,7 +137,7 @@ def keeps_out(holder: LockHolder | None, age: float) -> bool:
 
 def held_message(holder: LockHolder | None, age: float, lock: str) -> str:
     """Who holds the lock that is called `lock`, last renewed `age` seconds ago; None is somebody just taking it."""
-    if holder is None and age >= -HEARTBEAT_SECONDS:
+    if holder is None and age >= -EXPIRY_SECONDS:
         return f"another run is taking the lock of this source and target (tried {max(age, 0):.0f} s ago)"
     return f"{_words_of(holder)}; {_sign_of_life(age, lock)}"
 
@@ -150,8 +150,8 @@ def _words_of(holder: LockHolder | None) -> str:
 
 
 def _sign_of_life(age: float, lock: str) -> str:
-    """A run at work dates its lock anew with each beat, by the clock as it is now."""
-    if age >= -HEARTBEAT_SECONDS:
+    """A run at work dates its lock anew with each beat; a store's clocks differ by less than a minute."""
+    if age >= -EXPIRY_SECONDS:
         return f"its last sign of life is {max(age, 0):.0f} s old, after {EXPIRY_SECONDS:.0f} s another run may start"
     return (
         f"its last sign of life is dated {-age:.0f} s ahead of the clock there, which was set back: "
