@@ -35,6 +35,15 @@ def layoutlift(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
+def applied_policy_that_keeps_all(source: Path, tmp_path: Path) -> Result:
+    (tmp_path / "policy.yaml").write_text(
+        "version: 1\npolicies: [{name: all, repositories: '**', tags: [{match: '*', keep: all}]}]\n"
+    )
+    plan = tmp_path / "plan.jsonl"
+    layoutlift("cleanup", "plan", source, "--policy", tmp_path / "policy.yaml", "-o", plan)
+    return layoutlift("cleanup", "apply", plan, ALONE)
+
+
 def test_a_second_undo_says_that_nothing_is_left_to_put_back(source: Path) -> None:
     run = layoutlift("delete", source, "app:v1", "--apply", ALONE).stdout.split()[-1]
     assert "app: 1 entries put in\n" in layoutlift("cleanup", "undo", run, ALONE).output
@@ -81,23 +90,13 @@ def test_a_policy_about_nothing_that_is_there_is_no_success(source: Path) -> Non
 
 
 def test_a_plan_that_is_applied_again_is_said_to_change_nothing(source: Path, tmp_path: Path) -> None:
-    (tmp_path / "policy.yaml").write_text(
-        "version: 1\npolicies: [{name: all, repositories: '**', tags: [{match: '*', keep: all}]}]\n"
-    )
-    plan = tmp_path / "plan.jsonl"
-    layoutlift("cleanup", "plan", source, "--policy", tmp_path / "policy.yaml", "-o", plan)
-    applied = layoutlift("cleanup", "apply", plan, ALONE)
+    applied = applied_policy_that_keeps_all(source, tmp_path)
     assert (applied.exit_code, applied.output) == (0, "nothing was changed: all is as the plan wants it already\n")
 
 
 def test_a_plan_that_leaves_everything_alone_is_not_said_to_be_done(source: Path, tmp_path: Path) -> None:
     (source / "app/index.json").write_text("{")
-    (tmp_path / "policy.yaml").write_text(
-        "version: 1\npolicies: [{name: all, repositories: '**', tags: [{match: '*', keep: all}]}]\n"
-    )
-    plan = tmp_path / "plan.jsonl"
-    layoutlift("cleanup", "plan", source, "--policy", tmp_path / "policy.yaml", "-o", plan)
-    applied = layoutlift("cleanup", "apply", plan, ALONE)
+    applied = applied_policy_that_keeps_all(source, tmp_path)
     assert (applied.exit_code, applied.output) == (0, "nothing was changed: 1 repositories are left alone\n")
 
 

@@ -52,6 +52,19 @@ def run() -> Any:
     return SimpleNamespace(options=options, controls=RunControls(Limits(hours=HOURS), Stop()))
 
 
+def answering(*answers: LiveLimits | Exception) -> Callable[[], LiveLimits]:
+    """Gives one answer after the other, and the last one from then on."""
+    left = list(answers)
+
+    def read() -> LiveLimits:
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return read
+
+
 def say(limits: Path, text: str) -> None:
     """Replace the file as a whole, so that no look meets half of it."""
     limits.with_suffix(".new").write_text(text)
@@ -122,15 +135,7 @@ def test_a_mistake_that_somebody_makes_during_a_run_does_not_end_those_of_its_sh
 
 @pytest.mark.usefixtures("clock")
 def test_a_look_that_fails_in_any_way_is_not_the_last(run: Any, caplog: pytest.LogCaptureFixture) -> None:
-    answers: list[LiveLimits | Exception] = [LiveLimits(), KeyError("odd"), LiveLimits(paused=True)]
-
-    def read() -> LiveLimits:
-        answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    with kept_within_limits(run, read):
+    with kept_within_limits(run, answering(LiveLimits(), KeyError("odd"), LiveLimits(paused=True))):
         wait_until(lambda: run.controls.hold.reason == "paused", what="the next look is made", deadline_seconds=5)
     assert "the limits stay as they were: KeyError: 'odd'" in caplog.text
 
@@ -173,15 +178,7 @@ def test_a_run_without_prefect_takes_limits_from_a_file_that_need_not_be_there(t
 
 @pytest.mark.usefixtures("clock")
 def test_a_server_that_does_not_say_its_limits_at_the_start_is_asked_again(run: Any) -> None:
-    answers: list[LiveLimits | Exception] = [StateError("it is away"), LiveLimits(paused=True)]
-
-    def read() -> LiveLimits:
-        answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    with kept_within_limits(run, read):
+    with kept_within_limits(run, answering(StateError("it is away"), LiveLimits(paused=True))):
         wait_until(lambda: run.controls.hold.reason == "paused", what="the next look is made", deadline_seconds=5)
 
 
