@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.running import INCOMPLETE, checked, exit_code, run_to_end
+from flows.debugging import with_debug
 from flows.entry import INTERRUPTED
 from flows.list_parameters import ListParameters
 from flows.one_heap import use_one_heap
@@ -61,10 +62,10 @@ class _Commands(click.Group):
         return sorted((*super().list_commands(ctx), *ELSEWHERE))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in ELSEWHERE:
-            return super().get_command(ctx, cmd_name)
-        command: click.Command = getattr(import_module(f"flows.commands.{ELSEWHERE[cmd_name]}"), cmd_name)
-        return command
+        if cmd_name in ELSEWHERE:
+            return with_debug(getattr(import_module(f"flows.commands.{ELSEWHERE[cmd_name]}"), cmd_name))
+        command = super().get_command(ctx, cmd_name)
+        return None if command is None else with_debug(command)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         with _interrupted_quietly():  # --help loads all commands, and is answered here

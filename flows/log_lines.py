@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from typing import TextIO
 
+from flows.debugging import DEBUG
 from tasks.operations.reporting import printable
 
 LOGGERS = ("flows", "tasks")
-DEBUG = "LAYOUTLIFT_DEBUG"
 
 
 class _Line(logging.Formatter):
@@ -22,12 +23,24 @@ class _Line(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}"
 
 
+class _ToStderr(logging.StreamHandler[TextIO]):
+    """Writes lines to standard error."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+        self.setFormatter(_Line())
+        self.setLevel(logging.DEBUG if os.environ.get(DEBUG) else logging.WARNING)
+
+
 def log_to_stderr() -> None:
-    """Send warnings of the engine to standard error; everything, with tracebacks, when LAYOUTLIFT_DEBUG is set."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Line())
-    handler.setLevel(logging.DEBUG if os.environ.get(DEBUG) else logging.WARNING)
+    """Send warnings of the engine to standard error; everything, with tracebacks, when LAYOUTLIFT_DEBUG is set.
+
+    A second call takes the place of the first.
+    """
+    handler = _ToStderr()
     for name in LOGGERS:
         logger = logging.getLogger(name)
+        for before in [each for each in logger.handlers if isinstance(each, _ToStderr)]:
+            logger.removeHandler(before)
         logger.addHandler(handler)
         logger.setLevel(logging.DEBUG if os.environ.get(DEBUG) else logging.INFO)

@@ -52,7 +52,7 @@ def _parameter(name: str, field: FieldInfo, *, required: bool) -> Callable[[Call
         *_SHORT.get(name, ()),
         f"--{name.replace('_', '-')}",
         name,
-        cls=_Option,
+        cls=NamedOption,
         envvar=f"LAYOUTLIFT_{name.upper()}",
         show_envvar=False,
         help=_help(field),
@@ -63,10 +63,11 @@ def _parameter(name: str, field: FieldInfo, *, required: bool) -> Callable[[Call
     )
 
 
-class _Option(click.Option):
+class NamedOption(click.Option):
     """An option that says, of a wrong value from the environment, which variable it came from."""
 
     def get_error_hint(self, ctx: click.Context | None) -> str:
+        """Click's words for the option, with the variable where its value came from one."""
         hint = super().get_error_hint(ctx)
         variable = variable_of(str(self.name), ctx)
         return hint if variable is None else f"{hint} ({variable})"

@@ -29,6 +29,7 @@ from tasks.oci.errors import (
 from tasks.stores.direct_requests import DirectRequests
 from tasks.stores.http_answers import MAX_ANSWER_SIZE, HttpAnswer, StreamedAnswer, address_in, read_capped
 from tasks.stores.proxies import Proxy, proxy_for
+from tasks.stores.shown_requests import ShownRequest
 from tasks.stores.transport_errors import PROXY_REFUSES, redacted, translate
 from tasks.stores.watched_connections import OpenConnections
 
@@ -158,7 +159,9 @@ class HttpPool:
         self._gate.enter()
         with self._counting:
             self.requests_made += 1
-        response = self._exchange(method, url, {**self._user_agent, **headers}, body)
+        with ShownRequest(method, url) as shown:
+            response = self._exchange(method, url, {**self._user_agent, **headers}, body)
+            shown.status = response.status
         if response.status == _PROXY_REFUSED:
             raise AuthenticationError(f"{method} {redacted(url)}: {PROXY_REFUSES}", status=response.status)
         if (left := response.headers.get("ratelimit-remaining")) is not None:

@@ -16,6 +16,7 @@ from tenacity import (
 
 from tasks.oci.errors import RateLimitedError, RegistryUnavailableError, SourceError, is_transient
 from tasks.stores.first_try import first_tried
+from tasks.stores.shown_requests import show_repetition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,7 @@ class RequestRetry:
             stop=stop_after_delay(THROTTLED_SECONDS),
             wait=self._wait,
             sleep=stop.wait,
+            before_sleep=show_repetition,
             retry=retry_if_exception_type(RateLimitedError),
             reraise=True,
         )
@@ -52,6 +54,7 @@ class RequestRetry:
             stop=stop_after_attempt(MAX_ATTEMPTS),
             wait=self._wait,
             sleep=stop.wait,
+            before_sleep=show_repetition,
             retry=retry_if_exception(_is_for_requests),
             reraise=True,
         )

@@ -21,6 +21,7 @@ from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.s3_answers import next_place, objects_of, with_all
 from tasks.stores.s3_errors import ChangedError, ThrottledError, UnreachableError, translated
 from tasks.stores.s3_get import plain_get
+from tasks.stores.shown_requests import show_repetition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -121,6 +122,7 @@ class S3Bucket:
             stop=_waited_enough,
             wait=self._wait_together,
             sleep=stop.wait,
+            before_sleep=show_repetition,
             reraise=True,
         )
         self._retrying = Retrying(
@@ -128,6 +130,7 @@ class S3Bucket:
             stop=stop_after_attempt(ATTEMPTS),
             wait=self._grown,
             sleep=stop.wait,
+            before_sleep=show_repetition,
             reraise=True,
         )
 

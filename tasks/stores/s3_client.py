@@ -12,6 +12,7 @@ from tasks.oci.errors import ConfigurationError, SourceError
 from tasks.stores.object_stream import PARTS_AT_ONCE
 from tasks.stores.s3_address import check_endpoint_url
 from tasks.stores.s3_errors import translated
+from tasks.stores.shown_requests import show_requests
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -41,6 +42,7 @@ def make_client(access: BucketAccess, read_seconds: float = READ_SECONDS) -> S3C
             check_endpoint_url(client.meta.endpoint_url)  # it may come from a variable or a profile, too
             if has_own_endpoint(client) and not _chosen_style(session):
                 client = _client(session, access, "path", read_seconds)
+            show_requests(client)
     except (SourceError, ValueError) as error:
         raise ConfigurationError(f"the settings for S3 can't be used: {error}") from error
     return client

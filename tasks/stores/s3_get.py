@@ -13,6 +13,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from botocore.awsrequest import AWSRequest
 
+from tasks.stores.shown_requests import ShownRequest
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -46,7 +48,10 @@ class PlainGet:
         """
         if self._refused >= REFUSALS:
             return None
-        response = self._send(AWSRequest("GET", f"{self._base}{quote(key, safe='/~')}", headers=dict(headers)))
+        url = f"{self._base}{quote(key, safe='/~')}"
+        with ShownRequest("GET", url) as shown:
+            response = self._send(AWSRequest("GET", url, headers=dict(headers)))
+            shown.status = response.status_code
         if response.status_code in _GOOD:
             self._refused = 0
             return response.raw, response.headers

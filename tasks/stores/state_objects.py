@@ -16,6 +16,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from tasks.oci.errors import ConfigurationError, ContentNotFoundError, LayoutliftError, StateError, is_transient
 from tasks.stores.s3_answers import etag_of, modified_of, next_place, objects_of, with_all
 from tasks.stores.s3_errors import ChangedError, NotAdmittedError, UnreachableError, translated
+from tasks.stores.shown_requests import show_repetition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,6 +59,7 @@ class StateObjects:
             stop=lambda state: over(state) or stop.requested,
             wait=wait_random_exponential(multiplier=0.5, max=5.0),
             sleep=stop.pause,
+            before_sleep=show_repetition,
             reraise=True,
         )
 
