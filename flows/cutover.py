@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 from pydantic import Field, field_validator
 
 from flows.driving import drive, work_here
@@ -21,7 +20,7 @@ from tasks.runs import RunKind
 from tasks.stores.mapping_files import check_files, write_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from flows.console import Console
 
@@ -72,8 +71,8 @@ def seconds_of(text: str) -> int:
     return int(match[1]) * _SECONDS[match[2]]
 
 
-def cut_over(parameters: CutoverParameters, console: Console) -> None:
-    """Verify, watch the source to the end of the time, and write the files.
+def cut_over(parameters: CutoverParameters, console: Console, say: Callable[[str], None]) -> None:
+    """Verify, watch the source to the end of the time, and write the files; `say` what was done.
 
     Raises:
         IncompleteError: the sides are not equal; no file was written.
@@ -95,8 +94,9 @@ def cut_over(parameters: CutoverParameters, console: Console) -> None:
         refuse_changes(before, index_marks(source, selection))
     finally:
         close_source(source)
-    click.echo(f"source and target were equal at {equal_at}, and the source did not change while it was watched")
-    _write(parameters, console, equal_at)
+    say(f"source and target were equal at {equal_at}, and the source did not change while it was watched")
+    for name in _write(parameters, console, equal_at):
+        say(f"{name} written")
 
 
 def _moment_of(console: Console, before: Mapping[str, str]) -> str:
@@ -113,7 +113,8 @@ def _moment_of(console: Console, before: Mapping[str, str]) -> str:
     return run.ends.equality.at
 
 
-def _write(parameters: CutoverParameters, console: Console, equal_at: str) -> None:
+def _write(parameters: CutoverParameters, console: Console, equal_at: str) -> Iterator[str]:
+    """Write the files, and give the name of each that is there."""
     if console.run is None:
         return
     found = replacements(console.run.results(), parameters.source, parameters.old_reference)
@@ -126,8 +127,8 @@ def _write(parameters: CutoverParameters, console: Console, equal_at: str) -> No
     }
     for name in parameters.output:
         write_rows(Path(name), [asdict(each) for each in found], header)
-        click.echo(f"{name} written")
+        yield name
     if parameters.way_back:
         back = [{"new": each.new, "old": each.old, "digest": each.digest} for each in found]
         write_rows(Path(parameters.way_back), back, header)
-        click.echo(f"{parameters.way_back} written")
+        yield parameters.way_back

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
 
-from flows.commands.running import checked, exit_code, take_credentials
+from flows.commands.running import checked, exit_code, prepare
 from flows.cutover import CutoverParameters, cut_over
 from flows.entry import INTERRUPTED
 from flows.options import with_parameters
@@ -16,26 +17,30 @@ from tasks.oci.errors import LayoutliftError
 
 @click.command(short_help="Prove that both sides are equal, list what replaces what")
 @with_parameters(CutoverParameters)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the report as JSON, and what is said on the way to stderr"
+)
 @click.option("--username", envvar="LAYOUTLIFT_TARGET_USERNAME", help="User name at the target")
 @click.option("--password-stdin", is_flag=True, help="Read the target's password from standard input")
-def cutover(*, username: str | None, password_stdin: bool, **given: Any) -> None:
+def cutover(**given: Any) -> None:
     """Prove that TARGET equals SOURCE and nobody writes to SOURCE, and list which reference replaces which."""
     from flows.console import Console, print_outcome  # noqa: PLC0415 - not for --help
-    from flows.log_lines import log_to_stderr  # noqa: PLC0415
 
-    log_to_stderr()
-    take_credentials(username, from_stdin=password_stdin)
+    as_json = prepare(given)
     parameters = checked(CutoverParameters, given)
     console = Console()
     code = 0
     with stopped_by_signals(console):
         try:
-            cut_over(parameters, console)
+            cut_over(parameters, console, partial(click.echo, err=as_json))
         except LayoutliftError as error:
             if console.run is None:
                 raise
             click.echo(f"layoutlift: {error}", err=True)
             code = exit_code(error)
-    if console.run is not None and console.run.report_path is not None:
-        print_outcome(console.run)
+    if console.run is not None and (report := console.run.report_path) is not None:
+        if as_json:
+            click.echo(report.read_text())
+        else:
+            print_outcome(console.run)
     raise SystemExit(INTERRUPTED if console.interrupted else code)

@@ -34,13 +34,19 @@ def test_every_old_reference_is_replaced_by_one_with_its_digest(
     assert [(r["new"], r["old"]) for r in csv.DictReader(files[2].open())] == [(r["new"], r["old"]) for r in rows]
 
 
-def test_nothing_is_written_while_the_sides_differ(
+def test_nothing_is_written_while_the_sides_differ_and_the_report_says_so(
     layoutlift: Layoutlift, docker_registry: Registry, tmp_path: Path, prefix: str
 ) -> None:
     source, target = tree(tmp_path / "s", 1, 2), f"{docker_registry.host}/{prefix}"
     layoutlift.migrate(source, target, "--include", "**:v0")
-    layoutlift("cutover", source, target, "--plain-http", "--output", tmp_path / "map.csv", code=1)
+    line = ("--plain-http", "--output", tmp_path / "map.csv", "--json")
+    ended = layoutlift("cutover", source, target, *line, code=1)
     assert not (tmp_path / "map.csv").exists()
+    assert json.loads(ended.stdout)["run"]["equal_at"] is None
+    layoutlift.migrate(source, target)
+    ended = layoutlift("cutover", source, target, *line)
+    assert json.loads(ended.stdout)["run"]["equal_at"], "standard output is one document, whatever is said besides"
+    assert "map.csv written" in ended.stderr
 
 
 def test_nothing_is_written_when_somebody_still_writes(

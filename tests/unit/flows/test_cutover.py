@@ -32,6 +32,7 @@ class World:
             write(self.source / team, "v1")
         self.verified: dict[str, str] | None = None
         self.driven = False
+        self.said: list[str] = []
 
     def meanwhile(self) -> None:
         """Nothing."""
@@ -45,7 +46,7 @@ class World:
 
     def cut_over(self, *output: Path, **options: Any) -> None:
         given: dict[str, Any] = {"source": str(self.source), "target": "registry.example", **options}
-        cut_over(CutoverParameters(output=list(map(str, output)), **given), Console())
+        cut_over(CutoverParameters(output=list(map(str, output)), **given), Console(), self.said.append)
 
 
 @pytest.fixture
