@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import PayloadTooLargeError, UnexpectedAnswerError
@@ -28,6 +29,15 @@ _MIN_LENGTH = "OCI-Chunk-Min-Length"
 _MOST_CUT = 8
 """How often a blob is read anew because the registry took less of a chunk; the next ones are as large as it takes."""
 _TAKEN = re.compile(r"(?:bytes=)?0-([0-9]{1,18})")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """How far an upload is: the last answer, how many bytes are `there`, and how many the last chunk brought."""
+
+    answer: HttpAnswer
+    there: int = 0
+    brought: int = 0
 
 
 class ChunkedUpload:
@@ -65,31 +75,36 @@ class ChunkedUpload:
         answer = self._provider.do_request(f"/v2/{repository}/blobs/uploads/", "POST", b"", {}, scopes)
         if answer.status != _ACCEPTED:
             raise error_of(answer, f"starting the upload of {digest}")
-        answer = self._send_all(content, answer, chunk, scopes)
-        url = self._place_of(answer)
+        url = self._place_of(self._send_all(content, answer, chunk, scopes))
         url = f"{url}{'&' if '?' in url else '?'}digest={digest}"
         answer = self._provider.do_request(url, "PUT", b"", {"Content-Length": "0"}, scopes)
         if answer.status not in {_CREATED, _NO_CONTENT}:
             raise error_of(answer, f"completing {digest}")
 
-    def _send_all(self, content: BlobContent, answer: HttpAnswer, chunk: int, scopes: Scopes) -> HttpAnswer:
-        """Send from the start on, and anew from where the registry took no more of a chunk; its last answer."""
-        least, start = _least(answer), 0
-        chunk = max(chunk, least)
+    def _send_all(self, content: BlobContent, opened: HttpAnswer, chunk: int, scopes: Scopes) -> HttpAnswer:
+        """Send a blob; where the registry took less of a chunk, the rest in chunks that small. Its last answer."""
+        least = _least(opened)
+        chunk, sent = max(chunk, least), _Sent(opened)
         for _ in range(_MOST_CUT):
-            with content.chunks() as parts:
-                pieces = _Pieces(parts)
-                pieces.skip(start)
-                taken = length = 0
-                while start < content.descriptor.size and taken == length:
-                    length = min(chunk, content.descriptor.size - start)
-                    answer = self._send(self._place_of(answer), pieces.take(length), start, length, scopes)
-                    taken = _taken(answer, start, length)
-                    start += taken
-            if taken == length:
-                return answer
-            chunk = min(chunk, max(taken, least, CHUNK_SIZES[-1]))
+            sent = self._send_on(content, sent, chunk, scopes)
+            if sent.there == content.descriptor.size:
+                return sent.answer
+            chunk = min(chunk, max(sent.brought, least, CHUNK_SIZES[-1]))
         raise UnexpectedAnswerError("the registry takes less of each chunk than it was sent")
+
+    def _send_on(self, content: BlobContent, sent: _Sent, chunk: int, scopes: Scopes) -> _Sent:
+        """Send from where the registry is, to the end or a chunk of which it takes less."""
+        with content.chunks() as parts:
+            pieces = _Pieces(parts)
+            pieces.skip(sent.there)
+            while left := content.descriptor.size - sent.there:
+                length = min(chunk, left)
+                answer = self._send(self._place_of(sent.answer), pieces.take(length), sent.there, length, scopes)
+                taken = _taken(answer, sent.there, length)
+                sent = _Sent(answer, sent.there + taken, taken)
+                if taken < length:
+                    break
+        return sent
 
     def _send(self, url: str, body: Iterator[Buffer], start: int, length: int, scopes: Scopes) -> HttpAnswer:
         headers = {
