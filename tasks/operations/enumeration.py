@@ -178,11 +178,11 @@ class _Enumeration:
                 self._add_referrer_list(named.subject, entry.descriptor)
 
     def _add_referrer_list(self, subject: Digest, descriptor: Descriptor) -> None:
-        manifest = self._manifest_or_finding(descriptor)
-        if manifest is not None:
-            self._add_members(subject, manifest)
+        read = self._manifest_or_finding(descriptor)
+        if isinstance(read, Finding):
+            self.broken_lists[descriptor.digest] = read
         else:
-            self.broken_lists[descriptor.digest] = self.findings[-1]
+            self._add_members(subject, read)
 
     def _add_members(self, subject: Digest, manifest: Manifest) -> None:
         self.referrers[subject].update({child.digest: child for child in manifest.manifests})
@@ -214,13 +214,8 @@ class _Enumeration:
             below: dict[Digest, Descriptor] = {}
             for manifest in self._read_all(pending.values()):
                 yield from (child.digest for child in manifest.manifests)
-                below.update(
-                    {
-                        c.digest: c
-                        for c in manifest.manifests
-                        if media_types.is_index(c.media_type) and c.digest not in seen
-                    }
-                )
+                nested = (child for child in manifest.manifests if media_types.is_index(child.media_type))
+                below.update((child.digest, child) for child in nested if child.digest not in seen)
             pending = below
 
     def _read_all(self, descriptors: Iterable[Descriptor]) -> Iterator[Manifest]:
@@ -228,12 +223,14 @@ class _Enumeration:
             if isinstance(manifest, Manifest):
                 yield manifest
 
-    def _manifest_or_finding(self, descriptor: Descriptor) -> Manifest | None:
+    def _manifest_or_finding(self, descriptor: Descriptor) -> Manifest | Finding:
+        """A manifest, or why it can't be read, which is kept with the findings already."""
         try:
             return read_manifest(self.source, self.path, descriptor)
         except UNREADABLE as error:
-            self.findings.append(Finding(self.path, error.code, f"{descriptor.digest}: {error}"))
-            return None
+            finding = Finding(self.path, error.code, f"{descriptor.digest}: {error}")
+            self.findings.append(finding)
+            return finding
 
 
 def _kind(digest: Digest, subject: Digest | None, children: set[Digest]) -> UntaggedKind:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,12 +31,11 @@ def tags_named(raw: bytes) -> frozenset[str] | None:
     tags = set()
     for entry in iter_index(decode_index(raw)):
         named = entry.ref_name if isinstance(entry, BrokenEntry) else entry.annotations.get(REF_NAME)
-        if named is None and isinstance(entry, BrokenEntry):
+        if named is not None:
+            with suppress(InvalidReferenceError):
+                tags.add(tag_of_ref_name(named))
+        elif isinstance(entry, BrokenEntry):
             return None
-        try:
-            tags.add(tag_of_ref_name(named)) if named is not None else None
-        except InvalidReferenceError:
-            continue
     return frozenset(tags)
 
 
