@@ -12,11 +12,9 @@ from tasks.run_options import RunKind
 from tasks.stores.zot_storage import served_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from tasks.operations.repository_work import RepositoryWork
-    from tasks.operations.results import RepositoryInventory
+    from tasks.operations.repository_work import BeginWork
     from tasks.operations.traced_work import Tracer
     from tasks.run_controls import RunControls
     from tasks.run_options import RunOptions
@@ -36,7 +34,7 @@ def tracer_of(kind: RunKind, options: RunOptions, run_id: str) -> AbstractContex
 
 def begin_of(
     kind: RunKind, works: Works, target: RegistryStore | None, options: RunOptions, controls: RunControls
-) -> Callable[[RepositoryInventory, str], RepositoryWork]:
+) -> BeginWork:
     """What begins the work of a run of this kind on one repository."""
     if target is None:
         return works.zot(served_prefix(options.source)) if kind is RunKind.ZOT else works.check()

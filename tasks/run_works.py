@@ -21,21 +21,18 @@ from tasks.operations.zot_work import SharedContent, ZotWork, read_served_layout
 from tasks.stores.pacing import PacedContent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import TypeAlias
+    from collections.abc import Sequence
 
     from tasks.oci.registry_profiles import RegistryProfile
     from tasks.operations.planning import CopyPolicy
     from tasks.operations.progress import Progress
-    from tasks.operations.repository_work import RepositoryWork
+    from tasks.operations.repository_work import BeginWork, RepositoryWork
     from tasks.operations.results import RepositoryInventory
     from tasks.operations.source_graph import Census
     from tasks.operations.spare_hands import SpareHands
     from tasks.operations.steps import StepLedger
     from tasks.ports import BlobContent, LayoutReader, Target
     from tasks.stores.pacing import Pace, Stop
-
-    BeginWork: TypeAlias = Callable[[RepositoryInventory, str], RepositoryWork]
 
 
 @dataclass(frozen=True, slots=True)

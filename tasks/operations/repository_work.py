@@ -14,11 +14,15 @@ from tasks.operations.planning import CopyPolicy, plan_untagged
 from tasks.operations.results import Depth, Outcome, RefusedEntry, RepositoryInventory, TagEntry, TagResult, Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import TypeAlias
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.ports import Finding
+
+    BeginWork: TypeAlias = Callable[[RepositoryInventory, str], "RepositoryWork"]
+    """What begins the work on a repository, given what its layout holds and its name at the target."""
 
 logger = logging.getLogger(__name__)
 

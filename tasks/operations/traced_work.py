@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Protocol
 from tasks.operations.repository_work import RepositoryWork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
     from tasks.oci.errors import LayoutliftError
-    from tasks.operations.repository_work import Unit
-    from tasks.operations.results import RefusedEntry, RepositoryInventory, TagResult, Traffic
+    from tasks.operations.repository_work import BeginWork, Unit
+    from tasks.operations.results import RefusedEntry, TagResult, Traffic
     from tasks.ports import Finding
 
 SHOWN_TAGS = 20
@@ -79,8 +79,6 @@ class TracedWork(RepositoryWork):
         return self._work.finish()
 
 
-def traced(
-    begin: Callable[[RepositoryInventory, str], RepositoryWork], tracer: Tracer
-) -> Callable[[RepositoryInventory, str], RepositoryWork]:
+def traced(begin: BeginWork, tracer: Tracer) -> BeginWork:
     """The function that begins work on a repository, with spans around that work."""
     return lambda inventory, repository: TracedWork(begin(inventory, repository), tracer)

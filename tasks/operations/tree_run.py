@@ -25,10 +25,10 @@ from tasks.operations.source_survey import RunJob, Survey, Surveyor
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from tasks.operations.repository_work import Unit
-    from tasks.operations.results import RepositoryInventory, TagResult
+    from tasks.operations.repository_work import BeginWork, Unit
+    from tasks.operations.results import TagResult
     from tasks.operations.run_log import RunLog
     from tasks.operations.spare_hands import SpareHands
     from tasks.ports import Source, StopSign
@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
+class _Todo:
     """A unit to do, with the work that it belongs to."""
 
     work: RepositoryWork
@@ -51,7 +51,7 @@ class _Task:
 
 
 @dataclass(slots=True)
-class _Open:
+class _Repository:
     """A repository in work, shared by the slices that are under way."""
 
     work: RepositoryWork
@@ -59,13 +59,13 @@ class _Open:
 
 
 class TreeRun:
-    """See the module; `workers` is how many units are in work at once, `open_work` begins one repository's."""
+    """See the module; `workers` is how many units are in work at once."""
 
     def __init__(
         self,
         source: Source,
         job: RunJob,
-        open_work: Callable[[RepositoryInventory, str], RepositoryWork],
+        begin_work: BeginWork,
         hands: SpareHands,
         *,
         log: RunLog,
@@ -75,7 +75,7 @@ class TreeRun:
     ) -> None:
         self._source = source
         self._hands = hands
-        self._open_work = open_work
+        self._begin_work = begin_work
         self._job = job
         self._log = log
         self._stop = stop
@@ -83,14 +83,15 @@ class TreeRun:
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="copy")
         self._openers = ThreadPoolExecutor(max_workers=min(workers, OPENED_AT_ONCE), thread_name_prefix="open")
         self._lock = threading.Lock()
-        self._open: dict[str, _Open] = {}
+        self._in_work: dict[str, _Repository] = {}
         self._opening: dict[str, threading.Lock] = {}
         self._slices_left: dict[str, int] = {}
         self._names = NamePlan({}, {})
         self._sizes: Mapping[str, int] = {}
-        self._deferred: dict[Batch, list[_Task]] = {}
-        self._left: dict[Slice, bool] = {}
-        """What nobody has begun, of repositories that are not settled; False once it was told of instead."""
+        self._deferred: dict[Batch, list[_Todo]] = {}
+        self._unbegun: dict[Slice, None] = {}
+        self._abandoned: set[Slice] = set()
+        """What was told of because nobody had begun it, and is not to be begun any more."""
         self._settled: set[str] = set()
         self.ended_early = False
 
@@ -132,7 +133,7 @@ class TreeRun:
         self._names, self._sizes = survey.names, survey.sizes
         for each in (part for batch in survey.batches for part in batch):
             self._slices_left[each.path] = self._slices_left.get(each.path, 0) + 1
-            self._left[each] = True
+            self._unbegun[each] = None
         return survey
 
     def execute(self, batch: Batch, *, last_attempt: bool = True) -> None:
@@ -142,13 +143,14 @@ class TreeRun:
             BatchUnfinishedError: before the last attempt, when tags failed for the moment; they have no outcome
                 yet, and the next call with the same batch takes up only these.
         """
-        tasks = self._deferred.pop(batch, None)
-        if tasks is None:
-            tasks = self._tasks(batch, last_attempt=last_attempt)
+        todos = self._deferred.pop(batch, None)
+        if todos is None:
+            todos = self._todos(batch, last_attempt=last_attempt)
+        act = partial(self._execute, last_attempt=last_attempt)
         # in the caller's context: what is logged belongs to its flow
-        futures = [self._pool.submit(copy_context().run, self._execute, task, last_attempt) for task in tasks]
+        futures = [self._pool.submit(copy_context().run, act, todo) for todo in todos]
         wait(futures)
-        again = [task for future in futures if (task := future.result()) is not None]
+        again = [todo for future in futures if (todo := future.result()) is not None]
         if again:
             self._deferred[batch] = again
             raise BatchUnfinishedError(f"{len(again)} parts of this batch failed for the moment")
@@ -167,23 +169,24 @@ class TreeRun:
         if reason is None:
             return
         for batch in list(self._deferred):
-            for task in self._deferred.pop(batch, ()):
-                for result in task.work.skip(task.unit, reason):
+            for todo in self._deferred.pop(batch, ()):
+                for result in todo.work.skip(todo.unit, reason):
                     self._log.keep(result)
-        for part in list(self._left):  # others may still be at work, where the run is ended without waiting for them
-            with self._lock:
-                is_left, self._left[part] = self._left.get(part, False), False
-            if is_left and part.path not in self._settled:
+        with self._lock:  # others may still be at work, where the run is ended without waiting for them
+            left, self._unbegun = self._unbegun, {}
+            self._abandoned.update(left)
+        for part in left:
+            if part.path not in self._settled:
                 self._leave(part, reason)
 
     def _leave(self, part: Slice, reason: LayoutliftError) -> None:
         """Tell of each tag that was never begun, or of the repository as a whole where it was not opened either."""
-        opened = self._open.get(part.path)
-        if opened is None:
+        repository = self._in_work.get(part.path)
+        if repository is None:
             self._note_closed(part.path, reason.code, str(reason))
             return
-        for unit in opened.units[part.start : part.stop]:
-            for result in opened.work.skip(unit, reason):
+        for unit in repository.units[part.start : part.stop]:
+            for result in repository.work.skip(unit, reason):
                 self._log.keep(result)
 
     def _execute_with_retries(self, batch: Batch) -> None:
@@ -196,27 +199,29 @@ class TreeRun:
                 return
         self.execute(batch)
 
-    def _tasks(self, batch: Batch, *, last_attempt: bool) -> list[_Task]:
+    def _todos(self, batch: Batch, *, last_attempt: bool) -> list[_Todo]:
         """All units of a batch; a repository that can't be opened is a finding, for the moment or for good.
 
         Raises:
             BatchUnfinishedError: one can't be opened for the moment; nothing of the batch was begun.
         """
-        act = partial(self._tasks_of, last_attempt=last_attempt)
-        begun = {part: self._openers.submit(copy_context().run, act, part) for part in batch}
-        wait(begun.values())
-        found = {part: tasks for part, each in begun.items() if (tasks := each.result()) is not None}
+        act = partial(self._todos_of, last_attempt=last_attempt)
+        opened = {part: self._openers.submit(copy_context().run, act, part) for part in batch}
+        wait(opened.values())
+        found = {part: todos for part, each in opened.items() if (todos := each.result()) is not None}
         with self._lock:
-            ours = [part for part in found if self._left.pop(part, True)]
-        return [task for part in ours for task in found[part]]
+            ours = [part for part in found if part not in self._abandoned]
+            for part in ours:
+                self._unbegun.pop(part, None)
+        return [todo for part in ours for todo in found[part]]
 
-    def _tasks_of(self, part: Slice, *, last_attempt: bool) -> list[_Task] | None:
+    def _todos_of(self, part: Slice, *, last_attempt: bool) -> list[_Todo] | None:
         """The units of a slice; None where it is not begun any more, which `abandon` tells."""
         self._hold.wait(self._stop)
-        if self._log.reason_to_skip() is not None and part.path not in self._open:
+        if self._log.reason_to_skip() is not None and part.path not in self._in_work:
             return None
         try:
-            opened = self._opened(part.path)
+            repository = self._repository(part.path)
         except LayoutliftError as error:
             if error.transient and not last_attempt:
                 raise BatchUnfinishedError(f"{part.path} can't be opened for the moment: {error}") from error
@@ -228,7 +233,7 @@ class TreeRun:
             logger.exception("unexpected error when %s was opened", part.path)
             self._note_closed(part.path, "internal_error", f"{type(error).__name__}: {error}")
             return []
-        return [_Task(opened.work, unit) for unit in opened.units[part.start : part.stop]]
+        return [_Todo(repository.work, unit) for unit in repository.units[part.start : part.stop]]
 
     def _note_closed(self, path: str, code: str, message: str) -> None:
         """Name a repository once, however many slices of it there are."""
@@ -238,39 +243,38 @@ class TreeRun:
         if not is_named:
             self._log.note(Finding(path, code, message))
 
-    def _execute(self, task: _Task, last_attempt: bool) -> _Task | None:  # noqa: FBT001 - submitted by position
+    def _execute(self, todo: _Todo, *, last_attempt: bool) -> _Todo | None:
         """Do one unit; what is left of it when some of its tags failed for the moment."""
         self._hold.wait(self._stop)
         if (reason := self._log.reason_to_skip()) is not None:
-            results = task.work.skip(task.unit, reason)
+            results = todo.work.skip(todo.unit, reason)
         else:
             with self._hands.one():
-                results = task.work.execute(task.unit)
-        self._log.progress.note_traffic(task.work.take_traffic())
-        if last_attempt or self._log.reason_to_skip() is not None:
-            later: list[TagResult] = []
-        else:
-            later = [result for result in results if result.code in TRANSIENT_CODES]
+                results = todo.work.execute(todo.unit)
+        self._log.progress.note_traffic(todo.work.take_traffic())
+        is_final = last_attempt or self._log.reason_to_skip() is not None
+        later: list[TagResult] = []
         for result in results:
-            if result not in later:
+            if result.code in TRANSIENT_CODES and not is_final:
+                later.append(result)
+            else:
                 self._log.keep(result)
-        if not later:
-            return None
-        return _Task(task.work, replace(task.unit, tags=tuple(r.tag for r in later if r.tag is not None)))
+        tags = tuple(result.tag for result in later if result.tag is not None)
+        return _Todo(todo.work, replace(todo.unit, tags=tags)) if later else None
 
-    def _opened(self, path: str) -> _Open:
+    def _repository(self, path: str) -> _Repository:
         with self._lock:
             opening = self._opening.setdefault(path, threading.Lock())
         with opening:
-            if path not in self._open:
-                self._open[path] = self._open_repository(path)
-            return self._open[path]
+            if path not in self._in_work:
+                self._in_work[path] = self._open(path)
+            return self._in_work[path]
 
-    def _open_repository(self, path: str) -> _Open:
+    def _open(self, path: str) -> _Repository:
         inventory = enumerate_repository(self._source, path, self._pool.map)
         self._log.note_index(path, inventory.etag)
         with self._hands.one():
-            work = self._open_work(inventory, self._names.repositories[path])
+            work = self._begin_work(inventory, self._names.repositories[path])
         for finding in inventory.findings:  # not before: what fails for the moment is opened again
             self._log.note(finding)
         if not work.asks_target:
@@ -282,7 +286,7 @@ class TreeRun:
         self._log.progress.expect(known - self._sizes.get(path, known))
         for entry in refused:
             self._log.keep(work.refuse(entry))
-        return _Open(work, units)
+        return _Repository(work, units)
 
     def _release(self, path: str) -> None:
         """Free a repository when its last slice is done."""
@@ -290,8 +294,6 @@ class TreeRun:
             self._slices_left[path] -= 1
             if self._slices_left[path] > 0:
                 return
-            opened = self._open.pop(path, None)
-        if opened is None:
-            return
-        for finding in opened.work.finish():
+            repository = self._in_work.pop(path, None)
+        for finding in repository.work.finish() if repository is not None else ():
             self._log.note(finding)
