@@ -22,7 +22,7 @@ from tasks.oci.errors import (
 from tasks.oci.media_types import is_index
 from tasks.operations.blob_copy import BlobCopy
 from tasks.operations.enumeration import read_manifest
-from tasks.operations.graph_walk import reached_from
+from tasks.operations.graph_walk import reached_from, referrers_of
 from tasks.operations.referrer_lists import ReferrerListing
 from tasks.ports import BlobArrival, Finding, RemoteManifest
 
@@ -120,47 +120,29 @@ class RepositoryCopy:
         self._list_subjects(reached, but=subject)
         self._copy_referrers(reached, ask=ask)
 
-    def complete_referrers(self, root: Descriptor) -> int:
-        """Have all referrers of a graph that is at the target already there and listed; their number.
+    def complete_referrers(self, root: Descriptor) -> None:
+        """Have all referrers of a graph that is at the target already there and listed.
 
         What of the graph itself refers to something is listed too.
         """
         self._read_links(root)
         self._list_subjects(self._reached(root))
-        if not self._referrers:
-            return 0
-        return self._copy_referrers([d for d in self.closure(root) if d in self._referrers], ask=True)
-
-    def referrers_within_reach(self, root: Descriptor) -> int:
-        """How many referrers the source has for the graph of `root`, those of referrers included."""
-        return len(self.referrers_of(root))
+        if self._referrers:
+            self._copy_referrers([d for d in self.closure(root) if d in self._referrers], ask=True)
 
     def referrers_of(self, root: Descriptor) -> list[Descriptor]:
         """The referrers that the source has for the graph of `root`, those of referrers included."""
-        if not self._referrers:
-            return []
-        pending = list(self.closure(root))
-        visited: set[Digest] = set()
-        found: list[Descriptor] = []
-        while pending:
-            subject = pending.pop()
-            if subject not in visited:
-                visited.add(subject)
-                found += self._referrers.get(subject, ())
-                pending.extend(referrer.digest for referrer in self._referrers.get(subject, ()))
-        return found
+        return referrers_of(self.closure(root), self._referrers) if self._referrers else []
 
     def closure(self, root: Descriptor) -> tuple[Digest, ...]:
         """The digests of all manifests below `root`, it first, read from the source where not known yet."""
-        pending = [root]
-        for depth in range(MAX_NESTING + 1):
-            unread = [d for d in pending if d.digest not in self._children and is_index(d.media_type)]
-            for descriptor in unread:
-                self._note_links(read_manifest(self._tools.source, self._path, descriptor))
-            below = {child.digest: child for d in pending for child in self._children.get(d.digest, ())}
-            pending = list(below.values())
-            if not pending or depth == MAX_NESTING:
-                break
+        level = [root]
+        for _ in range(MAX_NESTING + 1):
+            for descriptor in level:
+                if descriptor.digest not in self._children and is_index(descriptor.media_type):
+                    self._note_links(read_manifest(self._tools.source, self._path, descriptor))
+            below = {child.digest: child for d in level for child in self._children.get(d.digest, ())}
+            level = list(below.values())
         return tuple(self._reached(root))
 
     def _copy_below(self, descriptor: Descriptor, depth: int) -> Manifest:

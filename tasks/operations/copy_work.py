@@ -145,7 +145,7 @@ class CopyWork(RepositoryWork):
 
     def _confirm(self, unit: Unit, tags: Sequence[str | None]) -> list[TagResult]:
         """Tags whose digest the target was just asked for: what an earlier run proved is not proved again."""
-        expected = self._copier.referrers_within_reach(unit.descriptor)
+        expected = len(self._copier.referrers_of(unit.descriptor))
         unproved = [tag for tag in tags if not self._is_proved(unit, tag, expected)]
         if unproved and self._policy.depth is Depth.MANIFEST:
             self._verifier.verify_presence((), self._copier.closure(unit.descriptor))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
+    from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
 
 
@@ -20,3 +21,18 @@ def reached_from(root: Digest, below: Callable[[Digest], Iterable[Digest]]) -> l
             reached[digest] = None
             pending.extend(below(digest))
     return list(reached)
+
+
+def referrers_of(subjects: Iterable[Digest], known: Mapping[Digest, tuple[Descriptor, ...]]) -> list[Descriptor]:
+    """The referrers of `subjects`, and theirs; `known` are those of each subject."""
+    found: list[Descriptor] = []
+    pending = list(subjects)
+    visited: set[Digest] = set()
+    while pending:
+        subject = pending.pop()
+        if subject not in visited:
+            visited.add(subject)
+            referrers = known.get(subject, ())
+            found += referrers
+            pending += (referrer.digest for referrer in referrers)
+    return found

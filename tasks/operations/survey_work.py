@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import LayoutliftError, ReferrersLostError
 from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.copy_graph import BROKEN_AT_SOURCE
+from tasks.operations.graph_walk import referrers_of
 from tasks.operations.planning import Action
 from tasks.operations.referrer_lists import ReferrerListing
 from tasks.operations.repository_work import REFUSALS, RepositoryWork, Unit
@@ -14,7 +15,7 @@ from tasks.operations.results import Depth, Outcome, RepositoryInventory, TagRes
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
@@ -63,7 +64,7 @@ class CheckWork(RepositoryWork):
     def _walk(self, root: Descriptor) -> list[Descriptor]:
         found = self._graph.check(root)
         self._census.note_content(found)
-        for referrer in self._referrers(found):
+        for referrer in referrers_of((each.digest for each in found), self.inventory.referrers):
             try:
                 self._census.note_content(self._graph.check(referrer))
             except BROKEN_AT_SOURCE as error:
@@ -71,17 +72,6 @@ class CheckWork(RepositoryWork):
                     Finding(self.inventory.path, error.code, f"the referrer {referrer.digest}: {error}")
                 )
         return found
-
-    def _referrers(self, subjects: list[Descriptor]) -> Iterator[Descriptor]:
-        pending = [subject.digest for subject in subjects]
-        visited = set()
-        while pending:
-            subject = pending.pop()
-            if subject not in visited:
-                visited.add(subject)
-                found = self.inventory.referrers.get(subject, ())
-                yield from found
-                pending.extend(referrer.digest for referrer in found)
 
 
 class PlanWork(CheckWork):

@@ -1,7 +1,9 @@
 """A walk meets everything once, also where manifests are shared or lead back."""
 
+from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.operations.graph_walk import reached_from
+from tasks.oci.media_types import IMAGE_MANIFEST
+from tasks.operations.graph_walk import reached_from, referrers_of
 
 A, B, C, D = (Digest.of(name) for name in (b"a", b"b", b"c", b"d"))
 
@@ -15,3 +17,10 @@ def test_what_is_shared_is_met_once_and_the_root_first() -> None:
 
 def test_what_nothing_leads_to_is_not_met() -> None:
     assert reached_from(D, lambda digest: {A: [D]}.get(digest, [])) == [D]
+
+
+def test_what_refers_to_a_referrer_is_found_and_a_circle_ends() -> None:
+    """No writer can make a circle of digests; a list under a tag of referrers can say anything."""
+    signature, sbom = (Descriptor(IMAGE_MANIFEST, digest, 1) for digest in (B, C))
+    assert referrers_of([A], {A: (signature,), B: (sbom,), C: (signature,)}) == [signature, sbom, signature]
+    assert referrers_of([D], {A: (signature,)}) == []
