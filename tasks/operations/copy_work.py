@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from tasks.oci.digest import Digest
 from tasks.oci.errors import BackupRefusedError, LayoutliftError, MissingAtTargetError
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tasks.operations.results import Traffic
     from tasks.operations.tag_planner import Ledger
     from tasks.ports import Finding, RemoteManifest
-
-_Tag = TypeVar("_Tag", str, str | None)
 
 
 class CopyWork(RepositoryWork):
@@ -61,42 +59,36 @@ class CopyWork(RepositoryWork):
         self._tools.manifests.forget(self._repository)
         return self._copier.findings
 
-    def plans(self, unit: Unit) -> dict[str, TagPlan]:
-        """See `TagPlanner.plans`."""
-        return self._planner.plans(unit)
-
     def _execute(self, unit: Unit) -> list[TagResult]:
         if unit.subject is not None:
             return [self._merge_list(unit, unit.subject)]
         if not unit.tags:
             there = self._planner.plan_untagged(unit).action is Action.UP_TO_DATE
-            return self._confirm_or_mend(unit, (None,), plans={}) if there else self._copy(unit, (), plans={})
-        plans = self.plans(unit)
+            return self._confirm_or_mend(unit, (None,), {}) if there else self._copy(unit, (), {})
+        plans = self._planner.plans(unit)
         results = [self._refused(unit, tag, p) for tag, p in plans.items() if p.action is Action.REFUSE]
         current = [tag for tag, plan in plans.items() if plan.action is Action.UP_TO_DATE]
         wanted = [tag for tag, plan in plans.items() if plan.action in {Action.COPY, Action.OVERWRITE}]
         if current:
-            results += self._attempt(unit, current, partial(self._confirm_or_mend, plans=plans))
+            results += self._attempt(unit, current, partial(self._confirm_or_mend, unit, current, plans))
         if wanted:
-            results += self._attempt(unit, wanted, partial(self._overwrite, plans=plans))
+            results += self._attempt(unit, wanted, partial(self._back_up_and_copy, unit, wanted, plans))
         return results
 
-    def _attempt(
-        self, unit: Unit, tags: Sequence[_Tag], act: Callable[[Unit, Sequence[_Tag]], list[TagResult]]
-    ) -> list[TagResult]:
+    def _attempt(self, unit: Unit, tags: Sequence[str | None], act: Callable[[], list[TagResult]]) -> list[TagResult]:
         """What goes wrong with some tags of a unit is not the fate of its others."""
         try:
-            return act(unit, tags)
+            return act()
         except LayoutliftError as error:
             return self._failed(unit, tags, error.code, str(error), refused=isinstance(error, REFUSALS))
 
-    def _overwrite(self, unit: Unit, tags: Sequence[str], *, plans: Mapping[str, TagPlan]) -> list[TagResult]:
+    def _back_up_and_copy(self, unit: Unit, tags: Sequence[str], plans: Mapping[str, TagPlan]) -> list[TagResult]:
         for tag in tags:
             if plans[tag].action is Action.OVERWRITE:
                 self._back_up(tag)
-        return self._copy(unit, tags, plans=plans)
+        return self._copy(unit, tags, plans)
 
-    def _copy(self, unit: Unit, tags: Sequence[str], *, plans: Mapping[str, TagPlan]) -> list[TagResult]:
+    def _copy(self, unit: Unit, tags: Sequence[str], plans: Mapping[str, TagPlan]) -> list[TagResult]:
         self._ledger.note_started(self._repository)
         refused: dict[str, TagPlan] = {}
         copied = self._copier.copy(unit.descriptor, tags, partial(self._may_write, unit, plans, refused))
@@ -109,12 +101,12 @@ class CopyWork(RepositoryWork):
         ]
         results += [self._refused(unit, tag, plan) for tag, plan in refused.items()]
         for proved in written or (() if tags else (None,)):
-            results += self._attempt(unit, (proved,), partial(self._prove, copied=copied))
+            results += self._attempt(unit, (proved,), partial(self._prove, unit, proved, copied))
         return results
 
-    def _prove(self, unit: Unit, tags: Sequence[str | None], *, copied: Copied) -> list[TagResult]:
-        self._verify_copied(unit, [tag for tag in tags if tag is not None], copied.manifests)
-        return self._done(unit, tags, Outcome.COPIED, copied.referrers)
+    def _prove(self, unit: Unit, tag: str | None, copied: Copied) -> list[TagResult]:
+        self._verify_copied(unit, () if tag is None else (tag,), copied.manifests)
+        return self._done(unit, (tag,), Outcome.COPIED, copied.referrers)
 
     def _may_write(self, unit: Unit, plans: Mapping[str, TagPlan], refused: dict[str, TagPlan], tag: str) -> bool:
         """Whether a tag is still as it was when its fate was decided, or may be written all the same."""
@@ -135,13 +127,13 @@ class CopyWork(RepositoryWork):
             self._verifier.verify_graph(referrer, None)
 
     def _confirm_or_mend(
-        self, unit: Unit, tags: Sequence[str | None], *, plans: Mapping[str, TagPlan]
+        self, unit: Unit, tags: Sequence[str | None], plans: Mapping[str, TagPlan]
     ) -> list[TagResult]:
         """A graph with a hole, as after a deletion below a tag, is sent again."""
         try:
             return self._confirm(unit, tags)
         except MissingAtTargetError:
-            return self._copy(unit, [tag for tag in tags if tag is not None], plans=plans)
+            return self._copy(unit, [tag for tag in tags if tag is not None], plans)
 
     def _confirm(self, unit: Unit, tags: Sequence[str | None]) -> list[TagResult]:
         """Tags whose digest the target was just asked for: what an earlier run proved is not proved again."""
@@ -167,10 +159,9 @@ class CopyWork(RepositoryWork):
         self._ledger.note_started(self._repository)
         expected = len({each.digest for member in members for each in (member, *self._copier.referrers_of(member))})
         is_proved = self._is_proved(unit, tag, expected)
-        listing = self._listing(subject, members, is_proved=is_proved)
-        outcome = Outcome.COPIED if listing is ReferrerListing.LOST else Outcome.UP_TO_DATE
+        listing, outcome = self._listing(subject, members, is_proved=is_proved), Outcome.UP_TO_DATE
         if listing is ReferrerListing.LOST:
-            listing = self._copier.copy_referrer_list(subject, members)
+            listing, outcome = self._copier.copy_referrer_list(subject, members), Outcome.COPIED
             self._note(unit, tag, None, 0, found=True)
             self._verify_members(members)
         elif not is_proved:
@@ -216,7 +207,7 @@ class CopyWork(RepositoryWork):
         """
         if self._policy.backup_tag is None:
             return
-        existing = self._foreign(tag)
+        existing = self._theirs(tag)
         if existing is None:
             return
         name = self._policy.backup_tag.replace("{tag}", tag)
@@ -225,7 +216,8 @@ class CopyWork(RepositoryWork):
             raise BackupRefusedError(f"the backup's tag {name} is taken, so {tag} was not overwritten")
         self._tools.target.push_manifest(self._repository, name, existing)
 
-    def _foreign(self, tag: str) -> RemoteManifest | None:
+    def _theirs(self, tag: str) -> RemoteManifest | None:
+        """What the target has under a tag, None where that is nothing, or what an earlier run wrote."""
         existing = self._tools.target.fetch_manifest(self._repository, tag)
         noted = self._ledger.entry(self._repository, tag)
         if existing is None or (noted is not None and noted.digest == Digest.of(existing.raw)):
