@@ -15,7 +15,7 @@ from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.reporting import printable
 from tasks.operations.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful
 from tasks.operations.selection import Selection
-from tasks.operations.steps import TagChange, tag_changes, vanished_layouts
+from tasks.operations.since_last import TagChange, tag_changes, vanished_layouts
 from tasks.ports import Finding
 from tasks.stores.pacing import Stop
 from tasks.stores.s3_address import BucketAccess

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.operations.equality import Equality
 from tasks.operations.run_log import NOTHING_CHOSEN
-from tasks.operations.steps import LAYOUT_VANISHED, TAG_VANISHED
+from tasks.operations.since_last import LAYOUT_VANISHED, TAG_VANISHED
 from tasks.operations.vanished_course import VanishedCourse
 from tasks.run_options import RunKind
 

@@ -12,8 +12,8 @@ from tasks.operations.referrer_lists import ReferrerLists
 from tasks.operations.repository_preparation import Preparation
 from tasks.operations.results import Depth
 from tasks.operations.selection import Selection
+from tasks.operations.since_last import RememberedWork, UnchangedWork, is_unchanged, settings_mark
 from tasks.operations.source_graph import SourceGraph
-from tasks.operations.steps import RememberedWork, UnchangedWork, is_unchanged, settings_mark
 from tasks.operations.survey_work import CheckWork, PlanWork, VerifyWork
 from tasks.operations.tag_planner import open_planner
 from tasks.operations.verification import RepositoryVerifier
@@ -23,6 +23,7 @@ from tasks.stores.pacing import PacedContent
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tasks.ledger_ports import LayoutLedger
     from tasks.oci.registry_profiles import RegistryProfile
     from tasks.operations.planning import CopyPolicy
     from tasks.operations.progress import Progress
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from tasks.operations.results import RepositoryInventory
     from tasks.operations.source_graph import Census
     from tasks.operations.spare_hands import SpareHands
-    from tasks.operations.steps import StepLedger
     from tasks.ports import BlobContent, LayoutReader, Target
     from tasks.stores.pacing import Pace, Stop
 
@@ -42,7 +42,7 @@ class Works:
     source: LayoutReader
     policy: CopyPolicy
     hands: SpareHands
-    ledger: StepLedger
+    ledger: LayoutLedger
     census: Census
     progress: Progress
     stop: Stop

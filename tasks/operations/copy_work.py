@@ -18,11 +18,11 @@ from tasks.operations.verification import RepositoryVerifier
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tasks.ledger_ports import Ledger
     from tasks.oci.descriptor import Descriptor
     from tasks.operations.copy_graph import Copied
     from tasks.operations.copy_tools import CopyTools
     from tasks.operations.results import Traffic
-    from tasks.operations.tag_planner import Ledger
     from tasks.ports import Finding, RemoteManifest
 
 

@@ -13,7 +13,7 @@ from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.planning import Batch, CopyPolicy, NamePlan, plan_batches, plan_names, plan_selection
 from tasks.operations.results import Outcome, TagResult
 from tasks.operations.run_log import NO_LAYOUTS, RENAME_UNUSED
-from tasks.operations.steps import vanished_layouts
+from tasks.operations.since_last import vanished_layouts
 from tasks.ports import Finding
 
 if TYPE_CHECKING:

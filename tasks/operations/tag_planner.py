@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from tasks.operations.planning import Action, CopyPolicy, TagPlan, plan_tag
 from tasks.operations.results import IMMUTABLE_TAG, UNSUPPORTED_DIGEST, TagEntry
 
 if TYPE_CHECKING:
+    from tasks.ledger_ports import Ledger
     from tasks.operations.repository_work import Unit
     from tasks.ports import ManifestResolver
 
@@ -17,55 +18,6 @@ TAGGED_BY = "sha256"
 """The algorithm of the digest under which every registry known keeps a manifest that is pushed by tag."""
 FRESH_SECONDS = 5.0
 """How long what the target said of a tag is believed; a tag that is written later is asked for again before."""
-
-
-class LedgerEntry(Protocol):
-    """What an earlier run noted of a tag."""
-
-    @property
-    def digest(self) -> str:
-        """What the tag pointed at."""
-        ...
-
-    @property
-    def verified(self) -> str | None:
-        """The depth of the proof, None without one."""
-        ...
-
-    @property
-    def referrers(self) -> int:
-        """How many referrers came with it."""
-        ...
-
-
-class Ledger(Protocol):
-    """What earlier runs did at the target; a memory, never a proof."""
-
-    def entry(self, repository: str, tag: str) -> LedgerEntry | None:
-        """What was last noted of a tag."""
-        ...
-
-    def was_started(self, repository: str) -> bool:
-        """Whether an earlier run may have sent something into the repository."""
-        ...
-
-    def note_started(self, repository: str) -> None:
-        """Note that something may be sent into the repository from now on."""
-        ...
-
-    def note_tag(
-        self,
-        repository: str,
-        tag: str,
-        digest: str,
-        verified: str | None,
-        referrers: int,
-        *,
-        layout: str,
-        found: bool = False,
-    ) -> None:
-        """Note a tag that the target has as the layout of that path does, brought or only `found` there."""
-        ...
 
 
 class TagPlanner:

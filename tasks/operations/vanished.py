@@ -10,7 +10,7 @@ import json
 import secrets
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from tasks.deletion_ports import Deletion
 from tasks.oci.descriptor import Descriptor
@@ -23,12 +23,12 @@ from tasks.oci.errors import (
 )
 from tasks.oci.manifest import parse_manifest
 from tasks.oci.media_types import EMPTY_JSON, IMAGE_MANIFEST
-from tasks.operations.steps import StepLedger
 from tasks.ports import Finding, RemoteManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator
 
+    from tasks.ledger_ports import ForgettingLedger
     from tasks.ports import Buffer, Target
 
 TO_DELETE, TAG_DELETED, TAG_KEPT = "to_delete", "tag_deleted", "tag_kept"
@@ -73,30 +73,10 @@ class DeletionLimits:
             )
 
 
-class VanishedLedger(StepLedger, Protocol):
-    """A ledger that can forget."""
-
-    def layouts(self) -> Iterable[str]:
-        """All layouts that were ever migrated, by path."""
-        ...
-
-    def brought_to(self, repository: str, layout: str) -> Mapping[str, str]:
-        """Those of `tags_of` a layout that runs brought, and did not only find there."""
-        ...
-
-    def forget_tag(self, repository: str, tag: str) -> None:
-        """Note that a tag is not at the target any more."""
-        ...
-
-    def forget_layout(self, path: str) -> None:
-        """Note that a layout is gone from both sides."""
-        ...
-
-
 class VanishedRemoval:
     """Deletes tags one by one; what becomes of each is a finding."""
 
-    def __init__(self, target: Target, ledger: VanishedLedger) -> None:
+    def __init__(self, target: Target, ledger: ForgettingLedger) -> None:
         self._target = target
         self._ledger = ledger
         self._deletes: bool | None = None

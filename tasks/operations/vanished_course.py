@@ -12,9 +12,10 @@ from tasks.ports import Finding
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tasks.ledger_ports import ForgettingLedger
     from tasks.operations.run_log import RunLog
     from tasks.operations.selection import Selection
-    from tasks.operations.vanished import DeletionLimits, VanishedLedger
+    from tasks.operations.vanished import DeletionLimits
     from tasks.ports import Source, Target
 
 NOT_DELETED = "not_deleted"
@@ -27,7 +28,7 @@ class VanishedCourse:
         self,
         source: Source,
         target: Target,
-        ledger: VanishedLedger,
+        ledger: ForgettingLedger,
         *,
         selection: Selection,
         log: RunLog,

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import InvalidReferenceError, LayoutliftError
 from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
 from tasks.oci.reference import REF_NAME, is_referrers_list, tag_of_ref_name
-from tasks.operations.steps import vanished_layouts
+from tasks.operations.since_last import vanished_layouts
 from tasks.operations.vanished import VanishedTag
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from tasks.ledger_ports import ForgettingLedger
     from tasks.operations.selection import Selection
-    from tasks.operations.vanished import VanishedLedger
     from tasks.ports import Source
 
 
@@ -51,7 +51,7 @@ class VanishedSearch:
     """Compares the source with what earlier runs brought; `repositories` are the targets of the chosen layouts."""
 
     def __init__(
-        self, source: Source, ledger: VanishedLedger, selection: Selection, repositories: Mapping[str, str]
+        self, source: Source, ledger: ForgettingLedger, selection: Selection, repositories: Mapping[str, str]
     ) -> None:
         self._source = source
         self._ledger = ledger

@@ -22,7 +22,7 @@ from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.planning import CopyPolicy, OnConflict, Untagged
 from tasks.operations.referrer_lists import ReferrerListing, ReferrerLists
 from tasks.operations.results import Depth
-from tasks.operations.steps import tag_changes
+from tasks.operations.since_last import tag_changes
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
 from tasks.stores.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget

@@ -10,19 +10,19 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from tasks.oci.errors import StateError
 from tasks.oci.image_layout import BLOBS
 from tasks.oci.reference import is_referrers_list, parse_referrers_tag
 from tasks.operations.repository_work import RepositoryWork, Unit
 from tasks.operations.results import Depth, Outcome
-from tasks.operations.tag_planner import Ledger
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from tasks.ledger_ports import LayoutLedger
     from tasks.oci.errors import LayoutliftError
     from tasks.operations.results import RefusedEntry, RepositoryInventory, TagResult, Traffic
     from tasks.operations.selection import Selection
@@ -40,41 +40,6 @@ class TagChange:
     change: str
     digest: str | None
     before: str | None
-
-
-class LayoutNote(Protocol):
-    """What an earlier run noted of a layout."""
-
-    @property
-    def repository(self) -> str:
-        """Where it went at the target."""
-        ...
-
-    @property
-    def etag(self) -> str:
-        """The mark of its index, when everything selected of it was at the target; else empty."""
-        ...
-
-    @property
-    def settings(self) -> str:
-        """The mark of the options under which that was so."""
-        ...
-
-
-class StepLedger(Ledger, Protocol):
-    """A ledger that knows layouts, too."""
-
-    def tags_of(self, repository: str, layout: str | None = None) -> Mapping[str, str]:
-        """The digests that were written last, by tag; of one layout, or of all."""
-        ...
-
-    def layout(self, path: str) -> LayoutNote | None:
-        """What was last noted of a layout of the source."""
-        ...
-
-    def note_layout(self, path: str, repository: str, etag: str, settings: str) -> None:
-        """Note that everything selected of a layout is at the target, or with an empty `etag` that it is not."""
-        ...
 
 
 def settings_mark(*settings: object) -> str:
@@ -126,7 +91,7 @@ def _owners(path: str) -> Iterator[str]:
 
 
 def is_unchanged(
-    inventory: RepositoryInventory, repository: str, ledger: StepLedger, settings: str, selection: Selection
+    inventory: RepositoryInventory, repository: str, ledger: LayoutLedger, settings: str, selection: Selection
 ) -> bool:
     """Whether a layout is as it was when all of it was at the target, and nothing else was written there since.
 
@@ -147,7 +112,7 @@ class UnchangedWork(RepositoryWork):
 
     asks_target = False
 
-    def __init__(self, inventory: RepositoryInventory, repository: str, host: str, ledger: StepLedger) -> None:
+    def __init__(self, inventory: RepositoryInventory, repository: str, host: str, ledger: LayoutLedger) -> None:
         super().__init__(inventory, f"{host}/{repository}")
         self._repository = repository
         self._ledger = ledger
@@ -166,7 +131,7 @@ class UnchangedWork(RepositoryWork):
 class RememberedWork(RepositoryWork):
     """Does what `work` does, says what changed since the last time, and notes in the end whether all went well."""
 
-    def __init__(self, work: RepositoryWork, repository: str, ledger: StepLedger, settings: str | None) -> None:
+    def __init__(self, work: RepositoryWork, repository: str, ledger: LayoutLedger, settings: str | None) -> None:
         """Begin; without `settings` nothing is noted, as in a plan."""
         super().__init__(work.inventory, None)
         self._work = work

@@ -20,7 +20,7 @@ from tasks.operations.results import (
     Traffic,
 )
 from tasks.operations.selection import Selection
-from tasks.operations.steps import (
+from tasks.operations.since_last import (
     RememberedWork,
     UnchangedWork,
     changes_of,

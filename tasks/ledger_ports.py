@@ -1,0 +1,115 @@
+"""What operations ask of a ledger, which keeps what earlier runs did at the target; see `tasks.ports`.
+
+It is a memory, never a proof: who loses it loses time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class LedgerEntry(Protocol):
+    """What an earlier run noted of a tag."""
+
+    @property
+    def digest(self) -> str:
+        """What the tag pointed at."""
+        ...
+
+    @property
+    def verified(self) -> str | None:
+        """The depth of the proof, None without one."""
+        ...
+
+    @property
+    def referrers(self) -> int:
+        """How many referrers came with it."""
+        ...
+
+
+class Ledger(Protocol):
+    """What is known of tags."""
+
+    def entry(self, repository: str, tag: str) -> LedgerEntry | None:
+        """What was last noted of a tag."""
+        ...
+
+    def was_started(self, repository: str) -> bool:
+        """Whether an earlier run may have sent something into the repository."""
+        ...
+
+    def note_started(self, repository: str) -> None:
+        """Note that something may be sent into the repository from now on."""
+        ...
+
+    def note_tag(
+        self,
+        repository: str,
+        tag: str,
+        digest: str,
+        verified: str | None,
+        referrers: int,
+        *,
+        layout: str,
+        found: bool = False,
+    ) -> None:
+        """Note a tag that the target has as the layout of that path does, brought or only `found` there."""
+        ...
+
+
+class LayoutNote(Protocol):
+    """What an earlier run noted of a layout."""
+
+    @property
+    def repository(self) -> str:
+        """Where it went at the target."""
+        ...
+
+    @property
+    def etag(self) -> str:
+        """The mark of its index, when everything selected of it was at the target; else empty."""
+        ...
+
+    @property
+    def settings(self) -> str:
+        """The mark of the options under which that was so."""
+        ...
+
+
+class LayoutLedger(Ledger, Protocol):
+    """A ledger that knows layouts, too."""
+
+    def tags_of(self, repository: str, layout: str | None = None) -> Mapping[str, str]:
+        """The digests that were written last, by tag; of one layout, or of all."""
+        ...
+
+    def layout(self, path: str) -> LayoutNote | None:
+        """What was last noted of a layout of the source."""
+        ...
+
+    def note_layout(self, path: str, repository: str, etag: str, settings: str) -> None:
+        """Note that everything selected of a layout is at the target, or with an empty `etag` that it is not."""
+        ...
+
+
+class ForgettingLedger(LayoutLedger, Protocol):
+    """A ledger that can forget."""
+
+    def layouts(self) -> Iterable[str]:
+        """All layouts that were ever migrated, by path."""
+        ...
+
+    def brought_to(self, repository: str, layout: str) -> Mapping[str, str]:
+        """Those of `tags_of` a layout that runs brought, and did not only find there."""
+        ...
+
+    def forget_tag(self, repository: str, tag: str) -> None:
+        """Note that a tag is not at the target any more."""
+        ...
+
+    def forget_layout(self, path: str) -> None:
+        """Note that a layout is gone from both sides."""
+        ...
