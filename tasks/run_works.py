@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tasks.operations.check_work import CheckWork, PlanWork
 from tasks.operations.copy_tools import CopyTools
 from tasks.operations.copy_work import CopyWork
 from tasks.operations.progress import CountedContent
@@ -14,9 +15,9 @@ from tasks.operations.results import Depth
 from tasks.operations.selection import Selection
 from tasks.operations.since_last import RememberedWork, UnchangedWork, is_unchanged, settings_mark
 from tasks.operations.source_graph import SourceGraph
-from tasks.operations.survey_work import CheckWork, PlanWork, VerifyWork
 from tasks.operations.tag_planner import open_planner
 from tasks.operations.verification import RepositoryVerifier
+from tasks.operations.verify_work import VerifyWork
 from tasks.operations.zot_work import SharedContent, ZotWork, read_served_layout
 from tasks.stores.pacing import PacedContent
 

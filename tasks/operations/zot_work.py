@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.oci.media_types import is_manifest
+from tasks.operations.check_work import CheckWork
 from tasks.operations.results import Depth, Outcome, RepositoryInventory, TagResult, UntaggedKind
-from tasks.operations.survey_work import CheckWork
 from tasks.operations.zot_index import ServedIndex, is_in_catalog, name_obstacle, read_served_index
 from tasks.ports import Finding
 

@@ -28,8 +28,8 @@ from tasks.operations.repository_work import units_of
 from tasks.operations.results import Depth
 from tasks.operations.source_graph import SourceGraph
 from tasks.operations.spare_hands import SpareHands
-from tasks.operations.survey_work import VerifyWork
 from tasks.operations.verification import RepositoryVerifier
+from tasks.operations.verify_work import VerifyWork
 from tasks.ports import BlobContent, RemoteManifest
 from tasks.stores.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget

@@ -6,6 +6,7 @@ import pytest
 
 from tasks.oci.digest import Digest
 from tasks.oci.reference import referrers_tag
+from tasks.operations.check_work import PlanWork
 from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.planning import CopyPolicy
 from tasks.operations.referrer_lists import ReferrerLists
@@ -13,7 +14,6 @@ from tasks.operations.repository_work import units_of
 from tasks.operations.results import Depth
 from tasks.operations.source_graph import Census, SourceGraph
 from tasks.operations.spare_hands import SpareHands
-from tasks.operations.survey_work import PlanWork
 from tasks.operations.tag_planner import open_planner
 from tasks.stores.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
