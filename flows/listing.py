@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,6 +18,7 @@ from tasks.operations.reporting import printable
 from tasks.operations.results import RepositoryInventory
 from tasks.operations.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful
 from tasks.operations.selection import Selection
+from tasks.operations.working_ahead import map_ahead
 from tasks.ports import Finding
 from tasks.stores.s3_address import BucketAccess, is_bucket
 
@@ -92,17 +91,8 @@ def _print_all(
 def _inventories(store: Source, selection: Selection, readers: int) -> Iterator[RepositoryInventory | Finding | None]:
     """All layouts in order, as many read at once as there are readers; None for those that are not chosen."""
     read = partial(_inventory, store, selection)
-    if readers == 1:
-        yield from map(read, store.list_layouts())
-        return
-    with ThreadPoolExecutor(readers, thread_name_prefix="ls") as pool:
-        ahead: deque[Future[RepositoryInventory | Finding | None]] = deque()
-        for found in store.list_layouts():
-            ahead.append(pool.submit(read, found))
-            if len(ahead) > readers:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+    layouts = store.list_layouts()
+    return map(read, layouts) if readers == 1 else map_ahead(read, layouts, readers, name="ls")
 
 
 def _inventory(store: Source, selection: Selection, found: str | Finding) -> RepositoryInventory | Finding | None:

@@ -5,7 +5,6 @@ This is the only module through which anything gets at a store that can write to
 
 from __future__ import annotations
 
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,13 +22,13 @@ from tasks.operations.cleanup.journal import Journal
 from tasks.operations.cleanup.old_runs import forget_old_runs
 from tasks.operations.cleanup.undoing import undo_run, undoable
 from tasks.operations.cleanup.values import QuarantineMode
+from tasks.operations.working_ahead import map_ahead
 from tasks.stores.s3_address import BucketAddress, is_bucket
 from tasks.stores.source_lease import SourceLease
 from tasks.stores.writable_directory import WritableDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from concurrent.futures import Future
 
     from tasks.layout_ports import WritableSource
     from tasks.operations.cleanup.apply_tools import RepositoryOutcome
@@ -106,7 +105,8 @@ class Cleaner:
             LockHeldError: another run took the lease over; what is not done by then is left.
             InterruptedRunError: the run was told to end; what was begun is done to its end.
         """
-        yield from self._in_turn(partial(apply_repository, self.tools), plans)
+        act = partial(apply_repository, self.tools)
+        yield from map_ahead(act, self._until_stopped(plans), REPOSITORIES_AT_ONCE, name="apply")
         yield from remake_halves(self.tools.source.files)
         if self.forgets:
             forget_old_runs(self.tools)
@@ -124,25 +124,11 @@ class Cleaner:
             raise RefusedError(ONLY_WRITER)
         return undo_run(self.tools, run)
 
-    def _in_turn(
-        self, act: Callable[[RepositoryPlan], RepositoryOutcome], plans: Iterable[RepositoryPlan]
-    ) -> Iterator[RepositoryOutcome]:
-        with ThreadPoolExecutor(REPOSITORIES_AT_ONCE, thread_name_prefix="apply") as pool:
-            ahead: deque[Future[RepositoryOutcome]] = deque()
-            try:
-                for plan in plans:
-                    if self.stop.requested:
-                        raise InterruptedRunError(
-                            "the run was interrupted; what it had begun is done, see the journal"
-                        )
-                    ahead.append(pool.submit(act, plan))
-                    if len(ahead) > REPOSITORIES_AT_ONCE:
-                        yield ahead.popleft().result()
-                while ahead:
-                    yield ahead.popleft().result()
-            finally:
-                for future in ahead:
-                    future.cancel()
+    def _until_stopped(self, plans: Iterable[RepositoryPlan]) -> Iterator[RepositoryPlan]:
+        for plan in plans:
+            if self.stop.requested:
+                raise InterruptedRunError("the run was interrupted; what it had begun is done, see the journal")
+            yield plan
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -31,13 +30,13 @@ from tasks.operations.cleanup.plan_lines import PlanReader, PlanWriter, check_pl
 from tasks.operations.cleanup.planning import PlanTools, plan_repository
 from tasks.operations.cleanup.values import PlanFooter, PlanHeader, PlanKind, RepositoryPlan
 from tasks.operations.run_log import NO_LAYOUTS, NOTHING_CHOSEN
+from tasks.operations.working_ahead import map_ahead
 from tasks.ports import Finding
 from tasks.stores.directory_files import DirectoryFiles
 from tasks.stores.s3_address import BucketAccess, BucketAddress, BucketLogin, is_bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from concurrent.futures import Future
     from pathlib import Path
 
     from tasks.layout_ports import FileReader
@@ -128,19 +127,9 @@ class Planner:
             SourceUnavailableError: the source can't be listed.
             InterruptedRunError: the run was told to end.
         """
-        with ThreadPoolExecutor(REPOSITORIES_AT_ONCE, thread_name_prefix="plan") as pool:
-            ahead: deque[Future[RepositoryPlan | None]] = deque()
-            try:
-                for path in self._paths():
-                    ahead.append(pool.submit(plan, path))
-                    if len(ahead) > REPOSITORIES_AT_ONCE and (found := ahead.popleft().result()) is not None:
-                        yield found
-                while ahead:
-                    if (found := ahead.popleft().result()) is not None:
-                        yield found
-            finally:
-                for future in ahead:
-                    future.cancel()
+        for found in map_ahead(plan, self._paths(), REPOSITORIES_AT_ONCE, name="plan"):
+            if found is not None:
+                yield found
 
     def _paths(self) -> Iterator[str]:
         is_empty = not self.tools.holdings.repositories
