@@ -37,6 +37,13 @@ def _registry(address: str | None) -> str | None:
     return check_address(address) if address else None
 
 
+def _folder(state: str | None) -> str | None:
+    """Refuse a bucket, which may be meant for migrations: `LAYOUTLIFT_STATE` is theirs, too."""
+    if state and "://" in state:
+        raise ValueError(f"{state}: a benchmark works in a folder of this machine: name one with --state")
+    return state
+
+
 Location = Annotated[
     str | None,
     Field(description="s3://bucket[/prefix] that holds nothing else, or local (the default): SeaweedFS on loopback"),
@@ -73,7 +80,9 @@ Uncounted = Annotated[
     bool, Field(description="Don't count requests to an S3 service without counts of its own, by extra pulls")
 ]
 Resume = Annotated[bool, Field(description="Go on where the run whose results are in --out was interrupted")]
-State = Annotated[str | None, Field(description="Folder for the history, and for the work in progress")]
+State = Annotated[
+    str | None, Field(description="Folder for the history, and for the work in progress"), AfterValidator(_folder)
+]
 
 
 class BenchmarkParameters(BaseModel):

@@ -241,7 +241,7 @@ def open_benchmark(options: BenchmarkOptions, stop: Stop) -> Iterator[BenchmarkR
         StateError: the folder for the work or the results can't be used.
     """
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-    state = Path(options.state) if options.state else default_state_root(os.environ)
+    state = Path(options.state).absolute() if options.state else default_state_root(os.environ)
     root = work_root(state)
     for name in sweep(root):
         logger.info("removed what the benchmark %s left when it died", name)

@@ -21,6 +21,7 @@ import hashlib
 import string
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ConfigurationError
@@ -210,7 +211,7 @@ def _mounted_at(known: PathSpec | None, name: str, folder: str) -> PathSpec:
         read_only = "nothing can be pushed through that: leave mounting to the benchmark"
         none = f"it reads through none: give yours a name of its own, such as mine={folder}"
         raise ConfigurationError(f"{name!r} can't have a mount of your own, {read_only if spec.mount else none}")
-    return replace(spec, mounted_at=folder, mount=(), unmount=(), options=(), bucket=None)
+    return replace(spec, mounted_at=str(Path(folder).absolute()), mount=(), unmount=(), options=(), bucket=None)
 
 
 def _mounting(catalogue: Mapping[str, PathSpec], name: str) -> PathSpec:

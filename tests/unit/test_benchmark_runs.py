@@ -169,11 +169,7 @@ def test_only_paths_that_are_measured_need_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: float, *, refused: bool
 ) -> None:
     """A mount needs four times the largest size, and what needs none three times."""
-    oras = tmp_path / "bin" / "oras"
-    oras.parent.mkdir()
-    oras.write_text("#!/bin/sh\n")
-    oras.chmod(0o755)
-    monkeypatch.setenv("LAYOUTLIFT_TOOLS", str(oras.parent))
+    stand_in_for_oras(tmp_path, monkeypatch)
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=int(free * 8 * MIB)))
     missing = PathSpec(name="missing", origin=Origin.PUSHED, mount=("none-such-program",))
     asked = replace(
@@ -186,6 +182,24 @@ def test_only_paths_that_are_measured_need_room(
         open_benchmark(asked, Stop()) as run,
     ):
         assert [path.name for path in run.paths] == ["directory"]
+
+
+def test_a_run_works_in_its_folder_from_whatever_folder_a_command_is_run_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in_for_oras(tmp_path, monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    asked = replace(options("1kB", state="state"), location="s3://none", paths=(CATALOGUE["directory"],), out="out")
+    with open_benchmark(asked, Stop()) as run:
+        assert run.bench.work.path.parent == tmp_path / "state" / "benchmark" / "work"
+
+
+def stand_in_for_oras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    oras = tmp_path / "bin" / "oras"
+    oras.parent.mkdir()
+    oras.write_text("#!/bin/sh\n")
+    oras.chmod(0o755)
+    monkeypatch.setenv("LAYOUTLIFT_TOOLS", str(oras.parent))
 
 
 def test_the_place_of_a_path_is_what_the_user_named_for_it_alone() -> None:

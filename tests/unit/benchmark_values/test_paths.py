@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -101,6 +102,13 @@ def test_a_path_can_have_a_bucket_or_a_mount_of_its_own() -> None:
     assert known["goofys"].bucket == "other"
     assert (known["s3fs"].mount_command, known["s3fs"].mounted_at) == ((), "/mnt/mine")
     assert known["mine"].origin is Origin.PUSHED
+
+
+def test_a_mount_of_ones_own_is_found_from_whatever_folder_a_command_is_run_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert altered(CATALOGUE, mounts=["mine=./bucket"])["mine"].mounted_at == str(tmp_path / "bucket")
 
 
 @pytest.mark.parametrize(

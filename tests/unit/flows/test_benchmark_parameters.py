@@ -33,6 +33,7 @@ def test_a_registry_is_an_address_without_scheme_or_login(registry: str) -> None
         ({"mount_option": ["native=x"]}, "native"),
         ({"path_mount": ["mount-s3=/mnt"]}, "mount-s3"),
         ({"path_bucket": ["registry=x"]}, "registry"),
+        ({"state": "s3://bucket/state"}, "a folder of this machine"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
