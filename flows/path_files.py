@@ -7,6 +7,8 @@ paths:
   gcsfuse:
     origin: pushed
     mount: [gcsfuse, --foreground, --only-dir, "{prefix}", "{bucket}", "{mountpoint}"]
+
+A mount shows the run's own prefix and never the bucket: what is pushed through it lands there, and is deleted there.
 """
 
 from __future__ import annotations
@@ -78,4 +80,20 @@ def _spec(name: str, given: PathModel, known: Mapping[str, PathSpec]) -> PathSpe
         raise ConfigurationError(f"the path {name}: bucket: it reads from no bucket")
     if spec.options and not spec.mount:
         raise ConfigurationError(f"the path {name}: options: it has no mount that could have them")
+    _refuse_elsewhere(spec)
     return spec
+
+
+def _refuse_elsewhere(spec: PathSpec) -> None:
+    """Refuse commands that would mount at an unknown place, or show and read all of somebody's bucket."""
+    if spec.mount and not _names(spec.mount_command, "mountpoint"):
+        raise ConfigurationError(f"the path {spec.name}: mount: has no {{mountpoint}}")
+    field, reading = ("mount", spec.mount_command) if spec.mount else ("pull", spec.pull)
+    if spec.reads_bucket and not _names(reading, "prefix"):
+        raise ConfigurationError(
+            f"the path {spec.name}: {field}: has no {{prefix}}, and a benchmark keeps to its own prefix of the bucket"
+        )
+
+
+def _names(command: Command, name: str) -> bool:
+    return any(f"{{{name}}}" in word for word in command)

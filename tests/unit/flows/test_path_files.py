@@ -1,9 +1,10 @@
+import re
 from pathlib import Path
 
 import pytest
 
 from flows.benchmark_parameters import BenchmarkParameters
-from flows.path_files import load_paths
+from flows.path_files import PathModel, load_paths
 from tasks.benchmark_values.paths import Origin
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.benchmark.catalogue import CATALOGUE
@@ -15,7 +16,7 @@ paths:
     options: [use_cache=/tmp/s3fs]
   gcsfuse:
     origin: pushed
-    mount: [gcsfuse, --foreground, "{bucket}", "{mountpoint}"]
+    mount: [gcsfuse, --foreground, --only-dir, "{prefix}", "{bucket}", "{mountpoint}"]
 """
 
 
@@ -35,6 +36,15 @@ def test_a_path_can_be_like_another_with_other_options(tmp_path: Path) -> None:
     assert [path.name for path in parameters.to_options().paths] == ["s3fs-cached", "gcsfuse"]
 
 
+def test_the_page_shows_a_file_that_can_be_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "benchmark.md").read_text()
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert set(load_paths(written(tmp_path, shown), CATALOGUE)) == {"s3fs-cached", "gcsfuse"}
+    told = page.partition("Further fields are ")[2].partition("\n")[0]
+    named = {*re.findall(r"`(\w+)`", told), *re.findall(r"(\w+): ", shown)}
+    assert named >= PathModel.model_fields.keys() - {"option", "own_credentials"}
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -45,6 +55,11 @@ def test_a_path_can_be_like_another_with_other_options(tmp_path: Path) -> None:
         ("paths: {}", "paths"),
         ("paths: {x: {like: registry, bucket: other}}", "x: bucket: it reads from no bucket"),
         ("paths: {x: {like: native, options: [a]}}", "x: options: it has no mount"),
+        ('paths: {x: {origin: pushed, mount: [m, "{bucket}", "{mountpoint}"]}}', "x: mount: has no {prefix}"),
+        ('paths: {x: {like: mount-s3, mount: [m, "{bucket}", "{mountpoint}"]}}', "x: mount: has no {prefix}"),
+        ('paths: {x: {like: native, pull: [c, "s3://{bucket}", "{out}"]}}', "x: pull: has no {prefix}"),
+        ("paths: {x: {origin: pushed}}", "x: pull: has no {prefix}"),
+        ('paths: {x: {origin: directory, mount: [m, "{directory}"]}}', "x: mount: has no {mountpoint}"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, named: str) -> None:
