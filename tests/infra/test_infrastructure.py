@@ -197,6 +197,42 @@ def test_the_command_takes_the_arguments_of_a_cronjob(path: Path) -> None:
     assert all(option in outcome.stdout for option in options)
 
 
+def sidecar() -> dict[str, Any]:
+    (pod,) = pods(INFRA / "kubernetes" / "cronjob-s3fs.yaml")
+    (found,) = pod["initContainers"]
+    return found
+
+
+def test_s3fs_finds_the_folder_that_it_mounts_over(tmp_path: Path) -> None:
+    stub = tmp_path / "s3fs"
+    stub.write_text('#!/bin/sh\ntest -d "$3" && echo "$@"\n')
+    stub.chmod(0o755)
+    bucket, mountpoint, *options = sidecar()["args"]
+    command = [*sidecar()["command"], bucket, f"{tmp_path}{mountpoint}", *options]
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    started = subprocess.run(command, env=path, capture_output=True, text=True, check=True).stdout.split()
+    assert started == ["-f", bucket, f"{tmp_path}{mountpoint}", *options]
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=names)
+def test_a_secret_that_only_its_owner_may_read_is_in_no_pod_that_lets_a_group(path: Path) -> None:
+    """Kubernetes adds a group's right to read to every file of a secret in a pod with fsGroup."""
+    for pod in pods(path):
+        modes = [volume["secret"].get("defaultMode") for volume in pod["volumes"] if "secret" in volume]
+        assert "fsGroup" not in pod["securityContext"] or modes == [None] * len(modes)
+
+
+def test_s3fs_refuses_a_password_that_a_group_may_read(tmp_path: Path) -> None:
+    """This is what the pod above has to do without fsGroup for."""
+    password = tmp_path / "passwd-s3fs"
+    password.write_text("key:secret")
+    password.chmod(0o440)
+    (tmp_path / "mount").mkdir()
+    options = f"passwd_file={password},url=http://127.0.0.1:9"
+    said = options_of("s3fs", "bucket", str(tmp_path / "mount"), "-f", "-o", options)
+    assert "should not have group permissions" in said
+
+
 # --- systemd
 
 
@@ -249,6 +285,14 @@ def test_what_is_bound_to_a_mount_is_started_when_that_is_back() -> None:
     assert bound == {"layoutlift-worker.service": ["layoutlift-s3fs.service"]}
     for unit, mounts in bound.items():
         assert set(mounts) <= set(setting(unit, "WantedBy"))
+
+
+def test_a_mount_that_is_not_made_fails_what_requires_it() -> None:
+    """A unit that a condition skips is none of `Requires=`'s failures (systemd.unit(5))."""
+    required = {name for unit in UNITS for name in (*setting(unit.name, "Requires"), *setting(unit.name, "BindsTo"))}
+    assert required == {"layoutlift-s3fs.service"}
+    texts = [(INFRA / "systemd" / name).read_text() for name in required]
+    assert not any(re.search(r"^Condition", text, re.MULTILINE) for text in texts)
 
 
 @pytest.mark.parametrize("unit", ["layoutlift-s3fs.service", "layoutlift-goofys.service"])
