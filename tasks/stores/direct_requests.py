@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from urllib3.connection import HTTPConnection
 
+from tasks.stores.bounded_responses import LONGEST_LINE, MOST_HEADERS, BoundedResponse
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import BinaryIO
 
-LONGEST_LINE = 64 * 1024
-MOST_HEADERS = 100
+LONGEST_LENGTH = 18
+"""Digits of a body's length; no number of a thousand digits is one."""
 _FIRST_FINAL, _NO_CONTENT, _NOT_MODIFIED = 200, 204, 304
 
 
@@ -71,7 +73,7 @@ def _header_lines(lines: BinaryIO) -> Iterator[bytes]:
     raise HTTPException(f"an answer has more than {MOST_HEADERS} headers")
 
 
-class _Response(HTTPResponse):
+class _Response(BoundedResponse):
     """As the standard library's, with headers read by `read_headers`."""
 
     def begin(self) -> None:
@@ -90,7 +92,7 @@ class _Response(HTTPResponse):
         self.will_close = unbounded or self._check_close()  # type: ignore[attr-defined] # typeshed leaves it out
 
     def _read_head(self) -> tuple[str, int, str, Any]:
-        version, status, reason = self._read_status()  # type: ignore[attr-defined] # as above
+        version, status, reason = self._read_status()
         return version, status, reason, read_headers(self.fp)
 
     def _announced_length(self) -> int | None:
@@ -99,7 +101,8 @@ class _Response(HTTPResponse):
         given: str = self.headers.get("content-length", "")
         length = _last(given)
         is_one = all(value.strip() == length for value in given.split(","))  # a proxy may have said it once more
-        return int(length) if length.isdecimal() and is_one and not self.chunked else None
+        is_length = length.isdecimal() and len(length) <= LONGEST_LENGTH
+        return int(length) if is_length and is_one and not self.chunked else None
 
 
 def _last(values: str) -> str:
@@ -127,14 +130,6 @@ class DirectAnswer:
         if not data and self._response.length:
             raise IncompleteRead(b"", self._response.length)
         return data
-
-    def drain_conn(self) -> None:
-        """Read what is left of a short body; one that breaks off costs its connection, as in urllib3."""
-        try:
-            while self.read(LONGEST_LINE):
-                pass
-        except (HTTPException, OSError):
-            self.close()
 
     def close(self) -> None:
         """Give up the rest of the body, and the connection with it."""

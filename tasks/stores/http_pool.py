@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from http.client import HTTPException
@@ -23,6 +23,7 @@ from urllib3.exceptions import HTTPError
 from tasks.oci.errors import (
     AuthenticationError,
     ConfigurationError,
+    TransportError,
     UnexpectedAnswerError,
     UntrustedConnectionError,
 )
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from tasks.stores.pacing import RequestGate
 
 MAX_REDIRECTS = 5
+MOST_PASSED_OVER = 256 * 1024
+"""Bytes of a redirect's own body that are read; a longer one may have no end."""
 FOLLOWED = frozenset({"GET", "HEAD"})
 """What may be asked of another place than the one named; nothing is ever written there."""
 _PROXY_REFUSED = 407
@@ -150,8 +153,7 @@ class HttpPool:
             location = response.headers.get("Location")
             if method not in followed or response.status not in {301, 302, 303, 307, 308} or not location:
                 return response, url
-            response.drain_conn()
-            response.release_conn()
+            _let_go(response, url)
             url, headers = self.next_hop(url, location, headers)
         raise UnexpectedAnswerError(f"{redacted(url)}: more than {MAX_REDIRECTS} redirects")
 
@@ -248,6 +250,16 @@ class HttpPool:
         if _place(before) != _place(after):
             headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
         return urlunsplit(after), headers
+
+
+def _let_go(response: Response, url: str) -> None:
+    """Read what a redirect says besides, so that its connection can be used again; too much costs the connection."""
+    answer = StreamedAnswer(response, url)
+    with suppress(TransportError):
+        answer.skip(MOST_PASSED_OVER)
+    if not answer.finished:
+        response.close()
+    response.release_conn()
 
 
 def _place(parts: SplitResult) -> tuple[str | None, int | None]:

@@ -25,7 +25,7 @@ NOT_LISTED = frozenset({301, 302, 303, 307, 308, 400, 404, 405, 406, 501})
 """How registries say that they do not list this. Only 404 is the specification's: GitHub's redirects to a page for
 people, Artifactory answers 406, others 400."""
 _OK = 200
-_LINK = re.compile(r"<([^>]*)>([^<]*)")
+_LINK = re.compile(r"<([^<>]*)>([^<]*)")  # no address holds "<": many of them took the square of their time
 _NEXT = re.compile(r'(?:^|;)\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next\s*(?:[;,]|$))', re.IGNORECASE)
 
 

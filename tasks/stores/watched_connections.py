@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from tasks.stores.bounded_responses import BoundedResponse
+
 if TYPE_CHECKING:
     from tasks.ports import Buffer
 
@@ -170,7 +172,7 @@ class OpenConnections:
             connection.connect(self)
             self.sock = watch(self.sock)
 
-        return type(connection.__name__, (connection,), {"connect": connect})
+        return type(connection.__name__, (connection,), {"connect": connect, "response_class": BoundedResponse})
 
 
 def _shut(sock: WatchedSocket) -> None:
