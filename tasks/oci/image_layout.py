@@ -25,6 +25,9 @@ INGEST = "ingest"
 _MANIFESTS = "manifests"
 MAX_INDEX_SIZE = 1024 * 1024 * 1024
 """Bytes; about four million entries. A bound, so that a hostile index can't take all memory."""
+MAX_MARKER_SIZE = 1024 * 1024
+MOST_BROKEN = 100_000
+"""Entries that can't be read: each is named, which takes a hundred times the two bytes that one may have."""
 
 REFERRER_SUBJECT = ("org.opencontainers.image.referrer.subject", "org.olareg.referrer.subject")
 """Annotations by which olareg (old and new) marks an entry as the list of referrers of a digest."""
@@ -90,15 +93,20 @@ def decode_index(raw: bytes) -> str:
 
 
 def iter_index(text: str) -> Iterator[Descriptor | BrokenEntry]:
-    """The entries of an `index.json`, one at a time; a broken one never costs the others.
+    """The entries of an `index.json`, one at a time; a broken one costs no other, unless there are very many.
 
     Raises:
         InvalidLayoutError: the file as a whole can't be understood; what was handed out before is void.
     """
     others: dict[str, Any] = {}
+    broken = 0
     try:
         for place, value in enumerate(iter_list(text, _MANIFESTS, others)):
-            yield _entry(place, value)
+            entry = _entry(place, value)
+            broken += isinstance(entry, BrokenEntry)
+            if broken > MOST_BROKEN:
+                raise InvalidLayoutError(f"{INDEX} has more than {MOST_BROKEN:,} entries that can't be read")
+            yield entry
     except (ValueError, RecursionError) as error:
         raise InvalidLayoutError(f"{INDEX} is not JSON: {str(error)[:200]}") from error
     _check_members(others)

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
     Element = tuple[int, int, Any]
 
+FIRST_LOOK = 4 * 1024
+MOST_AT_ONCE = 4 * 1024 * 1024
+"""Characters of a single element, or of all other members: as Python objects they may take twenty times that."""
+_CUT_NUMBER = 2
+"""Characters that a number cut off may end with and that are not taken for it, as in `1e+`."""
 _decoder = json.JSONDecoder()
 _SPACE = " \t\r\n"
 
@@ -29,11 +34,12 @@ def iter_places(text: str, name: str, others: dict[str, Any]) -> Iterator[Elemen
     All other members are put into `others`; so is `name` itself where it is no list, and an empty one where it is.
 
     Raises:
-        ValueError: the text is not JSON, not an object, or has the list twice.
+        ValueError: the text is not JSON, not an object, has the list twice, or something beyond `MOST_AT_ONCE`.
         RecursionError: something is nested too deep.
     """
     at = _expect(text, _skip(text, 0), "{")
     seen = False
+    room = MOST_AT_ONCE
     at = _skip(text, at)
     while text[at : at + 1] != "}":
         key, at = _decoder.raw_decode(text, at)
@@ -47,7 +53,9 @@ def iter_places(text: str, name: str, others: dict[str, Any]) -> Iterator[Elemen
             others[name] = []
             at = yield from _elements(text, at + 1)
         else:
-            others[key], at = _decoder.raw_decode(text, at)
+            begin = at
+            others[key], at = _value(text, begin, room)
+            room -= at - begin
         at = _after_element(text, at, "}")
     if text[at + 1 :].strip(_SPACE + "\0"):
         raise json.JSONDecodeError("something follows the object", text, at + 1)
@@ -57,10 +65,26 @@ def _elements(text: str, at: int) -> Generator[Element, None, int]:
     at = _skip(text, at)
     while text[at : at + 1] != "]":
         begin = at
-        element, at = _decoder.raw_decode(text, at)
+        element, at = _value(text, at, MOST_AT_ONCE)
         yield begin, at, element
         at = _after_element(text, at, "]")
     return at + 1
+
+
+def _value(text: str, at: int, most: int) -> tuple[Any, int]:
+    """A value and its end; of one with more than `most` characters no object is made."""
+    for reach in (min(FIRST_LOOK, most), most):
+        part = text[at : at + reach]
+        is_rest = at + len(part) == len(text)
+        try:
+            value, end = _decoder.raw_decode(part)
+        except json.JSONDecodeError as error:
+            if is_rest:
+                raise json.JSONDecodeError(error.msg, text, at + error.pos) from None
+        else:
+            if is_rest or end < len(part) - _CUT_NUMBER:
+                return value, at + end
+    raise json.JSONDecodeError(f"a part is no JSON, or longer than {MOST_AT_ONCE} characters", text, at)
 
 
 def _after_element(text: str, at: int, end: str) -> int:

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from tasks.stores.verified_content import ByteStream
 
 USUAL_MARKERS = (b'{"imageLayoutVersion":"1.0.0"}', b'{"imageLayoutVersion": "1.0.0"}')
-MAX_MARKER_SIZE = 1024 * 1024
 
 
 class LayoutBucket:
@@ -136,7 +135,7 @@ class LayoutBucket:
     def _check_marker(self, path: str) -> None:
         if self._markers.get(path) in self._good_markers:
             return
-        raw, opened = self._read_small(path, image_layout.MARKER, MAX_MARKER_SIZE)
+        raw, opened = self._read_small(path, image_layout.MARKER, image_layout.MAX_MARKER_SIZE)
         image_layout.check_marker(raw)
         if etag := opened.etag.strip('"'):
             self._good_markers.add((etag, opened.size))

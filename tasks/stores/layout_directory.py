@@ -89,8 +89,8 @@ class LayoutDirectory:
 
     def read_index(self, path: str) -> IndexFile:
         """See `LayoutReader.read_index`."""
-        image_layout.check_marker(self._read_small(path, image_layout.MARKER))
-        raw = self._read_small(path, image_layout.INDEX)
+        image_layout.check_marker(self._read_small(path, image_layout.MARKER, image_layout.MAX_MARKER_SIZE))
+        raw = self._read_small(path, image_layout.INDEX, image_layout.MAX_INDEX_SIZE)
         return IndexFile(raw, Digest.of(raw))
 
     def blob(self, path: str, descriptor: Descriptor) -> VerifiedContent:
@@ -139,18 +139,18 @@ class LayoutDirectory:
         except _PassingAbsenceError as error:
             raise ContentNotFoundError(str(error)) from error
 
-    def _read_small(self, path: str, name: str) -> bytes:
+    def _read_small(self, path: str, name: str, limit: int) -> bytes:
         """Read a file whose size nothing tells, whole or not at all."""
         try:
-            return self._again(self._read_whole, f"{path}/{name}")
+            return self._again(self._read_whole, f"{path}/{name}", limit)
         except ContentNotFoundError as error:
             raise InvalidLayoutError(f"{name} is missing") from error
 
-    def _read_whole(self, relative: str) -> bytes:
+    def _read_whole(self, relative: str, limit: int) -> bytes:
         with self._open(relative) as stream:
             size = _size(stream, relative)
-            if size > image_layout.MAX_INDEX_SIZE:
-                raise InvalidLayoutError(f"{relative} has {size} bytes, more than any index should")
+            if size > limit:
+                raise InvalidLayoutError(f"{relative} has {size} bytes, more than the {limit} that it may have")
             raw: bytes = _given(stream.readall, relative)
         if len(raw) != size:
             raise SourceReadError(f"{relative} changed while it was read: {size} bytes announced, {len(raw)} read")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.oci import image_layout
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidLayoutError, SpecError
@@ -49,6 +50,14 @@ def test_a_broken_entry_is_named_by_place_and_tag(digest: str) -> None:
     (broken,) = read.broken
     assert (broken.place, broken.ref_name, broken.code) == (1, "v1", "invalid_digest")
     assert "manifests[1]" in broken.message
+
+
+def test_more_broken_entries_than_any_writer_leaves_are_no_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is named by some hundred bytes, and may itself have two."""
+    monkeypatch.setattr(image_layout, "MOST_BROKEN", 10)
+    assert len(parse_index(index([0] * 10 + [ENTRY])).broken) == 10
+    with pytest.raises(InvalidLayoutError, match="more than 10 entries"):
+        parse_index(index([0] * 11 + [ENTRY]))
 
 
 @pytest.mark.parametrize(

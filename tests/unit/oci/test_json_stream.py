@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.oci import json_stream
 from tasks.oci.json_stream import iter_list, iter_places
 from tests.support.oci_strategies import json_values
 
@@ -52,3 +53,36 @@ def test_what_is_no_list_is_given_as_it_is() -> None:
 def test_what_is_no_json_or_has_the_list_twice_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         read(text)
+
+
+@pytest.mark.parametrize("look", range(1, 40))
+def test_where_a_look_ends_changes_nothing(monkeypatch: pytest.MonkeyPatch, look: int) -> None:
+    monkeypatch.setattr(json_stream, "FIRST_LOOK", look)
+    elements = [12, -1.25e-7, 1e300, 'a\\"b', "\U0001f600", {"a": [1, {"b": None}]}, [], True, "x" * 50]
+    assert read(json.dumps({"a": 1.5, "list": elements, "b": elements})) == (
+        elements,
+        {"a": 1.5, "list": [], "b": elements},
+    )
+    for wrong in ('{"list":[1.]}', '{"list":[1e+]}', '{"list":["a]}', '{"list":[tru]}', '{"a":1e,"list":[]}'):
+        with pytest.raises(json.JSONDecodeError):
+            read(wrong)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"list": [{"a": [HERE]}]}', '{"a": [HERE], "list": []}', '{"list": {"a": [HERE]}}']
+)
+def test_no_objects_are_made_of_more_than_an_honest_element_or_all_other_members_have(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(json_stream, "MOST_AT_ONCE", 1_000)
+    assert read(text.replace("HERE", ",".join(["[]"] * 200)))
+    with pytest.raises(ValueError, match="longer than 1000 characters"):
+        read(text.replace("HERE", ",".join(["[]"] * 400)))
+
+
+def test_members_beside_the_list_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_stream, "MOST_AT_ONCE", 1_000)
+    members = {f"a{number}": "x" * 300 for number in range(4)}
+    with pytest.raises(ValueError, match="longer than 1000 characters"):
+        read(json.dumps({**members, "list": []}))
+    assert read(json.dumps({"list": list(members.values())}))

@@ -24,6 +24,7 @@ from tasks.oci.errors import (
     SourceUnavailableError,
     is_transient,
 )
+from tasks.oci.image_layout import MAX_MARKER_SIZE
 from tasks.ports import Buffer
 from tasks.stores import layout_directory
 from tasks.stores.layout_directory import READ_ATTEMPTS, LayoutDirectory, translate
@@ -120,6 +121,13 @@ def test_a_blob_behind_a_link_that_leaves_the_source_is_not_read(
         source.blob("app", descriptor).read()
     with pytest.raises(OutsideSourceError):
         source.stat_blob("app", descriptor.digest)
+
+
+def test_a_marker_as_large_as_an_index_may_be_is_not_read(layout: LayoutBuilder, source: LayoutDirectory) -> None:
+    with (layout.path / "oci-layout").open("r+b") as marker:
+        marker.truncate(MAX_MARKER_SIZE + 1)
+    with pytest.raises(InvalidLayoutError, match=f"more than the {MAX_MARKER_SIZE}"):
+        source.read_index("app")
 
 
 @pytest.mark.parametrize("linked", ["blobs", "blobs/sha256"])

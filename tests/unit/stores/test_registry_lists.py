@@ -7,7 +7,6 @@ import pytest
 from tasks.stores.http_answers import HttpAnswer
 from tasks.stores.registry_lists import next_page
 
-
 BEGINNINGS = ["<" * 20_000, "<a" * 20_000, '<a>; rel="x", ' * 4_000, ";" * 60_000, " rel=" * 9_000]
 
 
