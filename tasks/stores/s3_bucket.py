@@ -19,7 +19,7 @@ from tasks.oci.errors import ContentNotFoundError, SourceError, is_transient
 from tasks.ports import BlobStat
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.s3_answers import next_place, objects_of, with_all
-from tasks.stores.s3_errors import ChangedError, ThrottledError, UnreachableError, translated
+from tasks.stores.s3_errors import ChangedError, ThrottledError, UnreachableError, answered, translated
 from tasks.stores.s3_get import plain_get
 from tasks.stores.shown_requests import show_repetition
 
@@ -202,7 +202,7 @@ class S3Bucket:
     def _tried(self, ask: Callable[[], _Value], asked_for: str) -> _Value:
         def attempt() -> _Value:
             self._gate.enter()
-            with translated(asked_for):
+            with answered(asked_for):
                 return ask()
 
         answer: _Value = self._retrying(self._patient, attempt)  # what is waited for is no failed attempt

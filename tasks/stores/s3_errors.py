@@ -114,6 +114,21 @@ def translated(name: str) -> Iterator[None]:
         raise NotAdmittedError(f"no usable credentials for S3: {_one_line(str(error))}") from error
 
 
+@contextmanager
+def answered(name: str) -> Iterator[None]:
+    """As `translated`, of a request that is answered: the SDK raises what Python does over a number that is none.
+
+    Raises:
+        LayoutliftError: as `translated` does.
+        SourceError: what is answered can't be read.
+    """
+    with translated(name):
+        try:
+            yield
+        except ValueError as error:
+            raise SourceError(f"what the store says of {name} can't be read: {_one_line(str(error))}") from error
+
+
 def _of_answer(error: sdk.ClientError, name: str) -> LayoutliftError:
     said: dict[str, Any] = dict(error.response.get("Error", {}))
     code, message = str(said.get("Code", "")), str(said.get("Message", ""))

@@ -15,7 +15,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from tasks.oci.errors import ConfigurationError, ContentNotFoundError, LayoutliftError, StateError, is_transient
 from tasks.stores.s3_answers import etag_of, modified_of, next_place, objects_of, with_all
-from tasks.stores.s3_errors import ChangedError, NotAdmittedError, UnreachableError, translated
+from tasks.stores.s3_errors import ChangedError, NotAdmittedError, UnreachableError, answered
 from tasks.stores.shown_requests import show_repetition
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class StateObjects:
 
     def _ask(self, name: str, ask: Callable[[], _Value]) -> _Value:
         def attempt() -> _Value:
-            with translated(f"{self}/{name}"):
+            with answered(f"{self}/{name}"):
                 return ask()
 
         try:

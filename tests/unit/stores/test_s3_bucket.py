@@ -256,6 +256,20 @@ def test_versions_and_uploads_whose_listing_does_not_go_on_are_told_so(script: S
         list(store.list_versions("app"))
 
 
+@pytest.mark.parametrize(
+    "said", ["<Size>many</Size>", f"<Size>{'9' * 5_000}</Size>", "<LastModified>soon</LastModified>"]
+)
+def test_a_listing_with_a_number_or_time_that_is_none_is_told_in_one_line(
+    script: ScriptedRegistry, bucket: OpenBucket, said: str
+) -> None:
+    whole, name = page({"app/oci-layout": MARKER}), said.partition(">")[0].removeprefix("<")
+    body = re.sub(rf"<{name}>.*?</{name}>", said, whole.body.decode()).encode()
+    always(script, "/bucket", replace(whole, body=body))
+    with pytest.raises(ConfigurationError, match="what the store says of bucket can't be read") as raised:
+        bucket().list_layouts()
+    assert len(str(raised.value)) < 400
+
+
 @pytest.mark.parametrize("lacking", ["Size", "LastModified", "Key"])
 def test_a_listing_that_leaves_out_what_is_needed_of_an_object_is_told_in_a_line(
     script: ScriptedRegistry, bucket: OpenBucket, lacking: str
