@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import prefect_server
+from flows import prefect_server, server_process
 from flows.prefect_server import (
     ServerAddress,
     client_environment,
@@ -146,6 +146,23 @@ def test_the_dashboard_is_served_and_talks_to_its_own_server(server: ServerRecor
     assert json.loads(get(server, "/ui-settings"))["api_url"] == f"{server.url}/api"
 
 
+@pytest.mark.parametrize("method", ["OPTIONS", "POST"])
+def test_pages_of_others_in_a_browser_of_this_machine_may_ask_it_nothing(server: ServerRecord, method: str) -> None:
+    """Or any page that somebody opens could read the secrets of blocks, and have a worker run what it likes."""
+    own, by_name = server.url, server.url.replace("127.0.0.1", "localhost")
+    allowed = {origin: may_ask(server, origin, method) for origin in (own, by_name, "https://evil.example", "null")}
+    assert allowed == {own: own, by_name: by_name, "https://evil.example": None, "null": None}
+
+
+def may_ask(server: ServerRecord, origin: str, method: str) -> str | None:
+    """Which origin's pages may read the answer, as the server says to a browser."""
+    headers = {"Origin": origin, "Content-Type": "application/json"}
+    headers |= {"Access-Control-Request-Method": "POST"} if method == "OPTIONS" else {}
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
+        connection.request(method, "/api/block_documents/filter", body='{"include_secrets": true}', headers=headers)
+        return connection.getresponse().headers["Access-Control-Allow-Origin"]
+
+
 def test_a_variable_is_missing_only_where_the_server_itself_says_so(server: ServerRecord) -> None:
     address = ServerAddress(server.url)
     assert has_no_variable("layoutlift_limits", address, 30.0)
@@ -237,6 +254,12 @@ def test_a_server_named_by_the_user_is_used_as_it_is(
     address = ensure_server()
     assert (address.url, address.api) == (dashboard, api_url)
     assert "PREFECT_HOME" not in client_environment(address)
+
+
+def test_other_pages_are_let_in_where_the_user_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PREFECT_SERVER_CORS_ALLOWED_ORIGINS", "https://dashboard.example")
+    environment = server_process.server_environment(tmp_path, 4200)
+    assert environment["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] == "https://dashboard.example"
 
 
 def test_what_the_user_set_wins(monkeypatch: pytest.MonkeyPatch) -> None:

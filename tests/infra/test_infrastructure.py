@@ -125,6 +125,8 @@ def test_compose_takes_the_file(compose: Cli, tmp_path: Path) -> None:
         assert all(port.get("host_ip") == "127.0.0.1" for port in service.get("ports", [])), name
     database = project["services"]["server"]["environment"]["PREFECT_SERVER_DATABASE_CONNECTION_URL"]
     assert database == "postgresql+asyncpg://prefect:one@postgres:5432/prefect"
+    origins = project["services"]["server"]["environment"]["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"]
+    assert origins == "http://127.0.0.1:4200,http://localhost:4200"
     (settings,) = project["services"]["worker"]["env_file"]
     assert Path(settings["path"]).name == "prefect.env"
 
@@ -278,6 +280,11 @@ def setting(unit: str, name: str) -> list[str]:
     """The words of a setting of one of our units, continued lines included."""
     text = (INFRA / "systemd" / unit).read_text().replace("\\\n", " ")
     return [word for value in re.findall(rf"^{name}=(.*)", text, re.MULTILINE) for word in value.split()]
+
+
+def test_the_server_answers_no_pages_but_its_own_dashboard() -> None:
+    (origins,) = [each for each in setting("layoutlift-server.service", "Environment") if "_CORS_" in each]
+    assert origins.endswith("_ALLOWED_ORIGINS=http://127.0.0.1:4200,http://localhost:4200")
 
 
 def test_what_is_bound_to_a_mount_is_started_when_that_is_back() -> None:
