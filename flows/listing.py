@@ -16,7 +16,7 @@ from tasks.oci.errors import LayoutliftError
 from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.reporting import printable
 from tasks.operations.results import RepositoryInventory
-from tasks.operations.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful
+from tasks.operations.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, tagless
 from tasks.operations.selection import Selection
 from tasks.operations.working_ahead import map_ahead
 from tasks.ports import Finding
@@ -63,6 +63,10 @@ def _chooses(selection: Selection, inventory: RepositoryInventory) -> bool:
     )
 
 
+def _is_tagless(inventory: RepositoryInventory) -> bool:
+    return bool(inventory.untagged) and not inventory.tags and not inventory.refused
+
+
 def _print_all(
     found: Iterator[RepositoryInventory | Finding | None], printer: _Printer, selection: Selection
 ) -> list[Finding]:
@@ -78,6 +82,8 @@ def _print_all(
         findings += each.findings
         refused = (entry for entry in each.refused if selection.matches(each.path, entry.tag))
         findings += [Finding(each.path, entry.code, entry.message) for entry in refused]
+        if _is_tagless(each) and selection.takes_whole(each.path, has_tags=False):
+            findings.append(tagless(each.path, len(each.untagged)))
         is_chosen = is_chosen or _chooses(selection, each)
         printer.repository(each)
     if is_empty:

@@ -52,6 +52,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "unsupported_media_type": "Push it as an OCI artifact or image; the tag points at something else.",
         "tag_collision": "Remove all but one of the entries that have this tag in index.json.",
         "name_collision": "Give one of the two directories another name at the target with --rename.",
+        "no_tags": "Give it a tag at the source (oras tag --oci-layout LAYOUT@DIGEST TAG), or take it by digest with "
+        "--untagged all.",
         "not_a_layout": "Nothing to do, unless these files were meant to be a layout; then see what is missing.",
         # the source's bytes
         "content": "Restore the blob from a backup or an object version, or push the tag again.",

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 INDEX_CHANGED = "index_changed"
 RENAME_UNUSED = "rename_unused"
+NO_TAGS = "no_tags"
 HARMLESS_FINDINGS = frozenset(
     {
         "not_a_layout",
@@ -42,6 +43,7 @@ HARMLESS_FINDINGS = frozenset(
         "not_deleted",
         INDEX_CHANGED,
         RENAME_UNUSED,
+        NO_TAGS,
     }
 )
 """Findings that are worth a line in the report and no more."""
@@ -60,6 +62,12 @@ NO_LAYOUTS = Finding(".", "no_layouts", "there is no image layout below the sour
 """What an unmounted directory looks like, so that a schedule on it must not end well."""
 NOTHING_CHOSEN = Finding(".", "nothing_chosen", "no layout or tag of the source fits the patterns")
 """What a mistyped pattern looks like: a success with nothing done would hide it."""
+
+
+def tagless(path: str, entries: int) -> Finding:
+    """What is said of a layout of which nothing is taken, as it has no tag; it has no row that would be seen."""
+    message = f"no entry of its index.json has a tag ({entries} have none): nothing of it is taken without --untagged"
+    return Finding(path, NO_TAGS, message)
 
 
 class Recorder(Protocol):

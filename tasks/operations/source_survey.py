@@ -10,9 +10,17 @@ from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
 from tasks.oci.reference import REF_NAME
 from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.enumeration import enumerate_repository
-from tasks.operations.planning import Batch, CopyPolicy, NamePlan, plan_batches, plan_names, plan_selection
+from tasks.operations.planning import (
+    Batch,
+    CopyPolicy,
+    NamePlan,
+    Untagged,
+    plan_batches,
+    plan_names,
+    plan_selection,
+)
 from tasks.operations.results import Outcome, TagResult
-from tasks.operations.run_log import NO_LAYOUTS, RENAME_UNUSED
+from tasks.operations.run_log import NO_LAYOUTS, RENAME_UNUSED, tagless
 from tasks.operations.since_last import vanished_layouts
 from tasks.ports import Finding
 
@@ -96,6 +104,7 @@ class Surveyor:
         sizes = {path: counts.entries for path, counts in counted.items()}
         self._log.progress.expect(sum(sizes.values()))
         untagged = frozenset(path for path, counts in counted.items() if not counts.tagged)
+        self._note_tagless({path: sizes[path] for path in wanted if path in untagged})
         return Survey(names, sizes, plan_batches(sizes), untagged)
 
     def _layouts(self) -> Iterator[str]:
@@ -122,6 +131,14 @@ class Surveyor:
             self._log.note(
                 Finding(old, RENAME_UNUSED, "--rename names it, and the source has no layout there or below")
             )
+
+    def _note_tagless(self, sizes: dict[str, int]) -> None:
+        """Name the layouts of which nothing is taken though they hold something."""
+        if self._job.only is not None or self._job.policy.untagged is not Untagged.NONE:
+            return
+        for path, entries in sizes.items():
+            if entries and self._job.selection.takes_whole(path, has_tags=False):
+                self._log.note(tagless(path, entries))
 
     def _names(self, paths: list[str]) -> NamePlan:
         """Names of what is selected; collisions are judged over all, so that a part can't slip past one."""

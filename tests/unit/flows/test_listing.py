@@ -75,6 +75,16 @@ def test_a_layout_whose_entries_have_no_tags_is_not_left_out_by_a_pattern_for_ta
     assert "nothing_chosen" not in ended.output
 
 
+def test_a_list_names_a_layout_that_has_no_line_in_it_as_it_has_no_tag(source: Path) -> None:
+    layout = LayoutBuilder(source / "tagless")
+    layout.image(layers=[b"written without a name"])
+    layout.write()
+    ended = listed(source)
+    assert ended.exit_code == 0
+    assert ended.stderr.startswith("! tagless: no entry of its index.json has a tag (1 have none)")
+    assert listed(source, "--include", "**:v1").stderr == ""
+
+
 @pytest.mark.parametrize(("options", "code"), [((), 0), (("--untagged", "moved"), 1)])
 def test_a_check_proves_the_untagged_manifests_that_are_asked_for(
     tmp_path: Path, options: tuple[str, ...], code: int
