@@ -50,7 +50,7 @@ class CheckWork(RepositoryWork):
         self._depth = depth
         self._findings: list[Finding] = []
         referrers = sum(len(found) for found in inventory.referrers.values())
-        census.note_repository(len(inventory.tags), referrers, len(inventory.untagged))
+        census.note_repository(len(inventory.tags) + len(inventory.refused), referrers, len(inventory.untagged))
 
     def finish(self) -> list[Finding]:
         """See `RepositoryWork.finish`."""

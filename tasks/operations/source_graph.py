@@ -56,8 +56,8 @@ class Census:
                     self.bytes_unique += descriptor.size
 
     def to_json(self) -> dict[str, int]:
-        """The counts by name."""
-        names = ("repositories", "tags", "referrers", "untagged", "blobs", "bytes_unique", "bytes_shared")
+        """The counts by name, but for the tags: a report counts those by what became of them."""
+        names = ("repositories", "referrers", "untagged", "blobs", "bytes_unique", "bytes_shared")
         return {name: getattr(self, name) for name in names}
 
 

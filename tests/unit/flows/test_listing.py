@@ -99,6 +99,21 @@ def test_a_check_proves_the_untagged_manifests_that_are_asked_for(
     assert (f"app:{moved['digest']}" in ended.output) == bool(code)
 
 
+def test_the_tags_of_a_check_add_up_whichever_are_refused_or_not_chosen(source: Path) -> None:
+    layout = LayoutBuilder(source / "app")
+    for tag in ("v1", "v1+bad", "not-chosen"):
+        layout.image(tag, layers=[tag.encode()])
+    layout.write()
+    options = ("--include", "app:v*", "--json")
+    totals = json.loads(CliRunner().invoke(main, ["check", str(source), *options]).stdout)["totals"]
+    assert {name: totals[name] for name in ("tags", "up_to_date", "refused", "failed")} == {
+        "tags": 2,
+        "up_to_date": 1,
+        "refused": 1,
+        "failed": 0,
+    }
+
+
 def test_changes_to_nothing_are_said_to_be_that(source: Path, tmp_path: Path) -> None:
     for options, place in (((), tmp_path / "xdg/layoutlift"), (("--state", tmp_path / "own"), tmp_path / "own")):
         ended = listed(source, "--changed", TARGET, *options)
