@@ -90,6 +90,22 @@ def test_bodies_of_another_form_have_no_codes(body: bytes) -> None:
     assert error_codes(answered(500, body=body)) == ()
 
 
+def test_the_reason_of_a_refusal_is_shown_and_not_what_the_specification_says_of_its_code() -> None:
+    """As zot words it; its description of the code alone would fill the line."""
+    detail = {
+        "description": "During upload, manifests undergo several checks ensuring validity. " * 5,
+        "jsonSchemaValidation": "'/layers' does not validate with https://opencontainers.org/schema/image/manifest"
+        "#/properties/layers/type: expected array, but got null",
+        "reference": "v1",
+    }
+    error = {"code": "MANIFEST_INVALID", "message": "manifest invalid", "detail": detail}
+    shown = describe(answered(400, body=json.dumps({"errors": [error]}).encode()))
+    assert shown.startswith("400 MANIFEST_INVALID: manifest invalid")
+    assert "expected array, but got null" in shown
+    alone = {"errors": [error | {"detail": {"description": "nothing but the code's own"}}]}
+    assert "nothing but the code's own" in describe(answered(400, body=json.dumps(alone).encode()))
+
+
 def test_control_characters_of_an_answer_do_not_reach_the_terminal() -> None:
     body = json.dumps({"errors": [{"code": "X", "message": "a\x1b[2Jb\nc"}]}).encode()
     assert describe(answered(400, body=body)) == "400 X: a [2Jb c"
