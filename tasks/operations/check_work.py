@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.copy_graph import BROKEN_AT_SOURCE
-from tasks.operations.graph_walk import referrers_of
 from tasks.operations.planning import Action
 from tasks.operations.referrer_lists import ReferrerListing
 from tasks.operations.repository_work import REFUSALS, RepositoryWork, Unit
@@ -61,15 +60,28 @@ class CheckWork(RepositoryWork):
         return [self._result(unit, tag, Outcome.UP_TO_DATE, verified=self._depth) for tag in unit.tags or (None,)]
 
     def _walk(self, root: Descriptor) -> list[Descriptor]:
+        """Check a graph, and the referrers of all that is in it and in them."""
         found = self._graph.check(root)
         self._census.note_content(found)
-        for referrer in referrers_of((each.digest for each in found), self.inventory.referrers):
-            try:
-                self._census.note_content(self._graph.check(referrer))
-            except BROKEN_AT_SOURCE as error:
-                self._findings.append(
-                    Finding(self.inventory.path, error.code, f"the referrer {referrer.digest}: {error}")
-                )
+        pending = list(found)
+        visited: set[Digest] = set()
+        while pending:
+            subject = pending.pop().digest
+            if subject not in visited:
+                visited.add(subject)
+                for referrer in self.inventory.referrers.get(subject, ()):
+                    pending += self._walk_referrer(referrer)
+        return found
+
+    def _walk_referrer(self, referrer: Descriptor) -> list[Descriptor]:
+        """What a referrer is made of; a broken one is a finding, and may have referrers all the same."""
+        try:
+            found = self._graph.check(referrer)
+        except BROKEN_AT_SOURCE as error:
+            message = f"the referrer {referrer.digest}: {error}"
+            self._findings.append(Finding(self.inventory.path, error.code, message))
+            return [referrer]
+        self._census.note_content(found)
         return found
 
 

@@ -132,7 +132,14 @@ class RepositoryCopy:
 
     def referrers_of(self, root: Descriptor) -> list[Descriptor]:
         """The referrers that the source has for the graph of `root`, those of referrers included."""
-        return referrers_of(self.closure(root), self._referrers) if self._referrers else []
+        return referrers_of(self.closure(root), self._referrers, self._held_by) if self._referrers else []
+
+    def _held_by(self, referrer: Descriptor) -> tuple[Digest, ...]:
+        """What a referrer is made of, all of which may have referrers; itself alone where it can't be read."""
+        try:
+            return self.closure(referrer)
+        except BROKEN_AT_SOURCE:
+            return (referrer.digest,)
 
     def closure(self, root: Descriptor) -> tuple[Digest, ...]:
         """The digests of all manifests below `root`, it first, read from the source where not known yet."""

@@ -23,8 +23,12 @@ def reached_from(root: Digest, below: Callable[[Digest], Iterable[Digest]]) -> l
     return list(reached)
 
 
-def referrers_of(subjects: Iterable[Digest], known: Mapping[Digest, tuple[Descriptor, ...]]) -> list[Descriptor]:
-    """The referrers of `subjects`, and theirs; `known` are those of each subject."""
+def referrers_of(
+    subjects: Iterable[Digest],
+    known: Mapping[Digest, tuple[Descriptor, ...]],
+    held_by: Callable[[Descriptor], Iterable[Digest]],
+) -> list[Descriptor]:
+    """The referrers of `subjects`, and of all that these are made of, as `held_by` says; `known` by subject."""
     found: list[Descriptor] = []
     pending = list(subjects)
     visited: set[Digest] = set()
@@ -34,5 +38,5 @@ def referrers_of(subjects: Iterable[Digest], known: Mapping[Digest, tuple[Descri
             visited.add(subject)
             referrers = known.get(subject, ())
             found += referrers
-            pending += (referrer.digest for referrer in referrers)
+            pending += (digest for referrer in referrers for digest in held_by(referrer))
     return found

@@ -68,7 +68,7 @@ def _errors(answer: HttpAnswer) -> list[tuple[str, str]]:
 
 def _words(error: dict[str, object]) -> str:
     message, detail = error.get("message"), error.get("detail")
-    if isinstance(detail, dict) and len(detail) > 1:  # zot: the specification's words on the code, then its own reason
+    if isinstance(detail, dict) and len(detail) > 1:  # zot: the code's general words, then its own reason
         detail = {name: value for name, value in detail.items() if name != "description"}
     return " ".join(str(part) for part in (message, detail) if part)
 

@@ -99,6 +99,18 @@ def test_a_check_proves_the_untagged_manifests_that_are_asked_for(
     assert (f"app:{moved['digest']}" in ended.output) == bool(code)
 
 
+def test_a_check_proves_what_refers_to_a_part_of_a_referrer(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "source" / "app")
+    part = layout.image(layers=[b"SBOM of a platform"], listed=False)
+    layout.index([part], subject=layout.image("v1", layers=[b"layer"]))
+    signature = layout.referrer(part, content=b"signature")
+    layout.write()
+    layout.blob_path({"digest": Digest.of(b"signature")}).unlink()
+    ended = CliRunner().invoke(main, ["check", str(tmp_path / "source")])
+    assert ended.exit_code == 1, ended.output
+    assert f"the referrer {signature['digest']}" in ended.output
+
+
 def test_the_tags_of_a_check_add_up_whichever_are_refused_or_not_chosen(source: Path) -> None:
     layout = LayoutBuilder(source / "app")
     for tag in ("v1", "v1+bad", "not-chosen"):

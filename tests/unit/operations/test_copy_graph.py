@@ -96,6 +96,27 @@ def test_referrers_that_nobody_asked_for_stay_behind(layout: LayoutBuilder) -> N
     assert target.pushed == ["v1"]
 
 
+def test_what_refers_to_a_part_of_a_referrer_counts_in_every_run(layout: LayoutBuilder) -> None:
+    part = layout.image(layers=[b"SBOM of a platform"], listed=False)
+    layout.index([part], subject=layout.image("v1", layers=[b"layer"]))
+    layout.referrer(part, content=b"signature")
+    target = Noting()
+    made = engine(layout, target)
+    assert ended(made) == [("copied", 2)]
+    target.asked.clear()
+    assert ended(made) == [("up_to_date", 2)]
+    assert target.asked == ["v1"], "the run before has proved the rest"
+
+
+def test_a_listed_referrer_whose_parts_can_not_be_read_is_not_the_fate_of_its_subject(layout: LayoutBuilder) -> None:
+    image = layout.image("v1", layers=[b"layer"])
+    sboms = layout.index([layout.image(listed=False)], subject=image, listed=False)
+    layout.index([sboms], referrers_tag(Digest(image["digest"])))
+    layout.blob_path(sboms).unlink()
+    made = engine(layout, Noting())
+    assert [ended(made)[0], ended(made)[0]] == [("copied", 0), ("up_to_date", 1)]
+
+
 def test_referrers_of_referrers_count_and_what_is_there_is_not_sent_again(layout: LayoutBuilder) -> None:
     sbom = layout.referrer(layout.image("v1", layers=[b"layer"]))
     layout.referrer(sbom, content=b"signature")

@@ -22,5 +22,12 @@ def test_what_nothing_leads_to_is_not_met() -> None:
 def test_what_refers_to_a_referrer_is_found_and_a_circle_ends() -> None:
     """No writer can make a circle of digests; a list under a tag of referrers can say anything."""
     signature, sbom = (Descriptor(IMAGE_MANIFEST, digest, 1) for digest in (B, C))
-    assert referrers_of([A], {A: (signature,), B: (sbom,), C: (signature,)}) == [signature, sbom, signature]
-    assert referrers_of([D], {A: (signature,)}) == []
+    known = {A: (signature,), B: (sbom,), C: (signature,)}
+    assert referrers_of([A], known, lambda referrer: [referrer.digest]) == [signature, sbom, signature]
+    assert referrers_of([D], known, lambda referrer: [referrer.digest]) == []
+
+
+def test_what_refers_to_a_part_of_a_referrer_is_found() -> None:
+    sboms, signature = (Descriptor(IMAGE_MANIFEST, digest, 1) for digest in (B, C))
+    parts = {sboms: [B, D], signature: [C]}
+    assert referrers_of([A], {A: (sboms,), D: (signature,)}, parts.__getitem__) == [sboms, signature]
