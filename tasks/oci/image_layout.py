@@ -56,6 +56,11 @@ def blob_path(digest: Digest) -> str:
     return f"{BLOBS}/{digest.algorithm}/{digest.encoded}"
 
 
+def is_placeholder(size: int, digest: Digest) -> bool:
+    """Whether a blob of this size is none, but what a deduplicating zot leaves where another layout has it."""
+    return size == 0 and digest.hasher().hexdigest() != digest.encoded
+
+
 def check_marker(raw: bytes) -> None:
     """Check the content of `oci-layout`.
 

@@ -30,7 +30,7 @@ from tasks.stores.blob_table import BlobTable, BlobTables
 from tasks.stores.bucket_search import KeySearch
 from tasks.stores.object_stream import ObjectReader
 from tasks.stores.s3_errors import UnreachableError
-from tasks.stores.sibling_blobs import SiblingBlobs, is_placeholder
+from tasks.stores.sibling_blobs import SiblingBlobs
 from tasks.stores.verified_content import VerifiedContent
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class LayoutBucket:
         """See `LayoutReader.stat_blob`; a blob that the listing lacks is looked for once more."""
         key = self._address.key(path, image_layout.blob_path(digest))
         found = self._tables.find(path, digest) or self._bucket.stat(key)
-        if found is None or not is_placeholder(found.size, digest):
+        if found is None or not image_layout.is_placeholder(found.size, digest):
             return found
         sibling = self._siblings.find(digest, None)
         return found if sibling is None else self._bucket.stat(self._key_of(sibling))
@@ -113,15 +113,9 @@ class LayoutBucket:
     def _sibling_of(self, key: str, descriptor: Descriptor, error: SizeMismatchError) -> str:
         """The key of the same blob in another layout, where a deduplicating zot left this one empty."""
         found = self._bucket.stat(key)
-        if found is None or not is_placeholder(found.size, descriptor.digest):
+        if found is None or not image_layout.is_placeholder(found.size, descriptor.digest):
             raise error
-        sibling = self._siblings.find(descriptor.digest, descriptor.size)
-        if sibling is None:
-            raise SizeMismatchError(
-                f"{self._bucket.name_of(key)} is empty, as zot's deduplication leaves blobs, and no other layout of "
-                f"the source has its {descriptor.size} bytes"
-            ) from error
-        return self._key_of(sibling)
+        return self._key_of(self._siblings.require(self._bucket.name_of(key), descriptor))
 
     def _size_of(self, relative: str) -> int | None:
         found = self._bucket.stat(self._key_of(relative))

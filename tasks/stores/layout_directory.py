@@ -32,7 +32,7 @@ from tasks.ports import BlobStat, Finding, IndexFile
 from tasks.stores.first_try import first_tried
 from tasks.stores.layout_search import find_layouts
 from tasks.stores.resuming_stream import resuming
-from tasks.stores.sibling_blobs import SiblingBlobs, is_placeholder
+from tasks.stores.sibling_blobs import SiblingBlobs
 from tasks.stores.verified_content import ByteStream, VerifiedContent
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class LayoutDirectory:
             found = self._again(self._stat, relative)
         except ContentNotFoundError:
             return None
-        sibling = self._siblings.find(digest, None) if is_placeholder(found.size, digest) else None
+        sibling = self._siblings.find(digest, None) if image_layout.is_placeholder(found.size, digest) else None
         return found if sibling is None else self._again(self._stat, sibling)
 
     def _stat(self, relative: str) -> BlobStat:
@@ -164,14 +164,9 @@ class LayoutDirectory:
                 _translated(lambda: stream.seek(offset), relative)
                 yield _TranslatedStream(stream, relative)
                 return
-        if not is_placeholder(actual, descriptor.digest):
+        if not image_layout.is_placeholder(actual, descriptor.digest):
             raise SizeMismatchError(f"{relative} has {actual} bytes, its descriptor says {descriptor.size}")
-        sibling = self._siblings.find(descriptor.digest, descriptor.size)
-        if sibling is None:
-            raise SizeMismatchError(
-                f"{relative} is empty, as zot's deduplication leaves blobs, and no other layout of the source has "
-                f"its {descriptor.size} bytes"
-            )
+        sibling = self._siblings.require(relative, descriptor)
         with self._open_at(sibling, descriptor, offset) as stream_of_sibling:
             yield stream_of_sibling
 

@@ -6,7 +6,7 @@ import os
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from tasks.layout_ports import OWN_FOLDER
+from tasks.layout_ports import OWN_FOLDER, below
 from tasks.oci import image_layout
 from tasks.oci.errors import ContentNotFoundError, SourceError, SourceUnavailableError
 from tasks.ports import Finding
@@ -70,20 +70,16 @@ def find_layouts(root: str, scan: Callable[[str], list[os.DirEntry[str]]]) -> It
         elif files and place is Place.OUTSIDE:
             yield stray_files(path, len(files), files)
         places = _places_of([*entries[_Kind.DIRECTORY], *entries[_Kind.LINK]], place, is_layout=is_layout)
-        yield from _links(root, [_below(path, name) for name in entries[_Kind.LINK] if name in places])
+        yield from _links(root, [below(path, name) for name in entries[_Kind.LINK] if name in places])
         for name in entries[_Kind.UNREADABLE]:
-            yield Finding(_below(path, name), "unreadable_entry", "whether this is a directory can't be read")
+            yield Finding(below(path, name), "unreadable_entry", "whether this is a directory can't be read")
         searched = (name for name in reversed(entries[_Kind.DIRECTORY]) if name in places and name != OWN_FOLDER)
-        pending.extend((_below(path, name), places[name]) for name in searched)
+        pending.extend((below(path, name), places[name]) for name in searched)
 
 
 def _places_of(names: list[str], place: Place, *, is_layout: bool) -> dict[str, Place]:
     """The places of the folders in one, without those that are not looked into."""
-    return {name: below for name in names if (below := place.below(name, is_layout=is_layout)) is not None}
-
-
-def _below(path: str, name: str) -> str:
-    return name if path == "." else f"{path}/{name}"
+    return {name: there for name in names if (there := place.below(name, is_layout=is_layout)) is not None}
 
 
 class _Kind(Enum):

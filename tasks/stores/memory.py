@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.deletion_ports import Deletion
+from tasks.layout_ports import below
 from tasks.oci import image_layout
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
@@ -61,16 +62,16 @@ class MemorySource:
 
     def blob(self, path: str, descriptor: Descriptor) -> VerifiedContent:
         """See `LayoutReader.blob`."""
-        return _content(descriptor, self._files.get(_below(path, image_layout.blob_path(descriptor.digest))))
+        return _content(descriptor, self._files.get(below(path, image_layout.blob_path(descriptor.digest))))
 
     def stat_blob(self, path: str, digest: Digest) -> BlobStat | None:
         """See `LayoutReader.stat_blob`."""
-        raw = self._files.get(_below(path, image_layout.blob_path(digest)))
+        raw = self._files.get(below(path, image_layout.blob_path(digest)))
         return None if raw is None else BlobStat(len(raw), self._modified)
 
     def _file(self, path: str, name: str) -> bytes:
         try:
-            return self._files[_below(path, name)]
+            return self._files[below(path, name)]
         except KeyError as error:
             raise InvalidLayoutError(f"{name} is missing") from error
 
@@ -199,10 +200,6 @@ def _digest_or_none(reference: str) -> Digest | None:
         return Digest(reference)
     except InvalidDigestError:
         return None
-
-
-def _below(path: str, name: str) -> str:
-    return name if path == "." else f"{path}/{name}"
 
 
 def _content(descriptor: Descriptor, raw: bytes | None) -> VerifiedContent:

@@ -10,17 +10,14 @@ import threading
 from typing import TYPE_CHECKING
 
 from tasks.oci import image_layout
+from tasks.oci.errors import SizeMismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.ports import Finding
-
-
-def is_placeholder(size: int, digest: Digest) -> bool:
-    """Whether a blob of this size can't be what its digest says, and looks like what zot leaves."""
-    return size == 0 and digest.hasher().hexdigest() != digest.encoded
 
 
 class SiblingBlobs:
@@ -47,6 +44,21 @@ class SiblingBlobs:
             if wanted not in self._found:
                 self._found[wanted] = self._search(image_layout.blob_path(digest), size)
             return self._found[wanted]
+
+    def require(self, placeholder: str, descriptor: Descriptor) -> str:
+        """The path of a file with the content that stands behind a placeholder, given its name for people.
+
+        Raises:
+            SizeMismatchError: no layout of the source has it.
+            SourceError: the layouts can't be listed.
+        """
+        sibling = self.find(descriptor.digest, descriptor.size)
+        if sibling is None:
+            raise SizeMismatchError(
+                f"{placeholder} is empty, as zot's deduplication leaves blobs, and no other layout of the source has "
+                f"its {descriptor.size} bytes"
+            )
+        return sibling
 
     def _search(self, blob: str, size: int | None) -> str | None:
         if self._layouts is None:

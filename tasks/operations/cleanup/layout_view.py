@@ -22,10 +22,10 @@ from tasks.oci.image_layout import (
     REFERRER_SUBJECT,
     BrokenEntry,
     decode_index,
+    is_placeholder,
     iter_index,
 )
 from tasks.oci.reference import REF_NAME, parse_referrers_tag, referrers_tag, tag_of_ref_name
-from tasks.operations.cleanup.shared_content import is_placeholder
 from tasks.operations.enumeration import CREATED
 
 if TYPE_CHECKING:

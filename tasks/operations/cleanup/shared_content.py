@@ -14,19 +14,12 @@ from typing import TYPE_CHECKING
 from tasks.layout_ports import OWN_FOLDER
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError, InvalidLayoutError
-from tasks.oci.image_layout import BLOBS
+from tasks.oci.image_layout import BLOBS, is_placeholder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from tasks.layout_ports import FileReader
-
-_EMPTY_CONTENT = frozenset(Digest.of(b"", algorithm) for algorithm in ("sha256", "sha512"))
-
-
-def is_placeholder(size: int, digest: Digest) -> bool:
-    """Whether a blob of this size is none, but what zot leaves where another repository holds it."""
-    return not size and digest not in _EMPTY_CONTENT
 
 
 @dataclass(slots=True)
