@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.errors import ContentNotFoundError, InvalidReferenceError, SizeMismatchError, TargetLacksError
@@ -18,7 +19,7 @@ from tasks.operations.cleanup.values import Action
 from tasks.ports import ManifestResolver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tasks.oci.digest import Digest
     from tasks.oci.reference import TargetAddress
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from tasks.ports import LayoutReader
 
 _ANY = "application/octet-stream"
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 
 class GateTarget(ManifestResolver, Protocol):
@@ -82,17 +85,7 @@ class Gate:
         Raises:
             RegistryError: it can't say.
         """
-
-        def ask(item: tuple[Digest, int]) -> str | None:
-            try:
-                self.require_content(path, *item)
-            except TargetLacksError as error:
-                return str(error)
-            return None
-
-        asked = list(content.items())
-        answers = zip(asked, map_concurrently(ask, asked), strict=True)
-        return {digest: answer for (digest, _), answer in answers if answer is not None}
+        return _refusals(partial(self.require_content, path), content, map_concurrently)
 
     def lacking_tags(
         self, path: str, tags: Mapping[str, Digest], map_concurrently: MapConcurrently
@@ -102,17 +95,7 @@ class Gate:
         Raises:
             RegistryError: it can't say.
         """
-
-        def ask(item: tuple[str, Digest]) -> str | None:
-            try:
-                self.require_tag(path, *item)
-            except TargetLacksError as error:
-                return str(error)
-            return None
-
-        asked = list(tags.items())
-        answers = zip(asked, map_concurrently(ask, asked), strict=True)
-        return {tag: answer for (tag, _), answer in answers if answer is not None}
+        return _refusals(partial(self.require_tag, path), tags, map_concurrently)
 
     def lists_itself(
         self, path: str, tags: Mapping[str, Digest], graph: Graph, map_concurrently: MapConcurrently
@@ -168,6 +151,23 @@ class Gate:
 
     def _repository(self, path: str) -> str:
         return self.address.repository(map_repository(self.own_name if path == "." else path))
+
+
+def _refusals(
+    require: Callable[[_Key, _Value], None], wanted: Mapping[_Key, _Value], map_concurrently: MapConcurrently
+) -> Mapping[_Key, str]:
+    """What of `wanted` the target lacks, each with the words in which `require` says so."""
+
+    def ask(item: tuple[_Key, _Value]) -> str | None:
+        try:
+            require(*item)
+        except TargetLacksError as error:
+            return str(error)
+        return None
+
+    asked = list(wanted.items())
+    answers = zip(asked, map_concurrently(ask, asked), strict=True)
+    return {key: answer for (key, _), answer in answers if answer is not None}
 
 
 def without(tags: Mapping[str, Digest], lists: Mapping[str, Digest]) -> dict[str, Digest]:
