@@ -13,12 +13,12 @@ import click
 from flows.finding_lines import print_findings
 from tasks.endpoints import open_source
 from tasks.oci.errors import LayoutliftError
+from tasks.operations.concurrency import map_ahead
 from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.reporting import printable
 from tasks.operations.results import RepositoryInventory
 from tasks.operations.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, tagless
 from tasks.operations.selection import Selection
-from tasks.operations.working_ahead import map_ahead
 from tasks.ports import Finding
 from tasks.stores.s3_address import BucketAccess, is_bucket
 

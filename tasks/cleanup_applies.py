@@ -22,7 +22,7 @@ from tasks.operations.cleanup.journal import Journal
 from tasks.operations.cleanup.old_runs import forget_old_runs
 from tasks.operations.cleanup.undoing import undo_run, undoable
 from tasks.operations.cleanup.values import QuarantineMode
-from tasks.operations.working_ahead import map_ahead
+from tasks.operations.concurrency import map_ahead
 from tasks.stores.s3_address import BucketAddress, is_bucket
 from tasks.stores.source_lease import SourceLease
 from tasks.stores.writable_directory import WritableDirectory

@@ -29,11 +29,10 @@ from tasks.operations.results import RefusedEntry, RepositoryInventory, TagEntry
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
+    from tasks.operations.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
-
-    MapConcurrently = Callable[[Callable[[Descriptor], object], Iterable[Descriptor]], Iterator[object]]
 
 CREATED = "org.opencontainers.image.created"
 UNREADABLE = (SpecError, ContentError, SourceError)

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tasks.layout_ports import WritableSource
-    from tasks.operations.cleanup.hands import MapConcurrently
     from tasks.operations.cleanup.holdings import Holdings
     from tasks.operations.cleanup.journal import Journal
     from tasks.operations.cleanup.values import IndexEntry, RepositoryPlan, Timing
+    from tasks.operations.concurrency import MapConcurrently
     from tasks.ports import Finding
 
 TRASH = f"{OWN_FOLDER}/trash"

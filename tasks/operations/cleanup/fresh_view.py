@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from tasks.oci.digest import Digest
     from tasks.oci.errors import LayoutliftError
     from tasks.operations.cleanup.graph import Graph
-    from tasks.operations.cleanup.hands import MapConcurrently
     from tasks.operations.cleanup.holdings import HeldBlob
     from tasks.operations.cleanup.layout_view import Entry
+    from tasks.operations.concurrency import MapConcurrently
     from tasks.ports import BlobContent, BlobStat, IndexFile, LayoutReader
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.oci.manifest import Manifest
-    from tasks.operations.cleanup.hands import MapConcurrently
+    from tasks.operations.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
 
 

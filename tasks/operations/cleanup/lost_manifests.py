@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tasks.layout_ports import StoredFile
     from tasks.oci.digest import Digest
-    from tasks.operations.cleanup.hands import MapConcurrently
+    from tasks.operations.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
 
 

@@ -53,11 +53,11 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.choices import Choice
     from tasks.operations.cleanup.gate import Gate
     from tasks.operations.cleanup.graph import Graph
-    from tasks.operations.cleanup.hands import MapConcurrently
     from tasks.operations.cleanup.holdings import HeldBlob, Holdings
     from tasks.operations.cleanup.layout_view import Entry, LayoutView
     from tasks.operations.cleanup.marking import Marking
     from tasks.operations.cleanup.marks import Mark
+    from tasks.operations.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
 
 LOST = "lost_manifest"

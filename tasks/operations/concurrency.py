@@ -1,16 +1,24 @@
-"""Work in a few threads, whose results are taken in order; little more is begun than is taken."""
+"""How several things are done at once, with their results in order."""
 
 from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _Item = TypeVar("_Item")
 _Value = TypeVar("_Value")
+
+
+class MapConcurrently(Protocol):
+    """Like `map`, several items at a time; results are in the order of the items, the first error is raised."""
+
+    def __call__(self, act: Callable[[_Item], _Value], items: Sequence[_Item], /) -> Iterable[_Value]:
+        """`act` on each item."""
+        ...
 
 
 def map_ahead(act: Callable[[_Item], _Value], items: Iterable[_Item], workers: int, *, name: str) -> Iterator[_Value]:
