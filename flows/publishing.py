@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from prefect.futures import PrefectFuture
 
-    from tasks.operations.planning import Batch
+    from tasks.operations.batches import Batch
     from tasks.operations.source_survey import Survey
     from tasks.runs import Run
 

@@ -42,7 +42,7 @@ from tasks.stores.run_spool import RunSpool, check_report_place
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from tasks.operations.planning import Batch
+    from tasks.operations.batches import Batch
     from tasks.operations.results import TagResult, Totals
     from tasks.operations.shard_report import ShardSummary
     from tasks.operations.source_survey import Survey

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tasks.operations.tree_run import BATCHES_AT_ONCE
 
 if TYPE_CHECKING:
-    from tasks.operations.planning import Batch
+    from tasks.operations.batches import Batch
     from tasks.operations.source_survey import Survey
     from tasks.operations.tree_run import TreeRun
 

@@ -9,16 +9,9 @@ from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
 from tasks.oci.reference import REF_NAME
 from tasks.oci.registry_profiles import GENERIC
+from tasks.operations.batches import Batch, plan_batches
 from tasks.operations.enumeration import enumerate_repository
-from tasks.operations.planning import (
-    Batch,
-    CopyPolicy,
-    NamePlan,
-    Untagged,
-    plan_batches,
-    plan_names,
-    plan_selection,
-)
+from tasks.operations.planning import CopyPolicy, NamePlan, Untagged, plan_names, plan_selection
 from tasks.operations.results import Outcome, TagResult
 from tasks.operations.run_log import NO_LAYOUTS, RENAME_UNUSED, tagless
 from tasks.operations.since_last import vanished_layouts

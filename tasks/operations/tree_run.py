@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import TRANSIENT_CODES, BatchUnfinishedError, LayoutliftError
 from tasks.operations.enumeration import children_of, enumerate_repository
 from tasks.operations.hold import Hold
-from tasks.operations.planning import Batch, NamePlan, Slice, plan_selection
+from tasks.operations.planning import NamePlan, plan_selection
 from tasks.operations.repository_work import RepositoryWork, units_of
 from tasks.operations.run_log import FATAL
 from tasks.operations.source_survey import RunJob, Survey, Surveyor
@@ -27,6 +27,7 @@ from tasks.ports import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from tasks.operations.batches import Batch, Slice
     from tasks.operations.repository_work import BeginWork, Unit
     from tasks.operations.results import TagResult
     from tasks.operations.run_log import RunLog

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from tasks.oci.errors import BatchUnfinishedError, SourceReadError
-from tasks.operations import planning
+from tasks.operations.batches import Batch
 from tasks.operations.head_start import HeadStart
-from tasks.operations.planning import Batch
 from tasks.operations.tree_run import BATCHES_AT_ONCE, TreeRun
 from tasks.stores.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
@@ -42,7 +41,7 @@ class Gated:
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(planning, "MIN_BATCH", 1)
+    monkeypatch.setattr("tasks.operations.batches.MIN_BATCH", 1)
     for number in range(TAGS):
         layout = LayoutBuilder(tmp_path / f"app{number:02}")
         layout.image("v1", layers=[str(number).encode()])

@@ -1,4 +1,4 @@
-"""Names, tags and batches are decided from values alone: no tag is overwritten unasked, and no entry is lost."""
+"""Names and tags are decided from values alone: no tag is overwritten unasked."""
 
 import pytest
 
@@ -7,15 +7,12 @@ from tasks.oci.digest import Digest
 from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.oci.reference import TargetAddress, referrers_tag
 from tasks.oci.registry_profiles import GENERIC
-from tasks.operations import planning
 from tasks.operations.planning import (
     Action,
     CopyPolicy,
     NamePlan,
     OnConflict,
-    Slice,
     Untagged,
-    plan_batches,
     plan_names,
     plan_selection,
     plan_tag,
@@ -132,27 +129,3 @@ def test_untagged_entries_are_taken_as_the_user_says() -> None:
         Untagged.MOVED: tuple(entry for entry in untagged if entry.kind is UntaggedKind.MOVED),
         Untagged.ALL: untagged,
     }
-
-
-def test_large_repositories_are_cut_and_small_ones_share_a_batch() -> None:
-    least = planning.MIN_BATCH
-    assert plan_batches({}) == ()
-    assert plan_batches({"a": 2 * least - 1}) == ((Slice("a"),),)
-    assert plan_batches({"a": 2 * least}) == ((Slice("a", 0, least),), (Slice("a", least, None),))
-    assert plan_batches({"a": least - 1, "b": 1, "c": 5, "d": 5}) == (
-        (Slice("a"), Slice("b")),
-        (Slice("c"), Slice("d")),
-    )
-
-
-def test_empty_repositories_have_some_weight_too() -> None:
-    sizes = dict.fromkeys(map(str, range(planning.MIN_BATCH + 1)), 0)
-    assert [len(batch) for batch in plan_batches(sizes)] == [planning.MIN_BATCH, 1]
-
-
-def test_however_many_entries_there_are_the_batches_are_few() -> None:
-    most = planning.MAX_BATCHES
-    batches = plan_batches({"large": 1000 * most, "small": 1})
-    assert most <= len(batches) <= most + 1
-    starts = [part.start for (part,) in batches if part.path == "large"]
-    assert starts == list(range(0, 1000 * most, starts[1]))

@@ -15,9 +15,10 @@ from tasks.oci.errors import (
     SourceReadError,
     StateError,
 )
-from tasks.operations import planning, tree_run
+from tasks.operations import tree_run
+from tasks.operations.batches import Slice
 from tasks.operations.copy_work import CopyWork
-from tasks.operations.planning import CopyPolicy, Slice, Untagged
+from tasks.operations.planning import CopyPolicy, Untagged
 from tasks.operations.run_log import FATAL
 from tasks.ports import IndexFile, RemoteManifest
 from tasks.stores.layout_directory import LayoutDirectory
@@ -70,7 +71,7 @@ def opened(root: Path, *at: int, **more: object) -> Engine:
 def test_a_repository_that_can_not_be_opened_for_the_moment_loses_no_tag(
     root: Path, monkeypatch: pytest.MonkeyPatch, per_batch: int
 ) -> None:
-    monkeypatch.setattr(planning, "MIN_BATCH", per_batch)
+    monkeypatch.setattr("tasks.operations.batches.MIN_BATCH", per_batch)
     outcomes, findings = opened(root, 2, 3).copy()
     assert outcomes == {f"app:v{n}": "copied" for n in range(TAGS)} | {f"other:v{n}": "copied" for n in range(2)}
     assert findings == set()
@@ -83,7 +84,7 @@ def test_a_repository_that_stays_closed_is_named_and_costs_no_other(root: Path) 
 
 
 def test_a_large_repository_that_stays_closed_is_named_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planning, "MIN_BATCH", 2)
+    monkeypatch.setattr("tasks.operations.batches.MIN_BATCH", 2)
     made = opened(root, *range(2, 99))
     made.copy()
     assert [(finding.path, finding.code) for finding in made.findings] == [("app", "source_read")]
@@ -150,7 +151,7 @@ def test_slices_that_nobody_has_begun_are_named_when_the_run_is_stopped(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever hands out batches may have been ended itself, as where Prefect's server is lost."""
-    monkeypatch.setattr(planning, "MIN_BATCH", 2)
+    monkeypatch.setattr("tasks.operations.batches.MIN_BATCH", 2)
     made = opened(root)
     with made.run() as tree:
         first = next(batch for batch in tree.survey().batches if batch[0].path == "app")
@@ -164,7 +165,7 @@ def test_slices_that_nobody_has_begun_are_named_when_the_run_is_stopped(
 
 def test_what_was_told_of_as_never_begun_is_not_begun_any_more(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever ends a run without waiting for it may write the report while a batch is being opened."""
-    monkeypatch.setattr(planning, "MIN_BATCH", 2)
+    monkeypatch.setattr("tasks.operations.batches.MIN_BATCH", 2)
 
     class Ending(LayoutDirectory):
         def read_index(self, path: str) -> IndexFile:
@@ -411,7 +412,7 @@ def test_between_attempts_it_waits_as_it_should(root: Path, monkeypatch: pytest.
 
 
 def test_the_slices_of_a_repository_share_one_look_at_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planning, "MIN_BATCH", 2)
+    monkeypatch.setattr("tasks.operations.batches.MIN_BATCH", 2)
     source = FailsToOpen(str(root))
     made = Engine(root, Noting(), wrap=lambda _: source)
     with made.run() as tree:
@@ -450,7 +451,7 @@ def test_what_fails_for_the_moment_in_a_run_that_ends_is_not_put_off(root: Path)
 def test_a_run_that_is_stopped_begins_nothing_more_and_names_what_it_left(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "MIN_BATCH", 1)
+    monkeypatch.setattr("tasks.operations.batches.MIN_BATCH", 1)
     made = Engine(root, Noting(), include=("app", "other"))
     assert isinstance(made.target, Noting)
     with made.run() as tree:
