@@ -204,6 +204,8 @@ class Bench:
         except ProgramFailedError as error:
             if is_full(self.work.path):
                 raise StateError(f"the disk of {self.work.path} is full: {error}") from error
+            if mount is not None and mount.use is None:
+                raise ProgramFailedError(f"{path.name} ended while it was used: {mount.log_tail()}") from error
             raise
         after = mount.use if mount else None
         if mount is not None and after is None:

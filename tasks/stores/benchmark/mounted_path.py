@@ -39,19 +39,25 @@ class MountedPath(Server):
 
     @property
     def use(self) -> ProcessUse | None:
-        """What the program has used so far."""
-        return use_of(self.pid)
+        """What the program has used so far; None when it has ended, which its corpse in the kernel's list hides."""
+        return None if self._is_gone() else use_of(self.pid)
 
     def reset_peak(self) -> None:
         """Count its most memory anew."""
         reset_peak(self.pid)
 
     def stop(self) -> None:
-        """Unmount, and wait until the program has written everything back and is gone."""
-        if is_mounted(self.mountpoint):
-            self._unmount_in_order()
-            wait_until(self._is_gone, what=f"{self.name} ends", deadline_seconds=FLUSH_SECONDS)
-        super().stop()
+        """Unmount, and wait until the program has written everything back and is gone; one that stays is killed.
+
+        Raises:
+            ProgramFailedError: it could not be unmounted, or was killed.
+        """
+        try:
+            if is_mounted(self.mountpoint):
+                self._unmount_in_order()
+                wait_until(self._is_gone, what=f"{self.name} ends", deadline_seconds=FLUSH_SECONDS)
+        finally:
+            super().stop()
 
     def _unmount_in_order(self) -> None:
         try:
