@@ -48,6 +48,8 @@ class Bench:
     drop_caches: bool
     _digests: dict[str, str] = field(default_factory=dict)
     _ready: set[str] = field(default_factory=set)
+    _is_in_registry: bool = False
+    """Whether a copy of the case into the registry was begun: one that did not end has left blobs there."""
 
     def begin(self, case: Case, kind: ContentKind) -> None:
         """Write the content of a case, in place of the last one's.
@@ -59,6 +61,7 @@ class Bench:
         folder.rmdir()
         self._digests = write_content(case, folder, kind, self.stop)
         self._ready.clear()
+        self._is_in_registry = False
         self.work.folder("layouts")
 
     def push(self, path: PathSpec, case: Case) -> Cost | None:
@@ -107,7 +110,7 @@ class Bench:
 
     def leave_registry(self, case: Case) -> list[str]:
         """Delete what a case put into a registry of the user's; what that did not allow, a line each."""
-        if not self.venue.has_others_registry or f"{Origin.REGISTRY} None" not in self._ready:
+        if not (self.venue.has_others_registry and self._is_in_registry):
             return []
         return remove_from_registry(self._directory, case.label, str(self.venue.registry), self._run_oras)
 
@@ -178,6 +181,7 @@ class Bench:
             )
             plain = "--to-plain-http" if self.venue.plain_http else None
             values = {"layout": str(self._directory), "tag": case.label, "to_plain_http": plain}
+            self._is_in_registry = True
             self._timed(path, self.venue.command(to, values), self.work.path, None)
 
     def _pull(self, path: PathSpec, case: Case, mount: MountedPath | None) -> Cost:

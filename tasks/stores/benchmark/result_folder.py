@@ -90,7 +90,7 @@ class ResultFolder:
             raise state_error(str(self.path), error) from error
 
     def write(self, texts: Mapping[str, str]) -> None:
-        """Write a file for each suffix.
+        """Write a file for each suffix, whole or not at all: what was measured is in one of them already.
 
         Raises:
             StateError: one can't be written.
@@ -98,7 +98,9 @@ class ResultFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             for suffix, text in texts.items():
-                (self.path / f"{NAME}{suffix}").write_text(text, encoding="utf-8")
+                fresh = self.path / f"{NAME}{suffix}.new"
+                fresh.write_text(text, encoding="utf-8")
+                fresh.replace(self.path / f"{NAME}{suffix}")
         except OSError as error:
             raise state_error(str(self.path), error) from error
         if self._dat_file is not None:

@@ -54,3 +54,36 @@ def test_a_mount_that_dies_is_told_by_what_it_said_and_not_by_what_was_read_thro
         bench.begin(CASE, ContentKind.BINARY)
         with pytest.raises(ProgramFailedError, match="directory ended while it was used: out of memory"):
             next(bench.visit(Visit(path, CASE, 1)))
+
+
+def test_a_copy_into_a_registry_that_did_not_end_is_deleted_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its blobs may be there already, and take somebody's room."""
+    monkeypatch.setenv("LAYOUTLIFT_TOOLS", str(tmp_path))
+    (tmp_path / "oras").write_text(ORAS)
+    (tmp_path / "oras").chmod(0o755)
+    venue = replace(a_venue(), registry="host/name", has_others_registry=True)
+    with WorkFolder(tmp_path / "root", "run") as work:
+        bench = Bench(venue, work, Stop(), 0.0, drop_caches=False)
+        bench.begin(CASE, ContentKind.BINARY)
+        assert bench.leave_registry(CASE) == []
+        with pytest.raises(ProgramFailedError, match="connection lost"):
+            bench.push(CATALOGUE["registry"], CASE)
+        assert bench.leave_registry(CASE) == []
+        assert (work.path / "asked").read_text().splitlines() == [
+            "cp --no-tty",
+            "manifest delete",
+            "blob delete",
+        ]
+
+
+ORAS = """#!/bin/sh
+if [ "$1" = push ]; then
+  mkdir -p ../layouts/junk/blobs/sha256 && touch ../layouts/junk/blobs/sha256/aa
+  echo '{"manifests": []}' > ../layouts/junk/index.json
+  exit
+fi
+echo "$1 $2" >> asked
+if [ "$1" = cp ]; then echo connection lost; exit 1; fi
+"""

@@ -1,10 +1,11 @@
 """The results of one run are its own, whatever was in the folder before."""
 
+import resource
 from pathlib import Path
 
 import pytest
 
-from tasks.oci.errors import ConfigurationError
+from tasks.oci.errors import ConfigurationError, StateError
 from tasks.stores.benchmark.result_folder import ResultFolder
 
 
@@ -36,3 +37,17 @@ def test_results_that_cannot_be_written_are_found_before_anything_is_measured(tm
     with pytest.raises(ConfigurationError, match=r"--dat-file: .*none/article\.dat can't be written"):
         ResultFolder(tmp_path, tmp_path / "none" / "article.dat").begin([])
     assert (tmp_path / "benchmark.md").exists()
+
+
+def test_figures_that_are_written_outlive_a_disk_that_is_full_when_they_are_written_anew(tmp_path: Path) -> None:
+    folder = ResultFolder(tmp_path)
+    folder.begin([{"kind": "about"}])
+    folder.keep({"kind": "measurement"})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(StateError, match="File too large"):
+            folder.write({".jsonl": "x" * 20})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert folder.rows() == [{"kind": "about"}, {"kind": "measurement"}]
