@@ -136,7 +136,8 @@ up: ## keep a Prefect server, a worker and the deployments running; prints the d
 
 .PHONY: down
 down: ## end them; their history stays
-	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -m infra.operations down
+	@$(MAKE) --silent install >&2
+	@$(BIN)/python -m infra.operations down
 
 .PHONY: lock
 lock: $(BIN)/uv ## pin the packages anew, with hashes, from pyproject.toml

@@ -130,9 +130,14 @@ class Demo:
         print("`make demo-stop` unmounts and ends everything.", flush=True)
 
     def stop(self) -> None:
-        """End what an earlier demo left running; harmless where there was none."""
+        """End what an earlier demo left running; harmless where there was none.
+
+        Raises:
+            SystemExit: its Prefect server can't be ended. Its record stays then: nobody would find it without.
+        """
         if self.left_running.exists():
-            self._layoutlift("server", "stop")
+            if self._layoutlift("server", "stop") != 0 and (self.state / "prefect" / "server.json").exists():
+                raise SystemExit("demo: its Prefect server still runs: `make install`, then `make demo-stop` again")
             self.left_running.clear_away()
 
     def _keep(self, part: Server) -> None:
@@ -176,8 +181,11 @@ def main(arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     state = chosen.state.absolute()
     demo = Demo(state, LeftRunning(state))
-    demo.stop()
-    return demo.run() if chosen.action == "start" else 0
+    try:
+        demo.stop()
+        return demo.run() if chosen.action == "start" else 0
+    except OSError as error:
+        raise SystemExit(f"demo: {error}") from error
 
 
 if __name__ == "__main__":
