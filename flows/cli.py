@@ -21,6 +21,7 @@ from flows.one_heap import use_one_heap
 from flows.options import said_on_command_line, with_parameters
 from flows.parameters import CheckParameters, MigrateParameters, VerifyParameters
 from flows.scale_parameters import ScaledMigrateParameters
+from flows.told_errors import tell
 from tasks.oci.errors import LayoutliftError
 from tasks.runs import RunKind
 
@@ -77,7 +78,7 @@ class _Commands(click.Group):
             with _interrupted_quietly():
                 return super().invoke(ctx)
         except LayoutliftError as error:
-            click.echo(f"layoutlift: {error}", err=True)
+            tell(error)
             raise SystemExit(exit_code(error)) from None
 
 

@@ -12,7 +12,7 @@ from prefect.futures import wait
 from flows.announcing import announce_begun, announce_ended
 from flows.dashboard_limits import ended_by_a_pause
 from flows.shown_progress import only_noted, shown_progress
-from tasks.operations.reporting import failure_rows, summary_markdown
+from tasks.operations.reporting import failure_rows, printable, summary_markdown
 from tasks.run_context import shared
 from tasks.work_batch import work_batch
 
@@ -81,4 +81,4 @@ def _label(run: Run, batch: Batch) -> str:
     first = batch[0]
     span = f" [{first.start}:{'' if first.stop is None else first.stop}]" if first.start or first.stop else ""
     more = f" and {len(batch) - 1} more" if len(batch) > 1 else ""
-    return f"{run.kind} {first.path}{span}{more}"
+    return printable(f"{run.kind} {first.path}{span}{more}")  # Prefect prints the name, and keeps only UTF-8

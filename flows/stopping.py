@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from flows.entry import INTERRUPTED
+from flows.told_errors import tell
 from tasks.oci.errors import LayoutliftError
 from tasks.ports import Finding
 
@@ -113,7 +114,7 @@ def _write_report(console: Console) -> None:
     try:
         console.run.write_report()
     except LayoutliftError as error:
-        click.echo(f"layoutlift: {error}", err=True)
+        tell(error)
 
 
 def die() -> NoReturn:

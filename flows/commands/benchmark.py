@@ -15,6 +15,7 @@ from flows.commands.running import COMPLETE, checked, exit_code
 from flows.entry import INTERRUPTED
 from flows.options import with_parameters
 from flows.stopping import stopped_by_signals
+from flows.told_errors import tell
 from tasks.oci.errors import ConfigurationError, LayoutliftError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _complete(parameters: BenchmarkParameters, console: Any, *, standalone: bool
 
             run_flow("benchmark", parameters, console)
     except LayoutliftError as error:
-        click.echo(f"layoutlift: {error}", err=True)
+        tell(error)
         return exit_code(error)
     return COMPLETE
 

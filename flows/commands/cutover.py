@@ -12,6 +12,7 @@ from flows.cutover import CutoverParameters, cut_over
 from flows.entry import INTERRUPTED
 from flows.options import with_parameters
 from flows.stopping import stopped_by_signals
+from flows.told_errors import tell
 from tasks.oci.errors import LayoutliftError
 
 
@@ -36,7 +37,7 @@ def cutover(**given: Any) -> None:
         except LayoutliftError as error:
             if console.run is None:
                 raise
-            click.echo(f"layoutlift: {error}", err=True)
+            tell(error)
             code = exit_code(error)
     if console.run is not None and (report := console.run.report_path) is not None:
         if as_json:

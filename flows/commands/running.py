@@ -19,6 +19,7 @@ from flows.options import ARGUMENTS, variable_of
 from flows.parameters import CheckParameters, MigrateParameters, VerifyParameters
 from flows.scale_parameters import ScaledMigrateParameters
 from flows.stopping import stopped_by_signals
+from flows.told_errors import tell
 from tasks.endpoints import check_source
 from tasks.oci.errors import (
     ConfigurationError,
@@ -111,7 +112,7 @@ def _complete(kind: RunKind, parameters: RunParameters, console: Console, *, sta
 
             run_flow(kind, parameters, console, _meanwhile(kind, parameters, console))
     except LayoutliftError as error:
-        click.echo(f"layoutlift: {error}", err=True)
+        tell(error)
         return exit_code(error)
     return COMPLETE
 

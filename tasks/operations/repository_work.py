@@ -11,6 +11,7 @@ from tasks.oci.errors import LayoutliftError, ManifestRefusedError, PayloadTooLa
 from tasks.oci.media_types import is_index
 from tasks.oci.reference import parse_referrers_tag
 from tasks.operations.planning import CopyPolicy, plan_untagged
+from tasks.operations.reporting import printable
 from tasks.operations.results import Depth, Outcome, RefusedEntry, RepositoryInventory, TagEntry, TagResult, Traffic
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class RepositoryWork(ABC):
         except LayoutliftError as error:
             return self._failed(unit, unit.tags, error.code, str(error), refused=isinstance(error, REFUSALS))
         except Exception as error:
-            logger.exception("unexpected error in %s", self.inventory.path)
+            logger.exception("unexpected error in %s", printable(self.inventory.path))
             return self._failed(unit, unit.tags, "internal_error", f"{type(error).__name__}: {error}")
 
     def skip(self, unit: Unit, error: LayoutliftError) -> list[TagResult]:

@@ -13,6 +13,7 @@ from tasks.oci.errors import (
     SourceUnavailableError,
     StateError,
 )
+from tasks.operations.reporting import printable
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ class RunLog:
         self.progress.note(result)
         if not result.is_problem:
             return
-        logger.warning("%s %s: %s", result.outcome, result.target or result.repository, result.message)
+        what = f"{result.outcome} {result.target or result.repository}: {result.message}"
+        logger.warning("%s", printable(what))  # it goes to a worker's terminal, too
         for kind in FATAL:
             if result.code == kind.code:
                 self.give_up(kind(f"not tried, since before it: {result.message}"))

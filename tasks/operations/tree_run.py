@@ -19,6 +19,7 @@ from tasks.oci.errors import TRANSIENT_CODES, BatchUnfinishedError, LayoutliftEr
 from tasks.operations.enumeration import children_of, enumerate_repository
 from tasks.operations.hold import Hold
 from tasks.operations.planning import NamePlan, plan_selection
+from tasks.operations.reporting import printable
 from tasks.operations.repository_work import RepositoryWork, units_of
 from tasks.operations.run_log import FATAL
 from tasks.operations.source_survey import RunJob, Survey, Surveyor
@@ -231,7 +232,7 @@ class TreeRun:
                 self._log.give_up(error)
             return []
         except Exception as error:
-            logger.exception("unexpected error when %s was opened", part.path)
+            logger.exception("unexpected error when %s was opened", printable(part.path))
             self._note_closed(part.path, "internal_error", f"{type(error).__name__}: {error}")
             return []
         return [_Todo(repository.work, unit) for unit in repository.units[part.start : part.stop]]

@@ -11,6 +11,7 @@ from prefect.exceptions import PrefectException
 
 from flows import publishing
 from flows.shown_progress import only_noted
+from tasks.operations.planning import Slice
 
 WHAT_PREFECT_RAISES = [
     httpx.ConnectError("https://me:hunter2@prefect"),
@@ -58,3 +59,8 @@ def test_a_publishing_that_lets_errors_through_would_be_seen(run: Any, monkeypat
     monkeypatch.setattr(publishing, "only_noted", nullcontext)
     with pytest.raises(httpx.ConnectError):
         publishing.publish(run)
+
+
+def test_the_name_of_a_task_shows_the_name_of_a_repository_as_words() -> None:
+    run: Any = SimpleNamespace(kind="migrate")
+    assert publishing._label(run, (Slice("a\x1b[2J\nb\udce9", 0, None),)) == r"migrate a\x1b[2J\nb\udce9"

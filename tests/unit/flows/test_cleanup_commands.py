@@ -150,3 +150,21 @@ def test_a_policy_that_could_not_be_written_leaves_nothing_in_the_way(
     ended = layoutlift("cleanup", "init", tmp_path / "cleanup.yaml")
     assert (ended.exit_code, "No space left" in ended.stderr) == (2, True)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_name_from_the_source_in_what_ends_a_command_does_not_steer_the_terminal(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "source" / "\x1b]0;owned\x07\nlayoutlift: all is well")
+    for tag in ("v1", "v2"):
+        layout.image(tag, layers=[tag.encode()])
+    layout.write()
+    (tmp_path / "policy.yaml").write_text(
+        "version: 1\npolicies: [{name: all, repositories: '**', tags: [{match: '*', keep: none}]}]\n"
+    )
+    plan = tmp_path / "plan.jsonl"
+    layoutlift("cleanup", "plan", tmp_path / "source", "--policy", tmp_path / "policy.yaml", "-o", plan)
+    ended = layoutlift("cleanup", "apply", plan, ALONE)
+    assert ended.exit_code == 3
+    assert "\x1b" not in ended.output
+    assert "\x07" not in ended.output
+    (line,) = ended.stderr.splitlines()
+    assert r"\x1b]0;owned\x07\nlayoutlift: all is well: 100 % of its tags go" in line

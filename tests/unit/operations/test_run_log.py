@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.operations.progress import Progress
-from tasks.operations.results import TagResult
+from tasks.operations.results import Outcome, TagResult
 from tasks.operations.run_log import RunLog
 from tasks.stores.pacing import Stop
 
@@ -35,3 +35,15 @@ def test_an_index_that_is_another_one_by_now_tells_of_a_writer_and_costs_no_tag(
     assert (finding.path, finding.code) == ("app", "index_changed")
     assert log.indexes == {"app": "2"}
     assert log.progress.totals.complete
+
+
+def test_a_name_from_the_source_makes_no_line_of_its_own_in_any_log(
+    log: RunLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Workers print what flows log, on terminals and for programs that go by lines."""
+    result = TagResult(
+        "a\nERROR: b", "v\x1b[2J", None, None, None, Outcome.REFUSED, code="c", message="no\x1b]0;x\x07"
+    )
+    log.keep(result)
+    (record,) = caplog.records
+    assert record.getMessage() == r"refused a\nERROR: b: no\x1b]0;x\x07"
