@@ -19,6 +19,8 @@ IMAGE_INDEXES = frozenset({IMAGE_INDEX, DOCKER_MANIFEST_LIST})
 ARTIFACT_MANIFESTS = frozenset({ARTIFACT_MANIFEST, ORAS_ARTIFACT_MANIFEST})
 MANIFESTS = IMAGE_MANIFESTS | IMAGE_INDEXES | ARTIFACT_MANIFESTS
 
+_LISTS_MORE = ("manifest", "index", "list")
+
 ACCEPT_MANIFESTS = ", ".join(
     (
         *(IMAGE_INDEX, IMAGE_MANIFEST, DOCKER_MANIFEST_LIST, DOCKER_MANIFEST),
@@ -37,6 +39,11 @@ def is_manifest(media_type: str) -> bool:
 def is_index(media_type: str) -> bool:
     """Whether content of this type lists other manifests."""
     return media_type in IMAGE_INDEXES
+
+
+def may_list_more(media_type: str) -> bool:
+    """Whether content of a type that nobody knows may, by the type's name, refer to further content."""
+    return any(word in media_type for word in _LISTS_MORE)
 
 
 def may_be_absent(media_type: str) -> bool:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tasks.operations.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
 
+NOT_A_MANIFEST = "not_a_manifest"
 CREATED = "org.opencontainers.image.created"
 UNREADABLE = (SpecError, ContentError, SourceError)
 
@@ -106,6 +107,7 @@ class _Enumeration:
         for tagged in tags:
             self.untagged.pop(tagged.descriptor.digest, None)
         self._read_referrer_tags(tags)
+        self._leave_out_other_content()
         untagged = tuple(self._classified(tags)) if self.untagged else ()
         return RepositoryInventory(
             path=self.path,
@@ -169,6 +171,16 @@ class _Enumeration:
             digests = ", ".join(descriptor.digest for descriptor in dict.fromkeys(descriptors))
             message = f"entries of index.json give the tag {tag} different content: {digests}"
             self._refuse(RefusedEntry(tag, None, None, "tag_collision", message))
+
+    def _leave_out_other_content(self) -> None:
+        """Untagged entries of types that are no manifest's are no error (image-spec v1.1.1, image-index.md)."""
+        for entry in list(self.untagged.values()):
+            if not media_types.is_manifest(entry.media_type) and not media_types.may_list_more(entry.media_type):
+                del self.untagged[entry.digest]
+                message = (
+                    f"{entry.digest}, without a tag, is of the type {entry.media_type}: no manifest, so it stays"
+                )
+                self.findings.append(Finding(self.path, NOT_A_MANIFEST, message))
 
     def _read_referrer_tags(self, tags: tuple[TagEntry, ...]) -> None:
         for entry in tags:

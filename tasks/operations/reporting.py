@@ -54,6 +54,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "name_collision": "Give one of the two directories another name at the target with --rename.",
         "no_tags": "Give it a tag at the source (oras tag --oci-layout LAYOUT@DIGEST TAG), or take it by digest with "
         "--untagged all.",
+        "not_a_manifest": "Nothing to do: registries have no place for it, and no tag names it.",
         "not_a_layout": "Nothing to do, unless these files were meant to be a layout; then see what is missing.",
         # the source's bytes
         "content": "Restore the blob from a backup or an object version, or push the tag again.",

@@ -29,6 +29,7 @@ NO_TAGS = "no_tags"
 HARMLESS_FINDINGS = frozenset(
     {
         "not_a_layout",
+        "not_a_manifest",
         "link_not_followed",
         "extra_at_target",
         "changed_by_defaults",

@@ -17,6 +17,7 @@ from tasks.oci.image_layout import BLOBS
 from tasks.oci.reference import is_referrers_list, parse_referrers_tag
 from tasks.operations.repository_work import RepositoryWork, Unit
 from tasks.operations.results import Depth, Outcome
+from tasks.operations.run_log import is_harmful
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class RememberedWork(RepositoryWork):
         self._changes = list(changes_of(work.inventory, repository, ledger.tags_of(repository, work.inventory.path)))
         self._lock = threading.Lock()
         self._open: set[tuple[str | None, str | None]] = set()
-        self._whole = not work.inventory.findings and not work.inventory.refused
+        self._whole = not any(map(is_harmful, work.inventory.findings)) and not work.inventory.refused
 
     def execute(self, unit: Unit) -> list[TagResult]:
         """See `RepositoryWork.execute`."""

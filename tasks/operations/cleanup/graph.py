@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from tasks.ports import LayoutReader
 
 
-_LISTS_MORE = ("manifest", "index", "list")
-
-
 @dataclass(frozen=True, slots=True)
 class Node:
     """What one manifest names: the content below it, and the subject that it refers to.
@@ -166,5 +163,5 @@ def _found(manifest: Manifest, altered: Mapping[Digest, str]) -> _Found:
 def _refuse_unknown_children(manifest: Manifest) -> None:
     """What an index lists under a type that nobody knows is a leaf, unless it may list further content itself."""
     for child in manifest.blobs:
-        if any(word in child.media_type for word in _LISTS_MORE):
+        if media_types.may_list_more(child.media_type):
             raise UnsupportedMediaTypeError(f"the index lists a {child.media_type}, whose content is not known")

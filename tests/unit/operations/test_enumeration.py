@@ -1,12 +1,17 @@
 """What an entry of an index leads to is read only where it can be a manifest."""
 
+from pathlib import Path
+
 import pytest
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import UnsupportedMediaTypeError
 from tasks.operations.enumeration import read_manifest
-from tasks.stores.memory import MemorySource
+from tasks.operations.run_log import is_harmful
+from tasks.stores.memory import MemorySource, MemoryTarget
+from tests.support.engine import Engine
+from tests.support.layouts import LayoutBuilder
 
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
@@ -16,3 +21,24 @@ def test_what_is_no_manifest_is_named_as_that_and_not_read(size: int) -> None:
     nothing = MemorySource({})
     with pytest.raises(UnsupportedMediaTypeError, match=r"tar\+gzip is not a type of manifest"):
         read_manifest(nothing, "app", Descriptor(LAYER, Digest.of(b"layer"), size))
+
+
+@pytest.mark.parametrize(
+    ("media_type", "code", "harmful"),
+    [
+        ("application/xml", "not_a_manifest", False),  # as in the specification's own example of an index.json
+        (LAYER, "not_a_manifest", False),
+        ("application/vnd.example.manifest.v9+json", "unsupported_media_type", True),  # it may refer to something
+    ],
+)
+def test_an_entry_without_a_tag_that_is_no_manifest_is_a_problem_only_where_it_may_refer_to_something(
+    tmp_path: Path, media_type: str, code: str, harmful: bool
+) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.image("v1", layers=[b"layer"])
+    layout.entry(layout.blob(b"<component/>", media_type))
+    layout.write()
+    made = Engine(tmp_path, MemoryTarget())
+    assert made.copy() == ({"app:v1": "copied"}, {("app", code)})
+    assert [is_harmful(finding) for finding in made.findings] == [harmful]
+    assert made.progress.totals.complete is not harmful
