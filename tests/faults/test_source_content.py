@@ -203,6 +203,7 @@ def test_a_foreign_layer_that_the_target_does_not_allow_is_said_so_without_waiti
     ended = layoutlift.migrate(foreign.path.parent, f"{proxy.host}/{prefix}", code=1)
     assert ended.outcomes == {"bad:v1": "missing_referenced_content", "good:v1": "copied"}
     refused = [seen.status for seen in proxy.asked("PUT", f"/v2/{prefix}/bad/manifests/.*")]
+    assert "validation.manifests.urls.allow" in ended.output, "its answer says only that a blob is unknown"
     assert refused == [500, 500], "once more after its blobs were looked for, and not as what may pass is"
 
 
