@@ -1,8 +1,7 @@
 """A run over a whole tree of layouts: survey it, then do some work on every tag, batch by batch.
 
 Migrations, plans, verifications and checks are runs with different work. The same object serves a flow, whose
-tasks call `execute` from several threads, and a standalone command. It knows neither Prefect nor where things
-are.
+tasks call `execute` from several threads, and a standalone command. It knows no Prefect and no stores.
 """
 
 from __future__ import annotations
