@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MOST_TOLD = 200
+"""Problems that are logged one by one, as many as the dashboard's table shows."""
 INDEX_CHANGED = "index_changed"
 RENAME_UNUSED = "rename_unused"
 NO_TAGS = "no_tags"
@@ -90,6 +92,7 @@ class RunLog:
         self._fail_fast = fail_fast
         self._lock = threading.Lock()
         self._fatal: LayoutliftError | None = None
+        self._told = 0
         self.findings: list[Finding] = []
         self.unasked = False
         """Whether layouts were taken from the ledger, without a question to the target."""
@@ -102,13 +105,23 @@ class RunLog:
         self.progress.note(result)
         if not result.is_problem:
             return
-        what = f"{result.outcome} {result.target or result.repository}: {result.message}"
-        logger.warning("%s", printable(what))  # it goes to a worker's terminal, too
+        self._tell(result)
         for kind in FATAL:
             if result.code == kind.code:
                 self.give_up(kind(f"not tried, since before it: {result.message}"))
         if self._fail_fast:
             self._stop.set()
+
+    def _tell(self, result: TagResult) -> None:
+        """Log a problem, unless there were many: each line costs as much as a tag where Prefect keeps them."""
+        with self._lock:
+            self._told += 1
+            number = self._told
+        if number <= MOST_TOLD:
+            place, message = result.target or result.repository, result.message or ""
+            logger.warning("%s %s: %s", result.outcome, printable(place), printable(message))
+        elif number == MOST_TOLD + 1:
+            logger.warning("more than %d tags have a problem: the report has them all", MOST_TOLD)
 
     def note(self, finding: Finding) -> None:
         """Keep a finding, and count it where it is more than a remark."""

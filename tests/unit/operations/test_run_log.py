@@ -4,7 +4,7 @@ import pytest
 
 from tasks.operations.progress import Progress
 from tasks.operations.results import Outcome, TagResult
-from tasks.operations.run_log import RunLog
+from tasks.operations.run_log import MOST_TOLD, RunLog
 from tasks.stores.pacing import Stop
 
 
@@ -47,3 +47,16 @@ def test_a_name_from_the_source_makes_no_line_of_its_own_in_any_log(
     log.keep(result)
     (record,) = caplog.records
     assert record.getMessage() == r"refused a\nERROR: b: no\x1b]0;x\x07"
+
+
+def failed(tag: str, message: str = "it is damaged") -> TagResult:
+    return TagResult("app\x1b[2J", tag, "sha256:0", "", None, Outcome.FAILED, code="digest_mismatch", message=message)
+
+
+def test_very_many_problems_are_counted_and_not_all_logged(log: RunLog, caplog: pytest.LogCaptureFixture) -> None:
+    """A cancelled run has seconds to say of each of its tags that it was not done."""
+    for number in range(MOST_TOLD + 100):
+        log.keep(failed(f"v{number}"))
+    assert len(caplog.records) == MOST_TOLD + 1
+    assert caplog.messages[-1] == f"more than {MOST_TOLD} tags have a problem: the report has them all"
+    assert log.progress.totals.problems == MOST_TOLD + 100
