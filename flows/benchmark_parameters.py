@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from flows.parameter_fields import EndpointUrl, PlainHttp, check_address
+from flows.parameter_fields import ADDRESS_FORM, PLACE_FORM, EndpointUrl, PlainHttp, check_address
 from tasks.benchmark_values import cases
 from tasks.benchmark_values.options import BenchmarkOptions, ContentKind
 from tasks.benchmark_values.paths import PathSpec, altered, chosen
@@ -46,7 +46,10 @@ def _folder(state: str | None) -> str | None:
 
 Location = Annotated[
     str | None,
-    Field(description="s3://bucket[/prefix] that holds nothing else, or local (the default): SeaweedFS on loopback"),
+    Field(
+        description="s3://bucket[/prefix] that holds nothing else, or local (the default): SeaweedFS on loopback",
+        json_schema_extra=PLACE_FORM,
+    ),
     AfterValidator(_bucket),
 ]
 Sizes = Annotated[
@@ -67,7 +70,10 @@ Pause = Annotated[float, Field(description="Seconds between two pulls", ge=0, le
 Content = Annotated[ContentKind, Field(description="What the blobs hold: random text, or random bytes")]
 Registry = Annotated[
     str | None,
-    Field(description="Registry to pull from, too, as host[:port][/prefix], with docker's login to it"),
+    Field(
+        description="Registry to pull from, too, as host[:port][/prefix], with docker's login to it",
+        json_schema_extra=ADDRESS_FORM,
+    ),
     AfterValidator(_registry),
 ]
 KeepPageCache = Annotated[bool, Field(description="Don't drop the machine's page cache before cold pulls")]

@@ -20,6 +20,7 @@ from flows.cleaning import plan_cleanup
 from flows.cleanup_approval import ask
 from flows.cleanup_publishing import Applied, publish_plan
 from flows.dashboard_limits import ended_by_a_pause
+from flows.flow_body import SKIPPED
 from flows.policy_values import seconds
 from tasks.cleanups import open_plan
 from tasks.oci.errors import IncompleteError, LayoutliftError, LockHeldError, RefusedError
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.values import PlanHeader, RepositoryPlan
     from tasks.ports import Finding
     from tasks.stores.plan_shelf import KeptPlan
+
+REJECTED = "Rejected"
+"""The state of a run to whose plan somebody said no; of the type cancelled."""
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +95,7 @@ class _Course:
             return self._apply(plan, self.given.to_apply(), is_approved=False)
         answer = self._ask(plan, footer)
         if answer is None:
-            return State(type=StateType.CANCELLED, name="Rejected", message="Somebody said no; nothing was changed.")
+            return State(type=StateType.CANCELLED, name=REJECTED, message="Somebody said no; nothing was changed.")
         return self._apply(plan, answer, is_approved=True)
 
     def _plan(self) -> KeptPlan:
@@ -134,7 +138,7 @@ class _Course:
         except LockHeldError as held:
             if is_approved or done.run:
                 raise
-            return State(type=StateType.CANCELLED, name="Skipped", message=str(held))
+            return State(type=StateType.CANCELLED, name=SKIPPED, message=str(held))
         if done.problems or not plan.is_whole:
             alone = "" if plan.is_whole else "; something at the source was left alone, see cleanup-plan"
             raise IncompleteError(f"the plan was applied with {len(done.problems)} problems{alone}")

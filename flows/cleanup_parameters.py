@@ -20,7 +20,8 @@ GateTarget = Annotated[
     str | None,
     Field(
         description="Registry that must hold whatever goes, as host[:port][/prefix], or for the flow block:NAME; "
-        "else the policy's target"
+        "else the policy's target",
+        json_schema_extra=p.ADDRESS_FORM,
     ),
     AfterValidator(lambda text: text if text is None or block_name(text) else p.check_address(text)),
 ]

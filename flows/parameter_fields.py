@@ -49,12 +49,20 @@ def check_endpoint(url: str | None) -> str | None:
     return check_endpoint_url(url) if url else None
 
 
+ADDRESS_FORM = {"pattern": "^[^@]*$"}
+PLACE_FORM = {"pattern": "^(?![^/]*://[^/]*[@:])"}
+"""What a Prefect server looks at before it keeps the parameters of a deployment's run: whether a login is among them.
+
+Only forms and that server do so; what is said of a login in a command is for the validators to say.
+"""
+
 Source = Annotated[
     str,
     Field(
         description="What holds the image layouts: a directory, as of a mounted bucket, s3://bucket[/prefix], or "
         "block:NAME for a block layoutlift-source",
         min_length=1,
+        json_schema_extra=PLACE_FORM,
     ),
     AfterValidator(check_storage),
 ]
@@ -63,6 +71,7 @@ Target = Annotated[
     Field(
         description="Registry to migrate to, as host[:port][/prefix], or block:NAME for a block layoutlift-target",
         min_length=1,
+        json_schema_extra=ADDRESS_FORM,
     ),
     AfterValidator(lambda text: text if block_name(text) else check_address(text)),
 ]
@@ -86,7 +95,10 @@ DepthChoice = Annotated[
 ]
 EndpointUrl = Annotated[
     str | None,
-    Field(description="Endpoint of an S3 server other than Amazon's, for s3:// sources; else AWS_ENDPOINT_URL"),
+    Field(
+        description="Endpoint of an S3 server other than Amazon's, for s3:// sources; else AWS_ENDPOINT_URL",
+        json_schema_extra=ADDRESS_FORM,
+    ),
     AfterValidator(check_endpoint),
 ]
 RequestPayer = Annotated[bool, Field(description="Pay for the requests to a bucket whose requester pays")]
@@ -115,7 +127,10 @@ DeleteMaxPercent = Annotated[
 ]
 State = Annotated[
     str | None,
-    Field(description="Folder, or s3://bucket[/prefix], for the ledger and lock of this pair of source and target"),
+    Field(
+        description="Folder, or s3://bucket[/prefix], for the ledger and lock of this pair of source and target",
+        json_schema_extra=PLACE_FORM,
+    ),
     AfterValidator(lambda text: None if text is None else check_storage(text)),
 ]
 Kind = Annotated[

@@ -150,3 +150,11 @@ def test_failures_of_every_scheduled_flow_are_told_and_lost_runs_of_each_deploye
     (lost,) = yaml.safe_load((DEPLOYMENTS / "automations.yaml").read_text())["automations"]
     assert flows([each for each in content["deployments"] if each.get("schedules")]) <= set(FLOWS)
     assert flows(content["deployments"]) == set(lost["trigger"]["match_related"]["prefect.resource.name"])
+
+
+def test_a_lost_run_is_told_from_one_that_ended_in_a_state_of_our_own() -> None:
+    from flows.cleanup_course import REJECTED  # noqa: PLC0415 - Prefect
+    from flows.flow_body import SKIPPED  # noqa: PLC0415
+
+    (lost,) = yaml.safe_load((DEPLOYMENTS / "automations.yaml").read_text())["automations"]
+    assert {f"prefect.flow-run.{name}" for name in (REJECTED, SKIPPED)} <= set(lost["trigger"]["expect"])

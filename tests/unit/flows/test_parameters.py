@@ -1,10 +1,14 @@
 """What a user says is checked before anything is stored: Prefect keeps the parameters of a run, and shows them."""
 
 import pytest
+from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ValidationError
 
+from flows.benchmark_parameters import BenchmarkParameters
+from flows.cleanup_parameters import CleanupParameters
 from flows.commands.running import RunParameters, checked
 from flows.parameters import MigrateParameters, VerifyParameters
+from flows.scale_parameters import ScaledMigrateParameters
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.planning import Untagged
 
@@ -23,6 +27,25 @@ def test_a_target_with_a_password_in_it_is_refused_and_the_password_not_repeated
     with pytest.raises(ConfigurationError, match="TARGET") as raised:
         checked(model, {"source": "/mnt/bucket", "target": target})
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("model", [ScaledMigrateParameters, VerifyParameters, CleanupParameters, BenchmarkParameters])
+def test_a_prefect_server_that_is_told_of_the_form_keeps_no_login(model: type[BaseModel]) -> None:
+    """It looks at the form alone, before it stores what a run of a deployment is given."""
+    schema = model.model_json_schema()
+    logins = ["user:hunter2@registry.example", "https://user:hunter2@store", "s3://AKID:hunter2@bucket/team"]
+    texts = {"source": [*logins[2:], "s3://AKID:hun/ter2@bucket"], "state": logins[2:], "location": logins[2:]}
+    texts |= {"target": logins, "gate": logins, "registry": logins[:1], "endpoint_url": logins[1:2]}
+    good = ["s3://bucket/team@corp", "/mnt/a@b:c", "block:team-a", None]
+    taken = {"source": good[:3], "state": good, "location": ["s3://bucket", None], "gate": ["registry.example", None]}
+    taken |= {"target": ["registry.example:5000/a", "block:harbor"], "endpoint_url": ["https://store:9000", None]}
+    fields = {name: Draft202012Validator(schema["properties"][name]) for name in texts.keys() & schema["properties"]}
+    if model in {CleanupParameters, BenchmarkParameters}:
+        del fields["state"]  # a folder, and nothing else
+    assert len(fields) >= 3
+    for name, field in fields.items():
+        assert not any(field.is_valid(text) for text in texts[name]), name
+        assert all(field.is_valid(text) for text in taken.get(name, [None])), name
 
 
 @MODELS
