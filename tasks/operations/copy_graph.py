@@ -21,7 +21,7 @@ from tasks.oci.errors import (
 )
 from tasks.oci.media_types import is_index
 from tasks.operations.blob_copy import BlobCopy
-from tasks.operations.enumeration import read_manifest
+from tasks.operations.enumeration import read_manifest, read_part
 from tasks.operations.graph_walk import reached_from, referrers_of
 from tasks.operations.referrer_lists import ReferrerListing
 from tasks.ports import BlobArrival, Finding, RemoteManifest
@@ -155,7 +155,8 @@ class RepositoryCopy:
     def _copy_below(self, descriptor: Descriptor, depth: int) -> Manifest:
         if depth > MAX_NESTING:
             raise NestingTooDeepError(f"indexes are nested more than {MAX_NESTING} levels deep")
-        manifest = read_manifest(self._tools.source, self._path, descriptor)
+        read = read_part if depth else read_manifest
+        manifest = read(self._tools.source, self._path, descriptor)
         self._note_links(manifest)
         self._tools.hands.map(partial(self._ensure_manifest, depth + 1), manifest.manifests)
         self.blobs.ensure(manifest.blobs)

@@ -56,6 +56,18 @@ def read_manifest(source: LayoutReader, path: str, descriptor: Descriptor) -> Ma
     return parse_manifest(source.blob(path, descriptor).read(), descriptor)
 
 
+def read_part(source: LayoutReader, path: str, descriptor: Descriptor) -> Manifest:
+    """The same for a manifest that is one of many below a tag: what is wrong with its form names it.
+
+    Raises:
+        SpecError, ContentError, SourceError: as `read_manifest`, of which the last two name the file.
+    """
+    try:
+        return read_manifest(source, path, descriptor)
+    except SpecError as error:
+        raise type(error)(f"{descriptor.digest}: {error}") from error
+
+
 def enumerate_repository(
     source: LayoutReader, path: str, map_concurrently: MapConcurrently | None = None
 ) -> RepositoryInventory:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ContentNotFoundError, NestingTooDeepError, SizeMismatchError
 from tasks.oci.media_types import may_be_absent
 from tasks.operations.copy_graph import MAX_NESTING
-from tasks.operations.enumeration import read_manifest
+from tasks.operations.enumeration import read_manifest, read_part
 from tasks.operations.results import Depth
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ class SourceGraph:
                 raise NestingTooDeepError(f"indexes are nested more than {MAX_NESTING} levels deep")
             walked.update(level)
             below: dict[Descriptor, None] = {}
-            for manifest in self._hands.map(lambda d: read_manifest(self._source, self._path, d), level):
+            read = partial(read_part if depth else read_manifest, self._source, self._path)
+            for manifest in self._hands.map(read, level):
                 found[manifest.descriptor.digest] = manifest.descriptor
                 found.update({blob.digest: blob for blob in manifest.blobs})
                 below.update(dict.fromkeys(child for child in manifest.manifests if child not in walked))

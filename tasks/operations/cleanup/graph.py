@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci import media_types
 from tasks.oci.errors import LayoutliftError, UnsupportedMediaTypeError
-from tasks.operations.enumeration import read_manifest
+from tasks.operations.enumeration import read_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping
@@ -133,7 +133,7 @@ def _read(
     source: LayoutReader, path: str, size_of: Callable[[Digest], int | None], descriptor: Descriptor
 ) -> _Found | LayoutliftError:
     try:
-        manifest = read_manifest(source, path, descriptor)
+        manifest = read_part(source, path, descriptor)
         return _found(manifest, dict(_altered(manifest, size_of)))
     except LayoutliftError as error:
         return error

@@ -92,7 +92,7 @@ def _gap(manifest: Manifest, graph: Graph, view: LayoutView) -> str | None:
     needed = graph.reach({manifest.descriptor.digest: ""}, view.blobs)
     for digest in needed:
         if digest in graph.unreadable:
-            return f"{digest} can't be read: {graph.unreadable[digest]}"
+            return f"something that it needs can't be read: {graph.unreadable[digest]}"
     gone = sorted(needed.keys() - view.blobs.keys() - graph.optional())
     return f"needs {gone[0]}, which is gone" if gone else None
 

@@ -13,7 +13,7 @@ from tasks.operations.planning import CopyPolicy, Untagged
 from tasks.ports import RemoteManifest
 from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine
-from tests.support.layouts import LayoutBuilder
+from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
 
 Act = Callable[[], object]
 
@@ -204,3 +204,14 @@ def test_indexes_may_be_nested_so_deep_and_no_deeper(layout: LayoutBuilder, leve
         nested = layout.index([nested], listed=False)
     layout.entry(nested, "v1")
     assert ended(engine(layout, Noting())) == [(outcome, 0)]
+
+
+def test_a_part_that_breaks_the_specification_is_named_where_the_tag_is_told_of(layout: LayoutBuilder) -> None:
+    """Of the platforms of an image, somebody has to find the broken one."""
+    broken = layout.blob(b'{"schemaVersion":2}', OCI_MANIFEST)
+    layout.index([layout.image(listed=False), broken], "v1")
+    (result,) = engine(layout, Noting()).one()
+    assert (result.code, result.message) == (
+        "invalid_manifest",
+        f"{broken['digest']}: the image manifest has no config",
+    )

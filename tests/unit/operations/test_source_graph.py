@@ -12,6 +12,7 @@ from tasks.oci.errors import (
     ContentError,
     ContentNotFoundError,
     DigestMismatchError,
+    InvalidManifestError,
     NestingTooDeepError,
     SizeMismatchError,
 )
@@ -118,6 +119,13 @@ def test_indexes_may_be_nested_as_deep_as_they_are_copied_and_no_deeper(
     assert graph(layout, hands, Depth.MANIFEST).check(Descriptor.from_json(nested))
     with pytest.raises(NestingTooDeepError):
         graph(layout, hands, Depth.MANIFEST).check(Descriptor.from_json(layout.index([nested], listed=False)))
+
+
+def test_a_part_that_breaks_the_specification_is_named(layout: LayoutBuilder, hands: SpareHands) -> None:
+    broken = layout.blob(b'{"schemaVersion":2}', OCI_MANIFEST)
+    root = Descriptor.from_json(layout.index([broken]))
+    with pytest.raises(InvalidManifestError, match=f"^{broken['digest']}: the image manifest has no config$"):
+        graph(layout, hands, Depth.MANIFEST).check(root)
 
 
 def test_a_census_counts_content_as_unique_once_and_as_shared_from_then_on() -> None:

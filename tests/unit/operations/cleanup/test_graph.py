@@ -141,3 +141,11 @@ def test_one_manifest_that_can_not_be_read_costs_no_other(layout: PlannedLayout)
     lose(layout, lost)
     found = graph(layout, lost, there)
     assert (list(found.unreadable), list(found.nodes)) == ([lost["digest"]], [there["digest"]])
+
+
+def test_a_manifest_that_can_not_be_understood_is_named_by_its_digest() -> None:
+    """The repository is left alone for its sake, and somebody has to find it among the others."""
+    layout = PlannedLayout()
+    root = layout.blob(b"{}", MANIFEST)
+    (error,) = graph(layout, root).unreadable.values()
+    assert str(error) == f"{root['digest']}: the image manifest has no config"
