@@ -110,7 +110,7 @@ class PlanWork(CheckWork):
 
     def _execute(self, unit: Unit) -> list[TagResult]:
         if unit.subject is not None:
-            return [self._planned(unit, unit.tags[0], self._list_action(unit.subject), self._broken(unit))]
+            return [self._planned_list(unit, unit.subject)]
         plans = self._planner.plans(unit)
         broken = self._broken(unit)
         if not unit.tags:
@@ -122,12 +122,15 @@ class PlanWork(CheckWork):
             for tag, plan in plans.items()
         ]
 
-    def _list_action(self, subject: Digest) -> Action:
-        """A list is merged into what the target has, so never in conflict with it."""
-        members = self.inventory.referrers.get(subject, ())
-        if self._planner.is_new or self._lists.check(self._repository, subject, members) is ReferrerListing.LOST:
-            return Action.COPY
-        return Action.UP_TO_DATE
+    def _planned_list(self, unit: Unit, subject: Digest) -> TagResult:
+        """A list is merged into what the target has, so never in conflict with it; none is there by tag and API."""
+        listing = ReferrerListing.LOST
+        if not self._planner.is_new:
+            members = self.inventory.referrers.get(subject, ())
+            listing = self._lists.check(self._repository, subject, members)
+        action = Action.COPY if listing is ReferrerListing.LOST else Action.UP_TO_DATE
+        by_tag = listing is not ReferrerListing.API
+        return self._planned(unit, unit.tags[0], action, self._broken(unit), at_target=by_tag)
 
     def _broken(self, unit: Unit) -> LayoutliftError | None:
         try:
@@ -136,9 +139,11 @@ class PlanWork(CheckWork):
             return error
         return next((no for each in found if (no := self._profile.refusal(each)) is not None), None)
 
-    def _planned(self, unit: Unit, tag: str | None, action: Action, broken: LayoutliftError | None) -> TagResult:
+    def _planned(
+        self, unit: Unit, tag: str | None, action: Action, broken: LayoutliftError | None, *, at_target: bool = True
+    ) -> TagResult:
         if broken is None or action is Action.UP_TO_DATE:
-            return self._result(unit, tag, _OUTCOMES[action])
+            return self._result(unit, tag, _OUTCOMES[action], at_target=at_target)
         outcome = Outcome.REFUSED if isinstance(broken, REFUSALS) else Outcome.FAILED
         return self._result(unit, tag, outcome, code=broken.code, message=str(broken))
 

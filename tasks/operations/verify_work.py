@@ -50,7 +50,7 @@ class VerifyWork(RepositoryWork):
 
     def _execute(self, unit: Unit) -> list[TagResult]:
         if unit.subject is not None:
-            return [self._verify_list(unit)]
+            return [self._verify_list(unit, unit.subject)]
         failed = {tag: error for tag in unit.tags or (None,) if (error := self._error_of(unit, tag)) is not None}
         intact = [tag for tag in unit.tags or (None,) if tag not in failed]
         count = self._verify_referrers(unit.descriptor) if intact and self._policy.referrers else 0
@@ -99,15 +99,16 @@ class VerifyWork(RepositoryWork):
         if subject != listed and self._lists.check(self._repository, subject, [referrer]) is ReferrerListing.LOST:
             raise ReferrersLostError(f"the target does not list {digest} as a referrer of {subject}")
 
-    def _verify_list(self, unit: Unit) -> TagResult:
-        subject = unit.subject
-        members = self.inventory.referrers.get(subject, ()) if subject is not None else ()
+    def _verify_list(self, unit: Unit, subject: Digest) -> TagResult:
+        members = self.inventory.referrers.get(subject, ())
         for member in members:
             self._verifier.verify_graph(member, None)
-        if subject is not None and self._lists.check(self._repository, subject, members) is ReferrerListing.LOST:
+        listing = self._lists.check(self._repository, subject, members)
+        if listing is ReferrerListing.LOST:
             raise ReferrersLostError(f"the target does not list all {len(members)} referrers of {subject}")
         for member in members:
             self._verify_referrers(member, listed=subject)
+        depth, by_tag = self._policy.depth, listing is ReferrerListing.FALLBACK
         return self._result(
-            unit, unit.tags[0], Outcome.UP_TO_DATE, verified=self._policy.depth, referrers=len(members)
+            unit, unit.tags[0], Outcome.UP_TO_DATE, verified=depth, referrers=len(members), at_target=by_tag
         )

@@ -11,7 +11,7 @@ from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.planning import CopyPolicy
 from tasks.operations.referrer_lists import ReferrerLists
 from tasks.operations.repository_work import units_of
-from tasks.operations.results import Depth
+from tasks.operations.results import Depth, TagResult
 from tasks.operations.source_graph import Census, SourceGraph
 from tasks.operations.spare_hands import SpareHands
 from tasks.operations.tag_planner import open_planner
@@ -23,6 +23,10 @@ from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
 
 def planned(made: Engine) -> list[str]:
     """The outcome, or code, that a plan gives each tag of the repository `app`."""
+    return [result.code or str(result.outcome) for result in plan_of(made)]
+
+
+def plan_of(made: Engine) -> list[TagResult]:
     source, hands, census = LayoutDirectory(made.root), SpareHands(1), Census()
     inventory = enumerate_repository(source, "app")
     graph = SourceGraph(source, "app", Depth.BLOBS, hands)
@@ -31,7 +35,7 @@ def planned(made: Engine) -> list[str]:
     work = PlanWork(inventory, graph, census, planner, host="registry.example", repository="app", lists=lists)
     results = [r for unit in units_of(inventory, inventory.tags, made.policy) for r in work.execute(unit)]
     hands.close()
-    return [result.code or str(result.outcome) for result in results]
+    return results
 
 
 @pytest.mark.parametrize("referrers_api", [True, False])
@@ -46,6 +50,8 @@ def test_a_list_that_the_target_has_is_planned_as_up_to_date(tmp_path: Path, ref
     assert planned(made) == ["to_copy"]
     assert set(made.copy()[0].values()) == {"copied"}
     assert planned(made) == ["up_to_date"]
+    (again,) = plan_of(made)
+    assert again.target == (None if referrers_api else f"registry.example/app:{tag}"), "with an API there is no tag"
     layout.entries.clear()
     layout.index([first, layout.referrer(subject, content=b"2", listed=False)], tag)
     layout.write()

@@ -137,6 +137,16 @@ def test_a_layout_that_is_unchanged_is_told_of_as_it_was_proved() -> None:
     assert remembered(ledger) == [("v1", None, 0)], "it was another image"
 
 
+def test_of_a_list_of_referrers_in_an_unchanged_layout_no_tag_is_claimed_at_the_target() -> None:
+    """A target with the referrers API has none, and which kind it is was not asked."""
+    ledger = Ledger(MemoryLines())
+    tag = referrers_tag(TWO)
+    for known in (False, True):
+        (result,) = UnchangedWork(inventory(), "app", "host", ledger).execute(Unit(IMAGE.descriptor, (tag,), TWO))
+        assert (str(result.outcome), result.target, result.referrers) == ("up_to_date", None, 3 * known)
+        ledger.note_tag("app", tag, ONE, "blobs", 3, layout="App")
+
+
 def test_an_untagged_entry_of_an_unchanged_layout_has_a_result_too() -> None:
     work = UnchangedWork(inventory(), "app", "host", Ledger(MemoryLines()))
     [result] = work.execute(Unit(IMAGE.descriptor, ()))

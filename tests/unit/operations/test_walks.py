@@ -261,6 +261,24 @@ def test_verify_asks_for_what_refers_to_a_member_of_a_list(layout: LayoutBuilder
     assert verify() == MissingAtTargetError.code
 
 
+@pytest.mark.parametrize("referrers_api", [True, False])
+def test_verify_names_the_tag_of_a_list_only_where_the_target_keeps_it_there(
+    layout: LayoutBuilder, hands: SpareHands, referrers_api: bool
+) -> None:
+    nobody = {"mediaType": OCI_MANIFEST, "digest": Digest.of(b"not here"), "size": 8}
+    tag = referrers_tag(Digest.of(b"not here"))
+    layout.index([layout.referrer(nobody, listed=False)], tag)
+    target = MemoryTarget(referrers_api=referrers_api)
+    made = Engine(layout.write().parent, target)
+    assert [str(result.outcome) for result in made.one()] == ["copied"]
+    inventory = enumerate_repository(LayoutDirectory(str(made.root)), "app")
+    verifier = RepositoryVerifier(target, "app", Depth.MANIFEST, hands)
+    lists, none = ReferrerLists(target), frozenset()
+    work = VerifyWork(inventory, "app", verifier, lists, CopyPolicy(), host="memory", target_tags=none)
+    (result,) = work.execute(*units_of(inventory, inventory.tags, CopyPolicy()))
+    assert (str(result.outcome), result.target) == ("up_to_date", None if referrers_api else f"memory/app:{tag}")
+
+
 def test_an_image_of_the_braid_is_what_it_is(layout: LayoutBuilder) -> None:
     """The trap would be none if its indexes were few or its paths were."""
     braid(layout)
