@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tasks.layout_ports import StoredFile, UnfinishedUpload
 
 _NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_CLOCK_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _DRAFTS = f"{OWN_FOLDER}/drafts"
 _CLOCK = f"{OWN_FOLDER}/clock"
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES})
@@ -40,12 +41,12 @@ class DirectoryWriter(DirectoryFiles):
         with _writing(_CLOCK):
             folder, name = split(_CLOCK)
             with self._made_folder(folder) as opened:
-                descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666, dir_fd=opened)
+                descriptor = os.open(name, _CLOCK_FLAGS, 0o666, dir_fd=opened)
                 try:
                     os.write(descriptor, b"now")
                 finally:
                     os.close(descriptor)
-                return os.stat(name, dir_fd=opened).st_mtime
+                return os.stat(name, dir_fd=opened, follow_symlinks=False).st_mtime
 
     def write_file(self, path: str, raw: bytes, expected: str | None) -> str:
         """See `FileWriter.write_file`."""
@@ -143,7 +144,7 @@ class DirectoryWriter(DirectoryFiles):
             if (before.st_uid, before.st_gid) != (ours.st_uid, ours.st_gid):
                 with suppress(PermissionError):  # only root may give a file away
                     os.fchown(descriptor, before.st_uid, before.st_gid)
-            os.fchmod(descriptor, before.st_mode & 0o7777)
+            os.fchmod(descriptor, before.st_mode & 0o777)
 
     def _publish_new(self, draft: str, path: str) -> None:
         """Give a draft its name if nothing has it; in one step where the file system knows hard links."""

@@ -102,6 +102,29 @@ def test_a_layout_is_left_alone_and_named_while_another_one_has_a_link_to_what_g
     assert set(files.list_files("neighbour/blobs")) == blobs
 
 
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_the_clock_is_not_written_through_what_somebody_put_in_its_place(tmp_path: Path, kind: str) -> None:
+    """Whoever may write to the source must not have a cleanup write to what only its user may."""
+    (tmp_path / "source/.layoutlift").mkdir(parents=True)
+    clock, secret = tmp_path / "source/.layoutlift/clock", tmp_path / "only mine"
+    secret.write_bytes(b"kept")
+    clock.symlink_to(secret) if kind == "link" else os.mkfifo(clock)
+    with pytest.raises(SourceWriteError, match="clock can't be written"):
+        DirectoryWriter(tmp_path / "source").now()
+    assert secret.read_bytes() == b"kept"
+
+
+def test_a_file_that_is_written_anew_runs_as_nobody_else(tmp_path: Path) -> None:
+    """The rights of whoever reads and writes stay; a cleanup gives nobody its own user's."""
+    (tmp_path / "index.json").write_bytes(b"{}")
+    (tmp_path / "index.json").chmod(0o6775)
+    files = DirectoryWriter(tmp_path)
+    found = files.read_file("index.json")
+    assert found is not None
+    files.write_file("index.json", b"[]", found.etag)
+    assert (tmp_path / "index.json").stat().st_mode & 0o7777 == 0o775
+
+
 class _Gone:
     """A file that is listed, and gone when it is looked at."""
 
