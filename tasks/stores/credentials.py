@@ -199,9 +199,9 @@ def _from_helper(helper: str, server: str) -> Credentials | None:
         username, secret = str(answer["Username"]), str(answer["Secret"])
     except errors.CredentialsNotFound:
         return None
-    except errors.StoreError as error:
-        raise ConfigurationError(f"{program} failed for {server}: {type(error).__name__}") from error
-    except (ValueError, KeyError, TypeError) as error:  # not chained: such an error carries the answer with it
+    except errors.StoreError as error:  # not chained, nor is the next: such an error carries the answer with it
+        raise ConfigurationError(f"{program} failed for {server}: {type(error).__name__}") from None
+    except (ValueError, KeyError, TypeError) as error:
         reason = type(error).__name__
         raise ConfigurationError(f"{program} gave no usable answer for {server}: {reason}") from None
     return Credentials.of(username, secret)

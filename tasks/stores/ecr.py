@@ -95,7 +95,7 @@ class EcrRegistry:
             if isinstance(translated, PermissionDeniedError):
                 logger.warning("%s; other credentials are looked for", translated)
                 return None
-            raise translated from error
+            raise translated from None
         self._granted = True
         granted = answer["authorizationData"][0]
         username, _, password = base64.b64decode(granted["authorizationToken"]).decode().partition(":")
@@ -119,7 +119,7 @@ class EcrRegistry:
             )
         except (ClientError, BotoCoreError) as error:
             if _code(error) != "RepositoryAlreadyExistsException":
-                raise self._error_of(error, f"ecr:CreateRepository of {repository}") from error
+                raise self._error_of(error, f"ecr:CreateRepository of {repository}") from None
         with self._lock:
             if self._known is not None:
                 self._known[repository] = RepositoryState(immutable_tags=settings.immutable_tags)
@@ -138,7 +138,7 @@ class EcrRegistry:
         except (ClientError, BotoCoreError) as error:
             translated = self._error_of(error, "ecr:DescribeRepositories")
             if not isinstance(translated, PermissionDeniedError):
-                raise translated from error
+                raise translated from None
             self._may_ask = False  # whoever may only push, as by docker's login, learns the rest by pushing
 
     def _error_of(self, error: Exception, attempted: str) -> LayoutliftError:

@@ -65,7 +65,7 @@ class StreamedAnswer:
         try:
             data: bytes = self._response.read(size)
         except (HTTPError, HTTPException, OSError) as error:
-            raise translate(error, "GET", self.final_url) from error
+            raise translate(error, "GET", self.final_url) from None  # as in `HttpPool`
         self.finished = not data
         if into is not None:
             into[: len(data)] = data

@@ -185,7 +185,7 @@ class HttpPool:
                 decode_content=False,  # stores name an encoding for layers that are compressed in themselves
             )
         except (HTTPError, HTTPException, OSError) as error:
-            raise translate(error, method, url) from error
+            raise translate(error, method, url) from None  # which names whole addresses, and Prefect keeps tracebacks
         return response
 
     def is_own(self, url: str) -> bool:

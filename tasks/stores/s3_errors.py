@@ -95,6 +95,8 @@ class NotAdmittedError(SourceUnavailableError):
 def translated(name: str) -> Iterator[None]:
     """Raise what the SDK raises within the block as the error of ours that it is; `name` is what was asked for.
 
+    The SDK's own is not chained: it names passwords of proxies, and Prefect keeps the traceback of what ends a flow.
+
     Raises:
         ContentNotFoundError: there is no such object.
         SizeMismatchError: it ends before the bytes that were asked for.
@@ -105,13 +107,13 @@ def translated(name: str) -> Iterator[None]:
     try:
         yield
     except sdk.ClientError as error:
-        raise _of_answer(error, name) from error
+        raise _of_answer(error, name) from None
     except (sdk.BotoCoreError, HTTPError, OSError) as error:
-        raise _of_failure(error, name) from error
+        raise _of_failure(error, name) from None
     except RuntimeError as error:
         if type(error) is not RuntimeError:  # the SDK's own word for credentials that had expired when they came
             raise
-        raise NotAdmittedError(f"no usable credentials for S3: {_one_line(str(error))}") from error
+        raise NotAdmittedError(f"no usable credentials for S3: {_one_line(str(error))}") from None
 
 
 @contextmanager
@@ -126,7 +128,7 @@ def answered(name: str) -> Iterator[None]:
         try:
             yield
         except ValueError as error:
-            raise SourceError(f"what the store says of {name} can't be read: {_one_line(str(error))}") from error
+            raise SourceError(f"what the store says of {name} can't be read: {_one_line(str(error))}") from None
 
 
 def _of_answer(error: sdk.ClientError, name: str) -> LayoutliftError:
