@@ -6,6 +6,7 @@ form works on every registry known; chunks do not, and are kept for what is too 
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
@@ -33,9 +34,8 @@ if TYPE_CHECKING:
 
 SMALL_BLOB = 256 * 1024
 """Bytes up to which a blob is read whole before it is sent: one system call instead of several."""
-_SLOW_DOWN = frozenset({408, 425, 429})
-_MAY_NOT_KNOW = frozenset({500, 501})
-_OK, _CREATED, _ACCEPTED, _NO_CONTENT, _FIRST_ERROR, _TOO_LARGE = 200, 201, 202, 204, 400, 413
+_SLOW_DOWN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+_MAY_NOT_KNOW = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.NOT_IMPLEMENTED})
 
 
 class BlobUpload:
@@ -92,11 +92,11 @@ class BlobUpload:
             if mount_from is None:
                 raise
             return self._push_once(repository, content, None)  # no right to read the other repository
-        if started.status == _CREATED and mount_from is not None:
+        if started.status == HTTPStatus.CREATED and mount_from is not None:
             return BlobArrival.MOUNTED
         if _is_refusal(started) and mount_from is not None:
             return self._push_once(repository, content, None)  # refusals of a mount are many
-        if started.status != _ACCEPTED:
+        if started.status != HTTPStatus.ACCEPTED:
             raise error_of(started, f"starting the upload of {digest}")
         return self._put(repository, started, content, scopes)
 
@@ -108,10 +108,10 @@ class BlobUpload:
         headers = {"Content-Type": "application/octet-stream"}
         raw = content.read()
         answer = self._provider.do_request(f"{url}?digest={content.descriptor.digest}", "POST", raw, headers, scopes)
-        if answer.status == _CREATED:
+        if answer.status == HTTPStatus.CREATED:
             self._took_single_post = True
             return BlobArrival.PUSHED
-        if answer.status == _ACCEPTED:
+        if answer.status == HTTPStatus.ACCEPTED:
             self._takes_single_post = False
             return self._put(repository, answer, content, scopes)
         if _is_refusal(answer):
@@ -131,10 +131,10 @@ class BlobUpload:
         else:
             with content.chunks() as chunks:
                 answer = self._provider.do_request(url, "PUT", chunks, headers, scopes)
-        if answer.status == _TOO_LARGE and size > CHUNK_SIZES[-1]:
+        if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and size > CHUNK_SIZES[-1]:
             self._chunks.refused = min(self._chunks.refused, size)
             return self._push_in_chunks(repository, content, scopes)
-        if answer.status not in {_CREATED, _NO_CONTENT}:
+        if answer.status not in {HTTPStatus.CREATED, HTTPStatus.NO_CONTENT}:
             raise error_of(answer, f"sending {digest}")
         return BlobArrival.PUSHED
 
@@ -164,9 +164,10 @@ class BlobUpload:
             (repository_scope(repository, write=True),),
         )
         length = said_once(answer.headers.get("Content-Length"))
-        return answer.status == _OK and length in {None, str(descriptor.size)}
+        return answer.status == HTTPStatus.OK and length in {None, str(descriptor.size)}
 
 
 def _is_refusal(answer: HttpAnswer) -> bool:
     """Whether the registry will not do this, so that another way must be gone."""
-    return _FIRST_ERROR <= answer.status < _FIRST_ERROR + 100 and answer.status not in _SLOW_DOWN
+    is_of_client = HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return is_of_client and answer.status not in _SLOW_DOWN

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import PayloadTooLargeError, UnexpectedAnswerError
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 CHUNK_SIZES: tuple[int, ...] = (64 * 1024**2, 16 * 1024**2, 4 * 1024**2, 1024**2 - 1024, 256 * 1024)
 """Bytes of a chunk, tried in this order: just below the limits that proxies have by default."""
-_CREATED, _ACCEPTED, _NO_CONTENT = 201, 202, 204
 _MIN_LENGTH = "OCI-Chunk-Min-Length"
 _MOST_CUT = 8
 """How often a blob is read anew because the registry took less of a chunk; the next ones are as large as it takes."""
@@ -73,12 +73,12 @@ class ChunkedUpload:
     def _push(self, repository: str, content: BlobContent, scopes: Scopes, chunk: int) -> None:
         digest = content.descriptor.digest
         answer = self._provider.do_request(f"/v2/{repository}/blobs/uploads/", "POST", b"", {}, scopes)
-        if answer.status != _ACCEPTED:
+        if answer.status != HTTPStatus.ACCEPTED:
             raise error_of(answer, f"starting the upload of {digest}")
         url = self._place_of(self._send_all(content, answer, chunk, scopes))
         url = f"{url}{'&' if '?' in url else '?'}digest={digest}"
         answer = self._provider.do_request(url, "PUT", b"", {"Content-Length": "0"}, scopes)
-        if answer.status not in {_CREATED, _NO_CONTENT}:
+        if answer.status not in {HTTPStatus.CREATED, HTTPStatus.NO_CONTENT}:
             raise error_of(answer, f"completing {digest}")
 
     def _send_all(self, content: BlobContent, opened: HttpAnswer, chunk: int, scopes: Scopes) -> HttpAnswer:
@@ -113,7 +113,7 @@ class ChunkedUpload:
             "Content-Range": f"{start}-{start + length - 1}",  # no unit, no total: the specification's own form
         }
         answer = self._provider.do_request(url, "PATCH", body, headers, scopes)
-        if answer.status not in {_ACCEPTED, _NO_CONTENT}:
+        if answer.status not in {HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT}:
             raise error_of(answer, f"sending bytes {start} to {start + length - 1}")
         return answer
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from tasks.stores.request_retry import RequestRetry
 
 _PROJECTS = "/api/v2.0/projects"
-_OK, _CREATED, _NOT_FOUND, _CONFLICT = 200, 201, 404, 409
-_NOT_SAID = frozenset({401, 403})
+_NOT_SAID = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_EXPECTED = _NOT_SAID | {HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
 
 
 class HarborProjects:
@@ -41,7 +42,7 @@ class HarborProjects:
             if project in self._there:
                 return RepositoryState()
             answer = self._send("HEAD", f"{_PROJECTS}?project_name={quote(project)}", f"asking for {project}")
-            if answer.status == _NOT_FOUND:
+            if answer.status == HTTPStatus.NOT_FOUND:
                 return RepositoryState(exists=False)
             self._there.add(project)
             return RepositoryState()
@@ -62,7 +63,7 @@ class HarborProjects:
             if body is not None:
                 headers["Content-Type"] = "application/json"
             answer = self._pool.send(method, path, headers, body)
-            if answer.status not in {_OK, _CREATED, _NOT_FOUND, _CONFLICT, *_NOT_SAID}:
+            if answer.status not in _EXPECTED:
                 raise error_of(answer, attempted)
             return answer
 

@@ -10,6 +10,7 @@ docs/decisions/003-oras-py.md has the list.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from oras.container import Container
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from tasks.stores.http_pool import Body, HttpPool
     from tasks.stores.registry_auth import Authorizer, Scopes
 
-UNAUTHORIZED, FORBIDDEN = 401, 403
 MAX_REFUSAL_SIZE = 64 * 1024
 
 
@@ -96,7 +96,7 @@ class OrasProvider(Registry):
         """
         sent = self._authorizer.header(scopes)
         answer = self._pool.send(method, url, _with(headers, sent), data, most, follow=follow)
-        if answer.status != UNAUTHORIZED and not says_expired(answer):
+        if answer.status != HTTPStatus.UNAUTHORIZED and not says_expired(answer):
             self._works = sent or self._works
             return answer
         renewed = self._renew(scopes, sent, answer)
@@ -105,7 +105,7 @@ class OrasProvider(Registry):
         if renewed == sent:
             raise self._refusal(renewed, scopes, answer)
         answer = self._pool.send(method, url, _with(headers, renewed), data, most, follow=follow)
-        if answer.status == UNAUTHORIZED:
+        if answer.status == HTTPStatus.UNAUTHORIZED:
             raise self._refusal(renewed, scopes, answer)
         self._works = renewed or self._works
         return answer
@@ -114,13 +114,15 @@ class OrasProvider(Registry):
         """What was just granted, or is good elsewhere, and is refused here tells of this repository only."""
         message = f"{self.hostname} refuses the credentials: {describe(answer)}"
         kind = PermissionDeniedError if scopes and self._is_good(sent) else AuthenticationError
-        return kind(message, status=UNAUTHORIZED)
+        return kind(message, status=HTTPStatus.UNAUTHORIZED)
 
     def _is_good(self, sent: str | None) -> bool:
         """A new token is; a password is that was taken before, and is taken still."""
         if sent is None or sent.startswith("Bearer "):
             return sent is not None
-        return sent == self._works and self._pool.send("GET", "/v2/", _with(None, sent)).status != UNAUTHORIZED
+        if sent != self._works:
+            return False
+        return self._pool.send("GET", "/v2/", _with(None, sent)).status != HTTPStatus.UNAUTHORIZED
 
     @contextmanager
     def stream(self, url: str, scopes: Scopes, wanted: Mapping[str, str]) -> Iterator[StreamedAnswer]:
@@ -134,15 +136,15 @@ class OrasProvider(Registry):
         sent = self._authorizer.header(scopes)
         headers = {"Accept-Encoding": "identity", **wanted}
         with self._pool.open("GET", url, _with(headers, sent)) as answer:
-            if answer.status not in {UNAUTHORIZED, FORBIDDEN}:
+            if answer.status not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
                 yield answer
                 return
             refused = read_refusal(answer)
-        if refused.status == FORBIDDEN and not says_expired(refused):
+        if refused.status == HTTPStatus.FORBIDDEN and not says_expired(refused):
             raise error_of(refused, f"GET {url.partition('?')[0]}")
         renewed = self._renew(scopes, sent, refused)
         with self._pool.open("GET", url, _with(headers, renewed)) as answer:
-            if answer.status == UNAUTHORIZED:
+            if answer.status == HTTPStatus.UNAUTHORIZED:
                 raise self._refusal(renewed, scopes, read_refusal(answer))
             yield answer
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from tasks.oci.descriptor import Descriptor
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from tasks.stores.request_retry import RequestRetry
     from tasks.stores.verified_content import ByteStream
 
-_OK, _PARTIAL, _NOT_FOUND = 200, 206, 404
 _STORED = frozenset({200, 201, 202, 204})
 """How registries say that they took a manifest. Only 201 is the specification's; older Quay answered 202."""
 
@@ -90,7 +90,7 @@ class RegistryStore:
         """See `Target.check_access`; what the answer says of the registry's kind is in `profile` from then on."""
         asked = f"GET {self._pool.origin}/v2/"
         answer = self._retry(lambda: self._checked(self._provider.do_request("/v2/"), asked))
-        if answer.status != _OK:
+        if answer.status != HTTPStatus.OK:
             raise UnexpectedAnswerError(
                 f"{self._pool.origin}/v2/ answered {answer.status}: is it a registry?", status=answer.status
             )
@@ -101,7 +101,7 @@ class RegistryStore:
         """See `ManifestResolver.list_tags`."""
         ask = partial(self._ask_for_list, repository)
         first = ask(self._path(repository, self._container(repository).tags_url()))
-        if first.status != _OK:
+        if first.status != HTTPStatus.OK:
             return None if self.profile.no_repository.isdisjoint(error_codes(first)) else frozenset()
         listed = read_pages(first, "tags", ask)
         return frozenset(tag for tag in listed.entries if isinstance(tag, str)) if listed.whole else None
@@ -111,7 +111,7 @@ class RegistryStore:
         answer = self._request(
             repository, "HEAD", self._container(repository).manifest_url(reference), {"Accept": ACCEPT_MANIFESTS}
         )
-        if answer.status == _NOT_FOUND:
+        if answer.status == HTTPStatus.NOT_FOUND:
             return None
         try:
             return Digest(said_once(answer.headers.get("Docker-Content-Digest")))
@@ -122,7 +122,7 @@ class RegistryStore:
     def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
         """See `ManifestResolver.has_blob`."""
         answer = self._request(repository, "HEAD", self._container(repository).get_blob_url(descriptor.digest))
-        if answer.status == _NOT_FOUND:
+        if answer.status == HTTPStatus.NOT_FOUND:
             return False
         length = said_once(answer.headers.get("Content-Length"))
         if length == "0" and descriptor.size and self._has_bytes(repository, descriptor):
@@ -150,7 +150,7 @@ class RegistryStore:
             self._container(repository).manifest_url(reference),
             {"Accept": ACCEPT_MANIFESTS, "Accept-Encoding": "identity"},
         )
-        if answer.status == _NOT_FOUND:
+        if answer.status == HTTPStatus.NOT_FOUND:
             return None
         return RemoteManifest(answer.body, answer.headers.get("Content-Type", "").partition(";")[0].strip())
 
@@ -163,7 +163,7 @@ class RegistryStore:
         """See `ContentFetcher.list_referrers`; a page of another place is none of the registry's."""
         ask = partial(self._ask_for_list, repository, headers={"Accept": IMAGE_INDEX}, follow=False)
         first = ask(f"/v2/{repository}/referrers/{subject}")
-        if first.status != _OK or not is_index(first):
+        if first.status != HTTPStatus.OK or not is_index(first):
             return None
         return frozenset(digests_of(read_pages(first, "manifests", ask).entries))
 
@@ -215,13 +215,13 @@ class RegistryStore:
         url = self._path(repository, self._container(repository).get_blob_url(descriptor.digest))
         wanted = {"Range": f"bytes={offset}-"} if offset else {}
         with self._provider.stream(url, self._scopes(repository), wanted) as answer:
-            if answer.status == _NOT_FOUND:
+            if answer.status == HTTPStatus.NOT_FOUND:
                 raise ContentNotFoundError(f"the target does not have {descriptor.digest}")
-            if offset and answer.status == _OK:  # a range is a wish
+            if offset and answer.status == HTTPStatus.OK:  # a range is a wish
                 answer.skip(offset)
-            elif offset and answer.status == _PARTIAL:
+            elif offset and answer.status == HTTPStatus.PARTIAL_CONTENT:
                 _check_range(answer.headers, offset)
-            elif answer.status != _OK:
+            elif answer.status != HTTPStatus.OK:
                 raise error_of(read_refusal(answer), f"reading {descriptor.digest}")
             yield answer
 
@@ -234,7 +234,7 @@ class RegistryStore:
             answer = self._provider.do_request(
                 path, "GET", None, headers, self._scopes(repository), most=MAX_LIST_SIZE, follow=follow
             )
-            if answer.status != _OK and answer.status not in NOT_LISTED:
+            if answer.status != HTTPStatus.OK and answer.status not in NOT_LISTED:
                 raise error_of(answer, f"GET {self._pool.origin}{path.partition('?')[0]}")
             return answer
 
@@ -251,7 +251,7 @@ class RegistryStore:
         )
 
     def _checked(self, answer: HttpAnswer, attempted: str) -> HttpAnswer:
-        if answer.status not in {_OK, _NOT_FOUND}:
+        if answer.status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:
             raise error_of(answer, attempted)
         return answer
 

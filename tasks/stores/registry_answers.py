@@ -10,6 +10,7 @@ import math
 import time
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from tasks.deletion_ports import Deletion
@@ -42,6 +43,12 @@ MISSING_CONTENT_CODES = frozenset(
         "ReferencedImagesNotFound",  # Amazon ECR
     }
 )
+_PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
+_REACTIONS: Mapping[int, type[RegistryError]] = {
+    HTTPStatus.UNAUTHORIZED: AuthenticationError,
+    HTTPStatus.FORBIDDEN: PermissionDeniedError,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: PayloadTooLargeError,
+}
 MAX_RETRY_AFTER = 3600.0
 _SHOWN = 300
 
@@ -75,7 +82,7 @@ def _words(error: dict[str, object]) -> str:
 
 def says_expired(answer: HttpAnswer) -> bool:
     """Whether an answer is Amazon ECR's way to say 401: 403, and "Your authorization token has expired"."""
-    return answer.status == 403 and "authorization token has expired" in describe(answer)  # noqa: PLR2004
+    return answer.status == HTTPStatus.FORBIDDEN and "authorization token has expired" in describe(answer)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -104,24 +111,16 @@ def error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
     """The exception for an answer that is not the one hoped for."""
     message = f"{attempted}: the registry answered {describe(answer)}"
     codes = error_codes(answer)
-    if answer.status == 429 or "TOOMANYREQUESTS" in codes:  # noqa: PLR2004 - HTTP's own numbers, here and below
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS or "TOOMANYREQUESTS" in codes:
         limited = RateLimitedError(message, status=answer.status, codes=codes)
         limited.retry_after = retry_after(answer.headers)
         return limited
-    if answer.status in {408, 425} or answer.status >= 500:  # noqa: PLR2004
+    if answer.status in _PASSING or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         unavailable = RegistryUnavailableError(message, status=answer.status, codes=codes)
         unavailable.retry_after = retry_after(answer.headers)
         return unavailable
-    return _permanent(answer.status)(message, status=answer.status, codes=codes)
-
-
-def _permanent(status: int) -> type[RegistryError]:
-    reactions: dict[int, type[RegistryError]] = {
-        401: AuthenticationError,
-        403: PermissionDeniedError,
-        413: PayloadTooLargeError,
-    }
-    return reactions.get(status, RegistryError if 400 <= status < 500 else UnexpectedAnswerError)  # noqa: PLR2004
+    other = RegistryError if answer.status >= HTTPStatus.BAD_REQUEST else UnexpectedAnswerError
+    return _REACTIONS.get(answer.status, other)(message, status=answer.status, codes=codes)
 
 
 def deletion_of(answer: HttpAnswer, attempted: str) -> Deletion:
@@ -132,7 +131,7 @@ def deletion_of(answer: HttpAnswer, attempted: str) -> Deletion:
     """
     if answer.status in {200, 202, 204}:
         return Deletion.DELETED
-    if answer.status == 404:  # noqa: PLR2004
+    if answer.status == HTTPStatus.NOT_FOUND:
         return Deletion.MISSING
     if answer.status in {400, 405, 501}:
         return Deletion.UNSUPPORTED
@@ -143,7 +142,7 @@ def manifest_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
     """The exception for a manifest that the registry did not take."""
     error = error_of(answer, attempted)
     missing = not MISSING_CONTENT_CODES.isdisjoint(error.codes)
-    as_500 = answer.status == 500 and missing  # noqa: PLR2004 - distribution says so of foreign layers
+    as_500 = answer.status == HTTPStatus.INTERNAL_SERVER_ERROR and missing  # distribution, of foreign layers
     if type(error) is not RegistryError and not as_500:
         return error
     kind = MissingReferencedContentError if missing else ManifestRefusedError

@@ -12,6 +12,7 @@ import re
 import threading
 import time
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
@@ -222,12 +223,13 @@ def _kept_by(challenge: Challenge, scopes: Scopes) -> Scopes:
 
 
 def _read_token(answer: HttpAnswer, where: str, now: float) -> _Token:
-    if answer.status == 429 or answer.status >= 500:  # noqa: PLR2004 - HTTP's own numbers
-        kind = RateLimitedError if answer.status == 429 else RegistryUnavailableError  # noqa: PLR2004
+    is_limited = answer.status == HTTPStatus.TOO_MANY_REQUESTS
+    if is_limited or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        kind = RateLimitedError if is_limited else RegistryUnavailableError
         busy = kind(f"{where} answered {answer.status}", status=answer.status)
         busy.retry_after = retry_after(answer.headers)
         raise busy
-    if answer.status != 200:  # noqa: PLR2004
+    if answer.status != HTTPStatus.OK:
         raise AuthenticationError(f"{where} refused the credentials ({answer.status})", status=answer.status)
     try:
         body = json.loads(answer.body)

@@ -6,6 +6,7 @@ import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
@@ -24,7 +25,6 @@ MAX_PAGES = 100_000
 NOT_LISTED = frozenset({301, 302, 303, 307, 308, 400, 404, 405, 406, 501})
 """How registries say that they do not list this. Only 404 is the specification's: GitHub's redirects to a page for
 people, Artifactory answers 406, others 400."""
-_OK = 200
 _LINK = re.compile(r"<([^<>]*)>([^<]*)")  # no address holds "<": many of them took the square of their time
 _NEXT = re.compile(r'(?:^|;)\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next\s*(?:[;,]|$))', re.IGNORECASE)
 
@@ -51,7 +51,7 @@ def read_pages(first: HttpAnswer, field: str, ask: Callable[[str], HttpAnswer]) 
             return Listed(tuple(entries), whole=False)
         seen.add(path)
         answer = ask(path)
-        if answer.status != _OK:
+        if answer.status != HTTPStatus.OK:
             return Listed(tuple(entries), whole=False)
         entries += _entries(answer, field)
         path = next_page(answer)
