@@ -43,11 +43,11 @@ $(INSTALLED): requirements/dev.txt pyproject.toml | python
 	@touch $@
 
 .PHONY: tools
-tools: python ## build oras, distribution and toxiproxy once into a cache (needs Go)
+tools: python ## build oras, distribution, toxiproxy and compose-go once into a cache (needs Go)
 	@$(PYTHON) -m infra.install_tools
 
 .PHONY: system-packages
-system-packages: ## install s3fs, fuse3, skopeo and docker-registry (as root, where apt is)
+system-packages: ## install s3fs, fuse3, skopeo, docker-registry and systemd (as root, where apt is)
 	@infra/install_system_packages.sh
 
 .PHONY: lint
