@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING
 from tasks.benchmark_values.facts import About, UsedPath
 from tasks.benchmark_values.paths import Origin
 from tasks.oci.errors import ProgramMissingError
+from tasks.operations.benchmark.visits import most_traffic
+from tasks.operations.reporting import human_bytes
+from tasks.stores.mounts import hanging_mounts, on_the_way, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from tasks.benchmark_values.cases import Case
     from tasks.benchmark_values.options import BenchmarkOptions
     from tasks.benchmark_values.paths import PathSpec
     from tasks.stores.benchmark.bench import Bench
@@ -52,6 +56,24 @@ def own_place(path: PathSpec, options: BenchmarkOptions) -> str:
     if path.origin is not Origin.REGISTRY:
         return path.mounted_at or path.bucket or ""
     return f"http{'' if options.plain_http else 's'}://{options.registry}" if options.registry else ""
+
+
+def no_mounts(paths: Sequence[PathSpec]) -> Iterator[str]:
+    """What is said of a mount of the user's that is none: the figures would be those of a disk."""
+    mounts = hanging_mounts()
+    for path in paths:
+        if path.mounted_at is not None and not on_the_way(mounts, resolve(path.mounted_at, mounts)[0]):
+            yield f"{path.name}: nothing is mounted at {path.mounted_at}, so that this machine's own disk is measured"
+
+
+def traffic_lines(options: BenchmarkOptions, cases: Sequence[Case], paths: Sequence[PathSpec]) -> Iterator[str]:
+    """What will be written into a bucket of the user's and read there, which somebody pays for."""
+    written, read = most_traffic(cases, paths, options.repeats, counted=not options.uncounted)
+    if options.location is not None and written:
+        yield (
+            f"{len(cases)} sizes by {len(paths)} paths: {human_bytes(written)} are written to {options.location} and "
+            f"deleted again, and at most about {human_bytes(read)} read"
+        )
 
 
 def shown_path(said: UsedPath, bench: Bench, paths: Sequence[PathSpec]) -> UsedPath:

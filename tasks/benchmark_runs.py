@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.benchmark_about import about_run, shown_path, usable_paths
+from tasks.benchmark_about import about_run, no_mounts, shown_path, traffic_lines, usable_paths
 from tasks.benchmark_results import compare_and_keep, write_results
 from tasks.benchmark_values.cases import MIB
 from tasks.benchmark_values.facts import About, Failure, Measurement, Phase, Results
@@ -89,6 +89,9 @@ class BenchmarkRun:
             self.about = kept.about
             logger.info("everything is measured already, by the run %s of %s", kept.about.run, kept.about.started)
         self.folder.begin([self.about.to_json(), *kept.rows()])
+        self._warn([line for line in no_mounts(self.paths) if line not in self.warnings])
+        for line in traffic_lines(self.options, self.cases_left, self.paths):
+            logger.info("%s", line)
 
     @property
     def cases_left(self) -> list[Case]:

@@ -215,3 +215,25 @@ def test_the_place_of_a_path_is_what_the_user_named_for_it_alone() -> None:
     }
     assert own_place(known["registry"], options("8MiB", registry="host")) == "https://host"
     assert own_place(known["registry"], options("8MiB")) == ""
+
+
+def test_what_will_be_written_and_read_is_said_before_of_a_bucket_of_the_users(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    given = replace(options("8MiB", "16MiB", repeats=3), location="s3://bucket")
+    begun(tmp_path, given, Course(), paths=(CATALOGUE["s3fs"], CATALOGUE["directory"]))
+    begun(tmp_path, options("8MiB"), Course(), paths=(CATALOGUE["s3fs"],))
+    (said,) = [line for line in caplog.messages if "are written" in line]
+    assert said == (
+        "2 sizes by 2 paths: 24.0 MiB are written to s3://bucket and deleted again, and at most about 192.0 MiB read"
+    )
+
+
+def test_an_own_mount_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = tuple(PathSpec(name=name, origin=Origin.PUSHED, mounted_at=f"/mnt/{name}") for name in ("here", "gone"))
+    monkeypatch.setattr("tasks.benchmark_about.hanging_mounts", lambda: frozenset({"/mnt/here"}))
+    for _ in range(2):
+        run = begun(tmp_path, options("8MiB"), Course(), paths=paths)
+        said = "gone: nothing is mounted at /mnt/gone, so that this machine's own disk is measured"
+        assert run.warnings == [said]

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from tasks.benchmark_values.cases import Case
     from tasks.benchmark_values.paths import PathSpec
 
+_IN_BUCKETS = frozenset({Origin.PUSHED, Origin.UPLOADED})
+
 
 def plan_visits(case: Case, paths: Sequence[PathSpec], repeats: int, shuffle_seed: str) -> Iterator[Visit]:
     """All visits of a case: `repeats` rounds over all paths, each shuffled; the same seed gives the same order."""
@@ -35,3 +37,12 @@ def least_space(cases: Sequence[Case], paths: Sequence[PathSpec], *, local: bool
         needed += 2 * largest * (origins.count(Origin.PUSHED) + (Origin.UPLOADED in origins))
         needed += sum(case.total for case in cases) * (Origin.REGISTRY in origins)
     return needed
+
+
+def most_traffic(cases: Sequence[Case], paths: Sequence[PathSpec], repeats: int, *, counted: bool) -> tuple[int, int]:
+    """Bytes that a run writes into buckets, and those that it reads there at most: a warm pull may ask for less."""
+    through_mounts = sum(path.origin is Origin.PUSHED for path in paths)
+    uploads = {path.bucket for path in paths if path.origin is Origin.UPLOADED}
+    visits = sum(repeats + (counted and path.reads_bucket) for path in paths if path.origin in _IN_BUCKETS)
+    total = sum(case.total for case in cases)
+    return total * (through_mounts + len(uploads)), total * 2 * visits

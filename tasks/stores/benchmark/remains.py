@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from tasks.oci.errors import StateError
 from tasks.stores.json_lines import state_error
 from tasks.stores.local_parts.fuse import is_mounted, unmount
 from tasks.stores.local_parts.processes import start_time
@@ -61,9 +62,11 @@ class WorkFolder:
         """An empty folder of this name.
 
         Raises:
-            StateError: it can't be made, or not be emptied.
+            StateError: it can't be made, or not be emptied; nothing is deleted through a mount that is still there.
         """
         path = self.path / name
+        if still := _mounted_in(path):
+            raise StateError(f"{still[0]} is still mounted")
         shutil.rmtree(path, ignore_errors=True)
         with _told(path):
             path.mkdir(parents=True)
@@ -104,13 +107,17 @@ def remove(folder: Path) -> None:
     Raises:
         ProgramFailedError: something can't be unmounted or does not end; then nothing is deleted.
     """
-    inside = f"{folder.resolve()}/"
-    for mountpoint in [Path(each) for each in mount_points() if each.startswith(inside)]:
+    for mountpoint in _mounted_in(folder):
         unmount(mountpoint)
         wait_until(lambda at=mountpoint: not is_mounted(at), what=f"{mountpoint} is unmounted")  # type: ignore[misc]
     for pid, started in _programs(folder):
         _end(pid, started)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _mounted_in(folder: Path) -> list[Path]:
+    inside = f"{folder.resolve()}/"
+    return [Path(each) for each in mount_points() if each.startswith(inside)]
 
 
 def _is_dead(folder: Path) -> bool:

@@ -1,8 +1,9 @@
 from collections import Counter
+from dataclasses import replace
 
 from tasks.benchmark_values.cases import parse_case
 from tasks.operations.benchmark.catalogue import CATALOGUE
-from tasks.operations.benchmark.visits import least_space, plan_visits
+from tasks.operations.benchmark.visits import least_space, most_traffic, plan_visits
 
 PATHS = tuple(CATALOGUE[name] for name in ("s3fs", "goofys", "rclone", "native", "directory"))
 CASE = parse_case("8MiB")
@@ -25,3 +26,13 @@ def test_the_space_grows_with_the_largest_case_and_with_what_is_kept_here() -> N
     elsewhere = least_space(cases, PATHS, local=False)
     assert 3 * 64 * 1024**2 <= elsewhere <= 6 * 64 * 1024**2
     assert least_space(cases, PATHS, local=True) >= elsewhere + 4 * 64 * 1024**2
+
+
+def test_what_a_run_costs_in_a_bucket_is_known_before() -> None:
+    """Three mounts are pushed through and one upload serves the SDK; each pull is made cold and warm."""
+    size = CASE.total
+    assert most_traffic([CASE], PATHS, 3, counted=False) == (4 * size, 2 * 3 * 4 * size)
+    assert most_traffic([CASE, CASE], PATHS, 3, counted=True) == (2 * 4 * size, 2 * 2 * 4 * 4 * size)
+    own = replace(CATALOGUE["s3fs"], mounted_at="/mnt/mine")
+    assert most_traffic([CASE], [own], 1, counted=True) == (size, 2 * size)
+    assert most_traffic([CASE], [CATALOGUE["directory"], CATALOGUE["registry"]], 3, counted=True) == (0, 0)

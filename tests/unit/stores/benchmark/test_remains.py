@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.oci.errors import StateError
+from tasks.stores.benchmark import remains
 from tasks.stores.benchmark.remains import WorkFolder, sweep, work_root
 from tasks.stores.local_parts.processes import start_time
 from tasks.stores.lock_holder import LockHolder
@@ -73,3 +74,17 @@ def test_a_work_folder_is_for_its_user_only_and_goes_at_the_end(tmp_path: Path) 
         (work.folder("out") / "file").write_bytes(b"x")
         assert list(work.folder("out").iterdir()) == []
     assert not work.path.exists()
+
+
+def test_nothing_is_deleted_through_a_mount_that_is_still_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with WorkFolder(tmp_path, "run") as work:
+        mountpoint = work.folder("mounted") / "mount"
+        mountpoint.mkdir()
+        (mountpoint / "theirs").touch()
+        with monkeypatch.context() as mounted:
+            mounted.setattr(remains, "mount_points", lambda: [str(mountpoint)])
+            with pytest.raises(StateError, match="mounted/mount is still mounted"):
+                work.folder("mounted")
+        assert (mountpoint / "theirs").exists()
