@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from flows.block_names import block_name
 from flows.block_types import LayoutSource, RegistryTarget
+from flows.mistakes import in_one_line
 from tasks.cleanups import Logins
 from tasks.endpoints import TargetOptions
 from tasks.oci.errors import ConfigurationError
@@ -118,7 +119,8 @@ def _load(kind: type[_Block], name: str, field: str) -> _Block:
     try:
         return kind.model_validate(held)
     except ValidationError as error:
-        raise ConfigurationError(f"{field}: the block {slug}/{name} can't be used: {_wrong(error)}") from None
+        wrong = in_one_line(error, "the block")
+        raise ConfigurationError(f"{field}: the block {slug}/{name} can't be used: {wrong}") from None
 
 
 def _missing(kind: type[Block], name: str) -> str:
@@ -130,10 +132,3 @@ def _missing(kind: type[Block], name: str) -> str:
     except (ObjectNotFound, httpx.HTTPError):
         return f"the Prefect server has no block {wanted}/{name}; make it in the dashboard, under Blocks"
     return f"the block {name} is a {other.get_block_type_slug()}, and a {wanted} is needed here"
-
-
-def _wrong(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(map(str, each['loc'])) or 'the block'}: {each['msg'].removeprefix('Value error, ')}"
-        for each in error.errors(include_url=False, include_context=False, include_input=False)
-    )

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from flows.limits_model import LiveLimits
 from flows.live_limits import DEFAULT_VARIABLE, VARIABLE, file_reader
+from flows.mistakes import in_one_line
 from flows.repeating import every
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, StateError
 
@@ -47,11 +48,7 @@ def _limits(name: str, value: object) -> LiveLimits:
     try:
         return LiveLimits.model_validate(value)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, each['loc'])) or 'the value'}: {each['msg'].removeprefix('Value error, ')}"
-            for each in error.errors(include_url=False, include_context=False, include_input=False)
-        )
-        raise ConfigurationError(f"Prefect's variable {name}: {wrong}") from None
+        raise ConfigurationError(f"Prefect's variable {name}: {in_one_line(error, 'the value')}") from None
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
 _WORDS = {
@@ -29,3 +30,11 @@ def in_our_words(mistake: ErrorDetails) -> str:
         return f"it is missing; add it to {'the file' if len(mistake['loc']) == 1 else 'what begins in this line'}"
     said = mistake["msg"].removeprefix("Value error, ")
     return _WORDS.get(mistake["type"]) or said.replace("Input should be", "it must be", 1)
+
+
+def in_one_line(error: ValidationError, whole: str) -> str:
+    """Each mistake with its field, or with what the `whole` is called; no value is in it, which may be secret."""
+    return "; ".join(
+        f"{'.'.join(map(str, each['loc'])) or whole}: {each['msg'].removeprefix('Value error, ')}"
+        for each in error.errors(include_url=False, include_context=False, include_input=False)
+    )
