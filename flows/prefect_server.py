@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from flows.server_process import HOST, STOP_COMMAND, ServerRecord, end_process, launch, status_at, wait_until_ready
 from flows.stopping import ending_waits
 from tasks.oci.errors import ConfigurationError, StateError
+from tasks.stores.state_directory import default_state_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -164,12 +165,10 @@ def external_address(api_url: str) -> ServerAddress:
 
 
 def state_folder() -> Path:
-    """PREFECT_HOME where it is set, else our part of the XDG state folder (XDG says to ignore a relative one)."""
+    """PREFECT_HOME where it is set, else a part of our own state folder."""
     if home := os.environ.get("PREFECT_HOME"):
         return Path(home).expanduser().absolute()
-    xdg = Path(os.environ.get("XDG_STATE_HOME", ""))
-    base = xdg if xdg.is_absolute() else Path.home() / ".local" / "state"
-    return base / "layoutlift" / "prefect"
+    return default_state_root(os.environ) / "prefect"
 
 
 def status_of(record: ServerRecord | None, state: Path) -> ServerStatus:
