@@ -22,6 +22,7 @@ from flows.cleanup_publishing import Applied, publish_plan
 from flows.dashboard_limits import ended_by_a_pause
 from flows.flow_body import SKIPPED
 from flows.policy_values import seconds
+from flows.settings_of_run import log_to_run
 from tasks.cleanups import open_plan
 from tasks.oci.errors import IncompleteError, LayoutliftError, LockHeldError, RefusedError
 from tasks.operations.cleanup.limits import LimitCheck
@@ -55,8 +56,7 @@ def clean_up(given: CleanupParameters, logins: Logins) -> State[None]:
         IncompleteError: it was applied, and something is not as it should be.
         LayoutliftError: it could not be planned or applied.
     """
-    for name in ("flows", "tasks"):
-        logging.getLogger(name).setLevel(logging.INFO)  # Prefect sends their records to the run, but sets no level
+    log_to_run()
     root = Path(given.state) if given.state else default_state_root(os.environ) / "cleanups" / "plans"
     run, stop = _run_id(), Stop()
     course = _Course(given, logins, PlanShelf(root), run, stop)
@@ -149,7 +149,7 @@ class _Course:
 
 
 class _Shown:
-    """What is remembered of a plan while it is written; see `Show`."""
+    """What is remembered of a plan while it is written; see `ShowPlan`."""
 
     header: PlanHeader
     footer: PlanFooter

@@ -11,6 +11,7 @@ from prefect.futures import wait
 
 from flows.announcing import announce_begun, announce_ended
 from flows.dashboard_limits import ended_by_a_pause
+from flows.settings_of_run import log_to_run
 from flows.shown_progress import only_noted, shown_progress
 from tasks.operations.reporting import failure_rows, printable, summary_markdown
 from tasks.run_context import shared
@@ -34,8 +35,7 @@ logger = logging.getLogger(__name__)
 @contextmanager
 def shown_work(run: Run, parts: str) -> Iterator[None]:
     """Have the dashboard show a run's work until the end of the block, and have a pause there end it in order."""
-    for name in ("flows", "tasks"):
-        logging.getLogger(name).setLevel(logging.INFO)  # Prefect sends their records to the run, but sets no level
+    log_to_run()
     logger.info("%s: %d tags in %s", run.title, run.progress.expected, parts)
     announce_begun(run)
     with ended_by_a_pause(run.tree.end_early), shown_progress(run):

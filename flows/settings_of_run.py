@@ -1,7 +1,8 @@
-"""Prefect's settings, changed for what a block of code runs."""
+"""What of Prefect's settings and of logging is changed for the runs of this process."""
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -22,3 +23,9 @@ def changed_settings(part: str, name: str, value: object) -> Iterator[None]:
     changed = getattr(context.settings, part).model_copy(update={name: value})
     with SettingsContext(profile=context.profile, settings=context.settings.model_copy(update={part: changed})):
         yield
+
+
+def log_to_run() -> None:
+    """Let what our loggers tell reach the run: Prefect sends their records there, but sets no level."""
+    for name in ("flows", "tasks"):
+        logging.getLogger(name).setLevel(logging.INFO)
