@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.values import Limits, PlanHeader, RepositoryPlan
     from tasks.stores.pacing import Stop
 
-    Show = Callable[[str, Iterable[RepositoryOutcome]], bool]
+    ShowOutcomes = Callable[[str, Iterable[RepositoryOutcome]], bool]
     """Shows the outcomes of a run as they come, by the run's name; whether nothing was wrong with any."""
 
 
@@ -66,7 +66,9 @@ def check_limits(path: Path, raised: Callable[[Limits], Limits]) -> CheckedPlan:
         return CheckedPlan(path, plan.header)
 
 
-def apply_plan(given: ApplyParameters, path: Path, stop: Stop, show: Show, logins: Logins = NO_LOGINS) -> bool:
+def apply_plan(
+    given: ApplyParameters, path: Path, stop: Stop, show: ShowOutcomes, logins: Logins = NO_LOGINS
+) -> bool:
     """Do what a plan says, as far as everything still is as it says; whether nothing was wrong.
 
     Raises:
@@ -103,7 +105,7 @@ def _requirement(
         yield lambda plan: gate.require_plan(layouts, plan, askers.map)
 
 
-def undo(given: UndoParameters, run: str, source: str | None, stop: Stop, show: Show) -> bool:
+def undo(given: UndoParameters, run: str, source: str | None, stop: Stop, show: ShowOutcomes) -> bool:
     """Put back what a run took away from `source`, or where it is remembered from; whether all came back.
 
     Raises:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tasks.ports import Finding
     from tasks.stores.pacing import Stop
 
-    Show = Callable[[PlanHeader, Iterable[RepositoryPlan], Sequence[Finding]], PlanFooter]
+    ShowPlan = Callable[[PlanHeader, Iterable[RepositoryPlan], Sequence[Finding]], PlanFooter]
 
 
 NO_LOGINS = Logins()
@@ -46,7 +46,7 @@ def cleanup_options(given: PlanParameters, logins: Logins = NO_LOGINS) -> Cleanu
 def plan_cleanup(
     given: CleanupPlanParameters,
     stop: Stop,
-    show: Show,
+    show: ShowPlan,
     clock: Callable[[], float] | None = None,
     logins: Logins = NO_LOGINS,
 ) -> bool:

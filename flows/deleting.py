@@ -20,7 +20,7 @@ from tasks.operations.cleanup.values import Limits, PlanKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from flows.cleaning import Show
+    from flows.cleaning import ShowPlan
     from flows.cleanup_parameters import DeleteParameters, RecoverParameters
     from tasks.cleanups import CleanupOptions, Planner
     from tasks.operations.cleanup.values import RepositoryPlan
@@ -77,7 +77,7 @@ class Named:
         raise ConfigurationError(f"{self.repository!r} has nothing named {self.tag or self.digest}")
 
 
-def plan_delete(given: DeleteParameters, named: Named, plan_file: Path | None, stop: Stop, show: Show) -> bool:
+def plan_delete(given: DeleteParameters, named: Named, plan_file: Path | None, stop: Stop, show: ShowPlan) -> bool:
     """Plan to delete one thing, and show that; whether its repository could be read.
 
     Raises:
@@ -97,7 +97,7 @@ def plan_delete(given: DeleteParameters, named: Named, plan_file: Path | None, s
     return _plan(options, plans, stop, kind=PlanKind.DELETE, gate=given.gate, plan_file=plan_file, show=show)
 
 
-def plan_recover(given: RecoverParameters, plan_file: Path | None, stop: Stop, show: Show) -> bool:
+def plan_recover(given: RecoverParameters, plan_file: Path | None, stop: Stop, show: ShowPlan) -> bool:
     """Plan to name again what nothing names, and show that; whether everything could be read.
 
     Raises:
@@ -123,7 +123,7 @@ def _plan(
     kind: PlanKind,
     gate: str | None,
     plan_file: Path | None,
-    show: Show,
+    show: ShowPlan,
 ) -> bool:
     with open_planner(options, Policy((), gate=gate), stop, sweeps=False) as planner:
         header = make_header(options, kind, NO_LIMITS, DEFAULT_TIMING, planner.tools.rules.now)

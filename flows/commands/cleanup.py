@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from flows.cleanup_parameters import ApplyParameters, CleanupPlanParameters, UndoParameters
-from flows.commands.running import INCOMPLETE, checked, take_credentials
+from flows.commands.running import INCOMPLETE, checked, logs_in, take_credentials
 from flows.options import with_parameters
 from tasks.oci.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flows.applying import Show
+    from flows.applying import ShowOutcomes
     from tasks.stores.pacing import Stop
 
 
@@ -26,16 +27,7 @@ def cleanup() -> None:
 
 def plans(command: Any) -> Any:
     """Give a command what all that make a plan have."""
-    return click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON")(_logs_in(command))
-
-
-def _logs_in(command: Any) -> Any:
-    for option in (
-        click.option("--password-stdin", is_flag=True, help="Read the target's password from standard input"),
-        click.option("--username", envvar="LAYOUTLIFT_TARGET_USERNAME", help="User name at the target"),
-    ):
-        command = option(command)
-    return command
+    return click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON")(logs_in(command))
 
 
 @cleanup.command(short_help="Say what a policy keeps and deletes; changes nothing")
@@ -43,9 +35,7 @@ def _logs_in(command: Any) -> Any:
 @plans
 def plan(*, as_json: bool, username: str | None, password_stdin: bool, **given: Any) -> None:
     """Say what a policy keeps and deletes at SOURCE, and why; changes nothing."""
-    from functools import partial  # noqa: PLC0415 - not for --help
-
-    from flows.cleaning import plan_cleanup  # noqa: PLC0415
+    from flows.cleaning import plan_cleanup  # noqa: PLC0415 - not for --help
     from flows.console import Console  # noqa: PLC0415
     from flows.plan_output import print_plan  # noqa: PLC0415
     from flows.stopping import stopped_by_signals  # noqa: PLC0415
@@ -63,14 +53,14 @@ def plan(*, as_json: bool, username: str | None, password_stdin: bool, **given: 
 @click.argument("plan_file", metavar="PLAN", type=click.Path(dir_okay=False, path_type=Path))
 @with_parameters(ApplyParameters)
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON")
-@_logs_in
+@logs_in
 def apply(*, plan_file: Path, as_json: bool, username: str | None, password_stdin: bool, **given: Any) -> None:
     """Do what PLAN says, and nothing else, as far as everything is still as it was then."""
     from flows.applying import apply_plan  # noqa: PLC0415 - not for --help
 
     take_credentials(username, from_stdin=password_stdin)
     parameters = checked(ApplyParameters, given)
-    change(lambda stop, show: apply_plan(parameters, plan_file, stop, show), as_json=as_json)
+    change(partial(apply_plan, parameters, plan_file), as_json=as_json)
 
 
 @cleanup.command(short_help="Put back what RUN took away")
@@ -80,24 +70,20 @@ def apply(*, plan_file: Path, as_json: bool, username: str | None, password_stdi
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON")
 def undo(*, run: str, source: str | None, as_json: bool, **given: Any) -> None:
     """Put back what RUN took away, as long as the quarantine has it; what came later stays."""
-    from functools import partial  # noqa: PLC0415 - not for --help
-
-    from flows.applying import undo as undo_run  # noqa: PLC0415
+    from flows.applying import undo as undo_run  # noqa: PLC0415 - not for --help
     from flows.outcome_output import print_outcomes  # noqa: PLC0415
 
     parameters = checked(UndoParameters, given)
     shown = partial(print_outcomes, as_json=as_json, nothing_done=f"nothing is left to put back of what {run} took")
-    change(lambda stop, show: undo_run(parameters, run, source, stop, show), as_json=as_json, show=shown)
+    change(partial(undo_run, parameters, run, source), as_json=as_json, show=shown)
 
 
-def change(act: Callable[[Stop, Show], bool], *, as_json: bool, show: Show | None = None) -> None:
+def change(act: Callable[[Stop, ShowOutcomes], bool], *, as_json: bool, show: ShowOutcomes | None = None) -> None:
     """Change a source, print what was done, and exit with 1 where something is not as it should be.
 
     `show` prints in place of the usual.
     """
-    from functools import partial  # noqa: PLC0415 - not for --help
-
-    from flows.console import Console  # noqa: PLC0415
+    from flows.console import Console  # noqa: PLC0415 - not for --help
     from flows.outcome_output import print_outcomes  # noqa: PLC0415
     from flows.stopping import stopped_by_signals  # noqa: PLC0415
 

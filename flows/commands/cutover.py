@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from flows.commands.running import checked, exit_code, prepare
+from flows.commands.running import checked, exit_code, logs_in, prepare
 from flows.cutover import CutoverParameters, cut_over
 from flows.entry import INTERRUPTED
 from flows.options import with_parameters
@@ -21,8 +21,7 @@ from tasks.oci.errors import LayoutliftError
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the report as JSON, and what is said on the way to stderr"
 )
-@click.option("--username", envvar="LAYOUTLIFT_TARGET_USERNAME", help="User name at the target")
-@click.option("--password-stdin", is_flag=True, help="Read the target's password from standard input")
+@logs_in
 def cutover(**given: Any) -> None:
     """Prove that TARGET equals SOURCE and nobody writes to SOURCE, and list which reference replaces which."""
     from flows.console import Console, print_outcome  # noqa: PLC0415 - not for --help

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,9 +16,8 @@ from flows.options import with_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-    from flows.cleaning import Show
+    from flows.cleaning import ShowPlan
     from tasks.stores.pacing import Stop
 
 _apply = click.option("--apply", "applies", is_flag=True, help="Do it, too; without, only the plan is printed")
@@ -42,7 +44,7 @@ def delete(
         ca_file=parameters.ca_file,
     )
     _plan_and_apply(
-        lambda file, stop, show: plan_delete(parameters, meant, file, stop, show),
+        partial(plan_delete, parameters, meant),
         parameters.output,
         applied if applies else None,
         as_json=as_json,
@@ -60,7 +62,7 @@ def recover(*, applies: bool, as_json: bool, **given: Any) -> None:
     parameters = checked(RecoverParameters, given)
     applied = ApplyParameters(i_am_the_only_writer=parameters.i_am_the_only_writer, jobs=parameters.jobs)
     _plan_and_apply(
-        lambda file, stop, show: plan_recover(parameters, file, stop, show),
+        partial(plan_recover, parameters),
         parameters.output,
         applied if applies else None,
         as_json=as_json,
@@ -68,18 +70,14 @@ def recover(*, applies: bool, as_json: bool, **given: Any) -> None:
 
 
 def _plan_and_apply(
-    plan: Callable[[Path | None, Stop, Show], bool],
+    plan: Callable[[Path | None, Stop, ShowPlan], bool],
     output: str | None,
     applied: ApplyParameters | None,
     *,
     as_json: bool,
 ) -> None:
     """Print a plan, and apply that very plan where the user wants that; one JSON document in either case."""
-    from contextlib import nullcontext  # noqa: PLC0415 - not for --help
-    from functools import partial  # noqa: PLC0415
-    from pathlib import Path  # noqa: PLC0415
-
-    from flows.console import Console  # noqa: PLC0415
+    from flows.console import Console  # noqa: PLC0415 - not for --help
     from flows.deleting import plan_place  # noqa: PLC0415
     from flows.plan_output import print_plan  # noqa: PLC0415
     from flows.stopping import stopped_by_signals  # noqa: PLC0415
@@ -97,6 +95,6 @@ def _plan_and_apply(
                 whole = plan(place, console.stop, shown)
             with AppliedPart() if as_json else nullcontext() as part:
                 show = None if part is None else part.show
-                change(lambda stop, show: apply_plan(applied, place, stop, show), as_json=as_json, show=show)
+                change(partial(apply_plan, applied, place), as_json=as_json, show=show)
     if not whole:
         raise SystemExit(INCOMPLETE)

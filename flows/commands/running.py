@@ -173,6 +173,16 @@ def _shown_name(field: str) -> str:
     return option if variable is None else f"{option} ({variable})"
 
 
+def logs_in(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options from which `take_credentials` takes a login to the target."""
+    for option in (
+        click.option("--password-stdin", is_flag=True, help="Read the target's password from standard input"),
+        click.option("--username", envvar="LAYOUTLIFT_TARGET_USERNAME", help="User name at the target"),
+    ):
+        command = option(command)
+    return command
+
+
 def take_credentials(username: str | None, *, from_stdin: bool) -> None:
     """Put what the user gave where the engine looks for it: this process's environment, never a parameter."""
     if username:
