@@ -5,10 +5,8 @@ Losing it costs time, never correctness; so lines that can't be read are passed 
 
 from __future__ import annotations
 
-import re
 import threading
 from bisect import bisect_left
-from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
 from tasks.oci.digest import Digest
@@ -194,11 +192,3 @@ class Ledger:
         """
         with self._lock:
             self._lines.close()
-
-
-def file_name(run_id: str) -> str:
-    """A run's id as part of a file's name: itself where it is safe there, else made so and told apart by a hash."""
-    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", run_id)[:80]
-    if readable == run_id and readable.strip("."):
-        return readable
-    return f"{readable}-{sha256(run_id.encode(errors='backslashreplace')).hexdigest()[:8]}"

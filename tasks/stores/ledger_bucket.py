@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.errors import StateError
 from tasks.stores.json_lines import json_line, parse_json_lines
-from tasks.stores.ledger import file_name
 from tasks.stores.ledger_memory import LedgerMemory
 from tasks.stores.line_buffer import LineBuffer
+from tasks.stores.run_state import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

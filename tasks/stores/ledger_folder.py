@@ -9,8 +9,8 @@ import time
 from typing import TYPE_CHECKING
 
 from tasks.stores.json_lines import JsonLinesWriter, json_line, read_json_lines, state_error
-from tasks.stores.ledger import file_name
 from tasks.stores.ledger_memory import LedgerMemory
+from tasks.stores.run_state import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

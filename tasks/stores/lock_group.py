@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks.oci.errors import LockHeldError
-from tasks.stores.ledger import file_name
 from tasks.stores.lock_holder import held_message
+from tasks.stores.run_state import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

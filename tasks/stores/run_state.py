@@ -71,3 +71,11 @@ def pair_name(source: str, target: str) -> str:
 def prefix_of(target: str) -> str:
     """What the names of a target's repositories begin with; empty for the whole registry."""
     return target.partition("/")[2].strip("/")
+
+
+def file_name(run_id: str) -> str:
+    """A run's id as part of a file's name: itself where it is safe there, else made so and told apart by a hash."""
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", run_id)[:80]
+    if readable == run_id and readable.strip("."):
+        return readable
+    return f"{readable}-{sha256(run_id.encode(errors='backslashreplace')).hexdigest()[:8]}"

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.errors import StateError
 from tasks.stores.bucket_lock import BucketLock, seen_locks
-from tasks.stores.ledger import Ledger, file_name
+from tasks.stores.ledger import Ledger
 from tasks.stores.ledger_bucket import LedgerBucket
 from tasks.stores.lock_group import held_with_others
 from tasks.stores.lock_holder import LockHolder
-from tasks.stores.run_state import pair_name, prefix_of, without_credentials
+from tasks.stores.run_state import file_name, pair_name, prefix_of, without_credentials
 from tasks.stores.s3_client import make_client
 from tasks.stores.state_objects import StateObjects
 

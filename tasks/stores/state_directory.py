@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.stores.ledger import Ledger, file_name
+from tasks.stores.ledger import Ledger
 from tasks.stores.ledger_folder import LedgerFolder
 from tasks.stores.lock_group import held_with_others
 from tasks.stores.lock_holder import LockHolder
 from tasks.stores.run_lock import RunLock, seen_locks
 from tasks.stores.run_spool import REPORT
-from tasks.stores.run_state import pair_name, prefix_of, without_credentials
+from tasks.stores.run_state import file_name, pair_name, prefix_of, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
