@@ -51,8 +51,8 @@ class BlobClaims:
         self._lock = threading.Lock()
         self._under_way: dict[_Key, Future[BlobArrival]] = {}
         self._pushing: dict[bytes, Future[BlobArrival]] = {}
-        self._elsewhere: dict[str, set[bytes]] = {}
-        """For each repository in work, what it has besides the blobs whose home it is: most need one entry only."""
+        self._guests: dict[str, set[bytes]] = {}
+        """For each repository in work, the blobs that it has as a guest; most are only where `_homes` says."""
         self._homes: dict[bytes, str] = {}
 
     def ensure(
@@ -91,19 +91,19 @@ class BlobClaims:
         """Forget that the blob is there: the target says it is not, whatever it answered before."""
         _, content = _key(repository, blob)
         with self._lock:
-            self._elsewhere.get(repository, set()).discard(content)
+            self._guests.get(repository, set()).discard(content)
             if self._homes.get(content) == repository:
                 del self._homes[content]
 
     def forget(self, repository: str) -> None:
         """Free what is kept for a repository that is finished."""
         with self._lock:
-            self._elsewhere.pop(repository, None)
+            self._guests.pop(repository, None)
 
     def _is_there(self, key: _Key) -> bool:
         repository, content = key
-        elsewhere = self._elsewhere.get(repository)
-        return elsewhere is not None and (self._homes.get(content) == repository or content in elsewhere)
+        guests = self._guests.get(repository)
+        return guests is not None and (self._homes.get(content) == repository or content in guests)
 
     def _fulfil(self, key: _Key, claim: Future[BlobArrival], push: Callable[[], BlobArrival]) -> BlobArrival:
         try:
@@ -124,9 +124,9 @@ class BlobClaims:
                 del self._pushing[content]
             if not arrived:
                 return
-            elsewhere = self._elsewhere.setdefault(repository, set())
+            guests = self._guests.setdefault(repository, set())
             if self._homes.setdefault(content, repository) != repository:
-                elsewhere.add(content)
+                guests.add(content)
             if len(self._homes) > MAX_HOMES:
                 self._forget_oldest_home()
 
@@ -134,5 +134,5 @@ class BlobClaims:
         """It is not mounted from there any more, and there it is still while that repository is in work."""
         content = next(iter(self._homes))
         home = self._homes.pop(content)
-        if home in self._elsewhere:
-            self._elsewhere[home].add(content)
+        if home in self._guests:
+            self._guests[home].add(content)

@@ -47,7 +47,7 @@ class Progress:
     def note_problem(self) -> None:
         """Count something broken at the source that is no tag."""
         with self._lock:
-            self.totals.broken_layouts += 1
+            self.totals.other_problems += 1
 
     def note_bytes(self, count: int) -> None:
         """Count bytes on their way to the target."""

@@ -221,8 +221,8 @@ def _verdict(totals: Totals) -> str:
     parts = []
     if totals.problems:
         parts.append(f"{totals.problems} of {totals.tags} tags are not at the target")
-    if totals.broken_layouts:
-        parts.append(f"{totals.broken_layouts} other problems were found")
+    if totals.other_problems:
+        parts.append(f"{totals.other_problems} other problems were found")
     return f"Incomplete: {', '.join(parts)}"
 
 

@@ -129,11 +129,11 @@ class Traffic:
 
 @dataclass(slots=True)
 class Totals:
-    """Counts of outcomes over a run, with its traffic."""
+    """Counts of outcomes over a run, with its traffic; `other_problems` are findings that are more than remarks."""
 
     outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
     problems: int = 0
-    broken_layouts: int = 0
+    other_problems: int = 0
     traffic: Traffic = field(default_factory=Traffic)
 
     @property
@@ -144,4 +144,4 @@ class Totals:
     @property
     def complete(self) -> bool:
         """Whether everything that was selected is at the target and verified."""
-        return not self.problems and not self.broken_layouts
+        return not self.problems and not self.other_problems

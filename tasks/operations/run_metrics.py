@@ -63,7 +63,7 @@ def _counts(totals: Mapping[str, int], progress: Progress) -> tuple[Metric, ...]
         _gauge("layoutlift_tags_expected", "Tags that the run will have an outcome for", progress.expected),
         Metric("layoutlift_tags_total", "Tags by what became of them", MetricKind.COUNTER, tags, "outcome"),
         _counter("layoutlift_problems_total", "Tags that keep the run from being complete", progress.totals.problems),
-        _counter("layoutlift_broken_layouts_total", "Broken things that are no tag", progress.totals.broken_layouts),
+        _counter("layoutlift_broken_layouts_total", "Broken things that are no tag", progress.totals.other_problems),
         Metric("layoutlift_blobs_total", "Blobs by how they got there", MetricKind.COUNTER, blobs, "result"),
         _counter("layoutlift_read_bytes_total", "Bytes read on their way to the target", progress.bytes_read),
         _counter("layoutlift_pushed_bytes_total", "Bytes of blobs that the target took", totals["bytes_pushed"]),

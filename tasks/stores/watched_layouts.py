@@ -43,12 +43,12 @@ _STOPPED_SECONDS = 2.0
 class Patience:
     """How long a read may be silent: after `silence` seconds the mount is asked for a sign of life.
 
-    It has `probe` seconds to give it. A mount that lives may keep a read waiting for `patience` seconds in all.
+    It has `probe` seconds to give it. A mount that lives may keep a read waiting for `longest` seconds in all.
     """
 
     silence: float = 20.0
     probe: float = 10.0
-    patience: float = 600.0
+    longest: float = 600.0
 
     @classmethod
     def of(cls, seconds: float) -> Patience:
@@ -175,7 +175,7 @@ class WatchedLayouts:
                 waited = time.monotonic() - asked
                 self._check_alive()
                 self._check_stop(waited)
-                if waited > self._patience.patience:
+                if waited > self._patience.longest:
                     raise SourceReadError(f"{name} did not answer for {waited:.0f} s; the mount itself does")
                 if waited > silence:
                     self._probe(waited, path)

@@ -12,7 +12,7 @@ def tag(name: str, outcome: Outcome = Outcome.REFUSED, code: str | None = "name_
 
 
 def line(*results: TagResult, findings: tuple[Finding, ...] = (), interrupted: bool = False) -> str:
-    totals = Totals(problems=sum(each.is_problem for each in results), broken_layouts=len(findings))
+    totals = Totals(problems=sum(each.is_problem for each in results), other_problems=len(findings))
     for each in results:
         totals.outcomes[each.outcome] += 1
     return closing_line(totals, results, findings, interrupted=interrupted)

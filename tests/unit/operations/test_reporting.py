@@ -132,7 +132,7 @@ def test_summary_says_complete_only_when_it_is():
     totals.outcomes[Outcome.COPIED] = 2
     assert summary_markdown(HEADER, totals, []).startswith("# Complete: 2 tags")
     totals.problems = 1
-    totals.broken_layouts = 3
+    totals.other_problems = 3
     summary = summary_markdown(HEADER, totals, [])
     assert summary.startswith("# Incomplete: 1 of 2 tags are not at the target, 3 other problems")
 

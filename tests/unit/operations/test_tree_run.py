@@ -88,7 +88,7 @@ def test_a_large_repository_that_stays_closed_is_named_once(root: Path, monkeypa
     made = opened(root, *range(2, 99))
     made.copy()
     assert [(finding.path, finding.code) for finding in made.findings] == [("app", "source_read")]
-    assert made.progress.totals.broken_layouts == 1
+    assert made.progress.totals.other_problems == 1
 
 
 def test_a_rename_that_fits_no_repository_is_said(root: Path) -> None:
