@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CopyTools:
-    """What all workers of a run share."""
+    """See the module; `paced` counts content as it is read, and holds it back to the run's pace."""
 
     source: LayoutReader
     target: Target

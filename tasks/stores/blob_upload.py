@@ -1,7 +1,8 @@
 """Uploads of blobs: a POST that opens a session or mounts, then one PUT with the whole body.
 
 distribution-spec v1.1.1 "Pushing a blob monolithically" and "Mounting a blob from another repository". This
-form works on every registry known; chunks do not, and are kept for what is too large for one request.
+form works on every registry known. A small blob is sent by one POST as long as that is taken; chunks are kept for
+what is too large for one request.
 """
 
 from __future__ import annotations
