@@ -7,6 +7,8 @@ what is too large for one request.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
@@ -39,6 +41,14 @@ _SLOW_DOWN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPSt
 _MAY_NOT_KNOW = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.NOT_IMPLEMENTED})
 
 
+@dataclass(slots=True)
+class _Tried:
+    """How often a blob was tried, and whether only the way that every registry knows is left."""
+
+    times: int = 0
+    plainly: bool = False
+
+
 class BlobUpload:
     """Sends blobs to one registry; safe to share by all workers."""
 
@@ -55,23 +65,22 @@ class BlobUpload:
 
         Some registries answer 500 to a way that they don't know, and so the next attempt goes the one all know.
         """
-        attempts, plainly = 0, False
-
-        def attempt() -> BlobArrival:
-            nonlocal attempts, plainly
-            attempts += 1
-            if attempts > 1 and self._arrived(repository, content.descriptor):
-                return BlobArrival.PUSHED  # the answer was lost, not the blob
-            try:
-                return self._push_once(repository, content, None if plainly else mount_from, plainly=plainly)
-            except RegistryUnavailableError as error:
-                plainly = plainly or error.status in _MAY_NOT_KNOW
-                raise
-
-        arrival = self._retry(attempt)
-        if plainly and mount_from is None and content.descriptor.size <= SMALL_BLOB and not self._took_single_post:
+        tried = _Tried()
+        arrival = self._retry(partial(self._attempt, tried, repository, content, mount_from))
+        is_small = content.descriptor.size <= SMALL_BLOB
+        if tried.plainly and mount_from is None and is_small and not self._took_single_post:
             self._takes_single_post = False  # it never did: each further blob would break it once, and wait
         return arrival
+
+    def _attempt(self, tried: _Tried, repository: str, content: BlobContent, mount_from: str | None) -> BlobArrival:
+        tried.times += 1
+        if tried.times > 1 and self._arrived(repository, content.descriptor):
+            return BlobArrival.PUSHED  # the answer was lost, not the blob
+        try:
+            return self._push_once(repository, content, None if tried.plainly else mount_from, plainly=tried.plainly)
+        except RegistryUnavailableError as error:
+            tried.plainly = tried.plainly or error.status in _MAY_NOT_KNOW
+            raise
 
     def _push_once(
         self, repository: str, content: BlobContent, mount_from: str | None, *, plainly: bool = False

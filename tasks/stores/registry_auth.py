@@ -182,20 +182,7 @@ class Authorizer:
         self._check_realm(realm)
         service = challenge.parameters.get("service", "")
         if credentials is not None and credentials.identity_token:
-            answer = self._send(
-                "POST",
-                realm,
-                {"Content-Type": "application/x-www-form-urlencoded"},
-                urlencode(
-                    {
-                        "grant_type": "refresh_token",
-                        "service": service,
-                        "client_id": _CLIENT_ID,
-                        "scope": " ".join(scopes),
-                        "refresh_token": credentials.identity_token,
-                    }
-                ).encode(),
-            )
+            answer = self._exchange(realm, service, scopes, credentials.identity_token)
         else:
             named = [("service", service)] if service else []  # Google names none, and takes no empty one
             query = urlencode([*named, *(("scope", scope) for scope in scopes)])
@@ -205,6 +192,18 @@ class Authorizer:
         if credentials is None and answer.status in {401, 403}:  # Quay's, of whoever names no repository
             raise AuthenticationError(f"{where} asks for a login and {_NONE_CONFIGURED}", status=answer.status)
         return _read_token(answer, where, self._clock())
+
+    def _exchange(self, realm: str, service: str, scopes: Scopes, identity_token: str) -> HttpAnswer:
+        """Ask for a token in return for an identity token (oauth.md)."""
+        form = {
+            "grant_type": "refresh_token",
+            "service": service,
+            "client_id": _CLIENT_ID,
+            "scope": " ".join(scopes),
+            "refresh_token": identity_token,
+        }
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._send("POST", realm, headers, urlencode(form).encode())
 
     def _check_realm(self, realm: str) -> None:
         try:
