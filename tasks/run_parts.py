@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from tasks.endpoints import own_name, parse_target
+from tasks.endpoints import open_state, open_target, own_name, parse_target, source_identity
 from tasks.operations.repository_preparation import Preparation
 from tasks.operations.selection import Renames, Selection
 from tasks.operations.source_survey import RunJob
@@ -19,7 +20,29 @@ if TYPE_CHECKING:
     from tasks.run_controls import RunControls
     from tasks.run_options import RunOptions
     from tasks.run_works import Works
+    from tasks.stores.pacing import Stop
     from tasks.stores.registry import RegistryStore
+    from tasks.stores.run_state import RunState
+
+
+def state_of(kind: RunKind, options: RunOptions, stop: Stop) -> RunState:
+    """The state of the pair of source and target; without a target, that of such runs over the source.
+
+    Raises:
+        ConfigurationError: --state names what can't hold one.
+    """
+    place = options.target.target if options.target is not None else str(kind)
+    identity = source_identity(options.source, options.bucket_access)
+    return open_state(options.state, identity, place, options.bucket_access, stop)
+
+
+def target_of(
+    kind: RunKind, options: RunOptions, controls: RunControls, stop: Stop
+) -> AbstractContextManager[RegistryStore | None]:
+    """The target, which only a migration writes to, until the end of the block; see `open_target`."""
+    if options.target is None:
+        return nullcontext()
+    return open_target(options.target, stop, write=kind is RunKind.MIGRATE, gate=controls.gate)
 
 
 def tracer_of(kind: RunKind, options: RunOptions, run_id: str) -> AbstractContextManager[Tracer]:

@@ -13,14 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.endpoints import (
-    blamed_on,
-    close_source,
-    open_source,
-    open_state,
-    open_target,
-    source_identity,
-)
+from tasks.endpoints import blamed_on, close_source, open_source
 from tasks.oci.errors import IncompleteError, StateError
 from tasks.operations.closing import closing_line
 from tasks.operations.head_start import HeadStart
@@ -35,7 +28,7 @@ from tasks.operations.tree_run import TreeRun
 from tasks.run_controls import RunControls
 from tasks.run_ends import RunEnds
 from tasks.run_options import RunKind, RunOptions, shown_options
-from tasks.run_parts import begin_of, job_of, preparation_of, tracer_of
+from tasks.run_parts import begin_of, job_of, preparation_of, state_of, target_of, tracer_of
 from tasks.run_works import Works
 from tasks.stores.run_spool import RunSpool, check_report_place
 
@@ -80,9 +73,9 @@ class Run:
         self.options = options
         self.tree = tree
         self.controls = controls
-        self._log = log
         self.census = census
         self.ends = ends
+        self._log = log
         self._spool = spool
         self._state = state
         self._target = target
@@ -249,16 +242,11 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
     controls = RunControls(options.limits, stop)
     with ExitStack() as stack:
         stack.callback(close_source, source)
-        place = options.target.target if options.target is not None else str(kind)
-        identity = source_identity(options.source, options.bucket_access)
-        state = open_state(options.state, identity, place, options.bucket_access, stop)
+        state = state_of(kind, options, stop)
         if kind is RunKind.MIGRATE:
             with blamed_on("--state"):
                 stack.enter_context(state.lock(run_id, stop.set, options.shard))
-        target = None
-        if options.target is not None:
-            writes = kind is RunKind.MIGRATE
-            target = stack.enter_context(open_target(options.target, stop, write=writes, gate=controls.gate))
+        target = stack.enter_context(target_of(kind, options, controls, stop))
         ledger = state.ledger(run_id)
         stack.callback(ledger.close)
         if options.report:
