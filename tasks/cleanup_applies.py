@@ -30,7 +30,7 @@ from tasks.stores.writable_directory import WritableDirectory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tasks.layout_ports import WritableSource
+    from tasks.file_ports import WritableSource
     from tasks.operations.cleanup.apply_tools import RepositoryOutcome
     from tasks.operations.cleanup.values import RepositoryPlan, Timing
     from tasks.stores.pacing import Stop

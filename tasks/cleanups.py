@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from tasks.layout_ports import FileReader
+    from tasks.file_ports import FileReader
     from tasks.operations.cleanup.choices import Choice
     from tasks.operations.cleanup.policy import Policy
     from tasks.operations.cleanup.values import Limits, Timing

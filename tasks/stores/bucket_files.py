@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tasks.layout_ports import FileContent, StoredFile, UnfinishedUpload
+from tasks.file_ports import FileContent, StoredFile, UnfinishedUpload
 from tasks.oci.errors import ContentNotFoundError
 from tasks.oci.image_layout import MAX_INDEX_SIZE
 from tasks.stores.object_stream import ObjectReader

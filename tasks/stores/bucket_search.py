@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from tasks.layout_ports import OWN_FOLDER
+from tasks.file_ports import OWN_FOLDER
 from tasks.oci import image_layout
 from tasks.ports import Finding
 from tasks.stores.layout_search import SHOWN_FILES, Place, stray_files

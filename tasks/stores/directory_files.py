@@ -13,7 +13,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from tasks.layout_ports import FileContent, StoredFile, below
+from tasks.file_ports import FileContent, StoredFile, below
 from tasks.oci.errors import ContentNotFoundError, OutsideSourceError, SourceReadError
 from tasks.oci.image_layout import MAX_INDEX_SIZE
 from tasks.stores.layout_directory import translate
@@ -21,7 +21,7 @@ from tasks.stores.layout_directory import translate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.layout_ports import UnfinishedUpload
+    from tasks.file_ports import UnfinishedUpload
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK

@@ -6,7 +6,7 @@ import os
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from tasks.layout_ports import OWN_FOLDER, below
+from tasks.file_ports import OWN_FOLDER, below
 from tasks.oci import image_layout
 from tasks.oci.errors import ContentNotFoundError, SourceError, SourceUnavailableError
 from tasks.ports import Finding

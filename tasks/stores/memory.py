@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.deletion_ports import Deletion
-from tasks.layout_ports import below
+from tasks.file_ports import below
 from tasks.oci import image_layout
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest

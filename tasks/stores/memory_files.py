@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.layout_ports import FileContent, StoredFile
+from tasks.file_ports import FileContent, StoredFile
 from tasks.oci.errors import SourceChangedError
 from tasks.stores.memory import MemorySource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tasks.layout_ports import UnfinishedUpload
+    from tasks.file_ports import UnfinishedUpload
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,14 @@ from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Self
 
-from tasks.layout_ports import OWN_FOLDER
+from tasks.file_ports import OWN_FOLDER
 from tasks.oci.errors import ContentNotFoundError, LockHeldError, SourceChangedError, SourceError
 from tasks.stores.lock_holder import EXPIRY_SECONDS, Heartbeat, LockHolder, held_message, keeps_out
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from tasks.layout_ports import FileContent, FileWriter
+    from tasks.file_ports import FileContent, FileWriter
     from tasks.ports import StopSign
 
 PATH = f"{OWN_FOLDER}/lease"

@@ -10,7 +10,7 @@ from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tasks.layout_ports import OWN_FOLDER, StoredFile
+from tasks.file_ports import OWN_FOLDER, StoredFile
 from tasks.oci.errors import ContentNotFoundError, SourceChangedError, SourceWriteError
 from tasks.stores.bucket_files import BucketFiles
 from tasks.stores.conditional_writes import NEW, honours_conditions, honours_deletions
@@ -19,7 +19,7 @@ from tasks.stores.layout_bucket import LayoutBucket
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tasks.layout_ports import UnfinishedUpload
+    from tasks.file_ports import UnfinishedUpload
     from tasks.stores.s3_address import BucketAddress
     from tasks.stores.s3_writing import ObjectVersion, WritableS3Bucket
 

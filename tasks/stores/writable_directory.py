@@ -13,7 +13,7 @@ import secrets
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from tasks.layout_ports import OWN_FOLDER
+from tasks.file_ports import OWN_FOLDER
 from tasks.oci.errors import ContentNotFoundError, SourceChangedError, SourceUnavailableError, SourceWriteError
 from tasks.stores.directory_files import DirectoryFiles, content_mark, split
 from tasks.stores.layout_directory import LayoutDirectory, translate
@@ -21,7 +21,7 @@ from tasks.stores.layout_directory import LayoutDirectory, translate
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tasks.layout_ports import StoredFile, UnfinishedUpload
+    from tasks.file_ports import StoredFile, UnfinishedUpload
 
 _NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _CLOCK_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK

@@ -10,7 +10,7 @@ import pytest
 from mypy_boto3_s3 import S3Client
 
 from infra.real_parts import S3Fs, SeaweedFS, wait_until
-from tasks.layout_ports import FileWriter, StoredFile
+from tasks.file_ports import FileWriter, StoredFile
 from tasks.oci.errors import SourceChangedError
 from tasks.stores.memory_files import MemoryFiles
 from tasks.stores.s3_address import BucketAccess, BucketAddress

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tasks.layout_ports import OWN_FOLDER
+from tasks.file_ports import OWN_FOLDER
 from tasks.operations.cleanup.shared_content import SharedContent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tasks.layout_ports import WritableSource
+    from tasks.file_ports import WritableSource
     from tasks.operations.cleanup.holdings import Holdings
     from tasks.operations.cleanup.journal import Journal
     from tasks.operations.cleanup.values import IndexEntry, RepositoryPlan, Timing

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tasks.layout_ports import StoredFile, UnfinishedUpload, below
+from tasks.file_ports import StoredFile, UnfinishedUpload, below
 from tasks.oci.errors import (
     ContentNotFoundError,
     InterruptedRunError,
@@ -43,7 +43,7 @@ from tasks.ports import Finding
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tasks.layout_ports import FileContent, FileWriter
+    from tasks.file_ports import FileContent, FileWriter
     from tasks.operations.cleanup.apply_tools import ApplyTools
     from tasks.operations.cleanup.holdings import HeldBlob
     from tasks.operations.cleanup.values import FileDecision, IndexEntry, RepositoryPlan, Timing

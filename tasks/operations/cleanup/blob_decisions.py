@@ -24,7 +24,7 @@ from tasks.operations.cleanup.values import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 
-    from tasks.layout_ports import StoredFile
+    from tasks.file_ports import StoredFile
     from tasks.oci.digest import Digest
     from tasks.operations.cleanup.holdings import HeldBlob
     from tasks.operations.cleanup.layout_view import LayoutView

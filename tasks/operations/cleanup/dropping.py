@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.layout_ports import below
+from tasks.file_ports import below
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.oci.image_layout import BLOBS, INDEX, INGEST, MARKER, iter_index
 from tasks.operations.cleanup.apply_tools import RepositoryOutcome
@@ -15,7 +15,7 @@ from tasks.ports import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tasks.layout_ports import FileReader, FileWriter
+    from tasks.file_ports import FileReader, FileWriter
     from tasks.operations.cleanup.apply_tools import ApplyTools
 
 

@@ -10,7 +10,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.layout_ports import below
+from tasks.file_ports import below
 from tasks.oci.image_layout import blob_path
 from tasks.operations.cleanup.graph import read_graph
 from tasks.operations.cleanup.holdings import by_digest
@@ -21,7 +21,7 @@ from tasks.operations.cleanup.values import IndexEntry
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from tasks.layout_ports import FileWriter, StoredFile, WritableSource
+    from tasks.file_ports import FileWriter, StoredFile, WritableSource
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.oci.errors import LayoutliftError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.layout_ports import below
+from tasks.file_ports import below
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.oci.image_layout import BLOBS, INDEX, MARKER
 from tasks.operations.cleanup.blob_decisions import decide_unneeded, hidden_of, spare
@@ -12,7 +12,7 @@ from tasks.operations.cleanup.planning import gated_held
 from tasks.operations.cleanup.values import Refusal, RepositoryPlan
 
 if TYPE_CHECKING:
-    from tasks.layout_ports import FileReader
+    from tasks.file_ports import FileReader
     from tasks.operations.cleanup.planning import PlanTools
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.layout_ports import below
+from tasks.file_ports import below
 from tasks.oci import image_layout
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError
@@ -14,7 +14,7 @@ from tasks.operations.cleanup.journal import Record, Step, list_records, read_re
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tasks.layout_ports import FileReader, StoredFile
+    from tasks.file_ports import FileReader, StoredFile
     from tasks.operations.cleanup.journal import Journal, RecordPlace
 
 

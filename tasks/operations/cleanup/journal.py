@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from tasks.layout_ports import OWN_FOLDER, StoredFile, below
+from tasks.file_ports import OWN_FOLDER, StoredFile, below
 from tasks.oci.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.layout_ports import FileReader, FileWriter
+    from tasks.file_ports import FileReader, FileWriter
 
 RUNS = f"{OWN_FOLDER}/runs"
 _RECORD = re.compile(r"(\d{6})-(index|hide|settled|drop)\.json")

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.layout_ports import below
+from tasks.file_ports import below
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError, InvalidLayoutError, InvalidReferenceError
 from tasks.oci.image_layout import (
@@ -31,7 +31,7 @@ from tasks.operations.enumeration import CREATED
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from tasks.layout_ports import FileReader, StoredFile, UnfinishedUpload
+    from tasks.file_ports import FileReader, StoredFile, UnfinishedUpload
     from tasks.oci.descriptor import Descriptor
     from tasks.ports import LayoutReader
 

@@ -16,7 +16,7 @@ from tasks.oci.manifest import MAX_MANIFEST_SIZE, Manifest, parse_manifest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tasks.layout_ports import StoredFile
+    from tasks.file_ports import StoredFile
     from tasks.oci.digest import Digest
     from tasks.operations.concurrency import MapConcurrently
     from tasks.ports import LayoutReader

@@ -10,14 +10,14 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from tasks.layout_ports import OWN_FOLDER, below
+from tasks.file_ports import OWN_FOLDER, below
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
-    from tasks.layout_ports import FileReader, FileWriter, StoredFile
+    from tasks.file_ports import FileReader, FileWriter, StoredFile
 
 _FOLDER = f"{OWN_FOLDER}/marks"
 UNREFERENCED = "unreferenced.json"

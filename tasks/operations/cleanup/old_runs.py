@@ -14,7 +14,7 @@ from tasks.operations.cleanup.marks import forget_marks, read_marks
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tasks.layout_ports import FileReader
+    from tasks.file_ports import FileReader
     from tasks.oci.digest import Digest
     from tasks.operations.cleanup.apply_tools import ApplyTools
     from tasks.operations.cleanup.journal import RecordPlace

@@ -47,7 +47,7 @@ from tasks.ports import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from tasks.layout_ports import FileReader
+    from tasks.file_ports import FileReader
     from tasks.oci.digest import Digest
     from tasks.operations.cleanup.blob_decisions import BlobRules
     from tasks.operations.cleanup.choices import Choice

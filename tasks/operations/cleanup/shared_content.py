@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tasks.layout_ports import OWN_FOLDER
+from tasks.file_ports import OWN_FOLDER
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError, InvalidLayoutError
 from tasks.oci.image_layout import BLOBS, is_placeholder
@@ -19,7 +19,7 @@ from tasks.oci.image_layout import BLOBS, is_placeholder
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from tasks.layout_ports import FileReader
+    from tasks.file_ports import FileReader
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.layout_ports import below
+from tasks.file_ports import below
 from tasks.oci.image_layout import INDEX
 from tasks.operations.cleanup.ages import known_age
 from tasks.operations.cleanup.marks import STRAYS, Mark, read_marks, still_marked, write_marks
@@ -17,7 +17,7 @@ from tasks.operations.cleanup.marks import STRAYS, Mark, read_marks, still_marke
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tasks.layout_ports import FileReader, FileWriter, StoredFile
+    from tasks.file_ports import FileReader, FileWriter, StoredFile
     from tasks.oci.digest import Digest
     from tasks.operations.cleanup.graph import Graph
     from tasks.operations.cleanup.layout_view import Entry, LayoutView

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.layout_ports import StoredFile
+from tasks.file_ports import StoredFile
 from tasks.operations.cleanup.apply_tools import TRASH
 from tasks.operations.cleanup.holdings import HeldBlob, blob_digest
 from tasks.operations.cleanup.journal import Record, Step
@@ -19,7 +19,7 @@ from tasks.operations.cleanup.values import Action, QuarantineMode
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from tasks.layout_ports import FileWriter
+    from tasks.file_ports import FileWriter
     from tasks.oci.digest import Digest
     from tasks.operations.cleanup.apply_tools import ApplyTools, RepositoryOutcome
     from tasks.operations.cleanup.fresh_view import FreshView

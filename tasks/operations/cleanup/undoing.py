@@ -32,7 +32,7 @@ from tasks.ports import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from tasks.layout_ports import FileReader, FileWriter, StoredFile
+    from tasks.file_ports import FileReader, FileWriter, StoredFile
     from tasks.operations.cleanup.apply_tools import ApplyTools
     from tasks.operations.cleanup.fresh_view import FreshView
     from tasks.operations.cleanup.holdings import HeldBlob

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.layout_ports import StoredFile, UnfinishedUpload
+from tasks.file_ports import StoredFile, UnfinishedUpload
 from tasks.oci.digest import Digest
 from tasks.operations.cleanup.blob_decisions import (
     BlobRules,

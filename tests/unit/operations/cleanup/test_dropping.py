@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.layout_ports import UnfinishedUpload
+from tasks.file_ports import UnfinishedUpload
 from tasks.oci.errors import InterruptedRunError, LockHeldError
 from tasks.operations.cleanup.dropping import drop_layout, remake_halves
 from tests.support.cleanup_world import INDEX_PATH, LAYOUT, Push, World, blob_path, image, keep_policy, named

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.layout_ports import UnfinishedUpload
+from tasks.file_ports import UnfinishedUpload
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.operations.cleanup.fresh_view import FreshLook, FreshView, still_wanted

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.layout_ports import StoredFile
+from tasks.file_ports import StoredFile
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.image_layout import REFERRER_SUBJECT

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.layout_ports import UnfinishedUpload
+from tasks.file_ports import UnfinishedUpload
 from tasks.operations.cleanup.apply_tools import TRASH
 from tasks.operations.cleanup.journal import RUNS
 from tasks.operations.cleanup.old_runs import forget_old_runs

@@ -22,7 +22,7 @@ from tests.support.planned_layout import APP, DAY, MANIFEST, NOW, REF_NAME, Plan
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tasks.layout_ports import StoredFile
+    from tasks.file_ports import StoredFile
     from tasks.operations.cleanup.values import RepositoryPlan
 
 

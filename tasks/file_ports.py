@@ -1,4 +1,4 @@
-"""What cleanup asks of a source besides its layouts: its files, one by one, and the few ways to change them.
+"""What cleanup asks of a source besides its layouts (see `tasks.ports`): its files, and the few ways to change them.
 
 `FileReader` has no method that changes anything; planning gets no more than that. `FileWriter` is handed only to
 what applies, undoes, deletes or recovers. All paths are below the source, with `/` between their parts.
