@@ -76,6 +76,24 @@ class SourceParameters(Parameters):
     request_payer: f.RequestPayer = False
 
 
+def _options(given: MigrateParameters | VerifyParameters | CheckParameters, policy: CopyPolicy) -> RunOptions:
+    """What is the same for every kind of run; a target, and what goes with one, are added by those that have it."""
+    return RunOptions(
+        source=given.source,
+        target=None,
+        include=tuple(given.include),
+        exclude=tuple(given.exclude),
+        policy=policy,
+        jobs=given.jobs,
+        state=given.state,
+        report=given.report,
+        endpoint_url=given.endpoint_url,
+        request_payer=given.request_payer,
+        metrics=given.metrics,
+        traces=given.traces,
+    )
+
+
 class MigrateParameters(SourceParameters, TargetParameters, PaceParameters, TelemetryParameters):
     """Parameters of `migrate` and `plan`."""
 
@@ -118,31 +136,22 @@ class MigrateParameters(SourceParameters, TargetParameters, PaceParameters, Tele
     def to_options(self) -> RunOptions:
         """The same as values of the engine."""
         new = NewRepositories(self.immutable_tags, self.scan_on_push) if self.create_repositories else None
-        return RunOptions(
-            source=self.source,
+        policy = CopyPolicy(
+            untagged=self.untagged,
+            referrers=not self.exclude_referrers,
+            on_conflict=self.on_conflict,
+            backup_tag=self.backup_tag,
+            depth=self.depth,
+            strict_names=self.strict_names,
+            fail_fast=self.fail_fast,
+        )
+        return replace(
+            _options(self, policy),
             target=replace(self.to_target(self.target), new_repositories=new),
-            include=tuple(self.include),
-            exclude=tuple(self.exclude),
             rename=tuple(self.rename),
-            policy=CopyPolicy(
-                untagged=self.untagged,
-                referrers=not self.exclude_referrers,
-                on_conflict=self.on_conflict,
-                backup_tag=self.backup_tag,
-                depth=self.depth,
-                strict_names=self.strict_names,
-                fail_fast=self.fail_fast,
-            ),
             limit_rate=None if self.limit_rate is None else bytes_per_second(self.limit_rate),
             since_last=self.since_last,
             deletion=DeletionLimits(self.delete_max_tags, self.delete_max_percent) if self.delete_vanished else None,
-            state=self.state,
-            jobs=self.jobs,
-            report=self.report,
-            endpoint_url=self.endpoint_url,
-            request_payer=self.request_payer,
-            metrics=self.metrics,
-            traces=self.traces,
             hours=self.hours,
             limits_from=self.limits_from,
         )
@@ -164,25 +173,16 @@ class VerifyParameters(SourceParameters, TargetParameters, PaceParameters, Telem
 
     def to_options(self) -> RunOptions:
         """The same as values of the engine."""
-        return RunOptions(
-            source=self.source,
+        policy = CopyPolicy(
+            untagged=self.untagged,
+            referrers=not self.exclude_referrers,
+            depth=self.depth,
+            strict_names=self.strict_names,
+        )
+        return replace(
+            _options(self, policy),
             target=self.to_target(self.target),
-            include=tuple(self.include),
-            exclude=tuple(self.exclude),
             rename=tuple(self.rename),
-            policy=CopyPolicy(
-                untagged=self.untagged,
-                referrers=not self.exclude_referrers,
-                depth=self.depth,
-                strict_names=self.strict_names,
-            ),
-            state=self.state,
-            jobs=self.jobs,
-            report=self.report,
-            endpoint_url=self.endpoint_url,
-            request_payer=self.request_payer,
-            metrics=self.metrics,
-            traces=self.traces,
             hours=self.hours,
             limits_from=self.limits_from,
         )
@@ -201,20 +201,7 @@ class CheckParameters(SourceParameters, TelemetryParameters):
 
     def to_options(self) -> RunOptions:
         """The same as values of the engine."""
-        return RunOptions(
-            source=self.source,
-            target=None,
-            include=tuple(self.include),
-            exclude=tuple(self.exclude),
-            policy=CopyPolicy(untagged=self.untagged, depth=self.depth),
-            jobs=self.jobs,
-            state=self.state,
-            report=self.report,
-            endpoint_url=self.endpoint_url,
-            request_payer=self.request_payer,
-            metrics=self.metrics,
-            traces=self.traces,
-        )
+        return _options(self, CopyPolicy(untagged=self.untagged, depth=self.depth))
 
 
 class ChoosingParameters(SourceParameters):
