@@ -253,8 +253,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
             with blamed_on("--report"):
                 check_report_place(Path(options.report))
         with blamed_on("--state"):
-            spool = RunSpool(state.run_folder(run_id), tag_row, result_of_row)
-        stack.callback(spool.close)
+            spool = stack.enter_context(RunSpool(state.run_folder(run_id), tag_row, result_of_row))
         hands = SpareHands(options.jobs)
         stack.callback(hands.close)
         preparation = preparation_of(target, options)

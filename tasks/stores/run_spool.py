@@ -49,7 +49,7 @@ class RunSpool(Generic[_Result]):
         `to_row` gives the report's object for a result, with its fields in the report's order, and `from_row`
         is its inverse.
         """
-        self._folder = folder
+        self.folder = folder
         self._to_row = to_row
         self._from_row = from_row
         self._path = folder / _RESULTS
@@ -58,11 +58,6 @@ class RunSpool(Generic[_Result]):
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise state_error(str(folder), error) from error
-
-    @property
-    def folder(self) -> Path:
-        """Where everything of the run is kept."""
-        return self._folder
 
     def __enter__(self) -> Self:
         return self
@@ -104,9 +99,9 @@ class RunSpool(Generic[_Result]):
         Raises:
             StateError: it can't be written; what was at the path before is still there.
         """
-        report = path or self._folder / REPORT
+        report = path or self.folder / REPORT
         try:
-            with TemporaryDirectory(dir=self._folder) as scratch, _whole_or_not_at_all(report) as out:
+            with TemporaryDirectory(dir=self.folder) as scratch, _whole_or_not_at_all(report) as out:
                 at_once = max(SORTED_AT_ONCE, self._row_count() // MOST_RUNS)
                 rows = _in_order(self._rows(), at_once, Path(scratch))
                 out.writelines(_report_parts(header, totals, indexes, rows, findings))

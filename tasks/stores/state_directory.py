@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 import shutil
 import time
 from pathlib import Path
@@ -44,38 +43,31 @@ class StateDirectory:
         """Name the pair's folder; credentials in an address are left out of all that is kept."""
         self._source = without_credentials(source)
         self._target = without_credentials(target)
-        self._folder = root / pair_name(self._source, self._target)
-        self._run_id = secrets.token_hex(8)
-
-    @property
-    def folder(self) -> Path:
-        """The pair's own folder."""
-        return self._folder
+        self.folder = root / pair_name(self._source, self._target)
 
     def run_folder(self, run_id: str) -> Path:
         """See `RunState.run_folder`; the report stays there, too."""
-        return self._folder / "runs" / file_name(run_id)
+        return self.folder / "runs" / file_name(run_id)
 
     def keep_report(self, run_id: str, report: Path) -> str:  # noqa: ARG002 - it is where it belongs
         """See `RunState.keep_report`; what is left of old runs goes."""
-        _forget_old_runs(self._folder / "runs")
+        _forget_old_runs(self.folder / "runs")
         return str(report)
 
     def lock(
         self, run_id: str, on_lost: Callable[[], None] | None = None, shard: Shard | None = None
     ) -> AbstractContextManager[RunLock]:
         """See `RunState.lock`."""
-        self._run_id = run_id
         holder = LockHolder.here(run_id, self._source, self._target)
         return held_with_others(
             shard,
-            lambda name: RunLock(self._folder, holder, on_lost, name=name),
-            lambda own: seen_locks(self._folder, own),
+            lambda name: RunLock(self.folder, holder, on_lost, name=name),
+            lambda own: seen_locks(self.folder, own),
         )
 
-    def ledger(self, run_id: str | None = None) -> Ledger:
-        """See `RunState.ledger`; without `run_id`, the run that last asked for the lock is meant."""
-        return Ledger(LedgerFolder(self._folder, run_id or self._run_id), prefix_of(self._target))
+    def ledger(self, run_id: str) -> Ledger:
+        """See `RunState.ledger`."""
+        return Ledger(LedgerFolder(self.folder, run_id), prefix_of(self._target))
 
 
 def _forget_old_runs(runs: Path) -> None:

@@ -352,11 +352,10 @@ def test_no_file_is_left_behind(state):
     assert [path.name for path in state.folder.iterdir()] == ["lock.guard"]
 
 
-def test_the_ledger_takes_the_runs_id(state):
-    with state.lock("r1"):
-        ledger = state.ledger()
-        ledger.note_tag("app", "v1", DIGEST, "manifest", 0, layout="app")
-        ledger.close()
+def test_each_run_has_a_file_of_the_ledger_and_reads_those_of_all(state):
+    ledger = state.ledger("r1")
+    ledger.note_tag("app", "v1", DIGEST, "manifest", 0, layout="app")
+    ledger.close()
     assert (state.folder / "ledger-r1.jsonl").exists()
     assert state.ledger("r2").tags_of("app") == {"v1": DIGEST}
 
