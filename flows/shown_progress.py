@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-from prefect.artifacts import create_image_artifact, create_progress_artifact, update_progress_artifact
+from prefect import get_client
+from prefect.artifacts import create_image_artifact, create_progress_artifact
 
 from flows.repeating import every
 from flows.timeline_plot import FEWEST_MOMENTS, draw
@@ -52,22 +53,49 @@ def shown_progress(run: Run) -> Iterator[None]:
 
 
 @dataclass
+class _Bar:
+    """A progress artifact; the server is told of it anew only where it would show something else.
+
+    By a request of its own: Prefect's also sends an event each time, which the server keeps for a week. A run of a
+    day left thirty thousand of them.
+    """
+
+    artifact: UUID
+    shown: tuple[float, str]
+
+    @classmethod
+    def begun(cls, key: str, line: str) -> _Bar:
+        return cls(cast("UUID", create_progress_artifact(0.0, key, line)), (0.0, line))
+
+    def show(self, share: float, line: str) -> None:
+        if (share, line) == self.shown:
+            return
+        get_client(sync_client=True).request(
+            "PATCH",
+            "/artifacts/{id}",
+            json={"data": share, "description": line},
+            path_params={"id": self.artifact},
+        )
+        self.shown = (share, line)
+
+
+@dataclass
 class _Shown:
     """The artifacts of one run; bytes are shown only where a run sends some."""
 
     run: Run
     timeline: Timeline = field(default_factory=Timeline)
-    tags: UUID | None = None
-    bytes: UUID | None = None
+    tags: _Bar | None = None
+    bytes: _Bar | None = None
     looks: int = 0
 
     def begin(self) -> None:
         self._note()
         kind = self.run.kind
         with only_noted():
-            self.tags = cast("UUID", create_progress_artifact(0.0, f"{kind}-tags", self._tags_line()))
+            self.tags = _Bar.begun(f"{kind}-tags", self._tags_line())
             if kind is RunKind.MIGRATE:
-                self.bytes = cast("UUID", create_progress_artifact(0.0, f"{kind}-bytes", self._bytes_line()))
+                self.bytes = _Bar.begun(f"{kind}-bytes", self._bytes_line())
 
     def look(self) -> None:
         self._note()
@@ -92,16 +120,11 @@ class _Shown:
     def _update(self, *, done: bool = False) -> None:
         with only_noted():
             if self.tags is not None:
-                update_progress_artifact(self.tags, self._share(), self._tags_line())
+                tags = _percent(self.run.totals.tags, max(1, self.run.progress.expected))
+                self.tags.show(tags, self._tags_line())
             if self.bytes is not None:
-                update_progress_artifact(self.bytes, 100.0 if done else self._share_of_bytes(), self._bytes_line())
-
-    def _share(self) -> float:
-        return min(100.0, 100.0 * self.run.totals.tags / max(1, self.run.progress.expected))
-
-    def _share_of_bytes(self) -> float:
-        expected = self._expected_bytes()
-        return min(100.0, 100.0 * self.run.progress.bytes_read / expected) if expected else 0.0
+                sent = _percent(self.run.progress.bytes_read, self._expected_bytes())
+                self.bytes.show(100.0 if done else sent, self._bytes_line())
 
     def _expected_bytes(self) -> int:
         """How much will be sent if the tags to come are like those that are done; 0 before there are any."""
@@ -127,6 +150,11 @@ class _Shown:
         if expected > sent:
             said += f" of about {human_bytes(expected)}"
         return f"{said}, {human_bytes(int(self.timeline.rate))}/s"
+
+
+def _percent(part: int, whole: int) -> float:
+    """To a tenth: one of the two dashboards shows each digit that there is."""
+    return round(min(100.0, 100.0 * part / whole), 1) if whole else 0.0
 
 
 def human_seconds(seconds: float) -> str:

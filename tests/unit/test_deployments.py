@@ -41,6 +41,15 @@ def test_the_variants_for_other_pools_fit_too(pool):
     assert list(problems(DEPLOYMENTS.parent / "pools" / f"{pool}.yaml")) == []
 
 
+@pytest.mark.parametrize("name", ["prefect.yaml", "pools/docker.yaml", "pools/kubernetes.yaml"])
+def test_a_run_s_page_shows_what_we_log_whatever_is_in_the_worker_s_environment(name):
+    content = yaml.safe_load((DEPLOYMENTS.parent / name).read_text())
+
+    for deployment in content["deployments"]:
+        environment = deployment["work_pool"]["job_variables"]["env"]
+        assert environment["PREFECT_LOGGING_EXTRA_LOGGERS"] == "tasks,flows"
+
+
 def test_the_command_fails_where_something_is_wrong(changed):
     path = changed(entrypoint="flows.no_such_module.migrate")
 
