@@ -10,7 +10,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.outcome_output import entry_name, outcome_parts
 from flows.shown_progress import only_noted
-from tasks.operations.reporting import ADVICE, escape_markdown, human_bytes, printable
+from tasks.operations.reporting import ADVICE, escape_markdown, human_bytes, printable, table_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -83,8 +83,8 @@ def _skipped(outcome: RepositoryOutcome) -> Iterator[str]:
 
 def _problem_row(problem: Finding) -> dict[str, str]:
     return {
-        "repository": printable(problem.path),
+        "repository": table_cell(problem.path),
         "code": problem.code,
-        "what happened": printable(problem.message),
+        "what happened": table_cell(problem.message),
         "what to do": ADVICE.get(problem.code, ADVICE["error"]),
     }

@@ -1,7 +1,8 @@
 """What people and programs get to read about a run: the report's rows and totals, a summary, advice.
 
 Names of directories and tags are anybody's text. What goes to a terminal passes `printable`, what goes into
-Markdown passes `escape_markdown`; the report's JSON keeps them as they are.
+Markdown passes `escape_markdown`, and cells of a dashboard's table pass `table_cell`; the report's JSON keeps them as
+they are.
 """
 
 from __future__ import annotations
@@ -120,6 +121,7 @@ _NO_ADVICE = ADVICE["error"]
 _OUTCOME_ORDER = (Outcome.COPIED, Outcome.UP_TO_DATE, Outcome.REFUSED, Outcome.FAILED)
 _STEP = 1024
 _FINDINGS_SHOWN = 50
+_LINKS = re.compile(r"\\*[\[\]<`]")
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]()#+.!|~:@$]|^[-=]")
 
 
@@ -132,6 +134,14 @@ def escape_markdown(text: str) -> str:
     """`text` as plain words for Markdown, in tables too: no markup, link or HTML in it takes effect."""
     plain = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _MARKDOWN.sub(r"\\\g<0>", plain)
+
+
+def table_cell(text: str) -> str:
+    """`text` for a cell of a table in Prefect's dashboards, of which one reads Markdown in it and the other does not.
+
+    So only what begins a link, a picture, code or HTML is escaped.
+    """
+    return _LINKS.sub(lambda found: "".join(f"\\{c}" for c in found[0]), printable(text))
 
 
 def human_bytes(number: int) -> str:
@@ -176,18 +186,18 @@ def totals_json(totals: Totals, requests: int) -> dict[str, int]:
 
 
 def failure_rows(results: Iterable[TagResult], limit: int = 200) -> list[dict[str, str]]:
-    """A row for each of the first `limit` tags that keep the run from being complete, for a terminal or a table."""
+    """A row for each of the first `limit` tags that keep the run from being complete, for a table."""
     return [_failure_row(result) for result in islice((r for r in results if r.is_problem), limit)]
 
 
 def _failure_row(result: TagResult) -> dict[str, str]:
     code = result.code or "error"
     return {
-        "repository": printable(result.repository),
-        "tag": printable(result.tag or f"(untagged) {result.digest or ''}".strip()),
+        "repository": table_cell(result.repository),
+        "tag": table_cell(result.tag or f"(untagged) {result.digest or ''}".strip()),
         "code": code,
         "what to do": ADVICE.get(code, _NO_ADVICE),  # before the message, which may be wider than a screen
-        "what happened": printable(result.message or ""),
+        "what happened": table_cell(result.message or ""),
     }
 
 

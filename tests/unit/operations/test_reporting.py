@@ -3,7 +3,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -16,6 +16,7 @@ from tasks.operations.reporting import (
     printable,
     result_of_row,
     summary_markdown,
+    table_cell,
     tag_row,
     totals_json,
 )
@@ -122,9 +123,29 @@ def test_failure_rows_take_what_they_do_not_know():
         "repository": r"a\nb",
         "tag": f"(untagged) {DIGEST}",
         "code": "new_code",
-        "what happened": r"\x1b[2J",
+        "what happened": r"\x1b\[2J",
         "what to do": ADVICE["error"],
     }
+
+
+@pytest.mark.parametrize("name", ["v1.2.3-rc_4", "team/app", "sha256:0a", "*.example", "a@b"])
+def test_cells_show_usual_names_as_they_are_where_nothing_reads_markdown(name):
+    assert table_cell(name) == name
+
+
+@given(st.text(alphabet="[]()<>`!\\ab:/.\n"))
+@example("![x](http://evil.example/pixel)")
+@example("\\[x\\](http://evil.example)")
+@example("<img src=//evil.example>")
+def test_cells_hold_no_link_picture_or_html_where_something_reads_markdown(text):
+    inline = MarkdownIt("commonmark").parseInline(table_cell(text))[0]
+    kinds = {token.type for token in inline.children}
+    assert kinds <= {"text", "text_special", "softbreak"}
+
+
+def test_a_cell_that_is_not_escaped_would_be_noticed():
+    (link, *_) = MarkdownIt("commonmark").parseInline(printable("[x](http://evil.example)"))[0].children
+    assert link.type == "link_open"
 
 
 def test_summary_says_complete_only_when_it_is():
