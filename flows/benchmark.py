@@ -5,6 +5,7 @@ from __future__ import annotations
 from flows import benchmark_parameters as p
 from flows.benchmark_course import drive_benchmark
 from flows.benchmark_publishing import measure_as_tasks, publish_benchmark
+from flows.deployed_paths import with_lasting_results
 from flows.heartbeats import heartbeats
 from flows.own_flow import flow
 from flows.parameter_fields import EndpointUrl, PlainHttp
@@ -45,4 +46,5 @@ def benchmark(
     """Measure what pulling artifacts costs through each mount, the native API and a registry."""
     given = p.BenchmarkParameters(**locals())
     with stopped_as_before(), heartbeats():
-        drive_benchmark(given.to_options(), current_watcher().stop, measure_as_tasks, publish_benchmark)
+        options = with_lasting_results(given.to_options())
+        drive_benchmark(options, current_watcher().stop, measure_as_tasks, publish_benchmark)

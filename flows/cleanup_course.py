@@ -20,6 +20,7 @@ from flows.cleaning import plan_cleanup
 from flows.cleanup_approval import ask
 from flows.cleanup_publishing import Applied, publish_plan
 from flows.dashboard_limits import ended_by_a_pause
+from flows.deployed_paths import refuse_passing
 from flows.flow_body import SKIPPED
 from flows.policy_values import seconds
 from flows.settings_of_run import log_to_run
@@ -56,6 +57,7 @@ def clean_up(given: CleanupParameters, logins: Logins) -> State[None]:
         IncompleteError: it was applied, and something is not as it should be.
         LayoutliftError: it could not be planned or applied.
     """
+    refuse_passing(state=given.state)
     log_to_run()
     root = Path(given.state) if given.state else default_state_root(os.environ) / "cleanups" / "plans"
     run, stop = _run_id(), Stop()

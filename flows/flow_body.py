@@ -8,6 +8,7 @@ from prefect.client.schemas.objects import State, StateType
 
 from flows.block_names import names_block
 from flows.dashboard_limits import limits_reader
+from flows.deployed_paths import refuse_passing
 from flows.driving import drive
 from flows.heartbeats import heartbeats
 from flows.publishing import publish, work_as_tasks
@@ -32,8 +33,10 @@ def run_as_flow(
     does with a run that it has no room for.
 
     Raises:
+        ConfigurationError: something would be written where it does not last.
         LayoutliftError: as `drive` does.
     """
+    refuse_passing(report=options.report, metrics=options.metrics, state=options.state)
     watcher = current_watcher()
     try:
         with stopped_as_before(), heartbeats():
