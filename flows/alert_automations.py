@@ -7,6 +7,8 @@ which knows mail by the scheme `mailto://`. Addresses are secrets of the blocks,
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from prefect.automations import Automation
@@ -37,12 +39,36 @@ _BODIES = {
     ChannelKind.WEBHOOK: {"subject": "{{subject}}", "text": "{{body}}"},
     ChannelKind.SLACK: {"text": "*{{subject}}*\n{{body}}"},
 }
+_FIELD = re.compile(r"\{\{ (.*?) \}\}")
+_AS_WORDS = "|replace('&', '&amp;')|replace('<', '&lt;')|replace('>', '&gt;')"
+"""What makes plain words of any text in HTML, which apprise takes a mail for, and in Slack's messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Somebody to tell: through which block, and what is written for it."""
+
+    block: UUID
+    kind: ChannelKind
+
+    def of(self, subject: str, body: str) -> SendNotification:
+        """What is sent; fields hold texts of anybody, such as the names of repositories in a failure's message."""
+        is_slack = self.kind is ChannelKind.SLACK
+        return SendNotification(
+            block_document_id=self.block,
+            subject=_in_words(subject) if is_slack else subject,
+            body=_in_words(body) if is_slack or self.kind is ChannelKind.MAIL else body,
+        )
+
+
+def _in_words(template: str) -> str:
+    return _FIELD.sub(lambda field: f"{{{{ {field[1]}{_AS_WORDS} }}}}", template)
 
 
 def apply(file: AlertsFile) -> list[str]:
     """Have the server do what the file says and nothing else of ours; the names of the automations."""
-    blocks = {channel.name: _saved_block(channel) for channel in file.channels}
-    wanted = list(_automations(file, blocks))
+    told = {channel.name: _Told(_saved_block(channel), channel.kind) for channel in file.channels}
+    wanted = list(_automations(file, told))
     with get_client(sync_client=True) as client:
         old = [each.id for each in _ours(client)]
         for automation in wanted:
@@ -93,27 +119,25 @@ def _block(channel: Channel) -> NotificationBlock:
     )
 
 
-def _automations(file: AlertsFile, blocks: Mapping[str, UUID]) -> Iterator[Automation]:
+def _automations(file: AlertsFile, told: Mapping[str, _Told]) -> Iterator[Automation]:
     alerts = file.alerts
     if alerts.failed:
-        yield _automation("a run failed", _failed(), _said_of_run(), [blocks[name] for name in alerts.failed])
+        yield _automation("a run failed", _failed(), _said_of_run(), [told[name] for name in alerts.failed])
     if alerts.conflict:
         yield _automation(
-            "a tag has other content", _conflict(), _said_of_conflict(), [blocks[name] for name in alerts.conflict]
+            "a tag has other content", _conflict(), _said_of_conflict(), [told[name] for name in alerts.conflict]
         )
     if alerts.no_success:
         said = (
             "No success: {{ event.resource.name }}",
             f"No migration of this pair has ended complete for {alerts.no_success.within}.",
         )
-        told = [blocks[name] for name in alerts.no_success.channels]
-        yield _automation("no success", _no_success(alerts.no_success), said, told)
+        silence = _no_success(alerts.no_success)
+        yield _automation("no success", silence, said, [told[name] for name in alerts.no_success.channels])
 
 
-def _automation(name: str, trigger: EventTrigger, said: tuple[str, str], told: list[UUID]) -> Automation:
-    subject, body = said
-    actions = [SendNotification(block_document_id=block, subject=subject, body=body) for block in told]
-    return Automation(name=f"{PREFIX}{name}", trigger=trigger, actions=list(actions))
+def _automation(name: str, trigger: EventTrigger, said: tuple[str, str], told: list[_Told]) -> Automation:
+    return Automation(name=f"{PREFIX}{name}", trigger=trigger, actions=[each.of(*said) for each in told])
 
 
 def _failed() -> EventTrigger:

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from uuid import uuid4
 
 import httpx
 import pytest
 from click.testing import CliRunner
+from prefect.server.utilities.user_templates import render_user_template_sync
 
 from flows import alert_automations, prefect_server
-from flows.alerts import load_alerts, period
+from flows.alerts import AlertsFile, load_alerts, period
 from flows.cli import main
 from flows.prefect_server import ServerAddress
 from tasks.oci.errors import ConfigurationError, StateError
@@ -49,6 +51,33 @@ def test_alerts_beyond_the_first_page_of_automations_are_removed_too(monkeypatch
 
     monkeypatch.setattr(alert_automations, "get_client", get_client)
     assert alert_automations.remove() == deleted == ["layoutlift: no success"]
+
+
+HOSTILE = "<img src=http://evil.example> & <!channel>"
+WORDS = "&lt;img src=http://evil.example&gt; &amp; &lt;!channel&gt;"
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "body"), [("webhook", HOSTILE, HOSTILE), ("slack", WORDS, WORDS), ("mail", HOSTILE, WORDS)]
+)
+def test_a_name_in_what_people_are_told_stays_words(kind: str, subject: str, body: str) -> None:
+    """Mail is HTML, and Slack calls everybody by `<!channel>`; a subject of a mail is no HTML."""
+    alerts = {"failed": ["a"], "conflict": ["a"], "no_success": {"within": "1h", "channels": ["a"]}}
+    url = "mailto://h" if kind == "mail" else "https://h"
+    channels = [{"name": "a", "kind": kind, "url": url}]
+    file = AlertsFile.model_validate({"version": 1, "channels": channels, "alerts": alerts})
+    told = {"a": alert_automations._Told(uuid4(), file.channels[0].kind)}
+    said = SimpleNamespace(name=HOSTILE, state=SimpleNamespace(name="Failed", message=HOSTILE))
+    shown = {"flow": said, "flow_run": said, "event": SimpleNamespace(resource=said, payload={"conflicts": 1})}
+    failed, conflict, silence = (each.actions[0] for each in alert_automations._automations(file, told))
+    assert rendered(failed.subject, shown) == f"{subject} Failed: {subject}"
+    assert rendered(failed.body.partition("\n")[0], shown) == body
+    assert rendered(conflict.subject, shown) == f"Conflicts: {subject}"
+    assert rendered(silence.subject, shown) == f"No success: {subject}"
+
+
+def rendered(template: str, shown: dict[str, object]) -> str:
+    return render_user_template_sync(template, shown)
 
 
 @pytest.fixture
