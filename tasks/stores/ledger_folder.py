@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import time
 from typing import TYPE_CHECKING
 
@@ -111,9 +112,9 @@ def _compact_if_many(folder: Path) -> None:
 
 
 def _compact(folder: Path, old: list[Path]) -> None:
-    unfinished = folder / f"{_COMPACTED}.{os.getpid()}.tmp"
+    unfinished = folder / f"{_COMPACTED}.{secrets.token_hex(4)}.tmp"
     try:
-        with unfinished.open("wb") as out:
+        with unfinished.open("xb") as out:
             for line in _read_files([folder / _COMPACTED, *old]).lines():
                 out.write(json_line(line))
             out.flush()

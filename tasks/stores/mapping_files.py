@@ -7,6 +7,7 @@ import errno
 import io
 import json
 import os
+import secrets
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ENDINGS = (".csv", ".json")
+_FORMULA = ("=", "+", "-", "@", "\t")
+"""How a cell begins that spreadsheets calculate; one of them can send what stands in the others to anybody."""
 
 
 def check_files(paths: Iterable[Path]) -> None:
@@ -49,13 +52,16 @@ def _check(path: Path) -> None:
 def write_rows(path: Path, rows: Sequence[Mapping[str, str]], header: Mapping[str, object]) -> None:
     """Write rows with the same columns; JSON begins with what `header` says, CSV has no place for it.
 
+    A cell of CSV that spreadsheets would take for a formula gets an apostrophe before it.
+
     Raises:
         ConfigurationError: the file can't be written.
     """
     text = _csv(rows) if path.suffix == ".csv" else json.dumps({**header, "references": list(rows)}, indent=1) + "\n"
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        unfinished.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+        with unfinished.open("x", encoding="utf-8", errors="backslashreplace", newline="") as out:
+            out.write(text)
         unfinished.replace(path)
     except OSError as error:
         raise ConfigurationError(f"{path} can't be written: {error.strerror}") from error
@@ -68,5 +74,14 @@ def _csv(rows: Sequence[Mapping[str, str]]) -> str:
     if rows:
         writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _as_text(cell) for name, cell in row.items()} for row in rows)
     return out.getvalue()
+
+
+def _as_text(cell: str) -> str:
+    """A cell as spreadsheets show it; names of repositories are anybody's text.
+
+    A carriage return would end the row: older versions of the library put no quotes around one.
+    """
+    cell = cell.replace("\r", r"\r")
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell

