@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 NO_ANNOTATIONS: Mapping[str, str] = {}
 MAX_SIZE = 2**63 - 1
+MAX_MEDIA_TYPE = 255
+"""Characters: twice 127 and a slash (RFC 6838 section 4.2)."""
 _NAMES = frozenset({"mediaType", "digest", "size", "artifactType", "annotations"})
 _ANY_CASE = {name.casefold(): name for name in _NAMES}
 
@@ -75,6 +77,10 @@ def _media_type(value: dict[str, Any]) -> str:
         raise InvalidDescriptorError("mediaType must be text and not empty")
     if not media_type.isascii() or not media_type.isprintable():
         raise InvalidDescriptorError("mediaType has characters that no media type has")
+    if len(media_type) > MAX_MEDIA_TYPE:
+        raise InvalidDescriptorError(
+            f"mediaType has {len(media_type)} characters, and none has more than {MAX_MEDIA_TYPE}"
+        )
     return sys.intern(media_type)
 
 

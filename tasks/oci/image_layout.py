@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.descriptor import Descriptor
-from tasks.oci.errors import InvalidLayoutError, SpecError
+from tasks.oci.errors import InvalidLayoutError, InvalidReferenceError, SpecError
 from tasks.oci.json_stream import iter_list
 from tasks.oci.reference import REF_NAME
 
@@ -26,6 +26,8 @@ _MANIFESTS = "manifests"
 MAX_INDEX_SIZE = 1024 * 1024 * 1024
 """Bytes; about four million entries. A bound, so that a hostile index can't take all memory."""
 MAX_MARKER_SIZE = 1024 * 1024
+MAX_REF_NAME = 4096
+"""Characters; a whole reference has some hundred at most."""
 MOST_BROKEN = 100_000
 """Entries that can't be read: each is named, which takes a hundred times the two bytes that one may have."""
 
@@ -131,15 +133,23 @@ def _check_members(others: dict[str, Any]) -> None:
 
 def _entry(place: int, value: object) -> Descriptor | BrokenEntry:
     try:
-        return Descriptor.from_json(value)
+        entry = Descriptor.from_json(value)
+        _check_ref_name(entry.annotations.get(REF_NAME, ""))
     except SpecError as error:
         return BrokenEntry(place, _ref_name(value), error.code, f"{INDEX}: manifests[{place}]: {error}")
+    return entry
+
+
+def _check_ref_name(ref_name: str) -> None:
+    """See that a name can be shown: one of a megabyte would be printed, and be in each report, as a tag is."""
+    if len(ref_name) > MAX_REF_NAME:
+        raise InvalidReferenceError(f"{REF_NAME} has {len(ref_name)} characters, more than any reference")
 
 
 def _ref_name(value: object) -> str | None:
     annotations = value.get("annotations") if isinstance(value, dict) else None
     ref_name = annotations.get(REF_NAME) if isinstance(annotations, dict) else None
-    return ref_name if isinstance(ref_name, str) else None
+    return ref_name if isinstance(ref_name, str) and len(ref_name) <= MAX_REF_NAME else None
 
 
 def _decode(raw: bytes, name: str) -> dict[str, Any]:

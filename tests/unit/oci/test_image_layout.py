@@ -52,6 +52,16 @@ def test_a_broken_entry_is_named_by_place_and_tag(digest: str) -> None:
     assert "manifests[1]" in broken.message
 
 
+def test_an_entry_whose_name_no_screen_holds_is_broken_and_not_repeated() -> None:
+    """Neither as a tag that is refused, nor in what is said of it."""
+    named = [{**ENTRY, "annotations": {REF_NAME: name}} for name in ("x" * 4096, " " * 4096, "x y" * 2000)]
+    typed = {**ENTRY, "mediaType": "a/" + "b" * 254, "annotations": {REF_NAME: "x y" * 2000}}
+    read = parse_index(index([*named, typed, {**ENTRY, "mediaType": "a/" + "b" * 253}]))
+    assert len(read.entries) == 3
+    assert [(broken.place, broken.ref_name) for broken in read.broken] == [(2, None), (3, None)]
+    assert all(len(broken.message) < 200 for broken in read.broken)
+
+
 def test_more_broken_entries_than_any_writer_leaves_are_no_index(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is named by some hundred bytes, and may itself have two."""
     monkeypatch.setattr(image_layout, "MOST_BROKEN", 10)
