@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError, UnexpectedAnswerError
 from tasks.oci.media_types import IMAGE_INDEX
-from tasks.stores.http_answers import address_in
+from tasks.stores.http_answers import MAX_LIST_SIZE, address_in
 from tasks.stores.transport_errors import redacted
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tasks.stores.http_answers import HttpAnswer
 
 MAX_PAGES = 100_000
+MOST_LISTED = 4 * MAX_LIST_SIZE
+"""Bytes of all pages of a list: more than ten million tags."""
 NOT_LISTED = frozenset({301, 302, 303, 307, 308, 400, 404, 405, 406, 501})
 """How registries say that they do not list this. Only 404 is the specification's: GitHub's redirects to a page for
 people, Artifactory answers 406, others 400."""
@@ -31,7 +33,7 @@ _NEXT = re.compile(r'(?:^|;)\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next\
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The entries of all pages; `whole` is false where the pages lead in a circle or to one that is not there."""
+    """The entries of all pages; `whole` is false where these have no end, or lead to one that is not there."""
 
     entries: tuple[object, ...]
     whole: bool
@@ -43,17 +45,18 @@ def read_pages(first: HttpAnswer, field: str, ask: Callable[[str], HttpAnswer]) 
     Raises:
         UnexpectedAnswerError: a page is no list, or the next one is said to be nowhere.
     """
-    entries = _entries(first, field)
+    entries, size = _entries(first, field), len(first.body)
     seen = {_path(first.url)}
     path = next_page(first)
     while path is not None:
-        if path in seen or len(seen) >= MAX_PAGES:
+        if path in seen or len(seen) >= MAX_PAGES or size > MOST_LISTED:
             return Listed(tuple(entries), whole=False)
         seen.add(path)
         answer = ask(path)
         if answer.status != HTTPStatus.OK:
             return Listed(tuple(entries), whole=False)
         entries += _entries(answer, field)
+        size += len(answer.body)
         path = next_page(answer)
     return Listed(tuple(entries), whole=True)
 
