@@ -113,7 +113,8 @@ class Venue:
             ProgramMissingError: the program is not installed.
         """
         first, *rest = self.filled(command, values)
-        return [first if "/" in first else str(self.programs.get(first) or program(first)), *rest]
+        found = self.programs.get(first) or (first if "/" in first else program(first))
+        return [str(found), *rest]
 
     def filled(self, command: Command, values: Mapping[str, str | None]) -> list[str]:
         """A command with its values put in.

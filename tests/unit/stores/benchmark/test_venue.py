@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tasks.benchmark_values.paths import altered
+from tasks.benchmark_values.paths import Origin, PathSpec, altered
 from tasks.operations.benchmark.catalogue import CATALOGUE
 from tasks.stores.benchmark.program_environment import past_proxies
 from tasks.stores.benchmark.venue import Venue, bucket_venue
@@ -84,3 +84,15 @@ def test_mounts_ask_the_endpoint_that_a_profile_names(monkeypatch: pytest.Monkey
 def test_no_proxy_is_on_the_way_to_this_machine() -> None:
     assert past_proxies({"HTTP_PROXY": "p", "no_proxy": "a,b"})["NO_PROXY"] == "a,b,127.0.0.1"
     assert past_proxies({})["no_proxy"] == "127.0.0.1"
+
+
+def test_a_program_of_the_users_is_found_from_whatever_folder_it_is_run_in(
+    venue: Venue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("oras", "mine.sh"):
+        (tmp_path / name).touch(mode=0o755)
+    monkeypatch.setenv("LAYOUTLIFT_TOOLS", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    path = PathSpec(name="mine", origin=Origin.DIRECTORY, pull=("./mine.sh", "{out}"))
+    assert venue.why_not(path) == ""
+    assert venue.command(path.pull, {"out": "/out"}) == [str(tmp_path / "mine.sh"), "/out"]
