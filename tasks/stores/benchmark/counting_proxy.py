@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 import urllib3
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.exceptions import BotoCoreError
 
 from tasks.stores.benchmark.program_environment import sdk_credentials
 from tasks.stores.benchmark.request_counts import Counts
@@ -44,7 +45,6 @@ class CountingProxy(ThreadingHTTPServer):
     def __init__(self, client: S3Client, bucket: str, prefix: str) -> None:
         super().__init__((LOOPBACK, 0), _Handler)
         self._client, self._bucket, self._prefix = client, bucket, f"{prefix}/"
-        self._pool = urllib3.PoolManager(retries=False, maxsize=16)
         self._lock = threading.Lock()
         self._requests: Counter[str] = Counter()
         self._sent = 0
@@ -66,7 +66,6 @@ class CountingProxy(ThreadingHTTPServer):
     def __exit__(self, *_: object) -> None:
         self.shutdown()
         self.server_close()
-        self._pool.clear()
 
     def asked(self, method: str) -> None:
         """Count a request."""
@@ -101,20 +100,20 @@ class CountingProxy(ThreadingHTTPServer):
         return f"{key}/".startswith(self._prefix)
 
     def pass_on(self, method: str, target: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
-        """Ask the service itself, with a signature of our own.
+        """Ask the service itself, signed anew, on the way that the SDK takes: authorities, proxies, patience.
 
         Raises:
-            HTTPError: it does not answer.
+            BotoCoreError: it does not answer, or is not trusted.
         """
         url = self._client.meta.endpoint_url.rstrip("/") + target
-        request = AWSRequest(method, url, headers={**headers, "Host": urlsplit(url).netloc})
+        request = AWSRequest(method, url, {**headers, "Host": urlsplit(url).netloc}, stream_output=True)
         credentials = sdk_credentials(self._client)
         if credentials is not None:
             region = self._client.meta.region_name or "us-east-1"
             S3SigV4Auth(credentials.get_frozen_credentials(), "s3", region).add_auth(request)
-        return self._pool.request(
-            method, url, headers=dict(request.headers), preload_content=False, decode_content=False, redirect=False
-        )
+        session = self._client._endpoint.http_session  # type: ignore[attr-defined]  # noqa: SLF001 - boto3 shows it nowhere
+        answer: urllib3.BaseHTTPResponse = session.send(request.prepare()).raw
+        return answer
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -140,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         given = {name: self.headers[name] for name in PASSED_ON if name in self.headers}
         try:
             answer = self.server.pass_on(self.command, target, given)
-        except urllib3.exceptions.HTTPError:
+        except BotoCoreError:
             self.send_error(HTTPStatus.BAD_GATEWAY)
             return
         try:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
+from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import boto3
 import pytest
+import trustme
 
 from tasks.stores.benchmark.counting_proxy import CountingProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 ALLOWED = (
     "GET /bucket/bench/run-1/s3fs/junk",
@@ -58,13 +62,21 @@ class Service(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
-def proxy() -> Iterator[CountingProxy]:
+@contextmanager
+def counting(
+    scheme: str = "http", tls: ssl.SSLContext | None = None, ca: Path | None = None
+) -> Iterator[CountingProxy]:
     service = ThreadingHTTPServer(("127.0.0.1", 0), Service)
+    if tls is not None:
+        service.socket = tls.wrap_socket(service.socket, server_side=True)
     threading.Thread(target=service.serve_forever, daemon=True).start()
-    client: Any = SimpleNamespace(
-        meta=SimpleNamespace(endpoint_url=f"http://127.0.0.1:{service.server_port}", region_name=None),
-        _request_signer=SimpleNamespace(_credentials=None),
+    client = boto3.client(
+        "s3",
+        endpoint_url=f"{scheme}://127.0.0.1:{service.server_port}",
+        region_name="us-east-1",
+        aws_access_key_id="key",
+        aws_secret_access_key="secret",
+        verify=str(ca) if ca else None,
     )
     try:
         with CountingProxy(client, "bucket", "bench/run-1") as proxy:
@@ -72,6 +84,12 @@ def proxy() -> Iterator[CountingProxy]:
     finally:
         service.shutdown()
         service.server_close()
+
+
+@pytest.fixture
+def proxy() -> Iterator[CountingProxy]:
+    with counting() as proxy:
+        yield proxy
 
 
 def test_bytes_are_counted_before_the_client_has_them(proxy: CountingProxy) -> None:
@@ -101,3 +119,15 @@ def test_a_list_of_everything_is_one_of_what_the_run_wrote(proxy: CountingProxy)
     ours = "prefix=bench%2Frun-1%2F"
     assert proxy.narrowed("GET", "/bucket/") == f"/bucket/?{ours}"
     assert proxy.narrowed("GET", "/bucket?list-type=2") == f"/bucket?{ours}&list-type=2"
+
+
+@pytest.mark.parametrize(("known", "status"), [(True, 200), (False, 502)])
+def test_a_service_is_trusted_that_the_sdk_trusts(tmp_path: Path, *, known: bool, status: int) -> None:
+    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with counting("https", tls, tmp_path / "ca.pem" if known else None) as proxy:
+        connection = HTTPConnection("127.0.0.1", proxy.server_port)
+        connection.request("GET", "/bucket/bench/run-1/key")
+        assert connection.getresponse().status == status
+        connection.close()
