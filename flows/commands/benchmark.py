@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.benchmark_parameters import BenchmarkParameters
+from flows.benchmark_parameters import LOCAL, BenchmarkParameters
 from flows.commands.running import COMPLETE, checked, exit_code
 from flows.entry import INTERRUPTED
 from flows.options import with_parameters
@@ -44,7 +44,9 @@ def run(*, as_json: bool, standalone: bool, **given: Any) -> None:
     given, counted = with_article_variables(given, os.environ)
     if counted:
         click.echo(f"from the environment: {', '.join(counted)}", err=True)
-    parameters = checked(BenchmarkParameters, given)
+    parameters = checked(
+        BenchmarkParameters, {**given, "location": given["location"] or LOCAL}
+    )  # as the run is named
     console = Console()
     with stopped_by_signals(console, patience=CLEANUP_SECONDS):
         code = _complete(parameters, console, standalone=standalone, as_json=as_json)

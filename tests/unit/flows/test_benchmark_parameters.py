@@ -1,8 +1,11 @@
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from flows.benchmark import benchmark
 from flows.benchmark_parameters import BenchmarkParameters
+from flows.cli import main
 from tasks.oci.errors import ConfigurationError
 
 
@@ -40,3 +43,16 @@ def test_a_registry_is_an_address_without_scheme_or_login(registry: str) -> None
 def test_what_makes_no_sense_is_named(given: dict[str, Any], named: str) -> None:
     with pytest.raises((ConfigurationError, ValueError), match=named):
         BenchmarkParameters(**given).to_options()
+
+
+@pytest.mark.parametrize(
+    ("given", "named"), [([], "benchmark local"), (["s3://bucket/a"], "benchmark s3://bucket/a")]
+)
+def test_the_dashboard_names_where_a_run_measures(
+    monkeypatch: pytest.MonkeyPatch, given: list[str], named: str
+) -> None:
+    runs: list[BenchmarkParameters] = []
+    monkeypatch.delenv("S3_BUCKET", raising=False)
+    monkeypatch.setattr("flows.embedded.run_flow", lambda _, parameters, __: runs.append(parameters))
+    assert CliRunner().invoke(main, ["benchmark", "run", *given]).exit_code == 0
+    assert str(benchmark.flow_run_name).format(**runs[0].model_dump()) == named
