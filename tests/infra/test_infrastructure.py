@@ -34,6 +34,25 @@ def names(path: Path) -> str:
     return path.name
 
 
+# --- versions
+
+NAMED = [INFRA / "compose.yaml", *MANIFESTS, *DOCKERFILES, *ROOT.glob("deployments/**/*.yaml")]
+
+
+@pytest.mark.parametrize(
+    ("named", "at_least"),
+    [(r"(?:prefecthq/prefect:|prefect-version: )(\d[\d.]*)", 5), (r"layoutlift(?:-s3fs)?:(\d[\d.]*)", 8)],
+    ids=["prefect", "layoutlift"],
+)
+def test_every_file_names_the_version_that_there_is(named: str, at_least: int) -> None:
+    """A server of another version than the clients' would be noticed by its users only."""
+    project = (ROOT / "pyproject.toml").read_text() + (ROOT / "requirements" / "runtime.txt").read_text()
+    pattern = r'^version = "(.*)"$' if "s3fs" in named else r"^prefect==(\S+)"
+    found = [version for path in NAMED for version in re.findall(named, path.read_text())]
+    assert len(found) >= at_least
+    assert set(found) == {re.search(pattern, project, re.MULTILINE)[1]}
+
+
 # --- images
 
 
