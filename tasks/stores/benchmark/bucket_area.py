@@ -12,7 +12,7 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
@@ -25,14 +25,15 @@ from tasks.oci.errors import (
     is_transient,
 )
 from tasks.stores.lock_holder import LockHolder
+from tasks.stores.s3_answers import objects_of, with_all
 from tasks.stores.s3_errors import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef, ObjectTypeDef
+    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
     from tasks.stores.s3_address import BucketAddress
 
@@ -159,9 +160,11 @@ class BucketArea:
         with self._translated():
             self._delete([self._marker])
 
-    def _marker_there(self) -> ObjectTypeDef | None:
+    def _marker_there(self) -> Mapping[str, Any] | None:
         found = self._client.list_objects_v2(Bucket=self.bucket, Prefix=self._marker, MaxKeys=1)
-        return next((each for each in found.get("Contents", []) if each["Key"] == self._marker), None)
+        return next(
+            (each for each in self._listed(found, "Key", "LastModified") if each["Key"] == self._marker), None
+        )
 
     def _abort_uploads(self, prefix: str) -> None:
         """Let go of the parts that runs had uploaded when they died: they cost money, and no listing shows them."""
@@ -172,9 +175,14 @@ class BucketArea:
                     Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
                 )
 
-    def _objects(self, prefix: str) -> Iterator[ObjectTypeDef]:
+    def _objects(self, prefix: str) -> Iterator[Mapping[str, Any]]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
-        return (found for page in pages for found in page.get("Contents", []))
+        return (found for page in pages for found in self._listed(page, "Key", "Size"))
+
+    def _listed(self, page: Mapping[str, Any], *names: str) -> Iterator[Mapping[str, Any]]:
+        """The objects of a page; what is no listing, or half of one, is not taken for a prefix that holds nothing."""
+        where = f"s3://{self.bucket}"
+        return (with_all(found, where, *names) for found in objects_of(page, where))
 
     def _keys_of_ours(self, *, marked: bool) -> list[str]:
         """What dead runs left; the first key of anybody else's ends the search, which may have millions before it."""

@@ -133,6 +133,26 @@ def test_a_prefix_of_somebody_elses_is_not_listed_to_its_end(client: S3Client) -
     assert len(asked) == 2, "once for the marker, and one page"
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("<html>Log in</html>", "is no listing"),
+        ("<ListBucketResult><Contents><Key>bench/x</Key></Contents></ListBucketResult>", "without LastModified"),
+        ("<ListBucketResult><Contents><Size>1</Size></Contents></ListBucketResult>", "an object without Key"),
+    ],
+)
+def test_what_is_no_listing_is_not_taken_for_a_prefix_that_holds_nothing(
+    client: S3Client, answer: str, said: str
+) -> None:
+    body = f'<?xml version="1.0"?>{answer}'.encode()
+    client.meta.events.register_first(
+        "before-send.s3.ListObjectsV2", lambda **_: AWSResponse("https://bucket", 200, {}, RawBody(body))
+    )
+    with pytest.raises(SourceError, match=said):
+        area_of(client).claim()
+    assert client.list_objects(Bucket="bucket").get("Contents", []) == []
+
+
 class Unremovable:
     def release(self) -> None:
         raise SourceError("it stays")
