@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,14 @@ from tasks.stores.local_parts.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+    from types import TracebackType
+
+logger = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 900.0
 """How long a program may take to write back what it still has when it is unmounted."""
+AFTER_ERROR_SECONDS = 10.0
+"""The same where what it was mounted for has failed, as when it hangs: nobody wants that content any more."""
 
 
 class MountedPath(Server):
@@ -36,6 +42,7 @@ class MountedPath(Server):
         self.name = name
         self.mountpoint = self.folder / "mount"
         self._mount, self._unmount_by, self._given, self._on_start = mount, unmount_by, environment, on_start
+        self._patience = FLUSH_SECONDS
 
     @property
     def use(self) -> ProcessUse | None:
@@ -55,9 +62,22 @@ class MountedPath(Server):
         try:
             if is_mounted(self.mountpoint):
                 self._unmount_in_order()
-                wait_until(self._is_gone, what=f"{self.name} ends", deadline_seconds=FLUSH_SECONDS)
+                wait_until(self._is_gone, what=f"{self.name} ends", deadline_seconds=self._patience)
         finally:
             super().stop()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it; after an error without patience, and what stopping meets is a warning beside that error."""
+        if kind is None:
+            self.stop()
+            return
+        self._patience = AFTER_ERROR_SECONDS
+        try:
+            self.stop()
+        except ProgramFailedError as problem:
+            logger.warning("%s", problem)
 
     def _unmount_in_order(self) -> None:
         try:
