@@ -123,8 +123,10 @@ def _check_members(others: dict[str, Any]) -> None:
     for name in others:
         if name != _MANIFESTS and name.casefold() == _MANIFESTS:  # clients in Go take either, and the last one
             raise InvalidLayoutError(f"{INDEX} has {name!r} in place of {_MANIFESTS!r}")
-    listed = others.get(_MANIFESTS)
-    if not isinstance(listed, list):
+    if _MANIFESTS not in others:
+        raise InvalidLayoutError(f"{INDEX} has no manifests")
+    listed = others[_MANIFESTS]
+    if listed is not None and not isinstance(listed, list):  # null is what oras leaves when it deletes the last one
         raise InvalidLayoutError(f"{INDEX}: manifests must be a list, not {type(listed).__name__}")
     version = others.get("schemaVersion")
     if version != 2:  # noqa: PLR2004 - the specification's own number

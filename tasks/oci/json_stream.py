@@ -46,10 +46,10 @@ def iter_places(text: str, name: str, others: dict[str, Any]) -> Iterator[Elemen
         if not isinstance(key, str):
             raise json.JSONDecodeError("expected a name", text, at)
         at = _skip(text, _expect(text, _skip(text, at), ":"))
+        if key == name and seen:
+            raise json.JSONDecodeError(f"{name} is there twice", text, at)
+        seen = seen or key == name
         if key == name and text[at : at + 1] == "[":
-            if seen:
-                raise json.JSONDecodeError(f"{name} is there twice", text, at)
-            seen = True
             others[name] = []
             at = yield from _elements(text, at + 1)
         else:

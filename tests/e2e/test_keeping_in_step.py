@@ -8,6 +8,7 @@ from tests.support.command import Layoutlift
 from tests.support.content import tree
 from tests.support.fault_proxy import FaultProxy
 from tests.support.layouts import LayoutBuilder
+from tests.support.real_parts import Cli
 
 
 def replace_layout(path: Path, **tags: bytes) -> None:
@@ -83,6 +84,17 @@ def test_a_layout_that_vanished_is_told_and_what_an_unmounted_bucket_hides_is_no
     assert layoutlift.plan(source, target).findings == {("app-0", "layout_vanished")}
     shutil.rmtree(source / "app-1")
     assert layoutlift.migrate(source, target, code=1).findings == {(".", "no_layouts")}
+
+
+def test_a_repository_that_oras_emptied_is_no_broken_layout(
+    layoutlift: Layoutlift, docker_registry: Registry, oras_cli: Cli, tmp_path: Path, prefix: str
+) -> None:
+    source, target = tree(tmp_path / "s", 1, 1), f"{docker_registry.host}/{prefix}"
+    layoutlift.migrate(source, target)
+    digest = layoutlift.listed(source)["repositories"][0]["tags"][0]["digest"]
+    oras_cli("manifest", "delete", "--force", "--oci-layout", f"{source / 'app-0'}@{digest}")
+    assert layoutlift.migrate(source, target).findings == {("app-0", "tag_vanished")}
+    layoutlift.check(source)
 
 
 def test_ls_shows_what_a_next_run_would_bring(

@@ -11,7 +11,7 @@ from tasks.oci import image_layout
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidLayoutError, SpecError
-from tasks.oci.image_layout import blob_path, check_marker, parse_index
+from tasks.oci.image_layout import LayoutIndex, blob_path, check_marker, parse_index
 from tasks.oci.reference import REF_NAME
 from tests.support.oci_strategies import (
     HOSTILE_DIGESTS,
@@ -83,7 +83,9 @@ def test_more_broken_entries_than_any_writer_leaves_are_no_index(monkeypatch: py
         b"[" * 100_000,
         b"\xff",
         index({}),
-        index(None),
+        index("none"),
+        index(None, Manifests=[ENTRY]),
+        b'{"schemaVersion":2}',
         index([], schemaVersion=1),
         index([], schemaVersion="2"),
         index([], Manifests=[ENTRY]),  # which clients in Go read
@@ -119,8 +121,10 @@ def test_a_name_that_is_no_text_is_none() -> None:
     assert broken.ref_name is None
 
 
-def test_an_index_may_be_empty() -> None:
-    assert parse_index(index([])).entries == ()
+@pytest.mark.parametrize("nothing", [[], None])
+def test_an_index_may_be_empty(nothing: list[object] | None) -> None:
+    """Null is how the ORAS CLI writes it when it has deleted the last manifest."""
+    assert parse_index(index(nothing)) == LayoutIndex((), ())
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "1.1.0", "1"])

@@ -47,6 +47,7 @@ def test_what_is_no_list_is_given_as_it_is() -> None:
         *("", "[]", "{", '{"list":[1,2]', '{"list":[1,2}', '{"list":[1 2]}', '{"list":[,1]}', '{"list":[1],'),
         *('{"list":[1,]}', '{"list":[1],}', '{,"list":[1]}', '{"list":[1]} x', '{"list":[1]}{}', '{"list" [1]}'),
         *('{"list":[1] "a":1}', "{1:2}", "{null:[1]}", '{"list":[1],"list":[2]}', '{"list":}'),
+        *('{"list":[1],"list":null}', '{"list":null,"list":[1]}', '{"list":null,"list":null}'),
         *('["list":[1]}', '{"list";[1]}', '{"list":[1;2]}', '{"list":[1];"a":1}'),
     ],
 )
