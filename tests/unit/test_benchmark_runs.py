@@ -155,6 +155,7 @@ def test_a_full_disk_ends_the_run_and_a_failing_program_does_not(
 def test_a_run_that_ends_early_says_how_to_go_on_behind_what_it_measured(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING, "tasks")
     course: Any = Course()
     course.end = Mock(side_effect=SourceError("it can't be deleted"))
     run = begun(tmp_path, options("8MiB", "16MiB"), course, paths=(CATALOGUE["directory"],))
