@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flows.list_parameters import ListParameters
+    from tasks.ports import Source
     from tasks.stores.ledger import Ledger
 
 SCHEMA = 1
@@ -72,18 +73,9 @@ def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) 
             yield found
             continue
         paths.append(found)
-        if not selection.may_match(found):
-            continue
-        noted = ledger.layout(found)
-        try:
-            if noted is not None and noted.etag == source.read_index(found).etag:
-                continue
-            inventory = enumerate_repository(source, found)
-        except LayoutliftError as error:
-            yield Finding(found, error.code, str(error))
-            continue
-        before = ledger.tags_of(noted.repository, found) if noted else {}
-        yield from (each for each in tag_changes(inventory, before) if selection.matches(found, each.tag))
+        if selection.may_match(found):
+            changes = _changes_in(found, source, ledger)
+            yield from (each for each in changes if isinstance(each, Finding) or selection.matches(found, each.tag))
     if not paths:
         yield NO_LAYOUTS
         return
@@ -91,6 +83,19 @@ def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) 
     if not known and not any(map(selection.may_match, paths)):
         yield NOTHING_CHOSEN
     yield from vanished_layouts(known, paths, others)
+
+
+def _changes_in(path: str, source: Source, ledger: Ledger) -> Iterator[TagChange | Finding]:
+    """How the tags of a layout differ from those in the ledger; none where its index is the one of then."""
+    noted = ledger.layout(path)
+    try:
+        if noted is not None and noted.etag == source.read_index(path).etag:
+            return
+        inventory = enumerate_repository(source, path)
+    except LayoutliftError as error:
+        yield Finding(path, error.code, str(error))
+        return
+    yield from tag_changes(inventory, ledger.tags_of(noted.repository, path) if noted else {})
 
 
 def _compared_with(parameters: ListParameters, target: str, known: int) -> str:
