@@ -141,3 +141,31 @@ class RepositoryWork(ABC):
             code=code,
             message=message,
         )
+
+
+class WrappedWork(RepositoryWork):
+    """Does what `work` does, for those who add something to it."""
+
+    def __init__(self, work: RepositoryWork) -> None:
+        super().__init__(work.inventory, None)
+        self.asks_target = work.asks_target
+        self._work = work
+
+    def _execute(self, unit: Unit) -> list[TagResult]:
+        return self._work.execute(unit)
+
+    def skip(self, unit: Unit, error: LayoutliftError) -> list[TagResult]:
+        """See `RepositoryWork.skip`."""
+        return self._work.skip(unit, error)
+
+    def refuse(self, entry: RefusedEntry) -> TagResult:
+        """See `RepositoryWork.refuse`."""
+        return self._work.refuse(entry)
+
+    def take_traffic(self) -> Traffic:
+        """See `RepositoryWork.take_traffic`."""
+        return self._work.take_traffic()
+
+    def finish(self) -> list[Finding]:
+        """See `RepositoryWork.finish`."""
+        return self._work.finish()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import StateError
 from tasks.oci.image_layout import BLOBS
 from tasks.oci.reference import is_referrers_list, parse_referrers_tag
-from tasks.operations.repository_work import RepositoryWork, Unit
+from tasks.operations.repository_work import RepositoryWork, Unit, WrappedWork
 from tasks.operations.results import Depth, Outcome
 from tasks.operations.run_log import is_harmful
 from tasks.ports import Finding
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tasks.ledger_ports import LayoutLedger
     from tasks.oci.errors import LayoutliftError
-    from tasks.operations.results import RefusedEntry, RepositoryInventory, TagResult, Traffic
+    from tasks.operations.results import RepositoryInventory, TagResult
     from tasks.operations.selection import Selection
 
 TAG_MOVED, TAG_VANISHED, LAYOUT_VANISHED = "tag_moved", "tag_vanished", "layout_vanished"
@@ -132,13 +132,12 @@ class UnchangedWork(RepositoryWork):
         )
 
 
-class RememberedWork(RepositoryWork):
+class RememberedWork(WrappedWork):
     """Does what `work` does, says what changed since the last time, and notes in the end whether all went well."""
 
     def __init__(self, work: RepositoryWork, repository: str, ledger: LayoutLedger, settings: str | None) -> None:
         """Begin; without `settings` nothing is noted, as in a plan."""
-        super().__init__(work.inventory, None)
-        self._work = work
+        super().__init__(work)
         self._repository = repository
         self._ledger = ledger
         self._settings = settings
@@ -151,20 +150,9 @@ class RememberedWork(RepositoryWork):
         """See `RepositoryWork.execute`."""
         return self._noted(self._work.execute(unit))
 
-    def _execute(self, unit: Unit) -> list[TagResult]:
-        return self._work.execute(unit)
-
     def skip(self, unit: Unit, error: LayoutliftError) -> list[TagResult]:
         """See `RepositoryWork.skip`."""
         return self._noted(self._work.skip(unit, error))
-
-    def refuse(self, entry: RefusedEntry) -> TagResult:
-        """See `RepositoryWork.refuse`."""
-        return self._work.refuse(entry)
-
-    def take_traffic(self) -> Traffic:
-        """See `RepositoryWork.take_traffic`."""
-        return self._work.take_traffic()
 
     def finish(self) -> list[Finding]:
         """See `RepositoryWork.finish`."""

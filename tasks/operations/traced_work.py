@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from tasks.operations.repository_work import RepositoryWork
+from tasks.operations.repository_work import WrappedWork
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
-    from tasks.oci.errors import LayoutliftError
-    from tasks.operations.repository_work import BeginWork, Unit
-    from tasks.operations.results import RefusedEntry, TagResult, Traffic
-    from tasks.ports import Finding
+    from tasks.operations.repository_work import BeginWork, RepositoryWork, Unit
+    from tasks.operations.results import TagResult
 
 SHOWN_TAGS = 20
 """Most tags that a span names: thousands may share a digest."""
@@ -35,13 +33,11 @@ class Tracer(Protocol):
         ...
 
 
-class TracedWork(RepositoryWork):
-    """Does what `work` does."""
+class TracedWork(WrappedWork):
+    """Does what `work` does, each unit in a span."""
 
     def __init__(self, work: RepositoryWork, tracer: Tracer) -> None:
-        super().__init__(work.inventory, None)
-        self.asks_target = work.asks_target
-        self._work = work
+        super().__init__(work)
         self._tracer = tracer
 
     def execute(self, unit: Unit) -> list[TagResult]:
@@ -58,25 +54,6 @@ class TracedWork(RepositoryWork):
             outcomes = sorted({str(result.outcome) for result in results})
             span.note({"layoutlift.outcomes": outcomes}, problem)
             return results
-
-    def _execute(self, unit: Unit) -> list[TagResult]:
-        return self._work.execute(unit)
-
-    def skip(self, unit: Unit, error: LayoutliftError) -> list[TagResult]:
-        """See `RepositoryWork.skip`."""
-        return self._work.skip(unit, error)
-
-    def refuse(self, entry: RefusedEntry) -> TagResult:
-        """See `RepositoryWork.refuse`."""
-        return self._work.refuse(entry)
-
-    def take_traffic(self) -> Traffic:
-        """See `RepositoryWork.take_traffic`."""
-        return self._work.take_traffic()
-
-    def finish(self) -> list[Finding]:
-        """See `RepositoryWork.finish`."""
-        return self._work.finish()
 
 
 def traced(begin: BeginWork, tracer: Tracer) -> BeginWork:
