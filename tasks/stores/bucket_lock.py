@@ -50,11 +50,6 @@ class BucketLock:
         self._etag = ""
         self._heart = Heartbeat(self._renew, on_lost)
 
-    @property
-    def is_lost(self) -> bool:
-        """Whether another run took the lock, as after this process slept for longer than the expiry."""
-        return self._heart.is_lost
-
     def __enter__(self) -> Self:
         now = self._objects.check_conditions()
         for _ in range(_ATTEMPTS):

@@ -46,11 +46,6 @@ class RunLock:
         self._holder = holder
         self._heart = Heartbeat(self._renew, on_lost)
 
-    @property
-    def is_lost(self) -> bool:
-        """Whether another run took the lock, as after this process slept for longer than the expiry."""
-        return self._heart.is_lost
-
     def __enter__(self) -> Self:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

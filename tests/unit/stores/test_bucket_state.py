@@ -113,7 +113,7 @@ def lock_of(objects: Any, run: str) -> BucketLock:
 def test_one_run_holds_the_lock_of_a_pair_until_it_ends_or_gives_no_sign_of_life() -> None:
     objects: Any = Objects()
     with lock_of(objects, "r1") as lock:
-        assert not lock.is_lost
+        assert not lock._heart.is_lost
         for waited in (0.0, EXPIRY_SECONDS):
             objects.now += waited
             with pytest.raises(LockHeldError, match="run r1 on "), lock_of(objects, "r2"):
