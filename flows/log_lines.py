@@ -20,7 +20,8 @@ class _Line(logging.Formatter):
         line = printable(f"{record.levelname.lower()}: {record.getMessage()}")
         if record.exc_info is None or not os.environ.get(DEBUG):
             return line
-        return f"{line}\n{self.formatException(record.exc_info)}"
+        told = self.formatException(record.exc_info).split("\n")
+        return "\n".join([line, *map(printable, told)])
 
 
 class _ToStderr(logging.StreamHandler[TextIO]):

@@ -10,7 +10,10 @@ _PASSWORD_OF_URL = re.compile(r"(\w://)[^\s/:@\"'\[]*:(?:(?!://)[^\s?#\"'])*@(?!
 """Up to the last @, whatever lies between; some write a password with its slashes. A digest is none's host."""
 _USER_OF_URL = re.compile(r"(\w://)[^\s/\"']*@")
 _QUERY_OF_URL = re.compile(r"(\w://(?:(?!://)[^\s?#\"'])*[?#])[^\s\"']+")
-_NAMED = re.compile(r"((?i:password|passwd|secret|token|signature|credential|api_?key)=[\"']?)[^\s&\"',;)]+")
+_NAMES = r"(?i:password|passwd|secret|token|signature|credential|(?:api|access)_?key)"
+_NAMED = re.compile(rf"({_NAMES}=[\"']?)[^\s&\"',;)]+")
+_MEMBER = re.compile(rf"([\"']\w{{0,40}}{_NAMES}[\"']\s?:\s?[\"'])[^\"']+")
+"""A member of an object, as JSON and Python write them."""
 _JSON_WEB_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w.-]+")
 MOST = 4_096
 """Characters of a text that are looked at: what a server says may be long, and made to keep the patterns busy."""
@@ -20,5 +23,6 @@ def without_secrets(text: str) -> str:
     """A text without credentials, and without the user and query of each URL; a very long one is cut at a blank."""
     if len(text) > MOST:
         text = f"{text[:MOST].rpartition(' ')[0]} …"
-    text = _JSON_WEB_TOKEN.sub("…", _NAMED.sub(r"\1…", _AUTHORIZATION.sub(r"\1…", text)))
+    text = _MEMBER.sub(r"\1…", _NAMED.sub(r"\1…", _AUTHORIZATION.sub(r"\1…", text)))
+    text = _JSON_WEB_TOKEN.sub("…", text)
     return _QUERY_OF_URL.sub(r"\1…", _USER_OF_URL.sub(r"\1", _PASSWORD_OF_URL.sub(r"\1", text)))

@@ -27,6 +27,9 @@ SAID = [
     "invalid token eyJhbGciOi.{}.abc",
     "client_secret={}; try again",
     'the realm wants password="{}" here',
+    "aws_secret_access_key={}",
+    '{{"password": "{}", "error": "refused"}}',
+    "{{'refresh_token':'{}'}}",
 ]
 
 
@@ -47,13 +50,14 @@ def test_what_may_be_secret_is_left_out(said: str) -> None:
         "pull access denied for https://registry.example/app@sha256:abc, what are your rights?",
         "the token server https://auth.example/token answered 500",
         "NAME_UNKNOWN: token: the repository has no such name = app",
+        "{'Type': 'repository', 'Class': '', 'Name': 'team/token', 'Action': 'push'}",
     ],
 )
 def test_what_is_none_is_left(said: str) -> None:
     assert without_secrets(said) == said
 
 
-@pytest.mark.parametrize("part", ["a://", "a://u:", "eyJ-", "a://u:@sha256:", "token=", "basic "])
+@pytest.mark.parametrize("part", ["a://", "a://u:", "eyJ-", "a://u:@sha256:", "token=", "basic ", "'token", "'a"])
 def test_a_long_text_of_nothing_but_beginnings_is_gone_through_at_once(part: str) -> None:
     begun = time.process_time()
     without_secrets(part * 16_384)
