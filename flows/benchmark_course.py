@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from tasks.benchmark_runs import open_benchmark
@@ -17,15 +18,32 @@ if TYPE_CHECKING:
     from tasks.stores.pacing import Stop
 
 logger = logging.getLogger(__name__)
+_show: ContextVar[Callable[[BenchmarkRun], None] | None] = ContextVar("layoutlift_show_benchmark", default=None)
+
+
+@contextmanager
+def shown_by(show: Callable[[BenchmarkRun], None]) -> Iterator[None]:
+    """Have what is measured in this block shown by `show` at its end, good or bad, also where a flow measures it."""
+    token = _show.set(show)
+    try:
+        yield
+    finally:
+        _show.reset(token)
+
+
+def show_where_wanted(run: BenchmarkRun) -> None:
+    """Show what was measured, where somebody in this process said how."""
+    if (show := _show.get()) is not None:
+        show(run)
 
 
 def drive_benchmark(
     options: BenchmarkOptions,
     stop: Stop,
     work: Callable[[BenchmarkRun], None],
-    publish: Callable[[BenchmarkRun], None],
+    publish: Callable[[BenchmarkRun], None] = lambda _: None,
 ) -> None:
-    """Have `work` measure all cases, write and compare the results, and `publish` them, good or bad.
+    """Have `work` measure all cases, write and compare the results, show them and `publish` them, good or bad.
 
     Raises:
         IncompleteError: a pull or push failed, or brought something else than was pushed.
@@ -37,6 +55,7 @@ def drive_benchmark(
         try:
             run.finish()
         finally:
+            show_where_wanted(run)
             publish(run)
 
 

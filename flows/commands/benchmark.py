@@ -54,19 +54,20 @@ def run(*, as_json: bool, standalone: bool, **given: Any) -> None:
 
 
 def _complete(parameters: BenchmarkParameters, console: Any, *, standalone: bool, as_json: bool) -> int:
-    from flows.benchmark_course import drive_benchmark, measure_here  # noqa: PLC0415 - not for --help
+    from flows.benchmark_course import drive_benchmark, measure_here, shown_by  # noqa: PLC0415 - not for --help
 
     def show(ended: BenchmarkRun) -> None:
         _print_outcome(ended, as_json=as_json)
 
     options = parameters.to_options()
     try:
-        if standalone:
-            drive_benchmark(options, console.stop, measure_here, show)
-        else:
-            from flows.embedded import run_flow  # noqa: PLC0415
+        with shown_by(show):
+            if standalone:
+                drive_benchmark(options, console.stop, measure_here)
+            else:
+                from flows.embedded import run_flow  # noqa: PLC0415
 
-            run_flow("benchmark", parameters, console)
+                run_flow("benchmark", parameters, console)
     except LayoutliftError as error:
         tell(error)
         return exit_code(error)
