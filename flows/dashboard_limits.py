@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 import httpx
 from prefect import get_client
+from prefect.client.schemas.objects import State, StateType
 from prefect.context import FlowRunContext
+from prefect.exceptions import Pause
 from pydantic import ValidationError
 
 from flows.limits_model import LiveLimits
 from flows.live_limits import DEFAULT_VARIABLE, VARIABLE, file_reader
 from flows.mistakes import in_one_line
 from flows.repeating import every
+from flows.shown_progress import only_noted
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, StateError
 
 if TYPE_CHECKING:
@@ -45,6 +48,10 @@ def limits_reader(place: str | None) -> Iterator[LimitsReader | None]:
 
 
 def _limits(name: str, value: object) -> LiveLimits:
+    if not isinstance(value, dict):
+        raise ConfigurationError(
+            f"""Prefect's variable {name}: it is to be an object, such as {{"max_requests": 5}}"""
+        )
     try:
         return LiveLimits.model_validate(value)
     except ValidationError as error:
@@ -70,7 +77,24 @@ def ended_by_a_pause(end: Callable[[], None]) -> Iterator[None]:
     try:
         with every(LOOK_EVERY, look, name="pause"):
             yield
-    except InterruptedRunError:
-        request.raise_if_requested()
+    except (InterruptedRunError, Pause):  # the latter where Prefect noticed it first
+        _raise_if_paused(context)
         raise
+    _raise_if_paused(context)
+
+
+def _raise_if_paused(context: FlowRunContext) -> None:
+    """Raise what ends a paused run's process.
+
+    The run of a migration file is paused as a whole. Prefect leaves the run of its mapping as it is, "Running" for
+    good and lost after ten minutes; resuming the file's run takes it up again.
+
+    Raises:
+        Pause: somebody paused the run.
+    """
+    request, run = context.flow_run_suspension_request, context.flow_run
+    if run is not None and run.parent_task_run_id and not run.deployment_id and request.is_requested():
+        ended = State(type=StateType.CANCELLED, message="the run that it is a part of was paused")
+        with only_noted():
+            get_client(sync_client=True).set_flow_run_state(run.id, ended, force=True)
     request.raise_if_requested()
