@@ -20,6 +20,7 @@ from tasks.oci.errors import (
     UnexpectedAnswerError,
 )
 from tasks.oci.media_types import ACCEPT_MANIFESTS, IMAGE_INDEX
+from tasks.oci.reference import is_tag
 from tasks.oci.registry_profiles import GENERIC, profile_of_service
 from tasks.ports import RemoteManifest
 from tasks.stores.blob_upload import BlobUpload
@@ -104,7 +105,8 @@ class RegistryStore:
         if first.status != HTTPStatus.OK:
             return None if self.profile.no_repository.isdisjoint(error_codes(first)) else frozenset()
         listed = read_pages(first, "tags", ask)
-        return frozenset(tag for tag in listed.entries if isinstance(tag, str)) if listed.whole else None
+        tags = (tag for tag in listed.entries if isinstance(tag, str) and is_tag(tag))
+        return frozenset(tags) if listed.whole else None
 
     def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
         """See `ManifestResolver.resolve_manifest`."""

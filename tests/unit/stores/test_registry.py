@@ -238,6 +238,13 @@ def test_pages_in_a_circle_end_and_are_not_taken_for_all_tags(
     assert make_store(script.host).list_tags("team/app") is None
 
 
+def test_what_is_no_tag_is_not_taken_for_one(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    """It would be shown as one that the target has besides, however long it is."""
+    listed = ["v1", "x" * 128, "x" * 129, "a b", "../v1", "\x1b[2J", "", 7, None]
+    script.expect("GET", TAGS_PATH, Reply(body=json.dumps({"tags": listed}).encode()))
+    assert make_store(script.host).list_tags("team/app") == {"v1", "x" * 128}
+
+
 @pytest.mark.parametrize("status", [400, 404, 405, 501])
 def test_a_registry_that_lists_no_tags_is_not_taken_for_one_without(
     script: ScriptedRegistry, make_store: MakeStore, status: int
