@@ -29,7 +29,7 @@ def write_plot(results: Results, path: Path, date: str) -> None:
     for number, row in enumerate(rows):
         for column, (group, registry) in enumerate(row):
             _draw(figure.add_subplot(grid[number, column]), group, registry, results.contenders(group, registry))
-    with mpl.rc_context({"svg.fonttype": "none"}):  # text stays text
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "layoutlift"}):  # text stays text, and ids the same
         figure.savefig(path, format="svg", metadata={"Date": None})
 
 

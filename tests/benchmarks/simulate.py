@@ -174,7 +174,8 @@ def _prices(costs: Costs) -> str:
 
 def draw(curves: dict[str, list[Outcome]]) -> None:
     """Hours over workers, both logarithmic."""
-    from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415 - takes a while
+    import matplotlib as mpl  # noqa: PLC0415 - takes a while
+    from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     figure = Figure(figsize=(8, 5), layout="constrained")
@@ -192,7 +193,8 @@ def draw(curves: dict[str, list[Outcome]]) -> None:
     axes.yaxis.set_major_formatter("{x:g}")
     axes.grid(visible=True, which="both", alpha=0.3)
     axes.legend()
-    FigureCanvasSVG(figure).print_svg(PLOT, metadata={"Date": None})
+    with mpl.rc_context({"svg.hashsalt": "layoutlift"}):  # the same hours make the same file
+        FigureCanvasSVG(figure).print_svg(PLOT, metadata={"Date": None})
 
 
 if __name__ == "__main__":
