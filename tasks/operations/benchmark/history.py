@@ -34,6 +34,8 @@ class Entry:
     rates: Mapping[str, float]
     slowest: Mapping[str, float] = field(default_factory=dict)
     """The worst rates, of what was measured often enough to have a spread; nothing else is compared."""
+    recipes: Mapping[str, str] = field(default_factory=dict)
+    """By which commands each was measured, in short: by others, it is another thing. Older entries don't say."""
 
     @classmethod
     def of(cls, about: About, results: Results) -> Self:
@@ -42,10 +44,14 @@ class Entry:
         found = {_name(each.key, shown): each for each in summarize(results.measurements)}
         rates = {name: each.best for name, each in found.items()}
         slowest = {name: each.worst for name, each in found.items() if each.count >= FEWEST}
+        made = {path.name: path.recipe for path in about.paths}
+        recipes = {name: made.get(each.key.path, "") for name, each in found.items()}
         machine = (about.host, str(about.processors))
         way = (about.content, about.cold, str(about.repeats), str(about.pause))
         settings = (*machine, about.location, about.endpoint, *way)
-        return cls(run=about.run, started=about.started, settings=settings, rates=rates, slowest=slowest)
+        return cls(
+            run=about.run, started=about.started, settings=settings, rates=rates, slowest=slowest, recipes=recipes
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -63,7 +69,15 @@ class Entry:
             for each in (row["rates"], row.get("slowest", {}))
         )
         settings = tuple(row["settings"])
-        return cls(run=row["run"], started=row["started"], settings=settings, rates=rates, slowest=slowest)
+        recipes = {str(name): str(recipe) for name, recipe in dict(row.get("recipes", {})).items()}
+        return cls(
+            run=row["run"], started=row["started"], settings=settings, rates=rates, slowest=slowest, recipes=recipes
+        )
+
+    def made_as(self, other: Self, name: str) -> bool:
+        """Whether a result was measured by the same commands in both runs, as far as they say."""
+        here, there = self.recipes.get(name), other.recipes.get(name)
+        return here is None or there is None or here == there
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +137,10 @@ def find_regressions(entry: Entry, earlier: Sequence[Entry], allowed: float) -> 
 def _compared_with(entry: Entry, earlier: Sequence[Entry]) -> Mapping[str, Sequence[Entry]]:
     """The last runs that each result can be compared with: those in which it was measured often enough, too."""
     alike = comparable(entry, earlier)
-    found = {name: [each for each in alike if name in each.slowest][-RECENT:] for name in entry.slowest}
+    found = {
+        name: [each for each in alike if name in each.slowest and each.made_as(entry, name)][-RECENT:]
+        for name in entry.slowest
+    }
     return {name: before for name, before in found.items() if before}
 
 

@@ -80,3 +80,14 @@ def test_a_path_with_options_or_a_place_of_its_own_is_compared_with_its_like(own
 def test_entries_survive_being_written_and_torn_lines_are_passed_over() -> None:
     kept = entry("r1", 1.0)
     assert entries_of([kept.to_json(), {"run": "torn"}, {}]) == [kept]
+
+
+def test_what_other_commands_measured_is_not_compared() -> None:
+    """As after a change of the user's own file of paths."""
+    one, other = ((UsedPath(name="s3fs", recipe=recipe),) for recipe in ("a", "b"))
+    before = entries_of([entry("r1", 1.0, paths=one).to_json()])
+    assert find_regressions(entry("r2", 9.0, paths=other), before, 0.3) == ()
+    assert find_regressions(entry("r2", 9.0, paths=one), before, 0.3)
+    silent = before[0].to_json()
+    del silent["recipes"]
+    assert find_regressions(entry("r2", 9.0, paths=other), entries_of([silent]), 0.3)
