@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 REPOSITORY = "junk"
 """The repository's name in the article."""
 UPLOADED = "uploaded"
-COMPLETE_SECONDS = 300.0
+COMPLETE_SECONDS, LEAST_RATE = 300.0, 1024.0**2
+"""How long a mount may upload after a push: so long, and as if it had one MiB a second."""
 
 
 @dataclass
@@ -158,7 +159,9 @@ class Bench:
             return "index.json" in sizes and len(whole) >= case.count
 
         wait_until(
-            complete, what=f"the bucket has all that was pushed by {path.name}", deadline_seconds=COMPLETE_SECONDS
+            complete,
+            what=f"the bucket has all that was pushed by {path.name}",
+            deadline_seconds=COMPLETE_SECONDS + case.total / LEAST_RATE,
         )
 
     def _oras_push(self, path: PathSpec, layout: str, case: Case, mount: MountedPath | None = None) -> Cost:

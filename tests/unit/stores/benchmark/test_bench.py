@@ -11,11 +11,14 @@ from tasks.benchmark_values.options import ContentKind
 from tasks.benchmark_values.paths import Visit
 from tasks.oci.errors import LayoutliftError, ProgramFailedError, StateError
 from tasks.operations.benchmark.catalogue import CATALOGUE
+from tasks.stores.benchmark import bench as bench_module
 from tasks.stores.benchmark import mounted_path
 from tasks.stores.benchmark.bench import Bench
+from tasks.stores.benchmark.bucket_area import BucketArea
 from tasks.stores.benchmark.remains import WorkFolder
 from tasks.stores.benchmark.venue import Venue, bucket_venue
 from tasks.stores.pacing import Stop
+from tasks.stores.s3_address import BucketAddress
 
 CASE = parse_case("1kB")
 
@@ -87,3 +90,19 @@ fi
 echo "$1 $2" >> asked
 if [ "$1" = cp ]; then echo connection lost; exit 1; fi
 """
+
+
+@pytest.mark.parametrize(("size", "seconds"), [("1MiB", 301.0), ("2GiB", 300.0 + 2048.0)])
+def test_a_large_upload_over_a_slow_line_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: str, seconds: float
+) -> None:
+    """Rclone says that all is written long before it has uploaded it."""
+    waited: list[float] = []
+    monkeypatch.setattr(
+        bench_module, "wait_until", lambda *_, deadline_seconds, **__: waited.append(deadline_seconds)
+    )
+    venue = a_venue()
+    venue.areas["none"] = BucketArea(venue.client, BucketAddress("none", "p/"), "run")
+    with WorkFolder(tmp_path, "run") as work:
+        Bench(venue, work, Stop(), 0.0, drop_caches=False)._wait_until_complete(CATALOGUE["rclone"], parse_case(size))
+    assert waited == [seconds]
