@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.commands.running import INCOMPLETE, checked, exit_code, run_to_end
+from flows.commands.running import INCOMPLETE, checked, exit_code, logs_in, run_to_end
 from flows.debugging import with_debug
 from flows.entry import INTERRUPTED
 from flows.list_parameters import ListParameters
@@ -116,13 +116,7 @@ def main() -> None:
 
 def _runs(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of everything that runs over a tree and a target."""
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print the report as JSON"),
-        click.option("--password-stdin", is_flag=True, help="Read the target's password from standard input"),
-        click.option("--username", envvar="LAYOUTLIFT_TARGET_USERNAME", help="User name at the target"),
-    ):
-        command = option(command)
-    return command
+    return logs_in(click.option("--json", "as_json", is_flag=True, help="Print the report as JSON")(command))
 
 
 _standalone = click.option("--standalone", is_flag=True, help="Run in this process alone, without a Prefect server")
