@@ -270,5 +270,7 @@ class RepositoryCopy:
         return False
 
     def _note(self, code: str, message: str) -> None:
+        finding = Finding(self._path, code, message)
         with self._lock:
-            self.findings.append(Finding(self._path, code, message))
+            if finding not in self.findings:  # units may share what is found
+                self.findings.append(finding)

@@ -31,6 +31,10 @@ REFUSALS = (SpecError, ManifestRefusedError, PayloadTooLargeError, RefusedError)
 """Errors that trying again can't mend and nobody but the content's author can."""
 
 
+MOST_TAGS = 50
+"""Of one digest in one unit: a run that is told to stop ends between units, and each tag takes some requests."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """One graph and the tags that have it; with a `subject`, a list of referrers that is merged instead."""
@@ -41,7 +45,7 @@ class Unit:
 
 
 def units_of(inventory: RepositoryInventory, selected: Iterable[TagEntry], policy: CopyPolicy) -> tuple[Unit, ...]:
-    """Group tags that share a digest; lists of referrers come last, when their members are known to be there."""
+    """Group tags that share a digest, `MOST_TAGS` at most; lists of referrers come last, with their members there."""
     grouped: dict[Descriptor, list[str]] = {}
     lists: list[Unit] = []
     for entry in selected:
@@ -53,7 +57,11 @@ def units_of(inventory: RepositoryInventory, selected: Iterable[TagEntry], polic
             lists.append(Unit(entry.descriptor, (tag,), named.subject))
         else:
             grouped.setdefault(entry.descriptor, []).append(tag)
-    copies = [Unit(descriptor, tuple(tags)) for descriptor, tags in grouped.items()]
+    copies = [
+        Unit(descriptor, tuple(tags[first : first + MOST_TAGS]))
+        for descriptor, tags in grouped.items()
+        for first in range(0, len(tags), MOST_TAGS)
+    ]
     untagged = [Unit(entry.descriptor, ()) for entry in plan_untagged(inventory, policy)]
     return (*copies, *untagged, *lists)
 

@@ -19,6 +19,7 @@ from tasks.operations import tree_run
 from tasks.operations.batches import Slice
 from tasks.operations.copy_work import CopyWork
 from tasks.operations.planning import CopyPolicy, Untagged
+from tasks.operations.repository_work import MOST_TAGS
 from tasks.operations.run_log import FATAL
 from tasks.ports import IndexFile, RemoteManifest
 from tasks.stores.layout_directory import LayoutDirectory
@@ -185,6 +186,26 @@ def test_what_was_told_of_as_never_begun_is_not_begun_any_more(root: Path, monke
     left = {f"app:v{number}": "interrupted" for number in range(of_app[1].start, TAGS)}
     assert made.outcomes == {f"app:v{number}": "copied" for number in range(of_app[1].start)} | left
     assert [(finding.path, finding.code) for finding in made.findings] == [("other", "interrupted")]
+
+
+def test_very_many_tags_of_one_digest_do_not_keep_a_run_that_is_stopped(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    image = layout.image(layers=[b"layer"], listed=False)
+    for number in range(10 * MOST_TAGS):
+        layout.entry(image, f"v{number}")
+    layout.write()
+    made = Engine(tmp_path, MemoryTarget())
+
+    class StopsAtTheThird(MemoryTarget):
+        def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+            if len(self.list_tags(repository)) == 2:
+                made.stop.set()
+            return super().push_manifest(repository, reference, manifest)
+
+    made.target = StopsAtTheThird()
+    outcomes, _ = made.copy()
+    assert len(outcomes) == 10 * MOST_TAGS
+    assert sum(outcome == "interrupted" for outcome in outcomes.values()) >= 7 * MOST_TAGS
 
 
 def test_tags_put_off_are_named_when_the_run_is_stopped(root: Path) -> None:
