@@ -11,7 +11,7 @@ from prefect.exceptions import PrefectException
 
 from flows import publishing
 from flows.shown_progress import only_noted
-from tasks.operations.planning import Slice
+from tasks.operations.batches import Slice
 
 WHAT_PREFECT_RAISES = [
     httpx.ConnectError("https://me:hunter2@prefect"),
