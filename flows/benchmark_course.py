@@ -31,12 +31,6 @@ def shown_by(show: Callable[[BenchmarkRun], None]) -> Iterator[None]:
         _show.reset(token)
 
 
-def show_where_wanted(run: BenchmarkRun) -> None:
-    """Show what was measured, where somebody in this process said how."""
-    if (show := _show.get()) is not None:
-        show(run)
-
-
 def drive_benchmark(
     options: BenchmarkOptions,
     stop: Stop,
@@ -55,7 +49,8 @@ def drive_benchmark(
         try:
             run.finish()
         finally:
-            show_where_wanted(run)
+            if (show := _show.get()) is not None:
+                show(run)
             publish(run)
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from prefect.context import SettingsContext, get_settings_context
 
+from flows.log_lines import LOGGERS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,5 +29,5 @@ def changed_settings(part: str, name: str, value: object) -> Iterator[None]:
 
 def log_to_run() -> None:
     """Let what our loggers tell reach the run: Prefect sends their records there, but sets no level."""
-    for name in ("flows", "tasks"):
+    for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO)

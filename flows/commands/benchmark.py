@@ -44,9 +44,8 @@ def run(*, as_json: bool, standalone: bool, **given: Any) -> None:
     given, counted = with_article_variables(given, os.environ)
     if counted:
         click.echo(f"from the environment: {', '.join(counted)}", err=True)
-    parameters = checked(
-        BenchmarkParameters, {**given, "location": given["location"] or LOCAL}
-    )  # as the run is named
+    given["location"] = given["location"] or LOCAL  # the run is named after it
+    parameters = checked(BenchmarkParameters, given)
     console = Console()
     with stopped_by_signals(console, patience=CLEANUP_SECONDS):
         code = _complete(parameters, console, standalone=standalone, as_json=as_json)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.copy_graph import BROKEN_AT_SOURCE
+from tasks.operations.graph_walk import referrers_of
 from tasks.operations.planning import Action
 from tasks.operations.referrer_lists import ReferrerListing
 from tasks.operations.repository_work import REFUSALS, RepositoryWork, Unit
@@ -63,26 +64,19 @@ class CheckWork(RepositoryWork):
         """Check a graph, and the referrers of all that is in it and in them."""
         found = self._graph.check(root)
         self._census.note_content(found)
-        pending = list(found)
-        visited: set[Digest] = set()
-        while pending:
-            subject = pending.pop().digest
-            if subject not in visited:
-                visited.add(subject)
-                for referrer in self.inventory.referrers.get(subject, ()):
-                    pending += self._walk_referrer(referrer)
+        referrers_of((each.digest for each in found), self.inventory.referrers, self._check_referrer)
         return found
 
-    def _walk_referrer(self, referrer: Descriptor) -> list[Descriptor]:
-        """What a referrer is made of; a broken one is a finding, and may have referrers all the same."""
+    def _check_referrer(self, referrer: Descriptor) -> list[Digest]:
+        """Check a referrer, and give what it is made of; a broken one is a finding, and may have referrers, too."""
         try:
             found = self._graph.check(referrer)
         except BROKEN_AT_SOURCE as error:
             message = f"the referrer {referrer.digest}: {error}"
             self._findings.append(Finding(self.inventory.path, error.code, message))
-            return [referrer]
+            return [referrer.digest]
         self._census.note_content(found)
-        return found
+        return [each.digest for each in found]
 
 
 class PlanWork(CheckWork):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from tenacity import RetryCallState
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _SENT = "layoutlift_sent"
 
 
@@ -33,21 +33,21 @@ class ShownRequest:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not _LOG.isEnabledFor(logging.DEBUG):
+        if not logger.isEnabledFor(logging.DEBUG):
             return  # nearly always, and taking URLs apart is dear
         answer = "no answer" if self.status is None else str(self.status)
-        _LOG.debug("%s %s: %s, %.3f s", self._method, redacted(self._url), answer, time.monotonic() - self._began)
+        logger.debug("%s %s: %s, %.3f s", self._method, redacted(self._url), answer, time.monotonic() - self._began)
 
 
 def show_repetition(state: RetryCallState) -> None:
     """Log why something is done again, and after how many seconds; tenacity's `before_sleep`."""
     error = state.outcome.exception() if state.outcome is not None else None
-    _LOG.debug("%s; once more in %.1f s", error, state.upcoming_sleep)
+    logger.debug("%s; once more in %.1f s", error, state.upcoming_sleep)
 
 
 def show_requests(client: S3Client) -> None:
     """Have a client log each of its requests, those that it repeats by itself too; nothing where nobody listens."""
-    if not _LOG.isEnabledFor(logging.DEBUG):
+    if not logger.isEnabledFor(logging.DEBUG):
         return
     client.meta.events.register("before-send.s3", _on_send)
     client.meta.events.register("response-received.s3", _on_answer)
