@@ -8,14 +8,13 @@ DEMO_STATE ?= $(or $(XDG_STATE_HOME),$(HOME)/.local/state)/layoutlift-demo
 PYTEST_WORKERS ?= 3
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 60
-UV_VERSION := 0.13.9
 
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# As constraints, too: pip looks at the newest version first of a package that is also asked for with an extra, and
-# then misses its hash.
-LOCKED := -r requirements/dev.txt -c requirements/dev.txt
+LOCKED := --require-hashes -r requirements/dev.txt
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 pyproject.toml
 
 .DEFAULT_GOAL := help
@@ -38,8 +37,12 @@ install: $(INSTALLED) ## set up .venv with the locked packages and the layoutlif
 $(INSTALLED): requirements/dev.txt pyproject.toml | python
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || infra/install_system_packages.sh ensurepip:python3-venv
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes $(LOCKED)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@# uv installs in a tenth of the time; only pip knows of a package index that pip was told of.
+	$(PIP) --no-deps --require-hashes -r <(sed -n '/^uv==/,/# via/p' requirements/dev.txt)
+	$(BIN)/pip config list | grep index-url >/dev/null || $(UV) $(LOCKED) || \
+	  echo "uv could not install the packages: pip does it" >&2
+	$(PIP) --no-deps $(LOCKED)
+	$(PIP) --no-deps -e .
 	@touch $@
 
 .PHONY: tools
@@ -140,16 +143,13 @@ down: ## end them; their history stays
 	@$(BIN)/python -m infra.operations down
 
 .PHONY: lock
-lock: $(BIN)/uv ## pin the packages anew, with hashes, from pyproject.toml
+lock: install ## pin the packages anew, with hashes, from pyproject.toml
 	$(LOCK) -o requirements/runtime.txt
 	$(LOCK) --all-extras --group dev -o requirements/dev.txt
 
 .PHONY: upgrade
 upgrade: LOCK += --upgrade
 upgrade: lock ## as lock, at the newest versions that pyproject.toml allows
-
-$(BIN)/uv: | $(INSTALLED)
-	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 .PHONY: docs
 docs: install ## write docs/commands.md anew, after a change to a command or its options

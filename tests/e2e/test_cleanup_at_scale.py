@@ -44,7 +44,7 @@ class Scale:
     pulls: int
 
 
-SMALL, LARGE = Scale(6, 40, 1), Scale(100, 100, KEPT)
+SMALL, LARGE = Scale(3, 40, 1), Scale(100, 100, KEPT)
 
 
 def write_tree(root: Path, scale: Scale) -> None:

@@ -35,6 +35,7 @@ def told(bodies: list[bytes], text: str) -> list[dict[str, str]]:
     return [json.loads(body) for body in bodies if text in body.decode()]
 
 
+@pytest.mark.operations  # Prefect looks for what did not happen once in ten seconds
 def test_failures_conflicts_and_long_silence_are_told(
     layoutlift: Layoutlift, docker_registry: Registry, prefix: str, tmp_path: Path
 ) -> None:

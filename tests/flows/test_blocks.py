@@ -56,7 +56,7 @@ print(state.name, state.message)
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def client(prefect_environment: dict[str, str]) -> dict[str, str]:
     """The environment of a Python that uses the server, as a worker's is: no credentials in it."""
     cleared = {
@@ -76,30 +76,40 @@ def bucket(seaweedfs: SeaweedFS, prefix: str, tmp_path: Path) -> str:
     return f"s3://{name}"
 
 
+def source_fields(s3: SeaweedFS, source: str) -> dict[str, object]:
+    return {
+        "source": source,
+        "endpoint_url": s3.endpoint,
+        "aws_access_key_id": s3.access_key,
+        "aws_secret_access_key": s3.secret_key,
+        "region": s3.region,
+    }
+
+
+def target_fields(registry: Registry, prefix: str) -> dict[str, object]:
+    username, password = registry.login
+    return {"registry": f"{registry.host}/{prefix}", "username": username, "password": password, "plain_http": True}
+
+
 @pytest.fixture
 def blocks(
     client: dict[str, str], seaweedfs: SeaweedFS, bucket: str, private_registry: Registry, prefix: str
 ) -> None:
-    """Blocks that are right, and blocks that are not."""
-    username, password = private_registry.login
-    source = {
-        "source": bucket,
-        "endpoint_url": seaweedfs.endpoint,
-        "aws_access_key_id": seaweedfs.access_key,
-        "aws_secret_access_key": seaweedfs.secret_key,
-        "region": seaweedfs.region,
-    }
-    target = {
-        "registry": f"{private_registry.host}/{prefix}",
-        "username": username,
-        "password": password,
-        "plain_http": True,
-    }
+    """A bucket and a registry."""
+    source, target = source_fields(seaweedfs, bucket), target_fields(private_registry, prefix)
+    save(client, {"one-bucket": ["source", source, {}], "one-registry": ["target", target, {}]})
+
+
+@pytest.fixture(scope="session")
+def wrong_blocks(client: dict[str, str], seaweedfs: SeaweedFS, private_registry: Registry) -> None:
+    """Blocks that can't be used, and two that can."""
+    source = source_fields(seaweedfs, f"s3://{seaweedfs.create_bucket('wrong-blocks')}")
+    target = target_fields(private_registry, "wrong-blocks")
     save(
         client,
         {
-            "one-bucket": ["source", source, {}],
-            "one-registry": ["target", target, {}],
+            "a-bucket": ["source", source, {}],
+            "a-registry": ["target", target, {}],
             "altered-key": ["source", source | {"aws_secret_access_key": "wrong-4f1c"}, {}],
             "half-a-login": ["target", target, {"username": None}],
             "no-address": ["target", target, {"registry": "me:hunter2@registry.example"}],
@@ -201,35 +211,35 @@ def test_a_later_run_of_the_same_process_has_none_of_the_blocks_secrets(
     assert ended.stdout.splitlines()[-1:] == ["refused"], ended.stdout + ended.stderr
 
 
-@pytest.mark.usefixtures("blocks")
+@pytest.mark.usefixtures("wrong_blocks")
 @pytest.mark.parametrize(
     ("source", "target", "code", "said"),
     [
         (
             "block:nothing",
-            "block:one-registry",
+            "block:a-registry",
             2,
             "SOURCE: the Prefect server has no block layoutlift-source/nothing",
         ),
         (
-            "block:one-bucket",
-            "block:one-bucket",
+            "block:a-bucket",
+            "block:a-bucket",
             2,
-            "TARGET: the block one-bucket is a layoutlift-source, and a layoutlift-",
+            "TARGET: the block a-bucket is a layoutlift-source, and a layoutlift-",
         ),
         (
-            "block:one-bucket",
+            "block:a-bucket",
             "block:half-a-login",
             2,
             "TARGET: the block layoutlift-target/half-a-login can't be used: ",
         ),
         (
-            "block:one-bucket",
+            "block:a-bucket",
             "block:no-address",
             2,
             "TARGET: the block layoutlift-target/no-address can't be used: regis",
         ),
-        ("block:altered-key", "block:one-registry", 2, "SignatureDoesNotMatch"),
+        ("block:altered-key", "block:a-registry", 2, "SignatureDoesNotMatch"),
     ],
 )
 def test_a_block_that_can_not_be_used_is_one_clear_line(

@@ -86,6 +86,7 @@ def the_run(api: str, name: str) -> dict[str, Any]:
     return run
 
 
+@pytest.mark.operations
 @pytest.mark.timeout(900)  # a server, a worker and a flow's process start one after the other
 def test_a_deployed_migration_runs_to_its_end(
     machine: Machine, docker_registry: Registry, prefix: str, tmp_path: Path

@@ -14,6 +14,7 @@ import os, signal, sys
 from importlib import import_module
 
 _, interrupted, entry, *arguments = sys.argv
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job would ignore
 sys.argv = ["layoutlift", *arguments]
 
 class CtrlC:
