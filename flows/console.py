@@ -10,6 +10,7 @@ import click
 
 from flows.outcome_table import repository_lines
 from flows.repeating import every
+from tasks.oci.errors import InterruptedRunError
 from tasks.operations.reporting import ADVICE, human_bytes, printable
 from tasks.operations.results import Outcome
 from tasks.runs import RunKind, open_run
@@ -45,6 +46,20 @@ class Console:
         """Have the run end because somebody said so."""
         self.interrupted = True
         self.stop.set()
+
+    def check(self) -> None:
+        """Leave here if somebody said so.
+
+        Raises:
+            InterruptedRunError: somebody did.
+        """
+        if self.interrupted:
+            raise InterruptedRunError("the run was told to stop before Prefect had begun it")
+
+    @property
+    def latest_run(self) -> Run | None:
+        """The run that is watched, or was opened to be."""
+        return self.run if self.run is not None or self.early is None else self.early.opened
 
     def open(self, kind: RunKind, options: RunOptions) -> AbstractContextManager[Run]:
         """See `Watcher.open`; a run that was begun early is gone on with."""

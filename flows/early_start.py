@@ -56,6 +56,12 @@ class EarlyStart:
         """Return when the run has been opened, or could not be, but after `seconds` at the latest."""
         wait([self._opening], seconds)
 
+    @property
+    def opened(self) -> Run | None:
+        """The run, where it could be opened and is."""
+        is_open = self._opening.done() and self._opening.exception() is None
+        return self._opening.result() if is_open else None
+
     @contextmanager
     def taken_over(self) -> Iterator[Run]:
         """The run, to be closed at the end of the block; what it has logged so far belongs to the caller's flow.
@@ -81,10 +87,14 @@ class EarlyStart:
                 logging.getLogger(__name__).warning("%s", error)
                 return
             self._console.run = run
-            reason = InterruptedRunError("Prefect could not begin the run; run the same command again")
-            run.note(Finding(".", reason.code, str(reason)))
+            run.note(Finding(".", InterruptedRunError.code, f"{self._why()}; run the same command again"))
             run.settle()
             run.write_report()
+
+    def _why(self) -> str:
+        if self._console.interrupted:
+            return "the run was told to stop before Prefect had begun it"
+        return "Prefect could not begin the run"
 
     def _open(self, kind: RunKind, options: RunOptions) -> Run:
         run = self._stack.enter_context(open_run(kind, options, self._console.stop))

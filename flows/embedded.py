@@ -6,6 +6,7 @@ import gc
 import importlib
 import os
 import sys
+import threading
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -46,13 +47,13 @@ def run_flow(
         LayoutliftError: whatever the flow ended with.
         ConfigurationError: the server that PREFECT_API_URL names does not answer, or the local one can't be started;
             nothing was done.
-        InterruptedRunError: the run was told to stop before that server was ready; nothing was done.
+        InterruptedRunError: the run was told to stop before the flow had begun; what `meanwhile` began is ended.
     """
     address = _ensured_server(console)
     click.echo(f"Dashboard: {address.shown}", err=True)
     try:
         with _told_to_prefect(address), watched_by(console), meanwhile(address):
-            _carry_out(_load(name), parameters, address)
+            _carry_out(_load_unless_stopped(name, console), parameters, address)
     except LayoutliftError:
         raise
     except Exception as error:
@@ -94,6 +95,35 @@ def _carry_out(flow: Callable[..., object], parameters: BaseModel, address: Serv
             flow(**parameters.model_dump())
     except TerminationSignal:  # around our part of the flow, where SIGTERM is Prefect's
         raise InterruptedRunError("the run was told to stop while Prefect began or ended it") from None
+
+
+def _load_unless_stopped(name: str, console: Console) -> Callable[..., object]:
+    """Import a flow, which takes seconds that somebody who presses Ctrl-C does not want to wait.
+
+    Raises:
+        InterruptedRunError: the run was told to stop meanwhile.
+    """
+    ends = _EndsImports(console)
+    sys.meta_path.insert(0, ends)
+    try:
+        return _load(name)
+    finally:
+        sys.meta_path.remove(ends)
+        console.check()  # what is imported may have made another error of it, or none
+
+
+class _EndsImports:
+    """Finds no module, and lets none be found once the run is told to stop.
+
+    A handler of the signal can't: what it raises may come in the middle of anything, and is lost in a destructor.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:  # noqa: ARG002 - its form
+        if threading.current_thread() is threading.main_thread():
+            self._console.check()
 
 
 def _load(name: str) -> Callable[..., object]:

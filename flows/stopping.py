@@ -108,13 +108,16 @@ def _last_resort(console: Console, ended: threading.Event, patience: float) -> N
 
 
 def _write_report(console: Console) -> None:
-    if console.run is None:
+    run = console.latest_run
+    if run is None:
         return
-    console.run.note(Finding(".", "interrupted", "the run was ended before all of its work had let go"))
+    run.note(Finding(".", "interrupted", "the run was ended before all of its work had let go"))
     try:
-        console.run.write_report()
+        run.write_report()
     except LayoutliftError as error:
         tell(error)
+    else:
+        click.echo(f"layoutlift: its report: {run.report_place}", err=True)
 
 
 def die() -> NoReturn:

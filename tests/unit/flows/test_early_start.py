@@ -3,11 +3,13 @@
 import json
 import logging
 import os
+import signal
 import threading
 from pathlib import Path
 
 import pytest
 
+from flows import stopping
 from flows.console import Console
 from flows.early_start import EarlyStart, begun_early, may_begin_early
 from flows.live_limits import DEFAULT_VARIABLE
@@ -92,6 +94,38 @@ def test_a_run_that_nobody_takes_over_ends_with_its_report_and_says_so(options: 
     assert console.run is not None
     report = json.loads(Path(options.report or os.devnull).read_text())
     assert "interrupted" in {finding["code"] for finding in report["findings"]}
+
+
+def test_a_run_that_was_stopped_before_the_flow_began_says_that(options: RunOptions) -> None:
+    console = Console()
+    early = EarlyStart(RunKind.CHECK, options, console)
+    console.interrupt()
+    early.end()
+    report = json.loads(Path(options.report or os.devnull).read_text())
+    assert "told to stop" in " ".join(finding["message"] for finding in report["findings"])
+
+
+def test_the_latest_run_is_one_that_was_opened_and_that_nobody_watches_yet(options: RunOptions) -> None:
+    console = Console()
+    assert console.latest_run is None
+    console.early = EarlyStart(RunKind.CHECK, options, console)
+    with console.early.taken_over() as run:
+        assert console.latest_run is run
+
+
+def test_a_run_that_does_not_end_in_time_is_ended_and_says_where_its_report_is(
+    options: RunOptions, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    console, died = Console(), threading.Event()
+    monkeypatch.setattr(stopping, "die", died.set)
+    console.early = EarlyStart(RunKind.CHECK, options, console)
+    with console.early.taken_over(), stopping.stopped_by_signals(console, patience=0.0):
+        signal.raise_signal(signal.SIGTERM)
+        assert died.wait(10)
+    said = capfd.readouterr().err
+    _, _, place = said.partition("layoutlift: its report: ")
+    report = json.loads(Path(place.strip()).read_text())
+    assert "let go" in " ".join(finding["message"] for finding in report["findings"])
 
 
 def test_the_report_of_a_run_that_nobody_takes_over_waits_for_what_is_under_way(

@@ -1,6 +1,10 @@
 """What the command says of the Prefect server that its flow reports to."""
 
+import importlib
 import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import httpx
@@ -12,6 +16,7 @@ from flows.console import Console
 from flows.parameters import CheckParameters
 from flows.prefect_server import ServerAddress, ServerStatus
 from flows.server_process import ServerRecord, process_start_time
+from flows.stopping import stopped_by_signals
 from tasks.oci.errors import ConfigurationError, InterruptedRunError
 
 PARAMETERS = CheckParameters(source="/source")
@@ -57,6 +62,34 @@ def test_ctrl_c_while_the_server_gets_ready_ends_the_run_at_once(
     with pytest.raises(InterruptedRunError):
         embedded.run_flow("check", PARAMETERS, console)
     assert asked == [1]
+
+
+@pytest.mark.parametrize("is_hidden", [False, True])
+def test_ctrl_c_while_prefect_is_imported_ends_the_import(
+    is_hidden: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    console, left = Console(), []
+
+    def load(_: str) -> Callable[..., object]:
+        signal.raise_signal(signal.SIGINT)
+        with suppress(InterruptedRunError) if is_hidden else nullcontext():
+            importlib.import_module("no_such_module")
+        return pytest.fail
+
+    @contextmanager
+    def meanwhile(_: ServerAddress) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            left.append(console.interrupted)
+
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.setattr(embedded, "_load", load)
+    monkeypatch.setattr(prefect_server, "client_environment", lambda _: {})
+    with stopped_by_signals(console), pytest.raises(InterruptedRunError, match="before Prefect had begun it"):
+        embedded.run_flow("check", PARAMETERS, console, meanwhile)
+    assert left == [True]
 
 
 def test_a_server_of_the_users_is_used_by_every_run(monkeypatch: pytest.MonkeyPatch) -> None:
