@@ -100,7 +100,7 @@ def _requirement(
         return
     with ExitStack() as stack:
         gate = stack.enter_context(open_gate(asked, header.gate, stop))
-        layouts = open_writable(header.source, asked.access, stop).open_layouts()
+        layouts = stack.enter_context(open_writable(header.source, asked.access, stop)).open_layouts()
         askers = stack.enter_context(ThreadPoolExecutor(asked.jobs, thread_name_prefix="ask"))
         yield lambda plan: gate.require_plan(layouts, plan, askers.map)
 

@@ -6,12 +6,12 @@ This is the only module through which anything gets at a store that can write to
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tasks.endpoints import refuse_absent, refuse_other_encodings, source_identity
+from tasks.endpoints import no_directory, patience, refuse_absent, refuse_other_encodings
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, RefusedError
 from tasks.operations.cleanup.ages import FUTURE_SECONDS
 from tasks.operations.cleanup.apply_tools import ApplyTools
@@ -23,8 +23,10 @@ from tasks.operations.cleanup.old_runs import forget_old_runs
 from tasks.operations.cleanup.undoing import undo_run, undoable
 from tasks.operations.cleanup.values import QuarantineMode
 from tasks.operations.concurrency import map_ahead
+from tasks.stores import mounts
 from tasks.stores.s3_address import BucketAddress, is_bucket
 from tasks.stores.source_lease import SourceLease
+from tasks.stores.watched_writer import WatchedWritable
 from tasks.stores.writable_directory import WritableDirectory
 
 if TYPE_CHECKING:
@@ -142,8 +144,8 @@ def open_cleaner(
         LockHeldError: another run cleans it up.
         SourceError: it can't be read or written.
     """
-    source = open_writable(options.source, options.access, stop)
     with ExitStack() as stack:
+        source = stack.enter_context(open_writable(options.source, options.access, stop))
         if options.timing.mode is QuarantineMode.VERSIONS and not source.files.keeps_versions:
             raise ConfigurationError("quarantine 'versions' needs a bucket that keeps versions; choose 'prefix'")
         lease = stack.enter_context(SourceLease(source.files, options.run, options.source, stop))
@@ -160,20 +162,32 @@ def open_cleaner(
         yield Cleaner(tools, stop, options.only_writer, options.forgets)
 
 
-def open_writable(source: str, access: BucketAccess, stop: Stop) -> WritableSource:
+@contextmanager
+def open_writable(source: str, access: BucketAccess, stop: Stop) -> Iterator[WritableSource]:
     """A source, to be changed.
 
     Raises:
         ConfigurationError: it names no kind of source that can be changed, or the names in it can't be told.
+        SourceUnavailableError: its mount does not answer.
     """
-    if not is_bucket(source):
-        refuse_other_encodings()
-        path = source_identity(source, access)
+    if is_bucket(source):
+        yield _writable_bucket(BucketAddress.parse(source), access, stop)
+        return
+    refuse_other_encodings()
+    path, may_hang = mounts.resolve(source)
+    if not may_hang:
         refuse_absent(source, path)
-        return WritableDirectory(path)
+        yield WritableDirectory(path)
+        return
+    with closing(WatchedWritable(path, patience())) as writable:
+        if not writable.open_layouts().is_directory():
+            raise no_directory(source)
+        yield writable
+
+
+def _writable_bucket(address: BucketAddress, access: BucketAccess, stop: Stop) -> WritableSource:
     from tasks.stores.s3_client import make_client  # noqa: PLC0415 - directories don't wait for the SDK
     from tasks.stores.s3_writing import WritableS3Bucket  # noqa: PLC0415
     from tasks.stores.writable_bucket import WritableBucket  # noqa: PLC0415
 
-    address = BucketAddress.parse(source)
     return WritableBucket(WritableS3Bucket(make_client(access), address.bucket, access, stop=stop), address)

@@ -34,6 +34,8 @@ from tasks.operations.run_log import NO_LAYOUTS, NOTHING_CHOSEN
 from tasks.ports import Finding
 from tasks.stores.directory_files import DirectoryFiles
 from tasks.stores.s3_address import BucketAccess, BucketAddress, BucketLogin, is_bucket
+from tasks.stores.watched_files import WatchedFiles
+from tasks.stores.watched_layouts import WatchedLayouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -73,12 +75,14 @@ class CleanupOptions:
     credentials: Credentials | None = field(default=None, repr=False)
 
 
-def open_files(source: str, access: BucketAccess, stop: Stop) -> FileReader:
-    """The files of a source, to be looked at and not to be changed.
+def open_files(source: str, access: BucketAccess, stop: Stop, layouts: Source) -> FileReader:
+    """The files of a source, to be looked at and not to be changed; `layouts` is what was opened to read its layouts.
 
     Raises:
         ConfigurationError: it names no kind of source that can be read.
     """
+    if isinstance(layouts, WatchedLayouts):
+        return WatchedFiles(layouts.process)
     if not is_bucket(source):
         return DirectoryFiles(source_identity(source, access))
     from tasks.stores.bucket_files import BucketFiles  # noqa: PLC0415 - directories don't wait for the SDK
@@ -157,7 +161,7 @@ def open_planner(options: CleanupOptions, policy: Policy, stop: Stop, *, sweeps:
     with ExitStack() as stack:
         source = open_source(options.source, stop, access)
         stack.callback(close_source, source)
-        files = open_files(options.source, access, stop)
+        files = open_files(options.source, access, stop, source)
         readers = stack.enter_context(ThreadPoolExecutor(options.jobs, thread_name_prefix="read"))
         gate = None
         if policy.gate is not None:

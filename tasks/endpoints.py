@@ -19,7 +19,8 @@ from tasks.stores.layout_directory import LayoutDirectory
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.s3_address import BucketAccess, BucketAddress, is_bucket
 from tasks.stores.state_directory import StateDirectory, default_state_root
-from tasks.stores.watched_layouts import Patience, WatchedLayouts
+from tasks.stores.watched_layouts import WatchedLayouts
+from tasks.stores.watched_process import Patience, WatchedProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,9 +67,9 @@ def open_source(source: str, stop: Stop | None = None, access: BucketAccess | No
     path, may_hang = mounts.resolve(source)
     if not may_hang:
         return LayoutDirectory(source)
-    store = WatchedLayouts(path, _patience(), stop)
+    store = WatchedLayouts(WatchedProcess(path, patience(), stop))
     if not _is_directory(store):
-        raise ConfigurationError(_NO_DIRECTORY.format(source))
+        raise no_directory(source)
     return store
 
 
@@ -109,7 +110,12 @@ def refuse_absent(source: str, path: str) -> None:
     except OSError as error:
         raise ConfigurationError(f"{_NO_DIRECTORY.format(source)} ({error.strerror})") from error
     if not is_there:
-        raise ConfigurationError(_NO_DIRECTORY.format(source))
+        raise no_directory(source)
+
+
+def no_directory(source: str) -> ConfigurationError:
+    """What to raise where a source is no directory."""
+    return ConfigurationError(_NO_DIRECTORY.format(source))
 
 
 def _open_bucket(address: BucketAddress, access: BucketAccess, stop: Stop) -> Source:
@@ -128,7 +134,12 @@ def _is_directory(store: WatchedLayouts) -> bool:
         return True  # the run meets it again at once, and then it stands in a report
 
 
-def _patience() -> Patience:
+def patience() -> Patience:
+    """How long to wait for a mount.
+
+    Raises:
+        ConfigurationError: the variable for that holds no time.
+    """
     given = os.environ.get(SOURCE_TIMEOUT)
     if given is None:
         return Patience()
@@ -155,7 +166,7 @@ def refuse_other_encodings() -> None:
 def close_source(source: Source) -> None:
     """Let go of a source, whatever state it is in."""
     if isinstance(source, WatchedLayouts):
-        source.close()
+        source.process.close()
 
 
 def own_name(source: str) -> str:

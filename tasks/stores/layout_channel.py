@@ -18,6 +18,8 @@ from tasks.oci.errors import LayoutliftError, SourceError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tasks.file_ports import StoredFile
+
 SLOTS = 2
 SLOT_SIZE = 512 * 1024
 _MOST = 64 * 1024
@@ -73,6 +75,20 @@ class Channel:
         message: dict[str, Any] = json.loads(packet)
         return message
 
+    def put(self, part: bytes) -> None:
+        """Hand over content of one slot at most; whoever takes it says so."""
+        self.slots[0][: len(part)] = part
+        self.send({"count": len(part)})
+
+    def take(self, size: int) -> bytes:
+        """Take so much content as it is handed over."""
+        taken = bytearray()
+        while len(taken) < size:
+            part = self.receive() or {}
+            taken += self.slots[0][: part["count"]]
+            self.send_emptied()
+        return bytes(taken)
+
     def send_emptied(self) -> None:
         """Say that the slot which was filled first may be filled again."""
         self.send(_EMPTIED)
@@ -124,6 +140,16 @@ class SlotStream:
         return True
 
 
+def parts_of(content: bytes) -> list[bytes]:
+    """Content in parts that fit into a slot."""
+    return [content[start : start + SLOT_SIZE] for start in range(0, len(content), SLOT_SIZE)]
+
+
+def file_to_json(file: StoredFile) -> list[object]:
+    """A file as a message has it; `StoredFile` takes these in this order."""
+    return [file.path, file.size, file.modified, file.etag]
+
+
 def make_link() -> tuple[socket.socket, socket.socket, int]:
     """Both ends of a link, and a file descriptor of its shared memory."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -133,12 +159,13 @@ def make_link() -> tuple[socket.socket, socket.socket, int]:
 
 
 def error_to_json(error: LayoutliftError) -> dict[str, Any]:
-    """An exception of ours as a message."""
-    return {"error": type(error).__name__, "message": str(error)[:4096]}
+    """An exception of ours as a message; a private kind goes as its nearest public one."""
+    kind = next(kind.__name__ for kind in type(error).__mro__ if hasattr(errors, kind.__name__))
+    return {"error": kind, "message": str(error)[:4096]}
 
 
 def error_from_json(message: Mapping[str, Any]) -> LayoutliftError:
-    """The exception that a message tells of; a private kind becomes its nearest public one."""
+    """The exception that a message tells of."""
     kind = getattr(errors, str(message["error"]), SourceError)
     error: LayoutliftError = kind(str(message["message"]))
     return error

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.oci.errors import LayoutliftError, SourceError
+from tasks.oci.errors import ContentNotFoundError, LayoutliftError, SourceError
 from tasks.ports import Finding
-from tasks.stores.layout_channel import SLOTS, Channel, ChannelClosedError, error_to_json
+from tasks.stores.directory_files import DirectoryFiles
+from tasks.stores.layout_channel import SLOTS, Channel, ChannelClosedError, error_to_json, file_to_json
 from tasks.stores.layout_directory import LayoutDirectory
 from tasks.stores.verified_content import fill
 
@@ -26,32 +27,36 @@ if TYPE_CHECKING:
 
     from tasks.stores.verified_content import ByteStream
 
-_END: dict[str, Any] = {"end": True}
 
-
-class _Server:
+class Server:
     """Answers requests about one source on one channel."""
 
     def __init__(self, root: str, channel: Channel) -> None:
+        """Take the source and the channel."""
         self._root = root
-        self._layouts = LayoutDirectory(root)
+        self._known = LayoutDirectory(root)
+        self._files = DirectoryFiles(root)
         self._channel = channel
-
-    def serve(self) -> None:
-        """Answer until the other side is gone."""
-        answers = {
+        self._answers = {
             "is_dir": self._is_dir,
             "probe": self._probe,
             "list": self._list,
             "index": self._index,
             "stat": self._stat,
             "blob": self._blob,
+            "list_files": self._list_files,
+            "stat_file": self._stat_file,
+            "read_file": self._read_file,
+            "link_target": self._link_target,
         }
+
+    def serve(self) -> None:
+        """Answer until the other side is gone."""
         try:
             while True:
                 request = self._channel.receive() or {}
                 try:
-                    answers[request["do"]](request)
+                    self._answers[request["do"]](request)
                 except LayoutliftError as error:
                     self._channel.send(error_to_json(error))
                 except OSError as error:
@@ -63,33 +68,57 @@ class _Server:
         except ChannelClosedError:
             self._channel.close()
 
+    def _layouts(self) -> LayoutDirectory:
+        return self._known
+
     def _is_dir(self, _: Mapping[str, Any]) -> None:
-        self._channel.send({"end": os.path.isdir(self._root)})  # noqa: PTH112 - never raises
+        self._end(os.path.isdir(self._root))  # noqa: PTH112 - never raises
 
     def _probe(self, request: Mapping[str, Any]) -> None:
         for place in request["places"]:
             os.statvfs(place)
-        self._channel.send(_END)
+        self._end()
 
     def _list(self, _: Mapping[str, Any]) -> None:
-        for found in self._layouts.list_layouts():
+        for found in self._layouts().list_layouts():
             if isinstance(found, Finding):
                 self._channel.send({"finding": [found.path, found.code, found.message]})
             else:
-                self._channel.send({"path": found})
-        self._channel.send(_END)
+                self._channel.send({"layout": found})
+        self._end()
 
     def _index(self, request: Mapping[str, Any]) -> None:
-        self._send_stream(_Bytes(self._layouts.read_index(request["path"]).raw))
+        self._send_stream(_Bytes(self._layouts().read_index(request["path"]).raw))
 
     def _stat(self, request: Mapping[str, Any]) -> None:
-        found = self._layouts.stat_blob(request["path"], Digest(request["digest"]))
-        self._channel.send({"end": None if found is None else [found.size, found.modified]})
+        found = self._layouts().stat_blob(request["path"], Digest(request["digest"]))
+        self._end(None if found is None else [found.size, found.modified])
 
     def _blob(self, request: Mapping[str, Any]) -> None:
         descriptor = Descriptor("", Digest(request["digest"]), request["size"])
-        with self._layouts.open_blob(request["path"], descriptor) as stream:
+        with self._layouts().open_blob(request["path"], descriptor) as stream:
             self._send_stream(stream)
+
+    def _list_files(self, request: Mapping[str, Any]) -> None:
+        for found in self._files.list_files(request["path"]):
+            self._channel.send({"file": file_to_json(found)})
+        self._end()
+
+    def _stat_file(self, request: Mapping[str, Any]) -> None:
+        found = self._files.stat_file(request["path"])
+        self._end(None if found is None else file_to_json(found))
+
+    def _read_file(self, request: Mapping[str, Any]) -> None:
+        found = self._files.read_file(request["path"])
+        if found is None:
+            raise ContentNotFoundError(f"{request['path']} does not exist")
+        self._send_stream(_Bytes(found.raw))
+
+    def _link_target(self, request: Mapping[str, Any]) -> None:
+        self._end(self._files.link_target(request["path"]))
+
+    def _end(self, answer: object = None) -> None:
+        self._channel.send({"end": answer})
 
     def _send_stream(self, stream: ByteStream) -> None:
         """Fill the slots in turn, never more ahead than there are slots; all are free again at the end."""
@@ -119,7 +148,7 @@ class _Bytes:
         return count
 
 
-def main(root: str, control: int) -> None:
+def serve_all(server: type[Server], root: str, control: int) -> None:
     """Serve links until the control socket says that the parent is gone."""
     with socket.socket(fileno=control) as links:
         while True:
@@ -129,8 +158,13 @@ def main(root: str, control: int) -> None:
             link, memory = descriptors
             channel = Channel(socket.socket(fileno=link), memory)
             os.close(memory)
-            threading.Thread(target=_Server(root, channel).serve, daemon=True).start()
+            threading.Thread(target=_serve, args=(server, root, channel), daemon=True).start()
+
+
+def _serve(server: type[Server], root: str, channel: Channel) -> None:
+    """Serve one link; whoever accepts links looks at nothing that may hang, so that the process can end."""
+    server(root, channel).serve()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    serve_all(Server, sys.argv[1], int(sys.argv[2]))

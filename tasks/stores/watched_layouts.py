@@ -1,94 +1,27 @@
-"""A tree of layouts on a mount that may hang: read by another process, which is left behind when it does.
-
-See docs/decisions/010-reading-a-mount.md.
-"""
+"""A tree of layouts on a mount that may hang, read by another process."""
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import threading
-import time
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import (
-    ContentNotFoundError,
-    InterruptedRunError,
-    InvalidLayoutError,
-    SourceReadError,
-    SourceUnavailableError,
-)
 from tasks.ports import BlobStat, Finding, IndexFile
-from tasks.stores import mounts
-from tasks.stores.layout_channel import Channel, ChannelClosedError, SlotStream, error_from_json, make_link
 from tasks.stores.verified_content import VerifiedContent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tasks.oci.descriptor import Descriptor
-    from tasks.stores.pacing import Stop
-
-_LOOK_EVERY = 0.5
-_STOPPED_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a read may be silent: after `silence` seconds the mount is asked for a sign of life.
-
-    It has `probe` seconds to give it. A mount that lives may keep a read waiting for `longest` seconds in all.
-    """
-
-    silence: float = 20.0
-    probe: float = 10.0
-    longest: float = 600.0
-
-    @classmethod
-    def of(cls, seconds: float) -> Patience:
-        """To call a mount hung after so many seconds.
-
-        Raises:
-            ValueError: it is no time.
-        """
-        if not 0 < seconds < float("inf"):
-            raise ValueError(seconds)
-        return cls(seconds * 2 / 3, seconds / 3, max(seconds, 600.0))
+    from tasks.stores.watched_process import WatchedProcess
 
 
 class WatchedLayouts:
-    """A `Source` over the directory `root`, read by another process; see `LayoutDirectory` for the rest."""
+    """A `Source` over the directory of a watched process; see `LayoutDirectory` for the rest."""
 
-    def __init__(self, root: str, patience: Patience, stop: Stop | None = None) -> None:
-        """Take `root` as the source; the process is started by the first request."""
-        self._root = root
-        self._mounts = mounts.hanging_mounts()
-        self._patience = patience
-        self._stop = stop
-        self._lock = threading.Lock()
-        self._idle: list[Channel] = []
-        self._process: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
-        self._gone: str | None = None
-
-    def close(self) -> None:
-        """Let the process go; one that hangs in the kernel is left to end when its mount does."""
-        with self._lock:
-            for channel in self._idle:
-                channel.close()
-            self._idle.clear()
-            control, self._control = self._control, None
-        if control is not None:
-            control.close()
-        if self._process is not None:
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(1.0)
+    def __init__(self, process: WatchedProcess) -> None:
+        """Take what the process reads as the source."""
+        self.process = process
 
     def is_directory(self) -> bool:
         """Whether the root is a directory.
@@ -96,181 +29,27 @@ class WatchedLayouts:
         Raises:
             SourceUnavailableError: the mount does not answer.
         """
-        with self._request({"do": "is_dir"}) as channel:
-            return bool(self._answer(channel, "the source", ".")["end"])
+        return bool(self.process.ask({"do": "is_dir", "path": "."}, "the source"))
 
     def list_layouts(self) -> Iterator[str | Finding]:
         """See `LayoutLister.list_layouts`."""
-        with self._request({"do": "list"}) as channel:
-            while "end" not in (found := self._answer(channel, "the list of layouts", None)):
-                yield found["path"] if "path" in found else Finding(*found["finding"])
-        self._check_mounted(".")
+        for found in self.process.each({"do": "list"}, "the list of layouts"):
+            yield found["layout"] if "layout" in found else Finding(*found["finding"])
 
     def read_index(self, path: str) -> IndexFile:
         """See `LayoutReader.read_index`."""
-        raw = bytearray()
-        with self._stream({"do": "index", "path": path}, path) as stream:
-            while part := stream.take():
-                raw += part
-        whole = bytes(raw)
-        return IndexFile(whole, Digest.of(whole))
+        raw = self.process.read({"do": "index", "path": path}, path)
+        return IndexFile(raw, Digest.of(raw))
 
     def blob(self, path: str, descriptor: Descriptor) -> VerifiedContent:
         """See `LayoutReader.blob`."""
         request = {"do": "blob", "path": path, "digest": descriptor.digest, "size": descriptor.size}
-        return VerifiedContent(descriptor, partial(self._stream, request, f"{path}, {descriptor.digest}"))
+        return VerifiedContent(descriptor, partial(self.process.stream, request, f"{path}, {descriptor.digest}"))
 
     def stat_blob(self, path: str, digest: Digest) -> BlobStat | None:
         """See `LayoutReader.stat_blob`."""
-        with self._request({"do": "stat", "path": path, "digest": digest}) as channel:
-            found = self._answer(channel, f"{path}, {digest}", path)["end"]
+        found = self.process.ask({"do": "stat", "path": path, "digest": digest}, f"{path}, {digest}")
         if found is None:
-            self._check_mounted(path)
+            self.process.check_mounted(path)
             return None
         return BlobStat(*found)
-
-    @contextmanager
-    def _stream(self, request: dict[str, Any], name: str) -> Iterator[SlotStream]:
-        try:
-            with self._request(request) as channel:
-                yield SlotStream(channel, lambda: self._answer(channel, name, request["path"]))
-        except (ContentNotFoundError, InvalidLayoutError):
-            self._check_mounted(request["path"])
-            raise
-
-    @contextmanager
-    def _request(self, request: dict[str, Any]) -> Iterator[Channel]:
-        """Have a channel for one request; it is used again only if the request was answered to the end."""
-        self._check_alive()
-        with self._lock:
-            channel = self._idle.pop() if self._idle else None
-        channel = channel or self._open_channel()
-        try:
-            self._send(channel, request)
-            yield channel
-        finally:
-            with self._lock:
-                if channel.busy or self._control is None:
-                    channel.close()
-                else:
-                    self._idle.append(channel)
-
-    def _send(self, channel: Channel, request: dict[str, Any]) -> None:
-        channel.busy = True
-        try:
-            channel.send(request)
-        except ChannelClosedError as error:
-            raise self._lost() from error
-
-    def _answer(self, channel: Channel, name: str, path: str | None) -> dict[str, Any]:
-        """What the process says next of something at `path`; where that is None, it may be anywhere.
-
-        Raises:
-            LayoutliftError: that it failed, or nothing for too long.
-        """
-        asked = time.monotonic()
-        silence = self._patience.silence
-        try:
-            while (message := channel.receive(_LOOK_EVERY)) is None:
-                waited = time.monotonic() - asked
-                self._check_alive()
-                self._check_stop(waited)
-                if waited > self._patience.longest:
-                    raise SourceReadError(f"{name} did not answer for {waited:.0f} s; the mount itself does")
-                if waited > silence:
-                    self._probe(waited, path)
-                    silence = time.monotonic() - asked + self._patience.silence
-        except ChannelClosedError as error:
-            raise self._lost() from error
-        if "end" in message:
-            channel.busy = False
-        if "error" in message:
-            raise error_from_json(message)
-        return message
-
-    def _check_alive(self) -> None:
-        if self._gone is not None:
-            raise SourceUnavailableError(self._gone)
-
-    def _check_mounted(self, path: str) -> None:
-        """See that what is said to be absent is not so because its mount was taken away.
-
-        Raises:
-            SourceUnavailableError: it was; from now on nothing more is asked.
-        """
-        if (mount := mounts.taken_away(self._mounts, self._place(path))) is not None:
-            self._gone = f"the mount of the source at {mount} was taken away"
-            self._check_alive()
-
-    def _check_stop(self, waited: float) -> None:
-        if self._stop is not None and self._stop.requested and waited > _STOPPED_SECONDS:
-            raise InterruptedRunError("the run was interrupted while the source did not answer")
-
-    def _place(self, path: str) -> str:
-        return os.path.normpath(f"{self._root}/{path}")
-
-    def _places(self, path: str | None) -> list[str]:
-        """What a read waits for: mounts may lie below the source, and one hang without the others."""
-        if path is None:
-            return [self._root, *mounts.mounted_below(self._mounts, self._root)]
-        return [self._root, *mounts.on_the_way(self._mounts, self._place(path))][-1:]
-
-    def _probe(self, waited: float, path: str | None) -> None:
-        """Ask the mount for a sign of life.
-
-        Raises:
-            SourceUnavailableError: it gives none; from now on nothing more is asked of it.
-        """
-        probe = self._open_channel()
-        try:
-            probe.send({"do": "probe", "places": self._places(path)})
-            alive = probe.receive(self._patience.probe) is not None
-        except ChannelClosedError as error:
-            raise self._lost() from error
-        finally:
-            probe.close()
-        if not alive:
-            self._gone = (
-                f"the mount of the source {self._root} hangs: no answer for {waited + self._patience.probe:.0f} s. "
-                f"The process {self._pid} that reads it is left behind and ends when the mount answers or is "
-                "taken away (fusermount3 -uz, or umount -f)"
-            )
-            self._check_alive()
-
-    def _lost(self) -> SourceUnavailableError:
-        self._check_alive()
-        return SourceUnavailableError(f"the process {self._pid} that reads the source {self._root} has ended")
-
-    @property
-    def _pid(self) -> int | None:
-        return self._process.pid if self._process is not None else None
-
-    def _open_channel(self) -> Channel:
-        here, there, memory = make_link()
-        try:
-            with self._lock:
-                if self._control is None:
-                    self._control = self._start()
-                socket.send_fds(self._control, [b"+"], [there.fileno(), memory])
-            return Channel(here, memory)
-        except OSError as error:
-            here.close()
-            raise self._lost() from error
-        finally:
-            there.close()
-            os.close(memory)
-
-    def _start(self) -> socket.socket:
-        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - this program itself
-                [sys.executable, "-P", "-m", "tasks.stores.layout_process", self._root, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,  # whoever waits for the end of our output must not wait for it
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-                env={name: value for name, value in os.environ.items() if not name.startswith("LAYOUTLIFT_")},
-                start_new_session=True,
-            )
-        return control

@@ -16,6 +16,8 @@ from tasks.stores.memory_files import MemoryFiles
 from tasks.stores.s3_address import BucketAccess, BucketAddress
 from tasks.stores.s3_client import make_client
 from tasks.stores.s3_writing import WritableS3Bucket
+from tasks.stores.watched_process import Patience
+from tasks.stores.watched_writer import WatchedWritable
 from tasks.stores.writable_bucket import BucketWriter
 from tasks.stores.writable_directory import DirectoryWriter
 from tests.support.buckets import moto_bucket, use_environment
@@ -53,12 +55,12 @@ def in_memory() -> Trial:
     return Trial(files, files.put)
 
 
-def on_disk(root: Path) -> Trial:
+def on_disk(root: Path, files: FileWriter | None = None) -> Trial:
     def put(path: str, raw: bytes) -> None:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(raw)
 
-    return Trial(DirectoryWriter(root), put)
+    return Trial(files or DirectoryWriter(root), put)
 
 
 def in_bucket(client: S3Client, bucket: str, trash: str | None) -> Trial:
@@ -88,7 +90,7 @@ def moto_client(monkeypatch: pytest.MonkeyPatch) -> Generator[S3Client]:
         yield client
 
 
-KINDS = ["memory", "directory", "bucket", "bucket-versions", "moto", "moto-versions"]
+KINDS = ["memory", "directory", "process", "bucket", "bucket-versions", "moto", "moto-versions"]
 
 
 @pytest.fixture(params=[*KINDS, pytest.param("mount", marks=pytest.mark.fuse)])
@@ -109,7 +111,12 @@ def make_trial(kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.Mo
         return in_bucket(client, BUCKET, trash)
     if kind == "memory":
         return in_memory()
-    return on_disk(request.getfixturevalue("mounted_folder" if kind == "mount" else "tmp_path"))
+    root: Path = request.getfixturevalue("mounted_folder" if kind == "mount" else "tmp_path")
+    if kind == "process":
+        writable = WatchedWritable(str(root), Patience())
+        request.addfinalizer(writable.close)
+        return on_disk(root, writable.files)
+    return on_disk(root)
 
 
 def test_a_listing_holds_every_file_at_any_depth_and_no_other_folder(trial: Trial) -> None:

@@ -20,7 +20,8 @@ from tasks.ports import Source
 from tasks.stores.layout_directory import LayoutDirectory
 from tasks.stores.layout_search import stray_files
 from tasks.stores.memory import MemorySource
-from tasks.stores.watched_layouts import Patience, WatchedLayouts
+from tasks.stores.watched_layouts import WatchedLayouts
+from tasks.stores.watched_process import Patience, WatchedProcess
 from tests.support.buckets import open_bucket, upload, use_environment
 from tests.support.layouts import LayoutBuilder, random_bytes
 from tests.support.real_parts import MOUNT_FIXTURES, empty_folder
@@ -75,7 +76,7 @@ def open_source(kind: str, root: Path, request: pytest.FixtureRequest, monkeypat
     if kind == "bucket":
         return in_a_bucket(request.getfixturevalue("bucket_store"), root, monkeypatch)
     if kind == "process":
-        return lambda: WatchedLayouts(str(root), Patience())
+        return lambda: WatchedLayouts(WatchedProcess(str(root), Patience()))
     return lambda: in_memory(root) if kind == "memory" else LayoutDirectory(root, retry_wait=0)
 
 

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from infra.real_parts import Registry, S3Fs, SeaweedFS, wait_until
 from tests.support.command import Layoutlift
 from tests.support.content import tree
 from tests.support.fault_proxy import FaultProxy
+from tests.support.hung_mounts import hang, is_running, left_behind, stopped_process
 from tests.support.real_parts import running
 
 pytestmark = pytest.mark.fuse
@@ -31,35 +32,10 @@ def mount(seaweedfs: SeaweedFS, tmp_path: Path) -> Generator[S3Fs]:
         yield mounted
 
 
-@contextmanager
-def stopped_process(pid: int) -> Generator[None]:
-    """Let a process go on at the end of the block, whatever happened."""
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
-def hang(mount: S3Fs) -> None:
-    os.kill(mount.pid, signal.SIGSTOP)
-
-
 @pytest.fixture
 def impatient(layoutlift: Layoutlift) -> Layoutlift:
     layoutlift.environment["LAYOUTLIFT_SOURCE_TIMEOUT"] = str(SOURCE_TIMEOUT)
     return layoutlift
-
-
-def left_behind(stderr: str) -> int:
-    """The process that the message names."""
-    return int(stderr.partition("The process ")[2].partition(" ")[0])
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
 
 
 def test_a_mount_that_hangs_from_the_start_is_said_so_in_a_report(

@@ -6,16 +6,17 @@ from pathlib import Path
 import pytest
 
 from tasks.oci.errors import SourceError
-from tasks.stores.watched_layouts import Patience, WatchedLayouts
+from tasks.stores.watched_layouts import WatchedLayouts
+from tasks.stores.watched_process import Patience, WatchedProcess
 from tests.support.layouts import LayoutBuilder
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Generator[WatchedLayouts]:
     LayoutBuilder(tmp_path / "app").write()
-    watched = WatchedLayouts(str(tmp_path), Patience())
-    yield watched
-    watched.close()
+    process = WatchedProcess(str(tmp_path), Patience())
+    yield WatchedLayouts(process)
+    process.close()
 
 
 def test_a_bug_costs_the_request_that_met_it_and_is_named(source: WatchedLayouts) -> None:
