@@ -31,7 +31,7 @@ from tasks.operations.cleanup.dropping import drop_layout
 from tasks.operations.cleanup.fresh_view import FreshLook, FreshView, still_wanted
 from tasks.operations.cleanup.gone_layouts import is_gone
 from tasks.operations.cleanup.graph import Graph
-from tasks.operations.cleanup.holdings import Holdings, settle_restored
+from tasks.operations.cleanup.holdings import Holdings, in_place, settle_restored
 from tasks.operations.cleanup.index_edit import IndexEdit, edit_index, entry_json, not_removed, read_entry
 from tasks.operations.cleanup.journal import Record, Step
 from tasks.operations.cleanup.marks import Mark, mark_ahead, read_marks, still_marked, write_marks
@@ -132,11 +132,13 @@ class _Applying:
         return view
 
     def _settle(self, view: FreshView) -> None:
-        """Note what came back with a look; the quarantine has it no more."""
-        if view.restored:
-            self.outcome.restored += sorted({blob.digest for blob in view.restored})
-            self.held = tuple(blob for blob in self.held if blob not in view.restored)
-            settle_restored(self.tools.journal, self.plan.path, view.restored, self._files.now())
+        """Note what came back with a look, or never left its place; the quarantine does not have it."""
+        self.outcome.restored += sorted({blob.digest for blob in view.restored})
+        not_there = {*view.restored, *in_place(self.held, view.blobs)}
+        if not_there:
+            settled = tuple(blob for blob in self.held if blob in not_there)
+            self.held = tuple(blob for blob in self.held if blob not in not_there)
+            settle_restored(self.tools.journal, self.plan.path, settled, self._files.now())
 
     def _only_restore(self) -> None:
         """A layout that is left alone still gets back what its index names."""

@@ -90,6 +90,11 @@ def blob_digest(repository: str, path: str) -> Digest | None:
         return None
 
 
+def in_place(held: Iterable[HeldBlob], blobs: Mapping[Digest, StoredFile]) -> tuple[HeldBlob, ...]:
+    """What is said to be hidden and whose very file is where it was: its run was killed before it came to that."""
+    return tuple(blob for blob in held if blobs.get(blob.digest) == blob.file)
+
+
 def settle_restored(journal: Journal, repository: str, restored: Iterable[HeldBlob], now: float) -> None:
     """Note of blobs that came back that the quarantine has them no more, so that no later run counts them as gone.
 

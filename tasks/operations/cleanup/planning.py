@@ -26,6 +26,7 @@ from tasks.operations.cleanup.blob_decisions import (
 )
 from tasks.operations.cleanup.gate import without
 from tasks.operations.cleanup.graph import read_graph
+from tasks.operations.cleanup.holdings import in_place
 from tasks.operations.cleanup.index_edit import written_as
 from tasks.operations.cleanup.layout_view import view_layout
 from tasks.operations.cleanup.lost_manifests import find_manifests
@@ -113,8 +114,10 @@ class _RepositoryPlanning:
     def plan(self) -> RepositoryPlan:
         tools = self.tools
         marks = read_marks(tools.files, self.path)
-        held = tools.holdings.held(tools.files, self.path)
+        known = tools.holdings.held(tools.files, self.path)
         view = view_layout(tools.source, tools.files, self.path)
+        in_layout = set(in_place(known, view.blobs))
+        held = tuple(blob for blob in known if blob not in in_layout)
         if not view.entries and any(digest not in marks for digest in view.blobs):
             raise InvalidLayoutError(_EMPTY_INDEX)
         graph = self._graph(view, self._protected(view))

@@ -8,12 +8,13 @@ import pytest
 from tasks.oci.digest import Digest
 from tasks.oci.errors import LockHeldError
 from tasks.operations.cleanup import sweeping
-from tasks.operations.cleanup.apply_tools import RepositoryOutcome
+from tasks.operations.cleanup.apply_tools import ApplyTools, RepositoryOutcome
+from tasks.operations.cleanup.applying import apply_repository
 from tasks.operations.cleanup.fresh_view import FreshLook
 from tasks.operations.cleanup.holdings import Holdings
 from tasks.operations.cleanup.marks import Mark, read_marks, write_marks
 from tasks.operations.cleanup.sweeping import Sweep
-from tasks.operations.cleanup.values import Action, QuarantineMode, RepositoryPlan, Timing
+from tasks.operations.cleanup.values import Action, QuarantineMode, RepositoryPlan, Timing, totals_of
 from tests.support.cleanup_world import (
     GRACE,
     HOLD,
@@ -247,3 +248,28 @@ def test_who_has_lost_the_lease_takes_nothing(
     with pytest.raises(LockHeldError):
         sweep(world, plan, guard=lost, timing=Timing(GRACE, HOLD, mode))
     assert dict(world.files.contents()) == before
+
+
+@pytest.mark.parametrize("mode", [QuarantineMode.PREFIX, QuarantineMode.VERSIONS])
+@pytest.mark.parametrize("lives", range(12))
+def test_what_comes_back_is_counted_once_though_a_run_was_killed_while_it_hid_blobs(
+    world: World, lives: int, mode: QuarantineMode
+) -> None:
+    """Its journal announces all of them, and some are still in their place."""
+    world.timing = Timing(GRACE, HOLD, mode)
+    freed, planned = [], []
+
+    def apply(tools: ApplyTools, plan: RepositoryPlan) -> RepositoryOutcome:
+        outcome = apply_repository(tools, plan)
+        freed.append(outcome.bytes_freed)
+        return outcome
+
+    world.apply = apply
+    world.apply_plan(world.plan(keep_policy(1)), lives)
+    for _ in range(3):
+        world.now += GRACE + HOLD
+        plan = world.plan(keep_policy(1))
+        planned.append(totals_of(plan, mode).bytes_now)
+        assert world.apply_plan(plan)
+    assert (sum(freed), sum(planned)) == (sum(SIZES), sum(SIZES))
+    assert PATH not in world.files.contents()
