@@ -213,7 +213,10 @@ def _folder_of(trash: str | None) -> str:
         SourceWriteError: it is none, but the old versions of a bucket, which no mount shows.
     """
     if trash is None:
-        raise SourceWriteError("a directory keeps no old versions: only quarantine by prefix works here")
+        raise SourceWriteError(
+            "an earlier run hid this as old versions of the bucket, which no directory or mount shows: "
+            "clean the source up natively again, as s3://…"
+        )
     return trash
 
 
