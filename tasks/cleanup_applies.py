@@ -109,7 +109,7 @@ class Cleaner:
         """
         act = partial(apply_repository, self.tools)
         yield from map_ahead(act, self._until_stopped(plans), REPOSITORIES_AT_ONCE, name="apply")
-        yield from remake_halves(self.tools.source.files)
+        yield from remake_halves(self.tools.source.files, is_alone=self.only_writer)
         if self.forgets:
             forget_old_runs(self.tools)
 

@@ -59,23 +59,28 @@ def restore_dropped(files: FileWriter, contents: Sequence[tuple[str, str]]) -> b
     return bool(missing)
 
 
-def remake_halves(files: FileWriter) -> Iterator[RepositoryOutcome]:
+def remake_halves(files: FileWriter, *, is_alone: bool) -> Iterator[RepositoryOutcome]:
     """Write what is missing of dropped layouts of whose two files one is there; what came of each.
 
     A writer that looked before such a layout went takes `oci-layout` for there, and writes its index alone however
-    much later; a process that dies in between leaves one of the two.
+    much later; a process that dies in between leaves one of the two. An index is written on condition that there is
+    none, or where nobody else writes (`is_alone`): a writer may bring its own at that moment.
 
     Raises:
         SourceError: the journals can't be listed.
         InterruptedRunError: the run was told to end.
     """
+    may_write_index = is_alone or files.is_conditional
     for place in list_records(files):
         if place.step is not Step.DROP:
             continue
         outcome = RepositoryOutcome(place.repository)
         try:
             contents = read_record(files, place).contents
-            if 0 < sum(files.stat_file(path) is None for path, _ in contents) < len(contents):
+            missing = [path for path, _ in contents if files.stat_file(path) is None]
+            if 0 < len(missing) < len(contents) and (
+                may_write_index or below(place.repository, INDEX) not in missing
+            ):
                 outcome.remade = restore_dropped(files, contents)
         except InterruptedRunError:
             raise

@@ -1,5 +1,6 @@
 """Files in a directory, looked at and changed one by one: never through a link."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from tasks.oci.errors import OutsideSourceError, SourceWriteError
 from tasks.operations.cleanup.apply_tools import ApplyTools
 from tasks.operations.cleanup.applying import apply_repository
 from tasks.operations.cleanup.blob_decisions import BlobRules
+from tasks.operations.cleanup.dropping import drop_layout, remake_halves
 from tasks.operations.cleanup.holdings import Holdings
 from tasks.operations.cleanup.journal import Journal
 from tasks.operations.cleanup.planning import PlanTools, plan_repository
@@ -171,3 +173,24 @@ def test_what_is_deleted_of_our_own_leaves_no_empty_folders(tmp_path: Path) -> N
         assert files.delete_files(list(files.list_files(path.partition("/")[0])))
     assert not (tmp_path / ".layoutlift/runs").exists()
     assert (tmp_path / "team/app/ingest").is_dir()
+
+
+def test_an_index_that_a_writer_brings_just_now_is_not_overwritten_by_that_of_a_dropped_layout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mounts without hard links put a new file in place by a rename, which asks nobody."""
+    layout, index = LayoutBuilder(tmp_path / "app"), tmp_path / "app" / "index.json"
+    layout.write()
+    source = WritableDirectory(tmp_path)
+    tools = ApplyTools(source, Holdings(()), Journal(source.files, "run"), Timing(0.0, 0.0), map, guard=lambda: None)
+    assert drop_layout(tools, "app")
+    (tmp_path / "app" / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+
+    def no_links(*_: object, **__: object) -> None:
+        index.write_text("a writer's")
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    assert list(remake_halves(source.files, is_alone=False)) == []
+    assert not index.exists() or index.read_text() == "a writer's"
+    assert [outcome.remade for outcome in remake_halves(source.files, is_alone=True)] == [True]

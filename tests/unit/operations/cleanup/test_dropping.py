@@ -73,17 +73,19 @@ def test_a_writer_who_looked_before_the_layout_went_finds_it_whole_after_the_nex
     world.finish(writer)
     assert MARKER_PATH not in world.files.contents()
     before = world.index
-    assert [(outcome.path, outcome.remade) for outcome in remake_halves(world.files)] == [(LAYOUT, True)]
+    assert [(outcome.path, outcome.remade) for outcome in remake_halves(world.files, is_alone=False)] == [
+        (LAYOUT, True)
+    ]
     assert world.index == before
     assert world.absent() == set()
     assert world.plan(keep_policy(1)).refused is None
-    assert list(remake_halves(world.files)) == []
+    assert list(remake_halves(world.files, is_alone=False)) == []
 
 
 def test_a_layout_that_is_gone_stays_gone() -> None:
     world = World()
     assert drop_layout(world.tools(), LAYOUT)
-    assert list(remake_halves(world.files)) == []
+    assert list(remake_halves(world.files, is_alone=False)) == []
     assert {INDEX_PATH, MARKER_PATH}.isdisjoint(world.files.contents())
 
 
@@ -96,7 +98,10 @@ def test_what_can_not_be_made_whole_is_named_and_keeps_nothing_else_from_it() ->
         world.files.put(f"{layout}/index.json", b"a writer's")
     [damaged] = [file.path for file in world.files.list_files(".layoutlift/runs") if "/other/" in file.path]
     world.files.put(damaged, b"no record")
-    outcomes = {outcome.path: (outcome.remade, len(outcome.problems)) for outcome in remake_halves(world.files)}
+    outcomes = {
+        outcome.path: (outcome.remade, len(outcome.problems))
+        for outcome in remake_halves(world.files, is_alone=False)
+    }
     assert outcomes == {"other": (False, 1), LAYOUT: (True, 0)}
 
 
@@ -104,7 +109,7 @@ def test_what_can_not_be_made_whole_is_named_and_keeps_nothing_else_from_it() ->
 def test_a_run_that_dies_while_it_drops_a_layout_leaves_no_half(lives: int) -> None:
     world = World()
     world.execute(lambda tools: drop_layout(tools, LAYOUT), lives)
-    list(remake_halves(world.files))
+    list(remake_halves(world.files, is_alone=False))
     assert len({INDEX_PATH, MARKER_PATH} & set(world.files.contents())) != 1
 
 
@@ -155,4 +160,4 @@ def test_who_must_stop_makes_no_layout_whole_any_more(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(world.files, "stat_file", interrupted)
     with pytest.raises(InterruptedRunError):
-        list(remake_halves(world.files))
+        list(remake_halves(world.files, is_alone=False))
