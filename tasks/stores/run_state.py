@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from tasks.ports import Shard
     from tasks.stores.ledger import Ledger
 
+KEPT_RUNS = 200
+KEPT_SECONDS = 24 * 3600.0
+"""Of how many runs of a pair the reports are kept, the newest, and for how long all of them are."""
 _READABLE = 60
 _HASH = 12
+_Place = TypeVar("_Place", str, Path)
 
 
 class RunState(Protocol):
@@ -50,10 +54,18 @@ class RunState(Protocol):
     def keep_report(self, run_id: str, report: Path) -> str:
         """Keep a run's report, a file of this machine; where people find it from now on.
 
+        Those of old runs go; where they can't be removed, that is logged, and left to the next run.
+
         Raises:
             StateError: it can't be written.
         """
         ...
+
+
+def plan_forgetting(written: Mapping[_Place, float], now: float) -> list[_Place]:
+    """Which reports of runs go, the oldest first, given when each was written, in seconds as `now` is."""
+    newest_first = sorted(written, key=lambda place: (written[place], place), reverse=True)
+    return [place for place in reversed(newest_first[KEPT_RUNS:]) if now - written[place] > KEPT_SECONDS]
 
 
 def without_credentials(address: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 import weakref
@@ -9,13 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import StateError
+from tasks.oci.errors import ConfigurationError, StateError
 from tasks.stores.bucket_lock import BucketLock, seen_locks
 from tasks.stores.ledger import Ledger
 from tasks.stores.ledger_bucket import LedgerBucket
 from tasks.stores.lock_group import held_with_others
 from tasks.stores.lock_holder import LockHolder
-from tasks.stores.run_state import file_name, pair_name, prefix_of, without_credentials
+from tasks.stores.run_spool import REPORT
+from tasks.stores.run_state import file_name, pair_name, plan_forgetting, prefix_of, without_credentials
 from tasks.stores.s3_client import make_client
 from tasks.stores.state_objects import StateObjects
 
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
 
 READ_SECONDS = 15.0
 """The objects are small, and a lock is to be renewed well within its expiry."""
+FORGOTTEN_AT_ONCE = 100
+"""The most reports that one run removes: each is a request, and usually there is one to go."""
+_RUNS = "runs/"
+
+logger = logging.getLogger(__name__)
 
 
 class StateBucket:
@@ -71,9 +78,20 @@ class StateBucket:
 
     def keep_report(self, run_id: str, report: Path) -> str:
         """See `RunState.keep_report`."""
-        name = f"runs/{file_name(run_id)}/report.json"
+        name = f"{_RUNS}{file_name(run_id)}/{REPORT}"
         try:
             self._objects.put(name, report.read_bytes())
         except OSError as error:
             raise StateError(f"{report} can't be read: {error.strerror or error}") from error
+        self._forget_old_runs()
         return f"{self._address}/{name}"
+
+    def _forget_old_runs(self) -> None:
+        """Remove the reports of old runs by the store's clock, which has just written the newest; others stay."""
+        at_once = StateObjects(self._client, self._address, self._stop, patience=0)
+        try:
+            written = {name: when for name, when in at_once.written(_RUNS) if name.endswith(f"/{REPORT}")}
+            for name in plan_forgetting(written, max(written.values(), default=0.0))[:FORGOTTEN_AT_ONCE]:
+                at_once.delete(name)
+        except (StateError, ConfigurationError) as error:
+            logger.warning("reports of old runs stay for now: %s", error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import shutil
 import time
 from pathlib import Path
@@ -14,7 +14,7 @@ from tasks.stores.lock_group import held_with_others
 from tasks.stores.lock_holder import LockHolder
 from tasks.stores.run_lock import RunLock, seen_locks
 from tasks.stores.run_spool import REPORT
-from tasks.stores.run_state import file_name, pair_name, prefix_of, without_credentials
+from tasks.stores.run_state import file_name, pair_name, plan_forgetting, prefix_of, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
     from tasks.ports import Shard
 
-KEPT_RUNS = 200
-KEPT_SECONDS = 24 * 3600.0
-"""Of how many runs of a pair the reports are kept, the newest, and for how long all of them are."""
+logger = logging.getLogger(__name__)
 
 
 def default_state_root(environment: Mapping[str, str]) -> Path:
@@ -72,8 +70,11 @@ class StateDirectory:
 
 def _forget_old_runs(runs: Path) -> None:
     """Remove what old runs left, so that schedules fill no disk; one that is at work has no report yet."""
-    with contextlib.suppress(OSError):  # it is there for the next run to try
-        ended = sorted(((path.stat().st_mtime, path.parent) for path in runs.glob(f"*/{REPORT}")), reverse=True)
-        for when, folder in ended[KEPT_RUNS:]:
-            if time.time() - when > KEPT_SECONDS:
-                shutil.rmtree(folder)
+    try:
+        written = {path.parent: path.stat().st_mtime for path in runs.glob(f"*/{REPORT}")}
+        for folder in plan_forgetting(written, time.time()):
+            shutil.rmtree(folder)
+    except FileNotFoundError:
+        return  # another run is at it, too
+    except OSError as error:
+        logger.warning("what old runs left below %s stays for now: %s", runs, error.strerror or error)

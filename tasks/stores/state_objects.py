@@ -108,18 +108,27 @@ class StateObjects:
         Raises:
             StateError: they can't be listed.
         """
+        return (name for name, _ in self.written(prefix))
+
+    def written(self, prefix: str) -> Iterator[tuple[str, float]]:
+        """As `names`, each with when the object was written, by the store's clock, in seconds since 1970.
+
+        Raises:
+            StateError: they can't be listed.
+        """
         begin = self._key(prefix)
         place: dict[str, str] | None = {}
         while place is not None:
             found, place = self._ask(prefix, partial(self._page, begin, place))
-            yield from (key.removeprefix(self._address.prefix) for key in found)
+            yield from ((key.removeprefix(self._address.prefix), when) for key, when in found)
 
-    def _page(self, begin: str, place: dict[str, str]) -> tuple[list[str], dict[str, str] | None]:
-        """The keys of a page of a listing, and what it goes on with."""
+    def _page(self, begin: str, place: dict[str, str]) -> tuple[list[tuple[str, float]], dict[str, str] | None]:
+        """The keys of a page of a listing with their times, and what it goes on with."""
         more: dict[str, Any] = place
         page = self._client.list_objects_v2(Bucket=self._address.bucket, Prefix=begin, **more)
-        keys = [with_all(each, str(self), "Key")["Key"] for each in objects_of(page, str(self))]
-        return keys, next_place(page, place, str(self), ContinuationToken="NextContinuationToken")
+        listed = [with_all(each, str(self), "Key", "LastModified") for each in objects_of(page, str(self))]
+        found = [(each["Key"], each["LastModified"].timestamp()) for each in listed]
+        return found, next_place(page, place, str(self), ContinuationToken="NextContinuationToken")
 
     def delete(self, name: str) -> None:
         """Remove an object; one that does not exist is removed already.

@@ -1,5 +1,6 @@
 """What runs rely on of their state holds wherever it is kept: in a folder, and in a bucket of a real S3 store."""
 
+import errno
 import itertools
 import json
 import threading
@@ -7,14 +8,23 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from infra.real_parts import SeaweedFS, wait_until
 from tasks.endpoints import open_state
-from tasks.oci.errors import ConfigurationError, LockHeldError
+from tasks.oci.errors import ConfigurationError, LockHeldError, StateError
 from tasks.ports import Shard
-from tasks.stores import bucket_lock, ledger_bucket, ledger_folder, lock_holder
+from tasks.stores import (
+    bucket_lock,
+    ledger_bucket,
+    ledger_folder,
+    lock_holder,
+    run_state,
+    state_bucket,
+    state_directory,
+)
 from tasks.stores.ledger_memory import LedgerEntry
 from tasks.stores.lock_holder import LockHolder
 from tasks.stores.pacing import Stop
@@ -225,6 +235,69 @@ def test_the_report_is_kept(opened: OpenState, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     report.write_text("{}")
     assert "report.json" in opened().keep_report("r1", report)
+
+
+def reported(state: RunState, run: str) -> str:
+    """Have a run leave its report; where it is kept."""
+    report = state.run_folder(run) / "report.json"
+    report.parent.mkdir(parents=True)
+    report.write_text("{}")
+    return state.keep_report(run, report)
+
+
+def is_there(place: str) -> bool:
+    if not place.startswith("s3://"):
+        return Path(place).exists()
+    bucket, _, key = place.removeprefix("s3://").partition("/")
+    return "Contents" in make_client(BucketAccess()).list_objects_v2(Bucket=bucket, Prefix=key)
+
+
+def test_reports_of_old_runs_go_and_the_newest_and_all_young_ones_stay(
+    opened: OpenState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_state, "KEPT_RUNS", 2)
+    places = [reported(opened(), f"r{number}") for number in range(4)]
+    places.append(reported(opened("registry.example/other"), "r4"))
+    assert all(map(is_there, places)), "all are of the last day"
+    monkeypatch.setattr(run_state, "KEPT_SECONDS", -1.0)
+    places.append(reported(opened(), "r5"))
+    assert list(map(is_there, places)) == [False, False, False, True, True, True]
+
+
+def test_reports_that_can_not_be_removed_are_told_of_and_fail_no_run(
+    opened: OpenState, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StateError("denied")
+
+    def refuse_folder(_: object) -> None:
+        raise PermissionError(errno.EACCES, "denied")
+
+    monkeypatch.setattr(run_state, "KEPT_RUNS", 0)
+    monkeypatch.setattr(run_state, "KEPT_SECONDS", -1.0)
+    monkeypatch.setattr(StateObjects, "delete", refuse)
+    monkeypatch.setattr(state_directory, "shutil", SimpleNamespace(rmtree=refuse_folder))
+    assert is_there(reported(opened(), "r1"))
+    (said,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
+    assert "old runs" in said
+    assert "denied" in said
+
+
+def test_of_very_many_old_reports_a_bucket_loses_the_oldest_and_nothing_else(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_state, "KEPT_RUNS", 1)
+    monkeypatch.setattr(run_state, "KEPT_SECONDS", -1.0)
+    monkeypatch.setattr(state_bucket, "FORGOTTEN_AT_ONCE", 2)
+    where = f"s3://{in_bucket(request, monkeypatch)}/x"
+    state = open_state(where, "/mnt/bucket", "host", BucketAccess(), Stop())
+    objects = state._objects
+    for number in range(4):
+        objects.put(f"runs/r{number}/report.json", b"{}")
+    objects.put("runs/r0/of-somebody-else", b"1")
+    reported(state, "r4")
+    left = ["runs/r0/of-somebody-else", *(f"runs/r{number}/report.json" for number in (2, 3, 4))]
+    assert list(objects.names("")) == left
 
 
 def test_objects_of_a_ledger_stay_few(objects: StateObjects, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from infra.real_parts import wait_until
 from tasks.oci.errors import LockHeldError, StateError
-from tasks.stores import lock_holder, run_lock, state_directory
+from tasks.stores import lock_holder, run_lock, run_state
 from tasks.stores.state_directory import StateDirectory, default_state_root
 
 DIGEST = "sha256:" + "ab" * 32
@@ -366,7 +366,7 @@ def test_a_run_has_a_folder_below_the_pairs(state):
 
 
 def test_old_runs_leave_room_and_what_is_at_work_or_young_stays(state, monkeypatch):
-    monkeypatch.setattr(state_directory, "KEPT_RUNS", 2)
+    monkeypatch.setattr(run_state, "KEPT_RUNS", 2)
     ages = {"old-1": 9, "old-2": 8, "newest": 2, "at-work": 9, "young": 0.5}
     for run, days in ages.items():
         folder = state.run_folder(run)
@@ -377,7 +377,7 @@ def test_old_runs_leave_room_and_what_is_at_work_or_young_stays(state, monkeypat
     report = state.run_folder("newest") / "report.json"
     assert state.keep_report("newest", report) == str(report)
     assert {path.name for path in (state.folder / "runs").iterdir()} == {"newest", "at-work", "young"}
-    monkeypatch.setattr(state_directory, "KEPT_RUNS", 0)
+    monkeypatch.setattr(run_state, "KEPT_RUNS", 0)
     state.keep_report("newest", report)
     assert {path.name for path in (state.folder / "runs").iterdir()} == {"at-work", "young"}
 
