@@ -19,8 +19,8 @@ from flows.entry import INTERRUPTED
 from flows.list_parameters import ListParameters
 from flows.one_heap import use_one_heap
 from flows.options import said_on_command_line, with_parameters
-from flows.parameters import CheckParameters, MigrateParameters, VerifyParameters
-from flows.scale_parameters import ScaledMigrateParameters
+from flows.parameters import CheckParameters, MigrateParameters
+from flows.scale_parameters import ScaledMigrateParameters, ScaledVerifyParameters
 from flows.told_errors import tell
 from tasks.oci.errors import LayoutliftError
 from tasks.runs import RunKind
@@ -159,12 +159,12 @@ def plan(**given: Any) -> None:
 
 
 @main.command(short_help="Prove that TARGET holds what SOURCE says")
-@with_parameters(VerifyParameters)
+@with_parameters(ScaledVerifyParameters)
 @_runs
 @_standalone
 def verify(*, standalone: bool, **given: Any) -> None:
     """Prove that TARGET holds what SOURCE says, and list what it has besides."""
-    run_to_end(RunKind.VERIFY, VerifyParameters, given, standalone=standalone)
+    run_to_end(RunKind.VERIFY, ScaledVerifyParameters, given, standalone=standalone)
 
 
 @main.command(short_help="Prove that what SOURCE refers to is there, unaltered")

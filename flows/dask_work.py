@@ -1,4 +1,4 @@
-"""Has the parts of a migration done by the workers of a Dask cluster, one or several processes on any machines."""
+"""Has the parts of a run done by the workers of a Dask cluster, one or several processes on any machines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flows.driving import drive, work_here
 from flows.watching import NoWatcher
 from tasks.oci.errors import ConfigurationError, IncompleteError, LayoutliftError, ShardLostError
 from tasks.operations.shard_watch import RESTART_DELAYS
-from tasks.runs import RunKind, RunOptions  # Prefect evaluates annotations
+from tasks.runs import RunKind, RunOptions  # noqa: TC001 - Prefect evaluates annotations
 from tasks.shard_results import pages_of
 from tasks.stores.hidden_secrets import without_secrets
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from prefect_dask.task_runners import PrefectDaskFuture
 
-    from flows.scale_parameters import ScaledMigrateParameters
+    from flows.scale_parameters import ScaledParameters
     from flows.scaling import Gathering
     from tasks.ports import Shard
 
@@ -38,12 +38,12 @@ LOOK_SECONDS = 0.2
 
 
 @task(task_run_name="{label}", cache_policy=NO_CACHE, persist_result=False)
-def work_part(options: RunOptions, label: str) -> list[str]:  # noqa: ARG001 - the name
+def work_part(kind: RunKind, options: RunOptions, label: str) -> list[str]:  # noqa: ARG001 - the name
     """Do one part in the process of a Dask worker; its report, whatever became of its tags."""
     pages: list[str] = []
     try:
         drive(
-            RunKind.MIGRATE,
+            kind,
             resolved(options),
             NoWatcher(),
             work_here,
@@ -55,7 +55,7 @@ def work_part(options: RunOptions, label: str) -> list[str]:  # noqa: ARG001 - t
     return pages
 
 
-def work_on_dask(given: ScaledMigrateParameters, gathering: Gathering, shards: Sequence[Shard]) -> None:
+def work_on_dask(given: ScaledParameters, gathering: Gathering, shards: Sequence[Shard]) -> None:
     """Submit each part as a task to the cluster, and take over what came of it as it comes."""
     if not shards:
         return  # a cluster takes seconds to begin
@@ -107,8 +107,8 @@ class _Cluster:
 
     def _submit(self, shard: Shard) -> None:
         self._attempts[shard] = self._attempts.get(shard, 0) + 1
-        label = f"{RunKind.MIGRATE} part {shard.number}: {len(shard.repositories)} repositories"
-        parameters = {"options": replace(self._options, shard=shard), "label": label}
+        label = f"{self._run.kind} part {shard.number}: {len(shard.repositories)} repositories"
+        parameters = {"kind": self._run.kind, "options": replace(self._options, shard=shard), "label": label}
         self._futures[shard] = self._runner.submit(work_part, parameters)
 
     def _take(self, shard: Shard) -> None:

@@ -18,7 +18,7 @@ from tasks.stores.hidden_secrets import without_secrets
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flows.scale_parameters import ScaledMigrateParameters
+    from flows.scale_parameters import ScaledParameters
     from flows.scaling import Gathering
     from tasks.ports import Shard
 
@@ -31,7 +31,7 @@ UNANSWERED_SECONDS = 300.0
 logger = logging.getLogger(__name__)
 
 
-def work_on_pool(given: ScaledMigrateParameters, gathering: Gathering, shards: Sequence[Shard]) -> None:
+def work_on_pool(given: ScaledParameters, gathering: Gathering, shards: Sequence[Shard]) -> None:
     """Start a flow run for each shard, wait for all, and take over what came of them.
 
     Raises:

@@ -1,14 +1,14 @@
-"""What a user can say of how many processes and machines a migration takes."""
+"""What a user can say of how many processes and machines a run takes."""
 
 from __future__ import annotations
 
 import math
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
-from flows.parameters import MigrateParameters
+from flows.parameters import MigrateParameters, Parameters, VerifyParameters
 from flows.rates import bytes_per_second
 from tasks.operations.planning import OnConflict
 
@@ -38,11 +38,11 @@ DaskScheduler = Annotated[
 ]
 
 
-class ScaledMigrateParameters(MigrateParameters):
-    """Parameters of `migrate`, which may use more than one process."""
+class ScaleParameters(Parameters):
+    """How many processes may do a run, and which."""
 
     shards: Shards = 1
-    shard_deployment: ShardDeployment = "migrate-shard/shard"
+    shard_deployment: ShardDeployment
     task_runner: TaskRunnerChoice = TaskRunner.THREADS
     dask_scheduler: DaskScheduler = None
 
@@ -65,16 +65,38 @@ class ScaledMigrateParameters(MigrateParameters):
         """Whether it takes more than this process."""
         return self.shards > 1 or self.task_runner is not TaskRunner.THREADS
 
+
+class ScaledMigrateParameters(MigrateParameters, ScaleParameters):
+    """Parameters of `migrate`, which may use more than one process."""
+
+    shard_deployment: ShardDeployment = "migrate-shard/shard"
+
     def of_part(self, parts: int) -> MigrateParameters:
         """The parameters of one of so many parts, at most all of which are at work at once.
 
         What the whole run does once is none of theirs: the report, the metrics, the look for conflicts before
         anything is written. Rates are shared out evenly.
         """
-        given = self.model_dump(include=set(MigrateParameters.model_fields))
-        once: dict[str, object] = {"report": None, "metrics": None}
-        if self.on_conflict is OnConflict.FAIL:
-            once["on_conflict"] = OnConflict.REFUSE
         rate = None if self.limit_rate is None else str(math.ceil(bytes_per_second(self.limit_rate) / parts))
-        requests = None if self.max_requests is None else self.max_requests / parts
-        return MigrateParameters(**given | once | {"limit_rate": rate, "max_requests": requests})
+        once = {"on_conflict": OnConflict.REFUSE} if self.on_conflict is OnConflict.FAIL else {}
+        return MigrateParameters(**_shared(self, MigrateParameters, parts) | once | {"limit_rate": rate})
+
+
+class ScaledVerifyParameters(VerifyParameters, ScaleParameters):
+    """Parameters of `verify`, which may use more than one process."""
+
+    shard_deployment: ShardDeployment = "verify-shard/shard"
+
+    def of_part(self, parts: int) -> VerifyParameters:
+        """As for `ScaledMigrateParameters`."""
+        return VerifyParameters(**_shared(self, VerifyParameters, parts))
+
+
+ScaledParameters = ScaledMigrateParameters | ScaledVerifyParameters
+
+
+def _shared(whole: ScaledParameters, model: type[BaseModel], parts: int) -> dict[str, Any]:
+    """The fields of one of so many parts, whatever kind of run it is of."""
+    given = whole.model_dump(include=set(model.model_fields))
+    requests = None if whole.max_requests is None else whole.max_requests / parts
+    return given | {"report": None, "metrics": None, "max_requests": requests}

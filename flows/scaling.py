@@ -1,4 +1,4 @@
-"""Who works on a migration: this process, workers of a pool, or a Dask cluster; and what came of their parts."""
+"""Who works on a run: this process, workers of a pool, or a Dask cluster; and what came of their parts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from flows.driving import Work
-    from flows.scale_parameters import ScaledMigrateParameters
+    from flows.scale_parameters import ScaledParameters
     from tasks.oci.errors import ShardLostError
     from tasks.operations.source_survey import Survey
     from tasks.runs import Run
 
-    WorkOnParts = Callable[[ScaledMigrateParameters, "Gathering", Sequence[Shard]], None]
+    WorkOnParts = Callable[[ScaledParameters, "Gathering", Sequence[Shard]], None]
 
 DASK_PARTS = 32
 """Several for each process, so that the last ones to end are small; opening one costs some hundredths of a second."""
@@ -29,8 +29,8 @@ RESTARTED = "shard_restarted"
 logger = logging.getLogger(__name__)
 
 
-def work_for(given: ScaledMigrateParameters) -> Work:
-    """What does the work of a migration with these parameters; asked for before a run is begun.
+def work_for(given: ScaledParameters) -> Work:
+    """What does the work of a run with these parameters; asked for before a run is begun.
 
     Raises:
         ConfigurationError: what it needs is not installed.
@@ -44,7 +44,7 @@ def work_for(given: ScaledMigrateParameters) -> Work:
     return work_as_tasks
 
 
-def _on_pool(given: ScaledMigrateParameters, run: Run, survey: Survey) -> None:
+def _on_pool(given: ScaledParameters, run: Run, survey: Survey) -> None:
     from flows.pool_work import work_on_pool  # noqa: PLC0415 - only here
 
     shards = _shards(run, survey, given.shards)
@@ -52,7 +52,7 @@ def _on_pool(given: ScaledMigrateParameters, run: Run, survey: Survey) -> None:
         work_on_pool(given, Gathering(run), shards)
 
 
-def _on_dask(work: WorkOnParts, given: ScaledMigrateParameters, run: Run, survey: Survey) -> None:
+def _on_dask(work: WorkOnParts, given: ScaledParameters, run: Run, survey: Survey) -> None:
     shards = _shards(run, survey, DASK_PARTS)
     with shown_work(run, f"{len(shards)} parts on Dask"):
         work(given, Gathering(run), shards)

@@ -1,4 +1,4 @@
-"""The flow runs that do the shards of a migration, as the Prefect server knows them.
+"""The flow runs that do the shards of a run, as the Prefect server knows them.
 
 A shard's report comes back through the server, as artifacts that are removed when they were read: it is the one
 thing that all machines share. Requests for them are made directly, because Prefect's own calls for artifacts also

@@ -9,9 +9,11 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import pace_parameters as pace
 from flows import parameter_fields as p
+from flows import scale_parameters as s
 from flows.flow_body import run_as_flow
 from flows.own_flow import flow
-from flows.parameters import VerifyParameters, documented
+from flows.parameters import documented
+from flows.scaling import work_for
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.planning import Untagged
 from tasks.operations.results import Depth
@@ -25,7 +27,7 @@ from tasks.runs import RunKind
     task_runner=cast("Any", ThreadPoolTaskRunner(max_workers=BATCHES_AT_ONCE)),  # its annotation can't be inferred
     persist_result=False,
 )
-@documented(VerifyParameters)
+@documented(s.ScaledVerifyParameters)
 def verify(
     *,
     source: p.Source,
@@ -50,7 +52,11 @@ def verify(
     report: p.Report = None,
     metrics: p.Metrics = None,
     traces: p.Traces = False,
+    shards: s.Shards = 1,
+    shard_deployment: s.ShardDeployment = "verify-shard/shard",
+    task_runner: s.TaskRunnerChoice = s.TaskRunner.THREADS,
+    dask_scheduler: s.DaskScheduler = None,
 ) -> State[None] | None:
     """Prove that the registry holds every repository and tag of a tree of image layouts."""
-    given = VerifyParameters(**locals())
-    return run_as_flow(RunKind.VERIFY, given.to_options())
+    given = s.ScaledVerifyParameters(**locals())
+    return run_as_flow(RunKind.VERIFY, given.to_options(), work_for(given))

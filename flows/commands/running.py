@@ -17,7 +17,7 @@ from flows.entry import INTERRUPTED
 from flows.mistakes import in_our_words
 from flows.options import ARGUMENTS, variable_of
 from flows.parameters import CheckParameters, MigrateParameters, VerifyParameters
-from flows.scale_parameters import ScaledMigrateParameters
+from flows.scale_parameters import ScaleParameters
 from flows.stopping import stopped_by_signals
 from flows.told_errors import tell
 from tasks.endpoints import check_source
@@ -124,7 +124,7 @@ def _meanwhile(
     from flows.early_start import begun_early, may_begin_early  # noqa: PLC0415 - not for --help
 
     options = parameters.to_options()
-    scaled = isinstance(parameters, ScaledMigrateParameters) and parameters.is_scaled
+    scaled = isinstance(parameters, ScaleParameters) and parameters.is_scaled
     loaded, other = "prefect" in sys.modules, os.environ.get("PREFECT_API_URL")
     if scaled or loaded or other or not may_begin_early(kind, options):
         return nullcontext
@@ -137,7 +137,7 @@ def refuse_scale(parameters: RunParameters) -> None:
     Raises:
         ConfigurationError: it was.
     """
-    if isinstance(parameters, ScaledMigrateParameters) and parameters.is_scaled:
+    if isinstance(parameters, ScaleParameters) and parameters.is_scaled:
         raise ConfigurationError("--shards and --task-runner need Prefect: leave out --standalone and --dry-run")
 
 

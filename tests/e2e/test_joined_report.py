@@ -1,5 +1,6 @@
 """A run that others did in parts says of itself what it would say had it done all by itself."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,14 +8,16 @@ from typing import Any
 import pytest
 
 from flows.driving import drive, work_here
-from flows.parameters import MigrateParameters
+from flows.parameters import MigrateParameters, VerifyParameters
 from flows.watching import NoWatcher
 from infra.real_parts import Registry
+from tasks.oci.errors import IncompleteError
 from tasks.operations.source_survey import Survey
 from tasks.ports import Shard
 from tasks.runs import Run, RunKind, RunOptions
 from tasks.shard_results import absorb, pages_of
 from tests.support.layouts import LayoutBuilder
+from tests.support.registry_view import RepositoryView
 
 NAMES = ("one", "two", "three")
 
@@ -33,14 +36,14 @@ def source(tmp_path: Path) -> Path:
 def in_parts(run: Run, survey: Survey) -> None:
     """Do each repository as a part of the run, which is told of the last bytes of each by its report only."""
     shards = [Shard(run.run_id, number, (path,)) for number, path in enumerate(survey.sizes, start=1)]
-    parts = {shard: done(replace(run.options, shard=shard, report=None)) for shard in shards}
+    parts = {shard: done(run.kind, replace(run.options, shard=shard, report=None)) for shard in shards}
     for shard, (pages, read) in parts.items():
         run.progress.note_bytes(read // 2)
         absorb(run, shard, pages, bytes_told=read // 2)
     assert run.progress.bytes_read == sum(read for _, read in parts.values())
 
 
-def done(options: RunOptions) -> tuple[list[str], int]:
+def done(kind: RunKind, options: RunOptions) -> tuple[list[str], int]:
     """The pages of a part's report, and how many bytes it read."""
     pages: list[str] = []
     read = []
@@ -49,11 +52,12 @@ def done(options: RunOptions) -> tuple[list[str], int]:
         pages.extend(pages_of(part))
         read.append(part.progress.bytes_read)
 
-    drive(RunKind.MIGRATE, options, NoWatcher(), work_here, hand_in)
+    with suppress(IncompleteError):
+        drive(kind, options, NoWatcher(), work_here, hand_in)
     return pages, read[0]
 
 
-def numbers(options: RunOptions, work: Any) -> dict[str, Any]:
+def numbers(options: RunOptions, work: Any, kind: RunKind = RunKind.MIGRATE) -> dict[str, Any]:
     """What a run says of itself in its report and its metrics, and to whoever watches."""
     said: dict[str, Any] = {}
 
@@ -62,8 +66,12 @@ def numbers(options: RunOptions, work: Any) -> dict[str, Any]:
         assert totals.pop("requests") >= totals["blobs_pushed"]
         assert run.progress.bytes_read >= totals["bytes_pushed"]  # some more where a registry wants a blob twice
         said.update(totals, expected=run.progress.expected, equal=run.ends.equality.reason, indexes=dict(run.indexes))
+        rows = run.results()
+        said["tags"] = {(row.repository, row.tag): (row.outcome, row.verified, row.code) for row in rows}
+        said["findings"] = sorted(map(str, run.findings))
 
-    drive(RunKind.MIGRATE, options, NoWatcher(), work, note)
+    with suppress(IncompleteError):
+        drive(kind, options, NoWatcher(), work, note)
     return said
 
 
@@ -88,3 +96,19 @@ def test_a_run_in_parts_has_the_numbers_of_a_run_in_one(
     assert again == numbers(whole, work_here)
     assert (again["expected"], again["up_to_date"], again["bytes_pushed"]) == (6, 6, 0)
     assert (again["equal"] is None) is not since_last
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_verification_in_parts_says_what_one_in_one_says(
+    docker_registry: Registry, prefix: str, source: Path, tmp_path: Path, damaged: bool
+) -> None:
+    places = {"source": str(source), "target": f"{docker_registry.host}/{prefix}", "state": str(tmp_path / "state")}
+    numbers(MigrateParameters(**places, plain_http=True).to_options(), work_here)
+    if damaged:
+        RepositoryView(docker_registry, f"{prefix}/one").push_image("v1")
+        RepositoryView(docker_registry, f"{prefix}/three").push_image("of-others")
+    options = VerifyParameters(**places, plain_http=True, depth="content").to_options()
+    in_one = numbers(options, work_here, RunKind.VERIFY)
+    assert numbers(options, in_parts, RunKind.VERIFY) == in_one
+    assert (in_one["expected"], in_one["failed"], in_one["equal"] is None) == (6, int(damaged), not damaged)
+    assert any("of-others" in finding for finding in in_one["findings"]) is damaged

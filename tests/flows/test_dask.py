@@ -89,6 +89,8 @@ def test_the_parts_of_a_migration_are_done_by_a_cluster_that_is_there_already(
         ended = layoutlift.migrate(source, target, *options)
         assert len(cluster.scheduler_info["workers"]) == 2, "the cluster is not ours to end"
         worked = cluster.scheduler.transition_counter
-    assert ended.totals["copied"] == REPOSITORIES * len(TAGS)
+        verified = layoutlift.verify(source, target, *options)
+        assert cluster.scheduler.transition_counter > worked, "it is the cluster that verified"
+    assert ended.totals["copied"] == verified.totals["up_to_date"] == REPOSITORIES * len(TAGS)
     assert worked > 0, "it is the cluster that did the work"
     assert all(row["verified"] == "manifest" for row in ended.rows.values())

@@ -186,7 +186,7 @@ def test_a_prefect_server_that_is_not_there_is_one_line(
     ("name", "module", "kind", "required"),
     [
         ("migrate", "scale_parameters", "ScaledMigrateParameters", {"source", "target"}),
-        ("verify", "parameters", "VerifyParameters", {"source", "target"}),
+        ("verify", "scale_parameters", "ScaledVerifyParameters", {"source", "target"}),
         ("cleanup", "cleanup_parameters", "CleanupParameters", {"source", "policy"}),
     ],
 )

@@ -1,4 +1,4 @@
-"""Sharded migrations with several workers of a pool, one of which dies in the middle with all that it runs."""
+"""Sharded runs with several workers of a pool, one of which dies in the middle with all that it runs."""
 
 import json
 import os
@@ -167,8 +167,12 @@ def test_the_shards_of_a_worker_that_vanishes_are_finished_by_another(
     assert outcomes.keys() == shards.arrived() == {f"{name}:{tag}" for name in names for tag in TAGS}
     left = ask(api, "artifacts/filter", {"artifacts": {"type": {"any_": ["layoutlift-report"]}}})
     assert left == [], "reports are removed once they were read"
-    layoutlift.standalone = True
-    layoutlift.verify(source, target, "--depth", "content")
+    verified = layoutlift.verify(source, target, "--depth", "content", "--shards", "2")
+    assert set(verified.outcomes.values()) == {"up_to_date"}
+    assert len(verified.rows) == ALL
+    assert verified.report["run"]["equal_at"]
+    title = {"flow_runs": {"name": {"like_": f"{title}: shard"}}, "flows": {"name": {"any_": ["verify-shard"]}}}
+    assert [run["state_type"] for run in ask(api, "flow_runs/filter", title)] == ["COMPLETED"] * 2
 
 
 def test_a_migration_that_is_stopped_takes_its_shards_along(

@@ -7,6 +7,7 @@ from typing import Any
 
 from tasks.oci.errors import ShardLostError
 from tasks.ports import Shard
+from tasks.runs import RunKind
 from tasks.stores.pacing import Stop
 
 
@@ -14,7 +15,9 @@ from tasks.stores.pacing import Stop
 class Gathered:
     """What came of the parts, in the place of a `Gathering`."""
 
-    run: Any = field(default_factory=lambda: SimpleNamespace(title="a run", tree=SimpleNamespace(stop=Stop())))
+    run: Any = field(
+        default_factory=lambda: SimpleNamespace(kind=RunKind.VERIFY, title="a run", tree=SimpleNamespace(stop=Stop()))
+    )
     taken: list[Sequence[str]] = field(default_factory=list)
     restarts: list[str] = field(default_factory=list)
     given_up: list[ShardLostError] = field(default_factory=list)

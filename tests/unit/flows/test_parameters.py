@@ -8,7 +8,7 @@ from flows.benchmark_parameters import BenchmarkParameters
 from flows.cleanup_parameters import CleanupParameters
 from flows.commands.running import RunParameters, checked
 from flows.parameters import MigrateParameters, VerifyParameters
-from flows.scale_parameters import ScaledMigrateParameters
+from flows.scale_parameters import ScaledMigrateParameters, ScaledVerifyParameters
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.planning import Untagged
 
@@ -29,7 +29,9 @@ def test_a_target_with_a_password_in_it_is_refused_and_the_password_not_repeated
     assert "hunter2" not in str(raised.value)
 
 
-@pytest.mark.parametrize("model", [ScaledMigrateParameters, VerifyParameters, CleanupParameters, BenchmarkParameters])
+@pytest.mark.parametrize(
+    "model", [ScaledMigrateParameters, ScaledVerifyParameters, CleanupParameters, BenchmarkParameters]
+)
 def test_a_prefect_server_that_is_told_of_the_form_keeps_no_login(model: type[BaseModel]) -> None:
     """It looks at the form alone, before it stores what a run of a deployment is given."""
     schema = model.model_json_schema()

@@ -1,6 +1,6 @@
-"""What a part of a migration is told: all that the whole was told, but for what the whole does once."""
+"""What a part of a run is told: all that the whole was told, but for what the whole does once."""
 
-from flows.scale_parameters import ScaledMigrateParameters
+from flows.scale_parameters import ScaledMigrateParameters, ScaledVerifyParameters
 from tasks.operations.planning import OnConflict
 
 WHOLE = ScaledMigrateParameters(
@@ -33,3 +33,14 @@ def test_a_part_without_limits_has_none() -> None:
     whole = ScaledMigrateParameters(source="/bucket", target="registry.example", on_conflict=OnConflict.SKIP)
     part = whole.of_part(3)
     assert (part.limit_rate, part.max_requests, part.on_conflict) == (None, None, OnConflict.SKIP)
+
+
+def test_a_part_of_a_verification_has_its_share_too() -> None:
+    given = {"source": "/bucket", "target": "registry.example", "include": ["team/**"], "depth": "content", "jobs": 3}
+    once = {"report": "report.json", "metrics": "layoutlift.prom"}
+    whole = ScaledVerifyParameters(**given, **once, max_requests=50, hours="22:00-06:00", state="/state", shards=8)
+    part = whole.of_part(4)
+    assert (part.max_requests, part.report, part.metrics) == (12.5, None, None)
+    changed = {"max_requests", "report", "metrics"}
+    assert part.model_dump(exclude=changed) == whole.model_dump(include=set(type(part).model_fields) - changed)
+    assert whole.shard_deployment == "verify-shard/shard"

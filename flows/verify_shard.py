@@ -1,0 +1,30 @@
+"""The flow that does one part of a verification that another flow run has split up; nobody starts it by hand."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from prefect import State
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows import shard_body as s
+from flows.own_flow import flow
+from flows.parameters import VerifyParameters
+from tasks.operations.tree_run import BATCHES_AT_ONCE
+from tasks.runs import RunKind
+
+
+@flow(
+    name="verify-shard",
+    task_runner=cast("Any", ThreadPoolTaskRunner(max_workers=BATCHES_AT_ONCE)),  # its annotation can't be inferred
+    persist_result=False,
+)
+def verify_shard(
+    *, settings: VerifyParameters, run: s.WholeRun, number: s.Number, repositories: s.Repositories
+) -> State[None] | None:
+    """Verify some repositories of a source, and hand the report to the run that it is a part of.
+
+    Raises:
+        LayoutliftError: as `drive` does.
+    """
+    return s.run_shard(RunKind.VERIFY, settings.to_options(), run, number, repositories)
