@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
+from flows.block_names import block_name
+from flows.live_limits import VARIABLE
 from flows.parameters import MigrateParameters, Parameters, VerifyParameters
 from flows.rates import bytes_per_second
 from tasks.operations.planning import OnConflict
@@ -36,6 +39,7 @@ TaskRunnerChoice = Annotated[
 DaskScheduler = Annotated[
     str | None, Field(description="Address of a Dask scheduler; a cluster of this machine's cores if this is empty")
 ]
+_PATHS = ("source", "state", "ca_file", "limits_from")
 
 
 class ScaleParameters(Parameters):
@@ -99,4 +103,12 @@ def _shared(whole: ScaledParameters, model: type[BaseModel], parts: int) -> dict
     """The fields of one of so many parts, whatever kind of run it is of."""
     given = whole.model_dump(include=set(model.model_fields))
     requests = None if whole.max_requests is None else whole.max_requests / parts
-    return given | {"report": None, "metrics": None, "max_requests": requests}
+    paths = {name: _whole_path(given[name]) for name in _PATHS}
+    return given | {"report": None, "metrics": None, "max_requests": requests} | paths
+
+
+def _whole_path(place: str | None) -> str | None:
+    """A path as a process finds it that begins in another folder; buckets, blocks and variables are none."""
+    if not place or "://" in place or block_name(place) or place.startswith(VARIABLE):
+        return place
+    return str(Path(place).absolute())

@@ -1,5 +1,9 @@
 """What a part of a run is told: all that the whole was told, but for what the whole does once."""
 
+from pathlib import Path
+
+import pytest
+
 from flows.scale_parameters import ScaledMigrateParameters, ScaledVerifyParameters
 from tasks.operations.planning import OnConflict
 
@@ -44,3 +48,17 @@ def test_a_part_of_a_verification_has_its_share_too() -> None:
     changed = {"max_requests", "report", "metrics"}
     assert part.model_dump(exclude=changed) == whole.model_dump(include=set(type(part).model_fields) - changed)
     assert whole.shard_deployment == "verify-shard/shard"
+
+
+def test_a_part_whose_process_begins_in_another_folder_finds_what_the_whole_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = {"source": "bucket", "state": "../state", "ca_file": "ca.pem", "limits_from": "limits.yaml"}
+    others = {"source": "s3://bucket", "state": "s3://bucket/state", "ca_file": None, "limits_from": "variable:night"}
+    for model in (ScaledMigrateParameters, ScaledVerifyParameters):
+        part = model(target="registry.example", **paths).of_part(2).model_dump()
+        assert {name: part[name] for name in paths} == {name: f"{tmp_path}/{path}" for name, path in paths.items()}
+        part = model(target="registry.example", **others).of_part(2).model_dump()
+        assert {name: part[name] for name in others} == others
+        assert model(source="block:team-a", target="block:harbor").of_part(2).source == "block:team-a"
