@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from prefect import Flow
+from prefect import Flow, State, get_client
+from prefect.client.schemas.objects import StateType
 from pydantic_core import to_jsonable_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from prefect.client.schemas.objects import FlowRun
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,6 +39,22 @@ def flow(**options: Any) -> Callable[[Callable[P, R]], OwnFlow[P, R]]:
     """Make a function a flow; the options are those of Prefect's `Flow`."""
 
     def made(function: Callable[P, R]) -> OwnFlow[P, R]:
-        return OwnFlow(function, **options)
+        return OwnFlow(function, on_crashed=[name_unknown_parameters], **options)
 
     return made
+
+
+def name_unknown_parameters(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect's own form
+    """Have a run that crashed over parameters that its flow does not have say so, as a failure that names them.
+
+    A schedule keeps its parameters, whatever becomes of the flow. Prefect ends the process over them before the run
+    has begun, and says of it no more than its exit status.
+    """
+    unknown = flow_run.parameters.keys() - inspect.signature(flow.fn).parameters.keys()
+    if not unknown:
+        return
+    message = (
+        f"the flow {flow.name} has no parameter {', '.join(sorted(unknown))}: take it out of the schedule or run"
+    )
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(flow_run.id, State(type=StateType.FAILED, message=message), force=True)

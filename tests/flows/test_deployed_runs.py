@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra.real_parts import Registry, wait_until
-from tests.support.deployed_runs import ENDED, DeployedRuns, flow_processes
+from tests.support.deployed_runs import ENDED, WAIT_SECONDS, DeployedRuns, flow_processes
 from tests.support.layouts import LayoutBuilder
 from tests.support.registry_view import RepositoryView
 
@@ -111,3 +111,11 @@ def test_two_runs_of_one_pair_never_work_at_the_same_time(
     assert overlap != locked, "runs that know nothing of each other show that the comparison would notice"
     if locked:
         assert set(ends) <= {"Completed", "Skipped"}
+
+
+def test_a_run_with_a_parameter_of_an_earlier_version_fails_and_names_it(
+    deployed: DeployedRuns, parameters: dict[str, Any]
+) -> None:
+    run = deployed.begin(**parameters, jobz=4)
+    wait_until(lambda: deployed.state_of(run) == "Failed", what="the run has failed", deadline_seconds=WAIT_SECONDS)
+    assert "the flow migrate has no parameter jobz: " in deployed.run(run)["state"]["message"]
