@@ -32,7 +32,7 @@ from tasks.operations.cleanup.values import PlanFooter
 from tasks.operations.reporting import escape_markdown, human_bytes
 from tasks.stores.pacing import Stop
 from tasks.stores.plan_shelf import PlanShelf
-from tasks.stores.state_directory import default_state_root
+from tasks.stores.state_directory import made_state_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,7 +59,7 @@ def clean_up(given: CleanupParameters, logins: Logins) -> State[None]:
     """
     refuse_passing(state=given.state)
     log_to_run()
-    root = Path(given.state) if given.state else default_state_root(os.environ) / "cleanups" / "plans"
+    root = Path(given.state) if given.state else made_state_root(os.environ) / "cleanups" / "plans"
     run, stop = _run_id(), Stop()
     course = _Course(given, logins, PlanShelf(root), run, stop)
     try:

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from flows.server_process import HOST, STOP_COMMAND, ServerRecord, end_process, launch, status_at, wait_until_ready
 from flows.stopping import ending_waits
 from tasks.oci.errors import ConfigurationError, StateError
-from tasks.stores.state_directory import default_state_root
+from tasks.stores.state_directory import default_state_root, made_state_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -185,6 +185,8 @@ def locked_state(check: Callable[[], None] = lambda: None) -> Iterator[Path]:
     A signal ends the wait for that other command where `check` then raises.
     """
     state = state_folder()
+    if not os.environ.get("PREFECT_HOME"):
+        made_state_root(os.environ)
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (state / "server.lock").open("a") as lock:

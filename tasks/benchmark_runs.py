@@ -33,7 +33,7 @@ from tasks.stores.benchmark.free_space import refuse_without_space
 from tasks.stores.benchmark.remains import WorkFolder, sweep, work_root
 from tasks.stores.benchmark.result_folder import History, ResultFolder
 from tasks.stores.benchmark.venue import bucket_venue, local_venue
-from tasks.stores.state_directory import default_state_root
+from tasks.stores.state_directory import made_state_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -244,7 +244,7 @@ def open_benchmark(options: BenchmarkOptions, stop: Stop) -> Iterator[BenchmarkR
         StateError: the folder for the work or the results can't be used.
     """
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-    state = Path(options.state).absolute() if options.state else default_state_root(os.environ)
+    state = Path(options.state).absolute() if options.state else made_state_root(os.environ)
     root = work_root(state)
     for name in sweep(root):
         logger.info("removed what the benchmark %s left when it died", name)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ConfigurationError, StateError
-from tasks.stores.state_directory import default_state_root
+from tasks.stores.state_directory import default_state_root, made_state_root
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +31,7 @@ def note_run(note: RunNote) -> None:
         StateError: the state folder can't be written.
     """
     place = _place(note.run)
+    made_state_root(os.environ)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(json.dumps(asdict(note)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from tasks.operations.repository_preparation import Preparation
 from tasks.operations.selection import Renames, Selection
 from tasks.operations.source_survey import RunJob
 from tasks.run_options import RunKind
+from tasks.stores.state_directory import made_state_root
 from tasks.stores.zot_storage import served_prefix
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ def state_of(kind: RunKind, options: RunOptions, stop: Stop) -> RunState:
         ConfigurationError: --state names what can't hold one.
     """
     place = options.target.target if options.target is not None else str(kind)
+    if not options.state:
+        made_state_root(os.environ)
     identity = source_identity(options.source, options.bucket_access)
     return open_state(options.state, identity, place, options.bucket_access, stop)
 

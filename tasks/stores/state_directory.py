@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import time
@@ -32,6 +33,18 @@ def default_state_root(environment: Mapping[str, str]) -> Path:
         return chosen / "layoutlift"
     home = environment.get("HOME")
     return (Path(home) if home else Path.home()) / ".local" / "state" / "layoutlift"
+
+
+def made_state_root(environment: Mapping[str, str]) -> Path:
+    """The same, made if need be for this user alone, as that specification asks; what is there keeps its rights.
+
+    Reports and ledgers name repositories, hosts and what went wrong.
+    """
+    root = default_state_root(environment)
+    with contextlib.suppress(OSError):  # who writes there says what is wrong
+        for folder in (root.parent, root):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return root
 
 
 class StateDirectory:
