@@ -15,7 +15,7 @@ INSTALLED := $(VENV)/.installed
 LOCKED := --require-hashes -r requirements/dev.txt
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
-LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 pyproject.toml
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -144,11 +144,12 @@ down: ## end them; their history stays
 
 .PHONY: lock
 lock: install ## pin the packages anew, with hashes, from pyproject.toml
-	$(LOCK) -o requirements/runtime.txt
-	$(LOCK) --all-extras --group dev -o requirements/dev.txt
+	$(COMPILE) pyproject.toml -o requirements/runtime.txt
+	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements/dev.txt
+	$(COMPILE) requirements/awscli.in -o tasks/stores/benchmark/awscli.txt
 
 .PHONY: upgrade
-upgrade: LOCK += --upgrade
+upgrade: COMPILE += --upgrade
 upgrade: lock ## as lock, at the newest versions that pyproject.toml allows
 
 .PHONY: docs

@@ -1,4 +1,7 @@
-"""The AWS CLI in a virtual environment of its own: it pins a botocore of its own, which must not become ours."""
+"""The AWS CLI in a virtual environment of its own: it wants versions of its own, which must not become ours.
+
+It is run with the user's credentials, so each of its packages is taken by its hash and not otherwise.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VERSION = "1.46.2"
+"""As in requirements/awscli.in, of which `make lock` makes the list with hashes."""
+LOCKED = Path(__file__).with_name("awscli.txt")
 INSTALL_SECONDS = 600.0
 _COMPLETE = ".complete"
 _TAIL = 300
@@ -50,7 +55,7 @@ def _make(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
-    for command in ([sys.executable, "-m", "venv", str(folder)], [*pip, f"awscli=={VERSION}"]):
+    for command in ([sys.executable, "-m", "venv", str(folder)], [*pip, "--require-hashes", "-r", str(LOCKED)]):
         subprocess.run(  # noqa: S603 - our own interpreter, and the one just made
             command, check=True, capture_output=True, text=True, env=own, timeout=INSTALL_SECONDS
         )

@@ -1,0 +1,47 @@
+"""The AWS CLI that a benchmark runs with the user's credentials is what was locked, byte for byte."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.oci.errors import ProgramMissingError
+from tasks.stores.benchmark.aws_cli import LOCKED, VERSION, ready_aws_cli
+
+ROOT = Path(__file__).parents[4]
+
+
+def test_every_package_is_pinned_with_hashes_and_the_cli_as_it_is_called() -> None:
+    text = LOCKED.read_text()
+    pinned = dict(re.findall(r"^([a-z0-9-]+)==(\S+) .*\\\n    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE))
+    assert len(pinned) == text.count("==")
+    assert pinned["awscli"] == VERSION
+    assert (ROOT / "requirements" / "awscli.in").read_text() == f"awscli=={VERSION}\n"
+
+
+def test_the_list_is_installed_with_the_package() -> None:
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    assert LOCKED.name in wanted["tasks.stores.benchmark"]
+
+
+def test_nothing_is_installed_without_its_hash_and_a_failure_is_told_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> None:
+        commands.append(command)
+        if "venv" in command:
+            Path(command[-1]).mkdir()
+        if len(commands) == 2:
+            raise subprocess.CalledProcessError(1, command, stderr="THESE PACKAGES DO NOT MATCH THE HASHES")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(ProgramMissingError, match="DO NOT MATCH THE HASHES"):
+        ready_aws_cli(tmp_path / "awscli")
+    assert commands[1][-3:] == ["--require-hashes", "-r", str(LOCKED)]
+    assert ready_aws_cli(tmp_path / "awscli") == tmp_path / "awscli" / "bin" / "aws"
+    assert len(commands) == 4
