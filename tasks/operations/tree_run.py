@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass, replace
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from tasks.operations.batches import Batch, Slice
     from tasks.operations.repository_work import BeginWork, Unit
-    from tasks.operations.results import TagResult
     from tasks.operations.run_log import RunLog
     from tasks.operations.spare_hands import SpareHands
     from tasks.ports import Source, StopSign
@@ -60,7 +60,7 @@ class _Repository:
 
 
 class TreeRun:
-    """See the module; `workers` is how many units are in work at once."""
+    """See the module; `workers` is how many units are in work at once, `stop` ends the run before its time."""
 
     def __init__(
         self,
@@ -79,14 +79,14 @@ class TreeRun:
         self._begin_work = begin_work
         self._job = job
         self._log = log
-        self._stop = stop
+        self.stop = stop
         self._hold = hold or Hold()
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="copy")
         self._openers = ThreadPoolExecutor(max_workers=min(workers, OPENED_AT_ONCE), thread_name_prefix="open")
         self._lock = threading.Lock()
         self._in_work: dict[str, _Repository] = {}
         self._opening: dict[str, threading.Lock] = {}
-        self._slices_left: dict[str, int] = {}
+        self._slices_left = Counter[str]()
         self._names = NamePlan({}, {})
         self._sizes: Mapping[str, int] = {}
         self._deferred: dict[Batch, list[_Todo]] = {}
@@ -94,6 +94,7 @@ class TreeRun:
         self._abandoned: set[Slice] = set()
         """What was told of because nobody had begun it, and is not to be begun any more."""
         self._settled: set[str] = set()
+        self._closed: dict[str, list[tuple[Slice, LayoutliftError]]] = {}  # others may be opened after them
         self.ended_early = False
 
     def close(self) -> None:
@@ -104,12 +105,7 @@ class TreeRun:
     def end_early(self) -> None:
         """Have the run end in order, with what is not begun left for another one."""
         self.ended_early = True
-        self._stop.set()
-
-    @property
-    def stop(self) -> StopSign:
-        """What ends the run before its time."""
-        return self._stop
+        self.stop.set()
 
     def settle(self, paths: Iterable[str]) -> None:
         """Take note that these repositories were seen to, in another process."""
@@ -122,7 +118,7 @@ class TreeRun:
     @property
     def complete(self) -> bool:
         """Whether everything selected is at the target and verified."""
-        return self._log.progress.totals.complete and not self._stop.requested
+        return self._log.progress.totals.complete and not self.stop.requested
 
     def survey(self) -> Survey:
         """Find all layouts and decide on their names and batches.
@@ -130,11 +126,10 @@ class TreeRun:
         Raises:
             SourceUnavailableError: the source is not there.
         """
-        survey = Surveyor(self._source, self._job, self._log, self._stop, self._pool).survey()
+        survey = Surveyor(self._source, self._job, self._log, self.stop, self._pool).survey()
         self._names, self._sizes = survey.names, survey.sizes
-        for each in (part for batch in survey.batches for part in batch):
-            self._slices_left[each.path] = self._slices_left.get(each.path, 0) + 1
-            self._unbegun[each] = None
+        self._unbegun = dict.fromkeys(part for batch in survey.batches for part in batch)
+        self._slices_left = Counter(part.path for part in self._unbegun)
         return survey
 
     def execute(self, batch: Batch, *, last_attempt: bool = True) -> None:
@@ -195,7 +190,7 @@ class TreeRun:
             try:
                 self.execute(batch, last_attempt=False)
             except BatchUnfinishedError:
-                self._stop.pause(seconds)
+                self.stop.pause(seconds)
             else:
                 return
         self.execute(batch)
@@ -218,7 +213,7 @@ class TreeRun:
 
     def _todos_of(self, part: Slice, *, last_attempt: bool) -> list[_Todo] | None:
         """The units of a slice; None where it is not begun any more, which `abandon` tells."""
-        self._hold.wait(self._stop)
+        self._hold.wait(self.stop)
         if self._log.reason_to_skip() is not None and part.path not in self._in_work:
             return None
         try:
@@ -226,15 +221,19 @@ class TreeRun:
         except LayoutliftError as error:
             if error.transient and not last_attempt:
                 raise BatchUnfinishedError(f"{part.path} can't be opened for the moment: {error}") from error
-            self._note_closed(part.path, error.code, str(error))
+            self._close(part, error.code, error)
             if isinstance(error, FATAL):
                 self._log.give_up(error)
             return []
         except Exception as error:
             logger.exception("unexpected error when %s was opened", printable(part.path))
-            self._note_closed(part.path, "internal_error", f"{type(error).__name__}: {error}")
+            self._close(part, "internal_error", LayoutliftError(f"{type(error).__name__}: {error}"))
             return []
         return [_Todo(repository.work, unit) for unit in repository.units[part.start : part.stop]]
+
+    def _close(self, part: Slice, code: str, reason: LayoutliftError) -> None:
+        self._note_closed(part.path, code, str(reason))
+        self._closed.setdefault(part.path, []).append((part, reason))
 
     def _note_closed(self, path: str, code: str, message: str) -> None:
         """Name a repository once, however many slices of it there are."""
@@ -246,7 +245,7 @@ class TreeRun:
 
     def _execute(self, todo: _Todo, *, last_attempt: bool) -> _Todo | None:
         """Do one unit; what is left of it when some of its tags failed for the moment."""
-        self._hold.wait(self._stop)
+        self._hold.wait(self.stop)
         if (reason := self._log.reason_to_skip()) is not None:
             results = todo.work.skip(todo.unit, reason)
         else:
@@ -254,11 +253,9 @@ class TreeRun:
                 results = todo.work.execute(todo.unit)
         self._log.progress.note_traffic(todo.work.take_traffic())
         is_final = last_attempt or self._log.reason_to_skip() is not None
-        later: list[TagResult] = []
+        later = [] if is_final else [result for result in results if result.code in TRANSIENT_CODES]
         for result in results:
-            if result.code in TRANSIENT_CODES and not is_final:
-                later.append(result)
-            else:
+            if result not in later:
                 self._log.keep(result)
         tags = tuple(result.tag for result in later if result.tag is not None)
         return _Todo(todo.work, replace(todo.unit, tags=tags)) if later else None
@@ -290,11 +287,13 @@ class TreeRun:
         return _Repository(work, units)
 
     def _release(self, path: str) -> None:
-        """Free a repository when its last slice is done."""
+        """Free a repository when its last slice is done; those that could not be opened before it was are left."""
         with self._lock:
             self._slices_left[path] -= 1
             if self._slices_left[path] > 0:
                 return
-            repository = self._in_work.pop(path, None)
+        for part, reason in self._closed.pop(path, ()):
+            self._leave(part, reason)
+        repository = self._in_work.pop(path, None)
         for finding in repository.work.finish() if repository is not None else ():
             self._log.note(finding)

@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from tasks.operations.copy_work import CopyWork
 from tasks.operations.planning import CopyPolicy, Untagged
 from tasks.operations.repository_work import MOST_TAGS
 from tasks.operations.run_log import FATAL
+from tasks.operations.since_last import RememberedWork
 from tasks.ports import IndexFile, RemoteManifest
 from tasks.stores.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
@@ -90,6 +92,38 @@ def test_a_large_repository_that_stays_closed_is_named_once(root: Path, monkeypa
     made.copy()
     assert [(finding.path, finding.code) for finding in made.findings] == [("app", "source_read")]
     assert made.progress.totals.other_problems == 1
+
+
+@pytest.mark.parametrize("error", [PermissionDeniedError("for this one", status=403), ZeroDivisionError("a bug")])
+def test_a_slice_that_could_not_be_opened_is_told_of_where_another_one_was_opened_later(
+    root: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Nobody else comes to its tags, and a layout of which they are left is none that is done with."""
+    monkeypatch.setattr("tasks.operations.batches.MIN_BATCH", 2)
+
+    class RefusesOnce(MemoryTarget):
+        refuses = True
+
+        def list_tags(self, repository: str) -> frozenset[str]:
+            if repository == "app" and self.refuses:
+                self.refuses = False
+                raise error
+            return super().list_tags(repository)
+
+    made = Engine(root, RefusesOnce())
+    began = CopyWork
+
+    def begin(*parts: Any) -> RememberedWork:
+        return RememberedWork(began(*parts), parts[2], made.ledger, "settings")
+
+    monkeypatch.setattr("tests.support.engine.CopyWork", begin)
+    outcomes, findings = made.copy()
+    assert sorted(outcomes) == sorted([f"app:v{n}" for n in range(TAGS)] + ["other:v0", "other:v1"])
+    refused = {tag for tag, outcome in outcomes.items() if outcome != "copied"}
+    assert len(refused) == 2, "the tags of one slice"
+    assert [path for path, _ in findings] == ["app"]
+    assert {path: made.ledger.layout(path).etag != "" for path in ("app", "other")} == {"app": False, "other": True}
+    assert made.copy() == ({tag: "copied" if tag in refused else "up_to_date" for tag in outcomes}, set())
 
 
 def test_a_rename_that_fits_no_repository_is_said(root: Path) -> None:
