@@ -116,6 +116,8 @@ class RepositoryCopy:
 
     def complete_referrer_list(self, subject: Digest, members: Sequence[Descriptor], *, ask: bool = True) -> None:
         """Have there, and listed, what refers to members of a list; `ask` for what the target may have already."""
+        for member in members if ask else ():
+            self._read_links(member)
         reached = [digest for member in members for digest in self.closure(member)]
         self._list_subjects(reached, but=subject)
         self._copy_referrers(reached, ask=ask)
@@ -243,7 +245,9 @@ class RepositoryCopy:
 
     def _copy_referrer(self, subject: Digest, referrer: Descriptor, *, ask: bool) -> bool:
         try:
-            if not (ask and self._is_there(referrer)):
+            if ask and self._is_there(referrer):
+                self._read_links(referrer)
+            else:
                 self._ensure_manifest(0, referrer)
         except BROKEN_AT_SOURCE as error:
             self._note(error.code, f"{referrer.digest}, a referrer of {subject}: {error}")

@@ -166,6 +166,27 @@ def test_what_refers_to_something_as_a_part_of_a_referrer_is_listed(layout: Layo
     assert referrers_tag(Digest(other["digest"])) in target.list_tags("app")
 
 
+@pytest.mark.parametrize("listed", [True, False], ids=["in a list", "as a part of a referrer"])
+def test_what_refers_to_something_besides_is_listed_there_though_it_is_at_the_target_already(
+    layout: LayoutBuilder, listed: bool
+) -> None:
+    """As after a run that ended between the two."""
+    image = layout.image("v1", layers=[b"layer"])
+    attestation = layout.referrer(layout.image("v0", layers=[b"other"]), listed=False)
+    if listed:
+        layout.index([attestation], referrers_tag(Digest(image["digest"])))
+    else:
+        layout.index([attestation], subject=image)
+    target = Noting(referrers_api=False)
+    made = engine(layout, target)
+    ended(made)
+    everything = target.list_tags("app")
+    (of_the_other,) = everything - {"v0", "v1", referrers_tag(Digest(image["digest"]))}
+    del target._asked("app").tags[of_the_other]
+    assert {outcome for outcome, _ in ended(anew(made))} == {"up_to_date"}
+    assert target.list_tags("app") == everything
+
+
 def test_a_part_that_is_broken_at_the_source_by_now_is_proved_at_the_target_all_the_same(
     layout: LayoutBuilder,
 ) -> None:
