@@ -75,18 +75,24 @@ class CopyWork(RepositoryWork):
             results += self._attempt(unit, wanted, partial(self._back_up_and_copy, unit, wanted, plans))
         return results
 
-    def _attempt(self, unit: Unit, tags: Sequence[str | None], act: Callable[[], list[TagResult]]) -> list[TagResult]:
+    def _attempt(
+        self, unit: Unit, tags: Sequence[str | None], act: Callable[[], list[TagResult] | None]
+    ) -> list[TagResult]:
         """What goes wrong with some tags of a unit is not the fate of its others."""
         try:
-            return act()
+            return act() or []
         except LayoutliftError as error:
             return self._failed(unit, tags, error.code, str(error), refused=isinstance(error, REFUSALS))
 
     def _back_up_and_copy(self, unit: Unit, tags: Sequence[str], plans: Mapping[str, TagPlan]) -> list[TagResult]:
+        """Copy, and overwrite only what could be kept."""
+        results: list[TagResult] = []
         for tag in tags:
             if plans[tag].action is Action.OVERWRITE:
-                self._back_up(tag)
-        return self._copy(unit, tags, plans)
+                results += self._attempt(unit, (tag,), partial(self._back_up, tag))
+        failed = {result.tag for result in results}
+        left = [tag for tag in tags if tag not in failed]
+        return results + (self._copy(unit, left, plans) if left else [])
 
     def _copy(self, unit: Unit, tags: Sequence[str], plans: Mapping[str, TagPlan]) -> list[TagResult]:
         self._ledger.note_started(self._repository)

@@ -437,10 +437,15 @@ def test_what_we_wrote_ourselves_is_not_kept(layout: LayoutBuilder, tmp_path: Pa
 
 def test_one_backup_that_is_refused_costs_no_other_tag(layout: LayoutBuilder) -> None:
     image = layout.image("v1", layers=[b"layer"])
-    layout.entry(image, "v2")
+    for tag in ("v2", "v3"):
+        layout.entry(image, tag)
     made = overwriting(layout)
     made.target.push_manifest("app", "v2", made.target.fetch_manifest("app", "v1"))
-    assert outcomes(made) == {"v1": "copied", "v2": "copied"}
+    taken = RemoteManifest(OTHERS.raw + b" ", OTHERS.media_type)
+    made.target.push_manifest("app", "old-v1", taken)
+    assert outcomes(made) == {"v1": "backup_refused", "v2": "copied", "v3": "copied"}
+    assert made.target.resolve_manifest("app", "v1") == made.target.resolve_manifest("app", "old-v2")
+    assert made.target.resolve_manifest("app", "old-v1") == Digest.of(taken.raw)
 
 
 def test_a_tag_that_was_written_is_ours_though_its_proof_failed(layout: LayoutBuilder) -> None:
