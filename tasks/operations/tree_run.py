@@ -94,7 +94,7 @@ class TreeRun:
         self._abandoned: set[Slice] = set()
         """What was told of because nobody had begun it, and is not to be begun any more."""
         self._settled: set[str] = set()
-        self._closed: dict[str, list[tuple[Slice, LayoutliftError]]] = {}  # others may be opened after them
+        self._closed: dict[str, dict[Slice, LayoutliftError]] = {}  # others of a repository may be opened after them
         self.ended_early = False
 
     def close(self) -> None:
@@ -229,11 +229,12 @@ class TreeRun:
             logger.exception("unexpected error when %s was opened", printable(part.path))
             self._close(part, "internal_error", LayoutliftError(f"{type(error).__name__}: {error}"))
             return []
+        self._closed.get(part.path, {}).pop(part, None)
         return [_Todo(repository.work, unit) for unit in repository.units[part.start : part.stop]]
 
     def _close(self, part: Slice, code: str, reason: LayoutliftError) -> None:
         self._note_closed(part.path, code, str(reason))
-        self._closed.setdefault(part.path, []).append((part, reason))
+        self._closed.setdefault(part.path, {})[part] = reason
 
     def _note_closed(self, path: str, code: str, message: str) -> None:
         """Name a repository once, however many slices of it there are."""
@@ -292,7 +293,7 @@ class TreeRun:
             self._slices_left[path] -= 1
             if self._slices_left[path] > 0:
                 return
-        for part, reason in self._closed.pop(path, ()):
+        for part, reason in self._closed.pop(path, {}).items():
             self._leave(part, reason)
         repository = self._in_work.pop(path, None)
         for finding in repository.work.finish() if repository is not None else ():

@@ -126,6 +126,21 @@ def test_a_slice_that_could_not_be_opened_is_told_of_where_another_one_was_opene
     assert made.copy() == ({tag: "copied" if tag in refused else "up_to_date" for tag in outcomes}, set())
 
 
+def test_a_repository_that_is_opened_after_all_has_each_tag_told_of_once(root: Path) -> None:
+    """Its batch was taken up again for the sake of another one."""
+    errors = {"app": PermissionDeniedError("for this once", status=403), "other": RegistryUnavailableError("away")}
+
+    class FailsOnce(MemoryTarget):
+        def list_tags(self, repository: str) -> frozenset[str]:
+            if repository in errors:
+                raise errors.pop(repository)
+            return super().list_tags(repository)
+
+    outcomes, findings = Engine(root, FailsOnce()).copy()
+    assert outcomes == {f"app:v{n}": "copied" for n in range(TAGS)} | {f"other:v{n}": "copied" for n in range(2)}
+    assert findings == {("app", "permission_denied")}
+
+
 def test_a_rename_that_fits_no_repository_is_said(root: Path) -> None:
     outcomes, findings = opened(root, rename=("app=x", "othre=y")).copy()
     assert set(outcomes.values()) == {"copied"}
