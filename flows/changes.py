@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.finding_lines import print_findings
-from tasks.endpoints import open_source, open_state, source_identity
+from tasks.endpoints import blamed_on, open_source, open_state, source_identity
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.reporting import printable
@@ -38,12 +38,12 @@ def list_changes(parameters: ListParameters, target: str, *, as_json: bool) -> b
     Layouts whose index is as it was when all of it was at the target are left out, unread but for the index.
 
     Raises:
-        ConfigurationError: the source is not there, or `target` is no address.
-        StateError: the ledger can't be read.
+        ConfigurationError: the source is not there, `target` is no address, or the ledger can't be read.
     """
     access = BucketAccess(parameters.endpoint_url, parameters.request_payer)
     identity = source_identity(parameters.source, access)
-    ledger = open_state(parameters.state, identity, target, access, Stop()).ledger("ls")
+    with blamed_on("--state"):
+        ledger = open_state(parameters.state, identity, target, access, Stop()).ledger("ls")
     known = len(ledger.layouts())
     changes: list[TagChange] = []
     findings: list[Finding] = []

@@ -33,7 +33,7 @@ from tasks.run_works import Works
 from tasks.stores.run_spool import RunSpool, check_report_place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tasks.operations.batches import Batch
     from tasks.operations.results import TagResult, Totals
@@ -192,32 +192,37 @@ class Run:
         return totals | self.census.to_json() if self.kind.has_census else totals
 
     def write_report(self) -> Path:
-        """Write the report for the run's state, and to where the user wants it; the path of the former.
+        """Write the report for the run's state, and to where the user wants it; its path on this machine.
 
-        That the user's can't be written is told by `raise_if_incomplete`: what else is to be said comes first.
+        That it is not in one of these places is told by `raise_if_incomplete`: what else is to be said comes first.
+
+        Raises:
+            StateError: it can't be written on this machine.
         """
         self.tree.abandon()
-        report = self._write_report(None)
-        self.report_place = self._state.keep_report(self.run_id, report)
-        self.report_path = report
-        if self.options.report:
-            try:
-                self._write_report(Path(self.options.report))
-            except StateError as error:
-                logger.warning("%s", error)
-                self._is_delivered = False
+        self.report_path = report = self._write_report(None)
+        if wanted := self.options.report:
+            self._deliver(lambda: str(self._write_report(Path(wanted))))
+        self._deliver(lambda: self._state.keep_report(self.run_id, report))
         return report
+
+    def _deliver(self, write: Callable[[], str]) -> None:
+        try:
+            self.report_place = write()
+        except StateError as error:
+            logger.warning("%s", error)
+            self._is_delivered = False
 
     def raise_if_incomplete(self) -> None:
         """Say that the run did not find or bring everything to where it should be.
 
         Raises:
             IncompleteError: some tags are not at the target, or something at the source could not be read.
-            StateError: all is well but for the report that the user wanted, which is not where it should be.
+            StateError: all is well but for the report, which is not where the user or the next run looks for it.
         """
         if self.tree.complete:
             if not self._is_delivered:
-                raise StateError("the run is complete, but its report is not where --report says")
+                raise StateError("the run is complete, but its report is not everywhere where it should be")
             return
         interrupted = self.tree.stop.requested
         raise IncompleteError(closing_line(self.totals, self.results(), self.findings, interrupted=interrupted))
@@ -247,7 +252,8 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
             with blamed_on("--state"):
                 stack.enter_context(state.lock(run_id, stop.set, options.shard))
         target = stack.enter_context(target_of(kind, options, controls, stop))
-        ledger = state.ledger(run_id)
+        with blamed_on("--state"):
+            ledger = state.ledger(run_id)
         stack.callback(ledger.close)
         if options.report:
             with blamed_on("--report"):

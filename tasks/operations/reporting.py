@@ -33,7 +33,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "refused": "Nothing was changed. Read which rule said no, and change the order or the policy.",
         "lock_held": "Wait until the other run has ended; the lock of a run that died ends within a minute.",
         "conflicts": "Look at the tags named; then choose --on-conflict overwrite or skip.",
-        "state": "Make room in the state folder, or make it writable; or name another with --state.",
+        "state": "Make room for the state, make it writable, or see that its bucket answers; then run again.",
         "backup_refused": "Choose another --backup-tag, or remove the tag that has its name at the target.",
         "batch_unfinished": "Nothing to do: the batch is taken up again by itself.",
         "no_layouts": "Mount the bucket, or name the directory that holds the layouts.",

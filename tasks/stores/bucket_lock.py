@@ -10,7 +10,7 @@ import contextlib
 from itertools import count
 from typing import TYPE_CHECKING, Self
 
-from tasks.oci.errors import ConfigurationError, LockHeldError, StateError
+from tasks.oci.errors import LockHeldError, StateError
 from tasks.stores.lock_group import PAIR, SHARDS, SeenLock, are_of_one_run
 from tasks.stores.lock_holder import Heartbeat, LockHolder, held_message, keeps_out
 from tasks.stores.state_objects import ConditionFailedError
@@ -30,8 +30,8 @@ class BucketLock:
 
     Raises on entering:
         LockHeldError: another run holds it; the message names that run.
-        ConfigurationError: the store can't keep a lock, or the bucket can't be used.
-        StateError: it can't be written.
+        ConfigurationError: the store can't keep a lock.
+        StateError: it can't be written, or the bucket can't be used.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class BucketLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._heart.stop()
-        with contextlib.suppress(StateError, ConfigurationError):  # then it expires
+        with contextlib.suppress(StateError):  # then it expires
             self._objects.put(self._name, _RELEASED, only_if=self._etag)
 
     def _give_way(self, found: StoredObject | None, now: float) -> None:

@@ -50,12 +50,16 @@ class StateObjects:
     def __init__(
         self, client: S3Client, address: BucketAddress, stop: Stop, patience: float = PATIENCE_SECONDS
     ) -> None:
-        """What fails for the moment is asked again for `patience` seconds, or until `stop`."""
+        """What fails for the moment is asked again for `patience` seconds, or until `stop`.
+
+        So is a store that has answered before and is not there any more; one that never was is told of at once.
+        """
         self._client = client
         self._address = address
         over = stop_after_delay(patience)
+        self._has_answered = False
         self._retrying = Retrying(
-            retry=retry_if_exception(lambda error: is_transient(error) and not isinstance(error, ChangedError)),
+            retry=retry_if_exception(self._may_pass),
             stop=lambda state: over(state) or stop.requested,
             wait=wait_random_exponential(multiplier=0.5, max=5.0),
             sleep=stop.pause,
@@ -142,7 +146,8 @@ class StateObjects:
         """The time by the store's clock, after a look whether it does what conditions ask.
 
         Raises:
-            ConfigurationError: it does not, or the bucket can't be used at all.
+            ConfigurationError: it does not.
+            StateError: the bucket can't be used.
         """
         name = f"probe-{secrets.token_hex(8)}"
         try:
@@ -180,13 +185,20 @@ class StateObjects:
     def _ask(self, name: str, ask: Callable[[], _Value]) -> _Value:
         def attempt() -> _Value:
             with answered(f"{self}/{name}"):
-                return ask()
+                answer = ask()
+            self._has_answered = True
+            return answer
 
         try:
             return self._retrying(attempt)
         except (ChangedError, ContentNotFoundError):
             raise
         except (NotAdmittedError, UnreachableError) as error:
-            raise ConfigurationError(f"--state {self}: {error}") from error
+            raise StateError(f"{self}: {error}") from error
         except LayoutliftError as error:
             raise StateError(f"the state: {error}") from error
+
+    def _may_pass(self, error: BaseException) -> bool:
+        if isinstance(error, UnreachableError):
+            return self._has_answered
+        return is_transient(error) and not isinstance(error, ChangedError)

@@ -397,14 +397,16 @@ def test_a_store_that_ignores_conditions_is_refused_and_keeps_nothing(
 @pytest.mark.parametrize(
     ("variable", "value"), [("AWS_ACCESS_KEY_ID", "nobody"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:9")]
 )
-def test_a_bucket_that_does_not_let_us_in_is_wrong_usage(
+def test_a_bucket_that_does_not_let_us_in_is_told_of_at_once(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     bucket = in_bucket(request, monkeypatch)
     monkeypatch.setenv(variable, value)
     state = open_state(f"s3://{bucket}/x", "/mnt/bucket", "host", BucketAccess(), Stop())
-    with pytest.raises(ConfigurationError, match=f"--state s3://{bucket}/x"), state.lock("r"):
+    with pytest.raises(StateError, match=f"s3://{bucket}/x"), state.lock("r"):
         pass
+    with pytest.raises(StateError, match=f"s3://{bucket}/x"):
+        state.ledger("r")
 
 
 def test_whose_a_tag_is_is_told_below_the_target_s_prefix(opened: OpenState) -> None:

@@ -6,15 +6,18 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
+from botocore import exceptions as sdk
 
-from tasks.oci.errors import ConfigurationError, LockHeldError, StateError
+from tasks.oci.errors import LockHeldError, StateError
 from tasks.ports import Shard
 from tasks.stores import ledger_bucket
 from tasks.stores.bucket_lock import BucketLock, seen_locks
 from tasks.stores.ledger import Ledger
 from tasks.stores.lock_group import PAIR, held_with_others
 from tasks.stores.lock_holder import EXPIRY_SECONDS, LockHolder
-from tasks.stores.state_objects import ConditionFailedError, StoredObject
+from tasks.stores.pacing import Stop
+from tasks.stores.s3_address import BucketAddress
+from tasks.stores.state_objects import ConditionFailedError, StateObjects, StoredObject
 
 DIGESTS = [f"sha256:{letter * 64}" for letter in "ab"]
 
@@ -201,12 +204,11 @@ def test_a_lock_that_can_never_be_written_is_held_by_somebody() -> None:
         pytest.fail("it is not inside")
 
 
-@pytest.mark.parametrize("error", [StateError, ConfigurationError])
-def test_a_lock_that_can_not_be_released_expires(error: type[StateError | ConfigurationError]) -> None:
+def test_a_lock_that_can_not_be_released_expires() -> None:
     class Away(Objects):
         def put(self, name: str, body: bytes, *, only_if: str | None = None, if_absent: bool = False) -> str:
             if body == b"{}":
-                raise error("it is away")
+                raise StateError("it is away")
             return super().put(name, body, only_if=only_if, if_absent=if_absent)
 
     objects: Any = Away()
@@ -318,3 +320,48 @@ def test_that_a_repository_was_begun_is_kept_at_once() -> None:
     objects = Objects()
     bucket_ledger(objects, "r1").note_started("app")
     assert bucket_ledger(objects, "r2").was_started("app")
+
+
+AWAY = sdk.EndpointConnectionError(endpoint_url="http://s3.example")
+ENDED = sdk.ClientError(
+    {"Error": {"Code": "ExpiredToken", "Message": "The token has expired."}, "ResponseMetadata": {}}, "PutObject"
+)
+TAKEN = {"ETag": '"1"'}
+
+
+class Answers:
+    """A client that gives these answers, one after the other, and the last of them for good."""
+
+    def __init__(self, *answers: dict[str, str] | Exception) -> None:
+        self._answers = list(answers)
+
+    def put_object(self, **_: Any) -> dict[str, str]:
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def objects_of(*answers: dict[str, str] | Exception) -> StateObjects:
+    client: Any = Answers(*answers)
+    objects = StateObjects(client, BucketAddress("bucket", "pair/"), Stop(), patience=30)
+    objects._retrying.sleep = lambda _: None
+    return objects
+
+
+def test_a_store_that_goes_away_while_a_run_goes_on_is_asked_again_and_one_that_never_was_there_is_not() -> None:
+    objects = objects_of(TAKEN, AWAY, AWAY, TAKEN)
+    assert [objects.put(name, b"") for name in "ab"] == ['"1"', '"1"']
+    with pytest.raises(StateError, match="bucket/pair: the S3 endpoint does not answer"):
+        objects_of(AWAY, TAKEN).put("a", b"")
+
+
+def test_credentials_of_the_state_that_end_in_the_middle_end_the_ledger_and_no_thread() -> None:
+    """What could not be kept in time is told by the next call, whatever kept it from that."""
+    lines = ledger_bucket.LedgerBucket(objects_of(TAKEN, ENDED), "r1")
+    lines.append({"started": "app"})
+    lines.flush()
+    lines.append({"started": "other"})
+    lines._lines._flush_in_time()  # as its timer does
+    with pytest.raises(StateError, match="refuses the credentials"):
+        lines.append({"started": "more"})

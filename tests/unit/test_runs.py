@@ -1,0 +1,62 @@
+"""A run's report gets to where it can, and a place that it does not get to is told when all else was said."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.oci.errors import ConfigurationError, StateError
+from tasks.runs import Run, RunKind, RunOptions, open_run
+from tasks.stores.ledger_folder import LedgerFolder
+from tasks.stores.pacing import Stop
+from tasks.stores.state_directory import StateDirectory
+from tests.support.layouts import LayoutBuilder
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> RunOptions:
+    layout = LayoutBuilder(tmp_path / "source" / "app")
+    layout.image("v1", layers=[b"layer"])
+    layout.write()
+    places = {"state": str(tmp_path / "state"), "report": str(tmp_path / "report.json")}
+    return RunOptions(str(tmp_path / "source"), None, **places)
+
+
+@pytest.fixture
+def run(options: RunOptions) -> Iterator[Run]:
+    with open_run(RunKind.CHECK, options, Stop()) as opened:
+        opened.tree.execute_all(opened.survey().batches)
+        yield opened
+
+
+def test_a_state_that_does_not_take_the_report_costs_neither_the_user_s_nor_the_outcome(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    def away(*_: object) -> str:
+        raise StateError("the bucket does not answer")
+
+    monkeypatch.setattr(StateDirectory, "keep_report", away)
+    assert run.write_report().exists()
+    assert (tmp_path / "report.json").exists()
+    assert run.report_place == str(tmp_path / "report.json")
+    assert run.report_path is not None
+    assert "the bucket does not answer" in caplog.text
+    with pytest.raises(StateError, match="its report is not everywhere"):
+        run.raise_if_incomplete()
+
+
+def test_a_report_that_got_everywhere_is_named_where_the_state_has_it(run: Run) -> None:
+    report = run.write_report()
+    assert run.report_place == str(report)
+    run.raise_if_incomplete()
+
+
+def test_a_ledger_that_can_not_be_read_is_found_before_anything_is_done(
+    options: RunOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(_: LedgerFolder) -> None:
+        raise StateError("ledger-r1.jsonl can't be written or read: Permission denied")
+
+    monkeypatch.setattr(LedgerFolder, "read", unreadable)
+    with pytest.raises(ConfigurationError, match="--state: ledger-r1"), open_run(RunKind.CHECK, options, Stop()):
+        pytest.fail("it was opened")
