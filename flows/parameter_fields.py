@@ -49,6 +49,17 @@ def check_endpoint(url: str | None) -> str | None:
     return check_endpoint_url(url) if url else None
 
 
+def check_report(path: str | None) -> str | None:
+    """Return what names a file; refuse what other programs take for standard output.
+
+    Raises:
+        ValueError: it is a hyphen.
+    """
+    if path == "-":
+        raise ValueError("it would be a file of that name; --json prints the report")
+    return path
+
+
 ADDRESS_FORM = {"pattern": "^[^@]*$"}
 PLACE_FORM = {"pattern": "^(?![^/]*://[^/]*[@:])"}
 """What a Prefect server looks at before it keeps the parameters of a deployment's run: whether a login is among them.
@@ -142,7 +153,11 @@ CreateRepositories = Annotated[
 ]
 ImmutableTags = Annotated[bool, Field(description="Make repositories whose tags can't be moved (Amazon ECR)")]
 ScanOnPush = Annotated[bool, Field(description="Make repositories that scan what is pushed (Amazon ECR, Harbor)")]
-Report = Annotated[str | None, Field(description="Write the report of the run, as JSON, to this file")]
+Report = Annotated[
+    str | None,
+    Field(description="Write the report of the run, as JSON, to this file"),
+    AfterValidator(check_report),
+]
 
 Metrics = Annotated[
     str | None,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NoReturn
 
@@ -30,19 +31,27 @@ _request: ContextVar[Callable[[int, FrameType | None], None] | None] = ContextVa
 
 @contextmanager
 def stopped_by_signals(console: Console, patience: float = LAST_RESORT_SECONDS) -> Iterator[None]:
-    """Have Ctrl-C and SIGTERM end the run in order, within `patience` seconds; a second one ends it at once."""
+    """Have Ctrl-C and SIGTERM end the run in order, within `patience` seconds; a second one ends it at once.
+
+    So does a terminal that is closed, unless that is to be ignored (`nohup`).
+    """
     ended = threading.Event()
 
     def request(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's form
         if console.interrupted:
-            die()
-        os.write(2, b"stopping; once more to stop at once\n")  # a handler must not touch buffered files
+            if number != signal.SIGHUP:  # a shell hands on what the terminal's end has said already
+                die()
+            return
+        if number == signal.SIGHUP:
+            _leave_closed_terminal()
+        with suppress(OSError):  # nobody may be left to read it; and a handler must not touch buffered files
+            os.write(2, b"stopping; once more to stop at once\n")
         console.interrupt()
         threading.Thread(
             target=_last_resort, args=(console, ended, patience), name="last resort", daemon=True
         ).start()
 
-    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, request) for number in _ending()}
     token = _request.set(request)
     try:
         yield
@@ -51,6 +60,22 @@ def stopped_by_signals(console: Console, patience: float = LAST_RESORT_SECONDS) 
         _request.reset(token)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _ending() -> list[signal.Signals]:
+    """The signals that end a run."""
+    hangup = [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else []
+    return [signal.SIGINT, signal.SIGTERM, *hangup]
+
+
+def _leave_closed_terminal() -> None:
+    """Have output that would go to a terminal that is gone go nowhere: each write would be an error."""
+    for descriptor in (1, 2):
+        try:
+            os.write(descriptor, b"")
+        except OSError as error:
+            if error.errno == errno.EIO:
+                os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), descriptor)
 
 
 @contextmanager
@@ -79,7 +104,7 @@ def ending_waits(check: Callable[[], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # which alone handles signals
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in _ending()}
     handled = {number: handler for number, handler in before.items() if callable(handler)}
 
     def handle(number: int, frame: FrameType | None) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.errors import ConfigurationError
+from tasks.stores.home_folder import home_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -99,7 +100,7 @@ def _refuse_half(username: str, password: str) -> None:
 
 
 def _credential_files(environment: Mapping[str, str]) -> Iterator[Path]:
-    home = Path(environment.get("HOME") or Path.home())
+    home = home_of(environment)
     if named := environment.get("REGISTRY_AUTH_FILE"):
         yield Path(named)
     yield Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json"

@@ -141,16 +141,21 @@ def check_report_place(path: Path) -> None:
     Raises:
         StateError: it can't be.
     """
-    path = Path(os.path.realpath(path))
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if path.exists() and not path.is_file():
+        if _is_special(path):
             return
+        path = Path(os.path.realpath(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=path.parent).close()
     except OSError as error:
         raise _report_error(path, error) from error
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is there and no file: a device, a pipe, or `/dev/stdout`, whose real name nobody can open."""
+    return path.exists() and not path.is_file()
 
 
 def _report_error(path: Path, error: OSError) -> StateError:
@@ -210,11 +215,11 @@ def _separated(lines: Iterable[bytes]) -> Iterator[bytes]:
 @contextlib.contextmanager
 def _whole_or_not_at_all(path: Path) -> Iterator[BinaryIO]:
     """Open a file that takes its name when all of it is on disk; a pipe or device is written to directly."""
-    path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file():
+    if _is_special(path):
         with path.open("wb") as out:
             yield out
         return
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:

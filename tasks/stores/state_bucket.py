@@ -45,7 +45,7 @@ class StateBucket:
         """Name the pair's prefix below `root`; nothing is sent yet.
 
         Raises:
-            ConfigurationError: the settings for S3 can't be used.
+            ConfigurationError: the settings for S3 can't be used, or there is no folder for what a run finds.
         """
         self._source = without_credentials(source)
         self._target = without_credentials(target)
@@ -53,7 +53,7 @@ class StateBucket:
         self._client = make_client(access, READ_SECONDS)
         self._stop = stop
         self._objects = StateObjects(self._client, self._address, stop)
-        self._folder = Path(tempfile.mkdtemp(prefix="layoutlift-"))
+        self._folder = _temporary_folder()
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
     def lock(
@@ -95,3 +95,11 @@ class StateBucket:
                 at_once.delete(name)
         except (StateError, ConfigurationError) as error:
             logger.warning("reports of old runs stay for now: %s", error)
+
+
+def _temporary_folder() -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix="layoutlift-"))
+    except OSError as error:
+        message = f"a run's results can't be kept until its end ({error.strerror}): make room, or set TMPDIR"
+        raise ConfigurationError(message) from error

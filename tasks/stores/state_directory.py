@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.stores.home_folder import home_of
 from tasks.stores.ledger import Ledger
 from tasks.stores.ledger_folder import LedgerFolder
 from tasks.stores.lock_group import held_with_others
@@ -27,12 +28,13 @@ logger = logging.getLogger(__name__)
 
 
 def default_state_root(environment: Mapping[str, str]) -> Path:
-    """The XDG base directory specification's place for state; a relative XDG_STATE_HOME is ignored, as it asks."""
+    """The XDG base directory specification's place for state; a relative XDG_STATE_HOME is ignored, as it asks.
+
+    Raises:
+        ConfigurationError: there is none, as this user has no home.
+    """
     chosen = Path(environment.get("XDG_STATE_HOME", ""))
-    if chosen.is_absolute():
-        return chosen / "layoutlift"
-    home = environment.get("HOME")
-    return (Path(home) if home else Path.home()) / ".local" / "state" / "layoutlift"
+    return (chosen if chosen.is_absolute() else home_of(environment) / ".local" / "state") / "layoutlift"
 
 
 def made_state_root(environment: Mapping[str, str]) -> Path:

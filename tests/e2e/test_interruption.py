@@ -1,6 +1,10 @@
 """A run beside a running one, and a run that is stopped in the middle."""
 
+import os
+import re
 import signal
+import subprocess
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
@@ -8,7 +12,7 @@ import pytest
 
 from infra.layout_builder import LayoutBuilder, random_bytes
 from infra.real_parts import Registry, wait_until
-from tests.support.command import Layoutlift, interrupt, wait_for_upload
+from tests.support.command import LAYOUTLIFT, Layoutlift, interrupt, wait_for_upload
 from tests.support.fault_proxy import FaultProxy
 from tests.support.registry_view import everything_tagged
 
@@ -91,6 +95,41 @@ def test_a_signal_ends_a_run_in_order_and_a_rerun_completes_it(
     assert set(ended.outcomes.values()) <= {"copied", "up_to_date"}
     assert ended.totals["tags"] == len(everything_tagged(docker_registry, prefix)) == 20
     layoutlift.verify(source, target, "--depth", "content")
+
+
+ON_A_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(1, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_a_terminal_that_is_closed_ends_a_run_in_order(
+    layoutlift: Layoutlift, docker_registry: Registry, prefix: str, source: Path
+) -> None:
+    """As when the ssh session ends in which somebody began it: nothing that it still says can be written."""
+    line = layoutlift.line("migrate", source, f"{docker_registry.host}/{prefix}", *SLOWLY, "--metrics", "run.prom")
+    ours, its = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", ON_A_TERMINAL, LAYOUTLIFT, *line],
+        cwd=layoutlift.home,
+        env=layoutlift.full_environment(),
+        stdin=its,
+        stdout=its,
+        stderr=its,
+    ) as process:
+        os.close(its)
+        wait_for_upload(docker_registry.storage / f"docker/registry/v2/repositories/{prefix}")
+        os.close(ours)
+        assert process.wait(2 * ENDS_WITHIN_SECONDS) == 130
+    codes = {row["error"]["code"] for row in layoutlift.last_report["tags"] if row["error"]}
+    assert codes == {"interrupted"}
+    (running,) = re.findall(
+        r"^layoutlift_run_running{.*} (.+)$", (layoutlift.home / "run.prom").read_text(), re.MULTILINE
+    )
+    assert float(running) == 0
+    assert not any(layoutlift.home.rglob("lock"))
 
 
 def test_a_killed_run_leaves_nothing_in_the_way_and_is_not_sent_twice(

@@ -1,5 +1,6 @@
 """A run that is told to stop ends in order, whoever has taken over its signals meanwhile."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -27,6 +28,33 @@ def test_sigterm_stops_the_run_in_a_flow_that_took_it_over() -> None:
     assert console.interrupted
     assert console.stop.requested
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["in a shell", "nohup"])
+def test_a_terminal_that_is_closed_ends_a_run_unless_that_is_to_be_ignored(ignored: bool) -> None:
+    console = Console()
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    with stopped_by_signals(console):
+        assert callable(signal.getsignal(signal.SIGHUP)) is not ignored
+        for _ in range(2):  # the shell that ends hands it on to its jobs, and that is no second Ctrl-C
+            signal.raise_signal(signal.SIGHUP)
+    assert console.interrupted is not ignored
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_a_signal_ends_a_run_whose_messages_nobody_reads_any_more() -> None:
+    """As in `layoutlift migrate … 2>&1 | head`."""
+    console, (reader, writer), kept = Console(), os.pipe(), os.dup(2)
+    os.dup2(writer, 2)
+    os.close(reader)
+    os.close(writer)
+    try:
+        with stopped_by_signals(console):
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+    assert console.stop.requested
 
 
 def test_a_worker_keeps_its_own_sigterm() -> None:

@@ -1,5 +1,6 @@
 """What runs leave in a bucket for the next ones: a ledger in the right order, and no locks of shards that ended."""
 
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from botocore import exceptions as sdk
 
-from tasks.oci.errors import LockHeldError, StateError
+from tasks.oci.errors import ConfigurationError, LockHeldError, StateError
 from tasks.ports import Shard
 from tasks.stores import ledger_bucket
 from tasks.stores.bucket_lock import BucketLock, seen_locks
@@ -16,7 +17,8 @@ from tasks.stores.ledger import Ledger
 from tasks.stores.lock_group import PAIR, held_with_others
 from tasks.stores.lock_holder import EXPIRY_SECONDS, LockHolder
 from tasks.stores.pacing import Stop
-from tasks.stores.s3_address import BucketAddress
+from tasks.stores.s3_address import BucketAccess, BucketAddress
+from tasks.stores.state_bucket import StateBucket
 from tasks.stores.state_objects import ConditionFailedError, StateObjects, StoredObject
 
 DIGESTS = [f"sha256:{letter * 64}" for letter in "ab"]
@@ -365,3 +367,9 @@ def test_credentials_of_the_state_that_end_in_the_middle_end_the_ledger_and_no_t
     lines._lines._flush_in_time()  # as its timer does
     with pytest.raises(StateError, match="refuses the credentials"):
         lines.append({"started": "more"})
+
+
+def test_a_machine_without_room_for_temporary_files_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
+    with pytest.raises(ConfigurationError, match="set TMPDIR"):
+        StateBucket(BucketAddress("bucket", ""), BucketAccess(), "source", "target", Stop())

@@ -4,6 +4,7 @@ import json
 import os
 import threading
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -156,6 +157,17 @@ def test_the_place_of_a_report_is_judged_before_and_left_as_it_is(tmp_path):
         check_report_place(tmp_path / name)
     assert (tmp_path / "file").read_text() == "old"
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "link", "new", "pipe"]
+
+
+def test_a_report_goes_to_what_standard_output_is(spool):
+    """Where that is a pipe, its real name (`/proc/…/fd/pipe:[…]`) is none that can be opened."""
+    reader, writer = os.pipe()
+    place = Path(f"/proc/self/fd/{writer}")
+    check_report_place(place)
+    spool.write_report(place, HEADER, TOTALS, [])
+    os.close(writer)
+    with os.fdopen(reader) as read:
+        assert json.load(read)["schema"] == 1
 
 
 def test_links_and_devices_stay_what_they_are(spool, tmp_path):

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from infra.real_parts import wait_until
-from tasks.oci.errors import LockHeldError, StateError
-from tasks.stores import lock_holder, run_lock, run_state
+from tasks.oci.errors import ConfigurationError, LockHeldError, StateError
+from tasks.stores import lock_holder, run_lock, run_state, state_directory
 from tasks.stores.state_directory import StateDirectory, default_state_root
 
 DIGEST = "sha256:" + "ab" * 32
@@ -59,6 +59,18 @@ def test_default_root():
     assert default_state_root({"HOME": "/h"}) == Path("/h/.local/state/layoutlift")
     assert default_state_root({"XDG_STATE_HOME": "relative", "HOME": "/h"}) == Path("/h/.local/state/layoutlift")
     assert default_state_root({}) == Path.home() / ".local/state/layoutlift"
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
+    """As one of a number that nobody has, in a container or where `env -i` took HOME away."""
+
+    def no_home(_: type[Path]) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", classmethod(no_home))
+    assert default_state_root({"XDG_STATE_HOME": "/x"}) == Path("/x/layoutlift")
+    with pytest.raises(ConfigurationError, match="set HOME"):
+        default_state_root({})
 
 
 def test_each_pair_has_a_folder_of_its_own(tmp_path):
