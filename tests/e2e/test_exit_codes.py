@@ -96,7 +96,6 @@ def test_a_target_that_is_no_address(target: str, layoutlift: Layoutlift, source
         (["--rename", "a"], "OLD=NEW"),
         (["--ca-file", "/no/such/file"], "/no/such/file"),
         (["--state", "/dev/null/x"], "--state: /dev/null/x"),
-        (["--report", "-"], "--report: it would be a file of that name; --json prints the report"),
     ],
 )
 def test_a_wrong_option_is_named(

@@ -72,3 +72,11 @@ def test_a_login_in_the_name_of_a_bucket_is_refused_and_not_repeated(model: type
 def test_a_verification_can_prove_the_untagged_manifests_that_a_migration_brings(model: type[RunParameters]) -> None:
     given = {"source": "/mnt/bucket", "target": "registry.example", "untagged": "all"}
     assert checked(model, given).to_options().policy.untagged is Untagged.ALL
+
+
+@MODELS
+def test_a_report_to_what_other_programs_take_for_standard_output_is_refused(model: type[RunParameters]) -> None:
+    given = {"source": "/mnt/bucket", "target": "registry.example"}
+    with pytest.raises(ConfigurationError, match="--report: .* --json prints the report"):
+        checked(model, {**given, "report": "-"})
+    assert checked(model, {**given, "report": "./-"}).report == "./-"
