@@ -68,7 +68,18 @@ def _mark_in_use(path: Path) -> int:
         raise state_error(str(path), error) from error
     with contextlib.suppress(OSError):  # not every file system has locks
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    begun = os.fstat(descriptor)
+    if not begun.st_size:
+        _come_after_all(path, begun.st_mtime_ns)
     return descriptor
+
+
+def _come_after_all(path: Path, now: int) -> None:
+    """Date back what a clock dated ahead that was set back since: the words of a run come after all earlier ones."""
+    with contextlib.suppress(OSError):  # another user's, or made one with others just now
+        ahead = [each for each in _files_by_age(path.parent) if each != path and each.stat().st_mtime_ns >= now]
+        for place, each in enumerate(ahead):
+            os.utime(each, ns=(now, now - len(ahead) + place))
 
 
 def _read_folder(folder: Path) -> LedgerMemory:

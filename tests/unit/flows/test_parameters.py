@@ -77,6 +77,6 @@ def test_a_verification_can_prove_the_untagged_manifests_that_a_migration_brings
 @MODELS
 def test_a_report_to_what_other_programs_take_for_standard_output_is_refused(model: type[RunParameters]) -> None:
     given = {"source": "/mnt/bucket", "target": "registry.example"}
-    with pytest.raises(ConfigurationError, match="--report: .* --json prints the report"):
+    with pytest.raises(ConfigurationError, match=r"--report: .* --json prints the report"):
         checked(model, {**given, "report": "-"})
     assert checked(model, {**given, "report": "./-"}).report == "./-"

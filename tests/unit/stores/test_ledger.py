@@ -103,6 +103,18 @@ def test_what_a_crash_left_is_passed_over_and_written_after(tmp_path, rubbish):
     assert [digest_of(ledger, "app", tag) for tag in ("v1", "v2", "v9")] == [DIGEST, DIGEST, None]
 
 
+def test_the_last_word_counts_whatever_the_clock_said_before_it_was_set_back(tmp_path):
+    for place, run in enumerate(("r1", "r2")):
+        note(tmp_path, run, digest=f"sha256:{place:064x}")
+        os.utime(tmp_path / f"ledger-{run}.jsonl", (time.time() + 86_400 + place,) * 2)
+    assert digest_of(opened(tmp_path, "reader"), "app", "v1") == f"sha256:{1:064x}"
+    note(tmp_path, "r0", tag="v2")
+    assert digest_of(opened(tmp_path, "reader"), "app", "v1") == f"sha256:{1:064x}", "they keep their own order"
+    os.utime(tmp_path / "ledger-r2.jsonl", (time.time() + 86_400,) * 2)
+    note(tmp_path, "r3", digest=DIGEST)
+    assert digest_of(opened(tmp_path, "reader"), "app", "v1") == DIGEST
+
+
 def test_unknown_depths_prove_nothing(tmp_path):
     line = {"repository": "app", "tag": "v1", "digest": DIGEST, "verified": "magic", "referrers": "x", "new": 1}
     (tmp_path / "ledger-r1.jsonl").write_text(json.dumps(line))
