@@ -44,6 +44,8 @@ MISSING_CONTENT_CODES = frozenset(
     }
 )
 _PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
+_SESSION_LOST = frozenset({"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"})
+"""With 404: the registry was started anew since it opened the upload, or another one answers; a new one is taken."""
 _REACTIONS: Mapping[int, type[RegistryError]] = {
     HTTPStatus.UNAUTHORIZED: AuthenticationError,
     HTTPStatus.FORBIDDEN: PermissionDeniedError,
@@ -115,7 +117,8 @@ def error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
         limited = RateLimitedError(message, status=answer.status, codes=codes)
         limited.retry_after = retry_after(answer.headers)
         return limited
-    if answer.status in _PASSING or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    is_lost = answer.status == HTTPStatus.NOT_FOUND and not _SESSION_LOST.isdisjoint(codes)
+    if is_lost or answer.status in _PASSING or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         unavailable = RegistryUnavailableError(message, status=answer.status, codes=codes)
         unavailable.retry_after = retry_after(answer.headers)
         return unavailable

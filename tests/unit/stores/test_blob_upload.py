@@ -72,6 +72,20 @@ def test_an_upload_counts_only_where_the_registry_says_that_it_made_something(
         store.push_blob("app", blob(LARGE))
 
 
+@sizes
+@pytest.mark.parametrize("code", ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"])
+def test_an_upload_that_the_registry_forgot_is_begun_again(
+    script: ScriptedRegistry, make_store: MakeStore, data: bytes, code: str
+) -> None:
+    """As one that was started anew between the question and the blob, or one of several behind one name."""
+    lost = Reply(404, body=b'{"errors":[{"code":"%s","message":"no such upload"}]}' % code.encode())
+    script.expect("POST", UPLOADS, ACCEPTED, ACCEPTED)
+    script.expect("PUT", SESSION, lost, Reply(201))
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(data)}", Reply(404))
+    assert make_store(script.host).push_blob("app", blob(data)) is BlobArrival.PUSHED
+    assert [sent.body for sent in script.asked("PUT", SESSION)] == [data, data]
+
+
 def test_a_blob_is_not_sent_to_another_host(
     script: ScriptedRegistry, elsewhere: ScriptedRegistry, make_store: MakeStore
 ) -> None:
