@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 LOCKED := --require-hashes -r requirements/dev.txt
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
-UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
+UV := $(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --compile-bytecode
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11
 
 .DEFAULT_GOAL := help
@@ -37,10 +37,10 @@ install: $(INSTALLED) ## set up .venv with the locked packages and the layoutlif
 $(INSTALLED): requirements/dev.txt pyproject.toml | python
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || infra/install_system_packages.sh ensurepip:python3-venv
 	$(PYTHON) -m venv $(VENV)
-	@# uv installs in a tenth of the time; only pip knows of a package index that pip was told of.
 	$(PIP) --no-deps --require-hashes -r <(sed -n '/^uv==/,/# via/p' requirements/dev.txt)
-	$(BIN)/pip config list | grep index-url >/dev/null || $(UV) $(LOCKED) || \
-	  echo "uv could not install the packages: pip does it" >&2
+	@# uv installs in a tenth of the time; only pip knows of a package index that pip was told of.
+	@$(BIN)/pip config list | grep index >/dev/null || { echo '$(UV) $(LOCKED)'; $(UV) $(LOCKED); } || \
+	  echo "uv could not install the packages: pip does it, which takes some minutes" >&2
 	$(PIP) --no-deps $(LOCKED)
 	$(PIP) --no-deps -e .
 	@touch $@

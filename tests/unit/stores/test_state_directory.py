@@ -16,7 +16,7 @@ import pytest
 
 from infra.real_parts import wait_until
 from tasks.oci.errors import ConfigurationError, LockHeldError, StateError
-from tasks.stores import lock_holder, run_lock, run_state, state_directory
+from tasks.stores import lock_holder, run_lock, run_state
 from tasks.stores.state_directory import StateDirectory, default_state_root
 
 DIGEST = "sha256:" + "ab" * 32
