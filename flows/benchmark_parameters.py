@@ -81,13 +81,20 @@ AllowedLoss = Annotated[
     float, Field(description="Percent of throughput that may be lost against earlier runs", gt=0, lt=100)
 ]
 Out = Annotated[str | None, Field(description="Folder for the results, by default build/benchmark/RUN")]
-DatFile = Annotated[str | None, Field(description="Write the article's data file here, too")]
+DatFile = Annotated[
+    str | None, Field(description="Write the figures here, too, in the form of the ORAS project's article")
+]
 Uncounted = Annotated[
-    bool, Field(description="Don't count requests to an S3 service without counts of its own, by extra pulls")
+    bool,
+    Field(description="Leave out the extra pulls that count requests to an S3 service other than SeaweedFS here"),
 ]
 Resume = Annotated[bool, Field(description="Go on where the run whose results are in --out was interrupted")]
 State = Annotated[
-    str | None, Field(description="Folder for the history, and for the work in progress"), AfterValidator(_folder)
+    str | None,
+    Field(
+        description="Folder for the history and the work in progress; else below $XDG_STATE_HOME or ~/.local/state"
+    ),
+    AfterValidator(_folder),
 ]
 
 

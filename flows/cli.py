@@ -108,7 +108,16 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+EPILOG = """\b
+Examples:
+  layoutlift plan /mnt/bucket registry.example:5000
+  layoutlift migrate s3://bucket/layouts registry.example:5000/team
+  layoutlift migrate /mnt/bucket registry.example:5000 --include 'team/**:v*'
+
+Options are also read from the environment: LAYOUTLIFT_JOBS=16 is --jobs 16."""
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG)
 @click.version_option(package_name="layoutlift")
 def main() -> None:
     """Lift trees of OCI image layouts out of a bucket or directory into a real registry, verified."""

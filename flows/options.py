@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 import typing
 from enum import Enum
@@ -12,10 +13,18 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from click.shell_completion import CompletionItem
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
-ARGUMENTS = ("source", "target", "location")
+ARGUMENTS = {
+    "source": "SOURCE is a directory with layouts at any depth, such as a mounted bucket, or s3://bucket[/prefix].",
+    "target": "TARGET is a registry, as host[:port][/prefix].",
+    "location": "LOCATION is s3://bucket[/prefix] that holds nothing else, or local: SeaweedFS on this machine.",
+}
+"""What a command takes without an option's name, and what its help says of that."""
+MOST_SHOWN = 50
+"""Characters of choices that stand beside an option's name; more would not fit a terminal of 80 columns."""
 _SHORT = {"output": ("-o",)}
 _ENVIRONMENT = click.core.ParameterSource.ENVIRONMENT
 
@@ -33,6 +42,9 @@ def with_parameters(
         names = sorted(model.model_fields, key=lambda name: (name not in ARGUMENTS, name))
         for name in reversed(names):
             command = _parameter(name, model.model_fields[name], required=arguments_required)(command)
+        told = " ".join(ARGUMENTS[name] for name in ARGUMENTS if name in names)
+        if told:
+            command.__doc__ = f"{inspect.cleandoc(command.__doc__ or '')}\n\n{told}"
         return command
 
     return decorate
@@ -47,7 +59,7 @@ class _Lines(click.types.StringParamType):
 
 def _parameter(name: str, field: FieldInfo, *, required: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     if name in ARGUMENTS:
-        return click.argument(name, required=required)
+        return click.argument(name, required=required, shell_complete=_file_names)
     return click.option(
         *_SHORT.get(name, ()),
         f"--{name.replace('_', '-')}",
@@ -91,8 +103,28 @@ class _Needed(click.types.StringParamType):
 
 
 def _help(field: FieldInfo) -> str | None:
-    is_list = typing.get_origin(_without_none(field.annotation)) is list
-    return f"{field.description}; can be given several times" if is_list else field.description
+    bare = _without_none(field.annotation)
+    if typing.get_origin(bare) is list:
+        return f"{field.description}; can be given several times"
+    if _too_many(choices := _choices(bare)):
+        return f"{field.description}; one of {', '.join(choices)}"
+    return field.description
+
+
+def _choices(bare: Any) -> list[str]:
+    """The values of an enumeration, none of another type."""
+    return [member.value for member in bare] if isinstance(bare, type) and issubclass(bare, Enum) else []
+
+
+def _too_many(choices: list[str]) -> bool:
+    return len("|".join(choices)) > MOST_SHOWN
+
+
+def _file_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Have a shell complete names of files; click has it complete nothing where a type says nothing of it."""
+    from click.shell_completion import CompletionItem as Item  # noqa: PLC0415 - only when a shell asks
+
+    return [Item(incomplete, type="file")]
 
 
 def _default(field: FieldInfo) -> dict[str, Any]:
@@ -104,14 +136,14 @@ def _default(field: FieldInfo) -> dict[str, Any]:
 def _kind(field: FieldInfo) -> dict[str, Any]:
     bare = _without_none(field.annotation)
     if bare is str and field.is_required():
-        return {"type": _Needed(field.description), "metavar": _METAVARS[str]}
+        return {"type": _Needed(field.description), "metavar": _METAVARS[str], "shell_complete": _file_names}
     if bare is bool:
         return {"is_flag": True}
     if typing.get_origin(bare) is list:
         return {"multiple": True, "type": _Lines()}
-    if isinstance(bare, type) and issubclass(bare, Enum):
-        return {"type": click.Choice([member.value for member in bare])}
-    return {"type": bare, "metavar": _METAVARS.get(bare)}
+    if choices := _choices(bare):
+        return {"type": click.Choice(choices), "metavar": "KIND" if _too_many(choices) else None}
+    return {"type": bare, "metavar": _METAVARS.get(bare), "shell_complete": _file_names if bare is str else None}
 
 
 _METAVARS = {str: "TEXT", int: "N", float: "N"}

@@ -134,12 +134,17 @@ DeleteMaxTags = Annotated[
 ]
 DeleteMaxPercent = Annotated[
     float | None,
-    Field(description="Refuse to delete anything if more than this part of the migrated tags vanished", ge=0, le=100),
+    Field(
+        description="Refuse to delete anything if more than this percentage of the migrated tags vanished",
+        ge=0,
+        le=100,
+    ),
 ]
 State = Annotated[
     str | None,
     Field(
-        description="Folder, or s3://bucket[/prefix], for the ledger and lock of this pair of source and target",
+        description="Folder, or s3://bucket[/prefix], for the ledger and lock of this pair of source and target; "
+        "else below $XDG_STATE_HOME or ~/.local/state",
         json_schema_extra=PLACE_FORM,
     ),
     AfterValidator(lambda text: None if text is None else check_storage(text)),

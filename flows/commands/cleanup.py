@@ -55,7 +55,10 @@ def plan(*, as_json: bool, username: str | None, password_stdin: bool, **given: 
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON")
 @logs_in
 def apply(*, plan_file: Path, as_json: bool, username: str | None, password_stdin: bool, **given: Any) -> None:
-    """Do what PLAN says, and nothing else, as far as everything is still as it was then."""
+    """Do what PLAN says, and nothing else, as far as everything is still as it was then.
+
+    PLAN is the file that layoutlift cleanup plan wrote with --output.
+    """
     from flows.applying import apply_plan  # noqa: PLC0415 - not for --help
 
     take_credentials(username, from_stdin=password_stdin)
@@ -69,7 +72,10 @@ def apply(*, plan_file: Path, as_json: bool, username: str | None, password_stdi
 @with_parameters(UndoParameters)
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON")
 def undo(*, run: str, source: str | None, as_json: bool, **given: Any) -> None:
-    """Put back what RUN took away, as long as the quarantine has it; what came later stays."""
+    """Put back what RUN took away, as long as the quarantine has it; what came later stays.
+
+    RUN is the name that layoutlift cleanup apply printed.
+    """
     from flows.applying import undo as undo_run  # noqa: PLC0415 - not for --help
     from flows.outcome_output import print_outcomes  # noqa: PLC0415
 

@@ -176,8 +176,16 @@ def _shown_name(field: str) -> str:
 def logs_in(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options from which `take_credentials` takes a login to the target."""
     for option in (
-        click.option("--password-stdin", is_flag=True, help="Read the target's password from standard input"),
-        click.option("--username", envvar="LAYOUTLIFT_TARGET_USERNAME", help="User name at the target"),
+        click.option(
+            "--password-stdin",
+            is_flag=True,
+            help="Read the target's password from standard input; else LAYOUTLIFT_TARGET_PASSWORD has it",
+        ),
+        click.option(
+            "--username",
+            envvar="LAYOUTLIFT_TARGET_USERNAME",
+            help="User name at the target; without it, what docker login stored counts",
+        ),
     ):
         command = option(command)
     return command

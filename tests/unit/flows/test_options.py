@@ -4,8 +4,10 @@ from typing import Any
 
 import click
 import pytest
+from click.shell_completion import BashComplete
 from click.testing import CliRunner
 
+from flows.cli import main
 from flows.options import with_parameters
 from flows.parameters import MigrateParameters
 
@@ -38,3 +40,20 @@ def test_each_line_of_a_variable_is_a_value(value: str, values: tuple[str, ...])
 
 def test_a_rename_with_a_blank_can_stand_in_the_environment() -> None:
     assert taken(LAYOUTLIFT_RENAME="Legacy Tools=archive/tools")["rename"] == ("Legacy Tools=archive/tools",)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [["migrate"], ["migrate", "--report"], ["check", "--state"], ["cleanup", "plan", "--policy"], ["zot", "check"]],
+    ids=" ".join,
+)
+def test_a_shell_completes_names_of_files(before: list[str]) -> None:
+    (item,) = BashComplete(main, {}, "layoutlift", "_LAYOUTLIFT_COMPLETE").get_completions(before, "/mn")
+    assert (item.type, item.value) == ("file", "/mn")
+
+
+@pytest.mark.parametrize("option", ["--on-conflict", "--registry-kind"])
+def test_a_shell_completes_what_an_option_takes(option: str) -> None:
+    items = BashComplete(main, {}, "layoutlift", "_LAYOUTLIFT_COMPLETE").get_completions(["migrate", option], "")
+    assert {item.type for item in items} == {"plain"}
+    assert {"overwrite", "harbor"} & {item.value for item in items}
