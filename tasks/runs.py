@@ -200,9 +200,12 @@ class Run:
             StateError: it can't be written on this machine.
         """
         self.tree.abandon()
-        self.report_path = report = self._write_report(None)
-        if wanted := self.options.report:
-            self._deliver(lambda: str(self._write_report(Path(wanted))))
+        wanted = self.options.report
+        try:
+            self.report_path = report = self._write_report(None)
+        finally:  # the user's may be on a disk that has room
+            if wanted:
+                self._deliver(lambda: str(self._write_report(Path(wanted))))
         self._deliver(lambda: self._state.keep_report(self.run_id, report))
         return report
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+DEAD_SECONDS = 30 * 24 * 3600.0
+"""After so long without a result, a run that has no report was killed: its results are of no more use."""
+
 
 def default_state_root(environment: Mapping[str, str]) -> Path:
     """The XDG base directory specification's place for state; a relative XDG_STATE_HOME is ignored, as it asks.
@@ -85,10 +88,14 @@ class StateDirectory:
 
 def _forget_old_runs(runs: Path) -> None:
     """Remove what old runs left, so that schedules fill no disk; one that is at work has no report yet."""
+    now = time.time()
     try:
         written = {path.parent: path.stat().st_mtime for path in runs.glob(f"*/{REPORT}")}
-        for folder in plan_forgetting(written, time.time()):
+        for folder in plan_forgetting(written, now):
             shutil.rmtree(folder)
+        for folder in {*runs.iterdir()} - written.keys():
+            if now - max(path.stat().st_mtime for path in (folder, *folder.iterdir())) > DEAD_SECONDS:
+                shutil.rmtree(folder)
     except FileNotFoundError:
         return  # another run is at it, too
     except OSError as error:

@@ -45,6 +45,24 @@ def test_a_state_that_does_not_take_the_report_costs_neither_the_user_s_nor_the_
         run.raise_if_incomplete()
 
 
+def test_a_full_disk_of_the_state_does_not_keep_the_user_s_report_from_another(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Else yesterday's would still be there, and say that all is well."""
+    write = Run._write_report
+
+    def full(run: Run, path: Path | None) -> Path:
+        if path is None:
+            raise StateError("No space left on device")
+        return write(run, path)
+
+    monkeypatch.setattr(Run, "_write_report", full)
+    with pytest.raises(StateError, match="No space left"):
+        run.write_report()
+    assert (tmp_path / "report.json").exists()
+    assert run.report_place == str(tmp_path / "report.json")
+
+
 def test_a_report_that_got_everywhere_is_named_where_the_state_has_it(run: Run) -> None:
     report = run.write_report()
     assert run.report_place == str(report)

@@ -394,6 +394,21 @@ def test_old_runs_leave_room_and_what_is_at_work_or_young_stays(state, monkeypat
     assert {path.name for path in (state.folder / "runs").iterdir()} == {"at-work", "young"}
 
 
+@pytest.mark.parametrize(("days", "stays"), [(29, True), (31, False)])
+def test_what_a_killed_run_left_goes_after_a_month(state, days, stays):
+    """A run that the system kills each night would fill the disk with results that nobody reads."""
+    killed, last = state.run_folder("killed"), state.run_folder("last")
+    for folder in (killed, last):
+        folder.mkdir(parents=True)
+        (folder / "results.jsonl").write_text("{}")
+    for path in (killed / "results.jsonl", killed):
+        os.utime(path, (time.time() - days * 86_400,) * 2)
+    (last / "report.json").write_text("{}")
+    state.keep_report("last", last / "report.json")
+    assert killed.exists() is stays
+    assert last.exists()
+
+
 @pytest.mark.parametrize(("age", "is_free"), [(30.0, False), (lock_holder.EXPIRY_SECONDS + 10, True)])
 def test_a_shard_that_died_elsewhere_keeps_a_run_out_until_its_lock_expires(state, age, is_free):
     leave_lock(state, host="elsewhere", machine="another boot")
