@@ -132,8 +132,8 @@ def print_outcome(run: Run) -> None:
         click.echo(_census_line(run.census))
     if run.kind in {RunKind.MIGRATE, RunKind.VERIFY}:
         click.echo(_equality_line(run))
-    if run.report_place is not None:
-        click.echo(f"  report: {run.report_place}")
+    if run.report_places:
+        click.echo(f"  report: {', '.join(run.report_places)}")
     print_problems((r for r in run.results() if r.outcome in {Outcome.REFUSED, Outcome.FAILED}), run.findings)
 
 

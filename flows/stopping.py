@@ -142,7 +142,7 @@ def _write_report(console: Console) -> None:
     except LayoutliftError as error:
         tell(error)
     else:
-        click.echo(f"layoutlift: its report: {run.report_place}", err=True)
+        click.echo(f"layoutlift: its report: {', '.join(run.report_places)}", err=True)
 
 
 def die() -> NoReturn:

@@ -82,7 +82,7 @@ class Run:
         self._started = datetime.now(UTC)
         self._ahead: HeadStart | None = None
         self.report_path: Path | None = None
-        self.report_place: str | None = None
+        self.report_places: list[str] = []
         self._is_delivered = True
         self._requests_elsewhere = 0
 
@@ -200,6 +200,7 @@ class Run:
             StateError: it can't be written on this machine.
         """
         self.tree.abandon()
+        self.report_places.clear()
         wanted = self.options.report
         try:
             self.report_path = report = self._write_report(None)
@@ -211,7 +212,7 @@ class Run:
 
     def _deliver(self, write: Callable[[], str]) -> None:
         try:
-            self.report_place = write()
+            self.report_places.append(write())
         except StateError as error:
             logger.warning("%s", error)
             self._is_delivered = False

@@ -92,7 +92,7 @@ def run_one(kind: RunKind, parameters: RunParameters, *, standalone: bool, show:
     with stopped_by_signals(console):
         code = _complete(kind, parameters, console, standalone=standalone)
     report = console.run.report_path if console.run is not None else None
-    if show and console.run is not None and console.run.report_place is not None:
+    if show and console.run is not None and console.run.report_places:
         print_outcome(console.run)
     return Ended(INTERRUPTED if console.interrupted else code, report)
 

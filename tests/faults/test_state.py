@@ -101,7 +101,7 @@ def test_two_machines_with_their_state_in_a_bucket_keep_out_of_each_others_way(
     assert again.totals["up_to_date"] == 4
     stored = proxy.stored()
     assert sorted(stored) == sorted(set(stored))
-    (kept,) = re.findall(rf"report: s3://{bucket}/(\S+)", again.stdout)
+    (kept,) = re.findall(rf"report: .*, s3://{bucket}/(\S+)", again.stdout)
     report = seaweedfs.client().get_object(Bucket=bucket, Key=kept)["Body"].read()
     assert json.loads(report)["tags"] == again.report["tags"]
     assert seaweedfs.secret_key not in report.decode() + again.output + refused.output

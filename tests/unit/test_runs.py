@@ -38,7 +38,7 @@ def test_a_state_that_does_not_take_the_report_costs_neither_the_user_s_nor_the_
     monkeypatch.setattr(StateDirectory, "keep_report", away)
     assert run.write_report().exists()
     assert (tmp_path / "report.json").exists()
-    assert run.report_place == str(tmp_path / "report.json")
+    assert run.report_places == [str(tmp_path / "report.json")]
     assert run.report_path is not None
     assert "the bucket does not answer" in caplog.text
     with pytest.raises(StateError, match="its report is not everywhere"):
@@ -60,12 +60,12 @@ def test_a_full_disk_of_the_state_does_not_keep_the_user_s_report_from_another(
     with pytest.raises(StateError, match="No space left"):
         run.write_report()
     assert (tmp_path / "report.json").exists()
-    assert run.report_place == str(tmp_path / "report.json")
+    assert run.report_places == [str(tmp_path / "report.json")]
 
 
-def test_a_report_that_got_everywhere_is_named_where_the_state_has_it(run: Run) -> None:
+def test_a_report_that_got_everywhere_is_named_where_the_user_and_the_state_have_it(run: Run, tmp_path: Path) -> None:
     report = run.write_report()
-    assert run.report_place == str(report)
+    assert run.report_places == [str(tmp_path / "report.json"), str(report)]
     run.raise_if_incomplete()
 
 

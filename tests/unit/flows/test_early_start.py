@@ -124,7 +124,7 @@ def test_a_run_that_does_not_end_in_time_is_ended_and_says_where_its_report_is(
         assert died.wait(10)
     said = capfd.readouterr().err
     _, _, place = said.partition("layoutlift: its report: ")
-    report = json.loads(Path(place.strip()).read_text())
+    report = json.loads(Path(place.partition(", ")[0]).read_text())
     assert "let go" in " ".join(finding["message"] for finding in report["findings"])
 
 
