@@ -20,6 +20,7 @@ _WORDS = {
     "model_type": "it must hold fields and values",
     "string_too_short": "it is empty",
     "string_type": "it must be a text; put it between quotes if it looks like a number or date",
+    "string_unicode": "it is not in UTF-8",
     "too_short": "it holds too few entries",
 }
 

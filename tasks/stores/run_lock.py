@@ -54,7 +54,7 @@ class RunLock:
         except FileExistsError as error:  # where there is no `flock`, another run was quicker
             raise LockHeldError(held_message(None, 0, str(self._path))) from error
         except OSError as error:
-            raise state_error(str(self._path), error) from error
+            raise state_error(str(error.filename or self._path), error) from error
         self._heart.start()
         return self
 

@@ -5,6 +5,7 @@ A program that has set OpenTelemetry up already, as `opentelemetry-instrument` d
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ConfigurationError
+from tasks.stores.hidden_secrets import without_secrets
 
 try:
     from opentelemetry import trace
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
     Attributes = Mapping[str, str | int | list[str]]
+
+logger = logging.getLogger(__name__)
 
 NAME = "layoutlift"
 FLUSH_WITHIN = 5.0
@@ -104,7 +108,24 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+class _ToldOnce(logging.Handler):
+    """Says in our words, and once, what the SDK says of each batch that it could not send."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._is_told = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass on the first record, on which nothing of the run depends."""
+        if not self._is_told:
+            self._is_told = True
+            said = without_secrets(" ".join(record.getMessage().split()))
+            logger.warning("traces can't be sent to OTEL_EXPORTER_OTLP_ENDPOINT, and the run goes on: %s", said)
+
+
 def _own_provider() -> TracerProvider:
+    of_sdk = logging.getLogger("opentelemetry")
+    of_sdk.handlers, of_sdk.propagate = [_ToldOnce()], False
     try:
         name = os.environ.get(OTEL_SERVICE_NAME, NAME)
         provider = TracerProvider(resource=Resource.create({"service.name": name}))

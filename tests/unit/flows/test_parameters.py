@@ -80,3 +80,9 @@ def test_a_report_to_what_other_programs_take_for_standard_output_is_refused(mod
     with pytest.raises(ConfigurationError, match=r"--report: .* --json prints the report"):
         checked(model, {**given, "report": "-"})
     assert checked(model, {**given, "report": "./-"}).report == "./-"
+
+
+@MODELS
+def test_a_name_that_is_not_in_utf_8_is_said_so(model: type[RunParameters]) -> None:
+    with pytest.raises(ConfigurationError, match="SOURCE: it is not in UTF-8"):
+        checked(model, {"source": "/mnt/caf\udce9", "target": "registry.example"})

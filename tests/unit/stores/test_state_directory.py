@@ -357,6 +357,13 @@ def test_a_folder_that_can_not_be_made_is_a_state_error(tmp_path):
         pass
 
 
+def test_the_file_that_keeps_the_lock_from_being_taken_is_named(state):
+    """As one that another user made, and that this one may not write."""
+    (state.folder / "lock.guard").mkdir(parents=True)
+    with pytest.raises(StateError, match=r"/lock\.guard can't be written"), state.lock("r1"):
+        pass
+
+
 def test_no_file_is_left_behind(state):
     with state.lock("r1"):
         pass

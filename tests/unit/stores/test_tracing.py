@@ -1,5 +1,6 @@
 """Spans arrive whatever is in them, and a collector that says nothing keeps no run waiting."""
 
+import logging
 import socket
 import time
 
@@ -39,3 +40,16 @@ def test_a_name_that_is_no_utf_8_costs_no_span(monkeypatch: pytest.MonkeyPatch) 
     spans = [s for resource in request.resource_spans for scope in resource.scope_spans for s in scope.spans]
     assert [span.status.message for span in spans[:2]] == ["good is broken", "caf\\udce9 is broken"]
     assert len(spans) == 3
+
+
+def test_a_collector_that_is_not_there_is_told_of_once_and_by_us(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with receiving() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        with run_traced("migrate", {}):
+            for _ in range(3):  # as it does every few seconds of a run of hours
+                logging.getLogger("opentelemetry.exporter").warning("Transient error:\n Connection refused")
+    (told,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert told.name.startswith("tasks.")
+    assert "the run goes on: Transient error: Connection refused" in told.getMessage()
