@@ -52,6 +52,7 @@ class ReferrerLists:
         listed = self._listed_by_api(repository, subject)
         if listed is not None:
             return _by_api(listed, referrers)
+        self._note_no_api()
         with self._locks[hash((repository, subject)) % _STRIPES]:
             for _ in range(ATTEMPTS):
                 body = self._fallback_list(repository, subject)
@@ -67,16 +68,23 @@ class ReferrerLists:
         listed = self._listed_by_api(repository, subject)
         if listed is not None:  # then clients look nowhere else
             return _by_api(listed, referrers)
-        if _missing(self._fallback_list(repository, subject)["manifests"], referrers):
-            return ReferrerListing.LOST
-        return ReferrerListing.FALLBACK
+        entries = self._fallback_list(repository, subject)["manifests"]
+        if entries:
+            self._note_no_api()
+        return ReferrerListing.LOST if _missing(entries, referrers) else ReferrerListing.FALLBACK
 
     def _listed_by_api(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
+        """What the API lists; None where there is none, or not this repository."""
         if self._has_api is False:
             return None
         listed = self._target.list_referrers(repository, subject)
-        self._has_api = bool(self._has_api) or listed is not None  # one odd answer takes nothing back
+        if listed is not None:
+            self._has_api = True
         return listed
+
+    def _note_no_api(self) -> None:
+        """Ask no more, now that a repository that is there was not listed; one odd answer takes nothing back."""
+        self._has_api = bool(self._has_api)
 
     def _fallback_list(self, repository: str, subject: Digest) -> dict[str, Any]:
         tag = referrers_tag(subject)

@@ -244,8 +244,11 @@ def test_members_of_a_list_that_were_proved_are_not_asked_for_again(
     assert target.fetched == ([] if referrers_api else [tag])
 
 
-def test_a_target_is_not_asked_for_referrers_in_a_repository_that_it_does_not_have(layout: LayoutBuilder) -> None:
-    """Its answer would be taken for that of one without the API, for all of the run."""
+@pytest.mark.parametrize("started", [False, True], ids=["new", "removed since an earlier run"])
+def test_a_target_that_does_not_have_a_repository_is_not_taken_for_one_without_the_api(
+    layout: LayoutBuilder, started: bool
+) -> None:
+    """Some answer alike to both."""
 
     class HasNoRepository(MemoryTarget):
         def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
@@ -254,6 +257,8 @@ def test_a_target_is_not_asked_for_referrers_in_a_repository_that_it_does_not_ha
     nowhere = {"mediaType": OCI_MANIFEST, "digest": Digest.of(b"not here"), "size": 8}
     tag = listed_elsewhere(layout, layout.referrer(nowhere, listed=False))
     made = engine(layout, HasNoRepository())
+    if started:
+        made.ledger.note_started("app")
     assert outcomes(made) == {tag: "copied"}
     assert made.target.list_tags("app") == frozenset(), "clients ask the API"
 

@@ -55,11 +55,20 @@ def target() -> Target:
 
 def test_a_list_is_written_once_and_the_api_that_is_not_there_is_asked_for_once(target: Target) -> None:
     lists, members = ReferrerLists(target), [target.put(EMPTY + space) for space in (b"", b" ")]
-    assert lists.check("app", SUBJECT, members) is ReferrerListing.LOST
     for _ in range(2):
         assert lists.ensure("app", SUBJECT, [*members, members[0]]) is ReferrerListing.FALLBACK
     assert lists.check("app", SUBJECT, members) is ReferrerListing.FALLBACK
     assert (target.listed(), target.written, target.asked) == ([member.digest for member in members], 1, 1)
+    lists = ReferrerLists(target)
+    assert [lists.check("app", SUBJECT, members) for _ in range(2)] == [ReferrerListing.FALLBACK] * 2
+    assert target.asked == 2, "a list under a tag tells as much"
+
+
+def test_a_repository_that_may_not_be_there_tells_nothing_of_the_api(target: Target) -> None:
+    lists, member = ReferrerLists(target), target.put(EMPTY)
+    assert lists.check("gone", SUBJECT, [member]) is ReferrerListing.LOST
+    target._referrers_api = True
+    assert lists.check("app", SUBJECT, ()) is ReferrerListing.API
 
 
 def test_a_list_that_is_refused_though_all_of_it_is_there_is_an_error(target: Target) -> None:
