@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Keeps a registry in step with a mounted bucket until cut-over; for cron or a systemd timer:
-#   15 2 * * *  scheduled-migration.sh /mnt/bucket registry.example:5000
+#   PATH=/home/lifter/.local/bin:/usr/bin:/bin
+#   15 2 * * *  /home/lifter/scheduled-migration.sh /mnt/bucket registry.example:5000
+# The first line is for cron, whose own PATH has no layoutlift that pipx installed.
 # Needs no Prefect server. Credentials: what `docker login` stored for this user, or LAYOUTLIFT_TARGET_USERNAME
 # and LAYOUTLIFT_TARGET_PASSWORD. Further options for both steps, such as --plain-http, may follow.
 set -uo pipefail
