@@ -7,16 +7,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.policy_file import load_policy
-from tasks.cleanups import CleanupOptions, Logins, make_header, open_planner, policy_choices, write_plan
+from tasks.cleanups import (
+    NOTHING_FITS,
+    CleanupOptions,
+    Logins,
+    make_header,
+    open_planner,
+    policy_choices,
+    write_plan,
+)
 from tasks.oci.digest import Digest
+from tasks.operations.cleanup.policy_use import PolicyUse
 from tasks.operations.cleanup.values import PlanKind
-from tasks.operations.run_log import is_harmful
+from tasks.operations.run_log import NO_LAYOUTS, is_harmful
 from tasks.stores.s3_address import BucketAccess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from flows.cleanup_parameters import CleanupPlanParameters, PlanParameters
+    from tasks.cleanups import Planner
+    from tasks.operations.cleanup.choices import Choice
     from tasks.operations.cleanup.policy import Policy
     from tasks.operations.cleanup.values import PlanFooter, PlanHeader, RepositoryPlan
     from tasks.ports import Finding
@@ -63,10 +74,23 @@ def plan_cleanup(
         now = planner.tools.rules.now
         header = make_header(options, PlanKind.CLEANUP, policy.limits, policy.timing, now)
         header = replace(header, policy=digest, gate=policy.gate)
-        plans = planner.plans(policy_choices(policy, now))
+        plans = _watched(planner, policy, now)
         output = Path(given.output) if given.output else None
         footer = show(header, write_plan(output, header, plans), planner.findings)
     return is_whole(footer, planner.findings)
+
+
+def _watched(planner: Planner, policy: Policy, now: float) -> Iterator[RepositoryPlan]:
+    """The plans by a policy; in the end, what of it was about nothing is put into the findings."""
+    use, choose = PolicyUse(policy), policy_choices(policy, now)
+
+    def noted(path: str) -> Choice | None:
+        use.note(path)
+        return choose(path)
+
+    yield from map(use.see, planner.plans(noted))
+    if not {NO_LAYOUTS, NOTHING_FITS}.intersection(planner.findings):
+        planner.findings.extend(use.findings())
 
 
 def is_whole(footer: PlanFooter, findings: Sequence[Finding]) -> bool:

@@ -41,7 +41,7 @@ class TagRuleFields(_Fields):
     @field_validator("match", "exclude", mode="before", json_schema_input_type=str | list[str])
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
+        return value if isinstance(value, list) else [value]
 
     @model_validator(mode="after")
     def _says_something(self) -> TagRuleFields:
@@ -105,9 +105,9 @@ class PolicyFields(ChoiceFields):
     @field_validator("repositories", mode="before", json_schema_input_type=str | list[str] | ScopeFields)
     @classmethod
     def _short_form(cls, value: Any) -> Any:
-        if isinstance(value, str | list):
-            return {"include": [value] if isinstance(value, str) else value}
-        return value
+        if isinstance(value, dict):
+            return value
+        return {"include": value if isinstance(value, list) else [value]}
 
 
 class ProtectFields(_Fields):
@@ -197,6 +197,7 @@ class PolicyFile(_Fields):
             referrers=chosen("referrers"),
             orphans_after=chosen("orphans_after"),
             drop_empty_layouts=chosen("empty_layouts") is OtherTags.DELETE,
+            shown_excludes=tuple(fields.repositories.exclude),
         )
 
 

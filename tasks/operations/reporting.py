@@ -76,6 +76,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "not_served": "Migrate it instead of serving it in place; or correct at the source what the message names.",
         "changed_by_defaults": "Nothing to do under the configuration that `layoutlift zot config` prints.",
         "rename_unused": "Correct --rename if it is mistyped: OLD is a path below SOURCE.",
+        "policy_unused": "Correct the policy if it is mistyped: a pattern fits a path or tag in full, and the first "
+        "policy that fits decides.",
         "not_in_catalog": "Nothing to do for those who know the name; to have it listed, rename the folder.",
         # the target's answers
         "conflict": "The target has this tag with other content that we did not write: see whose it is, then choose "

@@ -28,6 +28,7 @@ MOST_TOLD = 200
 INDEX_CHANGED = "index_changed"
 RENAME_UNUSED = "rename_unused"
 NO_TAGS = "no_tags"
+POLICY_UNUSED = "policy_unused"
 HARMLESS_FINDINGS = frozenset(
     {
         "not_a_layout",
@@ -48,6 +49,7 @@ HARMLESS_FINDINGS = frozenset(
         INDEX_CHANGED,
         RENAME_UNUSED,
         NO_TAGS,
+        POLICY_UNUSED,
     }
 )
 """Findings that are worth a line in the report and no more."""

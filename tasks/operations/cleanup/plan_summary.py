@@ -115,7 +115,7 @@ class PlanSummary:
         yield from self._part("Noticed", ("repository", "code", "what"), self.noticed, "noticed")
         found = [_row(each.path, each.code, each.message) for each in findings[:SHOWN_REPOSITORIES]]
         self.more["findings"] = max(0, len(findings) - SHOWN_REPOSITORIES)
-        yield from self._part("Not understood", ("path", "code", "why"), found, "findings")
+        yield from self._part("Findings", ("path", "code", "what"), found, "findings")
 
     def _part(self, title: str, headings: Sequence[str], rows: Sequence[str], more: str) -> Iterator[str]:
         if not rows:

@@ -81,7 +81,10 @@ class TagRule:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryPolicy:
-    """What to keep of the repositories that it matches; untagged and orphans are kept where no time is set."""
+    """What to keep of the repositories that it matches; untagged and orphans are kept where no time is set.
+
+    `shown_excludes` are the patterns of `repositories` that exclude, as they were written.
+    """
 
     name: str
     repositories: Selection
@@ -93,6 +96,7 @@ class RepositoryPolicy:
     referrers: Referrers = Referrers.WITH_SUBJECT
     orphans_after: float | None = None
     drop_empty_layouts: bool = False
+    shown_excludes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import io
+import json
 import os
 import time
 from pathlib import Path
@@ -168,3 +169,15 @@ def test_a_name_from_the_source_in_what_ends_a_command_does_not_steer_the_termin
     assert "\x07" not in ended.output
     (line,) = ended.stderr.splitlines()
     assert r"\x1b]0;owned\x07\nlayoutlift: all is well: 100 % of its tags go" in line
+
+
+def test_a_policy_of_which_a_part_fits_nothing_is_planned_with_a_remark(source: Path) -> None:
+    policy = source.parent / "policy.yaml"
+    policy.write_text(
+        "version: 1\npolicies: [{name: all, repositories: '**', tags: [{match: 'w*', keep_last: 1}]}]\n"
+    )
+    ended = layoutlift("cleanup", "plan", source, "--policy", policy)
+    assert ended.exit_code == 0
+    assert ended.stderr == "! .: policy 'all': no tag of its repositories fits 'w*' (policy_unused)\n"
+    document = json.loads(layoutlift("cleanup", "plan", source, "--policy", policy, "--json").stdout)
+    assert [finding["code"] for finding in document["findings"]] == ["policy_unused"]

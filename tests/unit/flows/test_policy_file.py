@@ -133,6 +133,11 @@ def test_the_gate_can_be_opened_but_not_named_without_a_target() -> None:
         (START + "limits:\n  max_bytes: lots\n", "p.yaml:6: limits.max_bytes: a size is"),
         (START + "limits:\n  max_percent: 200\n", "p.yaml:6: limits.max_percent:"),
         (START + "protect:\n  digests:\n    - sha256:abc\n", "p.yaml:7: protect.digests.0: not a sha256"),
+        (START.replace("'**'", "2024"), "p.yaml:4: policies.0.repositories.0: it must be a text; put it between"),
+        (
+            START + "    tags:\n      - {match: 1.10, keep: all}\n",
+            "p.yaml:6: policies.0.tags.0.match.0: it must be a text; put it between",
+        ),
         (START + "target: https://host\n", "p.yaml:5: target: "),
         (START.replace("'**'", "'a:b'"), "p.yaml:4: policies.0.repositories.0: 'a:b' holds a tag"),
         (START + "  - name: a\n    repositories: b\n", "p.yaml:2: policies: two policies are called 'a'"),
