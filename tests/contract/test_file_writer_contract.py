@@ -149,6 +149,13 @@ def test_a_file_is_replaced_when_it_is_what_was_read(trial: Trial) -> None:
     assert (again.raw, again.etag) == (b"two", mark)
 
 
+@pytest.mark.parametrize("size", [0, 1_200_000])
+def test_content_of_any_size_is_written_as_it_is(trial: Trial, size: int) -> None:
+    raw = bytes(range(251)) * (size // 251)
+    trial.files.write_file("app/index.json", raw, None)
+    assert trial.content("app/index.json") == raw
+
+
 def test_a_file_that_somebody_else_wrote_since_is_left_alone(trial: Trial) -> None:
     trial.put("app/index.json", b"one")
     found = trial.files.read_file("app/index.json")
