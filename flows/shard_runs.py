@@ -7,7 +7,8 @@ send an event each, with all of the content in it.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import logging
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -37,7 +38,10 @@ PAGES_AT_ONCE = 20
 RUNS_AT_ONCE = 200
 """The most that a Prefect server lists at once, where nobody set it another limit."""
 CANCELLED_AT_ONCE = 8
-"""Whoever was told to stop has some seconds for it, and there may be 200 shards."""
+CANCEL_SECONDS = 15.0
+"""Who is told to stop has some seconds for it, there may be 200 shards, and Prefect's client tries for a minute."""
+
+logger = logging.getLogger(__name__)
 
 
 class Seen(NamedTuple):
@@ -74,15 +78,10 @@ class ShardRuns:
     def __exit__(self, *_: object) -> None:
         with self._stack:
             self._over += self._runs.values()
-            with ThreadPoolExecutor(CANCELLED_AT_ONCE, thread_name_prefix="cancel") as pool:
-                cancelled = [pool.submit(self._cancel, run) for run in self._runs.values()]
-            self._runs.clear()
-            for each in cancelled:
-                with only_noted():
-                    each.result()
-            if self._over:
+            if self._cancel_all() and self._over:
                 with only_noted():
                     self._remove_left(self._over)
+            self._runs.clear()
 
     def start(self, shard: Shard, *, attempt: int, delay: float) -> None:
         """Have a shard done, so many seconds from now, by whichever worker is free.
@@ -143,6 +142,18 @@ class ShardRuns:
                 self._client.set_flow_run_state(run, State(type=StateType.CRASHED, message=message), force=True)
         self._over.append(run)
         del self._runs[shard]
+
+    def _cancel_all(self) -> bool:
+        """Whether the server answered for each run in time; the report is not to wait for one that does not."""
+        pool = ThreadPoolExecutor(CANCELLED_AT_ONCE, thread_name_prefix="cancel")
+        done, late = wait([pool.submit(self._cancel, run) for run in self._runs.values()], CANCEL_SECONDS)
+        pool.shutdown(wait=False, cancel_futures=True)
+        for each in done:
+            with only_noted():
+                each.result()
+        if late:
+            logger.warning("%d shards may go on: the Prefect server did not answer in time", len(late))
+        return not late
 
     def _cancel(self, run: UUID) -> None:
         """The server itself leaves alone what has ended, and cancels at once what no worker has taken up yet."""
