@@ -37,6 +37,11 @@ LIFE, REPORT = "layoutlift-life", "layoutlift-report"
 PAGES_AT_ONCE = 20
 RUNS_AT_ONCE = 200
 """The most that a Prefect server lists at once, where nobody set it another limit."""
+AT_ONCE = {REPORT: PAGES_AT_ONCE, LIFE: RUNS_AT_ONCE}
+ABANDONED = timedelta(days=1)
+"""So long after the end of a shard's flow run nobody reads any more what it handed in."""
+MOST_PAGES = 10
+"""Of what was abandoned, in one run: more is left to the next."""
 CANCELLED_AT_ONCE = 8
 CANCEL_SECONDS = 15.0
 """Who is told to stop has some seconds for it, there may be 200 shards, and Prefect's client tries for a minute."""
@@ -81,6 +86,7 @@ class ShardRuns:
             if self._cancel_all() and self._over:
                 with only_noted():
                     self._remove_left(self._over)
+                    self._remove_abandoned()
             self._runs.clear()
 
     def start(self, shard: Shard, *, attempt: int, delay: float) -> None:
@@ -162,9 +168,23 @@ class ShardRuns:
         self._client.set_flow_run_state(run, State(type=kind, message="the run that it is a part of has ended"))
 
     def _remove_left(self, runs: Collection[UUID]) -> None:
-        for kind, at_once in ((REPORT, PAGES_AT_ONCE), (LIFE, RUNS_AT_ONCE)):
-            for each in self._artifacts(runs, kind, at_once):
-                self._client.request("DELETE", "/artifacts/{id}", path_params={"id": each["id"]})
+        for kind, at_once in AT_ONCE.items():
+            self._remove(self._artifacts(runs, kind, at_once))
+
+    def _remove_abandoned(self) -> None:
+        """What shards left whose run died before it had read it; page by page, and not all where that is much."""
+        ended = {"end_time": {"before_": (datetime.now(UTC) - ABANDONED).isoformat()}}
+        for kind, at_once in AT_ONCE.items():
+            for _ in range(MOST_PAGES):
+                body = {"artifacts": {"type": {"any_": [kind]}}, "flow_runs": ended, "limit": at_once}
+                found = self._client.request("POST", "/artifacts/filter", json=body).json()
+                self._remove(found)
+                if len(found) < at_once:
+                    break
+
+    def _remove(self, artifacts: Iterable[Mapping[str, Any]]) -> None:
+        for each in artifacts:
+            self._client.request("DELETE", "/artifacts/{id}", path_params={"id": each["id"]})
 
     def _flow_runs(self, ids: Sequence[UUID]) -> list[FlowRun]:
         found: list[FlowRun] = []

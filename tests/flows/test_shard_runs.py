@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -175,6 +176,24 @@ def test_runs_that_are_left_at_the_end_are_cancelled_and_their_reports_removed(
         hand_in(run, 1)
     assert state_of(api, run) == "CANCELLED"
     assert left(api, run) == []
+
+
+def test_what_nobody_read_because_the_run_died_goes_with_a_later_run_and_nothing_younger(
+    api: str, runs: ShardRuns, shard: Shard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    abandoned, at_work = started(api, runs, shard), started(api, runs, Shard(shard.run, 2, ("lib",)))
+    for run in (abandoned, at_work):
+        hand_in(run, PAGES_AT_ONCE + 2)
+        show_life(api, run)
+    ended = {"state": {"type": "COMPLETED", "name": "Completed"}, "force": True}
+    ask(api, f"flow_runs/{abandoned}/set_state", ended)
+    remaining = []
+    for days in (1, 0):
+        monkeypatch.setattr("flows.shard_runs.ABANDONED", timedelta(days=days))
+        with ShardRuns("waits/for-nobody", {}, f"bucket → {uuid.uuid4()}", 1) as later:
+            started(api, later, Shard(str(uuid.uuid4()), 1, ("app",)))
+        remaining.append([len(left(api, run)) for run in (abandoned, at_work)])
+    assert remaining == [[PAGES_AT_ONCE + 3] * 2, [0, PAGES_AT_ONCE + 3]]
 
 
 def test_an_end_that_the_server_did_not_take_is_put_again(

@@ -77,4 +77,4 @@ def test_all_shards_at_work_are_ended_and_what_they_left_is_looked_for(server: S
     server.back.set()
     end_of(200)
     assert len(server.ended) == 200
-    assert server.asked == [("POST", "/artifacts/filter")] * 2
+    assert server.asked == [("POST", "/artifacts/filter")] * 4
