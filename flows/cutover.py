@@ -17,10 +17,10 @@ from tasks.oci.errors import InterruptedRunError, RefusedError
 from tasks.operations.cutover import OLD_REFERENCE, check_template, index_marks, refuse_changes, replacements
 from tasks.operations.selection import Selection
 from tasks.runs import RunKind
-from tasks.stores.mapping_files import check_files, write_rows
+from tasks.stores.mapping_files import RowList, check_files, write_lists
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from flows.console import Console
 
@@ -113,10 +113,10 @@ def _moment_of(console: Console, before: Mapping[str, str]) -> str:
     return run.ends.equality.at
 
 
-def _write(parameters: CutoverParameters, console: Console, equal_at: str) -> Iterator[str]:
-    """Write the files, and give the name of each that is there."""
+def _write(parameters: CutoverParameters, console: Console, equal_at: str) -> list[str]:
+    """Write the files; their names."""
     if console.run is None:
-        return
+        return []
     found = replacements(console.run.results(), parameters.source, parameters.old_reference)
     header = {
         "schema": SCHEMA,
@@ -125,10 +125,10 @@ def _write(parameters: CutoverParameters, console: Console, equal_at: str) -> It
         "equal_at": equal_at,
         "watched": parameters.frozen_for,
     }
-    for name in parameters.output:
-        write_rows(Path(name), [asdict(each) for each in found], header)
-        yield name
+    there = [asdict(each) for each in found]
+    lists = [RowList(Path(name), there) for name in parameters.output]
     if parameters.way_back:
         back = [{"new": each.new, "old": each.old, "digest": each.digest} for each in found]
-        write_rows(Path(parameters.way_back), back, header)
-        yield parameters.way_back
+        lists.append(RowList(Path(parameters.way_back), back))
+    write_lists(lists, header)
+    return [str(each.path) for each in lists]

@@ -87,14 +87,14 @@ class EarlyStart:
                 logging.getLogger(__name__).warning("%s", error)
                 return
             self._console.run = run
-            run.note(Finding(".", InterruptedRunError.code, f"{self._why()}; run the same command again"))
+            run.note(Finding(".", InterruptedRunError.code, self._why()))
             run.settle()
             run.write_report()
 
     def _why(self) -> str:
         if self._console.interrupted:
-            return "the run was told to stop before Prefect had begun it"
-        return "Prefect could not begin the run"
+            return "the run was told to stop before Prefect had begun it; run the same command again"
+        return "Prefect could not begin the run: see to its server, or use --standalone"
 
     def _open(self, kind: RunKind, options: RunOptions) -> Run:
         run = self._stack.enter_context(open_run(kind, options, self._console.stop))

@@ -1,4 +1,4 @@
-"""Writes lists of references as CSV or JSON, by the file's ending; a file is there whole or not at all."""
+"""Writes lists of references as CSV or JSON, by the file's ending; all files are there whole, or none is."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import io
 import json
 import os
 import secrets
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 ENDINGS = (".csv", ".json")
@@ -49,24 +51,49 @@ def _check(path: Path) -> None:
         raise ConfigurationError(f"{path} can't be written: {error.strerror}") from error
 
 
-def write_rows(path: Path, rows: Sequence[Mapping[str, str]], header: Mapping[str, object]) -> None:
-    """Write rows with the same columns; JSON begins with what `header` says, CSV has no place for it.
+@dataclass(frozen=True, slots=True)
+class RowList:
+    """Rows with the same columns, and the file that they go to."""
+
+    path: Path
+    rows: Sequence[Mapping[str, str]]
+
+
+def write_lists(lists: Iterable[RowList], header: Mapping[str, object]) -> None:
+    """Write all lists, or none of them; JSON begins with what `header` says, CSV has no place for it.
 
     A cell of CSV that spreadsheets would take for a formula gets an apostrophe before it.
 
     Raises:
-        ConfigurationError: the file can't be written.
+        ConfigurationError: a file can't be written; what was at the paths before is still there.
     """
-    text = _csv(rows) if path.suffix == ".csv" else json.dumps({**header, "references": list(rows)}, indent=1) + "\n"
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    with ExitStack() as left_over:
+        finished = [(each.path, _written_beside(each, header, left_over)) for each in lists]
+        for path, unnamed in finished:
+            with _blamed_on(path):
+                unnamed.replace(path)
+
+
+def _written_beside(each: RowList, header: Mapping[str, object], left_over: ExitStack) -> Path:
+    """Write a list to a file of another name, which goes at the end unless it was given the list's own."""
+    text = _csv(each.rows) if each.path.suffix == ".csv" else _json(each.rows, header)
+    unnamed = each.path.with_name(f".{each.path.name}.{secrets.token_hex(4)}.tmp")
+    left_over.callback(unnamed.unlink, missing_ok=True)
+    with _blamed_on(each.path), unnamed.open("x", encoding="utf-8", errors="backslashreplace", newline="") as out:
+        out.write(text)
+    return unnamed
+
+
+@contextmanager
+def _blamed_on(path: Path) -> Iterator[None]:
     try:
-        with unfinished.open("x", encoding="utf-8", errors="backslashreplace", newline="") as out:
-            out.write(text)
-        unfinished.replace(path)
+        yield
     except OSError as error:
         raise ConfigurationError(f"{path} can't be written: {error.strerror}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+
+
+def _json(rows: Sequence[Mapping[str, str]], header: Mapping[str, object]) -> str:
+    return json.dumps({**header, "references": list(rows)}, indent=1) + "\n"
 
 
 def _csv(rows: Sequence[Mapping[str, str]]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.stores import mapping_files
-from tasks.stores.mapping_files import write_rows
+from tasks.stores.mapping_files import RowList, write_lists
 
 NEW = "registry.example/app:v1@sha256:0"
 
@@ -17,21 +17,21 @@ NEW = "registry.example/app:v1@sha256:0"
 def test_a_name_is_no_formula_in_a_spreadsheet(tmp_path: Path, name: str) -> None:
     rows = [{"old": f"{name}:v1", "new": NEW}]
     for ending in ("csv", "json"):
-        write_rows(tmp_path / f"list.{ending}", rows, {})
+        write_lists([RowList(tmp_path / f"list.{ending}", rows)], {})
     with (tmp_path / "list.csv").open(newline="") as file:
         assert list(csv.DictReader(file)) == [{"old": f"'{name}:v1", "new": NEW}]
     assert json.loads((tmp_path / "list.json").read_bytes())["references"] == rows
 
 
 def test_a_name_makes_no_row_of_its_own(tmp_path: Path) -> None:
-    write_rows(tmp_path / "list.csv", [{"old": "a\r=1\nb:v1", "new": NEW}], {})
+    write_lists([RowList(tmp_path / "list.csv", [{"old": "a\r=1\nb:v1", "new": NEW}])], {})
     with (tmp_path / "list.csv").open(newline="") as file:
         assert list(csv.DictReader(file)) == [{"old": "a\\r=1\nb:v1", "new": NEW}]
 
 
 def test_other_names_are_written_as_they_are(tmp_path: Path) -> None:
     rows = [{"old": f"{name}:v1", "new": NEW} for name in ("/mnt/a", "s3://b/-c", "team/app", "a,b", "'x", "größe")]
-    write_rows(tmp_path / "list.csv", rows, {})
+    write_lists([RowList(tmp_path / "list.csv", rows)], {})
     with (tmp_path / "list.csv").open(encoding="utf-8", newline="") as file:
         assert list(csv.DictReader(file)) == rows
 
@@ -44,10 +44,20 @@ def test_a_list_is_written_through_no_link_that_somebody_foresaw(
     (tmp_path / "only mine").write_text("kept")
     for token in ("7", "seen"):
         (tmp_path / f".list.csv.{token}.tmp").symlink_to(tmp_path / "only mine")
-    write_rows(tmp_path / "list.csv", [{"old": "a", "new": "b"}], {})
+    write_lists([RowList(tmp_path / "list.csv", [{"old": "a", "new": "b"}])], {})
     assert (tmp_path / "only mine").read_text() == "kept"
     assert not (tmp_path / "list.csv").is_symlink()
     monkeypatch.setattr(mapping_files.secrets, "token_hex", lambda _: "seen")
     with pytest.raises(mapping_files.ConfigurationError, match=os.strerror(17)):
-        write_rows(tmp_path / "list.csv", [{"old": "a", "new": "c"}], {})
+        write_lists([RowList(tmp_path / "list.csv", [{"old": "a", "new": "c"}])], {})
     assert (tmp_path / "only mine").read_text() == "kept"
+
+
+def test_where_one_list_can_not_be_written_the_others_stay_as_they_were(tmp_path: Path) -> None:
+    """Else old references would be of one day, and the list for the way back of another."""
+    (tmp_path / "list.csv").write_text("of yesterday")
+    rows = [{"old": "a", "new": "b"}]
+    with pytest.raises(mapping_files.ConfigurationError, match=r"list\.json can't be written"):
+        write_lists([RowList(tmp_path / "list.csv", rows), RowList(tmp_path / "gone" / "list.json", rows)], {})
+    assert (tmp_path / "list.csv").read_text() == "of yesterday"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["list.csv"]
