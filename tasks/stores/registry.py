@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
+from itertools import count
 from typing import TYPE_CHECKING
 
 from tasks.oci.descriptor import Descriptor
@@ -16,6 +17,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     ContentNotFoundError,
     InvalidDigestError,
+    ManifestRefusedError,
     SizeMismatchError,
     UnexpectedAnswerError,
 )
@@ -179,8 +181,10 @@ class RegistryStore:
         if self.profile is not GENERIC:
             self._refuse_what_it_refuses(Descriptor(manifest.media_type, Digest.of(manifest.raw), len(manifest.raw)))
         attempted = f"pushing {repository}:{reference}" if ":" not in reference else f"pushing {reference}"
+        earlier_attempts = count()
 
         def attempt() -> HttpAnswer:
+            is_first = not next(earlier_attempts)
             answer = self._provider.do_request(
                 self._path(repository, self._container(repository).manifest_url(reference)),
                 "PUT",
@@ -189,7 +193,10 @@ class RegistryStore:
                 self._scopes(repository),
             )
             if answer.status not in _STORED:
-                raise manifest_error_of(answer, attempted)
+                error = manifest_error_of(answer, attempted)
+                is_refused = isinstance(error, ManifestRefusedError)
+                if is_first or not is_refused or not self._has_stored(repository, reference, manifest):
+                    raise error
             return answer
 
         answer = self._retry(attempt)
@@ -197,6 +204,10 @@ class RegistryStore:
         if stored is not None and not _names(stored, manifest.raw):
             raise UnexpectedAnswerError(f"{attempted}: the registry says it stored {stored[:100]!r} instead")
         return "OCI-Subject" in answer.headers
+
+    def _has_stored(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+        """Whether what is refused now is there: an earlier answer was lost, and the tag may be written once only."""
+        return self.resolve_manifest(repository, reference) == Digest.of(manifest.raw)
 
     def delete_manifest(self, repository: str, reference: str) -> Deletion:
         """See `ManifestRemover.delete_manifest` (distribution-spec v1.1.1 "Deleting tags", "Deleting Manifests")."""

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -360,6 +361,27 @@ def test_a_refused_manifest_is_sent_once(
 ) -> None:
     script.expect("PUT", MANIFEST_PATH, Reply(400, body=json.dumps({"errors": [{"code": code}]}).encode()))
     with pytest.raises(expected):
+        make_store(script.host).push_manifest("team/app", "v1", MANIFEST)
+
+
+@pytest.mark.parametrize("lost", [Reply(drop=True), Reply(504)], ids=["no answer", "a gateway's"])
+@pytest.mark.parametrize(("kept", "well"), [(MANIFEST.raw, True), (b"theirs", False)])
+def test_a_tag_that_moves_no_more_is_no_refusal_where_only_the_answer_was_lost(
+    script: ScriptedRegistry, make_store: MakeStore, lost: Reply, kept: bytes, well: bool
+) -> None:
+    script.expect("PUT", MANIFEST_PATH, lost, Reply(400, body=b'{"errors":[{"code":"TAG_INVALID"}]}'))
+    script.expect("HEAD", MANIFEST_PATH, Reply(200, {"Docker-Content-Digest": Digest.of(kept)}))
+    with nullcontext() if well else pytest.raises(ManifestRefusedError):
+        make_store(script.host).push_manifest("team/app", "v1", MANIFEST)
+
+
+def test_a_manifest_whose_children_are_missed_after_a_lost_answer_is_not_taken_for_stored(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    """The tag may have had that digest before."""
+    missing = Reply(404, body=b'{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}')
+    script.expect("PUT", MANIFEST_PATH, Reply(504), missing)
+    with pytest.raises(MissingReferencedContentError):
         make_store(script.host).push_manifest("team/app", "v1", MANIFEST)
 
 
