@@ -103,34 +103,37 @@ class RepositoryCopy:
         return Copied(tuple(reached), count, failed)
 
     def copy_referrer_list(self, subject: Digest, members: Sequence[Descriptor]) -> ReferrerListing:
-        """Copy the members of a list of referrers, and what refers to them, and have the target list them.
+        """Copy the members of a list of referrers, and have the target list them.
 
         Raises:
             LayoutliftError: a member can't be read or sent.
         """
         for member in members:
             self._ensure_manifest(0, member)
-        listing = self._tools.lists.ensure(self._repository, subject, members)
-        self.complete_referrer_list(subject, members, ask=False)
-        return listing
+        return self._tools.lists.ensure(self._repository, subject, members)
 
-    def complete_referrer_list(self, subject: Digest, members: Sequence[Descriptor], *, ask: bool = True) -> None:
-        """Have there, and listed, what refers to members of a list; `ask` for what the target may have already."""
+    def complete_referrer_list(self, subject: Digest, members: Sequence[Descriptor], *, ask: bool) -> bool:
+        """Have there, and listed, what refers to members of a list; whether all of it is.
+
+        `ask` for what the target may have already.
+        """
         for member in members if ask else ():
             self._read_links(member)
         reached = [digest for member in members for digest in self.closure(member)]
         self._list_subjects(reached, but=subject)
-        self._copy_referrers(reached, ask=ask)
+        expected = referrers_of(reached, self._referrers, self._held_by)
+        return self._copy_referrers(reached, ask=ask) == len(expected)
 
-    def complete_referrers(self, root: Descriptor) -> None:
-        """Have all referrers of a graph that is at the target already there and listed.
+    def complete_referrers(self, root: Descriptor) -> int:
+        """Have all referrers of a graph that is at the target already there and listed; how many of them are.
 
         What of the graph itself refers to something is listed too.
         """
         self._read_links(root)
         self._list_subjects(self._reached(root))
-        if self._referrers:
-            self._copy_referrers([d for d in self.closure(root) if d in self._referrers], ask=True)
+        if not self._referrers:
+            return 0
+        return self._copy_referrers([d for d in self.closure(root) if d in self._referrers], ask=True)
 
     def referrers_of(self, root: Descriptor) -> list[Descriptor]:
         """The referrers that the source has for the graph of `root`, those of referrers included."""

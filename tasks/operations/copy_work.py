@@ -143,16 +143,16 @@ class CopyWork(RepositoryWork):
 
     def _confirm(self, unit: Unit, tags: Sequence[str | None]) -> list[TagResult]:
         """Tags whose digest the target was just asked for: what an earlier run proved is not proved again."""
-        expected = len(self._copier.referrers_of(unit.descriptor))
-        unproved = [tag for tag in tags if not self._is_proved(unit, tag, expected)]
+        referrers = len(self._copier.referrers_of(unit.descriptor))
+        unproved = [tag for tag in tags if not self._is_proved(unit, tag, referrers)]
         if unproved and self._policy.depth is Depth.MANIFEST:
             self._verifier.verify_presence((), self._copier.closure(unit.descriptor))
-            self._copier.complete_referrers(unit.descriptor)
+            referrers = self._copier.complete_referrers(unit.descriptor)
         elif unproved:
             self._verifier.verify_graph(unit.descriptor, None)  # a part that is missing is listed nowhere either
-            self._copier.complete_referrers(unit.descriptor)
+            referrers = self._copier.complete_referrers(unit.descriptor)
             self._verify_copied(unit, (), ())
-        return self._done(unit, tags, Outcome.UP_TO_DATE, expected)
+        return self._done(unit, tags, Outcome.UP_TO_DATE, referrers)
 
     def _is_proved(self, unit: Unit, tag: str | None, referrers: int) -> bool:
         noted = self._ledger.entry(self._repository, tag) if tag is not None else None
@@ -168,14 +168,16 @@ class CopyWork(RepositoryWork):
         listing, outcome = self._listing(subject, members, is_proved=is_proved), Outcome.UP_TO_DATE
         if listing is ReferrerListing.LOST:
             listing, outcome = self._copier.copy_referrer_list(subject, members), Outcome.COPIED
+            is_whole = self._copier.complete_referrer_list(subject, members, ask=False)
             self._note(unit, tag, None, 0, found=True)
             self._verify_members(members)
-        elif not is_proved:
-            self._copier.complete_referrer_list(subject, members)
+        else:
+            is_whole = is_proved or self._copier.complete_referrer_list(subject, members, ask=True)
         if listing is ReferrerListing.LOST:
             message = f"the target does not list all {len(members)} referrers of {subject}"
             return self._failed(unit, unit.tags, "referrer_lost", message)[0]
-        self._note(unit, tag, self._policy.depth, expected, found=True)  # a list is never deleted: others are in it
+        proved = self._policy.depth if is_whole else None
+        self._note(unit, tag, proved, expected, found=True)  # a list is never deleted: others are in it
         by_tag = listing is ReferrerListing.FALLBACK
         return self._result(unit, tag, outcome, verified=self._policy.depth, referrers=len(members), at_target=by_tag)
 

@@ -114,7 +114,7 @@ def test_a_listed_referrer_whose_parts_can_not_be_read_is_not_the_fate_of_its_su
     layout.index([sboms], referrers_tag(Digest(image["digest"])))
     layout.blob_path(sboms).unlink()
     made = engine(layout, Noting())
-    assert [ended(made)[0], ended(made)[0]] == [("copied", 0), ("up_to_date", 1)]
+    assert [ended(made)[0], ended(made)[0]] == [("copied", 0), ("up_to_date", 0)]
 
 
 def test_referrers_of_referrers_count_and_what_is_there_is_not_sent_again(layout: LayoutBuilder) -> None:
@@ -155,6 +155,26 @@ def test_a_referrer_that_is_broken_at_the_source_is_named_and_neither_counted_no
     assert (outcomes, findings) == ({"app:v1": "copied"}, {("app", "content_not_found")})
     assert [result.referrers for result in made.results] == [0]
     assert target.list_tags("app") == {"v1"}
+
+
+@pytest.mark.parametrize("of_a_list", [False, True], ids=["of a tag", "of a member of a list"])
+def test_a_referrer_that_could_not_be_copied_is_missed_by_every_run_until_it_can_be(
+    layout: LayoutBuilder, of_a_list: bool
+) -> None:
+    """Most of all by the second one, which finds everything else at the target."""
+    image = layout.image(None if of_a_list else "v1", layers=[b"layer"], listed=not of_a_list)
+    if of_a_list:
+        layout.index([image], referrers_tag(Digest.of(b"not here")))
+    sbom = layout.referrer(image, content=b"its layer")
+    path = layout.blob_path(layout.blob(b"its layer"))
+    path.unlink()
+    made = engine(layout, Noting(referrers_api=False))
+    findings = [made.copy()[1] for _ in range(4)]
+    assert findings == [{("app", "content_not_found")}] * 4
+    path.write_bytes(b"its layer")
+    outcomes, found = made.copy()
+    assert (set(outcomes.values()), found) == ({"up_to_date"}, set())
+    assert made.target.resolve_manifest("app", sbom["digest"]) == sbom["digest"]
 
 
 def test_what_refers_to_something_as_a_part_of_a_referrer_is_listed(layout: LayoutBuilder) -> None:
