@@ -31,7 +31,7 @@ class RegistryTarget(Block):
     )
     username: str | None = Field(default=None, description="Name to log in with; <token> if the secret is a token")
     password: SecretStr | None = Field(default=None, description="Password, or token, that goes with the name")
-    plain_http: bool = Field(default=False, description="Talk to it over plain HTTP; credentials travel in clear")
+    plain_http: bool = Field(default=False, description="Talk to it over plain HTTP; credentials travel unencrypted")
     ca_file: str | None = Field(default=None, description="PEM file of further authorities, on the worker's machine")
     registry_kind: RegistryKind = Field(
         default=RegistryKind.AUTO, description="Whose registry it is, where its host does not tell"

@@ -122,7 +122,7 @@ OnConflictChoice = Annotated[
 BackupTag = Annotated[
     str | None, Field(description="Keep what a tag overwrites under this tag; {tag} stands for its name")
 ]
-PlainHttp = Annotated[bool, Field(description="Talk to the registry over plain HTTP; credentials travel in clear")]
+PlainHttp = Annotated[bool, Field(description="Talk to the registry over plain HTTP; credentials travel unencrypted")]
 CaFile = Annotated[str | None, Field(description="PEM file of further certificate authorities to trust")]
 SinceLast = Annotated[bool, Field(description="Do not ask the target for layouts unchanged since the last good run")]
 DeleteVanished = Annotated[

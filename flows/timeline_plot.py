@@ -40,7 +40,7 @@ def draw(moments: Sequence[Moment], title: str) -> bytes:
     _draw_outcomes(below, moments, times)
     _shade_waits(above, moments, times)
     above.set_title(printable(title), fontsize=9, parse_math=False)  # a path may hold dollars, or be no UTF-8
-    below.set_xlabel(f"time since the begin [{name}]")
+    below.set_xlabel(f"time since the start [{name}]")
     picture = BytesIO()
     figure.savefig(picture, format="png", dpi=80)
     return picture.getvalue()

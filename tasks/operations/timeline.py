@@ -19,7 +19,7 @@ RATE_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The counters of a run so many seconds after its begin; `held` says that it was waiting just then."""
+    """The counters of a run so many seconds after its start; `held` says that it was waiting just then."""
 
     seconds: float
     bytes_read: int

@@ -29,7 +29,7 @@ class Tracer(Protocol):
     """Keeps spans of a run, and sends them to where people look at them."""
 
     def span(self, name: str, attributes: Mapping[str, str | int | list[str]]) -> AbstractContextManager[Span]:
-        """A part of the run, from the begin of the block to its end; called by many threads."""
+        """A part of the run, from the start of the block to its end; called by many threads."""
         ...
 
 

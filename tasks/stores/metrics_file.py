@@ -29,7 +29,7 @@ class MetricsFile:
         self._labels = dict(labels)
 
     def write(self, metrics: Iterable[Metric]) -> None:
-        """Replace the file, so that a reader finds the values of before or these, and never a part.
+        """Replace the file, so that a reader finds the former values or these, and never a part.
 
         Raises:
             StateError: it can't be written.
