@@ -127,4 +127,5 @@ def _links(root: str, paths: list[str]) -> Iterator[Finding]:
 def stray_files(path: str, count: int, names: list[str]) -> Finding:
     """What is said of a directory with `count` files and no layout; `names` are the first of them at least."""
     shown = ", ".join(repr(name) for name in names[:SHOWN_FILES]) + (", …" if count > SHOWN_FILES else "")
-    return Finding(path, "not_a_layout", f"{count} files that belong to no layout: {shown}")
+    files = "a file that belongs" if count == 1 else f"{count} files that belong"
+    return Finding(path, "not_a_layout", f"{files} to no layout: {shown}")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tasks.oci.errors import SourceReadError, SourceUnavailableError
 from tasks.ports import Finding
 from tasks.stores.layout_directory import LayoutDirectory
-from tasks.stores.layout_search import find_layouts
+from tasks.stores.layout_search import find_layouts, stray_files
 from tests.support.layouts import LayoutBuilder
 
 
@@ -155,3 +155,10 @@ def test_a_source_that_is_no_directory_is_said_so(tmp_path: Path, name: str) -> 
     (tmp_path / "file").touch()
     with pytest.raises(SourceUnavailableError, match="mounted"):
         search(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(1, "a file that belongs to no layout: 'a'"), (2, "2 files that belong ")]
+)
+def test_one_stray_file_is_not_files(count: int, said: str) -> None:
+    assert stray_files(".", count, ["a", "b"][:count]).message.startswith(said)
