@@ -79,7 +79,7 @@ class _Life:
         asked = time.monotonic()
         try:
             over = self._told_that_it_is_over()
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ValueError, LookupError) as error:  # the latter where a proxy answers with a page
             logger.warning("no sign of life was given: %s", type(error).__name__)
             return
         self._last = min(time.monotonic(), asked + LATE_SECONDS)

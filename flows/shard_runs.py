@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+import httpx
 from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import State, StateType
@@ -24,7 +25,7 @@ from tasks.oci.errors import ConfigurationError
 from tasks.operations.shards import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from uuid import UUID
 
     from prefect.client.orchestration import SyncPrefectClient
@@ -116,8 +117,9 @@ class ShardRuns:
     def look(self) -> dict[Shard, Seen]:
         """What the server says of each shard that it knows."""
         ids = list(self._runs.values())
-        self._seen = {each.id: each for each in self._flow_runs(ids)}
-        signs = newest_signs(self._artifacts(ids, LIFE, RUNS_AT_ONCE))
+        with _answered():
+            self._seen = {each.id: each for each in self._flow_runs(ids)}
+            signs = newest_signs(self._artifacts(ids, LIFE, RUNS_AT_ONCE))
         found = {}
         for shard, run in self._runs.items():
             state = self._seen[run].state if run in self._seen else None
@@ -129,7 +131,8 @@ class ShardRuns:
 
     def pages(self, shard: Shard) -> list[str]:
         """The pages of a shard's report, in order, as far as they are there."""
-        return newest_report(self._artifacts([self._runs[shard]], REPORT, PAGES_AT_ONCE))
+        with _answered():
+            return newest_report(self._artifacts([self._runs[shard]], REPORT, PAGES_AT_ONCE))
 
     def forget(self, shard: Shard) -> None:
         """Remove what a shard whose report was read left at the server; where that fails, at the end once more."""
@@ -202,6 +205,19 @@ class ShardRuns:
             found += more
             if len(more) < at_once:
                 return found
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    """What is no answer of Prefect's, such as the page of a proxy before it, is a server that fails for the moment.
+
+    Raises:
+        DecodingError: it is none.
+    """
+    try:
+        yield
+    except (ValueError, LookupError) as error:
+        raise httpx.DecodingError(f"no answer of a Prefect server: {type(error).__name__}") from error
 
 
 def newest_report(artifacts: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -1,5 +1,6 @@
 """A shard shows that it lives as long as it may, and ends where another may be about to take its work up."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,12 +25,13 @@ class Server:
 
     state: str = "RUNNING"
     failing: int = 0
+    error: Exception = REFUSED
     signs: list[dict[str, Any]] = field(default_factory=list)
 
     def request(self, method: str, _: str, **given: Any) -> Any:
         if self.failing:
             self.failing -= 1
-            raise REFUSED
+            raise self.error
         if method == "GET":
             return SimpleNamespace(json=lambda: {"state_type": self.state})
         self.signs.append(given["json"])
@@ -76,8 +78,11 @@ def test_it_gives_signs_of_life_until_it_has_ended(server: Server, watcher: Shar
     assert not watcher.stop.requested
 
 
-def test_a_server_that_fails_for_a_moment_costs_no_attempt(server: Server, watcher: ShardWatcher) -> None:
-    server.failing = 3
+@pytest.mark.parametrize("error", [REFUSED, json.JSONDecodeError("", "<html>", 0), KeyError("state_type")])
+def test_a_server_that_fails_for_a_moment_costs_no_attempt(
+    server: Server, watcher: ShardWatcher, error: Exception
+) -> None:
+    server.failing, server.error = 3, error
     with watcher.shows_life():
         wait_until(more_signs(server), what="signs", deadline_seconds=5)
     assert not watcher.stop.requested

@@ -1,5 +1,6 @@
 """A run that ends has its shards told of it, and does not wait for a Prefect server that does not answer."""
 
+import json
 import threading
 import time
 import uuid
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import httpx
 import pytest
 
 from flows import shard_runs
@@ -36,6 +38,9 @@ class Server:
     def request(self, method: str, path: str, **_: object) -> Any:
         self.asked.append((method, path))
         return self
+
+    def read_flow_runs(self, **_: object) -> list[Any]:
+        return []
 
     def json(self) -> list[Any]:
         return []
@@ -78,3 +83,20 @@ def test_all_shards_at_work_are_ended_and_what_they_left_is_looked_for(server: S
     end_of(200)
     assert len(server.ended) == 200
     assert server.asked == [("POST", "/artifacts/filter")] * 4
+
+
+@pytest.mark.parametrize("call", ["read_flow_runs", "json"])
+def test_a_page_of_a_proxy_in_place_of_an_answer_is_a_server_that_fails_for_the_moment(
+    server: Server, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def no_answer(*_: object, **__: object) -> None:
+        raise json.JSONDecodeError("Expecting value", "<html>", 0)
+
+    server.back.set()
+    with ShardRuns("migrate-shard/shard", {}, "bucket → host", 1) as runs:
+        runs._runs = {Shard("run", 1, ("app",)): uuid.uuid4()}
+        with monkeypatch.context() as patch:
+            patch.setattr(Server, call, no_answer, raising=False)
+            with pytest.raises(httpx.HTTPError, match="no answer of a Prefect server"):
+                runs.look()
+        assert set(runs.look()) == set()
