@@ -43,7 +43,7 @@ policies:
 
 # What no rule takes away.
 protect:
-  tags: [latest, stable]
+  tags: [latest, stable]              # these two, where nothing else is named
   digests: []
   digest_files: []                    # text or JSON; every digest in it counts, such as a list of what is deployed
 

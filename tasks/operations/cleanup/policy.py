@@ -78,6 +78,12 @@ class TagRule:
     keep_newest_semver: int | None = None
     per: Per = Per.ALL
 
+    @property
+    def keeps_any(self) -> bool:
+        """Whether it keeps anything at all."""
+        counts = (self.keep_last, self.keep_within, self.keep_newest_semver)
+        return self.keep_all or bool(self.keep_periods) or any(count is not None for count in counts)
+
 
 @dataclass(frozen=True, slots=True)
 class RepositoryPolicy:

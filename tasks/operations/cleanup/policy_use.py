@@ -51,7 +51,10 @@ class PolicyUse:
         return plan
 
     def findings(self) -> Iterator[Finding]:
-        """What fitted nothing; of a repository that was not read, no rule is said to fit nothing."""
+        """What fitted nothing.
+
+        No rule is said to where a repository was not read, nor one that keeps nothing: it leaves none that fits.
+        """
         for policy in self.policy.policies:
             for message in self._messages(policy):
                 yield Finding(".", POLICY_UNUSED, f"policy {policy.name!r}{message}")
@@ -65,7 +68,8 @@ class PolicyUse:
             yield " is about no repository of the source" if hidden is None else f" decides about nothing: {hidden}"
             return
         for place, rule in enumerate(policy.rules):
-            if (policy.name, place) not in self._rules and policy.name not in self._unread:
+            is_known = policy.name not in self._unread and rule.keeps_any
+            if is_known and (policy.name, place) not in self._rules:
                 yield f": no tag of its repositories fits {rule.shown!r}"
 
 

@@ -58,6 +58,11 @@ def test_what_fits_nothing_is_named(policies: Sequence[RepositoryPolicy], messag
     assert unused(policies, {}) == messages
 
 
+def test_a_rule_that_keeps_nothing_leaves_no_tag_that_fits() -> None:
+    nothing = RepositoryPolicy("all", select_repositories(["**"]), (TagRule(select_tags(["pr-*"]), "pr-*"),))
+    assert unused([nothing], {}) == []
+
+
 def test_of_a_repository_that_was_not_read_nobody_knows_the_tags() -> None:
     refused = {"team/app": plan("team/app", [], Refusal("invalid_layout", "cut"))}
     assert unused([about("app", "team/app", "v*")], refused) == []
