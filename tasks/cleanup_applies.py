@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.endpoints import no_directory, patience, refuse_absent, refuse_other_encodings
@@ -24,6 +25,7 @@ from tasks.operations.cleanup.undoing import undo_run, undoable
 from tasks.operations.cleanup.values import QuarantineMode
 from tasks.operations.concurrency import map_ahead
 from tasks.stores import mounts
+from tasks.stores.directory_files import translated
 from tasks.stores.s3_address import BucketAddress, is_bucket
 from tasks.stores.source_lease import SourceLease
 from tasks.stores.watched_writer import WatchedWritable
@@ -167,7 +169,8 @@ def open_writable(source: str, access: BucketAccess, stop: Stop) -> Iterator[Wri
     """A source, to be changed.
 
     Raises:
-        ConfigurationError: it names no kind of source that can be changed, or the names in it can't be told.
+        ConfigurationError: it names no kind of source that can be changed, or the names in it can't be told, or
+            it is an empty folder.
         SourceUnavailableError: its mount does not answer.
     """
     if is_bucket(source):
@@ -177,12 +180,22 @@ def open_writable(source: str, access: BucketAccess, stop: Stop) -> Iterator[Wri
     path, may_hang = mounts.resolve(source)
     if not may_hang:
         refuse_absent(source, path)
+        with translated(source):
+            _refuse_empty(source, is_empty=not any(Path(path).iterdir()))
         yield WritableDirectory(path)
         return
     with closing(WatchedWritable(path, patience())) as writable:
-        if not writable.open_layouts().is_directory():
+        layouts = writable.open_layouts()
+        if not layouts.is_directory():
             raise no_directory(source)
+        _refuse_empty(source, is_empty=layouts.is_empty())
         yield writable
+
+
+def _refuse_empty(source: str, *, is_empty: bool) -> None:
+    """Write nothing where nothing is mounted: most mounts can't be put over a folder with something in it."""
+    if is_empty:
+        raise ConfigurationError(f"the source {source} is empty, nothing was changed; is the bucket mounted there?")
 
 
 def _writable_bucket(address: BucketAddress, access: BucketAccess, stop: Stop) -> WritableSource:

@@ -39,6 +39,7 @@ class Server:
         self._channel = channel
         self._answers = {
             "is_dir": self._is_dir,
+            "is_empty": self._is_empty,
             "probe": self._probe,
             "list": self._list,
             "index": self._index,
@@ -73,6 +74,10 @@ class Server:
 
     def _is_dir(self, _: Mapping[str, Any]) -> None:
         self._end(os.path.isdir(self._root))  # noqa: PTH112 - never raises
+
+    def _is_empty(self, _: Mapping[str, Any]) -> None:
+        with os.scandir(self._root) as entries:
+            self._end(next(entries, None) is None)
 
     def _probe(self, request: Mapping[str, Any]) -> None:
         for place in request["places"]:

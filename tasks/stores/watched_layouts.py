@@ -31,6 +31,14 @@ class WatchedLayouts:
         """
         return bool(self.process.ask({"do": "is_dir", "path": "."}, "the source"))
 
+    def is_empty(self) -> bool:
+        """Whether there is nothing at all in the root, as where nothing is mounted.
+
+        Raises:
+            SourceError: that can't be told.
+        """
+        return bool(self.process.ask({"do": "is_empty", "path": "."}, "the source"))
+
     def list_layouts(self) -> Iterator[str | Finding]:
         """See `LayoutLister.list_layouts`."""
         for found in self.process.each({"do": "list"}, "the list of layouts"):

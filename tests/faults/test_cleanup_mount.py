@@ -107,6 +107,7 @@ def test_a_mount_that_hangs_while_it_is_cleaned_up_costs_no_more_than_another_ru
     assert [[tag["tag"] for tag in repository["tags"]] for repository in listed] == [["v2", "v3"]] * REPOSITORIES
 
 
+@pytest.mark.soak
 def test_ctrl_c_ends_an_apply_in_time_though_the_mount_hangs(
     layoutlift: Layoutlift, mount: S3Fs, policy: Path
 ) -> None:

@@ -19,74 +19,79 @@ TIMING = Timing(grace=0.0, hold=0.0)
 PLAN = RepositoryPlan("app", "etag", removals=(IndexEntry("v1", Descriptor("a/b", Digest.of(b""), 0)),))
 
 
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    (tmp_path / "source" / "app").mkdir(parents=True)
+    return tmp_path / "source"
+
+
 def cleaner(
     source: Path, run: str = "run", *, only_writer: bool = False, timing: Timing = TIMING
 ) -> AbstractContextManager[Cleaner]:
     return open_cleaner(CleanerOptions(str(source), BucketAccess(), timing, run, only_writer=only_writer), Stop())
 
 
-def test_a_directory_is_changed_only_where_the_user_vouches_for_being_alone(tmp_path: Path) -> None:
-    with cleaner(tmp_path) as held, pytest.raises(RefusedError, match="i-am-the-only-writer"):
+def test_a_directory_is_changed_only_where_the_user_vouches_for_being_alone(source: Path) -> None:
+    with cleaner(source) as held, pytest.raises(RefusedError, match="i-am-the-only-writer"):
         held.check_allowed([PLAN])
-    with cleaner(tmp_path, only_writer=True) as held:
+    with cleaner(source, only_writer=True) as held:
         held.check_allowed([PLAN])
 
 
-def test_what_takes_nothing_away_needs_nobodys_word(tmp_path: Path) -> None:
-    with cleaner(tmp_path) as held:
+def test_what_takes_nothing_away_needs_nobodys_word(source: Path) -> None:
+    with cleaner(source) as held:
         held.check_allowed([RepositoryPlan("app", "etag")])
 
 
-def test_a_source_has_one_cleaner(tmp_path: Path) -> None:
-    with cleaner(tmp_path, "first"), pytest.raises(LockHeldError, match="first"), cleaner(tmp_path, "second"):
+def test_a_source_has_one_cleaner(source: Path) -> None:
+    with cleaner(source, "first"), pytest.raises(LockHeldError, match="first"), cleaner(source, "second"):
         pass
 
 
-def test_a_source_that_is_not_there_is_not_made(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="not a directory"), cleaner(tmp_path / "none"):
+def test_a_source_that_is_not_there_is_not_made(source: Path) -> None:
+    with pytest.raises(ConfigurationError, match="not a directory"), cleaner(source.with_name("none")):
         pass
-    assert list(tmp_path.iterdir()) == []
+    assert list(source.parent.iterdir()) == [source]
 
 
-def test_a_directory_keeps_no_versions(tmp_path: Path) -> None:
+def test_a_directory_keeps_no_versions(source: Path) -> None:
     timing = Timing(0.0, 0.0, QuarantineMode.VERSIONS)
-    with pytest.raises(ConfigurationError, match="keeps versions"), cleaner(tmp_path, timing=timing):
+    with pytest.raises(ConfigurationError, match="keeps versions"), cleaner(source, timing=timing):
         pass
 
 
-def test_a_run_that_never_was_is_not_undone(tmp_path: Path) -> None:
-    with cleaner(tmp_path, only_writer=True) as held, pytest.raises(ConfigurationError, match="never"):
+def test_a_run_that_never_was_is_not_undone(source: Path) -> None:
+    with cleaner(source, only_writer=True) as held, pytest.raises(ConfigurationError, match="never"):
         held.undo("never")  # before any outcome is asked for
 
 
-def test_runs_are_forgotten_only_by_the_times_of_a_policy(tmp_path: Path) -> None:
-    record = tmp_path / ".layoutlift/runs/old/app/000001-settled.json"
+def test_runs_are_forgotten_only_by_the_times_of_a_policy(source: Path) -> None:
+    record = source / ".layoutlift/runs/old/app/000001-settled.json"
     record.parent.mkdir(parents=True)
     body = {"time": 1.0, "removed": [], "added": [], "files": [], "trash": None, "contents": [], "etag": ""}
     record.write_text(json.dumps(body))
     for forgets in (False, True):
-        options = CleanerOptions(str(tmp_path), BucketAccess(), TIMING, "run", only_writer=True, forgets=forgets)
+        options = CleanerOptions(str(source), BucketAccess(), TIMING, "run", only_writer=True, forgets=forgets)
         with open_cleaner(options, Stop()) as held:
             assert list(held.apply([])) == []
         assert record.exists() is not forgets
 
 
-def test_a_layout_that_a_writer_came_back_to_is_made_whole_by_the_next_run(tmp_path: Path) -> None:
-    record = tmp_path / ".layoutlift/runs/old/app/000001-drop.json"
+def test_a_layout_that_a_writer_came_back_to_is_made_whole_by_the_next_run(source: Path) -> None:
+    record = source / ".layoutlift/runs/old/app/000001-drop.json"
     record.parent.mkdir(parents=True)
     contents = [["app/index.json", "{}"], ["app/oci-layout", "marker"]]
     body = {"time": 1.0, "removed": [], "added": [], "files": [], "trash": None, "contents": contents, "etag": ""}
     record.write_text(json.dumps(body))
-    (tmp_path / "app").mkdir()
-    (tmp_path / "app/index.json").write_text("a writer's")
-    with cleaner(tmp_path) as held:
+    (source / "app/index.json").write_text("a writer's")
+    with cleaner(source) as held:
         assert [(outcome.path, outcome.remade) for outcome in held.apply([])] == [("app", True)]
-    assert (tmp_path / "app/oci-layout").read_text() == "marker"
-    assert (tmp_path / "app/index.json").read_text() == "a writer's"
+    assert (source / "app/oci-layout").read_text() == "marker"
+    assert (source / "app/index.json").read_text() == "a writer's"
 
 
-def test_a_plan_that_was_made_by_a_clock_ahead_of_the_sources_is_refused(tmp_path: Path) -> None:
-    with cleaner(tmp_path) as held:
+def test_a_plan_that_was_made_by_a_clock_ahead_of_the_sources_is_refused(source: Path) -> None:
+    with cleaner(source) as held:
         now = held.tools.source.files.now()
         held.check_clock(now - 1e6)
         held.check_clock(now + FUTURE_SECONDS / 2)

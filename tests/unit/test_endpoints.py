@@ -22,6 +22,7 @@ def enter_writable(source: str) -> None:
 def test_a_folder_is_read_only_where_its_names_are_read_as_utf_8(
     encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "app").mkdir()
     open_source(str(tmp_path))
     enter_writable(str(tmp_path))
     monkeypatch.setattr(sys, "getfilesystemencoding", lambda: encoding)

@@ -181,3 +181,15 @@ def test_a_policy_of_which_a_part_fits_nothing_is_planned_with_a_remark(source: 
     assert ended.stderr == "! .: policy 'all': no tag of its repositories fits 'w*' (policy_unused)\n"
     document = json.loads(layoutlift("cleanup", "plan", source, "--policy", policy, "--json").stdout)
     assert [finding["code"] for finding in document["findings"]] == ["policy_unused"]
+
+
+def test_nothing_is_written_into_an_empty_folder_where_the_source_was_mounted(source: Path, tmp_path: Path) -> None:
+    """Most mounts can't be put over a folder with something in it."""
+    assert applied_policy_that_keeps_all(source, tmp_path).exit_code == 0
+    source.rename(tmp_path / "away")
+    source.mkdir()
+    for arguments in (("apply", tmp_path / "plan.jsonl"), ("undo", "20260615T120000Z-1a2b3c", "--source", source)):
+        ended = layoutlift("cleanup", *arguments, ALONE)
+        assert ended.exit_code == 2
+        assert "is empty, nothing was changed; is the bucket mounted there?" in ended.stderr
+    assert list(source.iterdir()) == []

@@ -1,5 +1,6 @@
 """What goes wrong in the process that reads a mount is told to whoever asked, and to nobody else."""
 
+import shutil
 from collections.abc import Generator
 from pathlib import Path
 
@@ -24,3 +25,9 @@ def test_a_bug_costs_the_request_that_met_it_and_is_named(source: WatchedLayouts
         source.read_index("a\0b")
     assert raised.value.code == SourceError.code
     assert source.read_index("app").raw
+
+
+def test_an_empty_root_is_told_from_one_with_something_in_it(source: WatchedLayouts, tmp_path: Path) -> None:
+    assert not source.is_empty()
+    shutil.rmtree(tmp_path / "app")
+    assert source.is_empty()
