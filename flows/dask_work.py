@@ -63,7 +63,7 @@ def work_on_dask(given: ScaledParameters, gathering: Gathering, shards: Sequence
         workers = runner.client.scheduler_info(n_workers=-1)["workers"].values()
         threads = sum(worker["nthreads"] for worker in workers) or len(shards)  # none: they are still to come
         at_once = min(threads, len(shards))
-        _Cluster(given.of_part(at_once).to_options(), gathering, runner).work(shards)
+        _Cluster(given.of_part(at_once).to_options(), gathering, runner, at_once).work(shards)
 
 
 def _runner(scheduler: str | None) -> DaskTaskRunner:
@@ -81,8 +81,9 @@ def _dask(future: PrefectDaskFuture[list[str]]) -> Any:
 class _Cluster:
     """Submits parts, and submits again what a worker could not do."""
 
-    def __init__(self, options: RunOptions, gathering: Gathering, runner: DaskTaskRunner) -> None:
+    def __init__(self, options: RunOptions, gathering: Gathering, runner: DaskTaskRunner, at_once: int) -> None:
         self._options = options
+        self._at_once = at_once
         self._gathering = gathering
         self._run = gathering.run
         self._runner = runner
@@ -108,7 +109,8 @@ class _Cluster:
     def _submit(self, shard: Shard) -> None:
         self._attempts[shard] = self._attempts.get(shard, 0) + 1
         label = f"{self._run.kind} part {shard.number}: {len(shard.repositories)} repositories"
-        parameters = {"kind": self._run.kind, "options": replace(self._options, shard=shard), "label": label}
+        options = replace(self._options, shard=replace(shard, of=self._at_once))
+        parameters = {"kind": self._run.kind, "options": options, "label": label}
         self._futures[shard] = self._runner.submit(work_part, parameters)
 
     def _take(self, shard: Shard) -> None:

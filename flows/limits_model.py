@@ -25,13 +25,13 @@ class LiveLimits(BaseModel):
     hours: AllowedHours = None
     paused: bool = Field(default=False, description="Begin nothing new")
 
-    def over(self, given: Limits) -> Limits:
-        """The limits of a run that was started with `given`."""
+    def over(self, given: Limits, parts: int = 1) -> Limits:
+        """The limits of a run that was started with `given`, or of one of its so many parts, each with its share."""
         said: dict[str, Any] = {}
         if "limit_rate" in self.model_fields_set:
-            said["bytes_per_second"] = None if self.limit_rate is None else bytes_per_second(self.limit_rate)
+            said["bytes_per_second"] = None if self.limit_rate is None else bytes_per_second(self.limit_rate) / parts
         if "max_requests" in self.model_fields_set:
-            said["requests_per_second"] = self.max_requests
+            said["requests_per_second"] = None if self.max_requests is None else self.max_requests / parts
         if "hours" in self.model_fields_set:
             said["hours"] = None if self.hours is None else Hours.parse(self.hours)
         return replace(given, paused=self.paused, **said)

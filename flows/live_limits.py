@@ -89,6 +89,7 @@ class _Follower:
 
     def __init__(self, run: Run, read: LimitsReader | None) -> None:
         self._controls = run.controls
+        self._parts = 1 if run.options.shard is None else run.options.shard.of
         self._read = read
         self._lock = threading.Lock()
         self._last: LiveLimits | None = None
@@ -104,7 +105,7 @@ class _Follower:
         """Keep to what was read last; hours open and close whether or not something can be read."""
         with self._lock:
             last, given = self._last, self._controls.given
-            self._controls.apply(given if last is None else last.over(given))
+            self._controls.apply(given if last is None else last.over(given, self._parts))
 
     def look_again(self) -> None:
         """As `look`, where the run goes on whatever somebody has written there meanwhile."""

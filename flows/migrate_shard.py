@@ -10,7 +10,9 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows import shard_body as s
 from flows.own_flow import flow
 from flows.parameters import MigrateParameters
+from tasks.operations.shards import unquoted
 from tasks.operations.tree_run import BATCHES_AT_ONCE
+from tasks.ports import Shard
 from tasks.runs import RunKind
 
 
@@ -20,11 +22,11 @@ from tasks.runs import RunKind
     persist_result=False,
 )
 def migrate_shard(
-    *, settings: MigrateParameters, run: s.WholeRun, number: s.Number, repositories: s.Repositories
+    *, settings: MigrateParameters, run: s.WholeRun, number: s.Number, of: s.Of = 1, repositories: s.Repositories
 ) -> State[None] | None:
     """Lift some repositories of a migration, and hand the report to the run that it is a part of.
 
     Raises:
         LayoutliftError: as `drive` does.
     """
-    return s.run_shard(RunKind.MIGRATE, settings.to_options(), run, number, repositories)
+    return s.run_shard(RunKind.MIGRATE, settings.to_options(), Shard(run, number, unquoted(repositories), of))

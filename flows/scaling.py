@@ -60,7 +60,7 @@ def _on_dask(work: WorkOnParts, given: ScaledParameters, run: Run, survey: Surve
 
 def _shards(run: Run, survey: Survey, wanted: int) -> list[Shard]:
     planned = plan_shards(survey.sizes, wanted)
-    return [Shard(run.run_id, number, paths) for number, paths in enumerate(planned, start=1)]
+    return [Shard(run.run_id, number, paths, len(planned)) for number, paths in enumerate(planned, start=1)]
 
 
 class Gathering:

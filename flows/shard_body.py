@@ -10,24 +10,20 @@ from pydantic import Field
 from flows.flow_body import run_as_flow
 from flows.shard_life import ShardWatcher, hand_in
 from flows.watching import watched_by
-from tasks.operations.shards import unquoted
-from tasks.ports import Shard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from prefect import State
 
+    from tasks.ports import Shard
     from tasks.runs import RunKind, RunOptions
 
 WholeRun = Annotated[str, Field(description="The run that this is a part of")]
 Number = Annotated[int, Field(description="Which part it is", ge=1)]
+Of = Annotated[int, Field(description="Among how many parts rates are shared out", ge=1)]
 Repositories = Annotated[list[str], Field(description="Paths at the source, percent-encoded", min_length=1)]
 
 
-def run_shard(
-    kind: RunKind, options: RunOptions, run: str, number: int, repositories: Iterable[str]
-) -> State[None] | None:
+def run_shard(kind: RunKind, options: RunOptions, shard: Shard) -> State[None] | None:
     """Do a part of a run in the flow that this is called from; the state that it should end in, as `run_as_flow`.
 
     Raises:
@@ -35,4 +31,4 @@ def run_shard(
     """
     watcher = ShardWatcher()
     with watched_by(watcher), watcher.shows_life():
-        return run_as_flow(kind, replace(options, shard=Shard(run, number, unquoted(repositories))), publish=hand_in)
+        return run_as_flow(kind, replace(options, shard=shard), publish=hand_in)

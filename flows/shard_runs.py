@@ -97,11 +97,12 @@ class ShardRuns:
             ConfigurationError: there is no such deployment.
         """
         again = f", again ({attempt})" if attempt else ""
-        parameters = {"run": shard.run, "number": shard.number, "repositories": quoted(shard.repositories)}
+        part = {"run": shard.run, "number": shard.number, "of": shard.of}
+        parameters = {"settings": self._settings, **part, "repositories": quoted(shard.repositories)}
         try:
             started: Any = run_deployment(
                 self._deployment,
-                parameters={"settings": self._settings, **parameters},
+                parameters=parameters,
                 flow_run_name=f"{self._title}: shard {shard.number} of {self._of}{again}",
                 idempotency_key=f"{shard.run}-{shard.number}-{attempt}",
                 scheduled_time=datetime.now(UTC) + timedelta(seconds=delay),

@@ -10,7 +10,9 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows import shard_body as s
 from flows.own_flow import flow
 from flows.parameters import VerifyParameters
+from tasks.operations.shards import unquoted
 from tasks.operations.tree_run import BATCHES_AT_ONCE
+from tasks.ports import Shard
 from tasks.runs import RunKind
 
 
@@ -20,11 +22,11 @@ from tasks.runs import RunKind
     persist_result=False,
 )
 def verify_shard(
-    *, settings: VerifyParameters, run: s.WholeRun, number: s.Number, repositories: s.Repositories
+    *, settings: VerifyParameters, run: s.WholeRun, number: s.Number, of: s.Of = 1, repositories: s.Repositories
 ) -> State[None] | None:
     """Verify some repositories of a source, and hand the report to the run that it is a part of.
 
     Raises:
         LayoutliftError: as `drive` does.
     """
-    return s.run_shard(RunKind.VERIFY, settings.to_options(), run, number, repositories)
+    return s.run_shard(RunKind.VERIFY, settings.to_options(), Shard(run, number, unquoted(repositories), of))

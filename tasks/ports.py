@@ -33,11 +33,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Some of a run's repositories, by their paths at the source; `run` is the id of the whole run."""
+    """Some of a run's repositories, by their paths at the source; `run` is the id of the whole run.
+
+    `of` is among how many parts, at most all of which are at work at once, the run's rates are shared out.
+    """
 
     run: str
     number: int
     repositories: tuple[str, ...]
+    of: int = 1
 
 
 @dataclass(frozen=True, slots=True)

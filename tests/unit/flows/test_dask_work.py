@@ -32,6 +32,7 @@ class Cluster:
     threads: int = 0
     begun: float = field(default_factory=time.monotonic)
     rates: list[float | None] = field(default_factory=list)
+    shares: list[int] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         return self
@@ -45,6 +46,7 @@ class Cluster:
 
     def submit(self, _: object, parameters: dict[str, Any]) -> Any:
         self.rates.append(parameters["options"].limit_rate)
+        self.shares.append(parameters["options"].shard.of)
         return SimpleNamespace(result=self._result, wrapped_future=SimpleNamespace(done=lambda: True))
 
     def _result(self) -> list[str]:
@@ -94,3 +96,4 @@ def test_rates_are_shared_out_among_the_parts_that_can_be_at_work_at_once(
     cluster = Cluster(expiry=0.0, threads=threads)
     done(cluster, [Shard("run", number, ("app",)) for number in (1, 2, 3)], monkeypatch)
     assert cluster.rates == [math.ceil(2**20 / share)] * 3
+    assert cluster.shares == [share] * 3, "of limits that are changed meanwhile, too"

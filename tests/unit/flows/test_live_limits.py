@@ -191,3 +191,24 @@ def test_limits_that_are_named_and_not_there_are_told_of(
     with kept_within_limits(run, lambda: LiveLimits() if is_there else None):
         pass
     assert ("limits.yaml is not there" in caplog.text) is not is_there
+
+
+@pytest.mark.parametrize(("shard", "share"), [(None, 1), (Shard("run", 1, ("app",), 4), 4)])
+def test_what_a_run_is_slowed_down_to_is_shared_out_among_its_parts(
+    run: Any, shard: Shard | None, share: int
+) -> None:
+    applied: list[Limits] = []
+    run.options.shard = shard
+    run.controls = SimpleNamespace(given=Limits(bytes_per_second=7.0), apply=applied.append)
+    for said in (
+        LiveLimits(limit_rate="4M", max_requests=50),
+        LiveLimits(max_requests=None),
+        LiveLimits(paused=True),
+    ):
+        with kept_within_limits(run, lambda said=said: said):
+            pass
+    assert applied == [
+        Limits(bytes_per_second=4 * 2**20 / share, requests_per_second=50 / share),
+        Limits(bytes_per_second=7.0),
+        Limits(bytes_per_second=7.0, paused=True),
+    ]

@@ -39,3 +39,9 @@ def test_what_a_shard_at_work_has_read_counts_once_whoever_takes_it_up(monkeypat
     monkeypatch.setattr(scaling, "absorb", absorb)
     gathering.take(shard, [])
     assert counted[-1] == 5, "so many of the bytes that its report tells of are counted already"
+
+
+def test_each_part_knows_among_how_many_rates_are_shared_out() -> None:
+    run: Any = SimpleNamespace(run_id="run")
+    survey: Any = SimpleNamespace(sizes={"app": 2, "lib": 1, "tools": 1})
+    assert [shard.of for shard in scaling._shards(run, survey, 8)] == [3, 3, 3]
