@@ -63,7 +63,7 @@ class ChunkedUpload:
             try:
                 self._push(repository, content, scopes, size)
             except PayloadTooLargeError:
-                self.refused = size
+                self.refused = min(self.refused, size)  # another worker may be further down
                 if size == CHUNK_SIZES[-1]:
                     raise
             else:

@@ -93,6 +93,19 @@ def test_chunks_that_are_refused_are_tried_smaller_and_never_again() -> None:
     assert registry.chunks() == [DATA[:4], DATA[4:8], DATA[8:]]
 
 
+def test_what_another_worker_found_to_be_too_large_meanwhile_is_not_tried_again() -> None:
+    class Meanwhile(Registry):
+        def do_request(self, *request: Any) -> HttpAnswer:
+            made.refused = min(made.refused, 4)
+            return super().do_request(*request)
+
+    registry = Meanwhile(most=2)
+    made = upload(registry)
+    push(made)
+    assert [len(chunk) for chunk in registry.chunks()] == [8, 2, 2, 2, 2, 2]
+    assert made.refused == 4
+
+
 def test_a_blob_is_never_sent_in_one_chunk_of_its_own_size() -> None:
     registry = Registry(most=8)
     push(upload(registry), DATA[:8])
