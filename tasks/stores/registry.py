@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
+from io import BytesIO
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -234,6 +235,9 @@ class RegistryStore:
                 answer.skip(offset)
             elif offset and answer.status == HTTPStatus.PARTIAL_CONTENT:
                 _check_range(answer.headers, offset)
+            elif offset == descriptor.size and answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                yield BytesIO()  # all of it was read, and only the end of the answer was lost
+                return
             elif answer.status != HTTPStatus.OK:
                 raise error_of(read_refusal(answer), f"reading {descriptor.digest}")
             yield answer

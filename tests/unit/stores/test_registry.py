@@ -385,6 +385,18 @@ def test_a_manifest_whose_children_are_missed_after_a_lost_answer_is_not_taken_f
         make_store(script.host).push_manifest("team/app", "v1", MANIFEST)
 
 
+@pytest.mark.parametrize("more", [b"", b"x"])
+def test_content_of_which_only_the_end_was_lost_is_read(
+    script: ScriptedRegistry, make_store: MakeStore, more: bytes
+) -> None:
+    chunk = b"%x\r\n%s\r\n" % (len(CONTENT), CONTENT)
+    cut = Reply(headers={"Transfer-Encoding": "chunked"}, body=chunk, cut=len(chunk))
+    rest = Reply(206, {"Content-Range": f"bytes {len(CONTENT)}-"}, more) if more else Reply(416)
+    script.expect("GET", BLOB_PATH, cut, rest)
+    with pytest.raises(SizeMismatchError) if more else nullcontext():
+        assert make_store(script.host).fetch_blob("team/app", BLOB).read() == CONTENT
+
+
 def test_content_read_back_is_checked(script: ScriptedRegistry, make_store: MakeStore) -> None:
     script.expect("GET", BLOB_PATH, Reply(body=CONTENT), Reply(body=CONTENT[:-1] + b"X"), Reply(body=CONTENT + b"x"))
     blob = make_store(script.host).fetch_blob("team/app", BLOB)
