@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 2.0
 UNATTENDED_SECONDS = 300.0
-"""After so long without any shard begun, somebody should look at the workers."""
+"""After so long without any shard at work, somebody should look at the workers."""
 UNANSWERED_SECONDS = 300.0
 """A Prefect server that has not answered for so long is given up; Prefect's client itself tries for a minute."""
 
@@ -53,8 +53,7 @@ class _Pool:
         self._waiting = {shard: ShardWatch() for shard in shards}
         self._to_start = dict.fromkeys(shards, 0.0)
         self._unanswered: float | None = None
-        self._begun = time.monotonic()
-        self._attended = False
+        self._attended = time.monotonic()
 
     def work(self) -> None:
         """See `work_on_pool`; a run that is told to stop has its shards cancelled."""
@@ -92,14 +91,15 @@ class _Pool:
             state, sign, said, bytes_read = seen.get(shard, Seen(GONE))
             message = _shown(said)
             self._gathering.note_bytes(shard, bytes_read)
-            self._attended = self._attended or state not in {GONE, "SCHEDULED"}
+            if state not in {GONE, "SCHEDULED"}:
+                self._attended = time.monotonic()
             step = watch.next_step(state, sign, time.monotonic())
             if step is Step.GATHER:
                 self._gather(shard, watch, message)
             elif step is Step.AGAIN:
                 self._again(shard, watch, _why_again(state, message))
-        if not self._attended and time.monotonic() - self._begun > UNATTENDED_SECONDS:
-            self._attended = True
+        if time.monotonic() - self._attended > UNATTENDED_SECONDS:
+            self._attended = time.monotonic()  # and told again when as much time has passed
             logger.warning("no worker has taken up a shard: has the deployment's pool workers with free slots?")
 
     def _gather(self, shard: Shard, watch: ShardWatch, message: str | None) -> None:

@@ -125,3 +125,23 @@ def test_a_server_that_refuses_is_not_asked_again(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(httpx.HTTPStatusError):
         done(server, [SHARD], monkeypatch)
     assert server.started == []
+
+
+@dataclass
+class Deserted(Server):
+    """Its only worker dies with the first attempt, and another comes after so many looks."""
+
+    looks: int = 200
+
+    def look(self) -> dict[Shard, Seen]:
+        self.looks -= 1
+        waits = any(self.started) and self.looks > 0
+        return dict.fromkeys(self.running, Seen("SCHEDULED")) if waits else super().look()
+
+
+def test_shards_that_no_worker_takes_up_again_are_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(pool_work, "UNATTENDED_SECONDS", 0.01)
+    done(Deserted(), [SHARD], monkeypatch)
+    assert "no worker has taken up a shard" in caplog.text
