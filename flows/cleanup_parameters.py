@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.values import Limits
 
 PolicyPath = Annotated[str, Field(description="File with the policy, in YAML; layoutlift cleanup init writes one")]
+GATE = "Registry that must hold whatever goes, as host[:port][/prefix]"
 GateTarget = Annotated[
     str | None,
     Field(
-        description="Registry that must hold whatever goes, as host[:port][/prefix], or for the flow block:NAME; "
-        "else the policy's target",
+        description=f"{GATE}, or for the flow block:NAME; else the policy's target",
         json_schema_extra=p.ADDRESS_FORM,
     ),
     AfterValidator(lambda text: text if text is None or block_name(text) else p.check_address(text)),
@@ -108,7 +108,7 @@ class UndoParameters(Parameters):
 class DeleteParameters(PlanParameters):
     """Parameters of `delete`."""
 
-    gate: GateTarget = None
+    gate: Annotated[GateTarget, Field(description=GATE)] = None
     keep_referrers: Annotated[bool, Field(description="Leave what refers to it, such as signatures")] = False
     i_am_the_only_writer: OnlyWriter = False
     plain_http: p.PlainHttp = False
