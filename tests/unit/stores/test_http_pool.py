@@ -3,6 +3,7 @@
 import gzip
 import ssl
 from collections.abc import Callable, Generator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -269,14 +270,26 @@ def test_a_certificate_that_is_not_trusted_is_refused_for_good(
     assert tls_script.requests == []
 
 
-def test_a_certificate_of_another_host_is_refused(authority: trustme.CA, make_pool: MakePool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("host", "not_after", "hint"),
+    [
+        ("elsewhere.example", None, "certificate is of another host: correct the address"),
+        ("127.0.0.1", datetime(2020, 1, 1, tzinfo=UTC), "renew the certificate"),
+    ],
+    ids=["of another host", "expired"],
+)
+def test_a_certificate_that_is_no_good_is_refused_with_what_helps(
+    authority: trustme.CA, make_pool: MakePool, tmp_path: Path, host: str, not_after: datetime | None, hint: str
+) -> None:
+    """Further authorities would not, and TLS is not to be turned off for it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("elsewhere.example").configure_cert(context)
+    authority.issue_cert(host, not_after=not_after).configure_cert(context)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     server = ScriptedRegistry(context)
     try:
-        with pytest.raises(UntrustedConnectionError):
+        with pytest.raises(UntrustedConnectionError, match=hint) as refusal:
             make_pool(server.host, plain_http=False, ca_file=str(tmp_path / "ca.pem")).send("GET", "/v2/", SECRET)
+        assert "--" not in str(refusal.value)
     finally:
         server.stop()
 
