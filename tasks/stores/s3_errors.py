@@ -91,6 +91,17 @@ class NotAdmittedError(SourceUnavailableError):
     """The store does not let us in at all: no or wrong credentials, no such bucket, a wrong endpoint or region."""
 
 
+class DeniedError(SourceError):
+    """The store lets us in, but not to this; `denied` says so without what a reader of a source needs."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.denied = f"access to {name} is denied ({reason})"
+        super().__init__(
+            f"{self.denied}; s3:ListBucket on the bucket and s3:GetObject on its objects are needed, and "
+            "--request-payer where the requester pays"
+        )
+
+
 @contextmanager
 def translated(name: str) -> Iterator[None]:
     """Raise what the SDK raises within the block as the error of ours that it is; `name` is what was asked for.
@@ -165,10 +176,7 @@ def _of_refusal(code: str, status: int, name: str, reason: str) -> LayoutliftErr
     if code in _PASSING or status >= _SERVER_ERROR:
         return SourceReadError(f"{name} can't be read for the moment ({reason})")
     if code in _DENIED:
-        return SourceError(
-            f"access to {name} is denied ({reason}); s3:ListBucket on the bucket and s3:GetObject on its objects "
-            "are needed, and --request-payer where the requester pays"
-        )
+        return DeniedError(name, reason)
     if code in _REJECTED:
         return NotAdmittedError(f"the store refuses the credentials ({reason})")
     if code in _ELSEWHERE:

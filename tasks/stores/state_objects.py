@@ -15,7 +15,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from tasks.oci.errors import ConfigurationError, ContentNotFoundError, LayoutliftError, StateError, is_transient
 from tasks.stores.s3_answers import etag_of, modified_of, next_place, objects_of, with_all
-from tasks.stores.s3_errors import ChangedError, NotAdmittedError, UnreachableError, answered
+from tasks.stores.s3_errors import ChangedError, DeniedError, NotAdmittedError, UnreachableError, answered
 from tasks.stores.shown_requests import show_repetition
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 60.0
 """How long a store that is away for the moment is asked again, beyond what the SDK does by itself."""
+_NEEDED = (
+    "a state needs s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject and s3:DeleteObject on its objects"
+)
 _Value = TypeVar("_Value")
 
 
@@ -195,6 +198,8 @@ class StateObjects:
             raise
         except (NotAdmittedError, UnreachableError) as error:
             raise StateError(f"{self}: {error}") from error
+        except DeniedError as error:
+            raise StateError(f"{error.denied}; {_NEEDED}") from error
         except LayoutliftError as error:
             raise StateError(f"the state: {error}") from error
 

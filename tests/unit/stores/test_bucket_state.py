@@ -369,6 +369,13 @@ def test_credentials_of_the_state_that_end_in_the_middle_end_the_ledger_and_no_t
         lines.append({"started": "more"})
 
 
+def test_a_state_that_may_not_be_written_is_told_with_the_rights_that_it_needs() -> None:
+    """Not with those of a source, which the keys may well have."""
+    denied = sdk.ClientError({"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {}}, "PutObject")
+    with pytest.raises(StateError, match=r"s3://bucket/pair/lock is denied .*s3:PutObject and s3:DeleteObject"):
+        objects_of(denied).put("lock", b"")
+
+
 def test_a_machine_without_room_for_temporary_files_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
     with pytest.raises(ConfigurationError, match="set TMPDIR"):
