@@ -26,7 +26,7 @@ from tasks.oci.errors import (
 )
 from tasks.stores.lock_holder import LockHolder
 from tasks.stores.s3_answers import objects_of, with_all
-from tasks.stores.s3_errors import translated
+from tasks.stores.s3_errors import DeniedError, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -147,7 +147,7 @@ class BucketArea:
             with translated(f"s3://{self.bucket}"):
                 yield
         except SourceError as error:
-            if type(error) is not SourceError:
+            if type(error) not in {SourceError, DeniedError}:
                 raise
             raise SourceError(f"{error}; {RIGHTS}") from error
 
