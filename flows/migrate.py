@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 from prefect import State  # Prefect evaluates annotations: where one can't be, the form loses all types
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import pace_parameters as pace
 from flows import parameter_fields as p
 from flows import scale_parameters as s
 from flows.flow_body import run_as_flow
-from flows.own_flow import flow
+from flows.own_flow import OF_BATCHES, flow
 from flows.parameters import documented
 from flows.scaling import work_for
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.planning import OnConflict, Untagged
 from tasks.operations.results import Depth
-from tasks.operations.tree_run import BATCHES_AT_ONCE
 from tasks.runs import RunKind
 
 
 @flow(
     name="migrate",
     flow_run_name="{source} → {target}",
-    task_runner=cast("Any", ThreadPoolTaskRunner(max_workers=BATCHES_AT_ONCE)),  # its annotation can't be inferred
-    persist_result=False,
+    **OF_BATCHES,
 )
 @documented(s.ScaledMigrateParameters)
 def migrate(

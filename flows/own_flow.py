@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from prefect import Flow, State, get_client
 from prefect.client.schemas.objects import StateType
+from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic_core import to_jsonable_python
+
+from tasks.operations.tree_run import BATCHES_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +19,12 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+OF_BATCHES: dict[str, Any] = {
+    "task_runner": ThreadPoolTaskRunner(max_workers=BATCHES_AT_ONCE),
+    "persist_result": False,
+}
+"""Options of a flow whose tasks are the batches of a run; each of its runs has a task runner of its own."""
 
 
 class OwnFlow(Flow[P, R]):

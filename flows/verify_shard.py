@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 from prefect import State
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import shard_body as s
-from flows.own_flow import flow
+from flows.own_flow import OF_BATCHES, flow
 from flows.parameters import VerifyParameters
 from tasks.operations.shards import unquoted
-from tasks.operations.tree_run import BATCHES_AT_ONCE
 from tasks.ports import Shard
 from tasks.runs import RunKind
 
 
-@flow(
-    name="verify-shard",
-    task_runner=cast("Any", ThreadPoolTaskRunner(max_workers=BATCHES_AT_ONCE)),  # its annotation can't be inferred
-    persist_result=False,
-)
+@flow(name="verify-shard", **OF_BATCHES)
 def verify_shard(
     *, settings: VerifyParameters, run: s.WholeRun, number: s.Number, of: s.Of = 1, repositories: s.Repositories
 ) -> State[None] | None:

@@ -7,6 +7,7 @@ not follow from it.
 import random
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
@@ -54,24 +55,21 @@ class FaultyTarget(MemoryTarget):
         self._guard = Lock()
 
     def list_tags(self, repository: str) -> frozenset[str]:
-        return self._fails(lambda: super(FaultyTarget, self).list_tags(repository), "tags", repository)
+        return self._fails(partial(super().list_tags, repository), "tags", repository)
 
     def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
-        ask = lambda: super(FaultyTarget, self).resolve_manifest(repository, reference)  # noqa: E731
-        return self._fails(ask, "resolve", repository, reference)
+        return self._fails(partial(super().resolve_manifest, repository, reference), "resolve", repository, reference)
 
     def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
         lies = self._chance("lie", repository, descriptor.digest).random() < A_LIE and self.faulty
-        ask = lambda: super(FaultyTarget, self).has_blob(repository, descriptor) or lies  # noqa: E731
-        return self._fails(ask, "has", repository, descriptor.digest)
+        there = self._fails(partial(super().has_blob, repository, descriptor), "has", repository, descriptor.digest)
+        return there or lies
 
     def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
-        ask = lambda: super(FaultyTarget, self).fetch_manifest(repository, reference)  # noqa: E731
-        return self._fails(ask, "fetch", repository, reference)
+        return self._fails(partial(super().fetch_manifest, repository, reference), "fetch", repository, reference)
 
     def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
-        ask = lambda: super(FaultyTarget, self).list_referrers(repository, subject)  # noqa: E731
-        return self._fails(ask, "referrers", repository, subject)
+        return self._fails(partial(super().list_referrers, repository, subject), "referrers", repository, subject)
 
     def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
         key = (repository, content.descriptor.digest)
@@ -79,7 +77,7 @@ class FaultyTarget(MemoryTarget):
         with self._guard:
             self._sending[key] += 1
             self.sent_at_once += [key] if self._sending[key] > 1 else []
-        push = lambda: super(FaultyTarget, self).push_blob(repository, content, mount_from if mounts else None)  # noqa: E731
+        push = partial(super().push_blob, repository, content, mount_from if mounts else None)
         try:
             arrival = self._fails(push, "blob", *key)
         finally:
@@ -89,9 +87,9 @@ class FaultyTarget(MemoryTarget):
         return arrival
 
     def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
-        push = lambda: super(FaultyTarget, self).push_manifest(repository, reference, manifest)  # noqa: E731
         if self.faulty and random.Random(f"{self._seed} {Digest.of(manifest.raw)}").random() < NOT_TAKEN:
             raise ManifestRefusedError("never", status=400)
+        push = partial(super().push_manifest, repository, reference, manifest)
         return self._fails(push, "manifest", repository, reference)
 
     def _chance(self, *asked: str) -> random.Random:
@@ -154,7 +152,9 @@ def in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    begin = lambda *parts: RememberedWork(CopyWork(*parts), parts[2], parts[4], "settings")  # noqa: E731
+    def begin(*parts: Any) -> RememberedWork:
+        return RememberedWork(CopyWork(*parts), parts[2], parts[4], "settings")
+
     monkeypatch.setattr("tests.support.engine.CopyWork", begin)
 
 
