@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import InvalidReferenceError, ManifestRefusedError, PayloadTooLargeError
+from tasks.oci.manifest import MAX_MANIFEST_SIZE
 from tasks.oci.media_types import ARTIFACT_MANIFESTS, is_manifest
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ class RegistryProfile:
     """One kind of registry.
 
     Sizes are in bytes, lengths in characters. `form` shows the parts that a repository's name must have;
-    `largest_blob` None means that no limit is known; `deletes_tags` is false where a DELETE of a tag is refused, or
-    takes away more than the tag. `no_repository` are the codes of the 404 for tags of a repository that is not there.
+    `largest_blob` None means that no limit is known. `no_repository` are the codes of the 404 for tags of a
+    repository that is not there.
     """
 
     kind: RegistryKind
@@ -62,10 +63,8 @@ class RegistryProfile:
     longest_name: int | None = None
     default_namespace: str = ""
     api_host: str = ""
-    largest_manifest: int = 4 * _MIB
     largest_blob: int | None = None
     refused_types: frozenset[str] = frozenset()
-    deletes_tags: bool = True
     no_repository: frozenset[str] = frozenset({"NAME_UNKNOWN"})
 
     def repository(self, name: str) -> str:
@@ -95,8 +94,8 @@ class RegistryProfile:
         if is_manifest(descriptor.media_type):
             if descriptor.media_type in self.refused_types:
                 return ManifestRefusedError(f"{self.title} does not take manifests of type {descriptor.media_type}")
-            if descriptor.size > self.largest_manifest:
-                return PayloadTooLargeError(f"the manifest {what} {self.largest_manifest} at most")
+            if descriptor.size > MAX_MANIFEST_SIZE:
+                return PayloadTooLargeError(f"the manifest {what} {MAX_MANIFEST_SIZE} at most")
         elif self.largest_blob is not None and descriptor.size > self.largest_blob:
             return PayloadTooLargeError(f"the blob {what} {self.largest_blob} at most")
         return None
@@ -115,7 +114,6 @@ PROFILES = (
         longest_name=256,
         largest_blob=52_000 * _MIB,
         refused_types=ARTIFACT_MANIFESTS,
-        deletes_tags=False,
     ),
     RegistryProfile(
         RegistryKind.ECR_PUBLIC,
@@ -126,7 +124,6 @@ PROFILES = (
         longest_name=255,
         largest_blob=10_000 * _MIB,
         refused_types=ARTIFACT_MANIFESTS,
-        deletes_tags=False,
     ),
     RegistryProfile(
         RegistryKind.GITHUB,
@@ -135,7 +132,6 @@ PROFILES = (
         form="OWNER/IMAGE",
         least_parts=2,
         largest_blob=10 * _GIB,
-        deletes_tags=False,
     ),
     RegistryProfile(
         RegistryKind.GOOGLE,
@@ -149,7 +145,6 @@ PROFILES = (
         "Azure Container Registry",
         re.compile(r"[a-z0-9-]+(?:\.[a-z0-9]+\.data)?\.azurecr\.(?:io|cn|us)"),
         largest_blob=200 * _GIB,
-        deletes_tags=False,
     ),
     RegistryProfile(
         RegistryKind.HARBOR,
@@ -185,7 +180,6 @@ PROFILES = (
         longest_name=255,
         default_namespace="library",
         api_host="registry-1.docker.io",
-        deletes_tags=False,
     ),
 )
 

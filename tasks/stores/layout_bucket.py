@@ -49,11 +49,11 @@ USUAL_MARKERS = (b'{"imageLayoutVersion":"1.0.0"}', b'{"imageLayoutVersion": "1.
 class LayoutBucket:
     """A `Source` over all keys of a bucket below an address."""
 
-    def __init__(self, bucket: S3Bucket, address: BucketAddress, reader: ObjectReader | None = None) -> None:
+    def __init__(self, bucket: S3Bucket, address: BucketAddress) -> None:
         """Take the bucket and the part of it that is the source; nothing is read yet."""
         self._bucket = bucket
         self._address = address
-        self._reader = reader or ObjectReader(bucket)
+        self._reader = ObjectReader(bucket)
         self._tables = BlobTables(self._list_blobs)
         self._siblings = SiblingBlobs(self.list_layouts, self._size_of)
         self._markers: dict[str, Stamp] = {}

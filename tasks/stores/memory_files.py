@@ -152,11 +152,5 @@ class WritableMemory:
         return MemorySource(self.files.contents())
 
 
-def fill_memory(files: MemoryFiles, contents: Mapping[str, bytes]) -> None:
-    """Put many files."""
-    for path, raw in contents.items():
-        files.put(path, raw)
-
-
 def _stored(path: str, file: _File) -> StoredFile:
     return StoredFile(path, len(file.raw), file.modified, file.etag)

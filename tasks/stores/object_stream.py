@@ -149,11 +149,11 @@ class ObjectReader:
 class _Parts:
     """A fixed number of buffers, each with a thread to fill it; whoever finds none free reads on without."""
 
-    def __init__(self, part_size: int, number: int = PARTS_AT_ONCE) -> None:
+    def __init__(self, part_size: int) -> None:
         self.part_size = part_size
-        self._free = threading.Semaphore(number)
+        self._free = threading.Semaphore(PARTS_AT_ONCE)
         self._idle: deque[bytearray] = deque()
-        self._threads = ThreadPoolExecutor(max_workers=number, thread_name_prefix="range")
+        self._threads = ThreadPoolExecutor(max_workers=PARTS_AT_ONCE, thread_name_prefix="range")
 
     def begin(self, length: int, fill: Callable[[memoryview], None]) -> _Part | None:
         """Have `fill` called with a buffer of `length`, or nothing where all buffers are lent."""

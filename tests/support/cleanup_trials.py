@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from tasks.operations.cleanup.policy import (
     select_repositories,
     select_tags,
 )
-from tasks.operations.cleanup.values import Limits, PlanKind, QuarantineMode, Timing
+from tasks.operations.cleanup.values import Limits, PlanKind, Timing
 from tasks.stores.pacing import Stop
 
 COMMAND = Path(sys.executable).with_name("layoutlift")
@@ -87,10 +87,6 @@ class Cleaning:
         process = self.start(self.plan())
         output = process.communicate()[0]
         assert process.returncode in codes, output
-
-
-def with_mode(timing: Timing, mode: QuarantineMode) -> Timing:
-    return replace(timing, mode=mode)
 
 
 def entries(files: Mapping[str, bytes], layout: str) -> list[dict[str, Any]]:

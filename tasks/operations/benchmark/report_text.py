@@ -62,12 +62,12 @@ def mebibytes(value: float | None) -> str:
     return "-" if value is None else f"{value / MIB:.1f} MiB"
 
 
-def terminal_table(results: Results, columns: Sequence[str] = TERMINAL_COLUMNS) -> Iterable[str]:
+def terminal_table(results: Results) -> Iterable[str]:
     """The table as lines of aligned columns."""
-    rows = [dict(zip(columns, columns, strict=True)), *table_rows(results)]
-    widths = [max(len(row[name]) for row in rows) for name in columns]
+    rows = [{name: name for name in TERMINAL_COLUMNS}, *table_rows(results)]
+    widths = {name: max(len(row[name]) for row in rows) for name in TERMINAL_COLUMNS}
     for row in rows:
-        cells = (row[name].ljust(width) for name, width in zip(columns, widths, strict=True))
+        cells = (row[name].ljust(width) for name, width in widths.items())
         yield "  ".join(cells).rstrip()
 
 
