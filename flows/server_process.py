@@ -10,13 +10,14 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import StateError
+from tasks.stores.local_parts.processes import start_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 HOST = "127.0.0.1"
 USUAL_PORT = 4200
@@ -50,22 +51,12 @@ class ServerRecord:
     @property
     def is_running(self) -> bool:
         """Whether that very process still lives."""
-        return process_start_time(self.pid) == self.start_time
+        return start_time(self.pid) == self.start_time
 
     @property
     def url(self) -> str:
         """Where that process answers."""
         return f"http://{HOST}:{self.port}"
-
-
-def process_start_time(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None if it is gone or a zombie nobody has collected."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
-    fields = stat.rpartition(")")[2].split()  # after the program's name, which may hold anything
-    return None if fields[0] in "ZX" else int(fields[19])
 
 
 def launch(state: Path, prefect_version: str) -> ServerRecord:
@@ -88,7 +79,7 @@ def launch(state: Path, prefect_version: str) -> ServerRecord:
             umask=0o077,  # its database holds blocks' secrets and the key to them, and others may see PREFECT_HOME
         )
     child.returncode = 0  # it is meant to outlive its Popen object, which would warn of that
-    return ServerRecord(child.pid, process_start_time(child.pid) or 0, port, prefect_version)
+    return ServerRecord(child.pid, start_time(child.pid) or 0, port, prefect_version)
 
 
 def open_port() -> socket.socket:

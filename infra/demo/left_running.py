@@ -9,10 +9,10 @@ from pathlib import Path
 
 from infra.real_parts import Mount, PartFailedError, Server, wait_until
 from infra.real_parts.mounts import is_mounted, unmount
+from tasks.stores.local_parts.processes import start_time
 
 RECORD = "running.json"
 END_SECONDS = 10.0
-STAT_FIELDS_BEFORE_START_TIME = 19  # counted behind the program's name, which may hold spaces itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Running:
         return cls(
             name=part.name,
             pid=part.pid,
-            started=start_time(part.pid) or "",
+            started=str(start_time(part.pid) or ""),
             stop_signal=part.stop_signal,
             leftovers=[str(path) for path in part.leftovers],
             mountpoint=str(part.mountpoint) if isinstance(part, Mount) else None,
@@ -40,7 +40,8 @@ class Running:
 
     def is_alive(self) -> bool:
         """Say whether this very process still runs."""
-        return start_time(self.pid) == self.started
+        started = start_time(self.pid)
+        return started is not None and str(started) == self.started
 
     def end(self) -> None:
         """Unmount, or ask the process to end and insist after a while; remove what it leaves behind."""
@@ -59,15 +60,6 @@ class Running:
         except PartFailedError:
             return False
         return True
-
-
-def start_time(pid: int) -> str | None:
-    """Return when a process started, in the kernel's ticks, or None where there is none (or only its corpse)."""
-    try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if state == "Z" else fields[STAT_FIELDS_BEFORE_START_TIME - 1]
 
 
 class LeftRunning:

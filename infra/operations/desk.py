@@ -13,9 +13,10 @@ from pathlib import Path
 import yaml
 
 from flows import prefect_server
-from infra.demo.left_running import LeftRunning, start_time
+from infra.demo.left_running import LeftRunning
 from infra.real_parts import PartFailedError, wait_until
 from infra.real_parts.prefect_worker import PrefectWorker, ask
+from tasks.stores.local_parts.processes import start_time
 
 CLONE = Path(__file__).resolve().parents[2]
 DEPLOYMENTS = Path("deployments", "prefect.yaml")

@@ -15,11 +15,12 @@ import pytest
 from flows import prefect_server, server_process
 from flows.console import Console
 from flows.prefect_server import ensure_server, read_record, status, stop, write_record
-from flows.server_process import ServerRecord, is_inherited, process_start_time
+from flows.server_process import ServerRecord, is_inherited
 from flows.stopping import stopped_by_signals
 from infra.real_parts import wait_until
 from infra.real_parts.ports import free_port
 from tasks.oci.errors import InterruptedRunError, StateError
+from tasks.stores.local_parts.processes import start_time
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +38,7 @@ def stand_in(program: str = "exec sleep 60") -> Iterator[tuple[subprocess.Popen[
         assert child.stdout is not None
         child.stdout.readline()
         try:
-            yield child, ServerRecord(child.pid, process_start_time(child.pid) or 0, 1, "3.8.8")
+            yield child, ServerRecord(child.pid, start_time(child.pid) or 0, 1, "3.8.8")
         finally:
             child.kill()
 
@@ -127,7 +128,7 @@ def test_a_program_name_with_brackets_is_read(tmp_path: Path) -> None:
     program = tmp_path / "a) S (b"
     program.symlink_to("/bin/sleep")
     with subprocess.Popen([program, "60"]) as child:
-        assert process_start_time(child.pid) == int(Path(f"/proc/{child.pid}/stat").read_text().split()[-31])
+        assert start_time(child.pid) == int(Path(f"/proc/{child.pid}/stat").read_text().split()[-31])
         child.kill()
 
 

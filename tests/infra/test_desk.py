@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from infra.demo.left_running import LeftRunning, Running, start_time
+from infra.demo.left_running import LeftRunning, Running
 from infra.operations import desk
 from infra.operations.desk import Desk, deployed_state
 from infra.real_parts import wait_until
 from infra.real_parts.prefect_worker import ask
+from tasks.stores.local_parts.processes import start_time
 from tests.support.collectors import receiving
 
 API = "http://127.0.0.1:1/api"
@@ -45,7 +46,7 @@ def test_runs_at_work_end_in_order_before_their_worker_does(
     running = Running(
         name="worker",
         pid=worker.pid,
-        started=start_time(worker.pid) or "",
+        started=str(start_time(worker.pid) or ""),
         stop_signal=signal.SIGTERM,
         leftovers=[],
         mountpoint=None,

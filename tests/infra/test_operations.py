@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from infra.demo.left_running import LeftRunning, start_time
+from infra.demo.left_running import LeftRunning
 from infra.operations.desk import deployed_state
 from infra.real_parts import Registry
 from infra.real_parts.prefect_worker import ask
+from tasks.stores.local_parts.processes import start_time
 from tests.support.layouts import LayoutBuilder
 from tests.support.registry_view import RepositoryView
 

@@ -15,9 +15,10 @@ from flows import embedded, prefect_server, server_process
 from flows.console import Console
 from flows.parameters import CheckParameters
 from flows.prefect_server import ServerAddress, ServerStatus
-from flows.server_process import ServerRecord, process_start_time
+from flows.server_process import ServerRecord
 from flows.stopping import stopped_by_signals
 from tasks.oci.errors import ConfigurationError, InterruptedRunError
+from tasks.stores.local_parts.processes import start_time
 
 PARAMETERS = CheckParameters(source="/source")
 
@@ -47,7 +48,7 @@ def test_ctrl_c_while_the_server_gets_ready_ends_the_run_at_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     console, asked = Console(), []
-    record = ServerRecord(os.getpid(), process_start_time(os.getpid()), 1, prefect_server.installed_prefect())
+    record = ServerRecord(os.getpid(), start_time(os.getpid()), 1, prefect_server.installed_prefect())
 
     def not_yet(port: int) -> bool:
         asked.append(port)
