@@ -1,7 +1,7 @@
 """Prints the folders of the programs that the project built or was handed, as a part of PATH."""
 
-from infra.real_parts.errors import PartUnavailableError
 from infra.real_parts.tools import find_tool
+from tasks.oci.errors import ProgramMissingError
 
 PROGRAMS = ("oras", "goofys", "registry")
 
@@ -12,7 +12,7 @@ def main() -> None:
     for name in PROGRAMS:
         try:
             folders.append(str(find_tool(name).parent))
-        except PartUnavailableError:
+        except ProgramMissingError:
             continue
     print(":".join(dict.fromkeys(folders)))
 

@@ -15,8 +15,6 @@ from infra.real_parts import (
     DebianRegistry,
     DistributionRegistry,
     Mount,
-    PartFailedError,
-    PartUnavailableError,
     Registry,
     S3Fs,
     SeaweedFS,
@@ -24,6 +22,7 @@ from infra.real_parts import (
     ZotRegistry,
     find_tool,
 )
+from tasks.oci.errors import ProgramFailedError, ProgramMissingError
 
 BUCKET = "lightweight-registry"
 KINDS_OF_TARGET: tuple[type[Registry], ...] = (DebianRegistry, DistributionRegistry, ZotRegistry)
@@ -84,7 +83,7 @@ class Demo:
             mount: Mount = S3Fs(self.state / "s3fs", s3=s3, bucket=s3.create_bucket(BUCKET))
             say(f"mounting the bucket {BUCKET} of {s3.endpoint} by s3fs")
             self._keep(mount)
-        except (PartUnavailableError, PartFailedError) as refusal:
+        except (ProgramMissingError, ProgramFailedError) as refusal:
             say(f"no mount on this machine, so the layouts go to a plain directory: {refusal}")
             plain = self.state / "layouts"
             plain.mkdir()
@@ -98,7 +97,7 @@ class Demo:
             try:
                 say(f"starting {kind.name} as the target")
                 self._keep(registry)
-            except PartUnavailableError as missing:
+            except ProgramMissingError as missing:
                 say(str(missing))
             else:
                 return registry
@@ -168,7 +167,7 @@ def say(message: str) -> None:
 def _find_or_say(name: str) -> Path | None:
     try:
         return find_tool(name)
-    except PartUnavailableError as missing:
+    except ProgramMissingError as missing:
         say(str(missing))
         return None
 

@@ -7,8 +7,9 @@ import signal
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from infra.real_parts import Mount, PartFailedError, Server, wait_until
-from infra.real_parts.mounts import is_mounted, unmount
+from infra.real_parts import Mount, Server, wait_until
+from tasks.oci.errors import ProgramFailedError
+from tasks.stores.local_parts.fuse import is_mounted, unmount
 from tasks.stores.local_parts.processes import start_time
 
 RECORD = "running.json"
@@ -48,7 +49,7 @@ class Running:
         if self.mountpoint is not None and is_mounted(Path(self.mountpoint)):
             unmount(Path(self.mountpoint))
         if not (self._ends_by(self.stop_signal) or self._ends_by(signal.SIGKILL)):
-            raise PartFailedError(f"{self.name}, process {self.pid}, cannot be ended")
+            raise ProgramFailedError(f"{self.name}, process {self.pid}, cannot be ended")
         for leftover in self.leftovers:
             Path(leftover).unlink(missing_ok=True)
 
@@ -57,7 +58,7 @@ class Running:
             os.kill(self.pid, how)
         try:
             wait_until(lambda: not self.is_alive(), what=f"{self.name} ends", deadline_seconds=END_SECONDS)
-        except PartFailedError:
+        except ProgramFailedError:
             return False
         return True
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from flows import prefect_server
 from infra.operations.desk import SETTINGS, Desk, OperationsError
-from infra.real_parts import PartFailedError
 from tasks.oci.errors import LayoutliftError
 
 
@@ -25,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
             print(f"Dashboard: {desk.up()}", flush=True)
         else:
             desk.down()
-    except (LayoutliftError, OperationsError, PartFailedError, OSError) as error:
+    except (LayoutliftError, OperationsError, OSError) as error:
         print(f"{chosen.action}: {error}", file=sys.stderr)
         return 1
     return 0

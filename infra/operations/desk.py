@@ -14,8 +14,9 @@ import yaml
 
 from flows import prefect_server
 from infra.demo.left_running import LeftRunning
-from infra.real_parts import PartFailedError, wait_until
+from infra.real_parts import wait_until
 from infra.real_parts.prefect_worker import PrefectWorker, ask
+from tasks.oci.errors import ProgramFailedError
 from tasks.stores.local_parts.processes import start_time
 
 CLONE = Path(__file__).resolve().parents[2]
@@ -114,7 +115,7 @@ def end_runs_of(worker: int) -> None:
     for pid in started:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-    with suppress(PartFailedError):  # what is left is the worker's to kill
+    with suppress(ProgramFailedError):  # what is left is the worker's to kill
         wait_until(
             lambda: not any(start and start_time(pid) == start for pid, start in started.items()),
             what="flow runs end",

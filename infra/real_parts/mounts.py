@@ -3,13 +3,11 @@
 import os
 from pathlib import Path
 
-from infra.real_parts.seaweedfs import SeaweedFS
-from infra.real_parts.server import STOP_DEADLINE_SECONDS, Server
 from infra.real_parts.tools import find_tool
 from infra.real_parts.waiting import wait_until
 from tasks.stores.local_parts.fuse import check_fuse, is_mounted, unmount
-
-__all__ = ["Goofys", "Mount", "Rclone", "S3Fs", "check_fuse", "is_mounted", "unmount"]
+from tasks.stores.local_parts.seaweedfs import SeaweedFS
+from tasks.stores.local_parts.server import STOP_DEADLINE_SECONDS, Server
 
 
 class Mount(Server):

@@ -6,9 +6,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from infra.real_parts.errors import PartFailedError, PartUnavailableError
-from infra.real_parts.ports import LOOPBACK, free_port
-from infra.real_parts.server import Server
+from tasks.oci.errors import ProgramFailedError, ProgramMissingError
+from tasks.stores.local_parts.ports import LOOPBACK, free_port
+from tasks.stores.local_parts.server import Server
 
 DEBIAN = Path("/usr/lib/postgresql")
 DATABASE = "prefect"
@@ -56,18 +56,18 @@ class PostgreSQL(Server):
         command = [*_as_postgres(), str(program(name)), *arguments]
         outcome = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
         if outcome.returncode != 0:
-            raise PartFailedError(f"{name}: {outcome.stderr.strip()}")
+            raise ProgramFailedError(f"{name}: {outcome.stderr.strip()}")
 
 
 def program(name: str) -> Path:
     """Find a program of the newest version: Debian keeps them by version and off the search path.
 
     Raises:
-        PartUnavailableError: PostgreSQL's server is not installed.
+        ProgramMissingError: PostgreSQL's server is not installed.
     """
     found = sorted(DEBIAN.glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
     if not found:
-        raise PartUnavailableError(f"{name} is not installed: run `make test-operations` as root, which installs it")
+        raise ProgramMissingError(f"{name} is not installed: run `make test-operations` as root, which installs it")
     return found[-1]
 
 
@@ -78,5 +78,5 @@ def _as_postgres() -> list[str]:
     try:
         pwd.getpwnam("postgres")
     except KeyError:
-        raise PartUnavailableError("there is no user postgres: install Debian's package postgresql") from None
+        raise ProgramMissingError("there is no user postgres: install Debian's package postgresql") from None
     return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]

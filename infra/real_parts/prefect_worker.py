@@ -11,7 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from infra.real_parts.server import Server
+from tasks.stores.local_parts.server import Server
 
 WORKER_NAME = "layoutlift"
 QUERY_SECONDS = "2"

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from infra.real_parts.passwords import write_htpasswd
-from infra.real_parts.ports import LOOPBACK, free_port
-from infra.real_parts.server import Server
 from infra.real_parts.tools import find_tool
 from infra.real_parts.waiting import http_status
+from tasks.stores.local_parts.ports import LOOPBACK, free_port
 from tasks.stores.local_parts.registry import distribution_configuration
+from tasks.stores.local_parts.server import Server
 
 HTTP_OK = 200
 HTTP_UNAUTHORIZED = 401

@@ -2,11 +2,11 @@
 
 import os
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.real_parts.errors import PartUnavailableError
+from tasks.oci.errors import ProgramMissingError
+from tasks.stores.local_parts.programs import find_program
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -57,12 +57,15 @@ def tool_cache() -> Path:
 
 
 def find_tool(name: str) -> Path:
-    """Return the program's path, or say where it was looked for and how to get it."""
-    for folder in _folders(name):
-        found = shutil.which(name, path=str(folder))
-        if found is not None:
-            return Path(found).absolute()
-    raise PartUnavailableError(f"{name} is not installed: {how_to_get(name)}")
+    """A program's path.
+
+    Raises:
+        ProgramMissingError: it is nowhere; the message says how a developer gets it.
+    """
+    found = find_program(name) or _built_or_handed(name)
+    if found is None:
+        raise ProgramMissingError(f"{name} is not installed: {how_to_get(name)}")
+    return found
 
 
 def how_to_get(name: str) -> str:
@@ -76,14 +79,8 @@ def how_to_get(name: str) -> str:
     return OWN_TOOLS_HINT
 
 
-def _folders(name: str) -> list[Path]:
-    """The user's choice first, then what is installed, then what the project built or was handed."""
-    chosen = os.environ.get("LAYOUTLIFT_TOOLS")
+def _built_or_handed(name: str) -> Path | None:
+    """What the project built or was handed, for a program that is neither the user's choice nor installed."""
     built = [GO_TOOLS[name].folder] if name in GO_TOOLS else []
-    return [
-        *([Path(chosen)] if chosen else []),
-        Path(sys.executable).parent,  # the virtual environment, also when it is not activated
-        *(Path(folder) for folder in os.get_exec_path()),
-        *built,
-        CHECKOUT.parent / "shared" / "bin",
-    ]
+    found = shutil.which(name, path=os.pathsep.join(map(str, [*built, CHECKOUT.parent / "shared" / "bin"])))
+    return Path(found).absolute() if found is not None else None

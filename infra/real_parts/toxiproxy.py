@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from infra.real_parts.ports import LOOPBACK, free_ports
-from infra.real_parts.server import Server
 from infra.real_parts.tools import find_tool
 from infra.real_parts.waiting import http_status
+from tasks.stores.local_parts.ports import LOOPBACK, free_ports
+from tasks.stores.local_parts.server import Server
 
 HTTP_OK = 200
 

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from infra.real_parts import PartUnavailableError
+from tasks.oci.errors import ProgramMissingError
 from tests.benchmarks import campaign, goals, plotting, reporting
 from tests.benchmarks.measuring import bench, tools_versions
 from tests.benchmarks.statistics_of import Results
@@ -77,5 +77,5 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))  # so that everything started is ended
     try:
         sys.exit(main(sys.argv[1:]))
-    except PartUnavailableError as missing:
+    except ProgramMissingError as missing:
         sys.exit(f"bench: {missing}")

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.real_parts import DebianRegistry, DistributionRegistry, Registry, Server, ZotRegistry, find_tool
-from infra.real_parts.ports import LOOPBACK, free_port
 from infra.real_parts.waiting import http_status
+from tasks.stores.local_parts.ports import LOOPBACK, free_port
 from tests.benchmarks.workloads import Workload
 
 _REQUESTS = re.compile(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra.real_parts import Registry, SeaweedFS, find_tool
-from infra.real_parts.mounts import is_mounted, unmount
+from tasks.stores.local_parts.fuse import is_mounted, unmount
 from tests.support.command import Layoutlift
 from tests.support.console_blocks import Reader, matches, shown_in
 from tests.support.real_parts import Cli, skipped_where_unavailable

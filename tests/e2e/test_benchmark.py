@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from infra.real_parts import SeaweedFS, find_tool, wait_until
-from infra.real_parts.mounts import S3Fs, is_mounted
+from infra.real_parts.mounts import S3Fs
 from infra.real_parts.registries import DebianRegistry
 from tasks.stores.benchmark import page_cache
+from tasks.stores.local_parts.fuse import is_mounted
 from tasks.stores.mounts import mount_points
 from tests.support.buckets import upload
 from tests.support.command import Ended, Layoutlift

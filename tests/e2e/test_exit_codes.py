@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.real_parts import Registry
-from infra.real_parts.ports import free_port
+from tasks.stores.local_parts.ports import free_port
 from tests.support.command import Layoutlift
 from tests.support.fault_proxy import FaultProxy
 from tests.support.layouts import LayoutBuilder

@@ -9,7 +9,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from prometheus_client.parser import text_string_to_metric_families
 
 from infra.real_parts import Registry
-from infra.real_parts.ports import free_port
+from tasks.stores.local_parts.ports import free_port
 from tests.support.collectors import Receiver, receiving
 from tests.support.command import Layoutlift
 from tests.support.layouts import LayoutBuilder

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from infra.real_parts import Registry, wait_until
-from infra.real_parts.ports import free_port
+from tasks.stores.local_parts.ports import free_port
 from tests.support.collectors import receiving
 from tests.support.command import Layoutlift
 from tests.support.layouts import LayoutBuilder

@@ -18,8 +18,8 @@ from flows.prefect_server import ensure_server, read_record, status, stop, write
 from flows.server_process import ServerRecord, is_inherited
 from flows.stopping import stopped_by_signals
 from infra.real_parts import wait_until
-from infra.real_parts.ports import free_port
 from tasks.oci.errors import InterruptedRunError, StateError
+from tasks.stores.local_parts.ports import free_port
 from tasks.stores.local_parts.processes import start_time
 
 

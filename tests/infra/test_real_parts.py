@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.real_parts import DebianRegistry, Goofys, PartFailedError, Registry, S3Fs, SeaweedFS, ZotRegistry
+from infra.real_parts import DebianRegistry, Goofys, Registry, S3Fs, SeaweedFS, ZotRegistry
 from infra.real_parts.waiting import http_status, wait_until
+from tasks.oci.errors import ProgramFailedError
 from tasks.stores.local_parts import ports
 from tests.support.layouts import DOCKER_MANIFEST, LayoutBuilder, random_bytes
 from tests.support.real_parts import Cli
@@ -117,12 +118,12 @@ def test_a_private_registry_wants_its_password(
 def test_a_part_that_does_not_start_shows_its_log(tmp_path: Path) -> None:
     registry = DebianRegistry(tmp_path)
     registry.port = 1 << 20
-    with pytest.raises(PartFailedError, match=r"ended by itself(.|\n)*1048576"):
+    with pytest.raises(ProgramFailedError, match=r"ended by itself(.|\n)*1048576"):
         registry.start()
 
 
 def test_waiting_in_vain_ends_and_says_for_what() -> None:
-    with pytest.raises(PartFailedError, match="until pigs fly"):
+    with pytest.raises(ProgramFailedError, match="until pigs fly"):
         wait_until(lambda: False, what="pigs fly", deadline_seconds=0.1)
 
 

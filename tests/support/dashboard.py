@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import ConsoleMessage, Page, sync_playwright
 
-from infra.real_parts import PartUnavailableError
+from tasks.oci.errors import ProgramMissingError
 
 WAIT_MS = 60_000
 _OF_OTHERS = re.compile(r"net::ERR_|Failed to load resource")
@@ -65,11 +65,11 @@ def browsing(url: str, pictures: Path | None) -> Iterator[Browser]:
     """A Chromium of its own, without a profile.
 
     Raises:
-        PartUnavailableError: there is none on this machine.
+        ProgramMissingError: there is none on this machine.
     """
     program = shutil.which("chromium")
     if program is None:
-        raise PartUnavailableError("chromium is not installed: make test-operations installs it")
+        raise ProgramMissingError("chromium is not installed: make test-operations installs it")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         page = chromium.new_page(viewport={"width": 1024, "height": 900})

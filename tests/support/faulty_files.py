@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
-from infra.real_parts.mounts import check_fuse, is_mounted, unmount
 from infra.real_parts.waiting import wait_until
+from tasks.stores.local_parts.fuse import check_fuse, is_mounted, unmount
 
 PATIENCE_SECONDS = 5.0
 

@@ -15,7 +15,6 @@ from infra.real_parts import (
     DistributionRegistry,
     Goofys,
     Mount,
-    PartUnavailableError,
     Rclone,
     Registry,
     S3Fs,
@@ -25,6 +24,7 @@ from infra.real_parts import (
     ZotRegistry,
     find_tool,
 )
+from tasks.oci.errors import ProgramMissingError
 
 REGISTRY_FIXTURES = ("docker_registry", "distribution_registry", "zot_registry")
 MOUNT_FIXTURES = ("s3fs_mount", "goofys_mount", "rclone_mount")
@@ -36,7 +36,7 @@ _numbers = itertools.count(1)
 def skipped_where_unavailable() -> Iterator[None]:
     try:
         yield
-    except PartUnavailableError as missing:
+    except ProgramMissingError as missing:
         pytest.skip(str(missing))
 
 
