@@ -25,7 +25,7 @@ from tasks.operations.cleanup.undoing import undo_run, undoable
 from tasks.operations.cleanup.values import QuarantineMode
 from tasks.operations.concurrency import map_ahead
 from tasks.stores import mounts
-from tasks.stores.directory_files import translated
+from tasks.stores.file_errors import translated
 from tasks.stores.s3_address import BucketAddress, is_bucket
 from tasks.stores.source_lease import SourceLease
 from tasks.stores.watched_writer import WatchedWritable

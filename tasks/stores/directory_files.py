@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from tasks.file_ports import FileContent, StoredFile, below
 from tasks.oci.errors import ContentNotFoundError, OutsideSourceError, SourceReadError
 from tasks.oci.image_layout import MAX_INDEX_SIZE
-from tasks.stores.layout_directory import translate
+from tasks.stores.file_errors import translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,15 +136,6 @@ def stored(path: str, status: os.stat_result) -> StoredFile:
 def content_mark(raw: bytes) -> str:
     """The mark of a small file's content."""
     return hashlib.sha256(raw).hexdigest()
-
-
-@contextmanager
-def translated(name: str) -> Iterator[None]:
-    """Raise what the file system raises within the block as the error of ours that it is."""
-    try:
-        yield
-    except OSError as error:
-        raise translate(error, name) from error
 
 
 def _read_whole(descriptor: int, path: str) -> bytes:

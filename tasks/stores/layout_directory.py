@@ -1,7 +1,7 @@
 """A tree of image layouts in a directory: a mounted bucket, or a plain disk.
 
-Knows how mounts fail; knows nothing of tags. Nothing outside the root is ever read: whatever a path or link
-looks like, the file that was really opened is asked where it is.
+Knows nothing of tags. Nothing outside the root is ever read: whatever a path or link looks like, the file that was
+really opened is asked where it is.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from tasks.oci.errors import (
     SourceUnavailableError,
 )
 from tasks.ports import BlobStat, Finding, IndexFile
+from tasks.stores.file_errors import PassingAbsenceError, translate, translated
 from tasks.stores.first_try import first_tried
 from tasks.stores.layout_search import find_layouts
 from tasks.stores.resuming_stream import resuming
@@ -43,22 +44,8 @@ if TYPE_CHECKING:
 
 READ_ATTEMPTS = 3
 _Value = TypeVar("_Value")
-_DEAD_MOUNT = frozenset({errno.ENOTCONN, errno.ESHUTDOWN, errno.ENODEV, errno.ECONNABORTED})
-_MAY_PASS = frozenset(
-    {
-        *(errno.EIO, errno.EAGAIN, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY, errno.EMFILE, errno.ENFILE),
-        *(errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH),  # as CIFS and NFS say it
-        *(errno.ECONNRESET, errno.ECONNREFUSED, errno.EREMOTEIO, errno.ENOMEM, errno.ENOBUFS),
-    }
-)
 # O_NONBLOCK: opening a named pipe that somebody put in the way must not wait for its writer.
 _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-
-
-class _PassingAbsenceError(ContentNotFoundError):
-    """A first "no such file": some mounts say so when the store answered 503, so it is asked again."""
-
-    transient = True
 
 
 class LayoutDirectory:
@@ -118,25 +105,26 @@ class LayoutDirectory:
         return found if sibling is None else self._again(self._stat, sibling)
 
     def _stat(self, relative: str) -> BlobStat:
-        descriptor = self._open_inside(relative, os.O_PATH | os.O_CLOEXEC)
+        opened = self._open_inside(relative, os.O_PATH | os.O_CLOEXEC)
         try:
-            found = _translated(lambda: os.fstat(descriptor), relative)
+            with translated(relative):
+                found = os.fstat(opened)
         finally:
-            os.close(descriptor)
+            os.close(opened)
         return BlobStat(found.st_size, found.st_mtime)
 
     def _scan(self, path: str) -> list[os.DirEntry[str]]:
         def scan() -> list[os.DirEntry[str]]:
-            with os.scandir(f"{self._root}/{path}") as entries:
+            with translated(path), os.scandir(f"{self._root}/{path}") as entries:
                 return list(entries)
 
-        return self._again(_translated, scan, path)
+        return self._again(scan)
 
     def _again(self, act: Callable[..., _Value], *arguments: object) -> _Value:
         """Call `act` until it succeeds or fails for good; what is still absent then is absent for good."""
         try:
             return first_tried(self._retry, partial(act, *arguments))
-        except _PassingAbsenceError as error:
+        except PassingAbsenceError as error:
             raise ContentNotFoundError(str(error)) from error
 
     def _read_small(self, path: str, name: str, limit: int) -> bytes:
@@ -161,7 +149,8 @@ class LayoutDirectory:
         with self._open(relative) as stream:
             actual = _size(stream, relative)
             if actual == descriptor.size:
-                _translated(lambda: stream.seek(offset), relative)
+                with translated(relative):
+                    stream.seek(offset)
                 yield _TranslatedStream(stream, relative)
                 return
         if not image_layout.is_placeholder(actual, descriptor.digest):
@@ -180,20 +169,20 @@ class LayoutDirectory:
         return io.FileIO(self._open_inside(relative, _OPEN_FLAGS), "rb")
 
     def _open_inside(self, relative: str, flags: int) -> int:
-        full = f"{self._root}/{relative}"
-        descriptor = _translated(lambda: os.open(full, flags), relative)
-        try:
-            _translated(lambda: self._check_opened(descriptor, relative), relative)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
+        with translated(relative):
+            opened = os.open(f"{self._root}/{relative}", flags)
+            try:
+                self._check_opened(opened, relative)
+            except BaseException:
+                os.close(opened)
+                raise
+        return opened
 
-    def _check_opened(self, descriptor: int, relative: str) -> None:
-        opened = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - one system call a blob
-        if not opened.startswith(self._inside):
+    def _check_opened(self, opened: int, relative: str) -> None:
+        place = os.readlink(f"/proc/self/fd/{opened}")  # noqa: PTH115 - one system call a blob
+        if not place.startswith(self._inside):
             raise OutsideSourceError(f"{relative} is a link that leaves the source; it was not read")
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
             raise SourceError(f"{relative} is not a regular file")
 
 
@@ -210,33 +199,14 @@ class _TranslatedStream:
 
 
 def _size(stream: io.FileIO, name: str) -> int:
-    return _translated(lambda: os.fstat(stream.fileno()), name).st_size
-
-
-def _translated(act: Callable[[], _Value], name: str) -> _Value:
-    try:
-        return act()
-    except OSError as error:
-        raise translate(error, name) from error
+    with translated(name):
+        return os.fstat(stream.fileno()).st_size
 
 
 def _given(read: Callable[[], _Value | None], name: str) -> _Value:
     """What a read gives; for a mount that says to ask again (EAGAIN, as goofys does), Python gives None."""
-    given = _translated(read, name)
+    with translated(name):
+        given = read()
     if given is None:
         raise translate(BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)), name)
     return given
-
-
-def translate(error: OSError, name: str) -> LayoutliftError:
-    """The exception of ours for what a file system said about `name`."""
-    reason = error.strerror or type(error).__name__
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return _PassingAbsenceError(f"{name} does not exist")
-    if error.errno in _DEAD_MOUNT:
-        return SourceUnavailableError(f"the mount of the source is gone ({reason}) at {name}")
-    if error.errno in _MAY_PASS:
-        return SourceReadError(f"{name} can't be read: {reason}")
-    if error.errno == errno.ELOOP:
-        return OutsideSourceError(f"{name} is a link in a circle")
-    return SourceError(f"{name} can't be read: {reason}")

@@ -157,10 +157,10 @@ def serve_all(server: type[Server], root: str, control: int) -> None:
     """Serve links until the control socket says that the parent is gone."""
     with socket.socket(fileno=control) as links:
         while True:
-            message, descriptors, _, _ = socket.recv_fds(links, 1, 2)
+            message, handed_over, _, _ = socket.recv_fds(links, 1, 2)
             if not message:
                 os._exit(0)  # threads may hang in the kernel
-            link, memory = descriptors
+            link, memory = handed_over
             channel = Channel(socket.socket(fileno=link), memory)
             os.close(memory)
             threading.Thread(target=_serve, args=(server, root, channel), daemon=True).start()

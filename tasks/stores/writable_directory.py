@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from tasks.file_ports import OWN_FOLDER
 from tasks.oci.errors import ContentNotFoundError, SourceChangedError, SourceUnavailableError, SourceWriteError
 from tasks.stores.directory_files import DirectoryFiles, content_mark, split
-from tasks.stores.layout_directory import LayoutDirectory, translate
+from tasks.stores.file_errors import translate
+from tasks.stores.layout_directory import LayoutDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -27,7 +27,7 @@ from tasks.oci.errors import (
 from tasks.oci.image_layout import MAX_MARKER_SIZE
 from tasks.ports import Buffer
 from tasks.stores import layout_directory
-from tasks.stores.layout_directory import READ_ATTEMPTS, LayoutDirectory, translate
+from tasks.stores.layout_directory import READ_ATTEMPTS, LayoutDirectory
 from tests.support.layouts import LayoutBuilder
 
 CONTENT = b"content"
@@ -335,12 +335,6 @@ def error_of(act: Callable[[], object]) -> Exception | None:
     except Exception as error:  # noqa: BLE001 - whatever it is, the test looks at it
         return error
     return None
-
-
-@pytest.mark.parametrize("number", sorted(errno.errorcode))
-def test_every_error_of_a_file_system_has_a_translation(number: int) -> None:
-    translated = translate(OSError(number, os.strerror(number)), "app/index.json")
-    assert "app/index.json" in str(translated)
 
 
 @pytest.mark.parametrize("number", [errno.ENOTCONN, errno.EIO, errno.ENOENT])

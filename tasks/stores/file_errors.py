@@ -1,0 +1,58 @@
+"""The errors of ours for what a file system says; where mounts fail in ways of their own is told apart here."""
+
+from __future__ import annotations
+
+import errno
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import (
+    ContentNotFoundError,
+    OutsideSourceError,
+    SourceError,
+    SourceReadError,
+    SourceUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.oci.errors import LayoutliftError
+
+_DEAD_MOUNT = frozenset({errno.ENOTCONN, errno.ESHUTDOWN, errno.ENODEV, errno.ECONNABORTED})
+_MAY_PASS = frozenset(
+    {
+        *(errno.EIO, errno.EAGAIN, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY, errno.EMFILE, errno.ENFILE),
+        *(errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH),  # as CIFS and NFS say it
+        *(errno.ECONNRESET, errno.ECONNREFUSED, errno.EREMOTEIO, errno.ENOMEM, errno.ENOBUFS),
+    }
+)
+
+
+class PassingAbsenceError(ContentNotFoundError):
+    """A first "no such file": some mounts say so when the store answered 503, so it is asked again."""
+
+    transient = True
+
+
+@contextmanager
+def translated(name: str) -> Iterator[None]:
+    """Raise what the file system raises within the block as the error of ours that it is; see `translate`."""
+    try:
+        yield
+    except OSError as error:
+        raise translate(error, name) from error
+
+
+def translate(error: OSError, name: str) -> LayoutliftError:
+    """The exception of ours for what a file system said about `name`."""
+    reason = error.strerror or type(error).__name__
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return PassingAbsenceError(f"{name} does not exist")
+    if error.errno in _DEAD_MOUNT:
+        return SourceUnavailableError(f"the mount of the source is gone ({reason}) at {name}")
+    if error.errno in _MAY_PASS:
+        return SourceReadError(f"{name} can't be read: {reason}")
+    if error.errno == errno.ELOOP:
+        return OutsideSourceError(f"{name} is a link in a circle")
+    return SourceError(f"{name} can't be read: {reason}")
