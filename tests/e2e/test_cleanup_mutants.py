@@ -14,7 +14,7 @@ from flows.cleanup_parameters import ApplyParameters
 from infra.real_parts import SeaweedFS
 from tasks.operations.cleanup import applying
 from tasks.operations.cleanup.apply_tools import TRASH
-from tasks.operations.cleanup.marking import _Marker
+from tasks.operations.cleanup.entry_decisions import _Deciding
 from tasks.operations.cleanup.values import Action, Timing
 from tasks.stores.pacing import Stop
 from tests.support.buckets import upload, use_environment
@@ -80,7 +80,7 @@ def test_referrers_of_kept_tags_are_kept(
 ) -> None:
     bucket = Bucket(seaweedfs, tmp_path, f"mutants-referrers-{broken}".lower(), monkeypatch)
     if broken:
-        monkeypatch.setattr(_Marker, "_also_kept", lambda *_: iter(()))
+        monkeypatch.setattr(_Deciding, "_also_kept", lambda *_: iter(()))
     bucket.clean()
     assert bucket.referrers_left() == (0 if broken else 2)
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from tasks.file_ports import StoredFile
     from tasks.oci.digest import Digest
+    from tasks.operations.cleanup.entry_decisions import EntryDecisions
     from tasks.operations.cleanup.holdings import HeldBlob
     from tasks.operations.cleanup.layout_view import LayoutView
-    from tasks.operations.cleanup.marking import Marking
     from tasks.operations.cleanup.marks import Mark
 
 _NO_AGE = "its age is not known"
@@ -52,28 +52,28 @@ class BlobRules:
 
 def decide_blobs(
     view: LayoutView,
-    marking: Marking,
+    entries: EntryDecisions,
     marks: Mapping[Digest, Mark],
     manifests: Container[Digest],
     rules: BlobRules,
 ) -> Iterator[BlobDecision]:
     """The decision on every blob of the layout, in the order of their digests."""
     for digest, file in sorted(view.blobs.items()):
-        action, reason, since = _fate(digest, file, marking, marks.get(digest), rules)
+        action, reason, since = _fate(digest, file, entries, marks.get(digest), rules)
         yield BlobDecision(
             digest, file.size, file.modified, file.etag, action, reason, digest in manifests, since=since
         )
 
 
 def _fate(
-    digest: Digest, file: StoredFile, marking: Marking, known: Mark | None, rules: BlobRules
+    digest: Digest, file: StoredFile, entries: EntryDecisions, known: Mark | None, rules: BlobRules
 ) -> tuple[Action, str, float | None]:
-    if digest in marking.needed:
-        return Action.KEEP, f"needed by {marking.needed[digest]}", None
+    if digest in entries.needed:
+        return Action.KEEP, f"needed by {entries.needed[digest]}", None
     if known_age(file.modified, rules.now) is None:
         return Action.KEEP, _NO_AGE, None
-    if digest in marking.before:
-        return Action.MARK, f"needed by {marking.before[digest]} alone, which goes", None
+    if digest in entries.before:
+        return Action.MARK, f"needed by {entries.before[digest]} alone, which goes", None
     if known is None or not _holds(known, file, rules.now):
         return Action.MARK, "nothing names it", None
     waited, grace = rules.now - known.since, human_duration(rules.timing.grace)
@@ -89,11 +89,11 @@ def _holds(known: Mark, file: StoredFile, now: float) -> bool:
 
 
 def decide_quarantined(
-    held: Iterable[HeldBlob], view: LayoutView, marking: Marking, rules: BlobRules
+    held: Iterable[HeldBlob], view: LayoutView, entries: EntryDecisions, rules: BlobRules
 ) -> Iterator[QuarantineDecision]:
     """The decision on every blob of the layout that is in the quarantine."""
     for blob in held:
-        named = blob.digest in marking.needed or blob.digest in marking.before
+        named = blob.digest in entries.needed or blob.digest in entries.before
         if named and blob.digest not in view.blobs:
             reason = "the index names it, and the layout lacks it"
             yield QuarantineDecision(blob.run, blob.digest, blob.size, blob.since, Action.RESTORE, reason)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Choice(Protocol):
-    """Decides about the entries of one repository, each looked at by itself; marking adds what they need."""
+    """Decides about the entries of one repository, each looked at by itself; what they need is added to that."""
 
     @property
     def order_by(self) -> OrderBy:

@@ -24,13 +24,13 @@ from tasks.operations.cleanup.blob_decisions import (
     hidden_of,
     spare,
 )
+from tasks.operations.cleanup.entry_decisions import decide_entries
 from tasks.operations.cleanup.gate import without
 from tasks.operations.cleanup.graph import read_graph
 from tasks.operations.cleanup.holdings import in_place
 from tasks.operations.cleanup.index_edit import written_as
 from tasks.operations.cleanup.layout_view import view_layout
 from tasks.operations.cleanup.lost_manifests import find_manifests
-from tasks.operations.cleanup.marking import mark
 from tasks.operations.cleanup.marks import read_marks
 from tasks.operations.cleanup.shared_content import SharedContent
 from tasks.operations.cleanup.strays import stray_since
@@ -52,11 +52,11 @@ if TYPE_CHECKING:
     from tasks.oci.digest import Digest
     from tasks.operations.cleanup.blob_decisions import BlobRules
     from tasks.operations.cleanup.choices import Choice
+    from tasks.operations.cleanup.entry_decisions import EntryDecisions
     from tasks.operations.cleanup.gate import Gate
     from tasks.operations.cleanup.graph import Graph
     from tasks.operations.cleanup.holdings import HeldBlob, Holdings
     from tasks.operations.cleanup.layout_view import Entry, LayoutView
-    from tasks.operations.cleanup.marking import Marking
     from tasks.operations.cleanup.marks import Mark
     from tasks.operations.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
@@ -121,37 +121,37 @@ class _RepositoryPlanning:
         if not view.entries and any(digest not in marks for digest in view.blobs):
             raise InvalidLayoutError(_EMPTY_INDEX)
         graph = self._graph(view, self._protected(view))
-        marking = self._marking(view, graph)
-        self._check_complete(view, graph, marking)
-        blobs = self._blobs(view, graph, marking, marks)
+        decided = self._decided(view, graph)
+        self._check_complete(view, graph, decided)
+        blobs = self._blobs(view, graph, decided, marks)
         hidden = hidden_of(tools.protected, held, view.blobs)
-        quarantined = self._quarantined(view, marking, held, hidden)
-        removals = tuple(_removals(view, marking))
+        quarantined = self._quarantined(view, decided, held, hidden)
+        removals = tuple(_removals(view, decided))
         files = tuple(decide_files(view, tools.rules))
         nothing_waits = not blobs and all(file.action is Action.DELETE for file in files)
         empty = nothing_waits and len(removals) == len(view.entries)
         return RepositoryPlan(
             path=self.path,
             etag=view.etag,
-            tags=tuple(_tag_decisions(view, marking)),
+            tags=tuple(_tag_decisions(view, decided)),
             removals=removals,
             blobs=blobs,
             quarantined=quarantined,
             files=files,
             drop_layout=self.choice.drops_empty and empty and all(q.action is Action.PURGE for q in quarantined),
-            findings=(*self._lost(view, marking, marks), *self._hidden(hidden)),
+            findings=(*self._lost(view, decided, marks), *self._hidden(hidden)),
         )
 
     def _blobs(
-        self, view: LayoutView, graph: Graph, marking: Marking, marks: Mapping[Digest, Mark]
+        self, view: LayoutView, graph: Graph, decided: EntryDecisions, marks: Mapping[Digest, Mark]
     ) -> tuple[BlobDecision, ...]:
-        decisions = decide_blobs(view, marking, marks, graph.nodes, self.tools.rules)
+        decisions = decide_blobs(view, decided, marks, graph.nodes, self.tools.rules)
         return _gated_blobs(self.tools, self.path, list(decisions))
 
     def _quarantined(
-        self, view: LayoutView, marking: Marking, held: tuple[HeldBlob, ...], hidden: Mapping[Digest, str]
+        self, view: LayoutView, decided: EntryDecisions, held: tuple[HeldBlob, ...], hidden: Mapping[Digest, str]
     ) -> tuple[QuarantineDecision, ...]:
-        decisions = list(decide_quarantined(held, view, marking, self.tools.rules))
+        decisions = list(decide_quarantined(held, view, decided, self.tools.rules))
         return gated_held(self.tools, self.path, spare(decisions, hidden))
 
     def _hidden(self, hidden: Mapping[Digest, str]) -> list[Finding]:
@@ -179,55 +179,55 @@ class _RepositoryPlanning:
 
         return read_graph(tools.source, self.path, roots, view.blobs, tools.map_concurrently, size_of=size_of)
 
-    def _marking(self, view: LayoutView, graph: Graph) -> Marking:
-        """Mark until the target holds all that goes: what it lacks is kept, and with it what that needs."""
+    def _decided(self, view: LayoutView, graph: Graph) -> EntryDecisions:
+        """Decide until the target holds all that goes: what it lacks is kept, and with it what that needs."""
         tools = self.tools
         now, protected = tools.rules.now, tools.protected & view.blobs.keys()
         since = stray_since(tools.files, view, graph, now)
         forced: dict[Entry, str] = {}
         while True:
-            marking = mark(view, graph, self.choice, now, forced=forced, stray_since=since, roots=protected)
+            decided = decide_entries(view, graph, self.choice, now, forced=forced, stray_since=since, roots=protected)
             if tools.gate is None:
-                return marking
-            lacking = dict(_lacking(tools.gate, view, graph, marking, tools.map_concurrently))
+                return decided
+            lacking = dict(_lacking(tools.gate, view, graph, decided, tools.map_concurrently))
             if not lacking:
-                return marking
+                return decided
             forced |= lacking
 
-    def _check_complete(self, view: LayoutView, graph: Graph, marking: Marking) -> None:
+    def _check_complete(self, view: LayoutView, graph: Graph, decided: EntryDecisions) -> None:
         """See that everything that stays is there and was read.
 
         What goes may be broken if it is plainly gone: nothing of it is left to be judged.
         """
         for digest, error in graph.unreadable.items():
-            if digest in marking.needed or digest in view.blobs or not isinstance(error, ContentNotFoundError):
+            if digest in decided.needed or digest in view.blobs or not isinstance(error, ContentNotFoundError):
                 raise error
         for digest, how in graph.altered.items():
-            if digest in marking.needed:
-                raise SizeMismatchError(f"{marking.needed[digest]} needs {digest}, which {how}")
+            if digest in decided.needed:
+                raise SizeMismatchError(f"{decided.needed[digest]} needs {digest}, which {how}")
         optional = graph.optional()
-        for digest, label in marking.needed.items():
+        for digest, label in decided.needed.items():
             if digest in view.blobs or digest in optional:
                 continue
             if self.tools.source.stat_blob(self.path, digest) is None:
                 raise ContentNotFoundError(f"{label} needs {digest}, which is missing; delete it or bring that back")
 
-    def _lost(self, view: LayoutView, marking: Marking, marks: Mapping[Digest, Mark]) -> list[Finding]:
+    def _lost(self, view: LayoutView, decided: EntryDecisions, marks: Mapping[Digest, Mark]) -> list[Finding]:
         """Manifests that nothing names, among blobs that were not marked by an earlier run."""
         unnamed = [
             (digest, file)
             for digest, file in view.blobs.items()
-            if digest not in marking.needed and digest not in marking.before and digest not in marks
+            if digest not in decided.needed and digest not in decided.before and digest not in marks
         ]
         manifests = find_manifests(self.tools.source, self.path, unnamed, self.tools.map_concurrently)
         return [Finding(self.path, LOST, f"{m.descriptor.digest}: {_LOST_MESSAGE}") for m in manifests]
 
 
 def _lacking(
-    gate: Gate, view: LayoutView, graph: Graph, marking: Marking, map_concurrently: MapConcurrently
+    gate: Gate, view: LayoutView, graph: Graph, decided: EntryDecisions, map_concurrently: MapConcurrently
 ) -> Iterator[tuple[Entry, str]]:
     """Entries that were to go, of which the target lacks something; each tag and content is asked for once."""
-    going = [e for e, verdict in zip(view.entries, marking.verdicts, strict=True) if not verdict.keep]
+    going = [e for e, verdict in zip(view.entries, decided.verdicts, strict=True) if not verdict.keep]
     tags = {entry.tag: entry.digest for entry in going if entry.tag is not None}
     lists = gate.lists_itself(view.path, tags, graph, map_concurrently)
     needed = graph.reach({entry.digest: "" for entry in going}, view.blobs).keys() - set(lists.values())
@@ -278,15 +278,15 @@ def _held_back(
     )
 
 
-def _tag_decisions(view: LayoutView, marking: Marking) -> Iterator[TagDecision]:
-    for entry, verdict in zip(view.entries, marking.verdicts, strict=True):
+def _tag_decisions(view: LayoutView, decided: EntryDecisions) -> Iterator[TagDecision]:
+    for entry, verdict in zip(view.entries, decided.verdicts, strict=True):
         if entry.ref_name is not None:
             action = Action.KEEP if verdict.keep else Action.DELETE
             yield TagDecision(entry.ref_name, entry.digest, action, verdict.reason)
 
 
-def _removals(view: LayoutView, marking: Marking) -> Iterator[IndexEntry]:
-    for entry, verdict in zip(view.entries, marking.verdicts, strict=True):
+def _removals(view: LayoutView, decided: EntryDecisions) -> Iterator[IndexEntry]:
+    for entry, verdict in zip(view.entries, decided.verdicts, strict=True):
         if not verdict.keep:
             found = entry.descriptor
             plain = Descriptor(found.media_type, found.digest, found.size)

@@ -18,9 +18,9 @@ from tasks.operations.cleanup.blob_decisions import (
     hidden_of,
     spare,
 )
+from tasks.operations.cleanup.entry_decisions import EntryDecisions
 from tasks.operations.cleanup.holdings import HeldBlob
 from tasks.operations.cleanup.layout_view import LayoutView
-from tasks.operations.cleanup.marking import Marking
 from tasks.operations.cleanup.marks import Mark
 from tasks.operations.cleanup.values import Action, FileKind, Timing
 from tests.support.planned_layout import APP, DAY, NOW
@@ -39,47 +39,47 @@ def view(path: str = APP, *ingest: StoredFile, uploads: Iterable[UnfinishedUploa
     return LayoutView(path, "e", (), {BLOB: FILE}, ingest, tuple(uploads))
 
 
-def marking(needed: Iterable[Digest] = (), before: Iterable[Digest] = ()) -> Marking:
-    return Marking((), dict.fromkeys(needed, "v1"), dict.fromkeys(before, "v1"))
+def entries(needed: Iterable[Digest] = (), before: Iterable[Digest] = ()) -> EntryDecisions:
+    return EntryDecisions((), dict.fromkeys(needed, "v1"), dict.fromkeys(before, "v1"))
 
 
-def decided(mark: Mark | None, found: Marking, rules: BlobRules = RULES) -> BlobDecision:
+def decided(mark: Mark | None, found: EntryDecisions, rules: BlobRules = RULES) -> BlobDecision:
     [decision] = decide_blobs(view(), found, {BLOB: mark} if mark else {}, {BLOB}, rules)
     return decision
 
 
 def test_a_blob_whose_entry_goes_just_now_is_marked_anew_whatever_mark_it_has() -> None:
     """Somebody may still count on it: its wait begins when nothing names it any more."""
-    decision = decided(Mark.of(FILE, NOW - 40 * DAY), marking(before=[BLOB]))
+    decision = decided(Mark.of(FILE, NOW - 40 * DAY), entries(before=[BLOB]))
     assert (decision.action, decision.since) == (Action.MARK, None)
-    assert decided(Mark.of(FILE, NOW - 40 * DAY), marking()).action is Action.QUARANTINE
+    assert decided(Mark.of(FILE, NOW - 40 * DAY), entries()).action is Action.QUARANTINE
 
 
 @pytest.mark.parametrize("since", [NOW + 1, FILE.modified - 1])
 def test_a_mark_of_the_future_or_from_before_its_file_is_void(since: float) -> None:
-    decision = decided(Mark.of(FILE, since), marking(), replace(RULES, timing=Timing(0.0, 0.0)))
+    decision = decided(Mark.of(FILE, since), entries(), replace(RULES, timing=Timing(0.0, 0.0)))
     assert (decision.action, decision.since) == (Action.MARK, None)
 
 
 def test_a_blob_says_why_it_still_waits() -> None:
     mark = Mark.of(FILE, NOW - DAY + 1)
-    assert "not yet for 1d" in decided(mark, marking()).reason
-    assert "policy" in decided(mark, marking(), replace(RULES, sweeps=False)).reason
-    assert decided(mark, marking()).is_manifest
+    assert "not yet for 1d" in decided(mark, entries()).reason
+    assert "policy" in decided(mark, entries(), replace(RULES, sweeps=False)).reason
+    assert decided(mark, entries()).is_manifest
 
 
 def held(digest: Digest = BLOB, since: float = NOW - DAY, run: str = "run-0") -> HeldBlob:
     return HeldBlob(run, APP, digest, FILE, since, "trash")
 
 
-@pytest.mark.parametrize("found", [marking(needed=[OTHER]), marking(before=[OTHER])])
-def test_what_the_index_names_and_the_layout_lacks_comes_back(found: Marking) -> None:
+@pytest.mark.parametrize("found", [entries(needed=[OTHER]), entries(before=[OTHER])])
+def test_what_the_index_names_and_the_layout_lacks_comes_back(found: EntryDecisions) -> None:
     decisions = list(decide_quarantined([held(OTHER), held(BLOB)], view(), found, RULES))
     assert [each.action for each in decisions] == [Action.RESTORE, Action.PURGE]
 
 
 def test_what_the_layout_has_is_not_needed_from_the_quarantine() -> None:
-    [decision] = decide_quarantined([held()], view(), marking(needed=[BLOB]), RULES)
+    [decision] = decide_quarantined([held()], view(), entries(needed=[BLOB]), RULES)
     assert decision.action is Action.PURGE
 
 
@@ -96,7 +96,7 @@ def test_what_is_protected_and_in_the_layout_is_not_hidden() -> None:
 
 
 def test_only_purges_are_spared_and_they_say_why() -> None:
-    restored = list(decide_quarantined([held(OTHER), held(BLOB)], view(), marking(needed=[OTHER]), RULES))
+    restored = list(decide_quarantined([held(OTHER), held(BLOB)], view(), entries(needed=[OTHER]), RULES))
     kept = spare(restored, {OTHER})
     assert [each.action for each in kept] == [Action.RESTORE, Action.KEEP]
     assert kept[0] == restored[0]

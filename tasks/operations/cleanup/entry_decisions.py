@@ -28,7 +28,7 @@ _NO_TAG = Verdict("registries take no such tag, so no rule is about it")
 
 
 @dataclass(frozen=True, slots=True)
-class Marking:
+class EntryDecisions:
     """The verdict on each entry, in the order of the index; the content that stays, and all that there was.
 
     Both map a digest to what needs it, by the name of a tag where there is one.
@@ -39,7 +39,7 @@ class Marking:
     before: Mapping[Digest, str]
 
 
-def mark(
+def decide_entries(
     view: LayoutView,
     graph: Graph,
     choice: Choice,
@@ -48,16 +48,18 @@ def mark(
     forced: Mapping[Entry, str],
     stray_since: Mapping[Digest, float],
     roots: Iterable[Digest] = (),
-) -> Marking:
+) -> EntryDecisions:
     """Decide on every entry; those in `forced` stay for the reason given, and `roots` stay besides.
 
     `stray_since` says since when those are known to be strays that are; see `strays`.
     """
-    return _Marker(view, graph, choice, now, forced, stray_since).run(roots)
+    return _Deciding(view, graph, choice, now, forced, stray_since).run(roots)
 
 
 @dataclass(slots=True)
-class _Marker:
+class _Deciding:
+    """The work on one layout."""
+
     view: LayoutView
     graph: Graph
     choice: Choice
@@ -70,7 +72,7 @@ class _Marker:
     def __post_init__(self) -> None:
         self.belonging = Belonging.of(self.view.entries, self.graph, self.view.blobs)
 
-    def run(self, protected: Iterable[Digest]) -> Marking:
+    def run(self, protected: Iterable[Digest]) -> EntryDecisions:
         entries = self.view.entries
         self.verdicts = dict(self._first_verdicts())
         roots: dict[Digest, str] = {digest: digest for digest in protected}
@@ -83,7 +85,7 @@ class _Marker:
             if place not in self.verdicts:
                 self.verdicts[place] = Verdict(self._why_it_goes(entry), keep=False)
         before = self._reach({entry.digest: entry.label for entry in entries})
-        return Marking(tuple(self.verdicts[place] for place in range(len(entries))), needed, before)
+        return EntryDecisions(tuple(self.verdicts[place] for place in range(len(entries))), needed, before)
 
     def _reach(self, roots: Mapping[Digest, str]) -> dict[Digest, str]:
         return self.graph.reach(roots, self.view.blobs)

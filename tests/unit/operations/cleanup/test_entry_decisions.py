@@ -14,9 +14,9 @@ from tasks.oci.digest import Digest
 from tasks.oci.image_layout import REFERRER_SUBJECT
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
 from tasks.operations.cleanup.choices import DeleteChoice
+from tasks.operations.cleanup.entry_decisions import EntryDecisions, decide_entries
 from tasks.operations.cleanup.graph import Graph, Node
 from tasks.operations.cleanup.layout_view import Entry, LayoutView
-from tasks.operations.cleanup.marking import Marking, mark
 from tasks.operations.cleanup.policy import OrderBy, Referrers
 from tasks.operations.cleanup.values import Action
 from tasks.operations.enumeration import CREATED
@@ -34,7 +34,7 @@ def entry(tag: str | None, digest: Digest, media_type: str = IMAGE_MANIFEST) -> 
     return Entry(tag, tag, Descriptor(media_type, digest, 1))
 
 
-def marked(choice: DeleteChoice, child_tag: str | None = None) -> Marking:
+def decisions(choice: DeleteChoice, child_tag: str | None = None) -> EntryDecisions:
     """An index tagged v1 with one child, a signature of that child, and a manifest whose tag moved away."""
     entries = (entry("v1", INDEX, IMAGE_INDEX), entry(child_tag, CHILD), entry(None, SIGNATURE), entry(None, MOVED))
     blobs = {digest: StoredFile(digest, 1, 1.0, "e") for digest in (CHILD, INDEX, SIGNATURE, MOVED, LAYER)}
@@ -47,20 +47,20 @@ def marked(choice: DeleteChoice, child_tag: str | None = None) -> Marking:
         }
     )
     view = LayoutView("app", "e", entries, blobs, (), ())
-    return mark(view, graph, choice, 2.0, forced={}, stray_since={})
+    return decide_entries(view, graph, choice, 2.0, forced={}, stray_since={})
 
 
 def test_children_and_referrers_of_what_stays_stay() -> None:
-    marking = marked(DeleteChoice(tag="other"))
-    assert [verdict.keep for verdict in marking.verdicts] == [True, True, True, True]
-    assert set(marking.needed) == {CHILD, INDEX, SIGNATURE, MOVED, LAYER}
+    decided = decisions(DeleteChoice(tag="other"))
+    assert [verdict.keep for verdict in decided.verdicts] == [True, True, True, True]
+    assert set(decided.needed) == {CHILD, INDEX, SIGNATURE, MOVED, LAYER}
 
 
 def test_children_and_referrers_go_with_their_index_and_what_others_need_stays() -> None:
-    marking = marked(DeleteChoice(tag="v1"))
-    assert [verdict.keep for verdict in marking.verdicts] == [False, False, False, True]
-    assert set(marking.needed) == {MOVED, LAYER}
-    assert set(marking.before) == {CHILD, INDEX, SIGNATURE, MOVED, LAYER}
+    decided = decisions(DeleteChoice(tag="v1"))
+    assert [verdict.keep for verdict in decided.verdicts] == [False, False, False, True]
+    assert set(decided.needed) == {MOVED, LAYER}
+    assert set(decided.before) == {CHILD, INDEX, SIGNATURE, MOVED, LAYER}
 
 
 def noted(*times: str | None) -> list[str | None]:
@@ -79,7 +79,7 @@ def noted(*times: str | None) -> list[str | None]:
     blobs = {MOVED: StoredFile(MOVED, 1, 0.0, "e")}  # of no known age
     choice = Asked(tag="v1", order_by=OrderBy.CREATED)
     view = LayoutView("app", "e", entries, blobs, (), ())
-    mark(view, Graph({MOVED: Node()}), choice, 2e9, forced={}, stray_since={})
+    decide_entries(view, Graph({MOVED: Node()}), choice, 2e9, forced={}, stray_since={})
     return [None if tag.when is None else datetime.fromtimestamp(tag.when, UTC).isoformat() for tag in seen]
 
 
@@ -90,11 +90,11 @@ def test_of_entries_with_the_same_content_the_newest_says_how_old_a_tag_is() -> 
 
 
 def test_who_names_a_part_of_an_index_takes_nothing_from_it_unless_it_has_a_tag_of_its_own() -> None:
-    marking = marked(DeleteChoice(digest=CHILD))
-    assert [verdict.keep for verdict in marking.verdicts] == [True, True, True, True]
-    marking = marked(DeleteChoice(tag="child"), child_tag="child")
-    assert [verdict.keep for verdict in marking.verdicts] == [True, False, True, True]
-    assert marking.verdicts[1].is_demanded
+    decided = decisions(DeleteChoice(digest=CHILD))
+    assert [verdict.keep for verdict in decided.verdicts] == [True, True, True, True]
+    decided = decisions(DeleteChoice(tag="child"), child_tag="child")
+    assert [verdict.keep for verdict in decided.verdicts] == [True, False, True, True]
+    assert decided.verdicts[1].is_demanded
 
 
 LONG = 1000 * DAY
@@ -198,8 +198,8 @@ def test_a_list_of_referrers_that_names_its_subject_in_the_index_stays_with_it(n
 
 
 def test_a_referrer_that_somebody_named_goes_though_its_subject_stays() -> None:
-    marking = marked(DeleteChoice(digest=SIGNATURE))
-    assert [verdict.keep for verdict in marking.verdicts] == [True, True, False, True]
+    decided = decisions(DeleteChoice(digest=SIGNATURE))
+    assert [verdict.keep for verdict in decided.verdicts] == [True, True, False, True]
 
 
 def test_who_names_a_tag_takes_no_orphan_with_it() -> None:
