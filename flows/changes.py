@@ -70,7 +70,8 @@ def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) 
     for found in source.list_layouts():
         if isinstance(found, Finding):
             others.append(found)
-            yield found
+            if selection.may_match_below(found.path):
+                yield found
             continue
         paths.append(found)
         if selection.may_match(found):

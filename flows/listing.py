@@ -103,7 +103,7 @@ def _inventories(store: Source, selection: Selection, readers: int) -> Iterator[
 
 def _inventory(store: Source, selection: Selection, found: str | Finding) -> RepositoryInventory | Finding | None:
     if isinstance(found, Finding):
-        return found
+        return found if selection.may_match_below(found.path) else None
     if not selection.may_match(found):
         return None
     try:

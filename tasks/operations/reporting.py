@@ -64,9 +64,11 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "content_not_found": "Restore the missing blob from a backup or an object version, or push the tag again.",
         "referrer_lost": "Run again; if it stays, push the signature or SBOM to the target once more.",
         "source": "See whether the directory or bucket can be read by this user, and run again.",
-        "outside_source": "Replace the link by what it points at; nothing outside the source is read.",
+        "outside_source": "Replace the link by what it points at, or leave it out, as by --exclude 'NAME**'; nothing "
+        "outside the source is read.",
         "link_not_followed": "Nothing to do: what the link points at is read at its own place.",
-        "unreadable_directory": "Give this user the right to list and read the directory, and run again.",
+        "unreadable_directory": "Give this user the right to list and read the directory, or leave it out with all "
+        "below it, as by --exclude 'lost+found**'; then run again.",
         "source_read": "Run again; if it stays, look at the mount's log and at the bucket's own.",
         "source_unavailable": "Mount the bucket again, see to its endpoint, or correct the path; then run again.",
         "source_write": "Look at the rights on the source, and at the mount's log; then run again.",

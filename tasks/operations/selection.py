@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ConfigurationError
@@ -20,14 +21,17 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[[!^]?\]?[^\]]*\]|.", re.DOTALL)
 _TAG_START = re.compile(r"((?:\[[!^]?\]?[^\]]*\]|[^:])*?)(?::(.*))?", re.DOTALL)
 _KINDS = ("regex", "semver")
+_WILDCARDS = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
-    """One pattern; `tag` is None where it has no tag part."""
+    """One pattern; `tag` is None where it has no tag part, `begins` are the first components, without a wildcard."""
 
+    text: str
     repository: re.Pattern[str]
     tag: Callable[[str], object] | None
+    begins: tuple[str, ...]
 
     @classmethod
     def parse(cls, text: str) -> _Pattern:
@@ -46,13 +50,25 @@ class _Pattern:
             raise ConfigurationError(f"a tag part comes after a colon; for tags of all repositories write ':{text}'")
         if repository and "" in repository.split("/"):
             raise ConfigurationError("a path has no slash at its ends, and no two in a row")
-        return cls(_glob(repository or "**", any_character="[^/]"), None if tag is None else _tag_test(tag))
+        repository = repository or "**"
+        plain = tuple(takewhile(lambda component: not _WILDCARDS.intersection(component), repository.split("/")))
+        expression = _glob(repository, any_character="[^/]")
+        return cls(repository, expression, None if tag is None else _tag_test(tag), plain)
 
     def matches(self, repository: str, tag: str | None) -> bool:
         """Whether both parts match; a pattern with a tag part matches nothing untagged."""
         if self.tag is not None and (tag is None or not self.tag(tag)):
             return False
         return self.repository.fullmatch(repository) is not None
+
+    def takes_all(self, folder: str) -> bool:
+        """Whether all repositories below a folder match surely, whatever tags they have."""
+        below = f"{folder}/"  # a `**` at the end that takes this takes everything that begins so
+        return self.tag is None and self.text.endswith("**") and self.repository.fullmatch(below) is not None
+
+    def may_reach(self, folder: str) -> bool:
+        """Whether a repository at or below a folder may match."""
+        return all(mine == theirs for mine, theirs in zip(self.begins, folder.split("/"), strict=False))
 
 
 def _tag_test(text: str) -> Callable[[str], object]:
@@ -137,6 +153,15 @@ class Selection:
         if any(p.tag is None and p.repository.fullmatch(repository) for p in self.exclude):
             return False
         return not self.include or any(p.repository.fullmatch(repository) for p in self.include)
+
+    def may_match_below(self, folder: str) -> bool:
+        """Whether a folder may hold anything that is chosen; where not, it may as well be unreadable."""
+        if folder == ".":
+            return True
+        names_it = any(p.tag is None and p.repository.fullmatch(folder) for p in self.exclude)
+        if names_it and any(p.takes_all(folder) for p in self.exclude):
+            return False
+        return not self.include or any(p.may_reach(folder) for p in self.include)
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,10 +105,10 @@ class Surveyor:
             yield from self._job.only
             return
         for found in self._source.list_layouts():
-            if isinstance(found, Finding):
-                self._log.note(found)
-            else:
+            if not isinstance(found, Finding):
                 yield found
+            elif self._job.selection.may_match_below(found.path):
+                self._log.note(found)
 
     def _note_vanished(self, paths: list[str]) -> None:
         known = [path for path in self._job.known_layouts() if self._job.selection.may_match(path)]

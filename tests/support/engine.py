@@ -55,6 +55,7 @@ class Engine:
     policy: CopyPolicy = field(default_factory=CopyPolicy)
     ledger: Ledger = field(default_factory=lambda: Ledger(MemoryLines()))
     include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     rename: tuple[str, ...] = ()
     wrap: Callable[[Any], Any] = lambda source: source
     stop: Stop = field(default_factory=Stop)
@@ -87,7 +88,8 @@ class Engine:
         hands = SpareHands(2)
         tools = CopyTools(source, self.target, hands, lambda content: content)
         address = TargetAddress.parse("registry.example")
-        job = RunJob(address, "root", self.policy, Selection.parse(self.include, ()), Renames.parse(self.rename))
+        selection = Selection.parse(self.include, self.exclude)
+        job = RunJob(address, "root", self.policy, selection, Renames.parse(self.rename))
         self.results.clear()
         self._log = RunLog(self, Progress(), self.stop, fail_fast=False)
         begin = lambda inventory, name: CopyWork(tools, inventory, name, self.policy, self.ledger)  # noqa: E731

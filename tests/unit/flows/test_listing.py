@@ -58,6 +58,14 @@ def test_what_was_not_chosen_is_no_problem_and_not_read(source: Path, command: s
     assert CliRunner().invoke(main, [command, str(source), "--include", "web"]).exit_code == 1
 
 
+@pytest.mark.parametrize("more", [(), ("--changed", TARGET)])
+def test_a_list_says_nothing_of_a_folder_that_the_patterns_leave_out(source: Path, more: tuple[str, ...]) -> None:
+    (source / "aside").symlink_to("/etc", target_is_directory=True)
+    assert listed(source, *more).exit_code == 1
+    ended = listed(source, *more, "--exclude", "aside**")
+    assert (ended.exit_code, "aside" in ended.output) == (0, False)
+
+
 def test_a_list_in_json_has_the_chosen_repositories(source: Path) -> None:
     chosen = json.loads(listed(source, "--include", "app", "--json").stdout)["repositories"]
     assert [each["repository"] for each in chosen] == ["app"]

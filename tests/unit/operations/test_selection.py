@@ -179,3 +179,41 @@ def test_a_bad_rename_is_named(text):
 def test_two_renames_of_one_path():
     with pytest.raises(ConfigurationError, match="same path"):
         Renames.parse(["a=b", "a=c"])
+
+
+PARTS = ["a", "b", "*", "**", "?", "[ab]", "/", "a*", ":v1"]
+PATTERNS = st.lists(st.sampled_from(PARTS), min_size=1, max_size=5).map("".join)
+PATHS = st.lists(st.sampled_from(["a", "b", "ab", "ba"]), min_size=1, max_size=4)
+
+
+@given(st.lists(PATTERNS, max_size=2), st.lists(PATTERNS, max_size=2), PATHS, st.integers(1, 4))
+def test_a_folder_that_patterns_leave_out_holds_nothing_that_they_choose(
+    include: list[str], exclude: list[str], path: list[str], depth: int
+) -> None:
+    with suppress(ConfigurationError):
+        selection = Selection.parse(include, exclude)
+        if selection.may_match("/".join(path)):
+            assert selection.may_match_below("/".join(path[:depth]))
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "is_left_out"),
+    [
+        ([], ["lost+found**"], True),
+        ([], ["lost+found", "lost+found/**"], True),
+        ([], ["**"], True),
+        (["team/**"], [], True),
+        (["team-?/**"], [], False),
+        ([], ["lost+found"], False),
+        ([], ["lost+found/**"], False),
+        ([], ["lost+found**:v1"], False),
+        ([], ["lost+found", "lost+found/*"], False),
+        (["lost+found/old"], [], False),
+        (["**"], [], False),
+        ([], [], False),
+    ],
+)
+def test_a_folder_is_left_out_where_all_that_it_may_hold_is(
+    include: list[str], exclude: list[str], is_left_out: bool
+) -> None:
+    assert Selection.parse(include, exclude).may_match_below("lost+found") is not is_left_out

@@ -37,3 +37,21 @@ def test_a_layout_whose_entries_are_taken_without_a_tag_needs_no_word(root: Path
 
 def test_patterns_for_tags_ask_for_none_of_what_has_no_tag(root: Path) -> None:
     assert Engine(root, MemoryTarget(), include=("**:v1",)).copy() == ({"tagged:v1": "copied"}, set())
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude"), [((), ("aside**",)), ((), ("aside", "aside/**")), (("tagged", "tagged/**"), ())]
+)
+def test_what_the_patterns_leave_out_may_as_well_be_no_part_of_the_source(
+    root: Path, include: tuple[str, ...], exclude: tuple[str, ...]
+) -> None:
+    (root / "aside").symlink_to("/etc", target_is_directory=True)
+    made = Engine(root, MemoryTarget(), include=include, exclude=(*exclude, "tagless"))
+    assert made.copy() == ({"tagged:v1": "copied"}, set())
+
+
+def test_a_folder_that_may_hold_something_chosen_has_to_be_read(root: Path) -> None:
+    (root / "aside").symlink_to("/etc", target_is_directory=True)
+    made = Engine(root, MemoryTarget(), include=("**:v1",), exclude=("aside", "aside/*", "tagless"))
+    assert made.copy() == ({"tagged:v1": "copied"}, {("aside", "outside_source")})
+    assert not made.progress.totals.complete
