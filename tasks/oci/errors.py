@@ -12,6 +12,7 @@ LayoutliftError
 │  ├─ InvalidDigestError
 │  ├─ InvalidDescriptorError
 │  ├─ InvalidReferenceError
+│  │  └─ DigestOnlyError         an entry is named by its digest, and has no tag
 │  ├─ InvalidManifestError
 │  ├─ InvalidLayoutError
 │  ├─ NestingTooDeepError
@@ -137,6 +138,12 @@ class InvalidReferenceError(SpecError):
     """A repository name or tag that the distribution specification does not allow."""
 
     code = "invalid_reference"
+
+
+class DigestOnlyError(InvalidReferenceError):
+    """A reference names content by its digest alone, which is no tag; it can go by digest."""
+
+    code = "digest_only"
 
 
 class InvalidManifestError(SpecError):

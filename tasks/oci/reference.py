@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import InvalidDigestError, InvalidReferenceError
+from tasks.oci.errors import DigestOnlyError, InvalidDigestError, InvalidReferenceError
 
 REF_NAME = "org.opencontainers.image.ref.name"
 MAX_NAME_LENGTH = 255
@@ -63,14 +63,20 @@ def tag_of_ref_name(ref_name: str) -> str:
     annotations.md lets `ref.name` hold either).
 
     Raises:
+        DigestOnlyError: it is a digest, or a reference that names one and no tag.
         InvalidReferenceError: it holds no tag, or one that registries don't take; tags are never changed.
     """
     if is_tag(ref_name):
         return ref_name
-    last = ref_name.partition("@")[0].rpartition("/")[2]
+    name, _, digest = ref_name.partition("@")
+    last = name.rpartition("/")[2]
     tag = last.partition(":")[2]
     if is_tag(tag) and not _is_digest(last):
         return tag
+    if _is_digest(digest or last):
+        raise DigestOnlyError(f"index.json names it {ref_name[:_SHOWN]!r}, by its digest and without a tag")
+    if "/" in name and ":" not in last:
+        raise InvalidReferenceError(f"index.json names it {ref_name[:_SHOWN]!r}, which has no tag")
     raise InvalidReferenceError(f"registries don't take the tag {ref_name[:_SHOWN]!r}, and tags are not changed")
 
 

@@ -15,6 +15,7 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     ContentError,
+    DigestOnlyError,
     InvalidDigestError,
     InvalidManifestError,
     InvalidReferenceError,
@@ -153,6 +154,8 @@ class _Enumeration:
             tag = tag_of_ref_name(ref_name)
         except InvalidReferenceError as error:
             self._refuse(RefusedEntry(ref_name, plain.digest, plain.media_type, error.code, str(error)))
+            if isinstance(error, DigestOnlyError):
+                self.untagged[plain.digest] = plain
             return
         if (created := entry.annotations.get(CREATED)) is not None:
             self.created[tag] = created

@@ -47,6 +47,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "invalid_digest": "Correct the digest in index.json or in the manifest, or push the tag again.",
         "invalid_descriptor": "Correct the entry in index.json or in the manifest, or push the tag again.",
         "invalid_reference": "Give it a name that registries take, with --rename or by a new tag at the source.",
+        "digest_only": "Take it by digest with --untagged all, or give it a tag at the source "
+        "(oras tag --oci-layout LAYOUT@DIGEST TAG).",
         "invalid_manifest": "Push the tag again; the manifest can't be read as its media type says.",
         "invalid_layout": "Restore oci-layout and index.json of this directory from a backup or an object version.",
         "nesting_too_deep": "Look at who wrote this index: it holds indexes in indexes beyond any use.",

@@ -7,7 +7,14 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import LayoutliftError, ManifestRefusedError, PayloadTooLargeError, RefusedError, SpecError
+from tasks.oci.errors import (
+    DigestOnlyError,
+    LayoutliftError,
+    ManifestRefusedError,
+    PayloadTooLargeError,
+    RefusedError,
+    SpecError,
+)
 from tasks.oci.media_types import is_index
 from tasks.oci.reference import parse_referrers_tag
 from tasks.operations.planning import CopyPolicy, plan_untagged
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
+    from tasks.operations.selection import Selection
     from tasks.ports import Finding
 
     BeginWork: TypeAlias = Callable[[RepositoryInventory, str], "RepositoryWork"]
@@ -64,6 +72,15 @@ def units_of(inventory: RepositoryInventory, selected: Iterable[TagEntry], polic
     ]
     untagged = [Unit(entry.descriptor, ()) for entry in plan_untagged(inventory, policy)]
     return (*copies, *untagged, *lists)
+
+
+def refused_of(inventory: RepositoryInventory, selection: Selection, units: Iterable[Unit]) -> list[RefusedEntry]:
+    """The chosen entries that can't be migrated; what is named by its digest is done with where that goes anyway."""
+    chosen = [entry for entry in inventory.refused if selection.matches(inventory.path, entry.tag)]
+    if all(entry.code != DigestOnlyError.code for entry in chosen):
+        return chosen
+    sent = {unit.descriptor.digest for unit in units}
+    return [entry for entry in chosen if entry.code != DigestOnlyError.code or entry.digest not in sent]
 
 
 class RepositoryWork(ABC):

@@ -20,7 +20,7 @@ from tasks.operations.enumeration import children_of, enumerate_repository
 from tasks.operations.hold import Hold
 from tasks.operations.planning import NamePlan, plan_selection
 from tasks.operations.reporting import printable
-from tasks.operations.repository_work import RepositoryWork, units_of
+from tasks.operations.repository_work import RepositoryWork, refused_of, units_of
 from tasks.operations.run_log import FATAL
 from tasks.operations.source_survey import RunJob, Survey, Surveyor
 from tasks.ports import Finding
@@ -278,9 +278,9 @@ class TreeRun:
             self._log.note(finding)
         if not work.asks_target:
             self._log.note_unasked()
-        refused = [entry for entry in inventory.refused if self._job.selection.matches(path, entry.tag)]
         selected = plan_selection(inventory, self._job.selection, partial(children_of, self._source, path))
         units = units_of(inventory, selected, self._job.policy)
+        refused = refused_of(inventory, self._job.selection, units)
         known = len(refused) + sum(len(unit.tags) or 1 for unit in units)
         self._log.progress.expect(known - self._sizes.get(path, known))
         for entry in refused:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import InvalidReferenceError
+from tasks.oci.errors import DigestOnlyError, InvalidReferenceError
 from tasks.oci.reference import (
     TargetAddress,
     is_referrers_tag,
@@ -109,6 +109,18 @@ def test_the_tag_inside_a_full_reference_is_found(name: str, tag: str) -> None:
 )
 def test_a_tag_that_registries_refuse_is_never_changed_into_another(ref_name: str) -> None:
     with pytest.raises(InvalidReferenceError):
+        tag_of_ref_name(ref_name)
+
+
+@pytest.mark.parametrize("ref_name", [f"registry.example:5000/app@{sha256(b'')}", f"app@{sha256(b'')}", sha256(b"")])
+def test_what_is_named_by_its_digest_alone_is_told_from_a_tag_that_is_refused(ref_name: str) -> None:
+    with pytest.raises(DigestOnlyError, match="by its digest and without a tag"):
+        tag_of_ref_name(ref_name)
+
+
+@pytest.mark.parametrize("ref_name", ["docker.io/library/nginx", "registry.example:5000/app"])
+def test_a_reference_without_a_tag_is_not_called_a_tag(ref_name: str) -> None:
+    with pytest.raises(InvalidReferenceError, match="which has no tag"):
         tag_of_ref_name(ref_name)
 
 

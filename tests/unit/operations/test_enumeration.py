@@ -8,6 +8,7 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import UnsupportedMediaTypeError
 from tasks.operations.enumeration import read_manifest
+from tasks.operations.planning import CopyPolicy, Untagged
 from tasks.operations.run_log import is_harmful
 from tasks.stores.memory import MemorySource, MemoryTarget
 from tests.support.engine import Engine
@@ -42,3 +43,27 @@ def test_an_entry_without_a_tag_that_is_no_manifest_is_a_problem_only_where_it_m
     assert made.copy() == ({"app:v1": "copied"}, {("app", code)})
     assert [is_harmful(finding) for finding in made.findings] == [harmful]
     assert made.progress.totals.complete is not harmful
+
+
+def test_an_entry_that_is_named_by_its_digest_alone_goes_by_digest_where_that_is_asked_for(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.image("v1", layers=[b"tagged"])
+    pulled = layout.image(layers=[b"as crane pulls it by digest"], listed=False)
+    digest = pulled["digest"]
+    name = f"registry.example/app@{digest}"
+    layout.entry(pulled, name)
+    layout.write()
+    assert Engine(tmp_path, MemoryTarget()).copy()[0] == {"app:v1": "copied", f"app:{name}": "digest_only"}
+    target = MemoryTarget()
+    made = Engine(tmp_path, target, CopyPolicy(untagged=Untagged.ALL))
+    assert made.copy() == ({"app:v1": "copied", "app:None": "copied"}, set())
+    assert target.resolve_manifest("app", digest) == digest
+    assert made.progress.totals.complete
+
+
+def test_an_entry_that_is_named_by_the_digest_of_a_tag_is_done_with_that(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    entry = layout.image("v1", layers=[b"tagged"])
+    layout.entry(entry, f"registry.example/app@{entry['digest']}")
+    layout.write()
+    assert Engine(tmp_path, MemoryTarget()).copy() == ({"app:v1": "copied"}, set())
