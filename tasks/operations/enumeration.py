@@ -27,6 +27,7 @@ from tasks.oci.image_layout import REFERRER_SUBJECT, BrokenEntry, decode_index, 
 from tasks.oci.manifest import MAX_MANIFEST_SIZE, Manifest, check_type, parse_manifest
 from tasks.oci.reference import REF_NAME, parse_referrers_tag, tag_of_ref_name
 from tasks.operations.results import RefusedEntry, RepositoryInventory, TagEntry, UntaggedKind
+from tasks.operations.writers_notes import WritersNotes, shown
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ class _Enumeration:
     map_concurrently: MapConcurrently
     tags: dict[str, Descriptor] = field(default_factory=dict)
     created: dict[str, str] = field(default_factory=dict)
-    ambiguous: dict[str, list[Descriptor]] = field(default_factory=dict)
+    ambiguous: dict[str, dict[Descriptor, str]] = field(default_factory=dict)
+    notes: WritersNotes = field(default_factory=WritersNotes)
     untagged: dict[Digest, Descriptor] = field(default_factory=dict)
     refused: dict[str, RefusedEntry] = field(default_factory=dict)
     broken: list[BrokenEntry] = field(default_factory=list)
@@ -119,6 +121,7 @@ class _Enumeration:
         tags = tuple(TagEntry(tag, self.tags[tag]) for tag in self._oldest_first())
         for tagged in tags:
             self.untagged.pop(tagged.descriptor.digest, None)
+        self.findings += self.notes.findings(self.path, [e.descriptor.digest for e in tags], self.untagged)
         self._read_referrer_tags(tags)
         self._leave_out_other_content()
         untagged = tuple(self._classified(tags)) if self.untagged else ()
@@ -148,6 +151,7 @@ class _Enumeration:
         ref_name = entry.annotations.get(REF_NAME)
         if ref_name is None:
             self.untagged[plain.digest] = plain
+            self.notes.note_untagged(entry)
             self._note_referrer_list(entry)
             return
         try:
@@ -161,7 +165,9 @@ class _Enumeration:
             self.created[tag] = created
         known = self.tags.setdefault(tag, plain)
         if known != plain:
-            self.ambiguous.setdefault(tag, [known]).append(plain)
+            named = self.ambiguous.setdefault(tag, {known: self.notes.first(tag, known.digest)})
+            named.setdefault(plain, shown(tag, entry))
+        self.notes.note_tagged(tag, entry)
 
     def _note_referrer_list(self, entry: Descriptor) -> None:
         for name in REFERRER_SUBJECT:
@@ -181,10 +187,9 @@ class _Enumeration:
         return ordered
 
     def _refuse_ambiguous(self) -> None:
-        for tag, descriptors in self.ambiguous.items():
+        for tag, named in self.ambiguous.items():
             del self.tags[tag]
-            digests = ", ".join(descriptor.digest for descriptor in dict.fromkeys(descriptors))
-            message = f"entries of index.json give the tag {tag} different content: {digests}"
+            message = f"entries of index.json give the tag {tag} different content: {', '.join(named.values())}"
             self._refuse(RefusedEntry(tag, None, None, "tag_collision", message))
 
     def _leave_out_other_content(self) -> None:

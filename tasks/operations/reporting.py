@@ -53,7 +53,12 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "invalid_layout": "Restore oci-layout and index.json of this directory from a backup or an object version.",
         "nesting_too_deep": "Look at who wrote this index: it holds indexes in indexes beyond any use.",
         "unsupported_media_type": "Push it as an OCI artifact or image; the tag points at something else.",
-        "tag_collision": "Remove all but one of the entries that have this tag in index.json.",
+        "tag_collision": "Remove all but one of the entries that have this tag in index.json, or give images of "
+        "different names a layout each.",
+        "several_images": "Nothing to do if one repository is meant to have them all; else give each a layout of its "
+        "own.",
+        "signature_without_tag": "Give it that tag (oras tag --oci-layout LAYOUT@DIGEST TAG), and its image one of "
+        "its own; nobody finds it otherwise.",
         "name_collision": "Give one of the two directories another name at the target with --rename.",
         "no_tags": "Give it a tag at the source (oras tag --oci-layout LAYOUT@DIGEST TAG), or take it by digest with "
         "--untagged all.",

@@ -14,6 +14,7 @@ from tasks.oci.errors import (
     StateError,
 )
 from tasks.operations.reporting import printable
+from tasks.operations.writers_notes import SEVERAL_IMAGES, SIGNATURE_WITHOUT_TAG
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ HARMLESS_FINDINGS = frozenset(
         INDEX_CHANGED,
         RENAME_UNUSED,
         NO_TAGS,
+        SEVERAL_IMAGES,
+        SIGNATURE_WITHOUT_TAG,
         POLICY_UNUSED,
     }
 )

@@ -14,6 +14,7 @@ from tasks.stores.memory import MemorySource, MemoryTarget
 from tests.support.engine import Engine
 from tests.support.layouts import LayoutBuilder
 
+IMAGE_NAME = "io.containerd.image.name"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
@@ -67,3 +68,42 @@ def test_an_entry_that_is_named_by_the_digest_of_a_tag_is_done_with_that(tmp_pat
     layout.entry(entry, f"registry.example/app@{entry['digest']}")
     layout.write()
     assert Engine(tmp_path, MemoryTarget()).copy() == ({"app:v1": "copied"}, set())
+
+
+def test_images_of_several_names_are_told_apart_where_they_share_a_layout_or_a_tag(tmp_path: Path) -> None:
+    """As `docker save app:1 db:1 db:2` writes them, and containerd with whole references in place of tags."""
+    layout = LayoutBuilder(tmp_path / "app")
+    for name, tag in (("app", "1"), ("db", "1"), ("db", "2")):
+        image = layout.image(layers=[f"{name} {tag}".encode()], listed=False)
+        layout.entry({**image, "annotations": {IMAGE_NAME: f"docker.io/library/{name}:{tag}"}}, tag)
+    layout.write()
+    made = Engine(tmp_path, MemoryTarget())
+    assert made.copy() == ({"app:2": "copied", "app:1": "tag_collision"}, {("app", "several_images")})
+    assert "2 images (docker.io/library/app, docker.io/library/db)" in made.findings[0].message
+    (refused,) = (result.message or "" for result in made.results if result.code)
+    assert "(docker.io/library/app:1), sha256:" in refused
+    assert refused.endswith("(docker.io/library/db:1)")
+
+
+def test_one_image_under_whole_references_needs_no_word(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    for tag in ("1", "2"):
+        layout.image(f"docker.io/library/app:{tag}", layers=[tag.encode()])
+    layout.write()
+    assert Engine(tmp_path, MemoryTarget()).copy() == ({"app:1": "copied", "app:2": "copied"}, set())
+
+
+def test_a_signature_that_cosign_saved_without_a_tag_is_named_with_the_one_that_it_needs(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    image = layout.image("v1", layers=[b"signed"])
+    signature = layout.image(layers=[b"signature"], listed=False)
+    layout.entry({**signature, "annotations": {"kind": "dev.cosignproject.cosign/sigs"}})
+    layout.write()
+    made = Engine(tmp_path, MemoryTarget())
+    assert made.copy() == ({"app:v1": "copied"}, {("app", "signature_without_tag")})
+    assert made.progress.totals.complete, "a remark, as of whatever has no tag"
+    tag = f"{image['digest'].replace(':', '-')}.sig"
+    assert made.findings[0].message.endswith(f": {tag}")
+    layout.entry(signature, tag)
+    layout.write()
+    assert Engine(tmp_path, MemoryTarget()).copy() == ({"app:v1": "copied", f"app:{tag}": "copied"}, set())
