@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.file_ports import below
-from tasks.oci import image_layout
-from tasks.oci.digest import Digest
-from tasks.oci.errors import InvalidDigestError
-from tasks.operations.cleanup.journal import Record, Step, list_records, read_record
+from tasks.operations.cleanup.journal import Record, Step, blob_digest, list_records, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tasks.file_ports import FileReader, StoredFile
+    from tasks.oci.digest import Digest
     from tasks.operations.cleanup.journal import Journal, RecordPlace
 
 
@@ -77,17 +74,6 @@ class Holdings:
                     found = HeldBlob(place.run, repository, digest, file, record.time, record.trash)
                     hidden[place.run, file.path] = found
         return tuple(sorted(hidden.values(), key=lambda blob: (blob.since, blob.run, blob.digest)))
-
-
-def blob_digest(repository: str, path: str) -> Digest | None:
-    """The digest of a file below a layout's `blobs/`, None for any other file."""
-    prefix = below(repository, f"{image_layout.BLOBS}/")
-    if not path.startswith(prefix):
-        return None
-    try:
-        return Digest(path[len(prefix) :].replace("/", ":", 1))
-    except InvalidDigestError:
-        return None
 
 
 def in_place(held: Iterable[HeldBlob], blobs: Mapping[Digest, StoredFile]) -> tuple[HeldBlob, ...]:

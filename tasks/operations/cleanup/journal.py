@@ -3,6 +3,9 @@
 A record is a file of its own, `.layoutlift/runs/RUN/REPOSITORY/NUMBER-STEP.json`, because a bucket can't append.
 Undoing a run reads them backwards; what is in the quarantine is what was hidden and not settled since. A record
 whose step never happened, because the process was killed in between, does no harm: every step may be done twice.
+
+Records lie at the source, where others write. One that no run of ours can have written is damaged: on its word blobs
+would be deleted, or files written, that are none of its repository's.
 """
 
 from __future__ import annotations
@@ -14,7 +17,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from tasks.file_ports import OWN_FOLDER, StoredFile, below
-from tasks.oci.errors import StateError
+from tasks.oci.digest import Digest
+from tasks.oci.errors import InvalidDigestError, StateError
+from tasks.oci.image_layout import BLOBS, INDEX, MARKER
+from tasks.operations.cleanup.apply_tools import TRASH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
 
 RUNS = f"{OWN_FOLDER}/runs"
 _RECORD = re.compile(r"(\d{6})-(index|hide|settled|drop)\.json")
+_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 class Step(StrEnum):
@@ -98,20 +105,56 @@ def read_record(files: FileReader, place: RecordPlace) -> Record:
     """
     found = files.read_file(place.path)
     try:
-        body: dict[str, Any] = json.loads(found.raw if found else b"")
-        return Record(
-            step=place.step,
-            repository=place.repository,
-            time=float(body["time"]),
-            removed=tuple(body["removed"]),
-            added=tuple(body["added"]),
-            files=tuple(StoredFile(**file) for file in body["files"]),
-            trash=body["trash"],
-            contents=tuple((name, text) for name, text in body["contents"]),
-            etag=body["etag"],
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StateError(f"{place.path} at the source is damaged; nothing that depends on it is done") from error
+        record = _record(json.loads(found.raw if found else b""), place)
+        is_ours = _may_be_ours(record, place)
+    except _MALFORMED as error:
+        raise StateError(_damaged(place)) from error
+    if not is_ours:
+        raise StateError(_damaged(place))
+    return record
+
+
+def _damaged(place: RecordPlace) -> str:
+    return f"{place.path} at the source is damaged; nothing that depends on it is done"
+
+
+def _record(body: dict[str, Any], place: RecordPlace) -> Record:
+    return Record(
+        step=place.step,
+        repository=place.repository,
+        time=float(body["time"]),
+        removed=tuple(body["removed"]),
+        added=tuple(body["added"]),
+        files=tuple(map(_file, body["files"])),
+        trash=body["trash"],
+        contents=tuple((name, text) for name, text in body["contents"]),
+        etag=body["etag"],
+    )
+
+
+def _file(body: dict[str, Any]) -> StoredFile:
+    return StoredFile(str(body["path"]), int(body["size"]), float(body["modified"]), str(body["etag"]))
+
+
+def _may_be_ours(record: Record, place: RecordPlace) -> bool:
+    """Whether a record keeps to what a run hides, or drops, of its repository, and to the run's own quarantine."""
+    own_two = {below(place.repository, name) for name in (INDEX, MARKER)}
+    return (
+        record.trash in {None, f"{TRASH}/{place.run}"}
+        and all(blob_digest(place.repository, file.path) is not None for file in record.files)
+        and all(name in own_two and isinstance(text, str) for name, text in record.contents)
+    )
+
+
+def blob_digest(repository: str, path: str) -> Digest | None:
+    """The digest of a file below a layout's `blobs/`, None for any other file."""
+    prefix = below(repository, f"{BLOBS}/")
+    if not path.startswith(prefix):
+        return None
+    try:
+        return Digest(path[len(prefix) :].replace("/", ":", 1))
+    except InvalidDigestError:
+        return None
 
 
 def write_record(files: FileWriter, run: str, number: int, record: Record) -> None:

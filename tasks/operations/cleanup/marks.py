@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tasks.file_ports import OWN_FOLDER, below
 from tasks.oci.digest import Digest
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _FOLDER = f"{OWN_FOLDER}/marks"
 UNREFERENCED = "unreferenced.json"
 STRAYS = "strays.json"
+_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 _NOT_BEGUN = 0.0
 """Earlier than any file was written, so that no wait counts from it."""
 
@@ -55,9 +56,13 @@ def read_marks(files: FileReader, repository: str, kind: str = UNREFERENCED) -> 
     if found is None:
         return {}
     try:
-        return {Digest(digest): Mark(**fields) for digest, fields in json.loads(found.raw)["blobs"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError, InvalidDigestError):
+        return {Digest(digest): _mark(fields) for digest, fields in json.loads(found.raw)["blobs"].items()}
+    except (*_MALFORMED, InvalidDigestError):
         return {}
+
+
+def _mark(body: dict[str, Any]) -> Mark:
+    return Mark(float(body["since"]), int(body["size"]), float(body["modified"]), str(body["etag"]))
 
 
 def still_marked(

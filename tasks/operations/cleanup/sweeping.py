@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from tasks.file_ports import StoredFile
 from tasks.operations.cleanup.apply_tools import TRASH
-from tasks.operations.cleanup.holdings import HeldBlob, blob_digest
-from tasks.operations.cleanup.journal import Record, Step
+from tasks.operations.cleanup.holdings import HeldBlob
+from tasks.operations.cleanup.journal import Record, Step, blob_digest
 from tasks.operations.cleanup.marks import read_marks
 from tasks.operations.cleanup.values import Action, QuarantineMode
 

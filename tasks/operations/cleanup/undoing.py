@@ -23,9 +23,9 @@ from tasks.operations.cleanup.applying import change_index
 from tasks.operations.cleanup.dropping import restore_dropped
 from tasks.operations.cleanup.fresh_view import FreshLook
 from tasks.operations.cleanup.gone_layouts import is_gone
-from tasks.operations.cleanup.holdings import blob_digest, settle_restored
+from tasks.operations.cleanup.holdings import settle_restored
 from tasks.operations.cleanup.index_edit import edit_index, read_entry
-from tasks.operations.cleanup.journal import Record, Step, list_records, read_record
+from tasks.operations.cleanup.journal import Record, Step, blob_digest, list_records, read_record
 from tasks.operations.cleanup.marks import mark_ahead
 from tasks.ports import Finding
 

@@ -1,5 +1,9 @@
 """Marks are kept by whatever decides on nothing of them."""
 
+import json
+
+import pytest
+
 from tasks.operations.cleanup.blob_decisions import BlobRules
 from tasks.operations.cleanup.holdings import Holdings
 from tasks.operations.cleanup.marks import read_marks
@@ -45,4 +49,20 @@ def test_a_mark_ends_when_its_blob_is_named_again() -> None:
     world.now += 1
     assert world.apply_plan(world.plan(keep_policy(1)))
     assert world.apply_plan(recovery(world, marked=True))
+    assert read_marks(world.files, LAYOUT) == {}
+
+
+@pytest.mark.parametrize("since", ["soon", None, 10**400], ids=["text", "null", "huge"])
+def test_marks_that_tell_no_time_are_none(since: object) -> None:
+    world = World()
+    world.finish(Push(image([1]), "v1", world.now))
+    digest = f"sha256:{'0' * 64}"
+    noted = {"blobs": {digest: {"since": since, "size": 1, "modified": 1.0, "etag": "mark"}}}
+    world.files.put(f".layoutlift/marks/{LAYOUT}/unreferenced.json", json.dumps(noted).encode())
+    assert read_marks(world.files, LAYOUT) == {}
+
+
+def test_marks_that_are_nested_without_end_are_none() -> None:
+    world = World()
+    world.files.put(f".layoutlift/marks/{LAYOUT}/unreferenced.json", b"[" * 200_000)
     assert read_marks(world.files, LAYOUT) == {}
