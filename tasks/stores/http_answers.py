@@ -23,6 +23,8 @@ MAX_ANSWER_SIZE = 8 * 1024 * 1024
 MAX_LIST_SIZE = 64 * 1024 * 1024
 """Bytes of one page of a list; distribution 2.8 has all tags of a repository in one."""
 _READ_STEP = 64 * 1024
+_NO_ADDRESS_HOLDS = frozenset(" \\")
+_KEPT = punctuation.replace("\\", "")
 
 Response = urllib3.BaseHTTPResponse | DirectAnswer
 
@@ -79,10 +81,13 @@ def said_once(header: str | None) -> str | None:
 
 
 def address_in(header: str) -> str:
-    """An address as a header has it, what no address may hold escaped: some send spaces, and letters of all kinds."""
-    if header.isascii() and header.isprintable() and " " not in header:
+    """An address as a header has it, what no address may hold escaped: some send spaces, and letters of all kinds.
+
+    A backslash above all: a host ends there for urllib3, which connects, and not for the library that compares hosts.
+    """
+    if header.isascii() and header.isprintable() and _NO_ADDRESS_HOLDS.isdisjoint(header):
         return header
-    return quote(header, safe=punctuation, encoding="latin-1", errors="replace")
+    return quote(header, safe=_KEPT, encoding="latin-1", errors="replace")
 
 
 def read_capped(response: StreamedAnswer, url: str, most: int) -> bytes:

@@ -80,6 +80,17 @@ def test_what_is_kept_elsewhere_is_read_as_it_is(
     assert make_pool(script.host).send("GET", "/blob", {}).body == layer
 
 
+def test_credentials_do_not_follow_to_a_host_before_a_backslash(
+    script: ScriptedRegistry, elsewhere: ScriptedRegistry, make_pool: MakePool
+) -> None:
+    """urllib3 ends a host there, and the standard library takes what stands before the last @ for a name."""
+    script.expect("GET", "/blob", Reply(307, {"Location": f"{elsewhere.url}\\@{script.host}/data"}))
+    script.expect("GET", "/data", Reply(body=b"data"))
+    elsewhere.always("GET", "/", lambda _: Reply(body=b"stolen"))
+    assert make_pool(script.host).send("GET", "/blob", SECRET).body == b"data"
+    assert elsewhere.requests == []
+
+
 def test_credentials_follow_on_the_same_host(script: ScriptedRegistry, make_pool: MakePool) -> None:
     script.expect("HEAD", "/a", Reply(307, {"Location": "/b"}))
     script.expect("HEAD", "/b", Reply())
@@ -145,6 +156,7 @@ def test_an_answer_larger_than_any_is_not_taken_in(script: ScriptedRegistry, mak
         ("https://h/v2/", "https://evil.h/u", "https://evil.h/u", False),
         ("https://h/v2/", "https://h@evil/u", "https://h@evil/u", False),
         ("https://h/v2/", "https://H/u", "https://H/u", True),
+        ("https://h/v2/", "https://h\\@evil/u", "https://h%5C@evil/u", False),
     ],
 )
 def test_where_a_location_leads_and_whether_credentials_go_along(
