@@ -40,7 +40,7 @@ def list_changes(parameters: ListParameters, target: str, *, as_json: bool) -> b
     Raises:
         ConfigurationError: the source is not there, `target` is no address, or the ledger can't be read.
     """
-    access = BucketAccess(parameters.endpoint_url, parameters.request_payer)
+    access = BucketAccess(parameters.endpoint_url, parameters.request_payer, anonymous=parameters.no_sign_request)
     identity = source_identity(parameters.source, access)
     with blamed_on("--state"):
         ledger = open_state(parameters.state, identity, target, access, Stop()).ledger("ls")

@@ -49,7 +49,7 @@ def list_source(parameters: ListParameters, *, as_json: bool) -> bool:
         ConfigurationError: the source is not there.
     """
     selection = Selection.parse(parameters.include, parameters.exclude)
-    access = BucketAccess(parameters.endpoint_url, parameters.request_payer)
+    access = BucketAccess(parameters.endpoint_url, parameters.request_payer, anonymous=parameters.no_sign_request)
     readers = BUCKET_READERS if is_bucket(parameters.source) else 1
     found = _inventories(open_source(parameters.source, access=access), selection, readers)
     printer = _JsonPrinter(parameters.source, selection) if as_json else _LinePrinter(selection)

@@ -29,6 +29,7 @@ def migrate(
     target: p.Target,
     endpoint_url: p.EndpointUrl = None,
     request_payer: p.RequestPayer = False,
+    no_sign_request: p.NoSignRequest = False,
     include: p.Include = [],  # noqa: B006 - read only; a form needs a list
     exclude: p.Exclude = [],  # noqa: B006
     rename: p.Rename = [],  # noqa: B006

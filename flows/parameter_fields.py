@@ -113,6 +113,12 @@ EndpointUrl = Annotated[
     AfterValidator(check_endpoint),
 ]
 RequestPayer = Annotated[bool, Field(description="Pay for the requests to a bucket whose requester pays")]
+NoSignRequest = Annotated[
+    bool,
+    Field(
+        description="Send no credentials to the source's bucket, which everybody may read; a state still gets them"
+    ),
+]
 Jobs = Annotated[int, Field(description="How many tags and blobs are in work at once", ge=1, le=256)]
 FailFast = Annotated[bool, Field(description="Stop at the first tag that is refused or fails")]
 OnConflictChoice = Annotated[

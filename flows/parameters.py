@@ -76,6 +76,19 @@ class SourceParameters(Parameters):
     request_payer: f.RequestPayer = False
 
 
+class ReadingParameters(SourceParameters):
+    """As `SourceParameters`, of what changes nothing at the source."""
+
+    no_sign_request: f.NoSignRequest = False
+
+    @field_validator("no_sign_request")
+    @classmethod
+    def _nobody_pays_unnamed(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's own way
+        if value and info.data.get("request_payer"):
+            raise ValueError("who pays for requests has to sign them: leave out --request-payer or this")
+        return value
+
+
 def _options(given: MigrateParameters | VerifyParameters | CheckParameters, policy: CopyPolicy) -> RunOptions:
     """What is the same for every kind of run; a target, and what goes with one, are added by those that have it."""
     return RunOptions(
@@ -89,12 +102,13 @@ def _options(given: MigrateParameters | VerifyParameters | CheckParameters, poli
         report=given.report,
         endpoint_url=given.endpoint_url,
         request_payer=given.request_payer,
+        no_sign_request=given.no_sign_request,
         metrics=given.metrics,
         traces=given.traces,
     )
 
 
-class MigrateParameters(SourceParameters, TargetParameters, PaceParameters, TelemetryParameters):
+class MigrateParameters(ReadingParameters, TargetParameters, PaceParameters, TelemetryParameters):
     """Parameters of `migrate` and `plan`."""
 
     target: f.Target
@@ -157,7 +171,7 @@ class MigrateParameters(SourceParameters, TargetParameters, PaceParameters, Tele
         )
 
 
-class VerifyParameters(SourceParameters, TargetParameters, PaceParameters, TelemetryParameters):
+class VerifyParameters(ReadingParameters, TargetParameters, PaceParameters, TelemetryParameters):
     """Parameters of `verify`."""
 
     target: f.Target
@@ -188,7 +202,7 @@ class VerifyParameters(SourceParameters, TargetParameters, PaceParameters, Telem
         )
 
 
-class CheckParameters(SourceParameters, TelemetryParameters):
+class CheckParameters(ReadingParameters, TelemetryParameters):
     """Parameters of `check`."""
 
     include: f.Include = []
@@ -204,7 +218,7 @@ class CheckParameters(SourceParameters, TelemetryParameters):
         return _options(self, CopyPolicy(untagged=self.untagged, depth=self.depth))
 
 
-class ChoosingParameters(SourceParameters):
+class ChoosingParameters(ReadingParameters):
     """What to read, and what of it."""
 
     include: f.Include = []

@@ -203,4 +203,5 @@ def _writable_bucket(address: BucketAddress, access: BucketAccess, stop: Stop) -
     from tasks.stores.s3_writing import WritableS3Bucket  # noqa: PLC0415
     from tasks.stores.writable_bucket import WritableBucket  # noqa: PLC0415
 
+    access = access.signed
     return WritableBucket(WritableS3Bucket(make_client(access), address.bucket, access, stop=stop), address)

@@ -196,7 +196,7 @@ def open_state(where: str | None, source: str, target: str, access: BucketAccess
     if where is not None and is_bucket(where):
         from tasks.stores.state_bucket import StateBucket  # noqa: PLC0415 - folders don't wait for the SDK
 
-        return StateBucket(BucketAddress.parse(where), access, source, target, stop)
+        return StateBucket(BucketAddress.parse(where), access.signed, source, target, stop)
     if where is not None and "://" in where:
         raise ConfigurationError(f"--state {where.partition('://')[0]}://…: state is kept in a folder or s3://bucket")
     if where is not None and os.path.isfile(where):  # noqa: PTH113 - Path.is_file lets some errors through

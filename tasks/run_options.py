@@ -58,6 +58,7 @@ class RunOptions:
     report: str | None = None
     endpoint_url: str | None = None
     request_payer: bool = False
+    no_sign_request: bool = False
     since_last: bool = False
     deletion: DeletionLimits | None = None
     """How much of what vanished at the source may be deleted at the target; None: nothing is."""
@@ -77,7 +78,9 @@ class RunOptions:
     @property
     def bucket_access(self) -> BucketAccess:
         """How to get at the source where it is a bucket: a connection for each worker and helper."""
-        return BucketAccess(self.endpoint_url, self.request_payer, connections=2 * self.jobs, login=self.bucket_login)
+        return BucketAccess(
+            self.endpoint_url, self.request_payer, 2 * self.jobs, self.bucket_login, anonymous=self.no_sign_request
+        )
 
 
 def shown_options(options: RunOptions) -> dict[str, Any]:
@@ -86,7 +89,7 @@ def shown_options(options: RunOptions) -> dict[str, Any]:
     shown: dict[str, Any] = {n: list(getattr(options, n)) for n in listed if getattr(options, n)}
     policy, default = options.policy, CopyPolicy()
     changed = (n for n in CopyPolicy.__slots__ if getattr(policy, n) != getattr(default, n))
-    named = ("endpoint_url", "request_payer", "since_last")
+    named = ("endpoint_url", "request_payer", "no_sign_request", "since_last")
     deletes = {"delete_vanished": True} if options.deletion is not None else {}
     of_source = {n: getattr(options, n) for n in named if getattr(options, n)}
     return (

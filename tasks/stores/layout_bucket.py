@@ -29,7 +29,7 @@ from tasks.ports import IndexFile
 from tasks.stores.blob_table import BlobTable, BlobTables
 from tasks.stores.bucket_search import KeySearch
 from tasks.stores.object_stream import ObjectReader
-from tasks.stores.s3_errors import UnreachableError
+from tasks.stores.s3_errors import DeniedError, NoCredentialsError, UnreachableError
 from tasks.stores.sibling_blobs import SiblingBlobs
 from tasks.stores.verified_content import VerifiedContent
 
@@ -71,11 +71,21 @@ class LayoutBucket:
                 search.add(found)
         except (SourceError, ContentNotFoundError) as error:
             kind = SourceUnavailableError if _may_pass(error) else ConfigurationError
-            raise kind(f"the source {self._address} can't be listed: {error}") from error
+            raise kind(f"the source {self._address} can't be listed: {self._reason(error)}") from error
         if search.is_empty and self._address.prefix:
             raise ConfigurationError(f"there is nothing below {self._address}")
         self._markers = search.markers()
         return search.layouts()
+
+    def _reason(self, error: Exception) -> str:
+        if isinstance(error, NoCredentialsError):
+            return f"{error}; --no-sign-request reads a bucket that is open to everybody"
+        if isinstance(error, DeniedError) and self._bucket.is_anonymous:
+            return (
+                f"{error.denied} to whoever sends no credentials, as --no-sign-request has it; many buckets let "
+                "everybody read what is named, and list nothing"
+            )
+        return str(error)
 
     def read_index(self, path: str) -> IndexFile:
         """See `LayoutReader.read_index`; the mark is the ETag, with the version where the bucket keeps versions.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from tasks.oci.errors import ConfigurationError, OutsideSourceError
@@ -30,17 +30,26 @@ class BucketLogin:
 
 @dataclass(frozen=True, slots=True)
 class BucketAccess:
-    """How to get at a bucket. `connections` are used at once beside those that read ahead."""
+    """How to get at a bucket. `connections` are used at once beside those that read ahead.
+
+    `anonymous` requests carry no credentials, and none are looked for: so a bucket is read that is open to everybody.
+    """
 
     endpoint_url: str | None = None
     request_payer: bool = False
     connections: int = 8
     login: BucketLogin = field(default_factory=BucketLogin)
+    anonymous: bool = False
 
     @property
     def endpoint(self) -> str | None:
         """The endpoint that the user chose, by the option or for the SDK; a profile may name another still."""
         return self.endpoint_url or next(filter(None, map(os.environ.get, ENDPOINT_VARIABLES)), None)
+
+    @property
+    def signed(self) -> BucketAccess:
+        """The same with credentials: for whatever writes."""
+        return replace(self, anonymous=False)
 
 
 @dataclass(frozen=True, slots=True)

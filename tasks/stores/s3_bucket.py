@@ -107,6 +107,7 @@ class S3Bucket:
         first_wait: float = 0.5,
     ) -> None:
         """Messages name objects by their path below the prefix `below`, as those on a mount do."""
+        self.is_anonymous = access.anonymous
         self._below = below
         self._client = client
         self._name = name

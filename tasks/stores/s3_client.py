@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 import boto3
+from botocore import UNSIGNED
 from botocore.config import Config
 
 from tasks.oci.errors import ConfigurationError, SourceError
@@ -72,6 +73,7 @@ def _client(
         response_checksum_validation="when_required",
         user_agent_extra="layoutlift",
         s3={"addressing_style": style} if style else None,
+        signature_version=UNSIGNED if access.anonymous else None,
     )
     return session.client("s3", endpoint_url=access.endpoint_url, config=config)
 

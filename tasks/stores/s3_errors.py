@@ -91,6 +91,10 @@ class NotAdmittedError(SourceUnavailableError):
     """The store does not let us in at all: no or wrong credentials, no such bucket, a wrong endpoint or region."""
 
 
+class NoCredentialsError(NotAdmittedError):
+    """There is nothing to sign requests with."""
+
+
 class DeniedError(SourceError):
     """The store lets us in, but not to this; `denied` says so without what a reader of a source needs."""
 
@@ -187,7 +191,7 @@ def _of_refusal(code: str, status: int, name: str, reason: str) -> LayoutliftErr
 def _of_failure(error: Exception, name: str) -> LayoutliftError:
     reason = _one_line(str(error))
     if isinstance(error, NO_CREDENTIALS):
-        return NotAdmittedError(f"no usable credentials for S3: {reason} (AWS_PROFILE, AWS_ACCESS_KEY_ID, …)")
+        return NoCredentialsError(f"no usable credentials for S3: {reason} (AWS_PROFILE, AWS_ACCESS_KEY_ID, …)")
     if isinstance(error, sdk.SSLError) and _UNTRUSTED in str(error):  # else the connection broke meanwhile
         return NotAdmittedError(
             f"the endpoint's certificate is not trusted ({reason}); AWS_CA_BUNDLE names a file of other authorities"

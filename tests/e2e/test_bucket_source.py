@@ -1,6 +1,7 @@
 """A bucket is the same registry through every mount and natively, and is migrated without any mount."""
 
 import itertools
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ import pytest
 
 from infra.layout_builder import DOCKER_MANIFEST
 from infra.real_parts import Registry, SeaweedFS
+from tasks.oci.errors import ConfigurationError
 from tasks.stores.layout_bucket import LayoutBucket
 from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.s3_address import BucketAccess
 from tests.support.buckets import open_bucket, seen, upload, use_environment
 from tests.support.command import Layoutlift
 from tests.support.layouts import LayoutBuilder, random_bytes
@@ -209,6 +212,46 @@ def mistakes(bucket: str, seaweedfs: SeaweedFS) -> dict[str, tuple[str, dict[str
         "nobody listens": (source, {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, 1, "does not answer"),
         "no address": ("s3://", {}, 2, "s3://bucket[/prefix]"),
     }
+
+
+@pytest.fixture(scope="session")
+def open_bucket_name(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A bucket that everybody may list and read, and nobody may write to without a key."""
+    tree = tmp_path_factory.mktemp("open")
+    write_small_tree(tree, repositories=1, tags=2)
+    name = seaweedfs.create_bucket("open-to-all")
+    upload(seaweedfs, tree, name)
+    statement = {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": ["s3:ListBucket", "s3:GetObject"],
+        "Resource": [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"],
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    seaweedfs.client().put_bucket_policy(Bucket=name, Policy=policy)
+    return name
+
+
+def test_a_bucket_that_everybody_may_read_needs_no_credentials(
+    open_bucket_name: str, bucket: str, seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_environment(seaweedfs, monkeypatch)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    access = BucketAccess(anonymous=True)
+    assert [path for path, _ in seen(open_bucket(f"s3://{open_bucket_name}", access=access))] == ["team-0/app-0"]
+    with pytest.raises(ConfigurationError, match="--no-sign-request reads a bucket that is open"):
+        open_bucket(f"s3://{open_bucket_name}").list_layouts()
+    with pytest.raises(ConfigurationError, match="to whoever sends no credentials"):
+        open_bucket(f"s3://{bucket}", access=access).list_layouts()
+
+
+def test_a_state_in_a_bucket_is_signed_also_where_the_source_is_not(
+    open_bucket_name: str, bucket: str, with_bucket: Layoutlift
+) -> None:
+    options = ("--no-sign-request", "--depth", "content", "--state", f"s3://{bucket}/state-of-open")
+    with_bucket("check", f"s3://{open_bucket_name}", *options)
 
 
 @pytest.mark.parametrize(

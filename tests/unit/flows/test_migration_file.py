@@ -47,6 +47,20 @@ def test_a_mapping_takes_from_the_defaults_what_it_does_not_say(file: Path) -> N
     assert (two.source, two.target, two.jobs, two.include) == ("/two", "b:1", 2, ["y"])
 
 
+def test_a_bucket_that_everybody_may_read_is_said_of_one_mapping(file: Path) -> None:
+    mappings = "- {source: 's3://own'}\n- {source: 's3://open', no_sign_request: true}\n"
+    found = written(file, f"defaults: {{target: 'a:1'}}\nmappings:\n{mappings}")
+    assert [each.no_sign_request for each in found.migrations()] == [False, True]
+
+
+def test_who_pays_by_the_defaults_can_t_go_without_credentials(file: Path) -> None:
+    text = (
+        "defaults: {request_payer: true}\nmappings:\n- {source: 's3://open', target: 'a:1', no_sign_request: true}\n"
+    )
+    [mistake] = mistakes(file, text)
+    assert mistake.startswith("4: mappings.0.no_sign_request: who pays")
+
+
 def test_the_command_line_wins(file: Path) -> None:
     (one,) = written(file, "mappings: [{source: /one, target: 'a:1', jobs: 2}]\n").migrations({"jobs": 3})
     assert one.jobs == 3

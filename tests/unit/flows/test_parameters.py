@@ -5,7 +5,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ValidationError
 
 from flows.benchmark_parameters import BenchmarkParameters
-from flows.cleanup_parameters import CleanupParameters
+from flows.cleanup_parameters import CleanupParameters, DeleteParameters, RecoverParameters
 from flows.commands.running import RunParameters, checked
 from flows.parameters import MigrateParameters, VerifyParameters
 from flows.scale_parameters import ScaledMigrateParameters, ScaledVerifyParameters
@@ -48,6 +48,20 @@ def test_a_prefect_server_that_is_told_of_the_form_keeps_no_login(model: type[Ba
     for name, field in fields.items():
         assert not any(field.is_valid(text) for text in texts[name]), name
         assert all(field.is_valid(text) for text in taken.get(name, [None])), name
+
+
+@MODELS
+def test_who_pays_for_requests_signs_them(model: type[BaseModel]) -> None:
+    given = {"source": "s3://bucket", "target": "registry.example"}
+    assert model(**given, no_sign_request=True).to_options().bucket_access.anonymous
+    assert not model(**given).to_options().bucket_access.anonymous
+    with pytest.raises(ValidationError, match="has to sign them"):
+        model(**given, no_sign_request=True, request_payer=True)
+
+
+@pytest.mark.parametrize("model", [CleanupParameters, DeleteParameters, RecoverParameters])
+def test_what_changes_a_bucket_can_t_do_so_without_credentials(model: type[BaseModel]) -> None:
+    assert "no_sign_request" not in model.model_fields
 
 
 @MODELS

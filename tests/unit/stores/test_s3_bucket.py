@@ -348,6 +348,32 @@ def test_the_requester_pays_where_told_to(script: ScriptedRegistry, bucket: Open
     assert {request.headers["x-amz-request-payer"] for request in script.requests} == {"requester"}
 
 
+def test_a_bucket_that_is_open_to_everybody_is_sent_no_credentials(
+    script: ScriptedRegistry, bucket: OpenBucket
+) -> None:
+    always(script, "/bucket", page({"app/oci-layout": MARKER}))
+    always(script, "/bucket/app/index.json", content(INDEX))
+    always(script, BLOB_KEY, content(CONTENT))
+    source = bucket(anonymous=True)
+    source.list_layouts()
+    source.read_index("app")
+    source.blob("app", BLOB).read()
+    assert len(script.requests) == 3
+    for request in script.requests:
+        assert "authorization" not in request.headers
+        assert "X-Amz-Signature" not in request.query
+
+
+def test_a_bucket_that_everybody_may_read_and_not_list_is_named_as_that(
+    script: ScriptedRegistry, bucket: OpenBucket
+) -> None:
+    always(script, "/bucket", refusal("AccessDenied", 403))
+    with pytest.raises(ConfigurationError, match=r"denied .* to whoever sends no credentials, as --no-sign-request"):
+        bucket(anonymous=True).list_layouts()
+    with pytest.raises(ConfigurationError, match="s3:ListBucket"):
+        bucket().list_layouts()
+
+
 def test_the_requester_pays_for_what_a_cleanup_looks_at_too(script: ScriptedRegistry) -> None:
     settings = BucketAccess(endpoint_url=script.url, request_payer=True)
     store = WritableS3Bucket(make_client(settings), "bucket", settings)

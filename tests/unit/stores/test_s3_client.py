@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tasks.endpoints import open_source, own_name, source_identity
+from tasks.cleanup_applies import open_writable
+from tasks.endpoints import open_source, open_state, own_name, source_identity
 from tasks.oci.errors import ConfigurationError, SourceUnavailableError
+from tasks.stores.pacing import Stop
 from tasks.stores.s3_address import BucketAccess, BucketAddress, check_endpoint_url
 from tasks.stores.s3_client import make_client
 from tests.support.layouts import LayoutBuilder
-from tests.support.scripted_s3 import (
-    use_worthless_credentials,
-)
+from tests.support.scripted_registry import ScriptedRegistry
+from tests.support.scripted_s3 import page, use_worthless_credentials
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +34,31 @@ def test_settings_that_make_no_sense_are_told(
     environment.setenv(name, value)
     with pytest.raises(ConfigurationError, match="settings for S3"):
         open_source("s3://bucket", access=BucketAccess(endpoint_url=endpoint))
+
+
+def test_what_is_written_is_signed_also_where_the_source_is_read_without_credentials(
+    script: ScriptedRegistry,
+) -> None:
+    access = BucketAccess(script.url, anonymous=True)
+    script.always("GET", "/bucket", page({}))
+    open_state("s3://bucket", "/mnt/bucket", "host", access, Stop()).ledger("run")
+    with open_writable("s3://bucket", access, Stop()) as writable:
+        assert not list(writable.files.list_files("."))
+    assert len(script.requests) == 2
+    assert all("authorization" in request.headers for request in script.requests)
+
+
+def test_no_credentials_are_looked_for_where_none_are_sent(
+    environment: pytest.MonkeyPatch, tmp_path: Path, script: ScriptedRegistry
+) -> None:
+    """A program that is to give them may ask a person for a password, or wait for a cloud."""
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = touch {tmp_path / 'asked'}\n")
+    environment.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        environment.delenv(name)
+    script.always("GET", "/bucket", page({}))
+    assert not list(open_source("s3://bucket", access=BucketAccess(script.url, anonymous=True)).list_layouts())
+    assert not (tmp_path / "asked").exists()
 
 
 def test_a_program_for_credentials_that_is_not_there_is_a_wrong_setting(
