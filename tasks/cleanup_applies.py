@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.endpoints import no_directory, patience, refuse_absent, refuse_other_encodings
+from tasks.endpoints import no_directory, refuse_absent, refuse_other_encodings
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, RefusedError
 from tasks.operations.cleanup.ages import FUTURE_SECONDS
 from tasks.operations.cleanup.apply_tools import ApplyTools
@@ -24,6 +24,7 @@ from tasks.operations.cleanup.old_runs import forget_old_runs
 from tasks.operations.cleanup.undoing import undo_run, undoable
 from tasks.operations.cleanup.values import QuarantineMode
 from tasks.operations.concurrency import map_ahead
+from tasks.patience import patience_with_source
 from tasks.stores import mounts
 from tasks.stores.file_errors import translated
 from tasks.stores.s3_address import BucketAddress, is_bucket
@@ -184,7 +185,7 @@ def open_writable(source: str, access: BucketAccess, stop: Stop) -> Iterator[Wri
             _refuse_empty(source, is_empty=not any(Path(path).iterdir()))
         yield WritableDirectory(path)
         return
-    with closing(WatchedWritable(path, patience())) as writable:
+    with closing(WatchedWritable(path, patience_with_source())) as writable:
         layouts = writable.open_layouts()
         if not layouts.is_directory():
             raise no_directory(source)

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import ConfigurationError, InvalidReferenceError, SourceUnavailableError, StateError
 from tasks.oci.reference import TargetAddress
 from tasks.oci.registry_profiles import RegistryKind, profile_of
+from tasks.patience import patience_with_source, patience_with_target
 from tasks.stores import mounts
 from tasks.stores.layout_directory import LayoutDirectory
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.s3_address import BucketAccess, BucketAddress, is_bucket
 from tasks.stores.state_directory import StateDirectory, default_state_root
 from tasks.stores.watched_layouts import WatchedLayouts
-from tasks.stores.watched_process import Patience, WatchedProcess
+from tasks.stores.watched_process import WatchedProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 LOOK_SECONDS, GRACE_SECONDS = 0.25, 3.0
 """How soon a stop is noticed, and how long requests that are under way then may take."""
 _NO_DIRECTORY = "the source {} is not a directory; is the bucket mounted there?"
-SOURCE_TIMEOUT = "LAYOUTLIFT_SOURCE_TIMEOUT"
-"""Variable with the seconds after which a mount that does not answer counts as hung; the default is 30."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ def open_source(source: str, stop: Stop | None = None, access: BucketAccess | No
     path, may_hang = mounts.resolve(source)
     if not may_hang:
         return LayoutDirectory(source)
-    store = WatchedLayouts(WatchedProcess(path, patience(), stop))
+    store = WatchedLayouts(WatchedProcess(path, patience_with_source(), stop))
     if not _is_directory(store):
         raise no_directory(source)
     return store
@@ -132,21 +131,6 @@ def _is_directory(store: WatchedLayouts) -> bool:
         return store.is_directory()
     except SourceUnavailableError:
         return True  # the run meets it again at once, and then it stands in a report
-
-
-def patience() -> Patience:
-    """How long to wait for a mount.
-
-    Raises:
-        ConfigurationError: the variable for that holds no time.
-    """
-    given = os.environ.get(SOURCE_TIMEOUT)
-    if given is None:
-        return Patience()
-    try:
-        return Patience.of(float(given))
-    except ValueError as error:
-        raise ConfigurationError(f"{SOURCE_TIMEOUT} must be a number of seconds, not {given[:40]!r}") from error
 
 
 def refuse_other_encodings() -> None:
@@ -235,8 +219,10 @@ def open_target(
 ) -> Iterator[RegistryStore]:
     """The registry of a TARGET argument, after it let us in; `gate` is what its requests pass, else one of its own.
 
+    From then on it is waited for where it goes away.
+
     Raises:
-        ConfigurationError: the address or a file that it needs is unusable.
+        ConfigurationError: the address, a file or a variable that it needs is unusable.
         AuthenticationError: it refuses the credentials.
         TransportError: it does not answer.
     """
@@ -248,7 +234,7 @@ def open_target(
     from tasks.stores.registry_auth import Authorizer  # noqa: PLC0415
     from tasks.stores.request_retry import RequestRetry  # noqa: PLC0415
 
-    address = parse_target(options.target)
+    address, longest_away = parse_target(options.target), patience_with_target()
     profile = profile_of(options.kind, address.host)
     gate = gate or RequestGate(stop, options.max_requests)
     settings = HttpSettings(options.plain_http, options.ca_file, connections=options.jobs, environment=os.environ)
@@ -263,6 +249,7 @@ def open_target(
     try:
         with _broken_after(stop, pool):
             store.check_access()
+            retry.wait_for(store.knock, longest_away)
             if store.profile.kind is RegistryKind.HARBOR:
                 store.keeper = HarborProjects(pool, retry, find)
             yield store

@@ -46,6 +46,7 @@ LayoutliftError
 ├─ TransportError                no answer arrived (transient)
 │  ├─ ConnectionFailedError
 │  ├─ TransferStalledError
+│  ├─ TargetUnavailableError     the target as a whole stays away (not transient)
 │  └─ UntrustedConnectionError   TLS says no, or a redirect would leak credentials (not transient)
 ├─ ProgramFailedError            a program that was started did not do its work
 ├─ RegressionError               a benchmark measured less than before
@@ -358,6 +359,13 @@ class TransferStalledError(TransportError):
     """The peer stopped moving bytes for longer than the stall deadline."""
 
     code = "transfer_stalled"
+
+
+class TargetUnavailableError(TransportError):
+    """The target as a whole was there and is not any more, for longer than it is waited for."""
+
+    code = "target_unavailable"
+    transient = False
 
 
 class UntrustedConnectionError(TransportError):

@@ -12,6 +12,7 @@ from tasks.oci.errors import (
     LayoutliftError,
     SourceUnavailableError,
     StateError,
+    TargetUnavailableError,
 )
 from tasks.operations.reporting import printable
 from tasks.operations.writers_notes import SEVERAL_IMAGES, SIGNATURE_WITHOUT_TAG
@@ -63,7 +64,7 @@ def is_harmful(finding: Finding) -> bool:
     return finding.code not in HARMLESS_FINDINGS
 
 
-FATAL = (SourceUnavailableError, StateError, AuthenticationError)
+FATAL = (SourceUnavailableError, StateError, AuthenticationError, TargetUnavailableError)
 """Errors that every other tag would meet too: the rest is not tried."""
 
 

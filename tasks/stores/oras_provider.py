@@ -68,6 +68,11 @@ class OrasProvider(Registry):
         """The name that the registry gives its token service, empty as long as it asked for no token."""
         return self._authorizer.service
 
+    def knock(self) -> HttpAnswer:
+        """Ask for nothing but to be let in; a token that was granted before says nothing of who grants them now."""
+        self._authorizer.forget(())
+        return self.do_request("/v2/")
+
     def container(self, repository: str) -> RepositoryContainer:
         """The container of a repository, for its URLs."""
         return RepositoryContainer(self.hostname, repository)

@@ -92,14 +92,17 @@ class RegistryStore:
 
     def check_access(self) -> None:
         """See `Target.check_access`; what the answer says of the registry's kind is in `profile` from then on."""
-        asked = f"GET {self._pool.origin}/v2/"
-        answer = self._retry(lambda: self._checked(self._provider.do_request("/v2/"), asked))
+        answer = self._retry(self.knock)
         if answer.status != HTTPStatus.OK:
             raise UnexpectedAnswerError(
                 f"{self._pool.origin}/v2/ answered {answer.status}: is it a registry?", status=answer.status
             )
         if self.profile is GENERIC:
             self.profile = profile_of_service(self._provider.token_service)
+
+    def knock(self) -> HttpAnswer:
+        """Ask once to be let in, by a new authorization; what is refused is raised."""
+        return self._checked(self._provider.knock(), f"GET {self._pool.origin}/v2/")
 
     def list_tags(self, repository: str) -> frozenset[str] | None:
         """See `ManifestResolver.list_tags`."""

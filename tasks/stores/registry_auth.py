@@ -123,6 +123,11 @@ class Authorizer:
                 self._keep(key, token)
             return token.header
 
+    def forget(self, scopes: Scopes) -> None:
+        """Have the next request for these scopes authorized anew."""
+        with self._lock:
+            self._tokens.pop(scopes, None)
+
     def _keep(self, key: Scopes, token: _Token) -> None:
         self._tokens.pop(key, None)
         self._tokens[key] = token

@@ -14,9 +14,16 @@ from tenacity import (
     stop_after_delay,
 )
 
-from tasks.oci.errors import RateLimitedError, RegistryUnavailableError, SourceError, is_transient
+from tasks.oci.errors import (
+    RateLimitedError,
+    RegistryUnavailableError,
+    SourceError,
+    TransportError,
+    is_transient,
+)
 from tasks.stores.first_try import first_tried
 from tasks.stores.shown_requests import show_repetition
+from tasks.stores.target_outage import TargetOutage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,11 +44,14 @@ class RequestRetry:
     Waits grow from 0.25 s to 30 s with jitter and end with the run. When the registry says how long to
     wait, all workers do. Being throttled is no failure until it has lasted a quarter of an hour.
     A source that can't be read while its content is sent was asked again where it is read, and is not here.
+    Where none of that helped and the target as a whole is away, it is waited for (`wait_for`), and asked once more.
     """
 
     def __init__(self, gate: RequestGate, stop: Stop, *, first_wait: float = FIRST_WAIT) -> None:
         self._gate = gate
+        self._stop = stop
         self._first_wait = first_wait
+        self._outage: TargetOutage | None = None
         self._patient = Retrying(
             stop=stop_after_delay(THROTTLED_SECONDS),
             wait=self._wait,
@@ -59,8 +69,24 @@ class RequestRetry:
             reraise=True,
         )
 
+    def wait_for(self, knock: Callable[[], object], seconds: float) -> None:
+        """From now on wait so long for a target that is away; `knock` asks it once to let us in."""
+        self._outage = TargetOutage(knock, self._stop, seconds)
+
     def __call__(self, attempt: Callable[[], _Value]) -> _Value:
-        """Call `attempt` until it succeeds or fails for good; its last error is raised."""
+        """Call `attempt` until it succeeds or fails for good; its last error is raised.
+
+        Raises:
+            TargetUnavailableError: the target stays away.
+        """
+        try:
+            return self._tried(attempt)
+        except (TransportError, RegistryUnavailableError) as error:
+            if self._outage is None or not error.transient or not self._outage.sit_out():
+                raise
+        return self._tried(attempt)
+
+    def _tried(self, attempt: Callable[[], _Value]) -> _Value:
         return first_tried(self._retrying, lambda: first_tried(self._patient, attempt))
 
     def _wait(self, state: RetryCallState) -> float:

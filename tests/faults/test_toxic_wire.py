@@ -3,13 +3,18 @@
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from infra.real_parts import Registry, SeaweedFS, ToxicProxy, Toxiproxy
-from tasks.oci.errors import TransferStalledError, TransportError
+from infra.real_parts import Registry, SeaweedFS, ToxicProxy, Toxiproxy, wait_until
+from tasks.endpoints import TargetOptions, open_target
+from tasks.oci.errors import TargetUnavailableError, TransferStalledError, TransportError
+from tasks.patience import TARGET_TIMEOUT
 from tasks.ports import BlobArrival
+from tasks.stores import request_retry, target_outage
+from tasks.stores.pacing import Stop
 from tasks.stores.registry import RegistryStore
 from tests.support.buckets import upload
 from tests.support.command import Layoutlift
@@ -123,6 +128,39 @@ def test_a_run_over_a_wire_that_is_cut_again_and_again_ends_complete(
         cutter.join()
     assert ended.totals["copied"] == 15
     assert layoutlift.verify(source, f"{docker_registry.host}/{prefix}", "--depth", "content").totals["tags"] == 15
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A run that tries twice before it asks whether the target is there at all, and asks every tenth of a second."""
+    monkeypatch.setattr(request_retry, "MAX_ATTEMPTS", 2)
+    monkeypatch.setattr(target_outage, "KNOCK_SECONDS", 0.1)
+    return monkeypatch
+
+
+def test_a_target_that_goes_away_in_mid_run_is_waited_for(
+    impatient: pytest.MonkeyPatch, wire: ToxicProxy, prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def is_missed() -> bool:
+        return any("is away" in message for message in caplog.messages)
+
+    with open_target(TargetOptions(wire.host, plain_http=True), Stop(), write=True) as store:
+        with ThreadPoolExecutor(1) as pool, wire.away():
+            pushing = pool.submit(store.push_blob, prefix, blob(LARGE))
+            wait_until(is_missed, what="the target is missed")
+        assert pushing.result() is BlobArrival.PUSHED
+
+
+def test_a_target_that_stays_away_is_given_up_by_name(
+    impatient: pytest.MonkeyPatch, wire: ToxicProxy, prefix: str
+) -> None:
+    impatient.setenv(TARGET_TIMEOUT, "0")
+    with (
+        open_target(TargetOptions(wire.host, plain_http=True), Stop(), write=True) as store,
+        wire.away(),
+        pytest.raises(TargetUnavailableError, match="has not been there"),
+    ):
+        store.push_blob(prefix, blob(LARGE))
 
 
 @pytest.fixture(scope="session")

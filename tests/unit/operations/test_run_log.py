@@ -2,6 +2,15 @@
 
 import pytest
 
+from tasks.oci.errors import (
+    AuthenticationError,
+    ConnectionFailedError,
+    LayoutliftError,
+    RegistryUnavailableError,
+    SourceReadError,
+    SourceUnavailableError,
+    TargetUnavailableError,
+)
 from tasks.operations.progress import Progress
 from tasks.operations.results import Outcome, TagResult
 from tasks.operations.run_log import MOST_TOLD, RunLog
@@ -49,8 +58,8 @@ def test_a_name_from_the_source_makes_no_line_of_its_own_in_any_log(
     assert record.getMessage() == r"refused a\nERROR: b: no\x1b]0;x\x07"
 
 
-def failed(tag: str, message: str = "it is damaged") -> TagResult:
-    return TagResult("app\x1b[2J", tag, "sha256:0", "", None, Outcome.FAILED, code="digest_mismatch", message=message)
+def failed(tag: str, message: str = "it is damaged", code: str = "digest_mismatch") -> TagResult:
+    return TagResult("app\x1b[2J", tag, "sha256:0", "", None, Outcome.FAILED, code=code, message=message)
 
 
 def test_very_many_problems_are_counted_and_not_all_logged(log: RunLog, caplog: pytest.LogCaptureFixture) -> None:
@@ -60,3 +69,17 @@ def test_very_many_problems_are_counted_and_not_all_logged(log: RunLog, caplog: 
     assert len(caplog.records) == MOST_TOLD + 1
     assert caplog.messages[-1] == f"more than {MOST_TOLD} tags have a problem: the report has them all"
     assert log.progress.totals.problems == MOST_TOLD + 100
+
+
+@pytest.mark.parametrize("kind", [AuthenticationError, SourceUnavailableError, TargetUnavailableError])
+def test_what_every_other_tag_would_meet_too_ends_the_run(log: RunLog, kind: type[LayoutliftError]) -> None:
+    log.keep(failed("v1", "nobody is there", kind.code))
+    reason = log.reason_to_skip()
+    assert isinstance(reason, kind)
+    assert str(reason) == "not tried, since before it: nobody is there"
+
+
+@pytest.mark.parametrize("kind", [ConnectionFailedError, RegistryUnavailableError, SourceReadError])
+def test_what_one_tag_meets_ends_no_run(log: RunLog, kind: type[LayoutliftError]) -> None:
+    log.keep(failed("v1", "it broke", kind.code))
+    assert log.reason_to_skip() is None

@@ -141,6 +141,18 @@ def test_a_password_that_is_taken_no_more_is_refused_for_all(script: ScriptedReg
         store.resolve_manifest("app", "v1")
 
 
+def test_whoever_knocks_asks_the_token_server_too(
+    script: ScriptedRegistry, elsewhere: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    """A token that is still good lets into a registry that grants no new ones: it is away for every other scope."""
+    script.always("GET", "/v2/", guarded("Bearer t1", realm=elsewhere.url))
+    elsewhere.expect("GET", "/token", token("t1"), Reply(503))
+    store = make_store(script.host, ME)
+    store.check_access()
+    with pytest.raises(RegistryUnavailableError):
+        store.knock()
+
+
 def test_a_password_that_is_missing_is_said_so_with_the_remedy(
     script: ScriptedRegistry, make_store: MakeStore
 ) -> None:

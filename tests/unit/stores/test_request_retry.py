@@ -10,9 +10,11 @@ from tasks.oci.errors import (
     ConnectionFailedError,
     InterruptedRunError,
     LayoutliftError,
+    PermissionDeniedError,
     RateLimitedError,
     RegistryUnavailableError,
     SourceReadError,
+    TargetUnavailableError,
 )
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.request_retry import MAX_ATTEMPTS, RequestRetry
@@ -123,3 +125,59 @@ def test_a_source_that_fails_is_not_read_again_here_too() -> None:
     with pytest.raises(SourceReadError):
         retrying()(broken)
     assert broken.calls == 1
+
+
+class Target:
+    """Fails at every request while it is away, which it is for so many of them, questions for it among these."""
+
+    def __init__(self, away: int) -> None:
+        self.away = away
+        self.knocks = 0
+        self.requests = 0
+
+    def _answer(self) -> str:
+        self.away -= 1
+        if self.away >= 0:
+            raise ConnectionFailedError("connection refused")
+        return "done"
+
+    def knock(self) -> str:
+        self.knocks += 1
+        return self._answer()
+
+    def request(self) -> str:
+        self.requests += 1
+        return self._answer()
+
+
+@pytest.mark.parametrize(("away", "knocks"), [(MAX_ATTEMPTS - 1, 0), (MAX_ATTEMPTS + 2, 3)])
+def test_a_target_that_is_away_for_longer_than_all_attempts_is_waited_for(
+    away: int, knocks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.stores.target_outage.KNOCK_SECONDS", 0.001)
+    target, retry = Target(away), retrying()
+    retry.wait_for(target.knock, 60)
+    assert retry(target.request) == "done"
+    assert target.knocks == knocks
+
+
+def test_a_target_that_stays_away_is_asked_no_more() -> None:
+    target = Target(away=1000)
+    retry = retrying()
+    retry.wait_for(target.knock, 0)
+    with pytest.raises(TargetUnavailableError, match="connection refused"):
+        retry(target.request)
+    assert (target.requests, target.knocks) == (MAX_ATTEMPTS, 1)
+
+
+def test_what_fails_at_a_target_that_is_there_is_not_waited_for() -> None:
+    knocks: list[None] = []
+    retry = retrying()
+    retry.wait_for(lambda: knocks.append(None), 60)
+    broken = Failing(RegistryUnavailableError("no space is left", status=500), 100)
+    with pytest.raises(RegistryUnavailableError):
+        retry(broken)
+    assert (broken.calls, len(knocks)) == (MAX_ATTEMPTS, 1)
+    with pytest.raises(PermissionDeniedError):
+        retry(Failing(PermissionDeniedError("forbidden"), 1))
+    assert len(knocks) == 1
