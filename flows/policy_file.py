@@ -14,8 +14,9 @@ from flows.yaml_files import load_model, mistakes_in
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.cleanup import policy as engine
-from tasks.operations.cleanup.policy import OrderBy, OtherTags, Per, Period, Referrers
+from tasks.operations.cleanup.policy import OtherTags, Per, Period, Referrers
 from tasks.operations.cleanup.values import Limits, QuarantineMode, Timing
+from tasks.operations.tag_order import OrderBy
 
 
 class _Fields(BaseModel):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tasks.endpoints import no_directory, refuse_absent, refuse_other_encodings
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, RefusedError
-from tasks.operations.cleanup.ages import FUTURE_SECONDS
+from tasks.operations.ages import FUTURE_SECONDS
 from tasks.operations.cleanup.apply_tools import ApplyTools
 from tasks.operations.cleanup.applying import apply_repository, needs_only_writer
 from tasks.operations.cleanup.dropping import remake_halves

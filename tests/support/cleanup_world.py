@@ -17,9 +17,10 @@ from tasks.operations.cleanup.choices import PolicyChoice
 from tasks.operations.cleanup.holdings import Holdings
 from tasks.operations.cleanup.journal import Journal
 from tasks.operations.cleanup.planning import PlanTools, plan_repository
-from tasks.operations.cleanup.policy import OrderBy, RepositoryPolicy, TagRule, select_repositories, select_tags
+from tasks.operations.cleanup.policy import RepositoryPolicy, TagRule, select_repositories, select_tags
 from tasks.operations.cleanup.undoing import undo_run
 from tasks.operations.cleanup.values import RepositoryPlan, Timing
+from tasks.operations.tag_order import OrderBy
 from tasks.stores.memory import MemorySource
 from tasks.stores.memory_files import MemoryFiles, WritableMemory
 

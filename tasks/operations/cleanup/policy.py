@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.cleanup.values import Limits, Timing
 from tasks.operations.selection import Selection
+from tasks.operations.tag_order import OrderBy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,15 +24,6 @@ DAY = 86_400.0
 DEFAULT_TIMING = Timing(grace=7 * DAY, hold=14 * DAY)
 DEFAULT_INGEST_AFTER = 7 * DAY
 DEFAULT_MULTIPART_AFTER = 7 * DAY
-
-
-class OrderBy(StrEnum):
-    """By what tags are newest: what their writer noted, when their manifest was stored, or their name."""
-
-    CREATED = "created"
-    MANIFEST_MODIFIED = "manifest_modified"
-    SEMVER = "semver"
-    NAME = "name"
 
 
 class Per(StrEnum):

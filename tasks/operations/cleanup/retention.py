@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tasks.operations.cleanup.policy import OrderBy, OtherTags, Per, Period
+from tasks.operations.cleanup.policy import OtherTags, Per, Period
 from tasks.operations.semver import parse_version
+from tasks.operations.tag_order import OrderBy, newest_first, newest_made_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tasks.oci.digest import Digest
     from tasks.operations.cleanup.policy import RepositoryPolicy, TagRule
     from tasks.operations.semver import Key
+    from tasks.operations.tag_order import DatedTag
 
 _PERIODS: dict[Period, Callable[[datetime], tuple[int, ...]]] = {
     Period.DAILY: lambda moment: (moment.year, moment.month, moment.day),
@@ -32,15 +34,6 @@ _LINES: dict[Per, Callable[[Key], tuple[int, ...]]] = {
     Per.MAJOR: lambda version: version[0][:1],
     Per.MINOR: lambda version: version[0][:2],
 }
-
-
-@dataclass(frozen=True, slots=True)
-class DatedTag:
-    """A tag, what it names, and when it was made in seconds since 1970; None where nobody knows."""
-
-    tag: str
-    digest: Digest
-    when: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +107,13 @@ def _kept_by(rule: TagRule, members: list[DatedTag], order_by: OrderBy, now: flo
         return
     if rule.keep_newest_semver is not None:
         yield from _newest_versions(members, rule.keep_newest_semver, rule.per)
-    dated = sorted((t for t in members if t.when is not None), key=lambda t: (t.when, _name_key(t.tag)), reverse=True)
+    dated = newest_made_first(members)
     if _asks_for_ages(rule, order_by):
         yield from ((tag.tag, "its age is not known") for tag in members if tag.when is None)
     if _asks_for_versions(rule, order_by):
         yield from ((t.tag, "it is no version, to be ordered") for t in members if parse_version(t.tag) is None)
     if rule.keep_last is not None:
-        yield from _newest(_ordered(members, dated, order_by), rule.keep_last, order_by)
+        yield from _newest(newest_first(members, order_by), rule.keep_last, order_by)
     if rule.keep_within is not None:
         newest = now - rule.keep_within
         reason = f"made within {human_duration(rule.keep_within)}"
@@ -141,30 +134,9 @@ def _asks_for_versions(rule: TagRule, order_by: OrderBy) -> bool:
     return rule.keep_newest_semver is not None and rule.keep_within is None and not rule.keep_periods
 
 
-def _ordered(members: list[DatedTag], dated: list[DatedTag], order_by: OrderBy) -> list[DatedTag]:
-    """Newest first; by semver, what is no version has no place in the order."""
-    if order_by is OrderBy.SEMVER:
-        versions = [(version, tag.tag, tag) for tag in members if (version := parse_version(tag.tag)) is not None]
-        return [tag for _, _, tag in sorted(versions, key=lambda each: each[:2], reverse=True)]
-    if order_by is OrderBy.NAME:
-        return sorted(members, key=lambda tag: _name_key(tag.tag), reverse=True)
-    return dated
-
-
 def _newest(ordered: list[DatedTag], count: int, order_by: OrderBy) -> Iterator[tuple[str, str]]:
     for place, tag in enumerate(ordered[:count], start=1):
         yield tag.tag, f"{place} of the {count} newest by {order_by}"
-
-
-def _name_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Names in the order of people: numbers inside count as numbers."""
-    digits, parts = False, [""]
-    for character in name:
-        if character.isdecimal() is not digits:
-            digits = not digits
-            parts.append("")
-        parts[-1] += character
-    return tuple((0, int(p), "") if place % 2 else (1, 0, p) for place, p in enumerate(parts))
 
 
 def _newest_of_periods(dated: Iterable[DatedTag], period: Period, count: int) -> Iterator[tuple[str, str]]:

@@ -16,8 +16,9 @@ from flows.policy_values import seconds, size_in_bytes
 from flows.yaml_files import parse_model
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError
-from tasks.operations.cleanup.policy import DAY, OrderBy, OtherTags, Per, Period, Policy, Referrers
+from tasks.operations.cleanup.policy import DAY, OtherTags, Per, Period, Policy, Referrers
 from tasks.operations.cleanup.values import Limits, QuarantineMode, Timing
+from tasks.operations.tag_order import OrderBy
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "schemas" / "policy-1.json"
 START = "version: 1\npolicies:\n  - name: a\n    repositories: '**'\n"

@@ -17,15 +17,17 @@ from tasks.operations.cleanup.choices import DeleteChoice
 from tasks.operations.cleanup.entry_decisions import EntryDecisions, decide_entries
 from tasks.operations.cleanup.graph import Graph, Node
 from tasks.operations.cleanup.layout_view import Entry, LayoutView
-from tasks.operations.cleanup.policy import OrderBy, Referrers
+from tasks.operations.cleanup.policy import Referrers
 from tasks.operations.cleanup.values import Action
 from tasks.operations.enumeration import CREATED
+from tasks.operations.tag_order import OrderBy
 from tests.support.planned_layout import DAY, REF_NAME, PlannedLayout, keep_last
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tasks.operations.cleanup.retention import DatedTag, Verdict
+    from tasks.operations.cleanup.retention import Verdict
+    from tasks.operations.tag_order import DatedTag
 
 CHILD, INDEX, SIGNATURE, MOVED, LAYER = (Digest.of(name) for name in (b"c", b"i", b"s", b"m", b"l"))
 

@@ -15,8 +15,9 @@ from tasks.operations.cleanup.choices import DeleteChoice
 from tasks.operations.cleanup.journal import Journal, Record, Step
 from tasks.operations.cleanup.marks import Mark, write_marks
 from tasks.operations.cleanup.planning import HIDDEN, LOST
-from tasks.operations.cleanup.policy import OrderBy, select_tags
+from tasks.operations.cleanup.policy import select_tags
 from tasks.operations.cleanup.values import Action
+from tasks.operations.tag_order import OrderBy
 from tests.support.planned_layout import APP, DAY, MANIFEST, NOW, REF_NAME, PlannedLayout, keep_last
 
 if TYPE_CHECKING:

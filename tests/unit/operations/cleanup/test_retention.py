@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from tasks.oci.digest import Digest
 from tasks.operations.cleanup.policy import (
     DAY,
-    OrderBy,
     OtherTags,
     Per,
     Period,
@@ -21,7 +20,8 @@ from tasks.operations.cleanup.policy import (
     select_repositories,
     select_tags,
 )
-from tasks.operations.cleanup.retention import DatedTag, decide_tags, describe, human_duration
+from tasks.operations.cleanup.retention import decide_tags, describe, human_duration
+from tasks.operations.tag_order import DatedTag, OrderBy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

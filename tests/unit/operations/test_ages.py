@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tasks.operations.cleanup.ages import tag_time
-from tasks.operations.cleanup.policy import OrderBy
+from tasks.operations.ages import tag_time
+from tasks.operations.tag_order import OrderBy
 
 NOW = datetime(2026, 6, 15, tzinfo=UTC).timestamp()
 STORED = NOW - 1000.0

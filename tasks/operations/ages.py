@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tasks.operations.cleanup.policy import OrderBy
+from tasks.operations.tag_order import OrderBy
 
 FUTURE_SECONDS = 300.0
 """How far clocks may be apart before a time counts as one of the future."""
