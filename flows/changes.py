@@ -12,9 +12,9 @@ from flows.finding_lines import print_findings
 from tasks.endpoints import blamed_on, open_source, open_state, source_identity
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.enumeration import enumerate_repository
+from tasks.operations.planning import plan_chosen
 from tasks.operations.reporting import printable
 from tasks.operations.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful
-from tasks.operations.selection import Selection
 from tasks.operations.since_last import TagChange, tag_changes, vanished_layouts
 from tasks.ports import Finding
 from tasks.stores.pacing import Stop
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flows.list_parameters import ListParameters
+    from tasks.operations.selection import Selection
     from tasks.ports import Source
     from tasks.stores.ledger import Ledger
 
@@ -63,7 +64,7 @@ def list_changes(parameters: ListParameters, target: str, *, as_json: bool) -> b
 
 
 def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) -> Iterator[TagChange | Finding]:
-    selection = Selection.parse(parameters.include, parameters.exclude)
+    selection = parameters.selection
     source = open_source(parameters.source, access=access)
     paths: list[str] = []
     others: list[Finding] = []
@@ -75,8 +76,7 @@ def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) 
             continue
         paths.append(found)
         if selection.may_match(found):
-            changes = _changes_in(found, source, ledger)
-            yield from (each for each in changes if isinstance(each, Finding) or selection.matches(found, each.tag))
+            yield from _changes_in(found, source, ledger, selection)
     if not paths:
         yield NO_LAYOUTS
         return
@@ -86,17 +86,20 @@ def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) 
     yield from vanished_layouts(known, paths, others)
 
 
-def _changes_in(path: str, source: Source, ledger: Ledger) -> Iterator[TagChange | Finding]:
-    """How the tags of a layout differ from those in the ledger; none where its index is the one of then."""
+def _changes_in(path: str, source: Source, ledger: Ledger, selection: Selection) -> Iterator[TagChange | Finding]:
+    """How the chosen tags of a layout differ from those in the ledger; none where its index is the one of then."""
     noted = ledger.layout(path)
     try:
         if noted is not None and noted.etag == source.read_index(path).etag:
             return
-        inventory = enumerate_repository(source, path)
+        inventory = enumerate_repository(source, path, dated=selection.asks_for_times)
+        chosen = {entry.tag for entry in plan_chosen(inventory, selection)}
     except LayoutliftError as error:
         yield Finding(path, error.code, str(error))
         return
-    yield from tag_changes(inventory, ledger.tags_of(noted.repository, path) if noted else {})
+    for each in tag_changes(inventory, ledger.tags_of(noted.repository, path) if noted else {}):
+        if each.tag in chosen or (each.digest is None and selection.matches(path, each.tag)):
+            yield each
 
 
 def _compared_with(parameters: ListParameters, target: str, known: int) -> str:

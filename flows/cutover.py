@@ -15,7 +15,6 @@ from flows.parameters import VerifyParameters
 from tasks.endpoints import close_source, open_source
 from tasks.oci.errors import InterruptedRunError, RefusedError
 from tasks.operations.cutover import OLD_REFERENCE, check_template, index_marks, refuse_changes, replacements
-from tasks.operations.selection import Selection
 from tasks.runs import RunKind
 from tasks.stores.mapping_files import RowList, check_files, write_lists
 
@@ -81,7 +80,7 @@ def cut_over(parameters: CutoverParameters, console: Console, say: Callable[[str
     """
     check_files([Path(name) for name in (*parameters.output, *filter(None, [parameters.way_back]))])
     options = parameters.to_options()
-    selection = Selection.parse(options.include, options.exclude)
+    selection = options.selection
     watched_until = time.monotonic() + seconds_of(parameters.frozen_for)
     source = open_source(options.source, console.stop, options.bucket_access)
     try:

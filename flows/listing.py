@@ -6,7 +6,7 @@ import json
 import sys
 from functools import partial
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import click
 
@@ -15,18 +15,19 @@ from tasks.endpoints import open_source
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.concurrency import map_ahead
 from tasks.operations.enumeration import enumerate_repository
+from tasks.operations.newest import not_ordered
+from tasks.operations.planning import plan_chosen
 from tasks.operations.reporting import printable
-from tasks.operations.results import RepositoryInventory
 from tasks.operations.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, tagless
-from tasks.operations.selection import Selection
 from tasks.ports import Finding
 from tasks.stores.s3_address import BucketAccess, is_bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from flows.list_parameters import ListParameters
-    from tasks.operations.results import TagEntry
+    from tasks.operations.results import RepositoryInventory, TagEntry
+    from tasks.operations.selection import Selection
     from tasks.ports import Source
 
 SCHEMA = 1
@@ -34,10 +35,17 @@ BUCKET_READERS = 8
 """Indexes read at once from a bucket, where each costs a way there and back and no seek."""
 
 
+class _Listed(NamedTuple):
+    """A layout, and those of its tags that are chosen."""
+
+    inventory: RepositoryInventory
+    tags: Sequence[TagEntry]
+
+
 class _Printer(Protocol):
     """Prints what was found, as soon as it was."""
 
-    def repository(self, inventory: RepositoryInventory) -> None: ...
+    def repository(self, listed: _Listed) -> None: ...
 
     def end(self, findings: list[Finding]) -> None: ...
 
@@ -48,44 +56,42 @@ def list_source(parameters: ListParameters, *, as_json: bool) -> bool:
     Raises:
         ConfigurationError: the source is not there.
     """
-    selection = Selection.parse(parameters.include, parameters.exclude)
+    selection = parameters.selection
     access = BucketAccess(parameters.endpoint_url, parameters.request_payer, anonymous=parameters.no_sign_request)
     readers = BUCKET_READERS if is_bucket(parameters.source) else 1
     found = _inventories(open_source(parameters.source, access=access), selection, readers)
-    printer = _JsonPrinter(parameters.source, selection) if as_json else _LinePrinter(selection)
+    printer = _JsonPrinter(parameters.source) if as_json else _LinePrinter()
     return not any(map(is_harmful, _print_all(found, printer, selection)))
 
 
-def _chooses(selection: Selection, inventory: RepositoryInventory) -> bool:
+def _chooses(selection: Selection, listed: _Listed) -> bool:
     """Whether patterns fit a layout as a whole, or a tag of it."""
-    return selection.takes_whole(inventory.path, has_tags=bool(inventory.tags)) or any(
-        selection.matches(inventory.path, entry.tag) for entry in inventory.tags
-    )
+    inventory = listed.inventory
+    return bool(listed.tags) or selection.takes_whole(inventory.path, has_tags=bool(inventory.tags))
 
 
 def _is_tagless(inventory: RepositoryInventory) -> bool:
     return bool(inventory.untagged) and not inventory.tags and not inventory.refused
 
 
-def _print_all(
-    found: Iterator[RepositoryInventory | Finding | None], printer: _Printer, selection: Selection
-) -> list[Finding]:
+def _print_all(found: Iterator[_Listed | Finding | None], printer: _Printer, selection: Selection) -> list[Finding]:
     """Print everything and keep nothing of it but the findings."""
     findings: list[Finding] = []
     is_empty, is_chosen = True, selection.is_everything
-    for each in found:
+    for listed in found:
         is_empty = False
-        if isinstance(each, Finding):
-            findings.append(each)
-        if not isinstance(each, RepositoryInventory):
+        if isinstance(listed, Finding):
+            findings.append(listed)
+        if not isinstance(listed, _Listed):
             continue
-        findings += each.findings
+        each = listed.inventory
+        findings += (*each.findings, *not_ordered(each.path, listed.tags, selection.newest))
         refused = (entry for entry in each.refused if selection.matches(each.path, entry.tag))
         findings += [Finding(each.path, entry.code, entry.message) for entry in refused]
         if _is_tagless(each) and selection.takes_whole(each.path, has_tags=False):
             findings.append(tagless(each.path, len(each.untagged)))
-        is_chosen = is_chosen or _chooses(selection, each)
-        printer.repository(each)
+        is_chosen = is_chosen or _chooses(selection, listed)
+        printer.repository(listed)
     if is_empty:
         findings.append(NO_LAYOUTS)
     elif not is_chosen and not any(map(is_harmful, findings)):
@@ -94,20 +100,21 @@ def _print_all(
     return findings
 
 
-def _inventories(store: Source, selection: Selection, readers: int) -> Iterator[RepositoryInventory | Finding | None]:
+def _inventories(store: Source, selection: Selection, readers: int) -> Iterator[_Listed | Finding | None]:
     """All layouts in order, as many read at once as there are readers; None for those that are not chosen."""
     read = partial(_inventory, store, selection)
     layouts = store.list_layouts()
     return map(read, layouts) if readers == 1 else map_ahead(read, layouts, readers, name="ls")
 
 
-def _inventory(store: Source, selection: Selection, found: str | Finding) -> RepositoryInventory | Finding | None:
+def _inventory(store: Source, selection: Selection, found: str | Finding) -> _Listed | Finding | None:
     if isinstance(found, Finding):
         return found if selection.may_match_below(found.path) else None
     if not selection.may_match(found):
         return None
     try:
-        return enumerate_repository(store, found)
+        inventory = enumerate_repository(store, found, dated=selection.asks_for_times)
+        return _Listed(inventory, plan_chosen(inventory, selection))
     except LayoutliftError as error:
         return Finding(found, error.code, str(error))
 
@@ -115,13 +122,9 @@ def _inventory(store: Source, selection: Selection, found: str | Finding) -> Rep
 class _LinePrinter:
     """A line for each tag; findings to standard error."""
 
-    def __init__(self, selection: Selection) -> None:
-        self._selection = selection
-
-    def repository(self, inventory: RepositoryInventory) -> None:
-        for entry in inventory.tags:
-            if self._selection.matches(inventory.path, entry.tag):
-                click.echo(f"{printable(inventory.path)}:{entry.tag}\t{entry.descriptor.digest}")
+    def repository(self, listed: _Listed) -> None:
+        for entry in listed.tags:
+            click.echo(f"{printable(listed.inventory.path)}:{entry.tag}\t{entry.descriptor.digest}")
 
     def end(self, findings: list[Finding]) -> None:
         print_findings(findings)
@@ -130,17 +133,17 @@ class _LinePrinter:
 class _JsonPrinter:
     """One document, printed as it comes to be: a line for each tag, so that none of it has to be in memory whole."""
 
-    def __init__(self, source: str, selection: Selection) -> None:
-        self._selection = selection
+    def __init__(self, source: str) -> None:
         self._out = sys.stdout
         self._between = "\n"
         self._out.write(f'{{"schema": {SCHEMA}, "source": {json.dumps(source)},\n"repositories": [')
 
-    def repository(self, inventory: RepositoryInventory) -> None:
+    def repository(self, listed: _Listed) -> None:
+        inventory = listed.inventory
         self._out.write(
             f"{self._between}{{{_member('repository', inventory.path)}, {_member('etag', inventory.etag)}"
         )
-        self._list("tags", (_tag(e) for e in inventory.tags if self._selection.matches(inventory.path, e.tag)))
+        self._list("tags", map(_tag, listed.tags))
         self._list("untagged", map(_untagged, inventory.untagged))
         self._out.write("}")
         self._between = ",\n"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Self
 
+    from tasks.operations.newest import NewestBy
+
 SCHEMA_ID = "layoutlift-migration-1"
 WRITTEN_BY_RUN = ("report", "metrics")
 """Fields that name a file which a run replaces."""
@@ -34,6 +36,11 @@ class MigrationSettings(MigrateParameters):
     @classmethod
     def _settings_have_a_use(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: ARG003, FBT001 - as in its base
         return value  # what it is a setting of may be said in the other part of the file
+
+    @field_validator("order_by")
+    @classmethod
+    def _order_has_a_use(cls, value: NewestBy, info: ValidationInfo) -> NewestBy:  # noqa: ARG003 - as above
+        return value
 
 
 class MigrationFile(BaseModel):
@@ -81,7 +88,11 @@ class MigrationFile(BaseModel):
                 written.add(file)
 
     def _said_of(self, mapping: MigrationSettings) -> dict[str, Any]:
-        return self.defaults.model_dump(exclude_unset=True) | mapping.model_dump(exclude_unset=True)
+        own = mapping.model_dump(exclude_unset=True)
+        said = self.defaults.model_dump(exclude_unset=True) | own
+        if said.get("newest") is None and "order_by" not in own:
+            said.pop("order_by", None)  # the defaults have it for those mappings that say how many
+        return said
 
     def migrations(self, overrides: Mapping[str, Any] | None = None) -> Iterator[MigrateParameters]:
         """The parameters of each mapping's run; `overrides` win over what the file says.

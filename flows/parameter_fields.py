@@ -13,6 +13,7 @@ from flows.block_names import block_name
 from tasks.endpoints import check_place, parse_target
 from tasks.oci.errors import ConfigurationError
 from tasks.oci.registry_profiles import RegistryKind
+from tasks.operations.newest import NewestBy
 from tasks.operations.planning import OnConflict, Untagged
 from tasks.operations.results import Depth
 from tasks.stores.s3_address import check_endpoint_url
@@ -93,6 +94,14 @@ Include = Annotated[
     ),
 ]
 Exclude = Annotated[list[str], Field(description="Not these: patterns as for include")]
+Newest = Annotated[
+    int | None,
+    Field(description="Only the newest N manifests of each repository, with all their tags and referrers", ge=1),
+]
+Order = Annotated[
+    NewestBy,
+    Field(description="By what manifests are newest: the time that their writer noted, their version, or their name"),
+]
 Rename = Annotated[list[str], Field(description="Change repository paths, OLD=NEW, for whole components")]
 StrictNames = Annotated[
     bool, Field(description="Refuse repository names that registries don't take, instead of mapping them")

@@ -16,8 +16,10 @@ from flows.pace_parameters import LimitRate, MaxRequests, PaceParameters
 from flows.rates import bytes_per_second
 from tasks.endpoints import TargetOptions
 from tasks.oci.registry_profiles import RegistryKind
+from tasks.operations.newest import Newest, NewestBy
 from tasks.operations.planning import CopyPolicy, OnConflict, Untagged
 from tasks.operations.results import Depth
+from tasks.operations.selection import Selection
 from tasks.operations.vanished import DeletionLimits
 from tasks.ports import NewRepositories
 from tasks.runs import RunOptions
@@ -89,6 +91,36 @@ class ReadingParameters(SourceParameters):
         return value
 
 
+class ChoosingParameters(ReadingParameters):
+    """What to read, and what of it."""
+
+    include: f.Include = []
+    exclude: f.Exclude = []
+    newest: f.Newest = None
+    order_by: f.Order = NewestBy.CREATED
+
+    @field_validator("order_by")
+    @classmethod
+    def _order_has_a_use(cls, value: NewestBy, info: ValidationInfo) -> NewestBy:
+        if value is not NewestBy.CREATED and info.data.get("newest") is None:
+            raise ValueError("it is a setting of --newest")
+        return value
+
+    @property
+    def wanted(self) -> Newest | None:
+        """How many, as a value of the engine; None where all are wanted."""
+        return None if self.newest is None else Newest(self.newest, self.order_by)
+
+    @property
+    def selection(self) -> Selection:
+        """All of it as a value of the engine.
+
+        Raises:
+            ConfigurationError: a pattern can't be used.
+        """
+        return Selection.parse(self.include, self.exclude, self.wanted)
+
+
 def _options(given: MigrateParameters | VerifyParameters | CheckParameters, policy: CopyPolicy) -> RunOptions:
     """What is the same for every kind of run; a target, and what goes with one, are added by those that have it."""
     return RunOptions(
@@ -96,6 +128,7 @@ def _options(given: MigrateParameters | VerifyParameters | CheckParameters, poli
         target=None,
         include=tuple(given.include),
         exclude=tuple(given.exclude),
+        newest=given.wanted,
         policy=policy,
         jobs=given.jobs,
         state=given.state,
@@ -108,12 +141,10 @@ def _options(given: MigrateParameters | VerifyParameters | CheckParameters, poli
     )
 
 
-class MigrateParameters(ReadingParameters, TargetParameters, PaceParameters, TelemetryParameters):
+class MigrateParameters(ChoosingParameters, TargetParameters, PaceParameters, TelemetryParameters):
     """Parameters of `migrate` and `plan`."""
 
     target: f.Target
-    include: f.Include = []
-    exclude: f.Exclude = []
     rename: f.Rename = []
     strict_names: f.StrictNames = False
     untagged: f.UntaggedChoice = Untagged.NONE
@@ -171,12 +202,10 @@ class MigrateParameters(ReadingParameters, TargetParameters, PaceParameters, Tel
         )
 
 
-class VerifyParameters(ReadingParameters, TargetParameters, PaceParameters, TelemetryParameters):
+class VerifyParameters(ChoosingParameters, TargetParameters, PaceParameters, TelemetryParameters):
     """Parameters of `verify`."""
 
     target: f.Target
-    include: f.Include = []
-    exclude: f.Exclude = []
     rename: f.Rename = []
     strict_names: f.StrictNames = False
     untagged: f.UntaggedChoice = Untagged.NONE
@@ -202,11 +231,9 @@ class VerifyParameters(ReadingParameters, TargetParameters, PaceParameters, Tele
         )
 
 
-class CheckParameters(ReadingParameters, TelemetryParameters):
+class CheckParameters(ChoosingParameters, TelemetryParameters):
     """Parameters of `check`."""
 
-    include: f.Include = []
-    exclude: f.Exclude = []
     untagged: f.UntaggedChoice = Untagged.NONE
     depth: f.DepthChoice = Depth.BLOBS
     jobs: f.Jobs = 8
@@ -216,10 +243,3 @@ class CheckParameters(ReadingParameters, TelemetryParameters):
     def to_options(self) -> RunOptions:
         """The same as values of the engine."""
         return _options(self, CopyPolicy(untagged=self.untagged, depth=self.depth))
-
-
-class ChoosingParameters(ReadingParameters):
-    """What to read, and what of it."""
-
-    include: f.Include = []
-    exclude: f.Exclude = []

@@ -12,6 +12,7 @@ from flows.own_flow import OF_BATCHES, flow
 from flows.parameters import documented
 from flows.scaling import work_for
 from tasks.oci.registry_profiles import RegistryKind
+from tasks.operations.newest import NewestBy
 from tasks.operations.planning import Untagged
 from tasks.operations.results import Depth
 from tasks.runs import RunKind
@@ -32,6 +33,8 @@ def verify(
     no_sign_request: p.NoSignRequest = False,
     include: p.Include = [],  # noqa: B006 - read only; a form needs a list
     exclude: p.Exclude = [],  # noqa: B006
+    newest: p.Newest = None,
+    order_by: p.Order = NewestBy.CREATED,
     rename: p.Rename = [],  # noqa: B006
     strict_names: p.StrictNames = False,
     untagged: p.UntaggedChoice = Untagged.NONE,

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from tasks.operations.hold import Limits
 from tasks.operations.hours import Hours
 from tasks.operations.planning import CopyPolicy
+from tasks.operations.selection import Selection
 from tasks.stores.s3_address import BucketAccess, BucketLogin
 
 if TYPE_CHECKING:
     from tasks.endpoints import TargetOptions
+    from tasks.operations.newest import Newest
     from tasks.operations.vanished import DeletionLimits
     from tasks.ports import Shard
 
@@ -50,6 +52,7 @@ class RunOptions:
     target: TargetOptions | None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    newest: Newest | None = None
     rename: tuple[str, ...] = ()
     policy: CopyPolicy = field(default_factory=CopyPolicy)
     jobs: int = 8
@@ -70,6 +73,21 @@ class RunOptions:
     shard: Shard | None = None
 
     @property
+    def selection(self) -> Selection:
+        """Which tags the run is about.
+
+        Raises:
+            ConfigurationError: a pattern can't be used.
+        """
+        return Selection.parse(self.include, self.exclude, self.newest)
+
+    @property
+    def chooses(self) -> tuple[object, ...]:
+        """What makes the selection, as the ledger's marks have it; without a number as before there were any."""
+        newest = () if self.newest is None else (self.newest.count, str(self.newest.order_by))
+        return (self.include, self.exclude, *newest)
+
+    @property
     def limits(self) -> Limits:
         """What the run is to keep within at its start."""
         requests = self.target.max_requests if self.target is not None else None
@@ -87,6 +105,8 @@ def shown_options(options: RunOptions) -> dict[str, Any]:
     """The options that differ from their defaults, for the report."""
     listed = ("include", "exclude", "rename")
     shown: dict[str, Any] = {n: list(getattr(options, n)) for n in listed if getattr(options, n)}
+    if options.newest is not None:
+        shown |= {"newest": options.newest.count, "order_by": str(options.newest.order_by)}
     policy, default = options.policy, CopyPolicy()
     changed = (n for n in CopyPolicy.__slots__ if getattr(policy, n) != getattr(default, n))
     named = ("endpoint_url", "request_payer", "no_sign_request", "since_last")

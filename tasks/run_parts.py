@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tasks.endpoints import open_state, open_target, own_name, parse_target, source_identity
 from tasks.operations.repository_preparation import Preparation
-from tasks.operations.selection import Renames, Selection
+from tasks.operations.selection import Renames
 from tasks.operations.source_survey import RunJob
 from tasks.run_options import RunKind
 from tasks.stores.state_directory import made_state_root
@@ -66,8 +66,7 @@ def begin_of(
     if target is None:
         return works.zot(served_prefix(options.source)) if kind is RunKind.ZOT else works.check()
     if kind is RunKind.MIGRATE:
-        selected = (options.include, options.exclude)
-        return works.migrate(target, controls.pace, selected=selected, since_last=options.since_last)
+        return works.migrate(target, controls.pace, options.selection, options.chooses, since_last=options.since_last)
     return works.plan(target, target.profile) if kind is RunKind.PLAN else works.verify(target)
 
 
@@ -84,7 +83,7 @@ def job_of(options: RunOptions) -> RunJob:
         address=parse_target(options.target.target) if options.target is not None else None,
         own_name=own_name(options.source),
         policy=options.policy,
-        selection=Selection.parse(options.include, options.exclude),
+        selection=options.selection,
         renames=Renames.parse(options.rename),
         only=options.shard.repositories if options.shard is not None else None,
     )

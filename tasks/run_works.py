@@ -12,7 +12,6 @@ from tasks.operations.progress import CountedContent
 from tasks.operations.referrer_lists import ReferrerLists
 from tasks.operations.repository_preparation import Preparation
 from tasks.operations.results import Depth
-from tasks.operations.selection import Selection
 from tasks.operations.since_last import RememberedWork, UnchangedWork, is_unchanged, settings_mark
 from tasks.operations.source_graph import SourceGraph
 from tasks.operations.tag_planner import open_planner
@@ -22,14 +21,13 @@ from tasks.operations.zot_work import SharedContent, ZotWork, read_served_layout
 from tasks.stores.pacing import PacedContent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tasks.ledger_ports import LayoutLedger
     from tasks.oci.registry_profiles import RegistryProfile
     from tasks.operations.planning import CopyPolicy
     from tasks.operations.progress import Progress
     from tasks.operations.repository_work import BeginWork, RepositoryWork
     from tasks.operations.results import RepositoryInventory
+    from tasks.operations.selection import Selection
     from tasks.operations.source_graph import Census
     from tasks.operations.spare_hands import SpareHands
     from tasks.ports import BlobContent, LayoutReader, Target
@@ -50,12 +48,12 @@ class Works:
     preparation: Preparation = field(default_factory=Preparation)
 
     def migrate(
-        self, target: Target, pace: Pace, *, selected: tuple[Sequence[str], Sequence[str]], since_last: bool
+        self, target: Target, pace: Pace, selection: Selection, chooses: tuple[object, ...], *, since_last: bool
     ) -> BeginWork:
         """Copies; content counts as it passes, and passes no faster than `pace` lets its bytes.
 
-        With `since_last`, layouts that are as they were when an earlier run with the same `selected`, patterns that
-        include and exclude, was done with all of them are taken as done.
+        With `since_last`, layouts that are as they were when an earlier run in which the same `chooses`, what makes a
+        selection, was done with all of them are taken as done.
         """
 
         def paced(content: BlobContent) -> BlobContent:
@@ -63,10 +61,10 @@ class Works:
 
         tools = CopyTools(self.source, target, self.hands, paced)
 
-        policy, selection = self.policy, Selection.parse(*selected)
+        policy = self.policy
 
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
-            settings = settings_mark(repository, selected, policy.untagged, policy.referrers, policy.depth)
+            settings = settings_mark(repository, chooses, policy.untagged, policy.referrers, policy.depth)
             if since_last and is_unchanged(inventory, repository, self.ledger, settings, selection):
                 return UnchangedWork(inventory, repository, target.host, self.ledger)
             self.preparation.prepare(repository)

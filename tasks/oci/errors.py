@@ -48,6 +48,7 @@ LayoutliftError
 │  ├─ TransferStalledError
 │  ├─ TargetUnavailableError     the target as a whole stays away (not transient)
 │  └─ UntrustedConnectionError   TLS says no, or a redirect would leak credentials (not transient)
+├─ OrderUnknownError             which tags of a repository are the newest can't be told
 ├─ ProgramFailedError            a program that was started did not do its work
 ├─ RegressionError               a benchmark measured less than before
 ├─ StateError                    the ledger or lock can't be read or written
@@ -373,6 +374,12 @@ class UntrustedConnectionError(TransportError):
 
     code = "untrusted_connection"
     transient = False
+
+
+class OrderUnknownError(LayoutliftError):
+    """Only the newest tags of a repository are wanted, and nothing tells which those are."""
+
+    code = "order_unknown"
 
 
 class ProgramFailedError(LayoutliftError):

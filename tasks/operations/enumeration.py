@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from time import time
 from typing import TYPE_CHECKING
 
 from tasks.oci import media_types
@@ -26,7 +27,9 @@ from tasks.oci.errors import (
 from tasks.oci.image_layout import REFERRER_SUBJECT, BrokenEntry, decode_index, iter_index
 from tasks.oci.manifest import MAX_MANIFEST_SIZE, Manifest, check_type, parse_manifest
 from tasks.oci.reference import REF_NAME, parse_referrers_tag, tag_of_ref_name
+from tasks.operations.ages import tag_time
 from tasks.operations.results import RefusedEntry, RepositoryInventory, TagEntry, UntaggedKind
+from tasks.operations.tag_order import OrderBy
 from tasks.operations.writers_notes import WritersNotes, shown
 from tasks.ports import Finding
 
@@ -71,9 +74,11 @@ def read_part(source: LayoutReader, path: str, descriptor: Descriptor) -> Manife
 
 
 def enumerate_repository(
-    source: LayoutReader, path: str, map_concurrently: MapConcurrently | None = None
+    source: LayoutReader, path: str, map_concurrently: MapConcurrently | None = None, *, dated: bool = False
 ) -> RepositoryInventory:
     """The inventory of the layout at `path`; unreadable entries are findings and cost nothing else.
+
+    Only where it is to be `dated` it has the times of manifests, of which there may be very many.
 
     Raises:
         InvalidLayoutError: the index as a whole can't be understood.
@@ -82,7 +87,7 @@ def enumerate_repository(
     file = source.read_index(path)
     entries, etag = iter_index(decode_index(file.raw)), file.etag
     del file  # of its bytes, its text and what is made of it, no two are needed at once for longer than must be
-    return _Enumeration(source, path, map_concurrently or map).run(entries, etag)
+    return _Enumeration(source, path, map_concurrently or map, dated=dated).run(entries, etag)
 
 
 def children_of(source: LayoutReader, path: str, descriptors: Iterable[Descriptor]) -> frozenset[Digest]:
@@ -97,6 +102,7 @@ class _Enumeration:
     source: LayoutReader
     path: str
     map_concurrently: MapConcurrently
+    dated: bool = False
     tags: dict[str, Descriptor] = field(default_factory=dict)
     created: dict[str, str] = field(default_factory=dict)
     ambiguous: dict[str, dict[Descriptor, str]] = field(default_factory=dict)
@@ -118,6 +124,7 @@ class _Enumeration:
         self._refuse_ambiguous()
         for broken in self.broken:
             self._note_broken(broken)
+        made = self._times() if self.dated else {}
         tags = tuple(TagEntry(tag, self.tags[tag]) for tag in self._oldest_first())
         for tagged in tags:
             self.untagged.pop(tagged.descriptor.digest, None)
@@ -133,6 +140,7 @@ class _Enumeration:
             refused=tuple(self.refused.values()),
             referrers={subject: tuple(found.values()) for subject, found in self.referrers.items()},
             broken_lists=self.broken_lists,
+            made=made,
             findings=tuple(self.findings),
         )
 
@@ -185,6 +193,16 @@ class _Enumeration:
         ordered = sorted(self.tags, key=lambda tag: self.created.get(tag, "")) if self.created else list(self.tags)
         self.created.clear()
         return ordered
+
+    def _times(self) -> dict[Digest, float]:
+        """When manifests were made, by the newest note of their tags: oras notes it at the first of several alone."""
+        now, made = time(), dict[Digest, float]()
+        for tag in self.created.keys() & self.tags.keys():
+            when = tag_time(OrderBy.CREATED, self.created[tag], None, now)
+            if when is not None:
+                digest = self.tags[tag].digest
+                made[digest] = max(when, made.get(digest, when))
+        return made
 
     def _refuse_ambiguous(self) -> None:
         for tag, named in self.ambiguous.items():

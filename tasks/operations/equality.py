@@ -51,7 +51,7 @@ class Equality:
         if equal != totals.tags:
             return f"{totals.tags - equal} of {totals.tags} tags are not equal"
         if not complete:
-            return "something could not be read, or the run was interrupted"
+            return "something could not be read or ordered, or the run was interrupted"
         if unasked:
             return "with --since-last, the target was not asked for layouts that were unchanged"
         return None

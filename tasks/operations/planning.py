@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import InvalidReferenceError
 from tasks.oci.reference import is_repository, map_repository, parse_referrers_tag
 from tasks.oci.registry_profiles import GENERIC
+from tasks.operations.newest import plan_newest
 from tasks.operations.results import CONFLICT, CONFLICT_SKIPPED, REFERRER_CONFLICT, Depth, UntaggedKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
@@ -150,6 +151,16 @@ def plan_tag(entry: TagEntry, present: Digest | None, ours: str | None, policy: 
     )
 
 
+def plan_chosen(inventory: RepositoryInventory, selection: Selection) -> Sequence[TagEntry]:
+    """The tags that the patterns fit, and of these those of the newest manifests where only they are wanted.
+
+    Raises:
+        OrderUnknownError: nothing tells which are newest.
+    """
+    fitting = [e for e in inventory.tags if selection.matches(inventory.path, e.tag)]
+    return fitting if selection.newest is None else plan_newest(fitting, inventory.made, selection.newest)
+
+
 def plan_selection(
     inventory: RepositoryInventory,
     selection: Selection,
@@ -158,10 +169,13 @@ def plan_selection(
     """The tags that the user asked for, and those that by their name are referrers of what these hold, at any depth.
 
     `children_of` tells the manifests below indexes; it is asked only where there are such names left to judge.
+
+    Raises:
+        OrderUnknownError: as `plan_chosen`.
     """
     if selection.is_everything:
         return inventory.tags
-    chosen = [e for e in inventory.tags if selection.matches(inventory.path, e.tag)]
+    chosen = plan_chosen(inventory, selection)
     tags = {e.tag for e in chosen}
     waiting: dict[Digest, list[TagEntry]] = defaultdict(list)
     for entry in inventory.tags:

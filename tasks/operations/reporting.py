@@ -62,6 +62,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "name_collision": "Give one of the two directories another name at the target with --rename.",
         "no_tags": "Give it a tag at the source (oras tag --oci-layout LAYOUT@DIGEST TAG), or take it by digest with "
         "--untagged all.",
+        "order_unknown": "Choose another --order-by, or leave out --newest for this repository.",
+        "not_ordered": "Leave them behind with --exclude if they are not wanted, or choose another --order-by.",
         "not_a_manifest": "Nothing to do: registries have no place for it, and no tag names it.",
         "not_a_layout": "Nothing to do, unless these files were meant to be a layout; then see what is missing.",
         # the source's bytes

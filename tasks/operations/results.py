@@ -71,7 +71,8 @@ class RepositoryInventory:
     """All that one layout's `index.json` says, and what had to be read to understand it.
 
     `referrers` maps a subject to the manifests that refer to it, from every convention that layouts use, and
-    `broken_lists` lists of them that can't be read to why; `etag` marks the index that was read.
+    `broken_lists` lists of them that can't be read to why; `etag` marks the index that was read. `made` has the
+    times of tagged manifests, in seconds since 1970, where they were asked for and can be known.
     """
 
     path: str
@@ -81,6 +82,7 @@ class RepositoryInventory:
     refused: tuple[RefusedEntry, ...] = ()
     referrers: Mapping[Digest, tuple[Descriptor, ...]] = field(default_factory=dict)
     broken_lists: Mapping[Digest, Finding] = field(default_factory=dict)
+    made: Mapping[Digest, float] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
 

@@ -14,11 +14,14 @@ from tasks.oci.errors import (
     StateError,
     TargetUnavailableError,
 )
+from tasks.operations.newest import NOT_ORDERED
 from tasks.operations.reporting import printable
 from tasks.operations.writers_notes import SEVERAL_IMAGES, SIGNATURE_WITHOUT_TAG
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tasks.operations.progress import Progress
     from tasks.operations.results import TagResult
     from tasks.ports import StopSign
@@ -53,6 +56,7 @@ HARMLESS_FINDINGS = frozenset(
         NO_TAGS,
         SEVERAL_IMAGES,
         SIGNATURE_WITHOUT_TAG,
+        NOT_ORDERED,
         POLICY_UNUSED,
     }
 )
@@ -135,6 +139,11 @@ class RunLog:
             self.findings.append(finding)
         if is_harmful(finding):
             self.progress.note_problem()
+
+    def note_all(self, findings: Iterable[Finding]) -> None:
+        """Keep each of these."""
+        for finding in findings:
+            self.note(finding)
 
     def note_index(self, path: str, etag: str) -> None:
         """Keep the mark of an index that was read; one that is another than before tells of a writer at work."""

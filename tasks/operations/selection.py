@@ -13,10 +13,13 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ConfigurationError
+from tasks.operations.newest import NewestBy
 from tasks.operations.semver import Constraint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from tasks.operations.newest import Newest
 
 _TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[[!^]?\]?[^\]]*\]|.", re.DOTALL)
 _TAG_START = re.compile(r"((?:\[[!^]?\]?[^\]]*\]|[^:])*?)(?::(.*))?", re.DOTALL)
@@ -118,27 +121,39 @@ def _set(body: str, any_character: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What the user's include and exclude patterns choose; everything where there are none."""
+    """What the user's include and exclude patterns choose; everything where there are none.
+
+    With `newest`, only the newest of it in each repository: that is for all its tags together to say, and no method
+    here does.
+    """
 
     include: tuple[_Pattern, ...] = ()
     exclude: tuple[_Pattern, ...] = ()
+    newest: Newest | None = None
 
     @classmethod
-    def parse(cls, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Selection:
+    def parse(
+        cls, include: Sequence[str] = (), exclude: Sequence[str] = (), newest: Newest | None = None
+    ) -> Selection:
         """Read patterns.
 
         Raises:
             ConfigurationError: one can't be used; the message names it.
         """
-        return cls(tuple(map(_Pattern.parse, include)), tuple(map(_Pattern.parse, exclude)))
+        return cls(tuple(map(_Pattern.parse, include)), tuple(map(_Pattern.parse, exclude)), newest)
+
+    @property
+    def asks_for_times(self) -> bool:
+        """Whether it has to be known when manifests were made."""
+        return self.newest is not None and self.newest.order_by is NewestBy.CREATED
 
     @property
     def is_everything(self) -> bool:
-        """Whether nothing is left out, because there is no pattern."""
-        return not self.include and not self.exclude
+        """Whether nothing is left out, because there is no pattern and no number."""
+        return not self.include and not self.exclude and self.newest is None
 
     def matches(self, repository: str, tag: str | None) -> bool:
-        """Whether a tag is chosen; None is an untagged entry, which patterns with a tag part pass over."""
+        """Whether patterns choose a tag; None is an untagged entry, which patterns with a tag part pass over."""
         if any(pattern.matches(repository, tag) for pattern in self.exclude):
             return False
         return not self.include or any(pattern.matches(repository, tag) for pattern in self.include)

@@ -97,8 +97,8 @@ def is_unchanged(
     """Whether a layout is as it was when all of it was at the target, and nothing else was written there since.
 
     Another layout may have written its tags meanwhile, and so may a run of its own that was killed, after which the
-    index became again what it had been. Of a tag that is not chosen, the target may have what a run without patterns
-    brought.
+    index became again what it had been. Of a tag that the patterns leave out, the target may have what a run without
+    them brought.
     """
     noted = ledger.layout(inventory.path)
     if noted is None or (noted.etag, noted.settings) != (inventory.etag, settings):

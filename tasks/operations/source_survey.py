@@ -163,17 +163,16 @@ class Surveyor:
     def _refuse(self, path: str, code: str, message: str) -> None:
         """Every selected tag of a layout without a name at the target is refused, each by itself."""
         self._log.note(Finding(path, code, message))
+        selection = self._job.selection
         try:
-            inventory = enumerate_repository(self._source, path, self._pool.map)
+            inventory = enumerate_repository(self._source, path, self._pool.map, dated=selection.asks_for_times)
+            selected = plan_selection(inventory, selection)
         except LayoutliftError as error:
             self._log.note(Finding(path, error.code, str(error)))
             return
-        for finding in inventory.findings:
-            self._log.note(finding)
-        selection = self._job.selection
+        self._log.note_all(inventory.findings)
         named: list[tuple[str | None, str | None, str | None]] = [
-            (entry.tag, entry.descriptor.digest, entry.descriptor.media_type)
-            for entry in plan_selection(inventory, selection)
+            (entry.tag, entry.descriptor.digest, entry.descriptor.media_type) for entry in selected
         ]
         named += [(e.tag, e.digest, e.media_type) for e in inventory.refused if selection.matches(path, e.tag)]
         for entry in named:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import TRANSIENT_CODES, BatchUnfinishedError, LayoutliftError
 from tasks.operations.enumeration import children_of, enumerate_repository
 from tasks.operations.hold import Hold
+from tasks.operations.newest import not_ordered
 from tasks.operations.planning import NamePlan, plan_selection
 from tasks.operations.reporting import printable
 from tasks.operations.repository_work import RepositoryWork, refused_of, units_of
@@ -91,8 +92,7 @@ class TreeRun:
         self._sizes: Mapping[str, int] = {}
         self._deferred: dict[Batch, list[_Todo]] = {}
         self._unbegun: dict[Slice, None] = {}
-        self._abandoned: set[Slice] = set()
-        """What was told of because nobody had begun it, and is not to be begun any more."""
+        self._abandoned: set[Slice] = set()  # told of because nobody had begun it: not to be begun any more
         self._settled: set[str] = set()
         self._closed: dict[str, dict[Slice, LayoutliftError]] = {}  # others of a repository may be opened after them
         self.ended_early = False
@@ -139,8 +139,7 @@ class TreeRun:
             BatchUnfinishedError: before the last attempt, when tags failed for the moment; they have no outcome
                 yet, and the next call with the same batch takes up only these.
         """
-        todos = self._deferred.pop(batch, None)
-        if todos is None:
+        if (todos := self._deferred.pop(batch, None)) is None:
             todos = self._todos(batch, last_attempt=last_attempt)
         act = partial(self._execute, last_attempt=last_attempt)
         # in the caller's context: what is logged belongs to its flow
@@ -270,17 +269,18 @@ class TreeRun:
             return self._in_work[path]
 
     def _open(self, path: str) -> _Repository:
-        inventory = enumerate_repository(self._source, path, self._pool.map)
+        selection = self._job.selection
+        inventory = enumerate_repository(self._source, path, self._pool.map, dated=selection.asks_for_times)
         self._log.note_index(path, inventory.etag)
+        selected = plan_selection(inventory, selection, partial(children_of, self._source, path))
         with self._hands.one():
             work = self._begin_work(inventory, self._names.repositories[path])
-        for finding in inventory.findings:  # not before: what fails for the moment is opened again
-            self._log.note(finding)
+        # not before: what fails for the moment is opened again
+        self._log.note_all((*inventory.findings, *not_ordered(path, selected, selection.newest)))
         if not work.asks_target:
             self._log.note_unasked()
-        selected = plan_selection(inventory, self._job.selection, partial(children_of, self._source, path))
         units = units_of(inventory, selected, self._job.policy)
-        refused = refused_of(inventory, self._job.selection, units)
+        refused = refused_of(inventory, selection, units)
         known = len(refused) + sum(len(unit.tags) or 1 for unit in units)
         self._log.progress.expect(known - self._sizes.get(path, known))
         for entry in refused:
@@ -296,5 +296,5 @@ class TreeRun:
         for part, reason in self._closed.pop(path, {}).items():
             self._leave(part, reason)
         repository = self._in_work.pop(path, None)
-        for finding in repository.work.finish() if repository is not None else ():
-            self._log.note(finding)
+        if repository is not None:
+            self._log.note_all(repository.work.finish())

@@ -134,6 +134,23 @@ def test_the_tags_of_a_check_add_up_whichever_are_refused_or_not_chosen(source: 
     }
 
 
+def test_a_list_and_its_changes_have_the_newest_alone(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "source" / "app")
+    for number in range(3):
+        layout.image(f"{number}.0.0", layers=[str(number).encode()])
+    layout.write()
+    layout = LayoutBuilder(tmp_path / "source" / "unordered")
+    for name in ("main", "nightly"):
+        layout.image(name, layers=[name.encode()])
+    layout.write()
+    for more in ((), ("--changed", TARGET)):
+        ended = listed(tmp_path / "source", "--newest", "1", "--order-by", "semver", *more)
+        assert ended.exit_code == 1, ended.output
+        assert [line.partition("app:")[2][:5] for line in ended.stdout.splitlines()] == ["2.0.0"]
+        assert "unordered: the 1 newest of 2 manifests by semver can't be told" in ended.stderr
+        assert listed(tmp_path / "source", "--newest", "2", "--include", "unordered", *more).exit_code == 0
+
+
 def test_changes_to_nothing_are_said_to_be_that(source: Path, tmp_path: Path) -> None:
     for options, place in (((), tmp_path / "xdg/layoutlift"), (("--state", tmp_path / "own"), tmp_path / "own")):
         ended = listed(source, "--changed", TARGET, *options)
@@ -164,7 +181,7 @@ def test_of_a_layout_that_is_as_it_was_only_the_index_is_read(
     ledger.close()
     read: list[str] = []
 
-    def enumerated(_: object, path: str) -> RepositoryInventory:
+    def enumerated(_: object, path: str, **_options: bool) -> RepositoryInventory:
         read.append(path)
         return RepositoryInventory(path, "")
 

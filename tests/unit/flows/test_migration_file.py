@@ -61,6 +61,22 @@ def test_who_pays_by_the_defaults_can_t_go_without_credentials(file: Path) -> No
     assert mistake.startswith("4: mappings.0.no_sign_request: who pays")
 
 
+def test_the_order_of_the_defaults_is_for_the_mappings_that_say_how_many(file: Path) -> None:
+    found = written(
+        file,
+        "defaults: {target: 'a:1', order_by: semver}\n"
+        "mappings:\n- {source: /one, newest: 5}\n- source: /two\n- {source: /three, newest: 1, order_by: name}\n",
+    )
+    assert [(each.newest, str(each.order_by)) for each in found.migrations()] == [
+        (5, "semver"),
+        (None, "created"),
+        (1, "name"),
+    ]
+    assert mistakes(file, "mappings:\n- {source: /one, target: 'a:1', order_by: name}\n") == [
+        "3: mappings.0.order_by: it is a setting of --newest"
+    ]
+
+
 def test_the_command_line_wins(file: Path) -> None:
     (one,) = written(file, "mappings: [{source: /one, target: 'a:1', jobs: 2}]\n").migrations({"jobs": 3})
     assert one.jobs == 3

@@ -10,6 +10,7 @@ from flows.commands.running import RunParameters, checked
 from flows.parameters import MigrateParameters, VerifyParameters
 from flows.scale_parameters import ScaledMigrateParameters, ScaledVerifyParameters
 from tasks.oci.errors import ConfigurationError
+from tasks.operations.newest import Newest, NewestBy
 from tasks.operations.planning import Untagged
 
 MODELS = pytest.mark.parametrize("model", [MigrateParameters, VerifyParameters])
@@ -100,3 +101,13 @@ def test_a_report_to_what_other_programs_take_for_standard_output_is_refused(mod
 def test_a_name_that_is_not_in_utf_8_is_said_so(model: type[RunParameters]) -> None:
     with pytest.raises(ConfigurationError, match="SOURCE: it is not in UTF-8"):
         checked(model, {"source": "/mnt/caf\udce9", "target": "registry.example"})
+
+
+@MODELS
+def test_an_order_without_a_number_is_refused_as_it_has_no_use(model: type[RunParameters]) -> None:
+    given = {"source": "/mnt/bucket", "target": "registry.example", "order_by": "semver"}
+    with pytest.raises(ConfigurationError, match="--order-by: it is a setting of --newest"):
+        checked(model, given)
+    with pytest.raises(ConfigurationError, match="--newest"):
+        checked(model, given | {"newest": 0})
+    assert checked(model, given | {"newest": 3}).to_options().newest == Newest(3, NewestBy.SEMVER)

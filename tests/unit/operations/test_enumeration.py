@@ -1,4 +1,4 @@
-"""What an entry of an index leads to is read only where it can be a manifest."""
+"""What an entry of an index leads to is read only where it can be a manifest, and its time is what was noted."""
 
 from pathlib import Path
 
@@ -7,9 +7,10 @@ import pytest
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import UnsupportedMediaTypeError
-from tasks.operations.enumeration import read_manifest
+from tasks.operations.enumeration import CREATED, enumerate_repository, read_manifest
 from tasks.operations.planning import CopyPolicy, Untagged
 from tasks.operations.run_log import is_harmful
+from tasks.stores.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemorySource, MemoryTarget
 from tests.support.engine import Engine
 from tests.support.layouts import LayoutBuilder
@@ -107,3 +108,20 @@ def test_a_signature_that_cosign_saved_without_a_tag_is_named_with_the_one_that_
     layout.entry(signature, tag)
     layout.write()
     assert Engine(tmp_path, MemoryTarget()).copy() == ({"app:v1": "copied", f"app:{tag}": "copied"}, set())
+
+
+def test_a_time_is_that_of_the_manifest_whichever_of_its_tags_has_the_note(tmp_path: Path) -> None:
+    """Oras notes it at the first of several tags alone; with an offset, in the future and of the epoch it may be."""
+    layout = LayoutBuilder(tmp_path / "app")
+    notes = {"v1": "2026-01-01T00:00:00Z", "v2": "2026-01-01T01:00:00+02:00", "late": "2999-01-01T00:00:00Z"}
+    notes |= {"epoch": "1970-01-01T00:00:00Z", "nonsense": "yesterday"}
+    images = {
+        tag: layout.image(tag, layers=[tag.encode()], annotations={CREATED: note}) for tag, note in notes.items()
+    }
+    layout.entry(images["v1"], "v1.0")
+    layout.image("silent", layers=[b"silent"])
+    layout.write()
+    source = LayoutDirectory(str(tmp_path))
+    made = enumerate_repository(source, "app", dated=True).made
+    assert made == {images["v1"]["digest"]: 1767225600.0, images["v2"]["digest"]: 1767222000.0}
+    assert enumerate_repository(source, "app").made == {}, "of a million tags they would take their room"

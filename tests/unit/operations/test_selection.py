@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.oci.errors import ConfigurationError
+from tasks.operations.newest import Newest
 from tasks.operations.selection import Renames, Selection
 
 
@@ -123,6 +124,7 @@ def test_everything_is_the_default():
     assert Selection.parse([], []).matches("any/thing", None)
     assert not Selection.parse(["**"], []).is_everything
     assert not Selection.parse([], ["x"]).is_everything
+    assert not Selection.parse(newest=Newest(1)).is_everything
 
 
 def test_may_match_never_hides_a_tag():
