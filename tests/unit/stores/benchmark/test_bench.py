@@ -40,7 +40,7 @@ def test_a_program_that_fails_on_a_full_disk_ends_the_run_and_is_not_called_bad(
             next(bench.visit(Visit(path, CASE, 1)))
 
 
-DIES = ("/bin/sh", "-c", "echo $$ > pid; echo out of memory; exec sleep 600")
+DIES = ("/bin/sh", "-c", "echo out of memory; echo $$ > new && mv new pid; exec sleep 600")
 ENDED = "pid=$(cat mounted/pid); kill -9 $pid; while [ -e /proc/$pid/exe ]; do :; done"
 
 
