@@ -18,6 +18,7 @@ from tasks.oci.errors import (
     RateLimitedError,
     RegistryUnavailableError,
     SourceError,
+    TransferStalledError,
     TransportError,
     is_transient,
 )
@@ -64,7 +65,7 @@ class RequestRetry:
             stop=stop_after_attempt(MAX_ATTEMPTS),
             wait=self._wait,
             sleep=stop.wait,
-            before_sleep=show_repetition,
+            before_sleep=self._before_again,
             retry=retry_if_exception(_is_for_requests),
             reraise=True,
         )
@@ -85,6 +86,13 @@ class RequestRetry:
             if self._outage is None or not error.transient or not self._outage.sit_out():
                 raise
         return self._tried(attempt)
+
+    def _before_again(self, state: RetryCallState) -> None:
+        """A target that says nothing would be given a minute six times: whether it is there is asked before."""
+        show_repetition(state)
+        error = state.outcome.exception() if state.outcome is not None else None
+        if isinstance(error, TransferStalledError) and self._outage is not None:
+            self._outage.sit_out()
 
     def _tried(self, attempt: Callable[[], _Value]) -> _Value:
         return first_tried(self._retrying, lambda: first_tried(self._patient, attempt))

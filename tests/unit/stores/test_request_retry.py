@@ -15,6 +15,7 @@ from tasks.oci.errors import (
     RegistryUnavailableError,
     SourceReadError,
     TargetUnavailableError,
+    TransferStalledError,
 )
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.request_retry import MAX_ATTEMPTS, RequestRetry
@@ -168,6 +169,25 @@ def test_a_target_that_stays_away_is_asked_no_more() -> None:
     with pytest.raises(TargetUnavailableError, match="connection refused"):
         retry(target.request)
     assert (target.requests, target.knocks) == (MAX_ATTEMPTS, 1)
+
+
+def test_a_target_that_says_nothing_is_not_tried_six_times_before_it_is_missed() -> None:
+    """A black hole takes a minute each time."""
+    silent = Failing(TransferStalledError("the registry went silent"), 100)
+    retry = retrying()
+    retry.wait_for(silent, 0)
+    with pytest.raises(TargetUnavailableError, match="silent"):
+        retry(silent)
+    assert silent.calls == 2
+
+
+def test_a_target_that_is_there_may_be_silent_at_one_request() -> None:
+    knocks: list[None] = []
+    slow = Failing(TransferStalledError("the registry went silent"), MAX_ATTEMPTS - 1)
+    retry = retrying()
+    retry.wait_for(lambda: knocks.append(None), 0)
+    assert retry(slow) == "done"
+    assert len(knocks) == MAX_ATTEMPTS - 1
 
 
 def test_what_fails_at_a_target_that_is_there_is_not_waited_for() -> None:

@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 
 import pytest
 
@@ -22,6 +21,7 @@ from tasks.oci.errors import (
 from tasks.stores import target_outage
 from tasks.stores.pacing import Stop
 from tasks.stores.target_outage import TargetOutage
+from tests.support.counting_lock import CountingLock
 
 WORKERS = 8
 REFUSED = ConnectionFailedError("GET http://registry/v2/: Connection refused")
@@ -96,22 +96,6 @@ def test_a_second_outage_is_waited_for_as_long_as_the_first() -> None:
     assert sitting.sit_out()
     knocks.times = knocks.count + 3
     assert sitting.sit_out()
-
-
-class CountingLock:
-    """A lock that counts who has come for it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.came = count()
-        self.number = 0
-
-    def __enter__(self) -> None:
-        self.number = next(self.came) + 1
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
 
 
 @pytest.mark.parametrize(("seconds", "asked"), [(30.0, 2), (0.0, 1)])
