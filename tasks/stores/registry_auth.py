@@ -2,7 +2,7 @@
 
 Sources: RFC 9110 section 11.6.1 (challenges), distribution's docs/spec/auth/token.md and oauth.md. A token
 is kept for its scope, fetched anew before it ends, and dropped when the registry refuses it; one worker
-fetches it while the others wait.
+fetches it while the others that need it wait, and what it meets they have met too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import json
 import re
 import threading
 import time
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
@@ -98,6 +100,7 @@ class Authorizer:
         self._lock = threading.Lock()
         self._challenge: Challenge | None = None
         self._tokens: dict[Scopes, _Token] = {}
+        self._fetched: dict[Scopes, Future[_Token]] = {}
 
     @property
     def service(self) -> str:
@@ -113,15 +116,33 @@ class Authorizer:
             RateLimitedError: the token server asks for fewer requests.
             RegistryUnavailableError: the token server is broken for the moment.
         """
-        if self._challenge is None:
+        challenge = self._challenge
+        if challenge is None:
             return None
+        key = _kept_by(challenge, scopes)
+        ours: Future[_Token] = Future()
         with self._lock:
-            key = _kept_by(self._challenge, scopes)
             token = self._tokens.get(key)
-            if token is None or self._clock() >= token.fresh_until:
-                token = self._authenticate(self._challenge, scopes)
-                self._keep(key, token)
-            return token.header
+            if token is not None and self._clock() < token.fresh_until:
+                return token.header
+            fetched = self._fetched.setdefault(key, ours)
+        if fetched is ours:
+            self._fetch(key, ours, partial(self._authenticate, challenge, scopes))
+        return fetched.result().header
+
+    def _fetch(self, key: Scopes, token: Future[_Token], authenticate: Callable[[], _Token]) -> None:
+        """Fetch a token for all who wait for it; for others, others fetch at the same time."""
+        try:
+            found = authenticate()
+        except BaseException as error:
+            with self._lock:
+                del self._fetched[key]
+            token.set_exception(error)
+            raise
+        with self._lock:
+            del self._fetched[key]
+            self._keep(key, found)
+        token.set_result(found)
 
     def forget(self, scopes: Scopes) -> None:
         """Have the next request for these scopes authorized anew."""

@@ -4,12 +4,14 @@ import base64
 import json
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.real_parts import wait_until
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
@@ -18,6 +20,7 @@ from tasks.oci.errors import (
     PermissionDeniedError,
     RateLimitedError,
     RegistryUnavailableError,
+    TransferStalledError,
     UnexpectedAnswerError,
     UntrustedConnectionError,
 )
@@ -26,6 +29,7 @@ from tasks.stores.http_answers import HttpAnswer
 from tasks.stores.http_pool import HttpPool
 from tasks.stores.registry import RegistryStore
 from tasks.stores.registry_auth import MOST_TOKENS, Authorizer, Challenge, parse_challenges, repository_scope
+from tests.support.counting_lock import CountingLock
 from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
 
 MakeStore = Callable[..., RegistryStore]
@@ -318,6 +322,38 @@ def test_many_workers_fetch_one_token() -> None:
         thread.join()
     assert headers == ["Bearer t1"] * 16
     assert len(server.asked) == 1
+
+
+class Silent:
+    """A token server that says nothing before it is let go, and then fails."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.over = threading.Event()
+
+    def __call__(self, *_: object) -> HttpAnswer:
+        self.asked += 1
+        assert self.over.wait(30)
+        raise TransferStalledError("the token server went silent")
+
+
+@pytest.mark.parametrize(("scopes", "asked"), [("abcd", 4), ("aaaa", 1)])
+def test_a_token_server_that_hangs_is_waited_for_once(
+    scopes: str, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight workers would else wait for it eight times as long, one after the other."""
+    server, lock = Silent(), CountingLock()
+    made = Authorizer("https://registry.example", lambda: ME, server)
+    made.refused((), None, 'Bearer realm="https://auth.example/token"')
+    monkeypatch.setattr(made, "_lock", lock)
+    with ThreadPoolExecutor(len(scopes)) as pool:
+        waiting = [pool.submit(made.header, (scope,)) for scope in scopes]
+        try:
+            wait_until(lambda: (lock.number, server.asked) == (4, asked), what="all have come", deadline_seconds=20)
+        finally:
+            server.over.set()
+    assert [type(each.exception()) for each in waiting] == [TransferStalledError] * 4
+    assert server.asked == asked
 
 
 def test_tokens_are_kept_in_bounded_memory() -> None:
