@@ -17,6 +17,7 @@ from tasks.oci.errors import (
     MissingReferencedContentError,
     NestingTooDeepError,
     SourceError,
+    SourceUnavailableError,
     SpecError,
 )
 from tasks.oci.media_types import is_index
@@ -77,11 +78,19 @@ class RepositoryCopy:
         self._lock = threading.Lock()
         self.findings: list[Finding] = []
 
-    def copy(self, root: Descriptor, tags: Sequence[str], may_write: Callable[[str], bool] = _always) -> Copied:
+    def copy(
+        self,
+        root: Descriptor,
+        tags: Sequence[str],
+        may_write: Callable[[str], bool] = _always,
+        *,
+        patient: bool = False,
+    ) -> Copied:
         """Copy the graph of `root` and have it under each of `tags`, or by its digest alone without any.
 
         Each tag is written only if `may_write` says so, which is asked when nothing else is left to do.
-        A referrer that can't be copied is a finding; the tag is good without it.
+        A referrer that can't be copied is a finding; the tag is good without it. To the `patient`, one that can't
+        be read for the moment is not, and is raised, here and below.
 
         Raises:
             LayoutliftError: something below `root` can't be read or sent; no tag was written then.
@@ -91,7 +100,7 @@ class RepositoryCopy:
         followed = [digest for digest in reached if digest in self._referrers]
         if followed or not tags or manifest.subject is not None:
             self._push(manifest, root.digest)
-        count = self._copy_referrers(followed)
+        count = self._copy_referrers(followed, patient=patient)
         self._list_subjects(reached)
         failed: dict[str, LayoutliftError] = {}
         for tag in tags:
@@ -112,7 +121,9 @@ class RepositoryCopy:
             self._ensure_manifest(0, member)
         return self._tools.lists.ensure(self._repository, subject, members)
 
-    def complete_referrer_list(self, subject: Digest, members: Sequence[Descriptor], *, ask: bool) -> bool:
+    def complete_referrer_list(
+        self, subject: Digest, members: Sequence[Descriptor], *, ask: bool, patient: bool = False
+    ) -> bool:
         """Have there, and listed, what refers to members of a list; whether all of it is.
 
         `ask` for what the target may have already.
@@ -122,9 +133,9 @@ class RepositoryCopy:
         reached = [digest for member in members for digest in self.closure(member)]
         self._list_subjects(reached, but=subject)
         expected = referrers_of(reached, self._referrers, self._held_by)
-        return self._copy_referrers(reached, ask=ask) == len(expected)
+        return self._copy_referrers(reached, ask=ask, patient=patient) == len(expected)
 
-    def complete_referrers(self, root: Descriptor) -> int:
+    def complete_referrers(self, root: Descriptor, *, patient: bool = False) -> int:
         """Have all referrers of a graph that is at the target already there and listed; how many of them are.
 
         What of the graph itself refers to something is listed too.
@@ -133,7 +144,8 @@ class RepositoryCopy:
         self._list_subjects(self._reached(root))
         if not self._referrers:
             return 0
-        return self._copy_referrers([d for d in self.closure(root) if d in self._referrers], ask=True)
+        followed = [digest for digest in self.closure(root) if digest in self._referrers]
+        return self._copy_referrers(followed, ask=True, patient=patient)
 
     def referrers_of(self, root: Descriptor) -> list[Descriptor]:
         """The referrers that the source has for the graph of `root`, those of referrers included."""
@@ -228,7 +240,7 @@ class RepositoryCopy:
             self._tools.manifests.doubt(self._repository, child)
             self._ensure_manifest(0, child)
 
-    def _copy_referrers(self, subjects: Iterable[Digest], *, ask: bool = False) -> int:
+    def _copy_referrers(self, subjects: Iterable[Digest], *, ask: bool = False, patient: bool = False) -> int:
         """Copy all referrers of `subjects` and theirs, breadth first; each is visited once."""
         pending = list(subjects)
         visited: set[Digest] = set()
@@ -238,7 +250,8 @@ class RepositoryCopy:
             if subject in visited:
                 continue
             visited.add(subject)
-            copied = [r for r in self._referrers.get(subject, ()) if self._copy_referrer(subject, r, ask=ask)]
+            copy = partial(self._copy_referrer, subject, ask=ask, patient=patient)
+            copied = [referrer for referrer in self._referrers.get(subject, ()) if copy(referrer)]
             if copied and self._list(subject, copied):
                 count += len(copied)
             reached = [digest for referrer in copied for digest in self._reached(referrer)]
@@ -246,13 +259,15 @@ class RepositoryCopy:
             pending.extend(reached)
         return count
 
-    def _copy_referrer(self, subject: Digest, referrer: Descriptor, *, ask: bool) -> bool:
+    def _copy_referrer(self, subject: Digest, referrer: Descriptor, *, ask: bool, patient: bool) -> bool:
         try:
             if ask and self._is_there(referrer):
                 self._read_links(referrer)
             else:
                 self._ensure_manifest(0, referrer)
         except BROKEN_AT_SOURCE as error:
+            if isinstance(error, SourceUnavailableError) or (patient and error.transient):
+                raise
             self._note(error.code, f"{referrer.digest}, a referrer of {subject}: {error}")
             return False
         return True

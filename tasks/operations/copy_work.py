@@ -97,7 +97,8 @@ class CopyWork(RepositoryWork):
     def _copy(self, unit: Unit, tags: Sequence[str], plans: Mapping[str, TagPlan]) -> list[TagResult]:
         self._ledger.note_started(self._repository)
         refused: dict[str, TagPlan] = {}
-        copied = self._copier.copy(unit.descriptor, tags, partial(self._may_write, unit, plans, refused))
+        may_write = partial(self._may_write, unit, plans, refused)
+        copied = self._copier.copy(unit.descriptor, tags, may_write, patient=unit.patient)
         written = [tag for tag in tags if tag not in copied.failed and tag not in refused]
         for tag in written:  # ours from now on, proved or not
             self._note(unit, tag, None, 0)
@@ -147,10 +148,10 @@ class CopyWork(RepositoryWork):
         unproved = [tag for tag in tags if not self._is_proved(unit, tag, referrers)]
         if unproved and self._policy.depth is Depth.MANIFEST:
             self._verifier.verify_presence((), self._copier.closure(unit.descriptor))
-            referrers = self._copier.complete_referrers(unit.descriptor)
+            referrers = self._copier.complete_referrers(unit.descriptor, patient=unit.patient)
         elif unproved:
             self._verifier.verify_graph(unit.descriptor, None)  # a part that is missing is listed nowhere either
-            referrers = self._copier.complete_referrers(unit.descriptor)
+            referrers = self._copier.complete_referrers(unit.descriptor, patient=unit.patient)
             self._verify_copied(unit, (), ())
         return self._done(unit, tags, Outcome.UP_TO_DATE, referrers)
 
@@ -165,14 +166,15 @@ class CopyWork(RepositoryWork):
         self._ledger.note_started(self._repository)
         expected = len({each.digest for member in members for each in (member, *self._copier.referrers_of(member))})
         is_proved = self._is_proved(unit, tag, expected)
+        complete = partial(self._copier.complete_referrer_list, subject, members, patient=unit.patient)
         listing, outcome = self._listing(subject, members, is_proved=is_proved), Outcome.UP_TO_DATE
         if listing is ReferrerListing.LOST:
             listing, outcome = self._copier.copy_referrer_list(subject, members), Outcome.COPIED
-            is_whole = self._copier.complete_referrer_list(subject, members, ask=False)
+            is_whole = complete(ask=False)
             self._note(unit, tag, None, 0, found=True)
             self._verify_members(members)
         else:
-            is_whole = is_proved or self._copier.complete_referrer_list(subject, members, ask=True)
+            is_whole = is_proved or complete(ask=True)
         if listing is ReferrerListing.LOST:
             message = f"the target does not list all {len(members)} referrers of {subject}"
             return self._failed(unit, unit.tags, "referrer_lost", message)[0]

@@ -21,6 +21,7 @@ from tasks.oci.errors import (
     InvalidManifestError,
     InvalidReferenceError,
     SourceError,
+    SourceUnavailableError,
     SpecError,
     UnsupportedMediaTypeError,
 )
@@ -74,20 +75,26 @@ def read_part(source: LayoutReader, path: str, descriptor: Descriptor) -> Manife
 
 
 def enumerate_repository(
-    source: LayoutReader, path: str, map_concurrently: MapConcurrently | None = None, *, dated: bool = False
+    source: LayoutReader,
+    path: str,
+    map_concurrently: MapConcurrently | None = None,
+    *,
+    dated: bool = False,
+    patient: bool = False,
 ) -> RepositoryInventory:
     """The inventory of the layout at `path`; unreadable entries are findings and cost nothing else.
 
     Only where it is to be `dated` it has the times of manifests, of which there may be very many.
+    To the `patient`, one that can't be read for the moment is not, and is raised.
 
     Raises:
         InvalidLayoutError: the index as a whole can't be understood.
-        SourceError: it can't be read.
+        SourceError: it can't be read, or the source is gone.
     """
     file = source.read_index(path)
     entries, etag = iter_index(decode_index(file.raw)), file.etag
     del file  # of its bytes, its text and what is made of it, no two are needed at once for longer than must be
-    return _Enumeration(source, path, map_concurrently or map, dated=dated).run(entries, etag)
+    return _Enumeration(source, path, map_concurrently or map, dated, patient).run(entries, etag)
 
 
 def children_of(source: LayoutReader, path: str, descriptors: Iterable[Descriptor]) -> frozenset[Digest]:
@@ -103,6 +110,7 @@ class _Enumeration:
     path: str
     map_concurrently: MapConcurrently
     dated: bool = False
+    patient: bool = False
     tags: dict[str, Descriptor] = field(default_factory=dict)
     created: dict[str, str] = field(default_factory=dict)
     ambiguous: dict[str, dict[Descriptor, str]] = field(default_factory=dict)
@@ -277,6 +285,8 @@ class _Enumeration:
         try:
             return read_manifest(self.source, self.path, descriptor)
         except UNREADABLE as error:
+            if isinstance(error, SourceUnavailableError) or (self.patient and error.transient):
+                raise
             finding = Finding(self.path, error.code, f"{descriptor.digest}: {error}")
             self.findings.append(finding)
             return finding

@@ -45,11 +45,15 @@ MOST_TAGS = 50
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One graph and the tags that have it; with a `subject`, a list of referrers that is merged instead."""
+    """One graph and the tags that have it; with a `subject`, a list of referrers that is merged instead.
+
+    `patient` says that there will be another attempt at what can't be read for the moment.
+    """
 
     descriptor: Descriptor
     tags: tuple[str, ...]
     subject: Digest | None = None
+    patient: bool = False
 
 
 def units_of(inventory: RepositoryInventory, selected: Iterable[TagEntry], policy: CopyPolicy) -> tuple[Unit, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +19,7 @@ from tasks.operations.since_last import vanished_layouts
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Executor
 
     from tasks.oci.descriptor import Descriptor
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from tasks.operations.run_log import RunLog
     from tasks.operations.selection import Renames, Selection
     from tasks.ports import Source, StopSign
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,11 @@ class _Counts(NamedTuple):
 class Surveyor:
     """Makes the survey of a run; what can't be part of it is noted in the run's log."""
 
-    def __init__(self, source: Source, job: RunJob, log: RunLog, stop: StopSign, pool: Executor) -> None:
+    def __init__(
+        self, source: Source, job: RunJob, log: RunLog, stop: StopSign, pool: Executor, *, pauses: Sequence[float]
+    ) -> None:
+        """After each of `pauses`, in seconds, what could not be read for the moment is looked at again."""
+        self._pauses = pauses
         self._source = source
         self._job = job
         self._log = log
@@ -92,8 +99,7 @@ class Surveyor:
         for path, reason in names.refused.items():
             self._refuse(path, *reason)
         wanted = list(names.repositories)
-        asked = zip(wanted, self._pool.map(self._count, wanted), strict=True)
-        counted = {path: counts for path, counts in asked if counts is not None}
+        counted = self._counted(wanted)
         sizes = {path: counts.entries for path, counts in counted.items()}
         self._log.progress.expect(sum(sizes.values()))
         untagged = frozenset(path for path, counts in counted.items() if not counts.tagged)
@@ -148,8 +154,28 @@ class Surveyor:
         reasons |= {path: reason for path, reason in asked if reason is not None}
         return NamePlan({path: name for path, name in chosen.items() if path not in reasons}, reasons)
 
-    def _count(self, path: str) -> _Counts | None:
-        """The entries of a layout, None for one that can't be read."""
+    def _counted(self, paths: list[str]) -> dict[str, _Counts]:
+        """The entries of each layout, in the order of `paths`; those that can't be read are findings."""
+        found = self._look_at(paths)
+        for pause in self._pauses:
+            again = [
+                path for path, counts in found.items() if isinstance(counts, LayoutliftError) and counts.transient
+            ]
+            if not again:
+                break
+            logger.warning("%d layouts can't be read for the moment; once more in %.0f s", len(again), pause)
+            self._stop.pause(pause)
+            found |= self._look_at(again)
+        for path, counts in found.items():
+            if isinstance(counts, LayoutliftError):
+                self._log.note(Finding(path, counts.code, str(counts)))
+        return {path: counts for path, counts in found.items() if isinstance(counts, _Counts)}
+
+    def _look_at(self, paths: list[str]) -> dict[str, _Counts | LayoutliftError]:
+        return dict(zip(paths, self._pool.map(self._count, paths), strict=True))
+
+    def _count(self, path: str) -> _Counts | LayoutliftError:
+        """The entries of a layout, or why it can't be read."""
         if self._stop.requested:
             raise InterruptedRunError("the run was interrupted while it looked through the source")
         try:
@@ -157,8 +183,7 @@ class Surveyor:
             self._log.note_index(path, file.etag)
             return _counts(iter_index(decode_index(file.raw)))
         except LayoutliftError as error:
-            self._log.note(Finding(path, error.code, str(error)))
-            return None
+            return error
 
     def _refuse(self, path: str, code: str, message: str) -> None:
         """Every selected tag of a layout without a name at the target is refused, each by itself."""

@@ -126,7 +126,7 @@ class TreeRun:
         Raises:
             SourceUnavailableError: the source is not there.
         """
-        survey = Surveyor(self._source, self._job, self._log, self.stop, self._pool).survey()
+        survey = Surveyor(self._source, self._job, self._log, self.stop, self._pool, pauses=RETRY_DELAYS).survey()
         self._names, self._sizes = survey.names, survey.sizes
         self._unbegun = dict.fromkeys(part for batch in survey.batches for part in batch)
         self._slices_left = Counter(part.path for part in self._unbegun)
@@ -216,7 +216,7 @@ class TreeRun:
         if self._log.reason_to_skip() is not None and part.path not in self._in_work:
             return None
         try:
-            repository = self._repository(part.path)
+            repository = self._repository(part.path, patient=not last_attempt)
         except LayoutliftError as error:
             if error.transient and not last_attempt:
                 raise BatchUnfinishedError(f"{part.path} can't be opened for the moment: {error}") from error
@@ -250,7 +250,7 @@ class TreeRun:
             results = todo.work.skip(todo.unit, reason)
         else:
             with self._hands.one():
-                results = todo.work.execute(todo.unit)
+                results = todo.work.execute(replace(todo.unit, patient=not last_attempt))
         self._log.progress.note_traffic(todo.work.take_traffic())
         is_final = last_attempt or self._log.reason_to_skip() is not None
         later = [] if is_final else [result for result in results if result.code in TRANSIENT_CODES]
@@ -260,17 +260,17 @@ class TreeRun:
         tags = tuple(result.tag for result in later if result.tag is not None)
         return _Todo(todo.work, replace(todo.unit, tags=tags)) if later else None
 
-    def _repository(self, path: str) -> _Repository:
+    def _repository(self, path: str, *, patient: bool) -> _Repository:
         with self._lock:
             opening = self._opening.setdefault(path, threading.Lock())
         with opening:
             if path not in self._in_work:
-                self._in_work[path] = self._open(path)
+                self._in_work[path] = self._open(path, patient=patient)
             return self._in_work[path]
 
-    def _open(self, path: str) -> _Repository:
-        selection = self._job.selection
-        inventory = enumerate_repository(self._source, path, self._pool.map, dated=selection.asks_for_times)
+    def _open(self, path: str, *, patient: bool) -> _Repository:
+        selection, dated = self._job.selection, self._job.selection.asks_for_times
+        inventory = enumerate_repository(self._source, path, self._pool.map, dated=dated, patient=patient)
         self._log.note_index(path, inventory.etag)
         selected = plan_selection(inventory, selection, partial(children_of, self._source, path))
         with self._hands.one():
