@@ -16,6 +16,7 @@ import click
 from flows.commands.running import INCOMPLETE, checked, exit_code, logs_in, run_to_end
 from flows.debugging import with_debug
 from flows.entry import INTERRUPTED
+from flows.known_variables import warn_of_unknown
 from flows.list_parameters import ListParameters
 from flows.one_heap import use_one_heap
 from flows.options import said_on_command_line, with_parameters
@@ -76,6 +77,7 @@ class _Commands(click.Group):
         use_one_heap()
         try:
             with _interrupted_quietly():
+                warn_of_unknown(self, self.commands)
                 return super().invoke(ctx)
         except LayoutliftError as error:
             tell(error)

@@ -16,6 +16,7 @@ PREAMBLE = """\
 Every command, with its options and what `--help` says of them.
 `make docs` writes this page from the commands themselves.
 An option with a variable is also read from the environment; each line of it is a value where several can be given.
+A variable `LAYOUTLIFT_…` that no option is read from is named on standard error, and does nothing.
 [Exit codes](../README.md#exit-codes) are in the README; [migrating](migrating.md) says what its options mean.
 """
 
