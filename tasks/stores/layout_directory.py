@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 
 READ_ATTEMPTS = 3
 _Value = TypeVar("_Value")
-# O_NONBLOCK: opening a named pipe that somebody put in the way must not wait for its writer.
+_LOOK_FLAGS = os.O_PATH | os.O_CLOEXEC
+# O_NONBLOCK: a file that another program holds a lease on must not be waited for.
 _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
 
@@ -105,12 +106,8 @@ class LayoutDirectory:
         return found if sibling is None else self._again(self._stat, sibling)
 
     def _stat(self, relative: str) -> BlobStat:
-        opened = self._open_inside(relative, os.O_PATH | os.O_CLOEXEC)
-        try:
-            with translated(relative):
-                found = os.fstat(opened)
-        finally:
-            os.close(opened)
+        with self._found_inside(relative) as place, translated(relative):
+            found = os.fstat(place)
         return BlobStat(found.st_size, found.st_mtime)
 
     def _scan(self, path: str) -> list[os.DirEntry[str]]:
@@ -166,23 +163,26 @@ class LayoutDirectory:
             return None
 
     def _open(self, relative: str) -> io.FileIO:
-        return io.FileIO(self._open_inside(relative, _OPEN_FLAGS), "rb")
+        with self._found_inside(relative) as place, translated(relative):
+            return io.FileIO(os.open(f"/proc/self/fd/{place}", _OPEN_FLAGS), "rb")
 
-    def _open_inside(self, relative: str, flags: int) -> int:
+    @contextmanager
+    def _found_inside(self, relative: str) -> Iterator[int]:
+        """A descriptor that stands for a file that is not open: to open a device or pipe does something to it."""
         with translated(relative):
-            opened = os.open(f"{self._root}/{relative}", flags)
-            try:
-                self._check_opened(opened, relative)
-            except BaseException:
-                os.close(opened)
-                raise
-        return opened
+            place = os.open(f"{self._root}/{relative}", _LOOK_FLAGS)
+        try:
+            with translated(relative):
+                self._check_found(place, relative)
+            yield place
+        finally:
+            os.close(place)
 
-    def _check_opened(self, opened: int, relative: str) -> None:
-        place = os.readlink(f"/proc/self/fd/{opened}")  # noqa: PTH115 - one system call a blob
-        if not place.startswith(self._inside):
-            raise OutsideSourceError(f"{relative} is a link that leaves the source; it was not read")
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
+    def _check_found(self, place: int, relative: str) -> None:
+        found = os.readlink(f"/proc/self/fd/{place}")  # noqa: PTH115 - one system call a blob
+        if not found.startswith(self._inside):
+            raise OutsideSourceError(f"{relative} is a link that leaves the source; it was not opened")
+        if not stat.S_ISREG(os.fstat(place).st_mode):
             raise SourceError(f"{relative} is not a regular file")
 
 

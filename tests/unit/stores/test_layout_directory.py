@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickle
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -186,6 +187,33 @@ def test_what_is_no_file_is_refused_at_once(layout: LayoutBuilder, source: Layou
     {"pipe": lambda: os.mkfifo(path), "folder": path.mkdir, "circle": lambda: path.symlink_to(path)}[kind]()
     with pytest.raises(SourceError):
         source.read_index("app")
+
+
+@pytest.mark.parametrize("place", ["outside", "in the layout"])
+def test_a_device_or_pipe_is_not_even_opened(
+    layout: LayoutBuilder, source: LayoutDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Opening one does something: a watchdog begins to count, and who writes into the pipe loses its reader."""
+    path = layout.path / "index.json"
+    path.unlink()
+    pipe = tmp_path / "pipe" if place == "outside" else path
+    os.mkfifo(pipe)
+    if pipe != path:
+        path.symlink_to(pipe)
+    opened = []
+    really = os.open
+
+    def noted(name: str, flags: int) -> int:
+        descriptor = really(name, flags)
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            opened.append(flags)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", noted)
+    with pytest.raises(SourceError):
+        source.read_index("app")
+    assert opened
+    assert all(flags & os.O_PATH for flags in opened)
 
 
 def test_a_blob_that_is_a_folder_is_no_blob(layout: LayoutBuilder, source: LayoutDirectory) -> None:
