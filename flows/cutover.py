@@ -14,7 +14,8 @@ from flows.driving import drive, work_here
 from flows.parameters import VerifyParameters
 from tasks.endpoints import close_source, open_source
 from tasks.oci.errors import InterruptedRunError, RefusedError
-from tasks.operations.cutover import OLD_REFERENCE, check_template, index_marks, refuse_changes, replacements
+from tasks.operations.cutover import OLD_REFERENCE, check_template, refuse_changes, replacements
+from tasks.operations.index_marks import index_marks
 from tasks.runs import RunKind
 from tasks.stores.mapping_files import RowList, check_files, write_lists
 

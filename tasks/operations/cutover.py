@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.errors import RefusedError
 from tasks.oci.reference import parse_referrers_tag
-from tasks.ports import Finding
+from tasks.operations.index_marks import changed_layouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tasks.operations.results import TagResult
-    from tasks.operations.selection import Selection
-    from tasks.ports import Source
 
 OLD_REFERENCE = "{source}/{repository}:{tag}"
 """How the layouts' users name a tag, unless they say otherwise."""
@@ -67,23 +65,13 @@ def _replacement(result: TagResult, source: str, template: str) -> Replacement |
     return Replacement(old, f"{result.target}@{digest}", digest)
 
 
-def index_marks(source: Source, selection: Selection) -> dict[str, str]:
-    """The mark of every index of which something may be chosen; what others write elsewhere is theirs.
-
-    Raises:
-        SourceError, InvalidLayoutError: one can't be read; then nobody can say that it did not change.
-    """
-    paths = [path for path in source.list_layouts() if not isinstance(path, Finding) and selection.may_match(path)]
-    return {path: source.read_index(path).etag for path in paths}
-
-
 def refuse_changes(before: Mapping[str, str], after: Mapping[str, str]) -> None:
     """See that two looks at a source's marks found the same.
 
     Raises:
         RefusedError: they did not; the message names the first layouts that differ.
     """
-    changed = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+    changed = sorted(changed_layouts(before, after))
     if changed:
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         raise RefusedError(

@@ -7,21 +7,18 @@ What the target has besides does not count. The moment is the end of the questio
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import LayoutliftError
+from tasks.operations.index_marks import changed_layouts, index_marks
 from tasks.operations.results import Outcome
 from tasks.operations.run_log import INDEX_CHANGED, NOTHING_CHOSEN
-from tasks.ports import Finding
 
 if TYPE_CHECKING:
     from tasks.operations.run_log import RunLog
     from tasks.operations.selection import Selection
     from tasks.ports import Source
-
-READS_AT_ONCE = 8
 
 
 class Equality:
@@ -60,20 +57,9 @@ class Equality:
         """What changed at the source since its indexes were read first."""
         changed = {each.path for each in self._log.findings if each.code == INDEX_CHANGED}
         try:
-            changed |= self._changed_since()
+            changed |= changed_layouts(self._log.indexes, index_marks(self._source, self._selection))
         except LayoutliftError as error:
             return f"the source can't be read again: {error}"
         if not changed:
             return None
         return f"the source was written to during the run: {len(changed)} layouts, {min(changed)!r} among them"
-
-    def _etag(self, path: str) -> str:
-        return self._source.read_index(path).etag
-
-    def _changed_since(self) -> set[str]:
-        before = dict(self._log.indexes)
-        listed = self._source.list_layouts()
-        paths = [path for path in listed if not isinstance(path, Finding) and self._selection.may_match(path)]
-        with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="equal") as pool:
-            after = dict(zip(paths, pool.map(self._etag, paths), strict=True))
-        return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
