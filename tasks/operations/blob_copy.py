@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from tasks.oci.media_types import may_be_absent
-from tasks.operations.blob_claims import UnderWay
+from tasks.operations.claims import UnderWay
 from tasks.operations.presence import Presence
 from tasks.operations.results import Traffic
 from tasks.ports import BlobArrival

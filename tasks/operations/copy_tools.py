@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tasks.operations.blob_claims import BlobClaims
+from tasks.operations.claims import Claims
 from tasks.operations.referrer_lists import ReferrerLists
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ class CopyTools:
     target: Target
     hands: SpareHands
     paced: Callable[[BlobContent], BlobContent]
-    blobs: BlobClaims = field(default_factory=BlobClaims)
-    manifests: BlobClaims = field(default_factory=BlobClaims)
+    blobs: Claims = field(default_factory=Claims)
+    manifests: Claims = field(default_factory=Claims)
     lists: ReferrerLists = field(init=False)
 
     def __post_init__(self) -> None:

@@ -1,8 +1,9 @@
-"""Sees to it that each blob is sent once a run, and into each repository by one worker at a time.
+"""Sees to it that each blob, or manifest, is sent once a run, and into each repository by one worker at a time.
 
 Two uploads of one blob into one repository at the same time lose tags on distribution 2.8, so a second
 worker waits for the first. A blob that is in another repository of the target already is mounted from there
-where the target can do that.
+where the target can do that. Manifests have claims of their own, for what is the same with them: a second worker
+waits, and what arrived is not sent again.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ class UnderWay:
             raise error
 
 
-class BlobClaims:
-    """Which blobs are at the target or on their way there; shared by all workers of a run."""
+class Claims:
+    """What is at the target or on its way there, blobs or manifests; shared by all workers of a run."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

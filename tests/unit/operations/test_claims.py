@@ -8,8 +8,7 @@ import pytest
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.operations import blob_claims
-from tasks.operations.blob_claims import BlobClaims, UnderWay
+from tasks.operations.claims import Claims, UnderWay
 from tasks.ports import BlobArrival
 
 
@@ -18,11 +17,11 @@ def blob(content: str) -> Descriptor:
 
 
 @pytest.fixture
-def claims() -> BlobClaims:
-    return BlobClaims()
+def claims() -> Claims:
+    return Claims()
 
 
-def sent(claims: BlobClaims, repository: str, content: str) -> list[str | None]:
+def sent(claims: Claims, repository: str, content: str) -> list[str | None]:
     """Where each push of the blob would have mounted it from; empty when there was none."""
     pushes: list[str | None] = []
 
@@ -34,13 +33,13 @@ def sent(claims: BlobClaims, repository: str, content: str) -> list[str | None]:
     return pushes
 
 
-def test_a_blob_is_sent_once_into_each_repository_and_mounted_from_the_first(claims: BlobClaims) -> None:
+def test_a_blob_is_sent_once_into_each_repository_and_mounted_from_the_first(claims: Claims) -> None:
     assert sent(claims, "a", "x") == [None]
     assert sent(claims, "b", "x") == ["a"]
     assert sent(claims, "a", "x") == sent(claims, "b", "x") == []
 
 
-def test_a_blob_in_doubt_is_sent_again_there_and_only_there(claims: BlobClaims) -> None:
+def test_a_blob_in_doubt_is_sent_again_there_and_only_there(claims: Claims) -> None:
     for repository in ("a", "b"):
         sent(claims, repository, "x")
     claims.doubt("a", blob("x"))
@@ -51,7 +50,7 @@ def test_a_blob_in_doubt_is_sent_again_there_and_only_there(claims: BlobClaims) 
     assert sent(claims, "b", "x") == ["a"]
 
 
-def test_a_finished_repository_is_still_mounted_from(claims: BlobClaims) -> None:
+def test_a_finished_repository_is_still_mounted_from(claims: Claims) -> None:
     sent(claims, "a", "x")
     claims.forget("a")
     assert sent(claims, "b", "x") == ["a"]
@@ -59,9 +58,9 @@ def test_a_finished_repository_is_still_mounted_from(claims: BlobClaims) -> None
 
 
 def test_a_blob_whose_home_is_not_remembered_any_more_is_not_sent_twice(
-    claims: BlobClaims, monkeypatch: pytest.MonkeyPatch
+    claims: Claims, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blob_claims, "MAX_HOMES", 2)
+    monkeypatch.setattr("tasks.operations.claims.MAX_HOMES", 2)
     contents = ("x", "y", "z")
     for content in contents:
         sent(claims, "a", content)
@@ -70,7 +69,7 @@ def test_a_blob_whose_home_is_not_remembered_any_more_is_not_sent_twice(
     assert sent(claims, "b", "x") == [None]
 
 
-def test_a_blob_is_remembered_in_less_than_130_bytes(claims: BlobClaims) -> None:
+def test_a_blob_is_remembered_in_less_than_130_bytes(claims: Claims) -> None:
     blobs = [blob(str(number)) for number in range(40_000)]
     tracemalloc.start()
     for each in blobs:
@@ -80,7 +79,7 @@ def test_a_blob_is_remembered_in_less_than_130_bytes(claims: BlobClaims) -> None
     assert taken / len(blobs) < 130
 
 
-def test_a_blob_is_mounted_into_several_repositories_at_once(claims: BlobClaims) -> None:
+def test_a_blob_is_mounted_into_several_repositories_at_once(claims: Claims) -> None:
     sent(claims, "a", "x")
     inner: list[list[str | None]] = []
 
@@ -92,7 +91,7 @@ def test_a_blob_is_mounted_into_several_repositories_at_once(claims: BlobClaims)
     assert inner == [["a"]]
 
 
-def test_an_attempt_tells_what_it_would_have_to_wait_for(claims: BlobClaims) -> None:
+def test_an_attempt_tells_what_it_would_have_to_wait_for(claims: Claims) -> None:
     seen: list[object] = []
 
     def push(_: str | None) -> BlobArrival:
@@ -104,7 +103,7 @@ def test_an_attempt_tells_what_it_would_have_to_wait_for(claims: BlobClaims) -> 
     assert claims.attempt("a", blob("x"), push) is None
 
 
-def test_a_blob_of_which_a_descriptor_lies_about_the_size_is_another_one(claims: BlobClaims) -> None:
+def test_a_blob_of_which_a_descriptor_lies_about_the_size_is_another_one(claims: Claims) -> None:
     pushes: list[int] = []
     true = blob("x")
     for size in (true.size, true.size + 1):
@@ -113,7 +112,7 @@ def test_a_blob_of_which_a_descriptor_lies_about_the_size_is_another_one(claims:
     assert pushes == [true.size, true.size + 1]
 
 
-def test_who_waits_goes_on_when_the_blob_is_there_and_not_before(claims: BlobClaims) -> None:
+def test_who_waits_goes_on_when_the_blob_is_there_and_not_before(claims: Claims) -> None:
     begun, may_end = threading.Event(), threading.Event()
 
     def push(_: str | None) -> BlobArrival:
@@ -132,7 +131,7 @@ def test_who_waits_goes_on_when_the_blob_is_there_and_not_before(claims: BlobCla
     under_way.wait()
 
 
-def test_a_push_that_fails_is_tried_by_the_next_who_asks(claims: BlobClaims) -> None:
+def test_a_push_that_fails_is_tried_by_the_next_who_asks(claims: Claims) -> None:
     def fail(_: str | None) -> BlobArrival:
         raise ZeroDivisionError
 
