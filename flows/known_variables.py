@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tasks.endpoints import SOURCE_TIMEOUT
+from tasks.patience import SOURCE_TIMEOUT, TARGET_TIMEOUT
 from tasks.stores.local_parts.programs import TOOLS_VARIABLE
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ PREFIX = "LAYOUTLIFT_"
 OF_NO_OPTION = frozenset(
     {
         SOURCE_TIMEOUT,
+        TARGET_TIMEOUT,
         TOOLS_VARIABLE,
         "LAYOUTLIFT_TARGET_PASSWORD",
         "LAYOUTLIFT_REPORTS",  # of deployments/examples/scheduled-migration.sh

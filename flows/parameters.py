@@ -6,6 +6,7 @@ Both are made of these models, so each parameter is described once; `parameter_f
 from __future__ import annotations
 
 import inspect
+from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -121,34 +122,59 @@ class ChoosingParameters(ReadingParameters):
         return Selection.parse(self.include, self.exclude, self.wanted)
 
 
-def _options(given: MigrateParameters | VerifyParameters | CheckParameters, policy: CopyPolicy) -> RunOptions:
-    """What is the same for every kind of run; a target, and what goes with one, are added by those that have it."""
-    return RunOptions(
-        source=given.source,
-        target=None,
-        include=tuple(given.include),
-        exclude=tuple(given.exclude),
-        newest=given.wanted,
-        policy=policy,
-        jobs=given.jobs,
-        state=given.state,
-        report=given.report,
-        endpoint_url=given.endpoint_url,
-        request_payer=given.request_payer,
-        no_sign_request=given.no_sign_request,
-        metrics=given.metrics,
-        traces=given.traces,
-    )
+class RunParameters(ChoosingParameters, TelemetryParameters):
+    """What every run over a source has, whatever it does with each tag."""
+
+    untagged: f.UntaggedChoice = Untagged.NONE
+    jobs: f.Jobs = 8
+    state: f.State = None
+    report: f.Report = None
+
+    @abstractmethod
+    def to_options(self) -> RunOptions:
+        """The same as values of the engine."""
+
+    def _options(self, policy: CopyPolicy) -> RunOptions:
+        """What is the same for every kind of run."""
+        return RunOptions(
+            source=self.source,
+            target=None,
+            include=tuple(self.include),
+            exclude=tuple(self.exclude),
+            newest=self.wanted,
+            policy=policy,
+            jobs=self.jobs,
+            state=self.state,
+            report=self.report,
+            endpoint_url=self.endpoint_url,
+            request_payer=self.request_payer,
+            no_sign_request=self.no_sign_request,
+            metrics=self.metrics,
+            traces=self.traces,
+        )
 
 
-class MigrateParameters(ChoosingParameters, TargetParameters, PaceParameters, TelemetryParameters):
-    """Parameters of `migrate` and `plan`."""
+class PairParameters(RunParameters, TargetParameters, PaceParameters):
+    """What every run over a source and a target has."""
 
     target: f.Target
     rename: f.Rename = []
     strict_names: f.StrictNames = False
-    untagged: f.UntaggedChoice = Untagged.NONE
     exclude_referrers: f.ExcludeReferrers = False
+
+    def _options(self, policy: CopyPolicy) -> RunOptions:
+        return replace(
+            super()._options(policy),
+            target=self.to_target(self.target),
+            rename=tuple(self.rename),
+            hours=self.hours,
+            limits_from=self.limits_from,
+        )
+
+
+class MigrateParameters(PairParameters):
+    """Parameters of `migrate` and `plan`."""
+
     depth: f.DepthChoice = Depth.MANIFEST
     on_conflict: f.OnConflictChoice = OnConflict.REFUSE
     backup_tag: f.BackupTag = None
@@ -161,8 +187,6 @@ class MigrateParameters(ChoosingParameters, TargetParameters, PaceParameters, Te
     delete_vanished: f.DeleteVanished = False
     delete_max_tags: f.DeleteMaxTags = 100
     delete_max_percent: f.DeleteMaxPercent = 25.0
-    state: f.State = None
-    report: f.Report = None
 
     @field_validator("backup_tag")
     @classmethod
@@ -191,55 +215,36 @@ class MigrateParameters(ChoosingParameters, TargetParameters, PaceParameters, Te
             fail_fast=self.fail_fast,
         )
         return replace(
-            _options(self, policy),
+            self._options(policy),
             target=replace(self.to_target(self.target), new_repositories=new),
-            rename=tuple(self.rename),
             limit_rate=None if self.limit_rate is None else bytes_per_second(self.limit_rate),
             since_last=self.since_last,
             deletion=DeletionLimits(self.delete_max_tags, self.delete_max_percent) if self.delete_vanished else None,
-            hours=self.hours,
-            limits_from=self.limits_from,
         )
 
 
-class VerifyParameters(ChoosingParameters, TargetParameters, PaceParameters, TelemetryParameters):
+class VerifyParameters(PairParameters):
     """Parameters of `verify`."""
 
-    target: f.Target
-    rename: f.Rename = []
-    strict_names: f.StrictNames = False
-    untagged: f.UntaggedChoice = Untagged.NONE
-    exclude_referrers: f.ExcludeReferrers = False
     depth: f.DepthChoice = Depth.BLOBS
-    state: f.State = None
-    report: f.Report = None
 
     def to_options(self) -> RunOptions:
         """The same as values of the engine."""
-        policy = CopyPolicy(
-            untagged=self.untagged,
-            referrers=not self.exclude_referrers,
-            depth=self.depth,
-            strict_names=self.strict_names,
-        )
-        return replace(
-            _options(self, policy),
-            target=self.to_target(self.target),
-            rename=tuple(self.rename),
-            hours=self.hours,
-            limits_from=self.limits_from,
+        return self._options(
+            CopyPolicy(
+                untagged=self.untagged,
+                referrers=not self.exclude_referrers,
+                depth=self.depth,
+                strict_names=self.strict_names,
+            )
         )
 
 
-class CheckParameters(ChoosingParameters, TelemetryParameters):
+class CheckParameters(RunParameters):
     """Parameters of `check`."""
 
-    untagged: f.UntaggedChoice = Untagged.NONE
     depth: f.DepthChoice = Depth.BLOBS
-    jobs: f.Jobs = 8
-    state: f.State = None
-    report: f.Report = None
 
     def to_options(self) -> RunOptions:
         """The same as values of the engine."""
-        return _options(self, CopyPolicy(untagged=self.untagged, depth=self.depth))
+        return self._options(CopyPolicy(untagged=self.untagged, depth=self.depth))

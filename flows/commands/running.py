@@ -16,7 +16,6 @@ from flows.block_names import block_name, refuse_blocks
 from flows.entry import INTERRUPTED
 from flows.mistakes import in_our_words
 from flows.options import ARGUMENTS, variable_of
-from flows.parameters import CheckParameters, MigrateParameters, VerifyParameters
 from flows.scale_parameters import ScaleParameters
 from flows.stopping import stopped_by_signals
 from flows.told_errors import tell
@@ -36,12 +35,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flows.console import Console
+    from flows.parameters import RunParameters
     from flows.prefect_server import ServerAddress
     from tasks.runs import RunKind
 
 COMPLETE, INCOMPLETE, WRONG_USAGE, REFUSED = 0, 1, 2, 3
 
-RunParameters = MigrateParameters | VerifyParameters | CheckParameters
 _Model = TypeVar("_Model", bound=BaseModel)
 
 

@@ -6,8 +6,8 @@ from pydantic import BaseModel, ValidationError
 
 from flows.benchmark_parameters import BenchmarkParameters
 from flows.cleanup_parameters import CleanupParameters, DeleteParameters, RecoverParameters
-from flows.commands.running import RunParameters, checked
-from flows.parameters import MigrateParameters, VerifyParameters
+from flows.commands.running import checked
+from flows.parameters import MigrateParameters, RunParameters, VerifyParameters
 from flows.scale_parameters import ScaledMigrateParameters, ScaledVerifyParameters
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.newest import Newest, NewestBy
