@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tasks.endpoints import open_state, open_target, own_name, parse_target, source_identity
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tasks.run_controls import RunControls
     from tasks.run_options import RunOptions
     from tasks.run_works import Works
+    from tasks.stores.ledger import Ledger
     from tasks.stores.pacing import Stop
     from tasks.stores.registry import RegistryStore
     from tasks.stores.run_state import RunState
@@ -87,3 +89,13 @@ def job_of(options: RunOptions) -> RunJob:
         renames=Renames.parse(options.rename),
         only=options.shard.repositories if options.shard is not None else None,
     )
+
+
+def job_at_target(
+    job: RunJob, kind: RunKind, target: RegistryStore | None, ledger: Ledger, preparation: Preparation
+) -> RunJob:
+    """The job with what is known of the target, and what earlier runs brought there, once both are open."""
+    if kind in {RunKind.PLAN, RunKind.MIGRATE}:
+        known = ledger.layouts if job.only is None else tuple
+        job = replace(job, preflight=preparation.refusal, known_layouts=known)
+    return job if target is None else replace(job, profile=target.profile)

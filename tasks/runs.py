@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import uuid
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,7 @@ from tasks.operations.tree_run import TreeRun
 from tasks.run_controls import RunControls
 from tasks.run_ends import RunEnds
 from tasks.run_options import RunKind, RunOptions, shown_options
-from tasks.run_parts import begin_of, job_of, preparation_of, state_of, target_of, tracer_of
+from tasks.run_parts import begin_of, job_at_target, job_of, preparation_of, state_of, target_of, tracer_of
 from tasks.run_works import Works
 from tasks.stores.run_spool import RunSpool, check_report_place
 
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from tasks.operations.shard_report import ShardSummary
     from tasks.operations.source_survey import Survey
     from tasks.ports import Finding
+    from tasks.stores.ledger import Ledger
     from tasks.stores.pacing import Stop
     from tasks.stores.registry import RegistryStore
     from tasks.stores.run_state import RunState
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["Run", "RunKind", "RunOptions", "open_run", "shown_options"]
+__all__ = ["Run", "RunKind", "RunOptions", "open_run"]
 
 
 class Run:
@@ -247,8 +247,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
     job = job_of(options)
     source = open_source(options.source, stop, options.bucket_access)
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"  # sorts by time
-    progress, census = Progress(), Census()
-    controls = RunControls(options.limits, stop)
+    progress, controls = Progress(), RunControls(options.limits, stop)
     with ExitStack() as stack:
         stack.callback(close_source, source)
         state = state_of(kind, options, stop)
@@ -256,22 +255,11 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
             with blamed_on("--state"):
                 stack.enter_context(state.lock(run_id, stop.set, options.shard))
         target = stack.enter_context(target_of(kind, options, controls, stop))
-        with blamed_on("--state"):
-            ledger = state.ledger(run_id)
-        stack.callback(ledger.close)
-        if options.report:
-            with blamed_on("--report"):
-                check_report_place(Path(options.report))
-        with blamed_on("--state"):
-            spool = stack.enter_context(RunSpool(state.run_folder(run_id), tag_row, result_of_row))
-        hands = SpareHands(options.jobs)
-        stack.callback(hands.close)
+        ledger, spool = _open_records(stack, state, options, run_id)
         preparation = preparation_of(target, options)
-        if kind in {RunKind.PLAN, RunKind.MIGRATE}:
-            known = ledger.layouts if options.shard is None else tuple
-            job = replace(job, preflight=preparation.refusal, known_layouts=known)
-        if target is not None:
-            job = replace(job, profile=target.profile)
+        job = job_at_target(job, kind, target, ledger, preparation)
+        census, hands = Census(), SpareHands(options.jobs)
+        stack.callback(hands.close)
         works = Works(source, options.policy, hands, ledger, census, progress, stop, preparation)
         begin = begin_of(kind, works, target, options, controls)
         if options.traces:
@@ -292,3 +280,17 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
             run_id=run_id,
             state=state,
         )
+
+
+def _open_records(
+    stack: ExitStack, state: RunState, options: RunOptions, run_id: str
+) -> tuple[Ledger, RunSpool[TagResult]]:
+    """What earlier runs did, and where the results of this one go; a report's place is looked at besides."""
+    with blamed_on("--state"):
+        ledger = state.ledger(run_id)
+    stack.callback(ledger.close)
+    if options.report:
+        with blamed_on("--report"):
+            check_report_place(Path(options.report))
+    with blamed_on("--state"):
+        return ledger, stack.enter_context(RunSpool(state.run_folder(run_id), tag_row, result_of_row))
