@@ -78,6 +78,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "link_not_followed": "Nothing to do: what the link points at is read at its own place.",
         "unreadable_directory": "Give this user the right to list and read the directory, or leave it out with all "
         "below it, as by --exclude 'lost+found**'; then run again.",
+        "unreadable_entry": "See with ls -l what it is and why this user can't look at it, and run again.",
+        "unusable_key": "Copy the layout to keys without empty components or dots alone, and run again.",
         "source_read": "Run again; if it stays, look at the mount's log and at the bucket's own.",
         "source_unavailable": "Mount the bucket again, see to its endpoint, or correct the path; then run again.",
         "source_write": "Look at the rights on the source, and at the mount's log; then run again.",
@@ -90,6 +92,10 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "policy_unused": "Correct the policy if it is mistyped: a pattern fits a path or tag in full, and the first "
         "policy that fits decides.",
         "not_in_catalog": "Nothing to do for those who know the name; to have it listed, rename the folder.",
+        # cleanups
+        "lost_manifest": "Look with layoutlift recover what it is; with --apply, that names it again.",
+        "protected_is_hidden": "Run the command that the message names, as long as the quarantine has it.",
+        "tag_taken": "Nothing to do, if the new content is meant; else point the tag at the old digest again.",
         # the target's answers
         "conflict": "The target has this tag with other content that we did not write: see whose it is, then choose "
         "--on-conflict overwrite or skip, or --rename.",
