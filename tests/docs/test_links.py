@@ -36,3 +36,10 @@ def test_a_link_that_leads_nowhere_is_seen(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# A b, c\n[here](#a-b-c) [out](https://example.org/x) [file](page.md) [no](gone.md) [no](#gone)")
     assert list(broken_links(page)) == ["gone.md", "#gone"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_files_of_the_code_that_a_page_names_are_there(page: Path) -> None:
+    """Modules get other names; a map of the code that has the old ones leads nobody anywhere."""
+    named = re.findall(r"`((?:flows|tasks|infra|deployments|tests)/[\w./*-]*)`", page.read_text())
+    assert [name for name in named if not any(ROOT.glob(name.rstrip("/")))] == []
