@@ -88,6 +88,20 @@ def test_a_source_that_shows_nothing_has_lost_nothing(world: World) -> None:
     assert world.vanished() == set()
 
 
+def test_a_source_of_which_only_what_is_no_layout_is_seen_has_lost_nothing(world: World) -> None:
+    """As where a bucket is not mounted, and something else lies in its place."""
+    for path in ("app", "web"):
+        world.remove(path)
+    world.closed = ["something else"]
+    assert world.vanished() == set()
+
+
+def test_a_layout_that_was_found_a_moment_ago_and_is_hidden_now_has_lost_nothing(world: World) -> None:
+    del world.files["web/oci-layout"], world.files["web/index.json"]
+    world.closed = ["web"]
+    assert world.vanished() == {"app>app:v2"}
+
+
 def test_a_layout_that_is_gone_has_lost_its_tags_unless_it_may_be_hidden(world: World) -> None:
     world.remove("web")
     assert world.vanished() == {"app>app:v2", "web>web:v1"}
