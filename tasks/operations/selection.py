@@ -113,9 +113,9 @@ def _set(body: str, any_character: str) -> str:
     negated = body[0] in "!^"
     members = re.findall(r".-.|.", body[negated:], re.DOTALL)
     for member in members:
-        if len(member) > 1 and member[0] > member[-1]:
+        if member[0] > member[-1]:
             raise ConfigurationError(f"the range '{member}' is empty")
-    inner = "".join("-".join(map(re.escape, (m[0], m[-1]))) if len(m) > 1 else re.escape(m) for m in members)
+    inner = "".join(f"{re.escape(member[0])}-{re.escape(member[-1])}" for member in members)  # one is a range, too
     return f"(?={any_character})[{'^' if negated else ''}{inner}]"
 
 
@@ -160,7 +160,7 @@ class Selection:
 
     def takes_whole(self, repository: str, *, has_tags: bool) -> bool:
         """Whether a layout is chosen whatever tags it has; one without any has none that could be left out."""
-        leaves_out = any(p.tag is not None and p.repository.fullmatch(repository) for p in self.exclude)
+        leaves_out = any(p.repository.fullmatch(repository) for p in self.exclude)
         return self.matches(repository, None) and not (has_tags and leaves_out)
 
     def may_match(self, repository: str) -> bool:

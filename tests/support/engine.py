@@ -26,6 +26,9 @@ from tasks.stores.ledger_memory import LedgerMemory
 from tasks.stores.memory import MemoryTarget
 from tasks.stores.pacing import Stop
 
+SOURCE_WAIT = 0.0001
+"""Seconds of the first wait between attempts to read what is not there."""
+
 
 class MemoryLines:
     """Lines of a ledger that outlive nothing."""
@@ -84,7 +87,7 @@ class Engine:
 
     @contextmanager
     def run(self) -> Iterator[TreeRun]:
-        source = self.wrap(LayoutDirectory(str(self.root)))
+        source = self.wrap(LayoutDirectory(str(self.root), retry_wait=SOURCE_WAIT))
         hands = SpareHands(2)
         tools = CopyTools(source, self.target, hands, lambda content: content)
         address = TargetAddress.parse("registry.example")
@@ -105,7 +108,7 @@ class Engine:
 
     def one(self, path: str = "app") -> Iterator[TagResult]:
         """The results of one repository, whose units are done one after the other."""
-        source = self.wrap(LayoutDirectory(str(self.root)))
+        source = self.wrap(LayoutDirectory(str(self.root), retry_wait=SOURCE_WAIT))
         hands = SpareHands(1)
         inventory = enumerate_repository(source, path)
         tools = CopyTools(source, self.target, hands, lambda content: content)

@@ -131,6 +131,19 @@ def test_referrers_of_referrers_count_and_what_is_there_is_not_sent_again(layout
     assert target.pushed == []
 
 
+def test_referrers_that_share_a_part_keep_nothing_from_coming_along_that_refers_to_them(
+    layout: LayoutBuilder,
+) -> None:
+    image = layout.image("v1", layers=[b"layer"])
+    shared = layout.image(layers=[b"shared"], listed=False)
+    one, _ = (layout.index([shared], subject=image, annotations={"of": name}) for name in ("one", "other"))
+    signature = layout.referrer(one, content=b"signature")
+    of_the_signature = layout.referrer(signature, content=b"of the signature")
+    target = Noting()
+    assert ended(engine(layout, target)) == [("copied", 4)]
+    assert of_the_signature["digest"] in target.pushed
+
+
 def test_the_members_of_a_list_of_referrers_are_not_sent_again(layout: LayoutBuilder) -> None:
     sbom = layout.image(layers=[b"sbom"], listed=False)
     layout.referrer(sbom, content=b"signature")
@@ -205,6 +218,31 @@ def test_what_refers_to_something_besides_is_listed_there_though_it_is_at_the_ta
     del target._asked("app").tags[of_the_other]
     assert {outcome for outcome, _ in ended(anew(made))} == {"up_to_date"}
     assert target.list_tags("app") == everything
+
+
+def test_a_member_of_a_list_that_refers_to_something_besides_is_listed_there_though_neither_is_here(
+    layout: LayoutBuilder,
+) -> None:
+    other = {"mediaType": OCI_MANIFEST, "digest": Digest.of(b"nor is this"), "size": 1}
+    listed = referrers_tag(Digest.of(b"not here"))
+    layout.index([layout.index([layout.referrer(other, listed=False)], listed=False)], listed)
+    target = Noting(referrers_api=False)
+    made = engine(layout, target)
+    ended(made)
+    assert target.list_tags("app") == {listed, referrers_tag(other["digest"])}
+    del target._asked("app").tags[referrers_tag(other["digest"])]
+    ended(anew(made))
+    assert target.list_tags("app") == {listed, referrers_tag(other["digest"])}
+
+
+@pytest.mark.timeout(30)
+def test_lists_that_lead_in_a_circle_are_copied_once(layout: LayoutBuilder) -> None:
+    one, other = (layout.image(name, layers=[name.encode()]) for name in ("one", "other"))
+    for subject, referrer in ((one, other), (other, one)):
+        layout.index([referrer], referrers_tag(Digest(subject["digest"])))
+    made = engine(layout, Noting(referrers_api=False))
+    assert ended(made)[:2] == [("copied", 2), ("copied", 2)]
+    assert ended(anew(made))[:2] == [("up_to_date", 2), ("up_to_date", 2)]
 
 
 def test_a_part_that_is_broken_at_the_source_by_now_is_proved_at_the_target_all_the_same(

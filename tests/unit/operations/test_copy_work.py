@@ -110,6 +110,24 @@ def test_a_tag_that_the_target_refuses_is_not_the_fate_of_another_with_its_diges
     assert target.list_tags("app") == {"good"}
 
 
+def test_what_only_its_author_can_mend_is_refused_and_all_else_has_failed(layout: LayoutBuilder) -> None:
+    """So that nobody tries again in vain, or gives up where trying again helps."""
+    layout.index([layout.blob(b'{"schemaVersion":2}', OCI_MANIFEST)], "broken")
+    for tag in ("reserved", "busy", "fine"):
+        layout.image(tag, layers=[tag.encode()])
+    target = Scripted()
+    target.before["reserved"] = raising(ManifestRefusedError("this name is reserved", status=400))
+    target.before["busy"] = raising(RegistryUnavailableError("for the moment", status=503))
+    results = {result.tag: result for result in engine(layout, target).one()}
+    assert {tag: str(result.outcome) for tag, result in results.items()} == {
+        "broken": "refused",
+        "reserved": "refused",
+        "busy": "failed",
+        "fine": "copied",
+    }
+    assert {tag: result.verified for tag, result in results.items() if result.verified} == {"fine": "manifest"}
+
+
 def test_a_target_that_lists_no_tags_is_asked_for_each(layout: LayoutBuilder) -> None:
     """Otherwise what others have there would be overwritten without a word."""
 
@@ -283,6 +301,14 @@ def test_a_list_whose_proof_failed_is_proved_again(layout: LayoutBuilder) -> Non
     assert outcomes(made) == {tag: "missing_at_target"}
 
 
+@pytest.mark.parametrize("referrers_api", [True, False])
+def test_a_list_without_members_is_no_obstacle(layout: LayoutBuilder, referrers_api: bool) -> None:
+    """As is left where the last signature was deleted."""
+    tag = listed_elsewhere(layout)
+    made = engine(layout, MemoryTarget(referrers_api=referrers_api))
+    assert [outcomes(made), outcomes(made)] == [{tag: "copied"}, {tag: "up_to_date"}]
+
+
 def test_a_list_that_moved_is_proved_again(layout: LayoutBuilder, tmp_path: Path) -> None:
     members = [layout.image(layers=[bytes([number])], listed=False) for number in range(2)]
     tag = listed_elsewhere(layout, members[0])
@@ -440,6 +466,21 @@ def test_what_we_wrote_ourselves_is_not_kept(layout: LayoutBuilder, tmp_path: Pa
     assert made.target.list_tags("app") == {"v1"}
 
 
+def test_of_what_is_gone_when_it_is_to_be_kept_nothing_is_kept(layout: LayoutBuilder) -> None:
+    class GoneWhenRead(MemoryTarget):
+        def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+            return None if reference == "v1" else super().fetch_manifest(repository, reference)
+
+    layout.image("v1", layers=[b"layer"])
+    made = engine(layout, GoneWhenRead(), backup_tag="old-{tag}")
+    assert outcomes(made) == {"v1": "copied"}
+    layout.entries.clear()
+    layout.image("v1", layers=[b"another"])
+    layout.write()
+    assert outcomes(made) == {"v1": "copied"}
+    assert made.target.list_tags("app") == {"v1"}
+
+
 def test_one_backup_that_is_refused_costs_no_other_tag(layout: LayoutBuilder) -> None:
     image = layout.image("v1", layers=[b"layer"])
     for tag in ("v2", "v3"):
@@ -459,6 +500,7 @@ def test_a_tag_that_was_written_is_ours_though_its_proof_failed(layout: LayoutBu
     made.target.lossy = True
     assert outcomes(made) == {"v1": "missing_at_target"}
     assert made.target.resolve_manifest("app", "v1") == image["digest"]
+    assert made.ledger.brought_to("app", "app") == {"v1": image["digest"]}
     layout.entries.clear()
     layout.image("v1", layers=[b"another"])
     layout.write()

@@ -127,7 +127,23 @@ def test_everything_is_the_default():
     assert not Selection.parse(newest=Newest(1)).is_everything
 
 
-def test_may_match_never_hides_a_tag():
+_patterns = st.lists(
+    st.sampled_from(["team/*", "team/app", "**", "other", ":v*", "team/app:v1", "other:regex:.*2", "team/**:*"]),
+    max_size=3,
+)
+
+
+@given(_patterns, _patterns)
+def test_what_is_not_read_holds_nothing_that_is_chosen_and_what_is_taken_whole_all_of_it(include, exclude):
+    selection = Selection.parse(include, exclude)
+    for repository in ("team/app", "team/secret", "other"):
+        chosen = [selection.matches(repository, tag) for tag in (None, "v1", "v2", "latest")]
+        assert selection.may_match(repository) or not any(chosen)
+        assert all(chosen) or not selection.takes_whole(repository, has_tags=True)
+        assert chosen[0] is selection.takes_whole(repository, has_tags=False)
+
+
+def test_a_layout_of_which_no_tag_can_be_chosen_is_not_read():
     selection = Selection.parse(["team/*:v*"], ["team/secret", "team/app:v1"])
     assert selection.may_match("team/app")
     assert not selection.may_match("team/secret")
