@@ -238,7 +238,7 @@ def open_target(
     profile = profile_of(options.kind, address.host)
     gate = gate or RequestGate(stop, options.max_requests)
     settings = HttpSettings(options.plain_http, options.ca_file, connections=options.jobs, environment=os.environ)
-    pool = HttpPool(profile.api_host or address.host, settings, gate)
+    pool = HttpPool(profile.asked_at(address.host), settings, gate)
     retry = RequestRetry(gate, stop)
     ecr = _open_ecr(address.host) if profile.kind is RegistryKind.ECR else None
     grant = {} if ecr is None else {"grant": ecr.credentials}

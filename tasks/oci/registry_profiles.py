@@ -67,6 +67,14 @@ class RegistryProfile:
     refused_types: frozenset[str] = frozenset()
     no_repository: frozenset[str] = frozenset({"NAME_UNKNOWN"})
 
+    def asked_at(self, host: str) -> str:
+        """The host that answers for `host`; where the kind was only named for it, nobody but that host does."""
+        return self.api_host if self.api_host and self.knows(host) else host
+
+    def knows(self, host: str) -> bool:
+        """Whether it is by this name that such a registry is told."""
+        return self.hosts.fullmatch(host.lower().removesuffix(":443")) is not None
+
     def repository(self, name: str) -> str:
         """The repository's name at this registry, for `name` that the distribution specification allows.
 
@@ -187,8 +195,7 @@ PROFILES = (
 def profile_of(kind: RegistryKind, host: str) -> RegistryProfile:
     """The profile of a kind; of `auto`, the one whose hosts have the name `host`, else that of any registry."""
     if kind is RegistryKind.AUTO:
-        name = host.lower().removesuffix(":443")
-        return next((each for each in PROFILES if each.hosts.fullmatch(name)), GENERIC)
+        return next((each for each in PROFILES if each.knows(host)), GENERIC)
     return next(each for each in PROFILES if each.kind is kind)
 
 

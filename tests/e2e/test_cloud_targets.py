@@ -123,8 +123,9 @@ def test_docker_hub_gets_its_library_and_its_limit_is_reported(
     try:
         headers = {"ratelimit-limit": "100;w=21600", "ratelimit-remaining": "99;w=21600"}
         proxy.when("GET", "/v2/", Say(200, headers, b"{}"))
-        ended = layoutlift.plan(tree(tmp_path / "s", 1, 1), proxy.host, "--registry-kind", "harbor", code=1)
+        ended = layoutlift.plan(tree(tmp_path / "s", 1, 1), proxy.host, "--registry-kind", "docker-hub")
         assert ended.report["run"]["rate_limit"] == "99;w=21600 left of 100;w=21600"
+        assert [row["target"] for row in ended.report["tags"]] == [f"{proxy.host}/library/app-0:v0"]
     finally:
         proxy.stop()
 

@@ -42,6 +42,18 @@ def test_a_kind_that_was_named_counts_more_than_the_host() -> None:
     assert profile_of(RegistryKind.GENERIC, "ghcr.io") is GENERIC
 
 
+@pytest.mark.parametrize("host", ["docker.io", "index.docker.io", "registry-1.docker.io", "Docker.io:443"])
+def test_docker_hub_is_asked_where_it_answers(host: str) -> None:
+    assert profile_of(RegistryKind.AUTO, host).asked_at(host) == "registry-1.docker.io"
+
+
+@pytest.mark.parametrize("kind", RegistryKind)
+def test_a_registry_of_which_only_the_kind_was_named_is_asked_itself(kind: RegistryKind) -> None:
+    """Whatever is sent there, its password above all, is for nobody else."""
+    for host in ("mirror.example", "docker.io.mirror.example", "localhost:5000"):
+        assert profile_of(kind, host).asked_at(host) == host
+
+
 def test_harbor_and_gitlab_are_known_by_their_token_services() -> None:
     assert profile_of_service("harbor-registry").kind is RegistryKind.HARBOR
     assert profile_of_service("container_registry").kind is RegistryKind.GITLAB
