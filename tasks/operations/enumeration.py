@@ -112,7 +112,7 @@ class _Enumeration:
     dated: bool = False
     patient: bool = False
     tags: dict[str, Descriptor] = field(default_factory=dict)
-    created: dict[str, str] = field(default_factory=dict)
+    created: dict[Digest, str] = field(default_factory=dict)
     ambiguous: dict[str, dict[Descriptor, str]] = field(default_factory=dict)
     notes: WritersNotes = field(default_factory=WritersNotes)
     untagged: dict[Digest, Descriptor] = field(default_factory=dict)
@@ -178,7 +178,7 @@ class _Enumeration:
                 self.untagged[plain.digest] = plain
             return
         if (created := entry.annotations.get(CREATED)) is not None:
-            self.created[tag] = created
+            self.created[plain.digest] = min(created, self.created.get(plain.digest, created))
         known = self.tags.setdefault(tag, plain)
         if known != plain:
             named = self.ambiguous.setdefault(tag, {known: self.notes.first(tag, known.digest)})
@@ -194,23 +194,21 @@ class _Enumeration:
                     self.findings.append(Finding(self.path, error.code, f"annotation {name}: {error}"))
 
     def _oldest_first(self) -> list[str]:
-        """Tags by the time that their writer noted; oras-go writes its index in no order of its own.
+        """Tags by the time that their writer noted of their content; oras-go writes its index in no order of its own.
+
+        Of `v2,latest` that are pushed together, ORAS notes it on one.
 
         Times are compared as text, which is right for those in UTC (RFC 3339), as writers give them.
         """
-        ordered = sorted(self.tags, key=lambda tag: self.created.get(tag, "")) if self.created else list(self.tags)
+        ordered = sorted(self.tags, key=lambda tag: self.created.get(self.tags[tag].digest, ""))
         self.created.clear()
         return ordered
 
     def _times(self) -> dict[Digest, float]:
-        """When manifests were made, by the newest note of their tags: oras notes it at the first of several alone."""
-        now, made = time(), dict[Digest, float]()
-        for tag in self.created.keys() & self.tags.keys():
-            when = tag_time(OrderBy.CREATED, self.created[tag], None, now)
-            if when is not None:
-                digest = self.tags[tag].digest
-                made[digest] = max(when, made.get(digest, when))
-        return made
+        """When manifests were made, where their writer noted a time that can be one."""
+        now = time()
+        times = {digest: tag_time(OrderBy.CREATED, note, None, now) for digest, note in self.created.items()}
+        return {digest: when for digest, when in times.items() if when is not None}
 
     def _refuse_ambiguous(self) -> None:
         for tag, named in self.ambiguous.items():

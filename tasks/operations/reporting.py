@@ -65,7 +65,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "order_unknown": "Choose another --order-by, or leave out --newest for this repository.",
         "not_ordered": "Leave them behind with --exclude if they are not wanted, or choose another --order-by.",
         "not_a_manifest": "Nothing to do: registries have no place for it, and no tag names it.",
-        "not_a_layout": "Nothing to do, unless these files were meant to be a layout; then see what is missing.",
+        "not_a_layout": "Nothing to do, unless these files were meant to be layouts: unpack archives, and see what "
+        "others lack.",
         # the source's bytes
         "content": "Restore the blob from a backup or an object version, or push the tag again.",
         "digest_mismatch": "The bytes were altered: restore the blob from a backup, or push the tag again.",

@@ -125,3 +125,16 @@ def test_a_time_is_that_of_the_manifest_whichever_of_its_tags_has_the_note(tmp_p
     made = enumerate_repository(source, "app", dated=True).made
     assert made == {images["v1"]["digest"]: 1767225600.0, images["v2"]["digest"]: 1767222000.0}
     assert enumerate_repository(source, "app").made == {}, "of a million tags they would take their room"
+
+
+def test_tags_come_oldest_first_and_one_without_a_time_with_the_content_that_has_one(tmp_path: Path) -> None:
+    """ORAS notes the time on the first tag of `oras push app:v3,latest` alone."""
+    layout = LayoutBuilder(tmp_path / "app")
+    for version in (3, 1, 2):
+        image = layout.image(layers=[b"%d" % version], listed=False)
+        if version == 3:
+            layout.entry(image, "latest")
+        layout.entry({**image, "annotations": {CREATED: f"2026-01-0{version}T00:00:00Z"}}, f"v{version}")
+    layout.write()
+    inventory = enumerate_repository(LayoutDirectory(tmp_path), "app")
+    assert [entry.tag for entry in inventory.tags] == ["v1", "v2", "latest", "v3"]
