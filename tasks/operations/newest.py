@@ -48,12 +48,15 @@ class Newest:
 def plan_newest(tags: Sequence[TagEntry], made: Mapping[Digest, float], newest: Newest) -> list[TagEntry]:
     """Of `tags`, those that name one of the newest manifests; `made` has the time of each where that is known.
 
-    Cosign's tags, and others that name a digest, are referrers of what they name, and none of these.
+    Cosign's tags, and others that name a digest, are referrers of what they name, and none of these; where there are
+    no others, as in a repository that holds the signatures of many, they are all.
 
     Raises:
         OrderUnknownError: there are more than are wanted, and none has a place in the order.
     """
     named = [entry for entry in tags if parse_referrers_tag(entry.tag or "") is None]
+    if not named:
+        return list(tags)
     manifests = {entry.descriptor.digest for entry in named}
     if len(manifests) <= newest.count:
         return named

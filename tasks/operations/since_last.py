@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import StateError
 from tasks.oci.image_layout import BLOBS
 from tasks.oci.reference import is_referrers_list, parse_referrers_tag
+from tasks.operations.planning import plan_chosen
 from tasks.operations.repository_work import RepositoryWork, Unit, WrappedWork
 from tasks.operations.results import Depth, Outcome
 from tasks.operations.run_log import is_harmful
@@ -97,15 +98,16 @@ def is_unchanged(
     """Whether a layout is as it was when all of it was at the target, and nothing else was written there since.
 
     Another layout may have written its tags meanwhile, and so may a run of its own that was killed, after which the
-    index became again what it had been. Of a tag that the patterns leave out, the target may have what a run without
-    them brought.
+    index became again what it had been. Of a tag that is not chosen, the target may have what a run that chose it
+    brought.
     """
     noted = ledger.layout(inventory.path)
     if noted is None or (noted.etag, noted.settings) != (inventory.etag, settings):
         return False
     written = ledger.tags_of(repository)
     moved = {e.tag for e in inventory.tags if written.get(e.tag or "", e.descriptor.digest) != e.descriptor.digest}
-    return not any(selection.matches(inventory.path, tag) or parse_referrers_tag(tag or "") for tag in moved)
+    chosen = {e.tag for e in plan_chosen(inventory, selection)} if moved else set()
+    return not any(tag in chosen or parse_referrers_tag(tag or "") for tag in moved)
 
 
 class UnchangedWork(RepositoryWork):

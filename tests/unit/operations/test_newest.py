@@ -82,6 +82,12 @@ def test_signatures_take_no_place_and_come_with_what_they_sign() -> None:
     assert {entry.tag for entry in chosen} == {"2.0.0", f"{referrers_tag(digest('new'))}.sig"}
 
 
+def test_a_repository_that_holds_nothing_but_signatures_comes_whole() -> None:
+    """Cosign can keep those of many repositories in one of their own; which they sign is not there to be seen."""
+    entries = tags(**{f"{referrers_tag(digest(str(number)))}.sig": str(number) for number in range(3)})
+    assert newest(entries, 1, NewestBy.CREATED) == {entry.tag for entry in entries}
+
+
 def test_the_newest_are_those_of_what_the_patterns_choose() -> None:
     inventory = RepositoryInventory("app", "etag", tuple(tags(**{"v3.0.0-dev": "c", "v2.0.0": "b", "v1.0.0": "a"})))
     selection = Selection.parse(exclude=[":*-dev"], newest=Newest(1, NewestBy.SEMVER))

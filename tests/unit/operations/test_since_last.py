@@ -9,6 +9,7 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InterruptedRunError, StateError
 from tasks.oci.reference import referrers_tag
+from tasks.operations.newest import Newest, NewestBy
 from tasks.operations.repository_work import RepositoryWork, Unit
 from tasks.operations.results import (
     Depth,
@@ -279,6 +280,10 @@ def test_a_tag_that_is_not_chosen_does_not_make_a_layout_another_one() -> None:
     chosen = Selection.parse(["App:v*"])
     assert is_unchanged(inventory(v1=ONE, latest=ONE), "team", Ledger(lines), "settings", chosen)
     assert not is_unchanged(inventory(v1=TWO, latest=ONE), "team", Ledger(lines), "settings", chosen)
+    newest = Selection.parse(newest=Newest(1, NewestBy.NAME))
+    other = Digest.of(b"other")
+    assert is_unchanged(inventory(v1=ONE, latest=other), "team", Ledger(lines), "settings", newest)
+    assert not is_unchanged(inventory(v1=other, latest=TWO), "team", Ledger(lines), "settings", newest)
 
 
 def test_referrers_by_their_tag_come_with_what_is_chosen_and_are_looked_at() -> None:

@@ -1,0 +1,23 @@
+"""What a run was asked for, as its report and the ledger's marks have it."""
+
+from dataclasses import replace
+
+from tasks.operations.newest import Newest, NewestBy
+from tasks.operations.since_last import settings_mark
+from tasks.run_options import RunOptions, shown_options
+
+PLAIN = RunOptions("/mnt/bucket", None, include=("team/**",))
+
+
+def test_a_report_says_how_many_were_wanted_and_in_which_order() -> None:
+    shown = shown_options(replace(PLAIN, newest=Newest(5, NewestBy.SEMVER)))
+    assert (shown["newest"], shown["order_by"]) == (5, "semver")
+    assert shown.keys() - shown_options(PLAIN).keys() == {"newest", "order_by"}
+
+
+def test_another_number_or_order_is_another_choice_and_none_is_that_of_earlier_versions() -> None:
+    """A layout is taken as unchanged only under the mark that it has; what a ledger has must go on to count."""
+    numbered = [Newest(5), Newest(6), Newest(5, NewestBy.NAME)]
+    marks = {settings_mark(replace(PLAIN, newest=each).chooses) for each in (None, *numbered)}
+    assert len(marks) == 4
+    assert settings_mark((("team/**",), ())) in marks
