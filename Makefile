@@ -34,7 +34,7 @@ python:
 .PHONY: install
 install: $(INSTALLED) ## set up .venv with the locked packages and the layoutlift command
 
-$(INSTALLED): requirements/dev.txt pyproject.toml | python
+$(INSTALLED): requirements/dev.txt requirements/build.txt pyproject.toml | python
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || infra/install_system_packages.sh ensurepip:python3-venv
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --no-deps --require-hashes -r <(sed -n '/^uv==/,/# via/p' requirements/dev.txt)
@@ -42,7 +42,8 @@ $(INSTALLED): requirements/dev.txt pyproject.toml | python
 	@$(BIN)/pip config list | grep index >/dev/null || { echo '$(UV) $(LOCKED)'; $(UV) $(LOCKED); } || \
 	  echo "uv could not install the packages: pip does it, which takes some minutes" >&2
 	$(PIP) --no-deps $(LOCKED)
-	$(PIP) --no-deps -e .
+	$(PIP) --no-deps --require-hashes -r requirements/build.txt
+	$(PIP) --no-deps --no-index --no-build-isolation -e .
 	@touch $@
 
 .PHONY: tools
@@ -146,6 +147,7 @@ down: ## end them; their history stays
 lock: install ## pin the packages anew, with hashes, from pyproject.toml
 	$(COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) pyproject.toml --all-extras --group dev -o requirements/dev.txt
+	$(COMPILE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) requirements/awscli.in -o tasks/stores/benchmark/awscli.txt
 
 .PHONY: upgrade

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,23 @@ def test_the_image_is_not_root_and_what_it_copies_is_there() -> None:
     for source in (ROOT / path for line in copied for path in line):
         assert source.exists(), source
         assert any(f"!{part}" in ignored for part in (source.name, str(source.relative_to(ROOT))))
+
+
+@pytest.mark.parametrize("name", ["infra/Dockerfile", "Makefile"])
+def test_nothing_is_installed_or_built_with_what_no_lock_names_by_its_hash(name: str) -> None:
+    """Pip fetches the newest setuptools to build a package with, unless it is told not to."""
+    lines = (ROOT / name).read_text().replace("\\\n", "").splitlines()
+    text = "\n".join(line for line in lines if ":=" not in line)  # what variables stand for is not run there
+    found = re.findall(r"(?:pip (?:install|wheel)|\$\(PIP\)) [^&\n]*", text)
+    assert len(found) == 4
+    for command in found:
+        assert any(sign in command for sign in ("--require-hashes", "$(LOCKED)", "--no-index")), command
+        assert not re.search(r" \.\s*$", command) or "--no-build-isolation" in command, command
+
+
+def test_the_lock_for_building_is_of_what_the_package_asks_for() -> None:
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    assert (ROOT / "requirements" / "build.in").read_text().splitlines() == asked
 
 
 def test_the_image_runs_prefect_for_workers_and_the_command_for_everybody_else(tmp_path: Path) -> None:
