@@ -12,7 +12,7 @@ target=${2:?usage: scheduled-migration.sh SOURCE TARGET [OPTION...]}
 shift 2
 reports=${LAYOUTLIFT_REPORTS:-${XDG_STATE_HOME:-$HOME/.local/state}/layoutlift/reports}
 day=$(date -u +%Y-%m-%d)
-mkdir -p "$reports"
+(umask 077 && mkdir -p "$reports") || exit 2 # with the folder for state, which is for this user alone
 
 case $source_directory in
   s3://*) echo "this script takes a mounted directory; for $source_directory use layoutlift migrate itself" >&2; exit 2 ;;

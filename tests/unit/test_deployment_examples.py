@@ -45,3 +45,14 @@ def test_a_mount_that_hangs_does_not_keep_the_script(tmp_path: Path) -> None:
         timeout=20,
     )
     assert (ended.returncode, ended.stderr) == (2, f"{tmp_path} does not answer: restart the mount\n")
+
+
+def test_the_script_makes_the_folder_for_state_for_its_user_alone(tmp_path: Path) -> None:
+    """The first that is made below it would else decide the rights of all that layoutlift puts there later."""
+    subprocess.run(
+        ["bash", SCRIPT, "/nowhere", "registry.invalid"],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        check=False,
+        umask=0o022,
+    )
+    assert (tmp_path / ".local" / "state" / "layoutlift").stat().st_mode & 0o777 == 0o700
