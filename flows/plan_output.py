@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.finding_lines import print_findings
+from tasks.operations.cleanup.choices import NOT_NAMED
 from tasks.operations.cleanup.limits import LimitCheck
 from tasks.operations.cleanup.plan_lines import footer_json, header_json, repository_json
 from tasks.operations.cleanup.values import Action, PlanFooter, PlanKind, totals_of
@@ -17,7 +18,7 @@ from tasks.operations.reporting import human_bytes, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tasks.operations.cleanup.values import PlanHeader, PlanTotals, RepositoryPlan
+    from tasks.operations.cleanup.values import PlanHeader, PlanTotals, RepositoryPlan, TagDecision
     from tasks.ports import Finding
 
 NOTHING_TO_RECOVER = "nothing to recover was found"
@@ -57,6 +58,8 @@ def print_plan(
         print_findings(findings)
     else:
         print_footer(footer, findings)
+        if is_whole and header.kind is not PlanKind.CLEANUP:
+            click.echo("nothing was changed: --apply does what this plan says", err=True)
     return footer
 
 
@@ -74,7 +77,7 @@ def print_repository(plan: RepositoryPlan, header: PlanHeader) -> None:
     if plan.refused is not None:
         click.echo(printable(f"! {plan.path}: left alone: {plan.refused.message} ({plan.refused.code})"))
         return
-    for tag in plan.tags:
+    for tag in _told(plan.tags):
         click.echo(f"{_SIGNS[tag.action]:<7}{printable(f'{plan.path}:{tag.tag}')}\t{printable(tag.reason)}")
     untagged = sum(entry.tag is None for entry in plan.removals)
     counts = _content_counts(plan)
@@ -90,6 +93,14 @@ def print_repository(plan: RepositoryPlan, header: PlanHeader) -> None:
         click.echo(printable(f"       {plan.path}: {finding.message} ({finding.code})"))
     if plan.drop_layout:
         click.echo(f"delete {printable(plan.path)}\tthe layout is empty")
+
+
+def _told(tags: Sequence[TagDecision]) -> Sequence[TagDecision]:
+    """All tags; where one thing was named, those of its content."""
+    if all(tag.reason != NOT_NAMED for tag in tags):
+        return tags
+    going = {tag.digest for tag in tags if tag.action is Action.DELETE}
+    return [tag for tag in tags if tag.digest in going]
 
 
 def _content_counts(plan: RepositoryPlan) -> list[str]:

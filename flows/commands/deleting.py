@@ -31,7 +31,10 @@ _apply = click.option("--apply", "applies", is_flag=True, help="Do it, too; with
 def delete(
     *, named: str, username: str | None, password_stdin: bool, applies: bool, as_json: bool, **given: Any
 ) -> None:
-    """Delete one tag, artifact or repository of SOURCE, with what refers to it; shared blobs stay."""
+    """Delete one tag, artifact or repository of SOURCE, with what refers to it; shared blobs stay.
+
+    Without --apply, only says what would go.
+    """
     from flows.deleting import Named, plan_delete  # noqa: PLC0415 - not for --help
 
     take_credentials(username, from_stdin=password_stdin)
@@ -56,7 +59,7 @@ def delete(
 @_apply
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON")
 def recover(*, applies: bool, as_json: bool, **given: Any) -> None:
-    """Find manifests of SOURCE that no index names any more, and name them again."""
+    """Find manifests of SOURCE that no index names any more, and with --apply name them again."""
     from flows.deleting import plan_recover  # noqa: PLC0415 - not for --help
 
     parameters = checked(RecoverParameters, given)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.layout_view import Entry
     from tasks.operations.cleanup.policy import RepositoryPolicy
 
+NOT_NAMED = "it was not named"
+"""Why a tag stays where one thing is to go."""
+
 
 class Choice(Protocol):
     """Decides about the entries of one repository, each looked at by itself; what they need is added to that."""
@@ -153,4 +156,4 @@ class DeleteChoice:
 
     @staticmethod
     def _verdict(*, is_meant: bool) -> Verdict:
-        return Verdict("it was named", keep=False) if is_meant else Verdict("it was not named")
+        return Verdict("it was named", keep=False) if is_meant else Verdict(NOT_NAMED)

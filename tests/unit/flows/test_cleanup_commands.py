@@ -52,6 +52,25 @@ def test_a_second_undo_says_that_nothing_is_left_to_put_back(source: Path) -> No
     assert (again.exit_code, again.output) == (0, f"nothing is left to put back of what {run} took\n")
 
 
+def test_a_plan_to_delete_one_of_many_tags_shows_those_of_its_content_and_that_nothing_was_done(
+    tmp_path: Path,
+) -> None:
+    layout = LayoutBuilder(tmp_path / "source" / "app")
+    for tag in ("v1", "v2", "v3"):
+        image = layout.image(tag, layers=[tag.encode()])
+    layout.entry(image, "latest")
+    layout.write()
+    shown = layoutlift("delete", tmp_path / "source", "app:v3")
+    lines = shown.stdout.splitlines()
+    assert [line for line in lines if line.startswith(("keep", "delete"))] == [
+        "delete app:v3\tit was named",
+        "keep   app:latest\tit was not named",
+    ]
+    assert "tags kept             3" in shown.stdout
+    assert shown.stderr == "nothing was changed: --apply does what this plan says\n"
+    assert "nothing was changed" not in layoutlift("delete", tmp_path / "source", "app:v3", "--apply", ALONE).output
+
+
 def test_a_source_with_nothing_to_recover_is_told_in_words(source: Path) -> None:
     ended = layoutlift("recover", source)
     assert (ended.exit_code, ended.stderr) == (0, "")
