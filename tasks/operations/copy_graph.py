@@ -22,7 +22,7 @@ from tasks.oci.errors import (
 )
 from tasks.oci.media_types import is_index
 from tasks.operations.blob_copy import BlobCopy
-from tasks.operations.enumeration import read_manifest, read_part
+from tasks.operations.enumeration import read_child, read_manifest
 from tasks.operations.graph_walk import reached_from, referrers_of
 from tasks.operations.referrer_lists import ReferrerListing
 from tasks.ports import BlobArrival, Finding, RemoteManifest
@@ -172,7 +172,7 @@ class RepositoryCopy:
     def _copy_below(self, descriptor: Descriptor, depth: int) -> Manifest:
         if depth > MAX_NESTING:
             raise NestingTooDeepError(f"indexes are nested more than {MAX_NESTING} levels deep")
-        read = read_part if depth else read_manifest
+        read = read_child if depth else read_manifest
         manifest = read(self._tools.source, self._path, descriptor)
         self._note_links(manifest)
         self._tools.hands.map(partial(self._ensure_manifest, depth + 1), manifest.manifests)

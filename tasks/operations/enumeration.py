@@ -16,6 +16,7 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     ContentError,
+    ContentNotFoundError,
     DigestOnlyError,
     InvalidDigestError,
     InvalidManifestError,
@@ -72,6 +73,18 @@ def read_part(source: LayoutReader, path: str, descriptor: Descriptor) -> Manife
         return read_manifest(source, path, descriptor)
     except SpecError as error:
         raise type(error)(f"{descriptor.digest}: {error}") from error
+
+
+def read_child(source: LayoutReader, path: str, descriptor: Descriptor) -> Manifest:
+    """The same for a manifest that an index lists, which some writers leave out on purpose.
+
+    Raises:
+        SpecError, ContentError, SourceError: as `read_part`.
+    """
+    try:
+        return read_part(source, path, descriptor)
+    except ContentNotFoundError as error:
+        raise ContentNotFoundError(f"{error}, and an index lists it") from error
 
 
 def enumerate_repository(

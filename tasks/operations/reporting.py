@@ -71,7 +71,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "content": "Restore the blob from a backup or an object version, or push the tag again.",
         "digest_mismatch": "The bytes were altered: restore the blob from a backup, or push the tag again.",
         "size_mismatch": "The blob was cut off or altered: restore it from a backup, or push the tag again.",
-        "content_not_found": "Restore the missing blob from a backup or an object version, or push the tag again.",
+        "content_not_found": "Restore the missing blob from a backup or an object version, or push the tag again; "
+        "what was saved of an index with some of its platforms, as docker save does, save with all, or one alone.",
         "referrer_lost": "Run again; if it stays, push the signature or SBOM to the target once more.",
         "source": "See whether the directory or bucket can be read by this user, and run again.",
         "outside_source": "Replace the link by what it points at, or leave it out, as by --exclude 'NAME**'; nothing "

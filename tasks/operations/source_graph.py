@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import ContentNotFoundError, NestingTooDeepError, SizeMismatchError
 from tasks.oci.media_types import may_be_absent
 from tasks.operations.copy_graph import MAX_NESTING
-from tasks.operations.enumeration import read_manifest, read_part
+from tasks.operations.enumeration import read_child, read_manifest
 from tasks.operations.results import Depth
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class SourceGraph:
                 raise NestingTooDeepError(f"indexes are nested more than {MAX_NESTING} levels deep")
             walked.update(level)
             below: dict[Descriptor, None] = {}
-            read = partial(read_part if depth else read_manifest, self._source, self._path)
+            read = partial(read_child if depth else read_manifest, self._source, self._path)
             for manifest in self._hands.map(read, level):
                 found[manifest.descriptor.digest] = manifest.descriptor
                 found.update({blob.digest: blob for blob in manifest.blobs})

@@ -294,3 +294,14 @@ def test_a_part_that_breaks_the_specification_is_named_where_the_tag_is_told_of(
         "invalid_manifest",
         f"{broken['digest']}: the image manifest has no config",
     )
+
+
+def test_a_platform_that_the_layout_lacks_is_told_from_a_lost_blob(layout: LayoutBuilder) -> None:
+    """As docker save leaves those that were never pulled."""
+    lost = layout.image(layers=[b"arm64"], listed=False)
+    layout.index([layout.image(layers=[b"amd64"], listed=False), lost], "v1")
+    layout.blob_path(lost).unlink()
+    (result,) = engine(layout, MemoryTarget()).one()
+    assert result.code == "content_not_found"
+    assert result.message is not None
+    assert result.message.endswith("does not exist, and an index lists it")
