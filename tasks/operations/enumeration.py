@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from time import time
 from typing import TYPE_CHECKING
 
 from tasks.oci import media_types
@@ -29,9 +28,8 @@ from tasks.oci.errors import (
 from tasks.oci.image_layout import REFERRER_SUBJECT, BrokenEntry, decode_index, iter_index
 from tasks.oci.manifest import MAX_MANIFEST_SIZE, Manifest, check_type, parse_manifest
 from tasks.oci.reference import REF_NAME, parse_referrers_tag, tag_of_ref_name
-from tasks.operations.ages import tag_time
+from tasks.operations.noted_times import NotedTimes
 from tasks.operations.results import RefusedEntry, RepositoryInventory, TagEntry, UntaggedKind
-from tasks.operations.tag_order import OrderBy
 from tasks.operations.writers_notes import WritersNotes, shown
 from tasks.ports import Finding
 
@@ -42,7 +40,6 @@ if TYPE_CHECKING:
     from tasks.ports import LayoutReader
 
 NOT_A_MANIFEST = "not_a_manifest"
-CREATED = "org.opencontainers.image.created"
 UNREADABLE = (SpecError, ContentError, SourceError)
 
 
@@ -125,7 +122,7 @@ class _Enumeration:
     dated: bool = False
     patient: bool = False
     tags: dict[str, Descriptor] = field(default_factory=dict)
-    created: dict[Digest, str] = field(default_factory=dict)
+    created: NotedTimes = field(default_factory=NotedTimes)
     ambiguous: dict[str, dict[Descriptor, str]] = field(default_factory=dict)
     notes: WritersNotes = field(default_factory=WritersNotes)
     untagged: dict[Digest, Descriptor] = field(default_factory=dict)
@@ -145,8 +142,9 @@ class _Enumeration:
         self._refuse_ambiguous()
         for broken in self.broken:
             self._note_broken(broken)
-        made = self._times() if self.dated else {}
-        tags = tuple(TagEntry(tag, self.tags[tag]) for tag in self._oldest_first())
+        made = self.created.times() if self.dated else {}
+        tags = tuple(TagEntry(tag, self.tags[tag]) for tag in self.created.oldest_first(self.tags))
+        self.created.forget()
         for tagged in tags:
             self.untagged.pop(tagged.descriptor.digest, None)
         self.findings += self.notes.findings(self.path, [e.descriptor.digest for e in tags], self.untagged)
@@ -190,8 +188,7 @@ class _Enumeration:
             if isinstance(error, DigestOnlyError):
                 self.untagged[plain.digest] = plain
             return
-        if (created := entry.annotations.get(CREATED)) is not None:
-            self.created[plain.digest] = min(created, self.created.get(plain.digest, created))
+        self.created.note(entry)
         known = self.tags.setdefault(tag, plain)
         if known != plain:
             named = self.ambiguous.setdefault(tag, {known: self.notes.first(tag, known.digest)})
@@ -205,23 +202,6 @@ class _Enumeration:
                     self.referrer_lists[entry.digest] = Digest(entry.annotations[name])
                 except InvalidDigestError as error:
                     self.findings.append(Finding(self.path, error.code, f"annotation {name}: {error}"))
-
-    def _oldest_first(self) -> list[str]:
-        """Tags by the time that their writer noted of their content; oras-go writes its index in no order of its own.
-
-        Of `v2,latest` that are pushed together, ORAS notes it on one.
-
-        Times are compared as text, which is right for those in UTC (RFC 3339), as writers give them.
-        """
-        ordered = sorted(self.tags, key=lambda tag: self.created.get(self.tags[tag].digest, ""))
-        self.created.clear()
-        return ordered
-
-    def _times(self) -> dict[Digest, float]:
-        """When manifests were made, where their writer noted a time that can be one."""
-        now = time()
-        times = {digest: tag_time(OrderBy.CREATED, note, None, now) for digest, note in self.created.items()}
-        return {digest: when for digest, when in times.items() if when is not None}
 
     def _refuse_ambiguous(self) -> None:
         for tag, named in self.ambiguous.items():

@@ -26,7 +26,7 @@ from tasks.oci.image_layout import (
     iter_index,
 )
 from tasks.oci.reference import REF_NAME, parse_referrers_tag, referrers_tag, tag_of_ref_name
-from tasks.operations.enumeration import CREATED
+from tasks.operations.noted_times import CREATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

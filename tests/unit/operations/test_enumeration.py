@@ -7,7 +7,8 @@ import pytest
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import UnsupportedMediaTypeError
-from tasks.operations.enumeration import CREATED, enumerate_repository, read_manifest
+from tasks.operations.enumeration import enumerate_repository, read_manifest
+from tasks.operations.noted_times import CREATED
 from tasks.operations.planning import CopyPolicy, Untagged
 from tasks.operations.run_log import is_harmful
 from tasks.stores.layout_directory import LayoutDirectory

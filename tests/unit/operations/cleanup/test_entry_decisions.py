@@ -19,7 +19,7 @@ from tasks.operations.cleanup.graph import Graph, Node
 from tasks.operations.cleanup.layout_view import Entry, LayoutView
 from tasks.operations.cleanup.policy import Referrers
 from tasks.operations.cleanup.values import Action
-from tasks.operations.enumeration import CREATED
+from tasks.operations.noted_times import CREATED
 from tasks.operations.tag_order import OrderBy
 from tests.support.planned_layout import DAY, REF_NAME, PlannedLayout, keep_last
 
