@@ -35,6 +35,7 @@ LayoutliftError
 │  ├─ MissingReferencedContentError   a manifest's child is not there: send the children again
 │  ├─ PayloadTooLargeError
 │  ├─ ReferrerConflictError      the target's own list of referrers can't be added to
+│  ├─ TargetFullError            it has no room left
 │  ├─ TargetLacksError           the target does not hold what is to go from the source
 │  ├─ ReferrersLostError         the target has referrers but does not list them
 │  ├─ MissingAtTargetError       what should be at the target is not
@@ -307,6 +308,12 @@ class DifferentAtTargetError(RegistryError):
     """A verification found other content at the target than at the source."""
 
     code = "different_at_target"
+
+
+class TargetFullError(RegistryError):
+    """The target has no room left for what is to be stored; the next attempt would find none either."""
+
+    code = "target_full"
 
 
 class TargetLacksError(RegistryError):

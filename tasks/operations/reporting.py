@@ -117,6 +117,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "deletion_unsupported": "Switch deletion on at the registry, or delete the tags there by its own means.",
         "registry": "Read the registry's answer in the message, and its log.",
         "referrer_conflict": "The target's tag of this name lists no referrers: remove it if nobody needs it.",
+        "target_full": "Make room at the target, then run again: what it has already is not sent twice.",
         "target_lacks": "Migrate it first, or clean up without naming a target.",
         "missing_at_target": "Run migrate again; if it stays, look for what deletes at the target.",
         "different_at_target": "See who wrote to the target; then migrate with --on-conflict overwrite, or leave it.",

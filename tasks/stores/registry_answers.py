@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -23,6 +24,7 @@ from tasks.oci.errors import (
     RateLimitedError,
     RegistryError,
     RegistryUnavailableError,
+    TargetFullError,
     UnexpectedAnswerError,
 )
 from tasks.stores.hidden_secrets import without_secrets
@@ -51,6 +53,8 @@ _REACTIONS: Mapping[int, type[RegistryError]] = {
     HTTPStatus.FORBIDDEN: PermissionDeniedError,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: PayloadTooLargeError,
 }
+_FULL = re.compile(r"no space left on device|disk quota exceeded|'Err': (?:28|122)\b", re.IGNORECASE)
+"""How distribution says so, 3 and 2.8: by the words or the number of ENOSPC and EDQUOT."""
 MAX_RETRY_AFTER = 3600.0
 _SHOWN = 300
 
@@ -117,6 +121,8 @@ def error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
         limited = RateLimitedError(message, status=answer.status, codes=codes)
         limited.retry_after = retry_after(answer.headers)
         return limited
+    if _says_full(answer):
+        return TargetFullError(message, status=answer.status, codes=codes)
     is_lost = answer.status == HTTPStatus.NOT_FOUND and not _SESSION_LOST.isdisjoint(codes)
     if is_lost or answer.status in _PASSING or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         unavailable = RegistryUnavailableError(message, status=answer.status, codes=codes)
@@ -124,6 +130,12 @@ def error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
         return unavailable
     other = RegistryError if answer.status >= HTTPStatus.BAD_REQUEST else UnexpectedAnswerError
     return _REACTIONS.get(answer.status, other)(message, status=answer.status, codes=codes)
+
+
+def _says_full(answer: HttpAnswer) -> bool:
+    is_broken = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    is_full = is_broken and any(_FULL.search(words) for _, words in _errors(answer))
+    return is_full or answer.status == HTTPStatus.INSUFFICIENT_STORAGE
 
 
 def deletion_of(answer: HttpAnswer, attempted: str) -> Deletion:

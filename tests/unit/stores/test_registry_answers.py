@@ -52,6 +52,27 @@ def test_an_answer_becomes_the_exception_that_says_what_to_do(
     assert str(error).startswith("trying: ")
 
 
+FULL_2 = {"DriverName": "filesystem", "Enclosed": {"Op": "write", "Path": "/v2/startedat", "Err": 28}}
+FULL_3 = f"filesystem: write /{'deep/' * 80}startedat: no space left on device"
+
+
+@pytest.mark.parametrize("detail", [FULL_2, FULL_3], ids=["distribution 2.8", "distribution 3"])
+def test_a_target_that_says_that_it_is_full_is_not_asked_again(detail: object) -> None:
+    """As both answered on a disk without room; the path in it may be longer than what is shown of an answer."""
+    body = {"errors": [{"code": "UNKNOWN", "message": "unknown error", "detail": detail}]}
+    answer = answered(500, body=json.dumps(body).encode())
+    for error in (error_of(answer, "sending"), manifest_error_of(answer, "pushing")):
+        assert type(error) is errors.TargetFullError
+        assert not error.transient
+    assert type(error_of(answered(507), "sending")) is errors.TargetFullError
+
+
+@pytest.mark.parametrize("detail", [{"Err": 280}, {"Err": 5}, "input/output error"])
+def test_another_trouble_with_the_disk_may_pass(detail: object) -> None:
+    body = {"errors": [{"code": "UNKNOWN", "message": "unknown error", "detail": detail}]}
+    assert type(error_of(answered(500, body=json.dumps(body).encode()), "sending")) is errors.RegistryUnavailableError
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
