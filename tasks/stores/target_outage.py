@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 AWAY_SECONDS = 300.0
 """How long a target that was there may be away: registries are upgraded, and machines started anew, in less."""
 KNOCK_SECONDS = 2.0
-"""Between two looks whether it is there again."""
+"""Between two looks whether it is there again; what answers for it may wish for more (`Retry-After`)."""
 
 
 class TargetOutage:
@@ -60,10 +60,11 @@ class TargetOutage:
         while (failure := self._failure()) is not None:
             self._was_away = True
             self._note_away(failure)
-            if self._away_seconds() >= self._seconds:
+            left = self._seconds - self._away_seconds()
+            if left <= 0:
                 self._gone = f"the target has not been there for {self._away_seconds():.0f} s: {failure}"
                 return
-            self._stop.wait(KNOCK_SECONDS)
+            self._stop.wait(min(left, max(KNOCK_SECONDS, _wished(failure))))
         if self._was_away:
             logger.warning("the target is there again, after %.0f s", self._away_seconds())
         self._since = None
@@ -85,3 +86,7 @@ class TargetOutage:
 
     def _away_seconds(self) -> float:
         return 0.0 if self._since is None else time.monotonic() - self._since
+
+
+def _wished(failure: TransportError | RegistryUnavailableError) -> float:
+    return (failure.retry_after or 0.0) if isinstance(failure, RegistryUnavailableError) else 0.0

@@ -90,6 +90,19 @@ def test_a_target_that_stays_away_is_given_up_by_name_and_asked_for_again_later(
     assert not sitting.sit_out()
 
 
+def test_a_target_that_says_how_long_it_will_be_away_is_not_asked_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    stop = Stop()
+    monkeypatch.setattr(stop, "wait", waits.append)
+    busy = RegistryUnavailableError("the registry answered 503", status=503)
+    busy.retry_after = 9.0
+    assert outage(Knocks(busy, times=2), 30.0, stop).sit_out()
+    busy.retry_after = 3600.0
+    assert outage(Knocks(busy, times=1), 30.0, stop).sit_out()
+    assert waits[:2] == [9.0, 9.0]
+    assert 20.0 < waits[2] <= 30.0, "no longer than it is waited for"
+
+
 def test_a_second_outage_is_waited_for_as_long_as_the_first() -> None:
     knocks = Knocks(REFUSED, times=3)
     sitting = outage(knocks)
