@@ -1,7 +1,7 @@
 """Which tags are of the newest manifests of a repository, where a run is about those alone.
 
-Tags of one manifest count as one and come together: bringing a second name of what comes anyway costs nothing. A
-manifest of which a tag has no place in the order comes besides, as a cleanup keeps it.
+Tags of one manifest count as one and come together: bringing a second name of what comes anyway costs nothing, and
+`1.4` is as old as the `1.4.0` that it names. A manifest none of whose tags has a place in the order comes besides.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ def plan_newest(tags: Sequence[TagEntry], made: Mapping[Digest, float], newest: 
     if not ordered:
         asked = f"the {newest.count} newest of {len(manifests)} manifests by {order_by}"
         raise OrderUnknownError(f"{asked} can't be told: {_WHY_NONE[order_by]}")
-    wanted = {*islice(dict.fromkeys(tag.digest for tag in ordered), newest.count)}
-    wanted |= {tag.digest for tag in {*dated} - {*ordered}}
-    return [entry for entry in named if entry.descriptor.digest in wanted]
+    placed = dict.fromkeys(tag.digest for tag in ordered)
+    left = {*islice(placed, newest.count, None)}
+    return [entry for entry in named if entry.descriptor.digest not in left]
 
 
 def not_ordered(path: str, chosen: Sequence[TagEntry], newest: Newest | None) -> tuple[Finding, ...]:

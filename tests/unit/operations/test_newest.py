@@ -55,9 +55,15 @@ def test_all_names_of_a_manifest_count_as_one_and_come_together(order_by: Newest
 
 
 def test_what_has_no_place_in_the_order_comes_besides_with_all_its_names() -> None:
-    entries = tags(**{"3.0.0": "c", "2.0.0": "b", "1.0.0": "a", "stable": "a", "nightly": "x"})
-    assert newest(entries, 1, NewestBy.SEMVER) == {"3.0.0", "1.0.0", "stable", "nightly"}
-    assert newest(entries, 1, NewestBy.CREATED, a=1.0, b=2.0, c=3.0) == {"3.0.0", "nightly"}
+    entries = tags(**{"2.0.0": "b", "1.0.0": "a", "nightly": "x", "edge": "x"})
+    assert newest(entries, 1, NewestBy.SEMVER) == {"2.0.0", "nightly", "edge"}
+    assert newest(entries, 1, NewestBy.CREATED, a=1.0, b=2.0) == {"2.0.0", "nightly", "edge"}
+
+
+def test_a_name_that_is_no_version_is_as_old_as_the_version_that_it_names() -> None:
+    """Each release moves `1.4` and `latest`, and leaves `1.3` where it was."""
+    entries = tags(**{"1.4.0": "c", "1.4": "c", "latest": "c", "1.3.1": "b", "1.3": "b", "1.2.0": "a", "1.2": "a"})
+    assert newest(entries, 1, NewestBy.SEMVER) == {"1.4.0", "1.4", "latest"}
 
 
 @pytest.mark.parametrize(
