@@ -69,7 +69,9 @@ def begin_of(
         return works.zot(served_prefix(options.source)) if kind is RunKind.ZOT else works.check()
     if kind is RunKind.MIGRATE:
         return works.migrate(target, controls.pace, options.selection, options.chooses, since_last=options.since_last)
-    return works.plan(target, target.profile) if kind is RunKind.PLAN else works.verify(target)
+    if kind is RunKind.PLAN:
+        return works.plan(target, target.profile, options.selection)
+    return works.verify(target)
 
 
 def preparation_of(target: RegistryStore | None, options: RunOptions) -> Preparation:

@@ -70,11 +70,11 @@ class Works:
             self.preparation.prepare(repository)
             fixed = self.preparation.has_immutable_tags(repository)
             work = CopyWork(tools, inventory, repository, policy, self.ledger, immutable=fixed)
-            return RememberedWork(work, repository, self.ledger, settings)
+            return RememberedWork(work, repository, self.ledger, settings, selection)
 
         return begin
 
-    def plan(self, target: Target, profile: RegistryProfile) -> BeginWork:
+    def plan(self, target: Target, profile: RegistryProfile, selection: Selection) -> BeginWork:
         """Says what a migration would do; `profile` is what is known of the target's kind."""
         lists = ReferrerLists(target)
 
@@ -94,7 +94,7 @@ class Works:
                 profile=profile,
                 announced=announced,
             )
-            return RememberedWork(work, repository, self.ledger, None)
+            return RememberedWork(work, repository, self.ledger, None, selection)
 
         return begin
 

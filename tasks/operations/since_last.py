@@ -49,15 +49,28 @@ def settings_mark(*settings: object) -> str:
     return sha256(repr(settings).encode(errors="backslashreplace")).hexdigest()[:16]
 
 
-def changes_of(inventory: RepositoryInventory, repository: str, noted: Mapping[str, str]) -> Iterator[Finding]:
-    """Tags that moved or vanished at the source since the ledger noted them; lists of referrers are the target's."""
-    for each in tag_changes(inventory, noted):
-        if each.change == "moved":
+def changes_of(
+    inventory: RepositoryInventory, repository: str, noted: Mapping[str, str], selection: Selection
+) -> Iterator[Finding]:
+    """Tags that moved or vanished at the source since the ledger noted them; lists of referrers are the target's.
+
+    One that is not chosen and has moved is not told of: the target does not follow.
+    """
+    changes = list(tag_changes(inventory, noted))
+    moved = _followed({each.tag for each in changes if each.change == "moved"}, inventory, selection)
+    for each in changes:
+        if each.tag in moved:
             message = f"{each.tag} has moved since it was copied, from {each.before} to {each.digest}"
             yield Finding(inventory.path, TAG_MOVED, message)
         elif each.change == "vanished" and not is_referrers_list(each.tag):
             message = f"{repository}:{each.tag} is not at the source any more; the target had it ({each.before})"
             yield Finding(inventory.path, TAG_VANISHED, message)
+
+
+def _followed(moved: set[str], inventory: RepositoryInventory, selection: Selection) -> set[str]:
+    """Those of the tags that are chosen, or may come along with what is."""
+    chosen = {e.tag for e in plan_chosen(inventory, selection)} if moved else set()
+    return {tag for tag in moved if tag in chosen or parse_referrers_tag(tag)}
 
 
 def tag_changes(inventory: RepositoryInventory, noted: Mapping[str, str]) -> Iterator[TagChange]:
@@ -105,9 +118,8 @@ def is_unchanged(
     if noted is None or (noted.etag, noted.settings) != (inventory.etag, settings):
         return False
     written = ledger.tags_of(repository)
-    moved = {e.tag for e in inventory.tags if written.get(e.tag or "", e.descriptor.digest) != e.descriptor.digest}
-    chosen = {e.tag for e in plan_chosen(inventory, selection)} if moved else set()
-    return not any(tag in chosen or parse_referrers_tag(tag or "") for tag in moved)
+    now = ((e.tag or "", e.descriptor.digest) for e in inventory.tags)
+    return not _followed({tag for tag, digest in now if written.get(tag, digest) != digest}, inventory, selection)
 
 
 class UnchangedWork(RepositoryWork):
@@ -137,13 +149,21 @@ class UnchangedWork(RepositoryWork):
 class RememberedWork(WrappedWork):
     """Does what `work` does, says what changed since the last time, and notes in the end whether all went well."""
 
-    def __init__(self, work: RepositoryWork, repository: str, ledger: LayoutLedger, settings: str | None) -> None:
+    def __init__(
+        self,
+        work: RepositoryWork,
+        repository: str,
+        ledger: LayoutLedger,
+        settings: str | None,
+        selection: Selection,
+    ) -> None:
         """Begin; without `settings` nothing is noted, as in a plan."""
         super().__init__(work)
         self._repository = repository
         self._ledger = ledger
         self._settings = settings
-        self._changes = list(changes_of(work.inventory, repository, ledger.tags_of(repository, work.inventory.path)))
+        noted = ledger.tags_of(repository, work.inventory.path)
+        self._changes = list(changes_of(work.inventory, repository, noted, selection))
         self._lock = threading.Lock()
         self._open: set[tuple[str | None, str | None]] = set()
         self._whole = not any(map(is_harmful, work.inventory.findings)) and not work.inventory.refused

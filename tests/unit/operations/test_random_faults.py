@@ -26,6 +26,7 @@ from tasks.operations import batches, tree_run
 from tasks.operations.copy_work import CopyWork
 from tasks.operations.planning import CopyPolicy
 from tasks.operations.results import Depth
+from tasks.operations.selection import Selection
 from tasks.operations.since_last import RememberedWork
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
 from tasks.stores.memory import MemoryTarget
@@ -153,7 +154,7 @@ def in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     def begin(*parts: Any) -> RememberedWork:
-        return RememberedWork(CopyWork(*parts), parts[2], parts[4], "settings")
+        return RememberedWork(CopyWork(*parts), parts[2], parts[4], "settings", Selection())
 
     monkeypatch.setattr("tests.support.engine.CopyWork", begin)
 

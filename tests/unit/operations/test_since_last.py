@@ -61,14 +61,22 @@ def test_a_tag_that_can_not_be_migrated_any_more_has_not_vanished() -> None:
 
 
 def test_findings_name_what_moved_or_vanished_and_not_what_is_new() -> None:
-    found = list(changes_of(inventory(moved=TWO, new=ONE), "app", {"moved": ONE, "gone": TWO}))
+    found = list(changes_of(inventory(moved=TWO, new=ONE), "app", {"moved": ONE, "gone": TWO}, Selection()))
     assert [(each.path, each.code) for each in found] == [("App", "tag_vanished"), ("App", "tag_moved")]
     assert "app:gone" in found[0].message
 
 
+def test_a_tag_that_moved_and_is_not_chosen_is_not_told_of_as_the_target_does_not_follow_it() -> None:
+    signature = f"{referrers_tag(ONE)}.sig"
+    here, noted = inventory(v1=TWO, latest=TWO, **{signature: TWO}), {"v1": ONE, "latest": ONE, signature: ONE}
+    for exclude, told in (([], {"v1", "latest", signature}), ([":latest"], {"v1", signature})):
+        found = changes_of(here, "app", noted, Selection.parse((), exclude))
+        assert {each.message.split(" ")[0] for each in found} == told
+
+
 def test_a_list_of_referrers_that_vanished_is_no_tag_that_the_target_keeps() -> None:
     noted = {referrers_tag(ONE): TWO, f"{referrers_tag(ONE)}.sig": TWO}
-    assert [each.message.split(" ")[0] for each in changes_of(inventory(), "app", noted)] == [
+    assert [each.message.split(" ")[0] for each in changes_of(inventory(), "app", noted, Selection())] == [
         f"app:{referrers_tag(ONE)}.sig"
     ]
 
@@ -194,7 +202,7 @@ def test_only_a_layout_of_which_all_went_well_in_the_end_is_remembered_as_whole(
     ledger = Ledger(MemoryLines())
     work = Work(inventory_of)
     work.codes, work.found = list(codes), found
-    made = RememberedWork(work, "app", ledger, "settings")
+    made = RememberedWork(work, "app", ledger, "settings", Selection())
     for code in codes:
         assert [result.code for result in made.execute(IMAGE)] == [code, code]
     assert made.finish() == found
@@ -203,11 +211,11 @@ def test_only_a_layout_of_which_all_went_well_in_the_end_is_remembered_as_whole(
 
 def test_what_was_skipped_is_not_whole_and_a_plan_notes_nothing() -> None:
     ledger = Ledger(MemoryLines())
-    made = RememberedWork(Work(inventory(v1=ONE)), "app", ledger, None)
+    made = RememberedWork(Work(inventory(v1=ONE)), "app", ledger, None, Selection())
     assert [result.code for result in made.skip(IMAGE, InterruptedRunError("now"))] == ["interrupted"]
     assert made.finish() == []
     assert ledger.layout("App") is None
-    made = RememberedWork(Work(inventory(v1=ONE)), "app", ledger, "settings")
+    made = RememberedWork(Work(inventory(v1=ONE)), "app", ledger, "settings", Selection())
     made.skip(IMAGE, InterruptedRunError("now"))
     made.finish()
     assert ledger.layout("App") == LayoutNote("app", "", "settings")
@@ -221,7 +229,7 @@ def test_what_changed_since_the_last_run_is_told_with_what_was_found() -> None:
     for settings in (None, "settings"):
         work = Work(inventory(v1=ONE))
         work.found = [BROKEN]
-        assert [found.code for found in RememberedWork(work, "app", ledger, settings).finish()] == [
+        assert [found.code for found in RememberedWork(work, "app", ledger, settings, Selection()).finish()] == [
             "content_not_found",
             "tag_moved",
         ]
@@ -232,7 +240,7 @@ def test_a_ledger_that_can_not_be_written_is_a_finding() -> None:
         def append(self, line: dict[str, Any]) -> None:
             raise StateError("no space is left")
 
-    [found] = RememberedWork(Work(inventory()), "app", Ledger(Full()), "settings").finish()
+    [found] = RememberedWork(Work(inventory()), "app", Ledger(Full()), "settings", Selection()).finish()
     assert (found.path, found.code) == ("App", StateError.code)
 
 

@@ -22,6 +22,7 @@ from tasks.operations.copy_work import CopyWork
 from tasks.operations.planning import CopyPolicy, Untagged
 from tasks.operations.repository_work import MOST_TAGS
 from tasks.operations.run_log import FATAL
+from tasks.operations.selection import Selection
 from tasks.operations.since_last import RememberedWork
 from tasks.ports import IndexFile, RemoteManifest
 from tasks.stores.layout_directory import LayoutDirectory
@@ -114,7 +115,7 @@ def test_a_slice_that_could_not_be_opened_is_told_of_where_another_one_was_opene
     began = CopyWork
 
     def begin(*parts: Any) -> RememberedWork:
-        return RememberedWork(began(*parts), parts[2], made.ledger, "settings")
+        return RememberedWork(began(*parts), parts[2], made.ledger, "settings", Selection())
 
     monkeypatch.setattr("tests.support.engine.CopyWork", begin)
     outcomes, findings = made.copy()
