@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from tasks.oci.digest import Digest
 from tasks.oci.errors import BackupRefusedError, LayoutliftError, MissingAtTargetError
 from tasks.operations.copy_graph import RepositoryCopy
+from tasks.operations.list_merge import ListMerge
+from tasks.operations.noted_tags import NotedTags
 from tasks.operations.planning import Action, CopyPolicy, TagPlan
 from tasks.operations.referrer_lists import ReferrerListing
 from tasks.operations.repository_work import REFUSALS, RepositoryWork, Unit
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tasks.ledger_ports import Ledger
-    from tasks.oci.descriptor import Descriptor
     from tasks.operations.copy_graph import Copied
     from tasks.operations.copy_tools import CopyTools
     from tasks.operations.results import Traffic
@@ -43,11 +44,19 @@ class CopyWork(RepositoryWork):
         self._tools = tools
         self._repository = repository
         self._policy = policy
-        self._ledger = ledger
+        self._noted = NotedTags(ledger, repository, inventory.path, policy.depth)
         self._planner = open_planner(tools.target, repository, policy, ledger, immutable=immutable)
-        self._is_new = self._planner.is_new
-        self._copier = RepositoryCopy(tools, inventory, repository, new=self._is_new, referrers=policy.referrers)
+        is_new = self._planner.is_new  # asked before anything is noted as begun
+        self._copier = RepositoryCopy(tools, inventory, repository, new=is_new, referrers=policy.referrers)
         self._verifier = RepositoryVerifier(tools.target, repository, policy.depth, tools.hands)
+        self._lists = ListMerge(
+            tools.lists,
+            inventory.referrers,
+            self._noted,
+            copier=self._copier,
+            verifier=self._verifier,
+            is_new=is_new,
+        )
 
     def take_traffic(self) -> Traffic:
         """See `RepositoryWork.take_traffic`."""
@@ -95,13 +104,13 @@ class CopyWork(RepositoryWork):
         return results + (self._copy(unit, left, plans) if left else [])
 
     def _copy(self, unit: Unit, tags: Sequence[str], plans: Mapping[str, TagPlan]) -> list[TagResult]:
-        self._ledger.note_started(self._repository)
+        self._noted.note_started()
         refused: dict[str, TagPlan] = {}
         may_write = partial(self._may_write, unit, plans, refused)
         copied = self._copier.copy(unit.descriptor, tags, may_write, patient=unit.patient)
         written = [tag for tag in tags if tag not in copied.failed and tag not in refused]
         for tag in written:  # ours from now on, proved or not
-            self._note(unit, tag, None, 0)
+            self._noted.note(tag, unit.descriptor.digest, None, 0)
         results = [
             self._failed(unit, [tag], error.code, str(error), refused=isinstance(error, REFUSALS))[0]
             for tag, error in copied.failed.items()
@@ -145,7 +154,8 @@ class CopyWork(RepositoryWork):
     def _confirm(self, unit: Unit, tags: Sequence[str | None]) -> list[TagResult]:
         """Tags whose digest the target was just asked for: what an earlier run proved is not proved again."""
         referrers = len(self._copier.referrers_of(unit.descriptor))
-        unproved = [tag for tag in tags if not self._is_proved(unit, tag, referrers)]
+        digest = unit.descriptor.digest
+        unproved = [tag for tag in tags if tag is None or not self._noted.is_proved(tag, digest, referrers)]
         if unproved and self._policy.depth is Depth.MANIFEST:
             self._verifier.verify_presence((), self._copier.closure(unit.descriptor))
             referrers = self._copier.complete_referrers(unit.descriptor, patient=unit.patient)
@@ -155,57 +165,15 @@ class CopyWork(RepositoryWork):
             self._verify_copied(unit, (), ())
         return self._done(unit, tags, Outcome.UP_TO_DATE, referrers)
 
-    def _is_proved(self, unit: Unit, tag: str | None, referrers: int) -> bool:
-        noted = self._ledger.entry(self._repository, tag) if tag is not None else None
-        if noted is None or noted.digest != unit.descriptor.digest or noted.verified is None:
-            return False
-        return Depth(noted.verified).includes(self._policy.depth) and noted.referrers == referrers
-
     def _merge_list(self, unit: Unit, subject: Digest) -> TagResult:
-        members, (tag,) = self.inventory.referrers.get(subject, ()), unit.tags
-        self._ledger.note_started(self._repository)
-        expected = len({each.digest for member in members for each in (member, *self._copier.referrers_of(member))})
-        is_proved = self._is_proved(unit, tag, expected)
-        complete = partial(self._copier.complete_referrer_list, subject, members, patient=unit.patient)
-        listing, outcome = self._listing(subject, members, is_proved=is_proved), Outcome.UP_TO_DATE
-        if listing is ReferrerListing.LOST:
-            listing, outcome = self._copier.copy_referrer_list(subject, members), Outcome.COPIED
-            is_whole = complete(ask=False)
-            self._note(unit, tag, None, 0, found=True)
-            self._verify_members(members)
-        else:
-            is_whole = is_proved or complete(ask=True)
+        self._noted.note_started()
+        members = self.inventory.referrers.get(subject, ())
+        listing, outcome = self._lists.merge(unit, subject)
         if listing is ReferrerListing.LOST:
             message = f"the target does not list all {len(members)} referrers of {subject}"
             return self._failed(unit, unit.tags, "referrer_lost", message)[0]
-        proved = self._policy.depth if is_whole else None
-        self._note(unit, tag, proved, expected, found=True)  # a list is never deleted: others are in it
-        by_tag = listing is ReferrerListing.FALLBACK
-        return self._result(unit, tag, outcome, verified=self._policy.depth, referrers=len(members), at_target=by_tag)
-
-    def _listing(self, subject: Digest, members: Sequence[Descriptor], *, is_proved: bool) -> ReferrerListing:
-        """How the target lists `members`; a list may name what was deleted since, and then it lists nothing.
-
-        What an earlier run proved is not proved again, as with tags. A repository that was not there when the work
-        began lists nothing, and is not asked: some registries would answer as if they had no such API.
-        """
-        if self._is_new:
-            return ReferrerListing.LOST
-        listing = self._tools.lists.check(self._repository, subject, members)
-        if listing is not ReferrerListing.LOST and not is_proved:
-            try:
-                self._verify_members(members)
-            except MissingAtTargetError:
-                return ReferrerListing.LOST
-        return listing
-
-    def _verify_members(self, members: Sequence[Descriptor]) -> None:
-        if members and self._policy.depth is Depth.MANIFEST:
-            self._verifier.verify_presence((), [member.digest for member in members])
-            return
-        for member in members:
-            for root in (member, *self._copier.referrers_of(member)):
-                self._verifier.verify_graph(root, None)
+        depth, by_tag = self._policy.depth, listing is ReferrerListing.FALLBACK
+        return self._result(unit, unit.tags[0], outcome, verified=depth, referrers=len(members), at_target=by_tag)
 
     def _back_up(self, tag: str) -> None:
         """Keep what is about to be overwritten under another tag, where the user asked for that.
@@ -229,8 +197,7 @@ class CopyWork(RepositoryWork):
     def _theirs(self, tag: str) -> RemoteManifest | None:
         """What the target has under a tag, None where that is nothing, or what an earlier run wrote."""
         existing = self._tools.target.fetch_manifest(self._repository, tag)
-        noted = self._ledger.entry(self._repository, tag)
-        if existing is None or (noted is not None and noted.digest == Digest.of(existing.raw)):
+        if existing is None or self._noted.is_ours(tag, Digest.of(existing.raw)):
             return None
         return existing
 
@@ -238,12 +205,9 @@ class CopyWork(RepositoryWork):
         depth = self._policy.depth
         for tag in tags:
             if tag is not None:
-                self._note(unit, tag, depth, referrers, found=outcome is Outcome.UP_TO_DATE)
+                found = outcome is Outcome.UP_TO_DATE
+                self._noted.note(tag, unit.descriptor.digest, depth, referrers, found=found)
         return [self._result(unit, tag, outcome, verified=depth, referrers=referrers) for tag in tags]
-
-    def _note(self, unit: Unit, tag: str, verified: Depth | None, referrers: int, *, found: bool = False) -> None:
-        digest, layout = unit.descriptor.digest, self.inventory.path
-        self._ledger.note_tag(self._repository, tag, digest, verified, referrers, layout=layout, found=found)
 
     def _refused(self, unit: Unit, tag: str, plan: TagPlan) -> TagResult:
         return self._result(unit, tag, Outcome.REFUSED, code=plan.code, message=plan.message)
