@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from tasks.benchmark_values.options import ContentKind
     from tasks.benchmark_values.paths import Command, PathSpec
     from tasks.stores.benchmark.remains import WorkFolder
+    from tasks.stores.benchmark.timed_command import Timing
     from tasks.stores.benchmark.venue import Venue
+    from tasks.stores.local_parts.processes import ProcessUse
 
 REPOSITORY = "junk"
 """The repository's name in the article."""
@@ -199,36 +201,33 @@ class Bench:
     def _timed(
         self, path: PathSpec, command: list[str], folder: Path, mount: MountedPath | None, *, out: Path | None = None
     ) -> Cost:
-        counter = self.venue.counts(path)
+        """Run a command; what it cost, what the mount and the service did for it besides."""
         timed = TimedCommand(
             command, folder=folder, environment=self.venue.environment_of(path), log=self.work.path / "command.log"
         )
+        counter = self.venue.counts(path)
         if mount is not None:
             mount.reset_peak()
         counted, used = counter.now() if counter else None, mount.use if mount else None
+        timing = self._run(timed, path, mount, out)
+        cost = Cost(wall=timing.wall, user=timing.user, system=timing.system, first_byte=timing.first_byte)
+        if mount is not None:
+            cost = _with_mount(cost, path, mount, used)
+        if counter and counted:
+            since = counter.now().since(counted)
+            cost = replace(cost, s3_requests=dict(since.requests), s3_sent=since.sent)
+        return cost
+
+    def _run(self, timed: TimedCommand, path: PathSpec, mount: MountedPath | None, out: Path | None) -> Timing:
+        """Run a command to its end, and say of one that fails what it failed over: the disk, or its mount."""
         try:
-            timing = timed.run(self.stop, out=out, waits=path.waits and out is not None)
+            return timed.run(self.stop, out=out, waits=path.waits and out is not None)
         except ProgramFailedError as error:
             if is_full(self.work.path):
                 raise StateError(f"the disk of {self.work.path} is full: {error}") from error
             if mount is not None and mount.use is None:
-                raise ProgramFailedError(f"{path.name} ended while it was used: {mount.log_tail()}") from error
+                raise _ended(path, mount) from error
             raise
-        after = mount.use if mount else None
-        if mount is not None and after is None:
-            raise ProgramFailedError(f"{path.name} ended while it was used: {mount.log_tail()}")
-        since = counter.now().since(counted) if counter and counted else None
-        return Cost(
-            wall=timing.wall,
-            user=timing.user,
-            system=timing.system,
-            first_byte=timing.first_byte,
-            fuse_user=after.user - used.user if after and used else None,
-            fuse_system=after.system - used.system if after and used else None,
-            fuse_peak=after.peak if after else None,
-            s3_requests=dict(since.requests) if since else None,
-            s3_sent=since.sent if since else None,
-        )
 
     @contextmanager
     def _mounted(self, path: PathSpec) -> Iterator[MountedPath | None]:
@@ -276,3 +275,24 @@ class Bench:
             self.venue.run(path, command)
         except OSError as error:
             raise ProgramFailedError(f"{command[0]} can't be started: {error.strerror}") from error
+
+
+def _with_mount(cost: Cost, path: PathSpec, mount: MountedPath, before: ProcessUse | None) -> Cost:
+    """A command's cost with what its mount's program has used since.
+
+    Raises:
+        ProgramFailedError: that has ended.
+    """
+    after = mount.use
+    if after is None:
+        raise _ended(path, mount)
+    return replace(
+        cost,
+        fuse_user=after.user - before.user if before else None,
+        fuse_system=after.system - before.system if before else None,
+        fuse_peak=after.peak,
+    )
+
+
+def _ended(path: PathSpec, mount: MountedPath) -> ProgramFailedError:
+    return ProgramFailedError(f"{path.name} ended while it was used: {mount.log_tail()}")
