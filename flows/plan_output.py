@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -38,38 +38,71 @@ def print_plan(
     A JSON document is closed only if it `is_whole`; else `AppliedPart` is to follow.
     """
     check = LimitCheck(header.limits, header.timing.mode)
-    if as_json:
-        click.echo(_json_start(header), nl=False)
+    printer: _Printer = (_Document if as_json else _Lines)(header, is_whole=is_whole)
     try:
-        for place, plan in enumerate(plans):
+        for plan in plans:
             check.see(plan)
-            if as_json:
-                click.echo(("," if place else "") + "\n" + json.dumps(repository_json(plan)), nl=False)
-            else:
-                print_repository(plan, header)
+            printer.repository(plan)
     except BaseException:
-        click.echo("\n]}" if as_json else "", nl=as_json)  # a document that can be read, without totals
+        printer.cut_short()
         raise
     footer = PlanFooter(check.totals, check.beyond())
-    if as_json:
-        click.echo(_json_end(footer, findings) + ("}" if is_whole else ""))
-    elif header.kind is PlanKind.RECOVER and not footer.totals.repositories:
-        click.echo(NOTHING_TO_RECOVER)
-        print_findings(findings)
-    else:
-        print_footer(footer, findings)
-        if is_whole and header.kind is not PlanKind.CLEANUP:
-            click.echo("nothing was changed: --apply does what this plan says", err=True)
+    printer.end(footer, findings)
     return footer
 
 
-def _json_start(header: PlanHeader) -> str:
-    return json.dumps(header_json(header))[:-1] + ', "repositories": ['
+class _Printer(Protocol):
+    """Prints a plan as it is made."""
+
+    def repository(self, plan: RepositoryPlan) -> None: ...
+
+    def cut_short(self) -> None: ...
+
+    def end(self, footer: PlanFooter, findings: Sequence[Finding]) -> None: ...
 
 
-def _json_end(footer: PlanFooter, findings: Sequence[Finding]) -> str:
-    shown = [{"path": each.path, "code": each.code, "message": each.message} for each in findings]
-    return "\n], " + json.dumps({**footer_json(footer), "findings": shown})[1:-1]
+class _Lines:
+    """A line for each tag, and what it adds up to."""
+
+    def __init__(self, header: PlanHeader, *, is_whole: bool) -> None:
+        self._header = header
+        self._is_whole = is_whole
+
+    def repository(self, plan: RepositoryPlan) -> None:
+        print_repository(plan, self._header)
+
+    def cut_short(self) -> None:
+        """Nothing is open that would have to be closed."""
+
+    def end(self, footer: PlanFooter, findings: Sequence[Finding]) -> None:
+        if self._header.kind is PlanKind.RECOVER and not footer.totals.repositories:
+            click.echo(NOTHING_TO_RECOVER)
+            print_findings(findings)
+            return
+        print_footer(footer, findings)
+        if self._is_whole and self._header.kind is not PlanKind.CLEANUP:
+            click.echo("nothing was changed: --apply does what this plan says", err=True)
+
+
+class _Document:
+    """One JSON document, which can be read also where the plan is cut short: then it has no totals."""
+
+    def __init__(self, header: PlanHeader, *, is_whole: bool) -> None:
+        self._is_whole = is_whole
+        self._between = "\n"
+        click.echo(json.dumps(header_json(header))[:-1] + ', "repositories": [', nl=False)
+
+    def repository(self, plan: RepositoryPlan) -> None:
+        click.echo(self._between + json.dumps(repository_json(plan)), nl=False)
+        self._between = ",\n"
+
+    def cut_short(self) -> None:
+        click.echo("\n]}")
+
+    def end(self, footer: PlanFooter, findings: Sequence[Finding]) -> None:
+        shown = [{"path": each.path, "code": each.code, "message": each.message} for each in findings]
+        members = json.dumps({**footer_json(footer), "findings": shown})[1:-1]
+        click.echo(f"\n], {members}" + ("}" if self._is_whole else ""))
 
 
 def print_repository(plan: RepositoryPlan, header: PlanHeader) -> None:

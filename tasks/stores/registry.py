@@ -185,10 +185,10 @@ class RegistryStore:
         if self.profile is not GENERIC:
             self._refuse_what_it_refuses(Descriptor(manifest.media_type, Digest.of(manifest.raw), len(manifest.raw)))
         attempted = f"pushing {repository}:{reference}" if ":" not in reference else f"pushing {reference}"
-        earlier_attempts = count()
+        attempts = count()
 
         def attempt() -> HttpAnswer:
-            is_first = not next(earlier_attempts)
+            is_again = next(attempts) > 0
             answer = self._provider.do_request(
                 self._path(repository, self._container(repository).manifest_url(reference)),
                 "PUT",
@@ -196,12 +196,13 @@ class RegistryStore:
                 {"Content-Type": manifest.media_type},
                 self._scopes(repository),
             )
-            if answer.status not in _STORED:
-                error = manifest_error_of(answer, attempted)
-                is_refused = isinstance(error, ManifestRefusedError)
-                if is_first or not is_refused or not self._has_stored(repository, reference, manifest):
-                    raise error
-            return answer
+            if answer.status in _STORED:
+                return answer
+            error = manifest_error_of(answer, attempted)
+            is_refused = isinstance(error, ManifestRefusedError)
+            if is_again and is_refused and self._has_stored(repository, reference, manifest):
+                return answer
+            raise error
 
         answer = self._retry(attempt)
         stored = said_once(answer.headers.get("Docker-Content-Digest"))
