@@ -173,7 +173,7 @@ class BenchmarkParameters(BaseModel):
     def _catalogue(self) -> Mapping[str, PathSpec]:
         known: dict[str, PathSpec] = dict(CATALOGUE)
         if self.paths_file is not None:
-            from flows.path_files import load_paths  # noqa: PLC0415 - most runs have none
+            from flows.benchmark_path_files import load_paths  # noqa: PLC0415 - most runs have none
 
             known |= load_paths(Path(self.paths_file), known)
         return altered(known, options=self.mount_option, buckets=self.path_bucket, mounts=self.path_mount)

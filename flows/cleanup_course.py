@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from prefect.client.schemas.objects import State, StateType
 from prefect.context import FlowRunContext
 
-from flows.applying import apply_plan, check_limits
-from flows.cleaning import plan_cleanup
+from flows.cleanup_applying import apply_plan, check_limits
 from flows.cleanup_approval import ask
+from flows.cleanup_planning import plan_cleanup
 from flows.cleanup_publishing import Applied, publish_plan
 from flows.dashboard_limits import ended_by_a_pause
 from flows.deployed_paths import refuse_passing

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from flows.outcome_output import entry_name, outcome_parts
+from flows.cleanup_outcome_output import entry_name, outcome_parts
 from flows.shown_progress import only_noted
 from tasks.operations.reporting import ADVICE, escape_markdown, human_bytes, printable, table_cell
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.cleaning import cleanup_options, is_whole
+from flows.cleanup_planning import cleanup_options, is_whole
 from tasks.cleanups import make_header, open_planner, write_plan
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, InvalidDigestError, RefusedError
@@ -20,8 +20,8 @@ from tasks.operations.cleanup.values import Limits, PlanKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from flows.cleaning import ShowPlan
     from flows.cleanup_parameters import DeleteParameters, RecoverParameters
+    from flows.cleanup_planning import ShowPlan
     from tasks.cleanups import CleanupOptions, Planner
     from tasks.operations.cleanup.values import RepositoryPlan
     from tasks.stores.pacing import Stop

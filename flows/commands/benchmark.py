@@ -37,7 +37,7 @@ def benchmark() -> None:
 @click.option("--standalone", is_flag=True, help="Run in this process alone, without a Prefect server")
 def run(*, as_json: bool, standalone: bool, **given: Any) -> None:
     """Measure on a bucket, or on SeaweedFS here where none is named: push, pull cold and warm, by all paths."""
-    from flows.article_variables import with_article_variables  # noqa: PLC0415 - not for --help
+    from flows.benchmark_variables import with_article_variables  # noqa: PLC0415 - not for --help
     from flows.console import Console  # noqa: PLC0415
 
     _log_progress()

@@ -16,7 +16,7 @@ from tasks.oci.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flows.applying import ShowOutcomes
+    from flows.cleanup_applying import ShowOutcomes
     from tasks.stores.pacing import Stop
 
 
@@ -35,9 +35,9 @@ def plans(command: Any) -> Any:
 @plans
 def plan(*, as_json: bool, username: str | None, password_stdin: bool, **given: Any) -> None:
     """Say what a policy keeps and deletes at SOURCE, and why; changes nothing."""
-    from flows.cleaning import plan_cleanup  # noqa: PLC0415 - not for --help
+    from flows.cleanup_plan_output import print_plan  # noqa: PLC0415
+    from flows.cleanup_planning import plan_cleanup  # noqa: PLC0415 - not for --help
     from flows.console import Console  # noqa: PLC0415
-    from flows.plan_output import print_plan  # noqa: PLC0415
     from flows.stopping import stopped_by_signals  # noqa: PLC0415
 
     take_credentials(username, from_stdin=password_stdin)
@@ -59,7 +59,7 @@ def apply(*, plan_file: Path, as_json: bool, username: str | None, password_stdi
 
     PLAN is the file that layoutlift cleanup plan wrote with --output.
     """
-    from flows.applying import apply_plan  # noqa: PLC0415 - not for --help
+    from flows.cleanup_applying import apply_plan  # noqa: PLC0415 - not for --help
 
     take_credentials(username, from_stdin=password_stdin)
     parameters = checked(ApplyParameters, given)
@@ -76,8 +76,8 @@ def undo(*, run: str, source: str | None, as_json: bool, **given: Any) -> None:
 
     RUN is the name that layoutlift cleanup apply printed.
     """
-    from flows.applying import undo as undo_run  # noqa: PLC0415 - not for --help
-    from flows.outcome_output import print_outcomes  # noqa: PLC0415
+    from flows.cleanup_applying import undo as undo_run  # noqa: PLC0415 - not for --help
+    from flows.cleanup_outcome_output import print_outcomes  # noqa: PLC0415
 
     parameters = checked(UndoParameters, given)
     shown = partial(print_outcomes, as_json=as_json, nothing_done=f"nothing is left to put back of what {run} took")
@@ -89,8 +89,8 @@ def change(act: Callable[[Stop, ShowOutcomes], bool], *, as_json: bool, show: Sh
 
     `show` prints in place of the usual.
     """
+    from flows.cleanup_outcome_output import print_outcomes  # noqa: PLC0415
     from flows.console import Console  # noqa: PLC0415 - not for --help
-    from flows.outcome_output import print_outcomes  # noqa: PLC0415
     from flows.stopping import stopped_by_signals  # noqa: PLC0415
 
     console = Console()

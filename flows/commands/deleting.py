@@ -17,7 +17,7 @@ from flows.options import with_parameters
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flows.cleaning import ShowPlan
+    from flows.cleanup_planning import ShowPlan
     from tasks.stores.pacing import Stop
 
 _apply = click.option("--apply", "applies", is_flag=True, help="Do it, too; without, only the plan is printed")
@@ -80,9 +80,9 @@ def _plan_and_apply(
     as_json: bool,
 ) -> None:
     """Print a plan, and apply that very plan where the user wants that; one JSON document in either case."""
+    from flows.cleanup_plan_output import print_plan  # noqa: PLC0415
     from flows.console import Console  # noqa: PLC0415 - not for --help
     from flows.deleting import plan_place  # noqa: PLC0415
-    from flows.plan_output import print_plan  # noqa: PLC0415
     from flows.stopping import stopped_by_signals  # noqa: PLC0415
 
     console, shown = Console(), partial(print_plan, as_json=as_json, is_whole=applied is None)
@@ -90,8 +90,8 @@ def _plan_and_apply(
         with stopped_by_signals(console):
             whole = plan(None if output is None else Path(output), console.stop, shown)
     else:
-        from flows.applying import apply_plan  # noqa: PLC0415
-        from flows.outcome_output import AppliedPart  # noqa: PLC0415
+        from flows.cleanup_applying import apply_plan  # noqa: PLC0415
+        from flows.cleanup_outcome_output import AppliedPart  # noqa: PLC0415
 
         with plan_place(output) as place:
             with stopped_by_signals(console):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.applying import apply_plan
+from flows.cleanup_applying import apply_plan
 from flows.cleanup_parameters import ApplyParameters
 from infra.real_parts import SeaweedFS
 from tasks.operations.cleanup import applying

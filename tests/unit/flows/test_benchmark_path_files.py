@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from flows.benchmark_parameters import BenchmarkParameters
-from flows.path_files import PathModel, load_paths
+from flows.benchmark_path_files import PathModel, load_paths
 from tasks.benchmark_values.paths import Origin
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.benchmark.catalogue import CATALOGUE

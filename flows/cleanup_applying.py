@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from flows.cleaning import NO_LOGINS
+from flows.cleanup_planning import NO_LOGINS
 from tasks.cleanup_applies import CleanerOptions, open_cleaner, open_writable
 from tasks.cleanup_runs import RunNote, note_run, read_note
 from tasks.cleanups import CleanupOptions, new_plan_id, open_gate, open_plan

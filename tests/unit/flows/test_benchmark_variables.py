@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from flows.article_variables import with_article_variables
 from flows.benchmark_parameters import BenchmarkParameters
+from flows.benchmark_variables import with_article_variables
 from tasks.benchmark_values.cases import MULTIS, SINGLES
 
 NOTHING: dict[str, Any] = {
