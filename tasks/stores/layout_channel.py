@@ -1,7 +1,14 @@
 """What a reader of mounts in another process and the process that asks it say to each other.
 
 A channel is a socket that keeps messages apart, for small JSON, and two slots of shared memory, for content:
-while one is emptied here, the next is filled there.
+while one is emptied here, the next is filled there. One request is under way on a channel at a time:
+
+    {"do": "stat", "path": "app", …}                what is asked for, and where below the root
+    {"file": …}  {"layout": …}  {"finding": …}      an entry of a list; as many as there are
+    {"slot": 0, "count": 4096, "last": false}       so much content is in a slot; {"emptied": true} gives it back
+    {"count": 4096}                                 the same of content that comes with a request
+    {"end": …}                                      the answer, or the end of a list; content ends with its last slot
+    {"error": "SourceError", "message": …}          what was raised instead, by its class in `tasks.oci.errors`
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tasks.stores.verified_content import ByteStream
 
 
-class Server:
+class LayoutServer:
     """Answers requests about one source on one channel."""
 
     def __init__(self, root: str, channel: Channel) -> None:
@@ -153,7 +153,7 @@ class _Bytes:
         return count
 
 
-def serve_all(server: type[Server], root: str, control: int) -> None:
+def serve_all(server: type[LayoutServer], root: str, control: int) -> None:
     """Serve links until the control socket says that the parent is gone."""
     with socket.socket(fileno=control) as links:
         while True:
@@ -166,10 +166,10 @@ def serve_all(server: type[Server], root: str, control: int) -> None:
             threading.Thread(target=_serve, args=(server, root, channel), daemon=True).start()
 
 
-def _serve(server: type[Server], root: str, channel: Channel) -> None:
+def _serve(server: type[LayoutServer], root: str, channel: Channel) -> None:
     """Serve one link; whoever accepts links looks at nothing that may hang, so that the process can end."""
     server(root, channel).serve()
 
 
 if __name__ == "__main__":
-    serve_all(Server, sys.argv[1], int(sys.argv[2]))
+    serve_all(LayoutServer, sys.argv[1], int(sys.argv[2]))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.file_ports import StoredFile
 from tasks.stores.layout_directory import LayoutDirectory
-from tasks.stores.layout_process import Server, serve_all
+from tasks.stores.layout_process import LayoutServer, serve_all
 from tasks.stores.writable_directory import DirectoryWriter
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tasks.stores.layout_channel import Channel
 
 
-class WritingServer(Server):
+class WritingServer(LayoutServer):
     """Answers requests about one source that is being changed, on one channel."""
 
     def __init__(self, root: str, channel: Channel) -> None:
