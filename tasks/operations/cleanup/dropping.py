@@ -33,7 +33,8 @@ def drop_layout(tools: ApplyTools, path: str) -> bool:
     texts = tuple(
         (path, found.raw.decode("utf-8", "surrogateescape")) for path, found in contents if found is not None
     )
-    if any(True for path, text in texts if path == paths[0] for _ in iter_index(text)) or _has_writer(files, path):
+    index = dict(texts).get(below(path, INDEX))
+    if (index is not None and next(iter_index(index), None) is not None) or _has_writer(files, path):
         return False  # somebody has written it since the look, or is about to
     tools.guard()
     tools.journal.announce(Record(Step.DROP, path, files.now(), contents=texts))

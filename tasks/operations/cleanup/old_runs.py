@@ -32,10 +32,7 @@ def forget_old_runs(tools: ApplyTools) -> tuple[str, ...]:
         SourceError: something can't be listed, read or deleted.
     """
     files = tools.source.files
-    latest: dict[str, float] = {}
-    for file in files.list_files(RUNS):
-        run = file.path.removeprefix(f"{RUNS}/").partition("/")[0]
-        latest[run] = max(latest.get(run, 0.0), file.modified)
+    latest = _last_written(files)
     now, holdings = files.now(), Holdings.load(files)
     held = [blob for path in holdings.repositories for blob in holdings.held(files, path)]
     in_use = {blob.run for blob in held}
@@ -45,15 +42,30 @@ def forget_old_runs(tools: ApplyTools) -> tuple[str, ...]:
         waits = tools.timing.hold + (tools.timing.grace if run in edits else 0.0)
         if now - latest[run] < waits or waiting.has_any(edits.get(run, ())):
             in_use.add(run)
-    old = latest.keys() - in_use
-    for run in sorted(old):
+    old = tuple(sorted(latest.keys() - in_use))
+    for run in old:
+        _forget(tools, run)
+    return old
+
+
+def _last_written(files: FileReader) -> dict[str, float]:
+    """When each run last wrote to its journal."""
+    latest: dict[str, float] = {}
+    for file in files.list_files(RUNS):
+        run = file.path.removeprefix(f"{RUNS}/").partition("/")[0]
+        latest[run] = max(latest.get(run, 0.0), file.modified)
+    return latest
+
+
+def _forget(tools: ApplyTools, run: str) -> None:
+    """Delete a run's journal and what else is left of it."""
+    files = tools.source.files
+    tools.guard()
+    for upload in files.list_uploads(f"{TRASH}/{run}"):  # of a large blob, whose copying was cut off
+        files.abort_upload(upload)
+    for folder in (f"{TRASH}/{run}", f"{RUNS}/{run}"):  # the journal last, so that a crash leaves it to find
         tools.guard()
-        for upload in files.list_uploads(f"{TRASH}/{run}"):  # of a large blob, whose copying was cut off
-            files.abort_upload(upload)
-        for folder in (f"{TRASH}/{run}", f"{RUNS}/{run}"):  # the journal last, so that a crash leaves it to find
-            tools.guard()
-            files.delete_files(list(files.list_files(folder)))
-    return tuple(sorted(old))
+        files.delete_files(list(files.list_files(folder)))
 
 
 def _edits(files: FileReader) -> dict[str, list[RecordPlace]]:

@@ -18,7 +18,7 @@ from tasks.operations.cleanup.values import Action, IndexEntry, Refusal, Reposit
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from tasks.oci.digest import Digest
     from tasks.oci.manifest import Manifest
@@ -49,18 +49,12 @@ def plan_recovery(tools: PlanTools, path: str, *, marked: bool = False) -> Repos
 def _plan(tools: PlanTools, path: str, *, marked: bool) -> RepositoryPlan:
     known = () if marked else read_marks(tools.files, path)
     view = view_layout(tools.source, tools.files, path)
-    named = [entry.descriptor for entry in view.entries]
-    graph = read_graph(tools.source, path, named, view.blobs, tools.map_concurrently)
-    for error in graph.unreadable.values():
-        raise error
-    passed = {*_named_by(graph, [found.digest for found in named]), *known}
-    unnamed = [(digest, file) for digest, file in view.blobs.items() if digest not in passed]
-    lost = list(find_manifests(tools.source, path, unnamed, tools.map_concurrently))
+    lost = _lost(tools, view, known)
     roots = [manifest.descriptor for manifest in lost]
-    lost_graph = read_graph(tools.source, path, roots, view.blobs, tools.map_concurrently)
-    parts = lost_graph.parents()
+    graph = read_graph(tools.source, path, roots, view.blobs, tools.map_concurrently)
+    parts = graph.parents()
     top = [manifest for manifest in lost if manifest.descriptor.digest not in parts]
-    broken = {m.descriptor.digest: gap for m in top if (gap := _gap(m, lost_graph, view)) is not None}
+    broken = {m.descriptor.digest: gap for m in top if (gap := _gap(m, graph, view)) is not None}
     whole = [manifest for manifest in top if manifest.descriptor.digest not in broken]
     entries = tuple(_entries(whole, {entry.tag for entry in view.entries if entry.tag is not None}))
     return RepositoryPlan(
@@ -72,8 +66,19 @@ def _plan(tools: PlanTools, path: str, *, marked: bool) -> RepositoryPlan:
             if entry.tag is not None
         ),
         additions=entries,
-        findings=tuple(Finding(path, ContentNotFoundError.code, f"{lost}: {gap}") for lost, gap in broken.items()),
+        findings=tuple(Finding(path, ContentNotFoundError.code, f"{each}: {gap}") for each, gap in broken.items()),
     )
+
+
+def _lost(tools: PlanTools, view: LayoutView, known: Iterable[Digest]) -> list[Manifest]:
+    """The manifests that no entry or index names, but for those that are `known` to be unreferenced."""
+    named = [entry.descriptor for entry in view.entries]
+    graph = read_graph(tools.source, view.path, named, view.blobs, tools.map_concurrently)
+    for error in graph.unreadable.values():
+        raise error
+    passed = {*_named_by(graph, [found.digest for found in named]), *known}
+    unnamed = [(digest, file) for digest, file in view.blobs.items() if digest not in passed]
+    return list(find_manifests(tools.source, view.path, unnamed, tools.map_concurrently))
 
 
 def _named_by(graph: Graph, roots: list[Digest]) -> set[Digest]:

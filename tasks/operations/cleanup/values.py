@@ -5,11 +5,14 @@ Times are seconds since 1970, sizes bytes, durations seconds. See docs/cleanup.m
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.ports import Finding
@@ -246,28 +249,33 @@ class PlanFooter:
 
 def totals_of(plan: RepositoryPlan, mode: QuarantineMode) -> PlanTotals:
     """The counts of one repository."""
-    tags, blobs, held = plan.tags, plan.blobs, plan.quarantined
-    waiting = sum(blob.size for blob in blobs if blob.action is Action.MARK)
-    waiting += sum(blob.size for blob in held if blob.action is Action.KEEP)
-    swept = sum(blob.size for blob in blobs if blob.action is Action.QUARANTINE)
-    gone = sum(blob.size for blob in held if blob.action is Action.PURGE)
-    gone += sum(file.size for file in plan.files if file.action is Action.DELETE)
+    tags = Counter(tag.action for tag in plan.tags)
+    blobs = Counter(blob.action for blob in plan.blobs)
+    held = Counter(blob.action for blob in plan.quarantined)
+    swept = _bytes(plan.blobs, Action.QUARANTINE)
+    gone = _bytes(plan.quarantined, Action.PURGE) + _bytes(plan.files, Action.DELETE)
+    waiting = _bytes(plan.blobs, Action.MARK) + _bytes(plan.quarantined, Action.KEEP)
     at_once = mode is QuarantineMode.NONE
     return PlanTotals(
         repositories=1,
         refused=plan.refused is not None,
-        tags_kept=sum(tag.action is Action.KEEP for tag in tags),
-        tags_deleted=sum(tag.action is Action.DELETE for tag in tags),
-        tags_added=sum(tag.action is Action.ADD for tag in tags),
+        tags_kept=tags[Action.KEEP],
+        tags_deleted=tags[Action.DELETE],
+        tags_added=tags[Action.ADD],
         entries_removed=len(plan.removals),
-        blobs_kept=sum(blob.action is Action.KEEP for blob in blobs),
-        blobs_marked=sum(blob.action is Action.MARK for blob in blobs),
-        blobs_quarantined=sum(blob.action is Action.QUARANTINE for blob in blobs),
-        blobs_restored=sum(blob.action is Action.RESTORE for blob in held),
-        blobs_purged=sum(blob.action is Action.PURGE for blob in held),
+        blobs_kept=blobs[Action.KEEP],
+        blobs_marked=blobs[Action.MARK],
+        blobs_quarantined=blobs[Action.QUARANTINE],
+        blobs_restored=held[Action.RESTORE],
+        blobs_purged=held[Action.PURGE],
         files_deleted=sum(file.action is Action.DELETE for file in plan.files),
         layouts_dropped=plan.drop_layout,
-        bytes_kept=sum(blob.size for blob in blobs if blob.action is Action.KEEP),
+        bytes_kept=_bytes(plan.blobs, Action.KEEP),
         bytes_now=gone + (swept if at_once else 0),
         bytes_later=waiting + (0 if at_once else swept),
     )
+
+
+def _bytes(decisions: Iterable[BlobDecision | QuarantineDecision | FileDecision], action: Action) -> int:
+    """How many bytes an action is about."""
+    return sum(each.size for each in decisions if each.action is action)
