@@ -83,41 +83,45 @@ class BlobUpload:
             raise
 
     def _push_once(
-        self, repository: str, content: BlobContent, mount_from: str | None, *, plainly: bool = False
+        self, repository: str, content: BlobContent, mount_from: str | None, *, plainly: bool
     ) -> BlobArrival:
-        digest = content.descriptor.digest
-        url = f"/v2/{repository}/blobs/uploads/"
-        scopes: Scopes = (repository_scope(repository, write=True),)
-        single = self._takes_single_post and not plainly
-        if mount_from is None and single and content.descriptor.size <= SMALL_BLOB:
-            return self._post_whole(repository, url, content, scopes)
-        if mount_from is None and self._needs_chunks(content.descriptor.size):
-            return self._push_in_chunks(repository, content, scopes)
-        if mount_from is not None:
-            url += f"?{urlencode({'mount': digest, 'from': mount_from})}"
-            scopes += (repository_scope(mount_from, write=False),)
-        try:
-            started = self._provider.do_request(url, "POST", b"", {}, scopes)
-        except (AuthenticationError, PermissionDeniedError):
-            if mount_from is None:
-                raise
-            return self._push_once(repository, content, None)  # no right to read the other repository
-        if started.status == HTTPStatus.CREATED and mount_from is not None:
-            return BlobArrival.MOUNTED
-        if _is_refusal(started) and mount_from is not None:
-            return self._push_once(repository, content, None)  # refusals of a mount are many
-        if started.status != HTTPStatus.ACCEPTED:
-            raise error_of(started, f"starting the upload of {digest}")
-        return self._put(repository, started, content, scopes)
+        mounted = None if mount_from is None else self._mount(repository, content, mount_from)
+        return mounted or self._send(repository, content, plainly=plainly)
 
-    def _post_whole(self, repository: str, url: str, content: BlobContent, scopes: Scopes) -> BlobArrival:
+    def _mount(self, repository: str, content: BlobContent, mount_from: str) -> BlobArrival | None:
+        """Have a blob mounted, or put into the session that is opened in place of that; None where it is refused.
+
+        Refusals of a mount are many, and one is that we have no right to read the other repository.
+        """
+        query = urlencode({"mount": content.descriptor.digest, "from": mount_from})
+        own, other = repository_scope(repository, write=True), repository_scope(mount_from, write=False)
+        try:
+            answer = self._provider.do_request(f"{_uploads(repository)}?{query}", "POST", b"", {}, (own, other))
+        except (AuthenticationError, PermissionDeniedError):
+            return None
+        if answer.status == HTTPStatus.CREATED:
+            return BlobArrival.MOUNTED
+        return None if _is_refusal(answer) else self._put(repository, answer, content, (own, other))
+
+    def _send(self, repository: str, content: BlobContent, *, plainly: bool) -> BlobArrival:
+        """Send a blob by the shortest way that the registry takes; `plainly` is the one that all know."""
+        scopes: Scopes = (repository_scope(repository, write=True),)
+        if content.descriptor.size <= SMALL_BLOB and self._takes_single_post and not plainly:
+            return self._post_whole(repository, content, scopes)
+        if self._needs_chunks(content.descriptor.size):
+            return self._push_in_chunks(repository, content, scopes)
+        opened = self._provider.do_request(_uploads(repository), "POST", b"", {}, scopes)
+        return self._put(repository, opened, content, scopes)
+
+    def _post_whole(self, repository: str, content: BlobContent, scopes: Scopes) -> BlobArrival:
         """Send a small blob in one request; a registry that doesn't take that is not asked again.
 
         Its 202 opens a session as if there had been no body (distribution-spec v1.1.1 "Single POST").
         """
         headers = {"Content-Type": "application/octet-stream"}
         raw = content.read()
-        answer = self._provider.do_request(f"{url}?digest={content.descriptor.digest}", "POST", raw, headers, scopes)
+        url = f"{_uploads(repository)}?digest={content.descriptor.digest}"
+        answer = self._provider.do_request(url, "POST", raw, headers, scopes)
         if answer.status == HTTPStatus.CREATED:
             self._took_single_post = True
             return BlobArrival.PUSHED
@@ -126,14 +130,17 @@ class BlobUpload:
             return self._put(repository, answer, content, scopes)
         if _is_refusal(answer):
             self._takes_single_post = False
-            return self._push_once(repository, content, None)
+            return self._send(repository, content, plainly=False)
         raise error_of(answer, f"sending {content.descriptor.digest}")
 
-    def _put(self, repository: str, started: HttpAnswer, content: BlobContent, scopes: Scopes) -> BlobArrival:
+    def _put(self, repository: str, opened: HttpAnswer, content: BlobContent, scopes: Scopes) -> BlobArrival:
+        """Send a blob into the session that an answer opens, if it opens one."""
         digest, size = content.descriptor.digest, content.descriptor.size
+        if opened.status != HTTPStatus.ACCEPTED:
+            raise error_of(opened, f"starting the upload of {digest}")
         if self._needs_chunks(size):
             return self._push_in_chunks(repository, content, scopes)
-        url = self._place_of(started)
+        url = self._place_of(opened)
         url = f"{url}{'&' if '?' in url else '?'}digest={digest}"
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         if size <= SMALL_BLOB:
@@ -175,6 +182,10 @@ class BlobUpload:
         )
         length = said_once(answer.headers.get("Content-Length"))
         return answer.status == HTTPStatus.OK and length in {None, str(descriptor.size)}
+
+
+def _uploads(repository: str) -> str:
+    return f"/v2/{repository}/blobs/uploads/"
 
 
 def _is_refusal(answer: HttpAnswer) -> bool:
