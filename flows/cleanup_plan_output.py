@@ -80,7 +80,8 @@ class _Lines:
             print_findings(findings)
             return
         print_footer(footer, findings)
-        if self._is_whole and self._header.kind is not PlanKind.CLEANUP:
+        has_work = footer.totals.repositories > footer.totals.refused
+        if self._is_whole and has_work and self._header.kind is not PlanKind.CLEANUP:
             click.echo("nothing was changed: --apply does what this plan says", err=True)
 
 

@@ -79,9 +79,9 @@ def _print_all(found: Iterator[_Listed | Finding | None], printer: _Printer, sel
     findings: list[Finding] = []
     is_empty, is_chosen = True, selection.is_everything
     for listed in found:
-        is_empty = False
         if isinstance(listed, Finding):
             findings.append(listed)
+        is_empty = is_empty and isinstance(listed, Finding) and not is_harmful(listed)
         if not isinstance(listed, _Listed):
             continue
         each = listed.inventory

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS, GRACE_SECONDS = 0.25, 3.0
 """How soon a stop is noticed, and how long requests that are under way then may take."""
 _NO_DIRECTORY = "the source {} is not a directory; is the bucket mounted there?"
+_NO_PATH = "the source {} is not a directory; name the directory alone, and tags by --include"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,8 @@ def refuse_absent(source: str, path: str) -> None:
 
 
 def no_directory(source: str) -> ConfigurationError:
-    """What to raise where a source is no directory."""
-    return ConfigurationError(_NO_DIRECTORY.format(source))
+    """What to raise where a source is no directory; one with a colon may be a reference, as other tools take."""
+    return ConfigurationError((_NO_PATH if ":" in source else _NO_DIRECTORY).format(source))
 
 
 def _open_bucket(address: BucketAddress, access: BucketAccess, stop: Stop) -> Source:

@@ -156,6 +156,8 @@ class TargetAddress:
                 raise InvalidReferenceError("a login has no place in a target (see --username, --password-stdin)")
             raise InvalidReferenceError(f"not a registry host: {host[:_SHOWN]!r}")
         prefix = prefix.rstrip("/")
+        if ":" in prefix or "@" in prefix:
+            raise InvalidReferenceError(f"a target is host[:port][/prefix], without a tag: {prefix[:_SHOWN]!r}")
         if prefix and not is_repository(prefix):
             raise InvalidReferenceError(f"not a prefix that registries take: {prefix[:_SHOWN]!r}")
         return cls(host, prefix)

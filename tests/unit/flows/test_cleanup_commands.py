@@ -71,6 +71,13 @@ def test_a_plan_to_delete_one_of_many_tags_shows_those_of_its_content_and_that_n
     assert "nothing was changed" not in layoutlift("delete", tmp_path / "source", "app:v3", "--apply", ALONE).output
 
 
+def test_a_plan_that_only_leaves_repositories_alone_asks_for_no_apply(source: Path) -> None:
+    (source / "app" / "index.json").write_bytes(b"")
+    ended = layoutlift("recover", source)
+    assert "! app: left alone" in ended.output
+    assert "--apply" not in ended.output
+
+
 def test_a_source_with_nothing_to_recover_is_told_in_words(source: Path) -> None:
     ended = layoutlift("recover", source)
     assert (ended.exit_code, ended.stderr) == (0, "")

@@ -77,6 +77,13 @@ def test_a_source_that_is_not_there_is_named_before_a_server_is_started(
         )
 
 
+@pytest.mark.parametrize("source", ["app:v1", "oci:app"])
+def test_a_source_that_is_named_as_other_tools_do_is_told_how_to_name_it(source: str, tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    ended = CliRunner().invoke(main, ["plan", str(tmp_path / source), "localhost:1"])
+    assert (ended.exit_code, "name the directory alone, and tags by --include" in ended.output) == (2, True)
+
+
 def test_a_missing_argument_is_named_as_the_help_names_it() -> None:
     assert "Missing argument 'SOURCE'." in said("migrate")
 

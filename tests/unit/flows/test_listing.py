@@ -58,6 +58,13 @@ def test_what_was_not_chosen_is_no_problem_and_not_read(source: Path, command: s
     assert CliRunner().invoke(main, [command, str(source), "--include", "web"]).exit_code == 1
 
 
+def test_files_that_belong_to_no_layout_are_no_layouts(tmp_path: Path) -> None:
+    (tmp_path / "backups").mkdir()
+    (tmp_path / "backups" / "app.tar").write_bytes(b"an archive")
+    ended = listed(tmp_path / "backups")
+    assert (ended.exit_code, "no_layouts" in ended.stderr) == (1, True)
+
+
 @pytest.mark.parametrize("more", [(), ("--changed", TARGET)])
 def test_a_list_says_nothing_of_a_folder_that_the_patterns_leave_out(source: Path, more: tuple[str, ...]) -> None:
     (source / "aside").symlink_to("/etc", target_is_directory=True)

@@ -204,7 +204,12 @@ def test_a_login_in_a_target_is_sent_to_its_place(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "why"),
-    [("https://h/a", "without a scheme"), ("h:port", "not a registry host: 'h:port'"), ("h/Team", "not a prefix")],
+    [
+        ("https://h/a", "without a scheme"),
+        ("h:port", "not a registry host: 'h:port'"),
+        ("h/Team", "not a prefix"),
+        ("h/a:v1", "without a tag"),
+    ],
 )
 def test_a_refusal_says_what_is_wrong_with_a_target(text: str, why: str) -> None:
     with pytest.raises(InvalidReferenceError, match=why):
