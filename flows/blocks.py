@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from flows.block_names import block_name
 from flows.block_types import LayoutSource, RegistryTarget
 from flows.mistakes import in_one_line
-from tasks.cleanups import Logins
+from tasks.cleanup_plans import Logins
 from tasks.endpoints import TargetOptions
 from tasks.oci.errors import ConfigurationError
 from tasks.oci.registry_profiles import RegistryKind

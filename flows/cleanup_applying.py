@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from flows.cleanup_planning import NO_LOGINS
 from tasks.cleanup_applies import CleanerOptions, open_cleaner, open_writable
+from tasks.cleanup_plans import CleanupOptions, new_plan_id, open_gate, open_plan
 from tasks.cleanup_runs import RunNote, note_run, read_note
-from tasks.cleanups import CleanupOptions, new_plan_id, open_gate, open_plan
 from tasks.oci.errors import ConfigurationError, RefusedError
 from tasks.operations.cleanup.limits import LimitCheck
 from tasks.operations.cleanup.policy import DEFAULT_TIMING
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flows.cleanup_parameters import ApplyParameters, UndoParameters
-    from tasks.cleanups import Logins
+    from tasks.cleanup_plans import Logins
     from tasks.operations.cleanup.apply_tools import RepositoryOutcome
     from tasks.operations.cleanup.values import Limits, PlanHeader, RepositoryPlan
     from tasks.stores.pacing import Stop

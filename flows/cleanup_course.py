@@ -24,7 +24,7 @@ from flows.deployed_paths import refuse_passing
 from flows.flow_body import SKIPPED
 from flows.policy_values import seconds
 from flows.settings_of_run import log_to_run
-from tasks.cleanups import open_plan
+from tasks.cleanup_plans import open_plan
 from tasks.oci.errors import IncompleteError, LayoutliftError, LockHeldError, RefusedError
 from tasks.operations.cleanup.limits import LimitCheck
 from tasks.operations.cleanup.plan_summary import PlanSummary, what_goes
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from flows.cleanup_parameters import ApplyParameters, CleanupParameters
-    from tasks.cleanups import Logins
+    from tasks.cleanup_plans import Logins
     from tasks.operations.cleanup.values import PlanHeader, RepositoryPlan
     from tasks.ports import Finding
     from tasks.stores.plan_shelf import KeptPlan

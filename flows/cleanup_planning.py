@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.policy_file import load_policy
-from tasks.cleanups import (
+from tasks.cleanup_plans import (
     NOTHING_FITS,
     CleanupOptions,
     Logins,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from flows.cleanup_parameters import CleanupPlanParameters, PlanParameters
-    from tasks.cleanups import Planner
+    from tasks.cleanup_plans import Planner
     from tasks.operations.cleanup.choices import Choice
     from tasks.operations.cleanup.policy import Policy
     from tasks.operations.cleanup.values import PlanFooter, PlanHeader, RepositoryPlan

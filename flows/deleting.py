@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.cleanup_planning import cleanup_options, is_whole
-from tasks.cleanups import make_header, open_planner, write_plan
+from tasks.cleanup_plans import make_header, open_planner, write_plan
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, InvalidDigestError, RefusedError
 from tasks.operations.cleanup.choices import DeleteChoice
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from flows.cleanup_parameters import DeleteParameters, RecoverParameters
     from flows.cleanup_planning import ShowPlan
-    from tasks.cleanups import CleanupOptions, Planner
+    from tasks.cleanup_plans import CleanupOptions, Planner
     from tasks.operations.cleanup.values import RepositoryPlan
     from tasks.stores.pacing import Stop
 

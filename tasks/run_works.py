@@ -17,7 +17,7 @@ from tasks.operations.source_graph import SourceGraph
 from tasks.operations.tag_planner import open_planner
 from tasks.operations.verification import RepositoryVerifier
 from tasks.operations.verify_work import VerifyWork
-from tasks.operations.zot_work import SharedContent, ZotWork, read_served_layout
+from tasks.operations.zot_work import RepeatedContent, ZotWork, read_served_layout
 from tasks.stores.pacing import PacedContent
 
 if TYPE_CHECKING:
@@ -111,13 +111,13 @@ class Works:
 
     def zot(self, prefix: str) -> BeginWork:
         """Looks at the source as a zot would that serves it in place."""
-        shared = SharedContent()
+        repeated = RepeatedContent()
 
         def begin(inventory: RepositoryInventory, _: str) -> RepositoryWork:
             depth = self.policy.depth
             graph = SourceGraph(self.source, inventory.path, depth, self.hands)
             served = read_served_layout(self.source, inventory.path, prefix)
-            return ZotWork(inventory, graph, self.census, depth, served=served, shared=shared)
+            return ZotWork(inventory, graph, self.census, depth, served=served, repeated=repeated)
 
         return begin
 

@@ -27,22 +27,22 @@ NOT_IN_CATALOG = "not_in_catalog"
 
 
 @dataclass(slots=True)
-class SharedContent:
+class RepeatedContent:
     """Which content is in several repositories; safe to share, about 150 bytes a blob."""
 
     _first: dict[bytes, str] = field(default_factory=dict)
-    _shared: set[bytes] = field(default_factory=set)
+    _repeated: set[bytes] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, path: str, content: Iterable[Descriptor]) -> int:
         """Note content of a repository; how much of it is now known to be in another one too, each counted once."""
-        before = len(self._shared)
+        before = len(self._repeated)
         with self._lock:
             for descriptor in content:
                 key = bytes.fromhex(descriptor.digest.encoded)
                 if self._first.setdefault(key, path) != path:
-                    self._shared.add(key)
-            return len(self._shared) - before
+                    self._repeated.add(key)
+            return len(self._repeated) - before
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +87,11 @@ class ZotWork(CheckWork):
         depth: Depth,
         *,
         served: ServedLayout,
-        shared: SharedContent,
+        repeated: RepeatedContent,
     ) -> None:
         super().__init__(inventory, graph, census, depth)
         self._served = served
-        self._shared = shared
+        self._repeated = repeated
         self._duplicates = 0
 
     def finish(self) -> list[Finding]:
@@ -108,7 +108,7 @@ class ZotWork(CheckWork):
         if (obstacle := self._served.obstacle) is not None:
             return self._failed(unit, unit.tags, NOT_SERVED, obstacle, refused=True)
         found = self._walk(unit.descriptor)
-        self._duplicates += self._shared.note(self.inventory.path, found)
+        self._duplicates += self._repeated.note(self.inventory.path, found)
         if (unlisted := self._unlisted(found)) is not None:
             return self._failed(unit, unit.tags, NOT_SERVED, unlisted, refused=True)
         return [self._answered(unit, tag) for tag in unit.tags or (None,)]

@@ -12,7 +12,7 @@ from tasks.stores.s3_address import BucketAddress, is_bucket
 if TYPE_CHECKING:
     from tasks.stores.s3_address import BucketAccess
 
-OWN_FOLDER = "/var/lib/zot"
+FOLDER_OF_ZOT = "/var/lib/zot"
 """Where a zot on a bucket keeps what it has of its own."""
 DEFAULT_REGION = "us-east-1"
 
@@ -35,7 +35,7 @@ def zot_storage(source: str, access: BucketAccess) -> dict[str, Any]:
         return {"rootDirectory": mounts.resolve(source)[0]}
     if access.request_payer:
         raise ConfigurationError("zot can't pay for the requests to a bucket; serve a copy of it, or migrate")
-    return {"rootDirectory": OWN_FOLDER, "storageDriver": _driver(BucketAddress.parse(source).bucket, access)}
+    return {"rootDirectory": FOLDER_OF_ZOT, "storageDriver": _driver(BucketAddress.parse(source).bucket, access)}
 
 
 def _driver(bucket: str, access: BucketAccess) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.cleanups import CleanupOptions, make_header, open_planner, policy_choices, write_plan
+from tasks.cleanup_plans import CleanupOptions, make_header, open_planner, policy_choices, write_plan
 from tasks.operations.cleanup.policy import Policy, RepositoryPolicy, TagRule, select_repositories, select_tags
 from tasks.operations.cleanup.values import Limits, PlanKind, Timing
 from tasks.operations.tag_order import OrderBy
