@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 import time
 from typing import TYPE_CHECKING
 
 from tasks.stores.json_lines import JsonLinesWriter, json_line, read_json_lines, state_error
 from tasks.stores.ledger_memory import LedgerMemory
 from tasks.stores.run_state import file_name
+from tasks.stores.whole_files import whole_or_not_at_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,16 +123,9 @@ def _compact_if_many(folder: Path) -> None:
 
 
 def _compact(folder: Path, old: list[Path]) -> None:
-    unfinished = folder / f"{_COMPACTED}.{secrets.token_hex(4)}.tmp"
-    try:
-        with unfinished.open("xb") as out:
-            for line in _read_files([folder / _COMPACTED, *old]).lines():
-                out.write(json_line(line))
-            out.flush()
-            os.fsync(out.fileno())
-        unfinished.replace(folder / _COMPACTED)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole_or_not_at_all(folder / _COMPACTED) as out:
+        for line in _read_files([folder / _COMPACTED, *old]).lines():
+            out.write(json_line(line))
     for path in old:
         path.unlink(missing_ok=True)
 

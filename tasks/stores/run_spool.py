@@ -6,12 +6,10 @@ their number. What a result looks like is the business of whoever hands in the t
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import heapq
 import json
 import os
-import secrets
 from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
@@ -21,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from tasks.oci.errors import StateError
 from tasks.stores.json_lines import JsonLinesWriter, json_line, read_json_lines, state_error
+from tasks.stores.whole_files import is_special, whole_or_not_at_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from typing import BinaryIO
 
     from tasks.ports import Finding
 
@@ -101,7 +99,7 @@ class RunSpool(Generic[_Result]):
         """
         report = path or self.folder / REPORT
         try:
-            with TemporaryDirectory(dir=self.folder) as scratch, _whole_or_not_at_all(report) as out:
+            with TemporaryDirectory(dir=self.folder) as scratch, whole_or_not_at_all(report) as out:
                 at_once = max(SORTED_AT_ONCE, self._row_count() // MOST_RUNS)
                 rows = _in_order(self._rows(), at_once, Path(scratch))
                 out.writelines(_report_parts(header, totals, indexes, rows, findings))
@@ -144,18 +142,13 @@ def check_report_place(path: Path) -> None:
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if _is_special(path):
+        if is_special(path):
             return
         path = Path(os.path.realpath(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=path.parent).close()
     except OSError as error:
         raise _report_error(path, error) from error
-
-
-def _is_special(path: Path) -> bool:
-    """Whether it is there and no file: a device, a pipe, or `/dev/stdout`, whose real name nobody can open."""
-    return path.exists() and not path.is_file()
 
 
 def _report_error(path: Path, error: OSError) -> StateError:
@@ -210,33 +203,3 @@ def _separated(lines: Iterable[bytes]) -> Iterator[bytes]:
     for separator, line in zip(separators, lines, strict=False):
         yield separator
         yield line
-
-
-@contextlib.contextmanager
-def _whole_or_not_at_all(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes its name when all of it is on disk; a pipe or device is written to directly."""
-    if _is_special(path):
-        with path.open("wb") as out:
-            yield out
-        return
-    path = Path(os.path.realpath(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with unfinished.open("xb") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # many mounts can't
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -1,0 +1,52 @@
+"""Writes files that are there whole or not at all, whatever happens to the process or the machine meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+
+def is_special(path: Path) -> bool:
+    """Whether it is there and no file: a device, a pipe, or `/dev/stdout`, whose real name nobody can open."""
+    return path.exists() and not path.is_file()
+
+
+@contextlib.contextmanager
+def whole_or_not_at_all(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes its name when all of it is on disk; a pipe or device is written to directly.
+
+    Raises:
+        OSError: it can't be written; what was at the path before is still there.
+    """
+    if is_special(path):
+        with path.open("wb") as out:
+            yield out
+        return
+    path = Path(os.path.realpath(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with unfinished.open("xb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # many mounts can't
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
