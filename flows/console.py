@@ -13,6 +13,7 @@ from flows.repeating import every
 from tasks.oci.errors import InterruptedRunError
 from tasks.operations.reporting import ADVICE, human_bytes, printable
 from tasks.operations.results import Outcome
+from tasks.operations.run_log import is_harmful
 from tasks.runs import RunKind, open_run
 from tasks.stores.pacing import Stop
 
@@ -161,15 +162,17 @@ def _census_line(census: Census) -> str:
 
 
 def print_problems(results: Iterable[TagResult], findings: Iterable[Finding]) -> None:
-    """Print what is wrong, a line each, up to a limit; and for each code that occurred what to do about it."""
-    problems = [
-        (f"{r.outcome} {r.repository}:{r.tag if r.tag is not None else r.digest}: {r.message} ({r.code})", r.code)
-        for r in results
-    ]
-    problems += [(f"found {f.path}: {f.message} ({f.code})", f.code) for f in findings]
-    for line, _ in problems[:SHOWN_FAILURES]:
-        click.echo(f"  ! {printable(line)}")
-    if len(problems) > SHOWN_FAILURES:
-        click.echo(f"  … and {len(problems) - SHOWN_FAILURES:,} more, in the report")
-    for code in dict.fromkeys(code for _, code in problems):
+    """Print what is wrong, a line each, up to a limit, remarks last; and what to do about each code that occurred."""
+    told = [(r.is_problem, f"{r.outcome} {_place(r)}: {r.message}", r.code) for r in results]
+    told += [(is_harmful(f), f"found {f.path}: {f.message}", f.code) for f in findings]
+    told.sort(key=lambda each: not each[0])
+    for _, line, code in told[:SHOWN_FAILURES]:
+        click.echo(f"  ! {printable(line)} ({code})")
+    if len(told) > SHOWN_FAILURES:
+        click.echo(f"  … and {len(told) - SHOWN_FAILURES:,} more, in the report")
+    for code in dict.fromkeys(code for _, _, code in told):
         click.echo(f"    {code}: {ADVICE.get(code or '', ADVICE['error'])}")
+
+
+def _place(result: TagResult) -> str:
+    return f"{result.repository}:{result.tag if result.tag is not None else result.digest}"

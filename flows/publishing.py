@@ -14,6 +14,7 @@ from flows.dashboard_limits import ended_by_a_pause
 from flows.settings_of_run import log_to_run
 from flows.shown_progress import only_noted, shown_progress
 from tasks.operations.reporting import failure_rows, printable, summary_markdown
+from tasks.operations.run_log import harmful_first
 from tasks.run_context import shared
 from tasks.work_batch import work_batch
 
@@ -68,7 +69,7 @@ def _ended_in_order(run: Run) -> Iterator[list[PrefectFuture[None]]]:
 def publish(run: Run) -> None:
     """Leave a summary, and a table of what has a problem, and tell who waits for how it ended."""
     announce_ended(run)
-    summary = summary_markdown(run.header(), run.totals, run.findings)
+    summary = summary_markdown(run.header(), run.totals, harmful_first(run.findings))
     rows = failure_rows(run.results())
     with only_noted():
         create_markdown_artifact(summary, key=f"{run.kind}-summary", description="What became of each tag")

@@ -68,6 +68,11 @@ def is_harmful(finding: Finding) -> bool:
     return finding.code not in HARMLESS_FINDINGS
 
 
+def harmful_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings for a list that shows the first ones only."""
+    return sorted(findings, key=lambda finding: not is_harmful(finding))
+
+
 FATAL = (SourceUnavailableError, StateError, AuthenticationError, TargetUnavailableError)
 """Errors that every other tag would meet too: the rest is not tried."""
 

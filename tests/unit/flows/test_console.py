@@ -1,5 +1,7 @@
 """What is printed of a run's problems."""
 
+from dataclasses import replace
+
 import pytest
 
 from flows.console import SHOWN_FAILURES, print_problems
@@ -41,6 +43,18 @@ def test_advice_is_also_given_on_problems_beyond_those_shown(capsys: pytest.Capt
     shown = capsys.readouterr().out
     assert "last" not in shown
     assert f"    conflict: {ADVICE['conflict']}" in shown
+
+
+def test_what_is_wrong_is_shown_before_remarks_however_many_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    skipped = [replace(failed(f"v{n}", "conflict_skipped"), outcome=Outcome.REFUSED) for n in range(SHOWN_FAILURES)]
+    remarks = [Finding(f"stray-{number}", "not_a_layout", "a file") for number in range(SHOWN_FAILURES)]
+    print_problems(
+        [*skipped, failed("broken", "digest_mismatch")], [*remarks, Finding(".", "no_layouts", "no layout")]
+    )
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "  ! failed app:broken: no good (digest_mismatch)",
+        "  ! found .: no layout (no_layouts)",
+    ]
 
 
 def test_where_nothing_is_wrong_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
