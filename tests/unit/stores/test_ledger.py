@@ -168,6 +168,14 @@ def test_a_run_id_can_not_leave_the_folder(tmp_path):
     assert file.name.startswith("ledger-..-..-x-y-")
 
 
+def test_that_a_repository_was_begun_is_on_disk_at_once(tmp_path):
+    """A run that is killed now must not be taken for one that sent nothing."""
+    ledger = opened(tmp_path, "r1")
+    ledger.note_started("app")
+    assert opened(tmp_path, "r2").was_started("app")
+    ledger.close()
+
+
 def test_lines_are_on_disk_after_a_second_without_another_call(tmp_path):
     ledger = opened(tmp_path, "r1")
     ledger.note_tag("app", "v1", DIGEST, None, 0, layout="app")
