@@ -1,11 +1,18 @@
 """Replacements name what was verified and nothing else; a source that changes is refused by name."""
 
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
 import pytest
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import RefusedError
-from tasks.operations.cutover import OLD_REFERENCE, check_template, refuse_changes, replacements
+from tasks.oci.errors import InvalidLayoutError, RefusedError
+from tasks.operations.cutover import OLD_REFERENCE, check_template, index_marks, refuse_changes, replacements
 from tasks.operations.results import Depth, Outcome, TagResult
+from tasks.operations.selection import Selection
+from tasks.ports import Finding
+from tasks.stores.memory import MemorySource
 
 ONE = Digest.of(b"one")
 
@@ -24,6 +31,12 @@ def test_only_verified_tags_that_people_write_down_are_replaced() -> None:
     ]
     (found,) = replacements(results, "/mnt/bucket/")
     assert (found.old, found.new) == ("/mnt/bucket/Team App:v1", f"r.example/app:v1@{ONE}")
+
+
+@pytest.mark.parametrize("missing", ["digest", "target", "verified", "tag"])
+def test_what_is_not_known_of_a_tag_makes_no_replacement(missing: str) -> None:
+    whole = result("app", "v1")
+    assert len(replacements([whole, replace(whole, **{missing: None})], "s3://bucket")) == 1
 
 
 def test_replacements_come_in_the_same_order_whatever_was_verified_first() -> None:
@@ -60,3 +73,35 @@ def test_an_index_that_changed_came_or_went_is_refused(after: dict[str, str]) ->
 
 def test_a_source_that_is_still_is_not_refused() -> None:
     refuse_changes({"a": "1"}, {"a": "1"})
+
+
+def test_layouts_that_changed_are_counted_and_the_first_named() -> None:
+    for count, rest in ((5, " changed"), (7, " and 2 more changed")):
+        after = {f"l{number}": "1" for number in range(count)}
+        with pytest.raises(RefusedError, match=re.escape(f"l0, l1, l2, l3, l4{rest}; no file")):
+            refuse_changes({}, after)
+
+
+class Source(MemorySource):
+    """Layouts, and a place that can't be looked into."""
+
+    def __init__(self, *paths: str) -> None:
+        files = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "index.json": b'{"manifests":[]}'}
+        super().__init__({f"{path}/{name}": raw for path in paths for name, raw in files.items()})
+
+    def list_layouts(self) -> Iterator[str | Finding]:
+        yield from super().list_layouts()
+        yield Finding("closed", "source_read", "no permission")
+
+
+def test_only_layouts_of_which_something_may_be_chosen_are_watched() -> None:
+    marks = index_marks(Source("app", "web", "other"), Selection.parse(["app:v*", "web"], []))
+    assert marks.keys() == {"app", "web"}
+    assert all(marks.values())
+
+
+def test_an_index_that_can_not_be_read_is_no_sign_that_nobody_writes() -> None:
+    source = Source("app")
+    source.read_index = lambda _: MemorySource({}).read_index("app")  # type: ignore[method-assign]
+    with pytest.raises(InvalidLayoutError):
+        index_marks(source, Selection())

@@ -7,7 +7,7 @@ import pytest
 from tasks.operations.equality import Equality
 from tasks.operations.progress import Progress
 from tasks.operations.results import Outcome, TagResult
-from tasks.operations.run_log import RunLog
+from tasks.operations.run_log import NOTHING_CHOSEN, RunLog
 from tasks.operations.selection import Selection
 from tasks.ports import Finding
 from tasks.stores.memory import MemorySource
@@ -107,6 +107,13 @@ def test_a_conflict_that_was_skipped_is_no_equality() -> None:
 def test_what_was_not_asked_or_not_whole_is_none_either() -> None:
     assert "not asked" in (World().judged(unasked=True).reason or "")
     assert World().judged(complete=False).at is None
+
+
+def test_where_the_patterns_choose_nothing_nothing_is_equal() -> None:
+    world = World()
+    world.log = RunLog(Nowhere(), Progress(), Stop(), fail_fast=False)
+    world.log.note(NOTHING_CHOSEN)
+    assert world.judged(include=("nowhere",)).reason == "the patterns choose nothing"
 
 
 def test_findings_of_other_kinds_do_not_matter() -> None:
