@@ -36,7 +36,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "state": "Make room for the state, make it writable, or see that its bucket answers; then run again.",
         "backup_refused": "Choose another --backup-tag, or remove the tag that has its name at the target.",
         "batch_unfinished": "Nothing to do: the batch is taken up again by itself.",
-        "no_layouts": "Mount the bucket, or name the directory that holds the layouts.",
+        "no_layouts": "Mount the bucket, or name the directory that holds the layouts; a registry's own storage "
+        "holds none.",
         "nothing_chosen": "Correct --include and --exclude; a path in them begins below SOURCE.",
         "shard_lost": "See the log of the shard's own run, and run again: what is at the target is not sent twice.",
         "shard_restarted": "Nothing to do: another worker took it up from what was at the target.",
