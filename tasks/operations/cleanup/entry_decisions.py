@@ -78,18 +78,20 @@ class _Deciding:
         self.verdicts = dict(self._first_verdicts())
         roots: dict[Digest, str] = {digest: digest for digest in protected}
         roots.update({entries[i].digest: entries[i].label for i, verdict in self.verdicts.items() if verdict.keep})
-        needed = self._reach(roots)
-        while added := dict(self._also_kept(needed)):
+        needed: dict[Digest, str] = {}
+        waiting = self._waiting()
+        new = self._reach_more(needed, roots)
+        while added := dict(self._also_kept(needed, waiting, new)):
             self.verdicts |= added
-            needed = self._reach(needed | {entries[i].digest: entries[i].label for i in added})
+            new = self._reach_more(needed, {entries[i].digest: entries[i].label for i in added})
         for place, entry in enumerate(entries):
             if place not in self.verdicts:
                 self.verdicts[place] = Verdict(self._why_it_goes(entry), keep=False)
-        before = self._reach({entry.digest: entry.label for entry in entries})
+        before = self.graph.reach({entry.digest: entry.label for entry in entries}, self.view.blobs)
         return EntryDecisions(tuple(self.verdicts[place] for place in range(len(entries))), needed, before)
 
-    def _reach(self, roots: Mapping[Digest, str]) -> dict[Digest, str]:
-        return self.graph.reach(roots, self.view.blobs)
+    def _reach_more(self, needed: dict[Digest, str], roots: Mapping[Digest, str]) -> list[Digest]:
+        return self.graph.reach_more(needed, roots, self.view.blobs)
 
     def _first_verdicts(self) -> Iterator[tuple[int, Verdict]]:
         """On everything that can be judged by itself; the rest depends on what these leave."""
@@ -119,16 +121,34 @@ class _Deciding:
     def _since(self, entry: Entry) -> float | None:
         return self.stray_since.get(entry.digest)
 
-    def _also_kept(self, needed: Mapping[Digest, str]) -> Iterator[tuple[int, Verdict]]:
+    def _waiting(self) -> dict[Digest, list[int]]:
+        """The entries that are not kept so far, by what they would stay with; each is looked at once for that.
+
+        Whoever writes a layout may write a chain of referrers of any length into it.
+        """
+        found: dict[Digest, list[int]] = {}
         for place, entry in enumerate(self.view.entries):
             verdict = self.verdicts.get(place)
             if verdict is not None and (verdict.keep or self.choice.demands(entry) is not None):
                 continue
+            for digest in (entry.digest if entry.ref_name is None else None, self._subject(entry)):
+                if digest is not None:
+                    found.setdefault(digest, []).append(place)
+        return found
+
+    def _subject(self, entry: Entry) -> Digest | None:
+        return self.belonging.subject(entry) or subject_in_manifest(entry, self.graph)
+
+    def _also_kept(
+        self, needed: Mapping[Digest, str], waiting: dict[Digest, list[int]], new: Iterable[Digest]
+    ) -> Iterator[tuple[int, Verdict]]:
+        for place in sorted({place for digest in new for place in waiting.pop(digest, ())}):
+            entry, verdict = self.view.entries[place], self.verdicts.get(place)
+            if verdict is not None and verdict.keep:
+                continue  # it stays with something else
             if entry.ref_name is None and entry.digest in needed:
                 yield place, Verdict(f"part of {needed[entry.digest]}, which stays")
-                continue
-            subject = self.belonging.subject(entry) or subject_in_manifest(entry, self.graph)
-            if subject is not None and subject in needed:
+            elif (subject := self._subject(entry)) is not None:
                 yield place, Verdict(f"refers to {needed[subject]}, which stays")
 
     def _why_it_goes(self, entry: Entry) -> str:

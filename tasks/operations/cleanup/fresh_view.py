@@ -19,7 +19,7 @@ from tasks.operations.cleanup.layout_view import view_layout
 from tasks.operations.cleanup.values import IndexEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from tasks.file_ports import FileWriter, StoredFile, WritableSource
     from tasks.oci.descriptor import Descriptor
@@ -70,29 +70,36 @@ def still_wanted(view: FreshView, removals: Collection[IndexEntry]) -> list[Inde
     all, under a tag that a writer gave it in between, so does the entry, unless somebody named it. Planning judges
     by the same rule.
     """
-    wanted = list(removals)
-    demanded = {entry for entry in removals if entry.is_demanded}
-    while True:
-        leaves = Removals(wanted)
-        goes: list[Entry] = []
-        stays: list[Entry] = []
-        for entry in view.entries:
-            (goes if leaves.has(_as_written(entry)) else stays).append(entry)
-        needed = view.graph.reach({entry.digest: "" for entry in stays}, view.blobs)
-        kept = {_as_written(entry) for entry in goes if _belongs_to(entry, needed, view.graph)} - demanded
-        if not kept:
-            return wanted
-        wanted = [entry for entry in wanted if entry not in kept]
+    leaves, demanded = Removals(removals), {entry for entry in removals if entry.is_demanded}
+    stays: dict[Digest, str] = {}
+    waiting: dict[Digest, set[IndexEntry]] = {}
+    for entry in view.entries:
+        written = _as_written(entry)
+        if not leaves.has(written):
+            stays[entry.digest] = ""
+        elif written not in demanded:
+            for digest in _belongs_to(entry, view.graph):
+                waiting.setdefault(digest, set()).add(written)
+    kept: set[IndexEntry] = set()
+    needed: dict[Digest, str] = {}
+    while new := view.graph.reach_more(needed, stays, view.blobs):
+        more = {entry for digest in new for entry in waiting.pop(digest, ())} - kept
+        kept |= more
+        stays = {entry.descriptor.digest: "" for entry in more}
+    return [entry for entry in removals if entry not in kept]
 
 
 def _as_written(entry: Entry) -> IndexEntry:
     return IndexEntry(entry.ref_name, entry.descriptor)
 
 
-def _belongs_to(entry: Entry, needed: Mapping[Digest, str], graph: Graph) -> bool:
+def _belongs_to(entry: Entry, graph: Graph) -> Iterator[Digest]:
+    """What an entry stays with, if that stays."""
     node = graph.nodes.get(entry.digest)
-    subject = entry.refers_to or (node.subject if node is not None else None)
-    return subject in needed or (entry.ref_name is None and entry.digest in needed)
+    if (subject := entry.refers_to or (node.subject if node is not None else None)) is not None:
+        yield subject
+    if entry.ref_name is None:
+        yield entry.digest
 
 
 class FreshLook:

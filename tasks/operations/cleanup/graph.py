@@ -58,8 +58,17 @@ class Graph:
 
         A manifest needs what it names, and its subject where the layout has that: clients copy it along.
         """
-        found = dict(roots)
-        pending = list(found)
+        found: dict[Digest, str] = {}
+        self.reach_more(found, roots, present)
+        return found
+
+    def reach_more(
+        self, found: dict[Digest, str], roots: Mapping[Digest, str], present: Container[Digest]
+    ) -> list[Digest]:
+        """Add what further roots need to what `reach` has found; all that is new in it, the roots included."""
+        new = [digest for digest in roots if digest not in found]
+        found.update(roots)
+        pending = list(new)
         while pending:
             digest = pending.pop()
             node = self.nodes.get(digest)
@@ -69,7 +78,8 @@ class Graph:
                 if needed not in found:
                     found[needed] = found[digest]
                     pending.append(needed)
-        return found
+                    new.append(needed)
+        return new
 
     def _needs(self, node: Node, present: Container[Digest]) -> Iterator[Digest]:
         yield from node.below
