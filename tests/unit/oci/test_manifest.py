@@ -11,7 +11,7 @@ from tasks.oci import media_types
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError, InvalidManifestError, SpecError, UnsupportedMediaTypeError
-from tasks.oci.manifest import Manifest, parse_manifest
+from tasks.oci.manifest import MAX_MANIFEST_SIZE, Manifest, parse_manifest
 from tests.support.oci_strategies import json_values, nearly_descriptors, sha256
 
 CONFIG = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": sha256(b"{}"), "size": 2}
@@ -131,3 +131,28 @@ def test_any_json_is_read_or_refused_by_our_own_exception(media_type: str, body:
     except SpecError:
         return
     assert all(media_types.is_manifest(child.media_type) for child in manifest.manifests)
+
+
+@pytest.mark.parametrize("value", ["{}", "0", '{"a":0}'])
+def test_a_manifest_of_nothing_but_small_values_is_not_taken_apart(value: str) -> None:
+    """It would take twenty times its bytes of memory, and any number of such are read at once."""
+    listed = ",".join([value] * (MAX_MANIFEST_SIZE // (len(value) + 1) - 100))
+    raw = f'{{"config":{json.dumps(CONFIG)},"x":[{listed}]}}'.encode()
+    assert len(raw) <= MAX_MANIFEST_SIZE
+    with pytest.raises(InvalidManifestError, match="more than 250,000 values"):
+        parse(None, raw=raw)
+
+
+def test_a_manifest_may_be_as_large_as_registries_take_with_whatever_text() -> None:
+    shortest = {
+        "mediaType": "a/b",
+        "digest": CHILD["digest"],
+        "size": 1,
+        "platform": {"architecture": "a", "os": "b"},
+    }
+    count = (MAX_MANIFEST_SIZE - 100) // (len(json.dumps(shortest, separators=(",", ":"))) + 1)
+    raw = json.dumps({"manifests": [shortest] * count}, separators=(",", ":")).encode()
+    assert MAX_MANIFEST_SIZE - 500 < len(raw) <= MAX_MANIFEST_SIZE
+    assert len(parse(None, media_types.IMAGE_INDEX, raw).blobs) == count
+    text = {"config": CONFIG, "annotations": {"list": r'a,"{[' * (MAX_MANIFEST_SIZE // 7)}}
+    assert parse(text).annotations == text["annotations"]
