@@ -24,6 +24,7 @@ from tasks.oci.errors import (
 )
 from tasks.stores import mounts
 from tasks.stores.layout_channel import Channel, ChannelClosedError, SlotStream, error_from_json, make_link, parts_of
+from tasks.stores.source_silence import SourceSilence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +73,7 @@ class WatchedProcess:
         self._mounts = mounts.hanging_mounts()
         self._patience = patience
         self._stop = stop
+        self._silence = SourceSilence(patience.longest)
         self._lock = threading.Lock()
         self._idle: list[Channel] = []
         self._process: subprocess.Popen[bytes] | None = None
@@ -185,17 +187,30 @@ class WatchedProcess:
                 self._check_alive()
                 self._check_stop(waited)
                 if waited > self._patience.longest:
+                    self._note_failure(asked)
                     raise SourceReadError(f"{name} did not answer for {waited:.0f} s; the mount itself does")
                 if waited > silence:
                     self._probe(waited, path)
+                    self._silence.tell(name, asked)
                     silence = time.monotonic() - asked + self._patience.silence
         except ChannelClosedError as error:
             raise self._lost() from error
         if "end" in message:
             channel.busy = False
         if "error" in message:
-            raise error_from_json(message)
+            failure = error_from_json(message)
+            if isinstance(failure, SourceReadError):
+                self._note_failure(asked)
+            raise failure
+        self._silence.end()
         return message
+
+    def _note_failure(self, asked: float) -> None:
+        """Give the source up where nothing of it could be read for too long; then nothing more is asked."""
+        if self._silence.lasts(asked):
+            waited = f"{self._patience.longest:.0f} s, though its mount answers: the store behind it may be away"
+            self._gone = f"nothing could be read from the source {self._root} for {waited}"
+            self._check_alive()
 
     def _check_alive(self) -> None:
         if self._gone is not None:

@@ -2,11 +2,14 @@
 
 import shutil
 from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tasks.oci.errors import SourceError
+from tasks.oci.errors import SourceError, SourceReadError, SourceUnavailableError
+from tasks.stores import source_silence, watched_process
+from tasks.stores.source_silence import SourceSilence
 from tasks.stores.watched_layouts import WatchedLayouts
 from tasks.stores.watched_process import Patience, WatchedProcess
 from tests.support.layouts import LayoutBuilder
@@ -31,3 +34,24 @@ def test_an_empty_root_is_told_from_one_with_something_in_it(source: WatchedLayo
     assert not source.is_empty()
     shutil.rmtree(tmp_path / "app")
     assert source.is_empty()
+
+
+def test_a_source_of_which_nothing_can_be_read_is_gone_though_its_mount_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with s3fs, whose store is away: each file is given up by itself, late."""
+    LayoutBuilder(tmp_path / "app").write()
+    process = WatchedProcess(str(tmp_path), Patience())
+    monkeypatch.setattr(source_silence, "LEAST_FAILURES", 2)
+    monkeypatch.setattr(process, "_silence", SourceSilence(0.0))
+    with closing(process):
+        assert process.read({"do": "index", "path": "app"}, "app")
+        monkeypatch.setattr(watched_process, "error_from_json", lambda _: SourceReadError("Input/output error"))
+        for kind, reason in (
+            (SourceReadError, "Input/output error"),
+            (SourceUnavailableError, "nothing could be read"),
+        ):
+            with pytest.raises(kind, match=reason):
+                process.read({"do": "index", "path": "absent"}, "absent")
+        with pytest.raises(SourceUnavailableError, match="the store behind it may be away"):
+            process.read({"do": "index", "path": "app"}, "app")
