@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -31,13 +32,15 @@ if TYPE_CHECKING:
     from tasks.stores.s3_address import BucketAccess
     from tasks.stores.s3_get import PlainGet
 
+logger = logging.getLogger(__name__)
+
 _Value = TypeVar("_Value")
 ATTEMPTS = 3
 """Failures of a request; being told to slow down, or nobody being there for a moment, is none."""
 THROTTLED_SECONDS = 900.0
 """How long a request may be told to slow down before that counts as a failure."""
-AWAY_SECONDS = 30.0
-"""How long an endpoint that has answered before may be away, as while it is started anew."""
+AWAY_SECONDS = 300.0
+"""How long an endpoint that has answered before may be away, as while it is started anew; as long as a target may."""
 LONGEST_WAIT = 30.0
 
 
@@ -114,6 +117,7 @@ class S3Bucket:
         self._more: dict[str, Any] = {"RequestPayer": "requester"} if access.request_payer else {}
         self._headers = {"x-amz-request-payer": "requester"} if access.request_payer else {}
         self._answered = False
+        self._is_missed = False
         self._plain: PlainGet | None = None
         stop = stop or Stop()
         self._gate = RequestGate(stop)
@@ -207,6 +211,9 @@ class S3Bucket:
                 return ask()
 
         answer: _Value = self._retrying(self._patient, attempt)  # what is waited for is no failed attempt
+        if self._is_missed:
+            self._is_missed = False
+            logger.warning("the bucket is there again")
         if not self._answered:
             self._answered = True
             self._plain = plain_get(self._client, self._name)
@@ -222,6 +229,10 @@ class S3Bucket:
 
     def _wait_together(self, state: RetryCallState) -> float:
         """How long to wait for a store that asks for fewer requests, or is away; all workers do."""
+        error = state.outcome.exception() if state.outcome is not None else None
+        if isinstance(error, UnreachableError) and not self._is_missed:
+            self._is_missed = True
+            logger.warning("the bucket is away, and waited for, %.0f s at most: %s", AWAY_SECONDS, error)
         seconds = self._grown(state)
         self._gate.pause(seconds)
         return seconds

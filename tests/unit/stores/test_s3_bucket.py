@@ -165,11 +165,16 @@ def test_being_told_to_slow_down_uses_up_no_attempt() -> None:
         answering(*[slow] * ATTEMPTS, *[broken] * ATTEMPTS).stat("key")
 
 
-def test_an_endpoint_that_is_away_for_a_moment_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_that_is_away_for_a_moment_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """A gateway that is started anew takes more than the second that a few attempts take."""
     away = EndpointConnectionError(endpoint_url="https://store")
     store = answering(None, *[away] * 3 * ATTEMPTS, None)
     assert [store.stat("key") is not None for _ in range(2)] == [True, True]
+    said, last = caplog.messages
+    assert "is away, and waited for, 300 s at most" in said
+    assert "there again" in last
     monkeypatch.setattr(s3_bucket, "AWAY_SECONDS", 0.01)
     gone = answering(None, *[away] * 1000)
     assert gone.stat("key") is not None
