@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from tasks.oci.errors import TRANSIENT_CODES, BatchUnfinishedError, LayoutliftEr
 from tasks.operations.enumeration import children_of, enumerate_repository
 from tasks.operations.hold import Hold
 from tasks.operations.newest import not_ordered
+from tasks.operations.open_repositories import OpenRepositories, OpenRepository
 from tasks.operations.planning import NamePlan, plan_selection
 from tasks.operations.reporting import printable
 from tasks.operations.repository_work import RepositoryWork, refused_of, units_of
@@ -52,14 +52,6 @@ class _Todo:
     unit: Unit
 
 
-@dataclass(slots=True)
-class _Repository:
-    """A repository in work, shared by the slices that are under way."""
-
-    work: RepositoryWork
-    units: tuple[Unit, ...]
-
-
 class TreeRun:
     """See the module; `workers` is how many units are in work at once, `stop` ends the run before its time."""
 
@@ -85,9 +77,7 @@ class TreeRun:
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="copy")
         self._openers = ThreadPoolExecutor(max_workers=min(workers, OPENED_AT_ONCE), thread_name_prefix="open")
         self._lock = threading.Lock()
-        self._in_work: dict[str, _Repository] = {}
-        self._opening: dict[str, threading.Lock] = {}
-        self._slices_left = Counter[str]()
+        self._repositories = OpenRepositories()
         self._names = NamePlan({}, {})
         self._sizes: Mapping[str, int] = {}
         self._deferred: dict[Batch, list[_Todo]] = {}
@@ -129,7 +119,7 @@ class TreeRun:
         survey = Surveyor(self._source, self._job, self._log, self.stop, self._pool, pauses=RETRY_DELAYS).survey()
         self._names, self._sizes = survey.names, survey.sizes
         self._unbegun = dict.fromkeys(part for batch in survey.batches for part in batch)
-        self._slices_left = Counter(part.path for part in self._unbegun)
+        self._repositories.expect(self._unbegun)
         return survey
 
     def execute(self, batch: Batch, *, last_attempt: bool = True) -> None:
@@ -176,7 +166,7 @@ class TreeRun:
 
     def _leave(self, part: Slice, reason: LayoutliftError) -> None:
         """Tell of each tag that was never begun, or of the repository as a whole where it was not opened either."""
-        repository = self._in_work.get(part.path)
+        repository = self._repositories.find(part.path)
         if repository is None:
             self._note_closed(part.path, reason.code, str(reason))
             return
@@ -213,10 +203,11 @@ class TreeRun:
     def _todos_of(self, part: Slice, *, last_attempt: bool) -> list[_Todo] | None:
         """The units of a slice; None where it is not begun any more, which `abandon` tells."""
         self._hold.wait(self.stop)
-        if self._log.reason_to_skip() is not None and part.path not in self._in_work:
+        if self._log.reason_to_skip() is not None and self._repositories.find(part.path) is None:
             return None
         try:
-            repository = self._repository(part.path, patient=not last_attempt)
+            open_it = partial(self._open, part.path, patient=not last_attempt)
+            repository = self._repositories.open(part.path, open_it)
         except LayoutliftError as error:
             if error.transient and not last_attempt:
                 raise BatchUnfinishedError(f"{part.path} can't be opened for the moment: {error}") from error
@@ -260,16 +251,9 @@ class TreeRun:
         tags = tuple(result.tag for result in later if result.tag is not None)
         return _Todo(todo.work, replace(todo.unit, tags=tags)) if later else None
 
-    def _repository(self, path: str, *, patient: bool) -> _Repository:
-        with self._lock:
-            opening = self._opening.setdefault(path, threading.Lock())
-        with opening:
-            if path not in self._in_work:
-                self._in_work[path] = self._open(path, patient=patient)
-            return self._in_work[path]
-
-    def _open(self, path: str, *, patient: bool) -> _Repository:
-        selection, dated = self._job.selection, self._job.selection.asks_for_times
+    def _open(self, path: str, *, patient: bool) -> OpenRepository:
+        selection = self._job.selection
+        dated = selection.asks_for_times
         inventory = enumerate_repository(self._source, path, self._pool.map, dated=dated, patient=patient)
         self._log.note_index(path, inventory.etag)
         selected = plan_selection(inventory, selection, partial(children_of, self._source, path))
@@ -285,16 +269,14 @@ class TreeRun:
         self._log.progress.expect(known - self._sizes.get(path, known))
         for entry in refused:
             self._log.keep(work.refuse(entry))
-        return _Repository(work, units)
+        return OpenRepository(work, units)
 
     def _release(self, path: str) -> None:
         """Free a repository when its last slice is done; those that could not be opened before it was are left."""
-        with self._lock:
-            self._slices_left[path] -= 1
-            if self._slices_left[path] > 0:
-                return
+        if not self._repositories.is_done(path):
+            return
         for part, reason in self._closed.pop(path, {}).items():
             self._leave(part, reason)
-        repository = self._in_work.pop(path, None)
+        repository = self._repositories.take(path)
         if repository is not None:
             self._log.note_all(repository.work.finish())
