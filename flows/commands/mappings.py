@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from flows.parameters import MigrateParameters
     from tasks.runs import RunKind
 
 
@@ -29,14 +30,7 @@ def run_mappings(kind: RunKind, path: Path, given: dict[str, Any], *, standalone
         ConfigurationError: the file can't be used; nothing was done.
     """
     as_json = prepare(given)
-    file = load_migrations(path)
-    try:
-        migrations = list(file.migrations(given))
-    except ValidationError as error:
-        raise wrong_options(error) from None
-    if len(migrations) > 1 and (written := [field for field in WRITTEN_BY_RUN if given.get(field)]):
-        options = ", ".join(f"--{field}" for field in written)
-        raise ConfigurationError(f"{options}: each mapping would replace it; name a file in each mapping instead")
+    migrations = _migrations(path, given)
     codes: list[int] = []
     reports: list[Any] = []
     for parameters in migrations:
@@ -51,6 +45,19 @@ def run_mappings(kind: RunKind, path: Path, given: dict[str, Any], *, standalone
     else:
         click.echo(f"{codes.count(COMPLETE)} of {len(migrations)} mappings complete")
     raise SystemExit(overall(codes))
+
+
+def _migrations(path: Path, given: dict[str, Any]) -> list[MigrateParameters]:
+    """What each mapping of the file says, with the options of the command line in place of that."""
+    file = load_migrations(path)
+    try:
+        migrations = list(file.migrations(given))
+    except ValidationError as error:
+        raise wrong_options(error) from None
+    if len(migrations) > 1 and (written := [field for field in WRITTEN_BY_RUN if given.get(field)]):
+        options = ", ".join(f"--{field}" for field in written)
+        raise ConfigurationError(f"{options}: each mapping would replace it; name a file in each mapping instead")
+    return migrations
 
 
 def overall(codes: Sequence[int]) -> int:
