@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,11 @@ INGEST = "ingest"
 """Where oras-go writes blobs before it renames them."""
 
 _MANIFESTS = "manifests"
-MAX_INDEX_SIZE = 1024 * 1024 * 1024
-"""Bytes; about four million entries. A bound, so that a hostile index can't take all memory."""
+MAX_INDEX_SIZE = 256 * 1024 * 1024
+"""Bytes; about a million entries, all of which each push writes anew. A bound, so that a hostile index, which may be
+a file that is nearly all hole, can't take all memory and time: it takes twice its size."""
 MAX_MARKER_SIZE = 1024 * 1024
+_NOTHING = re.compile(rb"[ \t\r\n\0]*+")
 MAX_REF_NAME = 4096
 """Characters; a whole reference has some hundred at most."""
 MOST_BROKEN = 100_000
@@ -166,5 +169,5 @@ def _decode(raw: bytes, name: str) -> dict[str, Any]:
 
 
 def _refuse_empty(raw: bytes, name: str) -> None:
-    if not raw.strip(b" \t\r\n\0"):
+    if _NOTHING.fullmatch(raw):
         raise InvalidLayoutError(f"{name} is empty; a writer may be at work, or its last write failed")

@@ -7,6 +7,7 @@ this way only what is kept of each entry is.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ MOST_AT_ONCE = 4 * 1024 * 1024
 _CUT_NUMBER = 2
 """Characters that a number cut off may end with and that are not taken for it, as in `1e+`."""
 _decoder = json.JSONDecoder()
-_SPACE = " \t\r\n"
+_NOTHING = re.compile(r"[ \t\r\n\0]*+")
+"""What may follow; a mount may have filled a file up with zero bytes, to any size."""
 
 
 def iter_list(text: str, name: str, others: dict[str, Any]) -> Iterator[Any]:
@@ -57,7 +59,7 @@ def iter_places(text: str, name: str, others: dict[str, Any]) -> Iterator[Elemen
             others[key], at = _value(text, begin, room)
             room -= at - begin
         at = _after_element(text, at, "}")
-    if text[at + 1 :].strip(_SPACE + "\0"):
+    if _NOTHING.fullmatch(text, at + 1) is None:
         raise json.JSONDecodeError("something follows the object", text, at + 1)
 
 
