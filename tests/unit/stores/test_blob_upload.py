@@ -47,6 +47,7 @@ def test_a_blob_is_sent_whole_in_one_put(script: ScriptedRegistry, make_store: M
     assert sent.body == data
     assert sent.query == {"_state": ["a/b"], "digest": [Digest.of(data)]}
     assert sent.headers["content-length"] == str(len(data))
+    assert sent.headers["content-type"] == "application/octet-stream"
     assert "transfer-encoding" not in sent.headers
 
 
@@ -118,6 +119,7 @@ def test_a_small_blob_takes_one_request_where_the_registry_takes_it(
     for _ in range(2):
         assert store.push_blob("app", blob(SMALL)) is BlobArrival.PUSHED
     assert [(sent.body, sent.query) for sent in script.requests] == [(SMALL, {"digest": [Digest.of(SMALL)]})] * 2
+    assert {sent.headers["content-type"] for sent in script.requests} == {"application/octet-stream"}
 
 
 @pytest.mark.parametrize("answers", [[ACCEPTED], [Reply(400), ACCEPTED]], ids=["ignored", "refused"])
@@ -206,12 +208,13 @@ def test_a_mount_at_a_registry_that_is_away_for_a_moment_is_tried_again_as_one(
     assert make_store(script.host).push_blob("app", blob(SMALL), "base") is BlobArrival.MOUNTED
 
 
+@pytest.mark.parametrize("reason", [',error="insufficient_scope"', ""], ids=["said", "not said"])
 def test_a_mount_that_needs_more_rights_than_there_are_becomes_an_upload(
-    script: ScriptedRegistry, make_store: MakeStore
+    script: ScriptedRegistry, make_store: MakeStore, reason: str
 ) -> None:
     numbers = iter(range(10))
     script.always("GET", "/token", lambda _: Reply(body=b'{"token":"t%d"}' % next(numbers)))
-    more = Reply(401, {"WWW-Authenticate": f'Bearer realm="{script.url}/token",error="insufficient_scope"'})
+    more = Reply(401, {"WWW-Authenticate": f'Bearer realm="{script.url}/token"{reason}'})
     script.expect("POST", UPLOADS, more, more, Reply(201))
     store = make_store(script.host, Credentials("me", "x"))
     assert store.push_blob("app", blob(SMALL), "other") is BlobArrival.PUSHED
@@ -296,6 +299,19 @@ def test_what_is_too_large_for_one_request_is_mounted_all_the_same(
     store = make_store(script.host)
     assert store.push_blob("app", blob(data)) is BlobArrival.PUSHED
     assert store.push_blob("app", blob(data), "other") is BlobArrival.MOUNTED
+
+
+def test_what_is_too_large_for_one_request_and_is_not_mounted_goes_in_chunks_at_once(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    data = b"x" * 400_000
+    script.expect("POST", UPLOADS, *[ACCEPTED] * 4)
+    script.expect("PUT", SESSION, Reply(413), Reply(201), Reply(201))
+    script.expect("PATCH", SESSION, *[ACCEPTED] * 4)
+    store = make_store(script.host)
+    for source in (None, "other"):
+        assert store.push_blob("app", blob(data), source) is BlobArrival.PUSHED
+    assert [len(sent.body) for sent in script.asked("PUT", SESSION)] == [len(data), 0, 0]
 
 
 @pytest.mark.parametrize("status", [201, 400], ids=["done already", "refused"])

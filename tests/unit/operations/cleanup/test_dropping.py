@@ -8,6 +8,7 @@ import pytest
 from tasks.file_ports import UnfinishedUpload
 from tasks.oci.errors import InterruptedRunError, LockHeldError
 from tasks.operations.cleanup.dropping import drop_layout, remake_halves
+from tasks.operations.cleanup.journal import Journal
 from tests.support.cleanup_world import INDEX_PATH, LAYOUT, Push, World, blob_path, image, keep_policy, named
 
 MARKER_PATH = f"{LAYOUT}/oci-layout"
@@ -161,3 +162,30 @@ def test_who_must_stop_makes_no_layout_whole_any_more(monkeypatch: pytest.Monkey
     monkeypatch.setattr(world.files, "stat_file", interrupted)
     with pytest.raises(InterruptedRunError):
         list(remake_halves(world.files, is_alone=False))
+
+
+@pytest.mark.parametrize(("conditional", "alone"), [(True, False), (False, True), (False, False)])
+@pytest.mark.parametrize("left", [INDEX_PATH, MARKER_PATH])
+def test_an_index_is_made_again_only_where_no_writer_can_bring_its_own_just_now(
+    monkeypatch: pytest.MonkeyPatch, left: str, conditional: bool, alone: bool
+) -> None:
+    world = World()
+    before = dict(world.files.contents())
+    assert drop_layout(world.tools(), LAYOUT)
+    world.files.put(left, before[left])
+    monkeypatch.setattr(world.files, "is_conditional", conditional)
+    may = left == INDEX_PATH or conditional or alone
+    assert [outcome.remade for outcome in remake_halves(world.files, is_alone=alone)] == [True] * may
+    whole = {path: raw for path, raw in world.files.contents().items() if path in before}
+    assert whole == (before if may else {left: before[left]})
+
+
+def test_what_else_runs_have_noted_hides_no_layout_that_is_half() -> None:
+    world = World()
+    world.finish(Push(image([1]), "v1", world.now))
+    assert world.apply_plan(world.plan(keep_policy(0)))
+    world.files.put("other/oci-layout", b"{}")
+    world.files.put("other/index.json", b'{"schemaVersion":2,"manifests":[]}')
+    assert drop_layout(replace(world.tools(), journal=Journal(world.files, "run-later")), "other")
+    world.files.put("other/index.json", b"a writer's")
+    assert [outcome.path for outcome in remake_halves(world.files, is_alone=False)] == ["other"]

@@ -1,81 +1,78 @@
-"""What a journal at the source may have done: nothing that no run of ours would have noted."""
+"""What a run announces is read again as it was, repository by repository and in order, or nothing depends on it."""
 
 import json
 from typing import Any
 
 import pytest
 
+from tasks.file_ports import StoredFile
+from tasks.oci.digest import Digest
 from tasks.oci.errors import StateError
-from tasks.operations.cleanup.dropping import remake_halves
-from tasks.operations.cleanup.journal import RUNS, RecordPlace, read_record
-from tests.support.cleanup_world import INDEX_PATH, LAYOUT, Push, World, blob_path, image
+from tasks.operations.cleanup.journal import RUNS, Journal, Record, Step, list_records, read_record
+from tasks.stores.memory_files import MemoryFiles
 
-BLOB = blob_path(b"layer 1")
-FILE = {"path": BLOB, "size": 7, "modified": 1.0, "etag": "mark"}
-RECORD = {"time": 1.0, "removed": [], "added": [], "files": [], "trash": None, "contents": [], "etag": ""}
+DIGEST = Digest.of(b"blob")
 
 
-def noted(world: World, step: str, **fields: Any) -> RecordPlace:
-    path = f"{RUNS}/evil/{LAYOUT}/000001-{step}.json"
-    world.files.put(path, json.dumps({**RECORD, **fields}).encode())
-    place = RecordPlace.parse(path)
-    assert place is not None
-    return place
+def record(repository: str = "team/app", *, step: Step = Step.INDEX, time: float = 7.5) -> Record:
+    folder = "" if repository == "." else f"{repository}/"
+    return Record(
+        step,
+        repository,
+        time,
+        removed=({"digest": "sha256:a"},),
+        added=({"digest": "sha256:b"},),
+        files=(StoredFile(f"{folder}blobs/{DIGEST.replace(':', '/')}", 3, 5.0, "etag"),),
+        trash=".layoutlift/trash/run",
+        contents=((f"{folder}oci-layout", "{}"),),
+        etag="mark",
+    )
 
 
-def test_what_a_run_notes_is_read() -> None:
-    world = World()
-    place = noted(world, "hide", files=[FILE], trash=".layoutlift/trash/evil")
-    [file] = read_record(world.files, place).files
-    assert file.path == BLOB
+@pytest.fixture
+def files() -> MemoryFiles:
+    return MemoryFiles(lambda: 9.0)
+
+
+@pytest.mark.parametrize("repository", ["team/app", "app", "."])
+@pytest.mark.parametrize("step", Step)
+def test_a_record_is_read_as_it_was_written(files: MemoryFiles, repository: str, step: Step) -> None:
+    written = record(repository, step=step)
+    Journal(files, "run").announce(written)
+    (place,) = list_records(files)
+    assert (place.run, place.repository, place.number, place.step) == ("run", repository, 1, step)
+    assert read_record(files, place) == written
+    assert list_records(files, "run") == [place]
+    assert list_records(files, "another") == []
+
+
+def test_records_of_a_repository_follow_each_other_whichever_process_writes_them(files: MemoryFiles) -> None:
+    for time in (1.0, 2.0):
+        journal = Journal(files, "run")
+        for repository in (".", "team/app", "team/app"):
+            journal.announce(record(repository, time=time))
+    Journal(files, "later").settle("run", record(time=3.0))
+    files.put(f"{RUNS}/run/team/app/a note", b"of nobody's")
+    found = [(place.repository, place.number, read_record(files, place).time) for place in list_records(files)]
+    assert found == [
+        *((".", number, float(number)) for number in (1, 2)),
+        *(("team/app", number, time) for number, time in enumerate((1.0, 1.0, 2.0, 2.0, 3.0), start=1)),
+    ]
 
 
 @pytest.mark.parametrize(
-    "fields",
-    [
-        {"files": [FILE], "trash": "victim"},
-        {"files": [FILE], "trash": ".layoutlift/trash/another"},
-        {"files": [FILE], "trash": "."},
-        {"files": [FILE | {"path": BLOB.replace(LAYOUT, "victim")}]},
-        {"files": [FILE | {"path": INDEX_PATH}]},
-        {"files": [FILE | {"path": 7}]},
-        {"files": [FILE | {"modified": 10**400}]},
-        {"contents": [["victim/index.json", "{}"]]},
-        {"contents": [[INDEX_PATH, 7]]},
-        {"time": 10**400},
-    ],
-    ids=[
-        "the quarantine is a layout",
-        "another run's quarantine",
-        "the quarantine is the source",
-        "a blob of another repository",
-        "no blob",
-        "no path",
-        "no time of a file",
-        "a file of another repository",
-        "no content",
-        "no time",
-    ],
+    "damage",
+    [b"", b"{", b"[]", b"{}", {"time": "soon"}, {"files": [{}]}, {"files": None}, {"contents": ["x"]}, {"etag": ...}],
 )
-def test_what_no_run_notes_counts_as_damaged(fields: dict[str, Any]) -> None:
-    world = World()
-    place = noted(world, "hide", **fields)
+def test_nothing_depends_on_a_record_that_is_damaged_or_gone(files: MemoryFiles, damage: Any) -> None:
+    Journal(files, "run").announce(record())
+    (place,) = list_records(files)
+    if isinstance(damage, dict):
+        body = {**json.loads(files.contents()[place.path]), **damage}
+        damage = json.dumps({name: value for name, value in body.items() if value is not ...}).encode()
+    files.put(place.path, damage)
     with pytest.raises(StateError, match="damaged"):
-        read_record(world.files, place)
-
-
-def test_a_record_that_is_nested_without_end_counts_as_damaged() -> None:
-    world = World()
-    place = noted(world, "hide")
-    world.files.put(place.path, b"[" * 200_000)
+        read_record(files, place)
+    files._files.pop(place.path)
     with pytest.raises(StateError, match="damaged"):
-        read_record(world.files, place)
-
-
-def test_nothing_is_written_beside_a_dropped_layout_on_a_journal_s_word() -> None:
-    world = World()
-    world.finish(Push(image([1]), "v1", world.now))
-    noted(world, "drop", contents=[[INDEX_PATH, "{}"], ["victim/index.json", "{}"]])
-    [outcome] = remake_halves(world.files, is_alone=True)
-    assert [problem.code for problem in outcome.problems] == ["state"]
-    assert world.files.stat_file("victim/index.json") is None
+        read_record(files, place)

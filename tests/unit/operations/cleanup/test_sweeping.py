@@ -12,6 +12,7 @@ from tasks.operations.cleanup.apply_tools import ApplyTools, RepositoryOutcome
 from tasks.operations.cleanup.applying import apply_repository
 from tasks.operations.cleanup.fresh_view import FreshLook
 from tasks.operations.cleanup.holdings import Holdings
+from tasks.operations.cleanup.journal import Step, list_records, read_record
 from tasks.operations.cleanup.marks import Mark, read_marks, write_marks
 from tasks.operations.cleanup.sweeping import Sweep
 from tasks.operations.cleanup.values import Action, QuarantineMode, RepositoryPlan, Timing, totals_of
@@ -273,3 +274,19 @@ def test_what_comes_back_is_counted_once_though_a_run_was_killed_while_it_hid_bl
         assert world.apply_plan(plan)
     assert (sum(freed), sum(planned)) == (sum(SIZES), sum(SIZES))
     assert PATH not in world.files.contents()
+
+
+def test_what_several_runs_have_hidden_is_deleted_and_counted_once(world: World) -> None:
+    assert world.apply_plan(world.plan(keep_policy(0)))
+    world.now += GRACE
+    assert world.apply_plan(replace(world.plan(keep_policy(0)), quarantined=()))
+    runs = {path.split("/")[2] for path in in_quarantine(world)}
+    assert (len(runs), len(in_quarantine(world))) == (2, 5)
+    world.now += HOLD
+    outcome = apply_repository(world.tools(), world.plan(keep_policy(0)))
+    assert (outcome.purged, outcome.problems, in_quarantine(world)) == (5, [], set())
+    for run in runs:
+        settled = [place for place in list_records(world.files, run) if place.step is Step.SETTLED]
+        (record,) = (read_record(world.files, place) for place in settled)
+        (hidden,) = (place for place in list_records(world.files, run) if place.step is Step.HIDE)
+        assert sorted(record.files, key=str) == sorted(read_record(world.files, hidden).files, key=str)

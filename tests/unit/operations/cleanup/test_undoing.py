@@ -290,3 +290,33 @@ def test_what_is_named_by_now_is_not_marked(hidden: World) -> None:
     hidden.finish(Push(image([1]), "v1", hidden.now))
     assert undone(hidden, "run-1").problems == []
     assert read_marks(hidden.files, LAYOUT) == {}
+
+
+def test_a_run_that_took_tags_out_and_hid_what_others_had_left_is_undone_in_both() -> None:
+    world = World()
+    for tag in ("v1", "v2"):
+        world.finish(Push(image([int(tag[1])]), tag, world.now))
+    assert world.apply_plan(world.plan(keep_policy(1)))
+    world.now += GRACE
+    assert world.apply_plan(world.plan(keep_policy(0)))
+    assert (tags(world), blob_path(b"layer 1") in world.files.contents()) == ([], False)
+    outcome = undone(world, "run-1")
+    assert (tags(world), outcome.problems, len(outcome.restored)) == (["v2"], [], 2)
+    assert blob_path(b"layer 1") in world.files.contents()
+
+
+def test_who_has_lost_the_lease_marks_nothing_of_what_came_back(hidden: World) -> None:
+    asked: list[int] = []
+
+    def guard() -> None:
+        asked.append(1)
+        if blob_path(b"layer 1") in hidden.files.contents():
+            raise LockHeldError("another run's by now")
+
+    with pytest.raises(LockHeldError):
+        undone_by(hidden, guard)
+    assert (len(asked), read_marks(hidden.files, LAYOUT)) == (3, {})
+
+
+def undone_by(world: World, guard: Callable[[], None]) -> None:
+    list(undo_run(replace(world.tools(), guard=guard), "run-1"))
