@@ -1,12 +1,15 @@
 """Marks are kept by whatever decides on nothing of them."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from tasks.file_ports import StoredFile
+from tasks.oci.digest import Digest
 from tasks.operations.cleanup.blob_decisions import BlobRules
 from tasks.operations.cleanup.holdings import Holdings
-from tasks.operations.cleanup.marks import read_marks
+from tasks.operations.cleanup.marks import UNREFERENCED, Mark, forget_marks, read_marks, still_marked, write_marks
 from tasks.operations.cleanup.planning import PlanTools
 from tasks.operations.cleanup.recovering import plan_recovery
 from tasks.operations.cleanup.values import RepositoryPlan
@@ -66,3 +69,47 @@ def test_marks_that_are_nested_without_end_are_none() -> None:
     world = World()
     world.files.put(f".layoutlift/marks/{LAYOUT}/unreferenced.json", b"[" * 200_000)
     assert read_marks(world.files, LAYOUT) == {}
+
+
+FILE, DIGEST = StoredFile("a", 3, 5.0, "etag"), Digest.of(b"a")
+MARK = Mark.of(FILE, 7.0)
+
+
+@pytest.mark.parametrize("change", [{"size": 4}, {"modified": 6.0}, {"etag": "other"}])
+def test_a_mark_is_of_the_very_file_that_was_marked(change: dict[str, object]) -> None:
+    assert MARK.is_of(FILE)
+    assert not MARK.is_of(replace(FILE, **change))
+    assert still_marked({DIGEST: MARK}, {DIGEST: FILE}, ()) == {DIGEST: MARK}
+    assert still_marked({DIGEST: MARK}, {DIGEST: replace(FILE, **change)}, ()) == {}
+    assert still_marked({DIGEST: MARK}, {}, ()) == {}
+    assert still_marked({DIGEST: MARK}, {DIGEST: FILE}, {DIGEST}) == {}
+
+
+def test_a_file_of_which_no_mark_of_its_content_is_known_is_never_taken_for_the_same() -> None:
+    unknown = replace(FILE, etag="")
+    assert not Mark.of(unknown, 7.0).is_of(unknown)
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"[]", b"{}", b'{"blobs":[]}', b'{"blobs":{"x":{}}}', b'{"blobs":{"%s":{"since":1}}}']
+)
+def test_marks_that_can_not_be_understood_let_the_wait_start_over(damage: bytes) -> None:
+    files = World().files
+    write_marks(files, LAYOUT, {DIGEST: MARK})
+    assert read_marks(files, LAYOUT) == {DIGEST: MARK}
+    files.put(f".layoutlift/marks/{LAYOUT}/{UNREFERENCED}", damage.replace(b"%s", DIGEST.encode()))
+    assert read_marks(files, LAYOUT) == {}
+
+
+def test_marks_are_written_only_where_they_change_and_forgotten_altogether() -> None:
+    world = World()
+    steps: list[str] = []
+    world.files._on_step = steps.append
+    write_marks(world.files, LAYOUT, {})
+    assert steps == []
+    for _ in range(2):
+        write_marks(world.files, LAYOUT, {DIGEST: MARK})
+    assert len(steps) == 1
+    forget_marks(world.files, LAYOUT)
+    assert not list(world.files.list_files(".layoutlift"))
+    forget_marks(world.files, LAYOUT)

@@ -1,8 +1,11 @@
 """Which journals are forgotten, and when."""
 
+from dataclasses import replace
+
 import pytest
 
 from tasks.file_ports import UnfinishedUpload
+from tasks.oci.errors import LockHeldError
 from tasks.operations.cleanup.apply_tools import TRASH
 from tasks.operations.cleanup.journal import RUNS
 from tasks.operations.cleanup.old_runs import forget_old_runs
@@ -87,3 +90,36 @@ def test_what_was_marked_in_a_layout_that_is_gone_keeps_no_run_for_ever() -> Non
     world.files.delete_files(kept)
     assert forget_old_runs(world.tools()) == ("run-0",)
     assert list(world.files.list_files(".layoutlift/marks")) == []
+
+
+def test_a_run_is_remembered_while_any_of_the_manifests_waits_that_it_took_out() -> None:
+    world = World()
+    for number in (1, 2, 3):
+        world.finish(Push(image([number]), f"v{number}", world.now))
+    world.now += 1
+    assert world.apply_plan(world.plan(keep_policy(1)))
+    world.finish(Push(image([1]), "keep-it", world.now))
+    assert world.apply_plan(world.plan(keep_policy(1)))
+    world.now += 5 * (GRACE + HOLD)
+    assert "run-0" not in forget_old_runs(world.tools())
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_who_has_lost_the_lease_forgets_nothing(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    world = with_a_tag_that_went()
+    world.now += GRACE + HOLD
+    world.files.put(f".layoutlift/marks/{LAYOUT}/unreferenced.json", b"{}")
+    upload = UnfinishedUpload(f"{TRASH}/run-0/{LAYOUT}/blobs/sha256/{'0' * 64}", "id", world.now)
+    given_up: list[UnfinishedUpload] = []
+    monkeypatch.setattr(world.files, "list_uploads", lambda _: iter([upload]))
+    monkeypatch.setattr(world.files, "abort_upload", given_up.append)
+    before, asked = dict(world.files.contents()), []
+
+    def guard() -> None:
+        asked.append(1)
+        if len(asked) > after:
+            raise LockHeldError("another run's by now")
+
+    with pytest.raises(LockHeldError):
+        forget_old_runs(replace(world.tools(), guard=guard))
+    assert (dict(world.files.contents()), len(given_up)) == (before, after)
