@@ -175,4 +175,4 @@ def print_problems(results: Iterable[TagResult], findings: Iterable[Finding]) ->
 
 
 def _place(result: TagResult) -> str:
-    return f"{result.repository}:{result.tag if result.tag is not None else result.digest}"
+    return f"{result.repository}@{result.digest}" if result.tag is None else f"{result.repository}:{result.tag}"

@@ -57,6 +57,11 @@ def test_what_is_wrong_is_shown_before_remarks_however_many_there_are(capsys: py
     ]
 
 
+def test_what_has_no_tag_is_named_as_registries_name_it(capsys: pytest.CaptureFixture[str]) -> None:
+    print_problems([replace(failed("v1", "digest_mismatch"), tag=None)], [])
+    assert capsys.readouterr().out.startswith("  ! failed app@sha256:0")
+
+
 def test_where_nothing_is_wrong_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     print_problems([], [])
     assert capsys.readouterr().out == ""
