@@ -16,13 +16,20 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from tasks.oci.errors import ContentNotFoundError, SourceError, is_transient
+from tasks.oci.errors import (
+    ContentNotFoundError,
+    SourceError,
+    SourceReadError,
+    SourceUnavailableError,
+    is_transient,
+)
 from tasks.ports import BlobStat
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.s3_answers import next_place, objects_of, with_all
 from tasks.stores.s3_errors import ChangedError, ThrottledError, UnreachableError, answered, translated
 from tasks.stores.s3_get import plain_get
 from tasks.stores.shown_requests import show_repetition
+from tasks.stores.source_silence import SourceSilence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -41,6 +48,8 @@ THROTTLED_SECONDS = 900.0
 """How long a request may be told to slow down before that counts as a failure."""
 AWAY_SECONDS = 300.0
 """How long an endpoint that has answered before may be away, as while it is started anew; as long as a target may."""
+SILENT_SECONDS = 600.0
+"""How long a store may refuse all that it is asked for as if for the moment; then each further tag would wait too."""
 LONGEST_WAIT = 30.0
 
 
@@ -118,6 +127,7 @@ class S3Bucket:
         self._headers = {"x-amz-request-payer": "requester"} if access.request_payer else {}
         self._answered = False
         self._is_missed = False
+        self._silence = SourceSilence(SILENT_SECONDS)
         self._plain: PlainGet | None = None
         stop = stop or Stop()
         self._gate = RequestGate(stop)
@@ -210,7 +220,14 @@ class S3Bucket:
             with answered(asked_for):
                 return ask()
 
-        answer: _Value = self._retrying(self._patient, attempt)  # what is waited for is no failed attempt
+        asked = time.monotonic()
+        try:
+            answer: _Value = self._retrying(self._patient, attempt)  # what is waited for is no failed attempt
+        except SourceReadError as error:
+            if not isinstance(error, ChangedError) and self._silence.lasts(asked):
+                raise SourceUnavailableError(f"the bucket gave nothing for {SILENT_SECONDS:.0f} s: {error}") from None
+            raise
+        self._silence.end()
         if self._is_missed:
             self._is_missed = False
             logger.warning("the bucket is there again")

@@ -1,6 +1,7 @@
 """Tells a file that can't be read from a source of which nothing can, as when the store behind a mount is gone.
 
-The mount itself answers then, so that only the reads show it: each ends late, and with an error that may pass.
+The mount, or whatever stands before the store, answers then, so that only the reads show it: each ends late, and with
+an error that may pass.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ from tasks.stores.s3_address import BucketAccess, BucketAddress
 from tasks.stores.s3_bucket import ATTEMPTS, S3Bucket
 from tasks.stores.s3_client import make_client
 from tasks.stores.s3_writing import WritableS3Bucket
+from tasks.stores.source_silence import LEAST_FAILURES
 from tasks.stores.state_objects import StateObjects
 from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
 from tests.support.scripted_s3 import (
@@ -180,6 +181,27 @@ def test_an_endpoint_that_is_away_for_a_moment_is_waited_for(
     assert gone.stat("key") is not None
     with pytest.raises(SourceUnavailableError, match="does not answer"):
         gone.stat("key")
+
+
+@pytest.mark.parametrize(("code", "status"), [("InternalError", 500), ("SlowDown", 503)])
+def test_a_store_that_gives_nothing_any_more_is_given_up_and_not_asked_for_each_object(
+    monkeypatch: pytest.MonkeyPatch, code: str, status: int
+) -> None:
+    """As when what stands before it answers in its place."""
+    monkeypatch.setattr(s3_bucket, "SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(s3_bucket, "THROTTLED_SECONDS", 0.0)
+    each = 1 if status == 503 else ATTEMPTS
+    store = answering(None, *[(code, status)] * each * (LEAST_FAILURES - 1), None, *[(code, status)] * each * 9)
+    assert store.stat("key") is not None
+    for _ in range(LEAST_FAILURES - 1):
+        with pytest.raises(SourceReadError):
+            store.stat("key")
+    assert store.stat("key") is not None, "which shows that it is there"
+    for _ in range(LEAST_FAILURES - 1):
+        with pytest.raises(SourceReadError):
+            store.stat("key")
+    with pytest.raises(SourceUnavailableError, match="gave nothing"):
+        store.stat("key")
 
 
 def test_a_handshake_that_breaks_is_not_taken_for_a_certificate() -> None:
