@@ -10,6 +10,7 @@ import errno
 import io
 import os
 import stat
+import time
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -34,6 +35,7 @@ from tasks.stores.first_try import first_tried
 from tasks.stores.layout_search import find_layouts
 from tasks.stores.resuming_stream import resuming
 from tasks.stores.sibling_blobs import SiblingBlobs
+from tasks.stores.source_silence import SourceSilence
 from tasks.stores.verified_content import ByteStream, VerifiedContent
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
 
 READ_ATTEMPTS = 3
+SILENT_SECONDS = 600.0
+"""How long no folder may be listed before the source counts as gone, as when the store behind a mount is away."""
 _Value = TypeVar("_Value")
 _LOOK_FLAGS = os.O_PATH | os.O_CLOEXEC
 # O_NONBLOCK: a file that another program holds a lease on must not be waited for.
@@ -62,6 +66,7 @@ class LayoutDirectory:
             retry=retry_if_exception(lambda e: isinstance(e, LayoutliftError) and e.transient),
             reraise=True,
         )
+        self._silence = SourceSilence(SILENT_SECONDS)
         self._siblings = SiblingBlobs(self.list_layouts, self._size_of)
 
     @property
@@ -115,7 +120,16 @@ class LayoutDirectory:
             with translated(path), os.scandir(f"{self._root}/{path}") as entries:
                 return list(entries)
 
-        return self._again(scan)
+        asked = time.monotonic()
+        try:
+            entries: list[os.DirEntry[str]] = self._again(scan)
+        except SourceReadError as error:
+            if self._silence.lasts(asked):
+                waited = f"for {SILENT_SECONDS:.0f} s"
+                raise SourceUnavailableError(f"nothing could be listed {waited}: {error}") from error
+            raise
+        self._silence.end()
+        return entries
 
     def _again(self, act: Callable[..., _Value], *arguments: object) -> _Value:
         """Call `act` until it succeeds or fails for good; what is still absent then is absent for good."""

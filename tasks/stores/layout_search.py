@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,19 @@ from tasks.oci.errors import ContentNotFoundError, SourceError, SourceUnavailabl
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 ALGORITHMS = frozenset({"sha256", "sha512"})
 """Below a layout's `blobs`, the folders that hold its content: they are not looked into."""
+PAUSES = (5.0, 20.0)
+"""Seconds before what can't be listed for the moment is tried again, as a batch is for what can't be read."""
 SHOWN_FILES = 3
 """How many of the files that belong to no layout a finding names."""
+
+
+def _wait(seconds: float) -> None:
+    """Wait in a process of its own, whose owner leaves it when the run ends."""
+    threading.Event().wait(seconds)
 
 
 class Place(Enum):
@@ -43,24 +51,54 @@ class Place(Enum):
 _PLACES_IN_LAYOUT = {image_layout.BLOBS: Place.BLOBS, image_layout.INGEST: Place.INSIDE}
 
 
-def find_layouts(root: str, scan: Callable[[str], list[os.DirEntry[str]]]) -> Iterator[str | Finding]:
+class _Folders:
+    """Folders to be searched; those that can't be listed for the moment come last, after a pause."""
+
+    def __init__(self, pause: Callable[[float], object]) -> None:
+        self._now = [(".", Place.OUTSIDE)]
+        self._later: list[tuple[str, Place]] = []
+        self._pause = pause
+        self._pauses = list(PAUSES)
+
+    def __iter__(self) -> Iterator[tuple[str, Place]]:
+        while self._now:
+            yield self._now.pop()
+            if not self._now and self._later:
+                self._pause(self._pauses.pop(0))
+                self._now, self._later = self._later, []
+
+    def add(self, folders: Iterable[tuple[str, Place]]) -> None:
+        self._now.extend(folders)
+
+    def put_off(self, path: str, place: Place) -> bool:
+        """Have a folder come once more; False where it came often enough."""
+        if self._pauses:
+            self._later.append((path, place))
+        return bool(self._pauses)
+
+
+def find_layouts(
+    root: str, scan: Callable[[str], list[os.DirEntry[str]]], pause: Callable[[float], object] = _wait
+) -> Iterator[str | Finding]:
     """Walk the tree below `root` in order of names; links are reported, not followed.
 
     A directory with `oci-layout` or `index.json` is taken for a layout, so that a broken one is reported
     when its index is read. A directory that holds files but no layout is a finding, outside of what belongs to a
     layout; what cleanup keeps in `.layoutlift` is neither. `scan` lists a directory by its path below `root`.
+    One that can't be listed for the moment is a finding only where `pause`, called with seconds, did not help.
 
     Raises:
         SourceUnavailableError: the root can't be listed, or the mount is gone.
     """
-    pending = [(".", Place.OUTSIDE)]
-    while pending:
-        path, place = pending.pop()
+    folders = _Folders(pause)
+    for path, place in folders:
         try:
             entries = _by_kind(scan(path))
         except (SourceError, ContentNotFoundError) as error:
             if path == "." or isinstance(error, SourceUnavailableError):
                 raise SourceUnavailableError(f"the source can't be listed: {error}") from error
+            if error.transient and folders.put_off(path, place):
+                continue
             yield Finding(path, "unreadable_directory", f"the directory can't be listed: {error}")
             continue
         files = entries[_Kind.FILE]
@@ -74,7 +112,7 @@ def find_layouts(root: str, scan: Callable[[str], list[os.DirEntry[str]]]) -> It
         for name in entries[_Kind.UNREADABLE]:
             yield Finding(below(path, name), "unreadable_entry", "whether this is a directory can't be read")
         searched = (name for name in reversed(entries[_Kind.DIRECTORY]) if name in places and name != OWN_FOLDER)
-        pending.extend((below(path, name), places[name]) for name in searched)
+        folders.add((below(path, name), places[name]) for name in searched)
 
 
 def _places_of(names: list[str], place: Place, *, is_layout: bool) -> dict[str, Place]:

@@ -153,7 +153,7 @@ def test_a_file_whose_size_is_stale_is_noticed(
 def test_a_folder_that_can_not_be_listed_hides_no_other(
     layoutlift: Layoutlift, files: FaultyFiles, docker_registry: Registry, prefix: str
 ) -> None:
-    files.fail({"call": "readdir", "path": "/app-0", "error": errno.EIO, "times": ALWAYS})
+    files.fail({"call": "readdir", "path": "/app-0", "error": errno.EACCES, "times": ALWAYS})
     ended = layoutlift.migrate(files.mountpoint, f"{docker_registry.host}/{prefix}", code=1)
     assert ended.findings == {("app-0", "unreadable_directory")}
     assert ended.totals["copied"] == 2

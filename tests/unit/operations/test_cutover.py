@@ -8,7 +8,8 @@ import pytest
 
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidLayoutError, RefusedError
-from tasks.operations.cutover import OLD_REFERENCE, check_template, index_marks, refuse_changes, replacements
+from tasks.operations.cutover import OLD_REFERENCE, check_template, refuse_changes, replacements
+from tasks.operations.index_marks import index_marks
 from tasks.operations.results import Depth, Outcome, TagResult
 from tasks.operations.selection import Selection
 from tasks.ports import Finding

@@ -29,6 +29,7 @@ from tasks.oci.image_layout import MAX_MARKER_SIZE
 from tasks.ports import Buffer
 from tasks.stores import layout_directory
 from tasks.stores.layout_directory import READ_ATTEMPTS, LayoutDirectory
+from tasks.stores.source_silence import LEAST_FAILURES
 from tests.support.layouts import LayoutBuilder
 
 CONTENT = b"content"
@@ -384,3 +385,22 @@ def test_a_source_that_is_gone_is_said_so(
 def test_a_blob_below_a_hostile_digest_can_not_be_asked_for(source: LayoutDirectory) -> None:
     with pytest.raises(LayoutliftError):
         source.stat_blob("app", Digest("sha256:../../../etc/passwd"))
+
+
+def test_a_tree_of_which_no_folder_can_be_listed_any_more_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As through s3fs, whose store is away: each folder is given up by itself, after minutes."""
+    for number in range(LEAST_FAILURES):
+        (tmp_path / f"app-{number}").mkdir()
+    listed = os.scandir
+
+    def scandir(path: str) -> object:
+        if path.rpartition("/")[2].startswith("app-"):
+            raise OSError(errno.EIO, "Input/output error")
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(layout_directory, "SILENT_SECONDS", 0.0)
+    with pytest.raises(SourceUnavailableError, match="nothing could be listed"):
+        list(LayoutDirectory(tmp_path, retry_wait=0.0).list_layouts())

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.oci.errors import SourceReadError, SourceUnavailableError
+from tasks.oci.errors import SourceError, SourceReadError, SourceUnavailableError
 from tasks.ports import Finding
 from tasks.stores.layout_directory import LayoutDirectory
-from tasks.stores.layout_search import find_layouts, stray_files
+from tasks.stores.layout_search import PAUSES, find_layouts, stray_files
 from tests.support.layouts import LayoutBuilder
 
 
@@ -129,15 +129,33 @@ def test_an_entry_that_can_not_be_looked_at_hides_no_layout() -> None:
     assert findings(found) == [("bad", "unreadable_entry")]
 
 
-def test_a_directory_that_can_not_be_listed_hides_no_layout() -> None:
+@pytest.mark.parametrize("times", [1, len(PAUSES), len(PAUSES) + 1])
+def test_a_directory_that_can_not_be_listed_for_the_moment_comes_last_and_hides_no_other(times: int) -> None:
+    failures = ["bad"] * times
+    pauses: list[float] = []
+
     def scan(path: str) -> list[os.DirEntry[str]]:
-        if path == "bad":
+        if path in failures:
+            failures.remove(path)
             raise SourceReadError("bad can't be read: Input/output error")
         return [entry("bad", directory=True), entry("good", directory=True)] if path == "." else [entry("oci-layout")]
 
-    found = list(find_layouts("/source", scan))
-    assert layouts(found) == ["good"]
-    assert findings(found) == [("bad", "unreadable_directory")]
+    found = list(find_layouts("/source", scan, pauses.append))
+    is_lost = times > len(PAUSES)
+    assert layouts(found) == (["good"] if is_lost else ["good", "bad"])
+    assert findings(found) == ([("bad", "unreadable_directory")] if is_lost else [])
+    assert pauses == list(PAUSES[:times])
+
+
+def test_a_directory_that_may_not_be_listed_is_not_tried_again() -> None:
+    def scan(path: str) -> list[os.DirEntry[str]]:
+        if path != ".":
+            raise SourceError("bad can't be read: Permission denied")
+        return [entry("bad", directory=True)]
+
+    pauses: list[float] = []
+    assert findings(list(find_layouts("/source", scan, pauses.append))) == [("bad", "unreadable_directory")]
+    assert pauses == []
 
 
 def test_a_mount_that_dies_on_the_way_ends_the_search() -> None:
