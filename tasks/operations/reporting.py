@@ -54,10 +54,10 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "invalid_layout": "Restore oci-layout and index.json of this directory from a backup or an object version.",
         "nesting_too_deep": "Look at who wrote this index: it holds indexes in indexes beyond any use.",
         "unsupported_media_type": "Push it as an OCI artifact or image; the tag points at something else.",
-        "tag_collision": "Remove all but one of the entries that have this tag in index.json, or give images of "
-        "different names a layout each.",
-        "several_images": "Nothing to do if one repository is meant to have them all; else give each a layout of its "
-        "own.",
+        "tag_collision": "Remove all but one of the entries that have this tag in index.json; copy images of "
+        "different names into a layout each (oras cp -r --from-oci-layout LAYOUT@DIGEST --to-oci-layout OTHER:TAG).",
+        "several_images": "Nothing to do if one repository is meant to have them all; else copy each into a layout "
+        "of its own (oras cp -r --from-oci-layout LAYOUT@DIGEST --to-oci-layout OTHER:TAG).",
         "signature_without_tag": "Give it that tag (oras tag --oci-layout LAYOUT@DIGEST TAG), and its image one of "
         "its own; nobody finds it otherwise.",
         "name_collision": "Give one of the two directories another name at the target with --rename.",
