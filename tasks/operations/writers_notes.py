@@ -45,9 +45,7 @@ class WritersNotes:
 
     def note_untagged(self, entry: Descriptor) -> None:
         """Keep which entries are cosign's."""
-        kind = entry.annotations.get(_KIND, "")
-        suffix = _SUFFIXES.get(kind.removeprefix(_COSIGNS_KINDS)) if kind.startswith(_COSIGNS_KINDS) else None
-        if suffix is not None:
+        if (suffix := _cosigns_suffix(entry)) is not None:
             self._signatures[entry.digest] = suffix
 
     def first(self, tag: str, digest: Digest) -> str:
@@ -67,6 +65,19 @@ class WritersNotes:
             of = f"{referrers_tag(min(images))}{suffix}" if len(images) == 1 else f"sha256-<hex of its image>{suffix}"
             message = f"{digest}, which cosign saved, does not have the tag under which cosign looks for it: {of}"
             yield Finding(path, SIGNATURE_WITHOUT_TAG, message)
+
+
+def saved_signatures(entries: Collection[Descriptor]) -> Mapping[Digest, Digest]:
+    """The image of each signature without a tag in what `cosign save` wrote: the only one that is there besides."""
+    signatures = {e.digest for e in entries if REF_NAME not in e.annotations and _cosigns_suffix(e) is not None}
+    images = {entry.digest for entry in entries} - signatures if signatures else set()
+    return dict.fromkeys(signatures, images.pop()) if len(images) == 1 else {}
+
+
+def _cosigns_suffix(entry: Descriptor) -> str | None:
+    """The end of the tag that cosign would give an entry, None for what is no signature of its own."""
+    kind = entry.annotations.get(_KIND, "")
+    return _SUFFIXES.get(kind.removeprefix(_COSIGNS_KINDS)) if kind.startswith(_COSIGNS_KINDS) else None
 
 
 def shown(tag: str, entry: Descriptor) -> str:

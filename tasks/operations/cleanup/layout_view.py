@@ -27,6 +27,7 @@ from tasks.oci.image_layout import (
 )
 from tasks.oci.reference import REF_NAME, parse_referrers_tag, referrers_tag, tag_of_ref_name
 from tasks.operations.noted_times import CREATED
+from tasks.operations.writers_notes import saved_signatures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -94,7 +95,8 @@ def view_layout(source: LayoutReader, files: FileReader, path: str) -> LayoutVie
     index = source.read_index(path)
     found = [_readable(each) for each in iter_index(decode_index(index.raw))]
     shortened = _shortened((*blobs, *(descriptor.digest for descriptor in found)))
-    entries = _marked_ambiguous([_entry(descriptor, shortened) for descriptor in found])
+    saved = saved_signatures(found)
+    entries = _marked_ambiguous([_entry(each, shortened, saved.get(each.digest)) for each in found])
     return LayoutView(path, index.etag, entries, blobs, ingest, uploads)
 
 
@@ -135,10 +137,10 @@ def _shortened(digests: Iterable[Digest]) -> Mapping[str, Digest]:
     return {referrers_tag(digest): digest for digest in digests if digest.algorithm == "sha512"}
 
 
-def _entry(found: Descriptor, shortened: Mapping[str, Digest]) -> Entry:
+def _entry(found: Descriptor, shortened: Mapping[str, Digest], signed: Digest | None) -> Entry:
     ref_name = found.annotations.get(REF_NAME)
     tag = None if ref_name is None else _tag(ref_name)
-    refers_to = shortened.get(tag or "") or _refers_to(found, tag)
+    refers_to = shortened.get(tag or "") or _refers_to(found, tag) or signed
     return Entry(ref_name, tag, found, refers_to)
 
 

@@ -71,6 +71,21 @@ def test_a_plan_to_delete_one_of_many_tags_shows_those_of_its_content_and_that_n
     assert "nothing was changed" not in layoutlift("delete", tmp_path / "source", "app:v3", "--apply", ALONE).output
 
 
+def test_a_signature_that_cosign_saved_stays_and_goes_with_its_image(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "source" / "app")
+    layout.image("v1", layers=[b"signed"])
+    signature = layout.image(layers=[b"signature"], listed=False)
+    layout.entry({**signature, "annotations": {"kind": "dev.cosignproject.cosign/sigs"}})
+    layout.write()
+    (tmp_path / "policy.yaml").write_text(
+        "version: 1\npolicies: [{name: all, repositories: '**', untagged: {delete_after: 0s},"
+        " tags: [{match: '*', keep: all}]}]\n"
+    )
+    kept = layoutlift("cleanup", "plan", tmp_path / "source", "--policy", tmp_path / "policy.yaml").stdout
+    assert "app: 0 B come back now, 0 B later" in kept
+    assert "1 entries without a tag go" in layoutlift("delete", tmp_path / "source", "app:v1").stdout
+
+
 def test_a_plan_that_only_leaves_repositories_alone_asks_for_no_apply(source: Path) -> None:
     (source / "app" / "index.json").write_bytes(b"")
     ended = layoutlift("recover", source)
