@@ -15,9 +15,11 @@ from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import TargetAddress
 from tasks.operations.cleanup.gate import Gate
 from tasks.operations.cleanup.graph import Graph, Node
+from tasks.operations.cleanup.journal import Journal, Record, Step
+from tasks.operations.cleanup.marks import Mark, write_marks
 from tasks.operations.cleanup.values import Action, BlobDecision, QuarantineDecision, RepositoryPlan
 from tasks.stores.memory import MemorySource
-from tests.support.planned_layout import APP, NOW, REF_NAME, PlannedLayout
+from tests.support.planned_layout import APP, DAY, NOW, REF_NAME, PlannedLayout
 
 if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
@@ -205,6 +207,27 @@ def test_blobs_that_leave_the_layout_or_the_quarantine_are_asked_for(
     for plan in going:
         with nullcontext() if held else pytest.raises(TargetLacksError, match=digest):
             require(layout, plan)
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_what_nothing_names_stays_where_it_is_while_the_target_lacks_it(
+    layout: PlannedLayout, target: HoldingTarget, *, held: bool
+) -> None:
+    waits, hidden = layout.blob(b"waits"), layout.blob(b"hidden")
+    files = {each["digest"]: layout.files.stat_file(layout.place(each["digest"])) for each in (waits, hidden)}
+    write_marks(layout.files, APP, {Digest(waits["digest"]): Mark.of(files[waits["digest"]], NOW - 9 * DAY)})
+    layout.files.hide_files([files[hidden["digest"]]], ".layoutlift/trash/run")
+    record = Record(Step.HIDE, APP, NOW - 9 * DAY, files=(files[hidden["digest"]],), trash=".layoutlift/trash/run")
+    Journal(layout.files, "run").announce(record)
+    if held:
+        target.content |= {each["digest"][7:]: each["size"] for each in (waits, hidden)}
+    plan = layout.plan()
+    (of_the_mark,) = [blob for blob in plan.blobs if blob.digest == waits["digest"]]
+    (of_the_quarantine,) = plan.quarantined
+    assert (of_the_mark.action, of_the_quarantine.action) == (
+        (Action.QUARANTINE, Action.PURGE) if held else (Action.MARK, Action.KEEP)
+    )
+    assert all("target" in each.reason for each in (of_the_mark, of_the_quarantine)) is not held
 
 
 def test_a_tag_that_registries_do_not_take_is_judged_by_its_content(

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.oci.errors import InvalidLayoutError
+from tasks.operations.cleanup import index_edit
 from tasks.operations.cleanup.index_edit import edit_index, entry_json, not_removed, read_entry, written_as
 from tests.support.oci_strategies import sha256
 
@@ -171,6 +172,19 @@ def test_what_was_removed_can_be_put_back(present: list, gone: list) -> None:
     back = edit_index(edit.raw, [], edit.removed)
     if consistent:
         assert sorted(map(str, json.loads(back.raw)["manifests"])) == sorted(map(str, json.loads(raw)["manifests"]))
+
+
+def test_a_tag_that_has_other_content_by_now_is_named_though_nothing_else_changes() -> None:
+    raw = json.dumps({"schemaVersion": 2, "manifests": [entry(1, "v1")]}).encode()
+    edit = edit_index(raw, [], [entry(2, "v1")])
+    assert (edit.changes, edit.raw, edit.taken) == (False, raw, (read_entry(entry(2, "v1")),))
+
+
+def test_an_index_that_would_not_say_what_it_was_to_say_is_never_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_edit, "_joined", lambda *_: '{"schemaVersion":2,"manifests":[]}')
+    raw = json.dumps({"schemaVersion": 2, "manifests": [entry(1, "v1"), entry(2)]}).encode()
+    with pytest.raises(InvalidLayoutError):
+        edit_index(raw, [read_entry(entry(1, "v1"))], [])
 
 
 def test_an_entry_is_written_as_it_is_read() -> None:

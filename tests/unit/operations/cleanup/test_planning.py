@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import SourceReadError
+from tasks.oci.errors import InterruptedRunError, SourceReadError
 from tasks.operations.cleanup.choices import DeleteChoice
 from tasks.operations.cleanup.journal import Journal, Record, Step
 from tasks.operations.cleanup.marks import Mark, write_marks
 from tasks.operations.cleanup.planning import HIDDEN, LOST
 from tasks.operations.cleanup.policy import select_tags
-from tasks.operations.cleanup.values import Action
+from tasks.operations.cleanup.values import Action, Timing
 from tasks.operations.tag_order import OrderBy
+from tasks.stores.memory import MemorySource
 from tests.support.planned_layout import APP, DAY, MANIFEST, NOW, REF_NAME, PlannedLayout, keep_last
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tasks.file_ports import StoredFile
+    from tasks.oci.descriptor import Descriptor
     from tasks.operations.cleanup.values import RepositoryPlan
 
 
@@ -344,3 +346,135 @@ def test_a_referrers_tag_with_the_beginning_of_a_sha512_stays_with_its_subject_a
         "v3": Action.KEEP,
         f"sha512-{encoded[:64]}": Action.KEEP,
     }
+
+
+def refusal(plan: RepositoryPlan) -> str | None:
+    return plan.refused and plan.refused.code
+
+
+@pytest.mark.parametrize(("place", "code"), [(0, None), (1, "content_not_found")], ids=["goes", "stays"])
+@pytest.mark.parametrize("part", ["manifest", "layer"])
+def test_what_goes_may_be_plainly_gone_and_what_stays_may_not(place: int, part: str, code: str | None) -> None:
+    layout = two_images()
+    digest = layout.entries[place]["digest"] if part == "manifest" else Digest.of(b"layer v%d" % (place + 1))
+    _lose(layout, layout.place(digest))
+    plan = layout.plan()
+    assert refusal(plan) == code
+    assert {tag.tag: tag.action for tag in plan.tags} == ({} if code else {"v1": Action.DELETE, "v2": Action.KEEP})
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["goes", "stays"])
+def test_what_is_there_and_can_not_be_read_leaves_nothing_to_be_judged(place: int) -> None:
+    layout = two_images()
+    manifest = layout.place(layout.entries[place]["digest"])
+    layout.files.put(manifest, b"x" * len(layout.files.contents()[manifest]))
+    assert refusal(layout.plan()) == "digest_mismatch"
+
+
+def test_a_fault_of_the_moment_is_not_taken_for_content_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = two_images()
+    going = layout.entries[0]["digest"]
+    _lose(layout, layout.place(going))
+    read = MemorySource.blob
+
+    def flaky(source: MemorySource, path: str, descriptor: Descriptor) -> object:
+        if descriptor.digest == going:
+            raise SourceReadError("for the moment")
+        return read(source, path, descriptor)
+
+    monkeypatch.setattr(MemorySource, "blob", flaky)
+    assert refusal(layout.plan()) == "source_read"
+
+
+@pytest.mark.parametrize(("number", "code"), [(1, None), (2, "size_mismatch")], ids=["goes", "stays"])
+def test_content_of_another_size_may_go_and_may_not_stay(number: int, code: str | None) -> None:
+    layout = two_images()
+    layout.files.put(layout.place(Digest.of(b"layer v%d" % number)), b"cut")
+    assert refusal(layout.plan()) == code
+
+
+def test_what_a_writer_stored_after_the_listing_is_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = two_images()
+    late, listing = layout.place(Digest.of(b"layer v2")), layout.files.list_files
+    monkeypatch.setattr(
+        layout.files, "list_files", lambda folder: (file for file in listing(folder) if file.path != late)
+    )
+    assert refusal(layout.plan()) is None
+
+
+def test_a_layer_that_may_lawfully_be_absent_is_not_missed() -> None:
+    layout = two_images()
+    foreign = layout.blob(b"elsewhere", "application/vnd.oci.image.layer.nondistributable.v1.tar")
+    layout.image("v3", layers=[foreign])
+    _lose(layout, layout.place(foreign["digest"]))
+    assert refusal(layout.plan()) is None
+
+
+def test_only_what_was_never_named_or_marked_is_told_as_lost() -> None:
+    layout = two_images()
+    plan = layout.plan()
+    assert (set(fates(plan).values()), plan.findings) == ({Action.KEEP, Action.DELETE}, ())
+    lost = layout.entries.pop()
+    layout.write_index()
+    mark(layout, lost, NOW - DAY / 2)
+    assert layout.plan().findings == ()
+
+
+def dropped(layout: PlannedLayout, *, drops: bool = True, timing: Timing | None = None) -> bool:
+    plan = layout.plan(keep_last(1, drop_empty_layouts=drops, untagged_after=0.0), timing)
+    assert plan.refused is None
+    return plan.drop_layout
+
+
+def test_a_layout_goes_only_when_it_is_empty_and_the_policy_says_so() -> None:
+    assert dropped(PlannedLayout())
+    assert not dropped(PlannedLayout(), drops=False)
+    assert not dropped(two_images())
+
+
+def test_a_layout_with_something_that_waits_stays() -> None:
+    layout = PlannedLayout()
+    layout.files.put(begun("a writer's"), b"a wri")
+    assert dropped(layout), "what a writer left long ago goes with it"
+    layout.time = NOW
+    layout.files.put(begun("another's"), b"anoth")
+    assert not dropped(layout), "what a writer has just begun does not"
+
+
+def test_a_layout_of_which_all_is_to_go_goes_when_its_blobs_have() -> None:
+    layout = two_images()
+    plan = layout.plan(DeleteChoice())
+    assert (len(plan.removals), plan.drop_layout) == (2, False)
+
+
+def test_a_layout_goes_with_its_last_entries_and_not_with_some_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer may have stored after the listing what one of them names."""
+    layout = two_images()
+    listing = layout.files.list_files
+    monkeypatch.setattr(
+        layout.files, "list_files", lambda folder: (file for file in listing(folder) if "/blobs/" not in file.path)
+    )
+    assert not dropped(layout)
+    assert layout.plan(DeleteChoice()).drop_layout
+
+
+@pytest.mark.parametrize(("hold", "goes"), [(0.5 * DAY, True), (2 * DAY, False)])
+def test_a_layout_goes_when_the_last_of_its_quarantine_does(hold: float, goes: bool) -> None:
+    layout = PlannedLayout()
+    blob = layout.blob(b"layer")
+    file = layout.files.stat_file(layout.place(blob["digest"]))
+    assert file is not None
+    layout.files.hide_files([file], ".layoutlift/trash/run")
+    record = Record(Step.HIDE, APP, NOW - DAY, files=(file,), trash=".layoutlift/trash/run")
+    Journal(layout.files, "run").announce(record)
+    assert dropped(layout, timing=Timing(DAY, hold)) is goes
+
+
+def test_who_was_told_to_end_plans_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ends(*_: object) -> None:
+        raise InterruptedRunError("now")
+
+    layout = two_images()
+    monkeypatch.setattr(MemorySource, "read_index", ends)
+    with pytest.raises(InterruptedRunError):
+        layout.plan()
