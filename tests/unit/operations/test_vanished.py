@@ -253,3 +253,23 @@ def test_broken_entries_name_their_tags_or_hide_them() -> None:
     untagged = {**good, "annotations": {}}
     assert tags_named(index(odd, untagged, good, broken)) == {"v1", "v2"}
     assert tags_named(index(good, {"digest": "none"})) is None
+
+
+def test_what_stands_in_for_a_tag_is_a_manifest_of_its_own_as_the_specification_wants_one() -> None:
+    """Some registries take one that lacks something, and others don't."""
+    target, lines = MemoryTarget(deletes_tags=False), Lines()
+    pushed: list[bytes] = []
+    push_manifest = target.push_manifest
+
+    def noting(repository: str, reference: str, manifest: RemoteManifest) -> bool:
+        pushed.append(manifest.raw)
+        return push_manifest(repository, reference, manifest)
+
+    gone = brought(target, lines, "a", "b")
+    target.push_manifest = noting  # type: ignore[method-assign]
+    assert remove(target, lines, *gone) == ["tag_deleted"] * 2
+    empty = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": Digest.of(b"{}"), "size": 2}
+    for body in map(json.loads, pushed):
+        assert (body["schemaVersion"], body["mediaType"]) == (2, IMAGE_MANIFEST)
+        assert (body["config"], body["layers"]) == (empty, [empty])
+    assert len(set(pushed)) == 2

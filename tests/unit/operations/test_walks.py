@@ -13,7 +13,6 @@ from tasks.oci.errors import (
     ContentNotFoundError,
     DifferentAtTargetError,
     InvalidManifestError,
-    LayoutliftError,
     MissingAtTargetError,
     ReferrersLostError,
     SizeMismatchError,
@@ -177,7 +176,7 @@ def test_a_manifest_that_was_verified_as_its_type_is_not_right_as_another(
     verifier = RepositoryVerifier(made.target, "app", Depth.MANIFEST, hands)
     true = Descriptor(image["mediaType"], Digest(image["digest"]), image["size"])
     verifier.verify_graph(true, None)
-    with pytest.raises(LayoutliftError):
+    with pytest.raises(DifferentAtTargetError, match="the type"):
         verifier.verify_graph(Descriptor("application/vnd.oci.image.index.v1+json", true.digest, true.size), None)
 
 

@@ -16,6 +16,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     ContentNotFoundError,
     DigestMismatchError,
+    InvalidDigestError,
     InvalidLayoutError,
     LayoutliftError,
     OutsideSourceError,
@@ -383,7 +384,7 @@ def test_a_source_that_is_gone_is_said_so(
 
 
 def test_a_blob_below_a_hostile_digest_can_not_be_asked_for(source: LayoutDirectory) -> None:
-    with pytest.raises(LayoutliftError):
+    with pytest.raises(InvalidDigestError):
         source.stat_blob("app", Digest("sha256:../../../etc/passwd"))
 
 
