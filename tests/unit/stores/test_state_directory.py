@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -338,6 +339,23 @@ def test_the_heart_stops_with_the_run(state):
     with state.lock("r1") as lock:
         assert lock._heart._thread.is_alive()
     assert not lock._heart._thread.is_alive()
+
+
+def test_a_run_that_takes_the_lock_just_now_is_waited_for(state, monkeypatch):
+    state.folder.mkdir(parents=True)
+    guard = os.open(state.folder / "lock.guard", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(guard, fcntl.LOCK_EX)
+    waits = []
+
+    def wait(seconds):
+        waits.append(seconds)
+        if len(waits) == 3:
+            fcntl.flock(guard, fcntl.LOCK_UN)
+
+    monkeypatch.setattr(run_lock, "time", SimpleNamespace(monotonic=time.monotonic, sleep=wait))
+    with state.lock("r1"):
+        assert waits == [run_lock._GUARD_STEP_SECONDS] * 3
+    os.close(guard)
 
 
 def test_who_ends_while_another_judges_the_lock_leaves_it_to_expire(state, monkeypatch):
