@@ -20,12 +20,13 @@ class SourceSilence:
     """What became of the reads of a source; shared by all who read from it."""
 
     def __init__(self, seconds: float) -> None:
-        """After `seconds` without anything that could be read, the source counts as gone."""
+        """After `seconds` of reads, and none that could be done, the source counts as gone."""
         self._seconds = seconds
         self._lock = threading.Lock()
         self._last_read = 0.0
         self._failures = 0
         self._since = 0.0
+        self._last_failed = 0.0
         self._is_told = False
 
     def end(self) -> None:
@@ -49,6 +50,7 @@ class SourceSilence:
         """Take note that what was asked for then failed for the moment; whether all has for too long by now."""
         with self._lock:
             if not self._failures:
-                self._since = max(asked, self._last_read)
-            self._failures += 1
-            return self._failures >= LEAST_FAILURES and time.monotonic() - self._since >= self._seconds
+                self._since = self._last_failed = max(asked, self._last_read)
+            self._since += max(0.0, asked - self._last_failed)  # while nobody asks, as in hours off, nothing is read
+            self._failures, self._last_failed = self._failures + 1, time.monotonic()
+            return self._failures >= LEAST_FAILURES and self._last_failed - self._since >= self._seconds

@@ -58,6 +58,15 @@ def test_whatever_can_be_read_meanwhile_shows_that_the_source_is_there(clock: Cl
     assert not any(failures(silence, clock, 20, LONGEST / 21))
 
 
+def test_the_time_in_which_nobody_asked_does_not_count(clock: Clock) -> None:
+    """The last tags of a run can't be read, and before their next attempt the target is away, or its hours end."""
+    silence = SourceSilence(LONGEST)
+    assert not any(failures(silence, clock, LEAST_FAILURES, 1.0))
+    clock.now += 20 * LONGEST
+    assert not any(failures(silence, clock, LEAST_FAILURES, 1.0))
+    assert failures(silence, clock, 1, LONGEST) == [True]
+
+
 def test_a_wait_is_told_once_and_only_where_nothing_was_read_since(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
