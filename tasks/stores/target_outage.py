@@ -48,6 +48,7 @@ class TargetOutage:
         """
         came = time.monotonic()
         with self._lock:
+            self._stop.check()  # else each would ask once more, and who hands out a password takes its time
             if self._told_at < came:  # else who was here before asked for us, too
                 self._look()
                 self._told_at = time.monotonic()

@@ -134,6 +134,21 @@ def test_one_worker_asks_for_all(seconds: float, asked: int, monkeypatch: pytest
     assert len(told) == 1
 
 
+def test_who_waits_when_the_run_ends_does_not_ask_the_target_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program or cloud that hands out passwords is asked first, and each of eight would wait for its answer."""
+    stop, knocks = Stop(), Knocks(REFUSED, times=99)
+    knocks.may_answer.clear()
+    sitting, lock = outage(knocks, stop=stop), CountingLock()
+    monkeypatch.setattr(sitting, "_lock", lock)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        waiting = [pool.submit(sitting.sit_out) for _ in range(WORKERS)]
+        wait_until(lambda: lock.number == WORKERS, what="all have come")
+        stop.set()
+        knocks.may_answer.set()
+        assert {type(each.exception()) for each in waiting} == {InterruptedRunError}
+    assert knocks.count == 1
+
+
 def test_waiting_ends_with_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(target_outage, "KNOCK_SECONDS", 60.0)
     stop = Stop()
