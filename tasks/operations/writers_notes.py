@@ -58,8 +58,9 @@ class WritersNotes:
             names = ", ".join(list(self._images)[:_SHOWN]) + (", …" if len(self._images) > _SHOWN else "")
             message = f"it holds {len(self._images)} images ({names}), and the tags of all go to one repository"
             yield Finding(path, SEVERAL_IMAGES, message)
-        left = [digest for digest in self._signatures if digest not in tagged]
-        images = {*tagged, *untagged} - self._signatures.keys() if left else set()
+        named = set(tagged) if self._signatures else set()
+        left = [digest for digest in self._signatures if digest not in named]
+        images = {*named, *untagged} - self._signatures.keys() if left else set()
         for digest in left:
             suffix = self._signatures[digest]
             of = f"{referrers_tag(min(images))}{suffix}" if len(images) == 1 else f"sha256-<hex of its image>{suffix}"
