@@ -111,7 +111,7 @@ def test_a_check_proves_the_untagged_manifests_that_are_asked_for(
     layout.blob_path({"digest": Digest.of(b"lost")}).unlink()
     ended = CliRunner().invoke(main, ["check", str(tmp_path / "source"), *options])
     assert ended.exit_code == code, ended.output
-    assert (f"app:{moved['digest']}" in ended.output) == bool(code)
+    assert (f"app@{moved['digest']}" in ended.output) == bool(code)
 
 
 def test_a_check_proves_what_refers_to_a_part_of_a_referrer(tmp_path: Path) -> None:
