@@ -29,7 +29,7 @@ from tasks.stores.s3_answers import next_place, objects_of, with_all
 from tasks.stores.s3_errors import ChangedError, ThrottledError, UnreachableError, answered, translated
 from tasks.stores.s3_get import plain_get
 from tasks.stores.shown_requests import show_repetition
-from tasks.stores.source_silence import SourceSilence
+from tasks.stores.source_silence import SILENT_SECONDS, SourceSilence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -48,8 +48,6 @@ THROTTLED_SECONDS = 900.0
 """How long a request may be told to slow down before that counts as a failure."""
 AWAY_SECONDS = 300.0
 """How long an endpoint that has answered before may be away, as while it is started anew; as long as a target may."""
-SILENT_SECONDS = 600.0
-"""How long a store may refuse all that it is asked for as if for the moment; then each further tag would wait too."""
 LONGEST_WAIT = 30.0
 
 

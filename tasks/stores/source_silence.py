@@ -13,6 +13,9 @@ import time
 LEAST_FAILURES = 3
 """Of one file alone, or two, nothing is concluded for the others."""
 
+SILENT_SECONDS = 600.0
+"""How long all that a source is asked for may fail as if for the moment, before each further tag would wait, too."""
+
 logger = logging.getLogger(__name__)
 
 

@@ -270,3 +270,11 @@ def keep_policy(keep_last: int) -> RepositoryPolicy:
         untagged_after=2.0,
         orphans_after=2.0,
     )
+
+
+def world_of_two() -> World:
+    """`v1` and `v2` were pushed, each with a layer of its own."""
+    world = World()
+    for tag in ("v1", "v2"):
+        world.finish(Push(image([int(tag[1])]), tag, world.now))
+    return world

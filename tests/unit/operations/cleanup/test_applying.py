@@ -46,6 +46,7 @@ from tests.support.cleanup_world import (
     image,
     keep_policy,
     named,
+    world_of_two,
 )
 
 DIGEST = Digest.of(b"x")
@@ -53,10 +54,7 @@ DIGEST = Digest.of(b"x")
 
 @pytest.fixture
 def world() -> World:
-    world = World()
-    for tag in ("v1", "v2"):
-        world.finish(Push(image([int(tag[1])]), tag, world.now))
-    return world
+    return world_of_two()
 
 
 def tag_of(entry: Json) -> str | None:

@@ -14,7 +14,7 @@ from tasks.operations.cleanup.planning import PlanTools
 from tasks.operations.cleanup.recovering import plan_recovery
 from tasks.operations.cleanup.values import RepositoryPlan
 from tasks.stores.memory import MemorySource
-from tests.support.cleanup_world import LAYOUT, Artifact, Push, World, blob_path, image, keep_policy
+from tests.support.cleanup_world import LAYOUT, Artifact, Push, World, blob_path, image, keep_policy, world_of_two
 
 
 def recovery(world: World, *, marked: bool = False) -> RepositoryPlan:
@@ -30,9 +30,7 @@ def lose(world: World, lost: Artifact) -> None:
 
 
 def test_recovering_keeps_the_marks_of_what_a_cleanup_took_out() -> None:
-    world = World()
-    for tag in ("v1", "v2"):
-        world.finish(Push(image([int(tag[1])]), tag, world.now))
+    world = world_of_two()
     world.now += 1
     assert world.apply_plan(world.plan(keep_policy(1)))
     before = read_marks(world.files, LAYOUT)
@@ -46,9 +44,7 @@ def test_recovering_keeps_the_marks_of_what_a_cleanup_took_out() -> None:
 
 
 def test_a_mark_ends_when_its_blob_is_named_again() -> None:
-    world = World()
-    for tag in ("v1", "v2"):
-        world.finish(Push(image([int(tag[1])]), tag, world.now))
+    world = world_of_two()
     world.now += 1
     assert world.apply_plan(world.plan(keep_policy(1)))
     assert world.apply_plan(recovery(world, marked=True))

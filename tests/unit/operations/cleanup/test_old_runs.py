@@ -9,14 +9,12 @@ from tasks.oci.errors import LockHeldError
 from tasks.operations.cleanup.apply_tools import TRASH
 from tasks.operations.cleanup.journal import RUNS
 from tasks.operations.cleanup.old_runs import forget_old_runs
-from tests.support.cleanup_world import GRACE, HOLD, LAYOUT, Push, World, image, keep_policy
+from tests.support.cleanup_world import GRACE, HOLD, LAYOUT, Push, World, image, keep_policy, world_of_two
 
 
 def with_a_tag_that_went() -> World:
     """`run-0` took v1 out of the index, and marked its blobs."""
-    world = World()
-    for tag in ("v1", "v2"):
-        world.finish(Push(image([int(tag[1])]), tag, world.now))
+    world = world_of_two()
     world.now += 1
     assert world.apply_plan(world.plan(keep_policy(1)))
     return world

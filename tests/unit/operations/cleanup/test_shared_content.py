@@ -11,7 +11,7 @@ from tasks.operations.cleanup.shared_content import SharedContent, is_placeholde
 from tasks.operations.cleanup.values import Action
 from tasks.stores.directory_files import DirectoryFiles
 from tasks.stores.memory_files import MemoryFiles
-from tests.support.cleanup_world import GRACE, HOLD, Push, World, blob_path, image, keep_policy
+from tests.support.cleanup_world import GRACE, HOLD, World, blob_path, keep_policy, world_of_two
 
 LAYER = b"layer 1"
 DIGEST = Digest.of(LAYER)
@@ -21,9 +21,7 @@ OTHER = f"other/blobs/sha256/{DIGEST.encoded}"
 @pytest.fixture
 def world() -> World:
     """v1 left the index, and its blobs are marked."""
-    world = World()
-    for tag in ("v1", "v2"):
-        world.finish(Push(image([int(tag[1])]), tag, world.now))
+    world = world_of_two()
     assert world.apply_plan(world.plan(keep_policy(1)))
     world.now += GRACE
     return world

@@ -27,6 +27,7 @@ from tests.support.cleanup_world import (
     image,
     keep_policy,
     named,
+    world_of_two,
 )
 
 LAYER = b"layer 1"
@@ -38,9 +39,7 @@ SIZES = [len(raw) for raw in image([1]).blobs if raw != b"{}"]
 @pytest.fixture
 def world() -> World:
     """v1 has left the index, and its two blobs are marked for as long as the grace time."""
-    world = World()
-    for tag in ("v1", "v2"):
-        world.finish(Push(image([int(tag[1])]), tag, world.now))
+    world = world_of_two()
     world.now += 1
     assert world.apply_plan(world.plan(keep_policy(1)))
     world.now += GRACE

@@ -25,15 +25,14 @@ from tests.support.cleanup_world import (
     image,
     keep_policy,
     named,
+    world_of_two,
 )
 
 
 @pytest.fixture
 def world() -> World:
     """v1 left the index, its blobs were hidden, and then deleted for good."""
-    world = World()
-    for tag in ("v1", "v2"):
-        world.finish(Push(image([int(tag[1])]), tag, world.now))
+    world = world_of_two()
     for wait in (1, GRACE, HOLD):
         world.now += wait
         assert world.apply_plan(world.plan(keep_policy(1)))
@@ -61,9 +60,7 @@ def test_what_a_writer_has_sent_again_is_not_missed(world: World) -> None:
 @pytest.fixture
 def hidden() -> World:
     """v1 left the index with the first run, and its blobs were hidden by the second."""
-    world = World()
-    for tag in ("v1", "v2"):
-        world.finish(Push(image([int(tag[1])]), tag, world.now))
+    world = world_of_two()
     for wait in (1, GRACE):
         world.now += wait
         assert world.apply_plan(world.plan(keep_policy(1)))
@@ -293,9 +290,7 @@ def test_what_is_named_by_now_is_not_marked(hidden: World) -> None:
 
 
 def test_a_run_that_took_tags_out_and_hid_what_others_had_left_is_undone_in_both() -> None:
-    world = World()
-    for tag in ("v1", "v2"):
-        world.finish(Push(image([int(tag[1])]), tag, world.now))
+    world = world_of_two()
     assert world.apply_plan(world.plan(keep_policy(1)))
     world.now += GRACE
     assert world.apply_plan(world.plan(keep_policy(0)))
