@@ -56,7 +56,7 @@ class TargetOptions:
 def open_source(source: str, stop: Stop | None = None, access: BucketAccess | None = None) -> Source:
     """The store of a SOURCE argument; `close_source` lets go of it.
 
-    `access` matters to buckets alone, and waits for one end with `stop`.
+    `access` matters to buckets alone, and waits for a source end with `stop`.
 
     Raises:
         ConfigurationError: it names no kind of source that can be read, or the names in it can't be told.
@@ -66,7 +66,7 @@ def open_source(source: str, stop: Stop | None = None, access: BucketAccess | No
         return _open_bucket(BucketAddress.parse(source), access or BucketAccess(), stop or Stop())
     path, may_hang = mounts.resolve(source)
     if not may_hang:
-        return LayoutDirectory(source)
+        return LayoutDirectory(source, pause=(stop or Stop()).pause)
     store = WatchedLayouts(WatchedProcess(path, patience_with_source(), stop))
     if not _is_directory(store):
         raise no_directory(source)

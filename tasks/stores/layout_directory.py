@@ -32,10 +32,10 @@ from tasks.oci.errors import (
 from tasks.ports import BlobStat, Finding, IndexFile
 from tasks.stores.file_errors import PassingAbsenceError, translate, translated
 from tasks.stores.first_try import first_tried
-from tasks.stores.layout_search import find_layouts
+from tasks.stores.layout_search import find_layouts, wait_alone
 from tasks.stores.resuming_stream import resuming
 from tasks.stores.sibling_blobs import SiblingBlobs
-from tasks.stores.source_silence import SourceSilence
+from tasks.stores.source_silence import SILENT_SECONDS, SourceSilence
 from tasks.stores.verified_content import ByteStream, VerifiedContent
 
 if TYPE_CHECKING:
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
 
 READ_ATTEMPTS = 3
-SILENT_SECONDS = 600.0
-"""How long no folder may be listed before the source counts as gone, as when the store behind a mount is away."""
 _Value = TypeVar("_Value")
 _LOOK_FLAGS = os.O_PATH | os.O_CLOEXEC
 # O_NONBLOCK: a file that another program holds a lease on must not be waited for.
@@ -56,8 +54,13 @@ _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 class LayoutDirectory:
     """A `Source` over the directory `root`."""
 
-    def __init__(self, root: str | os.PathLike[str], *, retry_wait: float = 0.2) -> None:
-        """Take `root` as the source; nothing is read yet. `retry_wait` is in seconds, and doubles."""
+    def __init__(
+        self, root: str | os.PathLike[str], *, retry_wait: float = 0.2, pause: Callable[[float], object] = wait_alone
+    ) -> None:
+        """Take `root` as the source; nothing is read yet.
+
+        `retry_wait` is in seconds, and doubles; `pause` is called with seconds, and may end with the run.
+        """
         self._root = os.path.realpath(os.fspath(root))
         self._inside = self._root.rstrip("/") + "/"
         self._retry = Retrying(
@@ -66,6 +69,7 @@ class LayoutDirectory:
             retry=retry_if_exception(lambda e: isinstance(e, LayoutliftError) and e.transient),
             reraise=True,
         )
+        self._pause = pause
         self._silence = SourceSilence(SILENT_SECONDS)
         self._siblings = SiblingBlobs(self.list_layouts, self._size_of)
 
@@ -78,7 +82,7 @@ class LayoutDirectory:
         """See `LayoutLister.list_layouts`."""
         if not os.path.isdir(self._root):  # noqa: PTH112 - Path.is_dir lets the errors of a dead mount through
             raise SourceUnavailableError(f"the source {self._root} is not a directory; is the bucket mounted?")
-        return find_layouts(self._root, self._scan)
+        return find_layouts(self._root, self._scan, self._pause)
 
     def read_index(self, path: str) -> IndexFile:
         """See `LayoutReader.read_index`."""

@@ -23,8 +23,8 @@ SHOWN_FILES = 3
 """How many of the files that belong to no layout a finding names."""
 
 
-def _wait(seconds: float) -> None:
-    """Wait in a process of its own, whose owner leaves it when the run ends."""
+def wait_alone(seconds: float) -> None:
+    """Wait where nothing else is done, as in a process of its own, whose owner leaves it when the run ends."""
     threading.Event().wait(seconds)
 
 
@@ -78,7 +78,7 @@ class _Folders:
 
 
 def find_layouts(
-    root: str, scan: Callable[[str], list[os.DirEntry[str]]], pause: Callable[[float], object] = _wait
+    root: str, scan: Callable[[str], list[os.DirEntry[str]]], pause: Callable[[float], object] = wait_alone
 ) -> Iterator[str | Finding]:
     """Walk the tree below `root` in order of names; links are reported, not followed.
 

@@ -1,5 +1,7 @@
 """What of a SOURCE argument is refused before anything is read, and which words mean the same source and target."""
 
+import errno
+import os
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 from tasks.cleanup_applies import open_writable
 from tasks.endpoints import open_source, open_state, source_identity
 from tasks.oci.errors import ConfigurationError, LockHeldError
+from tasks.stores import layout_search
 from tasks.stores.pacing import Stop
 from tasks.stores.s3_address import BucketAccess
 
@@ -55,3 +58,22 @@ def test_one_target_has_one_lock_however_it_is_written(tmp_path: Path, target: s
 def test_one_bucket_has_one_identity_however_its_endpoint_is_written() -> None:
     written = ("http://s3.example:8333", "http://s3.example:8333/")
     assert len({source_identity("s3://bucket", BucketAccess(endpoint)) for endpoint in written}) == 1
+
+
+def test_a_folder_that_can_not_be_listed_for_the_moment_is_not_waited_for_once_the_run_is_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "app").mkdir()
+    listed = os.scandir
+
+    def scandir(path: str) -> object:
+        if path.endswith("/app"):
+            raise OSError(errno.EIO, "Input/output error")
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(layout_search, "PAUSES", (3600.0,))
+    stop = Stop()
+    stop.set()
+    [finding] = open_source(str(tmp_path), stop).list_layouts()
+    assert finding.code == "unreadable_directory"
