@@ -13,7 +13,7 @@ from tasks.benchmark_values.options import BenchmarkOptions, ContentKind
 from tasks.benchmark_values.paths import PathSpec, altered, chosen
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.benchmark.catalogue import CATALOGUE
-from tasks.stores.s3_address import BucketAddress
+from tasks.stores.bucket.s3_address import BucketAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -12,8 +12,8 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from flows.parameter_fields import check_address, check_endpoint, check_storage
 from tasks.oci.registry_profiles import RegistryKind
-from tasks.stores.credentials import Credentials
-from tasks.stores.s3_address import BucketLogin
+from tasks.stores.bucket.s3_address import BucketLogin
+from tasks.stores.registry.credentials import Credentials
 
 if TYPE_CHECKING:
     from typing import Self

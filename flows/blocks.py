@@ -20,7 +20,7 @@ from tasks.cleanup_plans import Logins
 from tasks.endpoints import TargetOptions
 from tasks.oci.errors import ConfigurationError
 from tasks.oci.registry_profiles import RegistryKind
-from tasks.stores.s3_address import BucketAccess
+from tasks.stores.bucket.s3_address import BucketAccess
 
 if TYPE_CHECKING:
     from prefect.blocks.core import Block

@@ -17,9 +17,9 @@ from tasks.operations.reporting import printable
 from tasks.operations.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful
 from tasks.operations.since_last import TagChange, tag_changes, vanished_layouts
 from tasks.ports import Finding
+from tasks.stores.bucket.s3_address import BucketAccess
 from tasks.stores.pacing import Stop
-from tasks.stores.s3_address import BucketAccess
-from tasks.stores.state_directory import default_state_root
+from tasks.stores.state.state_directory import default_state_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flows.list_parameters import ListParameters
     from tasks.operations.selection import Selection
     from tasks.ports import Source
-    from tasks.stores.ledger import Ledger
+    from tasks.stores.state.ledger import Ledger
 
 SCHEMA = 1
 _SIGNS = {"new": "+", "moved": "~", "vanished": "-"}

@@ -15,7 +15,7 @@ from tasks.oci.errors import ConfigurationError, RefusedError
 from tasks.operations.cleanup.limits import LimitCheck
 from tasks.operations.cleanup.policy import DEFAULT_TIMING
 from tasks.operations.cleanup.values import PlanKind
-from tasks.stores.s3_address import BucketAccess
+from tasks.stores.bucket.s3_address import BucketAccess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -31,8 +31,8 @@ from tasks.operations.cleanup.plan_summary import PlanSummary, what_goes
 from tasks.operations.cleanup.values import PlanFooter
 from tasks.operations.reporting import escape_markdown, human_bytes
 from tasks.stores.pacing import Stop
-from tasks.stores.plan_shelf import PlanShelf
-from tasks.stores.state_directory import made_state_root
+from tasks.stores.state.plan_shelf import PlanShelf
+from tasks.stores.state.state_directory import made_state_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tasks.cleanup_plans import Logins
     from tasks.operations.cleanup.values import PlanHeader, RepositoryPlan
     from tasks.ports import Finding
-    from tasks.stores.plan_shelf import KeptPlan
+    from tasks.stores.state.plan_shelf import KeptPlan
 
 REJECTED = "Rejected"
 """The state of a run to whose plan somebody said no; of the type cancelled."""

@@ -20,7 +20,7 @@ from tasks.oci.digest import Digest
 from tasks.operations.cleanup.policy_use import PolicyUse
 from tasks.operations.cleanup.values import PlanKind
 from tasks.operations.run_log import NO_LAYOUTS, is_harmful
-from tasks.stores.s3_address import BucketAccess
+from tasks.stores.bucket.s3_address import BucketAccess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

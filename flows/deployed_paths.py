@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flows.watching import NoWatcher, current_watcher
 from tasks.oci.errors import ConfigurationError
-from tasks.stores.state_directory import default_state_root
+from tasks.stores.state.state_directory import default_state_root
 
 if TYPE_CHECKING:
     from tasks.benchmark_values.options import BenchmarkOptions

@@ -20,7 +20,7 @@ from tasks.operations.planning import plan_chosen
 from tasks.operations.reporting import printable
 from tasks.operations.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, tagless
 from tasks.ports import Finding
-from tasks.stores.s3_address import BucketAccess, is_bucket
+from tasks.stores.bucket.s3_address import BucketAccess, is_bucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

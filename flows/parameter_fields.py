@@ -16,7 +16,7 @@ from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.newest import NewestBy
 from tasks.operations.planning import OnConflict, Untagged
 from tasks.operations.results import Depth
-from tasks.stores.s3_address import check_endpoint_url
+from tasks.stores.bucket.s3_address import check_endpoint_url
 
 
 def check_address(text: str) -> str:

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from flows.server_process import HOST, STOP_COMMAND, ServerRecord, end_process, launch, status_at, wait_until_ready
 from flows.stopping import ending_waits
 from tasks.oci.errors import ConfigurationError, StateError
-from tasks.stores.state_directory import default_state_root, made_state_root
+from tasks.stores.state.state_directory import default_state_root, made_state_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

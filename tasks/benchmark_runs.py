@@ -33,7 +33,7 @@ from tasks.stores.benchmark.free_space import refuse_without_space
 from tasks.stores.benchmark.remains import WorkFolder, sweep, work_root
 from tasks.stores.benchmark.result_folder import History, ResultFolder
 from tasks.stores.benchmark.venue import bucket_venue, local_venue
-from tasks.stores.state_directory import made_state_root
+from tasks.stores.state.state_directory import made_state_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -25,12 +25,12 @@ from tasks.operations.cleanup.undoing import undo_run, undoable
 from tasks.operations.cleanup.values import QuarantineMode
 from tasks.operations.concurrency import map_ahead
 from tasks.patience import patience_with_source
-from tasks.stores import mounts
-from tasks.stores.file_errors import translated
-from tasks.stores.s3_address import BucketAddress, is_bucket
+from tasks.stores.bucket.s3_address import BucketAddress, is_bucket
+from tasks.stores.directory import mounts
+from tasks.stores.directory.file_errors import translated
+from tasks.stores.directory.watched_writer import WatchedWritable
+from tasks.stores.directory.writable_directory import WritableDirectory
 from tasks.stores.source_lease import SourceLease
-from tasks.stores.watched_writer import WatchedWritable
-from tasks.stores.writable_directory import WritableDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from tasks.file_ports import WritableSource
     from tasks.operations.cleanup.apply_tools import RepositoryOutcome
     from tasks.operations.cleanup.values import RepositoryPlan, Timing
+    from tasks.stores.bucket.s3_address import BucketAccess
     from tasks.stores.pacing import Stop
-    from tasks.stores.s3_address import BucketAccess
 
 REPOSITORIES_AT_ONCE = 4
 ONLY_WRITER = (
@@ -200,9 +200,9 @@ def _refuse_empty(source: str, *, is_empty: bool) -> None:
 
 
 def _writable_bucket(address: BucketAddress, access: BucketAccess, stop: Stop) -> WritableSource:
-    from tasks.stores.s3_client import make_client  # noqa: PLC0415 - directories don't wait for the SDK
-    from tasks.stores.s3_writing import WritableS3Bucket  # noqa: PLC0415
-    from tasks.stores.writable_bucket import WritableBucket  # noqa: PLC0415
+    from tasks.stores.bucket.s3_client import make_client  # noqa: PLC0415 - directories don't wait for the SDK
+    from tasks.stores.bucket.s3_writing import WritableS3Bucket  # noqa: PLC0415
+    from tasks.stores.bucket.writable_bucket import WritableBucket  # noqa: PLC0415
 
     access = access.signed
     return WritableBucket(WritableS3Bucket(make_client(access), address.bucket, access, stop=stop), address)

@@ -32,10 +32,10 @@ from tasks.operations.cleanup.values import PlanFooter, PlanHeader, PlanKind, Re
 from tasks.operations.concurrency import map_ahead
 from tasks.operations.run_log import NO_LAYOUTS, NOTHING_CHOSEN
 from tasks.ports import Finding
-from tasks.stores.directory_files import DirectoryFiles
-from tasks.stores.s3_address import BucketAccess, BucketAddress, BucketLogin, is_bucket
-from tasks.stores.watched_files import WatchedFiles
-from tasks.stores.watched_layouts import WatchedLayouts
+from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress, BucketLogin, is_bucket
+from tasks.stores.directory.directory_files import DirectoryFiles
+from tasks.stores.directory.watched_files import WatchedFiles
+from tasks.stores.directory.watched_layouts import WatchedLayouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.policy import Policy
     from tasks.operations.cleanup.values import Limits, Timing
     from tasks.ports import Source
-    from tasks.stores.credentials import Credentials
     from tasks.stores.pacing import Stop
+    from tasks.stores.registry.credentials import Credentials
 
 NOTHING_FITS = replace(NOTHING_CHOSEN, message="no policy is about any repository of the source")
 REPOSITORIES_AT_ONCE = 4
@@ -85,9 +85,9 @@ def open_files(source: str, access: BucketAccess, stop: Stop, layouts: Source) -
         return WatchedFiles(layouts.process)
     if not is_bucket(source):
         return DirectoryFiles(source_identity(source, access))
-    from tasks.stores.bucket_files import BucketFiles  # noqa: PLC0415 - directories don't wait for the SDK
-    from tasks.stores.s3_bucket import S3Bucket  # noqa: PLC0415
-    from tasks.stores.s3_client import make_client  # noqa: PLC0415
+    from tasks.stores.bucket.bucket_files import BucketFiles  # noqa: PLC0415 - directories don't wait for the SDK
+    from tasks.stores.bucket.s3_bucket import S3Bucket  # noqa: PLC0415
+    from tasks.stores.bucket.s3_client import make_client  # noqa: PLC0415
 
     address = BucketAddress.parse(source)
     return BucketFiles(S3Bucket(make_client(access), address.bucket, access, stop=stop), address)
@@ -182,7 +182,7 @@ def _first_look(files: FileReader, source: str) -> Holdings:
     try:
         return Holdings.load(files)
     except SourceUnavailableError as error:
-        from tasks.stores.s3_errors import NotAdmittedError  # noqa: PLC0415 - directories don't wait for the SDK
+        from tasks.stores.bucket.s3_errors import NotAdmittedError  # noqa: PLC0415 - directories don't wait for the SDK
 
         if not isinstance(error, NotAdmittedError):
             raise

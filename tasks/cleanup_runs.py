@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ConfigurationError, StateError
-from tasks.stores.state_directory import default_state_root, made_state_root
+from tasks.stores.state.state_directory import default_state_root, made_state_root
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,23 +15,23 @@ from tasks.oci.errors import ConfigurationError, InvalidReferenceError, SourceUn
 from tasks.oci.reference import TargetAddress
 from tasks.oci.registry_profiles import RegistryKind, profile_of
 from tasks.patience import patience_with_source, patience_with_target
-from tasks.stores import mounts
-from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress, is_bucket
+from tasks.stores.directory import mounts
+from tasks.stores.directory.layout_directory import LayoutDirectory
+from tasks.stores.directory.watched_layouts import WatchedLayouts
+from tasks.stores.directory.watched_process import WatchedProcess
 from tasks.stores.pacing import RequestGate, Stop
-from tasks.stores.s3_address import BucketAccess, BucketAddress, is_bucket
-from tasks.stores.state_directory import StateDirectory, default_state_root
-from tasks.stores.watched_layouts import WatchedLayouts
-from tasks.stores.watched_process import WatchedProcess
+from tasks.stores.state.state_directory import StateDirectory, default_state_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tasks.ports import NewRepositories, Source
-    from tasks.stores.credentials import Credentials
-    from tasks.stores.ecr import EcrRegistry
-    from tasks.stores.http_pool import HttpPool
-    from tasks.stores.registry import RegistryStore
-    from tasks.stores.run_state import RunState
+    from tasks.stores.registry.credentials import Credentials
+    from tasks.stores.registry.ecr import EcrRegistry
+    from tasks.stores.registry.http_pool import HttpPool
+    from tasks.stores.registry.registry_store import RegistryStore
+    from tasks.stores.state.run_state import RunState
 
 LOOK_SECONDS, GRACE_SECONDS = 0.25, 3.0
 """How soon a stop is noticed, and how long requests that are under way then may take."""
@@ -119,9 +119,9 @@ def no_directory(source: str) -> ConfigurationError:
 
 
 def _open_bucket(address: BucketAddress, access: BucketAccess, stop: Stop) -> Source:
-    from tasks.stores.layout_bucket import LayoutBucket  # noqa: PLC0415 - directories don't wait for the SDK
-    from tasks.stores.s3_bucket import S3Bucket  # noqa: PLC0415
-    from tasks.stores.s3_client import make_client  # noqa: PLC0415
+    from tasks.stores.bucket.layout_bucket import LayoutBucket  # noqa: PLC0415 - directories don't wait for the SDK
+    from tasks.stores.bucket.s3_bucket import S3Bucket  # noqa: PLC0415
+    from tasks.stores.bucket.s3_client import make_client  # noqa: PLC0415
 
     bucket = S3Bucket(make_client(access), address.bucket, access, below=address.prefix, stop=stop)
     return LayoutBucket(bucket, address)
@@ -179,7 +179,7 @@ def open_state(where: str | None, source: str, target: str, access: BucketAccess
     """
     target = target.lower()  # a prefix has no capitals
     if where is not None and is_bucket(where):
-        from tasks.stores.state_bucket import StateBucket  # noqa: PLC0415 - folders don't wait for the SDK
+        from tasks.stores.state.state_bucket import StateBucket  # noqa: PLC0415 - folders don't wait for the SDK
 
         return StateBucket(BucketAddress.parse(where), access.signed, source, target, stop)
     if where is not None and "://" in where:
@@ -227,13 +227,13 @@ def open_target(
         AuthenticationError: it refuses the credentials.
         TransportError: it does not answer.
     """
-    from tasks.stores.credentials import find_credentials  # noqa: PLC0415 - `ls` needs nothing of the network
-    from tasks.stores.harbor import HarborProjects  # noqa: PLC0415
-    from tasks.stores.http_pool import HttpPool, HttpSettings  # noqa: PLC0415
-    from tasks.stores.oras_provider import OrasProvider  # noqa: PLC0415
-    from tasks.stores.registry import RegistryStore  # noqa: PLC0415
-    from tasks.stores.registry_auth import Authorizer  # noqa: PLC0415
-    from tasks.stores.request_retry import RequestRetry  # noqa: PLC0415
+    from tasks.stores.registry.credentials import find_credentials  # noqa: PLC0415 - `ls` needs nothing of the network
+    from tasks.stores.registry.harbor import HarborProjects  # noqa: PLC0415
+    from tasks.stores.registry.http_pool import HttpPool, HttpSettings  # noqa: PLC0415
+    from tasks.stores.registry.oras_provider import OrasProvider  # noqa: PLC0415
+    from tasks.stores.registry.registry_auth import Authorizer  # noqa: PLC0415
+    from tasks.stores.registry.registry_store import RegistryStore  # noqa: PLC0415
+    from tasks.stores.registry.request_retry import RequestRetry  # noqa: PLC0415
 
     address, longest_away = parse_target(options.target), patience_with_target()
     profile = profile_of(options.kind, address.host)
@@ -259,7 +259,7 @@ def open_target(
 
 
 def _open_ecr(host: str) -> EcrRegistry:
-    from tasks.stores.ecr import EcrRegistry, make_client  # noqa: PLC0415 - other targets don't wait for the SDK
+    from tasks.stores.registry.ecr import EcrRegistry, make_client  # noqa: PLC0415 - other targets don't wait for the SDK
 
     return EcrRegistry(make_client(host, os.environ), host)
 

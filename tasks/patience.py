@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks.oci.errors import ConfigurationError
-from tasks.stores.target_outage import AWAY_SECONDS
-from tasks.stores.watched_process import Patience
+from tasks.stores.directory.mount_patience import Patience
+from tasks.stores.registry.target_outage import AWAY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

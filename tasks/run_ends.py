@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tasks.operations.source_survey import RunJob
     from tasks.ports import Source, Target
     from tasks.run_options import RunOptions
-    from tasks.stores.ledger import Ledger
+    from tasks.stores.state.ledger import Ledger
 
 _FITTED_BEFORE = frozenset({TAG_VANISHED, LAYOUT_VANISHED})
 """Findings of patterns that chose something in an earlier run; that it is gone may well be meant."""

@@ -10,7 +10,7 @@ from tasks.operations.hold import Limits
 from tasks.operations.hours import Hours
 from tasks.operations.planning import CopyPolicy
 from tasks.operations.selection import Selection
-from tasks.stores.s3_address import BucketAccess, BucketLogin
+from tasks.stores.bucket.s3_address import BucketAccess, BucketLogin
 
 if TYPE_CHECKING:
     from tasks.endpoints import TargetOptions

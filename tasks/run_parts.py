@@ -12,7 +12,7 @@ from tasks.operations.repository_preparation import Preparation
 from tasks.operations.selection import Renames
 from tasks.operations.source_survey import RunJob
 from tasks.run_options import RunKind
-from tasks.stores.state_directory import made_state_root
+from tasks.stores.state.state_directory import made_state_root
 from tasks.stores.zot_storage import served_prefix
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from tasks.run_controls import RunControls
     from tasks.run_options import RunOptions
     from tasks.run_works import Works
-    from tasks.stores.ledger import Ledger
     from tasks.stores.pacing import Stop
-    from tasks.stores.registry import RegistryStore
-    from tasks.stores.run_state import RunState
+    from tasks.stores.registry.registry_store import RegistryStore
+    from tasks.stores.state.ledger import Ledger
+    from tasks.stores.state.run_state import RunState
 
 
 def state_of(kind: RunKind, options: RunOptions, stop: Stop) -> RunState:

@@ -29,7 +29,7 @@ from tasks.run_ends import RunEnds
 from tasks.run_options import RunKind, RunOptions, shown_options
 from tasks.run_parts import begin_of, job_at_target, job_of, preparation_of, state_of, target_of, tracer_of
 from tasks.run_works import Works
-from tasks.stores.run_spool import RunSpool, check_report_place
+from tasks.stores.state.run_spool import RunSpool, check_report_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from tasks.operations.shard_report import ShardSummary
     from tasks.operations.source_survey import Survey
     from tasks.ports import Finding
-    from tasks.stores.ledger import Ledger
     from tasks.stores.pacing import Stop
-    from tasks.stores.registry import RegistryStore
-    from tasks.stores.run_state import RunState
+    from tasks.stores.registry.registry_store import RegistryStore
+    from tasks.stores.state.ledger import Ledger
+    from tasks.stores.state.run_state import RunState
 
 
 logger = logging.getLogger(__name__)

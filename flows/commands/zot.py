@@ -32,7 +32,7 @@ def check(**given: Any) -> None:
 def config(**given: Any) -> None:
     """Print a configuration for `zot serve` under which it serves SOURCE and deletes nothing of it."""
     from tasks.operations.zot_configuration import zot_configuration  # noqa: PLC0415 - not for --help
-    from tasks.stores.s3_address import BucketAccess  # noqa: PLC0415
+    from tasks.stores.bucket.s3_address import BucketAccess  # noqa: PLC0415
     from tasks.stores.zot_storage import served_prefix, zot_storage  # noqa: PLC0415
 
     parameters = checked(SourceParameters, given)

@@ -24,7 +24,7 @@ from tasks.oci.errors import (
 )
 from tasks.oci.manifest import Manifest, parse_manifest
 from tasks.ports import BlobArrival, BlobStat, IndexFile, RemoteManifest
-from tasks.stores.bucket_search import KeySearch
+from tasks.stores.bucket.bucket_search import KeySearch
 from tasks.stores.verified_content import VerifiedContent
 
 if TYPE_CHECKING:

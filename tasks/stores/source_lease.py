@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from tasks.file_ports import OWN_FOLDER
 from tasks.oci.errors import ContentNotFoundError, LockHeldError, SourceChangedError, SourceError
-from tasks.stores.lock_holder import EXPIRY_SECONDS, Heartbeat, LockHolder, held_message, keeps_out
+from tasks.stores.state.lock_holder import EXPIRY_SECONDS, Heartbeat, LockHolder, held_message, keeps_out
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tasks.oci.errors import ConfigurationError
-from tasks.stores import mounts
-from tasks.stores.s3_address import BucketAddress, is_bucket
+from tasks.stores.bucket.s3_address import BucketAddress, is_bucket
+from tasks.stores.directory import mounts
 
 if TYPE_CHECKING:
-    from tasks.stores.s3_address import BucketAccess
+    from tasks.stores.bucket.s3_address import BucketAccess
 
 FOLDER_OF_ZOT = "/var/lib/zot"
 """Where a zot on a bucket keeps what it has of its own."""
@@ -39,7 +39,7 @@ def zot_storage(source: str, access: BucketAccess) -> dict[str, Any]:
 
 
 def _driver(bucket: str, access: BucketAccess) -> dict[str, Any]:
-    from tasks.stores.s3_client import has_own_endpoint, make_client  # noqa: PLC0415 - directories need no SDK
+    from tasks.stores.bucket.s3_client import has_own_endpoint, make_client  # noqa: PLC0415 - directories need no SDK
 
     client = make_client(access)
     endpoint = client.meta.endpoint_url

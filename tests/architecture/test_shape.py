@@ -23,7 +23,7 @@ ALLOWED_LENGTHS: dict[str, str] = {
 ALLOWED_SLEEPS: dict[str, str] = {
     "flows/server_process.py": "waits for the server's port while it starts: no run exists yet that could end",
     "tasks/stores/local_parts/waiting.py": "waits for programs to start or end, also after a run was stopped",
-    "tasks/stores/run_lock.py": "steps of milliseconds while another process writes the lock, before the run begins",
+    "tasks/stores/state/run_lock.py": "steps of milliseconds while another process writes it, before the run begins",
 }
 """Modules that may call `time.sleep`, each with its reason; waits go through `Stop.wait`, which ends with the run."""
 
@@ -31,7 +31,7 @@ ALLOWED_BROAD_EXCEPTS: dict[str, str] = {
     "flows/dask_work.py": "what a part ends with costs it an attempt and is named in the report, not the whole run",
     "flows/live_limits.py": "a look at the limits that fails must not be the last one",
     "flows/shown_progress.py": "a dashboard that does not answer must not fail a migration",
-    "tasks/stores/layout_process.py": "a bug costs the request that met it, not the whole mount, and is told",
+    "tasks/stores/directory/layout_process.py": "a bug costs the request that met it, not the mount, and is told",
     "tasks/operations/spare_hands.py": "raises what it caught once the helpers have ended, too",
     "tasks/operations/repository_work.py": "a bug costs its own tags and is named in the report, not the whole run",
     "tasks/operations/tree_run.py": "the same when a repository is opened",

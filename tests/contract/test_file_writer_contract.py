@@ -12,14 +12,14 @@ from mypy_boto3_s3 import S3Client
 from infra.real_parts import S3Fs, SeaweedFS, wait_until
 from tasks.file_ports import FileWriter, StoredFile
 from tasks.oci.errors import SourceChangedError
+from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
+from tasks.stores.bucket.s3_client import make_client
+from tasks.stores.bucket.s3_writing import WritableS3Bucket
+from tasks.stores.bucket.writable_bucket import BucketWriter
+from tasks.stores.directory.mount_patience import Patience
+from tasks.stores.directory.watched_writer import WatchedWritable
+from tasks.stores.directory.writable_directory import DirectoryWriter
 from tasks.stores.memory_files import MemoryFiles
-from tasks.stores.s3_address import BucketAccess, BucketAddress
-from tasks.stores.s3_client import make_client
-from tasks.stores.s3_writing import WritableS3Bucket
-from tasks.stores.watched_process import Patience
-from tasks.stores.watched_writer import WatchedWritable
-from tasks.stores.writable_bucket import BucketWriter
-from tasks.stores.writable_directory import DirectoryWriter
 from tests.support.buckets import moto_bucket, use_environment
 
 TRASH = ".layoutlift/trash/run"

@@ -17,11 +17,12 @@ from tasks.oci.errors import (
     SizeMismatchError,
 )
 from tasks.ports import Source
-from tasks.stores.layout_directory import LayoutDirectory
-from tasks.stores.layout_search import stray_files
+from tasks.stores.directory.layout_directory import LayoutDirectory
+from tasks.stores.directory.layout_search import stray_files
+from tasks.stores.directory.mount_patience import Patience
+from tasks.stores.directory.watched_layouts import WatchedLayouts
+from tasks.stores.directory.watched_process import WatchedProcess
 from tasks.stores.memory import MemorySource
-from tasks.stores.watched_layouts import WatchedLayouts
-from tasks.stores.watched_process import Patience, WatchedProcess
 from tests.support.buckets import open_bucket, upload, use_environment
 from tests.support.layouts import LayoutBuilder, random_bytes
 from tests.support.real_parts import MOUNT_FIXTURES, empty_folder

@@ -16,7 +16,10 @@ from infra.real_parts import SeaweedFS, wait_until
 from tasks.endpoints import open_state
 from tasks.oci.errors import ConfigurationError, LockHeldError, StateError
 from tasks.ports import Shard
-from tasks.stores import (
+from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
+from tasks.stores.bucket.s3_client import make_client
+from tasks.stores.pacing import Stop
+from tasks.stores.state import (
     bucket_lock,
     ledger_bucket,
     ledger_folder,
@@ -25,13 +28,10 @@ from tasks.stores import (
     state_bucket,
     state_directory,
 )
-from tasks.stores.ledger_memory import LedgerEntry
-from tasks.stores.lock_holder import LockHolder
-from tasks.stores.pacing import Stop
-from tasks.stores.run_state import RunState
-from tasks.stores.s3_address import BucketAccess, BucketAddress
-from tasks.stores.s3_client import make_client
-from tasks.stores.state_objects import StateObjects
+from tasks.stores.state.ledger_memory import LedgerEntry
+from tasks.stores.state.lock_holder import LockHolder
+from tasks.stores.state.run_state import RunState
+from tasks.stores.state.state_objects import StateObjects
 from tests.support.buckets import use_environment
 
 DIGEST = "sha256:" + "ab" * 32

@@ -12,8 +12,8 @@ from infra.real_parts import SeaweedFS, find_tool, wait_until
 from infra.real_parts.mounts import S3Fs
 from infra.real_parts.registries import DebianRegistry
 from tasks.stores.benchmark import page_cache
+from tasks.stores.directory.mounts import mount_points
 from tasks.stores.local_parts.fuse import is_mounted
-from tasks.stores.mounts import mount_points
 from tests.support.buckets import upload
 from tests.support.command import Ended, Layoutlift
 from tests.support.prefect_history import PrefectHistory

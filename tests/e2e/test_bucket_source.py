@@ -11,9 +11,9 @@ import pytest
 from infra.layout_builder import DOCKER_MANIFEST
 from infra.real_parts import Registry, SeaweedFS
 from tasks.oci.errors import ConfigurationError
-from tasks.stores.layout_bucket import LayoutBucket
-from tasks.stores.layout_directory import LayoutDirectory
-from tasks.stores.s3_address import BucketAccess
+from tasks.stores.bucket.layout_bucket import LayoutBucket
+from tasks.stores.bucket.s3_address import BucketAccess
+from tasks.stores.directory.layout_directory import LayoutDirectory
 from tests.support.buckets import open_bucket, seen, upload, use_environment
 from tests.support.command import Layoutlift
 from tests.support.layouts import LayoutBuilder, random_bytes

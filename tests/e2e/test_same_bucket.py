@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from infra.real_parts import Goofys, Mount, Rclone, S3Fs, SeaweedFS, wait_until
-from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.directory.layout_directory import LayoutDirectory
 from tests.support.buckets import open_bucket, seen, upload, use_environment
 from tests.support.layouts import DOCKER_MANIFEST, OCI_MANIFEST, LayoutBuilder
 from tests.support.real_parts import running

@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 
 from infra.real_parts import Registry
-from tasks.stores.credentials import Credentials
-from tasks.stores.http_pool import HttpPool, HttpSettings
-from tasks.stores.oras_provider import OrasProvider
 from tasks.stores.pacing import RequestGate, Stop
-from tasks.stores.registry import RegistryStore
-from tasks.stores.registry_auth import Authorizer
-from tasks.stores.request_retry import RequestRetry
+from tasks.stores.registry.credentials import Credentials
+from tasks.stores.registry.http_pool import HttpPool, HttpSettings
+from tasks.stores.registry.oras_provider import OrasProvider
+from tasks.stores.registry.registry_auth import Authorizer
+from tasks.stores.registry.registry_store import RegistryStore
+from tasks.stores.registry.request_retry import RequestRetry
 from tests.support.fault_proxy import FaultProxy
 
 PATIENCE_SECONDS = 20.0

@@ -147,7 +147,7 @@ def readers_of(mountpoint: Path) -> list[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             command = (folder / "cmdline").read_bytes().split(b"\0")
-            if b"tasks.stores.layout_process" in command and str(mountpoint).encode() in command:
+            if b"tasks.stores.directory.layout_process" in command and str(mountpoint).encode() in command:
                 found.append(int(folder.name))
     return found
 

@@ -10,14 +10,14 @@ import pytest
 
 from infra.real_parts import Registry, S3Fs, SeaweedFS, ToxicProxy, Toxiproxy, wait_until
 from tasks.oci.errors import LockHeldError, TransportError
-from tasks.stores import request_retry
-from tasks.stores.bucket_lock import BucketLock
-from tasks.stores.lock_holder import LockHolder
+from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
+from tasks.stores.bucket.s3_client import make_client
 from tasks.stores.pacing import Stop
-from tasks.stores.registry import RegistryStore
-from tasks.stores.s3_address import BucketAccess, BucketAddress
-from tasks.stores.s3_client import make_client
-from tasks.stores.state_objects import StateObjects
+from tasks.stores.registry import request_retry
+from tasks.stores.registry.registry_store import RegistryStore
+from tasks.stores.state.bucket_lock import BucketLock
+from tasks.stores.state.lock_holder import LockHolder
+from tasks.stores.state.state_objects import StateObjects
 from tests.e2e import test_cutover
 from tests.faults import test_prefect_away
 from tests.support.buckets import use_environment

@@ -9,8 +9,8 @@ import pytest
 
 from infra.real_parts import Registry
 from tasks.oci.errors import SourceReadError
-from tasks.stores.layout_directory import READ_ATTEMPTS, LayoutDirectory
-from tasks.stores.registry import RegistryStore
+from tasks.stores.directory.layout_directory import READ_ATTEMPTS, LayoutDirectory
+from tasks.stores.registry.registry_store import RegistryStore
 from tests.support.command import Layoutlift
 from tests.support.content import blob, tree
 from tests.support.faulty_files import FaultyFiles

@@ -63,7 +63,7 @@ def test_lost_state_costs_time_and_nothing_else(
 
 ANOTHER_MACHINE = """
 import socket, sys
-import tasks.stores.lock_holder as locks
+import tasks.stores.state.lock_holder as locks
 name, locks.EXPIRY_SECONDS, locks.HEARTBEAT_SECONDS = sys.argv.pop(1), float(sys.argv.pop(1)), 0.5
 socket.gethostname = lambda: name
 from flows.cli import main

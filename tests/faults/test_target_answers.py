@@ -17,7 +17,7 @@ from tasks.oci.errors import (
     UnexpectedAnswerError,
 )
 from tasks.ports import BlobArrival
-from tasks.stores.registry import RegistryStore
+from tasks.stores.registry.registry_store import RegistryStore
 from tests.support.command import Layoutlift
 from tests.support.content import blob, image, tree
 from tests.support.fault_proxy import BLOB_PUT, Change, FaultProxy, Say, Upstream

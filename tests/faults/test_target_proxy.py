@@ -10,7 +10,7 @@ import trustme
 from infra.real_parts import Registry
 from tasks.oci.errors import AuthenticationError, ConnectionFailedError, UntrustedConnectionError
 from tasks.ports import BlobArrival
-from tasks.stores.registry import RegistryStore
+from tasks.stores.registry.registry_store import RegistryStore
 from tests.support.command import Layoutlift
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.content import blob, tree

@@ -7,8 +7,8 @@ import pytest
 
 from tasks.oci.errors import LayoutliftError, UntrustedConnectionError
 from tasks.ports import BlobArrival
-from tasks.stores.credentials import Credentials
-from tasks.stores.registry import RegistryStore
+from tasks.stores.registry.credentials import Credentials
+from tasks.stores.registry.registry_store import RegistryStore
 from tests.support.content import blob, image
 from tests.support.fault_proxy import BLOB_PUT, Change, FaultProxy, Say, Upstream
 from tests.support.layouts import random_bytes

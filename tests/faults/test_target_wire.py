@@ -11,8 +11,8 @@ import trustme
 from infra.real_parts import Registry
 from tasks.oci.errors import TransferStalledError, TransportError, UntrustedConnectionError
 from tasks.ports import BlobArrival
-from tasks.stores.credentials import Credentials
-from tasks.stores.registry import RegistryStore
+from tasks.stores.registry.credentials import Credentials
+from tasks.stores.registry.registry_store import RegistryStore
 from tests.support.command import Layoutlift
 from tests.support.content import blob, image, tree
 from tests.support.fault_proxy import (

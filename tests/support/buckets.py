@@ -17,9 +17,9 @@ from tasks.oci.errors import LayoutliftError
 from tasks.operations.enumeration import enumerate_repository
 from tasks.operations.results import RepositoryInventory
 from tasks.ports import Finding, Source
-from tasks.stores.layout_bucket import LayoutBucket
-from tasks.stores.s3_address import BucketAccess
-from tasks.stores.s3_client import make_client
+from tasks.stores.bucket.layout_bucket import LayoutBucket
+from tasks.stores.bucket.s3_address import BucketAccess
+from tasks.stores.bucket.s3_client import make_client
 
 
 def upload(s3: SeaweedFS, root: Path, bucket: str, prefix: str = "") -> None:

@@ -20,11 +20,11 @@ from tasks.operations.source_survey import RunJob
 from tasks.operations.spare_hands import SpareHands
 from tasks.operations.tree_run import TreeRun
 from tasks.ports import Finding
-from tasks.stores.layout_directory import LayoutDirectory
-from tasks.stores.ledger import Ledger
-from tasks.stores.ledger_memory import LedgerMemory
+from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
 from tasks.stores.pacing import Stop
+from tasks.stores.state.ledger import Ledger
+from tasks.stores.state.ledger_memory import LedgerMemory
 
 SOURCE_WAIT = 0.0001
 """Seconds of the first wait between attempts to read what is not there."""

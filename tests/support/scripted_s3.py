@@ -8,11 +8,11 @@ import pytest
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.stores.layout_bucket import LayoutBucket
+from tasks.stores.bucket.layout_bucket import LayoutBucket
+from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
+from tasks.stores.bucket.s3_bucket import S3Bucket
+from tasks.stores.bucket.s3_client import make_client
 from tasks.stores.pacing import Stop
-from tasks.stores.s3_address import BucketAccess, BucketAddress
-from tasks.stores.s3_bucket import S3Bucket
-from tasks.stores.s3_client import make_client
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 
 MARKER, INDEX = b'{"imageLayoutVersion":"1.0.0"}', b'{"schemaVersion":2,"manifests":[]}'

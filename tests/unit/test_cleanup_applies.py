@@ -12,8 +12,8 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, LockHeldError, RefusedError
 from tasks.operations.ages import FUTURE_SECONDS
 from tasks.operations.cleanup.values import IndexEntry, QuarantineMode, RepositoryPlan, Timing
+from tasks.stores.bucket.s3_address import BucketAccess
 from tasks.stores.pacing import Stop
-from tasks.stores.s3_address import BucketAccess
 
 TIMING = Timing(grace=0.0, hold=0.0)
 PLAN = RepositoryPlan("app", "etag", removals=(IndexEntry("v1", Descriptor("a/b", Digest.of(b""), 0)),))

@@ -11,9 +11,9 @@ import pytest
 from tasks.cleanup_applies import open_writable
 from tasks.endpoints import open_source, open_state, source_identity
 from tasks.oci.errors import ConfigurationError, LockHeldError
-from tasks.stores import layout_search
+from tasks.stores.bucket.s3_address import BucketAccess
+from tasks.stores.directory import layout_search
 from tasks.stores.pacing import Stop
-from tasks.stores.s3_address import BucketAccess
 
 
 def enter_writable(source: str) -> None:

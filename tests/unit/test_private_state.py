@@ -15,7 +15,7 @@ from tasks.oci.errors import ConfigurationError
 from tasks.run_parts import state_of
 from tasks.runs import RunKind
 from tasks.stores.pacing import Stop
-from tasks.stores.state_directory import default_state_root, made_state_root
+from tasks.stores.state.state_directory import default_state_root, made_state_root
 
 EMPTY = BenchmarkOptions(location=None, cases=(), paths=(), resume=True)
 

@@ -13,9 +13,9 @@ from tasks.operations.vanished import DeletionLimits
 from tasks.ports import Finding, Shard
 from tasks.run_ends import RunEnds
 from tasks.run_options import RunKind, RunOptions
-from tasks.stores.ledger import Ledger
 from tasks.stores.memory import MemorySource, MemoryTarget
 from tasks.stores.pacing import Stop
+from tasks.stores.state.ledger import Ledger
 from tests.support.engine import MemoryLines
 
 COPIED = TagResult("app", "v1", "sha256:0", None, None, Outcome.COPIED)

@@ -7,9 +7,9 @@ import pytest
 
 from tasks.oci.errors import ConfigurationError, StateError
 from tasks.runs import Run, RunKind, RunOptions, open_run
-from tasks.stores.ledger_folder import LedgerFolder
 from tasks.stores.pacing import Stop
-from tasks.stores.state_directory import StateDirectory
+from tasks.stores.state.ledger_folder import LedgerFolder
+from tasks.stores.state.state_directory import StateDirectory
 from tests.support.layouts import LayoutBuilder
 
 

@@ -24,9 +24,9 @@ from tasks.oci.errors import (
     SourceUnavailableError,
     is_transient,
 )
-from tasks.stores.lock_holder import LockHolder
-from tasks.stores.s3_answers import objects_of, with_all
-from tasks.stores.s3_errors import DeniedError, translated
+from tasks.stores.bucket.s3_answers import objects_of, with_all
+from tasks.stores.bucket.s3_errors import DeniedError, translated
+from tasks.stores.state.lock_holder import LockHolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
-    from tasks.stores.s3_address import BucketAddress
+    from tasks.stores.bucket.s3_address import BucketAddress
 
 MARKER = ".layoutlift-benchmark"
 OTHERS_HOLD = timedelta(hours=24)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.benchmark_values.options import ContentKind
 from tasks.oci.errors import ContentNotFoundError, DigestMismatchError
-from tasks.stores.json_lines import state_error
+from tasks.stores.state.json_lines import state_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from boto3.s3.transfer import TransferConfig, create_transfer_manager
 
-from tasks.stores.s3_address import BucketAccess
-from tasks.stores.s3_client import make_client
+from tasks.stores.bucket.s3_address import BucketAccess
+from tasks.stores.bucket.s3_client import make_client
 
 
 def main(bucket: str, prefix: str, folder: str) -> None:

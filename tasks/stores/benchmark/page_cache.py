@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tasks.stores.json_lines import state_error
+from tasks.stores.state.json_lines import state_error
 
 _DROP = Path("/proc/sys/vm/drop_caches")
 _ALL = "3"

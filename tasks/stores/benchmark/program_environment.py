@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.stores.bucket.s3_address import ENDPOINT_VARIABLES
+from tasks.stores.bucket.s3_errors import translated
 from tasks.stores.local_parts.ports import LOOPBACK
-from tasks.stores.s3_address import ENDPOINT_VARIABLES
-from tasks.stores.s3_errors import translated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tasks.oci.errors import StateError
-from tasks.stores.json_lines import state_error
+from tasks.stores.directory.mounts import mount_points
 from tasks.stores.local_parts.fuse import is_mounted, unmount
 from tasks.stores.local_parts.processes import start_time
 from tasks.stores.local_parts.waiting import wait_until
-from tasks.stores.lock_holder import LockHolder
-from tasks.stores.mounts import mount_points
+from tasks.stores.state.json_lines import state_error
+from tasks.stores.state.lock_holder import LockHolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

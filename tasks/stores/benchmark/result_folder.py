@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.errors import ConfigurationError
-from tasks.stores.json_lines import json_line, read_json_lines, state_error
+from tasks.stores.state.json_lines import json_line, read_json_lines, state_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ProgramFailedError
-from tasks.stores.json_lines import state_error
 from tasks.stores.local_parts.processes import use_of
+from tasks.stores.state.json_lines import state_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -24,12 +24,12 @@ from tasks.stores.benchmark.program_environment import (
     with_endpoint,
 )
 from tasks.stores.benchmark.request_counts import ServerCounts
+from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
+from tasks.stores.bucket.s3_client import has_own_endpoint, make_client
 from tasks.stores.local_parts.fuse import check_fuse
 from tasks.stores.local_parts.programs import program
 from tasks.stores.local_parts.registry import LocalRegistry
 from tasks.stores.local_parts.seaweedfs import SeaweedFS
-from tasks.stores.s3_address import BucketAccess, BucketAddress
-from tasks.stores.s3_client import has_own_endpoint, make_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 from tasks.oci.errors import ProgramFailedError, ProgramMissingError
+from tasks.stores.directory.mounts import mount_points
 from tasks.stores.local_parts.programs import program
-from tasks.stores.mounts import mount_points
 
 FUSE_DEVICE = Path("/dev/fuse")
 UNMOUNT_SECONDS = 30.0

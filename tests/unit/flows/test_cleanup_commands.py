@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from flows.cli import main
 from flows.policy_example import EXAMPLE
-from tasks.stores.directory_files import DirectoryFiles
+from tasks.stores.directory.directory_files import DirectoryFiles
 from tests.support.layouts import LayoutBuilder
 
 ALONE = "--i-am-the-only-writer"

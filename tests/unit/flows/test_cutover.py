@@ -11,7 +11,7 @@ from flows import cutover
 from flows.console import Console
 from flows.cutover import CutoverParameters, cut_over
 from tasks.oci.errors import ConfigurationError, RefusedError
-from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.directory.layout_directory import LayoutDirectory
 from tests.support.layouts import LayoutBuilder
 
 

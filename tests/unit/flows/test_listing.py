@@ -11,9 +11,9 @@ from flows.cli import main
 from tasks.endpoints import source_identity
 from tasks.oci.digest import Digest
 from tasks.operations.results import RepositoryInventory
-from tasks.stores.layout_directory import LayoutDirectory
-from tasks.stores.s3_address import BucketAccess
-from tasks.stores.state_directory import StateDirectory
+from tasks.stores.bucket.s3_address import BucketAccess
+from tasks.stores.directory.layout_directory import LayoutDirectory
+from tasks.stores.state.state_directory import StateDirectory
 from tests.support.layouts import LayoutBuilder
 
 TARGET = "registry.example"

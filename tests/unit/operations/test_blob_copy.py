@@ -14,7 +14,7 @@ from tasks.operations.copy_tools import CopyTools
 from tasks.operations.results import Traffic
 from tasks.operations.spare_hands import SpareHands
 from tasks.ports import BlobArrival, BlobContent
-from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
 from tests.support.layouts import LayoutBuilder
 

@@ -15,7 +15,7 @@ from tasks.operations.results import Depth, TagResult
 from tasks.operations.source_graph import Census, SourceGraph
 from tasks.operations.spare_hands import SpareHands
 from tasks.operations.tag_planner import open_planner
-from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine
 from tests.support.layouts import OCI_MANIFEST, LayoutBuilder

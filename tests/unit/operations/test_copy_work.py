@@ -24,7 +24,7 @@ from tasks.operations.referrer_lists import ReferrerListing, ReferrerLists
 from tasks.operations.results import Depth
 from tasks.operations.since_last import tag_changes
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
-from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine
 from tests.support.layouts import OCI_MANIFEST, LayoutBuilder

@@ -11,7 +11,7 @@ from tasks.operations.enumeration import enumerate_repository, read_manifest
 from tasks.operations.noted_times import CREATED
 from tasks.operations.planning import CopyPolicy, Untagged
 from tasks.operations.run_log import is_harmful
-from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemorySource, MemoryTarget
 from tests.support.engine import Engine
 from tests.support.layouts import LayoutBuilder

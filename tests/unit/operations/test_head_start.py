@@ -10,7 +10,7 @@ from tasks.oci.errors import BatchUnfinishedError, SourceReadError
 from tasks.operations.batches import Batch
 from tasks.operations.head_start import HeadStart
 from tasks.operations.tree_run import BATCHES_AT_ONCE, TreeRun
-from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine
 from tests.support.layouts import LayoutBuilder

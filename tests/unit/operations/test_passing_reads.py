@@ -10,7 +10,7 @@ from tasks.oci.errors import SourceError, SourceReadError, SourceUnavailableErro
 from tasks.operations import tree_run
 from tasks.operations.tree_run import RETRY_DELAYS
 from tasks.ports import IndexFile
-from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
 from tasks.stores.verified_content import VerifiedContent
 from tests.support.engine import Engine

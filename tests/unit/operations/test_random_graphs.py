@@ -12,7 +12,7 @@ from tasks.operations.planning import CopyPolicy
 from tasks.operations.results import Depth
 from tasks.operations.source_graph import SourceGraph
 from tasks.operations.spare_hands import SpareHands
-from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine
 from tests.support.layouts import REF_NAME

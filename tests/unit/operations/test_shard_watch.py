@@ -12,7 +12,7 @@ from tasks.operations.shard_watch import (
     ShardWatch,
     Step,
 )
-from tasks.stores.lock_holder import EXPIRY_SECONDS
+from tasks.stores.state.lock_holder import EXPIRY_SECONDS
 
 
 @pytest.mark.parametrize(

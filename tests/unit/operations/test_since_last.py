@@ -31,8 +31,8 @@ from tasks.operations.since_last import (
     vanished_layouts,
 )
 from tasks.ports import Finding
-from tasks.stores.ledger import Ledger
-from tasks.stores.ledger_memory import LayoutNote
+from tasks.stores.state.ledger import Ledger
+from tasks.stores.state.ledger_memory import LayoutNote
 from tests.support.engine import MemoryLines
 
 ONE, TWO = Digest.of(b"one"), Digest.of(b"two")

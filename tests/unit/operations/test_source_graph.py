@@ -21,7 +21,7 @@ from tasks.operations.results import Depth
 from tasks.operations.source_graph import Census, SourceGraph
 from tasks.operations.spare_hands import SpareHands
 from tasks.ports import BlobStat
-from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.directory.layout_directory import LayoutDirectory
 from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
 
 LAYER = b"layer"

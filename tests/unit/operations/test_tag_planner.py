@@ -11,8 +11,8 @@ from tasks.operations.repository_work import Unit
 from tasks.operations.results import CONFLICT, IMMUTABLE_TAG
 from tasks.operations.tag_planner import TagPlanner, open_planner
 from tasks.ports import RemoteManifest
-from tasks.stores.ledger import Ledger
 from tasks.stores.memory import MemoryTarget
+from tasks.stores.state.ledger import Ledger
 from tests.support.engine import MemoryLines
 
 OLD, NEW = (b'{"schemaVersion":2,"manifests":[]}' + space for space in (b"", b" "))

@@ -25,7 +25,7 @@ from tasks.operations.run_log import FATAL
 from tasks.operations.selection import Selection
 from tasks.operations.since_last import RememberedWork
 from tasks.ports import IndexFile, RemoteManifest
-from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
 from tasks.stores.pacing import Stop
 from tests.support.engine import Engine

@@ -12,9 +12,9 @@ from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
 from tasks.operations.vanished import DeletionLimits, VanishedRemoval, VanishedTag
 from tasks.operations.vanished_search import tags_named
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
-from tasks.stores.ledger import Ledger
-from tasks.stores.ledger_memory import LedgerMemory
 from tasks.stores.memory import MemoryTarget
+from tasks.stores.state.ledger import Ledger
+from tasks.stores.state.ledger_memory import LedgerMemory
 
 BODY = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": []}
 REF_NAME = "org.opencontainers.image.ref.name"

@@ -16,10 +16,10 @@ from tasks.operations.vanished import DeletionLimits
 from tasks.operations.vanished_course import VanishedCourse
 from tasks.operations.vanished_search import VanishedSearch
 from tasks.ports import RemoteManifest
-from tasks.stores.layout_directory import LayoutDirectory
-from tasks.stores.ledger import Ledger
+from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
 from tasks.stores.pacing import Stop
+from tasks.stores.state.ledger import Ledger
 from tests.support.engine import MemoryLines
 from tests.support.layouts import LayoutBuilder
 

@@ -12,8 +12,8 @@ from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.operations.selection import Selection
 from tasks.operations.vanished_search import VanishedSearch
 from tasks.ports import Finding
-from tasks.stores.ledger import Ledger
 from tasks.stores.memory import MemorySource
+from tasks.stores.state.ledger import Ledger
 from tests.support.engine import MemoryLines
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from tasks.operations.spare_hands import SpareHands
 from tasks.operations.verification import RepositoryVerifier
 from tasks.operations.verify_work import VerifyWork
 from tasks.ports import BlobContent, RemoteManifest
-from tasks.stores.layout_directory import LayoutDirectory
+from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine
 from tests.support.layouts import OCI_INDEX, OCI_MANIFEST, LayoutBuilder, image_of

@@ -6,10 +6,10 @@ from dataclasses import asdict
 import pytest
 
 from tasks.oci.errors import LockHeldError
-from tasks.stores.lock_holder import EXPIRY_SECONDS, LockHolder
 from tasks.stores.memory_files import MemoryFiles
 from tasks.stores.pacing import Stop
 from tasks.stores.source_lease import PATH, SourceLease
+from tasks.stores.state.lock_holder import EXPIRY_SECONDS, LockHolder
 
 
 class Clock:

@@ -9,7 +9,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidLayoutError
 from tasks.operations.cleanup.shared_content import SharedContent, is_placeholder
 from tasks.operations.cleanup.values import Action
-from tasks.stores.directory_files import DirectoryFiles
+from tasks.stores.directory.directory_files import DirectoryFiles
 from tasks.stores.memory_files import MemoryFiles
 from tests.support.cleanup_world import GRACE, HOLD, World, blob_path, keep_policy, world_of_two
 

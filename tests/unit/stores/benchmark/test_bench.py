@@ -17,8 +17,8 @@ from tasks.stores.benchmark.bench import Bench
 from tasks.stores.benchmark.bucket_area import BucketArea
 from tasks.stores.benchmark.remains import WorkFolder
 from tasks.stores.benchmark.venue import Venue, bucket_venue
+from tasks.stores.bucket.s3_address import BucketAddress
 from tasks.stores.pacing import Stop
-from tasks.stores.s3_address import BucketAddress
 
 CASE = parse_case("1kB")
 

@@ -13,10 +13,10 @@ from botocore.awsrequest import AWSResponse
 from tasks.oci.errors import RefusedError, RegressionError, SourceError, SourceUnavailableError
 from tasks.stores.benchmark.bucket_area import MARKER, BucketArea, FolderArea
 from tasks.stores.benchmark.leaving import release_with
-from tasks.stores.lock_holder import LockHolder
-from tasks.stores.s3_address import BucketAddress
-from tasks.stores.s3_client import ATTEMPTS
-from tasks.stores.s3_errors import ThrottledError
+from tasks.stores.bucket.s3_address import BucketAddress
+from tasks.stores.bucket.s3_client import ATTEMPTS
+from tasks.stores.bucket.s3_errors import ThrottledError
+from tasks.stores.state.lock_holder import LockHolder
 from tests.support.buckets import moto_bucket
 from tests.unit.stores.benchmark.test_remains import a_dead_pid
 

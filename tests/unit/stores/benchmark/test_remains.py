@@ -11,7 +11,7 @@ from tasks.oci.errors import StateError
 from tasks.stores.benchmark import remains
 from tasks.stores.benchmark.remains import WorkFolder, sweep, work_root
 from tasks.stores.local_parts.processes import start_time
-from tasks.stores.lock_holder import LockHolder
+from tasks.stores.state.lock_holder import LockHolder
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 

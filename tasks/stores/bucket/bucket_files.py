@@ -1,0 +1,77 @@
+"""The files of a source in a bucket, looked at one by one: the reading half, which can change nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tasks.file_ports import FileContent, StoredFile, UnfinishedUpload
+from tasks.oci.errors import ContentNotFoundError
+from tasks.oci.image_layout import MAX_INDEX_SIZE
+from tasks.stores.bucket.object_stream import ObjectReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.stores.bucket.s3_address import BucketAddress
+    from tasks.stores.bucket.s3_bucket import ListedObject, S3Bucket
+
+
+class BucketFiles:
+    """A `FileReader` over all keys of a bucket below an address."""
+
+    def __init__(self, bucket: S3Bucket, address: BucketAddress) -> None:
+        """Take the bucket and the part of it that is the source; nothing is read yet."""
+        self._reading = bucket
+        self._address = address
+        self._reader = ObjectReader(bucket)
+
+    def list_files(self, folder: str) -> Iterator[StoredFile]:
+        """See `FileReader.list_files`; a key with a slash at its end is how some tools mark a folder: no file."""
+        for found in self._reading.list_objects(self._key(f"{folder}/")):
+            if not found.key.endswith("/"):
+                yield self._stored(found)
+
+    def stat_file(self, path: str) -> StoredFile | None:
+        """See `FileReader.stat_file`."""
+        key = self._key(path)
+        for found in self._reading.list_objects(key):  # a listing, unlike HEAD, is what marks are compared with
+            return self._stored(found) if found.key == key else None
+        return None
+
+    def read_file(self, path: str) -> FileContent | None:
+        """See `FileReader.read_file`; the mark is the ETag."""
+        try:
+            raw, opened = self._reader.read(self._key(path), MAX_INDEX_SIZE)
+        except ContentNotFoundError:
+            return None
+        return FileContent(raw, opened.etag.strip('"'))
+
+    def link_target(self, path: str) -> str | None:
+        """See `FileReader.link_target`; a bucket has none, and what a mount wrote as one is an object like others."""
+        del path
+        return None
+
+    def list_uploads(self, folder: str) -> Iterator[UnfinishedUpload]:
+        """See `FileReader.list_uploads`."""
+        for key, upload, begun in self._reading.list_uploads(self._key(f"{folder}/")):
+            yield UnfinishedUpload(self._path(key), upload, begun)
+
+    def now(self) -> float:
+        """See `FileReader.now`."""
+        return time.time()
+
+    def _key(self, path: str) -> str:
+        """The key of a path.
+
+        Raises:
+            OutsideSourceError: it is none that the source can have.
+        """
+        folder, _, name = path.rpartition("/")
+        return self._address.key(folder or ".", name)
+
+    def _path(self, key: str) -> str:
+        return key.removeprefix(self._address.prefix)
+
+    def _stored(self, found: ListedObject) -> StoredFile:
+        return StoredFile(self._path(found.key), found.size, found.modified, found.etag)

@@ -1,0 +1,88 @@
+"""Makes the SDK's client as this project wants it: many connections, patient, and usable with any S3 server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+
+from tasks.oci.errors import ConfigurationError, SourceError
+from tasks.stores.bucket.object_stream import PARTS_AT_ONCE
+from tasks.stores.bucket.s3_address import check_endpoint_url
+from tasks.stores.bucket.s3_errors import translated
+from tasks.stores.shown_requests import show_requests
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from tasks.stores.bucket.s3_address import BucketAccess, BucketLogin
+
+CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
+ATTEMPTS = 3
+"""By the SDK, at one request; what is throttled is asked for again for longer, see `S3Bucket`."""
+_AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
+
+
+def make_client(access: BucketAccess, read_seconds: float = READ_SECONDS) -> S3Client:
+    """A client with the SDK's own chain of credentials, region and endpoint; nothing is sent yet.
+
+    Keys are sent in the path (`endpoint/bucket/key`) wherever the endpoint is not Amazon's, unless the profile
+    says otherwise (`s3 = addressing_style = …`).
+
+    Raises:
+        ConfigurationError: the endpoint is no URL or holds credentials, or the profile or a program that it
+            names can't be found or read.
+    """
+    try:
+        with translated("S3"):
+            session = _session(access.login)
+            client = _client(session, access, None, read_seconds)
+            check_endpoint_url(client.meta.endpoint_url)  # it may come from a variable or a profile, too
+            if has_own_endpoint(client) and not _chosen_style(session):
+                client = _client(session, access, "path", read_seconds)
+            show_requests(client)
+    except (SourceError, ValueError) as error:
+        raise ConfigurationError(f"the settings for S3 can't be used: {error}") from error
+    return client
+
+
+def _session(login: BucketLogin) -> boto3.Session:
+    return boto3.Session(
+        profile_name=login.profile,
+        region_name=login.region,
+        aws_access_key_id=login.access_key_id,
+        aws_secret_access_key=login.secret_access_key,
+        aws_session_token=login.session_token,
+    )
+
+
+def _client(
+    session: boto3.Session, access: BucketAccess, style: Literal["path"] | None, read_seconds: float
+) -> S3Client:
+    config = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=read_seconds,
+        max_pool_connections=access.connections + PARTS_AT_ONCE,
+        tcp_keepalive=True,
+        retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS},
+        # "when_supported", the SDK's default, is not understood by other stores; our digests are stronger.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        user_agent_extra="layoutlift",
+        s3={"addressing_style": style} if style else None,
+        signature_version=UNSIGNED if access.anonymous else None,
+    )
+    return session.client("s3", endpoint_url=access.endpoint_url, config=config)
+
+
+def has_own_endpoint(client: S3Client) -> bool:
+    """Whether a client talks to another store than Amazon's."""
+    return not (urlsplit(client.meta.endpoint_url).hostname or "").endswith(_AMAZON)
+
+
+def _chosen_style(session: boto3.Session) -> str | None:
+    chosen = session._session.get_scoped_config().get("s3")  # noqa: SLF001 - boto3 has no way of its own
+    return chosen.get("addressing_style") if isinstance(chosen, dict) else None

@@ -1,0 +1,202 @@
+"""Requests that change a bucket: put, copy, delete. Only what cleanup is told to apply ever makes them."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from boto3.s3.transfer import TransferConfig
+
+from tasks.oci.errors import ContentNotFoundError, SourceChangedError, SourceError, SourceWriteError
+from tasks.stores.bucket.s3_answers import etag_of, next_place, with_all
+from tasks.stores.bucket.s3_bucket import S3Bucket
+from tasks.stores.bucket.s3_errors import ChangedError, NotAdmittedError, UnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+_Item = TypeVar("_Item")
+_Value = TypeVar("_Value")
+KEYS_A_REQUEST = 1000
+"""As many as DeleteObjects takes."""
+MAX_COPY = 5 * 1024**3
+"""Bytes that one CopyObject takes; more is copied in parts."""
+AT_ONCE = 8
+_OTHERS = ("PreconditionFailed", "412", "ConditionalRequestConflict")
+"""What stores call an object that is not the one that was to be deleted."""
+_TIMES = frozenset({"atime", "ctime", "mtime"})
+"""As s3fs, geesefs and rclone call them."""
+_NOT_KNOWN = frozenset({"NotImplemented", "MethodNotAllowed", "NotSupported", "UnsupportedOperation"})
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectVersion:
+    """One version of an object, or the marker that says it was deleted."""
+
+    key: str
+    version: str
+    is_marker: bool
+    is_latest: bool
+
+
+class WritableS3Bucket(S3Bucket):
+    """A bucket that may be changed."""
+
+    def put(
+        self,
+        key: str,
+        raw: bytes,
+        condition: Mapping[str, str] | None = None,
+        described: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Write an object if `condition` (`IfMatch` or `IfNoneMatch`) holds; its ETag without quotes.
+
+        `described` is what `description` gave.
+
+        Raises:
+            SourceChangedError: the store compared, and the condition does not hold.
+            SourceWriteError: it can't be written.
+        """
+        more = {**(condition or {}), **(described or {}), **self._more}
+        with _written(key):
+            answer = self._ask(self._client.put_object, key, Key=key, Body=raw, **more)
+            return etag_of(answer, key).strip('"')
+
+    def description(self, key: str) -> Mapping[str, Any]:
+        """The type of an object and what its writer noted of it: mounts keep owner and rights there.
+
+        Times are left out, which are those of the content that it has now.
+
+        Raises:
+            ContentNotFoundError: there is none.
+            SourceError: the store can't say.
+        """
+        found = self._ask(self._client.head_object, key, Key=key, **self._more)
+        noted = {
+            name: value
+            for name, value in found.get("Metadata", {}).items()
+            if name not in _TIMES and value.isascii()  # the SDK sends nothing else
+        }
+        return {"Metadata": noted} | {name: found[name] for name in ("ContentType",) if name in found}
+
+    def copy(self, key: str, to: str, size: int, etag: str | None) -> bool:
+        """Copy an object within the store; False when it is gone, or not the one with this ETag any more."""
+        source = {"Bucket": self._name, "Key": key}
+        condition = {} if etag is None else {"CopySourceIfMatch": f'"{etag}"'}
+        try:
+            with _written(to):
+                if size <= MAX_COPY:
+                    self._ask(self._client.copy_object, key, CopySource=source, Key=to, **condition, **self._more)
+                else:
+                    config = TransferConfig(multipart_chunksize=MAX_COPY // 5, use_threads=False)
+                    arguments = {"ExtraArgs": condition | self._more, "Config": config}
+                    self._ask(self._client.copy, key, CopySource=source, Key=to, **arguments)
+        except (ContentNotFoundError, SourceChangedError):
+            return False
+        return True
+
+    def delete(self, keys: Iterable[str] | Iterable[tuple[str, str]]) -> None:
+        """Delete keys, or versions of keys, a thousand at a request; what is gone already is no error.
+
+        Raises:
+            SourceWriteError: the store did not delete one of them; others may be gone.
+        """
+        for key, code in self._delete(
+            {"Key": each} if isinstance(each, str) else {"Key": each[0], "VersionId": each[1]} for each in keys
+        ):
+            raise SourceWriteError(f"{key} was not deleted ({code})")
+
+    def delete_unchanged(self, etags: Mapping[str, str]) -> frozenset[str]:
+        """Delete keys that have these ETags, and tell those that have another one; where the store compares.
+
+        Raises:
+            SourceWriteError: the store did not delete one of them; others may be gone.
+        """
+        others: set[str] = set()
+        for key, code in self._delete({"Key": key, "ETag": f'"{etag}"'} for key, etag in etags.items()):
+            if not any(other in code for other in _OTHERS):
+                raise SourceWriteError(f"{key} was not deleted ({code})")
+            others.add(key)
+        return frozenset(others)
+
+    def _delete(self, objects: Iterable[dict[str, str]]) -> Iterator[tuple[str, str]]:
+        """Delete them as they are asked for; the key and reason of each that was not, though it may be there."""
+        waiting = iter(objects)
+        while batch := list(islice(waiting, KEYS_A_REQUEST)):
+            first = batch[0]["Key"]
+            with _written(first):
+                deletion = {"Objects": batch, "Quiet": True}
+                answer = self._ask(self._client.delete_objects, first, Delete=deletion, **self._more)
+            for refused in answer.get("Errors", ()):
+                if refused.get("Code") != "NoSuchKey":
+                    yield str(refused.get("Key")), str(refused.get("Code"))
+
+    def keeps_versions(self) -> bool:
+        """Whether a deletion leaves the object there as an old version; stores that don't know versions don't."""
+        try:
+            answer = self._ask(self._client.get_bucket_versioning, self._name)
+        except ContentNotFoundError:
+            return False
+        except SourceError as error:
+            if any(code in str(error) for code in _NOT_KNOWN):
+                return False
+            raise
+        return bool(answer.get("Status") == "Enabled")
+
+    def list_versions(self, prefix: str) -> Iterator[ObjectVersion]:
+        """All versions and deletion markers of the keys that begin with `prefix`.
+
+        Raises:
+            SourceError: they can't be listed.
+        """
+        place: dict[str, str] | None = {}
+        while place is not None:
+            page = self._ask(self._client.list_object_versions, self._name, Prefix=prefix, **place, **self._more)
+            for kind, is_marker in (("Versions", False), ("DeleteMarkers", True)):
+                for found in page.get(kind, ()):
+                    yield _version(with_all(found, self._name, "Key", "VersionId", "IsLatest"), is_marker=is_marker)
+            markers = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
+            place = next_place(page, place, self._name, **markers)
+
+    def abort_upload(self, key: str, upload: str) -> None:
+        """Give up a multipart upload; one that is gone is no error.
+
+        Raises:
+            SourceWriteError: it can't be aborted.
+        """
+        try:
+            with _written(key):
+                self._ask(self._client.abort_multipart_upload, key, Key=key, UploadId=upload, **self._more)
+        except ContentNotFoundError:
+            return
+
+    def at_once(self, act: Callable[[_Item], _Value], items: Sequence[_Item]) -> list[_Value]:
+        """`act` on each item, several at once; the first error is raised after those begun have ended."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(pool.map(act, items))
+
+
+@contextmanager
+def _written(name: str) -> Iterator[None]:
+    """Say of what failed within the block that it was a write.
+
+    Raises:
+        ContentNotFoundError, UnreachableError, NotAdmittedError: as they were.
+        SourceChangedError: a condition does not hold.
+        SourceWriteError: everything else.
+    """
+    try:
+        yield
+    except (ContentNotFoundError, UnreachableError, NotAdmittedError):
+        raise
+    except ChangedError as error:
+        raise SourceChangedError(f"{name} is another one by now; it was left alone") from error
+    except SourceError as error:
+        raise SourceWriteError(f"{name} can't be written: {error}") from error
+
+
+def _version(found: Any, *, is_marker: bool) -> ObjectVersion:
+    return ObjectVersion(found["Key"], found["VersionId"], is_marker, found["IsLatest"])

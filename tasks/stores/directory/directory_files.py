@@ -1,0 +1,151 @@
+"""The files of a source in a directory, looked at one by one: the reading half, which can change nothing.
+
+Nothing outside the root is ever touched, and nothing through a link: the folder that was really opened is asked
+where it is. What a link leads to belongs to another layout, whose index says what of it is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from tasks.file_ports import FileContent, StoredFile, below
+from tasks.oci.errors import ContentNotFoundError, OutsideSourceError, SourceReadError
+from tasks.oci.image_layout import MAX_INDEX_SIZE
+from tasks.stores.directory.file_errors import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.file_ports import UnfinishedUpload
+
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FILE_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+class DirectoryFiles:
+    """A `FileReader` over the directory `root`."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        """Take `root` as the source; nothing is read yet."""
+        self._root = os.path.realpath(os.fspath(root))
+        self._inside = self._root.rstrip("/") + "/"
+
+    def list_files(self, folder: str) -> Iterator[StoredFile]:
+        """See `FileReader.list_files`."""
+        pending = [folder]
+        while pending:
+            here = pending.pop()
+            try:
+                with translated(here), self._folder(here) as opened, os.scandir(opened) as entries:
+                    found = list(_statuses(entries))
+            except ContentNotFoundError:
+                if here != folder:
+                    raise SourceReadError(f"{here} was there a moment ago and is gone") from None
+                return
+            for name, status in found:
+                path = below(here, name)
+                if stat.S_ISDIR(status.st_mode):
+                    pending.append(path)
+                else:
+                    yield stored(path, status)
+
+    def stat_file(self, path: str) -> StoredFile | None:
+        """See `FileReader.stat_file`."""
+        folder, name = split(path)
+        try:
+            with translated(path), self._folder(folder) as opened:
+                return stored(path, os.stat(name, dir_fd=opened, follow_symlinks=False))
+        except ContentNotFoundError:
+            return None
+
+    def read_file(self, path: str) -> FileContent | None:
+        """See `FileReader.read_file`; its mark is a hash of the content, which no clock can fool."""
+        folder, name = split(path)
+        try:
+            with translated(path), self._folder(folder) as opened:
+                descriptor = os.open(name, _FILE_FLAGS, dir_fd=opened)
+                with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor, not a path
+                    raw = _read_whole(file.fileno(), path)
+        except ContentNotFoundError:
+            return None
+        return FileContent(raw, content_mark(raw))
+
+    def link_target(self, path: str) -> str | None:
+        """See `FileReader.link_target`."""
+        folder, name = split(path)
+        with translated(path), self._folder(folder) as opened:
+            if not stat.S_ISLNK(os.stat(name, dir_fd=opened, follow_symlinks=False).st_mode):
+                return None
+            real = os.path.realpath(f"{self._root}/{path}")
+        return real.removeprefix(self._inside) if real.startswith(self._inside) else None
+
+    def list_uploads(self, folder: str) -> Iterator[UnfinishedUpload]:
+        """See `FileReader.list_uploads`; a directory shows none, even where a bucket behind it has some."""
+        del folder
+        return iter(())
+
+    def now(self) -> float:
+        """See `FileReader.now`: this machine's clock."""
+        return time.time()
+
+    @contextmanager
+    def _folder(self, path: str) -> Iterator[int]:
+        """A descriptor of a folder of the source.
+
+        Raises:
+            OutsideSourceError: a link leads there.
+        """
+        descriptor = os.open(f"{self._root}/{path}", _FOLDER_FLAGS)
+        try:
+            opened = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - one system call a folder
+            if not f"{opened}/".startswith(self._inside):
+                raise OutsideSourceError(f"{path} is reached by a link that leaves the source; it was left alone")
+            place = os.path.normpath(f"{self._inside}{path}")
+            if opened not in {place, f"{place} (deleted)"}:  # so a mount may call one that it looks up anew
+                raise OutsideSourceError(f"{path} is reached by a link; nothing is cleaned up through links")
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+def _statuses(entries: Iterator[os.DirEntry[str]]) -> Iterator[tuple[str, os.stat_result]]:
+    """What is in a folder; a file that went before it was looked at costs none of the others."""
+    for entry in entries:
+        with suppress(FileNotFoundError):
+            yield entry.name, entry.stat(follow_symlinks=False)
+
+
+def split(path: str) -> tuple[str, str]:
+    """Folder and name of a path; the folder of a file at the source itself is `.`."""
+    folder, _, name = path.rpartition("/")
+    return folder or ".", name
+
+
+def stored(path: str, status: os.stat_result) -> StoredFile:
+    """What a file system says of a file; its mark is made of time and size, where inodes mean nothing."""
+    regular = stat.S_ISREG(status.st_mode)
+    etag = f"{status.st_mtime_ns:x}-{status.st_size:x}" if regular else ""
+    return StoredFile(path, status.st_size, status.st_mtime, etag)
+
+
+def content_mark(raw: bytes) -> str:
+    """The mark of a small file's content."""
+    return hashlib.sha256(raw).hexdigest()
+
+
+def _read_whole(descriptor: int, path: str) -> bytes:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_INDEX_SIZE:
+        raise SourceReadError(f"{path} is no file of a size that can be read at once")
+    parts = []
+    while part := os.read(descriptor, max(status.st_size, 1) + 1):
+        parts.append(part)
+    raw = b"".join(parts)
+    if len(raw) != status.st_size:
+        raise SourceReadError(f"{path} changed while it was read: {status.st_size} bytes announced, {len(raw)} read")
+    return raw

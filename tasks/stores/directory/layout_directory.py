@@ -1,0 +1,230 @@
+"""A tree of image layouts in a directory: a mounted bucket, or a plain disk.
+
+Knows nothing of tags. Nothing outside the root is ever read: whatever a path or link looks like, the file that was
+really opened is asked where it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+import time
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+
+from tasks.oci import image_layout
+from tasks.oci.digest import Digest
+from tasks.oci.errors import (
+    ContentNotFoundError,
+    InvalidLayoutError,
+    LayoutliftError,
+    OutsideSourceError,
+    SizeMismatchError,
+    SourceError,
+    SourceReadError,
+    SourceUnavailableError,
+)
+from tasks.ports import BlobStat, Finding, IndexFile
+from tasks.stores.directory.file_errors import PassingAbsenceError, translate, translated
+from tasks.stores.directory.layout_search import find_layouts, wait_alone
+from tasks.stores.first_try import first_tried
+from tasks.stores.resuming_stream import resuming
+from tasks.stores.sibling_blobs import SiblingBlobs
+from tasks.stores.source_silence import SILENT_SECONDS, SourceSilence
+from tasks.stores.verified_content import ByteStream, VerifiedContent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from tasks.oci.descriptor import Descriptor
+
+READ_ATTEMPTS = 3
+_Value = TypeVar("_Value")
+_LOOK_FLAGS = os.O_PATH | os.O_CLOEXEC
+# O_NONBLOCK: a file that another program holds a lease on must not be waited for.
+_OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+
+
+class LayoutDirectory:
+    """A `Source` over the directory `root`."""
+
+    def __init__(
+        self, root: str | os.PathLike[str], *, retry_wait: float = 0.2, pause: Callable[[float], object] = wait_alone
+    ) -> None:
+        """Take `root` as the source; nothing is read yet.
+
+        `retry_wait` is in seconds, and doubles; `pause` is called with seconds, and may end with the run.
+        """
+        self._root = os.path.realpath(os.fspath(root))
+        self._inside = self._root.rstrip("/") + "/"
+        self._retry = Retrying(
+            stop=stop_after_attempt(READ_ATTEMPTS),
+            wait=wait_exponential(multiplier=retry_wait, max=5),
+            retry=retry_if_exception(lambda e: isinstance(e, LayoutliftError) and e.transient),
+            reraise=True,
+        )
+        self._pause = pause
+        self._silence = SourceSilence(SILENT_SECONDS)
+        self._siblings = SiblingBlobs(self.list_layouts, self._size_of)
+
+    @property
+    def root(self) -> str:
+        """The source's real path."""
+        return self._root
+
+    def list_layouts(self) -> Iterator[str | Finding]:
+        """See `LayoutLister.list_layouts`."""
+        if not os.path.isdir(self._root):  # noqa: PTH112 - Path.is_dir lets the errors of a dead mount through
+            raise SourceUnavailableError(f"the source {self._root} is not a directory; is the bucket mounted?")
+        return find_layouts(self._root, self._scan, self._pause)
+
+    def read_index(self, path: str) -> IndexFile:
+        """See `LayoutReader.read_index`."""
+        image_layout.check_marker(self._read_small(path, image_layout.MARKER, image_layout.MAX_MARKER_SIZE))
+        raw = self._read_small(path, image_layout.INDEX, image_layout.MAX_INDEX_SIZE)
+        return IndexFile(raw, Digest.of(raw))
+
+    def blob(self, path: str, descriptor: Descriptor) -> VerifiedContent:
+        """See `LayoutReader.blob`."""
+        return VerifiedContent(descriptor, partial(self.open_blob, path, descriptor))
+
+    def open_blob(self, path: str, descriptor: Descriptor) -> AbstractContextManager[ByteStream]:
+        """The bytes of a blob as they are, not checked but for their number; read on after passing faults.
+
+        Raises:
+            ContentError: it is absent or of another size.
+            SourceError: it can't be read.
+        """
+        relative = f"{path}/{image_layout.blob_path(descriptor.digest)}"
+        return resuming(partial(self._open_at, relative, descriptor), self._again)
+
+    def stat_blob(self, path: str, digest: Digest) -> BlobStat | None:
+        """See `LayoutReader.stat_blob`."""
+        relative = f"{path}/{image_layout.blob_path(digest)}"
+        try:
+            found = self._again(self._stat, relative)
+        except ContentNotFoundError:
+            return None
+        sibling = self._siblings.find(digest, None) if image_layout.is_placeholder(found.size, digest) else None
+        return found if sibling is None else self._again(self._stat, sibling)
+
+    def _stat(self, relative: str) -> BlobStat:
+        with self._found_inside(relative) as place, translated(relative):
+            found = os.fstat(place)
+        return BlobStat(found.st_size, found.st_mtime)
+
+    def _scan(self, path: str) -> list[os.DirEntry[str]]:
+        def scan() -> list[os.DirEntry[str]]:
+            with translated(path), os.scandir(f"{self._root}/{path}") as entries:
+                return list(entries)
+
+        asked = time.monotonic()
+        try:
+            entries: list[os.DirEntry[str]] = self._again(scan)
+        except SourceReadError as error:
+            if self._silence.lasts(asked):
+                waited = f"for {SILENT_SECONDS:.0f} s"
+                raise SourceUnavailableError(f"nothing could be listed {waited}: {error}") from error
+            raise
+        self._silence.end()
+        return entries
+
+    def _again(self, act: Callable[..., _Value], *arguments: object) -> _Value:
+        """Call `act` until it succeeds or fails for good; what is still absent then is absent for good."""
+        try:
+            return first_tried(self._retry, partial(act, *arguments))
+        except PassingAbsenceError as error:
+            raise ContentNotFoundError(str(error)) from error
+
+    def _read_small(self, path: str, name: str, limit: int) -> bytes:
+        """Read a file whose size nothing tells, whole or not at all."""
+        try:
+            return self._again(self._read_whole, f"{path}/{name}", limit)
+        except ContentNotFoundError as error:
+            raise InvalidLayoutError(f"{name} is missing") from error
+
+    def _read_whole(self, relative: str, limit: int) -> bytes:
+        with self._open(relative) as stream:
+            size = _size(stream, relative)
+            if size > limit:
+                raise InvalidLayoutError(f"{relative} has {size} bytes, more than the {limit} that it may have")
+            raw: bytes = _given(stream.readall, relative)
+        if len(raw) != size:
+            raise SourceReadError(f"{relative} changed while it was read: {size} bytes announced, {len(raw)} read")
+        return raw
+
+    @contextmanager
+    def _open_at(self, relative: str, descriptor: Descriptor, offset: int) -> Iterator[ByteStream]:
+        with self._open(relative) as stream:
+            actual = _size(stream, relative)
+            if actual == descriptor.size:
+                with translated(relative):
+                    stream.seek(offset)
+                yield _TranslatedStream(stream, relative)
+                return
+        if not image_layout.is_placeholder(actual, descriptor.digest):
+            raise SizeMismatchError(f"{relative} has {actual} bytes, its descriptor says {descriptor.size}")
+        sibling = self._siblings.require(relative, descriptor)
+        with self._open_at(sibling, descriptor, offset) as stream_of_sibling:
+            yield stream_of_sibling
+
+    def _size_of(self, relative: str) -> int | None:
+        try:
+            return self._stat(relative).size
+        except ContentNotFoundError:
+            return None
+
+    def _open(self, relative: str) -> io.FileIO:
+        with self._found_inside(relative) as place, translated(relative):
+            return io.FileIO(os.open(f"/proc/self/fd/{place}", _OPEN_FLAGS), "rb")
+
+    @contextmanager
+    def _found_inside(self, relative: str) -> Iterator[int]:
+        """A descriptor that stands for a file that is not open: to open a device or pipe does something to it."""
+        with translated(relative):
+            place = os.open(f"{self._root}/{relative}", _LOOK_FLAGS)
+        try:
+            with translated(relative):
+                self._check_found(place, relative)
+            yield place
+        finally:
+            os.close(place)
+
+    def _check_found(self, place: int, relative: str) -> None:
+        found = os.readlink(f"/proc/self/fd/{place}")  # noqa: PTH115 - one system call a blob
+        if not found.startswith(self._inside):
+            raise OutsideSourceError(f"{relative} is a link that leaves the source; it was not opened")
+        if not stat.S_ISREG(os.fstat(place).st_mode):
+            raise SourceError(f"{relative} is not a regular file")
+
+
+class _TranslatedStream:
+    """A file whose errors are ours, so that no `OSError` of a mount is taken for one of the network."""
+
+    def __init__(self, stream: io.FileIO, name: str) -> None:
+        self._stream = stream
+        self._name = name
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        count: int = _given(lambda: self._stream.readinto(buffer), self._name)
+        return count
+
+
+def _size(stream: io.FileIO, name: str) -> int:
+    with translated(name):
+        return os.fstat(stream.fileno()).st_size
+
+
+def _given(read: Callable[[], _Value | None], name: str) -> _Value:
+    """What a read gives; for a mount that says to ask again (EAGAIN, as goofys does), Python gives None."""
+    with translated(name):
+        given = read()
+    if given is None:
+        raise translate(BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)), name)
+    return given

@@ -1,0 +1,194 @@
+"""Uploads of blobs: a POST that opens a session or mounts, then one PUT with the whole body.
+
+distribution-spec v1.1.1 "Pushing a blob monolithically" and "Mounting a blob from another repository". This
+form works on every registry known. A small blob is sent by one POST as long as that is taken; chunks are kept for
+what is too large for one request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
+
+from tasks.oci.errors import (
+    AuthenticationError,
+    PermissionDeniedError,
+    RegistryUnavailableError,
+    UnexpectedAnswerError,
+    UntrustedConnectionError,
+)
+from tasks.ports import BlobArrival
+from tasks.stores.registry.chunked_upload import CHUNK_SIZES, ChunkedUpload
+from tasks.stores.registry.http_answers import said_once
+from tasks.stores.registry.registry_answers import error_of
+from tasks.stores.registry.registry_auth import repository_scope
+
+if TYPE_CHECKING:
+    from tasks.oci.descriptor import Descriptor
+    from tasks.ports import BlobContent
+    from tasks.stores.registry.http_answers import HttpAnswer
+    from tasks.stores.registry.http_pool import HttpPool
+    from tasks.stores.registry.oras_provider import OrasProvider
+    from tasks.stores.registry.registry_auth import Scopes
+    from tasks.stores.registry.request_retry import RequestRetry
+
+SMALL_BLOB = 256 * 1024
+"""Bytes up to which a blob is read whole before it is sent: one system call instead of several."""
+_SLOW_DOWN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+_MAY_NOT_KNOW = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.NOT_IMPLEMENTED})
+
+
+@dataclass(slots=True)
+class _Tried:
+    """How often a blob was tried, and whether only the way that every registry knows is left."""
+
+    times: int = 0
+    plainly: bool = False
+
+
+class BlobUpload:
+    """Sends blobs to one registry; safe to share by all workers."""
+
+    def __init__(self, provider: OrasProvider, pool: HttpPool, retry: RequestRetry) -> None:
+        self._provider = provider
+        self._pool = pool
+        self._retry = retry
+        self._takes_single_post = True
+        self._took_single_post = False
+        self._chunks = ChunkedUpload(provider, self._place_of)
+
+    def push(self, repository: str, content: BlobContent, mount_from: str | None) -> BlobArrival:
+        """See `ContentPusher.push_blob`; each attempt is a new session and reads the content anew.
+
+        Some registries answer 500 to a way that they don't know, and so the next attempt goes the one all know.
+        """
+        tried = _Tried()
+        arrival = self._retry(partial(self._attempt, tried, repository, content, mount_from))
+        is_small = content.descriptor.size <= SMALL_BLOB
+        if tried.plainly and mount_from is None and is_small and not self._took_single_post:
+            self._takes_single_post = False  # it never did: each further blob would break it once, and wait
+        return arrival
+
+    def _attempt(self, tried: _Tried, repository: str, content: BlobContent, mount_from: str | None) -> BlobArrival:
+        tried.times += 1
+        if tried.times > 1 and self._arrived(repository, content.descriptor):
+            return BlobArrival.PUSHED  # the answer was lost, not the blob
+        try:
+            return self._push_once(repository, content, None if tried.plainly else mount_from, plainly=tried.plainly)
+        except RegistryUnavailableError as error:
+            tried.plainly = tried.plainly or error.status in _MAY_NOT_KNOW
+            raise
+
+    def _push_once(
+        self, repository: str, content: BlobContent, mount_from: str | None, *, plainly: bool
+    ) -> BlobArrival:
+        mounted = None if mount_from is None else self._mount(repository, content, mount_from)
+        return mounted or self._send(repository, content, plainly=plainly)
+
+    def _mount(self, repository: str, content: BlobContent, mount_from: str) -> BlobArrival | None:
+        """Have a blob mounted, or put into the session that is opened in place of that; None where it is refused.
+
+        Refusals of a mount are many, and one is that we have no right to read the other repository.
+        """
+        query = urlencode({"mount": content.descriptor.digest, "from": mount_from})
+        own, other = repository_scope(repository, write=True), repository_scope(mount_from, write=False)
+        try:
+            answer = self._provider.do_request(f"{_uploads(repository)}?{query}", "POST", b"", {}, (own, other))
+        except (AuthenticationError, PermissionDeniedError):
+            return None
+        if answer.status == HTTPStatus.CREATED:
+            return BlobArrival.MOUNTED
+        return None if _is_refusal(answer) else self._put(repository, answer, content, (own, other))
+
+    def _send(self, repository: str, content: BlobContent, *, plainly: bool) -> BlobArrival:
+        """Send a blob by the shortest way that the registry takes; `plainly` is the one that all know."""
+        scopes: Scopes = (repository_scope(repository, write=True),)
+        if content.descriptor.size <= SMALL_BLOB and self._takes_single_post and not plainly:
+            return self._post_whole(repository, content, scopes)
+        if self._needs_chunks(content.descriptor.size):
+            return self._push_in_chunks(repository, content, scopes)
+        opened = self._provider.do_request(_uploads(repository), "POST", b"", {}, scopes)
+        return self._put(repository, opened, content, scopes)
+
+    def _post_whole(self, repository: str, content: BlobContent, scopes: Scopes) -> BlobArrival:
+        """Send a small blob in one request; a registry that doesn't take that is not asked again.
+
+        Its 202 opens a session as if there had been no body (distribution-spec v1.1.1 "Single POST").
+        """
+        headers = {"Content-Type": "application/octet-stream"}
+        raw = content.read()
+        url = f"{_uploads(repository)}?digest={content.descriptor.digest}"
+        answer = self._provider.do_request(url, "POST", raw, headers, scopes)
+        if answer.status == HTTPStatus.CREATED:
+            self._took_single_post = True
+            return BlobArrival.PUSHED
+        if answer.status == HTTPStatus.ACCEPTED:
+            self._takes_single_post = False
+            return self._put(repository, answer, content, scopes)
+        if _is_refusal(answer):
+            self._takes_single_post = False
+            return self._send(repository, content, plainly=False)
+        raise error_of(answer, f"sending {content.descriptor.digest}")
+
+    def _put(self, repository: str, opened: HttpAnswer, content: BlobContent, scopes: Scopes) -> BlobArrival:
+        """Send a blob into the session that an answer opens, if it opens one."""
+        digest, size = content.descriptor.digest, content.descriptor.size
+        if opened.status != HTTPStatus.ACCEPTED:
+            raise error_of(opened, f"starting the upload of {digest}")
+        if self._needs_chunks(size):
+            return self._push_in_chunks(repository, content, scopes)
+        url = self._place_of(opened)
+        url = f"{url}{'&' if '?' in url else '?'}digest={digest}"
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        if size <= SMALL_BLOB:
+            answer = self._provider.do_request(url, "PUT", content.read(), headers, scopes)
+        else:
+            with content.chunks() as chunks:
+                answer = self._provider.do_request(url, "PUT", chunks, headers, scopes)
+        if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and size > CHUNK_SIZES[-1]:
+            self._chunks.refused = min(self._chunks.refused, size)
+            return self._push_in_chunks(repository, content, scopes)
+        if answer.status not in {HTTPStatus.CREATED, HTTPStatus.NO_CONTENT}:
+            raise error_of(answer, f"sending {digest}")
+        return BlobArrival.PUSHED
+
+    def _needs_chunks(self, size: int) -> bool:
+        return size >= self._chunks.refused and size > CHUNK_SIZES[-1]
+
+    def _push_in_chunks(self, repository: str, content: BlobContent, scopes: Scopes) -> BlobArrival:
+        self._chunks.push(repository, content, scopes)
+        return BlobArrival.PUSHED
+
+    def _place_of(self, started: HttpAnswer) -> str:
+        """The URL of an upload session, as it came."""
+        location = started.headers.get("Location")
+        if not location:
+            raise UnexpectedAnswerError("the registry accepted an upload and named no place for it", status=202)
+        url, kept = self._pool.next_hop(started.url, location, {"Authorization": ""})
+        if not kept:
+            raise UntrustedConnectionError(f"the registry wants a blob sent to another host: {urlsplit(url).netloc}")
+        return url
+
+    def _arrived(self, repository: str, descriptor: Descriptor) -> bool:
+        answer = self._provider.do_request(
+            f"/v2/{repository}/blobs/{descriptor.digest}",
+            "HEAD",
+            None,
+            {},
+            (repository_scope(repository, write=True),),
+        )
+        length = said_once(answer.headers.get("Content-Length"))
+        return answer.status == HTTPStatus.OK and length in {None, str(descriptor.size)}
+
+
+def _uploads(repository: str) -> str:
+    return f"/v2/{repository}/blobs/uploads/"
+
+
+def _is_refusal(answer: HttpAnswer) -> bool:
+    """Whether the registry will not do this, so that another way must be gone."""
+    is_of_client = HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return is_of_client and answer.status not in _SLOW_DOWN

@@ -1,0 +1,164 @@
+"""What a registry's error answers mean (distribution-spec v1.1.1, "Error Codes").
+
+The codes in the body decide first, the HTTP status second: several registries use one status for many things.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from tasks.deletion_ports import Deletion
+from tasks.oci.errors import (
+    AuthenticationError,
+    ManifestRefusedError,
+    MissingReferencedContentError,
+    PayloadTooLargeError,
+    PermissionDeniedError,
+    RateLimitedError,
+    RegistryError,
+    RegistryUnavailableError,
+    TargetFullError,
+    UnexpectedAnswerError,
+)
+from tasks.stores.hidden_secrets import without_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from tasks.stores.registry.http_answers import HttpAnswer
+
+MISSING_CONTENT_CODES = frozenset(
+    {
+        "BLOB_UNKNOWN",
+        "MANIFEST_BLOB_UNKNOWN",
+        "MANIFEST_UNKNOWN",
+        "MANIFEST_INVALID",  # zot says so of a missing blob too; sending the children again does no harm
+        "LayersNotFound",  # Amazon ECR
+        "ReferencedImagesNotFound",  # Amazon ECR
+    }
+)
+_PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
+_SESSION_LOST = frozenset({"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"})
+"""With 404: the registry was started anew since it opened the upload, or another one answers; a new one is taken."""
+_REACTIONS: Mapping[int, type[RegistryError]] = {
+    HTTPStatus.UNAUTHORIZED: AuthenticationError,
+    HTTPStatus.FORBIDDEN: PermissionDeniedError,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: PayloadTooLargeError,
+}
+_FULL = re.compile(r"no space left on device|disk quota exceeded|'Err': (?:28|122)\b", re.IGNORECASE)
+"""How distribution says so, 3 and 2.8: by the words or the number of ENOSPC and EDQUOT."""
+MAX_RETRY_AFTER = 3600.0
+_SHOWN = 300
+
+
+def error_codes(answer: HttpAnswer) -> tuple[str, ...]:
+    """The codes in an error's body; none when the body is not of the specification's form."""
+    return tuple(code for code, _ in _errors(answer))
+
+
+def describe(answer: HttpAnswer) -> str:
+    """Status and the registry's own words, in one short line without control characters and what may be secret."""
+    words = "; ".join(f"{code}: {message}" if message else code for code, message in _errors(answer))
+    text = f"{answer.status} {words}" if words else f"{answer.status}"
+    return without_secrets("".join(c if c.isprintable() else " " for c in text))[:_SHOWN]
+
+
+def _errors(answer: HttpAnswer) -> list[tuple[str, str]]:
+    try:
+        listed = json.loads(answer.body)["errors"]
+        return [(str(e.get("code", "")), _words(e)) for e in listed if isinstance(e, dict)]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []
+
+
+def _words(error: dict[str, object]) -> str:
+    message, detail = error.get("message"), error.get("detail")
+    if isinstance(detail, dict) and len(detail) > 1:  # zot: the code's general words, then its own reason
+        detail = {name: value for name, value in detail.items() if name != "description"}
+    return " ".join(str(part) for part in (message, detail) if part)
+
+
+def says_expired(answer: HttpAnswer) -> bool:
+    """Whether an answer is Amazon ECR's way to say 401: 403, and "Your authorization token has expired"."""
+    return answer.status == HTTPStatus.FORBIDDEN and "authorization token has expired" in describe(answer)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that `Retry-After` asks for, in either of its forms (RFC 9110 section 10.2.3), at most an hour."""
+    value = headers.get("Retry-After")
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = _of_gmt(parsedate_to_datetime(value)).timestamp() - time.time()
+        except (ValueError, OverflowError):
+            return None
+    if math.isnan(seconds):
+        return None
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
+
+
+def _of_gmt(date: datetime) -> datetime:
+    """A date of HTTP, which is one of GMT whether it says so or not (RFC 9110 section 5.6.7)."""
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+
+
+def error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
+    """The exception for an answer that is not the one hoped for."""
+    message = f"{attempted}: the registry answered {describe(answer)}"
+    codes = error_codes(answer)
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS or "TOOMANYREQUESTS" in codes:
+        limited = RateLimitedError(message, status=answer.status, codes=codes)
+        limited.retry_after = retry_after(answer.headers)
+        return limited
+    if _says_full(answer):
+        return TargetFullError(message, status=answer.status, codes=codes)
+    is_lost = answer.status == HTTPStatus.NOT_FOUND and not _SESSION_LOST.isdisjoint(codes)
+    if is_lost or answer.status in _PASSING or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        unavailable = RegistryUnavailableError(message, status=answer.status, codes=codes)
+        unavailable.retry_after = retry_after(answer.headers)
+        return unavailable
+    other = RegistryError if answer.status >= HTTPStatus.BAD_REQUEST else UnexpectedAnswerError
+    return _REACTIONS.get(answer.status, other)(message, status=answer.status, codes=codes)
+
+
+def _says_full(answer: HttpAnswer) -> bool:
+    is_broken = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    is_full = is_broken and any(_FULL.search(words) for _, words in _errors(answer))
+    return is_full or answer.status == HTTPStatus.INSUFFICIENT_STORAGE
+
+
+def deletion_of(answer: HttpAnswer, attempted: str) -> Deletion:
+    """What the answer to a DELETE says; 400 and 405 are how registries say that they don't.
+
+    Raises:
+        RegistryError: it says something else, such as that it is forbidden.
+    """
+    if answer.status in {200, 202, 204}:
+        return Deletion.DELETED
+    if answer.status == HTTPStatus.NOT_FOUND:
+        return Deletion.MISSING
+    if answer.status in {400, 405, 501}:
+        return Deletion.UNSUPPORTED
+    raise error_of(answer, attempted)
+
+
+def manifest_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
+    """The exception for a manifest that the registry did not take."""
+    error = error_of(answer, attempted)
+    missing = not MISSING_CONTENT_CODES.isdisjoint(error.codes)
+    as_500 = answer.status == HTTPStatus.INTERNAL_SERVER_ERROR and missing  # distribution, of foreign layers
+    if type(error) is not RegistryError and not as_500:
+        return error
+    kind = MissingReferencedContentError if missing else ManifestRefusedError
+    return kind(str(error), status=error.status, codes=error.codes)

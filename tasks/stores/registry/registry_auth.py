@@ -1,0 +1,267 @@
+"""Authorization of requests to one registry: basic, or bearer tokens by repository scope.
+
+Sources: RFC 9110 section 11.6.1 (challenges), distribution's docs/spec/auth/token.md and oauth.md. A token
+is kept for its scope, fetched anew before it ends, and dropped when the registry refuses it; one worker
+fetches it while the others that need it wait, and what it meets they have met too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
+
+from tasks.oci.errors import (
+    AuthenticationError,
+    LayoutliftError,
+    PermissionDeniedError,
+    RateLimitedError,
+    RegistryUnavailableError,
+    UnexpectedAnswerError,
+    UntrustedConnectionError,
+)
+from tasks.stores.registry.http_answers import address_in
+from tasks.stores.registry.registry_answers import retry_after
+from tasks.stores.registry.transport_errors import redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tasks.stores.registry.credentials import Credentials
+    from tasks.stores.registry.http_answers import HttpAnswer
+
+Scopes = tuple[str, ...]
+
+DEFAULT_LIFETIME = 60.0
+"""Seconds that a token lives when its server does not say (token.md, "expires_in")."""
+_USED_SHARE = 0.8  # of its life: a request that takes long must not outlive its token
+_CLIENT_ID = "layoutlift"
+MOST_TOKENS = 5_000
+"""Tokens that are kept at once: 10 MB or 20. A batch's repositories are all opened before the first is worked on, and
+in a source of 300,000 small ones so many are in work at once; with fewer tokens each would be fetched twice."""
+_NONE_CONFIGURED = (
+    "none is configured; log in with docker or podman, or set LAYOUTLIFT_TARGET_USERNAME and "
+    "LAYOUTLIFT_TARGET_PASSWORD"
+)
+_CHALLENGE = re.compile(r'([A-Za-z][A-Za-z0-9_-]*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))|([A-Za-z][A-Za-z0-9_-]*)')
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """One way to authenticate that a registry offers."""
+
+    scheme: str
+    parameters: Mapping[str, str]
+
+
+def parse_challenges(header: str) -> tuple[Challenge, ...]:
+    """All challenges of a `WWW-Authenticate` header; schemes and names in lower case."""
+    found: list[tuple[str, dict[str, str]]] = []
+    for name, quoted, plain, scheme in _CHALLENGE.findall(header):
+        if scheme:
+            found.append((scheme.lower(), {}))
+        elif found:
+            found[-1][1][name.lower()] = re.sub(r"\\(.)", r"\1", quoted) or plain
+    return tuple(Challenge(scheme, parameters) for scheme, parameters in found)
+
+
+def repository_scope(repository: str, *, write: bool) -> str:
+    """The scope of a repository (distribution docs/spec/auth/scope.md)."""
+    return f"repository:{repository}:{'pull,push' if write else 'pull'}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    header: str = field(repr=False)
+    fresh_until: float
+
+
+class Authorizer:
+    """Gives each request its `Authorization`; safe to share by all workers."""
+
+    def __init__(
+        self,
+        origin: str,
+        find: Callable[[], Credentials | None],
+        send: Callable[[str, str, Mapping[str, str], bytes | None], HttpAnswer],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._origin = origin
+        self._find = find
+        self._send = send
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._challenge: Challenge | None = None
+        self._tokens: dict[Scopes, _Token] = {}
+        self._fetched: dict[Scopes, Future[_Token]] = {}
+
+    @property
+    def service(self) -> str:
+        """The name of the token service that the registry last named, empty before or without one."""
+        return self._challenge.parameters.get("service", "") if self._challenge else ""
+
+    def header(self, scopes: Scopes) -> str | None:
+        """What to send as `Authorization`; None as long as the registry has asked for nothing.
+
+        Raises:
+            AuthenticationError: the credentials are refused.
+            PermissionDeniedError: they are good, but not for these scopes.
+            RateLimitedError: the token server asks for fewer requests.
+            RegistryUnavailableError: the token server is broken for the moment.
+        """
+        challenge = self._challenge
+        if challenge is None:
+            return None
+        key = _kept_by(challenge, scopes)
+        ours: Future[_Token] = Future()
+        with self._lock:
+            token = self._tokens.get(key)
+            if token is not None and self._clock() < token.fresh_until:
+                return token.header
+            fetched = self._fetched.setdefault(key, ours)
+        if fetched is ours:
+            self._fetch(key, ours, partial(self._authenticate, challenge, scopes))
+        return fetched.result().header
+
+    def _fetch(self, key: Scopes, token: Future[_Token], authenticate: Callable[[], _Token]) -> None:
+        """Fetch a token for all who wait for it; for others, others fetch at the same time."""
+        try:
+            found = authenticate()
+        except BaseException as error:
+            with self._lock:
+                del self._fetched[key]
+            token.set_exception(error)
+            raise
+        with self._lock:
+            del self._fetched[key]
+            self._keep(key, found)
+        token.set_result(found)
+
+    def forget(self, scopes: Scopes) -> None:
+        """Have the next request for these scopes authorized anew."""
+        with self._lock:
+            self._tokens.pop(scopes, None)
+
+    def _keep(self, key: Scopes, token: _Token) -> None:
+        self._tokens.pop(key, None)
+        self._tokens[key] = token
+        if len(self._tokens) > MOST_TOKENS:
+            del self._tokens[next(iter(self._tokens))]  # the one that was fetched first
+
+    def refused(self, scopes: Scopes, sent: str | None, challenge_header: str) -> None:
+        """Note that the registry answered 401 to a request with the header `sent`.
+
+        Raises:
+            AuthenticationError: it offers no way that can be gone.
+        """
+        known = None if challenge_header else self._challenge  # Amazon's 403 names no way anew
+        challenge = known or self._choose(parse_challenges(challenge_header))
+        with self._lock:
+            self._challenge = challenge
+            key = _kept_by(challenge, scopes)
+            token = self._tokens.get(key)
+            if token is not None and token.header == sent:  # else another worker has a new one already
+                del self._tokens[key]
+
+    def _choose(self, offered: tuple[Challenge, ...]) -> Challenge:
+        by_scheme = {challenge.scheme: challenge for challenge in reversed(offered)}
+        bearer = by_scheme.get("bearer")
+        if bearer is not None and bearer.parameters.get("realm"):
+            return bearer
+        if "basic" in by_scheme:
+            return by_scheme["basic"]
+        schemes = ", ".join(by_scheme) or "none"
+        raise AuthenticationError(
+            f"{self._origin} asks for an authentication that is not supported: {schemes}", status=401
+        )
+
+    def _authenticate(self, challenge: Challenge, scopes: Scopes) -> _Token:
+        credentials = self._find()
+        if challenge.scheme == "bearer":
+            return self._fetch_granted(challenge, scopes, credentials)
+        if credentials is None:
+            raise AuthenticationError(f"{self._origin} asks for a password and {_NONE_CONFIGURED}", status=401)
+        return _Token(credentials.basic(), self._clock() + credentials.lifetime * _USED_SHARE)
+
+    def _fetch_granted(self, challenge: Challenge, scopes: Scopes, credentials: Credentials | None) -> _Token:
+        """A token server may refuse one scope (GitHub, Azure); asking for none tells whether it refuses us."""
+        try:
+            return self._fetch_token(challenge, scopes, credentials)
+        except AuthenticationError as refusal:
+            if not scopes:
+                raise
+            try:
+                self._fetch_token(challenge, (), credentials)
+            except LayoutliftError:
+                raise refusal from None
+            raise PermissionDeniedError(f"{refusal}, for {' '.join(scopes)} only", status=refusal.status) from None
+
+    def _fetch_token(self, challenge: Challenge, scopes: Scopes, credentials: Credentials | None) -> _Token:
+        realm = address_in(challenge.parameters["realm"])
+        self._check_realm(realm)
+        service = challenge.parameters.get("service", "")
+        if credentials is not None and credentials.identity_token:
+            answer = self._exchange(realm, service, scopes, credentials.identity_token)
+        else:
+            named = [("service", service)] if service else []  # Google names none, and takes no empty one
+            query = urlencode([*named, *(("scope", scope) for scope in scopes)])
+            headers = {} if credentials is None else {"Authorization": credentials.basic()}
+            answer = self._send("GET", f"{realm}{'&' if '?' in realm else '?'}{query}", headers, None)
+        where = f"the token server {redacted(realm)[:200]}"
+        if credentials is None and answer.status in {401, 403}:  # Quay's, of whoever names no repository
+            raise AuthenticationError(f"{where} asks for a login and {_NONE_CONFIGURED}", status=answer.status)
+        return _read_token(answer, where, self._clock())
+
+    def _exchange(self, realm: str, service: str, scopes: Scopes, identity_token: str) -> HttpAnswer:
+        """Ask for a token in return for an identity token (oauth.md)."""
+        form = {
+            "grant_type": "refresh_token",
+            "service": service,
+            "client_id": _CLIENT_ID,
+            "scope": " ".join(scopes),
+            "refresh_token": identity_token,
+        }
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._send("POST", realm, headers, urlencode(form).encode())
+
+    def _check_realm(self, realm: str) -> None:
+        try:
+            is_encrypted = urlsplit(realm).scheme == "https"
+        except ValueError as error:
+            raise UntrustedConnectionError(f"{self._origin} has a token server at what is no web address") from error
+        if not is_encrypted and not self._origin.startswith("http:"):
+            raise UntrustedConnectionError(
+                f"{self._origin} wants credentials sent to {redacted(realm)[:200]}, which is not encrypted"
+            )
+
+
+def _kept_by(challenge: Challenge, scopes: Scopes) -> Scopes:
+    """A token is good for its scopes, a password for all of them: asking a cloud for one is not cheap."""
+    return scopes if challenge.scheme == "bearer" else ()
+
+
+def _read_token(answer: HttpAnswer, where: str, now: float) -> _Token:
+    is_limited = answer.status == HTTPStatus.TOO_MANY_REQUESTS
+    if is_limited or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        kind = RateLimitedError if is_limited else RegistryUnavailableError
+        busy = kind(f"{where} answered {answer.status}", status=answer.status)
+        busy.retry_after = retry_after(answer.headers)
+        raise busy
+    if answer.status != HTTPStatus.OK:
+        raise AuthenticationError(f"{where} refused the credentials ({answer.status})", status=answer.status)
+    try:
+        body = json.loads(answer.body)
+        token = body.get("token") or body["access_token"]
+        lifetime = float(body.get("expires_in") or DEFAULT_LIFETIME)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        raise UnexpectedAnswerError(f"{where} answered without a token", status=answer.status) from error
+    if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+        raise UnexpectedAnswerError(f"{where} answered without a usable token", status=answer.status)
+    return _Token(f"Bearer {token}", now + max(lifetime, 1.0) * _USED_SHARE)

@@ -1,0 +1,299 @@
+"""A `Target` over any registry that speaks the distribution specification (v1.1.1).
+
+Retries live here and nowhere below: one policy, around one request or one blob. What is missing and what
+can't be said are kept apart throughout.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
+from io import BytesIO
+from itertools import count
+from typing import TYPE_CHECKING
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import (
+    ContentNotFoundError,
+    InvalidDigestError,
+    ManifestRefusedError,
+    SizeMismatchError,
+    UnexpectedAnswerError,
+)
+from tasks.oci.media_types import ACCEPT_MANIFESTS, IMAGE_INDEX
+from tasks.oci.reference import is_tag
+from tasks.oci.registry_profiles import GENERIC, profile_of_service
+from tasks.ports import RemoteManifest
+from tasks.stores.registry.blob_upload import BlobUpload
+from tasks.stores.registry.http_answers import MAX_LIST_SIZE, HttpAnswer, said_once
+from tasks.stores.registry.oras_provider import read_refusal
+from tasks.stores.registry.registry_answers import deletion_of, error_codes, error_of, manifest_error_of
+from tasks.stores.registry.registry_auth import Scopes, repository_scope
+from tasks.stores.registry.registry_lists import NOT_LISTED, digests_of, is_index, read_pages
+from tasks.stores.resuming_stream import resuming
+from tasks.stores.verified_content import VerifiedContent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tasks.deletion_ports import Deletion
+    from tasks.oci.registry_profiles import RegistryProfile
+    from tasks.ports import BlobArrival, BlobContent, RepositoryKeeper
+    from tasks.stores.registry.http_pool import HttpPool
+    from tasks.stores.registry.oras_provider import OrasProvider, RepositoryContainer
+    from tasks.stores.registry.request_retry import RequestRetry
+    from tasks.stores.verified_content import ByteStream
+
+_STORED = frozenset({200, 201, 202, 204})
+"""How registries say that they took a manifest. Only 201 is the specification's; older Quay answered 202."""
+
+
+class RegistryStore:
+    """See `Target`; one object serves all workers."""
+
+    def __init__(
+        self,
+        provider: OrasProvider,
+        pool: HttpPool,
+        retry: RequestRetry,
+        *,
+        write: bool,
+        profile: RegistryProfile = GENERIC,
+    ) -> None:
+        self.profile = profile
+        self.keeper: RepositoryKeeper | None = None
+        self._provider = provider
+        self._pool = pool
+        self._retry = retry
+        self._write = write
+        self._upload = BlobUpload(provider, pool, retry)
+
+    @property
+    def host(self) -> str:
+        """See `Target.host`."""
+        host: str = self._provider.hostname
+        return host
+
+    @property
+    def requests_made(self) -> int:
+        """See `Target.requests_made`."""
+        return self._pool.requests_made
+
+    @property
+    def rate_limit(self) -> str | None:
+        """What the registry last said of how many pulls are left, None where it says nothing."""
+        return self._pool.rate_limit
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+
+    def check_access(self) -> None:
+        """See `Target.check_access`; what the answer says of the registry's kind is in `profile` from then on."""
+        answer = self._retry(self.knock)
+        if answer.status != HTTPStatus.OK:
+            raise UnexpectedAnswerError(
+                f"{self._pool.origin}/v2/ answered {answer.status}: is it a registry?", status=answer.status
+            )
+        if self.profile is GENERIC:
+            self.profile = profile_of_service(self._provider.token_service)
+
+    def knock(self) -> HttpAnswer:
+        """Ask once to be let in, by a new authorization; what is refused is raised."""
+        return self._checked(self._provider.knock(), f"GET {self._pool.origin}/v2/")
+
+    def list_tags(self, repository: str) -> frozenset[str] | None:
+        """See `ManifestResolver.list_tags`."""
+        ask = partial(self._ask_for_list, repository)
+        first = ask(self._path(repository, self._container(repository).tags_url()))
+        if first.status != HTTPStatus.OK:
+            return None if self.profile.no_repository.isdisjoint(error_codes(first)) else frozenset()
+        listed = read_pages(first, "tags", ask)
+        tags = (tag for tag in listed.entries if isinstance(tag, str) and is_tag(tag))
+        return frozenset(tags) if listed.whole else None
+
+    def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+        """See `ManifestResolver.resolve_manifest`."""
+        answer = self._request(
+            repository, "HEAD", self._container(repository).manifest_url(reference), {"Accept": ACCEPT_MANIFESTS}
+        )
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return None
+        try:
+            return Digest(said_once(answer.headers.get("Docker-Content-Digest")))
+        except InvalidDigestError:  # a SHOULD in v1.1.1; ECR leaves it out
+            manifest = self.fetch_manifest(repository, reference)
+            return None if manifest is None else Digest.of(manifest.raw)
+
+    def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
+        """See `ManifestResolver.has_blob`."""
+        answer = self._request(repository, "HEAD", self._container(repository).get_blob_url(descriptor.digest))
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return False
+        length = said_once(answer.headers.get("Content-Length"))
+        if length == "0" and descriptor.size and self._has_bytes(repository, descriptor):
+            return True
+        if length is not None and length != str(descriptor.size):
+            raise SizeMismatchError(
+                f"the target has {descriptor.digest} with {length} bytes instead of {descriptor.size}"
+            )
+        return True
+
+    def _has_bytes(self, repository: str, descriptor: Descriptor) -> bool:
+        """Whether a blob has any: some proxies give every HEAD a length of 0, as they see no body."""
+
+        def attempt() -> bool:
+            with self._stream_blob(repository, descriptor, 0) as stream:
+                return stream.readinto(memoryview(bytearray(1))) > 0
+
+        return self._retry(attempt)
+
+    def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+        """See `ContentFetcher.fetch_manifest`."""
+        answer = self._request(
+            repository,
+            "GET",
+            self._container(repository).manifest_url(reference),
+            {"Accept": ACCEPT_MANIFESTS, "Accept-Encoding": "identity"},
+        )
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return None
+        return RemoteManifest(answer.body, answer.headers.get("Content-Type", "").partition(";")[0].strip())
+
+    def fetch_blob(self, repository: str, descriptor: Descriptor) -> VerifiedContent:
+        """See `ContentFetcher.fetch_blob`."""
+        open_at = partial(self._stream_blob, repository, descriptor)
+        return VerifiedContent(descriptor, lambda: resuming(open_at, self._retry))
+
+    def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
+        """See `ContentFetcher.list_referrers`; a page of another place is none of the registry's."""
+        ask = partial(self._ask_for_list, repository, headers={"Accept": IMAGE_INDEX}, follow=False)
+        first = ask(f"/v2/{repository}/referrers/{subject}")
+        if first.status != HTTPStatus.OK or not is_index(first):
+            return None
+        return frozenset(digests_of(read_pages(first, "manifests", ask).entries))
+
+    def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
+        """See `ContentPusher.push_blob`."""
+        self._refuse_what_it_refuses(content.descriptor)
+        return self._upload.push(repository, content, mount_from)
+
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+        """See `ContentPusher.push_manifest`."""
+        if self.profile is not GENERIC:
+            self._refuse_what_it_refuses(Descriptor(manifest.media_type, Digest.of(manifest.raw), len(manifest.raw)))
+        attempted = f"pushing {repository}:{reference}" if ":" not in reference else f"pushing {reference}"
+        attempts = count()
+
+        def attempt() -> HttpAnswer:
+            is_again = next(attempts) > 0
+            answer = self._provider.do_request(
+                self._path(repository, self._container(repository).manifest_url(reference)),
+                "PUT",
+                manifest.raw,
+                {"Content-Type": manifest.media_type},
+                self._scopes(repository),
+            )
+            if answer.status in _STORED:
+                return answer
+            error = manifest_error_of(answer, attempted)
+            is_refused = isinstance(error, ManifestRefusedError)
+            if is_again and is_refused and self._has_stored(repository, reference, manifest):
+                return answer
+            raise error
+
+        answer = self._retry(attempt)
+        stored = said_once(answer.headers.get("Docker-Content-Digest"))
+        if stored is not None and not _names(stored, manifest.raw):
+            raise UnexpectedAnswerError(f"{attempted}: the registry says it stored {stored[:100]!r} instead")
+        return "OCI-Subject" in answer.headers
+
+    def _has_stored(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+        """Whether what is refused now is there: an earlier answer was lost, and the tag may be written once only."""
+        return self.resolve_manifest(repository, reference) == Digest.of(manifest.raw)
+
+    def delete_manifest(self, repository: str, reference: str) -> Deletion:
+        """See `ManifestRemover.delete_manifest` (distribution-spec v1.1.1 "Deleting tags", "Deleting Manifests")."""
+        path = self._path(repository, self._container(repository).manifest_url(reference))
+        scopes = (f"repository:{repository}:pull,push,delete",)
+        return self._retry(
+            lambda: deletion_of(self._provider.do_request(path, "DELETE", None, None, scopes), f"DELETE {path}")
+        )
+
+    def _refuse_what_it_refuses(self, descriptor: Descriptor) -> None:
+        """Better said here than by the registry, after gigabytes were sent."""
+        refusal = self.profile.refusal(descriptor)
+        if refusal is not None:
+            raise refusal
+
+    @contextmanager
+    def _stream_blob(self, repository: str, descriptor: Descriptor, offset: int) -> Iterator[ByteStream]:
+        url = self._path(repository, self._container(repository).get_blob_url(descriptor.digest))
+        wanted = {"Range": f"bytes={offset}-"} if offset else {}
+        with self._provider.stream(url, self._scopes(repository), wanted) as answer:
+            if answer.status == HTTPStatus.NOT_FOUND:
+                raise ContentNotFoundError(f"the target does not have {descriptor.digest}")
+            if offset and answer.status == HTTPStatus.OK:  # a range is a wish
+                answer.skip(offset)
+            elif offset and answer.status == HTTPStatus.PARTIAL_CONTENT:
+                _check_range(answer.headers, offset)
+            elif offset == descriptor.size and answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                yield BytesIO()  # all of it was read, and only the end of the answer was lost
+                return
+            elif answer.status != HTTPStatus.OK:
+                raise error_of(read_refusal(answer), f"reading {descriptor.digest}")
+            yield answer
+
+    def _ask_for_list(
+        self, repository: str, path: str, *, headers: Mapping[str, str] | None = None, follow: bool = True
+    ) -> HttpAnswer:
+        """A page of a list, or an answer that says that there is none."""
+
+        def attempt() -> HttpAnswer:
+            answer = self._provider.do_request(
+                path, "GET", None, headers, self._scopes(repository), most=MAX_LIST_SIZE, follow=follow
+            )
+            if answer.status != HTTPStatus.OK and answer.status not in NOT_LISTED:
+                raise error_of(answer, f"GET {self._pool.origin}{path.partition('?')[0]}")
+            return answer
+
+        return self._retry(attempt)
+
+    def _request(self, repository: str, method: str, url: str, headers: dict[str, str] | None = None) -> HttpAnswer:
+        """A request without a body that answers 200, or 404 for what is missing."""
+        path = self._path(repository, url)
+        attempted = f"{method} {self._pool.origin}{path.partition('?')[0]}"
+        return self._retry(
+            lambda: self._checked(
+                self._provider.do_request(path, method, None, headers, self._scopes(repository)), attempted
+            )
+        )
+
+    def _checked(self, answer: HttpAnswer, attempted: str) -> HttpAnswer:
+        if answer.status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:
+            raise error_of(answer, attempted)
+        return answer
+
+    def _scopes(self, repository: str) -> Scopes:
+        return (repository_scope(repository, write=self._write),)
+
+    def _container(self, repository: str) -> RepositoryContainer:
+        return self._provider.container(repository)
+
+    def _path(self, repository: str, url: str) -> str:
+        return self._container(repository).path(url)
+
+
+def _check_range(headers: Mapping[str, str], offset: int) -> None:
+    given = headers.get("Content-Range", "")
+    if not given.startswith(f"bytes {offset}-"):
+        raise UnexpectedAnswerError(f"asked for bytes from {offset} on, the registry sent {given[:60]!r}", status=206)
+
+
+def _names(digest: str, content: bytes) -> bool:
+    try:
+        return digest == Digest.of(content, Digest(digest).algorithm)
+    except InvalidDigestError:
+        return False

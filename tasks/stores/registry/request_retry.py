@@ -1,0 +1,112 @@
+"""The one retry policy of requests to a registry."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+)
+
+from tasks.oci.errors import (
+    RateLimitedError,
+    RegistryUnavailableError,
+    SourceError,
+    TransferStalledError,
+    TransportError,
+    is_transient,
+)
+from tasks.stores.first_try import first_tried
+from tasks.stores.registry.target_outage import TargetOutage
+from tasks.stores.shown_requests import show_repetition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasks.stores.pacing import RequestGate, Stop
+
+_Value = TypeVar("_Value")
+
+MAX_ATTEMPTS = 6
+THROTTLED_SECONDS = 900.0
+"""How long a request may be told to slow down before that counts as a failure."""
+FIRST_WAIT, LONGEST_WAIT = 0.25, 30.0
+
+
+class RequestRetry:
+    """Calls again what failed for the moment; shared by all workers of a run.
+
+    Waits grow from 0.25 s to 30 s with jitter and end with the run. When the registry says how long to
+    wait, all workers do. Being throttled is no failure until it has lasted a quarter of an hour.
+    A source that can't be read while its content is sent was asked again where it is read, and is not here.
+    Where none of that helped and the target as a whole is away, it is waited for (`wait_for`), and asked once more.
+    """
+
+    def __init__(self, gate: RequestGate, stop: Stop, *, first_wait: float = FIRST_WAIT) -> None:
+        self._gate = gate
+        self._stop = stop
+        self._first_wait = first_wait
+        self._outage: TargetOutage | None = None
+        self._patient = Retrying(
+            stop=stop_after_delay(THROTTLED_SECONDS),
+            wait=self._wait,
+            sleep=stop.wait,
+            before_sleep=show_repetition,
+            retry=retry_if_exception_type(RateLimitedError),
+            reraise=True,
+        )
+        self._retrying = Retrying(
+            stop=stop_after_attempt(MAX_ATTEMPTS),
+            wait=self._wait,
+            sleep=stop.wait,
+            before_sleep=self._before_again,
+            retry=retry_if_exception(_is_for_requests),
+            reraise=True,
+        )
+
+    def wait_for(self, knock: Callable[[], object], seconds: float) -> None:
+        """From now on wait so long for a target that is away; `knock` asks it once to let us in."""
+        self._outage = TargetOutage(knock, self._stop, seconds)
+
+    def __call__(self, attempt: Callable[[], _Value]) -> _Value:
+        """Call `attempt` until it succeeds or fails for good; its last error is raised.
+
+        Raises:
+            TargetUnavailableError: the target stays away.
+        """
+        try:
+            return self._tried(attempt)
+        except (TransportError, RegistryUnavailableError) as error:
+            if self._outage is None or not error.transient or not self._outage.sit_out():
+                raise
+        return self._tried(attempt)
+
+    def _before_again(self, state: RetryCallState) -> None:
+        """A target that says nothing would be given a minute six times: whether it is there is asked before."""
+        show_repetition(state)
+        error = state.outcome.exception() if state.outcome is not None else None
+        if isinstance(error, TransferStalledError) and self._outage is not None:
+            self._outage.sit_out()
+
+    def _tried(self, attempt: Callable[[], _Value]) -> _Value:
+        return first_tried(self._retrying, lambda: first_tried(self._patient, attempt))
+
+    def _wait(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome is not None else None
+        grown = min(self._first_wait * 2.0 ** min(state.attempt_number - 1, 32), LONGEST_WAIT)
+        wait = grown * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        asked = error.retry_after if isinstance(error, RateLimitedError | RegistryUnavailableError) else None
+        if asked or isinstance(error, RateLimitedError):
+            self._gate.pause(asked or wait)  # a wish of 0 seconds would make a storm
+            return 0.0
+        return wait
+
+
+def _is_for_requests(error: BaseException) -> bool:
+    return is_transient(error) and not isinstance(error, SourceError | RateLimitedError)

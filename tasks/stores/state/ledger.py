@@ -1,0 +1,194 @@
+"""What earlier runs wrote to a target: lines of JSON, all of them read at the start.
+
+Losing it costs time, never correctness; so lines that can't be read are passed over.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Protocol
+
+from tasks.oci.digest import Digest
+from tasks.stores.state.ledger_memory import LayoutNote, LedgerEntry, layout_line, origin_of, tag_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tasks.stores.state.ledger_memory import LedgerMemory
+
+
+class LedgerLines(Protocol):
+    """Where the lines are kept: a folder, or a bucket."""
+
+    def read(self) -> LedgerMemory:
+        """What the lines of all runs say.
+
+        Raises:
+            StateError: they can't be read.
+        """
+        ...
+
+    def append(self, line: Mapping[str, object]) -> None:
+        """Add a line of this run; it is kept a little later, by itself.
+
+        Raises:
+            StateError: this or an earlier line could not be written.
+        """
+        ...
+
+    def flush(self) -> None:
+        """Keep all lines so far, now.
+
+        Raises:
+            StateError: this or an earlier line could not be written.
+        """
+        ...
+
+    def close(self) -> None:
+        """Keep what is left; may be called twice.
+
+        Raises:
+            StateError: a line could not be written, and no earlier call said so.
+        """
+        ...
+
+
+class Ledger:
+    """The entries of all runs, to which this one adds; safe to use from several threads."""
+
+    def __init__(self, lines: LedgerLines, prefix: str = "") -> None:
+        """Read all of `lines`; `prefix` is the one that repositories of the target have.
+
+        Raises:
+            StateError: they can't be read.
+        """
+        self._lines = lines
+        self._prefix = prefix
+        self._memory = lines.read()
+        self._sorted: list[str] | None = None
+        self._lock = threading.Lock()
+
+    def entry(self, repository: str, tag: str) -> LedgerEntry | None:
+        """All that we know of a tag of the target, None when we never wrote it."""
+        with self._lock:
+            return self._memory.get(repository, tag)
+
+    def was_started(self, repository: str) -> bool:
+        """Whether a run began to write to a repository of the target."""
+        with self._lock:
+            return repository in self._memory.started
+
+    def note_started(self, repository: str) -> None:
+        """Keep that a run begins to write to a repository.
+
+        Raises:
+            StateError: the ledger can't be written.
+        """
+        with self._lock:
+            if repository in self._memory.started:
+                return
+            self._memory.started.add(repository)
+            self._lines.append({"started": repository})
+            self._lines.flush()  # a run that is killed now must not be taken for one that sent nothing
+
+    def note_tag(
+        self,
+        repository: str,
+        tag: str,
+        digest: str,
+        verified: str | None,
+        referrers: int,
+        *,
+        layout: str,
+        found: bool = False,
+    ) -> None:
+        """Keep that a tag is at the target as the layout of that path has it.
+
+        One that was only `found` there was brought by a run where that is known already.
+
+        Raises:
+            StateError: the ledger can't be written.
+            InvalidDigestError: `digest` is none.
+        """
+        with self._lock:
+            known = self._memory.get(repository, tag)
+            only_found = found and (known is None or known.found or known.digest != digest)
+            origin = origin_of(self._prefix, repository, layout)
+            entry = LedgerEntry(Digest(digest), verified, referrers, origin, only_found)
+            if known != entry:
+                self._memory.put(repository, tag, entry)
+                self._lines.append(tag_line(repository, tag, entry))
+
+    def tags_of(self, repository: str, layout: str | None = None) -> dict[str, str]:
+        """The digests that a repository had last, by tag; those from one layout, or all."""
+        return {tag: entry.digest for tag, entry in self._entries_of(repository, layout)}
+
+    def brought_to(self, repository: str, layout: str) -> dict[str, str]:
+        """Those of `tags_of` that runs brought."""
+        return {tag: entry.digest for tag, entry in self._entries_of(repository, layout) if not entry.found}
+
+    def _entries_of(self, repository: str, layout: str | None) -> list[tuple[str, LedgerEntry]]:
+        origin = None if layout is None else origin_of(self._prefix, repository, layout)
+        with self._lock:
+            if self._sorted is None:
+                self._sorted = sorted(self._memory.tags)
+            first, last = (bisect_left(self._sorted, f"{repository}{end}") for end in ":;")  # ; comes after :
+            known = self._memory.tags
+            found = {name: self._memory.unpack(known[name]) for name in self._sorted[first:last] if name in known}
+        return [
+            (name.rpartition(":")[2], entry)
+            for name, entry in found.items()
+            if origin is None or entry.origin == origin
+        ]
+
+    def forget_tag(self, repository: str, tag: str) -> None:
+        """Keep that a tag is not at the target any more.
+
+        Raises:
+            StateError: the ledger can't be written.
+        """
+        with self._lock:
+            if self._memory.tags.pop(f"{repository}:{tag}", None) is not None:
+                self._lines.append({"repository": repository, "tag": tag, "gone": True})
+
+    def forget_layout(self, path: str) -> None:
+        """Keep that a layout is gone from both sides.
+
+        Raises:
+            StateError: the ledger can't be written.
+        """
+        with self._lock:
+            if self._memory.layouts.pop(path, None) is not None:
+                self._lines.append({"gone": path})
+
+    def layout(self, path: str) -> LayoutNote | None:
+        """What was last noted of a layout of the source."""
+        with self._lock:
+            return self._memory.layouts.get(path)
+
+    def layouts(self) -> list[str]:
+        """All layouts that were ever migrated, by path."""
+        with self._lock:
+            return list(self._memory.layouts)
+
+    def note_layout(self, path: str, repository: str, etag: str, settings: str) -> None:
+        """Keep that everything selected of a layout is at the target; with an empty `etag`, that it is not.
+
+        Raises:
+            StateError: the ledger can't be written.
+        """
+        note = LayoutNote(repository, etag, settings)
+        with self._lock:
+            if self._memory.layouts.get(path) != note:
+                self._memory.layouts[path] = note
+                self._lines.append(layout_line(path, note))
+
+    def close(self) -> None:
+        """Write what is buffered; may be called twice.
+
+        Raises:
+            StateError: the ledger can't be written, and no earlier call said so.
+        """
+        with self._lock:
+            self._lines.close()

@@ -1,0 +1,108 @@
+"""The ledger of a (source, target) pair in a bucket: objects of JSON lines that are written once and never changed.
+
+A run writes another object every ten seconds in which it has something to say. The names order the lines of all
+runs by time, and whatever a machine's clock says, after those that it has read; many that nobody can come before any
+more are made one under the name of their last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import StateError
+from tasks.stores.state.json_lines import json_line, parse_json_lines
+from tasks.stores.state.ledger_memory import LedgerMemory
+from tasks.stores.state.line_buffer import LineBuffer
+from tasks.stores.state.run_state import file_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tasks.stores.state.state_objects import StateObjects, StoredObject
+
+FLUSH_SECONDS = 10.0
+MOST_OBJECTS = 100
+SETTLED_SECONDS = 600.0
+"""Shards write at once, by clocks of their own and with patience: so old, no object is preceded by a late one."""
+_BUFFERED_BYTES = 1024 * 1024
+_PREFIX = "ledger-"
+_READERS = 8
+_READ_ATTEMPTS = 5
+_STAMP = re.compile(rf"{_PREFIX}([0-9]+)-")
+
+
+class LedgerBucket:
+    """See `LedgerLines`; safe to use from several threads."""
+
+    def __init__(self, objects: StateObjects, run_id: str) -> None:
+        """Read all below the prefix of `objects`, write the lines of this run there."""
+        self._objects = objects
+        self._run = file_name(run_id)
+        self._numbers = count()
+        self._stamp = 0
+        self._lines = LineBuffer(self._write, seconds=FLUSH_SECONDS, most_bytes=_BUFFERED_BYTES)
+
+    def read(self) -> LedgerMemory:
+        """See `LedgerLines.read`; old objects that are many are made one."""
+        for _ in range(_READ_ATTEMPTS):
+            names = list(self._objects.names(_PREFIX))
+            memory = self._read(names)
+            if memory is not None:
+                self._stamp = max((int(stamp[1]) for name in names if (stamp := _STAMP.match(name))), default=0)
+                return memory
+        raise StateError(f"the ledger below {self._objects} changes faster than it can be read")
+
+    def append(self, line: Mapping[str, object]) -> None:
+        """See `LedgerLines.append`."""
+        self._lines.append(json_line(line))
+
+    def flush(self) -> None:
+        """See `LedgerLines.flush`."""
+        self._lines.flush()
+
+    def close(self) -> None:
+        """See `LedgerLines.close`."""
+        self._lines.close()
+
+    def _write(self, lines: bytes) -> None:
+        self._stamp = max(time.time_ns() // 1_000_000, self._stamp + 1)
+        name = f"{_PREFIX}{self._stamp:014d}-{self._run}-{next(self._numbers):06d}"
+        self._objects.put(name, lines)
+
+    def _read(self, names: Sequence[str]) -> LedgerMemory | None:
+        """What the objects say, in their order; None when one was taken away by a compaction meanwhile."""
+        memory, settled = LedgerMemory(), True
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="ledger") as pool:
+            for place, found in enumerate(pool.map(self._objects.get, names)):
+                if found is None:
+                    return None
+                if settled and not _is_settled(found):
+                    settled = False
+                    self._compact_if_many(names[:place], memory)
+                for line in parse_json_lines(found.body.splitlines()):
+                    memory.take_line(line)
+        if settled:
+            self._compact_if_many(names, memory)
+        return memory
+
+    def _compact_if_many(self, names: Sequence[str], memory: LedgerMemory) -> None:
+        """Write one object in place of all; should two runs do so at once, both write the same.
+
+        Objects do not change, so none can be in use, and the new one sorts after all that it stands for and
+        before all that were written since. Where this fails, everything stays readable as it is.
+        """
+        if len(names) <= MOST_OBJECTS:
+            return
+        with contextlib.suppress(StateError):
+            self._objects.put(f"{names[-1]}+", b"".join(map(json_line, memory.lines())))
+            for name in names:
+                self._objects.delete(name)
+
+
+def _is_settled(found: StoredObject) -> bool:
+    return time.time() - found.modified >= SETTLED_SECONDS

@@ -1,0 +1,145 @@
+"""The ledger of a (source, target) pair in a folder: a file of JSON lines a run, made one when they are many."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from typing import TYPE_CHECKING
+
+from tasks.stores.state.json_lines import JsonLinesWriter, json_line, read_json_lines, state_error
+from tasks.stores.state.ledger_memory import LedgerMemory
+from tasks.stores.state.run_state import file_name
+from tasks.stores.state.whole_files import whole_or_not_at_all
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+MOST_FILES = 20
+IDLE_SECONDS = 600.0
+_COMPACTED = "compacted.jsonl"
+_GUARD = "compaction.guard"
+_READ_ATTEMPTS = 5
+
+
+class LedgerFolder:
+    """See `LedgerLines`; each run appends to a file of its own, which is on disk within a second."""
+
+    def __init__(self, folder: Path, run_id: str) -> None:
+        """Read all of `folder`, write the lines of this run there; nothing is made before the first."""
+        self._folder = folder
+        self._path = folder / f"ledger-{file_name(run_id)}.jsonl"
+        self._writer = JsonLinesWriter(self._path)
+        self._in_use: int | None = None
+
+    def read(self) -> LedgerMemory:
+        """See `LedgerLines.read`; files that are many are made one first."""
+        _compact_if_many(self._folder)
+        return _read_folder(self._folder)
+
+    def append(self, line: Mapping[str, object]) -> None:
+        """See `LedgerLines.append`."""
+        if self._in_use is None:
+            self._in_use = _mark_in_use(self._path)
+        self._writer.append(line)
+
+    def flush(self) -> None:
+        """See `LedgerLines.flush`."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """See `LedgerLines.close`."""
+        try:
+            self._writer.close()
+        finally:
+            if self._in_use is not None:
+                os.close(self._in_use)
+                self._in_use = None
+
+
+def _mark_in_use(path: Path) -> int:
+    """Open the file under a shared lock, which keeps other processes from compacting it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise state_error(str(path), error) from error
+    with contextlib.suppress(OSError):  # not every file system has locks
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    begun = os.fstat(descriptor)
+    if not begun.st_size:
+        _come_after_all(path, begun.st_mtime_ns)
+    return descriptor
+
+
+def _come_after_all(path: Path, now: int) -> None:
+    """Date back what a clock dated ahead that was set back since: the words of a run come after all earlier ones."""
+    with contextlib.suppress(OSError):  # another user's, or made one with others just now
+        ahead = [each for each in _files_by_age(path.parent) if each != path and each.stat().st_mtime_ns >= now]
+        for place, each in enumerate(ahead):
+            os.utime(each, ns=(now, now - len(ahead) + place))
+
+
+def _read_folder(folder: Path) -> LedgerMemory:
+    """Read everything; once more where a compaction elsewhere took a file away meanwhile."""
+    for last in (False,) * (_READ_ATTEMPTS - 1) + (True,):
+        try:
+            return _read_files([folder / _COMPACTED, *_files_by_age(folder)])
+        except FileNotFoundError as error:
+            if last:
+                raise state_error(str(folder), error) from error
+        except OSError as error:
+            raise state_error(str(folder), error) from error
+    raise AssertionError  # the loop ends by itself
+
+
+def _read_files(paths: list[Path]) -> LedgerMemory:
+    memory = LedgerMemory()
+    for path in paths:
+        if path.name == _COMPACTED and not path.exists():
+            continue
+        for line in read_json_lines(path):
+            memory.take_line(line)
+    return memory
+
+
+def _files_by_age(folder: Path) -> list[Path]:
+    return sorted(folder.glob("ledger-*.jsonl"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+def _compact_if_many(folder: Path) -> None:
+    """Make one file of old ones; where that fails or another process is at it, they stay as they are."""
+    with contextlib.suppress(OSError):
+        if len(_files_by_age(folder)) <= MOST_FILES:
+            return
+        guard = os.open(folder / _GUARD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _compact(folder, [path for path in _files_by_age(folder) if _is_idle(path)])
+        finally:
+            os.close(guard)
+
+
+def _compact(folder: Path, old: list[Path]) -> None:
+    with whole_or_not_at_all(folder / _COMPACTED) as out:
+        for line in _read_files([folder / _COMPACTED, *old]).lines():
+            out.write(json_line(line))
+    for path in old:
+        path.unlink(missing_ok=True)
+
+
+def _is_idle(path: Path) -> bool:
+    """Whether no run writes to a file: none holds it (as this host sees it), and it is older than ten minutes.
+
+    It is opened for writing, because NFS gives an exclusive lock on nothing else.
+    """
+    if time.time() - path.stat().st_mtime < IDLE_SECONDS:
+        return False
+    try:
+        with path.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

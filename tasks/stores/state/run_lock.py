@@ -1,0 +1,146 @@
+"""A lock that one run holds on a (source, target) pair: a file with a heartbeat, good on shared folders too.
+
+Age is told by comparing the lock's time with that of a file made just now in the same folder, so that the clocks
+of hosts and file servers need not agree. Judging and replacing a lock is done under a `flock`, which the kernel
+takes back when its holder dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import time
+from typing import TYPE_CHECKING, Self
+
+from tasks.oci.errors import LockHeldError
+from tasks.stores.state.json_lines import state_error
+from tasks.stores.state.lock_group import PAIR, SHARDS, SeenLock
+from tasks.stores.state.lock_holder import Heartbeat, LockHolder, held_message, keeps_out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+_GUARD = "lock.guard"
+_GUARD_SECONDS = 10.0
+_GUARD_STEP_SECONDS = 0.02
+
+
+class RunLock:
+    """The lock of one run, held between enter and exit.
+
+    Raises on entering:
+        LockHeldError: another run holds it; the message names that run.
+        StateError: the folder can't be written.
+    """
+
+    def __init__(
+        self, folder: Path, holder: LockHolder, on_lost: Callable[[], None] | None = None, *, name: str = PAIR
+    ) -> None:
+        """Lock `folder` for `holder`; `on_lost` is called, once, should another run take the lock away."""
+        self._folder = folder
+        self._path = folder / name
+        self._holder = holder
+        self._heart = Heartbeat(self._renew, on_lost)
+
+    def __enter__(self) -> Self:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with _guarded(self._folder):
+                self._acquire()
+        except FileExistsError as error:  # where there is no `flock`, another run was quicker
+            raise LockHeldError(held_message(None, 0, str(self._path))) from error
+        except OSError as error:
+            raise state_error(str(error.filename or self._path), error) from error
+        self._heart.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._heart.stop()
+        with contextlib.suppress(OSError, LockHeldError), _guarded(self._folder):
+            if self._is_ours():
+                self._path.unlink()
+
+    def _acquire(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._give_way_or_take_over()
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            with open(descriptor, "wb") as file:  # noqa: PTH123  (a descriptor, not a path)
+                file.write(self._holder.content())
+        except OSError:
+            self._path.unlink(missing_ok=True)
+            raise
+
+    def _give_way_or_take_over(self) -> None:
+        holder = LockHolder.parse(self._path.read_bytes())
+        age = _folder_time(self._folder) - self._path.stat().st_mtime
+        if keeps_out(holder, age):
+            raise LockHeldError(held_message(holder, age, str(self._path)))
+        self._path.unlink()
+
+    def _is_ours(self) -> bool:
+        holder = LockHolder.parse(self._path.read_bytes())
+        return holder is not None and holder.token == self._holder.token
+
+    def _renew(self) -> bool:
+        try:
+            if not self._is_ours():
+                return False
+            os.utime(self._path)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True  # a share that is away for a moment; the next beat may reach it
+        return True
+
+
+def seen_locks(folder: Path, own: str) -> Iterator[SeenLock]:
+    """The other locks of a folder that are held just now; the time is that of the lock `own`, taken a moment ago."""
+    now = (folder / own).stat().st_mtime
+    for path in [folder / PAIR, *sorted(folder.glob(f"{SHARDS}*"))]:
+        with contextlib.suppress(FileNotFoundError):
+            holder, age = LockHolder.parse(path.read_bytes()), now - path.stat().st_mtime
+            if path.name != own and keeps_out(holder, age):
+                yield SeenLock(path.name, holder, age)
+
+
+def _folder_time(folder: Path) -> float:
+    """The time by the clock of whatever serves the folder, in seconds."""
+    path = folder / f".now-{secrets.token_hex(8)}"
+    try:
+        path.write_bytes(b"")
+        return path.stat().st_mtime
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _guarded(folder: Path) -> Iterator[None]:
+    """Let one process at a time judge and change the lock; file systems without `flock` do without."""
+    descriptor = os.open(folder / _GUARD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        _take_guard(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take_guard(descriptor: int) -> None:
+    give_up = time.monotonic() + _GUARD_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > give_up:
+                raise LockHeldError("another run is taking the lock of this source and target") from None
+            time.sleep(_GUARD_STEP_SECONDS)
+        except OSError:
+            return
+        else:
+            return

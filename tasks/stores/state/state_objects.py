@@ -1,0 +1,209 @@
+"""The few small objects in a bucket that hold the state of runs: read, written whole, and written on conditions.
+
+Conditions (`If-None-Match: *`, `If-Match`) are what a lock is made of. Not every store checks them, and one that
+does not answers as if it had: `check_conditions` finds that out before anybody trusts in them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from tasks.oci.errors import ConfigurationError, ContentNotFoundError, LayoutliftError, StateError, is_transient
+from tasks.stores.bucket.s3_answers import etag_of, modified_of, next_place, objects_of, with_all
+from tasks.stores.bucket.s3_errors import ChangedError, DeniedError, NotAdmittedError, UnreachableError, answered
+from tasks.stores.shown_requests import show_repetition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mypy_boto3_s3 import S3Client
+
+    from tasks.stores.bucket.s3_address import BucketAddress
+    from tasks.stores.pacing import Stop
+
+PATIENCE_SECONDS = 60.0
+"""How long a store that is away for the moment is asked again, beyond what the SDK does by itself."""
+_NEEDED = (
+    "a state needs s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject and s3:DeleteObject on its objects"
+)
+_Value = TypeVar("_Value")
+
+
+class ConditionFailedError(StateError):
+    """The object is not as the condition asks: somebody else wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as it was read; `modified` is by the store's clock, in seconds since 1970."""
+
+    body: bytes
+    etag: str
+    modified: float
+
+
+class StateObjects:
+    """Objects below one prefix of a bucket; the names that methods take are what follows it."""
+
+    def __init__(
+        self, client: S3Client, address: BucketAddress, stop: Stop, patience: float = PATIENCE_SECONDS
+    ) -> None:
+        """What fails for the moment is asked again for `patience` seconds, or until `stop`.
+
+        So is a store that has answered before and is not there any more; one that never was is told of at once.
+        """
+        self._client = client
+        self._address = address
+        over = stop_after_delay(patience)
+        self._has_answered = False
+        self._retrying = Retrying(
+            retry=retry_if_exception(self._may_pass),
+            stop=lambda state: over(state) or stop.requested,
+            wait=wait_random_exponential(multiplier=0.5, max=5.0),
+            sleep=stop.pause,
+            before_sleep=show_repetition,
+            reraise=True,
+        )
+
+    def __str__(self) -> str:
+        return str(self._address)
+
+    def get(self, name: str) -> StoredObject | None:
+        """An object, None where there is none.
+
+        Raises:
+            StateError: it can't be read.
+        """
+
+        def read() -> StoredObject:
+            answer = self._client.get_object(Bucket=self._address.bucket, Key=self._key(name))
+            return StoredObject(answer["Body"].read(), etag_of(answer, name), modified_of(answer, name))
+
+        try:
+            return self._ask(name, read)
+        except ContentNotFoundError:
+            return None
+
+    def put(self, name: str, body: bytes, *, only_if: str | None = None, if_absent: bool = False) -> str:
+        """Write an object, and return its ETag; with `only_if` in place of the one of that ETag alone.
+
+        Raises:
+            ConditionFailedError: there is another one, or with `if_absent` any. Also when an earlier attempt of
+                this very call was carried out and its answer was lost: what is there tells.
+            StateError: it can't be written.
+        """
+        condition: dict[str, Any] = {"IfNoneMatch": "*"} if if_absent else {"IfMatch": only_if} if only_if else {}
+        key = self._key(name)
+
+        def write() -> str:
+            answer = self._client.put_object(Bucket=self._address.bucket, Key=key, Body=body, **condition)
+            return etag_of(answer, name)
+
+        try:
+            return self._ask(name, write)
+        except (ChangedError, ContentNotFoundError) as error:  # Amazon answers 404 where nothing could match
+            raise ConditionFailedError(f"{self}/{name} was written by somebody else") from error
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """The names of all objects that begin with `prefix`, in order.
+
+        Raises:
+            StateError: they can't be listed.
+        """
+        return (name for name, _ in self.written(prefix))
+
+    def written(self, prefix: str) -> Iterator[tuple[str, float]]:
+        """As `names`, each with when the object was written, by the store's clock, in seconds since 1970.
+
+        Raises:
+            StateError: they can't be listed.
+        """
+        begin = self._key(prefix)
+        place: dict[str, str] | None = {}
+        while place is not None:
+            found, place = self._ask(prefix, partial(self._page, begin, place))
+            yield from ((key.removeprefix(self._address.prefix), when) for key, when in found)
+
+    def _page(self, begin: str, place: dict[str, str]) -> tuple[list[tuple[str, float]], dict[str, str] | None]:
+        """The keys of a page of a listing with their times, and what it goes on with."""
+        more: dict[str, Any] = place
+        page = self._client.list_objects_v2(Bucket=self._address.bucket, Prefix=begin, **more)
+        listed = [with_all(each, str(self), "Key", "LastModified") for each in objects_of(page, str(self))]
+        found = [(each["Key"], each["LastModified"].timestamp()) for each in listed]
+        return found, next_place(page, place, str(self), ContinuationToken="NextContinuationToken")
+
+    def delete(self, name: str) -> None:
+        """Remove an object; one that does not exist is removed already.
+
+        Raises:
+            StateError: it can't be removed.
+        """
+        self._ask(name, lambda: self._client.delete_object(Bucket=self._address.bucket, Key=self._key(name)))
+
+    def check_conditions(self) -> float:
+        """The time by the store's clock, after a look whether it does what conditions ask.
+
+        Raises:
+            ConfigurationError: it does not.
+            StateError: the bucket can't be used.
+        """
+        name = f"probe-{secrets.token_hex(8)}"
+        try:
+            probe = self._probe(name)
+        except ConditionFailedError:
+            probe = None
+        finally:
+            self.delete(name)
+        if probe is None:
+            raise ConfigurationError(
+                f"--state {self}: the store does not keep to conditional writes (If-Match, If-None-Match), so no "
+                "lock there would keep another run out; name a folder, or a bucket of another store"
+            )
+        return probe.modified
+
+    def _probe(self, name: str) -> StoredObject | None:
+        """The object that conditions left under a new name, None where one of them was ignored."""
+        etag = self.put(name, b"1", if_absent=True)
+        if self._takes(name, if_absent=True) or self._takes(name, only_if='"00000000000000000000000000000000"'):
+            return None
+        self.put(name, b"2", only_if=etag)
+        probe = self.get(name)
+        return probe if probe is not None and probe.body == b"2" else None
+
+    def _takes(self, name: str, **condition: Any) -> bool:
+        try:
+            self.put(name, b"3", **condition)
+        except ConditionFailedError:
+            return False
+        return True
+
+    def _key(self, name: str) -> str:
+        return f"{self._address.prefix}{name}"
+
+    def _ask(self, name: str, ask: Callable[[], _Value]) -> _Value:
+        def attempt() -> _Value:
+            with answered(f"{self}/{name}"):
+                answer = ask()
+            self._has_answered = True
+            return answer
+
+        try:
+            return self._retrying(attempt)
+        except (ChangedError, ContentNotFoundError):
+            raise
+        except (NotAdmittedError, UnreachableError) as error:
+            raise StateError(f"{self}: {error}") from error
+        except DeniedError as error:
+            raise StateError(f"{error.denied}; {_NEEDED}") from error
+        except LayoutliftError as error:
+            raise StateError(f"the state: {error}") from error
+
+    def _may_pass(self, error: BaseException) -> bool:
+        if isinstance(error, UnreachableError):
+            return self._has_answered
+        return is_transient(error) and not isinstance(error, ChangedError)

@@ -1,0 +1,428 @@
+"""What an S3 store says is told in one line, and what passes is waited for."""
+
+import json
+import re
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, SSLError
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import (
+    ConfigurationError,
+    ContentNotFoundError,
+    InterruptedRunError,
+    LayoutliftError,
+    SourceError,
+    SourceReadError,
+    SourceUnavailableError,
+    SourceWriteError,
+    StateError,
+)
+from tasks.stores.bucket import s3_bucket
+from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
+from tasks.stores.bucket.s3_bucket import ATTEMPTS, S3Bucket
+from tasks.stores.bucket.s3_client import make_client
+from tasks.stores.bucket.s3_writing import WritableS3Bucket
+from tasks.stores.pacing import Stop
+from tasks.stores.source_silence import LEAST_FAILURES
+from tasks.stores.state.state_objects import StateObjects
+from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
+from tests.support.scripted_s3 import (
+    BLOB,
+    BLOB_KEY,
+    CONTENT,
+    INDEX,
+    MARKER,
+    OpenBucket,
+    always,
+    content,
+    page,
+    refusal,
+)
+
+pytestmark = pytest.mark.usefixtures("environment")
+
+
+@pytest.mark.parametrize(
+    ("reply", "error", "words"),
+    [
+        (refusal("NoSuchKey", 404), ContentNotFoundError, "does not exist"),
+        (refusal("AccessDenied", 403), SourceError, "access to .* is denied .*s3:GetObject"),
+        (refusal("AccessDenied", 403, "not authorized to perform: kms:Decrypt"), SourceError, "KMS key"),
+        (refusal("KMS.DisabledException", 400), SourceError, "KMS key"),
+        (
+            refusal("InvalidObjectState", 403, more="<StorageClass>GLACIER</StorageClass>"),
+            SourceError,
+            r"archived \(GLACIER\); restore it first",
+        ),
+        (refusal("InternalError", 500), SourceReadError, "for the moment"),
+        (refusal("ExpiredToken", 400), SourceUnavailableError, "refuses the credentials"),
+        (refusal("NoSuchBucket", 404), SourceUnavailableError, "bucket .* does not exist"),
+        (refusal("Strange", 400, "line\none"), SourceError, "Strange: line one"),
+    ],
+)
+def test_a_refusal_is_told_as_what_it_is(
+    script: ScriptedRegistry, bucket: OpenBucket, reply: Reply, error: type[LayoutliftError], words: str
+) -> None:
+    always(script, BLOB_KEY, reply)
+    with pytest.raises(error, match=words) as raised:
+        bucket().blob("app", BLOB).read()
+    assert type(raised.value).code == error.code
+    assert "\n" not in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [refusal("NoSuchBucket", 404), refusal("AccessDenied", 403), refusal("InvalidAccessKeyId", 403)],
+    ids=["no bucket", "denied", "no such key pair"],
+)
+def test_a_bucket_that_does_not_let_us_in_is_wrong_configuration(
+    script: ScriptedRegistry, bucket: OpenBucket, reply: Reply
+) -> None:
+    always(script, "/bucket", reply)
+    with pytest.raises(ConfigurationError, match="s3://bucket can't be listed"):
+        bucket().list_layouts()
+
+
+def test_without_credentials_one_line_says_so(
+    environment: pytest.MonkeyPatch, script: ScriptedRegistry, bucket: OpenBucket
+) -> None:
+    del script
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        environment.delenv(name)
+    with pytest.raises(ConfigurationError, match="no usable credentials for S3"):
+        bucket().list_layouts()
+
+
+def test_credentials_that_had_expired_when_they_came_are_told_in_one_line(
+    environment: pytest.MonkeyPatch, script: ScriptedRegistry, bucket: OpenBucket, tmp_path: Path
+) -> None:
+    """As a clock that is wrong makes of good ones."""
+    del script
+    keys = {"AccessKeyId": "AKID", "SecretAccessKey": "a secret"}
+    expired = {"Version": 1, "Expiration": "2020-01-01T00:00:00Z", **keys}
+    (tmp_path / "told.json").write_text(json.dumps(expired))
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = cat {tmp_path}/told.json\n")
+    environment.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        environment.delenv(name)
+    with pytest.raises(ConfigurationError, match=r"no usable credentials for S3: .* expired"):
+        bucket().list_layouts()
+
+
+def test_an_endpoint_that_never_answered_is_unavailable(bucket: OpenBucket, script: ScriptedRegistry) -> None:
+    script.stop()
+    with pytest.raises(SourceUnavailableError, match="endpoint does not answer") as raised:
+        bucket().list_layouts()
+    assert "\n" not in str(raised.value)
+
+
+def test_a_store_that_asks_to_slow_down_is_asked_again_until_it_answers(
+    script: ScriptedRegistry, bucket: OpenBucket
+) -> None:
+    slow = refusal("SlowDown", 503)
+    script.expect("GET", "/bucket", slow, page({"app/index.json": INDEX, "app/oci-layout": MARKER}))
+    script.expect("GET", BLOB_KEY, slow, slow, content(CONTENT))
+    source = bucket()
+    assert list(source.list_layouts()) == ["app"]
+    assert source.blob("app", BLOB).read() == CONTENT
+
+
+def answering(*answers: tuple[str, int] | Exception | None) -> S3Bucket:
+    """A bucket whose client, in place of the SDK's, answers once each: a refusal, a failure, or an object."""
+    waiting = iter(answers)
+
+    def head_object(**_: object) -> dict[str, object]:
+        if (answer := next(waiting)) is None:
+            return {"ContentLength": 7, "LastModified": datetime.now(UTC)}
+        if isinstance(answer, Exception):
+            raise answer
+        code, status = answer
+        said = {"Error": {"Code": code, "Message": "No."}, "ResponseMetadata": {"HTTPStatusCode": status}}
+        raise ClientError(said, "HeadObject")
+
+    meta = SimpleNamespace(config=SimpleNamespace(signature_version="none"))
+    client: Any = SimpleNamespace(head_object=head_object, meta=meta)
+    return S3Bucket(client, "bucket", BucketAccess(), first_wait=0.001)
+
+
+@pytest.mark.parametrize(("code", "status"), [("SlowDownRead", 503), ("NotReady", 503), ("Enough", 429)])
+def test_a_store_may_have_a_word_of_its_own_for_it(code: str, status: int) -> None:
+    assert answering(*[(code, status)] * (ATTEMPTS + 1), None).stat("key") is not None
+
+
+def test_being_told_to_slow_down_uses_up_no_attempt() -> None:
+    slow, broken = ("SlowDown", 503), ("InternalError", 500)
+    assert answering(*[slow] * ATTEMPTS, broken, slow, broken, None).stat("key") is not None
+    with pytest.raises(SourceReadError, match="for the moment"):
+        answering(*[slow] * ATTEMPTS, *[broken] * ATTEMPTS).stat("key")
+
+
+def test_an_endpoint_that_is_away_for_a_moment_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A gateway that is started anew takes more than the second that a few attempts take."""
+    away = EndpointConnectionError(endpoint_url="https://store")
+    store = answering(None, *[away] * 3 * ATTEMPTS, None)
+    assert [store.stat("key") is not None for _ in range(2)] == [True, True]
+    said, last = caplog.messages
+    assert "is away, and waited for, 300 s at most" in said
+    assert "there again" in last
+    monkeypatch.setattr(s3_bucket, "AWAY_SECONDS", 0.01)
+    gone = answering(None, *[away] * 1000)
+    assert gone.stat("key") is not None
+    with pytest.raises(SourceUnavailableError, match="does not answer"):
+        gone.stat("key")
+
+
+@pytest.mark.parametrize(("code", "status"), [("InternalError", 500), ("SlowDown", 503)])
+def test_a_store_that_gives_nothing_any_more_is_given_up_and_not_asked_for_each_object(
+    monkeypatch: pytest.MonkeyPatch, code: str, status: int
+) -> None:
+    """As when what stands before it answers in its place."""
+    monkeypatch.setattr(s3_bucket, "SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(s3_bucket, "THROTTLED_SECONDS", 0.0)
+    each = 1 if status == 503 else ATTEMPTS
+    store = answering(None, *[(code, status)] * each * (LEAST_FAILURES - 1), None, *[(code, status)] * each * 9)
+    assert store.stat("key") is not None
+    for _ in range(LEAST_FAILURES - 1):
+        with pytest.raises(SourceReadError):
+            store.stat("key")
+    assert store.stat("key") is not None, "which shows that it is there"
+    for _ in range(LEAST_FAILURES - 1):
+        with pytest.raises(SourceReadError):
+            store.stat("key")
+    with pytest.raises(SourceUnavailableError, match="gave nothing"):
+        store.stat("key")
+
+
+def test_a_handshake_that_breaks_is_not_taken_for_a_certificate() -> None:
+    broken = SSLError(endpoint_url="https://store", error="[SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred")
+    store = answering(None, broken, broken, None)
+    assert [store.stat("key") is not None for _ in range(2)] == [True, True]
+    untrusted = SSLError(endpoint_url="https://store", error="[SSL: CERTIFICATE_VERIFY_FAILED] self-signed")
+    with pytest.raises(SourceUnavailableError, match=r"not trusted .*AWS_CA_BUNDLE"):
+        answering(untrusted).stat("key")
+
+
+def test_waiting_for_a_store_that_stays_slow_ends_with_the_run(script: ScriptedRegistry, bucket: OpenBucket) -> None:
+    always(script, BLOB_KEY, refusal("SlowDown", 503))
+    stop = Stop()
+    threading.Timer(0.3, stop.set).start()
+    with pytest.raises(InterruptedRunError):
+        bucket(stop=stop).blob("app", BLOB).read()
+
+
+def test_a_body_that_is_cut_off_is_read_on_from_there(script: ScriptedRegistry, bucket: OpenBucket) -> None:
+    cut = Reply(200, {"ETag": '"1"', "Content-Length": "7"}, CONTENT, cut=3)
+    rest = Reply(206, {"ETag": '"1"', "Content-Range": "bytes 3-6/7"}, CONTENT[3:])
+    script.expect("GET", BLOB_KEY, cut, rest)
+    assert bucket().blob("app", BLOB).read() == CONTENT
+    again = script.requests[1]
+    assert (again.headers["range"], again.headers["if-match"]) == ("bytes=3-6", '"1"')
+
+
+def test_a_body_that_goes_on_as_another_object_is_refused(script: ScriptedRegistry, bucket: OpenBucket) -> None:
+    script.expect("GET", BLOB_KEY, Reply(200, {"ETag": '"1"', "Content-Length": "7"}, CONTENT, cut=3))
+    always(script, BLOB_KEY, refusal("PreconditionFailed", 412))
+    with pytest.raises(SourceReadError, match="changed while it was read"):
+        bucket().blob("app", BLOB).read()
+    assert len(script.requests) == 3, "asked once more, by the SDK, for the reason; more is of no use"
+
+
+XML = {"Content-Type": "application/xml"}
+NO_LISTINGS = [
+    b"",
+    b'<html xmlns="http://www.w3.org/1999/xhtml"><body>Please log in</body></html>',
+    b"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
+]
+
+
+@pytest.mark.parametrize("body", NO_LISTINGS, ids=["nothing", "a page to log in at", "no way on"])
+def test_what_is_no_whole_listing_is_not_taken_for_one_of_nothing(
+    script: ScriptedRegistry, bucket: OpenBucket, body: bytes
+) -> None:
+    script.always("GET", "/bucket", Reply(200, XML, body))
+    with pytest.raises(LayoutliftError, match="listing"):
+        bucket().list_layouts()
+    objects = StateObjects(make_client(BucketAccess(script.url)), BucketAddress("bucket", ""), Stop(), patience=0)
+    with pytest.raises(StateError, match="listing"):
+        list(objects.names(""))
+
+
+def test_a_listing_that_does_not_say_that_it_ends_is_one_all_the_same(
+    script: ScriptedRegistry, bucket: OpenBucket
+) -> None:
+    """Some small servers leave `IsTruncated` out where it would say no."""
+    whole = page({"app/oci-layout": MARKER})
+    body = whole.body.replace(b"<IsTruncated>false</IsTruncated>", b"")
+    assert body != whole.body
+    script.always("GET", "/bucket", Reply(200, XML, body))
+    assert list(bucket().list_layouts()) == ["app"]
+
+
+def test_versions_and_uploads_whose_listing_does_not_go_on_are_told_so(script: ScriptedRegistry) -> None:
+    settings = BucketAccess(script.url)
+    store = WritableS3Bucket(make_client(settings), "bucket", settings, first_wait=0.001)
+    script.always("GET", "/bucket", Reply(200, XML, b"<Result><IsTruncated>true</IsTruncated></Result>"))
+    with pytest.raises(SourceError, match="does not go on"):
+        list(store.list_versions("app"))
+    with pytest.raises(SourceError, match="does not go on"):
+        list(store.list_uploads("app"))
+    again = b"<Result><IsTruncated>true</IsTruncated><NextKeyMarker>a</NextKeyMarker></Result>"
+    script.always("GET", "/bucket", Reply(200, XML, again))
+    with pytest.raises(SourceError, match="does not go on"):
+        list(store.list_versions("app"))
+
+
+@pytest.mark.parametrize(
+    "said", ["<Size>many</Size>", f"<Size>{'9' * 5_000}</Size>", "<LastModified>soon</LastModified>"]
+)
+def test_a_listing_with_a_number_or_time_that_is_none_is_told_in_one_line(
+    script: ScriptedRegistry, bucket: OpenBucket, said: str
+) -> None:
+    whole, name = page({"app/oci-layout": MARKER}), said.partition(">")[0].removeprefix("<")
+    body = re.sub(rf"<{name}>.*?</{name}>", said, whole.body.decode()).encode()
+    always(script, "/bucket", replace(whole, body=body))
+    with pytest.raises(ConfigurationError, match="what the store says of bucket can't be read") as raised:
+        bucket().list_layouts()
+    assert len(str(raised.value)) < 400
+
+
+@pytest.mark.parametrize("lacking", ["Size", "LastModified", "Key"])
+def test_a_listing_that_leaves_out_what_is_needed_of_an_object_is_told_in_a_line(
+    script: ScriptedRegistry, bucket: OpenBucket, lacking: str
+) -> None:
+    whole = page({"app/oci-layout": MARKER})
+    cut = re.sub(rf"<{lacking}>.*?</{lacking}>", "", whole.body.decode()).encode()
+    script.always("GET", "/bucket", replace(whole, body=cut))
+    with pytest.raises(ConfigurationError, match=rf"a listing of bucket has .* without {lacking}") as raised:
+        bucket().list_layouts()
+    assert "\n" not in str(raised.value)
+
+
+def test_listings_of_versions_uploads_and_state_without_names_are_told_so(script: ScriptedRegistry) -> None:
+    settings = BucketAccess(script.url)
+    store = WritableS3Bucket(make_client(settings), "bucket", settings, first_wait=0.001)
+    objects = StateObjects(make_client(settings), BucketAddress("bucket", ""), Stop(), patience=0)
+    for kind, names, error in (
+        ("Version", lambda: store.list_versions("app"), SourceError),
+        ("DeleteMarker", lambda: store.list_versions("app"), SourceError),
+        ("Upload", lambda: store.list_uploads("app"), SourceError),
+        ("Contents", lambda: objects.names(""), StateError),
+    ):
+        body = f"<Result><IsTruncated>false</IsTruncated><{kind}><Size>1</Size></{kind}></Result>"
+        script.always("GET", "/bucket", Reply(200, XML, body.encode()))
+        with pytest.raises(error, match="an object without Key"):
+            list(names())
+
+
+def test_a_store_without_etags_is_not_written_to(script: ScriptedRegistry) -> None:
+    settings = BucketAccess(script.url)
+    script.always("PUT", "/bucket/key", Reply())
+    store = WritableS3Bucket(make_client(settings), "bucket", settings, first_wait=0.001)
+    with pytest.raises(SourceWriteError, match="no ETag"):
+        store.put("key", b"1")
+    objects = StateObjects(make_client(settings), BucketAddress("bucket", ""), Stop(), patience=0)
+    with pytest.raises(StateError, match="no ETag"):
+        objects.put("key", b"1")
+
+
+def test_a_store_that_does_not_say_how_old_a_blob_is_is_told_so(script: ScriptedRegistry, bucket: OpenBucket) -> None:
+    script.always("GET", "/bucket", page({}))
+    script.always("HEAD", BLOB_KEY, Reply(200, {"Content-Length": "7"}))
+    with pytest.raises(SourceError, match="how old"):
+        bucket().stat_blob("app", BLOB.digest)
+
+
+def test_a_store_that_does_not_say_how_old_the_state_is_is_told_so(script: ScriptedRegistry) -> None:
+    script.always("GET", "/bucket/key", Reply(200, {"ETag": '"a"'}, b"1"))
+    objects = StateObjects(make_client(BucketAccess(script.url)), BucketAddress("bucket", ""), Stop(), patience=0)
+    with pytest.raises(StateError, match="how old key is"):
+        objects.get("key")
+
+
+def test_a_prefix_that_is_not_in_utf_8_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="UTF-8"):
+        BucketAddress.parse("s3://bucket/\udcff")
+    assert BucketAddress.parse("s3://bucket/\U0001f600").prefix == "\U0001f600/"
+
+
+@pytest.mark.parametrize("span", ["bytes */9", "bytes x-y/z", "bytes 5-38/100", "bytes 0-33/100"])
+def test_an_answer_that_is_not_all_of_a_small_file_is_no_file(
+    script: ScriptedRegistry, bucket: OpenBucket, span: str
+) -> None:
+    script.always("GET", "/bucket/app/oci-layout", content(MARKER))
+    script.always("GET", "/bucket/app/index.json", Reply(206, {"ETag": '"a"', "Content-Range": span}, INDEX))
+    with pytest.raises(SourceError):
+        bucket().read_index("app")
+
+
+def test_the_requester_pays_where_told_to(script: ScriptedRegistry, bucket: OpenBucket) -> None:
+    always(script, "/bucket", page({"app/oci-layout": MARKER}))
+    always(script, BLOB_KEY, content(CONTENT))
+    source = bucket(request_payer=True)
+    source.list_layouts()
+    source.blob("app", BLOB).read()
+    assert {request.headers["x-amz-request-payer"] for request in script.requests} == {"requester"}
+
+
+def test_a_bucket_that_is_open_to_everybody_is_sent_no_credentials(
+    script: ScriptedRegistry, bucket: OpenBucket
+) -> None:
+    always(script, "/bucket", page({"app/oci-layout": MARKER}))
+    always(script, "/bucket/app/index.json", content(INDEX))
+    always(script, BLOB_KEY, content(CONTENT))
+    source = bucket(anonymous=True)
+    source.list_layouts()
+    source.read_index("app")
+    source.blob("app", BLOB).read()
+    assert len(script.requests) == 3
+    for request in script.requests:
+        assert "authorization" not in request.headers
+        assert "X-Amz-Signature" not in request.query
+
+
+def test_a_bucket_that_everybody_may_read_and_not_list_is_named_as_that(
+    script: ScriptedRegistry, bucket: OpenBucket
+) -> None:
+    always(script, "/bucket", refusal("AccessDenied", 403))
+    with pytest.raises(ConfigurationError, match=r"denied .* to whoever sends no credentials, as --no-sign-request"):
+        bucket(anonymous=True).list_layouts()
+    with pytest.raises(ConfigurationError, match="s3:ListBucket"):
+        bucket().list_layouts()
+
+
+def test_the_requester_pays_for_what_a_cleanup_looks_at_too(script: ScriptedRegistry) -> None:
+    settings = BucketAccess(endpoint_url=script.url, request_payer=True)
+    store = WritableS3Bucket(make_client(settings), "bucket", settings)
+    for act in (store.list_uploads, store.list_versions):
+        always(script, "/bucket", Reply(200, {}, b"<Result><IsTruncated>false</IsTruncated></Result>"))
+        assert list(act("")) == []
+    assert [request.headers.get("x-amz-request-payer") for request in script.requests] == ["requester"] * 2
+
+
+def test_ranges_of_a_large_blob_are_asked_for_beside_each_other(script: ScriptedRegistry, bucket: OpenBucket) -> None:
+    large = bytes(20 * 1024 * 1024)
+    together = threading.Barrier(2)
+
+    def part(request: Request) -> Reply:
+        start, stop = map(int, request.headers["range"].removeprefix("bytes=").split("-"))
+        if start:
+            together.wait(10)
+        headers = {"ETag": '"1"', "Content-Range": f"bytes {start}-{stop}/{len(large)}"}
+        return Reply(206, headers, large[start : stop + 1])
+
+    blob = Descriptor(BLOB.media_type, Digest.of(large), len(large))
+    script.always("GET", f"/bucket/app/blobs/sha256/{blob.digest.encoded}", part)
+    with bucket().blob("app", blob).chunks() as chunks:
+        assert sum(len(chunk) for chunk in chunks) == len(large)
+    assert [request.headers.get("if-match") for request in script.requests] == [None, '"1"', '"1"']

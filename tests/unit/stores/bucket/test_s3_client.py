@@ -1,0 +1,159 @@
+"""Addresses, endpoints and settings: what a user says of a bucket, before anything is sent."""
+
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+
+import pytest
+
+from tasks.cleanup_applies import open_writable
+from tasks.endpoints import open_source, open_state, own_name, source_identity
+from tasks.oci.errors import ConfigurationError, SourceUnavailableError
+from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress, check_endpoint_url
+from tasks.stores.bucket.s3_client import make_client
+from tasks.stores.pacing import Stop
+from tests.support.layouts import LayoutBuilder
+from tests.support.scripted_registry import ScriptedRegistry
+from tests.support.scripted_s3 import page, use_worthless_credentials
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    use_worthless_credentials(monkeypatch)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "endpoint"),
+    [("AWS_PROFILE", "nobody", None), ("AWS_REGION", "eu-west-1", "not a url")],
+)
+def test_settings_that_make_no_sense_are_told(
+    environment: pytest.MonkeyPatch, name: str, value: str, endpoint: str | None
+) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(ConfigurationError, match="settings for S3"):
+        open_source("s3://bucket", access=BucketAccess(endpoint_url=endpoint))
+
+
+def test_what_is_written_is_signed_also_where_the_source_is_read_without_credentials(
+    script: ScriptedRegistry,
+) -> None:
+    access = BucketAccess(script.url, anonymous=True)
+    script.always("GET", "/bucket", page({}))
+    open_state("s3://bucket", "/mnt/bucket", "host", access, Stop()).ledger("run")
+    with open_writable("s3://bucket", access, Stop()) as writable:
+        assert not list(writable.files.list_files("."))
+    assert len(script.requests) == 2
+    assert all("authorization" in request.headers for request in script.requests)
+
+
+def test_no_credentials_are_looked_for_where_none_are_sent(
+    environment: pytest.MonkeyPatch, tmp_path: Path, script: ScriptedRegistry
+) -> None:
+    """A program that is to give them may ask a person for a password, or wait for a cloud."""
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = touch {tmp_path / 'asked'}\n")
+    environment.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        environment.delenv(name)
+    script.always("GET", "/bucket", page({}))
+    assert not list(open_source("s3://bucket", access=BucketAccess(script.url, anonymous=True)).list_layouts())
+    assert not (tmp_path / "asked").exists()
+
+
+def test_a_program_for_credentials_that_is_not_there_is_a_wrong_setting(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text("[default]\ncredential_process = /nonexistent/helper\n")
+    environment.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        environment.delenv(name)
+    with pytest.raises(ConfigurationError, match=r"settings for S3 can't be used: .*/nonexistent/helper"):
+        open_source("s3://bucket")
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+def test_an_endpoint_with_a_password_is_refused_wherever_it_is_named_and_the_password_not_repeated(
+    environment: pytest.MonkeyPatch, name: str
+) -> None:
+    environment.setenv(name, "http://bob:hunter2@store.example.com")
+    with pytest.raises(ConfigurationError, match="holds no credentials") as raised:
+        open_source("s3://bucket")
+    assert "hunter2" not in str(raised.value)
+
+
+def test_addressing_is_by_path_wherever_the_endpoint_is_not_amazons() -> None:
+    def address(endpoint: str | None) -> str:
+        client = make_client(BucketAccess(endpoint_url=endpoint))
+        return client.generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "key"}).partition("?")[
+            0
+        ]
+
+    assert address("http://store.example.com") == "http://store.example.com/bucket/key"
+    assert address(None).startswith("https://bucket.s3.")
+
+
+def test_a_wish_of_the_profile_for_the_other_addressing_is_heard(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "config"
+    config.write_text("[default]\nendpoint_url = http://store.example.com\ns3 =\n  addressing_style = virtual\n")
+    environment.setenv("AWS_CONFIG_FILE", str(config))
+    url = make_client(BucketAccess()).generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "key"})
+    assert url.startswith("http://bucket.store.example.com/key")
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+def test_the_password_of_a_proxy_is_not_shown(environment: pytest.MonkeyPatch, scheme: str) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        environment.delenv(name, raising=False)
+    environment.setenv("HTTPS_PROXY", f"{scheme}://bob:hunter2@127.0.0.1:1")
+    source = open_source("s3://bucket", access=BucketAccess(endpoint_url="https://store.example.com"))
+    with pytest.raises(SourceUnavailableError, match="proxy") as raised:
+        source.list_layouts()
+    assert "hunter2" not in "".join(traceback.format_exception(raised.value)), "Prefect keeps it, in a flow's log"
+
+
+@pytest.mark.parametrize(
+    ("source", "bucket", "prefix", "name"),
+    [
+        ("s3://bucket", "bucket", "", "bucket"),
+        ("s3://bucket/", "bucket", "", "bucket"),
+        ("s3://my.bucket/a b/é/", "my.bucket", "a b/é/", "é"),
+    ],
+)
+def test_an_address_is_read(source: str, bucket: str, prefix: str, name: str) -> None:
+    assert BucketAddress.parse(source) == BucketAddress(bucket, prefix)
+    assert own_name(source) == name
+
+
+@pytest.mark.parametrize(
+    "source", ["s3://", "s3:///a", "s3://b?/x", "s3://bucket/a//b", "s3://bucket/../x", "gs://b"]
+)
+def test_what_is_no_address_is_refused(source: str) -> None:
+    with pytest.raises(ConfigurationError):
+        open_source(source)
+
+
+@pytest.mark.parametrize("url", ["store.example.com", "ftp://store", "http://", "https://user:secret@store"])
+def test_what_is_no_endpoint_is_refused_without_being_repeated(url: str) -> None:
+    with pytest.raises(ValueError) as raised:
+        check_endpoint_url(url)
+    assert "secret" not in str(raised.value)
+
+
+def test_buckets_of_one_name_at_two_stores_are_two_sources(environment: pytest.MonkeyPatch) -> None:
+    at_amazon = source_identity("s3://bucket/a/", BucketAccess())
+    here = source_identity("s3://bucket/a", BucketAccess("http://here"))
+    environment.setenv("AWS_ENDPOINT_URL", "http://here")
+    assert source_identity("s3://bucket/a", BucketAccess()) == here != at_amazon == "s3://bucket/a"
+
+
+def test_a_directory_does_not_wait_for_the_sdk(tmp_path: Path) -> None:
+    LayoutBuilder(tmp_path / "app").write()
+    code = (
+        "import sys; from flows.cli import main\n"
+        f"main(['ls', {str(tmp_path)!r}], standalone_mode=False)\n"
+        "assert not {'boto3', 'botocore', 'prefect'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,196 @@
+"""Files in a directory, looked at and changed one by one: never through a link."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from infra.layout_builder import LayoutBuilder
+from tasks.oci.errors import OutsideSourceError, SourceWriteError
+from tasks.operations.cleanup.apply_tools import ApplyTools
+from tasks.operations.cleanup.applying import apply_repository
+from tasks.operations.cleanup.blob_decisions import BlobRules
+from tasks.operations.cleanup.dropping import drop_layout, remake_halves
+from tasks.operations.cleanup.holdings import Holdings
+from tasks.operations.cleanup.journal import Journal
+from tasks.operations.cleanup.planning import PlanTools, plan_repository
+from tasks.operations.cleanup.values import RepositoryPlan, Timing
+from tasks.stores.directory.layout_directory import LayoutDirectory
+from tasks.stores.directory.writable_directory import DirectoryWriter, WritableDirectory
+from tests.support.planned_layout import keep_last
+
+TRASH = ".layoutlift/trash/run"
+
+
+def linked_layouts(root: Path, folder: str) -> DirectoryWriter:
+    """Two layouts, of which `app` has a folder of its neighbour's in place of its own."""
+    for name in ("app", "neighbour"):
+        layout = LayoutBuilder(root / name)
+        layout.image("v1")
+        layout.write()
+        (layout.path / "ingest").mkdir(exist_ok=True)
+    (root / "app" / folder).rename(root / "moved")
+    (root / "app" / folder).symlink_to(root / "neighbour" / folder)
+    return DirectoryWriter(root)
+
+
+@pytest.mark.parametrize("folder", ["blobs", "blobs/sha256", "ingest"])
+def test_a_layout_with_a_folder_of_another_one_is_left_alone_and_named(tmp_path: Path, folder: str) -> None:
+    files = linked_layouts(tmp_path, folder)
+    rules = BlobRules(files.now(), Timing(0.0, 0.0), 0.0, 0.0)
+    tools = PlanTools(LayoutDirectory(tmp_path), files, Holdings.load(files), rules, map)
+    plans = {name: plan_repository(tools, name, keep_last(1)) for name in ("app", "neighbour")}
+    assert plans["app"].refused is not None
+    assert folder.rpartition("/")[2] in plans["app"].refused.message
+    assert plans["neighbour"].refused is None
+
+
+@pytest.mark.parametrize("folder", ["blobs", "blobs/sha256"])
+def test_nothing_is_moved_or_deleted_through_a_link(tmp_path: Path, folder: str) -> None:
+    files = linked_layouts(tmp_path, folder)
+    found = next(files.list_files("neighbour/blobs"))
+    behind = found.path.replace("neighbour", "app", 1)
+    through = type(found)(behind, found.size, found.modified, found.etag)
+    with pytest.raises(OutsideSourceError, match="link"):
+        files.hide_files([through], TRASH)
+    with pytest.raises(OutsideSourceError, match="link"):
+        files.delete_files([through])
+    with pytest.raises(OutsideSourceError, match="link"):
+        files.restore_files([behind], TRASH)
+    assert files.stat_file(found.path) == found
+
+
+def test_a_source_that_is_reached_by_a_link_itself_is_cleaned_up(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    LayoutBuilder(tmp_path / "source").write()
+    (tmp_path / "link").symlink_to("source")
+    files = DirectoryWriter(tmp_path / "link")
+    files.write_file("notes", b"kept", None)
+    assert {file.path.removeprefix("./") for file in files.list_files(".")} >= {"notes", "index.json"}
+
+
+def test_a_layout_is_left_alone_and_named_while_another_one_has_a_link_to_what_goes(tmp_path: Path) -> None:
+    """First while a plan is made, then while one is applied that was made before the link."""
+    for name in ("app", "neighbour"):
+        layout = LayoutBuilder(tmp_path / name)
+        for tag in ("v1", "v2"):
+            layout.image(tag, layers=[tag.encode()])
+        layout.write()
+    files = DirectoryWriter(tmp_path)
+
+    def plan() -> RepositoryPlan:
+        rules = BlobRules(files.now(), Timing(0.0, 0.0), 0.0, 0.0)
+        tools = PlanTools(LayoutDirectory(tmp_path), files, Holdings.load(files), rules, map)
+        return plan_repository(tools, "neighbour", keep_last(1))
+
+    def apply(planned: RepositoryPlan) -> list[str]:
+        source, journal = WritableDirectory(tmp_path), Journal(files, "run")
+        tools = ApplyTools(source, Holdings.load(files), journal, Timing(0.0, 0.0), map, lambda: None)
+        return [problem.message for problem in apply_repository(tools, planned).problems]
+
+    assert apply(plan()) == []
+    before, blobs = plan(), set(files.list_files("neighbour/blobs"))
+    shutil.rmtree(tmp_path / "app/blobs")
+    (tmp_path / "app/blobs").symlink_to("../neighbour/blobs")
+    refused = plan().refused
+    assert refused is not None
+    [problem] = apply(before)
+    for message in (refused.message, problem):
+        assert "app/blobs is a link to its blobs" in message
+    assert set(files.list_files("neighbour/blobs")) == blobs
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_the_clock_is_not_written_through_what_somebody_put_in_its_place(tmp_path: Path, kind: str) -> None:
+    """Whoever may write to the source must not have a cleanup write to what only its user may."""
+    (tmp_path / "source/.layoutlift").mkdir(parents=True)
+    clock, secret = tmp_path / "source/.layoutlift/clock", tmp_path / "only mine"
+    secret.write_bytes(b"kept")
+    clock.symlink_to(secret) if kind == "link" else os.mkfifo(clock)
+    with pytest.raises(SourceWriteError, match="clock can't be written"):
+        DirectoryWriter(tmp_path / "source").now()
+    assert secret.read_bytes() == b"kept"
+
+
+def test_a_file_that_is_written_anew_runs_as_nobody_else(tmp_path: Path) -> None:
+    """The rights of whoever reads and writes stay; a cleanup gives nobody its own user's."""
+    (tmp_path / "index.json").write_bytes(b"{}")
+    (tmp_path / "index.json").chmod(0o6775)
+    files = DirectoryWriter(tmp_path)
+    found = files.read_file("index.json")
+    assert found is not None
+    files.write_file("index.json", b"[]", found.etag)
+    assert (tmp_path / "index.json").stat().st_mode & 0o7777 == 0o775
+
+
+class _Gone:
+    """A file that is listed, and gone when it is looked at."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def stat(self, *, follow_symlinks: bool) -> os.stat_result:
+        raise FileNotFoundError(self.name, follow_symlinks)
+
+
+@pytest.mark.parametrize("folder", [".", "app", "app/blobs/sha256"])
+def test_a_file_that_goes_during_a_listing_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    """As the drafts of a cleaner and what oras begins do all the time."""
+    (tmp_path / "app/blobs/sha256").mkdir(parents=True)
+    for place in (".", "app", "app/blobs/sha256"):
+        (tmp_path / place / "stays").write_bytes(b"")
+    scandir = os.scandir
+
+    @contextmanager
+    def with_one_gone(descriptor: int) -> Iterator[list[object]]:
+        with scandir(descriptor) as entries:
+            yield [_Gone("went"), *entries]
+
+    monkeypatch.setattr(os, "scandir", with_one_gone)
+    found = {file.path for file in DirectoryWriter(tmp_path).list_files(folder)}
+    inside = "" if folder == "." else f"{folder}/"
+    assert found == {p for p in ("stays", "app/stays", "app/blobs/sha256/stays") if p.startswith(inside)}
+
+
+def test_what_a_bucket_keeps_as_an_old_version_is_neither_back_nor_gone_through_a_mount(tmp_path: Path) -> None:
+    files = DirectoryWriter(tmp_path)
+    with pytest.raises(SourceWriteError, match="clean the source up natively again"):
+        files.restore_files(["app/blobs/sha256/a"], None)
+    with pytest.raises(SourceWriteError, match="clean the source up natively again"):
+        files.purge_files(["app/blobs/sha256/a"], None)
+
+
+def test_what_is_deleted_of_our_own_leaves_no_empty_folders(tmp_path: Path) -> None:
+    files = DirectoryWriter(tmp_path)
+    for path in (".layoutlift/runs/run/team/app/000001-index.json", "team/app/ingest/begun"):
+        files.write_file(path, b"{}", None)
+        assert files.delete_files(list(files.list_files(path.partition("/")[0])))
+    assert not (tmp_path / ".layoutlift/runs").exists()
+    assert (tmp_path / "team/app/ingest").is_dir()
+
+
+def test_an_index_that_a_writer_brings_just_now_is_not_overwritten_by_that_of_a_dropped_layout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mounts without hard links put a new file in place by a rename, which asks nobody."""
+    layout, index = LayoutBuilder(tmp_path / "app"), tmp_path / "app" / "index.json"
+    layout.write()
+    source = WritableDirectory(tmp_path)
+    tools = ApplyTools(source, Holdings(()), Journal(source.files, "run"), Timing(0.0, 0.0), map, guard=lambda: None)
+    assert drop_layout(tools, "app")
+    (tmp_path / "app" / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+
+    def no_links(*_: object, **__: object) -> None:
+        index.write_text("a writer's")
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    assert list(remake_halves(source.files, is_alone=False)) == []
+    assert not index.exists() or index.read_text() == "a writer's"
+    assert [outcome.remade for outcome in remake_halves(source.files, is_alone=True)] == [True]

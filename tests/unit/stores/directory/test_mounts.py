@@ -1,0 +1,102 @@
+"""Which paths may hang is told without touching them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tasks.stores.directory import mounts
+from tasks.stores.directory.mounts import hanging_mounts, mounted_below, on_the_way, resolve, taken_away
+
+TABLE = """\
+22 1 0:20 / / rw,relatime shared:1 - overlay overlay rw
+30 22 0:30 / /mnt/a\\040b rw,nosuid shared:9 master:2 - fuse.s3fs s3fs rw,user_id=0
+31 22 0:31 / /mnt/nfs rw - nfs4 server:/x rw
+32 22 0:32 / /proc rw - proc proc rw
+33 22 0:33 / /mnt/fusion rw - ext4 /dev/sda1 rw
+"""
+
+
+def test_the_table_of_mounts_is_read_with_its_escapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tmp_path / "mountinfo"
+    table.write_text(TABLE)
+    monkeypatch.setattr(mounts, "MOUNT_TABLE", table)
+    assert hanging_mounts() == {"/mnt/a b", "/mnt/nfs"}
+    monkeypatch.setattr(mounts, "MOUNT_TABLE", tmp_path / "none")
+    assert hanging_mounts() == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "resolved", "may_hang"),
+    [
+        ("bucket", "bucket", True),
+        ("bucket/team/../app", "bucket/app", True),
+        ("bucketeer", "bucketeer", False),
+        (".", "", True),  # the mount is below it
+        ("link/team", "bucket/team", True),
+        ("relative", "bucket/team", True),
+        ("circle", "circle", False),
+        ("missing/deep", "missing/deep", False),
+    ],
+)
+def test_a_path_is_resolved_up_to_the_mount_and_no_further(
+    tmp_path: Path, path: str, resolved: str, may_hang: bool
+) -> None:
+    for name in ("bucket", "bucketeer"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "bucket")
+    (tmp_path / "relative").symlink_to("link/team")
+    (tmp_path / "circle").symlink_to("circle")
+    known = frozenset({str(tmp_path / "bucket")})
+    expected = str(tmp_path / resolved) if resolved else str(tmp_path)
+    assert resolve(str(tmp_path / path), known) == (expected, may_hang)
+
+
+def test_a_step_up_behind_a_link_leads_to_where_the_link_does(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "tree").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("elsewhere/tree")
+    up = f"{tmp_path}/link/../other"
+    assert resolve(up, frozenset()) == (str(tmp_path / "elsewhere" / "other"), False) == (os.path.realpath(up), False)
+    mount = str(tmp_path / "elsewhere" / "other")
+    assert resolve(f"{up}/team", frozenset({mount})) == (f"{mount}/team", True)
+
+
+def test_without_such_mounts_a_path_is_what_the_system_says(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").symlink_to("a")
+    assert resolve(str(tmp_path / "b"), frozenset()) == (str((tmp_path / "b").resolve()), False)
+
+
+def test_mounts_on_the_way_to_a_path_are_told_from_those_below_it() -> None:
+    known = frozenset({"/", "/mnt", "/mnt/a", "/mnt/a/b", "/mnt/ab"})
+    assert on_the_way(known, "/mnt/a/team") == ["/", "/mnt", "/mnt/a"]
+    assert mounted_below(known, "/mnt") == ["/mnt/a", "/mnt/a/b", "/mnt/ab"]
+    assert mounted_below(known, "/mnt/a") == ["/mnt/a/b"]
+
+
+@pytest.mark.parametrize(
+    ("known", "path", "gone"),
+    [
+        ({"/mnt/a b"}, "/mnt/a b/team", None),
+        ({"/mnt/bucket"}, "/mnt/bucket", "/mnt/bucket"),
+        ({"/mnt/bucket"}, "/mnt/bucket/team", "/mnt/bucket"),
+        ({"/mnt/bucket"}, "/mnt/bucketeer", None),
+        ({"/mnt/a b/below"}, "/mnt/a b", None),  # what is absent there does not hang on it
+    ],
+)
+def test_a_mount_that_was_taken_away_is_known_by_the_table(
+    known: set[str], path: str, gone: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "mountinfo"
+    table.write_text(TABLE)
+    monkeypatch.setattr(mounts, "MOUNT_TABLE", table)
+    assert taken_away(frozenset(known), path) == gone
+    table.unlink()
+    assert taken_away(frozenset(known), path) is None
+
+
+def test_a_mount_may_have_any_character_in_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tmp_path / "mountinfo"
+    table.write_text("30 22 0:30 / /mnt/a\u2028b\x1cc rw - fuse.s3fs s3fs rw\n", encoding="utf-8")
+    monkeypatch.setattr(mounts, "MOUNT_TABLE", table)
+    assert hanging_mounts() == {"/mnt/a\u2028b\x1cc"}

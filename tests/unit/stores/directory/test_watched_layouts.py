@@ -1,0 +1,59 @@
+"""What goes wrong in the process that reads a mount is told to whoever asked, and to nobody else."""
+
+import shutil
+from collections.abc import Generator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tasks.oci.errors import SourceError, SourceReadError, SourceUnavailableError
+from tasks.stores import source_silence
+from tasks.stores.directory import watched_process
+from tasks.stores.directory.mount_patience import Patience
+from tasks.stores.directory.watched_layouts import WatchedLayouts
+from tasks.stores.directory.watched_process import WatchedProcess
+from tasks.stores.source_silence import SourceSilence
+from tests.support.layouts import LayoutBuilder
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Generator[WatchedLayouts]:
+    LayoutBuilder(tmp_path / "app").write()
+    process = WatchedProcess(str(tmp_path), Patience())
+    yield WatchedLayouts(process)
+    process.close()
+
+
+def test_a_bug_costs_the_request_that_met_it_and_is_named(source: WatchedLayouts) -> None:
+    with pytest.raises(SourceError, match="unexpected ValueError: embedded null byte") as raised:
+        source.read_index("a\0b")
+    assert raised.value.code == SourceError.code
+    assert source.read_index("app").raw
+
+
+def test_an_empty_root_is_told_from_one_with_something_in_it(source: WatchedLayouts, tmp_path: Path) -> None:
+    assert not source.is_empty()
+    shutil.rmtree(tmp_path / "app")
+    assert source.is_empty()
+
+
+def test_a_source_of_which_nothing_can_be_read_is_gone_though_its_mount_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with s3fs, whose store is away: each file is given up by itself, late."""
+    LayoutBuilder(tmp_path / "app").write()
+    process = WatchedProcess(str(tmp_path), Patience())
+    monkeypatch.setattr(source_silence, "LEAST_FAILURES", 2)
+    monkeypatch.setattr(process, "_silence", SourceSilence(0.0))
+    with closing(process):
+        assert process.read({"do": "index", "path": "app"}, "app")
+        monkeypatch.setattr(watched_process, "error_from_json", lambda _: SourceReadError("Input/output error"))
+        for kind, reason in (
+            (SourceReadError, "Input/output error"),
+            (SourceUnavailableError, "nothing could be read"),
+        ):
+            with pytest.raises(kind, match=reason):
+                process.read({"do": "index", "path": "absent"}, "absent")
+        with pytest.raises(SourceUnavailableError, match="the store behind it may be away"):
+            process.read({"do": "index", "path": "app"}, "app")

@@ -1,0 +1,344 @@
+"""A blob arrives once and whole, or not at all."""
+
+import contextlib
+import io
+from collections.abc import Callable
+
+import pytest
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import (
+    AuthenticationError,
+    AuthorizationExpiredError,
+    DigestMismatchError,
+    PayloadTooLargeError,
+    RegistryError,
+    UnexpectedAnswerError,
+    UntrustedConnectionError,
+)
+from tasks.ports import BlobArrival
+from tasks.stores.registry.blob_upload import SMALL_BLOB
+from tasks.stores.registry.chunked_upload import CHUNK_SIZES
+from tasks.stores.registry.credentials import Credentials
+from tasks.stores.registry.registry_store import RegistryStore
+from tasks.stores.verified_content import VerifiedContent
+from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
+
+MakeStore = Callable[..., RegistryStore]
+UPLOADS = "/v2/app/blobs/uploads/"
+SESSION = "/v2/app/blobs/uploads/1"
+ACCEPTED = Reply(202, {"Location": f"{SESSION}?_state=a%2Fb"})
+SMALL, LARGE = b"small", b"x" * (SMALL_BLOB + 1)
+sizes = pytest.mark.parametrize("data", [b"", SMALL, LARGE], ids=["empty", "small", "large"])
+
+
+def blob(data: bytes, real: bytes | None = None) -> VerifiedContent:
+    descriptor = Descriptor("application/x", Digest.of(data), len(data))
+    return VerifiedContent(descriptor, lambda: contextlib.nullcontext(io.BytesIO(data if real is None else real)))
+
+
+@sizes
+def test_a_blob_is_sent_whole_in_one_put(script: ScriptedRegistry, make_store: MakeStore, data: bytes) -> None:
+    script.expect("POST", UPLOADS, ACCEPTED)
+    script.expect("PUT", SESSION, Reply(201))
+    assert make_store(script.host).push_blob("app", blob(data)) is BlobArrival.PUSHED
+    (sent,) = script.asked("PUT", SESSION)
+    assert sent.body == data
+    assert sent.query == {"_state": ["a/b"], "digest": [Digest.of(data)]}
+    assert sent.headers["content-length"] == str(len(data))
+    assert sent.headers["content-type"] == "application/octet-stream"
+    assert "transfer-encoding" not in sent.headers
+
+
+@pytest.mark.parametrize("location", [SESSION, "1", "http://{host}" + SESSION, "http://{host}" + SESSION + "?"])
+def test_the_place_of_an_upload_may_be_written_in_every_form(
+    script: ScriptedRegistry, make_store: MakeStore, location: str
+) -> None:
+    script.expect("POST", UPLOADS, Reply(202, {"Location": location.format(host=script.host)}))
+    script.expect("PUT", SESSION, Reply(201))
+    make_store(script.host).push_blob("app", blob(SMALL))
+    assert script.asked("PUT", SESSION)[0].query == {"digest": [Digest.of(SMALL)]}
+
+
+def test_an_upload_counts_only_where_the_registry_says_that_it_made_something(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    """Some answer 204; a 200 is what a proxy's page of welcome comes with."""
+    script.always("POST", UPLOADS, ACCEPTED)
+    script.expect("PUT", SESSION, Reply(204), Reply(200))
+    store = make_store(script.host)
+    assert store.push_blob("app", blob(LARGE)) is BlobArrival.PUSHED
+    with pytest.raises(RegistryError):
+        store.push_blob("app", blob(LARGE))
+
+
+@sizes
+@pytest.mark.parametrize("code", ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"])
+def test_an_upload_that_the_registry_forgot_is_begun_again(
+    script: ScriptedRegistry, make_store: MakeStore, data: bytes, code: str
+) -> None:
+    """As one that was started anew between the question and the blob, or one of several behind one name."""
+    lost = Reply(404, body=b'{"errors":[{"code":"%s","message":"no such upload"}]}' % code.encode())
+    script.expect("POST", UPLOADS, ACCEPTED, ACCEPTED)
+    script.expect("PUT", SESSION, lost, Reply(201))
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(data)}", Reply(404))
+    assert make_store(script.host).push_blob("app", blob(data)) is BlobArrival.PUSHED
+    assert [sent.body for sent in script.asked("PUT", SESSION)] == [data, data]
+
+
+def test_a_blob_is_not_sent_to_another_host(
+    script: ScriptedRegistry, elsewhere: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.expect("POST", UPLOADS, Reply(202, {"Location": f"{elsewhere.url}/u"}))
+    with pytest.raises(UntrustedConnectionError):
+        make_store(script.host).push_blob("app", blob(SMALL))
+
+
+def test_an_upload_without_a_place_is_said_so(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("POST", UPLOADS, Reply(202))
+    with pytest.raises(UnexpectedAnswerError):
+        make_store(script.host).push_blob("app", blob(SMALL))
+
+
+@pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "large"])
+def test_altered_content_never_arrives(script: ScriptedRegistry, make_store: MakeStore, data: bytes) -> None:
+    """A large one is on its way when it is found out: the registry gets less than it was promised."""
+    script.always("POST", UPLOADS, ACCEPTED)
+    script.always("PUT", SESSION, Reply(201))
+    with pytest.raises(DigestMismatchError):
+        make_store(script.host).push_blob("app", blob(data, data[:-1] + b"!"))
+    assert all(len(request.body) < len(data) for request in script.asked("PUT", SESSION))
+
+
+def test_a_small_blob_takes_one_request_where_the_registry_takes_it(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.expect("POST", UPLOADS, Reply(201), Reply(201))
+    store = make_store(script.host)
+    for _ in range(2):
+        assert store.push_blob("app", blob(SMALL)) is BlobArrival.PUSHED
+    assert [(sent.body, sent.query) for sent in script.requests] == [(SMALL, {"digest": [Digest.of(SMALL)]})] * 2
+    assert {sent.headers["content-type"] for sent in script.requests} == {"application/octet-stream"}
+
+
+@pytest.mark.parametrize("answers", [[ACCEPTED], [Reply(400), ACCEPTED]], ids=["ignored", "refused"])
+def test_a_registry_that_does_not_take_it_is_asked_once(
+    script: ScriptedRegistry, make_store: MakeStore, answers: list[Reply]
+) -> None:
+    script.expect("POST", UPLOADS, *answers, ACCEPTED)
+    script.expect("PUT", SESSION, Reply(201), Reply(201))
+    store = make_store(script.host)
+    for _ in range(2):
+        assert store.push_blob("app", blob(SMALL)) is BlobArrival.PUSHED
+    assert [sent.body for sent in script.asked("PUT", SESSION)] == [SMALL, SMALL]
+    assert script.asked("POST", UPLOADS)[-1].query == {}
+
+
+def test_a_registry_that_refuses_a_body_with_the_question_gets_none_with_it_from_then_on(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.always("POST", UPLOADS, lambda asked: Reply(405) if "digest" in asked.query else ACCEPTED)
+    script.always("PUT", SESSION, Reply(201))
+    store = make_store(script.host)
+    for _ in range(2):
+        assert store.push_blob("app", blob(SMALL)) is BlobArrival.PUSHED
+    assert [len(sent.body) for sent in script.asked("POST", UPLOADS)] == [len(SMALL), 0, 0]
+
+
+def test_a_mount_sends_nothing(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("POST", UPLOADS, Reply(201))
+    assert make_store(script.host).push_blob("app", blob(SMALL), "other") is BlobArrival.MOUNTED
+    assert script.requests[0].query == {"mount": [Digest.of(SMALL)], "from": ["other"]}
+
+
+def test_a_mount_that_is_not_done_becomes_an_upload(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("POST", UPLOADS, ACCEPTED)
+    script.expect("PUT", SESSION, Reply(201))
+    assert make_store(script.host).push_blob("app", blob(SMALL), "other") is BlobArrival.PUSHED
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405])
+def test_a_mount_that_is_refused_becomes_an_upload(
+    script: ScriptedRegistry, make_store: MakeStore, status: int
+) -> None:
+    script.expect("POST", UPLOADS, Reply(status), ACCEPTED)
+    script.expect("PUT", SESSION, Reply(201))
+    assert make_store(script.host).push_blob("app", blob(SMALL), "other") is BlobArrival.PUSHED
+    assert "mount" not in script.asked("POST", UPLOADS)[1].query
+
+
+@pytest.mark.parametrize("mount_from", ["base", None], ids=["mount", "single POST"])
+@pytest.mark.parametrize("status", [500, 501])
+def test_a_way_that_a_registry_breaks_at_is_not_gone_again(
+    script: ScriptedRegistry, make_store: MakeStore, mount_from: str | None, status: int
+) -> None:
+    def no_other_way(request: Request) -> Reply:
+        return Reply(status) if request.query else ACCEPTED
+
+    script.always("POST", UPLOADS, no_other_way)
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(SMALL)}", Reply(404))
+    script.expect("PUT", SESSION, Reply(201))
+    assert make_store(script.host).push_blob("app", blob(SMALL), mount_from) is BlobArrival.PUSHED
+    assert len(script.asked("POST", UPLOADS)) == 2
+
+
+@pytest.mark.parametrize("took_one", [False, True])
+def test_a_registry_that_only_ever_broke_at_a_single_post_gets_no_further_one(
+    script: ScriptedRegistry, make_store: MakeStore, took_one: bool
+) -> None:
+    """Each would cost a failure and a wait; a registry that took one before was merely broken for the moment."""
+    if took_one:
+        script.expect("POST", UPLOADS, Reply(201))
+    script.always("POST", UPLOADS, lambda asked: Reply(500) if asked.query else ACCEPTED)
+    script.always("HEAD", f"/v2/app/blobs/{Digest.of(SMALL)}", Reply(404))
+    script.always("PUT", SESSION, Reply(201))
+    store = make_store(script.host)
+    for _ in range(2 + took_one):
+        assert store.push_blob("app", blob(SMALL)) is BlobArrival.PUSHED
+    single = [bool(asked.query) for asked in script.asked("POST", UPLOADS)]
+    assert single == ([True, True, False, True, False] if took_one else [True, False, False])
+
+
+def test_a_mount_at_a_registry_that_is_away_for_a_moment_is_tried_again_as_one(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.expect("POST", UPLOADS, Reply(503), Reply(201))
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(SMALL)}", Reply(404))
+    assert make_store(script.host).push_blob("app", blob(SMALL), "base") is BlobArrival.MOUNTED
+
+
+@pytest.mark.parametrize("reason", [',error="insufficient_scope"', ""], ids=["said", "not said"])
+def test_a_mount_that_needs_more_rights_than_there_are_becomes_an_upload(
+    script: ScriptedRegistry, make_store: MakeStore, reason: str
+) -> None:
+    numbers = iter(range(10))
+    script.always("GET", "/token", lambda _: Reply(body=b'{"token":"t%d"}' % next(numbers)))
+    more = Reply(401, {"WWW-Authenticate": f'Bearer realm="{script.url}/token"{reason}'})
+    script.expect("POST", UPLOADS, more, more, Reply(201))
+    store = make_store(script.host, Credentials("me", "x"))
+    assert store.push_blob("app", blob(SMALL), "other") is BlobArrival.PUSHED
+    assert "mount" not in script.asked("POST", UPLOADS)[2].query
+
+
+def test_a_mount_asks_for_the_right_to_read_the_other_repository(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.always("GET", "/token", Reply(body=b'{"token":"t"}'))
+    challenge = Reply(401, {"WWW-Authenticate": f'Bearer realm="{script.url}/token"'})
+    script.expect("POST", UPLOADS, challenge, Reply(201))
+    store = make_store(script.host, Credentials("me", "x"))
+    assert store.push_blob("app", blob(SMALL), "other") is BlobArrival.MOUNTED
+    scopes = script.asked("GET", "/token")[-1].query["scope"]
+    assert any(scope.startswith("repository:other:") and "pull" in scope for scope in scopes)
+
+
+def test_a_mount_that_comes_too_fast_is_tried_again_as_one(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("POST", UPLOADS, Reply(429), Reply(201))
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(SMALL)}", Reply(404))
+    assert make_store(script.host).push_blob("app", blob(SMALL), "other") is BlobArrival.MOUNTED
+
+
+@sizes
+@pytest.mark.parametrize("failure", [Reply(500), Reply(drop=True)], ids=["500", "reset"])
+def test_a_failed_upload_starts_anew_with_all_its_bytes(
+    script: ScriptedRegistry, make_store: MakeStore, data: bytes, failure: Reply
+) -> None:
+    script.expect("POST", UPLOADS, ACCEPTED, ACCEPTED)
+    script.expect("PUT", SESSION, failure, Reply(201))
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(data)}", Reply(404))
+    make_store(script.host).push_blob("app", blob(data))
+    assert script.asked("PUT", SESSION)[-1].body == data
+
+
+def test_an_answer_that_was_lost_costs_no_second_upload(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("POST", UPLOADS, ACCEPTED)
+    script.expect("PUT", SESSION, Reply(drop=True))
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(SMALL)}", Reply(headers={"Content-Length": "5"}))
+    assert make_store(script.host).push_blob("app", blob(SMALL)) is BlobArrival.PUSHED
+
+
+def test_what_arrived_in_another_size_is_sent_again(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("POST", UPLOADS, ACCEPTED, ACCEPTED)
+    script.expect("PUT", SESSION, Reply(drop=True), Reply(201))
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(SMALL)}", Reply(headers={"Content-Length": "4"}))
+    assert make_store(script.host).push_blob("app", blob(SMALL)) is BlobArrival.PUSHED
+    assert len(script.asked("PUT", SESSION)) == 2
+
+
+def test_a_blob_that_is_too_large_is_not_sent_again(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("POST", UPLOADS, ACCEPTED)
+    script.expect("PUT", SESSION, Reply(413))
+    with pytest.raises(PayloadTooLargeError):
+        make_store(script.host).push_blob("app", blob(SMALL))
+
+
+def test_chunks_are_smaller_than_what_was_refused_and_than_the_blob(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    data = b"x" * 400_000
+    smallest = CHUNK_SIZES[-1]
+    script.expect("POST", UPLOADS, *[ACCEPTED] * 3)
+    script.expect("PUT", SESSION, Reply(413), Reply(201), Reply(201))
+    script.expect("PATCH", SESSION, *[ACCEPTED] * 4)
+    store = make_store(script.host)
+    for _ in range(2):
+        assert store.push_blob("app", blob(data)) is BlobArrival.PUSHED
+    assert [len(sent.body) for sent in script.asked("PATCH", SESSION)] == [smallest, len(data) - smallest] * 2
+    assert len(script.asked("PUT", SESSION)[0].body) == len(data)
+    assert [len(sent.body) for sent in script.asked("PUT", SESSION)[1:]] == [0, 0], "what is refused is remembered"
+
+
+def test_what_is_too_large_for_one_request_is_mounted_all_the_same(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    data = b"x" * 400_000
+    script.expect("POST", UPLOADS, ACCEPTED, ACCEPTED, Reply(201))
+    script.expect("PUT", SESSION, Reply(413), Reply(201))
+    script.expect("PATCH", SESSION, ACCEPTED, ACCEPTED)
+    store = make_store(script.host)
+    assert store.push_blob("app", blob(data)) is BlobArrival.PUSHED
+    assert store.push_blob("app", blob(data), "other") is BlobArrival.MOUNTED
+
+
+def test_what_is_too_large_for_one_request_and_is_not_mounted_goes_in_chunks_at_once(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    data = b"x" * 400_000
+    script.expect("POST", UPLOADS, *[ACCEPTED] * 4)
+    script.expect("PUT", SESSION, Reply(413), Reply(201), Reply(201))
+    script.expect("PATCH", SESSION, *[ACCEPTED] * 4)
+    store = make_store(script.host)
+    for source in (None, "other"):
+        assert store.push_blob("app", blob(data), source) is BlobArrival.PUSHED
+    assert [len(sent.body) for sent in script.asked("PUT", SESSION)] == [len(data), 0, 0]
+
+
+@pytest.mark.parametrize("status", [201, 400], ids=["done already", "refused"])
+def test_a_session_that_is_not_opened_is_an_error_and_no_mount(
+    script: ScriptedRegistry, make_store: MakeStore, status: int
+) -> None:
+    """Nothing was sent, and there is nothing to mount."""
+    script.expect("POST", UPLOADS, Reply(status))
+    with pytest.raises(RegistryError):
+        make_store(script.host).push_blob("app", blob(LARGE))
+    assert len(script.requests) == 1
+
+
+def test_authorization_that_ends_during_a_large_upload_starts_it_anew(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    challenge = Reply(401, {"WWW-Authenticate": f'Bearer realm="{script.url}/token"'})
+    script.expect("GET", "/token", Reply(body=b'{"token":"a"}'), Reply(body=b'{"token":"b"}'))
+    script.expect("POST", UPLOADS, challenge, ACCEPTED, ACCEPTED)
+    script.expect("PUT", SESSION, challenge, Reply(201))
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(LARGE)}", Reply(404))
+    make_store(script.host, Credentials("me", "x")).push_blob("app", blob(LARGE))
+    assert script.asked("PUT", SESSION)[-1].body == LARGE
+    assert AuthorizationExpiredError.transient
+
+
+def test_a_push_that_is_not_allowed_fails_at_once(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("POST", UPLOADS, *[Reply(401, {"WWW-Authenticate": "Basic"})] * 2)
+    with pytest.raises(AuthenticationError):
+        make_store(script.host, Credentials("me", "wrong")).push_blob("app", blob(LARGE))

@@ -1,0 +1,145 @@
+"""How the clouds' registries want to be asked, as their documentation says: scripted answers, our requests."""
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+
+from tasks.oci.digest import Digest
+from tasks.stores.registry.credentials import Credentials, find_credentials
+from tasks.stores.registry.http_answers import HttpAnswer
+from tasks.stores.registry.registry_auth import Authorizer
+from tasks.stores.registry.registry_store import RegistryStore
+from tests.support.scripted_registry import Reply, ScriptedRegistry
+
+MakeStore = Callable[..., RegistryStore]
+AZURE_USER = "00000000-0000-0000-0000-000000000000"
+FOUND = Reply(200, {"Docker-Content-Digest": Digest.of(b"x")})
+HOUR = 3600.0
+
+
+def basic(username: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
+
+
+def bearer(realm: str, service: str) -> Reply:
+    named = f',service="{service}"' if service else ""
+    return Reply(401, {"WWW-Authenticate": f'Bearer realm="{realm}"{named}'})
+
+
+@pytest.mark.parametrize("user", ["<token>", AZURE_USER])
+def test_azure_gets_the_refresh_token_and_gives_an_access_token(
+    script: ScriptedRegistry, make_store: MakeStore, user: str
+) -> None:
+    script.expect("HEAD", "/v2/app/manifests/v1", bearer(f"{script.url}/oauth2/token", "team.azurecr.io"), FOUND)
+    script.expect("POST", "/oauth2/token", Reply(body=json.dumps({"access_token": "granted"}).encode()))
+    store = make_store(script.host, Credentials.of(user, "refresh-token"))
+    assert store.resolve_manifest("app", "v1") is not None
+    asked = parse_qs(script.requests[1].body.decode())
+    assert asked["grant_type"] == ["refresh_token"]
+    assert asked["refresh_token"] == ["refresh-token"]
+    assert asked["service"] == ["team.azurecr.io"]
+    assert asked["scope"] == ["repository:app:pull,push"]
+    assert script.requests[2].headers["authorization"] == "Bearer granted"
+
+
+def test_azures_name_and_token_serve_where_only_a_password_is_taken(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.expect("HEAD", "/v2/app/manifests/v1", Reply(401, {"WWW-Authenticate": 'Basic realm="r"'}), FOUND)
+    make_store(script.host, Credentials.of(AZURE_USER, "refresh")).resolve_manifest("app", "v1")
+    assert script.requests[1].headers["authorization"] == basic(AZURE_USER, "refresh")
+
+
+@pytest.mark.parametrize("written", ["identitytoken", "auth", "environment"])
+def test_azures_token_is_known_wherever_it_is_kept(tmp_path: Path, written: str) -> None:
+    auth = base64.b64encode(f"{AZURE_USER}:refresh".encode()).decode()
+    entries = {
+        "identitytoken": {"auth": base64.b64encode(f"{AZURE_USER}:".encode()).decode(), "identitytoken": "refresh"},
+        "auth": {"auth": auth},
+        "environment": {},
+    }
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {"team.azurecr.io": entries[written]}}))
+    environment = {"DOCKER_CONFIG": str(tmp_path), "HOME": str(tmp_path)}
+    if written == "environment":
+        environment |= {"LAYOUTLIFT_TARGET_USERNAME": AZURE_USER, "LAYOUTLIFT_TARGET_PASSWORD": "refresh"}
+    found = find_credentials("team.azurecr.io", "", environment)
+    assert found is not None
+    assert (found.identity_token, found.password) == ("refresh", "")
+
+
+def test_google_names_no_service_and_is_sent_none(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("HEAD", "/v2/p/r/app/manifests/v1", bearer(f"{script.url}/v2/token", ""), FOUND)
+    script.expect("GET", "/v2/token", Reply(body=b'{"token": "t"}'))
+    store = make_store(script.host, Credentials("oauth2accesstoken", "ya29.token"))
+    store.resolve_manifest("p/r/app", "v1")
+    assert script.requests[1].query == {"scope": ["repository:p/r/app:pull,push"]}
+    assert script.requests[1].headers["authorization"] == basic("oauth2accesstoken", "ya29.token")
+
+
+@pytest.mark.parametrize("robot", ["robot$team+lift", "team+robot"])
+def test_robots_of_harbor_and_quay_keep_their_signs(
+    script: ScriptedRegistry, make_store: MakeStore, robot: str
+) -> None:
+    script.expect(
+        "HEAD", "/v2/team/app/manifests/v1", bearer(f"{script.url}/service/token", "harbor-registry"), FOUND
+    )
+    script.expect("GET", "/service/token", Reply(body=b'{"token": "t"}'))
+    make_store(script.host, Credentials(robot, "s")).resolve_manifest("team/app", "v1")
+    assert script.requests[1].headers["authorization"] == basic(robot, "s")
+
+
+def test_a_token_server_that_calls_itself_harbors_makes_the_target_a_harbor(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.expect("GET", "/v2/", bearer(f"{script.url}/service/token", "harbor-registry"), Reply(200))
+    script.expect("GET", "/service/token", Reply(body=b'{"token": "t"}'))
+    store = make_store(script.host, Credentials("me", "s"))
+    store.check_access()
+    assert store.profile.title == "Harbor"
+
+
+def test_a_password_that_ends_is_fetched_anew_before_it_does() -> None:
+    now = [0.0]
+    given: list[str] = []
+
+    def find() -> Credentials:
+        given.append(f"password-{len(given)}")
+        return Credentials("AWS", given[-1], lifetime=12 * HOUR)
+
+    made = Authorizer("https://h", find, lambda *_: HttpAnswer(500, {}, b"", ""), clock=lambda: now[0])
+    made.refused((), None, 'Basic realm="ecr"')
+    for hours, expected in ((0, "password-0"), (9, "password-0"), (10, "password-1"), (19, "password-1")):
+        now[0] = hours * HOUR
+        assert made.header(()) == basic("AWS", expected)
+
+
+def test_amazons_403_for_an_ended_token_has_a_new_one_fetched(
+    script: ScriptedRegistry, make_pool: Callable[..., object], make_store: MakeStore
+) -> None:
+    del make_pool
+    ended = (
+        b'{"errors":[{"code":"DENIED","message":"Your authorization token has expired. Reauthenticate and try."}]}'
+    )
+    script.expect("GET", "/v2/", Reply(401, {"WWW-Authenticate": 'Basic realm="r"'}), Reply(200))
+    script.expect("GET", "/v2/app/manifests/v1", Reply(403, body=ended), Reply(body=b"{}"))
+    store = make_store(script.host, Credentials("AWS", "one"))
+    secrets = iter(["one", "two"])
+    store._provider._authorizer._find = lambda: Credentials("AWS", next(secrets))
+    store.check_access()
+    assert store.fetch_manifest("app", "v1") is not None
+    sent = [request.headers.get("authorization") for request in script.requests]
+    assert sent == [None, basic("AWS", "one"), basic("AWS", "one"), basic("AWS", "two")]
+
+
+def test_docker_hubs_pull_limit_is_known_once_it_was_said(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    headers = {"ratelimit-limit": "100;w=21600", "ratelimit-remaining": "97;w=21600", **FOUND.headers}
+    script.expect("HEAD", "/v2/library/app/manifests/v1", FOUND, Reply(200, headers))
+    store = make_store(script.host)
+    store.resolve_manifest("library/app", "v1")
+    assert store.rate_limit is None
+    store.resolve_manifest("library/app", "v1")
+    assert store.rate_limit == "97;w=21600 left of 100;w=21600"

@@ -1,0 +1,160 @@
+"""Amazon ECR's own API, as moto answers it: tokens with their end, repositories made as asked for."""
+
+import base64
+from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    TokenRetrievalError,
+)
+from moto import mock_aws
+
+from tasks.oci.errors import ConfigurationError, ConnectionFailedError, PermissionDeniedError, RegistryError
+from tasks.ports import NewRepositories, RepositoryState
+from tasks.stores.registry.credentials import Credentials
+from tasks.stores.registry.ecr import EcrRegistry, make_client
+
+HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+
+
+@pytest.fixture
+def ecr(monkeypatch: pytest.MonkeyPatch) -> Generator[EcrRegistry]:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")  # where the source's S3 may be, and ECR is not
+    with mock_aws():
+        yield EcrRegistry(make_client(HOST, {}), HOST)
+
+
+class Answers:
+    """A client whose methods answer, or raise, what a test says."""
+
+    def __init__(self, **answers: object) -> None:
+        self.answers = answers
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**given: Any) -> Any:
+            self.asked.append((name, given))
+            answer = self.answers[name]
+            answer = answer.pop(0) if isinstance(answer, list) else answer
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+
+def refusal(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "Operation")
+
+
+def grant(expires: datetime) -> dict[str, Any]:
+    token = base64.b64encode(b"AWS:pass:word").decode()
+    return {"authorizationData": [{"authorizationToken": token, "expiresAt": expires}]}
+
+
+def test_a_token_is_granted_by_the_api(ecr: EcrRegistry) -> None:
+    assert ecr.credentials() == Credentials("AWS", "123456789012-auth-token", lifetime=12 * 3600.0)
+
+
+def test_a_token_lives_as_long_as_aws_says() -> None:
+    ends = datetime.now(UTC) + timedelta(hours=6)
+    found = EcrRegistry(Answers(get_authorization_token=grant(ends)), HOST).credentials()
+    assert found is not None
+    assert found.password == "pass:word"
+    assert 6 * 3600 - 60 < found.lifetime <= 6 * 3600
+
+
+NO_LOGIN = [
+    NoCredentialsError(),
+    refusal("AccessDeniedException"),
+    refusal("ExpiredTokenException"),
+    PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"),
+    CredentialRetrievalError(provider="custom-process", error_msg="https://me:hidden@vault/ is away"),
+    TokenRetrievalError(provider="sso", error_msg="Token has expired and refresh failed"),
+]
+
+
+@pytest.mark.parametrize("error", NO_LOGIN, ids=lambda error: type(error).__name__)
+def test_without_credentials_or_right_other_ways_are_left(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    assert EcrRegistry(Answers(get_authorization_token=error), HOST).credentials() is None
+    assert "hidden" not in caplog.text
+
+
+@pytest.mark.parametrize("error", NO_LOGIN, ids=lambda error: type(error).__name__)
+def test_a_login_of_docker_alone_is_enough_to_push(error: Exception) -> None:
+    """Whether a repository is there is then learnt by pushing."""
+    keeper = EcrRegistry(Answers(describe_repositories=error), HOST)
+    assert keeper.state("team/app") == RepositoryState(exists=True)
+
+
+def test_credentials_that_are_away_for_a_moment_after_they_were_there_are_asked_for_again() -> None:
+    """Else a run of a day would go on with another login, or end for want of one."""
+    away = CredentialRetrievalError(provider="iam-role", error_msg="the machine's own service is busy")
+    client = Answers(get_authorization_token=[grant(datetime.now(UTC)), away], describe_repositories=away)
+    registry = EcrRegistry(client, HOST)
+    assert registry.credentials() is not None
+    with pytest.raises(ConnectionFailedError, match="busy"):
+        registry.credentials()
+    with pytest.raises(ConnectionFailedError, match="busy"):
+        registry.state("team/app")
+
+
+def test_another_refusal_is_told() -> None:
+    with pytest.raises(RegistryError, match="ecr:GetAuthorizationToken: AWS answered ServerException"):
+        EcrRegistry(Answers(get_authorization_token=refusal("ServerException")), HOST).credentials()
+
+
+def test_a_repository_is_made_as_asked_for(ecr: EcrRegistry) -> None:
+    assert ecr.state("team/app") == RepositoryState(exists=False)
+    ecr.create("team/app", NewRepositories(immutable_tags=True, scan_on_push=True))
+    assert ecr.state("team/app") == RepositoryState(exists=True, immutable_tags=True)
+    made = boto3.client("ecr", "eu-west-1", endpoint_url="https://api.ecr.eu-west-1.amazonaws.com")
+    (found,) = made.describe_repositories()["repositories"]
+    assert found["imageTagMutability"] == "IMMUTABLE"
+    assert found["imageScanningConfiguration"] == {"scanOnPush": True}
+    again = EcrRegistry(make_client(HOST, {}), HOST)
+    assert again.state("team/app") == RepositoryState(exists=True, immutable_tags=True)
+
+
+def test_a_repository_that_is_there_is_left_as_it_is(ecr: EcrRegistry) -> None:
+    ecr.create("app", NewRepositories())
+    ecr.create("app", NewRepositories(immutable_tags=True))
+    assert EcrRegistry(make_client(HOST, {}), HOST).state("app").immutable_tags is False
+
+
+def test_all_pages_are_read_and_each_once() -> None:
+    pages = [
+        {"repositories": [{"repositoryName": f"r{number}"}], **({"nextToken": "t"} if number < 2 else {})}
+        for number in range(3)
+    ]
+    client = Answers(describe_repositories=pages)
+    ecr = EcrRegistry(client, HOST)
+    assert [ecr.state(name).exists for name in ("r0", "r1", "r2", "r3")] == [True, True, True, False]
+    assert [given.get("nextToken") for _, given in client.asked] == [None, "t", "t"]
+    assert {given["registryId"] for _, given in client.asked} == {"123456789012"}
+
+
+def test_who_may_only_push_is_not_told_that_repositories_are_missing() -> None:
+    ecr = EcrRegistry(Answers(describe_repositories=refusal("AccessDeniedException")), HOST)
+    assert ecr.state("app").exists
+
+
+def test_who_may_not_create_is_told_so() -> None:
+    ecr = EcrRegistry(Answers(create_repository=refusal("AccessDeniedException")), HOST)
+    with pytest.raises(PermissionDeniedError, match="ecr:CreateRepository of app"):
+        ecr.create("app", NewRepositories())
+
+
+def test_a_region_that_nobody_names_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    with pytest.raises(ConfigurationError, match="region"):
+        make_client("registry.example", {})

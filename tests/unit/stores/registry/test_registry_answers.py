@@ -1,0 +1,211 @@
+"""What a registry answered becomes the exception that says what to do."""
+
+import json
+import time
+from email.utils import formatdate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.oci import errors
+from tasks.stores.registry.http_answers import HttpAnswer
+from tasks.stores.registry.registry_answers import (
+    MAX_RETRY_AFTER,
+    describe,
+    error_codes,
+    error_of,
+    manifest_error_of,
+    retry_after,
+)
+
+
+def answered(
+    status: int, *codes: str, body: bytes | None = None, headers: dict[str, str] | None = None
+) -> HttpAnswer:
+    listed = json.dumps({"errors": [{"code": code, "message": f"about {code}"} for code in codes]}).encode()
+    return HttpAnswer(status, headers or {}, listed if body is None else body, "https://h/v2/")
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (answered(401, "UNAUTHORIZED"), errors.AuthenticationError),
+        (answered(403, "DENIED"), errors.PermissionDeniedError),
+        (answered(413), errors.PayloadTooLargeError),
+        (answered(429), errors.RateLimitedError),
+        (answered(400, "TOOMANYREQUESTS"), errors.RateLimitedError),
+        (answered(408), errors.RegistryUnavailableError),
+        (answered(500, "UNKNOWN"), errors.RegistryUnavailableError),
+        (answered(503), errors.RegistryUnavailableError),
+        (answered(404, "NAME_UNKNOWN"), errors.RegistryError),
+        (answered(302), errors.UnexpectedAnswerError),
+        (answered(204), errors.UnexpectedAnswerError),
+    ],
+)
+def test_an_answer_becomes_the_exception_that_says_what_to_do(
+    answer: HttpAnswer, expected: type[errors.RegistryError]
+) -> None:
+    error = error_of(answer, "trying")
+    assert type(error) is expected
+    assert (error.status, error.codes) == (answer.status, error_codes(answer))
+    assert str(error).startswith("trying: ")
+
+
+FULL_2 = {"DriverName": "filesystem", "Enclosed": {"Op": "write", "Path": "/v2/startedat", "Err": 28}}
+FULL_3 = f"filesystem: write /{'deep/' * 80}startedat: no space left on device"
+
+
+@pytest.mark.parametrize("detail", [FULL_2, FULL_3], ids=["distribution 2.8", "distribution 3"])
+def test_a_target_that_says_that_it_is_full_is_not_asked_again(detail: object) -> None:
+    """As both answered on a disk without room; the path in it may be longer than what is shown of an answer."""
+    body = {"errors": [{"code": "UNKNOWN", "message": "unknown error", "detail": detail}]}
+    answer = answered(500, body=json.dumps(body).encode())
+    for error in (error_of(answer, "sending"), manifest_error_of(answer, "pushing")):
+        assert type(error) is errors.TargetFullError
+        assert not error.transient
+    assert type(error_of(answered(507), "sending")) is errors.TargetFullError
+
+
+@pytest.mark.parametrize("detail", [{"Err": 280}, {"Err": 5}, "input/output error"])
+def test_another_trouble_with_the_disk_may_pass(detail: object) -> None:
+    body = {"errors": [{"code": "UNKNOWN", "message": "unknown error", "detail": detail}]}
+    assert type(error_of(answered(500, body=json.dumps(body).encode()), "sending")) is errors.RegistryUnavailableError
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (answered(400, "MANIFEST_BLOB_UNKNOWN"), errors.MissingReferencedContentError),
+        (answered(404, "BLOB_UNKNOWN"), errors.MissingReferencedContentError),
+        (answered(400, "MANIFEST_INVALID"), errors.MissingReferencedContentError),
+        (answered(400, "LayersNotFound"), errors.MissingReferencedContentError),
+        (answered(400, "TAG_INVALID"), errors.ManifestRefusedError),
+        (answered(415), errors.ManifestRefusedError),
+        (answered(400, body=b"<html>"), errors.ManifestRefusedError),
+        (answered(413), errors.PayloadTooLargeError),
+        (answered(403, "DENIED"), errors.PermissionDeniedError),
+        (answered(500, "MANIFEST_BLOB_UNKNOWN"), errors.MissingReferencedContentError),
+        (answered(429, "MANIFEST_INVALID"), errors.RateLimitedError),
+    ],
+)
+def test_a_refused_manifest_is_told_from_one_whose_children_are_missing(
+    answer: HttpAnswer, expected: type[errors.RegistryError]
+) -> None:
+    assert type(manifest_error_of(answer, "pushing")) is expected
+
+
+@given(st.integers(200, 599), st.binary(max_size=200))
+def test_any_body_can_be_described_in_one_line(status: int, body: bytes) -> None:
+    text = describe(answered(status, body=body))
+    assert text.isprintable()
+    assert len(text) <= 300
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b'{"errors": null}', b'{"errors": {}}', b'{"errors": [1, null]}', b"[" * 100_000, b"\xff"],
+    ids=lambda body: repr(body[:20]),
+)
+def test_bodies_of_another_form_have_no_codes(body: bytes) -> None:
+    assert error_codes(answered(500, body=body)) == ()
+
+
+def test_the_reason_of_a_refusal_is_shown_and_not_what_the_specification_says_of_its_code() -> None:
+    """As zot words it; its description of the code alone would fill the line."""
+    detail = {
+        "description": "During upload, manifests undergo several checks ensuring validity. " * 5,
+        "jsonSchemaValidation": "'/layers' does not validate with https://opencontainers.org/schema/image/manifest"
+        "#/properties/layers/type: expected array, but got null",
+        "reference": "v1",
+    }
+    error = {"code": "MANIFEST_INVALID", "message": "manifest invalid", "detail": detail}
+    shown = describe(answered(400, body=json.dumps({"errors": [error]}).encode()))
+    assert shown.startswith("400 MANIFEST_INVALID: manifest invalid")
+    assert "expected array, but got null" in shown
+    alone = {"errors": [error | {"detail": {"description": "nothing but the code's own"}}]}
+    assert "nothing but the code's own" in describe(answered(400, body=json.dumps(alone).encode()))
+
+
+def test_control_characters_of_an_answer_do_not_reach_the_terminal() -> None:
+    body = json.dumps({"errors": [{"code": "X", "message": "a\x1b[2Jb\nc"}]}).encode()
+    assert describe(answered(400, body=body)) == "400 X: a [2Jb c"
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("refused Basic Ym9iOlMzY3JldFB3 here", "refused Basic … here"),
+        ("{'Authorization': 'Bearer eyJhbGciOi.J9.abc-_d'}", "{'Authorization': 'Bearer …'}"),
+        ("authorization: bearer c2VjcmV0c2VjcmV0", "authorization: bearer …"),
+        ("see https://store/x?X-Amz-Signature=SIG&Y=1 for more", "see https://store/x?… for more"),
+        ("{'url': 'https://bob:pw@store/x?sig=SIG'}", "{'url': 'https://store/x?…'}"),
+        ("Bearer token is missing", "Bearer token is missing"),
+        ("Basic authentication is off, see https://h/docs", "Basic authentication is off, see https://h/docs"),
+    ],
+)
+def test_a_secret_that_a_registry_repeats_is_not_shown(message: str, shown: str) -> None:
+    body = json.dumps({"errors": [{"code": "DENIED", "message": message}]}).encode()
+    assert describe(answered(403, body=body)) == f"403 DENIED: {shown}"
+
+
+def test_a_secret_in_the_detail_of_an_error_is_not_shown_where_the_line_is_cut_either() -> None:
+    detail = {"url": f"https://store/{'x' * 200}?sig=SIGSECRET", "sent": ["Basic Ym9iOlMzY3JldFB3"]}
+    body = json.dumps({"errors": [{"code": "DENIED", "detail": detail}]}).encode()
+    text = describe(answered(403, body=body))
+    assert "SIG" not in text
+    assert "Ym9i" not in text
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("3", 3),
+        ("0", 0),
+        ("-5", 0),
+        ("999999", MAX_RETRY_AFTER),
+        ("soon", None),
+        ("", None),
+        ("nan", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+    ],
+)
+def test_retry_after_in_seconds(value: str, seconds: float | None) -> None:
+    assert retry_after({"Retry-After": value}) == seconds
+
+
+def test_retry_after_as_a_date() -> None:
+    seconds = retry_after({"Retry-After": formatdate(time.time() + 100, usegmt=True)})
+    assert seconds is not None
+    assert 90 < seconds <= 100
+    assert retry_after({"Retry-After": formatdate(0, usegmt=True)}) == 0
+
+
+@pytest.mark.parametrize("zone", ["", " GMT", " -0000", " +0000"])
+@pytest.mark.parametrize("local", ["UTC", "JST-9", "PET5"])
+def test_retry_after_as_a_date_without_a_zone_is_of_gmt(
+    monkeypatch: pytest.MonkeyPatch, local: str, zone: str
+) -> None:
+    monkeypatch.setenv("TZ", local)
+    time.tzset()
+    try:
+        value = formatdate(time.time() + 100, usegmt=True).removesuffix(" GMT")
+        seconds = retry_after({"Retry-After": value + zone})
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert seconds is not None
+    assert 90 < seconds <= 100
+
+
+@given(st.text() | st.floats().map(str))
+def test_any_retry_after_is_a_bounded_wait_or_none(value: str) -> None:
+    seconds = retry_after({"Retry-After": value})
+    assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER
+
+
+def test_the_wish_of_the_registry_travels_with_the_exception() -> None:
+    for status in (429, 503):
+        error = error_of(answered(status, headers={"Retry-After": "7"}), "trying")
+        assert isinstance(error, errors.RateLimitedError | errors.RegistryUnavailableError)
+        assert error.retry_after == 7

@@ -1,0 +1,34 @@
+"""Pages of a list lead to the next one, or nowhere, in a time that no header can draw out."""
+
+import json
+import time
+
+import pytest
+
+from tasks.stores.registry import registry_lists
+from tasks.stores.registry.http_answers import HttpAnswer
+from tasks.stores.registry.registry_lists import next_page, read_pages
+
+BEGINNINGS = ["<" * 20_000, "<a" * 20_000, '<a>; rel="x", ' * 4_000, ";" * 60_000, " rel=" * 9_000]
+
+
+@pytest.mark.parametrize("link", BEGINNINGS, ids=lambda link: link[:4])
+def test_a_header_of_nothing_but_beginnings_is_gone_through_at_once(link: str) -> None:
+    begun = time.process_time()
+    assert next_page(HttpAnswer(200, {"Link": link}, b"", "http://registry.example/v2/app/tags/list")) is None
+    assert time.process_time() - begun < 1
+
+
+def test_pages_without_end_are_not_kept_until_memory_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry_lists, "MOST_LISTED", 5_000)
+    asked: list[str] = []
+
+    def ask(path: str) -> HttpAnswer:
+        asked.append(path)
+        assert len(asked) < 1_000
+        body = json.dumps({"tags": ["v" * 1_000]}).encode()
+        return HttpAnswer(200, {"Link": f"</v2/app/tags/list?last={len(asked)}>; rel=next"}, body, f"http://h{path}")
+
+    listed = read_pages(ask("/v2/app/tags/list"), "tags", ask)
+    assert not listed.whole, "so each tag is asked for by itself"
+    assert len(listed.entries) == 5

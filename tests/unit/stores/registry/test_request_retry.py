@@ -1,0 +1,203 @@
+"""What failed for the moment is tried again, politely; what failed for good is not."""
+
+import threading
+import time
+
+import pytest
+
+from tasks.oci.errors import (
+    AuthenticationError,
+    ConnectionFailedError,
+    InterruptedRunError,
+    LayoutliftError,
+    PermissionDeniedError,
+    RateLimitedError,
+    RegistryUnavailableError,
+    SourceReadError,
+    TargetUnavailableError,
+    TransferStalledError,
+)
+from tasks.stores.pacing import RequestGate, Stop
+from tasks.stores.registry.request_retry import MAX_ATTEMPTS, RequestRetry
+
+
+class RecordingGate(RequestGate):
+    """Notes the pauses that it is asked for, and makes none."""
+
+    def __init__(self) -> None:
+        super().__init__(Stop())
+        self.pauses: list[float] = []
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+class Failing:
+    """Fails so often, then succeeds."""
+
+    def __init__(self, error: LayoutliftError | Exception, times: int) -> None:
+        self.error = error
+        self.times = times
+        self.calls = 0
+
+    def __call__(self) -> str:
+        self.calls += 1
+        if self.calls <= self.times:
+            raise self.error
+        return "done"
+
+
+def limited(seconds: float | None) -> RateLimitedError:
+    error = RateLimitedError("slow down", status=429)
+    error.retry_after = seconds
+    return error
+
+
+def retrying(gate: RequestGate | None = None, stop: Stop | None = None) -> RequestRetry:
+    return RequestRetry(gate or RecordingGate(), stop or Stop(), first_wait=0.0001)
+
+
+def test_a_failure_that_may_pass_is_tried_again_until_it_has_lasted() -> None:
+    passing = Failing(ConnectionFailedError("reset"), MAX_ATTEMPTS - 1)
+    assert retrying()(passing) == "done"
+    lasting = Failing(ConnectionFailedError("reset"), 100)
+    with pytest.raises(ConnectionFailedError):
+        retrying()(lasting)
+    assert lasting.calls == MAX_ATTEMPTS
+
+
+@pytest.mark.parametrize("error", [AuthenticationError("no"), ValueError("a bug"), OSError("a bug")])
+def test_a_failure_for_good_is_not_tried_again(error: Exception) -> None:
+    attempt = Failing(error, 100)
+    with pytest.raises(type(error)):
+        retrying()(attempt)
+    assert attempt.calls == 1
+
+
+def test_being_throttled_is_no_failure() -> None:
+    attempt = Failing(limited(None), 20 * MAX_ATTEMPTS)
+    assert retrying()(attempt) == "done"
+
+
+def test_being_throttled_uses_up_no_attempt() -> None:
+    told = iter([*[limited(None)] * MAX_ATTEMPTS, *[ConnectionFailedError("reset"), limited(None)] * 2])
+
+    def attempt() -> str:
+        if (error := next(told, None)) is not None:
+            raise error
+        return "done"
+
+    assert retrying()(attempt) == "done"
+
+
+def test_what_the_registry_asks_for_holds_for_all_workers() -> None:
+    gate = RecordingGate()
+    retrying(gate)(Failing(limited(3), 2))
+    unavailable = RegistryUnavailableError("maintenance", status=503)
+    unavailable.retry_after = 9
+    retrying(gate)(Failing(unavailable, 1))
+    assert gate.pauses == [3, 3, 9]
+
+
+def test_a_wish_of_zero_seconds_makes_no_storm() -> None:
+    gate = RecordingGate()
+    retrying(gate)(Failing(limited(0), 5))
+    assert len(gate.pauses) == 5
+    assert min(gate.pauses) > 0
+
+
+def test_many_short_waits_do_not_overflow() -> None:
+    assert retrying()(Failing(limited(0.00001), 1100)) == "done"
+
+
+def test_a_wait_ends_with_the_run() -> None:
+    stop = Stop()
+    retry = RequestRetry(RequestGate(stop), stop, first_wait=120)
+    threading.Timer(0.05, stop.set).start()
+    started = time.monotonic()
+    with pytest.raises(InterruptedRunError):
+        retry(Failing(ConnectionFailedError("reset"), 1))
+    assert time.monotonic() - started < 25, "half of the wait at least was left out"
+
+
+def test_a_source_that_fails_is_not_read_again_here_too() -> None:
+    """Six requests of three reads each, in three attempts of a batch, made a minute of one bad sector."""
+    broken = Failing(SourceReadError("input/output error"), 100)
+    with pytest.raises(SourceReadError):
+        retrying()(broken)
+    assert broken.calls == 1
+
+
+class Target:
+    """Fails at every request while it is away, which it is for so many of them, questions for it among these."""
+
+    def __init__(self, away: int) -> None:
+        self.away = away
+        self.knocks = 0
+        self.requests = 0
+
+    def _answer(self) -> str:
+        self.away -= 1
+        if self.away >= 0:
+            raise ConnectionFailedError("connection refused")
+        return "done"
+
+    def knock(self) -> str:
+        self.knocks += 1
+        return self._answer()
+
+    def request(self) -> str:
+        self.requests += 1
+        return self._answer()
+
+
+@pytest.mark.parametrize(("away", "knocks"), [(MAX_ATTEMPTS - 1, 0), (MAX_ATTEMPTS + 2, 3)])
+def test_a_target_that_is_away_for_longer_than_all_attempts_is_waited_for(
+    away: int, knocks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.stores.registry.target_outage.KNOCK_SECONDS", 0.001)
+    target, retry = Target(away), retrying()
+    retry.wait_for(target.knock, 60)
+    assert retry(target.request) == "done"
+    assert target.knocks == knocks
+
+
+def test_a_target_that_stays_away_is_asked_no_more() -> None:
+    target = Target(away=1000)
+    retry = retrying()
+    retry.wait_for(target.knock, 0)
+    with pytest.raises(TargetUnavailableError, match="connection refused"):
+        retry(target.request)
+    assert (target.requests, target.knocks) == (MAX_ATTEMPTS, 1)
+
+
+def test_a_target_that_says_nothing_is_not_tried_six_times_before_it_is_missed() -> None:
+    """A black hole takes a minute each time."""
+    silent = Failing(TransferStalledError("the registry went silent"), 100)
+    retry = retrying()
+    retry.wait_for(silent, 0)
+    with pytest.raises(TargetUnavailableError, match="silent"):
+        retry(silent)
+    assert silent.calls == 2
+
+
+def test_a_target_that_is_there_may_be_silent_at_one_request() -> None:
+    knocks: list[None] = []
+    slow = Failing(TransferStalledError("the registry went silent"), MAX_ATTEMPTS - 1)
+    retry = retrying()
+    retry.wait_for(lambda: knocks.append(None), 0)
+    assert retry(slow) == "done"
+    assert len(knocks) == MAX_ATTEMPTS - 1
+
+
+def test_what_fails_at_a_target_that_is_there_is_not_waited_for() -> None:
+    knocks: list[None] = []
+    retry = retrying()
+    retry.wait_for(lambda: knocks.append(None), 60)
+    broken = Failing(RegistryUnavailableError("no space is left", status=500), 100)
+    with pytest.raises(RegistryUnavailableError):
+        retry(broken)
+    assert (broken.calls, len(knocks)) == (MAX_ATTEMPTS, 1)
+    with pytest.raises(PermissionDeniedError):
+        retry(Failing(PermissionDeniedError("forbidden"), 1))
+    assert len(knocks) == 1

@@ -1,0 +1,495 @@
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import tracemalloc
+
+import pytest
+
+from infra.real_parts import wait_until
+from tasks.oci.errors import InvalidDigestError, StateError
+from tasks.stores.state import ledger_folder
+from tasks.stores.state.json_lines import JsonLinesWriter
+from tasks.stores.state.ledger import Ledger
+from tasks.stores.state.ledger_folder import LedgerFolder
+from tasks.stores.state.ledger_memory import LayoutNote, LedgerEntry, LedgerMemory, layout_line, tag_line
+
+DIGEST = "sha256:" + "ab" * 32
+OTHER = "sha512:" + "cd" * 64
+
+
+def opened(folder, run):
+    return Ledger(LedgerFolder(folder, run))
+
+
+def digest_of(ledger, repository, tag):
+    entry = ledger.entry(repository, tag)
+    return entry and entry.digest
+
+
+def note(folder, run, repository="app", tag="v1", digest=DIGEST):
+    ledger = opened(folder, run)
+    ledger.note_tag(repository, tag, digest, "manifest", 0, layout=repository)
+    ledger.close()
+
+
+def test_nothing_is_made_by_reading(tmp_path):
+    ledger = opened(tmp_path / "none", "r1")
+    assert digest_of(ledger, "app", "v1") is None
+    assert ledger.entry("app", "v1") is None
+    assert not ledger.was_started("app")
+    ledger.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_next_run_knows_what_this_one_wrote(tmp_path):
+    ledger = opened(tmp_path / "pair", "r1")
+    ledger.note_started("app")
+    ledger.note_tag("app", "v1", DIGEST, "content", 3, layout="app")
+    ledger.note_tag("app", "v2", OTHER, None, 0, layout="app")
+    assert digest_of(ledger, "app", "v1") == DIGEST
+    ledger.close()
+    ledger.close()
+    again = opened(tmp_path / "pair", "r2")
+    assert again.entry("app", "v1") == LedgerEntry(DIGEST, "content", 3)
+    assert again.entry("app", "v2") == LedgerEntry(OTHER, None, 0)
+    assert again.was_started("app")
+    assert not again.was_started("other")
+
+
+def test_lines_are_as_designed(tmp_path):
+    ledger = opened(tmp_path, "r1")
+    for _ in range(2):  # what is known already is no line
+        ledger.note_started("app")
+        ledger.note_tag("app", "v1", DIGEST, "manifest", 1, layout="app")
+        ledger.note_layout("App", "app", "etag", "settings")
+        ledger.forget_tag("app", "v9")
+        ledger.forget_layout("nowhere")
+    assert ledger.was_started("app")
+    assert ledger.layout("App") == LayoutNote("app", "etag", "settings")
+    ledger.close()
+    lines = [json.loads(line) for line in (tmp_path / "ledger-r1.jsonl").read_text().splitlines()]
+    tag = {"repository": "app", "tag": "v1", "digest": DIGEST, "verified": "manifest", "referrers": 1}
+    layout = {"layout": "App", "repository": "app", "etag": "etag", "settings": "settings"}
+    assert lines == [{"started": "app"}, tag, layout]
+
+
+def test_the_last_word_counts_over_all_files(tmp_path):
+    note(tmp_path, "r1")
+    os.utime(tmp_path / "ledger-r1.jsonl", (1, 1))
+    note(tmp_path, "a-later-run", digest=OTHER)
+    assert digest_of(opened(tmp_path, "r3"), "app", "v1") == OTHER
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b'{"repository": "app", "tag": "v9", "dig', b"\xff\xfe", b"[1]", b"null", b'{"tag": 3}', b"\x00" * 100,
+        b'{"repository": "app", "tag": "v9", "digest": "sha256:../.."}', b'{"started": 1}', b"[" * 100_000,
+    ],
+)  # fmt: skip
+def test_what_a_crash_left_is_passed_over_and_written_after(tmp_path, rubbish):
+    note(tmp_path, "r1")
+    with (tmp_path / "ledger-r1.jsonl").open("ab") as file:
+        file.write(rubbish)
+    note(tmp_path, "r1", tag="v2")  # the same run, started again
+    ledger = opened(tmp_path, "r2")
+    assert [digest_of(ledger, "app", tag) for tag in ("v1", "v2", "v9")] == [DIGEST, DIGEST, None]
+
+
+def test_the_last_word_counts_whatever_the_clock_said_before_it_was_set_back(tmp_path):
+    for place, run in enumerate(("r1", "r2")):
+        note(tmp_path, run, digest=f"sha256:{place:064x}")
+        os.utime(tmp_path / f"ledger-{run}.jsonl", (time.time() + 86_400 + place,) * 2)
+    assert digest_of(opened(tmp_path, "reader"), "app", "v1") == f"sha256:{1:064x}"
+    note(tmp_path, "r0", tag="v2")
+    assert digest_of(opened(tmp_path, "reader"), "app", "v1") == f"sha256:{1:064x}", "they keep their own order"
+    os.utime(tmp_path / "ledger-r2.jsonl", (time.time() + 86_400,) * 2)
+    note(tmp_path, "r3", digest=DIGEST)
+    assert digest_of(opened(tmp_path, "reader"), "app", "v1") == DIGEST
+
+
+def test_unknown_depths_prove_nothing(tmp_path):
+    line = {"repository": "app", "tag": "v1", "digest": DIGEST, "verified": "magic", "referrers": "x", "new": 1}
+    (tmp_path / "ledger-r1.jsonl").write_text(json.dumps(line))
+    assert opened(tmp_path, "r2").entry("app", "v1") == LedgerEntry(DIGEST, None, 0)
+
+
+@pytest.mark.parametrize("referrers", [-1, 2**40, "3", True])
+def test_numbers_that_no_run_writes_are_no_obstacle(tmp_path, referrers):
+    line = {"repository": "app", "tag": "v1", "digest": DIGEST, "verified": "blobs", "referrers": referrers}
+    (tmp_path / "ledger-r1.jsonl").write_text(json.dumps(line) + "\n")
+    entry = opened(tmp_path, "r2").entry("app", "v1")
+    assert (entry.digest, entry.verified) == (DIGEST, "blobs")
+
+
+def test_what_was_forgotten_stays_so_for_later_runs(tmp_path):
+    ledger = opened(tmp_path, "r1")
+    for tag in ("v1", "v2"):
+        ledger.note_tag("app", tag, DIGEST, None, 0, layout="app")
+    ledger.note_layout("app", "app", "etag", "settings")
+    ledger.note_layout("other", "other", "etag", "settings")
+    ledger.forget_tag("app", "v1")
+    ledger.forget_layout("app")
+    ledger.close()
+    again = opened(tmp_path, "r2")
+    assert (again.tags_of("app"), again.layouts()) == ({"v2": DIGEST}, ["other"])
+
+
+def test_what_is_made_one_says_all_that_the_lines_before_said():
+    memory, again = LedgerMemory(), LedgerMemory()
+    said = [
+        {"started": "app"},
+        layout_line("App", LayoutNote("app", "etag", "settings")),
+        tag_line("app", "v1", LedgerEntry(DIGEST, "blobs", 2, origin="App")),
+        tag_line("app", "v2", LedgerEntry(DIGEST, None, 0, found=True)),
+    ]
+    for line in said:
+        memory.take_line(line)
+    for line in memory.lines():
+        again.take_line(line)
+    assert sorted(map(str, again.lines())) == sorted(map(str, said))
+
+
+def test_only_digests_are_noted(tmp_path):
+    with pytest.raises(InvalidDigestError):
+        opened(tmp_path, "r1").note_tag("app", "v1", "latest", None, 0, layout="app")
+
+
+def test_a_run_id_can_not_leave_the_folder(tmp_path):
+    note(tmp_path / "pair", "../../x y")
+    (file,) = (tmp_path / "pair").iterdir()
+    assert file.name.startswith("ledger-..-..-x-y-")
+
+
+def test_that_a_repository_was_begun_is_on_disk_at_once(tmp_path):
+    """A run that is killed now must not be taken for one that sent nothing."""
+    ledger = opened(tmp_path, "r1")
+    ledger.note_started("app")
+    assert opened(tmp_path, "r2").was_started("app")
+    ledger.close()
+
+
+def test_lines_are_on_disk_after_a_second_without_another_call(tmp_path):
+    ledger = opened(tmp_path, "r1")
+    ledger.note_tag("app", "v1", DIGEST, None, 0, layout="app")
+    wait_until(lambda: (tmp_path / "ledger-r1.jsonl").read_bytes().endswith(b"\n"), what="the line is on disk")
+    assert digest_of(opened(tmp_path, "r2"), "app", "v1") == DIGEST
+    ledger.close()
+
+
+def test_threads_share_a_ledger(tmp_path):
+    ledger = opened(tmp_path, "r1")
+
+    def work(number):
+        for i in range(500):
+            ledger.note_tag(f"app{number}", f"v{i}", DIGEST, None, 0, layout=f"app{number}")
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ledger.close()
+    again = opened(tmp_path, "r2")
+    assert all(digest_of(again, f"app{n}", f"v{i}") for n in range(8) for i in range(500))
+
+
+def test_a_full_disk_is_said_once_at_each_call_in_one_line(tmp_path):
+    writer = JsonLinesWriter(tmp_path / "full")
+    (tmp_path / "full").symlink_to("/dev/full")
+    writer.append({"a": 1})
+    for _ in range(2):
+        with pytest.raises(StateError, match="No space left on device") as raised:
+            writer.flush()
+    assert "\n" not in str(raised.value)
+    with pytest.raises(StateError):
+        writer.append({"a": 2})
+    writer.close()
+
+
+def test_a_failure_that_nobody_heard_of_is_told_at_the_close(tmp_path):
+    writer = JsonLinesWriter(tmp_path / "full")
+    (tmp_path / "full").symlink_to("/dev/full")
+    writer.append({"a": 1})
+    with pytest.raises(StateError, match="No space"):
+        writer.close()
+    writer.close()
+
+
+def test_a_file_size_limit_is_a_state_error(tmp_path):
+    program = f"""
+import pathlib, resource
+from tasks.oci.errors import StateError
+from tasks.stores.state.ledger import Ledger
+from tasks.stores.state.ledger_folder import LedgerFolder
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+ledger = Ledger(LedgerFolder(pathlib.Path({str(tmp_path)!r}), "r1"))
+for i in range(100):
+    ledger.note_tag("app", f"v{{i}}", {DIGEST!r}, None, 0, layout="app")
+try:
+    ledger.close()
+except StateError as error:
+    print(error)
+"""
+    result = subprocess.run([sys.executable, "-B", "-c", program], capture_output=True, text=True, check=True)
+    assert "File too large" in result.stdout
+    assert digest_of(opened(tmp_path, "r2"), "app", "v0") == DIGEST
+
+
+def test_a_folder_that_can_not_be_made_is_a_state_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    ledger = opened(tmp_path / "file" / "pair", "r1")
+    with pytest.raises(StateError, match="Not a directory"):
+        ledger.note_started("app")
+
+
+def many_runs(folder, count=25, age=3600.0):
+    for i in range(count):
+        note(folder, f"r{i:02}", tag=f"v{i}")
+        note(folder, f"r{i:02}", tag="moving", digest=f"sha256:{i:064x}")
+        os.utime(folder / f"ledger-r{i:02}.jsonl", (time.time() - age + i,) * 2)
+
+
+def written(folder):
+    ledger = opened(folder, "reader")
+    return [digest_of(ledger, "app", tag) for tag in (*(f"v{i}" for i in range(25)), "moving")]
+
+
+def test_many_old_files_become_one(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+        many_runs(tmp_path)
+        before = written(tmp_path)
+    assert before[-1] == f"sha256:{24:064x}"
+    assert written(tmp_path) == before
+    assert list(tmp_path.glob("ledger-*")) == []
+    assert (tmp_path / "compacted.jsonl").exists()
+    assert list(tmp_path.glob("*.tmp")) == []
+    assert written(tmp_path) == before
+
+
+def test_files_in_use_or_just_written_are_not_compacted(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+        many_runs(tmp_path)
+        note(tmp_path, "new", tag="new")
+    with (tmp_path / "ledger-r03.jsonl").open("rb") as in_use:
+        fcntl.flock(in_use, fcntl.LOCK_SH)
+        before = written(tmp_path)
+    assert sorted(path.name for path in tmp_path.glob("ledger-*")) == ["ledger-new.jsonl", "ledger-r03.jsonl"]
+    assert None not in before
+
+
+def test_a_share_that_locks_only_what_is_open_for_writing_is_compacted_too(tmp_path, monkeypatch):
+    """NFS makes of an exclusive `flock` one that `fcntl` gives, which asks for a file that may be written."""
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+        many_runs(tmp_path)
+    flock = fcntl.flock
+
+    def flock_of_nfs(file, operation):
+        if operation & fcntl.LOCK_EX and fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(file, operation)
+
+    monkeypatch.setattr(ledger_folder.fcntl, "flock", flock_of_nfs)
+    assert None not in written(tmp_path)
+    assert list(tmp_path.glob("ledger-*")) == []
+
+
+def test_the_file_of_a_run_at_work_is_not_compacted_however_old_it_is(tmp_path, monkeypatch):
+    folder = tmp_path / "deep" / "pair"
+    at_work = opened(folder, "at-work")
+    at_work.note_started("app")
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+        many_runs(folder)
+    os.utime(folder / "ledger-at-work.jsonl", (1, 1))
+    assert None not in written(folder)
+    assert [path.name for path in folder.glob("ledger-*")] == ["ledger-at-work.jsonl"]
+    at_work.note_tag("app", "v99", DIGEST, None, 0, layout="app")
+    at_work.close()
+    assert opened(folder, "reader").tags_of("app")["v99"] == DIGEST
+
+
+def test_what_another_process_makes_one_while_it_is_read_is_not_missed(tmp_path, monkeypatch):
+    note(tmp_path, "r1")
+    note(tmp_path, "r2", tag="v2")
+    read, files = ledger_folder.read_json_lines, sorted(tmp_path.glob("ledger-*"))
+
+    def read_then_compact(path):
+        yield from list(read(path))
+        if path == files[0] and not (tmp_path / "compacted.jsonl").exists():
+            (tmp_path / "compacted.jsonl").write_bytes(b"".join(file.read_bytes() for file in files))
+            for file in files:
+                file.unlink()
+
+    monkeypatch.setattr(ledger_folder, "read_json_lines", read_then_compact)
+    ledger = opened(tmp_path, "reader")
+    assert (digest_of(ledger, "app", "v1"), digest_of(ledger, "app", "v2")) == (DIGEST, DIGEST)
+
+
+@pytest.mark.parametrize("times", [1, 4, 5])
+def test_a_ledger_whose_files_go_on_to_vanish_is_read_again_and_not_for_ever(tmp_path, monkeypatch, times):
+    note(tmp_path, "r1")
+    read, gone = ledger_folder.read_json_lines, iter(range(times))
+
+    def vanishing(path):
+        if next(gone, None) is not None:
+            raise FileNotFoundError(2, "No such file")
+        return read(path)
+
+    monkeypatch.setattr(ledger_folder, "read_json_lines", vanishing)
+    if times < 5:
+        assert digest_of(opened(tmp_path, "reader"), "app", "v1") == DIGEST
+    else:
+        with pytest.raises(StateError, match="No such file"):
+            opened(tmp_path, "reader")
+
+
+def test_a_ledger_that_can_not_be_read_is_a_state_error(tmp_path):
+    (tmp_path / "compacted.jsonl").mkdir()
+    with pytest.raises(StateError, match="directory"):
+        opened(tmp_path, "reader")
+
+
+def test_files_are_made_one_when_they_are_more_than_enough_and_again_when_they_are_so_again(tmp_path, monkeypatch):
+    for most in (3, 4, 4):
+        with monkeypatch.context() as patch:
+            patch.setattr(ledger_folder, "MOST_FILES", 1000)
+            many_runs(tmp_path, most)
+        monkeypatch.setattr(ledger_folder, "MOST_FILES", 3)
+        opened(tmp_path, "reader").close()
+        assert len(list(tmp_path.glob("ledger-*"))) == (3 if most == 3 else 0)
+
+
+def test_what_another_process_is_making_one_is_left_to_it(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+        many_runs(tmp_path)
+    with (tmp_path / "compaction.guard").open("wb") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        assert None not in written(tmp_path)
+    assert len(list(tmp_path.glob("ledger-*"))) == 25
+
+
+def test_a_compaction_that_dies_before_it_removes_changes_nothing(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+        many_runs(tmp_path)
+        before = written(tmp_path)
+    copies = {path: (path.read_bytes(), path.stat().st_mtime) for path in tmp_path.glob("ledger-*")}
+    assert written(tmp_path) == before
+    for path, (content, modified) in copies.items():
+        path.write_bytes(content)
+        os.utime(path, (modified, modified))
+    assert written(tmp_path) == before
+
+
+def test_a_compaction_without_room_is_left_out(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+        many_runs(tmp_path)
+
+    def no_room(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ledger_folder.os, "fsync", no_room)
+    assert None not in written(tmp_path)
+    assert len(list(tmp_path.glob("ledger-*"))) == 25
+    assert list(tmp_path.glob("*.tmp")) == []
+
+
+@pytest.mark.parametrize("tags_each", [1, 1000])
+def test_memory_is_less_than_300_bytes_a_tag(tmp_path, tags_each):
+    ledger = opened(tmp_path, "r1")
+    count = 20_000
+    for i in range(count):
+        digest = f"sha256:{i:064x}"
+        layout = f"team-{i // tags_each:05}/platform/services/app"
+        ledger.note_tag(layout, f"v1.2.{i:05}", digest, "blobs", 1, layout=layout)
+    ledger.close()
+    tracemalloc.start()
+    again = opened(tmp_path, "r2")
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert digest_of(again, "team-00000/platform/services/app", "v1.2.00000")
+    assert used / count < 300
+
+
+def test_tags_of_a_repository_are_those_of_earlier_runs_and_of_no_neighbour(tmp_path):
+    ledger = opened(tmp_path, "r1")
+    for repository in ("team/app", "team/app2", "team", "team/app/deep"):
+        ledger.note_tag(repository, f"of-{repository.replace('/', '-')}", DIGEST, None, 0, layout=repository)
+    ledger.note_layout("Team/App", "team/app", "etag", "settings")
+    ledger.close()
+    again = opened(tmp_path, "r2")
+    assert again.tags_of("team/app") == {"of-team-app": DIGEST}
+    assert again.tags_of("nowhere") == {}
+    assert again.layouts() == ["Team/App"]
+    assert again.layout("Team/App") == LayoutNote("team/app", "etag", "settings")
+
+
+def test_tags_are_told_apart_by_the_layout_that_brought_them(tmp_path):
+    ledger = opened(tmp_path, "r1")
+    for layout, tag in [("team/app", "v1"), ("other", "v2"), ("App", "v3")]:
+        ledger.note_tag("prefix/team/app", tag, DIGEST, None, 0, layout=layout)
+    ledger.close()
+    again = opened(tmp_path, "r2")
+    assert dict.fromkeys(("v1", "v2", "v3"), DIGEST) == again.tags_of("prefix/team/app")
+    for layout, tag in [("team/app", "v1"), ("other", "v2"), ("App", "v3")]:
+        assert again.tags_of("prefix/team/app", layout) == {tag: DIGEST}
+    again.note_tag("prefix/team/app", "v2", DIGEST, None, 0, layout="App")
+    assert again.tags_of("prefix/team/app", "other") == {}
+    again.close()
+
+
+def test_a_layout_is_told_apart_from_one_whose_name_ends_like_it(tmp_path):
+    ledger = opened(tmp_path, "r1")
+    for layout, tag in [("my-app", "v1"), ("app", "v2")]:
+        ledger.note_tag("my-app", tag, DIGEST, None, 0, layout=layout)
+    assert ledger.brought_to("my-app", "app") == {"v2": DIGEST}
+    assert ledger.brought_to("my-app", "my-app") == {"v1": DIGEST}
+    ledger.close()
+
+
+def test_what_was_found_is_told_from_what_was_brought(tmp_path):
+    ledger = opened(tmp_path, "r1")
+    ledger.note_tag("app", "brought", DIGEST, None, 0, layout="app")
+    for tag in ("brought", "found", "found"):
+        ledger.note_tag("app", tag, DIGEST, "manifest", 1, layout="app", found=True)
+    ledger.note_tag("app", "other", DIGEST, None, 0, layout="app")
+    ledger.note_tag("app", "other", OTHER, "manifest", 0, layout="app", found=True)
+    ledger.close()
+    again = opened(tmp_path, "r2")
+    assert again.brought_to("app", "app") == {"brought": DIGEST}
+    assert again.tags_of("app") == {"brought": DIGEST, "found": DIGEST, "other": OTHER}
+    assert again.entry("app", "found") == LedgerEntry(DIGEST, "manifest", 1, found=True)
+    again.note_tag("app", "found", DIGEST, None, 0, layout="app")
+    assert again.brought_to("app", "app") == {"brought": DIGEST, "found": DIGEST}
+    again.close()
+
+
+@pytest.mark.parametrize("prefix", ["", "mirror"])
+def test_a_tag_of_a_renamed_layout_is_not_that_of_another_by_the_new_name(tmp_path, prefix):
+    repository = f"{prefix}/team/app".strip("/")
+    ledger = Ledger(LedgerFolder(tmp_path, "r1"), prefix)
+    ledger.note_tag(repository, "v1", DIGEST, "manifest", 0, layout="app")
+    ledger.note_tag(repository, "v2", DIGEST, "manifest", 0, layout="team/app")
+    ledger.close()
+    again = Ledger(LedgerFolder(tmp_path, "r2"), prefix)
+    assert again.brought_to(repository, "app").keys() == {"v1"}
+    assert again.brought_to(repository, "team/app").keys() == {"v2"}
+
+
+def test_the_layout_s_own_name_below_the_prefix_is_not_kept_with_each_tag(tmp_path):
+    ledger = Ledger(LedgerFolder(tmp_path, "r1"), "mirror")
+    ledger.note_tag("mirror/team/app", "v1", DIGEST, "manifest", 0, layout="team/app")
+    assert ledger.entry("mirror/team/app", "v1").origin == ""
