@@ -1,0 +1,1 @@
+"""The flows, one a file, and the command `layoutlift` that runs them."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from flows import benchmark_parameters as p
-from flows.benchmark_course import drive_benchmark
-from flows.benchmark_publishing import measure_as_tasks, publish_benchmark
-from flows.deployed_paths import with_lasting_results
-from flows.heartbeats import heartbeats
-from flows.own_flow import flow
-from flows.parameter_fields import EndpointUrl, PlainHttp
-from flows.parameters import documented
-from flows.stopping import stopped_as_before
-from flows.watching import current_watcher
+from flows.course.benchmark_course import drive_benchmark
+from flows.course.deployed_paths import with_lasting_results
+from flows.course.stopping import stopped_as_before
+from flows.course.watching import current_watcher
+from flows.dashboard.benchmark_publishing import measure_as_tasks, publish_benchmark
+from flows.forms import benchmark_parameters as p
+from flows.forms.parameter_fields import EndpointUrl, PlainHttp
+from flows.forms.parameters import documented
+from flows.server.heartbeats import heartbeats
+from flows.server.own_flow import flow
 from tasks.benchmark_values.options import ContentKind
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from prefect import State  # Prefect evaluates annotations: where one can't be, the form loses all types
 
-from flows import cleanup_parameters as c
-from flows import parameter_fields as p
-from flows.blocks import resolved_cleanup
-from flows.cleanup_course import clean_up
-from flows.own_flow import flow
-from flows.parameters import documented
+from flows.course.cleanup_course import clean_up
+from flows.dashboard.blocks import resolved_cleanup
+from flows.forms import cleanup_parameters as c
+from flows.forms import parameter_fields as p
+from flows.forms.parameters import documented
+from flows.server.own_flow import flow
 
 
 @flow(name="cleanup", flow_run_name="cleanup {source}", persist_result=False)

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flows.commands.debugging import with_debug
+from flows.commands.known_variables import warn_of_unknown
+from flows.commands.options import said_on_command_line, with_parameters
 from flows.commands.running import INCOMPLETE, checked, exit_code, logs_in, run_to_end
-from flows.debugging import with_debug
+from flows.course.one_heap import use_one_heap
 from flows.entry import INTERRUPTED
-from flows.known_variables import warn_of_unknown
-from flows.list_parameters import ListParameters
-from flows.one_heap import use_one_heap
-from flows.options import said_on_command_line, with_parameters
-from flows.parameters import CheckParameters, MigrateParameters
-from flows.scale_parameters import ScaledMigrateParameters, ScaledVerifyParameters
-from flows.told_errors import tell
+from flows.forms.list_parameters import ListParameters
+from flows.forms.parameters import CheckParameters, MigrateParameters
+from flows.forms.scale_parameters import ScaledMigrateParameters, ScaledVerifyParameters
+from flows.terminal.told_errors import tell
 from tasks.oci.errors import LayoutliftError
 from tasks.runs import RunKind
 
@@ -191,8 +191,8 @@ def check(**given: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print everything that was found as JSON")
 def ls(*, as_json: bool, **given: Any) -> None:
     """List the repositories and tags of SOURCE; needs no server and no registry."""
-    from flows.changes import list_changes  # noqa: PLC0415
-    from flows.listing import list_source  # noqa: PLC0415
+    from flows.terminal.changes import list_changes  # noqa: PLC0415
+    from flows.terminal.listing import list_source  # noqa: PLC0415
 
     parameters = checked(ListParameters, given)
     if parameters.changed is None:

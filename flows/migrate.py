@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from prefect import State  # Prefect evaluates annotations: where one can't be, the form loses all types
 
-from flows import pace_parameters as pace
-from flows import parameter_fields as p
-from flows import scale_parameters as s
-from flows.flow_body import run_as_flow
-from flows.own_flow import OF_BATCHES, flow
-from flows.parameters import documented
-from flows.scaling import work_for
+from flows.course.flow_body import run_as_flow
+from flows.forms import pace_parameters as pace
+from flows.forms import parameter_fields as p
+from flows.forms import scale_parameters as s
+from flows.forms.parameters import documented
+from flows.scale.scaling import work_for
+from flows.server.own_flow import OF_BATCHES, flow
 from tasks.oci.registry_profiles import RegistryKind
-from tasks.operations.newest import NewestBy
-from tasks.operations.planning import OnConflict, Untagged
-from tasks.operations.results import Depth
+from tasks.operations.choosing.newest import NewestBy
+from tasks.operations.copying.planning import OnConflict, Untagged
+from tasks.operations.reports.results import Depth
 from tasks.runs import RunKind
 
 

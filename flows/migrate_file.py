@@ -9,16 +9,16 @@ from prefect import State  # Prefect evaluates annotations
 from prefect.client.schemas.objects import StateType
 from pydantic import Field
 
-from flows.flow_body import SKIPPED
+from flows.course.flow_body import SKIPPED
+from flows.files.migration_file import load_migrations
 from flows.migrate import migrate
-from flows.migration_file import load_migrations
-from flows.own_flow import flow
+from flows.server.own_flow import flow
 from tasks.oci.errors import IncompleteError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flows.parameters import MigrateParameters
+    from flows.forms.parameters import MigrateParameters
 
 
 @flow(name="migrate-file", flow_run_name="{file}", persist_result=False)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from prefect import State
 
-from flows import shard_body as s
-from flows.own_flow import OF_BATCHES, flow
-from flows.parameters import MigrateParameters
-from tasks.operations.shards import unquoted
+from flows.forms.parameters import MigrateParameters
+from flows.scale import shard_body as s
+from flows.server.own_flow import OF_BATCHES, flow
+from tasks.operations.running.shards import unquoted
 from tasks.ports import Shard
 from tasks.runs import RunKind
 

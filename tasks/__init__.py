@@ -1,0 +1,1 @@
+"""Everything below the flows: what joins stores and operations, and the Prefect tasks."""

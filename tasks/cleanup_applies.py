@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tasks.endpoints import no_directory, refuse_absent, refuse_other_encodings
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, RefusedError
-from tasks.operations.ages import FUTURE_SECONDS
+from tasks.operations.choosing.ages import FUTURE_SECONDS
 from tasks.operations.cleanup.apply_tools import ApplyTools
 from tasks.operations.cleanup.applying import apply_repository, needs_only_writer
 from tasks.operations.cleanup.dropping import remake_halves
@@ -23,7 +23,7 @@ from tasks.operations.cleanup.journal import Journal
 from tasks.operations.cleanup.old_runs import forget_old_runs
 from tasks.operations.cleanup.undoing import undo_run, undoable
 from tasks.operations.cleanup.values import QuarantineMode
-from tasks.operations.concurrency import map_ahead
+from tasks.operations.running.concurrency import map_ahead
 from tasks.patience import patience_with_source
 from tasks.stores.bucket.s3_address import BucketAddress, is_bucket
 from tasks.stores.directory import mounts

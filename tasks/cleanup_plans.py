@@ -29,8 +29,8 @@ from tasks.operations.cleanup.limits import LimitCheck
 from tasks.operations.cleanup.plan_lines import PlanReader, PlanWriter, check_plan
 from tasks.operations.cleanup.planning import PlanTools, plan_repository
 from tasks.operations.cleanup.values import PlanFooter, PlanHeader, PlanKind, RepositoryPlan
-from tasks.operations.concurrency import map_ahead
-from tasks.operations.run_log import NO_LAYOUTS, NOTHING_CHOSEN
+from tasks.operations.reports.run_log import NO_LAYOUTS, NOTHING_CHOSEN
+from tasks.operations.running.concurrency import map_ahead
 from tasks.ports import Finding
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress, BucketLogin, is_bucket
 from tasks.stores.directory.directory_files import DirectoryFiles

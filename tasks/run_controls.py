@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tasks.operations.hold import Hold, Limits
+from tasks.operations.running.hold import Hold, Limits
 from tasks.stores.pacing import Pace, RequestGate
 
 if TYPE_CHECKING:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.operations.equality import Equality
-from tasks.operations.run_log import NOTHING_CHOSEN
-from tasks.operations.since_last import LAYOUT_VANISHED, TAG_VANISHED
-from tasks.operations.vanished_course import VanishedCourse
+from tasks.operations.in_step.equality import Equality
+from tasks.operations.in_step.since_last import LAYOUT_VANISHED, TAG_VANISHED
+from tasks.operations.in_step.vanished_course import VanishedCourse
+from tasks.operations.reports.run_log import NOTHING_CHOSEN
 from tasks.run_options import RunKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from tasks.operations.run_log import RunLog
-    from tasks.operations.source_survey import RunJob
+    from tasks.operations.reports.run_log import RunLog
+    from tasks.operations.source.source_survey import RunJob
     from tasks.ports import Source, Target
     from tasks.run_options import RunOptions
     from tasks.stores.state.ledger import Ledger

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from tasks.operations.hold import Limits
-from tasks.operations.hours import Hours
-from tasks.operations.planning import CopyPolicy
-from tasks.operations.selection import Selection
+from tasks.operations.choosing.selection import Selection
+from tasks.operations.copying.planning import CopyPolicy
+from tasks.operations.running.hold import Limits
+from tasks.operations.running.hours import Hours
 from tasks.stores.bucket.s3_address import BucketAccess, BucketLogin
 
 if TYPE_CHECKING:
     from tasks.endpoints import TargetOptions
-    from tasks.operations.newest import Newest
-    from tasks.operations.vanished import DeletionLimits
+    from tasks.operations.choosing.newest import Newest
+    from tasks.operations.in_step.vanished import DeletionLimits
     from tasks.ports import Shard
 
 

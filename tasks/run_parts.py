@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tasks.endpoints import open_state, open_target, own_name, parse_target, source_identity
-from tasks.operations.repository_preparation import Preparation
-from tasks.operations.selection import Renames
-from tasks.operations.source_survey import RunJob
+from tasks.operations.choosing.selection import Renames
+from tasks.operations.copying.repository_preparation import Preparation
+from tasks.operations.source.source_survey import RunJob
 from tasks.run_options import RunKind
 from tasks.stores.state.state_directory import made_state_root
 from tasks.stores.zot_storage import served_prefix
@@ -18,8 +18,8 @@ from tasks.stores.zot_storage import served_prefix
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from tasks.operations.repository_work import BeginWork
-    from tasks.operations.traced_work import Tracer
+    from tasks.operations.running.repository_work import BeginWork
+    from tasks.operations.running.traced_work import Tracer
     from tasks.run_controls import RunControls
     from tasks.run_options import RunOptions
     from tasks.run_works import Works

@@ -5,31 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tasks.operations.check_work import CheckWork, PlanWork
-from tasks.operations.copy_tools import CopyTools
-from tasks.operations.copy_work import CopyWork
-from tasks.operations.progress import CountedContent
-from tasks.operations.referrer_lists import ReferrerLists
-from tasks.operations.repository_preparation import Preparation
-from tasks.operations.results import Depth
-from tasks.operations.since_last import RememberedWork, UnchangedWork, is_unchanged, settings_mark
-from tasks.operations.source_graph import SourceGraph
-from tasks.operations.tag_planner import open_planner
-from tasks.operations.verification import RepositoryVerifier
-from tasks.operations.verify_work import VerifyWork
-from tasks.operations.zot_work import RepeatedContent, ZotWork, read_served_layout
+from tasks.operations.copying.copy_tools import CopyTools
+from tasks.operations.copying.copy_work import CopyWork
+from tasks.operations.copying.referrer_lists import ReferrerLists
+from tasks.operations.copying.repository_preparation import Preparation
+from tasks.operations.copying.tag_planner import open_planner
+from tasks.operations.in_step.since_last import RememberedWork, UnchangedWork, is_unchanged, settings_mark
+from tasks.operations.reports.progress import CountedContent
+from tasks.operations.reports.results import Depth
+from tasks.operations.source.source_graph import SourceGraph
+from tasks.operations.verifying.check_work import CheckWork, PlanWork
+from tasks.operations.verifying.verification import RepositoryVerifier
+from tasks.operations.verifying.verify_work import VerifyWork
+from tasks.operations.zot.zot_work import RepeatedContent, ZotWork, read_served_layout
 from tasks.stores.pacing import PacedContent
 
 if TYPE_CHECKING:
     from tasks.ledger_ports import LayoutLedger
     from tasks.oci.registry_profiles import RegistryProfile
-    from tasks.operations.planning import CopyPolicy
-    from tasks.operations.progress import Progress
-    from tasks.operations.repository_work import BeginWork, RepositoryWork
-    from tasks.operations.results import RepositoryInventory
-    from tasks.operations.selection import Selection
-    from tasks.operations.source_graph import Census
-    from tasks.operations.spare_hands import SpareHands
+    from tasks.operations.choosing.selection import Selection
+    from tasks.operations.copying.planning import CopyPolicy
+    from tasks.operations.reports.progress import Progress
+    from tasks.operations.reports.results import RepositoryInventory
+    from tasks.operations.running.repository_work import BeginWork, RepositoryWork
+    from tasks.operations.running.spare_hands import SpareHands
+    from tasks.operations.source.source_graph import Census
     from tasks.ports import BlobContent, LayoutReader, Target
     from tasks.stores.pacing import Pace, Stop
 

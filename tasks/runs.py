@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.endpoints import blamed_on, close_source, open_source
 from tasks.oci.errors import IncompleteError, StateError
-from tasks.operations.closing import closing_line
-from tasks.operations.head_start import HeadStart
-from tasks.operations.progress import Progress
-from tasks.operations.reporting import result_of_row, tag_row, totals_json
-from tasks.operations.results import Outcome
-from tasks.operations.run_log import RunLog
-from tasks.operations.source_graph import Census
-from tasks.operations.spare_hands import SpareHands
-from tasks.operations.traced_work import traced
-from tasks.operations.tree_run import TreeRun
+from tasks.operations.reports.closing import closing_line
+from tasks.operations.reports.progress import Progress
+from tasks.operations.reports.reporting import result_of_row, tag_row, totals_json
+from tasks.operations.reports.results import Outcome
+from tasks.operations.reports.run_log import RunLog
+from tasks.operations.running.head_start import HeadStart
+from tasks.operations.running.spare_hands import SpareHands
+from tasks.operations.running.traced_work import traced
+from tasks.operations.running.tree_run import TreeRun
+from tasks.operations.source.source_graph import Census
 from tasks.run_controls import RunControls
 from tasks.run_ends import RunEnds
 from tasks.run_options import RunKind, RunOptions, shown_options
@@ -34,10 +34,10 @@ from tasks.stores.state.run_spool import RunSpool, check_report_place
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from tasks.operations.batches import Batch
-    from tasks.operations.results import TagResult, Totals
-    from tasks.operations.shard_report import ShardSummary
-    from tasks.operations.source_survey import Survey
+    from tasks.operations.reports.results import TagResult, Totals
+    from tasks.operations.reports.shard_report import ShardSummary
+    from tasks.operations.running.batches import Batch
+    from tasks.operations.source.source_survey import Survey
     from tasks.ports import Finding
     from tasks.stores.pacing import Stop
     from tasks.stores.registry.registry_store import RegistryStore

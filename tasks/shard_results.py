@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tasks.operations.shard_report import ShardSummary, pack, unpack
+from tasks.operations.reports.shard_report import ShardSummary, pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

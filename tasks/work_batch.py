@@ -6,8 +6,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run
 
-from tasks.operations.batches import Slice
-from tasks.operations.tree_run import RETRY_DELAYS
+from tasks.operations.running.batches import Slice
+from tasks.operations.running.tree_run import RETRY_DELAYS
 from tasks.run_context import retry_if_transient, shared_run
 
 

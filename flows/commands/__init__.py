@@ -1,0 +1,1 @@
+"""The commands that `cli.py` loads when they are called, and what all commands have in common."""

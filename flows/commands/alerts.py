@@ -25,11 +25,11 @@ def alerts() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 def apply(file: Path) -> None:
     """Set the server's alerts to what FILE says."""
-    from flows.alerts import load_alerts  # noqa: PLC0415 - not for --help
+    from flows.files.alerts_file import load_alerts  # noqa: PLC0415 - not for --help
 
     wanted = load_alerts(file)
     _reach_server()
-    from flows import alert_automations  # noqa: PLC0415 - with Prefect, which has read the environment then
+    from flows.dashboard import alert_automations  # noqa: PLC0415 - with Prefect, which has read the environment then
 
     with _answering_server():
         names = alert_automations.apply(wanted)
@@ -41,7 +41,7 @@ def apply(file: Path) -> None:
 def remove() -> None:
     """Take all alerts of layoutlift off the server."""
     _reach_server()
-    from flows import alert_automations  # noqa: PLC0415
+    from flows.dashboard import alert_automations  # noqa: PLC0415
 
     with _answering_server():
         names = alert_automations.remove()
@@ -55,11 +55,11 @@ def _reach_server() -> None:
     Raises:
         ConfigurationError: it can't be started, does not answer, or refuses.
     """
-    from flows import prefect_server  # noqa: PLC0415
+    from flows.server import prefect_server  # noqa: PLC0415
 
     try:
         os.environ.update(prefect_server.client_environment(prefect_server.ensure_server()))
-        from flows import alert_automations  # noqa: PLC0415 - imports Prefect, which reads the environment then
+        from flows.dashboard import alert_automations  # noqa: PLC0415 - imports Prefect, which reads the environment then
 
         with _answering_server():
             alert_automations.names()

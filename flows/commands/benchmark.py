@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.benchmark_parameters import LOCAL, BenchmarkParameters
+from flows.commands.options import with_parameters
 from flows.commands.running import COMPLETE, checked, exit_code
+from flows.course.stopping import stopped_by_signals
 from flows.entry import INTERRUPTED
-from flows.options import with_parameters
-from flows.stopping import stopped_by_signals
-from flows.told_errors import tell
+from flows.forms.benchmark_parameters import LOCAL, BenchmarkParameters
+from flows.terminal.told_errors import tell
 from tasks.oci.errors import ConfigurationError, LayoutliftError
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def benchmark() -> None:
 @click.option("--standalone", is_flag=True, help="Run in this process alone, without a Prefect server")
 def run(*, as_json: bool, standalone: bool, **given: Any) -> None:
     """Measure on a bucket, or on SeaweedFS here where none is named: push, pull cold and warm, by all paths."""
-    from flows.benchmark_variables import with_article_variables  # noqa: PLC0415 - not for --help
-    from flows.console import Console  # noqa: PLC0415
+    from flows.forms.benchmark_variables import with_article_variables  # noqa: PLC0415 - not for --help
+    from flows.terminal.console import Console  # noqa: PLC0415
 
     _log_progress()
     given, counted = with_article_variables(given, os.environ)
@@ -53,7 +53,7 @@ def run(*, as_json: bool, standalone: bool, **given: Any) -> None:
 
 
 def _complete(parameters: BenchmarkParameters, console: Any, *, standalone: bool, as_json: bool) -> int:
-    from flows.benchmark_course import drive_benchmark, measure_here, shown_by  # noqa: PLC0415 - not for --help
+    from flows.course.benchmark_course import drive_benchmark, measure_here, shown_by  # noqa: PLC0415 - not for --help
 
     def show(ended: BenchmarkRun) -> None:
         _print_outcome(ended, as_json=as_json)
@@ -64,7 +64,7 @@ def _complete(parameters: BenchmarkParameters, console: Any, *, standalone: bool
             if standalone:
                 drive_benchmark(options, console.stop, measure_here)
             else:
-                from flows.embedded import run_flow  # noqa: PLC0415
+                from flows.server.embedded import run_flow  # noqa: PLC0415
 
                 run_flow("benchmark", parameters, console)
     except LayoutliftError as error:
@@ -76,7 +76,7 @@ def _complete(parameters: BenchmarkParameters, console: Any, *, standalone: bool
 def _print_outcome(ended: BenchmarkRun, *, as_json: bool) -> None:
     from tasks.operations.benchmark.data_files import json_lines  # noqa: PLC0415 - not for --help
     from tasks.operations.benchmark.report_text import problem_lines, terminal_table  # noqa: PLC0415
-    from tasks.operations.reporting import printable  # noqa: PLC0415
+    from tasks.operations.reports.reporting import printable  # noqa: PLC0415
 
     if as_json:
         click.echo(json_lines(ended.results), nl=False)
@@ -90,7 +90,7 @@ def _print_outcome(ended: BenchmarkRun, *, as_json: bool) -> None:
 
 def _log_progress() -> None:
     """Show a line a measurement on standard error, beside the warnings that every command shows."""
-    from flows.log_lines import log_to_stderr  # noqa: PLC0415 - not for --help
+    from flows.terminal.log_lines import log_to_stderr  # noqa: PLC0415 - not for --help
 
     log_to_stderr()
     handler = logging.StreamHandler(sys.stderr)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.cleanup_parameters import ApplyParameters, CleanupPlanParameters, UndoParameters
+from flows.commands.options import with_parameters
 from flows.commands.running import INCOMPLETE, checked, logs_in, take_credentials
-from flows.options import with_parameters
+from flows.forms.cleanup_parameters import ApplyParameters, CleanupPlanParameters, UndoParameters
 from tasks.oci.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flows.cleanup_applying import ShowOutcomes
+    from flows.course.cleanup_applying import ShowOutcomes
     from tasks.stores.pacing import Stop
 
 
@@ -35,10 +35,10 @@ def plans(command: Any) -> Any:
 @plans
 def plan(*, as_json: bool, username: str | None, password_stdin: bool, **given: Any) -> None:
     """Say what a policy keeps and deletes at SOURCE, and why; changes nothing."""
-    from flows.cleanup_plan_output import print_plan  # noqa: PLC0415
-    from flows.cleanup_planning import plan_cleanup  # noqa: PLC0415 - not for --help
-    from flows.console import Console  # noqa: PLC0415
-    from flows.stopping import stopped_by_signals  # noqa: PLC0415
+    from flows.course.cleanup_planning import plan_cleanup  # noqa: PLC0415 - not for --help
+    from flows.course.stopping import stopped_by_signals  # noqa: PLC0415
+    from flows.terminal.cleanup_plan_output import print_plan  # noqa: PLC0415
+    from flows.terminal.console import Console  # noqa: PLC0415
 
     take_credentials(username, from_stdin=password_stdin)
     parameters = checked(CleanupPlanParameters, given)
@@ -59,7 +59,7 @@ def apply(*, plan_file: Path, as_json: bool, username: str | None, password_stdi
 
     PLAN is the file that layoutlift cleanup plan wrote with --output.
     """
-    from flows.cleanup_applying import apply_plan  # noqa: PLC0415 - not for --help
+    from flows.course.cleanup_applying import apply_plan  # noqa: PLC0415 - not for --help
 
     take_credentials(username, from_stdin=password_stdin)
     parameters = checked(ApplyParameters, given)
@@ -76,8 +76,8 @@ def undo(*, run: str, source: str | None, as_json: bool, **given: Any) -> None:
 
     RUN is the name that layoutlift cleanup apply printed.
     """
-    from flows.cleanup_applying import undo as undo_run  # noqa: PLC0415 - not for --help
-    from flows.cleanup_outcome_output import print_outcomes  # noqa: PLC0415
+    from flows.course.cleanup_applying import undo as undo_run  # noqa: PLC0415 - not for --help
+    from flows.terminal.cleanup_outcome_output import print_outcomes  # noqa: PLC0415
 
     parameters = checked(UndoParameters, given)
     shown = partial(print_outcomes, as_json=as_json, nothing_done=f"nothing is left to put back of what {run} took")
@@ -89,9 +89,9 @@ def change(act: Callable[[Stop, ShowOutcomes], bool], *, as_json: bool, show: Sh
 
     `show` prints in place of the usual.
     """
-    from flows.cleanup_outcome_output import print_outcomes  # noqa: PLC0415
-    from flows.console import Console  # noqa: PLC0415 - not for --help
-    from flows.stopping import stopped_by_signals  # noqa: PLC0415
+    from flows.course.stopping import stopped_by_signals  # noqa: PLC0415
+    from flows.terminal.cleanup_outcome_output import print_outcomes  # noqa: PLC0415
+    from flows.terminal.console import Console  # noqa: PLC0415 - not for --help
 
     console = Console()
     with stopped_by_signals(console):
@@ -104,7 +104,7 @@ def change(act: Callable[[Stop, ShowOutcomes], bool], *, as_json: bool, show: Sh
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=Path("cleanup.yaml"))
 def init(file: Path) -> None:
     """Write a policy with comments to FILE (cleanup.yaml), as a start; it keeps everything."""
-    from flows.policy_example import EXAMPLE  # noqa: PLC0415
+    from flows.files.policy_example import EXAMPLE  # noqa: PLC0415
 
     is_ours = False
     try:

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
+from flows.commands.options import with_parameters
 from flows.commands.running import checked, exit_code, logs_in, prepare
-from flows.cutover import CutoverParameters, cut_over
+from flows.course.cutover import CutoverParameters, cut_over
+from flows.course.stopping import stopped_by_signals
 from flows.entry import INTERRUPTED
-from flows.options import with_parameters
-from flows.stopping import stopped_by_signals
-from flows.told_errors import tell
+from flows.terminal.told_errors import tell
 from tasks.oci.errors import LayoutliftError
 
 
@@ -24,7 +24,7 @@ from tasks.oci.errors import LayoutliftError
 @logs_in
 def cutover(**given: Any) -> None:
     """Prove that TARGET equals SOURCE and nobody writes to SOURCE, and list which reference replaces which."""
-    from flows.console import Console, print_outcome  # noqa: PLC0415 - not for --help
+    from flows.terminal.console import Console, print_outcome  # noqa: PLC0415 - not for --help
 
     as_json = prepare(given)
     parameters = checked(CutoverParameters, given)

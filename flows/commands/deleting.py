@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.cleanup_parameters import ApplyParameters, DeleteParameters, RecoverParameters
 from flows.commands.cleanup import change, plans
+from flows.commands.options import with_parameters
 from flows.commands.running import INCOMPLETE, checked, take_credentials
-from flows.options import with_parameters
+from flows.forms.cleanup_parameters import ApplyParameters, DeleteParameters, RecoverParameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flows.cleanup_planning import ShowPlan
+    from flows.course.cleanup_planning import ShowPlan
     from tasks.stores.pacing import Stop
 
 _apply = click.option("--apply", "applies", is_flag=True, help="Do it, too; without, only the plan is printed")
@@ -35,7 +35,7 @@ def delete(
 
     Without --apply, only says what would go.
     """
-    from flows.deleting import Named, plan_delete  # noqa: PLC0415 - not for --help
+    from flows.course.deleting import Named, plan_delete  # noqa: PLC0415 - not for --help
 
     take_credentials(username, from_stdin=password_stdin)
     parameters = checked(DeleteParameters, given)
@@ -60,7 +60,7 @@ def delete(
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON")
 def recover(*, applies: bool, as_json: bool, **given: Any) -> None:
     """Find manifests of SOURCE that no index names any more, and with --apply name them again."""
-    from flows.deleting import plan_recover  # noqa: PLC0415 - not for --help
+    from flows.course.deleting import plan_recover  # noqa: PLC0415 - not for --help
 
     parameters = checked(RecoverParameters, given)
     applied = ApplyParameters(i_am_the_only_writer=parameters.i_am_the_only_writer, jobs=parameters.jobs)
@@ -80,18 +80,18 @@ def _plan_and_apply(
     as_json: bool,
 ) -> None:
     """Print a plan, and apply that very plan where the user wants that; one JSON document in either case."""
-    from flows.cleanup_plan_output import print_plan  # noqa: PLC0415
-    from flows.console import Console  # noqa: PLC0415 - not for --help
-    from flows.deleting import plan_place  # noqa: PLC0415
-    from flows.stopping import stopped_by_signals  # noqa: PLC0415
+    from flows.course.deleting import plan_place  # noqa: PLC0415
+    from flows.course.stopping import stopped_by_signals  # noqa: PLC0415
+    from flows.terminal.cleanup_plan_output import print_plan  # noqa: PLC0415
+    from flows.terminal.console import Console  # noqa: PLC0415 - not for --help
 
     console, shown = Console(), partial(print_plan, as_json=as_json, is_whole=applied is None)
     if applied is None:
         with stopped_by_signals(console):
             whole = plan(None if output is None else Path(output), console.stop, shown)
     else:
-        from flows.cleanup_applying import apply_plan  # noqa: PLC0415
-        from flows.cleanup_outcome_output import AppliedPart  # noqa: PLC0415
+        from flows.course.cleanup_applying import apply_plan  # noqa: PLC0415
+        from flows.terminal.cleanup_outcome_output import AppliedPart  # noqa: PLC0415
 
         with plan_place(output) as place:
             with stopped_by_signals(console):

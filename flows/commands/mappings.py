@@ -10,14 +10,14 @@ from pydantic import ValidationError
 
 from flows.commands.running import COMPLETE, INCOMPLETE, prepare, run_one, wrong_options
 from flows.entry import INTERRUPTED
-from flows.migration_file import WRITTEN_BY_RUN, load_migrations
+from flows.files.migration_file import WRITTEN_BY_RUN, load_migrations
 from tasks.oci.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from flows.parameters import MigrateParameters
+    from flows.forms.parameters import MigrateParameters
     from tasks.runs import RunKind
 
 

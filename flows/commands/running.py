@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 from pydantic import BaseModel, ValidationError
 
-from flows.block_names import block_name, refuse_blocks
+from flows.commands.options import ARGUMENTS, variable_of
+from flows.course.stopping import stopped_by_signals
 from flows.entry import INTERRUPTED
-from flows.mistakes import in_our_words
-from flows.options import ARGUMENTS, variable_of
-from flows.scale_parameters import ScaleParameters
-from flows.stopping import stopped_by_signals
-from flows.told_errors import tell
+from flows.files.mistakes import in_our_words
+from flows.forms.block_names import block_name, refuse_blocks
+from flows.forms.scale_parameters import ScaleParameters
+from flows.terminal.told_errors import tell
 from tasks.endpoints import check_source
 from tasks.oci.errors import (
     ConfigurationError,
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from flows.console import Console
-    from flows.parameters import RunParameters
-    from flows.prefect_server import ServerAddress
+    from flows.forms.parameters import RunParameters
+    from flows.server.prefect_server import ServerAddress
+    from flows.terminal.console import Console
     from tasks.runs import RunKind
 
 COMPLETE, INCOMPLETE, WRONG_USAGE, REFUSED = 0, 1, 2, 3
@@ -75,7 +75,7 @@ def run_to_end(kind: RunKind, model: type[RunParameters], given: dict[str, Any],
 
 def prepare(given: dict[str, Any]) -> bool:
     """Take out of a command's options what is none of the run's, and act on it; whether JSON is wanted."""
-    from flows.log_lines import log_to_stderr  # noqa: PLC0415 - not for --help
+    from flows.terminal.log_lines import log_to_stderr  # noqa: PLC0415 - not for --help
 
     log_to_stderr()
     as_json = bool(given.pop("as_json"))
@@ -85,7 +85,7 @@ def prepare(given: dict[str, Any]) -> bool:
 
 def run_one(kind: RunKind, parameters: RunParameters, *, standalone: bool, show: bool) -> Ended:
     """Run to the end and print the outcome if it is to be shown; errors are printed and told by the code."""
-    from flows.console import Console, print_outcome  # noqa: PLC0415 - not for --help
+    from flows.terminal.console import Console, print_outcome  # noqa: PLC0415 - not for --help
 
     console = Console()
     with stopped_by_signals(console):
@@ -101,13 +101,13 @@ def _complete(kind: RunKind, parameters: RunParameters, console: Console, *, sta
         if standalone:
             refuse_blocks(parameters)
             refuse_scale(parameters)
-            from flows.driving import drive, work_here  # noqa: PLC0415
+            from flows.course.driving import drive, work_here  # noqa: PLC0415
 
             drive(kind, parameters.to_options(), console, work_here)
         else:
             if block_name(parameters.source) is None:
                 check_source(parameters.source)  # before a server is started for nothing
-            from flows.embedded import run_flow  # noqa: PLC0415
+            from flows.server.embedded import run_flow  # noqa: PLC0415
 
             run_flow(kind, parameters, console, _meanwhile(kind, parameters, console))
     except LayoutliftError as error:
@@ -120,7 +120,7 @@ def _meanwhile(
     kind: RunKind, parameters: RunParameters, console: Console
 ) -> Callable[[ServerAddress], AbstractContextManager[object]]:
     """What to do while Prefect is imported: begin, unless it is there already or its server may not let us in."""
-    from flows.early_start import begun_early, may_begin_early  # noqa: PLC0415 - not for --help
+    from flows.course.early_start import begun_early, may_begin_early  # noqa: PLC0415 - not for --help
 
     options = parameters.to_options()
     scaled = isinstance(parameters, ScaleParameters) and parameters.is_scaled

@@ -15,7 +15,7 @@ def server() -> None:
 @server.command()
 def start() -> None:
     """Start the server, unless it runs already."""
-    from flows import prefect_server  # noqa: PLC0415
+    from flows.server import prefect_server  # noqa: PLC0415
 
     try:
         click.echo(prefect_server.start())
@@ -26,7 +26,7 @@ def start() -> None:
 @server.command()
 def stop() -> None:
     """Stop the server; its history stays."""
-    from flows import prefect_server  # noqa: PLC0415
+    from flows.server import prefect_server  # noqa: PLC0415
 
     stopped = prefect_server.stop()
     click.echo(stopped if stopped.address is None else f"stopped: {stopped}")
@@ -35,6 +35,6 @@ def stop() -> None:
 @server.command()
 def status() -> None:
     """Say whether the server runs, and where its dashboard is."""
-    from flows import prefect_server  # noqa: PLC0415
+    from flows.server import prefect_server  # noqa: PLC0415
 
     click.echo(prefect_server.status())

@@ -32,8 +32,8 @@ class FileKind:
 
 
 KINDS = (
-    FileKind("migration", "mappings", "flows.migration_file", "load_migrations"),
-    FileKind("policy", "policies", "flows.policy_file", "load_policy"),
+    FileKind("migration", "mappings", "flows.files.migration_file", "load_migrations"),
+    FileKind("policy", "policies", "flows.files.policy_file", "load_policy"),
 )
 
 
@@ -61,7 +61,7 @@ def _kind(name: str) -> FileKind:
 
 def _kind_of(file: Path) -> FileKind:
     """The kind whose own field the file has; else the first, whose errors then say what is missing."""
-    from flows.yaml_files import top_fields  # noqa: PLC0415 - not for --help
+    from flows.files.yaml_files import top_fields  # noqa: PLC0415 - not for --help
 
     fields = top_fields(file)
     return next((kind for kind in KINDS if kind.mark in fields), KINDS[0])

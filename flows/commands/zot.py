@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from flows.commands.options import with_parameters
 from flows.commands.running import checked, run_to_end
-from flows.options import with_parameters
-from flows.parameters import CheckParameters, SourceParameters
+from flows.forms.parameters import CheckParameters, SourceParameters
 from tasks.endpoints import check_source
 from tasks.runs import RunKind
 
@@ -31,7 +31,7 @@ def check(**given: Any) -> None:
 @with_parameters(SourceParameters)
 def config(**given: Any) -> None:
     """Print a configuration for `zot serve` under which it serves SOURCE and deletes nothing of it."""
-    from tasks.operations.zot_configuration import zot_configuration  # noqa: PLC0415 - not for --help
+    from tasks.operations.zot.zot_configuration import zot_configuration  # noqa: PLC0415 - not for --help
     from tasks.stores.bucket.s3_address import BucketAccess  # noqa: PLC0415
     from tasks.stores.zot_storage import served_prefix, zot_storage  # noqa: PLC0415
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows import prefect_server
+from flows.server import prefect_server
 from infra.operations.desk import SETTINGS, Desk, OperationsError
 from tasks.oci.errors import LayoutliftError
 

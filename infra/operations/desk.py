@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from flows import prefect_server
+from flows.server import prefect_server
 from infra.demo.left_running import LeftRunning
 from infra.real_parts import wait_until
 from infra.real_parts.prefect_worker import PrefectWorker, ask
@@ -84,7 +84,7 @@ class Desk:
         if known.exists() and known.read_text() == wanted and has_deployments(api):
             return
         self._prefect(api, "work-pool", "create", POOL, "--type", "process", "--overwrite")
-        self._prefect(api, "block", "register", "--module", "flows.block_types")
+        self._prefect(api, "block", "register", "--module", "flows.dashboard.block_types")
         self._prefect(api, "deploy", "--all", "--prefect-file", str(DEPLOYMENTS))
         add_automations(api)
         known.write_text(wanted)
@@ -142,6 +142,6 @@ def add_automations(api: str) -> None:
 def deployed_state() -> str:
     """A digest of what a deployment is made of: the files, and the flows, whose parameters make its form."""
     digest = hashlib.sha256()
-    for path in [CLONE / DEPLOYMENTS, CLONE / AUTOMATIONS, *sorted((CLONE / "flows").glob("*.py"))]:
+    for path in [CLONE / DEPLOYMENTS, CLONE / AUTOMATIONS, *sorted((CLONE / "flows").rglob("*.py"))]:
         digest.update(path.read_bytes())
     return digest.hexdigest()

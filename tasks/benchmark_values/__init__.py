@@ -1,0 +1,1 @@
+"""The values of a benchmark: its cases, paths, figures."""

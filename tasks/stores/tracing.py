@@ -41,7 +41,7 @@ FLUSH_WITHIN = 5.0
 
 @dataclass(frozen=True, slots=True)
 class OpenSpan:
-    """See `tasks.operations.traced_work.Span`."""
+    """See `tasks.operations.running.traced_work.Span`."""
 
     span: trace.Span
 
@@ -54,7 +54,7 @@ class OpenSpan:
 
 @dataclass(frozen=True, slots=True)
 class RunTracer:
-    """See `tasks.operations.traced_work.Tracer`; all spans are children of the run's, whatever thread they are in."""
+    """See `tasks.operations.running.traced_work.Tracer`; all spans are children of the run's, in any thread."""
 
     tracer: trace.Tracer
     parent: Context

@@ -3,6 +3,7 @@
 import ast
 import statistics
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*ROOT.glob("flows/**/*.py"), *ROOT.glob("tasks/**/*.py")])
 MAX_FILE_LINES = 300
+MOST_MODULES = 32
 MEDIAN_LINES, P95_LINES, MAX_FUNCTION_LINES = 8, 35, 60
 MAX_TASK_STATEMENTS = 10
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -21,20 +23,20 @@ ALLOWED_LENGTHS: dict[str, str] = {
 """Modules that may be longer, each with its reason."""
 
 ALLOWED_SLEEPS: dict[str, str] = {
-    "flows/server_process.py": "waits for the server's port while it starts: no run exists yet that could end",
+    "flows/server/server_process.py": "waits for the server's port while it starts: no run exists yet that could end",
     "tasks/stores/local_parts/waiting.py": "waits for programs to start or end, also after a run was stopped",
     "tasks/stores/state/run_lock.py": "steps of milliseconds while another process writes it, before the run begins",
 }
 """Modules that may call `time.sleep`, each with its reason; waits go through `Stop.wait`, which ends with the run."""
 
 ALLOWED_BROAD_EXCEPTS: dict[str, str] = {
-    "flows/dask_work.py": "what a part ends with costs it an attempt and is named in the report, not the whole run",
-    "flows/live_limits.py": "a look at the limits that fails must not be the last one",
-    "flows/shown_progress.py": "a dashboard that does not answer must not fail a migration",
+    "flows/scale/dask_work.py": "what a part ends with costs it an attempt and is named in the report, not the run",
+    "flows/course/live_limits.py": "a look at the limits that fails must not be the last one",
+    "flows/dashboard/shown_progress.py": "a dashboard that does not answer must not fail a migration",
     "tasks/stores/directory/layout_process.py": "a bug costs the request that met it, not the mount, and is told",
-    "tasks/operations/spare_hands.py": "raises what it caught once the helpers have ended, too",
-    "tasks/operations/repository_work.py": "a bug costs its own tags and is named in the report, not the whole run",
-    "tasks/operations/tree_run.py": "the same when a repository is opened",
+    "tasks/operations/running/spare_hands.py": "raises what it caught once the helpers have ended, too",
+    "tasks/operations/running/repository_work.py": "a bug costs its own tags and is named in the report, not the run",
+    "tasks/operations/running/tree_run.py": "the same when a repository is opened",
 }
 """Modules that may catch `Exception`, each with its reason."""
 
@@ -129,8 +131,15 @@ def test_only_who_says_why_catches_everything(trees: dict[str, ast.Module]) -> N
     assert {name for name, tree in trees.items() if catches_all(tree)} == set(ALLOWED_BROAD_EXCEPTS)
 
 
-def test_packages_are_described_by_their_modules() -> None:
-    assert [name_of(path) for path in SOURCES if path.name == "__init__.py" and path.read_text().strip()] == []
+def test_packages_say_in_one_line_what_they_hold_and_nothing_else(trees: dict[str, ast.Module]) -> None:
+    """A package that imports its modules would have commands wait for all of them."""
+    packages = {name: tree for name, tree in trees.items() if name.endswith("__init__.py")}
+    assert {name for name, tree in packages.items() if len(tree.body) != 1 or not ast.get_docstring(tree)} == set()
+
+
+def test_a_folder_can_be_taken_in_at_a_glance() -> None:
+    folders = Counter(name_of(path.parent) for path in SOURCES)
+    assert {name: count for name, count in folders.items() if count > MOST_MODULES} == {}
 
 
 @pytest.mark.parametrize(

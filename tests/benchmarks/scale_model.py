@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tasks.operations.shards import plan_shards
+from tasks.operations.running.shards import plan_shards
 
 GB = 1e9
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli import main
-from flows.policy_example import EXAMPLE
+from flows.files.policy_example import EXAMPLE
 from infra.real_parts import Registry
 from tests.support.layouts import LayoutBuilder
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.cleanup_applying import apply_plan
-from flows.cleanup_parameters import ApplyParameters
+from flows.course.cleanup_applying import apply_plan
+from flows.forms.cleanup_parameters import ApplyParameters
 from infra.real_parts import SeaweedFS
 from tasks.operations.cleanup import applying
 from tasks.operations.cleanup.apply_tools import TRASH

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from flows.console import Console
-from flows.driving import drive, work_here
+from flows.course.driving import drive, work_here
+from flows.terminal.console import Console
 from infra.real_parts import DebianRegistry, Registry
 from tasks.endpoints import TargetOptions
 from tasks.oci.errors import IncompleteError

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from flows.driving import drive, work_here
-from flows.parameters import MigrateParameters, VerifyParameters
-from flows.watching import NoWatcher
+from flows.course.driving import drive, work_here
+from flows.course.watching import NoWatcher
+from flows.forms.parameters import MigrateParameters, VerifyParameters
 from infra.real_parts import Registry
 from tasks.oci.errors import IncompleteError
-from tasks.operations.source_survey import Survey
+from tasks.operations.source.source_survey import Survey
 from tasks.ports import Shard
 from tasks.runs import Run, RunKind, RunOptions
 from tasks.shard_results import absorb, pages_of

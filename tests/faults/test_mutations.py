@@ -10,12 +10,12 @@ import pytest
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ContentError, LayoutliftError
-from tasks.operations.copy_graph import RepositoryCopy
-from tasks.operations.copy_tools import CopyTools
-from tasks.operations.enumeration import enumerate_repository
-from tasks.operations.results import Depth
-from tasks.operations.spare_hands import SpareHands
-from tasks.operations.verification import RepositoryVerifier
+from tasks.operations.copying.copy_graph import RepositoryCopy
+from tasks.operations.copying.copy_tools import CopyTools
+from tasks.operations.reports.results import Depth
+from tasks.operations.running.spare_hands import SpareHands
+from tasks.operations.source.enumeration import enumerate_repository
+from tasks.operations.verifying.verification import RepositoryVerifier
 from tasks.ports import BlobArrival, BlobContent, Buffer, RemoteManifest
 from tasks.stores.memory import MemorySource, MemoryTarget
 from tasks.stores.verified_content import VerifiedContent

@@ -120,7 +120,7 @@ def test_a_mistake_in_the_file_is_named_by_line_and_secrets_are_not_shown(
 
 
 def test_the_example_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows.alerts import load_alerts  # noqa: PLC0415 - pydantic
+    from flows.files.alerts_file import load_alerts  # noqa: PLC0415 - pydantic
 
     for name, value in (
         ("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/x"),
@@ -141,7 +141,7 @@ def test_a_server_that_does_not_answer_is_said_in_a_line_without_its_password(la
 
 
 def test_failures_of_every_scheduled_flow_are_told_and_lost_runs_of_each_deployed_one_are_found() -> None:
-    from flows.alert_automations import FLOWS  # noqa: PLC0415 - Prefect
+    from flows.dashboard.alert_automations import FLOWS  # noqa: PLC0415 - Prefect
 
     content = yaml.safe_load((DEPLOYMENTS / "prefect.yaml").read_text())
 
@@ -154,8 +154,8 @@ def test_failures_of_every_scheduled_flow_are_told_and_lost_runs_of_each_deploye
 
 
 def test_a_lost_run_is_told_from_one_that_ended_in_a_state_of_our_own() -> None:
-    from flows.cleanup_course import REJECTED  # noqa: PLC0415 - Prefect
-    from flows.flow_body import SKIPPED  # noqa: PLC0415
+    from flows.course.cleanup_course import REJECTED  # noqa: PLC0415 - Prefect
+    from flows.course.flow_body import SKIPPED  # noqa: PLC0415
 
     (lost,) = yaml.safe_load((DEPLOYMENTS / "automations.yaml").read_text())["automations"]
     assert {f"prefect.flow-run.{name}" for name in (REJECTED, SKIPPED)} <= set(lost["trigger"]["expect"])

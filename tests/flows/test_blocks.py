@@ -21,7 +21,7 @@ from tests.support.prefect_history import PrefectHistory
 
 SAVE = """
 import json, sys
-from flows.block_types import LayoutSource, RegistryTarget
+from flows.dashboard.block_types import LayoutSource, RegistryTarget
 kinds = {"source": LayoutSource, "target": RegistryTarget}
 for name, (kind, right, wrong) in json.load(sys.stdin).items():
     block = kinds[kind](**right)

@@ -17,7 +17,7 @@ import json, threading
 from prefect import flow
 from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY as FREQUENCY
-from flows import heartbeats
+from flows.server import heartbeats
 
 sent, twice = [], threading.Event()
 

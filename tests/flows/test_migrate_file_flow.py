@@ -12,7 +12,7 @@ from tests.support.layouts import LayoutBuilder
 
 RUN = """
 import os, sys
-from flows.prefect_server import client_environment, ensure_server
+from flows.server.prefect_server import client_environment, ensure_server
 os.environ.update(client_environment(ensure_server()))
 from flows.migrate_file import migrate_file
 from tasks.oci.errors import IncompleteError

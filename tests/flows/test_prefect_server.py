@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from flows import prefect_server, server_process
-from flows.prefect_server import (
+from flows.server import prefect_server, server_process
+from flows.server.prefect_server import (
     ServerAddress,
     client_environment,
     ensure_server,
@@ -26,7 +26,7 @@ from flows.prefect_server import (
     stop,
     write_record,
 )
-from flows.server_process import ServerRecord
+from flows.server.server_process import ServerRecord
 from tasks.oci.errors import ConfigurationError, StateError
 from tests.support.prefect_history import PrefectHistory
 
@@ -104,7 +104,7 @@ def get(server: ServerRecord, path: str) -> str:
 
 FLOW = """
     import logging, os
-    from flows.prefect_server import client_environment, ensure_server
+    from flows.server.prefect_server import client_environment, ensure_server
     os.environ.update(client_environment(ensure_server()))
     from prefect import flow, task
     logging.getLogger("tasks").setLevel("INFO")
@@ -214,7 +214,7 @@ def test_start_and_stop(own_state: Path, server: ServerRecord) -> None:
 
 
 def test_two_commands_at_once_start_one_server(own_state: Path) -> None:
-    program = "from flows.prefect_server import *; print(ensure_server().url, status().pid)"
+    program = "from flows.server.prefect_server import *; print(ensure_server().url, status().pid)"
     commands = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) for _ in range(2)]
     first, second = (command.communicate(timeout=240)[0].decode() for command in commands)
     assert first == second
@@ -297,5 +297,7 @@ def test_the_record_is_plain_json(tmp_path: Path) -> None:
 
 
 def test_importing_it_does_not_import_prefect() -> None:
-    result = run_python("import sys, flows.prefect_server; print('prefect' in sys.modules, len(sys.modules) < 200)")
+    result = run_python(
+        "import sys, flows.server.prefect_server; print('prefect' in sys.modules, len(sys.modules) < 200)"
+    )
     assert result.stdout == "False True\n"

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from prefect.exceptions import PrefectException
 
-from flows import publishing
-from flows.shown_progress import only_noted
-from tasks.operations.batches import Slice
+from flows.dashboard import publishing
+from flows.dashboard.shown_progress import only_noted
+from tasks.operations.running.batches import Slice
 
 WHAT_PREFECT_RAISES = [
     httpx.ConnectError("https://me:hunter2@prefect"),

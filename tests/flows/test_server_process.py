@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from flows import prefect_server, server_process
-from flows.console import Console
-from flows.prefect_server import ensure_server, read_record, status, stop, write_record
-from flows.server_process import ServerRecord, is_inherited
-from flows.stopping import stopped_by_signals
+from flows.course.stopping import stopped_by_signals
+from flows.server import prefect_server, server_process
+from flows.server.prefect_server import ensure_server, read_record, status, stop, write_record
+from flows.server.server_process import ServerRecord, is_inherited
+from flows.terminal.console import Console
 from infra.real_parts import wait_until
 from tasks.oci.errors import InterruptedRunError, StateError
 from tasks.stores.local_parts.ports import free_port

@@ -12,8 +12,8 @@ import pytest
 from prefect import flow, get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows import shard_life
-from flows.shard_runs import LIFE, PAGES_AT_ONCE, REPORT, ShardRuns, newest_signs
+from flows.scale import shard_life
+from flows.scale.shard_runs import LIFE, PAGES_AT_ONCE, REPORT, ShardRuns, newest_signs
 from infra.real_parts.prefect_worker import ask
 from tasks.ports import Shard
 from tests.support.fault_proxy import FaultProxy, LoseAnswer, Say
@@ -189,7 +189,7 @@ def test_what_nobody_read_because_the_run_died_goes_with_a_later_run_and_nothing
     ask(api, f"flow_runs/{abandoned}/set_state", ended)
     remaining = []
     for days in (1, 0):
-        monkeypatch.setattr("flows.shard_runs.ABANDONED", timedelta(days=days))
+        monkeypatch.setattr("flows.scale.shard_runs.ABANDONED", timedelta(days=days))
         with ShardRuns("waits/for-nobody", {}, f"bucket → {uuid.uuid4()}", 1) as later:
             started(api, later, Shard(str(uuid.uuid4()), 1, ("app",)))
         remaining.append([len(left(api, run)) for run in (abandoned, at_work)])
@@ -243,7 +243,7 @@ def test_a_sign_of_life_at_a_full_second_is_not_newer_than_those_after_it() -> N
 def test_more_shards_than_the_server_lists_at_once_are_seen(
     api: str, runs: ShardRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.shard_runs.RUNS_AT_ONCE", 2)
+    monkeypatch.setattr("flows.scale.shard_runs.RUNS_AT_ONCE", 2)
     title = str(uuid.uuid4())
     shards = [Shard(title, number, ("app",)) for number in range(1, 6)]
     with runs:

@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.check import DEPLOYMENTS
-from flows.own_flow import flow, name_unknown_parameters
+from flows.server.own_flow import flow, name_unknown_parameters
 from tests.support.prefect_history import PrefectHistory
 
 CRASHED = State(type=StateType.CRASHED, message="Process exited with status code: 1")

@@ -17,9 +17,9 @@ import pytest
 import yaml
 
 from infra.real_parts import find_tool
-from tasks.operations.progress import Progress
-from tasks.operations.reporting import totals_json
-from tasks.operations.run_metrics import RunMoment, run_metrics
+from tasks.operations.reports.progress import Progress
+from tasks.operations.reports.reporting import totals_json
+from tasks.operations.reports.run_metrics import RunMoment, run_metrics
 from tests.support.real_parts import Cli, skipped_where_unavailable
 
 ROOT = Path(__file__).parents[2]

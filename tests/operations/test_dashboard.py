@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import TimeoutError  # noqa: A004 - Playwright's own
 
-from flows.scale_parameters import ScaledMigrateParameters, TaskRunner
+from flows.forms.scale_parameters import ScaledMigrateParameters, TaskRunner
 from infra.real_parts import Registry, SeaweedFS, wait_until
 from infra.real_parts.prefect_worker import PrefectWorker, ask
 from tasks.oci.registry_profiles import RegistryKind
-from tasks.operations.planning import OnConflict, Untagged
-from tasks.operations.results import Depth
+from tasks.operations.copying.planning import OnConflict, Untagged
+from tasks.operations.reports.results import Depth
 from tests.support.buckets import upload
 from tests.support.dashboard import Browser, browsing
 from tests.support.layouts import LayoutBuilder
@@ -72,7 +72,7 @@ class Deployed:
 
 SAVE = """
 import json, sys
-from flows.block_types import LayoutSource, RegistryTarget
+from flows.dashboard.block_types import LayoutSource, RegistryTarget
 source, target = json.load(sys.stdin)
 LayoutSource(**source).save("team-a", overwrite=True)
 RegistryTarget(**target).save("harbor", overwrite=True)

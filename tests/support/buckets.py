@@ -14,8 +14,8 @@ from mypy_boto3_s3 import S3Client
 from infra.real_parts import SeaweedFS
 from tasks.endpoints import open_source
 from tasks.oci.errors import LayoutliftError
-from tasks.operations.enumeration import enumerate_repository
-from tasks.operations.results import RepositoryInventory
+from tasks.operations.reports.results import RepositoryInventory
+from tasks.operations.source.enumeration import enumerate_repository
 from tasks.ports import Finding, Source
 from tasks.stores.bucket.layout_bucket import LayoutBucket
 from tasks.stores.bucket.s3_address import BucketAccess

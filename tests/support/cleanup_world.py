@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tasks.operations.choosing.tag_order import OrderBy
 from tasks.operations.cleanup.apply_tools import ApplyTools, RepositoryOutcome
 from tasks.operations.cleanup.applying import apply_repository
 from tasks.operations.cleanup.blob_decisions import BlobRules
@@ -20,7 +21,6 @@ from tasks.operations.cleanup.planning import PlanTools, plan_repository
 from tasks.operations.cleanup.policy import RepositoryPolicy, TagRule, select_repositories, select_tags
 from tasks.operations.cleanup.undoing import undo_run
 from tasks.operations.cleanup.values import RepositoryPlan, Timing
-from tasks.operations.tag_order import OrderBy
 from tasks.stores.memory import MemorySource
 from tasks.stores.memory_files import MemoryFiles, WritableMemory
 

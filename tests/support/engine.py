@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from tasks.oci.reference import TargetAddress
-from tasks.operations.copy_tools import CopyTools
-from tasks.operations.copy_work import CopyWork
-from tasks.operations.enumeration import enumerate_repository
-from tasks.operations.planning import CopyPolicy
-from tasks.operations.progress import Progress
-from tasks.operations.repository_work import units_of
-from tasks.operations.results import TagResult
-from tasks.operations.run_log import RunLog
-from tasks.operations.selection import Renames, Selection
-from tasks.operations.source_survey import RunJob
-from tasks.operations.spare_hands import SpareHands
-from tasks.operations.tree_run import TreeRun
+from tasks.operations.choosing.selection import Renames, Selection
+from tasks.operations.copying.copy_tools import CopyTools
+from tasks.operations.copying.copy_work import CopyWork
+from tasks.operations.copying.planning import CopyPolicy
+from tasks.operations.reports.progress import Progress
+from tasks.operations.reports.results import TagResult
+from tasks.operations.reports.run_log import RunLog
+from tasks.operations.running.repository_work import units_of
+from tasks.operations.running.spare_hands import SpareHands
+from tasks.operations.running.tree_run import TreeRun
+from tasks.operations.source.enumeration import enumerate_repository
+from tasks.operations.source.source_survey import RunJob
 from tasks.ports import Finding
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget

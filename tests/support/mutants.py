@@ -6,21 +6,21 @@ from dataclasses import replace
 from tests.support.command import Layoutlift
 
 ASKS_FOR_NO_BLOB = """
-from tasks.operations.blob_copy import BlobCopy
+from tasks.operations.copying.blob_copy import BlobCopy
 push = BlobCopy._push
 BlobCopy._push = lambda self, blob, home, **_: push(self, blob, None, surely=True, ask=False)
 """
 """Sends blobs that the target has."""
 
 SEES_NO_CHANGE = """
-import flows.cutover
-flows.cutover.refuse_changes = lambda *_: None
+import flows.course.cutover
+flows.course.cutover.refuse_changes = lambda *_: None
 """
 """A cut-over that does not look whether somebody still writes."""
 
 TELLS_OF_PREFECTS_ERRORS = """
-import flows.embedded
-flows.embedded._is_of_prefect = lambda _: False
+import flows.server.embedded
+flows.server.embedded._is_of_prefect = lambda _: False
 """
 """Lets the end of the Prefect server be the end of the command."""
 

@@ -4,13 +4,13 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from tasks.operations.choosing.tag_order import OrderBy
 from tasks.operations.cleanup.blob_decisions import BlobRules
 from tasks.operations.cleanup.choices import Choice, PolicyChoice
 from tasks.operations.cleanup.holdings import Holdings
 from tasks.operations.cleanup.planning import PlanTools, plan_repository
 from tasks.operations.cleanup.policy import RepositoryPolicy, TagRule, select_repositories, select_tags
 from tasks.operations.cleanup.values import RepositoryPlan, Timing
-from tasks.operations.tag_order import OrderBy
 from tasks.stores.memory import MemorySource
 from tasks.stores.memory_files import MemoryFiles
 

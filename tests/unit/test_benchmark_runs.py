@@ -11,7 +11,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from flows.benchmark_course import told_how_to_go_on
+from flows.course.benchmark_course import told_how_to_go_on
 from tasks.benchmark_about import own_place
 from tasks.benchmark_runs import BenchmarkRun, open_benchmark
 from tasks.benchmark_values.cases import MIB, parse_cases

@@ -10,7 +10,7 @@ from tasks.cleanup_applies import Cleaner, CleanerOptions, open_cleaner
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, LockHeldError, RefusedError
-from tasks.operations.ages import FUTURE_SECONDS
+from tasks.operations.choosing.ages import FUTURE_SECONDS
 from tasks.operations.cleanup.values import IndexEntry, QuarantineMode, RepositoryPlan, Timing
 from tasks.stores.bucket.s3_address import BucketAccess
 from tasks.stores.pacing import Stop

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.parameters import CheckParameters
-from flows.prefect_server import locked_state
+from flows.forms.parameters import CheckParameters
+from flows.server.prefect_server import locked_state
 from tasks.benchmark_runs import open_benchmark
 from tasks.benchmark_values.options import BenchmarkOptions
 from tasks.cleanup_runs import RunNote, note_run

@@ -3,13 +3,13 @@
 import pytest
 
 from tasks.oci.reference import TargetAddress
-from tasks.operations.planning import CopyPolicy
-from tasks.operations.progress import Progress
-from tasks.operations.results import Outcome, TagResult
-from tasks.operations.run_log import NOTHING_CHOSEN, RunLog
-from tasks.operations.selection import Renames, Selection
-from tasks.operations.source_survey import RunJob
-from tasks.operations.vanished import DeletionLimits
+from tasks.operations.choosing.selection import Renames, Selection
+from tasks.operations.copying.planning import CopyPolicy
+from tasks.operations.in_step.vanished import DeletionLimits
+from tasks.operations.reports.progress import Progress
+from tasks.operations.reports.results import Outcome, TagResult
+from tasks.operations.reports.run_log import NOTHING_CHOSEN, RunLog
+from tasks.operations.source.source_survey import RunJob
 from tasks.ports import Finding, Shard
 from tasks.run_ends import RunEnds
 from tasks.run_options import RunKind, RunOptions

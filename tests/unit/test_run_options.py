@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from tasks.operations.newest import Newest, NewestBy
-from tasks.operations.since_last import settings_mark
+from tasks.operations.choosing.newest import Newest, NewestBy
+from tasks.operations.in_step.since_last import settings_mark
 from tasks.run_options import RunOptions, shown_options
 
 PLAIN = RunOptions("/mnt/bucket", None, include=("team/**",))

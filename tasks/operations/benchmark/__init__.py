@@ -1,0 +1,1 @@
+"""What a benchmark measures, in which order, and what its figures mean."""

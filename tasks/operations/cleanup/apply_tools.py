@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.holdings import Holdings
     from tasks.operations.cleanup.journal import Journal
     from tasks.operations.cleanup.values import IndexEntry, RepositoryPlan, Timing
-    from tasks.operations.concurrency import MapConcurrently
+    from tasks.operations.running.concurrency import MapConcurrently
     from tasks.ports import Finding
 
 TRASH = f"{OWN_FOLDER}/trash"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tasks.operations.ages import known_age
+from tasks.operations.choosing.ages import known_age
 from tasks.operations.cleanup.retention import human_duration
 from tasks.operations.cleanup.values import (
     Action,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from tasks.operations.ages import known_age
+from tasks.operations.choosing.ages import known_age
+from tasks.operations.choosing.tag_order import DatedTag, OrderBy
 from tasks.operations.cleanup.policy import Referrers
 from tasks.operations.cleanup.retention import Verdict, decide_tags, human_duration, protection
-from tasks.operations.tag_order import DatedTag, OrderBy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

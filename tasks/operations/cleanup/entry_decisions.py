@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tasks.operations.ages import tag_time
+from tasks.operations.choosing.ages import tag_time
+from tasks.operations.choosing.tag_order import DatedTag
 from tasks.operations.cleanup.retention import Verdict
 from tasks.operations.cleanup.strays import Belonging, subject_in_manifest
-from tasks.operations.tag_order import DatedTag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.graph import Graph
     from tasks.operations.cleanup.holdings import HeldBlob
     from tasks.operations.cleanup.layout_view import Entry
-    from tasks.operations.concurrency import MapConcurrently
+    from tasks.operations.running.concurrency import MapConcurrently
     from tasks.ports import BlobContent, BlobStat, IndexFile, LayoutReader
 
 

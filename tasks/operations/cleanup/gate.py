@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tasks.oci.reference import TargetAddress
     from tasks.operations.cleanup.graph import Graph, Node
     from tasks.operations.cleanup.values import RepositoryPlan
-    from tasks.operations.concurrency import MapConcurrently
+    from tasks.operations.running.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
 
 _ANY = "application/octet-stream"

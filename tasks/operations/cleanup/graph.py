@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci import media_types
 from tasks.oci.errors import LayoutliftError, UnsupportedMediaTypeError
-from tasks.operations.enumeration import read_part
+from tasks.operations.source.enumeration import read_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.oci.manifest import Manifest
-    from tasks.operations.concurrency import MapConcurrently
+    from tasks.operations.running.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
 
 

@@ -26,8 +26,8 @@ from tasks.oci.image_layout import (
     iter_index,
 )
 from tasks.oci.reference import REF_NAME, parse_referrers_tag, referrers_tag, tag_of_ref_name
-from tasks.operations.noted_times import CREATED
-from tasks.operations.writers_notes import saved_signatures
+from tasks.operations.choosing.noted_times import CREATED
+from tasks.operations.source.writers_notes import saved_signatures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

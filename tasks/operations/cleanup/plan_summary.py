@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.operations.cleanup.values import Action, totals_of
-from tasks.operations.reporting import escape_markdown, human_bytes
+from tasks.operations.reports.reporting import escape_markdown, human_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

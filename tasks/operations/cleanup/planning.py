@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.holdings import HeldBlob, Holdings
     from tasks.operations.cleanup.layout_view import Entry, LayoutView
     from tasks.operations.cleanup.marks import Mark
-    from tasks.operations.concurrency import MapConcurrently
+    from tasks.operations.running.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
 
 LOST = "lost_manifest"

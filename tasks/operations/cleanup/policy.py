@@ -11,9 +11,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ConfigurationError
+from tasks.operations.choosing.selection import Selection
+from tasks.operations.choosing.tag_order import OrderBy
 from tasks.operations.cleanup.values import Limits, Timing
-from tasks.operations.selection import Selection
-from tasks.operations.tag_order import OrderBy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

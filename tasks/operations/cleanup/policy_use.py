@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tasks.operations.run_log import POLICY_UNUSED
+from tasks.operations.reports.run_log import POLICY_UNUSED
 from tasks.ports import Finding
 
 if TYPE_CHECKING:

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from tasks.operations.choosing.semver import parse_version
+from tasks.operations.choosing.tag_order import OrderBy, newest_first, newest_made_first
 from tasks.operations.cleanup.policy import OtherTags, Per, Period
-from tasks.operations.semver import parse_version
-from tasks.operations.tag_order import OrderBy, newest_first, newest_made_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from tasks.oci.digest import Digest
+    from tasks.operations.choosing.semver import Key
+    from tasks.operations.choosing.tag_order import DatedTag
     from tasks.operations.cleanup.policy import RepositoryPolicy, TagRule
-    from tasks.operations.semver import Key
-    from tasks.operations.tag_order import DatedTag
 
 _PERIODS: dict[Period, Callable[[datetime], tuple[int, ...]]] = {
     Period.DAILY: lambda moment: (moment.year, moment.month, moment.day),

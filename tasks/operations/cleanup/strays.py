@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tasks.file_ports import below
 from tasks.oci.image_layout import INDEX
-from tasks.operations.ages import known_age
+from tasks.operations.choosing.ages import known_age
 from tasks.operations.cleanup.marks import STRAYS, Mark, read_marks, still_marked, write_marks
 
 if TYPE_CHECKING:

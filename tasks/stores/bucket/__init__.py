@@ -1,0 +1,1 @@
+"""Sources in a bucket, read and changed by the S3 API."""

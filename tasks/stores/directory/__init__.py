@@ -1,0 +1,1 @@
+"""Sources in a directory or behind a mount, which may hang."""

@@ -1,0 +1,1 @@
+"""The target: a registry, asked and sent to by HTTP."""

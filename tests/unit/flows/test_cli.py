@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows import prefect_server
 from flows.cli import main
+from flows.server import prefect_server
 from tests.support.layouts import LayoutBuilder
 
 

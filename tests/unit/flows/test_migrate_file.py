@@ -5,8 +5,8 @@ from prefect import State
 from prefect.client.schemas.objects import StateType
 from prefect.states import Completed, Failed
 
+from flows.forms.parameters import MigrateParameters
 from flows.migrate_file import ending_of
-from flows.parameters import MigrateParameters
 from tasks.oci.errors import IncompleteError
 
 SKIPPED = State[None](type=StateType.CANCELLED, name="Skipped", message="pid 1 is at work")

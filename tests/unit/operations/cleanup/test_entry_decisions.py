@@ -14,6 +14,8 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.image_layout import REFERRER_SUBJECT
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
+from tasks.operations.choosing.noted_times import CREATED
+from tasks.operations.choosing.tag_order import OrderBy
 from tasks.operations.cleanup.choices import DeleteChoice
 from tasks.operations.cleanup.entry_decisions import EntryDecisions, decide_entries
 from tasks.operations.cleanup.fresh_view import FreshView, still_wanted
@@ -21,15 +23,13 @@ from tasks.operations.cleanup.graph import Graph, Node
 from tasks.operations.cleanup.layout_view import Entry, LayoutView
 from tasks.operations.cleanup.policy import Referrers
 from tasks.operations.cleanup.values import Action, IndexEntry
-from tasks.operations.noted_times import CREATED
-from tasks.operations.tag_order import OrderBy
 from tests.support.planned_layout import DAY, REF_NAME, PlannedLayout, keep_last
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
 
+    from tasks.operations.choosing.tag_order import DatedTag
     from tasks.operations.cleanup.retention import Verdict
-    from tasks.operations.tag_order import DatedTag
 
 CHILD, INDEX, SIGNATURE, MOVED, LAYER = (Digest.of(name) for name in (b"c", b"i", b"s", b"m", b"l"))
 

@@ -11,13 +11,13 @@ import pytest
 
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InterruptedRunError, SourceReadError
+from tasks.operations.choosing.tag_order import OrderBy
 from tasks.operations.cleanup.choices import DeleteChoice
 from tasks.operations.cleanup.journal import Journal, Record, Step
 from tasks.operations.cleanup.marks import Mark, write_marks
 from tasks.operations.cleanup.planning import HIDDEN, LOST
 from tasks.operations.cleanup.policy import select_tags
 from tasks.operations.cleanup.values import Action, Timing
-from tasks.operations.tag_order import OrderBy
 from tasks.stores.memory import MemorySource
 from tests.support.planned_layout import APP, DAY, MANIFEST, NOW, REF_NAME, PlannedLayout, keep_last
 

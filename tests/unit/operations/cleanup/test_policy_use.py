@@ -8,7 +8,7 @@ from tasks.oci.digest import Digest
 from tasks.operations.cleanup.policy import Policy, RepositoryPolicy, TagRule, select_repositories, select_tags
 from tasks.operations.cleanup.policy_use import PolicyUse
 from tasks.operations.cleanup.values import Action, Refusal, RepositoryPlan, TagDecision
-from tasks.operations.run_log import is_harmful
+from tasks.operations.reports.run_log import is_harmful
 
 SOURCE = {"team/app": ["v1", "latest"], "team/web": [], "release/core": ["v1"]}
 

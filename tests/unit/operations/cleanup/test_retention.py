@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.oci.digest import Digest
+from tasks.operations.choosing.tag_order import DatedTag, OrderBy
 from tasks.operations.cleanup.policy import (
     DAY,
     OtherTags,
@@ -21,7 +22,6 @@ from tasks.operations.cleanup.policy import (
     select_tags,
 )
 from tasks.operations.cleanup.retention import decide_tags, describe, human_duration
-from tasks.operations.tag_order import DatedTag, OrderBy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

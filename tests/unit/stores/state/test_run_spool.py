@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tasks.oci.errors import StateError
-from tasks.operations.reporting import result_of_row, tag_row
-from tasks.operations.results import Depth, Outcome, TagResult
+from tasks.operations.reports.reporting import result_of_row, tag_row
+from tasks.operations.reports.results import Depth, Outcome, TagResult
 from tasks.ports import Finding
 from tasks.stores.state import run_spool
 from tasks.stores.state.json_lines import read_json_lines

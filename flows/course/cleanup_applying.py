@@ -1,0 +1,123 @@
+"""How plans are applied and runs undone, from what a user gave; shared by the commands and the flow. No Prefect."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from flows.course.cleanup_planning import NO_LOGINS
+from tasks.cleanup_applies import CleanerOptions, open_cleaner, open_writable
+from tasks.cleanup_plans import CleanupOptions, new_plan_id, open_gate, open_plan
+from tasks.cleanup_runs import RunNote, note_run, read_note
+from tasks.oci.errors import ConfigurationError, RefusedError
+from tasks.operations.cleanup.limits import LimitCheck
+from tasks.operations.cleanup.policy import DEFAULT_TIMING
+from tasks.operations.cleanup.values import PlanKind
+from tasks.stores.bucket.s3_address import BucketAccess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from flows.forms.cleanup_parameters import ApplyParameters, UndoParameters
+    from tasks.cleanup_plans import Logins
+    from tasks.operations.cleanup.apply_tools import RepositoryOutcome
+    from tasks.operations.cleanup.values import Limits, PlanHeader, RepositoryPlan
+    from tasks.stores.pacing import Stop
+
+    ShowOutcomes = Callable[[str, Iterable[RepositoryOutcome]], bool]
+    """Shows the outcomes of a run as they come, by the run's name; whether nothing was wrong with any."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedPlan:
+    """A plan's file that was read to its end and keeps within the limits of this run."""
+
+    path: Path
+    header: PlanHeader
+
+    def repositories(self) -> Iterator[RepositoryPlan]:
+        """Its repositories, read from the file again.
+
+        Raises:
+            ConfigurationError: the file is another one by now.
+        """
+        with open_plan(self.path) as plan:
+            if plan.header != self.header:
+                raise ConfigurationError(f"{self.path} is another plan by now; nothing more was done")
+            yield from plan.repositories()
+
+
+def check_limits(path: Path, raised: Callable[[Limits], Limits]) -> CheckedPlan:
+    """See that a plan keeps within its limits, as far as they are not raised for this run.
+
+    Raises:
+        ConfigurationError: it is no plan, or was edited or cut short.
+        RefusedError: it goes beyond a limit; the message says which.
+    """
+    with open_plan(path) as plan:
+        check = LimitCheck(raised(plan.header.limits), plan.header.timing.mode)
+        for repository in plan.repositories():
+            check.see(repository)
+        if lines := check.beyond():
+            raise RefusedError(f"the plan goes beyond its limits, nothing was changed: {'; '.join(lines)}")
+        return CheckedPlan(path, plan.header)
+
+
+def apply_plan(
+    given: ApplyParameters, path: Path, stop: Stop, show: ShowOutcomes, logins: Logins = NO_LOGINS
+) -> bool:
+    """Do what a plan says, as far as everything still is as it says; whether nothing was wrong.
+
+    Raises:
+        ConfigurationError: it is no plan, or its source can't be changed.
+        RefusedError: it goes beyond a limit or is of the future, or others may write and the source prevents no harm.
+        LockHeldError: another run changes that source.
+        InterruptedRunError: the run was told to end; what it had begun is done.
+    """
+    plan = check_limits(path, given.raised)
+    header, run = plan.header, new_plan_id()
+    access = BucketAccess(header.endpoint_url, header.request_payer, login=logins.bucket)
+    forgets, alone = header.kind is PlanKind.CLEANUP, given.i_am_the_only_writer
+    options = CleanerOptions(header.source, access, header.timing, run, alone, given.jobs, forgets)
+    asked = CleanupOptions(header.source, access, given.jobs, given.plain_http, given.ca_file, None, logins.target)
+    with _requirement(asked, header, stop) as require, open_cleaner(options, stop, require) as cleaner:
+        cleaner.check_clock(header.created)
+        cleaner.check_allowed(plan.repositories())
+        note_run(RunNote(run, header.source, access.endpoint_url, access.request_payer))
+        return show(run, cleaner.apply(plan.repositories()))
+
+
+@contextmanager
+def _requirement(
+    asked: CleanupOptions, header: PlanHeader, stop: Stop
+) -> Iterator[Callable[[RepositoryPlan], None] | None]:
+    """What asks the target once more before anything of a repository goes; None where no target was named."""
+    if header.gate is None:
+        yield None
+        return
+    with ExitStack() as stack:
+        gate = stack.enter_context(open_gate(asked, header.gate, stop))
+        layouts = stack.enter_context(open_writable(header.source, asked.access, stop)).open_layouts()
+        askers = stack.enter_context(ThreadPoolExecutor(asked.jobs, thread_name_prefix="ask"))
+        yield lambda plan: gate.require_plan(layouts, plan, askers.map)
+
+
+def undo(given: UndoParameters, run: str, source: str | None, stop: Stop, show: ShowOutcomes) -> bool:
+    """Put back what a run took away from `source`, or where it is remembered from; whether all came back.
+
+    Raises:
+        ConfigurationError: nothing is known of such a run.
+        RefusedError: others may write meanwhile, and the source can't prevent harm.
+        LockHeldError: another run changes that source.
+    """
+    note = read_note(run) if source is None else RunNote(run, source)
+    access = BucketAccess(given.endpoint_url or note.endpoint_url, given.request_payer or note.request_payer)
+    undoing = new_plan_id()
+    options = CleanerOptions(note.source, access, DEFAULT_TIMING, undoing, given.i_am_the_only_writer, given.jobs)
+    with open_cleaner(options, stop) as cleaner:
+        undone = cleaner.undo(run)
+        note_run(replace(note, run=undoing))
+        return show(undoing, undone)

@@ -1,0 +1,98 @@
+"""How plans of a cleanup are made from what a user gave; shared by the commands and the flow. No Prefect."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.files.policy_file import load_policy
+from tasks.cleanup_plans import (
+    NOTHING_FITS,
+    CleanupOptions,
+    Logins,
+    make_header,
+    open_planner,
+    policy_choices,
+    write_plan,
+)
+from tasks.oci.digest import Digest
+from tasks.operations.cleanup.policy_use import PolicyUse
+from tasks.operations.cleanup.values import PlanKind
+from tasks.operations.reports.run_log import NO_LAYOUTS, is_harmful
+from tasks.stores.bucket.s3_address import BucketAccess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from flows.forms.cleanup_parameters import CleanupPlanParameters, PlanParameters
+    from tasks.cleanup_plans import Planner
+    from tasks.operations.cleanup.choices import Choice
+    from tasks.operations.cleanup.policy import Policy
+    from tasks.operations.cleanup.values import PlanFooter, PlanHeader, RepositoryPlan
+    from tasks.ports import Finding
+    from tasks.stores.pacing import Stop
+
+    ShowPlan = Callable[[PlanHeader, Iterable[RepositoryPlan], Sequence[Finding]], PlanFooter]
+
+
+NO_LOGINS = Logins()
+
+
+def read_policy(path: Path) -> tuple[Policy, Digest]:
+    """The policy in a file, and the file's digest.
+
+    Raises:
+        ConfigurationError: it can't be read or used; a line for each mistake.
+    """
+    return load_policy(path), Digest.of(path.read_bytes())
+
+
+def cleanup_options(given: PlanParameters, logins: Logins = NO_LOGINS) -> CleanupOptions:
+    """The engine's options."""
+    access = BucketAccess(given.endpoint_url, given.request_payer, login=logins.bucket)
+    return CleanupOptions(given.source, access, given.jobs, credentials=logins.target)
+
+
+def plan_cleanup(
+    given: CleanupPlanParameters,
+    stop: Stop,
+    show: ShowPlan,
+    clock: Callable[[], float] | None = None,
+    logins: Logins = NO_LOGINS,
+) -> bool:
+    """Plan by a policy, show the plan, keep it where the user wants it; whether everything could be read.
+
+    Raises:
+        ConfigurationError: the policy or an option is wrong, or the source is not there.
+    """
+    policy, digest = read_policy(Path(given.policy))
+    if given.gate is not None:
+        policy = replace(policy, gate=given.gate)
+    options = replace(cleanup_options(given, logins), plain_http=given.plain_http, ca_file=given.ca_file, clock=clock)
+    with open_planner(options, policy, stop) as planner:
+        now = planner.tools.rules.now
+        header = make_header(options, PlanKind.CLEANUP, policy.limits, policy.timing, now)
+        header = replace(header, policy=digest, gate=policy.gate)
+        plans = _watched(planner, policy, now)
+        output = Path(given.output) if given.output else None
+        footer = show(header, write_plan(output, header, plans), planner.findings)
+    return is_whole(footer, planner.findings)
+
+
+def _watched(planner: Planner, policy: Policy, now: float) -> Iterator[RepositoryPlan]:
+    """The plans by a policy; in the end, what of it was about nothing is put into the findings."""
+    use, choose = PolicyUse(policy), policy_choices(policy, now)
+
+    def noted(path: str) -> Choice | None:
+        use.note(path)
+        return choose(path)
+
+    yield from map(use.see, planner.plans(noted))
+    if not {NO_LAYOUTS, NOTHING_FITS}.intersection(planner.findings):
+        planner.findings.extend(use.findings())
+
+
+def is_whole(footer: PlanFooter, findings: Sequence[Finding]) -> bool:
+    """Whether everything at the source could be read and judged."""
+    return not footer.totals.refused and not any(map(is_harmful, findings))

@@ -1,0 +1,134 @@
+"""The cut-over: proves that both sides are equal and nobody writes any more, then lists what replaces what."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, field_validator
+
+from flows.course.driving import drive, work_here
+from flows.forms.parameters import VerifyParameters
+from tasks.endpoints import close_source, open_source
+from tasks.oci.errors import InterruptedRunError, RefusedError
+from tasks.operations.in_step.cutover import OLD_REFERENCE, check_template, refuse_changes, replacements
+from tasks.operations.source.index_marks import index_marks
+from tasks.runs import RunKind
+from tasks.stores.mapping_files import RowList, check_files, write_lists
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from flows.terminal.console import Console
+
+SCHEMA = 1
+_DURATION = re.compile(r"([0-9]+)\s*([smh])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+FrozenFor = Annotated[
+    str, Field(description="Watch the source for so long (30m), and write nothing if an index changes meanwhile")
+]
+Output = Annotated[
+    list[str], Field(description="Write old reference, new reference and digest to this .csv or .json")
+]
+WayBack = Annotated[str | None, Field(description="Write the list for the way back to this .csv or .json")]
+OldReference = Annotated[str, Field(description="How users name a tag today, of {source}, {repository} and {tag}")]
+
+
+class CutoverParameters(VerifyParameters):
+    """Parameters of `cutover`."""
+
+    frozen_for: FrozenFor = "0s"
+    output: Output = []  # noqa: RUF012 - pydantic copies it
+    way_back: WayBack = None
+    old_reference: OldReference = OLD_REFERENCE
+
+    @field_validator("frozen_for")
+    @classmethod
+    def _is_a_duration(cls, value: str) -> str:
+        seconds_of(value)
+        return value
+
+    @field_validator("old_reference")
+    @classmethod
+    def _names_a_tag(cls, value: str) -> str:
+        check_template(value)
+        return value
+
+
+def seconds_of(text: str) -> int:
+    """Read a duration such as `30m`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("a duration is a number with s, m or h behind it: 30m")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def cut_over(parameters: CutoverParameters, console: Console, say: Callable[[str], None]) -> None:
+    """Verify, watch the source to the end of the time, and write the files; `say` what was done.
+
+    Raises:
+        IncompleteError: the sides are not equal; no file was written.
+        RefusedError: an index changed while the source was watched; no file was written.
+        ConfigurationError: a file can't be written.
+    """
+    check_files([Path(name) for name in (*parameters.output, *filter(None, [parameters.way_back]))])
+    options = parameters.to_options()
+    selection = options.selection
+    watched_until = time.monotonic() + seconds_of(parameters.frozen_for)
+    source = open_source(options.source, console.stop, options.bucket_access)
+    try:
+        before = index_marks(source, selection)
+        drive(RunKind.VERIFY, options, console, work_here)
+        equal_at = _moment_of(console, before)
+        console.stop.pause(max(0.0, watched_until - time.monotonic()))
+        if console.stop.requested:
+            raise InterruptedRunError("interrupted while the source was watched; no file was written")
+        refuse_changes(before, index_marks(source, selection))
+    finally:
+        close_source(source)
+    say(f"source and target were equal at {equal_at}, and the source did not change while it was watched")
+    for name in _write(parameters, console, equal_at):
+        say(f"{name} written")
+
+
+def _moment_of(console: Console, before: Mapping[str, str]) -> str:
+    """The moment that the verification names, if it read the indexes of which the marks were noted `before`.
+
+    Raises:
+        RefusedError: it names none, or read others.
+    """
+    run = console.run
+    if run is None or run.ends.equality.at is None:
+        reason = "it did not run" if run is None else run.ends.equality.reason
+        raise RefusedError(f"no moment can be named at which both sides were equal ({reason}); no file was written")
+    refuse_changes(before, run.indexes)
+    return run.ends.equality.at
+
+
+def _write(parameters: CutoverParameters, console: Console, equal_at: str) -> list[str]:
+    """Write the files; their names."""
+    if console.run is None:
+        return []
+    found = replacements(console.run.results(), parameters.source, parameters.old_reference)
+    header = {
+        "schema": SCHEMA,
+        "source": parameters.source,
+        "target": parameters.target,
+        "equal_at": equal_at,
+        "watched": parameters.frozen_for,
+    }
+    there = [asdict(each) for each in found]
+    lists = [RowList(Path(name), there) for name in parameters.output]
+    if parameters.way_back:
+        back = [{"new": each.new, "old": each.old, "digest": each.digest} for each in found]
+        lists.append(RowList(Path(parameters.way_back), back))
+    write_lists(lists, header)
+    return [str(each.path) for each in lists]

@@ -1,0 +1,142 @@
+"""How `delete` and `recover` make their plans, which are applied as those of a cleanup are. No Prefect."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.course.cleanup_planning import cleanup_options, is_whole
+from tasks.cleanup_plans import make_header, open_planner, write_plan
+from tasks.oci.digest import Digest
+from tasks.oci.errors import ConfigurationError, InvalidDigestError, RefusedError
+from tasks.operations.cleanup.choices import DeleteChoice
+from tasks.operations.cleanup.policy import DEFAULT_TIMING, Policy
+from tasks.operations.cleanup.recovering import plan_recovery
+from tasks.operations.cleanup.values import Limits, PlanKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from flows.course.cleanup_planning import ShowPlan
+    from flows.forms.cleanup_parameters import DeleteParameters, RecoverParameters
+    from tasks.cleanup_plans import CleanupOptions, Planner
+    from tasks.operations.cleanup.values import RepositoryPlan
+    from tasks.stores.pacing import Stop
+
+NO_LIMITS = Limits(max_percent=None, min_tags_left=None)
+"""Who names what is to go has said how much that is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What somebody wants gone: a repository's path, with a tag, a digest, or neither for all of it."""
+
+    repository: str
+    tag: str | None = None
+    digest: Digest | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Named:
+        """Read `REPOSITORY[:TAG|@DIGEST]`.
+
+        Raises:
+            ConfigurationError: it is none.
+        """
+        repository, at, digest = text.partition("@")
+        repository, colon, tag = (repository, "", "") if at else repository.partition(":")
+        if not repository.strip("/") or (at and not digest) or (colon and not tag):
+            raise ConfigurationError(f"{text!r} is not REPOSITORY, REPOSITORY:TAG or REPOSITORY@DIGEST")
+        try:
+            return cls(repository.strip("/"), tag or None, Digest(digest) if at else None)
+        except InvalidDigestError as error:
+            raise ConfigurationError(f"{text!r}: {error}") from error
+
+    def check_found(self, plan: RepositoryPlan | None) -> None:
+        """Pass where the source has what is named.
+
+        Raises:
+            ConfigurationError: it has no such repository, or nothing of that name in it.
+            RefusedError: it is there and has to stay, as a target does not hold it.
+        """
+        if plan is None:
+            raise ConfigurationError(f"the source has no repository {self.repository!r}")
+        is_all = self.tag is None and self.digest is None
+        if plan.refused or plan.removals or is_all:
+            return
+        for tag in plan.tags:
+            if tag.tag == self.tag or tag.digest == self.digest:
+                raise RefusedError(f"{self.repository}:{tag.tag} stays: {tag.reason}")
+        for blob in plan.blobs:
+            if blob.digest == self.digest:
+                raise RefusedError(
+                    f"{self.repository}@{blob.digest} is no entry of the index, and stays: {blob.reason}"
+                )
+        raise ConfigurationError(f"{self.repository!r} has nothing named {self.tag or self.digest}")
+
+
+def plan_delete(given: DeleteParameters, named: Named, plan_file: Path | None, stop: Stop, show: ShowPlan) -> bool:
+    """Plan to delete one thing, and show that; whether its repository could be read.
+
+    Raises:
+        ConfigurationError: it is not there, or an option is wrong.
+    """
+    options = replace(cleanup_options(given), plain_http=given.plain_http, ca_file=given.ca_file)
+    choice = DeleteChoice(named.tag, named.digest, keeps_referrers=given.keep_referrers)
+
+    def plans(planner: Planner) -> Iterator[RepositoryPlan]:
+        found = planner.plans(lambda path: choice if path == named.repository else None)
+        plan = next(found, None)
+        named.check_found(plan)
+        if plan is not None:
+            yield plan
+        yield from found
+
+    return _plan(options, plans, stop, kind=PlanKind.DELETE, gate=given.gate, plan_file=plan_file, show=show)
+
+
+def plan_recover(given: RecoverParameters, plan_file: Path | None, stop: Stop, show: ShowPlan) -> bool:
+    """Plan to name again what nothing names, and show that; whether everything could be read.
+
+    Raises:
+        ConfigurationError: an option is wrong, or the source is not there.
+    """
+
+    def recovered(planner: Planner, path: str) -> RepositoryPlan | None:
+        plan = plan_recovery(planner.tools, path, marked=given.marked)
+        return plan if plan.additions or plan.findings or plan.refused else None
+
+    def plans(planner: Planner) -> Iterator[RepositoryPlan]:
+        return planner.each(lambda path: recovered(planner, path))
+
+    options = cleanup_options(given)
+    return _plan(options, plans, stop, kind=PlanKind.RECOVER, gate=None, plan_file=plan_file, show=show)
+
+
+def _plan(
+    options: CleanupOptions,
+    plans: Callable[[Planner], Iterator[RepositoryPlan]],
+    stop: Stop,
+    *,
+    kind: PlanKind,
+    gate: str | None,
+    plan_file: Path | None,
+    show: ShowPlan,
+) -> bool:
+    with open_planner(options, Policy((), gate=gate), stop, sweeps=False) as planner:
+        header = make_header(options, kind, NO_LIMITS, DEFAULT_TIMING, planner.tools.rules.now)
+        header = replace(header, gate=gate)
+        footer = show(header, write_plan(plan_file, header, plans(planner)), planner.findings)
+    return is_whole(footer, planner.findings)
+
+
+@contextmanager
+def plan_place(output: str | None) -> Iterator[Path]:
+    """Where a plan is written that is applied at once: where the user wants to have it, or for that long."""
+    if output is not None:
+        yield Path(output)
+        return
+    with tempfile.TemporaryDirectory(prefix="layoutlift-") as folder:
+        yield Path(folder) / "plan.jsonl"

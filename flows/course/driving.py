@@ -1,0 +1,111 @@
+"""What flows and the standalone command have in common: the course of a run, from survey to report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flows.course.live_limits import file_reader, kept_within_limits
+from flows.course.one_heap import use_one_heap
+from flows.course.telemetry import told_by_metrics
+from tasks.oci.errors import TRANSIENT_CODES, ConflictsError, LayoutliftError
+from tasks.operations.copying.planning import OnConflict
+from tasks.operations.reports.results import CONFLICT, REFERRER_CONFLICT
+from tasks.operations.reports.run_log import FATAL
+from tasks.ports import Finding
+from tasks.runs import RunKind, open_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from typing import TypeAlias
+
+    from flows.course.live_limits import LimitsReader
+    from flows.course.watching import Watcher
+    from tasks.operations.source.source_survey import Survey
+    from tasks.runs import Run, RunOptions
+    from tasks.stores.pacing import Stop
+
+    Work: TypeAlias = Callable[[Run, Survey], None]
+    Publish: TypeAlias = Callable[[Run], None]
+
+_CONFLICTS = frozenset({CONFLICT, REFERRER_CONFLICT})
+_UNSEEN = TRANSIENT_CODES | {kind.code for kind in FATAL}
+"""What leaves open whether the target has something else: it may pass, or kept the rest from being asked for."""
+
+
+def drive(
+    kind: RunKind,
+    options: RunOptions,
+    watcher: Watcher,
+    work: Work,
+    publish: Publish | None = None,
+    *,
+    limits: Callable[[str | None], AbstractContextManager[LimitsReader | None]] = file_reader,
+) -> None:
+    """Open a run, survey the source, have `work` do the batches, write the report, tell the truth.
+
+    `limits` makes of --limits-from what is looked at for limits while the run goes on.
+
+    Raises:
+        IncompleteError: something is not as it should be; the report is written and published before.
+        ConflictsError: there are conflicts, and the policy is to stop then; nothing was changed.
+    """
+    use_one_heap()
+    with limits(options.limits_from) as read:
+        if kind is RunKind.MIGRATE and options.policy.on_conflict is OnConflict.FAIL:
+            refuse_conflicts(options, watcher.stop, read)
+        with watcher.open(kind, options) as run, watcher.watch(run), told_by_metrics(run):
+            _carry_out(run, read, work, watcher.stop)
+            if publish is not None:
+                publish(run)
+            run.raise_if_incomplete()
+
+
+def _carry_out(run: Run, read: LimitsReader | None, work: Work, stop: Stop) -> None:
+    """Do a run's work within its limits, and write its report, whatever becomes of the work."""
+    try:
+        with kept_within_limits(run, read):
+            survey = run.survey()
+            run.ends.begin(survey.names.repositories, survey.untagged)
+            work(run, survey)
+            if run.ends.deletes:
+                run.controls.hold.wait(stop)
+            run.ends.settle(complete=run.tree.complete)
+    except LayoutliftError as error:
+        run.note(Finding(".", error.code, str(error)))
+        stop.set()
+        raise
+    except BaseException:
+        stop.set()
+        raise
+    finally:
+        run.settle()
+        run.write_report()
+
+
+def work_here(run: Run, survey: Survey) -> None:
+    """Do the batches in this process."""
+    run.tree.execute_all(survey.batches)
+
+
+def refuse_conflicts(options: RunOptions, stop: Stop, read: LimitsReader | None) -> None:
+    """Plan first, within the same limits.
+
+    Raises:
+        ConflictsError: the target has other content under some of the tags, or did not say what it has.
+        ConfigurationError: the limits that `read` gives can't be used.
+    """
+    with open_run(RunKind.PLAN, options, stop) as plan, kept_within_limits(plan, read):
+        plan.tree.execute_all(plan.tree.survey().batches)
+        told = [result for result in plan.results() if result.code in _CONFLICTS or result.code in _UNSEEN]
+        conflicts = [result for result in told if result.code in _CONFLICTS]
+        unseen = [f"{each.repository}:{each.tag}" for each in told if each.code in _UNSEEN]
+        unseen += [finding.path for finding in plan.findings if finding.code in _UNSEEN]
+    if conflicts:
+        shown = ", ".join(str(result.target) for result in conflicts[:5])
+        raise ConflictsError(
+            f"the target has other content under {len(conflicts)} tags ({shown}); nothing was changed"
+        )
+    if unseen and not stop.requested:
+        shown = ", ".join(unseen[:5])
+        raise ConflictsError(f"whether there are conflicts in {shown} can't be said now; nothing was changed")

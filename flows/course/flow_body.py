@@ -1,0 +1,57 @@
+"""What a flow does with its parameters, whether in the command's own process or for a worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prefect.client.schemas.objects import State, StateType
+
+from flows.course.deployed_paths import refuse_passing
+from flows.course.driving import drive
+from flows.course.stopping import stopped_as_before
+from flows.course.watching import NoWatcher, current_watcher
+from flows.dashboard.dashboard_limits import limits_reader
+from flows.dashboard.publishing import publish, work_as_tasks
+from flows.forms.block_names import names_block
+from flows.server.heartbeats import heartbeats
+from tasks.oci.errors import LockHeldError
+
+if TYPE_CHECKING:
+    from flows.course.driving import Publish, Work
+    from tasks.runs import RunKind, RunOptions
+
+SKIPPED = "Skipped"
+"""The state of a run that another one for the same pair left nothing to do; of the type cancelled."""
+
+
+def run_as_flow(
+    kind: RunKind, options: RunOptions, work: Work = work_as_tasks, publish: Publish = publish
+) -> State[None] | None:
+    """Run in the flow that this is called from; the state that it should end in, where that is a special one.
+
+    A scheduled run that finds the one before still at work has not failed: it is cancelled, as Prefect itself
+    does with a run that it has no room for.
+
+    Raises:
+        ConfigurationError: something would be written where it does not last.
+        LayoutliftError: as `drive` does.
+    """
+    refuse_passing(report=options.report, metrics=options.metrics, state=options.state)
+    watcher = current_watcher()
+    try:
+        with stopped_as_before(), heartbeats():
+            drive(kind, _with_places(options), watcher, work, publish, limits=limits_reader)
+    except LockHeldError as held:
+        if not isinstance(watcher, NoWatcher):
+            raise  # the command says it itself
+        return State(type=StateType.CANCELLED, name=SKIPPED, message=str(held))
+    return None
+
+
+def _with_places(options: RunOptions) -> RunOptions:
+    """The options, with places in place of blocks."""
+    if not names_block(options):
+        return options
+    from flows.dashboard.blocks import resolved  # noqa: PLC0415 - a twentieth of a second that few runs need
+
+    return resolved(options)

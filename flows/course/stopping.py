@@ -1,0 +1,150 @@
+"""Ends a run that was told to stop: in order where that works, and in time in any case."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import threading
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from flows.entry import INTERRUPTED
+from flows.terminal.told_errors import tell
+from tasks.oci.errors import LayoutliftError
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from flows.terminal.console import Console
+
+LAST_RESORT_SECONDS = 8.0
+"""After so long, whatever still waits in the system (a name server, a dead disk) is left where it is."""
+
+_request: ContextVar[Callable[[int, FrameType | None], None] | None] = ContextVar("layoutlift_stop", default=None)
+
+
+@contextmanager
+def stopped_by_signals(console: Console, patience: float = LAST_RESORT_SECONDS) -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM end the run in order, within `patience` seconds; a second one ends it at once.
+
+    So does a terminal that is closed, unless that is to be ignored (`nohup`).
+    """
+    ended = threading.Event()
+
+    def request(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's form
+        if console.interrupted:
+            if number != signal.SIGHUP:  # a shell hands on what the terminal's end has said already
+                die()
+            return
+        if number == signal.SIGHUP:
+            _leave_closed_terminal()
+        with suppress(OSError):  # nobody may be left to read it; and a handler must not touch buffered files
+            os.write(2, b"stopping; once more to stop at once\n")
+        console.interrupt()
+        threading.Thread(
+            target=_last_resort, args=(console, ended, patience), name="last resort", daemon=True
+        ).start()
+
+    before = {number: signal.signal(number, request) for number in _ending()}
+    token = _request.set(request)
+    try:
+        yield
+    finally:
+        ended.set()
+        _request.reset(token)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ending() -> list[signal.Signals]:
+    """The signals that end a run."""
+    hangup = [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else []
+    return [signal.SIGINT, signal.SIGTERM, *hangup]
+
+
+def _leave_closed_terminal() -> None:
+    """Have output that would go to a terminal that is gone go nowhere: each write would be an error."""
+    for descriptor in (1, 2):
+        try:
+            os.write(descriptor, b"")
+        except OSError as error:
+            if error.errno == errno.EIO:
+                os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), descriptor)
+
+
+@contextmanager
+def stopped_as_before() -> Iterator[None]:
+    """Have SIGTERM do in this block what `stopped_by_signals` says, where a flow of Prefect's has taken it over.
+
+    Prefect raises an error wherever the main thread is, be it in the middle of a report.
+    """
+    request = _request.get()
+    if request is None:  # as in a worker, whose signals are Prefect's
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, request)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def ending_waits(check: Callable[[], None]) -> Iterator[None]:
+    """Call `check` after the handler of each signal that ends a run: what it raises ends a wait in the system, too.
+
+    Python takes up a system call again that a signal has interrupted, unless the signal's handler raises.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which alone handles signals
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in _ending()}
+    handled = {number: handler for number, handler in before.items() if callable(handler)}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        handled[signal.Signals(number)](number, frame)
+        check()
+
+    for number in handled:
+        signal.signal(number, handle)
+    try:
+        check()
+        yield
+    finally:
+        for number, handler in handled.items():
+            signal.signal(number, handler)
+
+
+def _last_resort(console: Console, ended: threading.Event, patience: float) -> None:
+    """Write the report as it stands and end the process, unless the run ends by itself in time."""
+    if ended.wait(patience):
+        return
+    click.echo("layoutlift: something does not let go of the run; it is ended without waiting for it", err=True)
+    writer = threading.Thread(target=_write_report, args=(console,), daemon=True)
+    writer.start()
+    writer.join(1.0)  # its disk may be what hangs
+    die()
+
+
+def _write_report(console: Console) -> None:
+    run = console.latest_run
+    if run is None:
+        return
+    run.note(Finding(".", "interrupted", "the run was ended before all of its work had let go"))
+    try:
+        run.write_report()
+    except LayoutliftError as error:
+        tell(error)
+    else:
+        click.echo(f"layoutlift: its report: {', '.join(run.report_places)}", err=True)
+
+
+def die() -> NoReturn:
+    """End the process without waiting for its threads."""
+    os._exit(INTERRUPTED)

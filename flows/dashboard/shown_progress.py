@@ -1,0 +1,166 @@
+"""Keeps the dashboard's picture of a run moving: progress artifacts while it works, and a plot when it is done."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from prefect import get_client
+from prefect.artifacts import create_image_artifact, create_progress_artifact
+
+from flows.course.repeating import every
+from flows.dashboard.timeline_plot import FEWEST_MOMENTS, draw
+from tasks.operations.reports.reporting import human_bytes
+from tasks.operations.reports.timeline import Timeline
+from tasks.runs import RunKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+    from tasks.runs import Run
+
+LOOK_EVERY = 1.0
+SHOW_EVERY = 5
+"""Looks between updates of the artifacts; each is a request to the Prefect server."""
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def only_noted() -> Iterator[None]:
+    """What the dashboard shows is a courtesy: no run fails because a plot does, or Prefect's server is away."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - Prefect and matplotlib raise of their own, httpx's and others
+        logger.warning("the dashboard could not be told: %s", type(error).__name__)
+
+
+@contextmanager
+def shown_progress(run: Run) -> Iterator[None]:
+    """Show how a run goes on until the end of the block, and then how it went."""
+    shown = _Shown(run)
+    shown.begin()
+    try:
+        with every(LOOK_EVERY, shown.look, name="progress"):
+            yield
+    finally:
+        shown.end()
+
+
+@dataclass
+class _Bar:
+    """A progress artifact; the server is told of it anew only where it would show something else.
+
+    By a request of its own: Prefect's also sends an event each time, which the server keeps for a week. A run of a
+    day left thirty thousand of them.
+    """
+
+    artifact: UUID
+    shown: tuple[float, str]
+
+    @classmethod
+    def begun(cls, key: str, line: str) -> _Bar:
+        return cls(cast("UUID", create_progress_artifact(0.0, key, line)), (0.0, line))
+
+    def show(self, share: float, line: str) -> None:
+        if (share, line) == self.shown:
+            return
+        get_client(sync_client=True).request(
+            "PATCH",
+            "/artifacts/{id}",
+            json={"data": share, "description": line},
+            path_params={"id": self.artifact},
+        )
+        self.shown = (share, line)
+
+
+@dataclass
+class _Shown:
+    """The artifacts of one run; bytes are shown only where a run sends some."""
+
+    run: Run
+    timeline: Timeline = field(default_factory=Timeline)
+    tags: _Bar | None = None
+    bytes: _Bar | None = None
+    looks: int = 0
+
+    def begin(self) -> None:
+        self._note()
+        kind = self.run.kind
+        with only_noted():
+            self.tags = _Bar.begun(f"{kind}-tags", self._tags_line())
+            if kind is RunKind.MIGRATE:
+                self.bytes = _Bar.begun(f"{kind}-bytes", self._bytes_line())
+
+    def look(self) -> None:
+        self._note()
+        self.looks += 1
+        if self.looks % SHOW_EVERY == 1:
+            self._update()
+
+    def end(self) -> None:
+        self._note()
+        self._update(done=self.run.tree.complete)
+        if len(self.timeline.moments) < FEWEST_MOMENTS:
+            return
+        with only_noted():
+            picture = base64.b64encode(draw(self.timeline.moments, self.run.title)).decode()
+            create_image_artifact(
+                f"data:image/png;base64,{picture}", f"{self.run.kind}-timeline", "Throughput and outcomes over time"
+            )
+
+    def _note(self) -> None:
+        self.timeline.note(self.run.progress, held=self.run.controls.hold.reason is not None)
+
+    def _update(self, *, done: bool = False) -> None:
+        with only_noted():
+            if self.tags is not None:
+                tags = _percent(self.run.totals.tags, max(1, self.run.progress.expected))
+                self.tags.show(tags, self._tags_line())
+            if self.bytes is not None:
+                sent = _percent(self.run.progress.bytes_read, self._expected_bytes())
+                self.bytes.show(100.0 if done else sent, self._bytes_line())
+
+    def _expected_bytes(self) -> int:
+        """How much will be sent if the tags to come are like those that are done; 0 before there are any."""
+        progress = self.run.progress
+        done = progress.totals.tags
+        return progress.totals.traffic.bytes_pushed * progress.expected // done if done else 0
+
+    def _tags_line(self) -> str:
+        progress, totals = self.run.progress, self.run.totals
+        said = [f"{totals.tags:,} of {progress.expected:,} tags"]
+        said += [f"{totals.problems:,} with a problem"] if totals.problems else []
+        reason = self.run.controls.hold.reason
+        if reason is not None:
+            said.append(f"holding: {reason}")
+        elif 0 < totals.tags < progress.expected:
+            left = progress.seconds / totals.tags * (progress.expected - totals.tags)
+            said.append(f"about {human_seconds(left)} left")
+        return ", ".join(said)
+
+    def _bytes_line(self) -> str:
+        sent, expected = self.run.progress.bytes_read, self._expected_bytes()
+        said = f"{human_bytes(sent)} sent"
+        if expected > sent:
+            said += f" of about {human_bytes(expected)}"
+        return f"{said}, {human_bytes(int(self.timeline.rate))}/s"
+
+
+def _percent(part: int, whole: int) -> float:
+    """To a tenth: one of the two dashboards shows each digit that there is."""
+    return round(min(100.0, 100.0 * part / whole), 1) if whole else 0.0
+
+
+def human_seconds(seconds: float) -> str:
+    """A time as somebody who waits wants to know it."""
+    if seconds < 2 * _MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < 2 * _HOUR:
+        return f"{seconds / _MINUTE:.0f} min"
+    return f"{seconds / _HOUR:.1f} h" if seconds < 2 * _DAY else f"{seconds / _DAY:.1f} days"

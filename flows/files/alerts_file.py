@@ -1,0 +1,123 @@
+"""What a user writes down of whom to tell, and of what: the file that `layoutlift alerts apply` reads."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+from flows.files.yaml_files import load_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PERIOD = re.compile(r"([0-9]+)\s*([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+SHORTEST = timedelta(seconds=10)
+"""Prefect takes no shorter one for what did not happen."""
+LONGEST = timedelta(days=3650)
+
+
+class ChannelKind(StrEnum):
+    """How a channel's messages are written and sent."""
+
+    WEBHOOK = "webhook"
+    SLACK = "slack"
+    MAIL = "mail"
+
+
+SCHEMES = {
+    ChannelKind.WEBHOOK: ("http://", "https://"),
+    ChannelKind.SLACK: ("http://", "https://"),
+    ChannelKind.MAIL: ("mailto://", "mailtos://"),
+}
+
+
+def period(text: object) -> timedelta:
+    """Read a period such as `26h`."""
+    match = _PERIOD.fullmatch(str(text).strip())
+    if match is None or not int(match[1]):
+        raise ValueError("a period is a whole number with s, m, h or d behind it: 26h")
+    try:
+        found = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    except OverflowError:
+        found = timedelta.max
+    if found < SHORTEST:
+        raise ValueError(f"the server looks no more often than each {SHORTEST.seconds} s")
+    if found > LONGEST:
+        raise ValueError(f"a period has {LONGEST.days} days at most")
+    return found
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Channel(_Part):
+    """One place where messages go."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
+    kind: ChannelKind
+    url: SecretStr
+
+    @model_validator(mode="after")
+    def _has_its_scheme(self) -> Self:
+        schemes = SCHEMES[self.kind]
+        if not self.url.get_secret_value().startswith(schemes):
+            raise ValueError(f"the url of a {self.kind} begins with {' or '.join(schemes)}")
+        return self
+
+
+Names = Annotated[list[str], Field(min_length=1, description="Names of channels")]
+
+
+class NoSuccess(_Part):
+    """Told of when nothing has ended complete for a while."""
+
+    within: Annotated[timedelta, BeforeValidator(period)]
+    channels: Names
+
+
+class Alerts(_Part):
+    """What to tell of; what is left out is not told."""
+
+    failed: Names | None = None
+    conflict: Names | None = None
+    no_success: NoSuccess | None = None
+
+    @property
+    def channels(self) -> set[str]:
+        """All names of channels that are used."""
+        told = [self.failed, self.conflict, self.no_success.channels if self.no_success else None]
+        return {name for names in told for name in names or ()}
+
+
+class AlertsFile(_Part):
+    """The file as a whole."""
+
+    version: Literal[1]
+    channels: list[Channel]
+    alerts: Alerts
+
+    @model_validator(mode="after")
+    def _channels_are_there(self) -> Self:
+        known = [channel.name for channel in self.channels]
+        if repeated := sorted({name for name in known if known.count(name) > 1}):
+            raise ValueError(f"two channels are named {', '.join(repeated)}")
+        if unknown := sorted(self.alerts.channels - set(known)):
+            raise ValueError(f"no channel is named {', '.join(unknown)}")
+        return self
+
+
+def load_alerts(path: Path) -> AlertsFile:
+    """Read an alerts file, with the values of the environment where it names variables.
+
+    Raises:
+        ConfigurationError: it can't be read or used; each mistake with its line and field.
+    """
+    return load_model(path, AlertsFile, os.environ)

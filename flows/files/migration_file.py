@@ -1,0 +1,125 @@
+"""The file that describes migrations: defaults, and mappings of a source to a target each."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from flows.files.mistakes import in_our_words
+from flows.files.yaml_files import load_model
+from flows.forms.parameter_fields import Source, Target
+from flows.forms.parameters import MigrateParameters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Self
+
+    from tasks.operations.choosing.newest import NewestBy
+
+SCHEMA_ID = "layoutlift-migration-1"
+WRITTEN_BY_RUN = ("report", "metrics")
+"""Fields that name a file which a run replaces."""
+
+
+class MigrationSettings(MigrateParameters):
+    """What one mapping, or the defaults, say of a migration; every field may be left out here."""
+
+    source: Source | None = None  # type: ignore[assignment] # whole only together with the defaults
+    target: Target | None = None  # type: ignore[assignment]
+
+    @field_validator("immutable_tags", "scan_on_push")
+    @classmethod
+    def _settings_have_a_use(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: ARG003, FBT001 - as in its base
+        return value  # what it is a setting of may be said in the other part of the file
+
+    @field_validator("order_by")
+    @classmethod
+    def _order_has_a_use(cls, value: NewestBy, info: ValidationInfo) -> NewestBy:  # noqa: ARG003 - as above
+        return value
+
+
+class MigrationFile(BaseModel):
+    """Several migrations: each mapping takes from the defaults what it does not say itself."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Literal[1] = Field(description="The form of this file")
+    defaults: MigrationSettings = Field(
+        default=MigrationSettings(), description="What holds where a mapping does not say otherwise"
+    )
+    mappings: list[MigrationSettings] = Field(min_length=1, description="What goes where; one runs after the other")
+
+    @model_validator(mode="after")
+    def _mappings_are_whole(self) -> Self:
+        missing = [
+            _mistake("neither the mapping nor the defaults say it", number, field)
+            for number, mapping in enumerate(self.mappings)
+            for field in ("source", "target")
+            if getattr(mapping, field) is None and getattr(self.defaults, field) is None
+        ]
+        if wrong := missing or [*self._mistakes_together(), *self._files_written_twice()]:
+            raise ValidationError.from_exception_data("MigrationFile", wrong)
+        return self
+
+    def _mistakes_together(self) -> Iterator[InitErrorDetails]:
+        """What is wrong only with a mapping and the defaults taken together."""
+        for number, mapping in enumerate(self.mappings):
+            try:
+                MigrateParameters(**self._said_of(mapping))
+            except ValidationError as error:
+                yield from (_mistake(in_our_words(each), number, *each["loc"]) for each in error.errors())
+
+    def _files_written_twice(self) -> Iterator[InitErrorDetails]:
+        """Runs follow each other, and each replaces what the one before has written."""
+        said = [self._said_of(mapping) for mapping in self.mappings]
+        for field in WRITTEN_BY_RUN:
+            written: set[Path] = set()
+            for number, mapping in enumerate(said):
+                if not mapping.get(field):
+                    continue
+                file = Path(mapping[field]).resolve()
+                if file in written:
+                    yield _mistake("an earlier mapping writes the same file", number, field)
+                written.add(file)
+
+    def _said_of(self, mapping: MigrationSettings) -> dict[str, Any]:
+        own = mapping.model_dump(exclude_unset=True)
+        said = self.defaults.model_dump(exclude_unset=True) | own
+        if said.get("newest") is None and "order_by" not in own:
+            said.pop("order_by", None)  # the defaults have it for those mappings that say how many
+        return said
+
+    def migrations(self, overrides: Mapping[str, Any] | None = None) -> Iterator[MigrateParameters]:
+        """The parameters of each mapping's run; `overrides` win over what the file says.
+
+        Raises:
+            ValidationError: the overrides don't fit.
+        """
+        for mapping in self.mappings:
+            yield MigrateParameters(**(self._said_of(mapping) | dict(overrides or {})))
+
+
+def _mistake(said: str, number: int, *field: int | str) -> InitErrorDetails:
+    kind = PydanticCustomError("unfit", "{said}", {"said": said})
+    return InitErrorDetails(type=kind, loc=("mappings", number, *field), input=None)
+
+
+def load_migrations(path: Path) -> MigrationFile:
+    """Read a migration file, with the values of the environment where it names variables.
+
+    Raises:
+        ConfigurationError: it can't be read or used; each mistake with its line and field.
+    """
+    return load_model(path, MigrationFile, os.environ)
+
+
+def json_schema() -> str:
+    """The form of the file as a JSON schema, for editors and other programs."""
+    schema = MigrationFile.model_json_schema()
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID} | schema
+    return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

@@ -1,0 +1,252 @@
+"""The policy's file: its fields, how they are written, and the values of the engine that they mean."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path  # noqa: TC003 - pydantic reads annotations
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from flows.files import policy_values as v  # noqa: TC001 - pydantic reads annotations
+from flows.files.yaml_files import load_model, mistakes_in
+from tasks.oci.digest import Digest
+from tasks.oci.errors import ConfigurationError
+from tasks.operations.choosing.tag_order import OrderBy
+from tasks.operations.cleanup import policy as engine
+from tasks.operations.cleanup.policy import OtherTags, Per, Period, Referrers
+from tasks.operations.cleanup.values import Limits, QuarantineMode, Timing
+
+
+class _Fields(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TagRuleFields(_Fields):
+    """One group of tags, and what is kept of it."""
+
+    match: Annotated[list[v.TagPattern], Field(min_length=1)]
+    exclude: list[v.TagPattern] = []
+    keep: Literal["all", "none"] | None = None
+    keep_last: v.Count | None = None
+    keep_within: v.Duration | None = None
+    keep_daily: v.Count | None = None
+    keep_weekly: v.Count | None = None
+    keep_monthly: v.Count | None = None
+    keep_yearly: v.Count | None = None
+    keep_newest_semver: v.Count | None = None
+    per: Per = Per.ALL
+    pulled_within: v.NoPulls = None
+
+    @field_validator("match", "exclude", mode="before", json_schema_input_type=str | list[str])
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return value if isinstance(value, list) else [value]
+
+    @model_validator(mode="after")
+    def _says_something(self) -> TagRuleFields:
+        counted = self.model_fields_set - {"match", "exclude", "per", "keep"}
+        if self.keep is None and not counted:
+            raise ValueError("it keeps nothing; write 'keep: none' if that is meant")
+        if self.keep is not None and counted:
+            raise ValueError(f"'keep: {self.keep}' goes with no other rule")
+        if self.per is not Per.ALL and self.keep_newest_semver is None:
+            raise ValueError("'per' goes with keep_newest_semver")
+        return self
+
+    def to_rule(self) -> engine.TagRule:
+        """The same for the engine."""
+        periods = ((period, getattr(self, f"keep_{period}")) for period in Period)
+        return engine.TagRule(
+            tags=engine.select_tags(self.match, self.exclude),
+            shown=" ".join(self.match),
+            keep_all=self.keep == "all",
+            keep_last=self.keep_last,
+            keep_within=self.keep_within,
+            keep_periods=tuple((period, count) for period, count in periods if count is not None),
+            keep_newest_semver=self.keep_newest_semver,
+            per=self.per,
+        )
+
+
+class ScopeFields(_Fields):
+    """Which repositories a policy is about."""
+
+    include: Annotated[list[v.RepositoryPattern], Field(min_length=1)]
+    exclude: list[v.RepositoryPattern] = []
+
+
+class UntaggedFields(_Fields):
+    """When manifests go that have no tag and belong to nothing: so long after they were first seen so."""
+
+    delete_after: v.Duration
+
+
+class ChoiceFields(_Fields):
+    """What may stand in `defaults` and in each policy."""
+
+    order_by: OrderBy = OrderBy.CREATED
+    unmatched: OtherTags = OtherTags.KEEP
+    untagged: Literal["keep"] | UntaggedFields = "keep"
+    referrers: Referrers = Referrers.WITH_SUBJECT
+    orphans_after: v.Duration | None = None
+    empty_layouts: OtherTags = OtherTags.KEEP
+    pulled_within: v.NoPulls = None
+
+
+class PolicyFields(ChoiceFields):
+    """What is kept of some repositories."""
+
+    name: Annotated[str, Field(min_length=1)]
+    description: str = ""
+    repositories: ScopeFields
+    tags: list[TagRuleFields] = []
+
+    @field_validator("repositories", mode="before", json_schema_input_type=str | list[str] | ScopeFields)
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return value
+        return {"include": value if isinstance(value, list) else [value]}
+
+
+class ProtectFields(_Fields):
+    """What no rule takes away; digest files are JSON or text, of which every digest counts."""
+
+    tags: list[v.TagPattern] = ["latest", "stable"]
+    digests: list[v.DigestText] = []
+    digest_files: list[str] = []
+
+
+class BlobFields(_Fields):
+    """How long content waits that nothing names."""
+
+    grace: v.Duration = engine.DEFAULT_TIMING.grace
+    ingest_after: v.Duration = engine.DEFAULT_INGEST_AFTER
+    multipart_after: v.Duration = engine.DEFAULT_MULTIPART_AFTER
+
+
+class QuarantineFields(_Fields):
+    """Where blobs wait before they are gone for good, and for how long."""
+
+    mode: QuarantineMode = QuarantineMode.PREFIX
+    hold: v.Duration = engine.DEFAULT_TIMING.hold
+
+
+class LimitFields(_Fields):
+    """How much one apply may take away; null is no limit."""
+
+    max_tags: v.Count | None = None
+    max_percent: Annotated[float, Field(gt=0, le=100)] | None = 25.0
+    min_tags_left: Annotated[int, Field(ge=0, strict=True)] | None = 1
+    max_bytes: v.Size | None = None
+
+
+class PolicyFile(_Fields):
+    """A policy as people write it."""
+
+    version: Literal[1]
+    policies: Annotated[list[PolicyFields], Field(min_length=1)]
+    defaults: ChoiceFields = ChoiceFields()
+    protect: ProtectFields = ProtectFields()
+    blobs: BlobFields = BlobFields()
+    quarantine: QuarantineFields = QuarantineFields()
+    limits: LimitFields = LimitFields()
+    target: v.TargetText | None = None
+    migrated_only: bool | None = None
+
+    @field_validator("policies")
+    @classmethod
+    def _names_differ(cls, value: list[PolicyFields]) -> list[PolicyFields]:
+        names = [policy.name for policy in value]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"two policies are called {twice!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _gate_has_target(self) -> PolicyFile:
+        if self.migrated_only and self.target is None:
+            raise ValueError("migrated_only needs the target to ask")
+        return self
+
+    def to_policy(self, listed: frozenset[Digest]) -> engine.Policy:
+        """The same for the engine; `listed` is what the files with digests hold."""
+        return engine.Policy(
+            policies=tuple(self._policy(fields) for fields in self.policies),
+            protected_digests=listed | {Digest(text) for text in self.protect.digests},
+            timing=Timing(self.blobs.grace, self.quarantine.hold, self.quarantine.mode),
+            limits=Limits(**self.limits.model_dump()),
+            ingest_after=self.blobs.ingest_after,
+            multipart_after=self.blobs.multipart_after,
+            gate=None if self.migrated_only is False else self.target,
+        )
+
+    def _policy(self, fields: PolicyFields) -> engine.RepositoryPolicy:
+        def chosen(name: str) -> Any:
+            return getattr(fields if name in fields.model_fields_set else self.defaults, name)
+
+        untagged = chosen("untagged")
+        return engine.RepositoryPolicy(
+            name=fields.name,
+            repositories=engine.select_repositories(fields.repositories.include, fields.repositories.exclude),
+            rules=tuple(rule.to_rule() for rule in fields.tags),
+            other_tags=chosen("unmatched"),
+            order_by=chosen("order_by"),
+            protected_tags=engine.select_tags(self.protect.tags) if self.protect.tags else None,
+            untagged_after=untagged.delete_after if isinstance(untagged, UntaggedFields) else None,
+            referrers=chosen("referrers"),
+            orphans_after=chosen("orphans_after"),
+            drop_empty_layouts=chosen("empty_layouts") is OtherTags.DELETE,
+            shown_excludes=tuple(fields.repositories.exclude),
+        )
+
+
+_DIGEST = re.compile(r"sha(?:256:[a-f0-9]{64}|512:[a-f0-9]{128})(?![a-f0-9])")
+
+
+def read_digests(path: Path) -> set[Digest]:
+    """Every digest in a text or JSON file, such as a list of deployed images.
+
+    Raises:
+        ConfigurationError: it can't be read, or holds none: a list that is empty by mistake would protect nothing.
+    """
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be read: {error.strerror}") from error
+    found = {Digest(match) for match in _DIGEST.findall(text)}
+    if not found:
+        raise ConfigurationError(f"{path} holds no digest, so it would protect nothing")
+    return found
+
+
+def load_policy(path: Path) -> engine.Policy:
+    """The policy in a file; files with digests that it names are read, relative ones from its folder.
+
+    Raises:
+        ConfigurationError: it can't be read or used; a line for each mistake.
+    """
+    file = load_model(path, PolicyFile)
+    listed: set[Digest] = set()
+    mistakes: list[tuple[tuple[int | str, ...], str]] = []
+    for number, name in enumerate(file.protect.digest_files):
+        try:
+            listed |= read_digests(path.parent / name)
+        except ConfigurationError as error:
+            mistakes.append((("protect", "digest_files", number), str(error)))
+    if mistakes:
+        raise mistakes_in(path, mistakes)
+    return file.to_policy(frozenset(listed))
+
+
+def json_schema() -> str:
+    """The JSON schema of policies, for editors."""
+    schema = PolicyFile.model_json_schema()
+    for definition in schema["$defs"].values():
+        fields = definition.get("properties", {})
+        fields.pop("pulled_within", None)  # there only to say why it can't be
+        for field in fields.values():
+            if field.get("type") == "string" and not isinstance(field.get("default", ""), str):
+                del field["default"]  # as the engine has it, which is not how it is written
+    return json.dumps(schema, indent=2) + "\n"

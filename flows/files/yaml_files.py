@@ -1,0 +1,143 @@
+"""Reads YAML files into models, and says of each mistake in which line and field it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from flows.files.mistakes import in_our_words
+from flows.files.yaml_variables import expand
+from tasks.oci.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+MAX_FILE_SIZE = 4 * 1024 * 1024
+"""Bytes; nobody writes more by hand, and YAML takes many times a file's size in memory."""
+_Model = TypeVar("_Model", bound=BaseModel)
+_Place = tuple[int | str, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """Says where a value is that looks like a date or number and is none; PyYAML raises whatever Python does."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - PyYAML's form
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError):
+            wrong = f"{str(node.value)[:40]!r} is no {node.tag.rpartition(':')[2]}"
+            raise yaml.constructor.ConstructorError(None, None, wrong, node.start_mark) from None
+
+
+def load_model(path: Path, model: type[_Model], variables: Mapping[str, str] | None = None) -> _Model:
+    """The content of a YAML file as a model; with `variables`, `${NAME}` in its values stands for theirs.
+
+    Raises:
+        ConfigurationError: it can't be read, is no YAML, or breaks the model; a line for each mistake, as
+            `FILE:LINE: FIELD: what is wrong`.
+    """
+    return parse_model(_read(path), model, name=str(path), variables=variables)
+
+
+def parse_model(text: str, model: type[_Model], *, name: str, variables: Mapping[str, str] | None = None) -> _Model:
+    """As `load_model`, of text that `name` stands for in errors."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        mistakes = [f"{name}:{line}: {key}: is given twice" for line, key in _repeated_keys(node, set())]
+        if variables is not None:
+            mistakes += [f"{name}:{line}: {field}: {wrong}" for line, field, wrong in expand(node, variables)]
+        content = _Loader("").construct_document(node) if node is not None else None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigurationError(f"{name}:{line}: this is no YAML: {error.problem}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigurationError(f"{name}: this is no YAML: {str(error)[:200]}") from None
+    if mistakes:
+        raise ConfigurationError("\n".join(mistakes))
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{name}:1: it must hold fields and values, as the example shows")
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        found = ((each["loc"], in_our_words(each)) for each in details)
+        raise ConfigurationError("\n".join(_mistakes(found, node, name))) from None
+
+
+def mistakes_in(path: Path, found: Iterable[tuple[_Place, str]]) -> ConfigurationError:
+    """The error for a file that fits its model and can't be used all the same: what is wrong at which place."""
+    return ConfigurationError("\n".join(_mistakes(found, yaml.compose(_read(path), yaml.SafeLoader), str(path))))
+
+
+def top_fields(path: Path) -> frozenset[str]:
+    """The names of a file's outermost fields; none where it is no mapping.
+
+    Raises:
+        ConfigurationError: it can't be read.
+    """
+    try:
+        node = yaml.compose(_read(path), Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError):
+        return frozenset()  # whoever loads it says where it is broken
+    return frozenset(str(key.value) for key, _ in node.value) if isinstance(node, yaml.MappingNode) else frozenset()
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_FILE_SIZE:
+            raise ConfigurationError(f"{path} is larger than {MAX_FILE_SIZE} bytes")
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8") from error
+
+
+def _mistakes(found: Iterable[tuple[_Place, str]], node: yaml.Node | None, name: str) -> Iterator[str]:
+    for place, wrong in found:
+        shown, line = _nearest(node, place)
+        yield f"{name}:{line}: {'.'.join(map(str, shown)) or '(the file)'}: {wrong}"
+
+
+def _nearest(node: yaml.Node | None, place: Sequence[int | str]) -> tuple[_Place, int]:
+    """What of a place exists in the file, and its line; a missing field is at the line of what lacks it."""
+    shown: list[int | str] = []
+    line = node.start_mark.line + 1 if node is not None else 1
+    for step in place:
+        below = _below(node, step)
+        if below is not None:
+            node, line = below
+            shown.append(step)
+        elif step == place[-1]:
+            shown.append(step)
+    return tuple(shown), line
+
+
+def _below(node: yaml.Node | None, step: int | str) -> tuple[yaml.Node, int] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in reversed(node.value):  # what is merged in (`<<`) comes before what wins over it
+            if key.value == step:
+                return value, key.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return node.value[step], node.value[step].start_mark.line + 1
+    return None
+
+
+def _repeated_keys(node: Any, looked_at: set[int]) -> Iterator[tuple[int, str]]:
+    """YAML takes the last of several equal keys in silence; whoever wrote them meant all."""
+    if id(node) in looked_at:  # by an alias: a few lines of them stand for millions of nodes
+        return
+    looked_at.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if str(key.value) in seen:
+                yield key.start_mark.line + 1, str(key.value)
+            seen.add(str(key.value))
+            yield from _repeated_keys(value, looked_at)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from _repeated_keys(value, looked_at)

@@ -1,0 +1,41 @@
+"""What a user can say of how fast and when a run works; the same forms hold at its start and while it goes on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from flows.forms.rates import bytes_per_second
+from tasks.operations.running.hours import Hours
+
+LimitRate = Annotated[
+    str | None,
+    Field(description="Most bytes to send a second, such as 50M"),
+    AfterValidator(lambda rate: rate if rate is None or bytes_per_second(rate) else None),
+]
+MaxRequests = Annotated[float | None, Field(description="Most requests to send a second", gt=0)]
+AllowedHours = Annotated[
+    str | None,
+    Field(
+        description="When new work may begin, such as 22:00-06:00 or mon-fri 20:00-06:00, sat-sun Europe/Berlin; "
+        "outside of that the run waits"
+    ),
+    AfterValidator(lambda hours: hours if hours is None or Hours.parse(hours) else None),
+]
+LimitsFrom = Annotated[
+    str | None,
+    Field(
+        description="Where to look for other limits while the run goes on: a YAML file, or variable:NAME of Prefect "
+        "(flows look at variable:layoutlift_limits if this is empty)"
+    ),
+]
+
+
+class PaceParameters(BaseModel):
+    """When a run may work, and what may change that while it goes on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hours: AllowedHours = None
+    limits_from: LimitsFrom = None

@@ -1,0 +1,188 @@
+"""The fields that forms and options are made of, each with its description and what may stand in it.
+
+No secret is among them: parameters are shown in the dashboard.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from flows.forms.block_names import block_name
+from tasks.endpoints import check_place, parse_target
+from tasks.oci.errors import ConfigurationError
+from tasks.oci.registry_profiles import RegistryKind
+from tasks.operations.choosing.newest import NewestBy
+from tasks.operations.copying.planning import OnConflict, Untagged
+from tasks.operations.reports.results import Depth
+from tasks.stores.bucket.s3_address import check_endpoint_url
+
+
+def check_address(text: str) -> str:
+    """Return what is an address; refuse what is none before Prefect stores it: somebody may put a password there.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        parse_target(text)
+    except ConfigurationError as error:
+        raise ValueError(str(error).removeprefix("TARGET: ")) from None
+    return text
+
+
+def check_storage(text: str) -> str:
+    """As `check_address`, for what names a directory or bucket.
+
+    Raises:
+        ValueError: it names another thing.
+    """
+    try:
+        check_place(text)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+def check_endpoint(url: str | None) -> str | None:
+    """As `check_address`, for the endpoint of an S3 server, where there is one."""
+    return check_endpoint_url(url) if url else None
+
+
+def check_report(path: str | None) -> str | None:
+    """Return what names a file; refuse what other programs take for standard output.
+
+    Raises:
+        ValueError: it is a hyphen.
+    """
+    if path == "-":
+        raise ValueError("it would be a file of that name; --json prints the report")
+    return path
+
+
+ADDRESS_FORM = {"pattern": "^[^@]*$"}
+PLACE_FORM = {"pattern": "^(?![^/]*://[^/]*[@:])"}
+"""What a Prefect server looks at before it keeps the parameters of a deployment's run: whether a login is among them.
+
+Only forms and that server do so; what is said of a login in a command is for the validators to say.
+"""
+
+Source = Annotated[
+    str,
+    Field(
+        description="What holds the image layouts: a directory, as of a mounted bucket, s3://bucket[/prefix], or "
+        "block:NAME for a block layoutlift-source",
+        min_length=1,
+        json_schema_extra=PLACE_FORM,
+    ),
+    AfterValidator(check_storage),
+]
+Target = Annotated[
+    str,
+    Field(
+        description="Registry to migrate to, as host[:port][/prefix], or block:NAME for a block layoutlift-target",
+        min_length=1,
+        json_schema_extra=ADDRESS_FORM,
+    ),
+    AfterValidator(lambda text: text if block_name(text) else check_address(text)),
+]
+Include = Annotated[
+    list[str],
+    Field(
+        description="Only these: globs on repository:tag (** crosses slashes); the tag may be regex:… or semver:…",
+    ),
+]
+Exclude = Annotated[list[str], Field(description="Not these: patterns as for include")]
+Newest = Annotated[
+    int | None,
+    Field(description="Only the newest N manifests of each repository, with all their tags and referrers", ge=1),
+]
+Order = Annotated[
+    NewestBy,
+    Field(description="By what manifests are newest: the time that their writer noted, their version, or their name"),
+]
+Rename = Annotated[list[str], Field(description="Change repository paths, OLD=NEW, for whole components")]
+StrictNames = Annotated[
+    bool, Field(description="Refuse repository names that registries don't take, instead of mapping them")
+]
+UntaggedChoice = Annotated[
+    Untagged, Field(description="Which untagged manifests to take by digest; children and referrers follow anyway")
+]
+ExcludeReferrers = Annotated[bool, Field(description="Leave signatures, SBOMs and other referrers behind")]
+DepthChoice = Annotated[
+    Depth, Field(description="How much to prove: manifests by digest, blobs by size, or content read back and hashed")
+]
+EndpointUrl = Annotated[
+    str | None,
+    Field(
+        description="Endpoint of an S3 server other than Amazon's, for s3:// sources; else AWS_ENDPOINT_URL",
+        json_schema_extra=ADDRESS_FORM,
+    ),
+    AfterValidator(check_endpoint),
+]
+RequestPayer = Annotated[bool, Field(description="Pay for the requests to a bucket whose requester pays")]
+NoSignRequest = Annotated[
+    bool,
+    Field(
+        description="Send no credentials to the source's bucket, which everybody may read; a state still gets them"
+    ),
+]
+Jobs = Annotated[int, Field(description="How many tags and blobs are in work at once", ge=1, le=256)]
+FailFast = Annotated[bool, Field(description="Stop at the first tag that is refused or fails")]
+OnConflictChoice = Annotated[
+    OnConflict,
+    Field(description="What to do with a tag that the target has with a digest this migration did not write"),
+]
+BackupTag = Annotated[
+    str | None, Field(description="Keep what a tag overwrites under this tag; {tag} stands for its name")
+]
+PlainHttp = Annotated[bool, Field(description="Talk to the registry over plain HTTP; credentials travel unencrypted")]
+CaFile = Annotated[str | None, Field(description="PEM file of further certificate authorities to trust")]
+SinceLast = Annotated[bool, Field(description="Do not ask the target for layouts unchanged since the last good run")]
+DeleteVanished = Annotated[
+    bool,
+    Field(description="Delete at the target what an earlier run brought and the source has no more; plan shows it"),
+]
+DeleteMaxTags = Annotated[
+    int | None, Field(description="Refuse to delete anything (exit code 3) if more tags than this vanished", ge=0)
+]
+DeleteMaxPercent = Annotated[
+    float | None,
+    Field(
+        description="Refuse to delete anything if more than this percentage of the migrated tags vanished",
+        ge=0,
+        le=100,
+    ),
+]
+State = Annotated[
+    str | None,
+    Field(
+        description="Folder, or s3://bucket[/prefix], for the ledger and lock of this pair of source and target; "
+        "else below $XDG_STATE_HOME or ~/.local/state",
+        json_schema_extra=PLACE_FORM,
+    ),
+    AfterValidator(lambda text: None if text is None else check_storage(text)),
+]
+Kind = Annotated[
+    RegistryKind,
+    Field(description="Whose registry the target is, where its host does not tell: its rules count"),
+]
+CreateRepositories = Annotated[
+    bool, Field(description="Make missing repositories at Amazon ECR, missing projects at Harbor")
+]
+ImmutableTags = Annotated[bool, Field(description="Make repositories whose tags can't be moved (Amazon ECR)")]
+ScanOnPush = Annotated[bool, Field(description="Make repositories that scan what is pushed (Amazon ECR, Harbor)")]
+Report = Annotated[
+    str | None,
+    Field(description="Write the report of the run, as JSON, to this file"),
+    AfterValidator(check_report),
+]
+
+Metrics = Annotated[
+    str | None,
+    Field(description="Keep the run's counters in this file, in Prometheus's text format, for node_exporter to read"),
+]
+Traces = Annotated[
+    bool, Field(description="Send OpenTelemetry traces of the run by OTLP, to where OTEL_EXPORTER_OTLP_ENDPOINT says")
+]

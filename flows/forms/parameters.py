@@ -1,0 +1,250 @@
+"""What a user can say of a run: the fields of the dashboard's form, and the options of the command.
+
+Both are made of these models, so each parameter is described once; `parameter_fields` has what they are made of.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import abstractmethod
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+
+from flows.forms import parameter_fields as f
+from flows.forms.pace_parameters import LimitRate, MaxRequests, PaceParameters
+from flows.forms.rates import bytes_per_second
+from tasks.endpoints import TargetOptions
+from tasks.oci.registry_profiles import RegistryKind
+from tasks.operations.choosing.newest import Newest, NewestBy
+from tasks.operations.choosing.selection import Selection
+from tasks.operations.copying.planning import CopyPolicy, OnConflict, Untagged
+from tasks.operations.in_step.vanished import DeletionLimits
+from tasks.operations.reports.results import Depth
+from tasks.ports import NewRepositories
+from tasks.runs import RunOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_Flow = TypeVar("_Flow", bound="Callable[..., Any]")
+
+
+class Parameters(BaseModel):
+    """Fields that a user fills in; none else, and none is changed later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def documented(model: type[BaseModel]) -> Callable[[_Flow], _Flow]:
+    """Add each field's description to a flow's docstring, where Prefect looks for what its form shows."""
+
+    def document(function: _Flow) -> _Flow:
+        lines = [f"    {name}: {field.description}" for name, field in model.model_fields.items()]
+        function.__doc__ = "\n".join([inspect.cleandoc(function.__doc__ or ""), "", "Args:", *lines])
+        return function
+
+    return document
+
+
+class TargetParameters(Parameters):
+    """How to reach the target, and how hard to press it."""
+
+    jobs: f.Jobs = 8
+    max_requests: MaxRequests = None
+    plain_http: f.PlainHttp = False
+    ca_file: f.CaFile = None
+    registry_kind: f.Kind = RegistryKind.AUTO
+
+    def to_target(self, target: str) -> TargetOptions:
+        """The same as values of the engine, for this target."""
+        return TargetOptions(
+            target, self.plain_http, self.ca_file, self.jobs, self.max_requests, kind=self.registry_kind
+        )
+
+
+class TelemetryParameters(Parameters):
+    """Which monitoring systems are told of the run."""
+
+    metrics: f.Metrics = None
+    traces: f.Traces = False
+
+
+class SourceParameters(Parameters):
+    """What to read, and how to get at it where it is a bucket; credentials are found as the AWS tools find them."""
+
+    source: f.Source
+    endpoint_url: f.EndpointUrl = None
+    request_payer: f.RequestPayer = False
+
+
+class ReadingParameters(SourceParameters):
+    """As `SourceParameters`, of what changes nothing at the source."""
+
+    no_sign_request: f.NoSignRequest = False
+
+    @field_validator("no_sign_request")
+    @classmethod
+    def _nobody_pays_unnamed(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's own way
+        if value and info.data.get("request_payer"):
+            raise ValueError("who pays for requests has to sign them: leave out --request-payer or this")
+        return value
+
+
+class ChoosingParameters(ReadingParameters):
+    """What to read, and what of it."""
+
+    include: f.Include = []
+    exclude: f.Exclude = []
+    newest: f.Newest = None
+    order_by: f.Order = NewestBy.CREATED
+
+    @field_validator("order_by")
+    @classmethod
+    def _order_has_a_use(cls, value: NewestBy, info: ValidationInfo) -> NewestBy:
+        if value is not NewestBy.CREATED and info.data.get("newest") is None:
+            raise ValueError("it is a setting of --newest")
+        return value
+
+    @property
+    def wanted(self) -> Newest | None:
+        """How many, as a value of the engine; None where all are wanted."""
+        return None if self.newest is None else Newest(self.newest, self.order_by)
+
+    @property
+    def selection(self) -> Selection:
+        """All of it as a value of the engine.
+
+        Raises:
+            ConfigurationError: a pattern can't be used.
+        """
+        return Selection.parse(self.include, self.exclude, self.wanted)
+
+
+class RunParameters(ChoosingParameters, TelemetryParameters):
+    """What every run over a source has, whatever it does with each tag."""
+
+    untagged: f.UntaggedChoice = Untagged.NONE
+    jobs: f.Jobs = 8
+    state: f.State = None
+    report: f.Report = None
+
+    @abstractmethod
+    def to_options(self) -> RunOptions:
+        """The same as values of the engine."""
+
+    def _options(self, policy: CopyPolicy) -> RunOptions:
+        """What is the same for every kind of run."""
+        return RunOptions(
+            source=self.source,
+            target=None,
+            include=tuple(self.include),
+            exclude=tuple(self.exclude),
+            newest=self.wanted,
+            policy=policy,
+            jobs=self.jobs,
+            state=self.state,
+            report=self.report,
+            endpoint_url=self.endpoint_url,
+            request_payer=self.request_payer,
+            no_sign_request=self.no_sign_request,
+            metrics=self.metrics,
+            traces=self.traces,
+        )
+
+
+class PairParameters(RunParameters, TargetParameters, PaceParameters):
+    """What every run over a source and a target has."""
+
+    target: f.Target
+    rename: f.Rename = []
+    strict_names: f.StrictNames = False
+    exclude_referrers: f.ExcludeReferrers = False
+
+    def _options(self, policy: CopyPolicy) -> RunOptions:
+        return replace(
+            super()._options(policy),
+            target=self.to_target(self.target),
+            rename=tuple(self.rename),
+            hours=self.hours,
+            limits_from=self.limits_from,
+        )
+
+
+class MigrateParameters(PairParameters):
+    """Parameters of `migrate` and `plan`."""
+
+    depth: f.DepthChoice = Depth.MANIFEST
+    on_conflict: f.OnConflictChoice = OnConflict.REFUSE
+    backup_tag: f.BackupTag = None
+    create_repositories: f.CreateRepositories = False
+    immutable_tags: f.ImmutableTags = False
+    scan_on_push: f.ScanOnPush = False
+    fail_fast: f.FailFast = False
+    limit_rate: LimitRate = None
+    since_last: f.SinceLast = False
+    delete_vanished: f.DeleteVanished = False
+    delete_max_tags: f.DeleteMaxTags = 100
+    delete_max_percent: f.DeleteMaxPercent = 25.0
+
+    @field_validator("backup_tag")
+    @classmethod
+    def _backup_differs(cls, value: str | None) -> str | None:
+        if value is not None and "{tag}" not in value:
+            raise ValueError("it must hold {tag}, so that each tag has a backup of its own")
+        return value
+
+    @field_validator("immutable_tags", "scan_on_push")
+    @classmethod
+    def _settings_have_a_use(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's own way
+        if value and not info.data.get("create_repositories"):
+            raise ValueError("it is a setting of --create-repositories")
+        return value
+
+    def to_options(self) -> RunOptions:
+        """The same as values of the engine."""
+        new = NewRepositories(self.immutable_tags, self.scan_on_push) if self.create_repositories else None
+        policy = CopyPolicy(
+            untagged=self.untagged,
+            referrers=not self.exclude_referrers,
+            on_conflict=self.on_conflict,
+            backup_tag=self.backup_tag,
+            depth=self.depth,
+            strict_names=self.strict_names,
+            fail_fast=self.fail_fast,
+        )
+        return replace(
+            self._options(policy),
+            target=replace(self.to_target(self.target), new_repositories=new),
+            limit_rate=None if self.limit_rate is None else bytes_per_second(self.limit_rate),
+            since_last=self.since_last,
+            deletion=DeletionLimits(self.delete_max_tags, self.delete_max_percent) if self.delete_vanished else None,
+        )
+
+
+class VerifyParameters(PairParameters):
+    """Parameters of `verify`."""
+
+    depth: f.DepthChoice = Depth.BLOBS
+
+    def to_options(self) -> RunOptions:
+        """The same as values of the engine."""
+        return self._options(
+            CopyPolicy(
+                untagged=self.untagged,
+                referrers=not self.exclude_referrers,
+                depth=self.depth,
+                strict_names=self.strict_names,
+            )
+        )
+
+
+class CheckParameters(RunParameters):
+    """Parameters of `check`."""
+
+    depth: f.DepthChoice = Depth.BLOBS
+
+    def to_options(self) -> RunOptions:
+        """The same as values of the engine."""
+        return self._options(CopyPolicy(untagged=self.untagged, depth=self.depth))

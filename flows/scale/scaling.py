@@ -1,0 +1,99 @@
+"""Who works on a run: this process, workers of a pool, or a Dask cluster; and what came of their parts."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from flows.dashboard.publishing import shown_work, work_as_tasks
+from flows.forms.scale_parameters import TaskRunner
+from tasks.operations.running.shards import plan_shards
+from tasks.ports import Finding, Shard
+from tasks.shard_results import absorb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from flows.course.driving import Work
+    from flows.forms.scale_parameters import ScaledParameters
+    from tasks.oci.errors import ShardLostError
+    from tasks.operations.source.source_survey import Survey
+    from tasks.runs import Run
+
+    WorkOnParts = Callable[[ScaledParameters, "Gathering", Sequence[Shard]], None]
+
+DASK_PARTS = 32
+"""Several for each process, so that the last ones to end are small; opening one costs some hundredths of a second."""
+RESTARTED = "shard_restarted"
+
+logger = logging.getLogger(__name__)
+
+
+def work_for(given: ScaledParameters) -> Work:
+    """What does the work of a run with these parameters; asked for before a run is begun.
+
+    Raises:
+        ConfigurationError: what it needs is not installed.
+    """
+    if given.task_runner is TaskRunner.DASK:
+        from flows.scale.dask_work import work_on_dask  # noqa: PLC0415 - an extra that not everybody installs
+
+        return lambda run, survey: _on_dask(work_on_dask, given, run, survey)
+    if given.shards > 1:
+        return lambda run, survey: _on_pool(given, run, survey)
+    return work_as_tasks
+
+
+def _on_pool(given: ScaledParameters, run: Run, survey: Survey) -> None:
+    from flows.scale.pool_work import work_on_pool  # noqa: PLC0415 - only here
+
+    shards = _shards(run, survey, given.shards)
+    with shown_work(run, f"{len(shards)} shards"):
+        work_on_pool(given, Gathering(run), shards)
+
+
+def _on_dask(work: WorkOnParts, given: ScaledParameters, run: Run, survey: Survey) -> None:
+    shards = _shards(run, survey, DASK_PARTS)
+    with shown_work(run, f"{len(shards)} parts on Dask"):
+        work(given, Gathering(run), shards)
+
+
+def _shards(run: Run, survey: Survey, wanted: int) -> list[Shard]:
+    planned = plan_shards(survey.sizes, wanted)
+    return [Shard(run.run_id, number, paths, len(planned)) for number, paths in enumerate(planned, start=1)]
+
+
+class Gathering:
+    """Takes over into a run what came of its shards."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._told: dict[Shard, int] = {}
+
+    def note_bytes(self, shard: Shard, bytes_read: int) -> None:
+        """Count what a shard at work has read so far; less than before is that of another process."""
+        before = self._told.get(shard, 0)
+        self._told[shard] = bytes_read
+        self.run.progress.note_bytes(bytes_read - before if bytes_read >= before else bytes_read)
+
+    def take(self, shard: Shard, pages: Sequence[str]) -> None:
+        """Take a shard's report over.
+
+        Raises:
+            ShardLostError: it is none; nothing was taken over.
+        """
+        tags = absorb(self.run, shard, pages, bytes_told=self._told.get(shard, 0))
+        logger.info("shard %d: %d tags of %d repositories", shard.number, tags, len(shard.repositories))
+
+    def note_restart(self, shard: Shard, why: str) -> None:
+        """Say that a shard is done again by somebody else."""
+        message = f"shard {shard.number} with {len(shard.repositories)} repositories was taken up again: {why}"
+        logger.warning("%s", message)
+        self.run.note(Finding(".", RESTARTED, message))
+
+    def give_up(self, shard: Shard, error: ShardLostError) -> None:
+        """Name every repository of a shard that nobody could do."""
+        logger.error("shard %d is given up: %s", shard.number, error)
+        for path in shard.repositories:
+            self.run.note(Finding(path, error.code, f"shard {shard.number}: {error}"))
+        self.run.tree.settle(shard.repositories)

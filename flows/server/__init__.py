@@ -1,0 +1,1 @@
+"""The Prefect server of this machine, and flows that run against it in the command's own process."""

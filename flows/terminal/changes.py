@@ -1,0 +1,131 @@
+"""What `layoutlift ls --changed` prints: how a source differs from what was last migrated."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flows.terminal.finding_lines import print_findings
+from tasks.endpoints import blamed_on, open_source, open_state, source_identity
+from tasks.oci.errors import LayoutliftError
+from tasks.operations.copying.planning import plan_chosen
+from tasks.operations.in_step.since_last import TagChange, tag_changes, vanished_layouts
+from tasks.operations.reports.reporting import printable
+from tasks.operations.reports.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful
+from tasks.operations.source.enumeration import enumerate_repository
+from tasks.ports import Finding
+from tasks.stores.bucket.s3_address import BucketAccess
+from tasks.stores.pacing import Stop
+from tasks.stores.state.state_directory import default_state_root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flows.forms.list_parameters import ListParameters
+    from tasks.operations.choosing.selection import Selection
+    from tasks.ports import Source
+    from tasks.stores.state.ledger import Ledger
+
+SCHEMA = 1
+_SIGNS = {"new": "+", "moved": "~", "vanished": "-"}
+
+
+def list_changes(parameters: ListParameters, target: str, *, as_json: bool) -> bool:
+    """Print what changed since the last migration to `target`; whether everything could be read.
+
+    Layouts whose index is as it was when all of it was at the target are left out, unread but for the index.
+
+    Raises:
+        ConfigurationError: the source is not there, `target` is no address, or the ledger can't be read.
+    """
+    access = BucketAccess(parameters.endpoint_url, parameters.request_payer, anonymous=parameters.no_sign_request)
+    identity = source_identity(parameters.source, access)
+    with blamed_on("--state"):
+        ledger = open_state(parameters.state, identity, target, access, Stop()).ledger("ls")
+    known = len(ledger.layouts())
+    changes: list[TagChange] = []
+    findings: list[Finding] = []
+    for found in _compared(parameters, access, ledger):
+        if isinstance(found, Finding):
+            findings.append(found)
+        else:
+            changes.append(found)
+    if as_json:
+        click.echo(json.dumps(_document(parameters.source, target, known, changes, findings), indent=1))
+    else:
+        click.echo(printable(_compared_with(parameters, target, known)), err=True)
+        for change in changes:
+            click.echo(_line(change))
+        print_findings(findings)
+    return not any(map(is_harmful, findings))
+
+
+def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) -> Iterator[TagChange | Finding]:
+    selection = parameters.selection
+    source = open_source(parameters.source, access=access)
+    paths: list[str] = []
+    others: list[Finding] = []
+    for found in source.list_layouts():
+        if isinstance(found, Finding):
+            others.append(found)
+            if selection.may_match_below(found.path):
+                yield found
+            continue
+        paths.append(found)
+        if selection.may_match(found):
+            yield from _changes_in(found, source, ledger, selection)
+    if not paths:
+        yield NO_LAYOUTS
+        return
+    known = [path for path in ledger.layouts() if selection.may_match(path)]
+    if not known and not any(map(selection.may_match, paths)):
+        yield NOTHING_CHOSEN
+    yield from vanished_layouts(known, paths, others)
+
+
+def _changes_in(path: str, source: Source, ledger: Ledger, selection: Selection) -> Iterator[TagChange | Finding]:
+    """How the chosen tags of a layout differ from those in the ledger; none where its index is the one of then."""
+    noted = ledger.layout(path)
+    try:
+        if noted is not None and noted.etag == source.read_index(path).etag:
+            return
+        inventory = enumerate_repository(source, path, dated=selection.asks_for_times)
+        chosen = {entry.tag for entry in plan_chosen(inventory, selection)}
+    except LayoutliftError as error:
+        yield Finding(path, error.code, str(error))
+        return
+    for each in tag_changes(inventory, ledger.tags_of(noted.repository, path) if noted else {}):
+        if each.tag in chosen or (each.digest is None and selection.matches(path, each.tag)):
+            yield each
+
+
+def _compared_with(parameters: ListParameters, target: str, known: int) -> str:
+    """What the changes below are changes to: a first listing and a wrong --state would look the same otherwise."""
+    place = parameters.state or default_state_root(os.environ)
+    if not known:
+        return f"nothing to compare with: {place} knows of no layout that was migrated to {target}, so all is new"
+    return f"compared with {known:,} layouts as they were last migrated to {target}, by the ledger in {place}"
+
+
+def _line(change: TagChange) -> str:
+    shown = " → ".join(str(each) for each in (change.before, change.digest) if each is not None)
+    return f"{_SIGNS[change.change]} {printable(change.path)}:{change.tag}\t{shown}"
+
+
+def _document(
+    source: str, target: str, known: int, changes: list[TagChange], findings: list[Finding]
+) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "source": source,
+        "target": target,
+        "layouts_known": known,
+        "changes": [
+            {"repository": c.path, "tag": c.tag, "change": c.change, "digest": c.digest, "before": c.before}
+            for c in changes
+        ],
+        "findings": [{"path": f.path, "code": f.code, "message": f.message} for f in findings],
+    }

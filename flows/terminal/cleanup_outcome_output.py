@@ -1,0 +1,106 @@
+"""What is printed of a cleanup that was applied or undone: each repository, what was wrong, and how to undo it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Self
+
+import click
+
+from flows.terminal.finding_lines import print_findings
+from tasks.operations.reports.reporting import human_bytes, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+
+    from tasks.operations.cleanup.apply_tools import RepositoryOutcome
+    from tasks.operations.cleanup.values import IndexEntry
+
+
+NOTHING_DONE = "nothing was changed: all is as the plan wants it already"
+
+
+def print_outcomes(
+    run: str, outcomes: Iterable[RepositoryOutcome], *, as_json: bool, nothing_done: str = NOTHING_DONE
+) -> bool:
+    """Print outcomes as they come; whether none of them has a problem.
+
+    `nothing_done` is said of a run that did nothing, which nobody can undo, unless it left something alone.
+    """
+    whole = is_idle = True
+    alone = 0
+    if as_json:
+        click.echo(f'{{"schema": 1, "run": {json.dumps(run)}, "repositories": [', nl=False)
+    closing = f"run {run}; to put back what it took: layoutlift cleanup undo {run}"
+    try:
+        for place, outcome in enumerate(outcomes):
+            whole = whole and not outcome.problems
+            alone += outcome.left_alone
+            if as_json:
+                click.echo(("," if place else "") + "\n" + json.dumps(asdict(outcome)), nl=False)
+            else:
+                _print_outcome(outcome)
+            is_idle = is_idle and not (any(outcome_parts(outcome)) or outcome.skipped or outcome.problems)
+        if is_idle:
+            closing = f"nothing was changed: {alone:,} repositories are left alone" if alone else nothing_done
+    finally:  # a run that is ended early can be undone, too, and leaves a document that can be read
+        click.echo("\n]}" if as_json else closing)
+    return whole
+
+
+@dataclass(slots=True)
+class AppliedPart:
+    """What was applied, as the last member of the JSON document of its plan; null where nothing was begun."""
+
+    is_begun: bool = False
+
+    def __enter__(self) -> Self:
+        click.echo(', "applied": ', nl=False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        click.echo("}" if self.is_begun else "null}")
+
+    def show(self, run: str, outcomes: Iterable[RepositoryOutcome]) -> bool:
+        """See `print_outcomes`."""
+        self.is_begun = True
+        return print_outcomes(run, outcomes, as_json=True)
+
+
+def _print_outcome(outcome: RepositoryOutcome) -> None:
+    parts = list(outcome_parts(outcome))
+    if parts:
+        click.echo(printable(f"{outcome.path}: {'; '.join(parts)}"))
+    for entry in outcome.skipped:
+        click.echo(printable(f"skip   {outcome.path}:{entry_name(entry)}\tit was changed since the plan"))
+    print_findings(outcome.problems)
+
+
+def outcome_parts(outcome: RepositoryOutcome) -> Iterator[str]:
+    """What was done, in words; nothing of what was not."""
+    counts = {
+        "entries taken out": len(outcome.removed),
+        "entries put in": len(outcome.added),
+        "blobs marked as unreferenced": outcome.marked,
+        "blobs back from the quarantine": len(outcome.restored),
+        "blobs gone for good": outcome.purged,
+        "leftovers of writers deleted": outcome.files_deleted,
+    }
+    yield from (f"{count:,} {words}" for words, count in counts.items() if count)
+    if outcome.hidden:
+        yield f"{outcome.hidden:,} blobs into the quarantine ({human_bytes(outcome.bytes_hidden)})"
+    if outcome.bytes_freed:
+        yield f"{human_bytes(outcome.bytes_freed)} came back"
+    if outcome.dropped:
+        yield "the empty layout is gone"
+    if outcome.remade:
+        yield "the layout is back"
+
+
+def entry_name(entry: IndexEntry) -> str:
+    """What an entry is called: its tag, or its digest."""
+    return entry.tag if entry.tag is not None else entry.descriptor.digest

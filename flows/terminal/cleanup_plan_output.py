@@ -1,0 +1,173 @@
+"""What is printed of a cleanup's plan: every tag with its reason, what else goes, and how many bytes come back."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from flows.terminal.finding_lines import print_findings
+from tasks.operations.cleanup.choices import NOT_NAMED
+from tasks.operations.cleanup.limits import LimitCheck
+from tasks.operations.cleanup.plan_lines import footer_json, header_json, repository_json
+from tasks.operations.cleanup.values import Action, PlanFooter, PlanKind, totals_of
+from tasks.operations.reports.reporting import human_bytes, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tasks.operations.cleanup.values import PlanHeader, PlanTotals, RepositoryPlan, TagDecision
+    from tasks.ports import Finding
+
+NOTHING_TO_RECOVER = "nothing to recover was found"
+_SIGNS = {Action.KEEP: "keep", Action.DELETE: "delete", Action.ADD: "add"}
+
+
+def print_plan(
+    header: PlanHeader,
+    plans: Iterable[RepositoryPlan],
+    findings: Sequence[Finding],
+    *,
+    as_json: bool,
+    is_whole: bool = True,
+) -> PlanFooter:
+    """Print a plan as it is made, repository by repository; `findings` are read when that is done.
+
+    A JSON document is closed only if it `is_whole`; else `AppliedPart` is to follow.
+    """
+    check = LimitCheck(header.limits, header.timing.mode)
+    printer: _Printer = (_Document if as_json else _Lines)(header, is_whole=is_whole)
+    try:
+        for plan in plans:
+            check.see(plan)
+            printer.repository(plan)
+    except BaseException:
+        printer.cut_short()
+        raise
+    footer = PlanFooter(check.totals, check.beyond())
+    printer.end(footer, findings)
+    return footer
+
+
+class _Printer(Protocol):
+    """Prints a plan as it is made."""
+
+    def repository(self, plan: RepositoryPlan) -> None: ...
+
+    def cut_short(self) -> None: ...
+
+    def end(self, footer: PlanFooter, findings: Sequence[Finding]) -> None: ...
+
+
+class _Lines:
+    """A line for each tag, and what it adds up to."""
+
+    def __init__(self, header: PlanHeader, *, is_whole: bool) -> None:
+        self._header = header
+        self._is_whole = is_whole
+
+    def repository(self, plan: RepositoryPlan) -> None:
+        print_repository(plan, self._header)
+
+    def cut_short(self) -> None:
+        """Nothing is open that would have to be closed."""
+
+    def end(self, footer: PlanFooter, findings: Sequence[Finding]) -> None:
+        if self._header.kind is PlanKind.RECOVER and not footer.totals.repositories:
+            click.echo(NOTHING_TO_RECOVER)
+            print_findings(findings)
+            return
+        print_footer(footer, findings)
+        has_work = footer.totals.repositories > footer.totals.refused
+        if self._is_whole and has_work and self._header.kind is not PlanKind.CLEANUP:
+            click.echo("nothing was changed: --apply does what this plan says", err=True)
+
+
+class _Document:
+    """One JSON document, which can be read also where the plan is cut short: then it has no totals."""
+
+    def __init__(self, header: PlanHeader, *, is_whole: bool) -> None:
+        self._is_whole = is_whole
+        self._between = "\n"
+        click.echo(json.dumps(header_json(header))[:-1] + ', "repositories": [', nl=False)
+
+    def repository(self, plan: RepositoryPlan) -> None:
+        click.echo(self._between + json.dumps(repository_json(plan)), nl=False)
+        self._between = ",\n"
+
+    def cut_short(self) -> None:
+        click.echo("\n]}")
+
+    def end(self, footer: PlanFooter, findings: Sequence[Finding]) -> None:
+        shown = [{"path": each.path, "code": each.code, "message": each.message} for each in findings]
+        members = json.dumps({**footer_json(footer), "findings": shown})[1:-1]
+        click.echo(f"\n], {members}" + ("}" if self._is_whole else ""))
+
+
+def print_repository(plan: RepositoryPlan, header: PlanHeader) -> None:
+    """Print one repository: its tags, then a line of what becomes of its content."""
+    if plan.refused is not None:
+        click.echo(printable(f"! {plan.path}: left alone: {plan.refused.message} ({plan.refused.code})"))
+        return
+    for tag in _told(plan.tags):
+        click.echo(f"{_SIGNS[tag.action]:<7}{printable(f'{plan.path}:{tag.tag}')}\t{printable(tag.reason)}")
+    untagged = sum(entry.tag is None for entry in plan.removals)
+    counts = _content_counts(plan)
+    if untagged:
+        counts.insert(0, f"{untagged} entries without a tag go")
+    totals = totals_of(plan, header.timing.mode)
+    counts.append(_bytes_line(totals))
+    click.echo(printable(f"       {plan.path}: {'; '.join(counts)}"))
+    for file in plan.files:
+        if file.action is Action.DELETE:
+            click.echo(f"delete {printable(f'{plan.path}/{file.name}')}\t{file.kind}: {file.reason}")
+    for finding in plan.findings:
+        click.echo(printable(f"       {plan.path}: {finding.message} ({finding.code})"))
+    if plan.drop_layout:
+        click.echo(f"delete {printable(plan.path)}\tthe layout is empty")
+
+
+def _told(tags: Sequence[TagDecision]) -> Sequence[TagDecision]:
+    """All tags; where one thing was named, those of its content."""
+    if all(tag.reason != NOT_NAMED for tag in tags):
+        return tags
+    going = {tag.digest for tag in tags if tag.action is Action.DELETE}
+    return [tag for tag in tags if tag.digest in going]
+
+
+def _content_counts(plan: RepositoryPlan) -> list[str]:
+    words = {
+        Action.MARK: "marked as unreferenced",
+        Action.QUARANTINE: "into the quarantine",
+        Action.RESTORE: "back from the quarantine",
+        Action.PURGE: "gone for good",
+    }
+    counts = Counter([*(blob.action for blob in plan.blobs), *(held.action for held in plan.quarantined)])
+    return [f"{counts[action]:,} blobs {text}" for action, text in words.items() if counts[action]]
+
+
+def _bytes_line(totals: PlanTotals) -> str:
+    return f"{human_bytes(totals.bytes_now)} come back now, {human_bytes(totals.bytes_later)} later"
+
+
+def print_footer(footer: PlanFooter, findings: Sequence[Finding]) -> None:
+    """Print the totals, and on standard error what could not be read and which limits are exceeded."""
+    totals = footer.totals
+    rows: dict[str, Any] = {
+        "repositories": totals.repositories,
+        "left alone": totals.refused,
+        "tags kept": totals.tags_kept,
+        "tags deleted": totals.tags_deleted,
+    }
+    if totals.tags_added:
+        rows["tags added"] = totals.tags_added
+    for name, count in rows.items():
+        click.echo(f"  {name:<14}{count:>9,}")
+    click.echo(f"  {_bytes_line(totals)} ({human_bytes(totals.bytes_kept)} stay)")
+    print_findings(findings)
+    for line in footer.beyond_limits:
+        click.echo(printable(f"! beyond the limits: {line}"), err=True)
+    if footer.beyond_limits:
+        click.echo("! apply will refuse this plan unless the limit is raised for that run", err=True)

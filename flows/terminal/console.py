@@ -1,0 +1,178 @@
+"""What the command shows: progress while it works, and the outcome at the end."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from flows.course.repeating import every
+from flows.terminal.outcome_table import repository_lines
+from tasks.oci.errors import InterruptedRunError
+from tasks.operations.reports.reporting import ADVICE, human_bytes, printable
+from tasks.operations.reports.results import Outcome
+from tasks.operations.reports.run_log import is_harmful
+from tasks.runs import RunKind, open_run
+from tasks.stores.pacing import Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
+
+    from flows.course.early_start import EarlyStart
+    from tasks.operations.reports.results import TagResult
+    from tasks.operations.source.source_graph import Census
+    from tasks.ports import Finding
+    from tasks.runs import Run, RunOptions
+
+REFRESH = 0.25
+"""Seconds between looks at the counters on a terminal."""
+LINE_EVERY = 10.0
+"""Seconds between lines where there is no terminal."""
+SHOWN_FAILURES = 20
+
+
+class Console:
+    """Watches a run on standard error, with bars on a terminal and lines elsewhere; see `Watcher`."""
+
+    def __init__(self) -> None:
+        self.stop = Stop()
+        self.run: Run | None = None
+        self.interrupted = False
+        self.early: EarlyStart | None = None
+
+    def interrupt(self) -> None:
+        """Have the run end because somebody said so."""
+        self.interrupted = True
+        self.stop.set()
+
+    def check(self) -> None:
+        """Leave here if somebody said so.
+
+        Raises:
+            InterruptedRunError: somebody did.
+        """
+        if self.interrupted:
+            raise InterruptedRunError("the run was told to stop before Prefect had begun it")
+
+    @property
+    def latest_run(self) -> Run | None:
+        """The run that is watched, or was opened to be."""
+        return self.run if self.run is not None or self.early is None else self.early.opened
+
+    def open(self, kind: RunKind, options: RunOptions) -> AbstractContextManager[Run]:
+        """See `Watcher.open`; a run that was begun early is gone on with."""
+        return open_run(kind, options, self.stop) if self.early is None else self.early.taken_over()
+
+    @contextmanager
+    def watch(self, run: Run) -> Iterator[None]:
+        """See `Watcher.watch`."""
+        self.run = run
+        with _bars(run) if sys.stderr.isatty() else _lines(run):
+            yield
+
+
+@contextmanager
+def _lines(run: Run) -> Iterator[None]:
+    with every(LINE_EVERY, lambda: click.echo(_progress_line(run), err=True), name="console"):
+        yield
+
+
+def _progress_line(run: Run) -> str:
+    progress = run.progress
+    rate = progress.bytes_read / max(progress.seconds, 0.001)
+    return (
+        f"{progress.totals.tags} of {progress.expected} tags, {progress.totals.problems} problems, "
+        f"{human_bytes(progress.bytes_read)} sent, {human_bytes(int(rate))}/s"
+    )
+
+
+@contextmanager
+def _bars(run: Run) -> Iterator[None]:
+    from rich.console import Console as RichConsole  # noqa: PLC0415 - only where there is a terminal
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[sent]}"),
+        TimeRemainingColumn(),
+        console=RichConsole(stderr=True),
+    )
+    with bars:
+        row = bars.add_task("tags", total=None, sent="")
+
+        def update() -> None:
+            progress = run.progress
+            rate = progress.bytes_read / max(progress.seconds, 0.001)
+            sent = f"{human_bytes(progress.bytes_read)}, {human_bytes(int(rate))}/s"
+            bars.update(row, completed=progress.totals.tags, total=progress.expected or None, sent=sent)
+
+        with every(REFRESH, update, name="console"):
+            yield
+        update()
+
+
+def print_outcome(run: Run) -> None:
+    """Print the table of outcomes and the first problems to standard output."""
+    click.echo(f"{run.kind} {printable(run.title)}")
+    for line in repository_lines(run.results(), verified=run.kind.is_proof):
+        click.echo(line)
+    for name, count in _counts(run).items():
+        click.echo(f"  {name:<14}{count:>9,}")
+    if run.kind is RunKind.MIGRATE:
+        traffic = run.totals.traffic
+        click.echo(
+            f"  blobs: {traffic.blobs_pushed:,} sent ({human_bytes(traffic.bytes_pushed)}), "
+            f"{traffic.blobs_mounted:,} mounted, {traffic.blobs_present:,} there already"
+        )
+    elif run.kind.has_census:
+        click.echo(_census_line(run.census))
+    if run.kind in {RunKind.MIGRATE, RunKind.VERIFY}:
+        click.echo(_equality_line(run))
+    if run.report_places:
+        click.echo(f"  report: {', '.join(run.report_places)}")
+    print_problems((r for r in run.results() if r.outcome in {Outcome.REFUSED, Outcome.FAILED}), run.findings)
+
+
+def _equality_line(run: Run) -> str:
+    at, reason = run.ends.equality.at, run.ends.equality.reason
+    return f"  both sides were equal at {at}" if at else printable(f"  not known to be equal: {reason}")
+
+
+def _counts(run: Run) -> dict[str, int]:
+    outcomes = run.totals.outcomes
+    if run.kind.is_proof:
+        return {"verified": outcomes[Outcome.UP_TO_DATE], "with problems": run.totals.problems}
+    shown = [outcome for outcome in Outcome if outcomes[outcome] or outcome is not Outcome.TO_COPY]
+    if run.kind is RunKind.PLAN:
+        shown = [outcome for outcome in Outcome if outcome is not Outcome.COPIED]
+    return {outcome.replace("_", " "): outcomes[outcome] for outcome in shown}
+
+
+def _census_line(census: Census) -> str:
+    return (
+        f"  source: {census.repositories:,} repositories, {census.tags:,} tags, {census.referrers:,} referrers, "
+        f"{census.untagged:,} untagged; {human_bytes(census.bytes_unique)} unique, "
+        f"{human_bytes(census.bytes_shared)} more shared"
+    )
+
+
+def print_problems(results: Iterable[TagResult], findings: Iterable[Finding]) -> None:
+    """Print what is wrong, a line each, up to a limit, remarks last; and what to do about each code that occurred."""
+    told = [(r.is_problem, f"{r.outcome} {_place(r)}: {r.message}", r.code) for r in results]
+    told += [(is_harmful(f), f"found {f.path}: {f.message}", f.code) for f in findings]
+    told.sort(key=lambda each: not each[0])
+    for _, line, code in told[:SHOWN_FAILURES]:
+        click.echo(f"  ! {printable(line)} ({code})")
+    if len(told) > SHOWN_FAILURES:
+        click.echo(f"  … and {len(told) - SHOWN_FAILURES:,} more, in the report")
+    for code in dict.fromkeys(code for _, _, code in told):
+        click.echo(f"    {code}: {ADVICE.get(code or '', ADVICE['error'])}")
+
+
+def _place(result: TagResult) -> str:
+    return f"{result.repository}@{result.digest}" if result.tag is None else f"{result.repository}:{result.tag}"

@@ -1,0 +1,20 @@
+"""How commands without a run print what they found, besides what they were asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tasks.operations.reports.reporting import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tasks.ports import Finding
+
+
+def print_findings(findings: Iterable[Finding]) -> None:
+    """Print findings to standard error, a line each."""
+    for finding in findings:
+        click.echo(printable(f"! {finding.path}: {finding.message} ({finding.code})"), err=True)

@@ -1,0 +1,174 @@
+"""What `layoutlift ls` prints, a repository at a time."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import partial
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import click
+
+from flows.terminal.finding_lines import print_findings
+from tasks.endpoints import open_source
+from tasks.oci.errors import LayoutliftError
+from tasks.operations.choosing.newest import not_ordered
+from tasks.operations.copying.planning import plan_chosen
+from tasks.operations.reports.reporting import printable
+from tasks.operations.reports.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, tagless
+from tasks.operations.running.concurrency import map_ahead
+from tasks.operations.source.enumeration import enumerate_repository
+from tasks.ports import Finding
+from tasks.stores.bucket.s3_address import BucketAccess, is_bucket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from flows.forms.list_parameters import ListParameters
+    from tasks.operations.choosing.selection import Selection
+    from tasks.operations.reports.results import RepositoryInventory, TagEntry
+    from tasks.ports import Source
+
+SCHEMA = 1
+BUCKET_READERS = 8
+"""Indexes read at once from a bucket, where each costs a way there and back and no seek."""
+
+
+class _Listed(NamedTuple):
+    """A layout, and those of its tags that are chosen."""
+
+    inventory: RepositoryInventory
+    tags: Sequence[TagEntry]
+
+
+class _Printer(Protocol):
+    """Prints what was found, as soon as it was."""
+
+    def repository(self, listed: _Listed) -> None: ...
+
+    def end(self, findings: list[Finding]) -> None: ...
+
+
+def list_source(parameters: ListParameters, *, as_json: bool) -> bool:
+    """Print all repositories with their tags; whether everything could be read.
+
+    Raises:
+        ConfigurationError: the source is not there.
+    """
+    selection = parameters.selection
+    access = BucketAccess(parameters.endpoint_url, parameters.request_payer, anonymous=parameters.no_sign_request)
+    readers = BUCKET_READERS if is_bucket(parameters.source) else 1
+    found = _inventories(open_source(parameters.source, access=access), selection, readers)
+    printer = _JsonPrinter(parameters.source) if as_json else _LinePrinter()
+    return not any(map(is_harmful, _print_all(found, printer, selection)))
+
+
+def _chooses(selection: Selection, listed: _Listed) -> bool:
+    """Whether patterns fit a layout as a whole, or a tag of it."""
+    inventory = listed.inventory
+    return bool(listed.tags) or selection.takes_whole(inventory.path, has_tags=bool(inventory.tags))
+
+
+def _is_tagless(inventory: RepositoryInventory) -> bool:
+    return bool(inventory.untagged) and not inventory.tags and not inventory.refused
+
+
+def _print_all(found: Iterator[_Listed | Finding | None], printer: _Printer, selection: Selection) -> list[Finding]:
+    """Print everything and keep nothing of it but the findings."""
+    findings: list[Finding] = []
+    is_empty, is_chosen = True, selection.is_everything
+    for listed in found:
+        if isinstance(listed, Finding):
+            findings.append(listed)
+        is_empty = is_empty and isinstance(listed, Finding) and not is_harmful(listed)
+        if not isinstance(listed, _Listed):
+            continue
+        each = listed.inventory
+        findings += (*each.findings, *not_ordered(each.path, listed.tags, selection.newest))
+        refused = (entry for entry in each.refused if selection.matches(each.path, entry.tag))
+        findings += [Finding(each.path, entry.code, entry.message) for entry in refused]
+        if _is_tagless(each) and selection.takes_whole(each.path, has_tags=False):
+            findings.append(tagless(each.path, len(each.untagged)))
+        is_chosen = is_chosen or _chooses(selection, listed)
+        printer.repository(listed)
+    if is_empty:
+        findings.append(NO_LAYOUTS)
+    elif not is_chosen and not any(map(is_harmful, findings)):
+        findings.append(NOTHING_CHOSEN)
+    printer.end(findings)
+    return findings
+
+
+def _inventories(store: Source, selection: Selection, readers: int) -> Iterator[_Listed | Finding | None]:
+    """All layouts in order, as many read at once as there are readers; None for those that are not chosen."""
+    read = partial(_inventory, store, selection)
+    layouts = store.list_layouts()
+    return map(read, layouts) if readers == 1 else map_ahead(read, layouts, readers, name="ls")
+
+
+def _inventory(store: Source, selection: Selection, found: str | Finding) -> _Listed | Finding | None:
+    if isinstance(found, Finding):
+        return found if selection.may_match_below(found.path) else None
+    if not selection.may_match(found):
+        return None
+    try:
+        inventory = enumerate_repository(store, found, dated=selection.asks_for_times)
+        return _Listed(inventory, plan_chosen(inventory, selection))
+    except LayoutliftError as error:
+        return Finding(found, error.code, str(error))
+
+
+class _LinePrinter:
+    """A line for each tag; findings to standard error."""
+
+    def repository(self, listed: _Listed) -> None:
+        for entry in listed.tags:
+            click.echo(f"{printable(listed.inventory.path)}:{entry.tag}\t{entry.descriptor.digest}")
+
+    def end(self, findings: list[Finding]) -> None:
+        print_findings(findings)
+
+
+class _JsonPrinter:
+    """One document, printed as it comes to be: a line for each tag, so that none of it has to be in memory whole."""
+
+    def __init__(self, source: str) -> None:
+        self._out = sys.stdout
+        self._between = "\n"
+        self._out.write(f'{{"schema": {SCHEMA}, "source": {json.dumps(source)},\n"repositories": [')
+
+    def repository(self, listed: _Listed) -> None:
+        inventory = listed.inventory
+        self._out.write(
+            f"{self._between}{{{_member('repository', inventory.path)}, {_member('etag', inventory.etag)}"
+        )
+        self._list("tags", map(_tag, listed.tags))
+        self._list("untagged", map(_untagged, inventory.untagged))
+        self._out.write("}")
+        self._between = ",\n"
+
+    def end(self, findings: list[Finding]) -> None:
+        self._out.write("]")
+        self._list("findings", ({"path": f.path, "code": f.code, "message": f.message} for f in findings))
+        self._out.write("}\n")
+        self._out.flush()
+
+    def _list(self, name: str, rows: Iterable[dict[str, Any]]) -> None:
+        self._out.write(f',\n "{name}": [')
+        for between, row in zip(chain(["\n  "], repeat(",\n  ")), rows, strict=False):
+            self._out.write(f"{between}{json.dumps(row)}")
+        self._out.write("]")
+
+
+def _member(name: str, value: str) -> str:
+    return f"{json.dumps(name)}: {json.dumps(value)}"
+
+
+def _tag(entry: TagEntry) -> dict[str, Any]:
+    found = entry.descriptor
+    return {"tag": entry.tag, "digest": found.digest, "media_type": found.media_type, "size": found.size}
+
+
+def _untagged(entry: TagEntry) -> dict[str, Any]:
+    return {"digest": entry.descriptor.digest, "media_type": entry.descriptor.media_type, "kind": entry.kind}

@@ -1,0 +1,47 @@
+"""How the command writes its log: short lines on standard error, with a traceback only when asked for."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TextIO
+
+from flows.commands.debugging import DEBUG
+from tasks.operations.reports.reporting import printable
+
+LOGGERS = ("flows", "tasks")
+
+
+class _Line(logging.Formatter):
+    """A line a record; names from a source can't reach the terminal raw."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = printable(f"{record.levelname.lower()}: {record.getMessage()}")
+        if record.exc_info is None or not os.environ.get(DEBUG):
+            return line
+        told = self.formatException(record.exc_info).split("\n")
+        return "\n".join([line, *map(printable, told)])
+
+
+class _ToStderr(logging.StreamHandler[TextIO]):
+    """Writes lines to standard error."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+        self.setFormatter(_Line())
+        self.setLevel(logging.DEBUG if os.environ.get(DEBUG) else logging.WARNING)
+
+
+def log_to_stderr() -> None:
+    """Send warnings of the engine to standard error; everything, with tracebacks, when LAYOUTLIFT_DEBUG is set.
+
+    A second call takes the place of the first.
+    """
+    handler = _ToStderr()
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        for before in [each for each in logger.handlers if isinstance(each, _ToStderr)]:
+            logger.removeHandler(before)
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG if os.environ.get(DEBUG) else logging.INFO)

@@ -1,0 +1,73 @@
+"""The table of repositories that ends a run's output: what came of the tags of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tasks.operations.reports.reporting import printable
+from tasks.operations.reports.results import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from tasks.operations.reports.results import TagResult
+
+SHOWN = 25
+WIDEST = 60
+"""Characters that a column is wide at most."""
+_HEADINGS = {Outcome.TO_COPY: "to copy", Outcome.COPIED: "copied", Outcome.UP_TO_DATE: "up to date"}
+
+
+@dataclass(slots=True)
+class _Row:
+    """One repository; `target` is where its tags go, if anywhere."""
+
+    target: str = "-"
+    tags: int = 0
+    problems: int = 0
+    good: Counter[str] = field(default_factory=Counter)
+
+    def add(self, result: TagResult) -> None:
+        self.tags += 1
+        self.problems += result.outcome in {Outcome.REFUSED, Outcome.FAILED}
+        if result.outcome in _HEADINGS:
+            self.good[_HEADINGS[result.outcome]] += 1
+        if result.target is not None:
+            self.target = result.target.rpartition("@" if result.tag is None else ":")[0]
+
+
+def repository_lines(results: Iterable[TagResult], *, verified: bool = False) -> Iterator[str]:
+    """The table's lines, a repository each, as many as a screen takes; `verified` names what was verified only."""
+    rows: dict[str, _Row] = {}
+    for result in results:
+        rows.setdefault(result.repository, _Row()).add(result)
+    shown = dict(sorted(rows.items())[:SHOWN])
+    if not shown:
+        return
+    cells = [("repository", "target", "tags", "outcome")] + [
+        (printable(path), row.target, f"{row.tags:,}", _outcome(row, verified=verified))
+        for path, row in shown.items()
+    ]
+    if all(row.target == "-" for row in shown.values()):
+        cells = [(path, "", tags, outcome) for path, _, tags, outcome in cells]
+    left, right = (_width([row[column] for row in cells]) for column in (0, 1))
+    for path, target, tags, outcome in cells:
+        yield f"  {path:<{left}}  {target:<{right}}  {tags:>6}  {outcome}"
+    if len(rows) > SHOWN:
+        yield f"  … and {len(rows) - SHOWN:,} more repositories, in the report"
+
+
+def _width(column: Sequence[str]) -> int:
+    """A column's width: that of its longest cell, but for very long ones, which push only their own line aside."""
+    return max(min(len(cell), WIDEST) for cell in column)
+
+
+def _outcome(row: _Row, *, verified: bool) -> str:
+    good = Counter(verified=row.good.total()) if verified else row.good
+    counts = {"with problems": row.problems, **{name: good[name] for name in ("verified", *_HEADINGS.values())}}
+    parts = {name: count for name, count in counts.items() if count}
+    if len(parts) == 1 and not row.problems:
+        return next(iter(parts))
+    return ", ".join(f"{count:,} {name}" for name, count in parts.items())

@@ -1,0 +1,83 @@
+"""Which tags are of the newest manifests of a repository, where a run is about those alone.
+
+Tags of one manifest count as one and come together: bringing a second name of what comes anyway costs nothing, and
+`1.4` is as old as the `1.4.0` that it names. A manifest none of whose tags has a place in the order comes besides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import OrderUnknownError
+from tasks.oci.reference import parse_referrers_tag
+from tasks.operations.choosing.tag_order import DatedTag, OrderBy, newest_first
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tasks.oci.digest import Digest
+    from tasks.operations.reports.results import TagEntry
+
+NOT_ORDERED = "not_ordered"
+_WHY_NONE = {
+    OrderBy.CREATED: "their writer noted no time",
+    OrderBy.SEMVER: "their names are no versions",
+}
+
+
+class NewestBy(StrEnum):
+    """The orders that an index tells by itself; when blobs were stored says nothing in a bucket that was copied."""
+
+    CREATED = "created"
+    SEMVER = "semver"
+    NAME = "name"
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """How many manifests of each repository are wanted, and by what they are newest."""
+
+    count: int
+    order_by: NewestBy = NewestBy.CREATED
+
+
+def plan_newest(tags: Sequence[TagEntry], made: Mapping[Digest, float], newest: Newest) -> list[TagEntry]:
+    """Of `tags`, those that name one of the newest manifests; `made` has the time of each where that is known.
+
+    Cosign's tags, and others that name a digest, are referrers of what they name, and none of these; where there are
+    no others, as in a repository that holds the signatures of many, they are all.
+
+    Raises:
+        OrderUnknownError: there are more than are wanted, and none has a place in the order.
+    """
+    named = [entry for entry in tags if parse_referrers_tag(entry.tag or "") is None]
+    if not named:
+        return list(tags)
+    manifests = {entry.descriptor.digest for entry in named}
+    if len(manifests) <= newest.count:
+        return named
+    dated = [DatedTag(e.tag or "", e.descriptor.digest, made.get(e.descriptor.digest)) for e in named]
+    order_by = OrderBy(newest.order_by)
+    ordered = newest_first(dated, order_by)
+    if not ordered:
+        asked = f"the {newest.count} newest of {len(manifests)} manifests by {order_by}"
+        raise OrderUnknownError(f"{asked} can't be told: {_WHY_NONE[order_by]}")
+    placed = dict.fromkeys(tag.digest for tag in ordered)
+    left = {*islice(placed, newest.count, None)}
+    return [entry for entry in named if entry.descriptor.digest not in left]
+
+
+def not_ordered(path: str, chosen: Sequence[TagEntry], newest: Newest | None) -> tuple[Finding, ...]:
+    """A word on a repository of which more comes besides the newest than these are."""
+    if newest is None:
+        return ()
+    named = (entry for entry in chosen if parse_referrers_tag(entry.tag or "") is None)
+    besides = len({entry.descriptor.digest for entry in named}) - newest.count
+    if besides <= newest.count:
+        return ()
+    message = f"{besides} manifests come besides the {newest.count} newest: they have no place in the order by "
+    return (Finding(path, NOT_ORDERED, f"{message}{newest.order_by}"),)

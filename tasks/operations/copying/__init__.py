@@ -1,0 +1,1 @@
+"""What is to become of each tag at the target, and making it so."""

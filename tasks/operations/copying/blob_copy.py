@@ -1,0 +1,91 @@
+"""Copies the blobs of one layout into one repository of the target.
+
+Who waits holds a hand, and who has the same base layer as a hundred others would wait first of all: what another
+worker sends just now is left for last.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from tasks.oci.media_types import may_be_absent
+from tasks.operations.copying.claims import UnderWay
+from tasks.operations.copying.presence import Presence
+from tasks.operations.reports.results import Traffic
+from tasks.ports import BlobArrival
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tasks.oci.descriptor import Descriptor
+    from tasks.operations.copying.copy_tools import CopyTools
+
+
+class BlobCopy:
+    """Safe to share by all workers on a repository; `new` says that the repository has no tag yet."""
+
+    def __init__(self, tools: CopyTools, path: str, repository: str, *, new: bool) -> None:
+        self._tools = tools
+        self._path = path
+        self._repository = repository
+        self._presence = Presence(tools.target, repository, new=new)
+        self._traffic = Traffic()
+        self._lock = threading.Lock()
+
+    def take_traffic(self) -> Traffic:
+        """What was moved since the last call."""
+        with self._lock:
+            taken, self._traffic = self._traffic, Traffic()
+        return taken
+
+    def ensure(self, blobs: Sequence[Descriptor]) -> None:
+        """Have all of them there.
+
+        Raises:
+            LayoutliftError: one can't be read or sent, by this worker or by the one that it waited for.
+        """
+        while blobs:
+            under_way = self._tools.hands.map(self._attempt, blobs)
+            for each in under_way:
+                if each is not None:
+                    each.wait()
+            blobs = [blob for blob, each in zip(blobs, under_way, strict=True) if each is not None]
+
+    def send_again(self, blob: Descriptor, *, surely: bool) -> None:
+        """Have a blob there that the target says it misses; `surely` trusts nothing that it said before.
+
+        Raises:
+            LayoutliftError: it can't be read or sent.
+        """
+        self._tools.blobs.doubt(self._repository, blob)
+        while (running := self._attempt(blob, surely=surely, ask=True)) is not None:
+            running.wait()
+
+    def _attempt(self, blob: Descriptor, *, surely: bool = False, ask: bool = False) -> UnderWay | None:
+        if may_be_absent(blob.media_type) and self._tools.source.stat_blob(self._path, blob.digest) is None:
+            return None
+        outcome = self._tools.blobs.attempt(
+            self._repository, blob, lambda home: self._push(blob, home, surely=surely, ask=ask)
+        )
+        if isinstance(outcome, UnderWay):
+            return outcome
+        with self._lock:
+            _count(self._traffic, outcome, blob.size)
+        return None
+
+    def _push(self, blob: Descriptor, home: str | None, *, surely: bool, ask: bool) -> BlobArrival:
+        if not surely and self._presence.has(blob, ask=ask):
+            return BlobArrival.PRESENT
+        content = self._tools.paced(self._tools.source.blob(self._path, blob))
+        return self._tools.target.push_blob(self._repository, content, None if surely else home)
+
+
+def _count(traffic: Traffic, arrival: BlobArrival | None, size: int) -> None:
+    if arrival is BlobArrival.PUSHED:
+        traffic.blobs_pushed += 1
+        traffic.bytes_pushed += size
+    elif arrival is BlobArrival.MOUNTED:
+        traffic.blobs_mounted += 1
+    elif arrival is BlobArrival.PRESENT:
+        traffic.blobs_present += 1

@@ -1,0 +1,31 @@
+"""What all workers of a migration share: where they read and write, and what they tell each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tasks.operations.copying.claims import Claims
+from tasks.operations.copying.referrer_lists import ReferrerLists
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasks.operations.running.spare_hands import SpareHands
+    from tasks.ports import BlobContent, LayoutReader, Target
+
+
+@dataclass(frozen=True, slots=True)
+class CopyTools:
+    """See the module; `paced` counts content as it is read, and holds it back to the run's pace."""
+
+    source: LayoutReader
+    target: Target
+    hands: SpareHands
+    paced: Callable[[BlobContent], BlobContent]
+    blobs: Claims = field(default_factory=Claims)
+    manifests: Claims = field(default_factory=Claims)
+    lists: ReferrerLists = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lists", ReferrerLists(self.target))

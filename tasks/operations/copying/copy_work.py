@@ -1,0 +1,213 @@
+"""The work of a migration on one repository: what becomes of each tag, and making it so."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tasks.oci.digest import Digest
+from tasks.oci.errors import BackupRefusedError, LayoutliftError, MissingAtTargetError
+from tasks.operations.copying.copy_graph import RepositoryCopy
+from tasks.operations.copying.list_merge import ListMerge
+from tasks.operations.copying.noted_tags import NotedTags
+from tasks.operations.copying.planning import Action, CopyPolicy, TagPlan
+from tasks.operations.copying.referrer_lists import ReferrerListing
+from tasks.operations.copying.tag_planner import open_planner
+from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
+from tasks.operations.running.repository_work import REFUSALS, RepositoryWork, Unit
+from tasks.operations.verifying.verification import RepositoryVerifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tasks.ledger_ports import Ledger
+    from tasks.operations.copying.copy_graph import Copied
+    from tasks.operations.copying.copy_tools import CopyTools
+    from tasks.operations.reports.results import Traffic
+    from tasks.ports import Finding, RemoteManifest
+
+
+class CopyWork(RepositoryWork):
+    """Copies the units of one repository."""
+
+    def __init__(
+        self,
+        tools: CopyTools,
+        inventory: RepositoryInventory,
+        repository: str,
+        policy: CopyPolicy,
+        ledger: Ledger,
+        *,
+        immutable: bool = False,
+    ) -> None:
+        super().__init__(inventory, f"{tools.target.host}/{repository}")
+        self._tools = tools
+        self._repository = repository
+        self._policy = policy
+        self._noted = NotedTags(ledger, repository, inventory.path, policy.depth)
+        self._planner = open_planner(tools.target, repository, policy, ledger, immutable=immutable)
+        is_new = self._planner.is_new  # asked before anything is noted as begun
+        self._copier = RepositoryCopy(tools, inventory, repository, new=is_new, referrers=policy.referrers)
+        self._verifier = RepositoryVerifier(tools.target, repository, policy.depth, tools.hands)
+        self._lists = ListMerge(
+            tools.lists,
+            inventory.referrers,
+            self._noted,
+            copier=self._copier,
+            verifier=self._verifier,
+            is_new=is_new,
+        )
+
+    def take_traffic(self) -> Traffic:
+        """See `RepositoryWork.take_traffic`."""
+        return self._copier.blobs.take_traffic()
+
+    def finish(self) -> list[Finding]:
+        """See `RepositoryWork.finish`."""
+        self._tools.blobs.forget(self._repository)
+        self._tools.manifests.forget(self._repository)
+        return self._copier.findings
+
+    def _execute(self, unit: Unit) -> list[TagResult]:
+        if unit.subject is not None:
+            return [self._merge_list(unit, unit.subject)]
+        if not unit.tags:
+            there = self._planner.plan_untagged(unit).action is Action.UP_TO_DATE
+            return self._confirm_or_mend(unit, (None,), {}) if there else self._copy(unit, (), {})
+        plans = self._planner.plans(unit)
+        results = [self._refused(unit, tag, p) for tag, p in plans.items() if p.action is Action.REFUSE]
+        current = [tag for tag, plan in plans.items() if plan.action is Action.UP_TO_DATE]
+        wanted = [tag for tag, plan in plans.items() if plan.action in {Action.COPY, Action.OVERWRITE}]
+        if current:
+            results += self._attempt(unit, current, partial(self._confirm_or_mend, unit, current, plans))
+        if wanted:
+            results += self._attempt(unit, wanted, partial(self._back_up_and_copy, unit, wanted, plans))
+        return results
+
+    def _attempt(
+        self, unit: Unit, tags: Sequence[str | None], act: Callable[[], list[TagResult] | None]
+    ) -> list[TagResult]:
+        """What goes wrong with some tags of a unit is not the fate of its others."""
+        try:
+            return act() or []
+        except LayoutliftError as error:
+            return self._failed(unit, tags, error.code, str(error), refused=isinstance(error, REFUSALS))
+
+    def _back_up_and_copy(self, unit: Unit, tags: Sequence[str], plans: Mapping[str, TagPlan]) -> list[TagResult]:
+        """Copy, and overwrite only what could be kept."""
+        results: list[TagResult] = []
+        for tag in tags:
+            if plans[tag].action is Action.OVERWRITE:
+                results += self._attempt(unit, (tag,), partial(self._back_up, tag))
+        failed = {result.tag for result in results}
+        left = [tag for tag in tags if tag not in failed]
+        return results + (self._copy(unit, left, plans) if left else [])
+
+    def _copy(self, unit: Unit, tags: Sequence[str], plans: Mapping[str, TagPlan]) -> list[TagResult]:
+        self._noted.note_started()
+        refused: dict[str, TagPlan] = {}
+        may_write = partial(self._may_write, unit, plans, refused)
+        copied = self._copier.copy(unit.descriptor, tags, may_write, patient=unit.patient)
+        written = [tag for tag in tags if tag not in copied.failed and tag not in refused]
+        for tag in written:  # ours from now on, proved or not
+            self._noted.note(tag, unit.descriptor.digest, None, 0)
+        results = [
+            self._failed(unit, [tag], error.code, str(error), refused=isinstance(error, REFUSALS))[0]
+            for tag, error in copied.failed.items()
+        ]
+        results += [self._refused(unit, tag, plan) for tag, plan in refused.items()]
+        for proved in written or (() if tags else (None,)):
+            results += self._attempt(unit, (proved,), partial(self._prove, unit, proved, copied))
+        return results
+
+    def _prove(self, unit: Unit, tag: str | None, copied: Copied) -> list[TagResult]:
+        self._verify_copied(unit, () if tag is None else (tag,), copied.manifests)
+        return self._done(unit, (tag,), Outcome.COPIED, copied.referrers)
+
+    def _may_write(self, unit: Unit, plans: Mapping[str, TagPlan], refused: dict[str, TagPlan], tag: str) -> bool:
+        """Whether a tag is still as it was when its fate was decided, or may be written all the same."""
+        plan = self._planner.renewed(unit, tag, plans[tag])
+        if plan.action is Action.REFUSE:
+            refused[tag] = plan
+        elif plan.action is Action.OVERWRITE and plan.seen != plans[tag].seen:
+            self._back_up(tag)
+        return plan.action is not Action.REFUSE
+
+    def _verify_copied(self, unit: Unit, tags: Sequence[str], manifests: Sequence[Digest]) -> None:
+        if self._policy.depth is Depth.MANIFEST:
+            self._verifier.verify_presence(tags, manifests)
+            return
+        for tag in tags or (None,):
+            self._verifier.verify_graph(unit.descriptor, tag)
+        for referrer in self._copier.referrers_of(unit.descriptor):
+            self._verifier.verify_graph(referrer, None)
+
+    def _confirm_or_mend(
+        self, unit: Unit, tags: Sequence[str | None], plans: Mapping[str, TagPlan]
+    ) -> list[TagResult]:
+        """A graph with a hole, as after a deletion below a tag, is sent again."""
+        try:
+            return self._confirm(unit, tags)
+        except MissingAtTargetError:
+            return self._copy(unit, [tag for tag in tags if tag is not None], plans)
+
+    def _confirm(self, unit: Unit, tags: Sequence[str | None]) -> list[TagResult]:
+        """Tags whose digest the target was just asked for: what an earlier run proved is not proved again."""
+        referrers = len(self._copier.referrers_of(unit.descriptor))
+        digest = unit.descriptor.digest
+        unproved = [tag for tag in tags if tag is None or not self._noted.is_proved(tag, digest, referrers)]
+        if unproved and self._policy.depth is Depth.MANIFEST:
+            self._verifier.verify_presence((), self._copier.closure(unit.descriptor))
+            referrers = self._copier.complete_referrers(unit.descriptor, patient=unit.patient)
+        elif unproved:
+            self._verifier.verify_graph(unit.descriptor, None)  # a part that is missing is listed nowhere either
+            referrers = self._copier.complete_referrers(unit.descriptor, patient=unit.patient)
+            self._verify_copied(unit, (), ())
+        return self._done(unit, tags, Outcome.UP_TO_DATE, referrers)
+
+    def _merge_list(self, unit: Unit, subject: Digest) -> TagResult:
+        self._noted.note_started()
+        members = self.inventory.referrers.get(subject, ())
+        listing, outcome = self._lists.merge(unit, subject)
+        if listing is ReferrerListing.LOST:
+            message = f"the target does not list all {len(members)} referrers of {subject}"
+            return self._failed(unit, unit.tags, "referrer_lost", message)[0]
+        depth, by_tag = self._policy.depth, listing is ReferrerListing.FALLBACK
+        return self._result(unit, unit.tags[0], outcome, verified=depth, referrers=len(members), at_target=by_tag)
+
+    def _back_up(self, tag: str) -> None:
+        """Keep what is about to be overwritten under another tag, where the user asked for that.
+
+        What an earlier run wrote needs no backup: the source had it.
+
+        Raises:
+            BackupRefusedError: the backup's tag is one of the source's, or holds something else already.
+        """
+        if self._policy.backup_tag is None:
+            return
+        existing = self._theirs(tag)
+        if existing is None:
+            return
+        name = self._policy.backup_tag.replace("{tag}", tag)
+        kept = self._tools.target.resolve_manifest(self._repository, name)
+        if any(entry.tag == name for entry in self.inventory.tags) or kept not in {None, Digest.of(existing.raw)}:
+            raise BackupRefusedError(f"the backup's tag {name} is taken, so {tag} was not overwritten")
+        self._tools.target.push_manifest(self._repository, name, existing)
+
+    def _theirs(self, tag: str) -> RemoteManifest | None:
+        """What the target has under a tag, None where that is nothing, or what an earlier run wrote."""
+        existing = self._tools.target.fetch_manifest(self._repository, tag)
+        if existing is None or self._noted.is_ours(tag, Digest.of(existing.raw)):
+            return None
+        return existing
+
+    def _done(self, unit: Unit, tags: Sequence[str | None], outcome: Outcome, referrers: int) -> list[TagResult]:
+        depth = self._policy.depth
+        for tag in tags:
+            if tag is not None:
+                found = outcome is Outcome.UP_TO_DATE
+                self._noted.note(tag, unit.descriptor.digest, depth, referrers, found=found)
+        return [self._result(unit, tag, outcome, verified=depth, referrers=referrers) for tag in tags]
+
+    def _refused(self, unit: Unit, tag: str, plan: TagPlan) -> TagResult:
+        return self._result(unit, tag, Outcome.REFUSED, code=plan.code, message=plan.message)

@@ -1,0 +1,213 @@
+"""Decides, without any effect: names at the target, and what is to become of each tag."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import InvalidReferenceError
+from tasks.oci.reference import is_repository, map_repository, parse_referrers_tag
+from tasks.oci.registry_profiles import GENERIC
+from tasks.operations.choosing.newest import plan_newest
+from tasks.operations.reports.results import CONFLICT, CONFLICT_SKIPPED, REFERRER_CONFLICT, Depth, UntaggedKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from tasks.oci.descriptor import Descriptor
+    from tasks.oci.digest import Digest
+    from tasks.oci.reference import TargetAddress
+    from tasks.oci.registry_profiles import RegistryProfile
+    from tasks.operations.choosing.selection import Selection
+    from tasks.operations.reports.results import RepositoryInventory, TagEntry
+
+
+class OnConflict(StrEnum):
+    """What to do with a tag that the target has with a digest that is not of our writing."""
+
+    REFUSE = "refuse"
+    OVERWRITE = "overwrite"
+    SKIP = "skip"
+    FAIL = "fail"
+
+
+class Untagged(StrEnum):
+    """Which untagged entries to copy by themselves; platform children and referrers follow their tags anyway."""
+
+    NONE = "none"
+    MOVED = "moved"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class CopyPolicy:
+    """The user's decisions that shape a migration."""
+
+    untagged: Untagged = Untagged.NONE
+    referrers: bool = True
+    on_conflict: OnConflict = OnConflict.REFUSE
+    backup_tag: str | None = None
+    depth: Depth = Depth.MANIFEST
+    strict_names: bool = False
+    fail_fast: bool = False
+
+
+class Action(StrEnum):
+    """What a plan says of a tag."""
+
+    COPY = "copy"
+    OVERWRITE = "overwrite"
+    UP_TO_DATE = "up_to_date"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class TagPlan:
+    """The action for a tag; `code` and `message` say why it is refused.
+
+    It rests on the digest that the target had, `seen`, at the time `as_of` of the monotonic clock.
+    """
+
+    action: Action
+    code: str | None = None
+    message: str | None = None
+    seen: Digest | None = None
+    as_of: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NamePlan:
+    """Where each layout goes: target repositories by path, and reasons (code, message) for those that can't."""
+
+    repositories: Mapping[str, str]
+    refused: Mapping[str, tuple[str, str]]
+
+
+def plan_names(
+    paths: Iterable[str],
+    address: TargetAddress,
+    rename: Callable[[str], str],
+    *,
+    own_name: str,
+    strict: bool,
+    profile: RegistryProfile = GENERIC,
+) -> NamePlan:
+    """Give every layout its repository at the target.
+
+    `own_name` stands for the path `.`, the source itself being a layout, unless that is renamed. Several layouts
+    that would have one name are all refused: which of them is meant, nobody can tell.
+    """
+    wanted: dict[str, list[str]] = defaultdict(list)
+    refused: dict[str, tuple[str, str]] = {}
+    for path in paths:
+        try:
+            renamed = rename(path)
+            if renamed == ".":
+                renamed = rename(own_name)
+            name = _target_name(renamed, address, strict=strict)
+            wanted[profile.repository(name)].append(path)
+        except InvalidReferenceError as error:
+            refused[path] = (error.code, str(error))
+    repositories: dict[str, str] = {}
+    for name, sharing in wanted.items():
+        if len(sharing) == 1:
+            repositories[sharing[0]] = name
+            continue
+        listed = ", ".join(repr(path) for path in sharing[:5])
+        for path in sharing:
+            refused[path] = ("name_collision", f"{len(sharing)} layouts would have the name {name}: {listed}")
+    return NamePlan(repositories, refused)
+
+
+def _target_name(renamed: str, address: TargetAddress, *, strict: bool) -> str:
+    if strict and not is_repository(renamed):
+        raise InvalidReferenceError(f"registries don't take the name {renamed!r}, and --strict-names maps none")
+    return address.repository(map_repository(renamed))
+
+
+def plan_tag(entry: TagEntry, present: Digest | None, ours: str | None, policy: CopyPolicy) -> TagPlan:
+    """What to do with a tag that the target has with the digest `present`; `ours` is what we last wrote there.
+
+    Cosign's tags hold referrers, and those that others put there are never overwritten, whatever the policy.
+    """
+    if present is None:
+        return TagPlan(Action.COPY)
+    if present == entry.descriptor.digest:
+        return TagPlan(Action.UP_TO_DATE)
+    if ours != present and parse_referrers_tag(entry.tag or "") is not None:
+        return TagPlan(
+            Action.REFUSE,
+            REFERRER_CONFLICT,
+            f"the target has other referrers ({present}) under this tag, and keeps them",
+        )
+    if ours == present or policy.on_conflict is OnConflict.OVERWRITE:
+        return TagPlan(Action.OVERWRITE)
+    if policy.on_conflict is OnConflict.SKIP:
+        return TagPlan(Action.REFUSE, CONFLICT_SKIPPED, f"the target has {present} under this tag, and keeps it")
+    return TagPlan(
+        Action.REFUSE, CONFLICT, f"the target has {present} under this tag, which this migration did not write"
+    )
+
+
+def plan_chosen(inventory: RepositoryInventory, selection: Selection) -> Sequence[TagEntry]:
+    """The tags that the patterns fit, and of these those of the newest manifests where only they are wanted.
+
+    Raises:
+        OrderUnknownError: nothing tells which are newest.
+    """
+    fitting = [e for e in inventory.tags if selection.matches(inventory.path, e.tag)]
+    return fitting if selection.newest is None else plan_newest(fitting, inventory.made, selection.newest)
+
+
+def plan_selection(
+    inventory: RepositoryInventory,
+    selection: Selection,
+    children_of: Callable[[Iterable[Descriptor]], Iterable[Digest]] = lambda _: (),
+) -> tuple[TagEntry, ...]:
+    """The tags that the user asked for, and those that by their name are referrers of what these hold, at any depth.
+
+    `children_of` tells the manifests below indexes; it is asked only where there are such names left to judge.
+
+    Raises:
+        OrderUnknownError: as `plan_chosen`.
+    """
+    if selection.is_everything:
+        return inventory.tags
+    chosen = plan_chosen(inventory, selection)
+    tags = {e.tag for e in chosen}
+    waiting: dict[Digest, list[TagEntry]] = defaultdict(list)
+    for entry in inventory.tags:
+        named = None if entry.tag in tags else parse_referrers_tag(entry.tag or "")
+        if named is not None:
+            waiting[named.subject].append(entry)
+    if waiting:
+        held = [e.descriptor.digest for e in chosen]
+        tags |= {e.tag for e in _referring([*held, *children_of(e.descriptor for e in chosen)], waiting, inventory)}
+    return tuple(entry for entry in inventory.tags if entry.tag in tags)
+
+
+def _referring(
+    held: list[Digest], waiting: dict[Digest, list[TagEntry]], inventory: RepositoryInventory
+) -> Iterator[TagEntry]:
+    """The entries of `waiting` that refer to what is held, to what refers to that, and so on."""
+    seen = set(held)
+    while held:
+        subject = held.pop()
+        entries = waiting.get(subject, [])
+        yield from entries
+        referrers = inventory.referrers.get(subject, ())
+        further = {e.descriptor.digest for e in entries} | {each.digest for each in referrers}
+        further -= seen
+        seen |= further
+        held += further
+
+
+def plan_untagged(inventory: RepositoryInventory, policy: CopyPolicy) -> tuple[TagEntry, ...]:
+    """The untagged entries to copy by their digest."""
+    if policy.untagged is Untagged.NONE:
+        return ()
+    if policy.untagged is Untagged.ALL:
+        return inventory.untagged
+    return tuple(entry for entry in inventory.untagged if entry.kind is UntaggedKind.MOVED)

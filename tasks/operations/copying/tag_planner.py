@@ -1,0 +1,98 @@
+"""What is to become of each tag of one repository, from what the target has and what earlier runs noted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from tasks.operations.copying.planning import Action, CopyPolicy, TagPlan, plan_tag
+from tasks.operations.reports.results import IMMUTABLE_TAG, UNSUPPORTED_DIGEST, TagEntry
+
+if TYPE_CHECKING:
+    from tasks.ledger_ports import Ledger
+    from tasks.operations.running.repository_work import Unit
+    from tasks.ports import ManifestResolver
+
+TAGGED_BY = "sha256"
+"""The algorithm of the digest under which every registry known keeps a manifest that is pushed by tag."""
+FRESH_SECONDS = 5.0
+"""How long what the target said of a tag is believed; a tag that is written later is asked for again before."""
+
+
+class TagPlanner:
+    """Plans tags of one repository from what the target has now; `known_tags` None means any may be there.
+
+    `listed_at` is when the target was asked for them, by the monotonic clock.
+    """
+
+    def __init__(
+        self,
+        target: ManifestResolver,
+        repository: str,
+        *,
+        policy: CopyPolicy,
+        ledger: Ledger,
+        known_tags: frozenset[str] | None,
+        listed_at: float = 0.0,
+        immutable: bool = False,
+    ) -> None:
+        self._target = target
+        self._repository = repository
+        self._policy = policy
+        self._ledger = ledger
+        self._known_tags = known_tags
+        self._immutable = immutable
+        self._listed_at = listed_at
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the repository surely holds nothing yet."""
+        return (
+            self._known_tags is not None and not self._known_tags and not self._ledger.was_started(self._repository)
+        )
+
+    def plans(self, unit: Unit) -> dict[str, TagPlan]:
+        """What is to become of each tag of a unit."""
+        algorithm = unit.descriptor.digest.algorithm
+        if algorithm != TAGGED_BY:
+            message = f"index.json names it by {algorithm}, and registries name what has a tag by {TAGGED_BY}"
+            return dict.fromkeys(unit.tags, TagPlan(Action.REFUSE, UNSUPPORTED_DIGEST, message))
+        return {tag: self._plan(unit, tag) for tag in unit.tags}
+
+    def plan_untagged(self, unit: Unit) -> TagPlan:
+        """What is to become of a unit that goes by its digest alone."""
+        there = not self.is_new and self._target.resolve_manifest(self._repository, unit.descriptor.digest)
+        return TagPlan(Action.UP_TO_DATE if there else Action.COPY)
+
+    def _plan(self, unit: Unit, tag: str) -> TagPlan:
+        if self._known_tags is not None and tag not in self._known_tags:
+            return TagPlan(Action.COPY, as_of=self._listed_at)
+        return self._ask(unit, tag)
+
+    def renewed(self, unit: Unit, tag: str, plan: TagPlan) -> TagPlan:
+        """The plan for a tag that is written next: made anew where others had the time to write it meanwhile."""
+        return plan if monotonic() - plan.as_of < FRESH_SECONDS else self._ask(unit, tag)
+
+    def _ask(self, unit: Unit, tag: str) -> TagPlan:
+        as_of = monotonic()
+        present = self._target.resolve_manifest(self._repository, tag)
+        noted = self._ledger.entry(self._repository, tag)
+        ours = noted.digest if noted is not None else None
+        plan = plan_tag(TagEntry(tag, unit.descriptor), present, ours, self._policy)
+        if plan.action is Action.OVERWRITE and self._immutable:
+            plan = TagPlan(
+                Action.REFUSE, IMMUTABLE_TAG, f"the target has {present} under this tag, and moves no tags"
+            )
+        return replace(plan, seen=present, as_of=as_of)
+
+
+def open_planner(
+    target: ManifestResolver, repository: str, policy: CopyPolicy, ledger: Ledger, *, immutable: bool = False
+) -> TagPlanner:
+    """A planner; the target's tags are listed unless an earlier run was there, when most of them exist anyway."""
+    as_of = monotonic()  # a long list comes in pages, which may have to wait for each other
+    known = None if ledger.was_started(repository) else target.list_tags(repository)
+    return TagPlanner(
+        target, repository, policy=policy, ledger=ledger, known_tags=known, listed_at=as_of, immutable=immutable
+    )

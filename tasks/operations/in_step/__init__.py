@@ -1,0 +1,1 @@
+"""A target that follows its source until the cut-over: what changed, what vanished, when both were equal."""

@@ -1,0 +1,79 @@
+"""What people need on the day of the cut-over: which old reference becomes which new one, and the way back."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import RefusedError
+from tasks.oci.reference import parse_referrers_tag
+from tasks.operations.source.index_marks import changed_layouts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tasks.operations.reports.results import TagResult
+
+OLD_REFERENCE = "{source}/{repository}:{tag}"
+"""How the layouts' users name a tag, unless they say otherwise."""
+_FIELDS = ("{source}", "{repository}", "{tag}")
+_FIELD = re.compile(r"(?<![${])\{\w*\}(?!\})")
+"""What looks like a field; `${NAME}` and `{{name}}` are variables of whoever reads the list."""
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Replacement:
+    """A reference to the source, and the one to the target that has the same content; `new` holds the digest."""
+
+    old: str
+    new: str
+    digest: str
+
+
+def check_template(template: str) -> None:
+    """See that every field of a template for old references is one that is filled in, and that it names the tag.
+
+    Raises:
+        ValueError: it is not, or does not.
+    """
+    unknown = [field for field in _FIELD.findall(template) if field not in _FIELDS]
+    if unknown:
+        raise ValueError(f"there is no {', '.join(unknown)}, only {', '.join(_FIELDS)}")
+    if "{tag}" not in template:
+        raise ValueError("it must hold {tag}, or all tags of a repository would have one old name")
+
+
+def replacements(results: Iterable[TagResult], source: str, template: str = OLD_REFERENCE) -> list[Replacement]:
+    """A replacement for each verified tag, in the same order each time.
+
+    Tags that name a digest are left out: they are found by tools, and named by nobody.
+    """
+    return sorted(each for result in results if (each := _replacement(result, source, template)) is not None)
+
+
+def _replacement(result: TagResult, source: str, template: str) -> Replacement | None:
+    tag, digest = result.tag, result.digest
+    if tag is None or digest is None or result.target is None or result.verified is None:
+        return None
+    if parse_referrers_tag(tag) is not None:
+        return None
+    old = template.replace("{source}", source.rstrip("/")).replace("{tag}", tag)
+    here = result.repository == "."
+    old = old.replace("/{repository}", "") if here else old.replace("{repository}", result.repository)
+    return Replacement(old, f"{result.target}@{digest}", digest)
+
+
+def refuse_changes(before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    """See that two looks at a source's marks found the same.
+
+    Raises:
+        RefusedError: they did not; the message names the first layouts that differ.
+    """
+    changed = sorted(changed_layouts(before, after))
+    if changed:
+        more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+        raise RefusedError(
+            f"the source is still written to: {', '.join(changed[:_SHOWN])}{more} changed; no file was written"
+        )

@@ -1,0 +1,65 @@
+"""The moment when both sides were equal, or why none can be named.
+
+Equal means: every tag that was chosen at the source has the same digest at the target, proved in this run by asking
+the target, and no index of the source changed, came or went from before the first question until after the last.
+What the target has besides does not count. The moment is the end of the questions.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import LayoutliftError
+from tasks.operations.reports.results import Outcome
+from tasks.operations.reports.run_log import INDEX_CHANGED, NOTHING_CHOSEN
+from tasks.operations.source.index_marks import changed_layouts, index_marks
+
+if TYPE_CHECKING:
+    from tasks.operations.choosing.selection import Selection
+    from tasks.operations.reports.run_log import RunLog
+    from tasks.ports import Source
+
+
+class Equality:
+    """`at` is the moment, in ISO 8601; where it is None, `reason` says why."""
+
+    def __init__(self, source: Source, selection: Selection, log: RunLog) -> None:
+        self._source = source
+        self._selection = selection
+        self._log = log
+        self.at: str | None = None
+        self.reason: str | None = "the run did not come to its end"
+
+    def settle(self, *, complete: bool, unasked: bool = False) -> None:
+        """Judge at the end of the run's work; `unasked`: some layouts were taken from the ledger.
+
+        The source's indexes are read once more, unless the answer is no already.
+        """
+        moment = datetime.now(UTC).isoformat(timespec="seconds")
+        self.reason = self._difference(complete=complete, unasked=unasked) or self._change()
+        self.at = moment if self.reason is None else None
+
+    def _difference(self, *, complete: bool, unasked: bool) -> str | None:
+        if NOTHING_CHOSEN in self._log.findings:
+            return "the patterns choose nothing"
+        totals = self._log.progress.totals
+        equal = totals.outcomes[Outcome.COPIED] + totals.outcomes[Outcome.UP_TO_DATE]
+        if equal != totals.tags:
+            return f"{totals.tags - equal} of {totals.tags} tags are not equal"
+        if not complete:
+            return "something could not be read or ordered, or the run was interrupted"
+        if unasked:
+            return "with --since-last, the target was not asked for layouts that were unchanged"
+        return None
+
+    def _change(self) -> str | None:
+        """What changed at the source since its indexes were read first."""
+        changed = {each.path for each in self._log.findings if each.code == INDEX_CHANGED}
+        try:
+            changed |= changed_layouts(self._log.indexes, index_marks(self._source, self._selection))
+        except LayoutliftError as error:
+            return f"the source can't be read again: {error}"
+        if not changed:
+            return None
+        return f"the source was written to during the run: {len(changed)} layouts, {min(changed)!r} among them"

@@ -1,0 +1,201 @@
+"""Keeping a target in step with a source that goes on: what changed since the last run, and what need not be asked.
+
+The ledger keeps a mark of each layout of which everything selected was at the target. An index names its content
+by digest, so an index that is unchanged means that its tags mean the same as then; what others did at the target
+since is what only asking the target tells.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import StateError
+from tasks.oci.image_layout import BLOBS
+from tasks.oci.reference import is_referrers_list, parse_referrers_tag
+from tasks.operations.copying.planning import plan_chosen
+from tasks.operations.reports.results import Depth, Outcome
+from tasks.operations.reports.run_log import is_harmful
+from tasks.operations.running.repository_work import RepositoryWork, Unit, WrappedWork
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tasks.ledger_ports import LayoutLedger
+    from tasks.oci.errors import LayoutliftError
+    from tasks.operations.choosing.selection import Selection
+    from tasks.operations.reports.results import RepositoryInventory, TagResult
+
+TAG_MOVED, TAG_VANISHED, LAYOUT_VANISHED = "tag_moved", "tag_vanished", "layout_vanished"
+_STRAY_FILES = "not_a_layout"
+
+
+@dataclass(frozen=True, slots=True)
+class TagChange:
+    """A tag that is `new`, has `moved` or `vanished` since the last run, with its digests now and before."""
+
+    path: str
+    tag: str
+    change: str
+    digest: str | None
+    before: str | None
+
+
+def settings_mark(*settings: object) -> str:
+    """A short mark that changes with the options that decide what of a layout is to be at the target."""
+    return sha256(repr(settings).encode(errors="backslashreplace")).hexdigest()[:16]
+
+
+def changes_of(
+    inventory: RepositoryInventory, repository: str, noted: Mapping[str, str], selection: Selection
+) -> Iterator[Finding]:
+    """Tags that moved or vanished at the source since the ledger noted them; lists of referrers are the target's.
+
+    One that is not chosen and has moved is not told of: the target does not follow.
+    """
+    changes = list(tag_changes(inventory, noted))
+    moved = _followed({each.tag for each in changes if each.change == "moved"}, inventory, selection)
+    for each in changes:
+        if each.tag in moved:
+            message = f"{each.tag} has moved since it was copied, from {each.before} to {each.digest}"
+            yield Finding(inventory.path, TAG_MOVED, message)
+        elif each.change == "vanished" and not is_referrers_list(each.tag):
+            message = f"{repository}:{each.tag} is not at the source any more; the target had it ({each.before})"
+            yield Finding(inventory.path, TAG_VANISHED, message)
+
+
+def _followed(moved: set[str], inventory: RepositoryInventory, selection: Selection) -> set[str]:
+    """Those of the tags that are chosen, or may come along with what is."""
+    chosen = {e.tag for e in plan_chosen(inventory, selection)} if moved else set()
+    return {tag for tag in moved if tag in chosen or parse_referrers_tag(tag)}
+
+
+def tag_changes(inventory: RepositoryInventory, noted: Mapping[str, str]) -> Iterator[TagChange]:
+    """How tags differ from what the ledger noted; one that can't be migrated any more has not vanished."""
+    now = {entry.tag or "": str(entry.descriptor.digest) for entry in inventory.tags}
+    refused = {entry.tag for entry in inventory.refused}
+    for tag in sorted(now.keys() | (noted.keys() - refused)):
+        digest, before = now.get(tag), noted.get(tag)
+        if digest != before:
+            change = "new" if before is None else "vanished" if digest is None else "moved"
+            yield TagChange(inventory.path, tag, change, digest, before)
+
+
+def vanished_layouts(noted: Iterable[str], found: Iterable[str], others: Iterable[Finding]) -> Iterator[Finding]:
+    """Layouts of earlier runs that are not at the source any more.
+
+    `others` is what the search found besides: what lies below a place that can't be read may still be there, and a
+    layout of which only files or blobs are left is broken, or on its way.
+    """
+    others = tuple(others)
+    hidden = tuple(f"{other.path}/" for other in others if other.code != _STRAY_FILES)
+    left = {owner for other in others if other.code == _STRAY_FILES for owner in _owners(other.path)}
+    for path in sorted(set(noted) - set(found) - left):
+        if "./" not in hidden and not f"{path}/".startswith(hidden):
+            yield Finding(path, LAYOUT_VANISHED, "it was migrated earlier, and is not at the source any more")
+
+
+def _owners(path: str) -> Iterator[str]:
+    """The layouts that files in a folder may be part of: the folder itself, and those that it holds blobs of."""
+    yield path
+    parts = path.split("/")
+    yield from ("/".join(parts[:place]) or "." for place, part in enumerate(parts) if part == BLOBS)
+
+
+def is_unchanged(
+    inventory: RepositoryInventory, repository: str, ledger: LayoutLedger, settings: str, selection: Selection
+) -> bool:
+    """Whether a layout is as it was when all of it was at the target, and nothing else was written there since.
+
+    Another layout may have written its tags meanwhile, and so may a run of its own that was killed, after which the
+    index became again what it had been. Of a tag that is not chosen, the target may have what a run that chose it
+    brought.
+    """
+    noted = ledger.layout(inventory.path)
+    if noted is None or (noted.etag, noted.settings) != (inventory.etag, settings):
+        return False
+    written = ledger.tags_of(repository)
+    now = ((e.tag or "", e.descriptor.digest) for e in inventory.tags)
+    return not _followed({tag for tag, digest in now if written.get(tag, digest) != digest}, inventory, selection)
+
+
+class UnchangedWork(RepositoryWork):
+    """Reports a layout that is as it was when everything of it was at the target; the target is not asked."""
+
+    asks_target = False
+
+    def __init__(self, inventory: RepositoryInventory, repository: str, host: str, ledger: LayoutLedger) -> None:
+        super().__init__(inventory, f"{host}/{repository}")
+        self._repository = repository
+        self._ledger = ledger
+
+    def _execute(self, unit: Unit) -> list[TagResult]:
+        return [self._remembered(unit, tag) for tag in unit.tags or (None,)]
+
+    def _remembered(self, unit: Unit, tag: str | None) -> TagResult:
+        by_tag = unit.subject is None  # a list may be at the target by its API alone, and that was not asked
+        noted = self._ledger.entry(self._repository, tag) if tag is not None else None
+        if noted is None or noted.digest != unit.descriptor.digest:
+            return self._result(unit, tag, Outcome.UP_TO_DATE, at_target=by_tag)
+        proved = Depth(noted.verified) if noted.verified else None
+        return self._result(
+            unit, tag, Outcome.UP_TO_DATE, verified=proved, referrers=noted.referrers, at_target=by_tag
+        )
+
+
+class RememberedWork(WrappedWork):
+    """Does what `work` does, says what changed since the last time, and notes in the end whether all went well."""
+
+    def __init__(
+        self,
+        work: RepositoryWork,
+        repository: str,
+        ledger: LayoutLedger,
+        settings: str | None,
+        selection: Selection,
+    ) -> None:
+        """Begin; without `settings` nothing is noted, as in a plan."""
+        super().__init__(work)
+        self._repository = repository
+        self._ledger = ledger
+        self._settings = settings
+        noted = ledger.tags_of(repository, work.inventory.path)
+        self._changes = list(changes_of(work.inventory, repository, noted, selection))
+        self._lock = threading.Lock()
+        self._open: set[tuple[str | None, str | None]] = set()
+        self._whole = not any(map(is_harmful, work.inventory.findings)) and not work.inventory.refused
+
+    def execute(self, unit: Unit) -> list[TagResult]:
+        """See `RepositoryWork.execute`."""
+        return self._noted(self._work.execute(unit))
+
+    def skip(self, unit: Unit, error: LayoutliftError) -> list[TagResult]:
+        """See `RepositoryWork.skip`."""
+        return self._noted(self._work.skip(unit, error))
+
+    def finish(self) -> list[Finding]:
+        """See `RepositoryWork.finish`."""
+        findings = self._work.finish()
+        if self._settings is None:
+            return [*findings, *self._changes]
+        whole = self._whole and not self._open and not findings
+        try:
+            self._ledger.note_layout(
+                self.inventory.path, self._repository, self.inventory.etag if whole else "", self._settings
+            )
+        except StateError as error:
+            findings = [*findings, Finding(self.inventory.path, error.code, str(error))]
+        return [*findings, *self._changes]
+
+    def _noted(self, results: list[TagResult]) -> list[TagResult]:
+        """A tag that failed for the moment and then went well is not open any more."""
+        with self._lock:
+            for result in results:
+                key = (result.tag, result.digest)
+                self._open.discard(key)
+                if result.code is not None:
+                    self._open.add(key)
+        return results

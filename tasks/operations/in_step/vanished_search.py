@@ -1,0 +1,133 @@
+"""What vanished at the source of what earlier runs of a pair brought to its target."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import InvalidReferenceError, LayoutliftError
+from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
+from tasks.oci.reference import REF_NAME, is_referrers_list, tag_of_ref_name
+from tasks.operations.in_step.since_last import vanished_layouts
+from tasks.operations.in_step.vanished import VanishedTag
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tasks.ledger_ports import ForgettingLedger
+    from tasks.operations.choosing.selection import Selection
+    from tasks.ports import Source
+
+
+def tags_named(raw: bytes) -> frozenset[str] | None:
+    """Every tag that an index names, the ones of broken entries too; None where an entry hides its name.
+
+    Raises:
+        InvalidLayoutError: the index can't be understood.
+    """
+    tags = set()
+    for entry in iter_index(decode_index(raw)):
+        named = entry.ref_name if isinstance(entry, BrokenEntry) else entry.annotations.get(REF_NAME)
+        if named is not None:
+            with suppress(InvalidReferenceError):
+                tags.add(tag_of_ref_name(named))
+        elif isinstance(entry, BrokenEntry):
+            return None
+    return frozenset(tags)
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """Tags that are to go, and the layouts among theirs that are not at the source any more, by path."""
+
+    tags: frozenset[VanishedTag] = frozenset()
+    layouts: frozenset[str] = frozenset()
+
+
+class VanishedSearch:
+    """Compares the source with what earlier runs brought; `repositories` are the targets of the chosen layouts."""
+
+    def __init__(
+        self, source: Source, ledger: ForgettingLedger, selection: Selection, repositories: Mapping[str, str]
+    ) -> None:
+        self._source = source
+        self._ledger = ledger
+        self._selection = selection
+        self._repositories = repositories
+
+    def find(self) -> Vanished:
+        """What vanished; nothing where the source shows no layout at all.
+
+        Raises:
+            SourceError: the source can't be listed.
+        """
+        listed = list(self._source.list_layouts())
+        paths = [each for each in listed if not isinstance(each, Finding)]
+        if not paths:
+            return Vanished()
+        feeding = self._feeding(paths)
+        gone = self._gone(paths, [each for each in listed if isinstance(each, Finding)])
+        brought = self._pairs(paths, gone)
+        tags = (each for repository in brought for each in self._missing(repository, brought[repository], feeding))
+        return Vanished(frozenset(tags), gone)
+
+    def brought(self) -> int:
+        """How many tags earlier runs brought to the repositories that are looked at; lists of referrers never go."""
+        noted = (self._ledger.layout(path) for path in self._ledger.layouts())
+        repositories = {*self._repositories.values(), *(note.repository for note in noted if note is not None)}
+        return sum(
+            1 for repository in repositories for tag in self._ledger.tags_of(repository) if not is_referrers_list(tag)
+        )
+
+    def _gone(self, paths: list[str], others: list[Finding]) -> frozenset[str]:
+        known = filter(self._selection.may_match, self._ledger.layouts())
+        return frozenset(each.path for each in vanished_layouts(known, paths, others))
+
+    def _pairs(self, paths: list[str], gone: Iterable[str]) -> Mapping[str, set[str]]:
+        """The layouts whose tags are looked at, by repository: the chosen ones, and those that vanished."""
+        pairs: dict[str, set[str]] = defaultdict(set)
+        for path in self._repositories.keys() & paths:
+            pairs[self._repositories[path]].add(path)
+        for path in gone:
+            if (note := self._ledger.layout(path)) is not None:
+                pairs[note.repository].add(path)
+        return pairs
+
+    def _feeding(self, paths: list[str]) -> Mapping[str, set[str]]:
+        """The layouts of the source that have each repository for a target, or had it when they were copied last."""
+        feeding: dict[str, set[str]] = defaultdict(set)
+        for path in paths:
+            if path in self._repositories:
+                feeding[self._repositories[path]].add(path)
+            if (note := self._ledger.layout(path)) is not None:
+                feeding[note.repository].add(path)
+        return feeding
+
+    def _missing(
+        self, repository: str, layouts: Iterable[str], feeding: Mapping[str, set[str]]
+    ) -> Iterator[VanishedTag]:
+        """Tags that one of `layouts` brought, and no other one since, and that none at the source names now."""
+        brought = {path: tags for path in layouts if (tags := self._ledger.brought_to(repository, path))}
+        named = self._named(feeding.get(repository, ())) if brought else None
+        if named is None:
+            return
+        for path, tags in brought.items():
+            for tag, digest in tags.items():
+                if tag not in named and self._selection.matches(path, tag):
+                    yield VanishedTag(path, repository, tag, digest)
+
+    def _named(self, layouts: Iterable[str]) -> frozenset[str] | None:
+        """None where one can't be read now: nothing is known to have vanished then."""
+        named: set[str] = set()
+        for path in layouts:
+            try:
+                tags = tags_named(self._source.read_index(path).raw)
+            except LayoutliftError:
+                return None
+            if tags is None:
+                return None
+            named |= tags
+        return frozenset(named)

@@ -1,0 +1,1 @@
+"""What is kept and told of a run while it goes on and when it has ended."""

@@ -1,0 +1,35 @@
+"""The line that ends a run which is not complete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.operations.reports.run_log import is_harmful
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tasks.operations.reports.results import TagResult, Totals
+    from tasks.ports import Finding
+
+_SEE = "the report names each with its reason"
+
+
+def closing_line(
+    totals: Totals, results: Iterable[TagResult], findings: Iterable[Finding], *, interrupted: bool
+) -> str:
+    """How much is not as it should be; a layout whose tags all have its problem is not counted beside them."""
+    tags = f"{totals.problems} of {totals.tags} tags have a problem"
+    if interrupted:
+        return f"the run was interrupted: {tags} or were not begun; {_SEE}"
+    harmful = list(filter(is_harmful, findings))
+    told = {(result.repository, result.code) for result in results if result.is_problem} if harmful else set()
+    others = sum((each.path, each.code) not in told for each in harmful)
+    if not others:
+        return f"{tags}; {_SEE}"
+    if not totals.tags:
+        return (
+            f"no tag was looked at, and {'1 thing has' if others == 1 else f'{others} things have'} a problem; {_SEE}"
+        )
+    things = "1 other thing has one" if others == 1 else f"{others} other things have one"
+    return f"{tags}, and {things}; {_SEE}"

@@ -1,0 +1,90 @@
+"""What a run has done so far, for whoever watches: counters that are read while they grow."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tasks.operations.reports.results import Totals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.oci.descriptor import Descriptor
+    from tasks.operations.reports.results import TagResult, Traffic
+    from tasks.ports import BlobContent, Buffer
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counters of one run; safe to share. `expected` is the number of tags found at the source."""
+
+    expected: int = 0
+    bytes_read: int = 0
+    started: float = field(default_factory=time.monotonic)
+    totals: Totals = field(default_factory=Totals)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def expect(self, tags: int) -> None:
+        """Note that so many more tags will have an outcome."""
+        with self._lock:
+            self.expected += tags
+
+    def note(self, result: TagResult) -> None:
+        """Count the outcome of a tag."""
+        with self._lock:
+            self.totals.outcomes[result.outcome] += 1
+            self.totals.problems += result.is_problem
+
+    def note_traffic(self, traffic: Traffic) -> None:
+        """Count what was moved."""
+        with self._lock:
+            self.totals.traffic.add(traffic)
+
+    def note_problem(self) -> None:
+        """Count something broken at the source that is no tag."""
+        with self._lock:
+            self.totals.other_problems += 1
+
+    def note_bytes(self, count: int) -> None:
+        """Count bytes on their way to the target."""
+        with self._lock:
+            self.bytes_read += count
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has lasted."""
+        return time.monotonic() - self.started
+
+
+@dataclass(frozen=True, slots=True)
+class CountedContent:
+    """A `BlobContent` whose bytes show in a `Progress` as they are read."""
+
+    content: BlobContent
+    progress: Progress
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """See `BlobContent.descriptor`."""
+        return self.content.descriptor
+
+    def read(self) -> bytes:
+        """See `BlobContent.read`."""
+        raw = self.content.read()
+        self.progress.note_bytes(len(raw))
+        return raw
+
+    @contextmanager
+    def chunks(self) -> Iterator[Iterator[Buffer]]:
+        """See `BlobContent.chunks`."""
+        with self.content.chunks() as chunks:
+            yield self._counted(chunks)
+
+    def _counted(self, chunks: Iterator[Buffer]) -> Iterator[Buffer]:
+        for chunk in chunks:
+            self.progress.note_bytes(len(chunk))
+            yield chunk

@@ -1,0 +1,290 @@
+"""What people and programs get to read about a run: the report's rows and totals, a summary, advice.
+
+Names of directories and tags are anybody's text. What goes to a terminal passes `printable`, what goes into
+Markdown passes `escape_markdown`, and cells of a dashboard's table pass `table_cell`; the report's JSON keeps them as
+they are.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from itertools import islice
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from tasks.operations.reports.results import Depth, Outcome, TagResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tasks.operations.reports.results import Totals
+    from tasks.ports import Finding
+
+ADVICE: Mapping[str, str] = MappingProxyType(
+    {
+        # the run as a whole
+        "error": "Read the message; if it does not help, open an issue with the report.",
+        "internal_error": "This is a fault of layoutlift: open an issue with the report and the log.",
+        "configuration": "Correct the option or file that the message names, and run again.",
+        "program_missing": "Install the program that the message names, or leave out what needs it.",
+        "program_failed": "Read the end of the program's own output in the message.",
+        "regression": "See what changed between the two runs; run again on a quiet machine before you believe it.",
+        "refused": "Nothing was changed. Read which rule said no, and change the order or the policy.",
+        "lock_held": "Wait until the other run has ended; the lock of a run that died ends within a minute.",
+        "conflicts": "Look at the tags named; then choose --on-conflict overwrite or skip.",
+        "state": "Make room for the state, make it writable, or see that its bucket answers; then run again.",
+        "backup_refused": "Choose another --backup-tag, or remove the tag that has its name at the target.",
+        "batch_unfinished": "Nothing to do: the batch is taken up again by itself.",
+        "no_layouts": "Mount the bucket, or name the directory that holds the layouts; a registry's own storage "
+        "holds none.",
+        "nothing_chosen": "Correct --include and --exclude; a path in them begins below SOURCE.",
+        "shard_lost": "See the log of the shard's own run, and run again: what is at the target is not sent twice.",
+        "shard_restarted": "Nothing to do: another worker took it up from what was at the target.",
+        "interrupted": "Run again: what is already at the target is not sent twice.",
+        "incomplete": "See the tags that are refused or failed, each with its reason, and run again.",
+        # the source's form
+        "invalid": "Have the tag's owner push it again with a current tool; it breaks the OCI specification.",
+        "invalid_digest": "Correct the digest in index.json or in the manifest, or push the tag again.",
+        "invalid_descriptor": "Correct the entry in index.json or in the manifest, or push the tag again.",
+        "invalid_reference": "Give it a name that registries take, with --rename or by a new tag at the source.",
+        "digest_only": "Take it by digest with --untagged all, or give it a tag at the source "
+        "(oras tag --oci-layout LAYOUT@DIGEST TAG).",
+        "invalid_manifest": "Push the tag again; the manifest can't be read as its media type says.",
+        "invalid_layout": "Restore oci-layout and index.json of this directory from a backup or an object version.",
+        "nesting_too_deep": "Look at who wrote this index: it holds indexes in indexes beyond any use.",
+        "unsupported_media_type": "Push it as an OCI artifact or image; the tag points at something else.",
+        "tag_collision": "Remove all but one of the entries that have this tag in index.json; copy images of "
+        "different names into a layout each (oras cp -r --from-oci-layout LAYOUT@DIGEST --to-oci-layout OTHER:TAG).",
+        "several_images": "Nothing to do if one repository is meant to have them all; else copy each into a layout "
+        "of its own (oras cp -r --from-oci-layout LAYOUT@DIGEST --to-oci-layout OTHER:TAG).",
+        "signature_without_tag": "Give it that tag (oras tag --oci-layout LAYOUT@DIGEST TAG), and its image one of "
+        "its own; nobody finds it otherwise.",
+        "name_collision": "Give one of the two directories another name at the target with --rename.",
+        "no_tags": "Give it a tag at the source (oras tag --oci-layout LAYOUT@DIGEST TAG), or take it by digest with "
+        "--untagged all.",
+        "order_unknown": "Choose another --order-by, or leave out --newest for this repository.",
+        "not_ordered": "Leave them behind with --exclude if they are not wanted, or choose another --order-by.",
+        "not_a_manifest": "Nothing to do: registries have no place for it, and no tag names it.",
+        "not_a_layout": "Nothing to do, unless these files were meant to be layouts: unpack archives, and see what "
+        "others lack.",
+        # the source's bytes
+        "content": "Restore the blob from a backup or an object version, or push the tag again.",
+        "digest_mismatch": "The bytes were altered: restore the blob from a backup, or push the tag again.",
+        "size_mismatch": "The blob was cut off or altered: restore it from a backup, or push the tag again.",
+        "content_not_found": "Restore the missing blob from a backup or an object version, or push the tag again; "
+        "what was saved of an index with some of its platforms, as docker save does, save with all, or one alone.",
+        "referrer_lost": "Run again; if it stays, push the signature or SBOM to the target once more.",
+        "source": "See whether the directory or bucket can be read by this user, and run again.",
+        "outside_source": "Replace the link by what it points at, or leave it out, as by --exclude 'NAME**'; nothing "
+        "outside the source is read.",
+        "link_not_followed": "Nothing to do: what the link points at is read at its own place.",
+        "unreadable_directory": "Give this user the right to list and read the directory, or leave it out with all "
+        "below it, as by --exclude 'lost+found**'; then run again.",
+        "unreadable_entry": "See with ls -l what it is and why this user can't look at it, and run again.",
+        "unusable_key": "Copy the layout to keys without empty components or dots alone, and run again.",
+        "source_read": "Run again; if it stays, look at the mount's log and at the bucket's own.",
+        "source_unavailable": "Mount the bucket again, see to its endpoint, or correct the path; then run again.",
+        "source_write": "Look at the rights on the source, and at the mount's log; then run again.",
+        "source_changed": "A writer was quicker: plan again.",
+        "index_changed": "Run again: what was written at the source during the run may not be at the target yet.",
+        # a zot in place
+        "not_served": "Migrate it instead of serving it in place; or correct at the source what the message names.",
+        "changed_by_defaults": "Nothing to do under the configuration that `layoutlift zot config` prints.",
+        "rename_unused": "Correct --rename if it is mistyped: OLD is a path below SOURCE.",
+        "policy_unused": "Correct the policy if it is mistyped: a pattern fits a path or tag in full, and the first "
+        "policy that fits decides.",
+        "not_in_catalog": "Nothing to do for those who know the name; to have it listed, rename the folder.",
+        # cleanups
+        "lost_manifest": "Look with layoutlift recover what it is; with --apply, that names it again.",
+        "protected_is_hidden": "Run the command that the message names, as long as the quarantine has it.",
+        "tag_taken": "Nothing to do, if the new content is meant; else point the tag at the old digest again.",
+        # the target's answers
+        "conflict": "The target has this tag with other content that we did not write: see whose it is, then choose "
+        "--on-conflict overwrite or skip, or --rename.",
+        "conflict_skipped": "Nothing to do: the target's own tag was left alone, as you asked.",
+        "unsupported_digest": "Push the tag again with a tool that names manifests by sha256, as oras does.",
+        "immutable_tag": "Set the target's repository to mutable tags, or give the new content a new tag.",
+        "repository_missing": "Make it at the target, or have layoutlift do so with --create-repositories.",
+        "to_create": "Nothing to do: the migration makes it.",
+        "tag_moved": "Nothing to do: the target follows the source.",
+        "tag_vanished": "See whether that was on purpose; only --delete-vanished takes it off the target.",
+        "layout_vanished": "See whether that was on purpose; only --delete-vanished takes its tags off the target.",
+        "to_delete": "Nothing to do: the migration deletes it with --delete-vanished.",
+        "tag_deleted": "Nothing to do: the target followed the source.",
+        "tag_kept": "Nothing to do: others have moved the tag since it was migrated, so it is theirs.",
+        "not_deleted": "Run again when the problems above are mended.",
+        "too_many_vanished": "See whether so much was deleted on purpose; raise the limit for one run if it was.",
+        "deletion_unsupported": "Switch deletion on at the registry, or delete the tags there by its own means.",
+        "registry": "Read the registry's answer in the message, and its log.",
+        "referrer_conflict": "The target's tag of this name lists no referrers: remove it if nobody needs it.",
+        "target_full": "Make room at the target, then run again: what it has already is not sent twice.",
+        "target_lacks": "Migrate it first, or clean up without naming a target.",
+        "missing_at_target": "Run migrate again; if it stays, look for what deletes at the target.",
+        "different_at_target": "See who wrote to the target; then migrate with --on-conflict overwrite, or leave it.",
+        "extra_at_target": "Nothing to do, if others push to the target too; else see who did, and delete it there.",
+        "authentication": "Log in to the target again (docker login), or correct the user name and password.",
+        "authorization_expired": "Run again; if it stays, make the registry's tokens last longer.",
+        "permission_denied": "Have the rights to this repository granted; some registries want it made first.",
+        "manifest_refused": "See the target's answer; some take docker types or artifacts only when set to.",
+        "missing_referenced_content": "Run again. If it stays, the target takes no layers with URLs (distribution: "
+        "validation.manifests.urls.allow), or no index of build caches; or it loses blobs: look at its log.",
+        "payload_too_large": "Raise the body limit of the registry or of the proxy in front of it.",
+        "rate_limited": "Run again later, with a lower --max-requests or fewer --jobs.",
+        "registry_unavailable": "Run again when the target is well; look at its log.",
+        "unexpected_answer": "See whether the address is a registry's, and whether a proxy answers in its place.",
+        # the way there
+        "transport": "See whether the target can be reached from here, and run again.",
+        "connection_failed": "See whether host and port are right and reachable (--plain-http for one without TLS).",
+        "transfer_stalled": "Run again; if it stays, look for a proxy that holds uploads back, or use fewer --jobs.",
+        "target_unavailable": "Run again when the target can be reached: what it has already is not sent twice.",
+        "untrusted_connection": "Name its authority with --ca-file, renew its certificate, or correct the host name.",
+    }
+)  # fmt: skip
+_NO_ADVICE = ADVICE["error"]
+_OUTCOME_ORDER = (Outcome.COPIED, Outcome.UP_TO_DATE, Outcome.REFUSED, Outcome.FAILED)
+_STEP = 1024
+_FINDINGS_SHOWN = 50
+_LINKS = re.compile(r"\\*[\[\]<`]")
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]()#+.!|~:@$]|^[-=]")
+
+
+def printable(text: str) -> str:
+    """`text` with all that steers a terminal or a reader's eye (controls, bidi, invisible) as backslash escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def escape_markdown(text: str) -> str:
+    """`text` as plain words for Markdown, in tables too: no markup, link or HTML in it takes effect."""
+    plain = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MARKDOWN.sub(r"\\\g<0>", plain)
+
+
+def table_cell(text: str) -> str:
+    """`text` for a cell of a table in Prefect's dashboards, of which one reads Markdown in it and the other does not.
+
+    So only what begins a link, a picture, code or HTML is escaped.
+    """
+    return _LINKS.sub(lambda found: "".join(f"\\{c}" for c in found[0]), printable(text))
+
+
+def human_bytes(number: int) -> str:
+    """A number of bytes for people, as `512 B` or `1.5 GiB`."""
+    value = float(number)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(value) < _STEP:
+            return f"{number} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= _STEP
+    return f"{value:.1f} PiB"
+
+
+def tag_row(result: TagResult) -> dict[str, Any]:
+    """The report's object for a tag, fields in the report's order; see `result_of_row`."""
+    row = {name: getattr(result, name) for name in ("repository", "tag", "digest", "media_type", "target")}
+    error = None if result.code is None else {"code": result.code, "message": result.message or ""}
+    return {
+        **row,
+        "outcome": result.outcome.value,
+        "verified": result.verified and result.verified.value,
+        "referrers": result.referrers,
+        "error": error,
+    }
+
+
+def result_of_row(row: Mapping[str, Any]) -> TagResult:
+    """The result that `tag_row` made a row of."""
+    error = row["error"] or {}
+    return TagResult(
+        **{name: row[name] for name in ("repository", "tag", "digest", "media_type", "target", "referrers")},
+        outcome=Outcome(row["outcome"]),
+        verified=Depth(row["verified"]) if row["verified"] else None,
+        code=error.get("code"),
+        message=error.get("message"),
+    )
+
+
+def totals_json(totals: Totals, requests: int) -> dict[str, int]:
+    """The report's totals; `requests` is how many HTTP requests went to the target."""
+    outcomes = {outcome.value: totals.outcomes.get(outcome, 0) for outcome in _OUTCOME_ORDER}
+    return {"tags": totals.tags, **outcomes, **asdict(totals.traffic), "requests": requests}
+
+
+def failure_rows(results: Iterable[TagResult], limit: int = 200) -> list[dict[str, str]]:
+    """A row for each of the first `limit` tags that keep the run from being complete, for a table."""
+    return [_failure_row(result) for result in islice((r for r in results if r.is_problem), limit)]
+
+
+def _failure_row(result: TagResult) -> dict[str, str]:
+    code = result.code or "error"
+    return {
+        "repository": table_cell(result.repository),
+        "tag": table_cell(result.tag or f"(untagged) {result.digest or ''}".strip()),
+        "code": code,
+        "what to do": ADVICE.get(code, _NO_ADVICE),  # before the message, which may be wider than a screen
+        "what happened": table_cell(result.message or ""),
+    }
+
+
+def summary_markdown(header: Mapping[str, object], totals: Totals, findings: Iterable[Finding]) -> str:
+    """The run in short, as Markdown: its verdict, from where to where, the counts, the first findings.
+
+    `header` is the report's `run` object.
+    """
+    lines = [
+        f"# {_verdict(totals)}",
+        "",
+        *_table(
+            "", "", [(name, _text(header.get(name))) for name in ("source", "target", "started", "finished", "id")]
+        ),
+        "",
+        *_table(
+            "tags", "number", [(str(o).replace("_", " "), f"{totals.outcomes.get(o, 0)}") for o in _OUTCOME_ORDER]
+        ),
+        "",
+        _traffic_line(totals),
+        *_finding_lines(list(findings)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _verdict(totals: Totals) -> str:
+    equal = totals.outcomes[Outcome.COPIED] + totals.outcomes[Outcome.UP_TO_DATE]
+    if totals.complete:
+        skipped = f", {totals.tags - equal} were skipped" if equal < totals.tags else ""
+        return f"Complete: {equal} tags are at the target and verified{skipped}"
+    parts = []
+    if totals.problems:
+        parts.append(f"{totals.problems} of {totals.tags} tags are not at the target")
+    if totals.other_problems:
+        parts.append(f"{totals.other_problems} other problems were found")
+    return f"Incomplete: {', '.join(parts)}"
+
+
+def _text(value: object) -> str:
+    return "" if value is None else escape_markdown(str(value))
+
+
+def _table(left: str, right: str, rows: Iterable[tuple[str, str]]) -> Iterator[str]:
+    yield f"| {left} | {right} |"
+    yield "|---|---|"
+    yield from (f"| {name} | {value} |" for name, value in rows)
+
+
+def _traffic_line(totals: Totals) -> str:
+    traffic = totals.traffic
+    return (
+        f"{human_bytes(traffic.bytes_pushed)} sent in {traffic.blobs_pushed} blobs; {traffic.blobs_mounted} were "
+        f"mounted from other repositories, {traffic.blobs_present} were there already."
+    )
+
+
+def _finding_lines(findings: list[Finding]) -> Iterator[str]:
+    if not findings:
+        return
+    yield from ("", f"## {len(findings)} findings", "", "| path | code | what | what to do |")
+    yield "|---|---|---|---|"
+    for finding in findings[:_FINDINGS_SHOWN]:
+        cells = (finding.path, finding.code, finding.message, ADVICE.get(finding.code, _NO_ADVICE))
+        yield f"| {' | '.join(map(escape_markdown, cells))} |"
+    if len(findings) > _FINDINGS_SHOWN:
+        yield from ("", f"{len(findings) - _FINDINGS_SHOWN} more are in the report.")

@@ -1,0 +1,83 @@
+"""What came of a shard, as text that fits through a scheduler's database: pages of compressed JSON lines.
+
+The first line of the first page says how many results follow, so that a report of which a page is missing is
+never taken for a whole one.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from dataclasses import asdict, dataclass
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+from tasks.oci.errors import ShardLostError
+from tasks.operations.reports.reporting import result_of_row, tag_row
+from tasks.operations.reports.results import Traffic
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from tasks.operations.reports.results import TagResult
+
+LINES_A_PAGE = 2_000
+"""About 200 KB a page where every digest is another."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSummary:
+    """What there is to say of a shard besides its results."""
+
+    tags: int
+    traffic: Traffic
+    bytes_read: int
+    requests: int
+    unasked: bool
+    indexes: Mapping[str, str]
+    findings: tuple[Finding, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, value: Mapping[str, Any]) -> ShardSummary:
+        """What `to_json` made."""
+        findings = tuple(Finding(**each) for each in value["findings"])
+        return cls(**{**value, "traffic": Traffic(**value["traffic"]), "findings": findings})
+
+
+def pack(summary: ShardSummary, results: Iterable[TagResult]) -> Iterator[str]:
+    """The pages of a shard's report, one after the other; there is at least one."""
+    lines = chain([summary.to_json()], map(tag_row, results))
+    while page := list(islice(lines, LINES_A_PAGE)):
+        raw = "\n".join(json.dumps(line, separators=(",", ":")) for line in page)
+        yield base64.b85encode(zlib.compress(raw.encode())).decode("ascii")
+
+
+def unpack(pages: Sequence[str]) -> tuple[ShardSummary, Iterator[TagResult]]:
+    """The summary and results that `pack` made pages of; results are read page by page.
+
+    Raises:
+        ShardLostError: these are not all pages of one report.
+    """
+    try:
+        found = sum(_text(page).count("\n") + 1 for page in pages)
+        lines = chain.from_iterable(map(_lines, pages))
+        summary = ShardSummary.of_json(next(lines, {}))
+    except (ValueError, KeyError, TypeError, zlib.error) as error:
+        raise ShardLostError(f"its report can't be read ({type(error).__name__})") from error
+    if found != summary.tags + 1:
+        raise ShardLostError(f"its report has {found - 1} of {summary.tags} results")
+    return summary, map(result_of_row, lines)
+
+
+def _text(page: str) -> str:
+    return zlib.decompress(base64.b85decode(page)).decode()
+
+
+def _lines(page: str) -> Iterator[dict[str, Any]]:
+    return map(json.loads, _text(page).split("\n"))

@@ -1,0 +1,1 @@
+"""How a run works through a tree: batches, workers, hours, shards."""

@@ -1,0 +1,1 @@
+"""What a source has: layouts, the entries of their indexes, the graphs below those."""

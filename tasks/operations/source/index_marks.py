@@ -1,0 +1,33 @@
+"""Whether somebody writes to a source: two looks at the marks of its indexes, and what is different between them."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tasks.operations.choosing.selection import Selection
+    from tasks.ports import Source
+
+READS_AT_ONCE = 8
+
+
+def index_marks(source: Source, selection: Selection) -> dict[str, str]:
+    """The mark of every index of which something may be chosen; what others write elsewhere is theirs.
+
+    Raises:
+        SourceError, InvalidLayoutError: one can't be read; then nobody can say that it did not change.
+    """
+    listed = source.list_layouts()
+    paths = [path for path in listed if not isinstance(path, Finding) and selection.may_match(path)]
+    with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="index") as pool:
+        return dict(zip(paths, pool.map(lambda path: source.read_index(path).etag, paths), strict=True))
+
+
+def changed_layouts(before: Mapping[str, str], after: Mapping[str, str]) -> set[str]:
+    """The layouts whose index changed, came or went between two looks."""
+    return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}

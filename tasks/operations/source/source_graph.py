@@ -1,0 +1,116 @@
+"""Walks graphs inside the source: is everything that a tag refers to there, and unaltered?"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import ContentNotFoundError, NestingTooDeepError, SizeMismatchError
+from tasks.oci.media_types import may_be_absent
+from tasks.operations.copying.copy_graph import MAX_NESTING
+from tasks.operations.reports.results import Depth
+from tasks.operations.source.enumeration import read_child, read_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tasks.oci.descriptor import Descriptor
+    from tasks.oci.digest import Digest
+    from tasks.operations.running.spare_hands import SpareHands
+    from tasks.ports import LayoutReader
+
+
+@dataclass(slots=True)
+class Census:
+    """What a source holds, counted as it is walked; sizes in bytes. Safe to share."""
+
+    repositories: int = 0
+    tags: int = 0
+    referrers: int = 0
+    untagged: int = 0
+    blobs: int = 0
+    bytes_unique: int = 0
+    bytes_shared: int = 0
+    _seen: set[bytes] = field(default_factory=set, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def note_repository(self, tags: int, referrers: int, untagged: int) -> None:
+        """Count a repository."""
+        with self._lock:
+            self.repositories += 1
+            self.tags += tags
+            self.referrers += referrers
+            self.untagged += untagged
+
+    def note_content(self, content: Iterable[Descriptor]) -> None:
+        """Count blobs and manifests, as unique the first time and as shared from then on."""
+        with self._lock:
+            for descriptor in content:
+                key = bytes.fromhex(descriptor.digest.encoded)
+                if key in self._seen:
+                    self.bytes_shared += descriptor.size
+                else:
+                    self._seen.add(key)
+                    self.blobs += 1
+                    self.bytes_unique += descriptor.size
+
+    def to_json(self) -> dict[str, int]:
+        """The counts by name, but for the tags: a report counts those by what became of them."""
+        names = ("repositories", "referrers", "untagged", "blobs", "bytes_unique", "bytes_shared")
+        return {name: getattr(self, name) for name in names}
+
+
+class SourceGraph:
+    """Checks graphs of one layout to a depth; what graphs share is looked at once."""
+
+    def __init__(self, source: LayoutReader, path: str, depth: Depth, hands: SpareHands) -> None:
+        self._source = source
+        self._path = path
+        self._depth = depth
+        self._hands = hands
+        self._lock = threading.Lock()
+        self._checked: set[tuple[Digest, int]] = set()
+
+    def check(self, root: Descriptor) -> list[Descriptor]:
+        """Check the graph of `root`; all manifests and blobs in it, each once.
+
+        Raises:
+            SpecError: a manifest breaks the specification.
+            ContentError: something is missing, cut short or altered.
+            SourceError: something can't be read.
+        """
+        found: dict[Digest, Descriptor] = {}
+        walked: set[Descriptor] = set()  # by type, too: what one calls a layer or an image is a manifest to another
+        level, depth = [root], 0
+        while level:
+            if depth > MAX_NESTING:
+                raise NestingTooDeepError(f"indexes are nested more than {MAX_NESTING} levels deep")
+            walked.update(level)
+            below: dict[Descriptor, None] = {}
+            read = partial(read_child if depth else read_manifest, self._source, self._path)
+            for manifest in self._hands.map(read, level):
+                found[manifest.descriptor.digest] = manifest.descriptor
+                found.update({blob.digest: blob for blob in manifest.blobs})
+                below.update(dict.fromkeys(child for child in manifest.manifests if child not in walked))
+                self._hands.map(self._check_blob, manifest.blobs)
+            level, depth = list(below), depth + 1
+        return list(found.values())
+
+    def _check_blob(self, blob: Descriptor) -> None:
+        if self._depth is Depth.MANIFEST or (blob.digest, blob.size) in self._checked:
+            return
+        stat = self._source.stat_blob(self._path, blob.digest)
+        if stat is None:
+            if may_be_absent(blob.media_type):
+                return
+            raise ContentNotFoundError(f"the blob {blob.digest} is missing")
+        if stat.size != blob.size:
+            raise SizeMismatchError(f"the blob {blob.digest} has {stat.size} bytes, its descriptor says {blob.size}")
+        if self._depth is Depth.CONTENT:
+            with self._source.blob(self._path, blob).chunks() as chunks:
+                for _ in chunks:
+                    pass  # the reader compares digest and size
+        with self._lock:
+            self._checked.add((blob.digest, blob.size))

@@ -1,0 +1,212 @@
+"""Looks through a source before the work begins: its layouts, their names at the target, their sizes."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from tasks.oci.errors import InterruptedRunError, LayoutliftError
+from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
+from tasks.oci.reference import REF_NAME
+from tasks.oci.registry_profiles import GENERIC
+from tasks.operations.copying.planning import CopyPolicy, NamePlan, Untagged, plan_names, plan_selection
+from tasks.operations.in_step.since_last import vanished_layouts
+from tasks.operations.reports.results import Outcome, TagResult
+from tasks.operations.reports.run_log import NO_LAYOUTS, RENAME_UNUSED, tagless
+from tasks.operations.running.batches import Batch, plan_batches
+from tasks.operations.source.enumeration import enumerate_repository
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Executor
+
+    from tasks.oci.descriptor import Descriptor
+    from tasks.oci.reference import TargetAddress
+    from tasks.oci.registry_profiles import RegistryProfile
+    from tasks.operations.choosing.selection import Renames, Selection
+    from tasks.operations.copying.repository_preparation import Refusal
+    from tasks.operations.reports.run_log import RunLog
+    from tasks.ports import Source, StopSign
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunJob:
+    """Which tags to work on and by which rules; without an address there is no target."""
+
+    address: TargetAddress | None
+    own_name: str
+    policy: CopyPolicy
+    selection: Selection
+    renames: Renames
+    profile: RegistryProfile = GENERIC
+    preflight: Callable[[str], Refusal | None] = lambda _: None
+    """Asked for each repository of the target: why nothing can be pushed to it, None where something can."""
+    known_layouts: Callable[[], Iterable[str]] = tuple
+    """The layouts of earlier runs."""
+    only: tuple[str, ...] | None = None
+    """The layouts of a shard, which are looked for nowhere else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All layouts of the source with their target names and numbers of entries; those of `untagged` have no tag."""
+
+    names: NamePlan
+    sizes: dict[str, int]
+    batches: tuple[Batch, ...]
+    untagged: frozenset[str]
+
+
+class _Counts(NamedTuple):
+    """How many entries an index has, and how many of them name a tag."""
+
+    entries: int
+    tagged: int
+
+
+class Surveyor:
+    """Makes the survey of a run; what can't be part of it is noted in the run's log."""
+
+    def __init__(
+        self, source: Source, job: RunJob, log: RunLog, stop: StopSign, pool: Executor, *, pauses: Sequence[float]
+    ) -> None:
+        """After each of `pauses`, in seconds, what could not be read for the moment is looked at again."""
+        self._pauses = pauses
+        self._source = source
+        self._job = job
+        self._log = log
+        self._stop = stop
+        self._pool = pool
+
+    def survey(self) -> Survey:
+        """Find all layouts and decide on their names and batches.
+
+        Raises:
+            SourceUnavailableError: the source is not there.
+            InterruptedRunError: the run was told to end meanwhile.
+        """
+        paths = list(self._layouts())
+        if not paths:
+            self._log.note(NO_LAYOUTS)
+        else:
+            self._note_vanished(paths)
+            self._note_unused_renames(paths)
+        names = self._names(paths)
+        for path, reason in names.refused.items():
+            self._refuse(path, *reason)
+        wanted = list(names.repositories)
+        counted = self._counted(wanted)
+        sizes = {path: counts.entries for path, counts in counted.items()}
+        self._log.progress.expect(sum(sizes.values()))
+        untagged = frozenset(path for path, counts in counted.items() if not counts.tagged)
+        self._note_tagless({path: sizes[path] for path in wanted if path in untagged})
+        return Survey(names, sizes, plan_batches(sizes), untagged)
+
+    def _layouts(self) -> Iterator[str]:
+        if self._job.only is not None:
+            yield from self._job.only
+            return
+        for found in self._source.list_layouts():
+            if not isinstance(found, Finding):
+                yield found
+            elif self._job.selection.may_match_below(found.path):
+                self._log.note(found)
+
+    def _note_vanished(self, paths: list[str]) -> None:
+        known = [path for path in self._job.known_layouts() if self._job.selection.may_match(path)]
+        for vanished in vanished_layouts(known, paths, self._log.findings):
+            self._log.note(vanished)
+
+    def _note_unused_renames(self, paths: list[str]) -> None:
+        if self._job.only is not None:
+            return  # the run that this shard is of has seen all
+        own_name = "." if "." in self._job.renames.by_path else self._job.own_name
+        named = [own_name if path == "." else path for path in paths]
+        for old in self._job.renames.unused(named):
+            self._log.note(
+                Finding(old, RENAME_UNUSED, "--rename names it, and the source has no layout there or below")
+            )
+
+    def _note_tagless(self, sizes: dict[str, int]) -> None:
+        """Name the layouts of which nothing is taken though they hold something."""
+        if self._job.only is not None or self._job.policy.untagged is not Untagged.NONE:
+            return
+        for path, entries in sizes.items():
+            if entries and self._job.selection.takes_whole(path, has_tags=False):
+                self._log.note(tagless(path, entries))
+
+    def _names(self, paths: list[str]) -> NamePlan:
+        """Names of what is selected; collisions are judged over all, so that a part can't slip past one."""
+        job = self._job
+        names = NamePlan({path: path for path in paths}, {})
+        if job.address is not None:
+            strict = job.policy.strict_names
+            names = plan_names(
+                paths, job.address, job.renames.apply, own_name=job.own_name, strict=strict, profile=job.profile
+            )
+        chosen = {path: name for path, name in names.repositories.items() if job.selection.may_match(path)}
+        reasons = {path: reason for path, reason in names.refused.items() if job.selection.may_match(path)}
+        asked = zip(chosen, self._pool.map(job.preflight, chosen.values()), strict=True)
+        reasons |= {path: reason for path, reason in asked if reason is not None}
+        return NamePlan({path: name for path, name in chosen.items() if path not in reasons}, reasons)
+
+    def _counted(self, paths: list[str]) -> dict[str, _Counts]:
+        """The entries of each layout, in the order of `paths`; those that can't be read are findings."""
+        found = self._look_at(paths)
+        for pause in self._pauses:
+            again = [
+                path for path, counts in found.items() if isinstance(counts, LayoutliftError) and counts.transient
+            ]
+            if not again:
+                break
+            logger.warning("%d layouts can't be read for the moment; once more in %.0f s", len(again), pause)
+            self._stop.pause(pause)
+            found |= self._look_at(again)
+        for path, counts in found.items():
+            if isinstance(counts, LayoutliftError):
+                self._log.note(Finding(path, counts.code, str(counts)))
+        return {path: counts for path, counts in found.items() if isinstance(counts, _Counts)}
+
+    def _look_at(self, paths: list[str]) -> dict[str, _Counts | LayoutliftError]:
+        return dict(zip(paths, self._pool.map(self._count, paths), strict=True))
+
+    def _count(self, path: str) -> _Counts | LayoutliftError:
+        """The entries of a layout, or why it can't be read."""
+        if self._stop.requested:
+            raise InterruptedRunError("the run was interrupted while it looked through the source")
+        try:
+            file = self._source.read_index(path)
+            self._log.note_index(path, file.etag)
+            return _counts(iter_index(decode_index(file.raw)))
+        except LayoutliftError as error:
+            return error
+
+    def _refuse(self, path: str, code: str, message: str) -> None:
+        """Every selected tag of a layout without a name at the target is refused, each by itself."""
+        self._log.note(Finding(path, code, message))
+        selection = self._job.selection
+        try:
+            inventory = enumerate_repository(self._source, path, self._pool.map, dated=selection.asks_for_times)
+            selected = plan_selection(inventory, selection)
+        except LayoutliftError as error:
+            self._log.note(Finding(path, error.code, str(error)))
+            return
+        self._log.note_all(inventory.findings)
+        named: list[tuple[str | None, str | None, str | None]] = [
+            (entry.tag, entry.descriptor.digest, entry.descriptor.media_type) for entry in selected
+        ]
+        named += [(e.tag, e.digest, e.media_type) for e in inventory.refused if selection.matches(path, e.tag)]
+        for entry in named:
+            self._log.keep(TagResult(path, *entry, None, Outcome.REFUSED, code=code, message=message))
+
+
+def _counts(entries: Iterator[Descriptor | BrokenEntry]) -> _Counts:
+    count = tagged = 0
+    for entry in entries:
+        count += 1
+        tagged += isinstance(entry, BrokenEntry) or REF_NAME in entry.annotations
+    return _Counts(count, tagged)

@@ -1,0 +1,135 @@
+"""Proves that a target holds what a source says, to a chosen depth.
+
+`manifest`: every manifest of the graph is there by tag and digest. `blobs`: so is every blob, in its size.
+`content`: all of it was read back and hashes to its digest.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from tasks.oci.digest import Digest
+from tasks.oci.errors import DifferentAtTargetError, MissingAtTargetError
+from tasks.oci.manifest import Manifest, parse_manifest
+from tasks.oci.media_types import may_be_absent
+from tasks.operations.reports.results import Depth
+from tasks.operations.source.graph_walk import reached_from
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from tasks.oci.descriptor import Descriptor
+    from tasks.operations.running.spare_hands import SpareHands
+    from tasks.ports import Target
+
+
+class RepositoryVerifier:
+    """Verifies graphs in one repository of the target; what tags share is looked at once."""
+
+    def __init__(self, target: Target, repository: str, depth: Depth, hands: SpareHands) -> None:
+        self._target = target
+        self._repository = repository
+        self._depth = depth
+        self._hands = hands
+        self._lock = threading.Lock()
+        self._verified: set[tuple[Digest, object]] = set()  # manifests by type, blobs by size: either may be a lie
+        self._children: dict[Digest, tuple[Digest, ...]] = {}
+        self._subjects: dict[Digest, tuple[Digest, Descriptor]] = {}
+
+    def verify_presence(self, tags: Collection[str], manifests: Iterable[Digest]) -> None:
+        """Ask, without reading anything, whether the tags point at the first of `manifests` and all are there.
+
+        This does not count as a pull; it is what a migration does for what it has just sent.
+
+        Raises:
+            MissingAtTargetError: a tag or manifest is not at the target.
+            DifferentAtTargetError: a tag points at something else.
+        """
+        root, *below = manifests
+        for tag in tags:
+            self._check_tag(tag, root)
+        for digest in below if tags else (root, *below):
+            if (digest, None) in self._verified:
+                continue
+            actual = self._target.resolve_manifest(self._repository, digest)
+            if actual is None:
+                raise MissingAtTargetError(f"the target does not have the manifest {digest}")
+            if actual != digest and actual.algorithm == digest.algorithm:
+                raise DifferentAtTargetError(f"the target answers {actual} when asked for the manifest {digest}")
+            self._note([(digest, None)])
+
+    def verify_graph(self, root: Descriptor, tag: str | None) -> None:
+        """Verify the graph of `root`, by `tag` where one is given, to the depth of this verifier.
+
+        Manifests are read back and hashed at every depth, so that a registry which only says that it has them
+        is found out.
+
+        Raises:
+            MissingAtTargetError: something of the graph is not at the target.
+            DifferentAtTargetError: something at the target is not what it should be.
+            ContentError: a blob read back is altered or cut short.
+        """
+        if tag is not None:
+            self._check_tag(tag, root.digest)
+        pending = [root]
+        seen: dict[tuple[Digest, object], None] = {}
+        while pending:
+            descriptor = pending.pop()
+            key = (descriptor.digest, descriptor.media_type)
+            if key in self._verified or key in seen:
+                continue
+            seen[key] = None
+            manifest = self._read_back(descriptor)
+            pending.extend(manifest.manifests)
+            if manifest.subject is not None:
+                self._subjects[descriptor.digest] = (manifest.subject.digest, manifest.as_referrer())
+            if manifest.manifests:
+                self._children[descriptor.digest] = tuple(child.digest for child in manifest.manifests)
+            if self._depth.includes(Depth.BLOBS):
+                self._hands.map(self._verify_blob, manifest.blobs)
+        self._note(seen)  # only now: what shares a broken part with this graph must find it too
+
+    def subject_of(self, digest: Digest) -> tuple[Digest, Descriptor] | None:
+        """The subject of a manifest that was verified, and the manifest as the list of its referrers shows it."""
+        return self._subjects.get(digest)
+
+    def closure(self, root: Descriptor) -> list[Digest]:
+        """The digests of all manifests below a root that was verified, it first."""
+        return reached_from(root.digest, lambda digest: self._children.get(digest, ()))
+
+    def _check_tag(self, tag: str, expected: Digest) -> None:
+        actual = self._target.resolve_manifest(self._repository, tag)
+        if actual is None:
+            raise MissingAtTargetError(f"the target does not have the tag {tag}")
+        if actual != expected:
+            raise DifferentAtTargetError(f"the target has {actual} under the tag {tag}, not {expected}")
+
+    def _read_back(self, descriptor: Descriptor) -> Manifest:
+        remote = self._target.fetch_manifest(self._repository, descriptor.digest)
+        if remote is None:
+            raise MissingAtTargetError(f"the target does not have the manifest {descriptor.digest}")
+        if Digest.of(remote.raw, descriptor.digest.algorithm) != descriptor.digest:
+            raise DifferentAtTargetError(f"the target answers other bytes for the manifest {descriptor.digest}")
+        if remote.media_type and remote.media_type != descriptor.media_type:
+            raise DifferentAtTargetError(
+                f"the target gives {descriptor.digest} the type {remote.media_type}, not {descriptor.media_type}"
+            )
+        return parse_manifest(remote.raw, descriptor)
+
+    def _verify_blob(self, blob: Descriptor) -> None:
+        if (blob.digest, blob.size) in self._verified:
+            return
+        if not self._target.has_blob(self._repository, blob):
+            if may_be_absent(blob.media_type):
+                return
+            raise MissingAtTargetError(f"the target does not have the blob {blob.digest}")
+        if self._depth is Depth.CONTENT:
+            with self._target.fetch_blob(self._repository, blob).chunks() as chunks:
+                for _ in chunks:
+                    pass  # the reader compares digest and size
+        self._note([(blob.digest, blob.size)])
+
+    def _note(self, verified: Iterable[tuple[Digest, object]]) -> None:
+        with self._lock:
+            self._verified.update(verified)

@@ -1,0 +1,1 @@
+"""What a zot over the source itself would serve."""

@@ -1,0 +1,236 @@
+"""What the commands that clean up say of what they did, and of what they could not do."""
+
+import errno
+import hashlib
+import io
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from flows.cli import main
+from flows.files.policy_example import EXAMPLE
+from tasks.stores.directory.directory_files import DirectoryFiles
+from tests.support.layouts import LayoutBuilder
+
+ALONE = "--i-am-the-only-writer"
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    layout = LayoutBuilder(tmp_path / "source" / "app")
+    layout.image("v1", layers=[b"layer"])
+    layout.write()
+    return tmp_path / "source"
+
+
+def layoutlift(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def applied_policy_that_keeps_all(source: Path, tmp_path: Path) -> Result:
+    (tmp_path / "policy.yaml").write_text(
+        "version: 1\npolicies: [{name: all, repositories: '**', tags: [{match: '*', keep: all}]}]\n"
+    )
+    plan = tmp_path / "plan.jsonl"
+    layoutlift("cleanup", "plan", source, "--policy", tmp_path / "policy.yaml", "-o", plan)
+    return layoutlift("cleanup", "apply", plan, ALONE)
+
+
+def test_a_second_undo_says_that_nothing_is_left_to_put_back(source: Path) -> None:
+    run = layoutlift("delete", source, "app:v1", "--apply", ALONE).stdout.split()[-1]
+    assert "app: 1 entries put in\n" in layoutlift("cleanup", "undo", run, ALONE).output
+    again = layoutlift("cleanup", "undo", run, ALONE)
+    assert (again.exit_code, again.output) == (0, f"nothing is left to put back of what {run} took\n")
+
+
+def test_a_plan_to_delete_one_of_many_tags_shows_those_of_its_content_and_that_nothing_was_done(
+    tmp_path: Path,
+) -> None:
+    layout = LayoutBuilder(tmp_path / "source" / "app")
+    for tag in ("v1", "v2", "v3"):
+        image = layout.image(tag, layers=[tag.encode()])
+    layout.entry(image, "latest")
+    layout.write()
+    shown = layoutlift("delete", tmp_path / "source", "app:v3")
+    lines = shown.stdout.splitlines()
+    assert [line for line in lines if line.startswith(("keep", "delete"))] == [
+        "delete app:v3\tit was named",
+        "keep   app:latest\tit was not named",
+    ]
+    assert "tags kept             3" in shown.stdout
+    assert shown.stderr == "nothing was changed: --apply does what this plan says\n"
+    assert "nothing was changed" not in layoutlift("delete", tmp_path / "source", "app:v3", "--apply", ALONE).output
+
+
+def test_a_signature_that_cosign_saved_stays_and_goes_with_its_image(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "source" / "app")
+    layout.image("v1", layers=[b"signed"])
+    signature = layout.image(layers=[b"signature"], listed=False)
+    layout.entry({**signature, "annotations": {"kind": "dev.cosignproject.cosign/sigs"}})
+    layout.write()
+    (tmp_path / "policy.yaml").write_text(
+        "version: 1\npolicies: [{name: all, repositories: '**', untagged: {delete_after: 0s},"
+        " tags: [{match: '*', keep: all}]}]\n"
+    )
+    kept = layoutlift("cleanup", "plan", tmp_path / "source", "--policy", tmp_path / "policy.yaml").stdout
+    assert "app: 0 B come back now, 0 B later" in kept
+    assert "1 entries without a tag go" in layoutlift("delete", tmp_path / "source", "app:v1").stdout
+
+
+def test_a_plan_that_only_leaves_repositories_alone_asks_for_no_apply(source: Path) -> None:
+    (source / "app" / "index.json").write_bytes(b"")
+    ended = layoutlift("recover", source)
+    assert "! app: left alone" in ended.output
+    assert "--apply" not in ended.output
+
+
+def test_a_source_with_nothing_to_recover_is_told_in_words(source: Path) -> None:
+    ended = layoutlift("recover", source)
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("nothing to recover")
+    assert "0" not in ended.stdout
+    assert '"tags_added": 0' in layoutlift("recover", source, "--json").stdout
+
+
+def test_a_file_that_is_no_plan_is_named(tmp_path: Path) -> None:
+    wrong = tmp_path / "report.json"
+    wrong.write_text("{}\n")
+    applied = layoutlift("cleanup", "apply", wrong, ALONE)
+    assert applied.exit_code == 2
+    assert applied.stderr.startswith(f"layoutlift: {wrong}: it is no plan of a cleanup")
+
+
+def planned(source: Path, repositories: str) -> Result:
+    policy = source.parent / "policy.yaml"
+    policy.write_text(
+        f"version: 1\npolicies: [{{name: all, repositories: '{repositories}', tags: [{{match: '*', keep: all}}]}}]\n"
+    )
+    return layoutlift("cleanup", "plan", source, "--policy", policy)
+
+
+def test_a_directory_without_layouts_is_no_success(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for ended in (planned(tmp_path / "empty", "**"), layoutlift("recover", tmp_path / "empty")):
+        assert ended.exit_code == 1
+        assert "is the bucket mounted? (no_layouts)" in ended.stderr
+
+
+def test_a_policy_about_nothing_that_is_there_is_no_success(source: Path) -> None:
+    ended = planned(source, "other/**")
+    assert ended.exit_code == 1
+    assert ended.stderr == "! .: no policy is about any repository of the source (nothing_chosen)\n"
+    assert planned(source, "**").exit_code == 0
+
+
+def test_a_plan_that_is_applied_again_is_said_to_change_nothing(source: Path, tmp_path: Path) -> None:
+    applied = applied_policy_that_keeps_all(source, tmp_path)
+    assert (applied.exit_code, applied.output) == (0, "nothing was changed: all is as the plan wants it already\n")
+
+
+def test_a_plan_that_leaves_everything_alone_is_not_said_to_be_done(source: Path, tmp_path: Path) -> None:
+    (source / "app/index.json").write_text("{")
+    applied = applied_policy_that_keeps_all(source, tmp_path)
+    assert (applied.exit_code, applied.output) == (0, "nothing was changed: 1 repositories are left alone\n")
+
+
+def test_what_is_only_a_part_of_something_is_told_from_what_is_not_there(source: Path) -> None:
+    layer, nobodys = (f"sha256:{hashlib.sha256(raw).hexdigest()}" for raw in (b"layer", b"nobody's"))
+    ended = layoutlift("delete", source, f"app@{layer}")
+    assert ended.exit_code == 3
+    assert f"app@{layer} is no entry of the index, and stays: needed by v1" in ended.stderr
+    ended = layoutlift("delete", source, f"app@{nobodys}")
+    assert ended.exit_code == 2
+    assert f"has nothing named {nobodys}" in ended.stderr
+
+
+def test_a_plan_by_a_clock_that_is_ahead_of_the_sources_is_refused(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "policy.yaml").write_text(
+        "version: 1\npolicies: [{name: all, repositories: '**', tags: [{match: '*', keep_within: 1h}]}]\n"
+        "limits: {max_percent: null, min_tags_left: 0}\n"
+    )
+    plan = tmp_path / "plan.jsonl"
+    monkeypatch.setattr(DirectoryFiles, "now", lambda _: time.time() + 7200)
+    planned = layoutlift("cleanup", "plan", source, "--policy", tmp_path / "policy.yaml", "-o", plan)
+    assert "delete app:v1" in planned.output
+    before = (source / "app/index.json").read_bytes()
+    applied = layoutlift("cleanup", "apply", plan, ALONE)
+    assert applied.exit_code == 3
+    assert "in the future of the source" in applied.stderr
+    assert (source / "app/index.json").read_bytes() == before
+
+
+def test_a_plan_that_would_be_a_folder_is_refused_before_the_work(source: Path, tmp_path: Path) -> None:
+    (policy := tmp_path / "policy.yaml").write_text(EXAMPLE)
+    ended = layoutlift("cleanup", "plan", source, "--policy", policy, "-o", tmp_path)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert ended.stderr == f"layoutlift: the plan can't be written to {tmp_path}: it is a folder\n"
+
+
+def test_a_policy_that_could_not_be_written_leaves_nothing_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FullDisk(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def opened(path: Path, *_: object, **__: object) -> FullDisk:
+        path.touch(exist_ok=False)
+        return FullDisk()
+
+    monkeypatch.setattr(Path, "open", opened)
+    ended = layoutlift("cleanup", "init", tmp_path / "cleanup.yaml")
+    assert (ended.exit_code, "No space left" in ended.stderr) == (2, True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_from_the_source_in_what_ends_a_command_does_not_steer_the_terminal(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "source" / "\x1b]0;owned\x07\nlayoutlift: all is well")
+    for tag in ("v1", "v2"):
+        layout.image(tag, layers=[tag.encode()])
+    layout.write()
+    (tmp_path / "policy.yaml").write_text(
+        "version: 1\npolicies: [{name: all, repositories: '**', tags: [{match: '*', keep: none}]}]\n"
+    )
+    plan = tmp_path / "plan.jsonl"
+    layoutlift("cleanup", "plan", tmp_path / "source", "--policy", tmp_path / "policy.yaml", "-o", plan)
+    ended = layoutlift("cleanup", "apply", plan, ALONE)
+    assert ended.exit_code == 3
+    assert "\x1b" not in ended.output
+    assert "\x07" not in ended.output
+    (line,) = ended.stderr.splitlines()
+    assert r"\x1b]0;owned\x07\nlayoutlift: all is well: 100 % of its tags go" in line
+
+
+def test_a_policy_of_which_a_part_fits_nothing_is_planned_with_a_remark(source: Path) -> None:
+    policy = source.parent / "policy.yaml"
+    policy.write_text(
+        "version: 1\npolicies: [{name: all, repositories: '**', tags: [{match: 'w*', keep_last: 1}]}]\n"
+    )
+    ended = layoutlift("cleanup", "plan", source, "--policy", policy)
+    assert ended.exit_code == 0
+    assert ended.stderr == "! .: policy 'all': no tag of its repositories fits 'w*' (policy_unused)\n"
+    document = json.loads(layoutlift("cleanup", "plan", source, "--policy", policy, "--json").stdout)
+    assert [finding["code"] for finding in document["findings"]] == ["policy_unused"]
+
+
+def test_nothing_is_written_into_an_empty_folder_where_the_source_was_mounted(source: Path, tmp_path: Path) -> None:
+    """Most mounts can't be put over a folder with something in it."""
+    assert applied_policy_that_keeps_all(source, tmp_path).exit_code == 0
+    source.rename(tmp_path / "away")
+    source.mkdir()
+    for arguments in (("apply", tmp_path / "plan.jsonl"), ("undo", "20260615T120000Z-1a2b3c", "--source", source)):
+        ended = layoutlift("cleanup", *arguments, ALONE)
+        assert ended.exit_code == 2
+        assert "is empty, nothing was changed; is the bucket mounted there?" in ended.stderr
+    assert list(source.iterdir()) == []

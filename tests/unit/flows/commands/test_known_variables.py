@@ -1,0 +1,88 @@
+"""A variable that looks like one of ours and is none is named: what it was to limit is not limited."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from flows import cli
+from flows.cli import main
+from flows.commands.known_variables import OF_NO_OPTION, PREFIX, variables_of
+
+ROOT = Path(__file__).parents[4]
+
+
+@pytest.fixture(autouse=True)
+def _none_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith(PREFIX):
+            monkeypatch.delenv(name)
+
+
+def warned(*names: str) -> list[str]:
+    ended = CliRunner().invoke(main, ["ls", "/nowhere/at/all"], env=dict.fromkeys(names, "1"))
+    assert ended.exit_code == 2
+    *said, error = ended.stderr.splitlines()
+    assert error.endswith("is the bucket mounted there?"), "what is asked for is done all the same"
+    return said
+
+
+@pytest.mark.parametrize(
+    ("mistyped", "meant"),
+    [
+        ("EXCLUD", "EXCLUDE"),
+        ("PLAINHTTP", "PLAIN_HTTP"),
+        ("DELETE_MAX_TAG", "DELETE_MAX_TAGS"),
+        ("PASSWORD", "TARGET_PASSWORD"),
+        ("USERNAME", "TARGET_USERNAME"),
+        ("SOURCE_TIMEOUTS", "SOURCE_TIMEOUT"),
+    ],
+)
+def test_a_mistyped_variable_is_named_with_the_one_that_is_meant(mistyped: str, meant: str) -> None:
+    assert warned(f"LAYOUTLIFT_{mistyped}") == [
+        f"layoutlift: no option is read from the variable LAYOUTLIFT_{mistyped}; is LAYOUTLIFT_{meant} meant?"
+    ]
+
+
+def test_a_variable_that_is_like_none_is_named_without_a_guess() -> None:
+    assert warned("LAYOUTLIFT_INSECURE") == ["layoutlift: no option is read from the variable LAYOUTLIFT_INSECURE"]
+
+
+def test_a_name_can_not_steer_the_terminal() -> None:
+    assert warned("LAYOUTLIFT_\x1b[2J")[0].startswith(
+        "layoutlift: no option is read from the variable LAYOUTLIFT_\\x1b"
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LAYOUTLIFT_POLICY",  # of another command
+        "LAYOUTLIFT_DEBUG",
+        "LAYOUTLIFT_SERVICE_HOST",  # of Kubernetes
+        "LAYOUTLIFT_WORKER_SERVICE_PORT_HTTP",
+        "LAYOUTLIFT_PORT",
+        "LAYOUTLIFT_PORT_5000_TCP_ADDR",
+        "layoutlift_jobs",
+        *sorted(OF_NO_OPTION),
+    ],
+)
+def test_what_is_no_mistake_is_not_named(name: str) -> None:
+    assert warned(name) == []
+
+
+def test_commands_are_not_loaded_for_variables_of_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "import_module", pytest.fail)
+    assert warned("LAYOUTLIFT_STATE", "LAYOUTLIFT_JOBS", "LAYOUTLIFT_TOOLS") == []
+
+
+def test_every_variable_that_the_pages_and_files_name_is_known() -> None:
+    context = cli.click.Context(main)
+    known = OF_NO_OPTION.union(variables_of(main, main.list_commands(context)))
+    files = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("infra/**/*.y*ml")]
+    files += [*ROOT.glob("infra/systemd/*"), *ROOT.glob("deployments/**/*.*")]
+    named = {name for file in files for name in re.findall(r"(?<!_)LAYOUTLIFT_[A-Z_]*[A-Z]", file.read_text())}
+    assert len(named) > 20
+    assert named <= known

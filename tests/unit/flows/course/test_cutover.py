@@ -1,0 +1,89 @@
+"""A cut-over answers for what was chosen, as it was verified, and knows beforehand that its files can be written."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flows.course import cutover
+from flows.course.cutover import CutoverParameters, cut_over
+from flows.terminal.console import Console
+from tasks.oci.errors import ConfigurationError, RefusedError
+from tasks.stores.directory.layout_directory import LayoutDirectory
+from tests.support.layouts import LayoutBuilder
+
+
+def write(path: Path, *tags: str) -> None:
+    layout = LayoutBuilder(path)
+    for tag in tags:
+        layout.image(tag, layers=[tag.encode()])
+    layout.write()
+
+
+class World:
+    """A source of two teams; what happens during the verification, which finds everything equal, is for a test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.source = folder / "source"
+        for team in ("ours", "theirs"):
+            write(self.source / team, "v1")
+        self.verified: dict[str, str] | None = None
+        self.driven = False
+        self.said: list[str] = []
+
+    def meanwhile(self) -> None:
+        """Nothing."""
+
+    def drive(self, _kind: object, _options: object, console: Any, _work: object) -> None:
+        self.driven = True
+        marks = {path: LayoutDirectory(self.source).read_index(path).etag for path in ("ours", "theirs")}
+        ends = SimpleNamespace(equality=SimpleNamespace(at="2026-01-01T00:00:00+00:00", reason=None))
+        console.run = SimpleNamespace(ends=ends, indexes=self.verified or marks, results=list)
+        self.meanwhile()
+
+    def cut_over(self, *output: Path, **options: Any) -> None:
+        given: dict[str, Any] = {"source": str(self.source), "target": "registry.example", **options}
+        cut_over(CutoverParameters(output=list(map(str, output)), **given), Console(), self.said.append)
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World(tmp_path)
+    monkeypatch.setattr(cutover, "drive", world.drive)
+    return world
+
+
+@pytest.mark.parametrize(("chosen", "is_refused"), [(["ours"], False), ([], True)])
+def test_who_writes_to_what_was_not_chosen_is_in_nobody_s_way(
+    world: World, monkeypatch: pytest.MonkeyPatch, chosen: list[str], is_refused: bool
+) -> None:
+    monkeypatch.setattr(world, "meanwhile", lambda: write(world.source / "theirs", "v1", "v2"))
+    if chosen:
+        world.verified = {"ours": LayoutDirectory(world.source).read_index("ours").etag}
+    refused = pytest.raises(RefusedError, match="still written to: theirs") if is_refused else nullcontext()
+    with refused:
+        world.cut_over(world.folder / "map.json", include=chosen)
+    assert (world.folder / "map.json").exists() is not is_refused
+
+
+def test_what_was_verified_between_two_equal_looks_is_not_what_is_there(world: World) -> None:
+    world.verified = {"ours": "another index", "theirs": LayoutDirectory(world.source).read_index("theirs").etag}
+    with pytest.raises(RefusedError, match="still written to: ours"):
+        world.cut_over(world.folder / "map.json")
+    assert not (world.folder / "map.json").exists()
+
+
+def test_two_lists_in_one_file_are_refused_before_the_work(world: World) -> None:
+    with pytest.raises(ConfigurationError, match="two lists"):
+        world.cut_over(world.folder / "map.csv", way_back=str(world.folder / "source" / ".." / "map.csv"))
+    assert not world.driven
+
+
+def test_a_folder_in_place_of_a_file_is_refused_before_the_work(world: World) -> None:
+    (world.folder / "map.csv").mkdir()
+    with pytest.raises(ConfigurationError, match="Is a directory"):
+        world.cut_over(world.folder / "map.csv")
+    assert not world.driven

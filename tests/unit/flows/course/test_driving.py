@@ -1,0 +1,92 @@
+"""What `--on-conflict fail` asks for before a run: that nothing is written while there may be a conflict."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flows.course import driving
+from tasks.oci.errors import AuthenticationError, ConflictsError, SourceUnavailableError
+from tasks.operations.reports.results import Outcome, TagResult
+from tasks.operations.running.hold import Hold
+from tasks.ports import Finding
+from tasks.runs import RunKind
+from tasks.stores.pacing import Stop
+
+
+def planned(monkeypatch: pytest.MonkeyPatch, *found: TagResult | Finding) -> None:
+    """Have the plan come to these."""
+    tree = SimpleNamespace(survey=lambda: SimpleNamespace(batches=()), execute_all=lambda _: None)
+    results = [each for each in found if isinstance(each, TagResult)]
+    findings = [each for each in found if isinstance(each, Finding)]
+
+    @contextmanager
+    def plan(*_: Any) -> Iterator[Any]:
+        options = SimpleNamespace(hours=None)
+        yield SimpleNamespace(tree=tree, results=lambda: iter(results), findings=findings, options=options)
+
+    monkeypatch.setattr(driving, "open_run", plan)
+
+
+def tag(outcome: Outcome, code: str | None) -> TagResult:
+    return TagResult("app", "v1", None, None, "registry.example/app", outcome, code=code)
+
+
+def refuse() -> None:
+    options: Any = None
+    driving.refuse_conflicts(options, Stop(), None)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (tag(Outcome.REFUSED, "conflict"), "other content under 1 tags"),
+        (tag(Outcome.REFUSED, "referrer_conflict"), "other content under 1 tags"),
+        (tag(Outcome.FAILED, "registry_unavailable"), "conflicts in app:v1 can't be said now"),
+        (tag(Outcome.FAILED, AuthenticationError.code), "conflicts in app:v1 can't be said now"),
+        (Finding("app", SourceUnavailableError.code, "not tried"), "conflicts in app can't be said now"),
+        (Finding("app", "rate_limited", "busy"), "conflicts in app can't be said now"),
+    ],
+)
+def test_a_run_does_not_begin_where_there_is_or_may_be_a_conflict(
+    monkeypatch: pytest.MonkeyPatch, found: TagResult | Finding, said: str
+) -> None:
+    planned(monkeypatch, found)
+    with pytest.raises(ConflictsError, match=said):
+        refuse()
+
+
+def test_what_has_nothing_to_do_with_conflicts_does_not_keep_a_run_from_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    planned(monkeypatch, tag(Outcome.REFUSED, "invalid_manifest"), Finding("x", "not_a_layout", "files"))
+    refuse()
+
+
+@pytest.mark.parametrize(("deletes", "held"), [(True, None), (False, "paused")])
+def test_a_run_that_holds_deletes_nothing_until_it_goes_on(deletes: bool, held: str | None) -> None:
+    """A run that has nothing to delete ends all the same: what it had begun is done."""
+    hold, settled, stop = Hold(), [], Stop()
+    hold.change("paused")
+    ends = SimpleNamespace(begin=lambda *_: None, deletes=deletes, settle=lambda **_: settled.append(hold.reason))
+    survey = SimpleNamespace(names=SimpleNamespace(repositories={}), untagged=frozenset())
+    run: Any = SimpleNamespace(
+        options=SimpleNamespace(hours=None, metrics=None),
+        controls=SimpleNamespace(hold=hold),
+        tree=SimpleNamespace(complete=True, stop=stop),
+        ends=ends,
+        survey=lambda: survey,
+        settle=lambda: None,
+        write_report=lambda: None,
+        raise_if_incomplete=lambda: None,
+    )
+    watcher: Any = SimpleNamespace(stop=stop, open=lambda *_: nullcontext(run), watch=lambda _: nullcontext())
+    going_on = threading.Timer(0.1, hold.change, [None])
+    policy = SimpleNamespace(on_conflict=None)
+    options: Any = SimpleNamespace(limits_from=None, policy=policy)
+    driving.drive(RunKind.MIGRATE, options, watcher, lambda *_: going_on.start())
+    going_on.cancel()
+    assert settled == [held]

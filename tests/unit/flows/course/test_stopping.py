@@ -1,0 +1,77 @@
+"""A run that is told to stop ends in order, whoever has taken over its signals meanwhile."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from prefect.exceptions import TerminationSignal
+
+from flows.course.stopping import stopped_as_before, stopped_by_signals
+from flows.forms.parameters import CheckParameters
+from flows.server import embedded
+from flows.server.prefect_server import ServerAddress
+from flows.terminal.console import Console
+from tasks.oci.errors import InterruptedRunError
+
+PARAMETERS = CheckParameters(source="/source")
+
+
+def test_sigterm_stops_the_run_in_a_flow_that_took_it_over() -> None:
+    console = Console()
+    before = signal.getsignal(signal.SIGTERM)
+    with stopped_by_signals(console):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as Prefect does with a handler of its own
+        with stopped_as_before():
+            signal.raise_signal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    assert console.interrupted
+    assert console.stop.requested
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["in a shell", "nohup"])
+def test_a_terminal_that_is_closed_ends_a_run_unless_that_is_to_be_ignored(ignored: bool) -> None:
+    console = Console()
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    with stopped_by_signals(console):
+        assert callable(signal.getsignal(signal.SIGHUP)) is not ignored
+        for _ in range(2):  # the shell that ends hands it on to its jobs, and that is no second Ctrl-C
+            signal.raise_signal(signal.SIGHUP)
+    assert console.interrupted is not ignored
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_a_signal_ends_a_run_whose_messages_nobody_reads_any_more() -> None:
+    """As in `layoutlift migrate … 2>&1 | head`."""
+    console, (reader, writer), kept = Console(), os.pipe(), os.dup(2)
+    os.dup2(writer, 2)
+    os.close(reader)
+    os.close(writer)
+    try:
+        with stopped_by_signals(console):
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+    assert console.stop.requested
+
+
+def test_a_worker_keeps_its_own_sigterm() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with stopped_as_before():
+        assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_sigterm_before_the_flow_has_begun_its_work_is_an_interruption(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def terminated(**_: object) -> None:
+        raise TerminationSignal(signal=signal.SIGTERM)
+
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.setattr(embedded, "_load", lambda _: terminated)
+    monkeypatch.setattr(embedded.prefect_server, "ensure_server", lambda _: ServerAddress("http://127.0.0.1:1"))
+    monkeypatch.setattr(embedded.prefect_server, "client_environment", lambda _: {})
+    with pytest.raises(InterruptedRunError):
+        embedded.run_flow("check", PARAMETERS, Console())

@@ -1,0 +1,67 @@
+"""What the dashboard shows of a run never decides how the run ends."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flows.dashboard import shown_progress
+from flows.dashboard.shown_progress import _Shown
+from flows.dashboard.timeline_plot import FEWEST_MOMENTS, draw
+from tasks.operations.reports.results import Outcome
+from tasks.operations.reports.timeline import Moment, Timeline
+
+MOMENTS = [Moment(float(n), n * 1000, {Outcome.COPIED: n}, held=False) for n in range(FEWEST_MOMENTS)]
+
+
+@pytest.mark.parametrize("title", ["/prod$old_x^2^3$ → r/a", "/in\udcffvalid → r/a", "/two\nlines → r/a"])
+def test_any_path_can_be_the_title_of_a_plot(title: str) -> None:
+    assert draw(MOMENTS, title).startswith(b"\x89PNG")
+
+
+def test_a_plot_that_can_not_be_drawn_is_only_noted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> bytes:
+        raise ValueError("no such font")
+
+    monkeypatch.setattr(shown_progress, "draw", refuse)
+    monkeypatch.setattr(_Shown, "_note", lambda _: None)
+    run: Any = SimpleNamespace(title="s → t", kind="migrate", tree=SimpleNamespace(complete=True))
+    _Shown(run, Timeline(MOMENTS)).end()
+    assert "the dashboard could not be told: ValueError" in caplog.text
+
+
+class Server:
+    """Takes down what a Prefect server is asked for."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+
+    def request(self, *_: str, json: dict[str, Any], path_params: dict[str, Any]) -> None:
+        self.told.append(json | path_params)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Server:
+    server = Server()
+    monkeypatch.setattr(shown_progress, "create_progress_artifact", lambda _share, key, _line: key)
+    monkeypatch.setattr(shown_progress, "get_client", lambda **_: server)
+    return server
+
+
+def test_the_server_is_told_of_progress_only_where_there_is_some_and_keeps_no_event_of_it(server: Server) -> None:
+    """Prefect's own function emits an event for each, and is not there to be called."""
+    assert not hasattr(shown_progress, "update_progress_artifact")
+    bar = shown_progress._Bar.begun("tags", "0 of 3 tags")
+    for share, line in ((0.0, "0 of 3 tags"), (33.3, "1 of 3 tags"), (33.3, "1 of 3 tags"), (33.3, "holding")):
+        bar.show(share, line)
+    assert server.told == [
+        {"data": 33.3, "description": "1 of 3 tags", "id": "tags"},
+        {"data": 33.3, "description": "holding", "id": "tags"},
+    ]
+
+
+@pytest.mark.parametrize(("part", "whole", "shown"), [(1, 3, 33.3), (2, 1, 100.0), (0, 0, 0.0), (3, 3, 100.0)])
+def test_a_share_is_told_to_a_tenth_of_a_percent(part: int, whole: int, shown: float) -> None:
+    assert shown_progress._percent(part, whole) == shown

@@ -1,0 +1,215 @@
+"""A migration file: what its mappings become, and how its mistakes are named."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from flows.cli import main
+from flows.commands.mappings import overall
+from flows.files.migration_file import MigrationFile, json_schema, load_migrations
+from flows.files.yaml_variables import expanded
+from tasks.oci.errors import ConfigurationError
+
+ROOT = Path(__file__).parents[4]
+EXAMPLE = ROOT / "deployments" / "examples" / "migration.yaml"
+SCHEMA = ROOT / "docs" / "schemas" / "migration-1.json"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "m.yaml"
+
+
+def written(file: Path, text: str) -> MigrationFile:
+    file.write_text(f"version: 1\n{text}")
+    return load_migrations(file)
+
+
+def mistakes(file: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as raised:
+        written(file, text)
+    return [line.removeprefix(f"{file}:") for line in str(raised.value).splitlines()]
+
+
+def test_a_mapping_takes_from_the_defaults_what_it_does_not_say(file: Path) -> None:
+    found = written(
+        file,
+        "defaults: {target: 'a:1', jobs: 2, include: [x]}\n"
+        "mappings:\n- source: /one\n- {source: /two, target: 'b:1', include: [y]}\n",
+    )
+    one, two = found.migrations()
+    assert (one.source, one.target, one.jobs, one.include) == ("/one", "a:1", 2, ["x"])
+    assert (two.source, two.target, two.jobs, two.include) == ("/two", "b:1", 2, ["y"])
+
+
+def test_a_bucket_that_everybody_may_read_is_said_of_one_mapping(file: Path) -> None:
+    mappings = "- {source: 's3://own'}\n- {source: 's3://open', no_sign_request: true}\n"
+    found = written(file, f"defaults: {{target: 'a:1'}}\nmappings:\n{mappings}")
+    assert [each.no_sign_request for each in found.migrations()] == [False, True]
+
+
+def test_who_pays_by_the_defaults_can_t_go_without_credentials(file: Path) -> None:
+    text = (
+        "defaults: {request_payer: true}\nmappings:\n- {source: 's3://open', target: 'a:1', no_sign_request: true}\n"
+    )
+    [mistake] = mistakes(file, text)
+    assert mistake.startswith("4: mappings.0.no_sign_request: who pays")
+
+
+def test_the_order_of_the_defaults_is_for_the_mappings_that_say_how_many(file: Path) -> None:
+    found = written(
+        file,
+        "defaults: {target: 'a:1', order_by: semver}\n"
+        "mappings:\n- {source: /one, newest: 5}\n- source: /two\n- {source: /three, newest: 1, order_by: name}\n",
+    )
+    assert [(each.newest, str(each.order_by)) for each in found.migrations()] == [
+        (5, "semver"),
+        (None, "created"),
+        (1, "name"),
+    ]
+    assert mistakes(file, "mappings:\n- {source: /one, target: 'a:1', order_by: name}\n") == [
+        "3: mappings.0.order_by: it is a setting of --newest"
+    ]
+
+
+def test_the_command_line_wins(file: Path) -> None:
+    (one,) = written(file, "mappings: [{source: /one, target: 'a:1', jobs: 2}]\n").migrations({"jobs": 3})
+    assert one.jobs == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("mappings:\n- {target: 'a:1'}\n", ["3: mappings.0.source: neither the mapping nor the defaults say it"]),
+        ("mappings: []\n", ["2: mappings: it holds too few entries"]),
+        ("mapings: []\n", ["2: mapings: there is no such field", "1: mappings: it is missing; add it to the file"]),
+        (
+            "mappings:\n- source: /s\n  target: a:1\n  limit_rate: fast\n",
+            ["5: mappings.0.limit_rate: a rate is a number of bytes a second, with k, M or G behind it: 50M"],
+        ),
+        (
+            "mappings:\n- source: ${NOWHERE_SET}\n  target: ${not this}\n",
+            [
+                "3: mappings.0.source: the environment has no variable NOWHERE_SET",
+                "4: mappings.0.target: ${not this} is no variable; write ${NAME}, or $${ for the characters themselves",  # noqa: E501
+            ],
+        ),
+    ],
+)
+def test_each_mistake_is_named_with_line_and_field(file: Path, text: str, named: list[str]) -> None:
+    assert sorted(mistakes(file, text)) == sorted(named)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "mapping"),
+    [("create_repositories", "scan_on_push"), ("scan_on_push", "create_repositories")],
+)
+def test_a_setting_and_what_it_is_one_of_may_stand_in_different_parts(
+    file: Path, defaults: str, mapping: str
+) -> None:
+    text = f"defaults: {{target: 'a:1', {defaults}: true}}\nmappings: [{{source: /s, {mapping}: true}}]\n"
+    (one,) = written(file, text).migrations()
+    assert (one.create_repositories, one.scan_on_push) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (
+            "defaults: {target: a, scan_on_push: true}\nmappings: [{source: /s, create_repositories: false}]\n",
+            "3: mappings.0.scan_on_push: it is a setting of --create-repositories",
+        ),
+        (
+            "defaults: {target: 'a:1', report: r.json}\nmappings:\n- source: /s\n- source: /t\n",
+            "5: mappings.1.report: an earlier mapping writes the same file",
+        ),
+        (
+            "mappings:\n- {source: /s, target: 'a:1', metrics: m}\n- source: /t\n  target: a:1\n  metrics: m\n",
+            "6: mappings.1.metrics: an earlier mapping writes the same file",
+        ),
+        (
+            "defaults: {target: 'a:1'}\nmappings:\n- {source: /s, report: r}\n- {source: /t, report: ./r}\n",
+            "5: mappings.1.report: an earlier mapping writes the same file",
+        ),
+        (
+            "defaults: {target: 'a:1'}\nmappings:\n- {source: /s, report: /x/../r}\n- {source: /t, report: /r}\n",
+            "5: mappings.1.report: an earlier mapping writes the same file",
+        ),
+    ],
+)
+def test_what_is_wrong_only_together_is_named_before_anything_runs(file: Path, text: str, named: str) -> None:
+    assert mistakes(file, text) == [named]
+
+
+@pytest.mark.parametrize("option", ["--report", "--metrics"])
+def test_a_file_of_the_command_line_that_each_mapping_would_replace_is_refused(file: Path, option: str) -> None:
+    file.write_text("version: 1\ndefaults: {target: 'a:1'}\nmappings: [{source: /one}, {source: /two}]\n")
+    ended = CliRunner().invoke(main, ["migrate", "-c", str(file), "--standalone", option, "out"])
+    assert ended.exit_code == 2
+    assert ended.output.startswith(f"layoutlift: {option}: each mapping would replace it")
+
+
+def test_a_password_in_a_target_is_refused_and_not_repeated(file: Path) -> None:
+    (mistake,) = mistakes(file, "mappings: [{source: /s, target: 'me:hunter2@host'}]\n")
+    assert "target" in mistake
+    assert "hunter2" not in mistake
+
+
+@pytest.mark.parametrize(
+    ("text", "becomes"),
+    [
+        ("${A}/x", "a/x"),
+        ("${B:-b}", "b"),
+        ("${EMPTY:-b}", "b"),
+        ("$${A}", "${A}"),
+        ("$A", "$A"),
+        ("${NESTED}", "${A}"),
+    ],
+)
+def test_variables(text: str, becomes: str) -> None:
+    assert expanded(text, {"A": "a", "EMPTY": "", "NESTED": "${A}"}) == becomes
+
+
+def test_numbers_may_come_from_variables(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKERS", "7")
+    text = "defaults: &d {jobs: '${WORKERS}'}\nmappings: [{<<: *d, source: /s, target: 'a:1'}]\n"
+    assert [each.jobs for each in written(file, text).migrations()] == [7]
+
+
+def test_the_published_schema_is_that_of_the_model() -> None:
+    assert SCHEMA.read_text() == json_schema(), "make schemas"
+
+
+@pytest.mark.parametrize(
+    ("change", "accepted"),
+    [({}, True), ({"version": 2}, False), ({"mappings": []}, False), ({"defaults": {"jobz": 1}}, False)],
+)
+def test_the_schema_takes_what_the_model_takes(change: dict[str, Any], accepted: bool) -> None:
+    schema = json.loads(SCHEMA.read_text())
+    content = yaml.safe_load(EXAMPLE.read_text()) | change
+    assert jsonschema.Draft202012Validator(schema).is_valid(content) is accepted
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"), [([0, 0], 0), ([0, 1], 1), ([2, 2], 2), ([3], 3), ([0, 2], 1), ([1, 130], 130)]
+)
+def test_one_exit_code_for_several_runs(codes: list[int], code: int) -> None:
+    assert overall(codes) == code
+
+
+@pytest.mark.parametrize("page", [EXAMPLE, ROOT / "docs/migrating.md"], ids=lambda page: page.name)
+def test_patterns_of_the_examples_begin_below_their_source(page: Path) -> None:
+    text = page.read_text()
+    if page.suffix == ".md":
+        (text,) = (part for part in text.split("```")[1::2] if "mappings:" in part)
+        text = text.removeprefix("yaml\n")
+    mappings = yaml.safe_load(text)["mappings"]
+    assert any("include" in mapping for mapping in mappings)
+    for mapping in mappings:
+        below = [pattern.split("/")[0] for pattern in mapping.get("include", [])]
+        assert Path(mapping["source"]).name not in below

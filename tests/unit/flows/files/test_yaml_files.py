@@ -1,0 +1,94 @@
+"""Every mistake in a YAML file is named with its line and field."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+
+from flows.files.yaml_files import MAX_FILE_SIZE, load_model, parse_model
+from tasks.oci.errors import ConfigurationError
+
+
+class Rule(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    keep_last: int = Field(ge=1)
+
+
+class Document(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    version: int
+    rules: list[Rule] = []
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as raised:
+        parse_model(text, Document, name="f.yaml")
+    return str(raised.value).splitlines()
+
+
+def test_a_good_file_becomes_its_model(tmp_path: Path) -> None:
+    path = tmp_path / "f.yaml"
+    path.write_text("version: 1\nrules:\n  - keep_last: 3\n")
+    assert load_model(path, Document) == Document(version=1, rules=[Rule(keep_last=3)])
+
+
+def test_every_mistake_has_its_line_and_field() -> None:
+    found = mistakes("version: one\nrules:\n  - keep_last: 0\n  - keep_least: 2\n")
+    assert [each.split(": ")[:2] for each in found] == [
+        ["f.yaml:1", "version"],
+        ["f.yaml:3", "rules.0.keep_last"],
+        ["f.yaml:4", "rules.1.keep_last"],
+        ["f.yaml:4", "rules.1.keep_least"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("rules: []", "f.yaml:1: version: it is missing; add it to the file"),
+        (
+            "version: 1\nrules:\n  - {}\n",
+            "f.yaml:3: rules.0.keep_last: it is missing; add it to what begins in this line",
+        ),
+        ("version: one", "f.yaml:1: version: it must be a whole number"),
+        ("version: 1\nrules: 3", "f.yaml:2: rules: it must be a list"),
+        ("version: 1\nrules: [{keep_last: 0}]", "f.yaml:2: rules.0.keep_last: it must be greater than or equal to 1"),
+        ("version: [", "f.yaml:1: this is no YAML"),
+        ("- version", "f.yaml:1: it must hold fields"),
+        ("", "f.yaml:1: it must hold fields"),
+        ("version: 1\nversion: 2\n", "f.yaml:2: version: is given twice"),
+        ("version: 1\nrules:\n  - keep_last: 1\n    keep_last: 2\n", "f.yaml:4: keep_last: is given twice"),
+        ("version: !!python/object:os.system x", "f.yaml:1: this is no YAML: could not determine a constructor"),
+        ("[" * 5000, "this is no YAML"),
+        ("version: 2026-13-01", "f.yaml:1: this is no YAML: '2026-13-01' is no timestamp"),
+        ("version: 1\nrules:\n  - keep_last: 0b_\n", "f.yaml:3: this is no YAML: '0b_' is no int"),
+        ("version: !!int ''", "f.yaml:1: this is no YAML: '' is no int"),
+        ("version: !!bool perhaps", "f.yaml:1: this is no YAML: 'perhaps' is no bool"),
+        ("version: !!timestamp soon", "f.yaml:1: this is no YAML: 'soon' is no timestamp"),
+    ],
+)
+def test_what_is_no_document_is_said_so(text: str, expected: str) -> None:
+    assert expected in mistakes(text)[0]
+
+
+def test_a_mistake_in_what_wins_over_a_merged_value_has_its_own_line() -> None:
+    text = "version: 1\nrules:\n  - &base\n    keep_last: 3\n  - <<: *base\n    keep_last: none\n"
+    assert mistakes(text) == ["f.yaml:6: rules.1.keep_last: it must be a whole number"]
+
+
+def test_aliases_that_stand_for_a_billion_nodes_cost_no_more_than_they_are_lines() -> None:
+    lines = ["a0: &a0 [1]", *(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 10)}]" for n in range(9))]
+    assert "f.yaml:9: a8: there is no such field" in mistakes("\n".join(lines))
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"\xff\xfe\x00", b"#" * (MAX_FILE_SIZE + 1)], ids=["none", "binary", "huge"]
+)
+def test_an_unreadable_file_is_a_configuration_error(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "f.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=str(path)):
+        load_model(path, Document)

@@ -1,0 +1,113 @@
+"""What a user says is checked before anything is stored: Prefect keeps the parameters of a run, and shows them."""
+
+import pytest
+from jsonschema import Draft202012Validator
+from pydantic import BaseModel, ValidationError
+
+from flows.commands.running import checked
+from flows.forms.benchmark_parameters import BenchmarkParameters
+from flows.forms.cleanup_parameters import CleanupParameters, DeleteParameters, RecoverParameters
+from flows.forms.parameters import MigrateParameters, RunParameters, VerifyParameters
+from flows.forms.scale_parameters import ScaledMigrateParameters, ScaledVerifyParameters
+from tasks.oci.errors import ConfigurationError
+from tasks.operations.choosing.newest import Newest, NewestBy
+from tasks.operations.copying.planning import Untagged
+
+MODELS = pytest.mark.parametrize("model", [MigrateParameters, VerifyParameters])
+
+
+@MODELS
+@pytest.mark.parametrize(
+    "target", ["user:hunter2@registry.example", "https://user:hunter2@registry.example/team", "hunter2@host:5000"]
+)
+def test_a_target_with_a_password_in_it_is_refused_and_the_password_not_repeated(
+    model: type[BaseModel], target: str
+) -> None:
+    with pytest.raises(ValidationError):
+        model(source="/mnt/bucket", target=target)
+    with pytest.raises(ConfigurationError, match="TARGET") as raised:
+        checked(model, {"source": "/mnt/bucket", "target": target})
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "model", [ScaledMigrateParameters, ScaledVerifyParameters, CleanupParameters, BenchmarkParameters]
+)
+def test_a_prefect_server_that_is_told_of_the_form_keeps_no_login(model: type[BaseModel]) -> None:
+    """It looks at the form alone, before it stores what a run of a deployment is given."""
+    schema = model.model_json_schema()
+    logins = ["user:hunter2@registry.example", "https://user:hunter2@store", "s3://AKID:hunter2@bucket/team"]
+    texts = {"source": [*logins[2:], "s3://AKID:hun/ter2@bucket"], "state": logins[2:], "location": logins[2:]}
+    texts |= {"target": logins, "gate": logins, "registry": logins[:1], "endpoint_url": logins[1:2]}
+    good = ["s3://bucket/team@corp", "/mnt/a@b:c", "block:team-a", None]
+    taken = {"source": good[:3], "state": good, "location": ["s3://bucket", None], "gate": ["registry.example", None]}
+    taken |= {"target": ["registry.example:5000/a", "block:harbor"], "endpoint_url": ["https://store:9000", None]}
+    fields = {name: Draft202012Validator(schema["properties"][name]) for name in texts.keys() & schema["properties"]}
+    if model in {CleanupParameters, BenchmarkParameters}:
+        del fields["state"]  # a folder, and nothing else
+    assert len(fields) >= 3
+    for name, field in fields.items():
+        assert not any(field.is_valid(text) for text in texts[name]), name
+        assert all(field.is_valid(text) for text in taken.get(name, [None])), name
+
+
+@MODELS
+def test_who_pays_for_requests_signs_them(model: type[BaseModel]) -> None:
+    given = {"source": "s3://bucket", "target": "registry.example"}
+    assert model(**given, no_sign_request=True).to_options().bucket_access.anonymous
+    assert not model(**given).to_options().bucket_access.anonymous
+    with pytest.raises(ValidationError, match="has to sign them"):
+        model(**given, no_sign_request=True, request_payer=True)
+
+
+@pytest.mark.parametrize("model", [CleanupParameters, DeleteParameters, RecoverParameters])
+def test_what_changes_a_bucket_can_t_do_so_without_credentials(model: type[BaseModel]) -> None:
+    assert "no_sign_request" not in model.model_fields
+
+
+@MODELS
+def test_a_target_is_taken_as_it_is(model: type[BaseModel]) -> None:
+    assert model(source="/mnt/bucket", target="registry.example:5000/team").target == "registry.example:5000/team"
+
+
+@MODELS
+@pytest.mark.parametrize(
+    "place", ["s3://AKID:hunter2@bucket/team", "s3://AKID:hun/ter2@bucket", "https://user:hunter2@store/bucket"]
+)
+def test_a_login_in_the_name_of_a_bucket_is_refused_and_not_repeated(model: type[BaseModel], place: str) -> None:
+    good = {"source": "s3://bucket/team", "target": "registry.example", "state": "s3://bucket/state"}
+    model(**good)
+    for field in ("source", "state"):
+        with pytest.raises(ConfigurationError, match=f"(?i){field}: ") as raised:
+            checked(model, good | {field: place})
+        assert "hun" not in str(raised.value)
+
+
+@MODELS
+def test_a_verification_can_prove_the_untagged_manifests_that_a_migration_brings(model: type[RunParameters]) -> None:
+    given = {"source": "/mnt/bucket", "target": "registry.example", "untagged": "all"}
+    assert checked(model, given).to_options().policy.untagged is Untagged.ALL
+
+
+@MODELS
+def test_a_report_to_what_other_programs_take_for_standard_output_is_refused(model: type[RunParameters]) -> None:
+    given = {"source": "/mnt/bucket", "target": "registry.example"}
+    with pytest.raises(ConfigurationError, match=r"--report: .* --json prints the report"):
+        checked(model, {**given, "report": "-"})
+    assert checked(model, {**given, "report": "./-"}).report == "./-"
+
+
+@MODELS
+def test_a_name_that_is_not_in_utf_8_is_said_so(model: type[RunParameters]) -> None:
+    with pytest.raises(ConfigurationError, match="SOURCE: it is not in UTF-8"):
+        checked(model, {"source": "/mnt/caf\udce9", "target": "registry.example"})
+
+
+@MODELS
+def test_an_order_without_a_number_is_refused_as_it_has_no_use(model: type[RunParameters]) -> None:
+    given = {"source": "/mnt/bucket", "target": "registry.example", "order_by": "semver"}
+    with pytest.raises(ConfigurationError, match="--order-by: it is a setting of --newest"):
+        checked(model, given)
+    with pytest.raises(ConfigurationError, match="--newest"):
+        checked(model, given | {"newest": 0})
+    assert checked(model, given | {"newest": 3}).to_options().newest == Newest(3, NewestBy.SEMVER)

@@ -1,0 +1,99 @@
+"""Parts on a Dask cluster, as the run sees them that waits for them."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import pytest
+
+from flows.forms.scale_parameters import ScaledMigrateParameters, TaskRunner
+from flows.scale import dask_work
+from flows.scale.dask_work import work_on_dask
+from tasks.oci.errors import LockHeldError
+from tasks.ports import Shard
+from tests.support.gathered import Gathered
+
+if TYPE_CHECKING:
+    from flows.scale.scaling import Gathering
+
+SHARD = Shard("run", 1, ("app",))
+EXPIRY_SECONDS = 0.1
+
+
+@dataclass
+class Cluster:
+    """Workers that find the lock of one that died held, as long as it has not expired."""
+
+    expiry: float = EXPIRY_SECONDS
+    error: Exception = field(default_factory=lambda: LockHeldError("a worker that died has the lock"))
+    threads: int = 0
+    begun: float = field(default_factory=time.monotonic)
+    rates: list[float | None] = field(default_factory=list)
+    shares: list[int] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    @property
+    def client(self) -> Any:
+        return SimpleNamespace(scheduler_info=lambda **_: {"workers": {"one": {"nthreads": self.threads}}})
+
+    def submit(self, _: object, parameters: dict[str, Any]) -> Any:
+        self.rates.append(parameters["options"].limit_rate)
+        self.shares.append(parameters["options"].shard.of)
+        return SimpleNamespace(result=self._result, wrapped_future=SimpleNamespace(done=lambda: True))
+
+    def _result(self) -> list[str]:
+        if time.monotonic() - self.begun < self.expiry:
+            raise self.error
+        return ["page"]
+
+
+def done(cluster: Cluster, shards: Sequence[Shard], monkeypatch: pytest.MonkeyPatch) -> Gathered:
+    monkeypatch.setattr(dask_work, "_runner", lambda _: cluster)
+    monkeypatch.setattr(dask_work, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(dask_work, "RESTART_DELAYS", (0.0, EXPIRY_SECONDS / 2, EXPIRY_SECONDS))
+    given = ScaledMigrateParameters(source="/bucket", target="h", task_runner=TaskRunner.DASK, limit_rate="1M")
+    gathered = Gathered()
+    work_on_dask(given, cast("Gathering", gathered), shards)
+    return gathered
+
+
+def test_where_nothing_was_selected_no_cluster_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Cluster, "__enter__", pytest.fail)
+    assert done(Cluster(), [], monkeypatch).taken == []
+
+
+def test_the_lock_of_a_worker_that_died_on_another_machine_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    gathered = done(Cluster(), [SHARD], monkeypatch)
+    assert (gathered.taken, gathered.given_up) == ([["page"]], [])
+    assert gathered.restarts
+
+
+def test_a_part_that_nobody_can_do_is_given_up_after_some_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    gathered = done(Cluster(expiry=3600.0), [SHARD], monkeypatch)
+    assert (gathered.taken, len(gathered.restarts)) == ([], 3)
+    assert ["4 attempts failed" in str(error) for error in gathered.given_up] == [True]
+
+
+def test_whatever_a_part_ends_with_costs_an_attempt_and_not_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = RuntimeError("GET http://lifter:hunter2@prefect/api: 500\nfor more information")
+    gathered = done(Cluster(error=error), [SHARD], monkeypatch)
+    assert (gathered.taken, gathered.given_up) == ([["page"]], [])
+    assert set(gathered.restarts) == {"RuntimeError: GET http://prefect/api: 500"}
+
+
+@pytest.mark.parametrize(("threads", "share"), [(2, 2), (16, 3), (0, 3)])
+def test_rates_are_shared_out_among_the_parts_that_can_be_at_work_at_once(
+    threads: int, share: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(expiry=0.0, threads=threads)
+    done(cluster, [Shard("run", number, ("app",)) for number in (1, 2, 3)], monkeypatch)
+    assert cluster.rates == [math.ceil(2**20 / share)] * 3
+    assert cluster.shares == [share] * 3, "of limits that are changed meanwhile, too"

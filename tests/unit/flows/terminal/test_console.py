@@ -1,0 +1,67 @@
+"""What is printed of a run's problems."""
+
+from dataclasses import replace
+
+import pytest
+
+from flows.terminal.console import SHOWN_FAILURES, print_problems
+from tasks.operations.reports.reporting import ADVICE
+from tasks.operations.reports.results import Outcome, TagResult
+from tasks.ports import Finding
+
+
+def failed(tag: str, code: str) -> TagResult:
+    return TagResult(
+        repository="app",
+        tag=tag,
+        digest="sha256:" + "0" * 64,
+        media_type="m",
+        target=None,
+        outcome=Outcome.FAILED,
+        code=code,
+        message="no good",
+    )
+
+
+def test_each_code_that_occurred_is_printed_once_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    results = [failed("v1", "digest_mismatch"), failed("v2", "digest_mismatch"), failed("v3", "never_heard_of")]
+    print_problems(results, [Finding("team/app", "tag_moved", "has moved")])
+    assert capsys.readouterr().out.splitlines() == [
+        "  ! failed app:v1: no good (digest_mismatch)",
+        "  ! failed app:v2: no good (digest_mismatch)",
+        "  ! failed app:v3: no good (never_heard_of)",
+        "  ! found team/app: has moved (tag_moved)",
+        f"    digest_mismatch: {ADVICE['digest_mismatch']}",
+        f"    never_heard_of: {ADVICE['error']}",
+        f"    tag_moved: {ADVICE['tag_moved']}",
+    ]
+
+
+def test_advice_is_also_given_on_problems_beyond_those_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    results = [failed(f"v{number}", "digest_mismatch") for number in range(SHOWN_FAILURES)]
+    print_problems([*results, failed("last", "conflict")], [])
+    shown = capsys.readouterr().out
+    assert "last" not in shown
+    assert f"    conflict: {ADVICE['conflict']}" in shown
+
+
+def test_what_is_wrong_is_shown_before_remarks_however_many_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    skipped = [replace(failed(f"v{n}", "conflict_skipped"), outcome=Outcome.REFUSED) for n in range(SHOWN_FAILURES)]
+    remarks = [Finding(f"stray-{number}", "not_a_layout", "a file") for number in range(SHOWN_FAILURES)]
+    print_problems(
+        [*skipped, failed("broken", "digest_mismatch")], [*remarks, Finding(".", "no_layouts", "no layout")]
+    )
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "  ! failed app:broken: no good (digest_mismatch)",
+        "  ! found .: no layout (no_layouts)",
+    ]
+
+
+def test_what_has_no_tag_is_named_as_registries_name_it(capsys: pytest.CaptureFixture[str]) -> None:
+    print_problems([replace(failed("v1", "digest_mismatch"), tag=None)], [])
+    assert capsys.readouterr().out.startswith("  ! failed app@sha256:0")
+
+
+def test_where_nothing_is_wrong_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    print_problems([], [])
+    assert capsys.readouterr().out == ""

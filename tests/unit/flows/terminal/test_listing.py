@@ -1,0 +1,204 @@
+"""What `layoutlift ls` says of what it lists, and of what it can't."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from flows.cli import main
+from flows.terminal import changes
+from tasks.endpoints import source_identity
+from tasks.oci.digest import Digest
+from tasks.operations.reports.results import RepositoryInventory
+from tasks.stores.bucket.s3_address import BucketAccess
+from tasks.stores.directory.layout_directory import LayoutDirectory
+from tasks.stores.state.state_directory import StateDirectory
+from tests.support.layouts import LayoutBuilder
+
+TARGET = "registry.example"
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    for name in ("app", "web"):
+        layout = LayoutBuilder(tmp_path / "source" / name)
+        layout.image("v1", layers=[name.encode()])
+        layout.write()
+    return tmp_path / "source"
+
+
+def listed(source: Path, *options: str | Path) -> Result:
+    return CliRunner().invoke(main, ["ls", str(source), *map(str, options)])
+
+
+@pytest.mark.parametrize(("pattern", "code"), [(":*", 1), ("**:v*", 1), ("app:*", 0), ("**:w*", 0), ("web", 0)])
+def test_patterns_that_leave_out_everything_end_with_1(source: Path, pattern: str, code: int) -> None:
+    ended = listed(source, "--exclude", pattern)
+    assert ended.exit_code == code
+    assert ("nothing_chosen" in ended.stderr) == bool(code)
+
+
+@pytest.mark.parametrize("command", ["ls", "check"])
+def test_what_was_not_chosen_is_no_problem_and_not_read(source: Path, command: str) -> None:
+    layout = LayoutBuilder(source / "app")
+    layout.image("v1", layers=[b"app"])
+    layout.image("v1+bad", layers=[b"no registry takes its tag"])
+    layout.write()
+    (source / "web" / "index.json").write_bytes(b"broken")
+    ended = CliRunner().invoke(main, [command, str(source), "--include", "app:v1"])
+    assert ended.exit_code == 0, ended.output
+    assert "web" not in ended.output
+    assert CliRunner().invoke(main, [command, str(source), "--include", "app"]).exit_code == 1
+    assert CliRunner().invoke(main, [command, str(source), "--include", "web"]).exit_code == 1
+
+
+def test_files_that_belong_to_no_layout_are_no_layouts(tmp_path: Path) -> None:
+    (tmp_path / "backups").mkdir()
+    (tmp_path / "backups" / "app.tar").write_bytes(b"an archive")
+    ended = listed(tmp_path / "backups")
+    assert (ended.exit_code, "no_layouts" in ended.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("more", [(), ("--changed", TARGET)])
+def test_a_list_says_nothing_of_a_folder_that_the_patterns_leave_out(source: Path, more: tuple[str, ...]) -> None:
+    (source / "aside").symlink_to("/etc", target_is_directory=True)
+    assert listed(source, *more).exit_code == 1
+    ended = listed(source, *more, "--exclude", "aside**")
+    assert (ended.exit_code, "aside" in ended.output) == (0, False)
+
+
+def test_a_list_in_json_has_the_chosen_repositories(source: Path) -> None:
+    chosen = json.loads(listed(source, "--include", "app", "--json").stdout)["repositories"]
+    assert [each["repository"] for each in chosen] == ["app"]
+
+
+@pytest.mark.parametrize("command", ["ls", "check"])
+def test_a_layout_whose_entries_have_no_tags_is_not_left_out_by_a_pattern_for_tags(
+    tmp_path: Path, command: str
+) -> None:
+    layout = LayoutBuilder(tmp_path / "source" / "app")
+    layout.image(layers=[b"its tag has moved on"])
+    layout.write()
+    ended = CliRunner().invoke(main, [command, str(tmp_path / "source"), "--exclude", ":*-dev"])
+    assert ended.exit_code == 0, ended.output
+    assert "nothing_chosen" not in ended.output
+
+
+def test_a_list_names_a_layout_that_has_no_line_in_it_as_it_has_no_tag(source: Path) -> None:
+    layout = LayoutBuilder(source / "tagless")
+    layout.image(layers=[b"written without a name"])
+    layout.write()
+    ended = listed(source)
+    assert ended.exit_code == 0
+    assert ended.stderr.startswith("! tagless: no entry of its index.json has a tag (1 have none)")
+    assert listed(source, "--include", "**:v1").stderr == ""
+
+
+@pytest.mark.parametrize(("options", "code"), [((), 0), (("--untagged", "moved"), 1)])
+def test_a_check_proves_the_untagged_manifests_that_are_asked_for(
+    tmp_path: Path, options: tuple[str, ...], code: int
+) -> None:
+    layout = LayoutBuilder(tmp_path / "source" / "app")
+    layout.image("v1", layers=[b"layer"])
+    moved = layout.image(layers=[b"lost"])
+    layout.write()
+    layout.blob_path({"digest": Digest.of(b"lost")}).unlink()
+    ended = CliRunner().invoke(main, ["check", str(tmp_path / "source"), *options])
+    assert ended.exit_code == code, ended.output
+    assert (f"app@{moved['digest']}" in ended.output) == bool(code)
+
+
+def test_a_check_proves_what_refers_to_a_part_of_a_referrer(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "source" / "app")
+    part = layout.image(layers=[b"SBOM of a platform"], listed=False)
+    layout.index([part], subject=layout.image("v1", layers=[b"layer"]))
+    signature = layout.referrer(part, content=b"signature")
+    layout.write()
+    layout.blob_path({"digest": Digest.of(b"signature")}).unlink()
+    ended = CliRunner().invoke(main, ["check", str(tmp_path / "source")])
+    assert ended.exit_code == 1, ended.output
+    assert f"the referrer {signature['digest']}" in ended.output
+
+
+def test_the_tags_of_a_check_add_up_whichever_are_refused_or_not_chosen(source: Path) -> None:
+    layout = LayoutBuilder(source / "app")
+    for tag in ("v1", "v1+bad", "not-chosen"):
+        layout.image(tag, layers=[tag.encode()])
+    layout.write()
+    options = ("--include", "app:v*", "--json")
+    totals = json.loads(CliRunner().invoke(main, ["check", str(source), *options]).stdout)["totals"]
+    assert {name: totals[name] for name in ("tags", "up_to_date", "refused", "failed")} == {
+        "tags": 2,
+        "up_to_date": 1,
+        "refused": 1,
+        "failed": 0,
+    }
+
+
+def test_a_list_and_its_changes_have_the_newest_alone(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "source" / "app")
+    for number in range(3):
+        layout.image(f"{number}.0.0", layers=[str(number).encode()])
+    layout.write()
+    layout = LayoutBuilder(tmp_path / "source" / "unordered")
+    for name in ("main", "nightly"):
+        layout.image(name, layers=[name.encode()])
+    layout.write()
+    for more in ((), ("--changed", TARGET)):
+        ended = listed(tmp_path / "source", "--newest", "1", "--order-by", "semver", *more)
+        assert ended.exit_code == 1, ended.output
+        assert [line.partition("app:")[2][:5] for line in ended.stdout.splitlines()] == ["2.0.0"]
+        assert "unordered: the 1 newest of 2 manifests by semver can't be told" in ended.stderr
+        assert listed(tmp_path / "source", "--newest", "2", "--include", "unordered", *more).exit_code == 0
+
+
+def test_changes_to_nothing_are_said_to_be_that(source: Path, tmp_path: Path) -> None:
+    for options, place in (((), tmp_path / "xdg/layoutlift"), (("--state", tmp_path / "own"), tmp_path / "own")):
+        ended = listed(source, "--changed", TARGET, *options)
+        assert ended.stderr.startswith(f"nothing to compare with: {place} knows of no layout")
+        assert [line[0] for line in ended.stdout.splitlines()] == ["+", "+"]
+
+
+def test_changes_say_what_they_are_changes_to(source: Path, tmp_path: Path) -> None:
+    identity = source_identity(str(source), BucketAccess())
+    state = StateDirectory(tmp_path / "own", identity, TARGET)
+    ledger = state.ledger("run")
+    ledger.note_layout("app", "app", "etag", "")
+    ledger.close()
+    ended = listed(source, "--changed", TARGET, "--state", tmp_path / "own")
+    assert ended.stderr.startswith("compared with 1 layouts as they were last migrated to registry.example")
+    assert (
+        json.loads(listed(source, "--changed", TARGET, "--state", tmp_path / "own", "--json").stdout)["layouts_known"]
+        == 1
+    )
+
+
+def test_of_a_layout_that_is_as_it_was_only_the_index_is_read(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = StateDirectory(tmp_path / "own", source_identity(str(source), BucketAccess()), TARGET)
+    ledger = state.ledger("run")
+    ledger.note_layout("app", "app", LayoutDirectory(source).read_index("app").etag, "")
+    ledger.close()
+    read: list[str] = []
+
+    def enumerated(_: object, path: str, **_options: bool) -> RepositoryInventory:
+        read.append(path)
+        return RepositoryInventory(path, "")
+
+    monkeypatch.setattr(changes, "enumerate_repository", enumerated)
+    assert listed(source, "--changed", TARGET, "--state", tmp_path / "own").exit_code == 0
+    assert read == ["web"]
+
+
+def test_state_in_a_file_is_refused(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text("{}")
+    ended = listed(source, "--changed", TARGET, "--state", tmp_path / "state.json")
+    assert ended.exit_code == 2
+    assert "it is a file" in ended.stderr

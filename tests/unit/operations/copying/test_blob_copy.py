@@ -1,0 +1,209 @@
+"""Who could send does not wait for what others send, and every blob is there at the end all the same."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.errors import ContentNotFoundError, LayoutliftError, TransportError
+from tasks.operations.copying.blob_copy import BlobCopy
+from tasks.operations.copying.copy_tools import CopyTools
+from tasks.operations.reports.results import Traffic
+from tasks.operations.running.spare_hands import SpareHands
+from tasks.ports import BlobArrival, BlobContent
+from tasks.stores.directory.layout_directory import LayoutDirectory
+from tasks.stores.memory import MemoryTarget
+from tests.support.layouts import LayoutBuilder
+
+if TYPE_CHECKING:
+    from tasks.oci.digest import Digest
+
+SECONDS = 30
+BASE, OWN = b"base layer", b"own layer"
+
+
+class GatedTarget(MemoryTarget):
+    """A target at which one blob is under way until the test lets it arrive, or fail."""
+
+    def __init__(self, gated: Descriptor) -> None:
+        super().__init__()
+        self._gated = gated
+        self.begun, self.may_end, self.own_arrived = threading.Event(), threading.Event(), threading.Event()
+        self.failure: LayoutliftError | None = None
+        self.pushed: list[tuple[str, Digest, str | None]] = []
+
+    def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
+        digest = content.descriptor.digest
+        self.pushed.append((repository, digest, mount_from))
+        if digest == self._gated.digest and not self.begun.is_set():
+            self.begun.set()
+            assert self.may_end.wait(SECONDS)
+            if self.failure is not None:
+                raise self.failure
+        arrival = super().push_blob(repository, content, mount_from)
+        if digest != self._gated.digest:
+            self.own_arrived.set()
+        return arrival
+
+
+@pytest.fixture
+def blobs(layout: LayoutBuilder) -> list[Descriptor]:
+    made = [Descriptor.from_json(layout.blob(content)) for content in (BASE, OWN)]
+    layout.write()
+    return made
+
+
+@pytest.fixture
+def target(blobs: list[Descriptor]) -> GatedTarget:
+    return GatedTarget(blobs[0])
+
+
+@pytest.fixture
+def tools(layout: LayoutBuilder, target: GatedTarget) -> Iterator[CopyTools]:
+    hands = SpareHands(1)
+    yield CopyTools(LayoutDirectory(str(layout.path.parent)), target, hands, lambda content: content)
+    hands.close()
+
+
+Ensure = Callable[[str, list[Descriptor]], "Future[None]"]
+
+
+@pytest.fixture
+def ensure(tools: CopyTools) -> Iterator[Ensure]:
+    """Has blobs in a repository, beside the test."""
+    with ThreadPoolExecutor(2) as pool:
+        yield lambda repository, blobs: pool.submit(BlobCopy(tools, "app", repository, new=True).ensure, blobs)
+
+
+def begin(ensure: Ensure, target: GatedTarget, blobs: list[Descriptor], second: str) -> tuple["Future[None]", ...]:
+    """A first worker that sends the base layer, and a second one that sends its own while it waits for that."""
+    first = ensure("app", blobs[:1])
+    assert target.begun.wait(SECONDS)
+    then = ensure(second, blobs)
+    assert target.own_arrived.wait(SECONDS), "it waits for the base layer before it sends its own"
+    assert not then.done()
+    return first, then
+
+
+def end(target: GatedTarget, both: tuple["Future[None]", ...]) -> None:
+    """Let the base layer arrive, and with it both workers come to a good end."""
+    target.may_end.set()
+    for each in both:
+        each.result(SECONDS)
+
+
+def test_own_blobs_are_sent_before_waiting_for_those_of_others(
+    ensure: Ensure, target: GatedTarget, blobs: list[Descriptor]
+) -> None:
+    both = begin(ensure, target, blobs, "app")
+    end(target, both)
+    assert target.pushed == [("app", blobs[0].digest, None), ("app", blobs[1].digest, None)]
+
+
+def test_another_repositorys_upload_is_mounted_once_it_is_there(
+    ensure: Ensure, target: GatedTarget, blobs: list[Descriptor]
+) -> None:
+    both = begin(ensure, target, blobs, "other")
+    end(target, both)
+    assert target.pushed[-1] == ("other", blobs[0].digest, "app")
+    assert target.has_blob("other", blobs[0])
+
+
+def test_an_upload_that_fails_is_the_failure_of_all_that_wait_for_it_there(
+    ensure: Ensure, target: GatedTarget, blobs: list[Descriptor]
+) -> None:
+    both = begin(ensure, target, blobs, "app")
+    target.failure = TransportError("the wire broke")
+    target.may_end.set()
+    for each in both:
+        with pytest.raises(TransportError, match="the wire broke"):
+            each.result(SECONDS)
+
+
+def test_an_upload_that_fails_elsewhere_is_done_here(
+    ensure: Ensure, target: GatedTarget, blobs: list[Descriptor]
+) -> None:
+    first, second = begin(ensure, target, blobs, "other")
+    target.failure = TransportError("the wire broke")
+    target.may_end.set()
+    second.result(SECONDS)
+    assert isinstance(first.exception(SECONDS), TransportError)
+    assert target.pushed[-1] == ("other", blobs[0].digest, None)
+    assert target.has_blob("other", blobs[0])
+
+
+# What is sent, and what is counted
+
+
+class Noting(MemoryTarget):
+    """A target that notes what it is asked for, and from where each blob is to be mounted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Digest] = []
+        self.homes: list[str | None] = []
+
+    def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
+        self.asked.append(descriptor.digest)
+        return super().has_blob(repository, descriptor)
+
+    def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
+        self.homes.append(mount_from)
+        return super().push_blob(repository, content, mount_from)
+
+
+@pytest.fixture
+def noting(layout: LayoutBuilder) -> Iterator[CopyTools]:
+    hands = SpareHands(1)
+    yield CopyTools(LayoutDirectory(str(layout.path.parent)), Noting(), hands, lambda content: content)
+    hands.close()
+
+
+def test_what_was_moved_is_counted_once_and_by_how_it_came(noting: CopyTools, blobs: list[Descriptor]) -> None:
+    copy = BlobCopy(noting, "app", "app", new=False)
+    copy.ensure(blobs)
+    copy.ensure(blobs)
+    assert copy.take_traffic() == Traffic(blobs_pushed=2, bytes_pushed=len(BASE) + len(OWN))
+    assert copy.take_traffic() == Traffic()
+    other = BlobCopy(noting, "app", "other", new=False)
+    noting.target.push_blob("other", noting.source.blob("app", blobs[0]))
+    other.ensure(blobs)
+    assert other.take_traffic() == Traffic(blobs_present=1, blobs_mounted=1)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_layer_that_may_be_absent_is_sent_where_the_source_has_it(
+    noting: CopyTools, layout: LayoutBuilder, is_there: bool
+) -> None:
+    foreign = layout.blob(b"foreign", "application/vnd.oci.image.layer.nondistributable.v1.tar")
+    if not is_there:
+        layout.blob_path(foreign).unlink()
+    copy = BlobCopy(noting, "app", "app", new=True)
+    copy.ensure([Descriptor.from_json(foreign)])
+    assert copy.take_traffic().blobs_pushed == is_there
+
+
+def test_a_layer_that_the_source_lacks_is_never_passed_over(
+    noting: CopyTools, layout: LayoutBuilder, blobs: list[Descriptor]
+) -> None:
+    layout.blob_path(layout.blob(OWN)).unlink()
+    with pytest.raises(ContentNotFoundError):
+        BlobCopy(noting, "app", "app", new=True).ensure(blobs)
+
+
+@pytest.mark.parametrize("surely", [True, False])
+def test_what_the_target_misses_after_all_is_sent_again_and_only_a_vague_word_is_looked_into(
+    noting: CopyTools, blobs: list[Descriptor], surely: bool
+) -> None:
+    for repository in ("home", "app"):
+        BlobCopy(noting, "app", repository, new=True).ensure(blobs[:1])
+    target = noting.target
+    assert isinstance(target, Noting)
+    target.asked.clear()
+    copy = BlobCopy(noting, "app", "app", new=True)
+    copy.send_again(blobs[0], surely=surely)
+    assert target.asked == ([] if surely else [blobs[0].digest])
+    assert target.homes == ([None, "home", None] if surely else [None, "home"])

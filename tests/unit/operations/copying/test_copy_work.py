@@ -1,0 +1,882 @@
+"""What becomes of the tags of a repository when the target, the source or others get in the way."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import (
+    ManifestRefusedError,
+    MissingReferencedContentError,
+    ReferrerConflictError,
+    RegistryUnavailableError,
+    UnexpectedAnswerError,
+)
+from tasks.oci.media_types import IMAGE_INDEX
+from tasks.oci.reference import referrers_tag
+from tasks.operations.copying import tag_planner
+from tasks.operations.copying.planning import CopyPolicy, OnConflict, Untagged
+from tasks.operations.copying.referrer_lists import ReferrerListing, ReferrerLists
+from tasks.operations.in_step.since_last import tag_changes
+from tasks.operations.reports.results import Depth
+from tasks.operations.source.enumeration import enumerate_repository
+from tasks.ports import BlobArrival, BlobContent, RemoteManifest
+from tasks.stores.directory.layout_directory import LayoutDirectory
+from tasks.stores.memory import MemoryTarget
+from tests.support.engine import Engine
+from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
+
+OTHERS = RemoteManifest(
+    b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}',
+    "application/vnd.oci.image.index.v1+json",
+)
+"""What somebody else pushes."""
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> LayoutBuilder:
+    return LayoutBuilder(tmp_path / "source" / "app")
+
+
+class Scripted(MemoryTarget):
+    """A target before whose writes something happens: `before["v1"]` is called before that tag is written."""
+
+    def __init__(self, **options: bool) -> None:
+        super().__init__(**options)
+        self.before: dict[str, Callable[[], object]] = {}
+        self.pushed: list[str] = []
+        self.blobs_sent: list[str] = []
+        self.asked: list[str] = []
+        self.fetched: list[str] = []
+
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+        if reference in self.before:
+            self.before[reference]()
+        self.pushed.append(reference)
+        return super().push_manifest(repository, reference, manifest)
+
+    def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
+        self.blobs_sent.append(str(content.descriptor.digest))
+        return super().push_blob(repository, content, mount_from)
+
+    def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+        self.asked.append(reference)
+        return super().resolve_manifest(repository, reference)
+
+    def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+        self.fetched.append(reference)
+        return super().fetch_manifest(repository, reference)
+
+
+class Lossy(MemoryTarget):
+    """Has no blob while it is `lossy`."""
+
+    lossy = False
+
+    def has_blob(self, repository: str, descriptor: object) -> bool:
+        return not self.lossy and super().has_blob(repository, descriptor)
+
+
+def raising(error: Exception) -> Callable[[], object]:
+    def act() -> object:
+        raise error
+
+    return act
+
+
+def engine(layout: LayoutBuilder, target: MemoryTarget, **policy: object) -> Engine:
+    return Engine(layout.write().parent, target, CopyPolicy(**policy))
+
+
+def forget(made: Engine) -> None:
+    """From now on, nothing is known to be proved."""
+    made.ledger = Engine(made.root, made.target).ledger
+
+
+def outcomes(made: Engine) -> dict[str, str]:
+    return {str(result.tag): result.code or str(result.outcome) for result in made.one()}
+
+
+def test_a_tag_that_the_target_refuses_is_not_the_fate_of_another_with_its_digest(layout: LayoutBuilder) -> None:
+    image = layout.image("good", layers=[b"layer"])
+    layout.entry(image, "bad")
+    target = Scripted()
+    target.before["bad"] = raising(ManifestRefusedError("this name is reserved", status=400))
+    made = engine(layout, target)
+    assert outcomes(made) == {"good": "copied", "bad": "manifest_refused"}
+    assert target.list_tags("app") == {"good"}
+
+
+def test_what_only_its_author_can_mend_is_refused_and_all_else_has_failed(layout: LayoutBuilder) -> None:
+    """So that nobody tries again in vain, or gives up where trying again helps."""
+    layout.index([layout.blob(b'{"schemaVersion":2}', OCI_MANIFEST)], "broken")
+    for tag in ("reserved", "busy", "fine"):
+        layout.image(tag, layers=[tag.encode()])
+    target = Scripted()
+    target.before["reserved"] = raising(ManifestRefusedError("this name is reserved", status=400))
+    target.before["busy"] = raising(RegistryUnavailableError("for the moment", status=503))
+    results = {result.tag: result for result in engine(layout, target).one()}
+    assert {tag: str(result.outcome) for tag, result in results.items()} == {
+        "broken": "refused",
+        "reserved": "refused",
+        "busy": "failed",
+        "fine": "copied",
+    }
+    assert {tag: result.verified for tag, result in results.items() if result.verified} == {"fine": "manifest"}
+
+
+def test_a_target_that_lists_no_tags_is_asked_for_each(layout: LayoutBuilder) -> None:
+    """Otherwise what others have there would be overwritten without a word."""
+
+    class ListsNothing(Scripted):
+        def list_tags(self, repository: str) -> None:  # type: ignore[override]
+            del repository
+
+    layout.image("theirs", layers=[b"layer"])
+    layout.image("ours", layers=[b"other"])
+    target = ListsNothing()
+    target.push_manifest("app", "theirs", OTHERS)
+    assert outcomes(engine(layout, target)) == {"theirs": "conflict", "ours": "copied"}
+    assert target.resolve_manifest("app", "theirs") == Digest.of(OTHERS.raw)
+
+
+def test_a_tag_that_can_not_be_confirmed_is_not_the_fate_of_one_to_copy(layout: LayoutBuilder) -> None:
+    class CanNotSay(MemoryTarget):
+        def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+            if ":" in reference:
+                raise RegistryUnavailableError("for the moment", status=503)
+            return super().resolve_manifest(repository, reference)
+
+    image = layout.image("there", layers=[b"layer"])
+    target = CanNotSay()
+    assert outcomes(engine(layout, target)) == {"there": "copied"}
+    layout.entry(image, "wanted")
+    assert outcomes(engine(layout, target)) == {"there": "registry_unavailable", "wanted": "copied"}
+
+
+def test_a_tagged_referrer_is_listed_before_it_is_tagged(layout: LayoutBuilder) -> None:
+    """So that a run that fails or dies between the two lists it the next time: it meets a tag that is missing."""
+    subject = layout.image("v1", layers=[b"layer"])
+    layout.referrer(subject, tag="sbom")
+    target = Scripted(referrers_api=False)
+    fallback = referrers_tag(Digest(subject["digest"]))
+    target.before[fallback] = raising(RegistryUnavailableError("for the moment", status=503))
+    made = engine(layout, target, referrers=False)
+    assert outcomes(made)["sbom"] == "registry_unavailable"
+    assert "sbom" not in target.list_tags("app")
+    target.before.clear()
+    assert outcomes(made)["sbom"] == "copied"
+    assert fallback in target.list_tags("app")
+
+
+def test_a_tagged_referrer_that_is_there_already_is_listed_too(layout: LayoutBuilder) -> None:
+    subject = layout.image("v1", layers=[b"layer"])
+    layout.referrer(subject, tag="sbom")
+    target = MemoryTarget(referrers_api=False)
+    made = engine(layout, target, referrers=False)
+    assert set(outcomes(made).values()) == {"copied"}
+    fallback = referrers_tag(Digest(subject["digest"]))
+    del target._asked("app").tags[fallback]
+    forget(made)
+    assert set(outcomes(made).values()) == {"up_to_date"}
+    assert fallback in target.list_tags("app")
+
+
+def test_referrers_count_only_where_the_target_lists_them(layout: LayoutBuilder) -> None:
+    class ListsNothing(MemoryTarget):
+        def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest]:
+            return frozenset()
+
+    layout.referrer(layout.image("v1", layers=[b"layer"]))
+    (result,) = engine(layout, ListsNothing()).one()
+    assert (str(result.outcome), result.referrers) == ("copied", 0)
+
+
+@pytest.mark.parametrize("platforms", [0, 2])
+def test_a_target_that_answers_the_subject_for_its_list_lists_nothing(layout: LayoutBuilder, platforms: int) -> None:
+    """GitLab takes the tag for the digest: what an index lists are no referrers, and an image is no broken list."""
+
+    class TakesTagsForDigests(MemoryTarget):
+        def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+            return super().fetch_manifest(repository, reference.replace("sha256-", "sha256:"))
+
+    children = [layout.image(layers=[bytes([number])], listed=False) for number in range(platforms)]
+    subject = layout.index(children, "v1") if children else layout.image("v1", layers=[b"layer"])
+    sbom = layout.referrer(subject)
+    target = TakesTagsForDigests(referrers_api=False)
+    results, findings = engine(layout, target).copy()
+    assert (results, findings) == ({"app:v1": "copied"}, {("app", "referrer_lost")})
+    (kept,) = (m for m in target._asked("app").manifests.values() if Digest(sbom["digest"]) in str(m.manifests))
+    assert [entry.digest for entry in kept.manifests] == [sbom["digest"]]
+
+
+def listed_elsewhere(layout: LayoutBuilder, *members: dict[str, object]) -> str:
+    """The tag of a list of referrers whose subject is not here."""
+    tag = referrers_tag(Digest.of(b"not here"))
+    layout.index(members, tag)
+    return tag
+
+
+def test_a_list_whose_member_was_deleted_at_the_target_is_not_up_to_date(layout: LayoutBuilder) -> None:
+    signature = layout.image(layers=[b"signature"], listed=False)
+    tag = listed_elsewhere(layout, signature)
+    made = engine(layout, MemoryTarget(referrers_api=False))
+    assert outcomes(made) == {tag: "copied"}
+    assert outcomes(made) == {tag: "up_to_date"}
+    del made.target._asked("app").manifests[Digest(signature["digest"])]
+    forget(made)
+    assert outcomes(made) == {tag: "copied"}
+    assert made.target.resolve_manifest("app", signature["digest"]) == signature["digest"]
+
+
+def test_members_of_a_list_are_proved_as_deep_as_asked_for(layout: LayoutBuilder) -> None:
+    tag = listed_elsewhere(layout, layout.image(layers=[b"signature"], listed=False))
+    target = MemoryTarget(referrers_api=False)
+    assert outcomes(engine(layout, target)) == {tag: "copied"}
+    del target._asked("app").blobs[Digest.of(b"signature")]
+    (result,) = engine(layout, target, depth=Depth.BLOBS).one()
+    assert (str(result.outcome), result.verified) == ("copied", Depth.BLOBS)
+    assert Digest.of(b"signature") in target._asked("app").blobs
+
+
+@pytest.mark.parametrize("depth", Depth)
+@pytest.mark.parametrize("referrers_api", [True, False])
+def test_members_of_a_list_that_were_proved_are_not_asked_for_again(
+    layout: LayoutBuilder, depth: Depth, referrers_api: bool
+) -> None:
+    nowhere = {"mediaType": OCI_MANIFEST, "digest": Digest.of(b"not here"), "size": 8}
+    members = [layout.referrer(nowhere, content=bytes([number]), listed=False) for number in range(3)]
+    layout.referrer(members[0])
+    tag = listed_elsewhere(layout, *members)
+    target = Scripted(referrers_api=referrers_api)
+    made = engine(layout, target, depth=depth)
+    assert outcomes(made) == {tag: "copied"}
+    target.asked.clear()
+    target.fetched.clear()
+    (again,) = made.one()
+    assert (str(again.outcome), again.verified, again.referrers) == ("up_to_date", depth, 3)
+    assert target.asked == []
+    assert target.fetched == ([] if referrers_api else [tag])
+
+
+@pytest.mark.parametrize("started", [False, True], ids=["new", "removed since an earlier run"])
+def test_a_target_that_does_not_have_a_repository_is_not_taken_for_one_without_the_api(
+    layout: LayoutBuilder, started: bool
+) -> None:
+    """Some answer alike to both."""
+
+    class HasNoRepository(MemoryTarget):
+        def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
+            return super().list_referrers(repository, subject) if self._asked(repository).manifests else None
+
+    nowhere = {"mediaType": OCI_MANIFEST, "digest": Digest.of(b"not here"), "size": 8}
+    tag = listed_elsewhere(layout, layout.referrer(nowhere, listed=False))
+    made = engine(layout, HasNoRepository())
+    if started:
+        made.ledger.note_started("app")
+    assert outcomes(made) == {tag: "copied"}
+    assert made.target.list_tags("app") == frozenset(), "clients ask the API"
+
+
+def test_a_list_that_was_migrated_is_no_change(layout: LayoutBuilder) -> None:
+    listed_elsewhere(layout, layout.image(layers=[b"signature"], listed=False))
+    made = engine(layout, MemoryTarget(referrers_api=False))
+    made.copy()
+    inventory = enumerate_repository(LayoutDirectory(made.root), "app")
+    assert list(tag_changes(inventory, made.ledger.tags_of("app", "app"))) == []
+    assert made.ledger.brought_to("app", "app") == {}, "others are in it, so it is never deleted"
+
+
+def test_a_list_whose_proof_failed_is_proved_again(layout: LayoutBuilder) -> None:
+    signature = layout.image(layers=[b"signature"], listed=False)
+    tag = listed_elsewhere(layout, signature)
+    made = engine(layout, Lossy(referrers_api=False), depth=Depth.BLOBS)
+    assert outcomes(made) == {tag: "copied"}
+    del made.target._asked("app").tags[tag]
+    made.target.lossy = True
+    assert outcomes(made) == {tag: "missing_at_target"}
+    assert outcomes(made) == {tag: "missing_at_target"}
+
+
+@pytest.mark.parametrize("referrers_api", [True, False])
+def test_a_list_without_members_is_no_obstacle(layout: LayoutBuilder, referrers_api: bool) -> None:
+    """As is left where the last signature was deleted."""
+    tag = listed_elsewhere(layout)
+    made = engine(layout, MemoryTarget(referrers_api=referrers_api))
+    assert [outcomes(made), outcomes(made)] == [{tag: "copied"}, {tag: "up_to_date"}]
+
+
+def test_a_list_that_moved_is_proved_again(layout: LayoutBuilder, tmp_path: Path) -> None:
+    members = [layout.image(layers=[bytes([number])], listed=False) for number in range(2)]
+    tag = listed_elsewhere(layout, members[0])
+    made = engine(layout, MemoryTarget(referrers_api=False))
+    assert outcomes(made) == {tag: "copied"}
+    layout.entries.clear()
+    listed_elsewhere(layout, *members)
+    layout.write()
+    assert outcomes(made) == {tag: "copied"}
+    assert made.target.resolve_manifest("app", members[1]["digest"]) == members[1]["digest"]
+
+
+def test_a_list_that_can_not_be_read_is_not_up_to_date(layout: LayoutBuilder) -> None:
+    tag = listed_elsewhere(layout)
+    listed = layout.blob_path(layout.entries[-1])
+    made = engine(layout, MemoryTarget())
+    listed.write_bytes(listed.read_bytes()[:-1])
+    assert outcomes(made) == {tag: "size_mismatch"}
+
+
+def theirs(target: MemoryTarget, subject: Digest, *entries: object) -> None:
+    """A list of referrers that others keep, with an annotation of theirs."""
+    body = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": entries, "annotations": {"a": "theirs"}}
+    target.push_manifest("app", referrers_tag(subject), RemoteManifest(json.dumps(body).encode(), IMAGE_INDEX))
+
+
+def test_a_list_of_others_that_names_what_was_deleted_takes_new_ones_all_the_same(layout: LayoutBuilder) -> None:
+    subject = layout.image("v1", layers=[b"layer"])
+    sbom = layout.referrer(subject)
+    target = MemoryTarget(referrers_api=False)
+    target.push_manifest("app", "other", OTHERS)
+    stays, goes = (RemoteManifest(OTHERS.raw + space, OTHERS.media_type) for space in (b" ", b"\n"))
+    for other in (stays, goes):
+        target.push_manifest("app", Digest.of(other.raw), other)
+    entries = [
+        Descriptor(other.media_type, Digest.of(other.raw), len(other.raw)).to_json() for other in (stays, goes)
+    ]
+    theirs(target, Digest(subject["digest"]), *entries)
+    del target._asked("app").manifests[Digest.of(goes.raw)]
+    assert outcomes(engine(layout, target)) == {"v1": "copied"}
+    kept = json.loads(target.fetch_manifest("app", referrers_tag(Digest(subject["digest"]))).raw)
+    assert [entry["digest"] for entry in kept["manifests"]] == [Digest.of(stays.raw), sbom["digest"]]
+    assert kept["annotations"] == {"a": "theirs"}
+
+
+def test_what_is_no_digest_in_a_list_of_others_is_no_obstacle(layout: LayoutBuilder) -> None:
+    class Lenient(MemoryTarget):
+        def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+            odd = b'{"manifests":[{"digest":[]},{"digest":"x:y"},null]}'
+            return super().fetch_manifest(repository, reference) or RemoteManifest(odd, IMAGE_INDEX)
+
+    layout.referrer(layout.image("v1", layers=[b"layer"]))
+    assert outcomes(engine(layout, Lenient(referrers_api=False))) == {"v1": "manifest_refused"}
+
+
+def test_what_refers_to_a_member_of_a_list_comes_along(layout: LayoutBuilder) -> None:
+    """Though nothing else that is copied leads there."""
+    sbom = layout.image(layers=[b"sbom"], listed=False)
+    signature = layout.referrer(sbom)
+    tag = listed_elsewhere(layout, sbom)
+    made = engine(layout, MemoryTarget(referrers_api=False))
+    for outcome in ("copied", "up_to_date"):
+        assert outcomes(made) == {tag: outcome}
+        assert made.target.resolve_manifest("app", signature["digest"]) == signature["digest"]
+        assert referrers_tag(Digest(sbom["digest"])) in made.target.list_tags("app")
+        del made.target._asked("app").manifests[Digest(signature["digest"])]
+        forget(made)
+
+
+def test_a_referrer_of_which_a_part_was_deleted_is_sent_again(layout: LayoutBuilder) -> None:
+    part = layout.image(layers=[b"part"], listed=False)
+    layout.index([part], subject=layout.image("v1", layers=[b"layer"]))
+    target = MemoryTarget()
+    assert outcomes(engine(layout, target)) == {"v1": "copied"}
+    del target._asked("app").manifests[Digest(part["digest"])]
+    assert outcomes(engine(layout, target)) == {"v1": "up_to_date"}
+    assert target.resolve_manifest("app", part["digest"]) == part["digest"]
+
+
+@pytest.mark.parametrize("depth", Depth)
+def test_a_part_that_refers_to_something_and_was_deleted_is_no_lost_referrer(
+    layout: LayoutBuilder, depth: Depth
+) -> None:
+    image = layout.image("v1", layers=[b"layer"])
+    attestation = layout.referrer(image, listed=False)
+    layout.index([image, attestation], "v2")
+    target = MemoryTarget()
+    engine(layout, target).copy()
+    del target._asked("app").manifests[Digest(attestation["digest"])]
+    made = engine(layout, target, depth=depth)
+    assert made.copy() == ({"app:v1": "up_to_date", "app:v2": "copied"}, set())
+
+
+def test_what_a_list_of_referrers_holds_besides_manifests_is_named(layout: LayoutBuilder) -> None:
+    listed_elsewhere(layout, layout.blob(b"{}", "application/vnd.example.unknown+json"))
+    _, findings = engine(layout, MemoryTarget(referrers_api=False)).copy()
+    assert findings == {("app", "unsupported_media_type")}
+
+
+def test_a_tag_with_referrers_is_no_list_where_clients_ask_the_api(layout: LayoutBuilder) -> None:
+    class ListsNothing(MemoryTarget):
+        def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest]:
+            return frozenset()
+
+    members = [layout.image(layers=[b"signature"], listed=False)]
+    tag = listed_elsewhere(layout, *members)
+    made = engine(layout, ListsNothing())
+    assert outcomes(made) == {tag: "referrer_lost"}
+    body = json.dumps({"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": members}).encode()
+    made.target.push_manifest("app", tag, RemoteManifest(body, IMAGE_INDEX))
+    entries = [Descriptor.from_json(member) for member in members]
+    listing = ReferrerLists(made.target).check("app", Digest.of(b"not here"), entries)
+    assert listing is ReferrerListing.LOST
+
+
+def overwriting(layout: LayoutBuilder, **more: object) -> Engine:
+    target = MemoryTarget()
+    target.push_manifest("app", "v1", OTHERS)
+    return engine(layout, target, on_conflict=OnConflict.OVERWRITE, backup_tag="old-{tag}", **more)
+
+
+def test_what_is_overwritten_is_kept_first(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer"])
+    made = overwriting(layout)
+    assert outcomes(made) == {"v1": "copied"}
+    assert made.target.resolve_manifest("app", "old-v1") == Digest.of(OTHERS.raw)
+
+
+def test_a_backup_never_overwrites_another_one(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer"])
+    made = overwriting(layout)
+    earlier = RemoteManifest(OTHERS.raw.replace(b"[]", b"[ ]"), OTHERS.media_type)
+    made.target.push_manifest("app", "old-v1", earlier)
+    assert outcomes(made) == {"v1": "backup_refused"}
+    assert made.target.resolve_manifest("app", "old-v1") == Digest.of(earlier.raw)
+    assert made.target.resolve_manifest("app", "v1") == Digest.of(OTHERS.raw)
+
+
+def test_a_backup_never_takes_the_name_of_a_tag_of_the_source(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer"])
+    layout.image("old-v1", layers=[b"another"])
+    made = overwriting(layout)
+    assert outcomes(made) == {"v1": "backup_refused", "old-v1": "copied"}
+    assert made.target.resolve_manifest("app", "v1") == Digest.of(OTHERS.raw)
+
+
+def test_what_we_wrote_ourselves_is_not_kept(layout: LayoutBuilder, tmp_path: Path) -> None:
+    layout.image("v1", layers=[b"layer"])
+    made = engine(layout, MemoryTarget(), on_conflict=OnConflict.OVERWRITE, backup_tag="old-{tag}")
+    outcomes(made)
+    moved = LayoutBuilder(tmp_path / "moved" / "app")
+    moved.image("v1", layers=[b"another"])
+    made.root = moved.write().parent
+    assert outcomes(made) == {"v1": "copied"}
+    assert made.target.list_tags("app") == {"v1"}
+
+
+def test_of_what_is_gone_when_it_is_to_be_kept_nothing_is_kept(layout: LayoutBuilder) -> None:
+    class GoneWhenRead(MemoryTarget):
+        def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+            return None if reference == "v1" else super().fetch_manifest(repository, reference)
+
+    layout.image("v1", layers=[b"layer"])
+    made = engine(layout, GoneWhenRead(), backup_tag="old-{tag}")
+    assert outcomes(made) == {"v1": "copied"}
+    layout.entries.clear()
+    layout.image("v1", layers=[b"another"])
+    layout.write()
+    assert outcomes(made) == {"v1": "copied"}
+    assert made.target.list_tags("app") == {"v1"}
+
+
+def test_one_backup_that_is_refused_costs_no_other_tag(layout: LayoutBuilder) -> None:
+    image = layout.image("v1", layers=[b"layer"])
+    for tag in ("v2", "v3"):
+        layout.entry(image, tag)
+    made = overwriting(layout)
+    made.target.push_manifest("app", "v2", made.target.fetch_manifest("app", "v1"))
+    taken = RemoteManifest(OTHERS.raw + b" ", OTHERS.media_type)
+    made.target.push_manifest("app", "old-v1", taken)
+    assert outcomes(made) == {"v1": "backup_refused", "v2": "copied", "v3": "copied"}
+    assert made.target.resolve_manifest("app", "v1") == made.target.resolve_manifest("app", "old-v2")
+    assert made.target.resolve_manifest("app", "old-v1") == Digest.of(taken.raw)
+
+
+def test_a_tag_that_was_written_is_ours_though_its_proof_failed(layout: LayoutBuilder) -> None:
+    image = layout.image("v1", layers=[b"layer"])
+    made = engine(layout, Lossy(), depth=Depth.BLOBS)
+    made.target.lossy = True
+    assert outcomes(made) == {"v1": "missing_at_target"}
+    assert made.target.resolve_manifest("app", "v1") == image["digest"]
+    assert made.ledger.brought_to("app", "app") == {"v1": image["digest"]}
+    layout.entries.clear()
+    layout.image("v1", layers=[b"another"])
+    layout.write()
+    made.target.lossy = False
+    assert outcomes(made) == {"v1": "copied"}, "the source moved its tag; that is no conflict"
+
+
+def test_referrers_are_proved_as_deep_as_what_they_refer_to(layout: LayoutBuilder) -> None:
+    sbom = b"the sbom"
+
+    class LosesTheSbom(MemoryTarget):
+        def has_blob(self, repository: str, descriptor: object) -> bool:
+            return descriptor.digest != Digest.of(sbom) and super().has_blob(repository, descriptor)
+
+    layout.referrer(layout.image("v1", layers=[b"layer"]), content=sbom)
+    assert outcomes(engine(layout, LosesTheSbom(), depth=Depth.BLOBS)) == {"v1": "missing_at_target"}
+    assert outcomes(engine(layout, MemoryTarget(), depth=Depth.BLOBS)) == {"v1": "copied"}
+
+
+def test_an_untagged_manifest_is_asked_for_after_the_copy(layout: LayoutBuilder) -> None:
+    class KeepsNothingUntagged(MemoryTarget):
+        def resolve_manifest(self, repository: str, reference: str) -> None:
+            return None
+
+    layout.image(None, layers=[b"layer"])
+    made = engine(layout, KeepsNothingUntagged(), untagged="all")
+    results, _ = made.copy()
+    assert results == {"app:None": "missing_at_target"}
+
+
+def test_a_vague_refusal_of_a_manifest_has_nothing_sent_again(layout: LayoutBuilder) -> None:
+    """Distribution says MANIFEST_INVALID of a type that it does not take, and of a blob that it misses."""
+    layout.image("v1", layers=[b"layer", b"another"], media_type=OCI_MANIFEST)
+    target = Scripted()
+    vague = MissingReferencedContentError("manifest invalid", status=400, codes=("MANIFEST_INVALID",))
+    target.before["v1"] = raising(vague)
+    assert outcomes(engine(layout, target)) == {"v1": "manifest_refused"}
+    assert len(target.blobs_sent) == len(set(target.blobs_sent))
+
+
+def test_a_vague_refusal_that_means_a_missing_blob_has_that_one_sent(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer", b"another"])
+    target = Scripted()
+    layer = Digest.of(b"layer")
+
+    def lose() -> None:
+        if target.blobs_sent.count(layer) == 1:
+            del target._asked("app").blobs[layer]
+            raise MissingReferencedContentError("manifest invalid", status=400, codes=("MANIFEST_INVALID",))
+
+    target.before["v1"] = lose
+    assert outcomes(engine(layout, target)) == {"v1": "copied"}
+    assert {digest for digest in target.blobs_sent if target.blobs_sent.count(digest) == 2} == {layer}
+
+
+# A tag that others push between our look and our write
+
+
+class Meanwhile(Scripted):
+    """While the blobs of an image are sent, others push a tag."""
+
+    def __init__(self, tag: str, manifest: RemoteManifest = OTHERS) -> None:
+        super().__init__()
+        self._meanwhile = (tag, manifest)
+
+    def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
+        if self._meanwhile is not None:
+            (tag, manifest), self._meanwhile = self._meanwhile, None
+            MemoryTarget.push_manifest(self, repository, tag, manifest)
+        return super().push_blob(repository, content, mount_from)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every copy takes longer than what was read before it is believed."""
+    monkeypatch.setattr(tag_planner, "FRESH_SECONDS", -1.0)
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_tag_that_others_push_during_a_copy_is_theirs(layout: LayoutBuilder) -> None:
+    image = layout.image("v1", layers=[b"layer"])
+    layout.entry(image, "v2")
+    target = Meanwhile("v1")
+    assert outcomes(engine(layout, target)) == {"v1": "conflict", "v2": "copied"}
+    assert target.resolve_manifest("app", "v1") == Digest.of(OTHERS.raw)
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_tag_that_others_push_during_a_copy_is_kept_before_it_is_overwritten(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer"])
+    target = Meanwhile("v1")
+    made = engine(layout, target, on_conflict=OnConflict.OVERWRITE, backup_tag="old-{tag}")
+    assert outcomes(made) == {"v1": "copied"}
+    assert target.resolve_manifest("app", "old-v1") == Digest.of(OTHERS.raw)
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_tag_of_ours_that_others_move_during_a_copy_is_theirs(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer"])
+    target = Meanwhile("elsewhere")
+    made = engine(layout, target)
+    assert outcomes(made) == {"v1": "copied"}
+    layout.entries.clear()
+    layout.image("v1", layers=[b"another"])
+    layout.write()
+    target._meanwhile = ("v1", OTHERS)
+    assert outcomes(made) == {"v1": "conflict"}
+    assert target.resolve_manifest("app", "v1") == Digest.of(OTHERS.raw)
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_tag_that_came_to_be_ours_meanwhile_is_no_conflict(layout: LayoutBuilder) -> None:
+    """As when the answer to an earlier attempt was lost."""
+    image = layout.image("v1", layers=[b"layer"])
+    target = Scripted()
+
+    def lost() -> None:
+        target.before.clear()
+        target.push_manifest("app", "v1", RemoteManifest(layout.blob_path(image).read_bytes(), OCI_MANIFEST))
+        raise UnexpectedAnswerError("the answer was lost")
+
+    target.before["v1"] = lost
+    made = engine(layout, target)
+    assert outcomes(made) == {"v1": "unexpected_answer"}
+    assert outcomes(made) == {"v1": "up_to_date"}
+
+
+def test_what_was_just_read_is_not_asked_for_again(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer"])
+    target = Scripted()
+    assert outcomes(engine(layout, target)) == {"v1": "copied"}
+    assert target.asked == ["v1"], "once, as the proof after the copy"
+
+
+def test_a_list_of_referrers_that_holds_nothing_is_filled(layout: LayoutBuilder) -> None:
+    subject = layout.image("v1")
+    layout.referrer(subject)
+    layout.write()
+    target = MemoryTarget(referrers_api=False)
+    nothing = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":null}'
+    target.push_manifest("app", referrers_tag(Digest(subject["digest"])), RemoteManifest(nothing, OTHERS.media_type))
+    (result,) = Engine(layout.path.parent, target).one()
+    assert (str(result.outcome), result.referrers) == ("copied", 1)
+
+
+@pytest.mark.parametrize("raw", [b'{"manifests":{"a":1}}', b'{"manifests":7}', b"{}", b"7", b"["])
+def test_a_list_of_referrers_that_is_none_is_a_conflict(raw: bytes) -> None:
+    class Holds(MemoryTarget):
+        def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest:
+            return RemoteManifest(raw, OTHERS.media_type)
+
+    with pytest.raises(ReferrerConflictError):
+        ReferrerLists(Holds(referrers_api=False)).check("app", Digest.of(b"subject"), ())
+
+
+def test_one_list_that_the_target_does_not_give_is_no_word_about_the_others() -> None:
+    odd = Digest.of(b"odd")
+
+    class Odd(MemoryTarget):
+        def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
+            return None if subject == odd else super().list_referrers(repository, subject)
+
+    lists = ReferrerLists(Odd())
+    found = [lists.check("app", subject, ()) for subject in (Digest.of(b"a"), odd, Digest.of(b"b"))]
+    assert found == [ReferrerListing.API, ReferrerListing.FALLBACK, ReferrerListing.API]
+
+
+def test_a_tag_that_is_named_by_another_algorithm_is_refused_before_anything_is_sent(layout: LayoutBuilder) -> None:
+    raw = json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": layout.blob(b"{}"), "layers": []})
+    layout.entry(layout.blob(raw.encode(), OCI_MANIFEST, algorithm="sha512"), "v1")
+    layout.write()
+    target = Scripted()
+    (result,) = Engine(layout.path.parent, target).one()
+    assert (str(result.outcome), result.code) == ("refused", "unsupported_digest")
+    assert (target.pushed, target.blobs_sent) == ([], [])
+
+
+# What earlier runs proved, and what is noted for later ones
+
+
+def lost_layer(made: Engine) -> Engine:
+    """The target has lost the layer of an image that it had."""
+    del made.target._asked("app").blobs[Digest.of(b"layer")]
+    return made
+
+
+def has_layer(made: Engine) -> bool:
+    return Digest.of(b"layer") in made.target._asked("app").blobs
+
+
+@pytest.mark.parametrize("proved", [None, Depth.MANIFEST, Depth.BLOBS])
+def test_what_was_proved_less_deep_is_proved_again(layout: LayoutBuilder, proved: Depth | None) -> None:
+    image = layout.image("v1", layers=[b"layer"])
+    made = engine(layout, MemoryTarget(), depth=Depth.BLOBS)
+    assert outcomes(made) == {"v1": "copied"}
+    made.ledger.note_tag("app", "v1", image["digest"], proved, 0, layout="app")
+    lost_layer(made)
+    assert outcomes(made) == {"v1": "up_to_date" if proved is Depth.BLOBS else "copied"}
+    assert has_layer(made) is (proved is not Depth.BLOBS)
+
+
+def test_a_proof_of_another_image_proves_nothing_of_this_one(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"another"])
+    made = engine(layout, MemoryTarget(), depth=Depth.BLOBS)
+    assert outcomes(made) == {"v1": "copied"}
+    layout.entries.clear()
+    layout.image("v1", layers=[b"layer"])
+    layout.write()
+    somebody = Engine(made.root, made.target, CopyPolicy(on_conflict=OnConflict.OVERWRITE))
+    assert outcomes(somebody) == {"v1": "copied"}
+    assert outcomes(lost_layer(made)) == {"v1": "copied"}
+    assert has_layer(made)
+
+
+def test_what_a_run_brought_or_only_found_is_noted_with_its_proof(layout: LayoutBuilder) -> None:
+    layout.referrer(layout.image("v1", layers=[b"layer"]))
+    made = engine(layout, MemoryTarget(), depth=Depth.BLOBS)
+    assert outcomes(made) == {"v1": "copied"}
+    assert made.ledger.brought_to("app", "app").keys() == {"v1"}
+    somebody = Engine(made.root, made.target, made.policy)
+    assert outcomes(somebody) == {"v1": "up_to_date"}
+    assert (somebody.ledger.tags_of("app").keys(), somebody.ledger.brought_to("app", "app")) == ({"v1"}, {})
+    for ledger in (made.ledger, somebody.ledger):
+        entry = ledger.entry("app", "v1")
+        assert entry is not None
+        assert (entry.verified, entry.referrers) == (Depth.BLOBS, 1)
+
+
+@pytest.mark.parametrize("kind", ["image", "list"])
+def test_a_repository_is_noted_as_begun_before_anything_is_sent(layout: LayoutBuilder, kind: str) -> None:
+    """Or a run that dies would leave blobs that the next one takes for nobody's."""
+    seen: list[bool] = []
+
+    class Watched(MemoryTarget):
+        def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
+            seen.append(made.ledger.was_started(repository))
+            return super().push_blob(repository, content, mount_from)
+
+    if kind == "image":
+        layout.image("v1", layers=[b"layer"])
+    else:
+        listed_elsewhere(layout, layout.image(layers=[b"signature"], listed=False))
+    made = engine(layout, Watched(referrers_api=False))
+    assert set(outcomes(made).values()) == {"copied"}
+    assert len(seen) == 2
+    assert all(seen)
+
+
+# Proofs deeper than a look at manifests
+
+
+class Loses(MemoryTarget):
+    """A target that has less than it was sent."""
+
+    def __init__(self, content: bytes, **options: bool) -> None:
+        super().__init__(**options)
+        self._content = Digest.of(content)
+
+    def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
+        return descriptor.digest != self._content and super().has_blob(repository, descriptor)
+
+
+def test_an_entry_without_a_tag_is_proved_as_deep_as_asked_for_and_mended(layout: LayoutBuilder) -> None:
+    layout.image(None, layers=[b"layer"])
+    policy = {"depth": Depth.BLOBS, "untagged": Untagged.ALL}
+    assert outcomes(engine(layout, Loses(b"layer"), **policy)) == {"None": "missing_at_target"}
+    made = engine(layout, MemoryTarget(), **policy)
+    assert outcomes(made) == {"None": "copied"}
+    assert outcomes(made) == {"None": "up_to_date"}
+    assert outcomes(lost_layer(made)) == {"None": "copied"}
+    assert has_layer(made)
+
+
+@pytest.mark.parametrize("depth", Depth)
+def test_a_tag_that_names_something_else_right_after_it_was_written_is_not_proved(
+    layout: LayoutBuilder, depth: Depth
+) -> None:
+    class Moves(MemoryTarget):
+        def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+            found = super().resolve_manifest(repository, reference)
+            return Digest.of(b"something else") if reference == "v1" and found else found
+
+    layout.image("v1", layers=[b"layer"])
+    assert outcomes(engine(layout, Moves(), depth=depth)) == {"v1": "different_at_target"}
+
+
+@pytest.mark.parametrize("depth", Depth)
+def test_a_tag_that_others_move_right_after_it_was_written_is_not_the_fate_of_another(
+    layout: LayoutBuilder, depth: Depth
+) -> None:
+    class Taken(MemoryTarget):
+        def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+            pushed = super().push_manifest(repository, reference, manifest)
+            if reference == "v1":
+                super().push_manifest(repository, reference, OTHERS)
+            return pushed
+
+    image = layout.image("v1", layers=[b"layer"])
+    layout.entry(image, "v2")
+    assert outcomes(engine(layout, Taken(), depth=depth)) == {"v1": "different_at_target", "v2": "copied"}
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_conflict_is_told_as_one_whatever_becomes_of_others_with_its_digest(layout: LayoutBuilder) -> None:
+    class Forgetful(Meanwhile):
+        def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+            return None if reference == "v2" else super().resolve_manifest(repository, reference)
+
+    image = layout.image("v1", layers=[b"layer"])
+    layout.entry(image, "v2")
+    assert outcomes(engine(layout, Forgetful("v1"))) == {"v1": "conflict", "v2": "missing_at_target"}
+
+
+def test_the_members_of_a_list_are_proved_after_they_were_sent(layout: LayoutBuilder) -> None:
+    tag = listed_elsewhere(layout, layout.image(layers=[b"signature"], listed=False))
+    target = Loses(b"signature", referrers_api=False)
+    assert outcomes(engine(layout, target, depth=Depth.BLOBS)) == {tag: "missing_at_target"}
+
+
+@pytest.mark.parametrize("part", ["manifest", "blob"])
+def test_a_referrer_that_was_lost_is_sent_again_at_any_depth(layout: LayoutBuilder, part: str) -> None:
+    sbom = layout.referrer(layout.image("v1", layers=[b"layer"]), content=b"the sbom")
+    made = engine(layout, MemoryTarget(), depth=Depth.BLOBS)
+    assert outcomes(made) == {"v1": "copied"}
+    stored = made.target._asked("app")
+    del (stored.manifests if part == "manifest" else stored.blobs)[
+        Digest(sbom["digest"]) if part == "manifest" else Digest.of(b"the sbom")
+    ]
+    made.ledger = Engine(made.root, made.target).ledger
+    assert set(outcomes(made).values()) <= {"up_to_date", "copied"}
+    assert Digest(sbom["digest"]) in stored.manifests
+    assert Digest.of(b"the sbom") in stored.blobs
+
+
+def test_a_list_that_was_lost_is_written_again_at_any_depth(layout: LayoutBuilder) -> None:
+    image = layout.image("v1", layers=[b"layer"])
+    layout.referrer(image)
+    made = engine(layout, MemoryTarget(referrers_api=False), depth=Depth.BLOBS)
+    assert outcomes(made) == {"v1": "copied"}
+    fallback = referrers_tag(Digest(image["digest"]))
+    del made.target._asked("app").tags[fallback]
+    made.ledger = Engine(made.root, made.target).ledger
+    assert outcomes(made) == {"v1": "up_to_date"}
+    assert fallback in made.target.list_tags("app")
+
+
+def test_a_list_is_told_of_under_its_tag_only_where_the_target_keeps_it_there(layout: LayoutBuilder) -> None:
+    nobody = {"mediaType": OCI_MANIFEST, "digest": Digest.of(b"not here"), "size": 8}
+    tag = listed_elsewhere(layout, layout.referrer(nobody, listed=False))
+    told = {}
+    for api in (True, False):
+        (result,) = engine(layout, MemoryTarget(referrers_api=api)).one()
+        assert (str(result.outcome), result.referrers) == ("copied", 1)
+        told[api] = result.target
+    assert told == {True: None, False: f"memory/app:{tag}"}
+
+
+# Backups
+
+
+def test_a_backup_that_an_earlier_attempt_made_is_no_obstacle(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer"])
+    target = Scripted()
+    target.push_manifest("app", "v1", OTHERS)
+    target.before["v1"] = raising(RegistryUnavailableError("for the moment", status=503))
+    made = engine(layout, target, on_conflict=OnConflict.OVERWRITE, backup_tag="old-{tag}")
+    assert outcomes(made) == {"v1": "registry_unavailable"}
+    assert target.resolve_manifest("app", "old-v1") == Digest.of(OTHERS.raw)
+    target.before.clear()
+    assert outcomes(made) == {"v1": "copied"}
+
+
+def test_what_others_put_in_the_place_of_ours_is_kept_too(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer"])
+    made = engine(layout, MemoryTarget(), on_conflict=OnConflict.OVERWRITE, backup_tag="old-{tag}")
+    assert outcomes(made) == {"v1": "copied"}
+    made.target.push_manifest("app", "v1", OTHERS)
+    assert outcomes(made) == {"v1": "copied"}
+    assert made.target.resolve_manifest("app", "old-v1") == Digest.of(OTHERS.raw)

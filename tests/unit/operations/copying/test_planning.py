@@ -1,0 +1,131 @@
+"""Names and tags are decided from values alone: no tag is overwritten unasked."""
+
+import pytest
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.media_types import IMAGE_MANIFEST
+from tasks.oci.reference import TargetAddress, referrers_tag
+from tasks.oci.registry_profiles import GENERIC
+from tasks.operations.choosing.selection import Selection
+from tasks.operations.copying.planning import (
+    Action,
+    CopyPolicy,
+    NamePlan,
+    OnConflict,
+    Untagged,
+    plan_names,
+    plan_selection,
+    plan_tag,
+    plan_untagged,
+)
+from tasks.operations.reports.results import (
+    CONFLICT,
+    CONFLICT_SKIPPED,
+    REFERRER_CONFLICT,
+    RepositoryInventory,
+    TagEntry,
+    UntaggedKind,
+)
+
+OURS, THEIRS, NEW = (Digest.of(text) for text in (b"ours", b"theirs", b"new"))
+
+
+def described(content: str) -> Descriptor:
+    return Descriptor(IMAGE_MANIFEST, Digest.of(content.encode()), 1)
+
+
+def names(*paths: str, prefix: str = "", strict: bool = False, own_name: str = "root") -> NamePlan:
+    address = TargetAddress("registry.example", prefix)
+    return plan_names(paths, address, lambda path: path, own_name=own_name, strict=strict, profile=GENERIC)
+
+
+def test_each_layout_has_its_own_name_below_the_prefix() -> None:
+    plan = names("team/app", "Web App", ".", prefix="mirror")
+    assert plan.repositories == {"team/app": "mirror/team/app", "Web App": "mirror/web-app", ".": "mirror/root"}
+    assert plan.refused == {}
+
+
+def test_layouts_that_would_share_a_name_are_all_refused() -> None:
+    plan = names("app", "App", "other")
+    assert plan.repositories == {"other": "other"}
+    assert {path: code for path, (code, _) in plan.refused.items()} == dict.fromkeys(("app", "App"), "name_collision")
+
+
+def test_strict_names_are_taken_as_they_are_or_not_at_all() -> None:
+    plan = names("team/app", "Web App", strict=True)
+    assert plan.repositories == {"team/app": "team/app"}
+    assert [code for code, _ in plan.refused.values()] == ["invalid_reference"]
+
+
+@pytest.mark.parametrize(
+    ("present", "ours", "on_conflict", "action", "code"),
+    [
+        (None, None, OnConflict.REFUSE, Action.COPY, None),
+        (None, OURS, OnConflict.REFUSE, Action.COPY, None),
+        (NEW, None, OnConflict.REFUSE, Action.UP_TO_DATE, None),
+        (OURS, OURS, OnConflict.REFUSE, Action.OVERWRITE, None),
+        (THEIRS, None, OnConflict.OVERWRITE, Action.OVERWRITE, None),
+        (THEIRS, OURS, OnConflict.SKIP, Action.REFUSE, CONFLICT_SKIPPED),
+        (THEIRS, OURS, OnConflict.REFUSE, Action.REFUSE, CONFLICT),
+        (THEIRS, OURS, OnConflict.FAIL, Action.REFUSE, CONFLICT),
+    ],
+)
+def test_only_what_we_wrote_is_overwritten_unless_the_user_says_otherwise(
+    present: Digest | None, ours: str | None, on_conflict: OnConflict, action: Action, code: str | None
+) -> None:
+    plan = plan_tag(TagEntry("v1", described("new")), present, ours, CopyPolicy(on_conflict=on_conflict))
+    assert (plan.action, plan.code) == (action, code)
+
+
+@pytest.mark.parametrize("suffix", ["", ".sig"])
+def test_referrers_that_others_put_under_a_tag_stay_whatever_the_user_says(suffix: str) -> None:
+    entry = TagEntry(referrers_tag(Digest.of(b"subject")) + suffix, described("new"))
+    policy = CopyPolicy(on_conflict=OnConflict.OVERWRITE)
+    assert plan_tag(entry, THEIRS, OURS, policy).code == REFERRER_CONFLICT
+    assert plan_tag(entry, OURS, OURS, policy).action is Action.OVERWRITE
+    assert plan_tag(entry, NEW, None, policy).action is Action.UP_TO_DATE
+
+
+def chosen(inventory: RepositoryInventory, *include: str, children: tuple[Digest, ...] = ()) -> set[str | None]:
+    selection = Selection.parse(include)
+    return {entry.tag for entry in plan_selection(inventory, selection, lambda _: children)}
+
+
+def signature(of: str) -> str:
+    return f"{referrers_tag(described(of).digest)}.sig"
+
+
+def test_what_refers_to_the_chosen_tags_comes_along_at_any_depth() -> None:
+    """A signature of v1, one of its sbom, which no tag names, and one of a platform below it; not those of v2."""
+    entries = {"v1": "one", "v2": "two", signature("one"): "a", signature("two"): "b"}
+    entries |= {signature("sbom"): "c", signature("a"): "d", signature("platform"): "e"}
+    tags = tuple(TagEntry(tag, described(content)) for tag, content in entries.items())
+    inventory = RepositoryInventory("app", "e", tags, referrers={described("one").digest: (described("sbom"),)})
+    platform = described("platform").digest
+    assert chosen(inventory, ":v1", children=(platform,)) == set(entries) - {"v2", signature("two")}
+    assert chosen(inventory, ":v1") == set(entries) - {"v2", signature("two"), signature("platform")}
+    assert chosen(inventory) == set(entries)
+    assert chosen(inventory, "other") == set()
+
+
+def test_names_that_refer_to_each_other_in_a_circle_come_along_once() -> None:
+    entries = {"v1": "one", signature("one"): "a", signature("a"): "b", signature("b"): "a", signature("c"): "one"}
+    tags = tuple(TagEntry(tag, described(content)) for tag, content in entries.items())
+    assert chosen(RepositoryInventory("app", "e", tags), ":v1") == set(entries) - {signature("c")}
+
+
+def test_children_are_asked_for_only_where_a_name_is_left_to_judge() -> None:
+    inventory = RepositoryInventory("app", "e", (TagEntry("v1", described("one")), TagEntry("v2", described("two"))))
+    assert plan_selection(inventory, Selection.parse([":v1"]), pytest.fail) == inventory.tags[:1]
+
+
+def test_untagged_entries_are_taken_as_the_user_says() -> None:
+    untagged = tuple(TagEntry(None, described(kind), kind) for kind in UntaggedKind)
+    inventory = RepositoryInventory("app", "e", untagged=untagged)
+    taken = {choice: plan_untagged(inventory, CopyPolicy(untagged=choice)) for choice in Untagged}
+    assert taken == {
+        Untagged.NONE: (),
+        Untagged.MOVED: tuple(entry for entry in untagged if entry.kind is UntaggedKind.MOVED),
+        Untagged.ALL: untagged,
+    }

@@ -1,0 +1,121 @@
+"""A list of referrers is the target's own where it has one, and else a tag in which others keep what is theirs."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import MissingReferencedContentError, ReferrerConflictError
+from tasks.oci.media_types import IMAGE_INDEX
+from tasks.oci.reference import referrers_tag
+from tasks.operations.copying.referrer_lists import ReferrerListing, ReferrerLists
+from tasks.ports import RemoteManifest
+from tasks.stores.memory import MemoryTarget
+
+SUBJECT = Digest.of(b"subject")
+EMPTY = b'{"schemaVersion":2,"manifests":[]}'
+
+
+class Target(MemoryTarget):
+    """A target without the API, that notes what it is asked and may refuse what it should take."""
+
+    def __init__(self) -> None:
+        super().__init__(referrers_api=False)
+        self.asked = 0
+        self.written = 0
+        self.misses = 0
+
+    def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
+        self.asked += 1
+        return super().list_referrers(repository, subject)
+
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+        self.written += reference.startswith("sha256-")
+        if self.misses:
+            self.misses -= 1
+            raise MissingReferencedContentError("it is not here", status=404)
+        return super().push_manifest(repository, reference, manifest)
+
+    def put(self, raw: bytes) -> Descriptor:
+        """Store a manifest by its digest."""
+        self.push_manifest("app", Digest.of(raw), RemoteManifest(raw, IMAGE_INDEX))
+        return Descriptor(IMAGE_INDEX, Digest.of(raw), len(raw))
+
+    def listed(self) -> list[Any]:
+        found = self.fetch_manifest("app", referrers_tag(SUBJECT))
+        return [] if found is None else [entry.get("digest") for entry in json.loads(found.raw)["manifests"]]
+
+
+@pytest.fixture
+def target() -> Target:
+    return Target()
+
+
+def test_a_list_is_written_once_and_the_api_that_is_not_there_is_asked_for_once(target: Target) -> None:
+    lists, members = ReferrerLists(target), [target.put(EMPTY + space) for space in (b"", b" ")]
+    for _ in range(2):
+        assert lists.ensure("app", SUBJECT, [*members, members[0]]) is ReferrerListing.FALLBACK
+    assert lists.check("app", SUBJECT, members) is ReferrerListing.FALLBACK
+    assert (target.listed(), target.written, target.asked) == ([member.digest for member in members], 1, 1)
+    lists = ReferrerLists(target)
+    assert [lists.check("app", SUBJECT, members) for _ in range(2)] == [ReferrerListing.FALLBACK] * 2
+    assert target.asked == 2, "a list under a tag tells as much"
+
+
+def test_a_repository_that_may_not_be_there_tells_nothing_of_the_api(target: Target) -> None:
+    lists, member = ReferrerLists(target), target.put(EMPTY)
+    assert lists.check("gone", SUBJECT, [member]) is ReferrerListing.LOST
+    target._referrers_api = True
+    assert lists.check("app", SUBJECT, ()) is ReferrerListing.API
+
+
+def test_a_list_that_is_refused_though_all_of_it_is_there_is_an_error(target: Target) -> None:
+    member = target.put(EMPTY)
+    target.misses = 1
+    with pytest.raises(MissingReferencedContentError):
+        ReferrerLists(target).ensure("app", SUBJECT, [member])
+    assert target.written == 1, "to write the same again would not help"
+
+
+@pytest.mark.parametrize("odd", [{"digest": []}, {"digest": "x:y"}, {}, {"digest": Digest.of(b"deleted")}])
+def test_entries_of_others_that_name_nothing_leave_a_list_that_is_not_taken_with_them(
+    target: Target, odd: dict[str, Any]
+) -> None:
+    member = target.put(EMPTY)
+    theirs = json.dumps({"schemaVersion": 2, "manifests": [odd]}).encode()
+
+    class Lenient(Target):
+        """It has let others write what it does not take from us."""
+
+        def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+            found = super().fetch_manifest(repository, reference)
+            return found or RemoteManifest(theirs, IMAGE_INDEX)
+
+    lenient = Lenient()
+    lenient._repositories = target._repositories
+    lenient.misses = 1
+    assert ReferrerLists(lenient).ensure("app", SUBJECT, [member]) is ReferrerListing.FALLBACK
+    assert target.listed() == [member.digest]
+
+
+def test_a_list_that_others_write_over_again_and_again_is_lost(target: Target) -> None:
+    class Overwritten(Target):
+        def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+            return RemoteManifest(EMPTY, IMAGE_INDEX)
+
+    assert ReferrerLists(Overwritten()).check("app", SUBJECT, []) is ReferrerListing.FALLBACK
+    overwritten = Overwritten()
+    member = overwritten.put(EMPTY + b" ")
+    assert ReferrerLists(overwritten).ensure("app", SUBJECT, [member]) is ReferrerListing.LOST
+    assert overwritten.written == 3
+
+
+def test_a_list_that_is_nested_without_end_is_none() -> None:
+    class Nested(Target):
+        def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest:
+            return RemoteManifest(b'{"manifests":' + b"[" * 100_000, IMAGE_INDEX)
+
+    with pytest.raises(ReferrerConflictError):
+        ReferrerLists(Nested()).check("app", SUBJECT, ())

@@ -1,0 +1,122 @@
+"""A moment at which both sides were equal is named only by a run that can stand for it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tasks.operations.choosing.selection import Selection
+from tasks.operations.in_step.equality import Equality
+from tasks.operations.reports.progress import Progress
+from tasks.operations.reports.results import Outcome, TagResult
+from tasks.operations.reports.run_log import NOTHING_CHOSEN, RunLog
+from tasks.ports import Finding
+from tasks.stores.memory import MemorySource
+from tasks.stores.pacing import Stop
+
+MARKER, INDEX = b'{"imageLayoutVersion":"1.0.0"}', b'{"schemaVersion":2,"manifests":[]}'
+
+
+class Nowhere:
+    """Results are counted and not kept."""
+
+    def record(self, result: TagResult) -> None:
+        """See `Recorder.record`."""
+
+
+def result(outcome: Outcome, code: str | None = None) -> TagResult:
+    return TagResult("app", "v1", "sha256:0", None, None, outcome, code=code, message=code)
+
+
+class World:
+    """A source of two layouts whose indexes were read, and the log of a run over them."""
+
+    def __init__(self) -> None:
+        self.files = {f"{path}/{name}": raw for path in ("app", "web") for name, raw in FILES.items()}
+        self.log = RunLog(Nowhere(), Progress(), Stop(), fail_fast=False)
+        for path in ("app", "web"):
+            self.log.note_index(path, MemorySource(self.files).read_index(path).etag)
+        self.log.keep(result(Outcome.COPIED))
+
+    def judged(self, *, complete: bool = True, unasked: bool = False, include: tuple[str, ...] = ()) -> Equality:
+        judged = Equality(MemorySource(self.files), Selection.parse(include, ()), self.log)
+        assert judged.at is None, "before the end nothing is said"
+        judged.settle(complete=complete, unasked=unasked)
+        assert (judged.at is None) == (judged.reason is not None)
+        return judged
+
+
+FILES = {"oci-layout": MARKER, "index.json": INDEX}
+
+
+def test_a_quiet_source_and_equal_tags_have_a_moment() -> None:
+    world = World()
+    world.log.keep(result(Outcome.UP_TO_DATE))
+    assert world.judged().at is not None
+
+
+def test_what_can_not_be_listed_is_told_by_the_run_and_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    listed = MemorySource.list_layouts
+    closed = Finding("closed", "source_read", "no permission")
+    monkeypatch.setattr(MemorySource, "list_layouts", lambda source: iter([*listed(source), closed]))
+    assert world.judged().at is not None
+    assert world.judged(complete=False).at is None
+
+
+def changed(world: World) -> None:
+    world.files["app/index.json"] = INDEX + b" "
+
+
+def gone(world: World) -> None:
+    del world.files["app/index.json"], world.files["app/oci-layout"]
+
+
+def come(world: World) -> None:
+    world.files |= {"new/oci-layout": MARKER, "new/index.json": INDEX}
+
+
+def half_written(world: World) -> None:
+    world.files.pop("app/index.json")
+
+
+def back_again(world: World) -> None:
+    """Another index in the middle of the run, and the first one in the end."""
+    world.log.note_index("app", "another")
+    world.log.note_index("app", MemorySource(world.files).read_index("app").etag)
+
+
+@pytest.mark.parametrize("write", [changed, gone, come, half_written, back_again])
+def test_a_writer_in_mid_run_takes_the_moment_away(write: Callable[[World], None]) -> None:
+    world = World()
+    write(world)
+    assert "source" in (world.judged().reason or "")
+
+
+def test_a_writer_to_what_was_not_chosen_does_not() -> None:
+    world = World()
+    come(world)
+    assert world.judged(include=("app", "web")).at is not None
+
+
+def test_a_conflict_that_was_skipped_is_no_equality() -> None:
+    world = World()
+    world.log.keep(result(Outcome.REFUSED, "conflict_skipped"))
+    assert world.judged().reason == "1 of 2 tags are not equal"
+
+
+def test_what_was_not_asked_or_not_whole_is_none_either() -> None:
+    assert "not asked" in (World().judged(unasked=True).reason or "")
+    assert World().judged(complete=False).at is None
+
+
+def test_where_the_patterns_choose_nothing_nothing_is_equal() -> None:
+    world = World()
+    world.log = RunLog(Nowhere(), Progress(), Stop(), fail_fast=False)
+    world.log.note(NOTHING_CHOSEN)
+    assert world.judged(include=("nowhere",)).reason == "the patterns choose nothing"
+
+
+def test_findings_of_other_kinds_do_not_matter() -> None:
+    world = World()
+    world.log.note(Finding("app", "tag_vanished", "v0"))
+    assert world.judged().at is not None

@@ -1,0 +1,301 @@
+"""What changed is told apart from what can't be seen, and nothing is remembered that did not go well."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import InterruptedRunError, StateError
+from tasks.oci.reference import referrers_tag
+from tasks.operations.choosing.newest import Newest, NewestBy
+from tasks.operations.choosing.selection import Selection
+from tasks.operations.in_step.since_last import (
+    RememberedWork,
+    UnchangedWork,
+    changes_of,
+    is_unchanged,
+    settings_mark,
+    tag_changes,
+    vanished_layouts,
+)
+from tasks.operations.reports.results import (
+    Depth,
+    Outcome,
+    RefusedEntry,
+    RepositoryInventory,
+    TagEntry,
+    TagResult,
+    Traffic,
+)
+from tasks.operations.running.repository_work import RepositoryWork, Unit
+from tasks.ports import Finding
+from tasks.stores.state.ledger import Ledger
+from tasks.stores.state.ledger_memory import LayoutNote
+from tests.support.engine import MemoryLines
+
+ONE, TWO = Digest.of(b"one"), Digest.of(b"two")
+
+
+def inventory(refused: tuple[str, ...] = (), **tags: Digest) -> RepositoryInventory:
+    return RepositoryInventory(
+        "App",
+        "etag",
+        tuple(TagEntry(tag, Descriptor("application/x", digest, 3)) for tag, digest in tags.items()),
+        refused=tuple(RefusedEntry(tag, None, None, "invalid_manifest", "no") for tag in refused),
+    )
+
+
+def test_tags_are_new_moved_vanished_or_as_they_were() -> None:
+    changes = tag_changes(inventory(same=ONE, moved=TWO, new=ONE), {"same": ONE, "moved": ONE, "gone": TWO})
+    assert [(c.tag, c.change, c.digest, c.before) for c in changes] == [
+        ("gone", "vanished", None, TWO),
+        ("moved", "moved", TWO, ONE),
+        ("new", "new", ONE, None),
+    ]
+
+
+def test_a_tag_that_can_not_be_migrated_any_more_has_not_vanished() -> None:
+    assert list(tag_changes(inventory(refused=("bad",)), {"bad": ONE})) == []
+
+
+def test_findings_name_what_moved_or_vanished_and_not_what_is_new() -> None:
+    found = list(changes_of(inventory(moved=TWO, new=ONE), "app", {"moved": ONE, "gone": TWO}, Selection()))
+    assert [(each.path, each.code) for each in found] == [("App", "tag_vanished"), ("App", "tag_moved")]
+    assert "app:gone" in found[0].message
+
+
+def test_a_tag_that_moved_and_is_not_chosen_is_not_told_of_as_the_target_does_not_follow_it() -> None:
+    signature = f"{referrers_tag(ONE)}.sig"
+    here, noted = inventory(v1=TWO, latest=TWO, **{signature: TWO}), {"v1": ONE, "latest": ONE, signature: ONE}
+    for exclude, told in (([], {"v1", "latest", signature}), ([":latest"], {"v1", signature})):
+        found = changes_of(here, "app", noted, Selection.parse((), exclude))
+        assert {each.message.split(" ")[0] for each in found} == told
+
+
+def test_a_list_of_referrers_that_vanished_is_no_tag_that_the_target_keeps() -> None:
+    noted = {referrers_tag(ONE): TWO, f"{referrers_tag(ONE)}.sig": TWO}
+    assert [each.message.split(" ")[0] for each in changes_of(inventory(), "app", noted, Selection())] == [
+        f"app:{referrers_tag(ONE)}.sig"
+    ]
+
+
+def found_besides(*paths: str, code: str = "unreadable_directory") -> list[Finding]:
+    return [Finding(path, code, "no layout") for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("found", "unreadable", "vanished"),
+    [
+        (["a"], [], ["b", "b/deep"]),
+        (["a", "b"], [], ["b/deep"]),
+        (["a"], ["b"], []),
+        (["a"], ["b/deep"], ["b"]),
+        (["a"], ["."], []),
+        (["a"], ["bb"], ["b", "b/deep"]),
+    ],
+)
+def test_what_lies_below_an_unreadable_place_has_not_vanished(
+    found: list[str], unreadable: list[str], vanished: list[str]
+) -> None:
+    told = vanished_layouts(["a", "b", "b/deep"], found, found_besides(*unreadable))
+    assert [each.path for each in told] == vanished
+
+
+@pytest.mark.parametrize(
+    ("files_in", "vanished"),
+    [
+        (".", ["b", "b/deep"]),
+        ("other", ["b", "b/deep"]),
+        ("b", ["b/deep"]),
+        ("b/notes", ["b", "b/deep"]),
+        ("b/blobs/sha256", ["b/deep"]),
+        ("b/deep/blobs", ["b"]),
+        ("blobs/sha256", ["b", "b/deep"]),
+    ],
+)
+def test_files_beside_the_layouts_hide_none_but_the_one_that_they_are_left_of(
+    files_in: str, vanished: list[str]
+) -> None:
+    told = vanished_layouts(["a", "b", "b/deep"], ["a"], found_besides(files_in, code="not_a_layout"))
+    assert [each.path for each in told] == vanished
+
+
+def test_a_source_that_was_a_layout_itself_has_not_vanished_while_blobs_are_left() -> None:
+    assert not list(vanished_layouts(["."], ["a"], found_besides("blobs/sha256", code="not_a_layout")))
+
+
+IMAGE = Unit(Descriptor("application/x", ONE, 3), ("v1",))
+
+
+def remembered(noted: Ledger) -> list[tuple[str | None, Depth | None, int]]:
+    results = UnchangedWork(inventory(v1=ONE), "app", "host", noted).execute(IMAGE)
+    assert {(str(result.outcome), result.target) for result in results} == {("up_to_date", "host/app:v1")}
+    return [(result.tag, result.verified, result.referrers) for result in results]
+
+
+def test_a_layout_that_is_unchanged_is_told_of_as_it_was_proved() -> None:
+    ledger = Ledger(MemoryLines())
+    assert remembered(ledger) == [("v1", None, 0)], "of what is not known nothing is said"
+    ledger.note_tag("app", "v1", ONE, "blobs", 2, layout="App")
+    assert remembered(ledger) == [("v1", Depth.BLOBS, 2)]
+    ledger.note_tag("app", "v1", ONE, None, 1, layout="App")
+    assert remembered(ledger) == [("v1", None, 1)]
+    ledger.note_tag("app", "v1", TWO, "blobs", 2, layout="App")
+    assert remembered(ledger) == [("v1", None, 0)], "it was another image"
+
+
+def test_of_a_list_of_referrers_in_an_unchanged_layout_no_tag_is_claimed_at_the_target() -> None:
+    """A target with the referrers API has none, and which kind it is was not asked."""
+    ledger = Ledger(MemoryLines())
+    tag = referrers_tag(TWO)
+    for known in (False, True):
+        (result,) = UnchangedWork(inventory(), "app", "host", ledger).execute(Unit(IMAGE.descriptor, (tag,), TWO))
+        assert (str(result.outcome), result.target, result.referrers) == ("up_to_date", None, 3 * known)
+        ledger.note_tag("app", tag, ONE, "blobs", 3, layout="App")
+
+
+def test_an_untagged_entry_of_an_unchanged_layout_has_a_result_too() -> None:
+    work = UnchangedWork(inventory(), "app", "host", Ledger(MemoryLines()))
+    [result] = work.execute(Unit(IMAGE.descriptor, ()))
+    assert (result.tag, result.target, work.asks_target) == (None, f"host/app@{ONE}", False)
+
+
+class Work(RepositoryWork):
+    """Whose results and findings are as a test says."""
+
+    def __init__(self, of: RepositoryInventory) -> None:
+        super().__init__(of, "host/app")
+        self.codes: list[str | None] = []
+        self.found: list[Finding] = []
+
+    def _execute(self, unit: Unit) -> list[TagResult]:
+        code = self.codes.pop(0)
+        return [
+            self._result(unit, tag, Outcome.COPIED if code is None else Outcome.FAILED, code=code) for tag in "ab"
+        ]
+
+    def finish(self) -> list[Finding]:
+        return self.found
+
+
+BROKEN = Finding("App", "content_not_found", "a referrer")
+REFUSED = RefusedEntry("bad", None, None, "invalid_manifest", "no")
+
+
+@pytest.mark.parametrize(
+    ("inventory_of", "codes", "found", "is_whole"),
+    [
+        (inventory(v1=ONE), [None], [], True),
+        (inventory(v1=ONE), ["transport", None], [], True),
+        (inventory(v1=ONE), [None, "transport"], [], False),
+        (inventory(v1=ONE), ["transport"], [], False),
+        (inventory(v1=ONE), [None], [BROKEN], False),
+        (replace(inventory(v1=ONE), findings=(BROKEN,)), [None], [], False),
+        (replace(inventory(v1=ONE), refused=(REFUSED,)), [None], [], False),
+    ],
+)
+def test_only_a_layout_of_which_all_went_well_in_the_end_is_remembered_as_whole(
+    inventory_of: RepositoryInventory, codes: list[str | None], found: list[Finding], is_whole: bool
+) -> None:
+    ledger = Ledger(MemoryLines())
+    work = Work(inventory_of)
+    work.codes, work.found = list(codes), found
+    made = RememberedWork(work, "app", ledger, "settings", Selection())
+    for code in codes:
+        assert [result.code for result in made.execute(IMAGE)] == [code, code]
+    assert made.finish() == found
+    assert ledger.layout("App") == LayoutNote("app", "etag" if is_whole else "", "settings")
+
+
+def test_what_was_skipped_is_not_whole_and_a_plan_notes_nothing() -> None:
+    ledger = Ledger(MemoryLines())
+    made = RememberedWork(Work(inventory(v1=ONE)), "app", ledger, None, Selection())
+    assert [result.code for result in made.skip(IMAGE, InterruptedRunError("now"))] == ["interrupted"]
+    assert made.finish() == []
+    assert ledger.layout("App") is None
+    made = RememberedWork(Work(inventory(v1=ONE)), "app", ledger, "settings", Selection())
+    made.skip(IMAGE, InterruptedRunError("now"))
+    made.finish()
+    assert ledger.layout("App") == LayoutNote("app", "", "settings")
+    assert made.refuse(REFUSED).code == "invalid_manifest"
+    assert made.take_traffic() == Traffic()
+
+
+def test_what_changed_since_the_last_run_is_told_with_what_was_found() -> None:
+    ledger = Ledger(MemoryLines())
+    ledger.note_tag("app", "v1", TWO, None, 0, layout="App")
+    for settings in (None, "settings"):
+        work = Work(inventory(v1=ONE))
+        work.found = [BROKEN]
+        assert [found.code for found in RememberedWork(work, "app", ledger, settings, Selection()).finish()] == [
+            "content_not_found",
+            "tag_moved",
+        ]
+
+
+def test_a_ledger_that_can_not_be_written_is_a_finding() -> None:
+    class Full(MemoryLines):
+        def append(self, line: dict[str, Any]) -> None:
+            raise StateError("no space is left")
+
+    [found] = RememberedWork(Work(inventory()), "app", Ledger(Full()), "settings", Selection()).finish()
+    assert (found.path, found.code) == ("App", StateError.code)
+
+
+def test_the_mark_of_settings_changes_with_each_of_them() -> None:
+    marks = {settings_mark("app", ("a",), "none"), settings_mark("app", (), "none"), settings_mark("b", (), "none")}
+    assert len(marks) == 3
+    assert settings_mark("app", ("a",), "none") in marks
+
+
+def noted_run(ledger: Ledger, layout: str, **tags: Digest) -> None:
+    """A run that brought tags of a layout to the repository `team`, and was done with it."""
+    for tag, digest in tags.items():
+        ledger.note_tag("team", tag, digest, "manifest", 0, layout=layout)
+    ledger.note_layout(layout, "team", "etag", "settings")
+
+
+@pytest.mark.parametrize(
+    ("others", "unchanged"),
+    [({}, True), ({"v2": TWO}, True), ({"v1": ONE}, True), ({"v1": TWO}, False)],
+    ids=["none", "a tag of its own", "the same tag", "another tag of that name"],
+)
+def test_a_layout_is_not_unchanged_once_another_one_has_written_its_tags(
+    others: dict[str, Digest], unchanged: bool
+) -> None:
+    lines = MemoryLines()
+    noted_run(Ledger(lines), "App", v1=ONE)
+    noted_run(Ledger(lines), "Web", **others)
+    assert is_unchanged(inventory(v1=ONE), "team", Ledger(lines), "settings", Selection()) is unchanged
+    assert not is_unchanged(inventory(v1=ONE), "team", Ledger(lines), "other settings", Selection())
+    assert not is_unchanged(inventory(v1=ONE), "team", Ledger(MemoryLines()), "settings", Selection())
+
+
+def test_a_layout_is_not_unchanged_once_a_run_of_its_own_that_was_killed_has_moved_its_tags() -> None:
+    """The index became again what it had been, so its mark is that of the note; the target has the other digest."""
+    lines = MemoryLines()
+    noted_run(Ledger(lines), "team", v1=ONE)
+    Ledger(lines).note_tag("team", "v1", TWO, None, 0, layout="team")
+    assert not is_unchanged(replace(inventory(v1=ONE), path="team"), "team", Ledger(lines), "settings", Selection())
+
+
+def test_a_tag_that_is_not_chosen_does_not_make_a_layout_another_one() -> None:
+    """A run of everything brought it once; it moved at the source since, and the runs with patterns leave it."""
+    lines = MemoryLines()
+    noted_run(Ledger(lines), "App", v1=ONE, latest=TWO)
+    chosen = Selection.parse(["App:v*"])
+    assert is_unchanged(inventory(v1=ONE, latest=ONE), "team", Ledger(lines), "settings", chosen)
+    assert not is_unchanged(inventory(v1=TWO, latest=ONE), "team", Ledger(lines), "settings", chosen)
+    newest = Selection.parse(newest=Newest(1, NewestBy.NAME))
+    other = Digest.of(b"other")
+    assert is_unchanged(inventory(v1=ONE, latest=other), "team", Ledger(lines), "settings", newest)
+    assert not is_unchanged(inventory(v1=other, latest=TWO), "team", Ledger(lines), "settings", newest)
+
+
+def test_referrers_by_their_tag_come_with_what_is_chosen_and_are_looked_at() -> None:
+    lines, signature = MemoryLines(), f"sha256-{ONE.encoded}.sig"
+    noted_run(Ledger(lines), "App", v1=ONE, **{signature: TWO})
+    here = inventory(v1=ONE, **{signature: ONE})
+    assert not is_unchanged(here, "team", Ledger(lines), "settings", Selection.parse(["App:v*"]))

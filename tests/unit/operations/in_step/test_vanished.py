@@ -1,0 +1,275 @@
+"""Tags are deleted at a target one by one, and never with what they share a digest with."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tasks.deletion_ports import Deletion
+from tasks.oci.digest import Digest
+from tasks.oci.errors import TooManyVanishedError, TransportError
+from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
+from tasks.operations.in_step.vanished import DeletionLimits, VanishedRemoval, VanishedTag
+from tasks.operations.in_step.vanished_search import tags_named
+from tasks.ports import BlobArrival, BlobContent, RemoteManifest
+from tasks.stores.memory import MemoryTarget
+from tasks.stores.state.ledger import Ledger
+from tasks.stores.state.ledger_memory import LedgerMemory
+
+BODY = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": []}
+REF_NAME = "org.opencontainers.image.ref.name"
+
+
+class Lines:
+    """A ledger's lines in memory."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, object]] = []
+
+    def read(self) -> LedgerMemory:
+        memory = LedgerMemory()
+        for line in self.lines:
+            memory.take_line(line)
+        return memory
+
+    def append(self, line) -> None:
+        self.lines.append(dict(line))
+
+    def flush(self) -> None:
+        """Everything is kept at once."""
+
+    close = flush
+
+
+def push(target: MemoryTarget, tag: str, text: str = "") -> Digest:
+    raw = json.dumps({**BODY, "annotations": {"text": text}}).encode()
+    target.push_manifest("app", tag, RemoteManifest(raw, IMAGE_INDEX))
+    return Digest.of(raw)
+
+
+def brought(target: MemoryTarget, lines: Lines, *tags: str) -> list[VanishedTag]:
+    """Push tags of one digest, as an earlier run did."""
+    ledger = Ledger(lines)
+    for tag in tags:
+        ledger.note_tag("app", tag, push(target, tag), "manifest", 0, layout="app")
+    ledger.note_layout("app", "app", "etag", "settings")
+    return [VanishedTag("app", "app", tag, push(target, tag)) for tag in tags]
+
+
+def remove(target: MemoryTarget, lines: Lines, *vanished: VanishedTag) -> list[str]:
+    return [finding.code for finding in VanishedRemoval(target, Ledger(lines)).execute(vanished, gone={"app"})]
+
+
+@pytest.mark.parametrize("deletes_tags", [True, False])
+def test_other_tags_of_the_digest_stay(deletes_tags: bool) -> None:
+    target, lines = MemoryTarget(deletes_tags=deletes_tags), Lines()
+    goes, _ = brought(target, lines, "goes", "stays")
+    assert remove(target, lines, goes) == ["tag_deleted"]
+    assert target.list_tags("app") == {"stays"}
+    assert target.resolve_manifest("app", goes.digest) is not None
+    assert set(Ledger(lines).tags_of("app")) == {"stays"}
+    assert Ledger(lines).layouts() == ["app"]
+    stand_ins = target._asked("app")
+    assert stand_ins.manifests.keys() == {goes.digest}
+    assert stand_ins.blobs == ({} if deletes_tags else {Digest.of(b"{}"): b"{}"}), "only where it has to be"
+
+
+def test_deleting_by_digest_would_be_noticed_here() -> None:
+    target, lines = MemoryTarget(), Lines()
+    goes, _ = brought(target, lines, "goes", "stays")
+    assert target.delete_manifest("app", goes.digest) is Deletion.DELETED
+    assert not target.list_tags("app")
+
+
+def test_a_layout_is_forgotten_with_its_last_tag() -> None:
+    target, lines = MemoryTarget(), Lines()
+    assert remove(target, lines, *brought(target, lines, "a", "b")) == ["tag_deleted", "tag_deleted"]
+    assert not Ledger(lines).layouts()
+
+
+def test_a_tag_that_others_moved_is_theirs() -> None:
+    target, lines = MemoryTarget(), Lines()
+    (moved,) = brought(target, lines, "v1")
+    theirs = push(target, "v1", "theirs")
+    assert remove(target, lines, moved) == ["tag_kept"]
+    assert target.resolve_manifest("app", "v1") == theirs
+    assert not Ledger(lines).tags_of("app")
+
+
+def test_a_target_that_does_not_delete_is_not_changed() -> None:
+    target, lines = MemoryTarget(deletes=False), Lines()
+    (goes,) = brought(target, lines, "v1")
+    assert remove(target, lines, goes) == ["deletion_unsupported"]
+    assert target.resolve_manifest("app", "v1") == goes.digest
+    assert (target._asked("app").manifests.keys(), target._asked("app").blobs) == ({goes.digest}, {})
+    assert set(Ledger(lines).tags_of("app")) == {"v1"}
+    assert Ledger(lines).layouts() == ["app"]
+
+
+def test_a_target_is_asked_once_whether_it_deletes() -> None:
+    asked: list[str] = []
+
+    class Asked(MemoryTarget):
+        def delete_manifest(self, repository: str, reference: str) -> Deletion:
+            asked.append(reference)
+            return super().delete_manifest(repository, reference)
+
+    target, lines = Asked(), Lines()
+    assert remove(target, lines, *brought(target, lines, "a", "b")) == ["tag_deleted"] * 2
+    assert [reference for reference in asked if ":" not in reference] == ["a", "b"]
+    assert len(asked) == 3
+
+
+def test_a_tag_that_is_gone_from_the_target_already_is_forgotten() -> None:
+    target, lines = MemoryTarget(deletes=False), Lines()
+    (goes,) = brought(target, lines, "v1")
+    del target._asked("app").tags["v1"]
+    assert remove(target, lines, goes) == ["tag_deleted"]
+    assert not Ledger(lines).tags_of("app")
+    assert not Ledger(lines).layouts()
+
+
+def test_a_tag_that_can_not_be_deleted_after_all_is_put_back() -> None:
+    class DeletesNothingThatIsThere(MemoryTarget):
+        def delete_manifest(self, repository: str, reference: str) -> Deletion:
+            there = ":" not in reference or self.resolve_manifest(repository, reference) is not None
+            return Deletion.UNSUPPORTED if there else Deletion.MISSING
+
+    target, lines = DeletesNothingThatIsThere(), Lines()
+    (goes,) = brought(target, lines, "v1")
+    assert remove(target, lines, goes) == ["deletion_unsupported"]
+    assert target.resolve_manifest("app", "v1") == goes.digest
+
+
+@pytest.mark.parametrize("given", [None, RemoteManifest(b"{}", IMAGE_MANIFEST)])
+def test_what_others_have_under_a_tag_is_theirs_also_where_it_can_not_be_read(given: RemoteManifest | None) -> None:
+    class Unread(MemoryTarget):
+        def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+            return given
+
+    target, lines = Unread(), Lines()
+    (moved,) = brought(target, lines, "v1")
+    theirs = push(target, "v1", "theirs")
+    assert remove(target, lines, moved) == ["tag_kept"]
+    assert target.resolve_manifest("app", "v1") == theirs
+
+
+def test_the_blob_of_a_stand_in_is_what_its_descriptor_says() -> None:
+    seen: list[bytes] = []
+
+    class Reading(MemoryTarget):
+        def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
+            with content.chunks() as chunks:
+                seen.append(b"".join(chunks))
+            assert Digest.of(content.read()) == Digest.of(seen[-1]) == content.descriptor.digest
+            return super().push_blob(repository, content, mount_from)
+
+    target, lines = Reading(deletes_tags=False), Lines()
+    assert remove(target, lines, *brought(target, lines, "v1")) == ["tag_deleted"]
+    assert seen == [b"{}"]
+
+
+def test_what_became_of_each_tag_is_said_in_their_order_and_with_its_place() -> None:
+    target, lines = MemoryTarget("registry.example"), Lines()
+    vanished = brought(target, lines, "c", "a", "b")
+    messages = [finding.message for finding in VanishedRemoval(target, Ledger(lines)).execute(vanished, gone=())]
+    assert [message.split()[0] for message in messages] == [f"registry.example/app:{tag}" for tag in "abc"]
+
+
+class DiesOnce(MemoryTarget):
+    """Breaks where the stand-in is under the tag already."""
+
+    broken = False
+
+    def delete_manifest(self, repository: str, reference: str) -> Deletion:
+        if not self.broken and ":" in reference and self.resolve_manifest(repository, reference) is not None:
+            self.broken = True
+            raise TransportError("gone")
+        return super().delete_manifest(repository, reference)
+
+
+def test_a_run_that_died_over_a_stand_in_is_finished_by_the_next() -> None:
+    target, lines = DiesOnce(deletes_tags=False), Lines()
+    goes, _ = brought(target, lines, "goes", "stays")
+    assert remove(target, lines, goes) == ["transport"]
+    stand_in = target.resolve_manifest("app", "goes")
+    assert stand_in != goes.digest
+    assert Ledger(lines).tags_of("app")["goes"] == stand_in, "ours to overwrite, should the source have it again"
+    assert remove(target, lines, goes) == ["tag_deleted"]
+    assert target.list_tags("app") == {"stays"}
+
+
+class KeepsWhatItHas(MemoryTarget):
+    """Deletes neither tags nor manifests, but says so only of those that it has."""
+
+    def delete_manifest(self, repository: str, reference: str) -> Deletion:
+        there = self.resolve_manifest(repository, reference) is not None
+        return Deletion.UNSUPPORTED if there else Deletion.MISSING
+
+
+def test_what_is_put_back_is_what_was_brought() -> None:
+    target, lines = KeepsWhatItHas(), Lines()
+    (goes,) = brought(target, lines, "v1")
+    assert remove(target, lines, goes) == ["deletion_unsupported"]
+    assert target.resolve_manifest("app", "v1") == goes.digest
+    assert Ledger(lines).brought_to("app", "app") == {"v1": goes.digest}
+
+
+class SaysSo(MemoryTarget):
+    """Answers that it deletes, and keeps everything."""
+
+    def delete_manifest(self, repository: str, reference: str) -> Deletion:
+        return Deletion.DELETED
+
+
+def test_a_target_that_only_says_so_is_found_out() -> None:
+    target, lines = SaysSo(), Lines()
+    (goes,) = brought(target, lines, "v1")
+    assert remove(target, lines, goes) == ["deletion_unsupported"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "vanished", "of"),
+    [(DeletionLimits(), 101, 1000), (DeletionLimits(), 26, 100), (DeletionLimits(0), 1, 9)],
+)
+def test_limits_hold(limits: DeletionLimits, vanished: int, of: int) -> None:
+    with pytest.raises(TooManyVanishedError):
+        limits.check(vanished, of)
+    limits.check(0, of)
+    limits.check(0, 0)
+    DeletionLimits().check(25, 100)
+    replace(limits, max_tags=None, max_percent=None).check(of, of)
+
+
+def test_broken_entries_name_their_tags_or_hide_them() -> None:
+    digest = Digest.of(b"x")
+    good = {"mediaType": IMAGE_MANIFEST, "digest": digest, "size": 1, "annotations": {REF_NAME: "host/app:v1"}}
+    broken = {"mediaType": IMAGE_MANIFEST, "digest": "none", "annotations": {REF_NAME: "v2"}}
+    odd = {**good, "annotations": {REF_NAME: "not a tag!"}}
+
+    def index(*entries: object) -> bytes:
+        return json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
+
+    untagged = {**good, "annotations": {}}
+    assert tags_named(index(odd, untagged, good, broken)) == {"v1", "v2"}
+    assert tags_named(index(good, {"digest": "none"})) is None
+
+
+def test_what_stands_in_for_a_tag_is_a_manifest_of_its_own_as_the_specification_wants_one() -> None:
+    """Some registries take one that lacks something, and others don't."""
+    target, lines = MemoryTarget(deletes_tags=False), Lines()
+    pushed: list[bytes] = []
+    push_manifest = target.push_manifest
+
+    def noting(repository: str, reference: str, manifest: RemoteManifest) -> bool:
+        pushed.append(manifest.raw)
+        return push_manifest(repository, reference, manifest)
+
+    gone = brought(target, lines, "a", "b")
+    target.push_manifest = noting  # type: ignore[method-assign]
+    assert remove(target, lines, *gone) == ["tag_deleted"] * 2
+    empty = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": Digest.of(b"{}"), "size": 2}
+    for body in map(json.loads, pushed):
+        assert (body["schemaVersion"], body["mediaType"]) == (2, IMAGE_MANIFEST)
+        assert (body["config"], body["layers"]) == (empty, [empty])
+    assert len(set(pushed)) == 2

@@ -1,0 +1,177 @@
+"""What a run takes off its target at its end, and what it remembers of the layouts that stay."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tasks.oci.digest import Digest
+from tasks.oci.errors import TooManyVanishedError
+from tasks.oci.media_types import IMAGE_INDEX
+from tasks.oci.reference import referrers_tag
+from tasks.operations.choosing.selection import Selection
+from tasks.operations.in_step.vanished import DeletionLimits
+from tasks.operations.in_step.vanished_course import VanishedCourse
+from tasks.operations.in_step.vanished_search import VanishedSearch
+from tasks.operations.reports.progress import Progress
+from tasks.operations.reports.run_log import RunLog
+from tasks.ports import RemoteManifest
+from tasks.stores.directory.layout_directory import LayoutDirectory
+from tasks.stores.memory import MemoryTarget
+from tasks.stores.pacing import Stop
+from tasks.stores.state.ledger import Ledger
+from tests.support.engine import MemoryLines
+from tests.support.layouts import LayoutBuilder
+
+MANIFEST = RemoteManifest(b'{"schemaVersion":2,"manifests":[]}', IMAGE_INDEX)
+
+NO_LIMITS = DeletionLimits(None, None)
+
+
+class Nowhere:
+    """Results are counted and not kept."""
+
+    def record(self, result: object) -> None:
+        """See `Recorder.record`."""
+
+
+class World:
+    """A source with one layout, `app`, and what earlier runs brought to the target."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        layout = LayoutBuilder(root / "app")
+        layout.image("stays", layers=[b"stays"])
+        layout.write()
+        self.target, self.lines = MemoryTarget(), MemoryLines()
+
+    def brought(self, layout: str, *tags: str, found: bool = False) -> None:
+        ledger = Ledger(self.lines)
+        for tag in tags:
+            self.target.push_manifest(layout, tag, MANIFEST)
+            ledger.note_tag(layout, tag, Digest.of(MANIFEST.raw), "manifest", 0, layout=layout, found=found)
+        ledger.note_layout(layout, layout, "etag", "settings")
+
+    def course(self, limits: DeletionLimits = NO_LIMITS) -> VanishedCourse:
+        self.log = RunLog(Nowhere(), Progress(), Stop(), fail_fast=False)
+        return VanishedCourse(
+            LayoutDirectory(self.root),
+            self.target,
+            Ledger(self.lines),
+            selection=Selection.parse(),
+            log=self.log,
+            limits=limits,
+        )
+
+    def deleted(
+        self, *, complete: bool = True, meanwhile: Callable[[], object] = lambda: None
+    ) -> list[tuple[str, str]]:
+        """Path and code of each finding of a run that may delete everything; `meanwhile` is what others do."""
+        course = self.course()
+        course.begin({"app": "app"}, only_plan=False)
+        meanwhile()
+        course.settle(complete=complete)
+        return self.found
+
+    @property
+    def found(self) -> list[tuple[str, str]]:
+        return [(finding.path, finding.code) for finding in self.log.findings]
+
+    @property
+    def layouts(self) -> list[str]:
+        return Ledger(self.lines).layouts()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_a_layout_that_stays_is_remembered_whatever_tags_went(world: World) -> None:
+    world.brought("app", "stays", found=True)
+    world.brought("app", "goes")
+    assert world.deleted() == [("app", "tag_deleted")]
+    assert world.layouts == ["app"]
+
+
+def test_a_layout_that_is_gone_is_forgotten_with_its_last_tag(world: World) -> None:
+    world.brought("gone", "v1", "v2")
+    assert world.deleted() == [("gone", "tag_deleted")] * 2
+    assert world.layouts == []
+
+
+def test_lists_of_referrers_are_no_tags_of_which_a_part_may_go(world: World) -> None:
+    world.brought("app", "v1", "v2")
+    world.brought("app", *(referrers_tag(Digest.of(bytes([number]))) for number in range(9)), found=True)
+    source = LayoutDirectory(world.root)
+    assert VanishedSearch(source, Ledger(world.lines), Selection.parse(), {"app": "app"}).brought() == 2
+
+
+def test_a_note_in_the_root_of_the_source_keeps_no_tag_from_going(world: World) -> None:
+    world.brought("gone", "v1")
+    (world.root / "README").write_bytes(b"what this bucket is for")
+    assert world.deleted() == [("gone", "tag_deleted")]
+
+
+def test_a_layout_of_which_blobs_are_left_keeps_its_tags(world: World) -> None:
+    world.brought("gone", "v1")
+    blob = world.root / "gone" / "blobs" / "sha256" / Digest.of(b"x").encoded
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"x")
+    assert world.deleted() == []
+    assert world.target.list_tags("gone") == {"v1"}
+
+
+def test_a_tag_that_comes_back_during_the_run_stays(world: World) -> None:
+    world.brought("app", "goes", "comes-back")
+    layout = LayoutBuilder(world.root / "app")
+    layout.image("comes-back", layers=[b"comes back"])
+    assert world.deleted(meanwhile=layout.write) == [("app", "tag_deleted")]
+    assert world.target.list_tags("app") == {"comes-back"}
+
+
+def test_what_vanishes_only_during_the_run_was_not_held_against_the_limits_and_stays(world: World) -> None:
+    world.brought("app", "goes", "stays")
+    assert world.deleted(meanwhile=LayoutBuilder(world.root / "app").write) == [("app", "tag_deleted")]
+    assert world.target.list_tags("app") == {"stays"}
+
+
+def test_a_run_that_is_not_complete_deletes_nothing_and_says_so(world: World) -> None:
+    assert world.deleted(complete=False) == []
+    world.brought("app", "goes")
+    assert world.deleted(complete=False) == [(".", "not_deleted")]
+    assert world.target.list_tags("app") == {"goes"}
+
+
+def test_where_the_source_can_not_be_looked_at_again_nothing_is_deleted(world: World) -> None:
+    world.brought("app", "goes")
+    away = world.root.with_name("away")
+    assert world.deleted(meanwhile=lambda: world.root.rename(away)) == [(".", "source_unavailable")]
+    assert world.target.list_tags("app") == {"goes"}
+
+
+def test_more_than_may_go_ends_a_run_before_it_changes_anything(world: World) -> None:
+    world.brought("app", "stays", found=True)
+    world.brought("app", "goes", "too")
+    for limits in (DeletionLimits(1, None), DeletionLimits(None, 66.0)):
+        with pytest.raises(TooManyVanishedError):
+            world.course(limits).begin({"app": "app"}, only_plan=False)
+    assert world.target.list_tags("app") == {"stays", "goes", "too"}
+
+
+def test_a_plan_names_what_would_go_in_order_and_what_would_refuse_it(world: World) -> None:
+    tags = [f"v{number}" for number in range(9)]
+    world.brought("app", *tags)
+    world.course().begin({"app": "app"}, only_plan=True)
+    assert world.found == [("app", "to_delete")] * 9
+    assert [finding.message.split()[0] for finding in world.log.findings] == [f"memory/app:{tag}" for tag in tags]
+    world.course(DeletionLimits(8, None)).begin({"app": "app"}, only_plan=True)
+    assert world.found == [*[("app", "to_delete")] * 9, (".", "too_many_vanished")]
+
+
+@pytest.mark.parametrize("tag", ["stays", "goes"])
+def test_a_run_knows_whether_something_is_to_go(world: World, tag: str) -> None:
+    world.brought("app", tag)
+    course = world.course()
+    course.begin({"app": "app"}, only_plan=False)
+    assert course.has_planned is (tag == "goes")

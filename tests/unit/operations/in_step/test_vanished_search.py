@@ -1,0 +1,149 @@
+"""Only what an earlier run brought, and what the whole source is seen without, has vanished."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.oci.digest import Digest
+from tasks.oci.media_types import IMAGE_MANIFEST
+from tasks.operations.choosing.selection import Selection
+from tasks.operations.in_step.vanished_search import VanishedSearch
+from tasks.ports import Finding
+from tasks.stores.memory import MemorySource
+from tasks.stores.state.ledger import Ledger
+from tests.support.engine import MemoryLines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REF_NAME = "org.opencontainers.image.ref.name"
+DIGEST = Digest.of(b"image")
+
+
+class World:
+    """A source of layouts with these tags, and what runs have brought of it to repositories of the same names."""
+
+    def __init__(self, **tags: str) -> None:
+        self.files: dict[str, bytes] = {}
+        self.ledger = Ledger(MemoryLines())
+        self.repositories: dict[str, str] = {}
+        self.closed: list[str] = []
+        for path, named in tags.items():
+            self.write(path, *named.split())
+            self.bring(path, path, *named.split())
+            self.repositories[path] = path
+
+    def write(self, path: str, *tags: str) -> None:
+        body = {"mediaType": IMAGE_MANIFEST, "digest": DIGEST, "size": 1}
+        entries = [{**body, "annotations": {REF_NAME: tag}} for tag in tags]
+        self.files[f"{path}/oci-layout"] = b'{"imageLayoutVersion":"1.0.0"}'
+        self.files[f"{path}/index.json"] = json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
+
+    def bring(self, path: str, repository: str, *tags: str, found: bool = False) -> None:
+        for tag in tags:
+            self.ledger.note_tag(repository, tag, DIGEST, None, 0, layout=path, found=found)
+        self.ledger.note_layout(path, repository, "etag", "settings")
+
+    def remove(self, path: str) -> None:
+        del self.files[f"{path}/oci-layout"], self.files[f"{path}/index.json"], self.repositories[path]
+
+    def search(self, *include: str) -> VanishedSearch:
+        closed = self.closed
+
+        class Source(MemorySource):
+            def list_layouts(self) -> Iterator[str | Finding]:
+                yield from super().list_layouts()
+                yield from (Finding(path, "source_read", "no permission") for path in closed)
+
+        chosen = Selection.parse(include)
+        repositories = {path: name for path, name in self.repositories.items() if chosen.may_match(path)}
+        return VanishedSearch(Source(self.files), self.ledger, chosen, repositories)
+
+    def vanished(self, *include: str) -> set[str]:
+        found = self.search(*include).find().tags
+        assert {each.digest for each in found} <= {DIGEST}
+        return {f"{each.path}>{each}" for each in found}
+
+
+@pytest.fixture
+def world() -> World:
+    """Of app, v2 is not named any more."""
+    world = World(app="v1 v2", web="v1")
+    world.write("app", "v1")
+    return world
+
+
+def test_a_tag_that_no_index_names_any_more_has_vanished(world: World) -> None:
+    assert World(app="v1 v2").vanished() == set()
+    assert world.vanished() == {"app>app:v2"}
+    assert world.search().brought() == 3
+
+
+def test_a_source_that_shows_nothing_has_lost_nothing(world: World) -> None:
+    for path in ("app", "web"):
+        world.remove(path)
+    assert world.vanished() == set()
+
+
+def test_a_source_of_which_only_what_is_no_layout_is_seen_has_lost_nothing(world: World) -> None:
+    """As where a bucket is not mounted, and something else lies in its place."""
+    for path in ("app", "web"):
+        world.remove(path)
+    world.closed = ["something else"]
+    assert world.vanished() == set()
+
+
+def test_a_layout_that_was_found_a_moment_ago_and_is_hidden_now_has_lost_nothing(world: World) -> None:
+    del world.files["web/oci-layout"], world.files["web/index.json"]
+    world.closed = ["web"]
+    assert world.vanished() == {"app>app:v2"}
+
+
+def test_a_layout_that_is_gone_has_lost_its_tags_unless_it_may_be_hidden(world: World) -> None:
+    world.remove("web")
+    assert world.vanished() == {"app>app:v2", "web>web:v1"}
+    assert world.search().brought() == 3
+    world.closed = ["web"]
+    assert world.vanished() == {"app>app:v2"}
+
+
+def test_what_was_not_chosen_is_left_alone(world: World) -> None:
+    world.remove("web")
+    assert world.vanished("app") == {"app>app:v2"}
+    assert world.vanished("web") == {"web>web:v1"}
+    assert world.vanished(":v1") == {"web>web:v1"}
+
+
+def test_what_was_only_found_at_the_target_is_not_ours(world: World) -> None:
+    world.bring("app", "app", "v0", found=True)
+    assert world.vanished() == {"app>app:v2"}
+
+
+@pytest.mark.parametrize("feeds", ["now", "before"])
+def test_a_tag_that_another_layout_of_the_same_repository_names_is_still_wanted(world: World, feeds: str) -> None:
+    """Two layouts may have had one name in turn, by a rename."""
+    world.write("other", "v2")
+    if feeds == "now":
+        world.repositories["other"] = "app"
+    else:
+        world.bring("other", "app")
+    assert world.vanished() == set()
+    world.write("other", "v3")
+    assert world.vanished() == {"app>app:v2"}
+
+
+@pytest.mark.parametrize(
+    "index", [b"{", b'{"schemaVersion":2,"manifests":[{"digest":"hides its name"}]}'], ids=["cut", "broken entry"]
+)
+def test_nothing_has_vanished_from_a_repository_of_which_an_index_can_not_be_read(world: World, index: bytes) -> None:
+    world.remove("web")
+    world.files["app/index.json"] = index
+    assert world.vanished() == {"web>web:v1"}
+
+
+def test_a_layout_that_no_run_has_noted_is_no_obstacle(world: World) -> None:
+    world.write("new", "v9")
+    assert world.vanished() == {"app>app:v2"}

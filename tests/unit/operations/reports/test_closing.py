@@ -1,0 +1,53 @@
+"""The last line of a run that is not complete says what kept it from being so."""
+
+from tasks.operations.reports.closing import closing_line
+from tasks.operations.reports.results import Outcome, TagResult, Totals
+from tasks.ports import Finding
+
+
+def tag(name: str, outcome: Outcome = Outcome.REFUSED, code: str | None = "name_collision") -> TagResult:
+    return TagResult(
+        repository="app", tag=name, digest=None, media_type=None, target=None, outcome=outcome, code=code
+    )
+
+
+def line(*results: TagResult, findings: tuple[Finding, ...] = (), interrupted: bool = False) -> str:
+    totals = Totals(problems=sum(each.is_problem for each in results), other_problems=len(findings))
+    for each in results:
+        totals.outcomes[each.outcome] += 1
+    return closing_line(totals, results, findings, interrupted=interrupted)
+
+
+SEE = "the report names each with its reason"
+
+
+def test_problems_of_tags_and_of_other_things_are_counted() -> None:
+    good = tag("v2", Outcome.UP_TO_DATE, None)
+    assert line(tag("v1"), good) == f"1 of 2 tags have a problem; {SEE}"
+    broken = (Finding("a", "invalid_layout", "no index"), Finding("b", "invalid_layout", "no index"))
+    assert line(good, findings=broken) == (f"0 of 1 tags have a problem, and 2 other things have one; {SEE}")
+
+
+def test_a_layout_whose_tags_are_refused_for_its_name_is_not_counted_again() -> None:
+    collision = Finding("app", "name_collision", "2 layouts would have the name app")
+    other = Finding("app", "invalid_layout", "no index")
+    assert line(tag("v1"), tag("v2"), findings=(collision,)) == f"2 of 2 tags have a problem; {SEE}"
+    assert "and 1 other thing has one;" in line(tag("v1"), findings=(collision, other))
+
+
+def test_without_tags_none_is_counted() -> None:
+    broken = (Finding(".", "no_layouts", "nothing there"), Finding("a", "invalid_layout", "no index"))
+    assert line(findings=broken[:1]) == f"no tag was looked at, and 1 thing has a problem; {SEE}"
+    assert line(findings=broken) == f"no tag was looked at, and 2 things have a problem; {SEE}"
+
+
+def test_remarks_are_no_problems() -> None:
+    assert "other" not in line(tag("v1"), findings=(Finding("app", "tag_moved", "has moved"),))
+
+
+def test_an_interrupted_run_is_said_to_be_one() -> None:
+    begun_never = Finding("app", "interrupted", "not begun")
+    left = tag("v1", Outcome.FAILED, "interrupted")
+    assert line(left, findings=(begun_never,), interrupted=True) == (
+        f"the run was interrupted: 1 of 1 tags have a problem or were not begun; {SEE}"
+    )

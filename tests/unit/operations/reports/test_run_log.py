@@ -1,0 +1,91 @@
+"""What a run notes of its source while it goes on."""
+
+import pytest
+
+from tasks.oci.errors import (
+    AuthenticationError,
+    ConnectionFailedError,
+    LayoutliftError,
+    RegistryUnavailableError,
+    SourceReadError,
+    SourceUnavailableError,
+    TargetUnavailableError,
+)
+from tasks.operations.reports.progress import Progress
+from tasks.operations.reports.results import Outcome, TagResult
+from tasks.operations.reports.run_log import MOST_TOLD, NO_LAYOUTS, RunLog, harmful_first
+from tasks.ports import Finding
+from tasks.stores.pacing import Stop
+
+
+class Forgetful:
+    """A recorder of nothing."""
+
+    def record(self, result: TagResult) -> None:
+        del result
+
+
+@pytest.fixture
+def log() -> RunLog:
+    return RunLog(Forgetful(), Progress(), Stop(), fail_fast=False)
+
+
+def test_an_index_that_stays_as_it_is_is_no_news(log: RunLog) -> None:
+    for _ in range(2):
+        log.note_index("app", "1")
+    log.note_index("other", "2")
+    assert log.findings == []
+    assert log.indexes == {"app": "1", "other": "2"}
+
+
+def test_an_index_that_is_another_one_by_now_tells_of_a_writer_and_costs_no_tag(log: RunLog) -> None:
+    log.note_index("app", "1")
+    log.note_index("app", "2")
+    (finding,) = log.findings
+    assert (finding.path, finding.code) == ("app", "index_changed")
+    assert log.indexes == {"app": "2"}
+    assert log.progress.totals.complete
+
+
+def test_a_name_from_the_source_makes_no_line_of_its_own_in_any_log(
+    log: RunLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Workers print what flows log, on terminals and for programs that go by lines."""
+    result = TagResult(
+        "a\nERROR: b", "v\x1b[2J", None, None, None, Outcome.REFUSED, code="c", message="no\x1b]0;x\x07"
+    )
+    log.keep(result)
+    (record,) = caplog.records
+    assert record.getMessage() == r"refused a\nERROR: b: no\x1b]0;x\x07"
+
+
+def failed(tag: str, message: str = "it is damaged", code: str = "digest_mismatch") -> TagResult:
+    return TagResult("app\x1b[2J", tag, "sha256:0", "", None, Outcome.FAILED, code=code, message=message)
+
+
+def test_very_many_problems_are_counted_and_not_all_logged(log: RunLog, caplog: pytest.LogCaptureFixture) -> None:
+    """A cancelled run has seconds to say of each of its tags that it was not done."""
+    for number in range(MOST_TOLD + 100):
+        log.keep(failed(f"v{number}"))
+    assert len(caplog.records) == MOST_TOLD + 1
+    assert caplog.messages[-1] == f"more than {MOST_TOLD} tags have a problem: the report has them all"
+    assert log.progress.totals.problems == MOST_TOLD + 100
+
+
+@pytest.mark.parametrize("kind", [AuthenticationError, SourceUnavailableError, TargetUnavailableError])
+def test_what_every_other_tag_would_meet_too_ends_the_run(log: RunLog, kind: type[LayoutliftError]) -> None:
+    log.keep(failed("v1", "nobody is there", kind.code))
+    reason = log.reason_to_skip()
+    assert isinstance(reason, kind)
+    assert str(reason) == "not tried, since before it: nobody is there"
+
+
+@pytest.mark.parametrize("kind", [ConnectionFailedError, RegistryUnavailableError, SourceReadError])
+def test_what_one_tag_meets_ends_no_run(log: RunLog, kind: type[LayoutliftError]) -> None:
+    log.keep(failed("v1", "it broke", kind.code))
+    assert log.reason_to_skip() is None
+
+
+def test_findings_that_keep_a_run_from_being_complete_come_first() -> None:
+    strays = [Finding(path, "not_a_layout", "files") for path in ("a", "b")]
+    assert harmful_first([*strays, NO_LAYOUTS]) == [NO_LAYOUTS, *strays]

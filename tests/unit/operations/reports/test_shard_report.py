@@ -1,0 +1,50 @@
+"""What came of a shard arrives whole where its run is, or is known to be missing."""
+
+import pytest
+
+from tasks.oci.errors import ShardLostError
+from tasks.operations.reports.results import Depth, Outcome, TagResult, Traffic
+from tasks.operations.reports.shard_report import LINES_A_PAGE, ShardSummary, pack, unpack
+from tasks.ports import Finding
+
+
+def made(count: int) -> tuple[ShardSummary, list[TagResult]]:
+    results = [
+        TagResult(
+            f"app-{n % 7}\udcff", f"v{n}", f"sha256:{n:064x}", "m", f"r/app:v{n}", Outcome.COPIED, Depth.MANIFEST
+        )
+        for n in range(count - 1)
+    ]
+    results.append(
+        TagResult("bad", None, None, None, None, Outcome.REFUSED, code="conflict", message="two\nlines, \u2028 and ü")
+    )
+    findings = (Finding("odd", "not_a_layout", "it is\nnone"),)
+    return ShardSummary(count, Traffic(3, 2, 1, 10**12), 10**13, 77, True, {"app-1": '"etag"'}, findings), results
+
+
+@pytest.mark.parametrize("count", [1, LINES_A_PAGE - 1, LINES_A_PAGE, 2 * LINES_A_PAGE + 5])
+def test_a_report_arrives_as_it_was(count: int) -> None:
+    summary, results = made(count)
+    pages = list(pack(summary, results))
+    assert len(pages) == -(-(count + 1) // LINES_A_PAGE)
+    assert all(page.isascii() for page in pages)
+    arrived, others = unpack(pages)
+    assert (arrived, list(others)) == (summary, results)
+
+
+@pytest.mark.parametrize("lost", [0, 1, -1])
+def test_a_report_with_a_page_missing_is_none(lost: int) -> None:
+    pages = list(pack(*made(2 * LINES_A_PAGE + 5)))
+    del pages[lost]
+    with pytest.raises(ShardLostError):
+        unpack(pages)
+
+
+@pytest.mark.parametrize("pages", [[], ["no page"], ["{}"], ["ä"]])
+def test_what_is_no_report_is_none(pages: list[str]) -> None:
+    with pytest.raises(ShardLostError):
+        unpack(pages)
+
+
+def test_a_page_holds_little_enough_for_a_database_row() -> None:
+    assert max(map(len, pack(*made(3 * LINES_A_PAGE)))) < 300_000

@@ -1,0 +1,97 @@
+"""A shard is waited for as long as it lives, and done again, a few times, when it does not."""
+
+import pytest
+
+from tasks.operations.running.shard_watch import (
+    BEAT_SECONDS,
+    BEGIN_SECONDS,
+    FENCE_SECONDS,
+    GONE,
+    RESTART_DELAYS,
+    SILENCE_SECONDS,
+    ShardWatch,
+    Step,
+)
+from tasks.stores.state.lock_holder import EXPIRY_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("state", "step"),
+    [
+        ("COMPLETED", Step.GATHER),
+        ("FAILED", Step.GATHER),
+        ("CRASHED", Step.AGAIN),
+        ("CANCELLED", Step.AGAIN),
+        ("RUNNING", Step.WAIT),
+        ("PENDING", Step.WAIT),
+        ("SCHEDULED", Step.WAIT),
+        ("PAUSED", Step.WAIT),
+        ("CANCELLING", Step.WAIT),
+    ],
+)
+def test_what_a_state_asks_for(state: str, step: Step) -> None:
+    assert ShardWatch().next_step(state, None, 10.0) is step
+
+
+def test_one_that_shows_life_is_waited_for_and_one_that_falls_silent_is_not() -> None:
+    watch, now = ShardWatch(), 0.0
+    for beat in range(1000):
+        now = beat * (SILENCE_SECONDS - 1)
+        assert watch.next_step("RUNNING", f"beat {beat}", now) is Step.WAIT
+    assert watch.next_step("RUNNING", "beat 999", now + SILENCE_SECONDS) is Step.WAIT
+    assert watch.next_step("RUNNING", "beat 999", now + SILENCE_SECONDS + 1) is Step.AGAIN
+
+
+def test_one_that_is_cancelled_and_has_nobody_left_to_end_it_is_not_waited_for() -> None:
+    watch = ShardWatch()
+    assert watch.next_step("CANCELLING", "beat", 100.0) is Step.WAIT
+    assert watch.next_step("CANCELLING", "beat", 100.0 + SILENCE_SECONDS) is Step.WAIT
+    assert watch.next_step("CANCELLING", "beat", 101.0 + SILENCE_SECONDS) is Step.AGAIN
+
+
+def test_one_that_the_server_does_not_know_any_more_is_not_waited_for() -> None:
+    watch = ShardWatch()
+    assert watch.next_step(GONE, None, 1e6) is Step.WAIT
+    assert watch.next_step(GONE, None, 1e6 + SILENCE_SECONDS) is Step.WAIT
+    assert watch.next_step(GONE, None, 1e6 + SILENCE_SECONDS + 1) is Step.AGAIN
+
+
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING", "CANCELLING"])
+def test_a_process_may_take_a_while_to_begin_and_no_longer(state: str) -> None:
+    watch = ShardWatch()
+    assert watch.next_step(state, None, 0.0) is Step.WAIT
+    assert watch.next_step(state, None, BEGIN_SECONDS) is Step.WAIT
+    assert watch.next_step(state, None, BEGIN_SECONDS + 1) is Step.AGAIN
+
+
+@pytest.mark.parametrize("state", ["SCHEDULED", "PAUSED"])
+def test_waiting_for_a_worker_or_paused_it_may_be_for_days(state: str) -> None:
+    watch = ShardWatch()
+    watch.next_step(state, "beat", 0.0)
+    assert watch.next_step(state, "beat", 1e6) is Step.WAIT
+
+
+def test_how_long_it_waited_for_a_worker_is_not_counted_to_how_long_its_process_takes_to_begin() -> None:
+    watch = ShardWatch()
+    watch.next_step("SCHEDULED", None, 0.0)
+    assert watch.next_step("PENDING", None, 1e6) is Step.WAIT
+    assert watch.next_step("PENDING", None, 1e6 + BEGIN_SECONDS) is Step.WAIT
+    assert watch.next_step("RUNNING", None, 1e6 + BEGIN_SECONDS + 1) is Step.WAIT
+
+
+def test_it_is_done_again_a_few_times_only() -> None:
+    watch = ShardWatch()
+    assert [watch.begin_again() for _ in range(len(RESTART_DELAYS) + 1)] == [*RESTART_DELAYS, None]
+
+
+def test_a_further_attempt_has_as_long_to_begin_as_the_first() -> None:
+    watch = ShardWatch()
+    assert watch.next_step("PENDING", None, 0.0) is Step.WAIT
+    assert watch.next_step("PENDING", None, BEGIN_SECONDS + 1) is Step.AGAIN
+    watch.begin_again()
+    assert watch.next_step("PENDING", None, BEGIN_SECONDS + 2) is Step.WAIT
+
+
+def test_who_lost_its_server_ends_before_another_begins() -> None:
+    assert BEAT_SECONDS * 3 < FENCE_SECONDS < SILENCE_SECONDS
+    assert sum(RESTART_DELAYS) > EXPIRY_SECONDS

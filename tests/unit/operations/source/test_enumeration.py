@@ -1,0 +1,141 @@
+"""What an entry of an index leads to is read only where it can be a manifest, and its time is what was noted."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import UnsupportedMediaTypeError
+from tasks.operations.choosing.noted_times import CREATED
+from tasks.operations.copying.planning import CopyPolicy, Untagged
+from tasks.operations.reports.run_log import is_harmful
+from tasks.operations.source.enumeration import enumerate_repository, read_manifest
+from tasks.stores.directory.layout_directory import LayoutDirectory
+from tasks.stores.memory import MemorySource, MemoryTarget
+from tests.support.engine import Engine
+from tests.support.layouts import LayoutBuilder
+
+IMAGE_NAME = "io.containerd.image.name"
+LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+
+@pytest.mark.parametrize("size", [1, 5 * 1024 * 1024], ids=["small", "larger than any manifest"])
+def test_what_is_no_manifest_is_named_as_that_and_not_read(size: int) -> None:
+    nothing = MemorySource({})
+    with pytest.raises(UnsupportedMediaTypeError, match=r"tar\+gzip is not a type of manifest"):
+        read_manifest(nothing, "app", Descriptor(LAYER, Digest.of(b"layer"), size))
+
+
+@pytest.mark.parametrize(
+    ("media_type", "code", "harmful"),
+    [
+        ("application/xml", "not_a_manifest", False),  # as in the specification's own example of an index.json
+        (LAYER, "not_a_manifest", False),
+        ("application/vnd.example.manifest.v9+json", "unsupported_media_type", True),  # it may refer to something
+    ],
+)
+def test_an_entry_without_a_tag_that_is_no_manifest_is_a_problem_only_where_it_may_refer_to_something(
+    tmp_path: Path, media_type: str, code: str, harmful: bool
+) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.image("v1", layers=[b"layer"])
+    layout.entry(layout.blob(b"<component/>", media_type))
+    layout.write()
+    made = Engine(tmp_path, MemoryTarget())
+    assert made.copy() == ({"app:v1": "copied"}, {("app", code)})
+    assert [is_harmful(finding) for finding in made.findings] == [harmful]
+    assert made.progress.totals.complete is not harmful
+
+
+def test_an_entry_that_is_named_by_its_digest_alone_goes_by_digest_where_that_is_asked_for(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.image("v1", layers=[b"tagged"])
+    pulled = layout.image(layers=[b"as crane pulls it by digest"], listed=False)
+    digest = pulled["digest"]
+    name = f"registry.example/app@{digest}"
+    layout.entry(pulled, name)
+    layout.write()
+    assert Engine(tmp_path, MemoryTarget()).copy()[0] == {"app:v1": "copied", f"app:{name}": "digest_only"}
+    target = MemoryTarget()
+    made = Engine(tmp_path, target, CopyPolicy(untagged=Untagged.ALL))
+    assert made.copy() == ({"app:v1": "copied", "app:None": "copied"}, set())
+    assert target.resolve_manifest("app", digest) == digest
+    assert made.progress.totals.complete
+
+
+def test_an_entry_that_is_named_by_the_digest_of_a_tag_is_done_with_that(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    entry = layout.image("v1", layers=[b"tagged"])
+    layout.entry(entry, f"registry.example/app@{entry['digest']}")
+    layout.write()
+    assert Engine(tmp_path, MemoryTarget()).copy() == ({"app:v1": "copied"}, set())
+
+
+def test_images_of_several_names_are_told_apart_where_they_share_a_layout_or_a_tag(tmp_path: Path) -> None:
+    """As `docker save app:1 db:1 db:2` writes them, and containerd with whole references in place of tags."""
+    layout = LayoutBuilder(tmp_path / "app")
+    for name, tag in (("app", "1"), ("db", "1"), ("db", "2")):
+        image = layout.image(layers=[f"{name} {tag}".encode()], listed=False)
+        layout.entry({**image, "annotations": {IMAGE_NAME: f"docker.io/library/{name}:{tag}"}}, tag)
+    layout.write()
+    made = Engine(tmp_path, MemoryTarget())
+    assert made.copy() == ({"app:2": "copied", "app:1": "tag_collision"}, {("app", "several_images")})
+    assert "2 images (docker.io/library/app, docker.io/library/db)" in made.findings[0].message
+    (refused,) = (result.message or "" for result in made.results if result.code)
+    assert "(docker.io/library/app:1), sha256:" in refused
+    assert refused.endswith("(docker.io/library/db:1)")
+
+
+def test_one_image_under_whole_references_needs_no_word(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    for tag in ("1", "2"):
+        layout.image(f"docker.io/library/app:{tag}", layers=[tag.encode()])
+    layout.write()
+    assert Engine(tmp_path, MemoryTarget()).copy() == ({"app:1": "copied", "app:2": "copied"}, set())
+
+
+def test_a_signature_that_cosign_saved_without_a_tag_is_named_with_the_one_that_it_needs(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    image = layout.image("v1", layers=[b"signed"])
+    signature = layout.image(layers=[b"signature"], listed=False)
+    layout.entry({**signature, "annotations": {"kind": "dev.cosignproject.cosign/sigs"}})
+    layout.write()
+    made = Engine(tmp_path, MemoryTarget())
+    assert made.copy() == ({"app:v1": "copied"}, {("app", "signature_without_tag")})
+    assert made.progress.totals.complete, "a remark, as of whatever has no tag"
+    tag = f"{image['digest'].replace(':', '-')}.sig"
+    assert made.findings[0].message.endswith(f": {tag}")
+    layout.entry(signature, tag)
+    layout.write()
+    assert Engine(tmp_path, MemoryTarget()).copy() == ({"app:v1": "copied", f"app:{tag}": "copied"}, set())
+
+
+def test_a_time_is_that_of_the_manifest_whichever_of_its_tags_has_the_note(tmp_path: Path) -> None:
+    """Oras notes it at the first of several tags alone; with an offset, in the future and of the epoch it may be."""
+    layout = LayoutBuilder(tmp_path / "app")
+    notes = {"v1": "2026-01-01T00:00:00Z", "v2": "2026-01-01T01:00:00+02:00", "late": "2999-01-01T00:00:00Z"}
+    notes |= {"epoch": "1970-01-01T00:00:00Z", "nonsense": "yesterday"}
+    images = {
+        tag: layout.image(tag, layers=[tag.encode()], annotations={CREATED: note}) for tag, note in notes.items()
+    }
+    layout.entry(images["v1"], "v1.0")
+    layout.image("silent", layers=[b"silent"])
+    layout.write()
+    source = LayoutDirectory(str(tmp_path))
+    made = enumerate_repository(source, "app", dated=True).made
+    assert made == {images["v1"]["digest"]: 1767225600.0, images["v2"]["digest"]: 1767222000.0}
+    assert enumerate_repository(source, "app").made == {}, "of a million tags they would take their room"
+
+
+def test_tags_come_oldest_first_and_one_without_a_time_with_the_content_that_has_one(tmp_path: Path) -> None:
+    """ORAS notes the time on the first tag of `oras push app:v3,latest` alone."""
+    layout = LayoutBuilder(tmp_path / "app")
+    for version in (3, 1, 2):
+        image = layout.image(layers=[b"%d" % version], listed=False)
+        if version == 3:
+            layout.entry(image, "latest")
+        layout.entry({**image, "annotations": {CREATED: f"2026-01-0{version}T00:00:00Z"}}, f"v{version}")
+    layout.write()
+    inventory = enumerate_repository(LayoutDirectory(tmp_path), "app")
+    assert [entry.tag for entry in inventory.tags] == ["v1", "v2", "latest", "v3"]

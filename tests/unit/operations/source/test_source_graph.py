@@ -1,0 +1,146 @@
+"""A check of a source finds what is missing, cut or altered at the depth that finds it, and counts what there is."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import (
+    ContentError,
+    ContentNotFoundError,
+    DigestMismatchError,
+    InvalidManifestError,
+    NestingTooDeepError,
+    SizeMismatchError,
+)
+from tasks.operations.copying.copy_graph import MAX_NESTING
+from tasks.operations.reports.results import Depth
+from tasks.operations.running.spare_hands import SpareHands
+from tasks.operations.source.source_graph import Census, SourceGraph
+from tasks.ports import BlobStat
+from tasks.stores.directory.layout_directory import LayoutDirectory
+from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
+
+LAYER = b"layer"
+
+
+class Counted(LayoutDirectory):
+    """A source that notes of which blobs it was asked whether they are there."""
+
+    def __init__(self, layout: LayoutBuilder) -> None:
+        super().__init__(str(layout.path.parent), retry_wait=0)
+        self.asked: list[Digest] = []
+
+    def stat_blob(self, path: str, digest: Digest) -> BlobStat | None:
+        self.asked.append(digest)
+        return super().stat_blob(path, digest)
+
+
+def graph(layout: LayoutBuilder, hands: SpareHands, depth: Depth = Depth.BLOBS) -> SourceGraph:
+    return SourceGraph(Counted(layout), "app", depth, hands)
+
+
+def removed(path: Path) -> None:
+    path.unlink()
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(LAYER[:-1])
+
+
+def altered(path: Path) -> None:
+    path.write_bytes(LAYER[::-1])
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "found_at"),
+    [
+        (removed, ContentNotFoundError, Depth.BLOBS),
+        (cut, SizeMismatchError, Depth.BLOBS),
+        (altered, DigestMismatchError, Depth.CONTENT),
+    ],
+)
+@pytest.mark.parametrize("depth", Depth)
+def test_damage_is_found_from_the_depth_on_that_looks_for_it(
+    layout: LayoutBuilder,
+    hands: SpareHands,
+    damage: Callable[[Path], None],
+    error: type[ContentError],
+    found_at: Depth,
+    depth: Depth,
+) -> None:
+    root = Descriptor.from_json(layout.image("v1", layers=[LAYER]))
+    damage(layout.blob_path(layout.blob(LAYER)))
+    if depth.includes(found_at):
+        with pytest.raises(error):
+            graph(layout, hands, depth).check(root)
+    else:
+        assert graph(layout, hands, depth).check(root)
+
+
+def test_all_content_is_given_once_and_what_graphs_share_is_looked_at_once(
+    layout: LayoutBuilder, hands: SpareHands
+) -> None:
+    images = [layout.image(layers=[LAYER, LAYER, bytes([n])], listed=False) for n in range(2)]
+    root = layout.index([*images, images[0], layout.index(images, listed=False)])
+    checked = graph(layout, hands)
+    for _ in range(2):
+        found = [descriptor.digest for descriptor in checked.check(Descriptor.from_json(root))]
+        assert len(found) == len(set(found)) == 2 + 2 + 3 + 1
+    source = checked._source
+    assert isinstance(source, Counted)
+    assert sorted(source.asked) == sorted(set(source.asked))
+
+
+def test_a_layer_that_may_be_absent_is_not_missed(layout: LayoutBuilder, hands: SpareHands) -> None:
+    for media_type, may_be_absent in (
+        ("application/vnd.oci.image.layer.nondistributable.v1.tar", True),
+        ("a/b", False),
+    ):
+        layer = {"mediaType": media_type, "digest": Digest.of(b"elsewhere"), "size": 9}
+        body = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": layout.blob(b"{}"), "layers": [layer]}
+        root = Descriptor.from_json(layout.blob(json.dumps(body).encode(), OCI_MANIFEST))
+        if may_be_absent:
+            assert graph(layout, hands).check(root)
+        else:
+            with pytest.raises(ContentNotFoundError):
+                graph(layout, hands).check(root)
+
+
+def test_indexes_may_be_nested_as_deep_as_they_are_copied_and_no_deeper(
+    layout: LayoutBuilder, hands: SpareHands
+) -> None:
+    nested = layout.image(layers=[LAYER], listed=False)
+    for _ in range(MAX_NESTING):
+        nested = layout.index([nested], listed=False)
+    assert graph(layout, hands, Depth.MANIFEST).check(Descriptor.from_json(nested))
+    with pytest.raises(NestingTooDeepError):
+        graph(layout, hands, Depth.MANIFEST).check(Descriptor.from_json(layout.index([nested], listed=False)))
+
+
+def test_a_part_that_breaks_the_specification_is_named(layout: LayoutBuilder, hands: SpareHands) -> None:
+    broken = layout.blob(b'{"schemaVersion":2}', OCI_MANIFEST)
+    root = Descriptor.from_json(layout.index([broken]))
+    with pytest.raises(InvalidManifestError, match=f"^{broken['digest']}: the image manifest has no config$"):
+        graph(layout, hands, Depth.MANIFEST).check(root)
+
+
+def test_a_census_counts_content_as_unique_once_and_as_shared_from_then_on() -> None:
+    census = Census()
+    for tags, referrers, untagged in ((1, 2, 3), (10, 20, 30)):
+        census.note_repository(tags, referrers, untagged)
+    one, two = (Descriptor("m", Digest.of(text), size) for text, size in ((b"1", 100), (b"2", 1000)))
+    census.note_content([one, two])
+    census.note_content([one, one])
+    assert census.tags == 11
+    assert census.to_json() == {
+        "repositories": 2,
+        "referrers": 22,
+        "untagged": 33,
+        "blobs": 2,
+        "bytes_unique": 1100,
+        "bytes_shared": 200,
+    }

@@ -1,0 +1,57 @@
+"""What is said of a source before the work on it begins."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.operations.copying.planning import CopyPolicy, Untagged
+from tasks.stores.memory import MemoryTarget
+from tests.support.engine import Engine
+from tests.support.layouts import LayoutBuilder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Layouts with a tag and without, and one with nothing in it at all."""
+    for name, tags in (("tagged", ("v1", None)), ("tagless", (None,)), ("empty", ())):
+        layout = LayoutBuilder(tmp_path / name)
+        for number, tag in enumerate(tags):
+            layout.image(tag, layers=[f"{name} {number}".encode()])
+        layout.write()
+    return tmp_path
+
+
+def test_a_layout_of_which_nothing_is_taken_as_it_has_no_tag_is_named(root: Path) -> None:
+    made = Engine(root, MemoryTarget())
+    assert made.copy() == ({"tagged:v1": "copied"}, {("tagless", "no_tags")})
+    assert "(1 have none)" in made.findings[0].message
+    assert made.progress.totals.complete, "a remark is no problem"
+
+
+@pytest.mark.parametrize("untagged", [Untagged.MOVED, Untagged.ALL])
+def test_a_layout_whose_entries_are_taken_without_a_tag_needs_no_word(root: Path, untagged: Untagged) -> None:
+    outcomes, findings = Engine(root, MemoryTarget(), CopyPolicy(untagged=untagged), include=("tagless",)).copy()
+    assert set(outcomes.values()) == {"copied"}
+    assert findings == set()
+
+
+def test_patterns_for_tags_ask_for_none_of_what_has_no_tag(root: Path) -> None:
+    assert Engine(root, MemoryTarget(), include=("**:v1",)).copy() == ({"tagged:v1": "copied"}, set())
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude"), [((), ("aside**",)), ((), ("aside", "aside/**")), (("tagged", "tagged/**"), ())]
+)
+def test_what_the_patterns_leave_out_may_as_well_be_no_part_of_the_source(
+    root: Path, include: tuple[str, ...], exclude: tuple[str, ...]
+) -> None:
+    (root / "aside").symlink_to("/etc", target_is_directory=True)
+    made = Engine(root, MemoryTarget(), include=include, exclude=(*exclude, "tagless"))
+    assert made.copy() == ({"tagged:v1": "copied"}, set())
+
+
+def test_a_folder_that_may_hold_something_chosen_has_to_be_read(root: Path) -> None:
+    (root / "aside").symlink_to("/etc", target_is_directory=True)
+    made = Engine(root, MemoryTarget(), include=("**:v1",), exclude=("aside", "aside/*", "tagless"))
+    assert made.copy() == ({"tagged:v1": "copied"}, {("aside", "outside_source")})
+    assert not made.progress.totals.complete

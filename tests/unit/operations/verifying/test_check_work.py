@@ -1,0 +1,58 @@
+"""A plan says of lists of referrers what a migration would do with them, as it does of tags."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.oci.digest import Digest
+from tasks.oci.reference import referrers_tag
+from tasks.operations.copying.planning import CopyPolicy
+from tasks.operations.copying.referrer_lists import ReferrerLists
+from tasks.operations.copying.tag_planner import open_planner
+from tasks.operations.reports.results import Depth, TagResult
+from tasks.operations.running.repository_work import units_of
+from tasks.operations.running.spare_hands import SpareHands
+from tasks.operations.source.enumeration import enumerate_repository
+from tasks.operations.source.source_graph import Census, SourceGraph
+from tasks.operations.verifying.check_work import PlanWork
+from tasks.stores.directory.layout_directory import LayoutDirectory
+from tasks.stores.memory import MemoryTarget
+from tests.support.engine import Engine
+from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
+
+
+def planned(made: Engine) -> list[str]:
+    """The outcome, or code, that a plan gives each tag of the repository `app`."""
+    return [result.code or str(result.outcome) for result in plan_of(made)]
+
+
+def plan_of(made: Engine) -> list[TagResult]:
+    source, hands, census = LayoutDirectory(made.root), SpareHands(1), Census()
+    inventory = enumerate_repository(source, "app")
+    graph = SourceGraph(source, "app", Depth.BLOBS, hands)
+    planner = open_planner(made.target, "app", made.policy, made.ledger)
+    lists = ReferrerLists(made.target)
+    work = PlanWork(inventory, graph, census, planner, host="registry.example", repository="app", lists=lists)
+    results = [r for unit in units_of(inventory, inventory.tags, made.policy) for r in work.execute(unit)]
+    hands.close()
+    return results
+
+
+@pytest.mark.parametrize("referrers_api", [True, False])
+def test_a_list_that_the_target_has_is_planned_as_up_to_date(tmp_path: Path, referrers_api: bool) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    subject = {"mediaType": OCI_MANIFEST, "digest": Digest.of(b"not here"), "size": 8}
+    tag = referrers_tag(Digest.of(b"not here"))
+    first = layout.referrer(subject, content=b"1", listed=False)
+    layout.index([first], tag)
+    layout.write()
+    made = Engine(tmp_path, MemoryTarget(referrers_api=referrers_api), CopyPolicy())
+    assert planned(made) == ["to_copy"]
+    assert set(made.copy()[0].values()) == {"copied"}
+    assert planned(made) == ["up_to_date"]
+    (again,) = plan_of(made)
+    assert again.target == (None if referrers_api else f"registry.example/app:{tag}"), "with an API there is no tag"
+    layout.entries.clear()
+    layout.index([first, layout.referrer(subject, content=b"2", listed=False)], tag)
+    layout.write()
+    assert planned(made) == ["to_copy"]

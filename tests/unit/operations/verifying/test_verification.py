@@ -1,0 +1,193 @@
+"""A proof is as deep as it says: what is missing, different or altered at the target is found, and asked for once."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import DifferentAtTargetError, DigestMismatchError, MissingAtTargetError
+from tasks.operations.reports.results import Depth
+from tasks.operations.running.spare_hands import SpareHands
+from tasks.operations.verifying.verification import RepositoryVerifier
+from tasks.ports import RemoteManifest
+from tasks.stores.memory import MemoryTarget
+from tasks.stores.verified_content import VerifiedContent
+from tests.support.engine import Engine
+from tests.support.layouts import OCI_INDEX, OCI_MANIFEST, LayoutBuilder
+
+LAYER = b"layer"
+
+
+class Counting(MemoryTarget):
+    """A target that notes what it is asked for, and gives manifests as a test wants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.given: Callable[[RemoteManifest], RemoteManifest] = lambda manifest: manifest
+
+    def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+        self.asked.append(reference)
+        return super().resolve_manifest(repository, reference)
+
+    def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+        self.asked.append(f"read {reference}")
+        found = super().fetch_manifest(repository, reference)
+        return found and self.given(found)
+
+    def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
+        self.asked.append(f"blob {descriptor.digest}")
+        return super().has_blob(repository, descriptor)
+
+    def fetch_blob(self, repository: str, descriptor: Descriptor) -> VerifiedContent:
+        self.asked.append(f"read {descriptor.digest}")
+        return super().fetch_blob(repository, descriptor)
+
+
+@pytest.fixture
+def image(layout: LayoutBuilder) -> Descriptor:
+    return described(layout.image("v1", layers=[LAYER]))
+
+
+@pytest.fixture
+def target(layout: LayoutBuilder, image: Descriptor) -> Counting:
+    """A target with the image, under `v1`."""
+    return filled(layout)
+
+
+def filled(layout: LayoutBuilder) -> Counting:
+    target = Counting()
+    assert {str(result.outcome) for result in Engine(layout.write().parent, target).one()} == {"copied"}
+    target.asked.clear()
+    return target
+
+
+def described(entry: dict[str, Any]) -> Descriptor:
+    return Descriptor.from_json(entry)
+
+
+Verify = Callable[..., None]
+
+
+@pytest.fixture(params=["presence", "graph"])
+def verify(request: pytest.FixtureRequest, target: Counting, hands: SpareHands, image: Descriptor) -> Verify:
+    """Both ways to prove a tag."""
+    verifier = RepositoryVerifier(target, "app", Depth.MANIFEST, hands)
+    if request.param == "graph":
+        return lambda tag: verifier.verify_graph(image, tag)
+    return lambda tag: verifier.verify_presence((tag,), (image.digest,))
+
+
+def test_a_tag_that_is_there_is_proved(verify: Verify) -> None:
+    verify("v1")
+
+
+def test_a_tag_that_the_target_lacks_is_missing(verify: Verify) -> None:
+    with pytest.raises(MissingAtTargetError, match="v2"):
+        verify("v2")
+
+
+def test_a_tag_that_names_something_else_is_different(verify: Verify, target: Counting) -> None:
+    empty = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
+    target.push_manifest("app", "v1", RemoteManifest(empty, OCI_INDEX))
+    with pytest.raises(DifferentAtTargetError, match="under the tag v1"):
+        verify("v1")
+
+
+def test_other_bytes_under_the_digest_of_a_manifest_are_different(
+    target: Counting, hands: SpareHands, image: Descriptor
+) -> None:
+    target.given = lambda found: RemoteManifest(found.raw + b" ", found.media_type)
+    with pytest.raises(DifferentAtTargetError, match="other bytes"):
+        RepositoryVerifier(target, "app", Depth.MANIFEST, hands).verify_graph(image, None)
+
+
+def test_a_manifest_of_another_type_is_different_and_one_without_a_type_is_not(
+    target: Counting, hands: SpareHands, image: Descriptor
+) -> None:
+    target.given = lambda found: RemoteManifest(found.raw, OCI_INDEX)
+    with pytest.raises(DifferentAtTargetError, match=r"gives .* the type"):
+        RepositoryVerifier(target, "app", Depth.MANIFEST, hands).verify_graph(image, None)
+    target.given = lambda found: RemoteManifest(found.raw, "")
+    RepositoryVerifier(target, "app", Depth.MANIFEST, hands).verify_graph(image, None)
+
+
+@pytest.mark.parametrize("depth", Depth)
+def test_each_depth_finds_what_it_says_and_asks_for_no_more(
+    target: Counting, hands: SpareHands, image: Descriptor, depth: Depth
+) -> None:
+    layer = Digest.of(LAYER)
+
+    def verify() -> None:
+        RepositoryVerifier(target, "app", depth, hands).verify_graph(image, None)
+
+    verify()
+    assert (f"blob {layer}" in target.asked) is depth.includes(Depth.BLOBS)
+    assert (f"read {layer}" in target.asked) is (depth is Depth.CONTENT)
+    target._asked("app").blobs[layer] = b"LAYER"
+    if depth is Depth.CONTENT:
+        with pytest.raises(DigestMismatchError):
+            verify()
+    else:
+        verify()
+    del target._asked("app").blobs[layer]
+    if depth.includes(Depth.BLOBS):
+        with pytest.raises(MissingAtTargetError, match=layer):
+            verify()
+    else:
+        verify()
+
+
+def test_a_layer_that_may_be_absent_is_not_missed(layout: LayoutBuilder, hands: SpareHands) -> None:
+    foreign = {
+        "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "digest": Digest.of(b"elsewhere"),
+        "size": 9,
+    }
+    raw = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": layout.blob(b"{}"), "layers": [foreign]}
+    manifest = layout.blob(json.dumps(raw).encode(), OCI_MANIFEST)
+    layout.entry(manifest, "v1")
+    root = described(manifest)
+    target = Counting()
+    target._asked("app").blobs[Digest.of(b"{}")] = b"{}"
+    target._asked("app").blobs[Digest.of(b"elsewhere")] = b"elsewhere"
+    target.push_manifest("app", "v1", RemoteManifest(json.dumps(raw).encode(), OCI_MANIFEST))
+    del target._asked("app").blobs[Digest.of(b"elsewhere")]
+    RepositoryVerifier(target, "app", Depth.CONTENT, hands).verify_graph(root, "v1")
+
+
+def test_what_graphs_share_is_asked_for_once(layout: LayoutBuilder, hands: SpareHands) -> None:
+    images = [layout.image(layers=[LAYER, bytes([number])], listed=False) for number in range(2)]
+    indexes = [
+        layout.index([*images, images[0]], f"v{number}", annotations={"number": str(number)}) for number in range(2)
+    ]
+    target = filled(layout)
+    verifier = RepositoryVerifier(target, "app", Depth.CONTENT, hands)
+    for index in indexes:
+        verifier.verify_graph(described(index), None)
+        verifier.verify_graph(described(index), None)
+    assert sorted(target.asked) == sorted(set(target.asked))
+
+
+def test_what_was_seen_to_be_there_is_not_asked_for_again(
+    target: Counting, hands: SpareHands, image: Descriptor
+) -> None:
+    verifier = RepositoryVerifier(target, "app", Depth.MANIFEST, hands)
+    for _ in range(2):
+        verifier.verify_presence((), (image.digest,))
+    assert target.asked == [image.digest]
+    verifier.verify_presence(("v1",), (image.digest, image.digest))
+    assert target.asked == [image.digest, "v1"]
+
+
+def test_a_broken_part_is_found_by_every_graph_that_has_it(
+    target: Counting, hands: SpareHands, image: Descriptor
+) -> None:
+    del target._asked("app").blobs[Digest.of(LAYER)]
+    verifier = RepositoryVerifier(target, "app", Depth.BLOBS, hands)
+    for _ in range(2):
+        with pytest.raises(MissingAtTargetError):
+            verifier.verify_graph(image, "v1")

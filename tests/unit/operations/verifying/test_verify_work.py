@@ -1,0 +1,190 @@
+"""A verification says of each tag what became of it, and misses nothing that refers to it or lists what does."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import MissingAtTargetError, ReferrersLostError
+from tasks.oci.reference import referrers_tag
+from tasks.operations.copying.planning import CopyPolicy, Untagged
+from tasks.operations.copying.referrer_lists import ReferrerLists
+from tasks.operations.reports.results import TagResult
+from tasks.operations.running.repository_work import units_of
+from tasks.operations.running.spare_hands import SpareHands
+from tasks.operations.source.enumeration import enumerate_repository
+from tasks.operations.verifying.verification import RepositoryVerifier
+from tasks.operations.verifying.verify_work import VerifyWork
+from tasks.ports import RemoteManifest
+from tasks.stores.directory.layout_directory import LayoutDirectory
+from tasks.stores.memory import MemoryTarget
+from tests.support.engine import Engine
+from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
+
+
+class Hiding(MemoryTarget):
+    """A target that lists every referrer but those that are `hidden`."""
+
+    def __init__(self, *, referrers_api: bool = True) -> None:
+        super().__init__(referrers_api=referrers_api)
+        self.hidden: set[Digest] = set()
+
+    def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
+        listed = super().list_referrers(repository, subject)
+        return None if listed is None else listed - self.hidden
+
+
+class World:
+    """A layout, and a target that has what the layout had when it was migrated."""
+
+    def __init__(self, layout: LayoutBuilder, hands: SpareHands) -> None:
+        self.layout, self.hands, self.target = layout, hands, Hiding()
+
+    def migrate(self, **policy: Any) -> None:
+        made = Engine(self.layout.write().parent, self.target, CopyPolicy(**policy))
+        assert {str(result.outcome) for result in made.one()} == {"copied"}
+
+    def lose(self, *entries: dict[str, Any]) -> None:
+        for entry in entries:
+            del self.target._asked("app").manifests[Digest(entry["digest"])]
+
+    def hide(self, *entries: dict[str, Any]) -> None:
+        self.target.hidden |= {Digest(entry["digest"]) for entry in entries}
+
+    def work(self, policy: CopyPolicy) -> VerifyWork:
+        source, target = LayoutDirectory(str(self.layout.write().parent)), self.target
+        verifier = RepositoryVerifier(target, "app", policy.depth, self.hands)
+        return VerifyWork(
+            enumerate_repository(source, "app"),
+            "app",
+            verifier,
+            ReferrerLists(target),
+            policy,
+            host="memory",
+            target_tags=target.list_tags("app"),
+        )
+
+    def results(self, **policy: Any) -> dict[str | None, TagResult]:
+        work = self.work(CopyPolicy(**policy))
+        done: Iterator[TagResult] = (
+            result
+            for unit in units_of(work.inventory, work.inventory.tags, work._policy)
+            for result in work.execute(unit)
+        )
+        return {result.tag: result for result in done}
+
+    def codes(self, **policy: Any) -> dict[str | None, str]:
+        """What is wrong with each tag, or what became of it."""
+        return {tag: result.code or str(result.outcome) for tag, result in self.results(**policy).items()}
+
+
+@pytest.fixture
+def world(tmp_path: Path, hands: SpareHands) -> World:
+    return World(LayoutBuilder(tmp_path / "app"), hands)
+
+
+def test_of_tags_with_one_digest_the_one_that_is_missing_has_a_problem_and_no_other(world: World) -> None:
+    image = world.layout.image("there", layers=[b"layer"])
+    world.layout.entry(image, "gone")
+    world.layout.referrer(image)
+    world.migrate()
+    del world.target._asked("app").tags["gone"]
+    results = world.results()
+    there, gone = results["there"], results["gone"]
+    assert (str(gone.outcome), gone.code, gone.verified) == ("failed", MissingAtTargetError.code, None)
+    assert "does not have the tag gone" in str(gone.message)
+    assert (str(there.outcome), there.verified, there.referrers) == ("up_to_date", "manifest", 1)
+
+
+def test_a_tag_that_is_missing_is_said_to_be_that_whatever_became_of_its_referrers(world: World) -> None:
+    sbom = world.layout.referrer(world.layout.image("v1", layers=[b"layer"]))
+    world.migrate()
+    world.hide(sbom)
+    assert world.codes() == {"v1": ReferrersLostError.code}
+    del world.target._asked("app").tags["v1"]
+    assert world.codes() == {"v1": MissingAtTargetError.code}
+
+
+def test_what_is_chosen_without_a_tag_is_proved_too(world: World) -> None:
+    untagged = world.layout.image(layers=[b"layer"])
+    assert world.codes(untagged=Untagged.ALL) == {None: MissingAtTargetError.code}
+    world.migrate(untagged=Untagged.ALL)
+    result = world.results(untagged=Untagged.ALL)[None]
+    assert (str(result.outcome), result.target) == ("up_to_date", f"memory/app@{untagged['digest']}")
+
+
+@pytest.mark.parametrize("harm", [World.lose, World.hide])
+@pytest.mark.parametrize("broken", ["sbom", "signature", "part of the signature"])
+def test_a_referrer_that_is_missing_or_not_listed_is_found_at_any_depth(
+    world: World, harm: Callable[..., None], broken: str
+) -> None:
+    layout = world.layout
+    first, second = (layout.image(layers=[bytes([number])], listed=False) for number in range(2))
+    sbom = layout.referrer(layout.index([first, second], "v1"))
+    part = layout.referrer(first, content=b"part", listed=False)
+    signature = layout.index([part], subject=sbom, annotations={"of": "the SBOM"})
+    world.migrate()
+    assert world.results()["v1"].referrers == 2
+    harm(world, {"sbom": sbom, "signature": signature, "part of the signature": part}[broken])
+    assert world.codes() == {"v1": (MissingAtTargetError if harm is World.lose else ReferrersLostError).code}
+
+
+def test_referrers_that_are_left_out_are_not_asked_for(world: World) -> None:
+    sbom = world.layout.referrer(world.layout.image("v1", layers=[b"layer"]))
+    world.migrate()
+    world.lose(sbom)
+    assert world.codes() == {"v1": MissingAtTargetError.code}
+    result = world.results(referrers=False)["v1"]
+    assert (str(result.outcome), result.referrers) == ("up_to_date", 0)
+
+
+@pytest.mark.parametrize("harm", [World.lose, World.hide])
+def test_a_member_of_a_list_that_is_missing_or_not_listed_is_found(world: World, harm: Callable[..., None]) -> None:
+    subject = {"mediaType": OCI_MANIFEST, "digest": Digest.of(b"not here"), "size": 8}
+    tag = referrers_tag(subject["digest"])
+    members = [world.layout.referrer(subject, content=bytes([number]), listed=False) for number in range(2)]
+    world.layout.index(members, tag)
+    world.migrate()
+    result = world.results()[tag]
+    assert (str(result.outcome), result.verified, result.referrers) == ("up_to_date", "manifest", 2)
+    harm(world, members[0])
+    assert world.codes() == {tag: (MissingAtTargetError if harm is World.lose else ReferrersLostError).code}
+
+
+@pytest.mark.timeout(30)
+def test_lists_that_lead_in_a_circle_are_walked_once(world: World) -> None:
+    world.target = Hiding(referrers_api=False)
+    one, other = (world.layout.image(name, layers=[name.encode()]) for name in ("one", "other"))
+    for subject, referrer in ((one, other), (other, one)):
+        world.layout.index([referrer], referrers_tag(Digest(subject["digest"])))
+    world.migrate()
+    results = world.results()
+    assert {tag: results[tag].referrers for tag in ("one", "other")} == {"one": 2, "other": 2}
+
+
+def test_tags_that_the_target_has_besides_are_named_and_lists_and_what_was_refused_are_not(world: World) -> None:
+    image = world.layout.image("v1", layers=[b"layer"])
+    world.migrate()
+    for layer in (b"one", b"other"):
+        world.layout.image("shared", layers=[layer])
+    manifest = world.target.fetch_manifest("app", "v1")
+    assert isinstance(manifest, RemoteManifest)
+    others = [f"extra-{number}" for number in range(9)]
+    lists = [referrers_tag(Digest(image["digest"])), f"sha512-{'0' * 128}"]
+    for tag in ("shared", *others, *lists):
+        world.target.push_manifest("app", tag, manifest)
+    work = world.work(CopyPolicy())
+    assert [(finding.path, finding.code) for finding in work.finish()] == [("app", "extra_at_target")] * 9
+    assert [finding.message for finding in work.finish()] == [
+        f"memory/app:{tag} is not at the source" for tag in others
+    ]
+
+
+def test_what_a_verification_names_has_the_type_that_the_source_gives_it(world: World) -> None:
+    image = Descriptor.from_json(world.layout.image("v1", layers=[b"layer"]))
+    world.migrate()
+    result = world.results()["v1"]
+    assert (result.target, result.digest, result.media_type) == ("memory/app:v1", image.digest, image.media_type)
