@@ -197,7 +197,7 @@ def test_a_flow_has_the_fields_and_defaults_of_its_model(
     import importlib  # noqa: PLC0415 - after Prefect's home was set
 
     flow = getattr(importlib.import_module(f"flows.{name}"), name)
-    model = getattr(importlib.import_module(f"flows.{module}"), kind)
+    model = getattr(importlib.import_module(f"flows.forms.{module}"), kind)
     taken = {
         each.name: None if each.default is inspect.Parameter.empty else each.default
         for each in inspect.signature(flow.fn).parameters.values()

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +91,21 @@ class Shards:
     def arrived(self) -> set[str]:
         return {f"{name}:{tag}" for name, view in self.views.items() for tag in view.tags}
 
+    def arrived_before(self, happened: Callable[[], bool], what: str) -> set[str]:
+        """What had arrived when something had not happened yet."""
+        there = self.arrived()
+
+        def looked() -> bool:
+            nonlocal there
+            found = self.arrived()
+            if happened():
+                return True
+            there = found
+            return False
+
+        wait_until(looked, what=what, deadline_seconds=300)
+        return there
+
     def of(self, worker: PrefectWorker) -> dict[str, set[str]]:
         """Those that a worker is at, by their flow runs, each with all the tags that it is to bring."""
         runs = self._asked(processes_of(worker).values())
@@ -149,9 +164,8 @@ def test_the_shards_of_a_worker_that_vanishes_are_finished_by_another(
         lost = shards.of(doomed)
         kill_with_all_that_it_runs(doomed)
         lost = {run: tags for run, tags in lost.items() if shards.states([run]) == {"RUNNING"}}
+        there = shards.arrived_before(lambda: "CRASHED" in shards.states(lost), what="one of them is given up")
         wait_until(lambda: shards.states(lost) == {"CRASHED"}, what="they are given up", deadline_seconds=300)
-        # What was under way when the worker died has arrived, and a second process takes seconds to begin.
-        there = shards.arrived()
         stdout, stderr = parent.communicate(timeout=700)
     assert parent.returncode == 0, stdout + stderr
     report = layoutlift.last_report
