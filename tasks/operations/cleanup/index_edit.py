@@ -89,7 +89,7 @@ def edit_index(raw: bytes, removals: Iterable[IndexEntry], additions: Sequence[d
     """Take out every entry that is one of `removals`, and put in `additions` that are not there; see `Removals`.
 
     Raises:
-        InvalidLayoutError: the index can't be read whole.
+        InvalidLayoutError: the index can't be read whole, or could not be after that.
     """
     index = parse_index(raw)
     if index.broken:
@@ -164,6 +164,9 @@ def _compact(body: dict[str, Any]) -> str:
 
 def _check(encoded: bytes, expected: Sequence[dict[str, Any]]) -> None:
     """Read what would be written: an index that can't be read back must never be."""
-    written = iter_list(decode_index(encoded), _MANIFESTS, {})
-    if list(written) != list(expected):
+    try:
+        written = list(iter_list(decode_index(encoded), _MANIFESTS, {}))
+    except (ValueError, RecursionError) as error:
+        raise InvalidLayoutError(f"{INDEX} could not be read after this: {str(error)[:200]}") from error
+    if written != list(expected):
         raise InvalidLayoutError(f"{INDEX} can't be edited without changing more than was asked")

@@ -191,3 +191,10 @@ def test_an_entry_is_written_as_it_is_read() -> None:
     assert entry_json(read_entry(entry(1, "v1"))) == entry(1, "v1")
     assert entry_json(replace(read_entry(entry(1)), tag="v1")) == entry(1, "v1")
     assert entry_json(read_entry(entry(1))) == entry(1)
+
+
+def test_an_index_that_would_be_too_long_to_be_read_again_is_refused() -> None:
+    """A list that was empty is written in ASCII, where one letter may take six."""
+    raw = json.dumps({"schemaVersion": 2, "manifests": [], "note": "é" * 900_000}, ensure_ascii=False).encode()
+    with pytest.raises(InvalidLayoutError, match="could not be read after this"):
+        edit_index(raw, [], [entry(1, "v1")])
