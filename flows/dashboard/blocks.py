@@ -67,12 +67,16 @@ def resolved_source(source: str, access: BucketAccess) -> tuple[str, BucketAcces
     """A source and how to get at it; what a parameter says wins over its block.
 
     Raises:
-        ConfigurationError: as for `resolved`.
+        ConfigurationError: as for `resolved`, or the two exclude each other.
     """
     name = block_name(source)
     if name is None:
         return source, access
     block = _load(LayoutSource, name, "SOURCE")
+    if access.anonymous and block.request_payer:
+        raise ConfigurationError(
+            f"SOURCE: by the block {name} the requester pays, and who pays has to sign: leave out no_sign_request"
+        )
     return block.source, replace(
         access,
         endpoint_url=access.endpoint_url or block.endpoint_url or None,
