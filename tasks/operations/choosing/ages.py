@@ -25,6 +25,12 @@ def parse_created(text: str) -> float | None:
     return moment.timestamp() if moment.tzinfo is not None else None
 
 
+def noted_time(text: str) -> float | None:
+    """As `parse_created`, None also for a time before there were images: by that, a writer says nothing."""
+    noted = parse_created(text)
+    return None if noted is None or noted < _EPOCHS_UNTIL else noted
+
+
 def known_age(when: float | None, now: float) -> float | None:
     """The time if it can be true: neither before there were images nor in the future."""
     if when is None or not _EPOCHS_UNTIL <= when <= now + FUTURE_SECONDS:
@@ -38,7 +44,7 @@ def tag_time(order_by: OrderBy, created: str | None, modified: float | None, now
     With `created` the writer's note counts, and the blob's time only where there is no note or one of a build
     that does not say. A note of the future makes the age unknown: nothing is guessed from a wrong clock.
     """
-    noted = None if created is None else parse_created(created)
-    if order_by is OrderBy.CREATED and noted is not None and noted >= _EPOCHS_UNTIL:
+    noted = None if created is None else noted_time(created)
+    if order_by is OrderBy.CREATED and noted is not None:
         return known_age(noted, now)
     return known_age(modified, now)

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from time import time
 from typing import TYPE_CHECKING
 
-from tasks.operations.choosing.ages import tag_time
-from tasks.operations.choosing.tag_order import OrderBy
+from tasks.operations.choosing.ages import known_age, noted_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,25 +21,23 @@ CREATED = "org.opencontainers.image.created"
 class NotedTimes:
     """The times of one index: of `v2,latest` that are pushed together, ORAS notes it on one."""
 
-    _created: dict[Digest, str] = field(default_factory=dict)
+    _created: dict[Digest, float] = field(default_factory=dict)
 
     def note(self, entry: Descriptor) -> None:
-        """Keep the earliest time that is noted of a manifest."""
-        if (created := entry.annotations.get(CREATED)) is not None:
-            self._created[entry.digest] = min(created, self._created.get(entry.digest, created))
+        """Keep the earliest time that is noted of a manifest; what is no time, or one that says nothing, is none."""
+        noted = entry.annotations.get(CREATED)
+        when = None if noted is None else noted_time(noted)
+        if when is not None:
+            self._created[entry.digest] = min(when, self._created.get(entry.digest, when))
 
     def oldest_first(self, tags: Mapping[str, Descriptor]) -> list[str]:
-        """Tags by the time of their content; oras-go writes its index in no order of its own.
-
-        Times are compared as text, which is right for those in UTC (RFC 3339), as writers give them.
-        """
-        return sorted(tags, key=lambda tag: self._created.get(tags[tag].digest, ""))
+        """Tags by the time of their content; oras-go writes its index in no order of its own."""
+        return sorted(tags, key=lambda tag: self._created.get(tags[tag].digest, 0.0))
 
     def times(self) -> dict[Digest, float]:
-        """When manifests were made, where what is noted can be a time."""
+        """When manifests were made, where what is noted can be true."""
         now = time()
-        times = {digest: tag_time(OrderBy.CREATED, note, None, now) for digest, note in self._created.items()}
-        return {digest: when for digest, when in times.items() if when is not None}
+        return {digest: when for digest, when in self._created.items() if known_age(when, now) is not None}
 
     def forget(self) -> None:
         """Give back the memory."""

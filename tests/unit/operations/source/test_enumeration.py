@@ -128,6 +128,32 @@ def test_a_time_is_that_of_the_manifest_whichever_of_its_tags_has_the_note(tmp_p
     assert enumerate_repository(source, "app").made == {}, "of a million tags they would take their room"
 
 
+@pytest.mark.parametrize("useless", ["", "yesterday", "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2025-12-31"])
+def test_a_note_that_says_nothing_does_not_hide_the_time_that_another_tag_has(useless: str, tmp_path: Path) -> None:
+    """Go's time of zero is year 1, and sorts before all others; so does an empty text."""
+    layout = LayoutBuilder(tmp_path / "app")
+    old = layout.image("old", layers=[b"old"], annotations={CREATED: "2026-01-01T00:00:00Z"})
+    new = layout.image("new", layers=[b"new"], annotations={CREATED: "2026-01-02T00:00:00Z"})
+    layout.entry({**new, "annotations": {CREATED: useless}}, "latest")
+    layout.write()
+    inventory = enumerate_repository(LayoutDirectory(tmp_path), "app", dated=True)
+    assert inventory.made == {old["digest"]: 1767225600.0, new["digest"]: 1767312000.0}
+    assert inventory.tags[0].tag == "old"
+
+
+def test_tags_come_in_the_order_of_time_in_whatever_zone_it_is_noted(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    for tag, noted in {
+        "b": "2026-01-01T01:00:00+02:00",
+        "c": "2026-01-01T00:00:00Z",
+        "a": "2025-12-31T20:00:00Z",
+    }.items():
+        layout.image(tag, layers=[tag.encode()], annotations={CREATED: noted})
+    layout.write()
+    inventory = enumerate_repository(LayoutDirectory(tmp_path), "app")
+    assert [entry.tag for entry in inventory.tags] == ["a", "b", "c"]
+
+
 def test_tags_come_oldest_first_and_one_without_a_time_with_the_content_that_has_one(tmp_path: Path) -> None:
     """ORAS notes the time on the first tag of `oras push app:v3,latest` alone."""
     layout = LayoutBuilder(tmp_path / "app")
