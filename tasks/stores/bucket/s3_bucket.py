@@ -29,7 +29,7 @@ from tasks.stores.bucket.s3_errors import ChangedError, ThrottledError, Unreacha
 from tasks.stores.bucket.s3_get import plain_get
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.shown_requests import show_repetition
-from tasks.stores.source_silence import SILENT_SECONDS, SourceSilence
+from tasks.stores.silence import SILENT_SECONDS, Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -125,7 +125,7 @@ class S3Bucket:
         self._headers = {"x-amz-request-payer": "requester"} if access.request_payer else {}
         self._answered = False
         self._is_missed = False
-        self._silence = SourceSilence(SILENT_SECONDS)
+        self._silence = Silence(SILENT_SECONDS)
         self._plain: PlainGet | None = None
         stop = stop or Stop()
         self._gate = RequestGate(stop)

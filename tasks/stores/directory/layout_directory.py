@@ -35,7 +35,7 @@ from tasks.stores.directory.layout_search import find_layouts, wait_alone
 from tasks.stores.first_try import first_tried
 from tasks.stores.resuming_stream import resuming
 from tasks.stores.sibling_blobs import SiblingBlobs
-from tasks.stores.source_silence import SILENT_SECONDS, SourceSilence
+from tasks.stores.silence import SILENT_SECONDS, Silence
 from tasks.stores.verified_content import ByteStream, VerifiedContent
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class LayoutDirectory:
             reraise=True,
         )
         self._pause = pause
-        self._silence = SourceSilence(SILENT_SECONDS)
+        self._silence = Silence(SILENT_SECONDS)
         self._siblings = SiblingBlobs(self.list_layouts, self._size_of)
 
     @property

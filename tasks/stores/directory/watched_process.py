@@ -30,7 +30,7 @@ from tasks.stores.directory.layout_channel import (
     make_link,
     parts_of,
 )
-from tasks.stores.source_silence import SourceSilence
+from tasks.stores.silence import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ class WatchedProcess:
         self._mounts = mounts.hanging_mounts()
         self._patience = patience
         self._stop = stop
-        self._silence = SourceSilence(patience.longest)
+        self._silence = Silence(patience.longest)
         self._lock = threading.Lock()
         self._idle: list[Channel] = []
         self._process: subprocess.Popen[bytes] | None = None

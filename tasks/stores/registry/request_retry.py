@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from typing import TYPE_CHECKING, TypeVar
 
 from tenacity import (
@@ -16,8 +17,10 @@ from tenacity import (
 
 from tasks.oci.errors import (
     RateLimitedError,
+    RegistryError,
     RegistryUnavailableError,
     SourceError,
+    TargetUnavailableError,
     TransferStalledError,
     TransportError,
     is_transient,
@@ -25,6 +28,7 @@ from tasks.oci.errors import (
 from tasks.stores.first_try import first_tried
 from tasks.stores.registry.target_outage import TargetOutage
 from tasks.stores.shown_requests import show_repetition
+from tasks.stores.silence import SILENT_SECONDS, Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +50,8 @@ class RequestRetry:
     wait, all workers do. Being throttled is no failure until it has lasted a quarter of an hour.
     A source that can't be read while its content is sent was asked again where it is read, and is not here.
     Where none of that helped and the target as a whole is away, it is waited for (`wait_for`), and asked once more.
+    One that is there, and has for long given nothing but failures, or let nobody through whom it throttled, ends
+    the run, too.
     """
 
     def __init__(self, gate: RequestGate, stop: Stop, *, first_wait: float = FIRST_WAIT) -> None:
@@ -53,6 +59,8 @@ class RequestRetry:
         self._stop = stop
         self._first_wait = first_wait
         self._outage: TargetOutage | None = None
+        self._failing = Silence(SILENT_SECONDS)
+        self._throttled = Silence(THROTTLED_SECONDS)
         self._patient = Retrying(
             stop=stop_after_delay(THROTTLED_SECONDS),
             wait=self._wait,
@@ -78,8 +86,23 @@ class RequestRetry:
         """Call `attempt` until it succeeds or fails for good; its last error is raised.
 
         Raises:
-            TargetUnavailableError: the target stays away.
+            TargetUnavailableError: the target stays away, or nothing has succeeded there for long.
         """
+        asked = time.monotonic()
+        try:
+            value = self._waited_for(attempt)
+        except (RegistryUnavailableError, TransportError) as error:
+            if error.transient and self._failing.lasts(asked):
+                raise _nothing_succeeded(error) from error
+            raise
+        except RegistryError as error:
+            if not error.transient:  # a refusal is an answer
+                self._failing.end()
+            raise
+        self._failing.end()
+        return value
+
+    def _waited_for(self, attempt: Callable[[], _Value]) -> _Value:
         try:
             return self._tried(attempt)
         except (TransportError, RegistryUnavailableError) as error:
@@ -95,7 +118,29 @@ class RequestRetry:
             self._outage.sit_out()
 
     def _tried(self, attempt: Callable[[], _Value]) -> _Value:
-        return first_tried(self._retrying, lambda: first_tried(self._patient, attempt))
+        return first_tried(self._retrying, lambda: self._let_through(attempt))
+
+    def _let_through(self, attempt: Callable[[], _Value]) -> _Value:
+        """Call `attempt` until it is not told to slow down, which may be for good."""
+        asked = time.monotonic()
+        told: list[RateLimitedError] = []
+
+        def noted() -> _Value:
+            try:
+                return attempt()
+            except RateLimitedError as error:
+                told.append(error)
+                raise
+
+        try:
+            value = first_tried(self._patient, noted)
+        except RateLimitedError as error:
+            if self._throttled.lasts(asked):
+                raise _nothing_let_through(error) from error
+            raise
+        if told:
+            self._throttled.end()
+        return value
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome is not None else None
@@ -110,3 +155,12 @@ class RequestRetry:
 
 def _is_for_requests(error: BaseException) -> bool:
     return is_transient(error) and not isinstance(error, SourceError | RateLimitedError)
+
+
+def _nothing_succeeded(error: Exception) -> TargetUnavailableError:
+    return TargetUnavailableError(f"nothing succeeded at the target for more than {SILENT_SECONDS:.0f} s: {error}")
+
+
+def _nothing_let_through(error: Exception) -> TargetUnavailableError:
+    said = f"nothing that the target told to slow down got through for more than {THROTTLED_SECONDS:.0f} s: {error}"
+    return TargetUnavailableError(f"{said}; try a lower --max-requests, or fewer --jobs")

@@ -31,7 +31,7 @@ from tasks.stores.bucket.s3_bucket import ATTEMPTS, S3Bucket
 from tasks.stores.bucket.s3_client import make_client
 from tasks.stores.bucket.s3_writing import WritableS3Bucket
 from tasks.stores.pacing import Stop
-from tasks.stores.source_silence import LEAST_FAILURES
+from tasks.stores.silence import LEAST_FAILURES
 from tasks.stores.state.state_objects import StateObjects
 from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
 from tests.support.scripted_s3 import (

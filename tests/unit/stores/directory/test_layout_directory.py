@@ -30,7 +30,7 @@ from tasks.oci.image_layout import MAX_MARKER_SIZE
 from tasks.ports import Buffer
 from tasks.stores.directory import layout_directory
 from tasks.stores.directory.layout_directory import READ_ATTEMPTS, LayoutDirectory
-from tasks.stores.source_silence import LEAST_FAILURES
+from tasks.stores.silence import LEAST_FAILURES
 from tests.support.layouts import LayoutBuilder
 
 CONTENT = b"content"

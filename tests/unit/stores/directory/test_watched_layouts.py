@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from tasks.oci.errors import SourceError, SourceReadError, SourceUnavailableError
-from tasks.stores import source_silence
+from tasks.stores import silence
 from tasks.stores.directory import watched_process
 from tasks.stores.directory.mount_patience import Patience
 from tasks.stores.directory.watched_layouts import WatchedLayouts
 from tasks.stores.directory.watched_process import WatchedProcess
-from tasks.stores.source_silence import SourceSilence
+from tasks.stores.silence import Silence
 from tests.support.layouts import LayoutBuilder
 
 
@@ -44,8 +44,8 @@ def test_a_source_of_which_nothing_can_be_read_is_gone_though_its_mount_answers(
     """As with s3fs, whose store is away: each file is given up by itself, late."""
     LayoutBuilder(tmp_path / "app").write()
     process = WatchedProcess(str(tmp_path), Patience())
-    monkeypatch.setattr(source_silence, "LEAST_FAILURES", 2)
-    monkeypatch.setattr(process, "_silence", SourceSilence(0.0))
+    monkeypatch.setattr(silence, "LEAST_FAILURES", 2)
+    monkeypatch.setattr(process, "_silence", Silence(0.0))
     with closing(process):
         assert process.read({"do": "index", "path": "app"}, "app")
         monkeypatch.setattr(watched_process, "error_from_json", lambda _: SourceReadError("Input/output error"))

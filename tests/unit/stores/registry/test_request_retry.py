@@ -1,5 +1,6 @@
 """What failed for the moment is tried again, politely; what failed for good is not."""
 
+import contextlib
 import threading
 import time
 
@@ -18,7 +19,9 @@ from tasks.oci.errors import (
     TransferStalledError,
 )
 from tasks.stores.pacing import RequestGate, Stop
+from tasks.stores.registry import request_retry
 from tasks.stores.registry.request_retry import MAX_ATTEMPTS, RequestRetry
+from tasks.stores.silence import LEAST_FAILURES
 
 
 class RecordingGate(RequestGate):
@@ -201,3 +204,39 @@ def test_what_fails_at_a_target_that_is_there_is_not_waited_for() -> None:
     with pytest.raises(PermissionDeniedError):
         retry(Failing(PermissionDeniedError("forbidden"), 1))
     assert len(knocks) == 1
+
+
+def met(retry: RequestRetry, error: LayoutliftError, times: int) -> list[type[LayoutliftError]]:
+    """What comes of so many requests that fail for good."""
+    raised: list[type[LayoutliftError]] = []
+    for _ in range(times):
+        with pytest.raises(LayoutliftError) as caught:
+            retry(Failing(error, 100_000))
+        raised.append(caught.type)
+    return raised
+
+
+@pytest.mark.parametrize("error", [RegistryUnavailableError("broken", status=503), ConnectionFailedError("reset")])
+def test_a_target_that_lets_us_in_and_fails_at_all_else_is_not_tried_for_ever(
+    error: LayoutliftError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_retry, "SILENT_SECONDS", 0.0)
+    retry = retrying()
+    retry.wait_for(lambda: None, 60)
+    for answer in (Failing(error, 0), Failing(PermissionDeniedError("forbidden"), 1)):
+        assert met(retry, error, LEAST_FAILURES - 1) == [type(error)] * (LEAST_FAILURES - 1)
+        with contextlib.suppress(PermissionDeniedError):
+            retry(answer)  # it works, or is refused: both show that the target is well
+    assert met(retry, error, LEAST_FAILURES)[-1] is TargetUnavailableError
+
+
+def test_a_target_that_throttles_for_good_does_not_hold_each_request_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where pulls are counted: what is not counted is answered all the time."""
+    monkeypatch.setattr(request_retry, "THROTTLED_SECONDS", 0.01)
+    retry = retrying()
+    assert met(retry, limited(None), LEAST_FAILURES - 1) == [RateLimitedError] * (LEAST_FAILURES - 1)
+    assert retry(Failing(limited(None), 1)) == "done"
+    assert met(retry, limited(None), LEAST_FAILURES - 1) == [RateLimitedError] * (LEAST_FAILURES - 1)
+    assert retry(Failing(limited(None), 0)) == "done"
+    with pytest.raises(TargetUnavailableError, match=r"slow down got through .*--max-requests"):
+        retry(Failing(limited(None), 100_000))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tasks.stores import source_silence
-from tasks.stores.source_silence import LEAST_FAILURES, SourceSilence
+from tasks.stores import silence
+from tasks.stores.silence import LEAST_FAILURES, Silence
 
 LONGEST = 600.0
 
@@ -21,11 +21,11 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(source_silence, "time", made)
+    monkeypatch.setattr(silence, "time", made)
     return made
 
 
-def failures(silence: SourceSilence, clock: Clock, number: int, seconds: float) -> list[bool]:
+def failures(silence: Silence, clock: Clock, number: int, seconds: float) -> list[bool]:
     """What is concluded from failures one after the other, each of which took so long."""
     told = []
     for _ in range(number):
@@ -36,19 +36,19 @@ def failures(silence: SourceSilence, clock: Clock, number: int, seconds: float) 
 
 
 def test_workers_that_all_wait_for_nothing_give_the_source_up(clock: Clock) -> None:
-    silence = SourceSilence(LONGEST)
+    silence = Silence(LONGEST)
     asked = clock.now
     clock.now += LONGEST
     assert [silence.lasts(asked) for _ in range(4)] == [False] * (LEAST_FAILURES - 1) + [True] * 2
 
 
 def test_failures_that_come_soon_are_given_as_long(clock: Clock) -> None:
-    told = failures(SourceSilence(LONGEST), clock, 30, LONGEST / 20)
+    told = failures(Silence(LONGEST), clock, 30, LONGEST / 20)
     assert told.index(True) == 19
 
 
 def test_whatever_can_be_read_meanwhile_shows_that_the_source_is_there(clock: Clock) -> None:
-    silence = SourceSilence(LONGEST)
+    silence = Silence(LONGEST)
     asked = clock.now
     clock.now += LONGEST
     silence.end()
@@ -60,7 +60,7 @@ def test_whatever_can_be_read_meanwhile_shows_that_the_source_is_there(clock: Cl
 
 def test_the_time_in_which_nobody_asked_does_not_count(clock: Clock) -> None:
     """The last tags of a run can't be read, and before their next attempt the target is away, or its hours end."""
-    silence = SourceSilence(LONGEST)
+    silence = Silence(LONGEST)
     assert not any(failures(silence, clock, LEAST_FAILURES, 1.0))
     clock.now += 20 * LONGEST
     assert not any(failures(silence, clock, LEAST_FAILURES, 1.0))
@@ -70,7 +70,7 @@ def test_the_time_in_which_nobody_asked_does_not_count(clock: Clock) -> None:
 def test_a_wait_is_told_once_and_only_where_nothing_was_read_since(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    silence = SourceSilence(LONGEST)
+    silence = Silence(LONGEST)
     asked = clock.now
     clock.now += 1
     silence.end()
