@@ -6,6 +6,7 @@ does not answers as if it had: `check_conditions` finds that out before anybody 
 
 from __future__ import annotations
 
+import logging
 import secrets
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +16,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from tasks.oci.errors import ConfigurationError, ContentNotFoundError, LayoutliftError, StateError, is_transient
 from tasks.stores.bucket.s3_answers import etag_of, modified_of, next_place, objects_of, with_all
+from tasks.stores.bucket.s3_bucket import AWAY_SECONDS
 from tasks.stores.bucket.s3_errors import ChangedError, DeniedError, NotAdmittedError, UnreachableError, answered
 from tasks.stores.shown_requests import show_repetition
 
@@ -22,16 +24,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mypy_boto3_s3 import S3Client
+    from tenacity import RetryCallState
 
     from tasks.stores.bucket.s3_address import BucketAddress
     from tasks.stores.pacing import Stop
 
-PATIENCE_SECONDS = 60.0
-"""How long a store that is away for the moment is asked again, beyond what the SDK does by itself."""
 _NEEDED = (
     "a state needs s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject and s3:DeleteObject on its objects"
 )
 _Value = TypeVar("_Value")
+
+logger = logging.getLogger(__name__)
 
 
 class ConditionFailedError(StateError):
@@ -50,23 +53,23 @@ class StoredObject:
 class StateObjects:
     """Objects below one prefix of a bucket; the names that methods take are what follows it."""
 
-    def __init__(
-        self, client: S3Client, address: BucketAddress, stop: Stop, patience: float = PATIENCE_SECONDS
-    ) -> None:
+    def __init__(self, client: S3Client, address: BucketAddress, stop: Stop, patience: float = AWAY_SECONDS) -> None:
         """What fails for the moment is asked again for `patience` seconds, or until `stop`.
 
-        So is a store that has answered before and is not there any more; one that never was is told of at once.
+        So is a store that has answered before and is not there any more; one that never was, or was waited for in
+        vain, is told of at once. By default it is given as long as the bucket of a source, which may be the same.
         """
         self._client = client
         self._address = address
         over = stop_after_delay(patience)
-        self._has_answered = False
+        self._patience = patience
+        self._has_answered, self._is_missed = False, False
         self._retrying = Retrying(
             retry=retry_if_exception(self._may_pass),
             stop=lambda state: over(state) or stop.requested,
             wait=wait_random_exponential(multiplier=0.5, max=5.0),
             sleep=stop.pause,
-            before_sleep=show_repetition,
+            before_sleep=self._before_again,
             reraise=True,
         )
 
@@ -189,7 +192,7 @@ class StateObjects:
         def attempt() -> _Value:
             with answered(f"{self}/{name}"):
                 answer = ask()
-            self._has_answered = True
+            self._has_answered, self._is_missed = True, False
             return answer
 
         try:
@@ -197,11 +200,19 @@ class StateObjects:
         except (ChangedError, ContentNotFoundError):
             raise
         except (NotAdmittedError, UnreachableError) as error:
+            self._has_answered = False
             raise StateError(f"{self}: {error}") from error
         except DeniedError as error:
             raise StateError(f"{error.denied}; {_NEEDED}") from error
         except LayoutliftError as error:
             raise StateError(f"the state: {error}") from error
+
+    def _before_again(self, state: RetryCallState) -> None:
+        show_repetition(state)
+        error = state.outcome.exception() if state.outcome is not None else None
+        if isinstance(error, UnreachableError) and not self._is_missed:
+            self._is_missed = True
+            logger.warning("the state is away, and waited for, %.0f s at most: %s", self._patience, error)
 
     def _may_pass(self, error: BaseException) -> bool:
         if isinstance(error, UnreachableError):

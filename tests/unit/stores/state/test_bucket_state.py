@@ -336,8 +336,10 @@ class Answers:
 
     def __init__(self, *answers: dict[str, str] | Exception) -> None:
         self._answers = list(answers)
+        self.calls = 0
 
     def put_object(self, **_: Any) -> dict[str, str]:
+        self.calls += 1
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -345,7 +347,10 @@ class Answers:
 
 
 def objects_of(*answers: dict[str, str] | Exception) -> StateObjects:
-    client: Any = Answers(*answers)
+    return asking(Answers(*answers))
+
+
+def asking(client: Any) -> StateObjects:
     objects = StateObjects(client, BucketAddress("bucket", "pair/"), Stop(), patience=30)
     objects._retrying.sleep = lambda _: None
     return objects
@@ -356,6 +361,22 @@ def test_a_store_that_goes_away_while_a_run_goes_on_is_asked_again_and_one_that_
     assert [objects.put(name, b"") for name in "ab"] == ['"1"', '"1"']
     with pytest.raises(StateError, match="bucket/pair: the S3 endpoint does not answer"):
         objects_of(AWAY, TAKEN).put("a", b"")
+
+
+def test_a_store_that_stays_away_is_waited_for_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Not for the ledger, and then for the report as long once more."""
+    client = Answers(TAKEN, AWAY, AWAY, AWAY, AWAY, TAKEN, AWAY, TAKEN)
+    objects = asking(client)
+    objects.put("ledger", b"")
+    objects._retrying.stop = lambda state: state.attempt_number == 3
+    for calls in (4, 5):
+        with pytest.raises(StateError):
+            objects.put("ledger", b"")
+        assert client.calls == calls
+    assert [message.partition(":")[0] for message in caplog.messages] == [
+        "the state is away, and waited for, 30 s at most"
+    ]
+    assert [objects.put(name, b"") for name in ("ledger", "report")] == ['"1"', '"1"'], "it is there again"
 
 
 def test_credentials_of_the_state_that_end_in_the_middle_end_the_ledger_and_no_thread() -> None:
