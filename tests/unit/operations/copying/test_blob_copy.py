@@ -194,6 +194,17 @@ def test_a_layer_that_the_source_lacks_is_never_passed_over(
         BlobCopy(noting, "app", "app", new=True).ensure(blobs)
 
 
+def test_a_layer_that_a_layout_has_lost_comes_from_the_repository_that_has_it(
+    noting: CopyTools, layout: LayoutBuilder, blobs: list[Descriptor]
+) -> None:
+    BlobCopy(noting, "app", "home", new=True).ensure(blobs)
+    layout.blob_path(layout.blob(OWN)).unlink()
+    copy = BlobCopy(noting, "app", "app", new=True)
+    copy.ensure(blobs)
+    assert copy.take_traffic() == Traffic(blobs_mounted=2)
+    assert noting.target.has_blob("app", blobs[1])
+
+
 @pytest.mark.parametrize("surely", [True, False])
 def test_what_the_target_misses_after_all_is_sent_again_and_only_a_vague_word_is_looked_into(
     noting: CopyTools, blobs: list[Descriptor], surely: bool
