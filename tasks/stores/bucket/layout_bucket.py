@@ -55,7 +55,7 @@ class LayoutBucket:
         self._address = address
         self._reader = ObjectReader(bucket)
         self._tables = BlobTables(self._list_blobs)
-        self._siblings = SiblingBlobs(self.list_layouts, self._size_of)
+        self._siblings = SiblingBlobs(self.list_layouts, self._size_of, self._sizes)
         self._markers: dict[str, Stamp] = {}
         self._good_markers = set(map(_stamp_of, USUAL_MARKERS))
 
@@ -153,9 +153,13 @@ class LayoutBucket:
             raise InvalidLayoutError(str(error)) from error
 
     def _list_blobs(self, path: str) -> BlobTable:
-        return BlobTable(self._blobs(self._address.key(path, f"{image_layout.BLOBS}/")))
+        return BlobTable(self._blobs(path))
 
-    def _blobs(self, prefix: str) -> Iterator[tuple[Digest, int, float]]:
+    def _sizes(self, path: str) -> Iterator[tuple[Digest, int]]:
+        return ((digest, size) for digest, size, _ in self._blobs(path))
+
+    def _blobs(self, path: str) -> Iterator[tuple[Digest, int, float]]:
+        prefix = self._address.key(path, f"{image_layout.BLOBS}/")
         for found in self._bucket.list_objects(prefix):
             algorithm, _, encoded = found.key[len(prefix) :].partition("/")
             try:

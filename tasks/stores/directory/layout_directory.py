@@ -11,7 +11,7 @@ import io
 import os
 import stat
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,6 +21,7 @@ from tasks.oci import image_layout
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     ContentNotFoundError,
+    InvalidDigestError,
     InvalidLayoutError,
     LayoutliftError,
     OutsideSourceError,
@@ -71,7 +72,7 @@ class LayoutDirectory:
         )
         self._pause = pause
         self._silence = Silence(SILENT_SECONDS)
-        self._siblings = SiblingBlobs(self.list_layouts, self._size_of)
+        self._siblings = SiblingBlobs(self.list_layouts, self._size_of, self._sizes)
 
     @property
     def root(self) -> str:
@@ -179,6 +180,28 @@ class LayoutDirectory:
             return self._stat(relative).size
         except ContentNotFoundError:
             return None
+
+    def _sizes(self, path: str) -> Iterator[tuple[Digest, int]]:
+        """The blobs of a layout that are regular files, none behind links."""
+        blobs = f"{path}/{image_layout.BLOBS}"
+        for folder in self._entries(blobs, stat.S_ISDIR):
+            for name, found in self._entries(f"{blobs}/{folder}", stat.S_ISREG).items():
+                with suppress(InvalidDigestError):  # what else lies there is nobody's blob
+                    yield Digest(f"{folder}:{name}"), found.st_size
+
+    def _entries(self, path: str, is_wanted: Callable[[int], bool]) -> dict[str, os.stat_result]:
+        """What a folder holds of one kind; nothing where it is absent, or a link leaves the source."""
+        if not f"{os.path.realpath(f'{self._root}/{path}')}/".startswith(self._inside):
+            return {}
+        try:
+            entries = self._scan(path)
+        except ContentNotFoundError:
+            return {}
+        found: dict[str, os.stat_result] = {}
+        for entry in entries:
+            with suppress(ContentNotFoundError), translated(path):  # it may go meanwhile
+                found[entry.name] = entry.stat(follow_symlinks=False)
+        return {name: status for name, status in found.items() if is_wanted(status.st_mode)}
 
     def _open(self, relative: str) -> io.FileIO:
         with self._found_inside(relative) as place, translated(relative):

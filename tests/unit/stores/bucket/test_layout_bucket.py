@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 import pytest
 
 from tasks.endpoints import open_source
+from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     ConfigurationError,
@@ -14,6 +15,8 @@ from tasks.oci.errors import (
     SizeMismatchError,
     SourceError,
 )
+from tasks.oci.image_layout import blob_path
+from tasks.stores import sibling_blobs
 from tasks.stores.bucket.layout_bucket import LayoutBucket
 from tests.support.buckets import moto_bucket
 from tests.support.scripted_registry import Reply, ScriptedRegistry
@@ -167,6 +170,21 @@ def test_an_empty_blob_whose_bytes_are_nowhere_is_told(script: ScriptedRegistry,
     script.always("HEAD", BLOB_KEY, Reply(200, head))
     with pytest.raises(SizeMismatchError, match="deduplication"):
         bucket().blob("app", BLOB).read()
+
+
+def test_many_empty_blobs_are_found_by_listing_all(in_moto: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sibling_blobs, "WORTH_A_LISTING", -1)
+    client, open_bucket = in_moto
+    blobs = [Descriptor("a/b", Digest.of(raw), len(raw)) for raw in (b"one", b"two")]
+    for path in ("app", "z"):
+        client.put_object(Bucket="bucket", Key=f"{path}/oci-layout", Body=MARKER)
+        client.put_object(Bucket="bucket", Key=f"{path}/index.json", Body=INDEX)
+        client.put_object(Bucket="bucket", Key=f"{path}/blobs/sha256/notes", Body=b"notes")
+    for blob, raw in zip(blobs, (b"one", b"two"), strict=True):
+        client.put_object(Bucket="bucket", Key=f"app/{blob_path(blob.digest)}", Body=b"")
+        client.put_object(Bucket="bucket", Key=f"z/{blob_path(blob.digest)}", Body=raw)
+    source = open_bucket()
+    assert [source.blob("app", blob).read() for blob in blobs] == [b"one", b"two"]
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from tasks.oci.errors import (
 )
 from tasks.oci.image_layout import MAX_MARKER_SIZE
 from tasks.ports import Buffer
+from tasks.stores import sibling_blobs
 from tasks.stores.directory import layout_directory
 from tasks.stores.directory.layout_directory import READ_ATTEMPTS, LayoutDirectory
 from tasks.stores.silence import LEAST_FAILURES
@@ -405,3 +406,29 @@ def test_a_tree_of_which_no_folder_can_be_listed_any_more_is_gone(
     monkeypatch.setattr(layout_directory, "SILENT_SECONDS", 0.0)
     with pytest.raises(SourceUnavailableError, match="nothing could be listed"):
         list(LayoutDirectory(tmp_path, retry_wait=0.0).list_layouts())
+
+
+def test_many_empty_blobs_are_found_by_listing_all_and_nothing_outside_is(
+    layout: LayoutBuilder, source: LayoutDirectory, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sibling_blobs, "WORTH_A_LISTING", -1)
+    blobs = [stored(layout, raw) for raw in (b"one", b"two", b"three")]
+    for blob in blobs:
+        path_of(layout, blob).write_bytes(b"")
+    other, linked = (LayoutBuilder(layout.path.parent / name) for name in ("z", "linked"))
+    for raw in (b"one", b"two"):
+        stored(other, raw)
+    (other.path / "blobs" / "sha256" / "notes").write_bytes(CONTENT)
+    elsewhere = LayoutBuilder(outside)
+    stored(elsewhere, b"three")
+    for each in (other, linked, elsewhere):
+        each.write()
+    (linked.path / "blobs").symlink_to(outside / "blobs")
+    scanned: list[str] = []
+    monkeypatch.setattr(source, "_scan", lambda path: scanned.append(path) or LayoutDirectory._scan(source, path))
+    assert source.blob("app", blobs[0]).read() == b"one"
+    assert source.blob("app", blobs[1]).read() == b"two"
+    assert "z/blobs/sha256" in scanned, "all was listed"
+    assert not [path for path in scanned if path.startswith("linked/blobs")]
+    with pytest.raises(SizeMismatchError, match="no other layout"):
+        source.blob("app", blobs[2]).read()
