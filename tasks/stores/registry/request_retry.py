@@ -89,18 +89,42 @@ class RequestRetry:
             TargetUnavailableError: the target stays away, or nothing has succeeded there for long.
         """
         asked = time.monotonic()
+        told: list[RateLimitedError] = []
+
+        def noted() -> _Value:
+            try:
+                return attempt()
+            except RateLimitedError as error:
+                told.append(error)
+                raise
+
         try:
-            value = self._waited_for(attempt)
-        except (RegistryUnavailableError, TransportError) as error:
-            if error.transient and self._failing.lasts(asked):
-                raise _nothing_succeeded(error) from error
+            value = self._waited_for(noted)
+        except (RegistryError, TransportError) as error:
+            self._judge(error, asked, was_throttled=bool(told))
             raise
-        except RegistryError as error:
-            if not error.transient:  # a refusal is an answer
-                self._failing.end()
-            raise
-        self._failing.end()
+        self._note_answer(was_throttled=bool(told))
         return value
+
+    def _judge(self, error: RegistryError | TransportError, asked: float, *, was_throttled: bool) -> None:
+        """Say whether a request that was made then, and failed, is the last of as many as tell that all will.
+
+        Raises:
+            TargetUnavailableError: it is.
+        """
+        if not error.transient:
+            if isinstance(error, RegistryError):  # a refusal is an answer
+                self._note_answer(was_throttled=was_throttled)
+        elif isinstance(error, RateLimitedError):
+            if self._throttled.lasts(asked):
+                raise _nothing_let_through(error) from error
+        elif self._failing.lasts(asked):
+            raise _nothing_succeeded(error) from error
+
+    def _note_answer(self, *, was_throttled: bool) -> None:
+        self._failing.end()
+        if was_throttled:
+            self._throttled.end()
 
     def _waited_for(self, attempt: Callable[[], _Value]) -> _Value:
         try:
@@ -118,29 +142,7 @@ class RequestRetry:
             self._outage.sit_out()
 
     def _tried(self, attempt: Callable[[], _Value]) -> _Value:
-        return first_tried(self._retrying, lambda: self._let_through(attempt))
-
-    def _let_through(self, attempt: Callable[[], _Value]) -> _Value:
-        """Call `attempt` until it is not told to slow down, which may be for good."""
-        asked = time.monotonic()
-        told: list[RateLimitedError] = []
-
-        def noted() -> _Value:
-            try:
-                return attempt()
-            except RateLimitedError as error:
-                told.append(error)
-                raise
-
-        try:
-            value = first_tried(self._patient, noted)
-        except RateLimitedError as error:
-            if self._throttled.lasts(asked):
-                raise _nothing_let_through(error) from error
-            raise
-        if told:
-            self._throttled.end()
-        return value
+        return first_tried(self._retrying, lambda: first_tried(self._patient, attempt))
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome is not None else None

@@ -3,6 +3,7 @@
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -82,15 +83,21 @@ def test_being_throttled_is_no_failure() -> None:
     assert retrying()(attempt) == "done"
 
 
-def test_being_throttled_uses_up_no_attempt() -> None:
-    told = iter([*[limited(None)] * MAX_ATTEMPTS, *[ConnectionFailedError("reset"), limited(None)] * 2])
+def meeting(*errors: LayoutliftError) -> Callable[[], str]:
+    """What fails with each of these, and then succeeds."""
+    told = iter(errors)
 
     def attempt() -> str:
         if (error := next(told, None)) is not None:
             raise error
         return "done"
 
-    assert retrying()(attempt) == "done"
+    return attempt
+
+
+def test_being_throttled_uses_up_no_attempt() -> None:
+    told = [*[limited(None)] * MAX_ATTEMPTS, *[ConnectionFailedError("reset"), limited(None)] * 2]
+    assert retrying()(meeting(*told)) == "done"
 
 
 def test_what_the_registry_asks_for_holds_for_all_workers() -> None:
@@ -234,8 +241,9 @@ def test_a_target_that_throttles_for_good_does_not_hold_each_request_as_long(mon
     """As where pulls are counted: what is not counted is answered all the time."""
     monkeypatch.setattr(request_retry, "THROTTLED_SECONDS", 0.01)
     retry = retrying()
-    assert met(retry, limited(None), LEAST_FAILURES - 1) == [RateLimitedError] * (LEAST_FAILURES - 1)
-    assert retry(Failing(limited(None), 1)) == "done"
+    for told in ([limited(None)], [limited(None), ConnectionFailedError("reset")]):
+        assert met(retry, limited(None), LEAST_FAILURES - 1) == [RateLimitedError] * (LEAST_FAILURES - 1)
+        assert retry(meeting(*told)) == "done", "it got through"
     assert met(retry, limited(None), LEAST_FAILURES - 1) == [RateLimitedError] * (LEAST_FAILURES - 1)
     assert retry(Failing(limited(None), 0)) == "done"
     with pytest.raises(TargetUnavailableError, match=r"slow down got through .*--max-requests"):
