@@ -47,7 +47,7 @@ LayoutliftError
 ├─ TransportError                no answer arrived (transient)
 │  ├─ ConnectionFailedError
 │  ├─ TransferStalledError
-│  ├─ TargetUnavailableError     the target as a whole stays away (not transient)
+│  ├─ TargetUnavailableError     the target as a whole stays away, or lets nothing succeed (not transient)
 │  └─ UntrustedConnectionError   TLS says no, or a redirect would leak credentials (not transient)
 ├─ OrderUnknownError             which tags of a repository are the newest can't be told
 ├─ ProgramFailedError            a program that was started did not do its work
@@ -370,7 +370,7 @@ class TransferStalledError(TransportError):
 
 
 class TargetUnavailableError(TransportError):
-    """The target as a whole was there and is not any more, for longer than it is waited for."""
+    """The target as a whole is away, or lets nothing succeed, for longer than it is waited for."""
 
     code = "target_unavailable"
     transient = False

@@ -192,6 +192,8 @@ class StateObjects:
         def attempt() -> _Value:
             with answered(f"{self}/{name}"):
                 answer = ask()
+            if self._is_missed:
+                logger.warning("the state is there again")
             self._has_answered, self._is_missed = True, False
             return answer
 
