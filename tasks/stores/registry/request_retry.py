@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from tenacity import (
@@ -33,6 +34,7 @@ from tasks.stores.silence import SILENT_SECONDS, Silence
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tasks.oci.errors import LayoutliftError
     from tasks.stores.pacing import RequestGate, Stop
 
 _Value = TypeVar("_Value")
@@ -41,6 +43,18 @@ MAX_ATTEMPTS = 6
 THROTTLED_SECONDS = 900.0
 """How long a request may be told to slow down before that counts as a failure."""
 FIRST_WAIT, LONGEST_WAIT = 0.25, 30.0
+
+
+@dataclass(slots=True)
+class _Met:
+    """What a request has met so far: since when it fails, which is not before its bytes went, and whether by 429."""
+
+    failing_since: float = 0.0
+    throttling: bool = False
+
+    def note(self, error: LayoutliftError) -> None:
+        self.failing_since = self.failing_since or time.monotonic()
+        self.throttling |= isinstance(error, RateLimitedError)
 
 
 class RequestRetry:
@@ -88,42 +102,41 @@ class RequestRetry:
         Raises:
             TargetUnavailableError: the target stays away, or nothing has succeeded there for long.
         """
-        asked = time.monotonic()
-        told: list[RateLimitedError] = []
+        met = _Met()
 
         def noted() -> _Value:
             try:
                 return attempt()
-            except RateLimitedError as error:
-                told.append(error)
+            except (RegistryError, TransportError) as error:
+                met.note(error)
                 raise
 
         try:
             value = self._waited_for(noted)
         except (RegistryError, TransportError) as error:
-            self._judge(error, asked, was_throttled=bool(told))
+            self._judge(error, met)
             raise
-        self._note_answer(was_throttled=bool(told))
+        self._note_answer(met)
         return value
 
-    def _judge(self, error: RegistryError | TransportError, asked: float, *, was_throttled: bool) -> None:
-        """Say whether a request that was made then, and failed, is the last of as many as tell that all will.
+    def _judge(self, error: RegistryError | TransportError, met: _Met) -> None:
+        """Say whether a request that failed is the last of as many as tell that all will.
 
         Raises:
             TargetUnavailableError: it is.
         """
         if not error.transient:
             if isinstance(error, RegistryError):  # a refusal is an answer
-                self._note_answer(was_throttled=was_throttled)
+                self._note_answer(met)
         elif isinstance(error, RateLimitedError):
-            if self._throttled.lasts(asked):
+            if self._throttled.lasts(met.failing_since):
                 raise _nothing_let_through(error) from error
-        elif self._failing.lasts(asked):
+        elif self._failing.lasts(met.failing_since):
             raise _nothing_succeeded(error) from error
 
-    def _note_answer(self, *, was_throttled: bool) -> None:
+    def _note_answer(self, met: _Met) -> None:
         self._failing.end()
-        if was_throttled:
+        if met.throttling:
             self._throttled.end()
 
     def _waited_for(self, attempt: Callable[[], _Value]) -> _Value:

@@ -19,10 +19,21 @@ from tasks.oci.errors import (
     TargetUnavailableError,
     TransferStalledError,
 )
+from tasks.stores import silence
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.registry import request_retry
 from tasks.stores.registry.request_retry import MAX_ATTEMPTS, RequestRetry
-from tasks.stores.silence import LEAST_FAILURES
+from tasks.stores.silence import LEAST_FAILURES, SILENT_SECONDS
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
 
 
 class RecordingGate(RequestGate):
@@ -235,6 +246,25 @@ def test_a_target_that_lets_us_in_and_fails_at_all_else_is_not_tried_for_ever(
         with contextlib.suppress(PermissionDeniedError):
             retry(answer)  # it works, or is refused: both show that the target is well
     assert met(retry, error, LEAST_FAILURES)[-1] is TargetUnavailableError
+
+
+def test_uploads_that_take_long_and_break_at_their_end_do_not_give_the_target_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The time in which bytes went there is none in which nothing succeeded."""
+    clock = Clock()
+    for module in (request_retry, silence):
+        monkeypatch.setattr(module, "time", clock)
+
+    class Upload(Failing):
+        def __call__(self) -> str:
+            clock.now += 0.0 if self.calls else 2 * SILENT_SECONDS
+            return super().__call__()
+
+    retry = retrying()
+    for _ in range(2 * LEAST_FAILURES):
+        with pytest.raises(RegistryUnavailableError):
+            retry(Upload(RegistryUnavailableError("broken", status=503), 100))
 
 
 def test_a_target_that_throttles_for_good_does_not_hold_each_request_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
