@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 LOOK_SECONDS, GRACE_SECONDS = 0.25, 3.0
 """How soon a stop is noticed, and how long requests that are under way then may take."""
 _NO_DIRECTORY = "the source {} is not a directory; is the bucket mounted there?"
+_A_FILE = "the source {} is a file; name a directory with layouts in it, and unpack an archive first"
+_NO_BUCKET = "the source {} is not a directory; a bucket is named as s3://bucket[/prefix]"
 _NO_PATH = "the source {} is not a directory; name the directory alone, and tags by --include"
 
 
@@ -110,11 +112,13 @@ def refuse_absent(source: str, path: str) -> None:
     except OSError as error:
         raise ConfigurationError(f"{_NO_DIRECTORY.format(source)} ({error.strerror})") from error
     if not is_there:
-        raise no_directory(source)
+        raise ConfigurationError(_A_FILE.format(source)) if Path(path).is_file() else no_directory(source)
 
 
 def no_directory(source: str) -> ConfigurationError:
     """What to raise where a source is no directory; one with a colon may be a reference, as other tools take."""
+    if source.startswith("s3:"):
+        return ConfigurationError(_NO_BUCKET.format(source))
     return ConfigurationError((_NO_PATH if ":" in source else _NO_DIRECTORY).format(source))
 
 

@@ -134,6 +134,9 @@ def _is_host(text: str) -> bool:
         return False
 
 
+_AS_SOURCES_BEGIN = ("/", "./", "../", "~", "s3://")
+
+
 @dataclass(frozen=True, slots=True)
 class TargetAddress:
     """Where a migration goes: a registry's host and, below it, a prefix of repository names."""
@@ -146,8 +149,11 @@ class TargetAddress:
         """Read `host[:port][/prefix]`.
 
         Raises:
-            InvalidReferenceError: a scheme, a tag or credentials are in it, or the prefix is not a name.
+            InvalidReferenceError: a scheme, a tag or credentials are in it, it is a place as sources are, or
+                the prefix is not a name.
         """
+        if text.startswith(_AS_SOURCES_BEGIN):
+            raise InvalidReferenceError("a target is a registry, no directory or bucket; SOURCE comes before TARGET")
         if "://" in text:
             raise InvalidReferenceError("a target is host[:port][/prefix], without a scheme (see --plain-http)")
         host, _, prefix = text.partition("/")

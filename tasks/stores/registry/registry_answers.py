@@ -67,8 +67,16 @@ def error_codes(answer: HttpAnswer) -> tuple[str, ...]:
 def describe(answer: HttpAnswer) -> str:
     """Status and the registry's own words, in one short line without control characters and what may be secret."""
     words = "; ".join(f"{code}: {message}" if message else code for code, message in _errors(answer))
+    if _wants_tls(answer):
+        words = "to a request without TLS, which it wants: leave out --plain-http"
     text = f"{answer.status} {words}" if words else f"{answer.status}"
     return without_secrets("".join(c if c.isprintable() else " " for c in text))[:_SHOWN]
+
+
+def _wants_tls(answer: HttpAnswer) -> bool:
+    """Whether a server in Go or nginx says that plain HTTP came to a port with TLS."""
+    said = answer.body.lower()
+    return answer.status == HTTPStatus.BAD_REQUEST and b"http request" in said and b"https" in said
 
 
 def _errors(answer: HttpAnswer) -> list[tuple[str, str]]:

@@ -41,7 +41,8 @@ _TLS_HINTS = {
     "not valid for": "its certificate is of another host: correct the address",
     "CERTIFICATE": "--ca-file names other authorities",
 }
-"""What to do, by what OpenSSL says; the first that fits counts. For what is no TLS at all, it is to go without."""
+"""What to do, by what OpenSSL says; the first that fits counts."""
+_NO_TLS = "a registry without TLS needs --plain-http"
 _PROXY_REFUSAL = "Tunnel connection failed: 407"
 PROXY_REFUSES = "the proxy wants a name and password, or other ones (407); put them into HTTPS_PROXY"
 
@@ -50,7 +51,7 @@ def translate(error: HTTPError | HTTPException | OSError, method: str, url: str)
     """The exception of ours for what urllib3 or the standard library said."""
     where = f"{method} {redacted(url)}"
     if isinstance(error, SSLError | ssl.SSLError) and any(sign in str(error) for sign in _TLS_REFUSALS):
-        hint = next((hint for sign, hint in _TLS_HINTS.items() if sign in str(error)), "see --plain-http")
+        hint = next((hint for sign, hint in _TLS_HINTS.items() if sign in str(error)), _NO_TLS)
         return UntrustedConnectionError(f"{where}: TLS failed: {_cause(error)} ({hint})")
     if isinstance(error, ConnectTimeoutError) and not isinstance(error, NewConnectionError):
         return ConnectionFailedError(f"{where}: no connection in time")

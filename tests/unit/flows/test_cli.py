@@ -1,6 +1,7 @@
 """The command's own frame, before any command of it does something, and what it says of its options."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,18 @@ def test_a_source_that_is_named_as_other_tools_do_is_told_how_to_name_it(source:
     (tmp_path / "app").mkdir()
     ended = CliRunner().invoke(main, ["plan", str(tmp_path / source), "localhost:1"])
     assert (ended.exit_code, "name the directory alone, and tags by --include" in ended.output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("source", "advice"), [("images.tar", "is a file; .* unpack an archive"), ("s3:/bucket", "named as s3://bucket")]
+)
+def test_a_source_of_another_kind_is_told_what_it_may_be(
+    source: str, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images.tar").touch()
+    ended = CliRunner().invoke(main, ["plan", source, "localhost:1"])
+    assert (ended.exit_code, bool(re.search(advice, ended.output))) == (2, True)
 
 
 def test_a_missing_argument_is_named_as_the_help_names_it() -> None:

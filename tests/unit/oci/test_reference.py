@@ -209,6 +209,9 @@ def test_a_login_in_a_target_is_sent_to_its_place(text: str) -> None:
         ("h:port", "not a registry host: 'h:port'"),
         ("h/Team", "not a prefix"),
         ("h/a:v1", "without a tag"),
+        ("/mnt/bucket", "SOURCE comes before TARGET"),
+        ("./bucket", "SOURCE comes before TARGET"),
+        ("s3://bucket", "SOURCE comes before TARGET"),
     ],
 )
 def test_a_refusal_says_what_is_wrong_with_a_target(text: str, why: str) -> None:

@@ -28,6 +28,18 @@ def answered(
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        b"Client sent an HTTP request to an HTTPS server.\n",
+        b"<center>The plain HTTP request was sent to HTTPS port</center>",
+    ],
+)
+def test_a_registry_that_wants_tls_is_said_to_want_it(body: bytes) -> None:
+    assert "leave out --plain-http" in describe(answered(400, body=body))
+    assert "--plain-http" not in describe(answered(404, body=body))
+
+
+@pytest.mark.parametrize(
     ("answer", "expected"),
     [
         (answered(401, "UNAUTHORIZED"), errors.AuthenticationError),
