@@ -7,7 +7,7 @@ import re
 from pathlib import Path  # noqa: TC003 - pydantic reads annotations
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from flows.files import policy_values as v  # noqa: TC001 - pydantic reads annotations
 from flows.files.yaml_files import load_model, mistakes_in
@@ -83,12 +83,29 @@ class UntaggedFields(_Fields):
     delete_after: v.Duration
 
 
+def _keep_or_fields(value: Any) -> str | None:
+    """Which of its two forms `untagged` has, so that only what is wrong with that one is said."""
+    if isinstance(value, dict | UntaggedFields):
+        return "fields"
+    return "keep" if value == "keep" else None
+
+
+_Untagged = Annotated[
+    Annotated[Literal["keep"], Tag("keep")] | Annotated[UntaggedFields, Tag("fields")],
+    Discriminator(
+        _keep_or_fields,
+        custom_error_type="keep_or_fields",
+        custom_error_message="it must be keep, or {delete_after: 30d}",
+    ),
+]
+
+
 class ChoiceFields(_Fields):
     """What may stand in `defaults` and in each policy."""
 
     order_by: OrderBy = OrderBy.CREATED
     unmatched: OtherTags = OtherTags.KEEP
-    untagged: Literal["keep"] | UntaggedFields = "keep"
+    untagged: _Untagged = "keep"
     referrers: Referrers = Referrers.WITH_SUBJECT
     orphans_after: v.Duration | None = None
     empty_layouts: OtherTags = OtherTags.KEEP

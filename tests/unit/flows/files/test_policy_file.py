@@ -148,6 +148,18 @@ def test_a_mistake_is_named_with_line_and_field(text: str, expected: str) -> Non
     assert any(line.startswith(expected) for line in mistakes(text)), mistakes(text)
 
 
+@pytest.mark.parametrize(
+    ("untagged", "expected"),
+    [
+        ("soon", "p.yaml:5: policies.0.untagged: it must be keep, or {delete_after: 30d}"),
+        ("{delete_after: soon}", "p.yaml:5: policies.0.untagged.delete_after: a duration is"),
+    ],
+)
+def test_of_a_field_with_two_forms_only_what_is_wrong_is_said(untagged: str, expected: str) -> None:
+    (said,) = mistakes(START + f"    untagged: {untagged}\n")
+    assert said.startswith(expected)
+
+
 def test_lists_of_digests_are_read_from_files_of_any_form(tmp_path: Path) -> None:
     digests = ["sha256:" + letter * 64 for letter in "abc"]
     (tmp_path / "deployed.json").write_text(json.dumps({"images": [f"host/app@{digests[0]}"]}))
