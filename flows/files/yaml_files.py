@@ -46,30 +46,29 @@ def parse_model(text: str, model: type[_Model], *, name: str, variables: Mapping
     """As `load_model`, of text that `name` stands for in errors."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        mistakes = [f"{name}:{line}: {key}: is given twice" for line, key in _repeated_keys(node, set())]
+        mistakes = [(line, f"{key}: is given twice") for line, key in _repeated_keys(node, set())]
         if variables is not None:
-            mistakes += [f"{name}:{line}: {field}: {wrong}" for line, field, wrong in expand(node, variables)]
+            mistakes += [(line, f"{field}: {wrong}") for line, field, wrong in expand(node, variables)]
         content = _Loader("").construct_document(node) if node is not None else None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigurationError(f"{name}:{line}: this is no YAML: {error.problem}") from None
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigurationError(f"{name}: this is no YAML: {str(error)[:200]}") from None
-    if mistakes:
-        raise ConfigurationError("\n".join(mistakes))
     if not isinstance(content, dict):
-        raise ConfigurationError(f"{name}:1: it must hold fields and values, as the example shows")
+        raise _refusal(name, mistakes or [(1, "it must hold fields and values, such as version: 1")])
     try:
-        return model.model_validate(content)
+        found = model.model_validate(content)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_context=False, include_input=False)
-        found = ((each["loc"], in_our_words(each)) for each in details)
-        raise ConfigurationError("\n".join(_mistakes(found, node, name))) from None
+        raise _refusal(name, [*mistakes, *_further(error, node, frozenset(line for line, _ in mistakes))]) from None
+    if mistakes:
+        raise _refusal(name, mistakes)
+    return found
 
 
 def mistakes_in(path: Path, found: Iterable[tuple[_Place, str]]) -> ConfigurationError:
     """The error for a file that fits its model and can't be used all the same: what is wrong at which place."""
-    return ConfigurationError("\n".join(_mistakes(found, yaml.compose(_read(path), yaml.SafeLoader), str(path))))
+    return _refusal(str(path), _mistakes(found, yaml.compose(_read(path), yaml.SafeLoader)))
 
 
 def top_fields(path: Path) -> frozenset[str]:
@@ -96,10 +95,21 @@ def _read(path: Path) -> str:
         raise ConfigurationError(f"{path} is not UTF-8") from error
 
 
-def _mistakes(found: Iterable[tuple[_Place, str]], node: yaml.Node | None, name: str) -> Iterator[str]:
+def _refusal(name: str, mistakes: Iterable[tuple[int, str]]) -> ConfigurationError:
+    return ConfigurationError("\n".join(f"{name}:{line}: {wrong}" for line, wrong in mistakes))
+
+
+def _further(error: ValidationError, node: yaml.Node | None, told: frozenset[int]) -> Iterator[tuple[int, str]]:
+    """What the model says, but for lines of which it is told already why their value is not the one meant."""
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    found = _mistakes(((each["loc"], in_our_words(each)) for each in details), node)
+    return ((line, wrong) for line, wrong in found if line not in told)
+
+
+def _mistakes(found: Iterable[tuple[_Place, str]], node: yaml.Node | None) -> Iterator[tuple[int, str]]:
     for place, wrong in found:
         shown, line = _nearest(node, place)
-        yield f"{name}:{line}: {'.'.join(map(str, shown)) or '(the file)'}: {wrong}"
+        yield line, f"{'.'.join(map(str, shown)) or '(the file)'}: {wrong}"
 
 
 def _nearest(node: yaml.Node | None, place: Sequence[int | str]) -> tuple[_Place, int]:

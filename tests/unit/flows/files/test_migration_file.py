@@ -99,6 +99,14 @@ def test_the_command_line_wins(file: Path) -> None:
                 "4: mappings.0.target: ${not this} is no variable; write ${NAME}, or $${ for the characters themselves",  # noqa: E501
             ],
         ),
+        (
+            "mappings:\n- source: ${NOWHERE_SET}\n  target: https://a\n  jbos: 3\n",
+            [
+                "3: mappings.0.source: the environment has no variable NOWHERE_SET",
+                "4: mappings.0.target: a target is host[:port][/prefix], without a scheme (see --plain-http)",
+                "5: mappings.0.jbos: there is no such field",
+            ],
+        ),
     ],
 )
 def test_each_mistake_is_named_with_line_and_field(file: Path, text: str, named: list[str]) -> None:
