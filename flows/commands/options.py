@@ -71,7 +71,7 @@ def _parameter(name: str, field: FieldInfo, *, required: bool) -> Callable[[Call
         show_default=bool(field.default) and not isinstance(field.default, list | bool),
         required=field.is_required(),
         **_default(field),
-        **_kind(field),
+        **_kind(field) | ({"metavar": _VALUES[name]} if name in _VALUES else {}),
     )
 
 
@@ -147,6 +147,19 @@ def _kind(field: FieldInfo) -> dict[str, Any]:
 
 
 _METAVARS = {str: "TEXT", int: "N", float: "N"}
+_VALUES = {
+    **dict.fromkeys(("ca_file", "metrics", "output", "paths_file", "policy", "report", "dat_file"), "FILE"),
+    **dict.fromkeys(("include", "exclude"), "PATTERN"),
+    "changed": "TARGET",
+    "endpoint_url": "URL",
+    "frozen_for": "TIME",
+    "gate": "TARGET",
+    "limit_rate": "RATE",
+    "out": "FOLDER",
+    "rename": "OLD=NEW",
+    "state": "PLACE",
+}
+"""What stands for an option's value in the help, where more can be said than TEXT."""
 
 
 def _without_none(annotation: Any) -> Any:
