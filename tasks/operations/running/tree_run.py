@@ -29,6 +29,7 @@ from tasks.ports import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from tasks.operations.reports.results import RepositoryInventory, TagEntry
     from tasks.operations.reports.run_log import RunLog
     from tasks.operations.running.batches import Batch, Slice
     from tasks.operations.running.repository_work import BeginWork, Unit
@@ -256,7 +257,8 @@ class TreeRun:
         dated = selection.asks_for_times
         inventory = enumerate_repository(self._source, path, self._pool.map, dated=dated, patient=patient)
         self._log.note_index(path, inventory.etag)
-        selected = plan_selection(inventory, selection, partial(children_of, self._source, path))
+        selected, unread = self._selected(inventory, patient=patient)
+        inventory = replace(inventory, findings=(*inventory.findings, *unread))
         with self._hands.one():
             work = self._begin_work(inventory, self._names.repositories[path])
         # not before: what fails for the moment is opened again
@@ -270,6 +272,14 @@ class TreeRun:
         for entry in refused:
             self._log.keep(work.refuse(entry))
         return OpenRepository(work, units)
+
+    def _selected(
+        self, inventory: RepositoryInventory, *, patient: bool
+    ) -> tuple[tuple[TagEntry, ...], list[Finding]]:
+        """What is chosen of a repository, and what could not be read when it was looked for."""
+        unread: list[Finding] = []
+        below = partial(children_of, self._source, inventory.path, tell=unread.append, patient=patient)
+        return plan_selection(inventory, self._job.selection, below), unread
 
     def _release(self, path: str) -> None:
         """Free a repository when its last slice is done; those that could not be opened before it was are left."""

@@ -14,6 +14,7 @@ from tasks.oci import media_types
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
+    TRANSIENT_CODES,
     ContentError,
     ContentNotFoundError,
     DigestOnlyError,
@@ -34,7 +35,7 @@ from tasks.operations.source.writers_notes import WritersNotes, shown
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tasks.operations.running.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
@@ -107,9 +108,19 @@ def enumerate_repository(
     return _Enumeration(source, path, map_concurrently or map, dated, patient).run(entries, etag)
 
 
-def children_of(source: LayoutReader, path: str, descriptors: Iterable[Descriptor]) -> frozenset[Digest]:
-    """The manifests below these, where they are indexes; what can't be read is told by who copies it."""
-    return frozenset(_Enumeration(source, path, map).children_of(descriptors))
+def children_of(
+    source: LayoutReader, path: str, given: Iterable[Descriptor], *, tell: Callable[[Finding], None], patient: bool
+) -> frozenset[Digest]:
+    """The manifests below these, where they are indexes; what can't be read for good is told by who copies it.
+
+    What can't be for the moment is for `tell`, since it may be copied after all; to the `patient` it is raised.
+    """
+    work = _Enumeration(source, path, map, patient=patient)
+    children = frozenset(work.children_of(given))
+    for finding in work.findings:
+        if finding.code in TRANSIENT_CODES:
+            tell(finding)
+    return children
 
 
 @dataclass(slots=True)

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
 from tasks.oci.errors import SourceError, SourceReadError, SourceUnavailableError
+from tasks.oci.reference import referrers_tag
 from tasks.operations.running import tree_run
 from tasks.operations.running.tree_run import RETRY_DELAYS
 from tasks.ports import IndexFile
@@ -58,9 +60,23 @@ def referrer(tmp_path: Path) -> str:
     return signature["digest"]
 
 
-def engine(root: Path, name: str, at: range, kind: type[SourceError] = SourceReadError) -> Engine:
+@pytest.fixture
+def signed(tmp_path: Path) -> tuple[str, str]:
+    """The digest of the index `app:v1`, and the tag of a signature of its platform, which tells of no `v1`."""
+    layout = LayoutBuilder(tmp_path / "app")
+    platform = layout.image(layers=[b"layer"], listed=False)
+    signature = f"{referrers_tag(Digest(platform['digest']))}.sig"
+    layout.image(signature, layers=[b"signature"])
+    index = layout.index([platform], "v1")
+    layout.write()
+    return index["digest"], signature
+
+
+def engine(
+    root: Path, name: str, at: range, kind: type[SourceError] = SourceReadError, include: tuple[str, ...] = ()
+) -> Engine:
     source = Failing(root, name, at, kind)
-    return Engine(root, MemoryTarget(), wrap=lambda _: source)
+    return Engine(root, MemoryTarget(), wrap=lambda _: source, include=include)
 
 
 def is_listed(made: Engine, referrer: str) -> bool:
@@ -113,3 +129,21 @@ def test_an_index_that_can_not_be_read_for_the_moment_is_looked_at_again(tmp_pat
 
 def test_an_index_that_can_not_be_read_is_named(tmp_path: Path, referrer: str) -> None:
     assert engine(tmp_path, INDEX, range(1, 99)).copy() == ({}, {("app", "source_read")})
+
+
+def test_a_signature_stays_with_its_platform_where_the_index_can_not_be_read_for_the_moment(
+    tmp_path: Path, signed: tuple[str, str]
+) -> None:
+    """That it belongs to what the pattern fits, only the index tells, when its layout is opened."""
+    index, signature = signed
+    made = engine(tmp_path, index, range(1, 1 + len(RETRY_DELAYS)), include=("app:v*",))
+    assert made.copy() == ({"app:v1": "copied", f"app:{signature}": "copied"}, set())
+
+
+def test_a_signature_that_may_be_left_behind_by_an_index_that_could_not_be_read_is_told(
+    tmp_path: Path, signed: tuple[str, str]
+) -> None:
+    """By the time that it is copied it can be read: nobody else would tell."""
+    index, _ = signed
+    made = engine(tmp_path, index, range(1, 2 + len(RETRY_DELAYS)), include=("app:v*",))
+    assert made.copy() == ({"app:v1": "copied"}, {("app", "source_read")})
