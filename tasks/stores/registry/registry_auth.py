@@ -20,6 +20,8 @@ from urllib.parse import urlencode, urlsplit
 
 from tasks.oci.errors import (
     AuthenticationError,
+    ConfigurationError,
+    ConnectionFailedError,
     LayoutliftError,
     PermissionDeniedError,
     RateLimitedError,
@@ -99,6 +101,7 @@ class Authorizer:
         self._clock = clock
         self._lock = threading.Lock()
         self._challenge: Challenge | None = None
+        self._has_found = False
         self._tokens: dict[Scopes, _Token] = {}
         self._fetched: dict[Scopes, Future[_Token]] = {}
 
@@ -115,6 +118,8 @@ class Authorizer:
             PermissionDeniedError: they are good, but not for these scopes.
             RateLimitedError: the token server asks for fewer requests.
             RegistryUnavailableError: the token server is broken for the moment.
+            ConfigurationError: the credentials can't be found, and never were.
+            ConnectionFailedError: they were, and can't be had for the moment.
         """
         challenge = self._challenge
         if challenge is None:
@@ -183,12 +188,26 @@ class Authorizer:
         )
 
     def _authenticate(self, challenge: Challenge, scopes: Scopes) -> _Token:
-        credentials = self._find()
+        credentials = self._credentials()
         if challenge.scheme == "bearer":
             return self._fetch_granted(challenge, scopes, credentials)
         if credentials is None:
             raise AuthenticationError(f"{self._origin} asks for a password and {_NONE_CONFIGURED}", status=401)
         return _Token(credentials.basic(), self._clock() + credentials.lifetime * _USED_SHARE)
+
+    def _credentials(self) -> Credentials | None:
+        """What is found; where something was before, who hands it out may be away for the moment.
+
+        A credential helper asks over the network that the registry is on, and fails with it.
+        """
+        try:
+            found = self._find()
+        except ConfigurationError as error:
+            if not self._has_found:
+                raise
+            raise ConnectionFailedError(str(error)) from None
+        self._has_found = found is not None
+        return found
 
     def _fetch_granted(self, challenge: Challenge, scopes: Scopes, credentials: Credentials | None) -> _Token:
         """A token server may refuse one scope (GitHub, Azure); asking for none tells whether it refuses us."""

@@ -16,6 +16,8 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     AuthenticationError,
+    ConfigurationError,
+    ConnectionFailedError,
     LayoutliftError,
     PermissionDeniedError,
     RateLimitedError,
@@ -170,6 +172,41 @@ def test_a_way_that_can_not_be_gone_is_said_so(script: ScriptedRegistry, make_st
     script.expect("GET", "/v2/", Reply(401, {"WWW-Authenticate": header}))
     with pytest.raises(AuthenticationError, match="not supported"):
         make_store(script.host, ME).check_access()
+
+
+HELPER_FAILED = ConfigurationError("docker-credential-cloud failed for registry.example: StoreError")
+
+
+def finder(*answers: Credentials | LayoutliftError) -> Callable[[], Credentials]:
+    """What finds credentials, or fails, one after the other."""
+    left = list(answers)
+
+    def find() -> Credentials:
+        answer = left.pop(0)
+        if isinstance(answer, LayoutliftError):
+            raise answer
+        return answer
+
+    return find
+
+
+@pytest.mark.parametrize("scheme", ['Basic realm="r"', 'Bearer realm="https://auth.example/token"'])
+def test_a_helper_that_fails_after_it_gave_a_password_is_away_as_its_network_may_be(scheme: str) -> None:
+    made = Authorizer("https://registry.example", finder(ME, HELPER_FAILED, ME), TokenServer())
+    made.refused((), None, scheme)
+    made.header(())
+    made.forget(())
+    with pytest.raises(ConnectionFailedError, match="docker-credential-cloud failed") as raised:
+        made.header(())
+    assert raised.value.transient
+    assert made.header(())
+
+
+def test_a_helper_that_never_gave_a_password_is_a_mistake_of_the_configuration() -> None:
+    made = Authorizer("https://registry.example", finder(HELPER_FAILED), TokenServer())
+    made.refused((), None, 'Basic realm="r"')
+    with pytest.raises(ConfigurationError, match="docker-credential-cloud failed"):
+        made.header(())
 
 
 def test_scopes_are_kept_apart(script: ScriptedRegistry, elsewhere: ScriptedRegistry, make_store: MakeStore) -> None:
