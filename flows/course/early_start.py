@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from logging.handlers import MemoryHandler
 from typing import TYPE_CHECKING
 
 from flows.course.live_limits import DEFAULT_VARIABLE
@@ -80,6 +80,7 @@ class EarlyStart:
         if self._taken:
             return
         self._console.stop.set()
+        self._log.forget()
         with self._stack:
             try:
                 run = self._opening.result()
@@ -103,22 +104,29 @@ class EarlyStart:
         return run
 
 
-class _KeptLog:
-    """Records of the engine from before Prefect's handlers were there to bring them to the run's page."""
+class _KeptLog(logging.Handler):
+    """The last records of the engine from before Prefect's handlers were there to bring them to the run's page."""
 
     def __init__(self) -> None:
+        super().__init__()
+        self._records: deque[logging.LogRecord] = deque(maxlen=KEPT_RECORDS)
         self._logger = logging.getLogger("tasks")
-        self._handler = MemoryHandler(KEPT_RECORDS, flushLevel=logging.CRITICAL + 1, flushOnClose=False)
         self._told = frozenset(self._logger.handlers)
-        self._logger.addHandler(self._handler)
+        self._logger.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._records.append(record)
 
     def hand_over(self) -> None:
-        self._logger.removeHandler(self._handler)
-        for record in self._handler.buffer:
+        self.forget()
+        while self._records:
+            record = self._records.popleft()
             for handler in self._logger.handlers:
                 if handler not in self._told:
                     handler.handle(record)
-        self._handler.close()
+
+    def forget(self) -> None:
+        self._logger.removeHandler(self)
 
 
 @contextmanager

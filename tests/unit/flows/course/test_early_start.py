@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.course import stopping
+from flows.course import early_start, stopping
 from flows.course.early_start import EarlyStart, begun_early, may_begin_early
 from flows.course.live_limits import DEFAULT_VARIABLE
 from flows.forms.parameters import CheckParameters, MigrateParameters
@@ -174,6 +174,29 @@ def test_what_the_engine_logged_before_reaches_the_handlers_that_came_since(opti
         engine.removeHandler(since)
         engine.removeHandler(there)
     assert there.said == since.said == ["said early", "said later"]
+
+
+def test_of_a_log_that_waits_for_its_flow_the_last_records_are_kept(
+    options: RunOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(early_start, "KEPT_RECORDS", 2)
+    console, engine, kept = Console(), logging.getLogger("tasks"), Kept()
+    console.early = EarlyStart(RunKind.CHECK, options, console, may_begin=lambda: False)
+    console.early.wait_until_open(10)
+    for number in range(5):
+        engine.warning("said %d", number)
+    engine.addHandler(kept)
+    try:
+        with console.open(RunKind.CHECK, options):
+            assert kept.said == ["said 3", "said 4"]
+    finally:
+        engine.removeHandler(kept)
+
+
+def test_nothing_of_the_log_is_kept_of_a_run_that_nobody_took_over(options: RunOptions) -> None:
+    before = logging.getLogger("tasks").handlers[:]
+    EarlyStart(RunKind.CHECK, options, Console()).end()
+    assert logging.getLogger("tasks").handlers == before
 
 
 @pytest.mark.parametrize(
