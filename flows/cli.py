@@ -42,6 +42,11 @@ ELSEWHERE = {
     "zot": "zot",
 }
 """Commands by name, with their modules in `flows.commands`, which are loaded for that command and for --help only."""
+AS_WORK_GOES = (
+    *("ls", "check", "plan", "migrate", "verify", "cutover", "validate"),
+    *("cleanup", "delete", "recover", "zot", "benchmark", "server", "alerts"),
+)
+"""All commands, as --help lists them."""
 OUTPUT_LOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """What writing to a full disk ends with; where that is a file of ours, its store has made another error of it."""
 
@@ -61,7 +66,7 @@ class _Commands(click.Group):
             raise SystemExit(INCOMPLETE) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted((*super().list_commands(ctx), *ELSEWHERE))
+        return sorted((*super().list_commands(ctx), *ELSEWHERE), key=AS_WORK_GOES.index)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in ELSEWHERE:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from flows import cli
 from flows.cli import main
 from flows.server import prefect_server
 from tests.support.layouts import LayoutBuilder
@@ -64,6 +65,13 @@ def test_the_list_of_commands_says_of_each_what_it_does_in_full(group: str) -> N
     helped = CliRunner().invoke(main, [*group.split(), "--help"]).output
     assert "..." not in helped.partition("Commands:")[2]
     assert helped.count("\n") > 5
+
+
+def test_commands_are_listed_as_the_work_goes() -> None:
+    helped = CliRunner().invoke(main, ["--help"]).output.partition("Commands:")[2].partition("Examples:")[0]
+    listed = [line.split()[0] for line in helped.splitlines() if line.strip()]
+    assert listed[:6] == ["ls", "check", "plan", "migrate", "verify", "cutover"]
+    assert sorted(listed) == sorted({*main.commands, *cli.ELSEWHERE})
 
 
 def test_a_source_that_is_not_there_is_named_before_a_server_is_started(
