@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.debugging import with_debug
+from flows.commands.headings import HeadedCommand
 from flows.commands.known_variables import warn_of_unknown
 from flows.commands.options import said_on_command_line, with_parameters
 from flows.commands.running import INCOMPLETE, checked, exit_code, logs_in, run_to_end
@@ -53,6 +54,8 @@ OUTPUT_LOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 class _Commands(click.Group):
     """Ends every command with a message and an exit code of ours, never with a traceback."""
+
+    command_class = HeadedCommand
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         _show_any_text()

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from flows.cli import main as layoutlift
+from flows.commands.headings import headed
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "commands.md"
 PREAMBLE = """\
@@ -48,11 +49,17 @@ def _section(context: click.Context) -> str:
 
 
 def _options(context: click.Context) -> str:
-    options = [parameter for parameter in context.command.params if isinstance(parameter, click.Option)]
-    rows = [_row(option, context) for option in options if not option.hidden]
+    """Tables of the options, as `--help` divides them."""
+    lists = headed(context.command, context)
+    return "".join(_table(heading if len(lists) > 1 else "", options, context) for heading, options in lists)
+
+
+def _table(heading: str, options: list[click.Option], context: click.Context) -> str:
+    rows = [_row(option, context) for option in options if "--help" not in option.opts]
     if not rows:
         return ""
-    return "\n| option | variable | does |\n|---|---|---|\n" + "".join(rows)
+    above = f"\n{heading}:\n" if heading else ""
+    return f"{above}\n| option | variable | does |\n|---|---|---|\n{''.join(rows)}"
 
 
 def _row(option: click.Option, context: click.Context) -> str:

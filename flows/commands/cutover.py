@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from flows.commands.headings import HeadedCommand
 from flows.commands.options import with_parameters
 from flows.commands.running import checked, exit_code, logs_in, prepare
 from flows.course.cutover import CutoverParameters, cut_over
@@ -16,7 +17,7 @@ from flows.terminal.told_errors import tell
 from tasks.oci.errors import LayoutliftError
 
 
-@click.command(short_help="Prove that both sides are equal, list what replaces what")
+@click.command(cls=HeadedCommand, short_help="Prove that both sides are equal, list what replaces what")
 @with_parameters(CutoverParameters)
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the report as JSON, and what is said on the way to stderr"

@@ -1,0 +1,59 @@
+"""`--help` divides the many options of a command by what they are about."""
+
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from flows.cli import main
+from flows.commands.headings import HEADINGS, LAST, HeadedCommand, headed
+
+
+def headings_of(*command: str) -> dict[str, list[str]]:
+    """The lists of options that a command's `--help` shows, by heading."""
+    context, found = click.Context(main), main
+    for name in command:
+        found = found.get_command(context, name)  # type: ignore[assignment]
+        context = click.Context(found, info_name=name, parent=context)
+    return {
+        heading: [str(each.name) for each in options if "--help" not in each.opts]
+        for heading, options in headed(found, context)
+    }
+
+
+def test_options_stand_below_their_heading_in_its_order() -> None:
+    shown = headings_of("migrate")
+    assert shown["What to take"] == ["include", "exclude", "newest", "order_by", "untagged", "exclude_referrers"]
+    assert list(shown) == [heading for heading in HEADINGS if heading in shown]
+
+
+def test_help_shows_the_headings() -> None:
+    lines = CliRunner().invoke(main, ["migrate", "--help"]).output.splitlines()
+    assert [line.removesuffix(":") for line in lines if line and line[0] != " "][1:] == list(headings_of("migrate"))
+
+
+def test_a_command_of_few_options_has_one_list() -> None:
+    assert list(headings_of("ls")) == ["Options"]
+
+
+@pytest.mark.parametrize("command", ["ls", "check", "plan", "migrate", "verify", "cutover", "benchmark run"])
+def test_every_option_has_its_place(command: str) -> None:
+    named = {name for names in HEADINGS.values() for name in names}
+    shown = [name for names in headings_of(*command.split()).values() for name in names]
+    assert shown
+    assert [name for name in shown if name not in named] == []
+
+
+def test_an_option_that_has_no_place_is_shown_all_the_same() -> None:
+    options = [click.Option([f"--n{number}"]) for number in range(30)]
+    command = HeadedCommand("novel", params=[*options, click.Option(["--debug"])])
+    context = click.Context(command)
+    assert [(heading, len(found)) for heading, found in headed(command, context)] == [(LAST, 32)]
+    assert "--n29" in command.get_help(context)
+
+
+def test_hidden_options_and_arguments_are_in_no_list() -> None:
+    parameters: list[Any] = [click.Argument(["source"]), click.Option(["--secret"], hidden=True)]
+    command = HeadedCommand("small", params=parameters, add_help_option=False)
+    assert headed(command, click.Context(command)) == [("Options", [])]
