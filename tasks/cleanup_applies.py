@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 from tasks.endpoints import no_directory, refuse_absent, refuse_other_encodings
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, RefusedError
 from tasks.operations.choosing.ages import FUTURE_SECONDS
-from tasks.operations.cleanup.apply_tools import ApplyTools
-from tasks.operations.cleanup.applying import apply_repository, needs_only_writer
-from tasks.operations.cleanup.dropping import remake_halves
-from tasks.operations.cleanup.holdings import Holdings
-from tasks.operations.cleanup.journal import Journal
-from tasks.operations.cleanup.old_runs import forget_old_runs
-from tasks.operations.cleanup.undoing import undo_run, undoable
+from tasks.operations.cleanup.applying.apply_tools import ApplyTools
+from tasks.operations.cleanup.applying.dropping import remake_halves
+from tasks.operations.cleanup.applying.old_runs import forget_old_runs
+from tasks.operations.cleanup.applying.repository_applying import apply_repository, needs_only_writer
+from tasks.operations.cleanup.applying.undoing import undo_run, undoable
+from tasks.operations.cleanup.records.holdings import Holdings
+from tasks.operations.cleanup.records.journal import Journal
 from tasks.operations.cleanup.values import QuarantineMode
 from tasks.operations.running.concurrency import map_ahead
 from tasks.patience import patience_with_source
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tasks.file_ports import WritableSource
-    from tasks.operations.cleanup.apply_tools import RepositoryOutcome
+    from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
     from tasks.operations.cleanup.values import RepositoryPlan, Timing
     from tasks.stores.bucket.s3_address import BucketAccess
     from tasks.stores.pacing import Stop

@@ -20,14 +20,14 @@ from tasks.endpoints import (
     source_identity,
 )
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, SourceUnavailableError
-from tasks.operations.cleanup.blob_decisions import BlobRules
-from tasks.operations.cleanup.choices import PolicyChoice
-from tasks.operations.cleanup.gate import Gate
-from tasks.operations.cleanup.gone_layouts import plan_gone
-from tasks.operations.cleanup.holdings import Holdings
-from tasks.operations.cleanup.limits import LimitCheck
-from tasks.operations.cleanup.plan_lines import PlanReader, PlanWriter, check_plan
-from tasks.operations.cleanup.planning import PlanTools, plan_repository
+from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
+from tasks.operations.cleanup.deciding.choices import PolicyChoice
+from tasks.operations.cleanup.planning.gate import Gate
+from tasks.operations.cleanup.planning.gone_layouts import plan_gone
+from tasks.operations.cleanup.planning.limits import LimitCheck
+from tasks.operations.cleanup.planning.plan_lines import PlanReader, PlanWriter, check_plan
+from tasks.operations.cleanup.planning.repository_planning import PlanTools, plan_repository
+from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.values import PlanFooter, PlanHeader, PlanKind, RepositoryPlan
 from tasks.operations.reports.run_log import NO_LAYOUTS, NOTHING_CHOSEN
 from tasks.operations.running.concurrency import map_ahead
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tasks.file_ports import FileReader
-    from tasks.operations.cleanup.choices import Choice
-    from tasks.operations.cleanup.policy import Policy
+    from tasks.operations.cleanup.deciding.choices import Choice
+    from tasks.operations.cleanup.deciding.policy import Policy
     from tasks.operations.cleanup.values import Limits, Timing
     from tasks.ports import Source
     from tasks.stores.pacing import Stop

@@ -12,8 +12,8 @@ from tasks.cleanup_applies import CleanerOptions, open_cleaner, open_writable
 from tasks.cleanup_plans import CleanupOptions, new_plan_id, open_gate, open_plan
 from tasks.cleanup_runs import RunNote, note_run, read_note
 from tasks.oci.errors import ConfigurationError, RefusedError
-from tasks.operations.cleanup.limits import LimitCheck
-from tasks.operations.cleanup.policy import DEFAULT_TIMING
+from tasks.operations.cleanup.deciding.policy import DEFAULT_TIMING
+from tasks.operations.cleanup.planning.limits import LimitCheck
 from tasks.operations.cleanup.values import PlanKind
 from tasks.stores.bucket.s3_address import BucketAccess
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from flows.forms.cleanup_parameters import ApplyParameters, UndoParameters
     from tasks.cleanup_plans import Logins
-    from tasks.operations.cleanup.apply_tools import RepositoryOutcome
+    from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
     from tasks.operations.cleanup.values import Limits, PlanHeader, RepositoryPlan
     from tasks.stores.pacing import Stop
 

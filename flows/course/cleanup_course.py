@@ -26,8 +26,8 @@ from flows.files.policy_values import seconds
 from flows.server.settings_of_run import log_to_run
 from tasks.cleanup_plans import open_plan
 from tasks.oci.errors import IncompleteError, LayoutliftError, LockHeldError, RefusedError
-from tasks.operations.cleanup.limits import LimitCheck
-from tasks.operations.cleanup.plan_summary import PlanSummary, what_goes
+from tasks.operations.cleanup.planning.limits import LimitCheck
+from tasks.operations.cleanup.planning.plan_summary import PlanSummary, what_goes
 from tasks.operations.cleanup.values import PlanFooter
 from tasks.operations.reports.reporting import escape_markdown, human_bytes
 from tasks.stores.pacing import Stop

@@ -17,7 +17,7 @@ from tasks.cleanup_plans import (
     write_plan,
 )
 from tasks.oci.digest import Digest
-from tasks.operations.cleanup.policy_use import PolicyUse
+from tasks.operations.cleanup.deciding.policy_use import PolicyUse
 from tasks.operations.cleanup.values import PlanKind
 from tasks.operations.reports.run_log import NO_LAYOUTS, is_harmful
 from tasks.stores.bucket.s3_address import BucketAccess
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from flows.forms.cleanup_parameters import CleanupPlanParameters, PlanParameters
     from tasks.cleanup_plans import Planner
-    from tasks.operations.cleanup.choices import Choice
-    from tasks.operations.cleanup.policy import Policy
+    from tasks.operations.cleanup.deciding.choices import Choice
+    from tasks.operations.cleanup.deciding.policy import Policy
     from tasks.operations.cleanup.values import PlanFooter, PlanHeader, RepositoryPlan
     from tasks.ports import Finding
     from tasks.stores.pacing import Stop

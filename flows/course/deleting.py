@@ -12,9 +12,9 @@ from flows.course.cleanup_planning import cleanup_options, is_whole
 from tasks.cleanup_plans import make_header, open_planner, write_plan
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, InvalidDigestError, RefusedError
-from tasks.operations.cleanup.choices import DeleteChoice
-from tasks.operations.cleanup.policy import DEFAULT_TIMING, Policy
-from tasks.operations.cleanup.recovering import plan_recovery
+from tasks.operations.cleanup.deciding.choices import DeleteChoice
+from tasks.operations.cleanup.deciding.policy import DEFAULT_TIMING, Policy
+from tasks.operations.cleanup.planning.recovering import plan_recovery
 from tasks.operations.cleanup.values import Limits, PlanKind
 
 if TYPE_CHECKING:

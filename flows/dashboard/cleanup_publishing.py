@@ -15,7 +15,7 @@ from tasks.operations.reports.reporting import ADVICE, escape_markdown, human_by
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tasks.operations.cleanup.apply_tools import RepositoryOutcome
+    from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
     from tasks.ports import Finding
 
 SHOWN = 200

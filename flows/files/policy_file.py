@@ -14,8 +14,8 @@ from flows.files.yaml_files import load_model, mistakes_in
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.choosing.tag_order import OrderBy
-from tasks.operations.cleanup import policy as engine
-from tasks.operations.cleanup.policy import OtherTags, Per, Period, Referrers
+from tasks.operations.cleanup.deciding import policy as engine
+from tasks.operations.cleanup.deciding.policy import OtherTags, Per, Period, Referrers
 from tasks.operations.cleanup.values import Limits, QuarantineMode, Timing
 
 

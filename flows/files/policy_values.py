@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from tasks.endpoints import parse_target
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, LayoutliftError
-from tasks.operations.cleanup.policy import select_repositories, select_tags
+from tasks.operations.cleanup.deciding.policy import select_repositories, select_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable

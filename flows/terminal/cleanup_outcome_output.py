@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
 
-    from tasks.operations.cleanup.apply_tools import RepositoryOutcome
+    from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
     from tasks.operations.cleanup.values import IndexEntry
 
 

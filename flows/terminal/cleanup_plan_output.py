@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from flows.terminal.finding_lines import print_findings
-from tasks.operations.cleanup.choices import NOT_NAMED
-from tasks.operations.cleanup.limits import LimitCheck
-from tasks.operations.cleanup.plan_lines import footer_json, header_json, repository_json
+from tasks.operations.cleanup.deciding.choices import NOT_NAMED
+from tasks.operations.cleanup.planning.limits import LimitCheck
+from tasks.operations.cleanup.planning.plan_lines import footer_json, header_json, repository_json
 from tasks.operations.cleanup.values import Action, PlanFooter, PlanKind, totals_of
 from tasks.operations.reports.reporting import human_bytes, printable
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from flows.commands.cleanup import cleanup
 from infra.real_parts import DistributionRegistry, Registry, ZotRegistry
-from tasks.operations.cleanup.gate import Gate
+from tasks.operations.cleanup.planning.gate import Gate
 from tests.support.command import Layoutlift
 from tests.support.layouts import REF_NAME, LayoutBuilder, random_bytes
 from tests.support.policies import newest_by_name

@@ -12,9 +12,9 @@ import pytest
 from flows.course.cleanup_applying import apply_plan
 from flows.forms.cleanup_parameters import ApplyParameters
 from infra.real_parts import SeaweedFS
-from tasks.operations.cleanup import applying
-from tasks.operations.cleanup.apply_tools import TRASH
-from tasks.operations.cleanup.entry_decisions import _Deciding
+from tasks.operations.cleanup.applying import repository_applying
+from tasks.operations.cleanup.deciding.entry_decisions import _Deciding
+from tasks.operations.cleanup.records.journal import TRASH
 from tasks.operations.cleanup.values import Action, Timing
 from tasks.stores.pacing import Stop
 from tests.support.buckets import upload, use_environment
@@ -90,18 +90,18 @@ def test_a_process_that_dies_after_its_first_step_leaves_no_hole(
     seaweedfs: SeaweedFS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bool
 ) -> None:
     bucket = Bucket(seaweedfs, tmp_path, f"mutants-order-{broken}".lower(), monkeypatch)
-    first = applying._Applying._edit
+    first = repository_applying._Applying._edit
 
-    def sweep(work: applying._Applying) -> None:
+    def sweep(work: repository_applying._Applying) -> None:
         going = [blob for blob in work.plan.blobs if blob.action is not Action.KEEP]
         files = [work._files.stat_file(f"{LAYOUT}/blobs/{blob.digest.replace(':', '/')}") for blob in going]
         work._files.hide_files([file for file in files if file], f"{TRASH}/{work.tools.journal.run}")
 
-    def die_after_one_step(work: applying._Applying) -> None:
+    def die_after_one_step(work: repository_applying._Applying) -> None:
         (sweep if broken else first)(work)
         raise DeadError
 
-    monkeypatch.setattr(applying._Applying, "_edit", die_after_one_step)
+    monkeypatch.setattr(repository_applying._Applying, "_edit", die_after_one_step)
     with pytest.raises(DeadError):
         bucket.clean()
     assert bool(list(holes(bucket.files))) is broken

@@ -15,9 +15,10 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import SourceChangedError
 from tasks.oci.image_layout import blob_path
-from tasks.operations.cleanup.apply_tools import TRASH, ApplyTools, RepositoryOutcome
-from tasks.operations.cleanup.applying import apply_repository
-from tasks.operations.cleanup.marks import read_marks
+from tasks.operations.cleanup.applying.apply_tools import ApplyTools, RepositoryOutcome
+from tasks.operations.cleanup.applying.repository_applying import apply_repository
+from tasks.operations.cleanup.records.journal import TRASH
+from tasks.operations.cleanup.records.marks import read_marks
 from tasks.operations.cleanup.values import Action, IndexEntry, QuarantineMode, RepositoryPlan, Timing
 from tests.support.cleanup_world import (
     GRACE,

@@ -13,7 +13,13 @@ from typing import Any
 
 from tasks.cleanup_plans import CleanupOptions, make_header, open_planner, policy_choices, write_plan
 from tasks.operations.choosing.tag_order import OrderBy
-from tasks.operations.cleanup.policy import Policy, RepositoryPolicy, TagRule, select_repositories, select_tags
+from tasks.operations.cleanup.deciding.policy import (
+    Policy,
+    RepositoryPolicy,
+    TagRule,
+    select_repositories,
+    select_tags,
+)
 from tasks.operations.cleanup.values import Limits, PlanKind, Timing
 from tasks.stores.pacing import Stop
 

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.operations.choosing.tag_order import OrderBy
-from tasks.operations.cleanup.apply_tools import ApplyTools, RepositoryOutcome
-from tasks.operations.cleanup.applying import apply_repository
-from tasks.operations.cleanup.blob_decisions import BlobRules
-from tasks.operations.cleanup.choices import PolicyChoice
-from tasks.operations.cleanup.holdings import Holdings
-from tasks.operations.cleanup.journal import Journal
-from tasks.operations.cleanup.planning import PlanTools, plan_repository
-from tasks.operations.cleanup.policy import RepositoryPolicy, TagRule, select_repositories, select_tags
-from tasks.operations.cleanup.undoing import undo_run
+from tasks.operations.cleanup.applying.apply_tools import ApplyTools, RepositoryOutcome
+from tasks.operations.cleanup.applying.repository_applying import apply_repository
+from tasks.operations.cleanup.applying.undoing import undo_run
+from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
+from tasks.operations.cleanup.deciding.choices import PolicyChoice
+from tasks.operations.cleanup.deciding.policy import RepositoryPolicy, TagRule, select_repositories, select_tags
+from tasks.operations.cleanup.planning.repository_planning import PlanTools, plan_repository
+from tasks.operations.cleanup.records.holdings import Holdings
+from tasks.operations.cleanup.records.journal import Journal
 from tasks.operations.cleanup.values import RepositoryPlan, Timing
 from tasks.stores.memory import MemorySource
 from tasks.stores.memory_files import MemoryFiles, WritableMemory

@@ -5,18 +5,18 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tasks.operations.choosing.tag_order import OrderBy
-from tasks.operations.cleanup.blob_decisions import BlobRules
-from tasks.operations.cleanup.choices import Choice, PolicyChoice
-from tasks.operations.cleanup.holdings import Holdings
-from tasks.operations.cleanup.planning import PlanTools, plan_repository
-from tasks.operations.cleanup.policy import RepositoryPolicy, TagRule, select_repositories, select_tags
+from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
+from tasks.operations.cleanup.deciding.choices import Choice, PolicyChoice
+from tasks.operations.cleanup.deciding.policy import RepositoryPolicy, TagRule, select_repositories, select_tags
+from tasks.operations.cleanup.planning.repository_planning import PlanTools, plan_repository
+from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.values import RepositoryPlan, Timing
 from tasks.stores.memory import MemorySource
 from tasks.stores.memory_files import MemoryFiles
 
 if TYPE_CHECKING:
     from tasks.oci.digest import Digest
-    from tasks.operations.cleanup.gate import Gate
+    from tasks.operations.cleanup.planning.gate import Gate
 
 APP = "team/app"
 REF_NAME = "org.opencontainers.image.ref.name"

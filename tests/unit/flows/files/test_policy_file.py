@@ -17,7 +17,7 @@ from flows.files.yaml_files import parse_model
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.choosing.tag_order import OrderBy
-from tasks.operations.cleanup.policy import DAY, OtherTags, Per, Period, Policy, Referrers
+from tasks.operations.cleanup.deciding.policy import DAY, OtherTags, Per, Period, Policy, Referrers
 from tasks.operations.cleanup.values import Limits, QuarantineMode, Timing
 
 SCHEMA = Path(__file__).parents[4] / "docs" / "schemas" / "policy-1.json"

@@ -11,13 +11,13 @@ import pytest
 
 from infra.layout_builder import LayoutBuilder
 from tasks.oci.errors import OutsideSourceError, SourceWriteError
-from tasks.operations.cleanup.apply_tools import ApplyTools
-from tasks.operations.cleanup.applying import apply_repository
-from tasks.operations.cleanup.blob_decisions import BlobRules
-from tasks.operations.cleanup.dropping import drop_layout, remake_halves
-from tasks.operations.cleanup.holdings import Holdings
-from tasks.operations.cleanup.journal import Journal
-from tasks.operations.cleanup.planning import PlanTools, plan_repository
+from tasks.operations.cleanup.applying.apply_tools import ApplyTools
+from tasks.operations.cleanup.applying.dropping import drop_layout, remake_halves
+from tasks.operations.cleanup.applying.repository_applying import apply_repository
+from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
+from tasks.operations.cleanup.planning.repository_planning import PlanTools, plan_repository
+from tasks.operations.cleanup.records.holdings import Holdings
+from tasks.operations.cleanup.records.journal import Journal
 from tasks.operations.cleanup.values import RepositoryPlan, Timing
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.directory.writable_directory import DirectoryWriter, WritableDirectory

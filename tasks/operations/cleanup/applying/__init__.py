@@ -1,0 +1,1 @@
+"""A plan applied or undone, step by step, and old runs forgotten."""

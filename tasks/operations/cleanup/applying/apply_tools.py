@@ -1,0 +1,73 @@
+"""What applying works with, and what it says it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tasks.operations.cleanup.layout.shared_content import SharedContent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasks.file_ports import WritableSource
+    from tasks.operations.cleanup.records.holdings import Holdings
+    from tasks.operations.cleanup.records.journal import Journal
+    from tasks.operations.cleanup.values import IndexEntry, RepositoryPlan, Timing
+    from tasks.operations.running.concurrency import MapConcurrently
+    from tasks.ports import Finding
+
+
+def _no_gate(_: RepositoryPlan) -> None:
+    """Let everything pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyTools:
+    """What every repository of a run is changed with.
+
+    `guard` raises `LockHeldError` once the lease is another run's; it is asked before each destructive step.
+    `require` raises `TargetLacksError` where a target has to hold what goes, and does not.
+    """
+
+    source: WritableSource
+    holdings: Holdings
+    journal: Journal
+    timing: Timing
+    map_concurrently: MapConcurrently
+    guard: Callable[[], None]
+    require: Callable[[RepositoryPlan], None] = _no_gate
+    shared: SharedContent = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look for what is shared at the source that is changed."""
+        object.__setattr__(self, "shared", SharedContent(self.source.files))
+
+
+@dataclass(slots=True)
+class RepositoryOutcome:
+    """What became of one repository; sizes are bytes.
+
+    `skipped` are entries that were to leave or come and were not touched, because somebody changed the index
+    since the plan. `restored` names blobs that the index needs and that came back from the quarantine. `dropped`
+    says that the empty layout went, `remade` that it came back, `left_alone` that the plan could not judge the
+    repository. `problems` says what was not done and why, and what the check at the end found.
+    """
+
+    path: str
+    removed: list[IndexEntry] = field(default_factory=list)
+    added: list[IndexEntry] = field(default_factory=list)
+    skipped: list[IndexEntry] = field(default_factory=list)
+    marked: int = 0
+    hidden: int = 0
+    bytes_hidden: int = 0
+    restored: list[str] = field(default_factory=list)
+    purged: int = 0
+    files_deleted: int = 0
+    bytes_freed: int = 0
+    dropped: bool = False
+    remade: bool = False
+    left_alone: bool = False
+    problems: list[Finding] = field(default_factory=list)
+    is_checked: bool = False
+    """Whether the check at the end saw everything that the remaining entries need."""

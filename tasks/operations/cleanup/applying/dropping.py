@@ -1,0 +1,91 @@
+"""Deletes the last two files of an empty layout, and writes them again where that was too early or is undone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.file_ports import below
+from tasks.oci.errors import InterruptedRunError, LayoutliftError
+from tasks.oci.image_layout import BLOBS, INDEX, INGEST, MARKER, iter_index
+from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
+from tasks.operations.cleanup.layout.layout_view import blobs_begun
+from tasks.operations.cleanup.records.journal import Record, Step, list_records, read_record
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tasks.file_ports import FileReader, FileWriter
+    from tasks.operations.cleanup.applying.apply_tools import ApplyTools
+
+
+def drop_layout(tools: ApplyTools, path: str) -> bool:
+    """Delete `oci-layout` and `index.json` of a layout that was seen empty; both or, as far as we can, neither.
+
+    Raises:
+        SourceError: that can't be told or done.
+        LockHeldError: the lease is another run's by now.
+    """
+    files = tools.source.files
+    paths = [below(path, name) for name in (INDEX, MARKER)]
+    found = [file for path in paths if (file := files.stat_file(path)) is not None]
+    contents = [(path, files.read_file(path)) for path in paths]
+    texts = tuple(
+        (path, found.raw.decode("utf-8", "surrogateescape")) for path, found in contents if found is not None
+    )
+    index = dict(texts).get(below(path, INDEX))
+    if (index is not None and next(iter_index(index), None) is not None) or _has_writer(files, path):
+        return False  # somebody has written it since the look, or is about to
+    tools.guard()
+    tools.journal.announce(Record(Step.DROP, path, files.now(), contents=texts))
+    is_whole = len(files.delete_files(found)) == len(found)
+    if is_whole and not _has_writer(files, path):
+        return True
+    restore_dropped(files, texts)
+    return False
+
+
+def _has_writer(files: FileReader, path: str) -> bool:
+    """Whether a writer has stored content, or begun to."""
+    blobs, ingest = below(path, BLOBS), below(path, INGEST)
+    is_empty = next(iter(files.list_files(blobs)), None) is None and next(files.list_uploads(blobs), None) is None
+    return not is_empty or bool(blobs_begun(files.list_files(ingest), ingest))
+
+
+def restore_dropped(files: FileWriter, contents: Sequence[tuple[str, str]]) -> bool:
+    """Write the files of a dropped layout again where there are none; whether any was missing."""
+    missing = [(path, text) for path, text in reversed(contents) if files.read_file(path) is None]
+    for path, text in missing:
+        files.write_file(path, text.encode("utf-8", "surrogateescape"), None)
+    return bool(missing)
+
+
+def remake_halves(files: FileWriter, *, is_alone: bool) -> Iterator[RepositoryOutcome]:
+    """Write what is missing of dropped layouts of whose two files one is there; what came of each.
+
+    A writer that looked before such a layout went takes `oci-layout` for there, and writes its index alone however
+    much later; a process that dies in between leaves one of the two. An index is written on condition that there is
+    none, or where nobody else writes (`is_alone`): a writer may bring its own at that moment.
+
+    Raises:
+        SourceError: the journals can't be listed.
+        InterruptedRunError: the run was told to end.
+    """
+    may_write_index = is_alone or files.is_conditional
+    for place in list_records(files):
+        if place.step is not Step.DROP:
+            continue
+        outcome = RepositoryOutcome(place.repository)
+        try:
+            contents = read_record(files, place).contents
+            missing = [path for path, _ in contents if files.stat_file(path) is None]
+            if 0 < len(missing) < len(contents) and (
+                may_write_index or below(place.repository, INDEX) not in missing
+            ):
+                outcome.remade = restore_dropped(files, contents)
+        except InterruptedRunError:
+            raise
+        except LayoutliftError as error:
+            outcome.problems.append(Finding(place.repository, error.code, str(error)))
+        if outcome.remade or outcome.problems:
+            yield outcome

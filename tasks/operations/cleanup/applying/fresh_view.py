@@ -1,0 +1,212 @@
+"""What a layout needs and has at this moment; what it needs from the quarantine is brought back on the way.
+
+The same reading of graphs that plans are made of. Nothing is taken for unneeded unless every manifest that the
+index leads to was read.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.file_ports import below
+from tasks.oci.image_layout import blob_path
+from tasks.operations.cleanup.layout.graph import read_graph
+from tasks.operations.cleanup.layout.index_edit import Removals
+from tasks.operations.cleanup.layout.layout_view import view_layout
+from tasks.operations.cleanup.records.holdings import by_digest
+from tasks.operations.cleanup.values import IndexEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from tasks.file_ports import FileWriter, StoredFile, WritableSource
+    from tasks.oci.descriptor import Descriptor
+    from tasks.oci.digest import Digest
+    from tasks.oci.errors import LayoutliftError
+    from tasks.operations.cleanup.layout.graph import Graph
+    from tasks.operations.cleanup.layout.layout_view import Entry
+    from tasks.operations.cleanup.records.holdings import HeldBlob
+    from tasks.operations.running.concurrency import MapConcurrently
+    from tasks.ports import BlobContent, BlobStat, IndexFile, LayoutReader
+
+
+@dataclass(frozen=True, slots=True)
+class FreshView:
+    """A layout just now: its entries, the files below `blobs/`, and everything that the entries need.
+
+    `needed` maps a digest to what needs it. `missing` is what is needed and not there; while there is any of that,
+    or anything `unreadable` or `altered`, nothing may be judged.
+    """
+
+    entries: tuple[Entry, ...]
+    blobs: Mapping[Digest, StoredFile]
+    needed: Mapping[Digest, str]
+    missing: tuple[Digest, ...]
+    restored: tuple[HeldBlob, ...]
+    graph: Graph
+
+    @property
+    def unreadable(self) -> Mapping[Digest, LayoutliftError]:
+        """Manifests that can't be read, each with the reason."""
+        return self.graph.unreadable
+
+    @property
+    def altered(self) -> Mapping[Digest, str]:
+        """What is needed and there in another size than its descriptor says, each with how."""
+        return {digest: how for digest, how in self.graph.altered.items() if digest in self.needed}
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything that is needed is there, in its size, and was understood."""
+        return not self.missing and not self.unreadable and not self.altered
+
+
+def still_wanted(view: FreshView, removals: Collection[IndexEntry]) -> list[IndexEntry]:
+    """Those removals that still make sense, where somebody has written the index since they were planned.
+
+    An entry without a tag, or one that refers to something, was to go with what it belongs to; if that stays after
+    all, under a tag that a writer gave it in between, so does the entry, unless somebody named it. Planning judges
+    by the same rule.
+    """
+    leaves, demanded = Removals(removals), {entry for entry in removals if entry.is_demanded}
+    stays: dict[Digest, str] = {}
+    waiting: dict[Digest, set[IndexEntry]] = {}
+    for entry in view.entries:
+        written = _as_written(entry)
+        if not leaves.has(written):
+            stays[entry.digest] = ""
+        elif written not in demanded:
+            for digest in _belongs_to(entry, view.graph):
+                waiting.setdefault(digest, set()).add(written)
+    kept: set[IndexEntry] = set()
+    needed: dict[Digest, str] = {}
+    while new := view.graph.reach_more(needed, stays, view.blobs):
+        more = {entry for digest in new for entry in waiting.pop(digest, ())} - kept
+        kept |= more
+        stays = {entry.descriptor.digest: "" for entry in more}
+    return [entry for entry in removals if entry not in kept]
+
+
+def _as_written(entry: Entry) -> IndexEntry:
+    return IndexEntry(entry.ref_name, entry.descriptor)
+
+
+def _belongs_to(entry: Entry, graph: Graph) -> Iterator[Digest]:
+    """What an entry stays with, if that stays."""
+    node = graph.nodes.get(entry.digest)
+    if (subject := entry.refers_to or (node.subject if node is not None else None)) is not None:
+        yield subject
+    if entry.ref_name is None:
+        yield entry.digest
+
+
+class FreshLook:
+    """Looks at layouts of one source, and restores what they need of `held`."""
+
+    def __init__(self, source: WritableSource, map_concurrently: MapConcurrently) -> None:
+        self._source = source
+        self._map = map_concurrently
+
+    def view(self, path: str, held: Iterable[HeldBlob]) -> FreshView:
+        """Look at a layout.
+
+        Raises:
+            InvalidLayoutError: it can't be understood whole.
+            SourceError: something can't be listed, read or brought back.
+        """
+        reader = _RestoringReader(self._source, path, held)
+        seen = view_layout(reader, self._source.files, path)
+        reader.absent(seen.blobs)
+        roots = {entry.digest: entry.label for entry in seen.entries}
+        graph = self._read(reader, path, [entry.descriptor for entry in seen.entries], seen.blobs)
+        needed = graph.reach(roots, reader.known(seen.blobs))
+        restored = reader.restore(needed)
+        blobs = {**seen.blobs, **restored}
+        absent = needed.keys() - blobs.keys() - graph.optional() - graph.unreadable.keys()
+        # what a writer stored and named after the listing is there, and looked for by itself
+        missing = {digest for digest in absent if reader.stat_blob(path, digest) is None}
+        return FreshView(seen.entries, blobs, needed, tuple(sorted(missing)), reader.brought(), graph)
+
+    def ensure(self, path: str, roots: Sequence[Descriptor], held: Iterable[HeldBlob]) -> FreshView:
+        """Have everything that manifests need which the index does not name yet; entries are none."""
+        reader = _RestoringReader(self._source, path, held)
+        blobs = {blob.digest: blob.file for blob in reader.all_held()}
+        reader.absent({})
+        graph = self._read(reader, path, roots, blobs)
+        needed = graph.reach({root.digest: root.digest for root in roots}, blobs)
+        restored = reader.restore(needed)
+        absent = [digest for digest in needed if digest not in restored and reader.stat_blob(path, digest) is None]
+        missing = set(absent) - graph.optional() - graph.unreadable.keys()
+        return FreshView((), restored, needed, tuple(sorted(missing)), reader.brought(), graph)
+
+    def _read(
+        self, reader: _RestoringReader, path: str, roots: Sequence[Descriptor], blobs: Mapping[Digest, StoredFile]
+    ) -> Graph:
+        def size_of(digest: Digest) -> int | None:
+            return blobs[digest].size if digest in blobs else None
+
+        return read_graph(reader, path, roots, reader.known(blobs), self._map, size_of=size_of)
+
+
+class _RestoringReader:
+    """A `LayoutReader` of one layout that brings a hidden manifest back when it is asked for."""
+
+    def __init__(self, source: WritableSource, path: str, held: Iterable[HeldBlob]) -> None:
+        self._files: FileWriter = source.files
+        self._layouts: LayoutReader = source.open_layouts()
+        self._path = path
+        self._held = by_digest(held)
+        self._absent: frozenset[Digest] = frozenset()
+        self._brought: set[Digest] = set()
+        self._lock = threading.Lock()
+
+    def all_held(self) -> list[HeldBlob]:
+        """Everything that is in the quarantine."""
+        return [blob for blobs in self._held.values() for blob in blobs]
+
+    def absent(self, blobs: Mapping[Digest, StoredFile]) -> None:
+        """Note which of the hidden blobs the layout lacks."""
+        self._absent = frozenset(self._held.keys() - blobs.keys())
+
+    def known(self, blobs: Mapping[Digest, StoredFile]) -> frozenset[Digest]:
+        """What the layout has, or can have back."""
+        return frozenset(blobs.keys() | self._held.keys())
+
+    def restore(self, needed: Iterable[Digest]) -> dict[Digest, StoredFile]:
+        """Bring back what is needed and hidden; what has come back by then, with its file."""
+        back: dict[Digest, StoredFile] = {}
+        for digest in needed:
+            if digest in self._absent and (file := self._restore(digest)) is not None:
+                back[digest] = file
+        return back
+
+    def brought(self) -> tuple[HeldBlob, ...]:
+        """All that was hidden of what came back; what was in its place already did not."""
+        return tuple(blob for digest in sorted(self._brought) for blob in self._held[digest])
+
+    def read_index(self, path: str) -> IndexFile:
+        """See `LayoutReader.read_index`."""
+        return self._layouts.read_index(path)
+
+    def blob(self, path: str, descriptor: Descriptor) -> BlobContent:
+        """See `LayoutReader.blob`."""
+        if descriptor.digest in self._absent:
+            with self._lock:
+                self._restore(descriptor.digest)
+        return self._layouts.blob(path, descriptor)
+
+    def stat_blob(self, path: str, digest: Digest) -> BlobStat | None:
+        """See `LayoutReader.stat_blob`."""
+        return self._layouts.stat_blob(path, digest)
+
+    def _restore(self, digest: Digest) -> StoredFile | None:
+        place = below(self._path, blob_path(digest))
+        if (present := self._files.stat_file(place)) is not None:
+            return present
+        for blob in self._held[digest]:
+            if place in self._files.restore_files([place], blob.trash):
+                self._brought.add(digest)
+                break
+        return self._files.stat_file(place)

@@ -1,0 +1,294 @@
+"""Applies the plan of one repository, in an order that may stop anywhere.
+
+1. What the index names and the quarantine has comes back.
+2. `index.json` is written anew, so that from then on nobody is led to what goes; that is noted among the marks first.
+3. Only then, from a fresh look, blobs whose wait is over leave the layout or the quarantine; see `sweeping`.
+4. Blobs that nothing names now are marked; a later run takes them.
+5. A last look sees that everything is there which the entries need.
+
+Each step is announced in the journal before it is done. Nothing is done that the plan does not hold, and of that
+only what still is as the plan says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tasks.file_ports import StoredFile, UnfinishedUpload, below
+from tasks.oci.errors import (
+    ContentNotFoundError,
+    InterruptedRunError,
+    InvalidLayoutError,
+    LayoutliftError,
+    LockHeldError,
+    SizeMismatchError,
+    SourceChangedError,
+)
+from tasks.oci.image_layout import INDEX
+from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
+from tasks.operations.cleanup.applying.dropping import drop_layout
+from tasks.operations.cleanup.applying.fresh_view import FreshLook, FreshView, still_wanted
+from tasks.operations.cleanup.applying.sweeping import Sweep
+from tasks.operations.cleanup.layout.graph import Graph
+from tasks.operations.cleanup.layout.index_edit import IndexEdit, edit_index, entry_json, not_removed, read_entry
+from tasks.operations.cleanup.planning.gone_layouts import is_gone
+from tasks.operations.cleanup.records.holdings import Holdings, in_place, settle_restored
+from tasks.operations.cleanup.records.journal import TRASH, Record, Step
+from tasks.operations.cleanup.records.marks import Mark, mark_ahead, read_marks, still_marked, write_marks
+from tasks.operations.cleanup.records.strays import note_strays
+from tasks.operations.cleanup.values import Action, FileKind, QuarantineMode
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tasks.file_ports import FileContent, FileWriter
+    from tasks.operations.cleanup.applying.apply_tools import ApplyTools
+    from tasks.operations.cleanup.records.holdings import HeldBlob
+    from tasks.operations.cleanup.values import FileDecision, IndexEntry, RepositoryPlan, Timing
+
+ATTEMPTS = 5
+"""How often an index is read and written anew when writers are quicker."""
+
+
+def needs_only_writer(plan: RepositoryPlan, timing: Timing, *, is_conditional: bool) -> bool:
+    """Whether a plan is safe only while nobody else writes to the source.
+
+    That is so where an index can't be written under a condition, and where blobs are deleted without a
+    quarantine, from which a blob could come back that a writer was about to name.
+    """
+    hides = any(blob.action is Action.QUARANTINE for blob in plan.blobs)
+    if hides and timing.mode is QuarantineMode.NONE:
+        return True
+    purges = any(held.action is Action.PURGE for held in plan.quarantined)
+    return not is_conditional and (plan.changes_index or plan.drop_layout or hides or purges)
+
+
+def apply_repository(tools: ApplyTools, plan: RepositoryPlan) -> RepositoryOutcome:
+    """Do what the plan says of one repository, as far as it still holds; what can't be done is in the outcome.
+
+    Raises:
+        LockHeldError: another run has the lease now; nothing more may be changed.
+        InterruptedRunError: the run was told to end.
+    """
+    work = _Applying(tools, plan, RepositoryOutcome(plan.path))
+    try:
+        work.run()
+    except (LockHeldError, InterruptedRunError):
+        raise
+    except LayoutliftError as error:
+        work.outcome.problems.append(Finding(plan.path, error.code, str(error)))
+    return work.outcome
+
+
+@dataclass(slots=True)
+class _Applying:
+    """The work on one repository."""
+
+    tools: ApplyTools
+    plan: RepositoryPlan
+    outcome: RepositoryOutcome
+    held: tuple[HeldBlob, ...] = field(init=False, default=())
+
+    def run(self) -> None:
+        tools, plan = self.tools, self.plan
+        self.held = tools.holdings.held(self._files, plan.path)
+        if plan.refused is not None:
+            self.outcome.left_alone = True
+            self._only_restore()
+            return
+        if plan.is_gone:
+            self._purge_gone()
+            return
+        tools.require(plan)
+        if plan.additions:
+            self._complete_additions()
+        self._mark_ahead()
+        self._edit()
+        view = self._look()
+        if not view.is_whole:
+            self._say_what_is_missing(view)
+            return
+        sweep = Sweep(tools, plan, self.outcome, self.held)
+        hidden = sweep.run(view)
+        self.held = (*self.held, *hidden)
+        if hidden or self.tools.timing.mode is QuarantineMode.NONE:
+            view = self._look()  # a writer may have named some of it just now; then it is back
+        self._mark(view)
+        note_strays(self._files, plan.path, view.entries, view.graph, view.blobs)
+        self._delete_leftovers()
+        if plan.drop_layout:
+            self._drop(view)
+        self._say_what_is_missing(view)
+
+    @property
+    def _files(self) -> FileWriter:
+        return self.tools.source.files
+
+    def _look(self) -> FreshView:
+        view = FreshLook(self.tools.source, self.tools.map_concurrently).view(self.plan.path, self.held)
+        self._settle(view)
+        return view
+
+    def _settle(self, view: FreshView) -> None:
+        """Note what came back with a look, or never left its place; the quarantine does not have it."""
+        self.outcome.restored += sorted({blob.digest for blob in view.restored})
+        not_there = {*view.restored, *in_place(self.held, view.blobs)}
+        if not_there:
+            settled = tuple(blob for blob in self.held if blob in not_there)
+            self.held = tuple(blob for blob in self.held if blob not in not_there)
+            settle_restored(self.tools.journal, self.plan.path, settled, self._files.now())
+
+    def _only_restore(self) -> None:
+        """A layout that is left alone still gets back what its index names."""
+        if self.held:
+            self._look()
+
+    def _purge_gone(self) -> None:
+        """Of a layout that is gone, what waits in the quarantine goes when its time is over.
+
+        Raises:
+            SourceChangedError: there is something in its place by now.
+        """
+        if not is_gone(self._files, self.plan.path):
+            raise SourceChangedError("it is there again; plan anew")
+        self.tools.require(self.plan)
+        Sweep(self.tools, self.plan, self.outcome, self.held).run(FreshView((), {}, {}, (), (), Graph()))
+        self.outcome.is_checked = True
+
+    def _complete_additions(self) -> None:
+        """Have what additions need in place before anything names it.
+
+        Raises:
+            ContentNotFoundError: something of it is gone.
+        """
+        roots = [entry.descriptor for entry in self.plan.additions]
+        view = FreshLook(self.tools.source, self.tools.map_concurrently).ensure(self.plan.path, roots, self.held)
+        for error in view.unreadable.values():
+            raise error
+        if view.missing:
+            raise ContentNotFoundError(f"what is to be named again needs {view.missing[0]}, which is gone")
+        self._settle(view)
+
+    def _edit(self) -> None:
+        """Write the index anew, from what it says now, until no writer is in between."""
+        additions = [entry_json(entry) for entry in self.plan.additions]
+        edit = change_index(self.tools, self.plan.path, lambda raw: edit_index(raw, self._still_wanted(), additions))
+        self.outcome.removed = [read_entry(body) for body in edit.removed]
+        self.outcome.added = [read_entry(body) for body in edit.added]
+        self.outcome.skipped = [*not_removed(self.plan.removals, self.outcome.removed), *edit.taken]
+
+    def _still_wanted(self) -> Sequence[IndexEntry]:
+        """What is to leave the index, if it is not the one that was planned on any more."""
+        plan = self.plan
+        if not plan.removals or self.tools.source.open_layouts().read_index(plan.path).etag == plan.etag:
+            return plan.removals
+        view = self._look()
+        for error in view.unreadable.values():
+            raise error
+        stay = {tag.tag for tag in plan.tags if tag.action is Action.KEEP}
+        if stay and stay.isdisjoint(entry.ref_name for entry in view.entries):
+            raise SourceChangedError("no tag is there any more that was to stay, so nothing was taken; plan anew")
+        return still_wanted(view, plan.removals)
+
+    def _mark_ahead(self) -> None:
+        """Note what the edit is about to leave unnamed, in case this process ends right after it."""
+        going = {
+            blob.digest: StoredFile("", blob.size, blob.modified, blob.etag)
+            for blob in self.plan.blobs
+            if blob.action is not Action.KEEP and blob.since is None
+        }
+        if self.plan.removals and going:
+            self.tools.guard()
+            mark_ahead(self._files, self.plan.path, going)
+
+    def _mark(self, view: FreshView) -> None:
+        """Note which blobs nothing names, and since when; a mark of which the plan says nothing stays."""
+        files, now = self._files, self.tools.source.files.now()
+        known = read_marks(files, self.plan.path)
+        decided = {decision.digest for decision in self.plan.blobs}
+        marks = still_marked({d: mark for d, mark in known.items() if d not in decided}, view.blobs, view.needed)
+        for decision in self.plan.blobs:
+            file = view.blobs.get(decision.digest)
+            if decision.action is Action.KEEP or file is None or decision.digest in view.needed:
+                continue
+            if (file.size, file.modified, file.etag) == (decision.size, decision.modified, decision.etag):
+                new = Mark.of(file, now)
+                mark = known.get(decision.digest, new)
+                marks[decision.digest] = mark if mark.is_of(file) and mark.since == decision.since else new
+        self.tools.guard()
+        write_marks(files, self.plan.path, marks)
+        self.outcome.marked = len(marks)
+
+    def _delete_leftovers(self) -> None:
+        for file in self.plan.files:
+            if file.action is Action.DELETE:
+                self.tools.guard()
+                self._delete_leftover(file)
+
+    def _delete_leftover(self, decision: FileDecision) -> None:
+        path = below(self.plan.path, decision.name)
+        if decision.kind is FileKind.UPLOAD:
+            self._files.abort_upload(UnfinishedUpload(path, decision.mark, decision.modified))
+            self.outcome.files_deleted += 1
+            return
+        file = StoredFile(path, decision.size, decision.modified, decision.mark)
+        for deleted in self._files.delete_files([file]):
+            self.outcome.files_deleted += 1
+            self.outcome.bytes_freed += deleted.size
+
+    def _drop(self, view: FreshView) -> None:
+        """Delete the last two files of a layout in which there is nothing; a writer who comes finds it again."""
+        if view.entries or view.blobs or Holdings.load(self._files).held(self._files, self.plan.path):
+            return  # looked at anew: the sweep may just have purged the last of it
+        self.outcome.dropped = drop_layout(self.tools, self.plan.path)
+
+    def _say_what_is_missing(self, view: FreshView) -> None:
+        path = self.plan.path
+        for digest in view.missing:
+            message = f"{view.needed[digest]} needs {digest}, which is missing"
+            self.outcome.problems.append(Finding(path, ContentNotFoundError.code, message))
+        for digest, how in sorted(view.altered.items()):
+            message = f"{view.needed[digest]} needs {digest}, which {how}"
+            self.outcome.problems.append(Finding(path, SizeMismatchError.code, message))
+        for digest, error in sorted(view.unreadable.items()):
+            message = f"{view.needed.get(digest, digest)}: {error}"
+            self.outcome.problems.append(Finding(path, error.code, message))
+        self.outcome.is_checked = view.is_whole
+
+
+def change_index(tools: ApplyTools, path: str, edit: Callable[[bytes], IndexEdit]) -> IndexEdit:
+    """Write `index.json` as `edit` makes it of what is there, announced, under the condition that nobody else did.
+
+    Raises:
+        SourceChangedError: writers were quicker each time.
+        InvalidLayoutError: there is no index, or it can't be read whole.
+    """
+    files, place = tools.source.files, below(path, INDEX)
+    for _ in range(ATTEMPTS):
+        found = files.read_file(place)
+        if found is None:
+            raise InvalidLayoutError(f"{INDEX} is missing")
+        made = edit(found.raw)
+        if not made.changes:
+            return made
+        tools.guard()
+        _announce_edit(tools, path, found, made)
+        try:
+            files.write_file(place, made.raw, found.etag)
+        except SourceChangedError:
+            continue
+        return made
+    raise SourceChangedError(f"{place} was written by others {ATTEMPTS} times in a row; it was left to them")
+
+
+def _announce_edit(tools: ApplyTools, path: str, found: FileContent, made: IndexEdit) -> None:
+    """Keep the whole index as it was, for people, and what the edit does, for `undo`."""
+    files, journal = tools.source.files, tools.journal
+    kept = f"{TRASH}/{journal.run}/{below(path, INDEX)}.before"
+    before = files.read_file(kept)
+    if before is None:
+        files.write_file(kept, found.raw, None)
+    record = Record(Step.INDEX, path, files.now(), removed=made.removed, added=made.added, etag=found.etag)
+    journal.announce(record)

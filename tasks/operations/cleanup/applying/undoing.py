@@ -1,0 +1,192 @@
+"""Puts back what a run took away: blobs first, then the entries that name them.
+
+Entries are merged one by one into what the index says now, never over what came later: an entry whose tag has
+another digest by now stays out and is named. Undoing may be stopped anywhere and done again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tasks.oci.errors import (
+    ConfigurationError,
+    ContentNotFoundError,
+    InterruptedRunError,
+    InvalidLayoutError,
+    LayoutliftError,
+    LockHeldError,
+    SizeMismatchError,
+)
+from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
+from tasks.operations.cleanup.applying.dropping import restore_dropped
+from tasks.operations.cleanup.applying.fresh_view import FreshLook
+from tasks.operations.cleanup.applying.repository_applying import change_index
+from tasks.operations.cleanup.layout.index_edit import edit_index, read_entry
+from tasks.operations.cleanup.planning.gone_layouts import is_gone
+from tasks.operations.cleanup.records.holdings import settle_restored
+from tasks.operations.cleanup.records.journal import Record, Step, blob_digest, list_records, read_record
+from tasks.operations.cleanup.records.marks import mark_ahead
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from tasks.file_ports import FileReader, FileWriter, StoredFile
+    from tasks.operations.cleanup.applying.apply_tools import ApplyTools
+    from tasks.operations.cleanup.applying.fresh_view import FreshView
+    from tasks.operations.cleanup.records.holdings import HeldBlob
+    from tasks.operations.cleanup.records.journal import RecordPlace
+
+
+def undo_run(tools: ApplyTools, run: str) -> Iterator[RepositoryOutcome]:
+    """Undo a run, repository by repository; what can't be put back is in each outcome's `problems`.
+
+    Raises:
+        ConfigurationError: no such run left a journal here.
+        LockHeldError: another run has the lease now; nothing more may be changed.
+        SourceError: the journals can't be listed.
+    """
+    for repository, places in undoable(tools.source.files, run).items():
+        tools.guard()
+        yield _undo_repository(tools, run, repository, places)
+
+
+def undoable(files: FileReader, run: str) -> Mapping[str, Sequence[RecordPlace]]:
+    """The journal of a run, by repository; it is not read yet.
+
+    Raises:
+        ConfigurationError: there is none.
+        SourceError: it can't be listed.
+    """
+    found: dict[str, list[RecordPlace]] = {}
+    for place in list_records(files, run) if run and "/" not in run else ():
+        found.setdefault(place.repository, []).append(place)
+    if not found:
+        raise ConfigurationError(f"no run {run!r} has left a journal at this source; its time may be over")
+    return found
+
+
+def _undo_repository(
+    tools: ApplyTools, run: str, repository: str, places: Sequence[RecordPlace]
+) -> RepositoryOutcome:
+    work = _Undoing(tools, run, RepositoryOutcome(repository))
+    try:
+        work.run_on([read_record(tools.source.files, place) for place in places])
+    except (LockHeldError, InterruptedRunError):
+        raise
+    except LayoutliftError as error:
+        work.outcome.problems.append(Finding(repository, error.code, str(error)))
+    return work.outcome
+
+
+@dataclass(slots=True)
+class _Undoing:
+    tools: ApplyTools
+    run: str
+    outcome: RepositoryOutcome
+
+    def run_on(self, records: Sequence[Record]) -> None:
+        is_dropped = any(record.step is Step.DROP for record in records)
+        if not is_dropped and is_gone(self._files, self.outcome.path):
+            raise InvalidLayoutError("it was removed; bring it back first, then undo")
+        self._restore_files(records)
+        for record in reversed(records):
+            if record.step is Step.DROP:
+                self.outcome.remade |= restore_dropped(self._files, record.contents)
+        added = [body for record in records for body in record.added]
+        removed = [body for record in reversed(records) for body in record.removed if body not in added]
+        self._merge(self._complete(removed), added)
+        view = self._check()
+        if view.is_whole:
+            self._mark_again(records, view)
+
+    @property
+    def _files(self) -> FileWriter:
+        return self.tools.source.files
+
+    def _restore_files(self, records: Sequence[Record]) -> None:
+        """Bring back everything that the run hid, needed or not."""
+        settled = {file.path for record in records if record.step is Step.SETTLED for file in record.files}
+        hidden = {blob.file.path for blob in self._held()}
+        for path, file in self._stat(sorted(settled - hidden)):
+            if file is None:
+                self._note(
+                    ContentNotFoundError.code, f"{path} was deleted for good, its time in the quarantine was over"
+                )
+        for record in records:
+            paths = [file.path for file in record.files if file.path not in settled]
+            if record.step is not Step.HIDE or not paths:
+                continue
+            self.tools.guard()
+            there = {path for path, file in self._stat(paths) if file is not None}
+            back = self._files.restore_files(paths, record.trash)
+            self.outcome.restored += sorted(back - there)
+            self._settle_own(tuple(file for file in record.files if file.path in back - there))
+            for path in sorted(set(paths) - back):
+                self._note(ContentNotFoundError.code, f"{path} is gone from the quarantine")
+
+    def _held(self) -> tuple[HeldBlob, ...]:
+        """All that the quarantine had when the run began; what is back by now counts as being there."""
+        return self.tools.holdings.held(self._files, self.outcome.path)
+
+    def _settle_own(self, back: tuple[StoredFile, ...]) -> None:
+        """Note that the quarantine has these no more, so that no later run counts them as gone."""
+        if back:
+            record = Record(Step.SETTLED, self.outcome.path, self._files.now(), files=back)
+            self.tools.journal.settle(self.run, record)
+
+    def _stat(self, paths: Sequence[str]) -> Iterator[tuple[str, StoredFile | None]]:
+        return zip(paths, self.tools.map_concurrently(self._files.stat_file, paths), strict=True)
+
+    def _complete(self, removed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Have in place what the entries need, whichever run hid it; those of which nothing is gone for good."""
+        path, complete = self.outcome.path, []
+        held = self._held()
+        for body in removed:
+            entry = read_entry(body)
+            look = FreshLook(self.tools.source, self.tools.map_concurrently)
+            view = look.ensure(path, [entry.descriptor], held)
+            if view.restored:
+                self.outcome.restored += sorted({blob.digest for blob in view.restored})
+                settle_restored(self.tools.journal, path, view.restored, self._files.now())
+            if view.is_whole:
+                complete.append(body)
+            else:
+                self._note(ContentNotFoundError.code, f"{entry.tag or entry.descriptor.digest} is not whole any more")
+        return complete
+
+    def _merge(self, removed: Sequence[dict[str, Any]], added: Sequence[dict[str, Any]]) -> None:
+        """Take out what the run put in, put in what it took out."""
+        if not removed and not added:
+            return
+        goes = [read_entry(body) for body in added]
+        edit = change_index(self.tools, self.outcome.path, lambda raw: edit_index(raw, goes, removed))
+        self.outcome.removed = [read_entry(body) for body in edit.removed]
+        self.outcome.added = [read_entry(body) for body in edit.added]
+        self.outcome.skipped = list(edit.taken)
+        for entry in edit.taken:
+            self._note("tag_taken", f"{entry.tag} has other content by now and keeps it")
+
+    def _mark_again(self, records: Sequence[Record], view: FreshView) -> None:
+        """Note what came back and nothing names, as it was noted before it went: no writer has lost that."""
+        paths = [file.path for record in records if record.step is Step.HIDE for file in record.files]
+        hidden = {digest for path in paths if (digest := blob_digest(self.outcome.path, path)) is not None}
+        back = {digest: view.blobs[digest] for digest in hidden & (view.blobs.keys() - view.needed.keys())}
+        if back:
+            self.tools.guard()
+            mark_ahead(self._files, self.outcome.path, back)
+
+    def _check(self) -> FreshView:
+        view = FreshLook(self.tools.source, self.tools.map_concurrently).view(self.outcome.path, ())
+        for digest in view.missing:
+            self._note(ContentNotFoundError.code, f"{view.needed[digest]} needs {digest}, which is gone")
+        for digest, how in view.altered.items():
+            self._note(SizeMismatchError.code, f"{view.needed[digest]} needs {digest}, which {how}")
+        for error in view.unreadable.values():
+            self._note(error.code, str(error))
+        self.outcome.is_checked = view.is_whole
+        return view
+
+    def _note(self, code: str, message: str) -> None:
+        self.outcome.problems.append(Finding(self.outcome.path, code, message))

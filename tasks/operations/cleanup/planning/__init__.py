@@ -1,0 +1,1 @@
+"""The plan: made, gated, limited, written as lines and summed up."""

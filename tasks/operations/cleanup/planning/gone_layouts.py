@@ -1,0 +1,46 @@
+"""Layouts that somebody removed whole while the quarantine still holds blobs of theirs; reads only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.file_ports import below
+from tasks.oci.errors import InterruptedRunError, LayoutliftError
+from tasks.oci.image_layout import BLOBS, INDEX, MARKER
+from tasks.operations.cleanup.deciding.blob_decisions import decide_unneeded, hidden_of, spare
+from tasks.operations.cleanup.planning.repository_planning import gated_held
+from tasks.operations.cleanup.values import Refusal, RepositoryPlan
+
+if TYPE_CHECKING:
+    from tasks.file_ports import FileReader
+    from tasks.operations.cleanup.planning.repository_planning import PlanTools
+
+
+def is_gone(files: FileReader, path: str) -> bool:
+    """Whether nothing of a layout is left: neither of its two files, nor anything below `blobs`.
+
+    Raises:
+        SourceError: that can't be told.
+    """
+    if any(files.stat_file(below(path, name)) is not None for name in (INDEX, MARKER)):
+        return False
+    return next(iter(files.list_files(below(path, BLOBS))), None) is None
+
+
+def plan_gone(tools: PlanTools, path: str) -> RepositoryPlan | None:
+    """Decide on what the quarantine holds of a layout that is gone; None where it holds nothing, or is not gone.
+
+    Raises:
+        InterruptedRunError: the run was told to end.
+    """
+    try:
+        held = tools.holdings.held(tools.files, path)
+        if not held or not is_gone(tools.files, path):
+            return None
+        decisions = [decide_unneeded(blob, tools.rules) for blob in held]
+        spared = spare(decisions, hidden_of(tools.protected, held, ()))
+        return RepositoryPlan(path, "", quarantined=gated_held(tools, path, spared), is_gone=True)
+    except InterruptedRunError:
+        raise
+    except LayoutliftError as error:
+        return RepositoryPlan(path, "", refused=Refusal(error.code, str(error)))

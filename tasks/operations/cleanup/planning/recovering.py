@@ -1,0 +1,117 @@
+"""Plans to name again what no index names any more; reads only.
+
+Two writers of one layout who write `index.json` one after the other lose the entries of the first, while its
+blobs stay. Those blobs don't say what tag they had: it comes back under a tag of ours, to be renamed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import ContentNotFoundError, InterruptedRunError, LayoutliftError
+from tasks.oci.reference import REF_NAME, is_tag
+from tasks.operations.cleanup.layout.graph import read_graph
+from tasks.operations.cleanup.layout.layout_view import view_layout
+from tasks.operations.cleanup.layout.lost_manifests import find_manifests
+from tasks.operations.cleanup.records.marks import read_marks
+from tasks.operations.cleanup.values import Action, IndexEntry, Refusal, RepositoryPlan, TagDecision
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from tasks.oci.digest import Digest
+    from tasks.oci.manifest import Manifest
+    from tasks.operations.cleanup.layout.graph import Graph
+    from tasks.operations.cleanup.layout.layout_view import LayoutView
+    from tasks.operations.cleanup.planning.repository_planning import PlanTools
+
+TAG_DIGITS = 12
+_REASON = "a manifest that nothing names"
+
+
+def plan_recovery(tools: PlanTools, path: str, *, marked: bool = False) -> RepositoryPlan:
+    """What can be named again in one layout; with `marked`, also what an earlier cleanup has seen go.
+
+    Manifests of which content is gone are findings and stay unnamed. One that can't be judged is left alone.
+
+    Raises:
+        InterruptedRunError: the run was told to end.
+    """
+    try:
+        return _plan(tools, path, marked=marked)
+    except InterruptedRunError:
+        raise
+    except LayoutliftError as error:
+        return RepositoryPlan(path, "", refused=Refusal(error.code, str(error)))
+
+
+def _plan(tools: PlanTools, path: str, *, marked: bool) -> RepositoryPlan:
+    known = () if marked else read_marks(tools.files, path)
+    view = view_layout(tools.source, tools.files, path)
+    lost = _lost(tools, view, known)
+    roots = [manifest.descriptor for manifest in lost]
+    graph = read_graph(tools.source, path, roots, view.blobs, tools.map_concurrently)
+    parts = graph.parents()
+    top = [manifest for manifest in lost if manifest.descriptor.digest not in parts]
+    broken = {m.descriptor.digest: gap for m in top if (gap := _gap(m, graph, view)) is not None}
+    whole = [manifest for manifest in top if manifest.descriptor.digest not in broken]
+    entries = tuple(_entries(whole, {entry.tag for entry in view.entries if entry.tag is not None}))
+    return RepositoryPlan(
+        path=path,
+        etag=view.etag,
+        tags=tuple(
+            TagDecision(entry.tag, entry.descriptor.digest, Action.ADD, _REASON)
+            for entry in entries
+            if entry.tag is not None
+        ),
+        additions=entries,
+        findings=tuple(Finding(path, ContentNotFoundError.code, f"{each}: {gap}") for each, gap in broken.items()),
+    )
+
+
+def _lost(tools: PlanTools, view: LayoutView, known: Iterable[Digest]) -> list[Manifest]:
+    """The manifests that no entry or index names, but for those that are `known` to be unreferenced."""
+    named = [entry.descriptor for entry in view.entries]
+    graph = read_graph(tools.source, view.path, named, view.blobs, tools.map_concurrently)
+    for error in graph.unreadable.values():
+        raise error
+    passed = {*_named_by(graph, [found.digest for found in named]), *known}
+    unnamed = [(digest, file) for digest, file in view.blobs.items() if digest not in passed]
+    return list(find_manifests(tools.source, view.path, unnamed, tools.map_concurrently))
+
+
+def _named_by(graph: Graph, roots: list[Digest]) -> set[Digest]:
+    """What entries and indexes name; a referrer keeps its subject from going but does not name it."""
+    found, pending = set(roots), list(roots)
+    while pending:
+        node = graph.nodes.get(pending.pop())
+        more = set(node.below) - found if node is not None else set()
+        found |= more
+        pending += more
+    return found
+
+
+def _gap(manifest: Manifest, graph: Graph, view: LayoutView) -> str | None:
+    """Why a manifest can't be named again, None where it can."""
+    needed = graph.reach({manifest.descriptor.digest: ""}, view.blobs)
+    for digest in needed:
+        if digest in graph.unreadable:
+            return f"something that it needs can't be read: {graph.unreadable[digest]}"
+    gone = sorted(needed.keys() - view.blobs.keys() - graph.optional())
+    return f"needs {gone[0]}, which is gone" if gone else None
+
+
+def _entries(manifests: list[Manifest], taken: Collection[str]) -> Iterator[IndexEntry]:
+    """The new entries; what refers to something else needs no tag to be found."""
+    used = set(taken)
+    for manifest in manifests:
+        descriptor = manifest.descriptor
+        if manifest.subject is not None:
+            yield IndexEntry(None, descriptor)
+            continue
+        wanted = manifest.annotations.get(REF_NAME, "")
+        if not is_tag(wanted) or wanted in used:
+            wanted = f"recovered-{descriptor.digest.partition(':')[2][:TAG_DIGITS]}"
+        used.add(wanted)
+        yield IndexEntry(wanted, descriptor)

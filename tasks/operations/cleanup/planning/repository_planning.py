@@ -1,0 +1,293 @@
+"""Plans a cleanup, repository by repository; reads only.
+
+A layout of which anything can't be read or understood is left alone and named: a decision made on half of what
+there is would delete what the other half needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.errors import (
+    ContentNotFoundError,
+    InterruptedRunError,
+    InvalidLayoutError,
+    LayoutliftError,
+    SizeMismatchError,
+)
+from tasks.operations.cleanup.deciding.blob_decisions import (
+    decide_blobs,
+    decide_files,
+    decide_quarantined,
+    hidden_of,
+    spare,
+)
+from tasks.operations.cleanup.deciding.entry_decisions import decide_entries
+from tasks.operations.cleanup.layout.graph import read_graph
+from tasks.operations.cleanup.layout.index_edit import written_as
+from tasks.operations.cleanup.layout.layout_view import view_layout
+from tasks.operations.cleanup.layout.lost_manifests import find_manifests
+from tasks.operations.cleanup.layout.shared_content import SharedContent
+from tasks.operations.cleanup.planning.gate import without
+from tasks.operations.cleanup.records.holdings import in_place
+from tasks.operations.cleanup.records.marks import read_marks
+from tasks.operations.cleanup.records.strays import stray_since
+from tasks.operations.cleanup.values import (
+    Action,
+    BlobDecision,
+    IndexEntry,
+    QuarantineDecision,
+    Refusal,
+    RepositoryPlan,
+    TagDecision,
+)
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from tasks.file_ports import FileReader
+    from tasks.oci.digest import Digest
+    from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
+    from tasks.operations.cleanup.deciding.choices import Choice
+    from tasks.operations.cleanup.deciding.entry_decisions import EntryDecisions
+    from tasks.operations.cleanup.layout.graph import Graph
+    from tasks.operations.cleanup.layout.layout_view import Entry, LayoutView
+    from tasks.operations.cleanup.planning.gate import Gate
+    from tasks.operations.cleanup.records.holdings import HeldBlob, Holdings
+    from tasks.operations.cleanup.records.marks import Mark
+    from tasks.operations.running.concurrency import MapConcurrently
+    from tasks.ports import LayoutReader
+
+LOST = "lost_manifest"
+HIDDEN = "protected_is_hidden"
+_Decision = TypeVar("_Decision", "BlobDecision", "QuarantineDecision")
+_LOST_MESSAGE = "a manifest that nothing names; two writers may have lost it (layoutlift recover brings it back)"
+_EMPTY_INDEX = (
+    "its index names nothing though there are blobs; a writer may be at work, or lost its entries "
+    "(layoutlift recover shows them)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTools:
+    """What planning reads with, and the rules that hold for every repository."""
+
+    source: LayoutReader
+    files: FileReader
+    holdings: Holdings
+    rules: BlobRules
+    map_concurrently: MapConcurrently
+    protected: frozenset[Digest] = frozenset()
+    gate: Gate | None = None
+    shared: SharedContent = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look for what is shared where all else is read."""
+        object.__setattr__(self, "shared", SharedContent(self.files))
+
+
+def plan_repository(tools: PlanTools, path: str, choice: Choice) -> RepositoryPlan:
+    """Decide on everything in one layout; one that can't be judged is left alone, with the reason.
+
+    Raises:
+        InterruptedRunError: the run was told to end.
+    """
+    try:
+        return _RepositoryPlanning(tools, path, choice).plan()
+    except InterruptedRunError:
+        raise
+    except LayoutliftError as error:
+        return RepositoryPlan(path, "", refused=Refusal(error.code, str(error)))
+
+
+@dataclass(slots=True)
+class _RepositoryPlanning:
+    """The work on one layout."""
+
+    tools: PlanTools
+    path: str
+    choice: Choice
+
+    def plan(self) -> RepositoryPlan:
+        tools = self.tools
+        marks = read_marks(tools.files, self.path)
+        known = tools.holdings.held(tools.files, self.path)
+        view = view_layout(tools.source, tools.files, self.path)
+        in_layout = set(in_place(known, view.blobs))
+        held = tuple(blob for blob in known if blob not in in_layout)
+        if not view.entries and any(digest not in marks for digest in view.blobs):
+            raise InvalidLayoutError(_EMPTY_INDEX)
+        graph = self._graph(view, self._protected(view))
+        decided = self._decided(view, graph)
+        self._check_complete(view, graph, decided)
+        blobs = self._blobs(view, graph, decided, marks)
+        hidden = hidden_of(tools.protected, held, view.blobs)
+        quarantined = self._quarantined(view, decided, held, hidden)
+        removals = tuple(_removals(view, decided))
+        files = tuple(decide_files(view, tools.rules))
+        nothing_waits = not blobs and all(file.action is Action.DELETE for file in files)
+        empty = nothing_waits and len(removals) == len(view.entries)
+        return RepositoryPlan(
+            path=self.path,
+            etag=view.etag,
+            tags=tuple(_tag_decisions(view, decided)),
+            removals=removals,
+            blobs=blobs,
+            quarantined=quarantined,
+            files=files,
+            drop_layout=self.choice.drops_empty and empty and all(q.action is Action.PURGE for q in quarantined),
+            findings=(*self._lost(view, decided, marks), *self._hidden(hidden)),
+        )
+
+    def _blobs(
+        self, view: LayoutView, graph: Graph, decided: EntryDecisions, marks: Mapping[Digest, Mark]
+    ) -> tuple[BlobDecision, ...]:
+        decisions = decide_blobs(view, decided, marks, graph.nodes, self.tools.rules)
+        return _gated_blobs(self.tools, self.path, list(decisions))
+
+    def _quarantined(
+        self, view: LayoutView, decided: EntryDecisions, held: tuple[HeldBlob, ...], hidden: Mapping[Digest, str]
+    ) -> tuple[QuarantineDecision, ...]:
+        decisions = list(decide_quarantined(held, view, decided, self.tools.rules))
+        return gated_held(self.tools, self.path, spare(decisions, hidden))
+
+    def _hidden(self, hidden: Mapping[Digest, str]) -> list[Finding]:
+        """What is protected and was hidden before it was."""
+        how = "is protected and in the quarantine; layoutlift cleanup undo"
+        return [Finding(self.path, HIDDEN, f"{digest} {how} {run} brings it back") for digest, run in hidden.items()]
+
+    def _protected(self, view: LayoutView) -> list[Descriptor]:
+        """The protected content that the layout has, which its index may not name; read to learn what it is."""
+        named = {entry.digest for entry in view.entries}
+        found = [
+            (digest, view.blobs[digest])
+            for digest in sorted(self.tools.protected)
+            if digest in view.blobs and digest not in named
+        ]
+        manifests = find_manifests(self.tools.source, self.path, found, self.tools.map_concurrently)
+        return [manifest.descriptor for manifest in manifests]
+
+    def _graph(self, view: LayoutView, protected: list[Descriptor]) -> Graph:
+        roots = [*(entry.descriptor for entry in view.entries), *protected]
+        tools = self.tools
+
+        def size_of(digest: Digest) -> int | None:
+            return view.blobs[digest].size if digest in view.blobs else None
+
+        return read_graph(tools.source, self.path, roots, view.blobs, tools.map_concurrently, size_of=size_of)
+
+    def _decided(self, view: LayoutView, graph: Graph) -> EntryDecisions:
+        """Decide until the target holds all that goes: what it lacks is kept, and with it what that needs."""
+        tools = self.tools
+        now, protected = tools.rules.now, tools.protected & view.blobs.keys()
+        since = stray_since(tools.files, view, graph, now)
+        forced: dict[Entry, str] = {}
+        while True:
+            decided = decide_entries(view, graph, self.choice, now, forced=forced, stray_since=since, roots=protected)
+            if tools.gate is None:
+                return decided
+            lacking = dict(_lacking(tools.gate, view, graph, decided, tools.map_concurrently))
+            if not lacking:
+                return decided
+            forced |= lacking
+
+    def _check_complete(self, view: LayoutView, graph: Graph, decided: EntryDecisions) -> None:
+        """See that everything that stays is there and was read.
+
+        What goes may be broken if it is plainly gone: nothing of it is left to be judged.
+        """
+        for digest, error in graph.unreadable.items():
+            if digest in decided.needed or digest in view.blobs or not isinstance(error, ContentNotFoundError):
+                raise error
+        for digest, how in graph.altered.items():
+            if digest in decided.needed:
+                raise SizeMismatchError(f"{decided.needed[digest]} needs {digest}, which {how}")
+        optional = graph.optional()
+        for digest, label in decided.needed.items():
+            if digest in view.blobs or digest in optional:
+                continue
+            if self.tools.source.stat_blob(self.path, digest) is None:
+                raise ContentNotFoundError(f"{label} needs {digest}, which is missing; delete it or bring that back")
+
+    def _lost(self, view: LayoutView, decided: EntryDecisions, marks: Mapping[Digest, Mark]) -> list[Finding]:
+        """Manifests that nothing names, among blobs that were not marked by an earlier run."""
+        unnamed = [
+            (digest, file)
+            for digest, file in view.blobs.items()
+            if digest not in decided.needed and digest not in decided.before and digest not in marks
+        ]
+        manifests = find_manifests(self.tools.source, self.path, unnamed, self.tools.map_concurrently)
+        return [Finding(self.path, LOST, f"{m.descriptor.digest}: {_LOST_MESSAGE}") for m in manifests]
+
+
+def _lacking(
+    gate: Gate, view: LayoutView, graph: Graph, decided: EntryDecisions, map_concurrently: MapConcurrently
+) -> Iterator[tuple[Entry, str]]:
+    """Entries that were to go, of which the target lacks something; each tag and content is asked for once."""
+    going = [e for e, verdict in zip(view.entries, decided.verdicts, strict=True) if not verdict.keep]
+    tags = {entry.tag: entry.digest for entry in going if entry.tag is not None}
+    lists = gate.lists_itself(view.path, tags, graph, map_concurrently)
+    needed = graph.reach({entry.digest: "" for entry in going}, view.blobs).keys() - set(lists.values())
+    sizes = {digest: view.blobs[digest].size for digest in needed if digest in view.blobs}
+    lacking_tags = gate.lacking_tags(view.path, without(tags, lists), map_concurrently)
+    lacking = gate.lacking(view.path, sizes, map_concurrently)
+    for entry in going:
+        lack = lacking_tags.get(entry.tag or "")
+        lack = lack or _first_lack(lacking, graph.reach({entry.digest: ""}, view.blobs))
+        if lack is not None:
+            yield entry, lack
+
+
+def _first_lack(lacking: Mapping[Digest, str], content: Iterable[Digest]) -> str | None:
+    return next((lacking[digest] for digest in content if digest in lacking), None) if lacking else None
+
+
+def _gated_blobs(tools: PlanTools, path: str, decisions: Sequence[BlobDecision]) -> tuple[BlobDecision, ...]:
+    """A blob leaves the layout only if no other repository needs it and the target holds it; its mark stays."""
+    return _held_back(tools, path, decisions, Action.QUARANTINE, Action.MARK)
+
+
+def gated_held(
+    tools: PlanTools, path: str, decisions: Sequence[QuarantineDecision]
+) -> tuple[QuarantineDecision, ...]:
+    """A blob leaves the quarantine for good only if no other repository needs it and the target holds it.
+
+    Raises:
+        SourceError: the source can't be listed whole.
+        RegistryError: the target can't say.
+    """
+    return _held_back(tools, path, decisions, Action.PURGE, Action.KEEP)
+
+
+def _held_back(
+    tools: PlanTools, path: str, decisions: Sequence[_Decision], going: Action, instead: Action
+) -> tuple[_Decision, ...]:
+    """The decisions, with `instead` for what is `going` and other repositories need, or the target lacks."""
+    sizes = {each.digest: each.size for each in decisions if each.action is going}
+    reasons = dict(tools.shared.needing(path, sizes))
+    if tools.gate is not None:
+        reasons |= tools.gate.lacking(path, sizes, tools.map_concurrently)
+    return tuple(
+        replace(each, action=instead, reason=reasons[each.digest])
+        if each.action is going and each.digest in reasons
+        else each
+        for each in decisions
+    )
+
+
+def _tag_decisions(view: LayoutView, decided: EntryDecisions) -> Iterator[TagDecision]:
+    for entry, verdict in zip(view.entries, decided.verdicts, strict=True):
+        if entry.ref_name is not None:
+            action = Action.KEEP if verdict.keep else Action.DELETE
+            yield TagDecision(entry.ref_name, entry.digest, action, verdict.reason)
+
+
+def _removals(view: LayoutView, decided: EntryDecisions) -> Iterator[IndexEntry]:
+    for entry, verdict in zip(view.entries, decided.verdicts, strict=True):
+        if not verdict.keep:
+            found = entry.descriptor
+            plain = Descriptor(found.media_type, found.digest, found.size)
+            yield IndexEntry(entry.ref_name, plain, verdict.is_demanded, written_as(found))

@@ -1,0 +1,102 @@
+"""What is in the quarantine, as the journals of all runs tell it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.operations.cleanup.records.journal import Record, Step, blob_digest, list_records, read_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tasks.file_ports import FileReader, StoredFile
+    from tasks.oci.digest import Digest
+    from tasks.operations.cleanup.records.journal import Journal, RecordPlace
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBlob:
+    """A blob that `run` hid at `since`; `trash` is as in `Record`."""
+
+    run: str
+    repository: str
+    digest: Digest
+    file: StoredFile
+    since: float
+    trash: str | None
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.file.size
+
+
+class Holdings:
+    """The quarantine of a source: listed once, read repository by repository."""
+
+    def __init__(self, places: Iterable[RecordPlace]) -> None:
+        """Take the places of all journals' records; see `load`."""
+        self._places: dict[str, list[RecordPlace]] = {}
+        for place in places:
+            if place.step in {Step.HIDE, Step.SETTLED}:
+                self._places.setdefault(place.repository, []).append(place)
+
+    @classmethod
+    def load(cls, files: FileReader) -> Holdings:
+        """See which repositories have something in the quarantine, by one listing.
+
+        Raises:
+            SourceError: the journals can't be listed.
+        """
+        return cls(list_records(files))
+
+    @property
+    def repositories(self) -> tuple[str, ...]:
+        """The repositories for which runs hid anything."""
+        return tuple(sorted(self._places))
+
+    def held(self, files: FileReader, repository: str) -> tuple[HeldBlob, ...]:
+        """The blobs of a repository that are in the quarantine, in the order in which they got there.
+
+        Raises:
+            StateError: a journal is damaged.
+            SourceError: one can't be read.
+        """
+        hidden: dict[tuple[str, str], HeldBlob] = {}
+        for place in self._places.get(repository, ()):
+            record = read_record(files, place)
+            for file in record.files:
+                digest = blob_digest(repository, file.path)
+                if place.step is Step.SETTLED:
+                    hidden.pop((place.run, file.path), None)
+                elif digest is not None:
+                    found = HeldBlob(place.run, repository, digest, file, record.time, record.trash)
+                    hidden[place.run, file.path] = found
+        return tuple(sorted(hidden.values(), key=lambda blob: (blob.since, blob.run, blob.digest)))
+
+
+def in_place(held: Iterable[HeldBlob], blobs: Mapping[Digest, StoredFile]) -> tuple[HeldBlob, ...]:
+    """What is said to be hidden and whose very file is where it was: its run was killed before it came to that."""
+    return tuple(blob for blob in held if blobs.get(blob.digest) == blob.file)
+
+
+def settle_restored(journal: Journal, repository: str, restored: Iterable[HeldBlob], now: float) -> None:
+    """Note of blobs that came back that the quarantine has them no more, so that no later run counts them as gone.
+
+    Raises:
+        SourceError: the journal can't be written.
+    """
+    runs: dict[str, list[StoredFile]] = {}
+    for blob in restored:
+        runs.setdefault(blob.run, []).append(blob.file)
+    for run, files in runs.items():
+        journal.settle(run, Record(Step.SETTLED, repository, now, files=tuple(files)))
+
+
+def by_digest(held: Iterable[HeldBlob]) -> Mapping[Digest, list[HeldBlob]]:
+    """What is held, by digest; the same blob may have been hidden by several runs."""
+    grouped: dict[Digest, list[HeldBlob]] = {}
+    for blob in held:
+        grouped.setdefault(blob.digest, []).append(blob)
+    return grouped

@@ -1,0 +1,202 @@
+"""The journal of a cleanup: what each step is about to do, written before it is done.
+
+A record is a file of its own, `.layoutlift/runs/RUN/REPOSITORY/NUMBER-STEP.json`, because a bucket can't append.
+Undoing a run reads them backwards; what is in the quarantine is what was hidden and not settled since. A record
+whose step never happened, because the process was killed in between, does no harm: every step may be done twice.
+
+Records lie at the source, where others write. One that no run of ours can have written is damaged: on its word blobs
+would be deleted, or files written, that are none of its repository's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from tasks.file_ports import OWN_FOLDER, StoredFile, below
+from tasks.oci.digest import Digest
+from tasks.oci.errors import InvalidDigestError, StateError
+from tasks.oci.image_layout import BLOBS, INDEX, MARKER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.file_ports import FileReader, FileWriter
+
+RUNS = f"{OWN_FOLDER}/runs"
+TRASH = f"{OWN_FOLDER}/trash"
+_RECORD = re.compile(r"(\d{6})-(index|hide|settled|drop)\.json")
+_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
+class Step(StrEnum):
+    """What a record announces."""
+
+    INDEX = "index"
+    """Entries leave or enter `index.json`."""
+    HIDE = "hide"
+    """Files go into the quarantine."""
+    SETTLED = "settled"
+    """Files that this run hid are back, or gone for good."""
+    DROP = "drop"
+    """The last two files of an empty layout go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One step; `removed` and `added` are entries of `index.json` as they stand there.
+
+    `trash` is where hidden files went: a folder, or None where they stay in place as old versions. `contents`
+    holds small files that a step deletes. `etag` is the mark of the index before the step.
+    """
+
+    step: Step
+    repository: str
+    time: float
+    removed: tuple[dict[str, Any], ...] = ()
+    added: tuple[dict[str, Any], ...] = ()
+    files: tuple[StoredFile, ...] = ()
+    trash: str | None = None
+    contents: tuple[tuple[str, str], ...] = ()
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RecordPlace:
+    """Where a record is, known without reading it."""
+
+    run: str
+    repository: str
+    number: int
+    step: Step
+    path: str
+
+    @classmethod
+    def parse(cls, path: str) -> RecordPlace | None:
+        """The place that a path means, None for other files."""
+        run, _, rest = path.removeprefix(f"{RUNS}/").partition("/")
+        repository, _, name = rest.rpartition("/")
+        found = _RECORD.fullmatch(name)
+        if found is None:
+            return None
+        return cls(run, repository or ".", int(found[1]), Step(found[2]), path)
+
+
+def list_records(files: FileReader, run: str | None = None) -> list[RecordPlace]:
+    """The records of a run, or of all, in order.
+
+    Raises:
+        SourceError: they can't be listed.
+    """
+    folder = RUNS if run is None else f"{RUNS}/{run}"
+    places = (RecordPlace.parse(file.path) for file in files.list_files(folder))
+    return sorted(place for place in places if place is not None)
+
+
+def read_record(files: FileReader, place: RecordPlace) -> Record:
+    """A record.
+
+    Raises:
+        StateError: it is gone, or can't be understood.
+        SourceError: it can't be read.
+    """
+    found = files.read_file(place.path)
+    try:
+        record = _record(json.loads(found.raw if found else b""), place)
+        is_ours = _may_be_ours(record, place)
+    except _MALFORMED as error:
+        raise StateError(_damaged(place)) from error
+    if not is_ours:
+        raise StateError(_damaged(place))
+    return record
+
+
+def _damaged(place: RecordPlace) -> str:
+    return f"{place.path} at the source is damaged; nothing that depends on it is done"
+
+
+def _record(body: dict[str, Any], place: RecordPlace) -> Record:
+    return Record(
+        step=place.step,
+        repository=place.repository,
+        time=float(body["time"]),
+        removed=tuple(body["removed"]),
+        added=tuple(body["added"]),
+        files=tuple(map(_file, body["files"])),
+        trash=body["trash"],
+        contents=tuple((name, text) for name, text in body["contents"]),
+        etag=body["etag"],
+    )
+
+
+def _file(body: dict[str, Any]) -> StoredFile:
+    return StoredFile(str(body["path"]), int(body["size"]), float(body["modified"]), str(body["etag"]))
+
+
+def _may_be_ours(record: Record, place: RecordPlace) -> bool:
+    """Whether a record keeps to what a run hides, or drops, of its repository, and to the run's own quarantine."""
+    own_two = {below(place.repository, name) for name in (INDEX, MARKER)}
+    return (
+        record.trash in {None, f"{TRASH}/{place.run}"}
+        and all(blob_digest(place.repository, file.path) is not None for file in record.files)
+        and all(name in own_two and isinstance(text, str) for name, text in record.contents)
+    )
+
+
+def blob_digest(repository: str, path: str) -> Digest | None:
+    """The digest of a file below a layout's `blobs/`, None for any other file."""
+    prefix = below(repository, f"{BLOBS}/")
+    if not path.startswith(prefix):
+        return None
+    try:
+        return Digest(path[len(prefix) :].replace("/", ":", 1))
+    except InvalidDigestError:
+        return None
+
+
+def write_record(files: FileWriter, run: str, number: int, record: Record) -> None:
+    """Announce a step.
+
+    Raises:
+        SourceError: it can't be written, so the step must not be done.
+    """
+    name = f"{number:06}-{record.step}.json"
+    raw = json.dumps({"schema": 1, **asdict(record)}, separators=(",", ":")).encode()
+    files.write_file(f"{RUNS}/{run}/{below(record.repository, name)}", raw, None)
+
+
+class Journal:
+    """Announces the steps of one run; one thread at a time for each repository."""
+
+    def __init__(self, files: FileWriter, run: str) -> None:
+        """Write below the folder of `run`; numbers go on after what is there already."""
+        self._files = files
+        self._run = run
+        self._next: dict[tuple[str, str], int] = {}
+
+    @property
+    def run(self) -> str:
+        """The run whose journal this is."""
+        return self._run
+
+    def announce(self, record: Record) -> None:
+        """Write the record of a step of this run; see `write_record`."""
+        self._write(self._run, record)
+
+    def settle(self, run: str, record: Record) -> None:
+        """Note, in the journal of the run that hid them, that files are back or gone."""
+        self._write(run, record)
+
+    def _write(self, run: str, record: Record) -> None:
+        key = run, record.repository
+        number = self._next.get(key) or 1 + max(self._numbers(run, record.repository), default=0)
+        write_record(self._files, run, number, record)
+        self._next[key] = number + 1
+
+    def _numbers(self, run: str, repository: str) -> Iterator[int]:
+        folder = f"{RUNS}/{run}" if repository == "." else f"{RUNS}/{run}/{repository}"
+        places = (RecordPlace.parse(file.path) for file in self._files.list_files(folder))
+        return (place.number for place in places if place is not None and place.repository == repository)

@@ -1,0 +1,58 @@
+"""The example for cron says what keeps it from beginning."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[3] / "deployments" / "examples" / "scheduled-migration.sh"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("/nowhere", "/nowhere is no directory that can be read: ls: "),
+        ("s3://tut", "takes a mounted directory; for s3://tut"),
+        (None, "is empty: is the bucket mounted?"),
+    ],
+)
+def test_a_source_that_the_script_can_not_take_is_told_apart(source: str | None, said: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    ended = subprocess.run(
+        ["bash", SCRIPT, source or tmp_path / "empty", "registry.invalid"],
+        env={"PATH": "/usr/bin:/bin", "LAYOUTLIFT_REPORTS": str(tmp_path / "reports")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert said in ended.stderr
+
+
+def test_a_mount_that_hangs_does_not_keep_the_script(tmp_path: Path) -> None:
+    (tmp_path / "ls").write_text("#!/bin/sh\nexec sleep 60\n")  # what a look at such a mount is like
+    (tmp_path / "ls").chmod(0o755)
+    ended = subprocess.run(
+        ["bash", SCRIPT, tmp_path, "registry.invalid"],
+        env={
+            "PATH": f"{tmp_path}:/usr/bin:/bin",
+            "LAYOUTLIFT_REPORTS": str(tmp_path / "reports"),
+            "LAYOUTLIFT_SOURCE_TIMEOUT": "0.2",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert (ended.returncode, ended.stderr) == (2, f"{tmp_path} does not answer: restart the mount\n")
+
+
+def test_the_script_makes_the_folder_for_state_for_its_user_alone(tmp_path: Path) -> None:
+    """The first that is made below it would else decide the rights of all that layoutlift puts there later."""
+    subprocess.run(
+        ["bash", SCRIPT, "/nowhere", "registry.invalid"],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        check=False,
+        umask=0o022,
+    )
+    assert (tmp_path / ".local" / "state" / "layoutlift").stat().st_mode & 0o777 == 0o700

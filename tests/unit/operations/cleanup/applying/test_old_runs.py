@@ -1,0 +1,122 @@
+"""Which journals are forgotten, and when."""
+
+from dataclasses import replace
+
+import pytest
+
+from tasks.file_ports import UnfinishedUpload
+from tasks.oci.errors import LockHeldError
+from tasks.operations.cleanup.applying.old_runs import forget_old_runs
+from tasks.operations.cleanup.records.journal import RUNS, TRASH
+from tests.support.cleanup_world import GRACE, HOLD, LAYOUT, Push, World, image, keep_policy, world_of_two
+
+
+def with_a_tag_that_went() -> World:
+    """`run-0` took v1 out of the index, and marked its blobs."""
+    world = world_of_two()
+    world.now += 1
+    assert world.apply_plan(world.plan(keep_policy(1)))
+    return world
+
+
+def journals(world: World) -> set[str]:
+    return {file.path.removeprefix(f"{RUNS}/").partition("/")[0] for file in world.files.list_files(RUNS)}
+
+
+def test_a_run_that_edited_an_index_is_remembered_until_the_blobs_had_their_time() -> None:
+    world = with_a_tag_that_went()
+    world.now += GRACE + HOLD - 1
+    forget_old_runs(world.tools())
+    assert journals(world) == {"run-0"}
+    for path in [file.path for file in world.files.list_files(".layoutlift/marks")]:
+        world.files.put(path, b"{}")
+    forget_old_runs(world.tools())
+    assert journals(world) == {"run-0"}
+    world.now += 1
+    assert forget_old_runs(world.tools()) == ("run-0",)
+    assert journals(world) == set()
+
+
+def test_a_run_is_remembered_while_a_manifest_waits_that_it_took_out() -> None:
+    world = with_a_tag_that_went()
+    world.now += 5 * (GRACE + HOLD)
+    assert forget_old_runs(world.tools()) == ()
+    world.apply_plan(world.plan(keep_policy(1)))
+    hiding = world.runs[-1]
+    assert forget_old_runs(world.tools()) == ()
+    world.now += HOLD
+    assert forget_old_runs(world.tools()) == ()
+    world.apply_plan(world.plan(keep_policy(1)))
+    assert "run-0" in forget_old_runs(world.tools())
+    assert hiding in journals(world)
+
+
+def test_a_tag_comes_back_whose_blobs_were_never_hidden() -> None:
+    world = with_a_tag_that_went()
+    world.now += 5 * (GRACE + HOLD)
+    forget_old_runs(world.tools())
+    assert world.undo("run-0")
+    assert len(world.entries) == 2
+
+
+def test_an_upload_that_a_killed_run_left_in_the_quarantine_is_given_up_with_its_journal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As of a blob of more than 5 GiB, which is copied in parts."""
+    world = with_a_tag_that_went()
+    upload = UnfinishedUpload(f"{TRASH}/run-0/{LAYOUT}/blobs/sha256/{'0' * 64}", "id", world.now)
+    given_up: list[UnfinishedUpload] = []
+    monkeypatch.setattr(
+        world.files, "list_uploads", lambda folder: iter([upload] * upload.path.startswith(f"{folder}/"))
+    )
+    monkeypatch.setattr(world.files, "abort_upload", given_up.append)
+    forget_old_runs(world.tools())
+    assert given_up == []
+    world.now += GRACE + HOLD
+    world.files.put(f".layoutlift/marks/{LAYOUT}/unreferenced.json", b"{}")
+    assert forget_old_runs(world.tools()) == ("run-0",)
+    assert given_up == [upload]
+
+
+def test_what_was_marked_in_a_layout_that_is_gone_keeps_no_run_for_ever() -> None:
+    world = with_a_tag_that_went()
+    world.now += GRACE + HOLD
+    kept = [file for file in world.files.list_files(LAYOUT) if file.path.endswith("oci-layout")]
+    world.files.delete_files([file for file in world.files.list_files(LAYOUT) if file not in kept])
+    assert forget_old_runs(world.tools()) == ()
+    world.files.delete_files(kept)
+    assert forget_old_runs(world.tools()) == ("run-0",)
+    assert list(world.files.list_files(".layoutlift/marks")) == []
+
+
+def test_a_run_is_remembered_while_any_of_the_manifests_waits_that_it_took_out() -> None:
+    world = World()
+    for number in (1, 2, 3):
+        world.finish(Push(image([number]), f"v{number}", world.now))
+    world.now += 1
+    assert world.apply_plan(world.plan(keep_policy(1)))
+    world.finish(Push(image([1]), "keep-it", world.now))
+    assert world.apply_plan(world.plan(keep_policy(1)))
+    world.now += 5 * (GRACE + HOLD)
+    assert "run-0" not in forget_old_runs(world.tools())
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_who_has_lost_the_lease_forgets_nothing(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    world = with_a_tag_that_went()
+    world.now += GRACE + HOLD
+    world.files.put(f".layoutlift/marks/{LAYOUT}/unreferenced.json", b"{}")
+    upload = UnfinishedUpload(f"{TRASH}/run-0/{LAYOUT}/blobs/sha256/{'0' * 64}", "id", world.now)
+    given_up: list[UnfinishedUpload] = []
+    monkeypatch.setattr(world.files, "list_uploads", lambda _: iter([upload]))
+    monkeypatch.setattr(world.files, "abort_upload", given_up.append)
+    before, asked = dict(world.files.contents()), []
+
+    def guard() -> None:
+        asked.append(1)
+        if len(asked) > after:
+            raise LockHeldError("another run's by now")
+
+    with pytest.raises(LockHeldError):
+        forget_old_runs(replace(world.tools(), guard=guard))
+    assert (dict(world.files.contents()), len(given_up)) == (before, after)

@@ -1,0 +1,317 @@
+"""What undoing a run brings back, and what it says of what can't come back."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import ConfigurationError, InterruptedRunError, LockHeldError
+from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
+from tasks.operations.cleanup.applying.undoing import undo_run
+from tasks.operations.cleanup.records.journal import RUNS
+from tasks.operations.cleanup.records.marks import read_marks
+from tasks.operations.cleanup.values import Action, IndexEntry
+from tests.support.cleanup_world import (
+    GRACE,
+    HOLD,
+    INDEX_PATH,
+    LAYOUT,
+    Push,
+    World,
+    blob_path,
+    image,
+    keep_policy,
+    named,
+    world_of_two,
+)
+
+
+@pytest.fixture
+def world() -> World:
+    """v1 left the index, its blobs were hidden, and then deleted for good."""
+    world = world_of_two()
+    for wait in (1, GRACE, HOLD):
+        world.now += wait
+        assert world.apply_plan(world.plan(keep_policy(1)))
+    return world
+
+
+def undone(world: World, run: str) -> RepositoryOutcome:
+    [outcome] = undo_run(world.tools(), run)
+    return outcome
+
+
+def test_what_was_deleted_for_good_meanwhile_is_named(world: World) -> None:
+    problems = undone(world, "run-1").problems
+    gone = sorted(blob_path(raw) for raw in image([1]).blobs if raw != b"{}")
+    assert [problem.message for problem in problems] == [
+        f"{path} was deleted for good, its time in the quarantine was over" for path in gone
+    ]
+
+
+def test_what_a_writer_has_sent_again_is_not_missed(world: World) -> None:
+    world.finish(Push(image([1]), "v3", world.now))
+    assert undone(world, "run-1").problems == []
+
+
+@pytest.fixture
+def hidden() -> World:
+    """v1 left the index with the first run, and its blobs were hidden by the second."""
+    world = world_of_two()
+    for wait in (1, GRACE):
+        world.now += wait
+        assert world.apply_plan(world.plan(keep_policy(1)))
+    return world
+
+
+def test_undoing_once_more_counts_nothing_as_put_back(hidden: World) -> None:
+    assert undone(hidden, "run-1").restored
+    assert not undone(hidden, "run-1").restored
+
+
+def test_what_a_writer_has_sent_again_is_not_put_back_and_stays_in_the_quarantine_for_its_time(hidden: World) -> None:
+    hidden.finish(Push(image([1]), "v3", hidden.now))
+    outcome = undone(hidden, "run-1")
+    assert (outcome.restored, outcome.problems) == ([], [])
+    assert quarantined(hidden) == [Action.PURGE, Action.PURGE]
+
+
+def quarantined(world: World) -> list[Action]:
+    world.now += HOLD
+    return [held.action for held in world.plan(keep_policy(2)).quarantined]
+
+
+def test_what_came_back_is_not_said_to_go_for_good_later(hidden: World) -> None:
+    for run in ("run-1", "run-0"):
+        assert undone(hidden, run).problems == []
+    assert quarantined(hidden) == []
+
+
+def test_what_came_back_for_a_writer_is_not_said_to_go_for_good_later(hidden: World) -> None:
+    artifact = image([1])
+    hidden.files.put(INDEX_PATH, named(hidden.index, artifact, "v3"))  # it had looked before they were hidden
+    assert hidden.apply_plan(hidden.plan(keep_policy(2)))
+    assert hidden.absent() == set()
+    assert quarantined(hidden) == []
+
+
+def test_a_run_that_was_undone_does_not_miss_what_a_later_one_hides(hidden: World) -> None:
+    assert undone(hidden, "run-1").problems == []
+    for wait in (1, GRACE):
+        hidden.now += wait
+        assert hidden.apply_plan(hidden.plan(keep_policy(1)))
+    assert blob_path(b"layer 1") not in hidden.files.contents()
+    assert undone(hidden, "run-1").problems == []
+
+
+def test_a_blob_that_comes_back_is_counted_once(hidden: World) -> None:
+    assert undone(hidden, "run-1").restored
+    assert undone(hidden, "run-0").restored == []
+
+
+def test_what_came_back_without_an_entry_is_no_sign_of_a_writer_who_lost_something() -> None:
+    """Its entry left with an earlier run than the one that is undone; the next cleanups take it again."""
+    world = World()
+    world.finish(Push(image([1]), "v1", world.now))
+    for wait in (1, GRACE):
+        world.now += wait
+        assert world.apply_plan(world.plan(keep_policy(0)))
+    assert undone(world, "run-1").problems == []
+    blobs = {blob_path(raw) for raw in image([1]).blobs}
+    assert blobs <= set(world.files.contents())
+    for wait in (1, GRACE - 1, 1):
+        world.now += wait
+        assert blobs <= set(world.files.contents())
+        plan = world.plan(keep_policy(0))
+        assert (plan.refused, plan.findings) == (None, ())
+        assert world.apply_plan(plan)
+    assert not blobs & set(world.files.contents())
+
+
+LAYER, MANIFEST = b"layer 1", image([1]).blobs[-1]
+
+
+def tags(world: World) -> list[str | None]:
+    return [entry.get("annotations", {}).get("org.opencontainers.image.ref.name") for entry in world.entries]
+
+
+def test_a_tag_comes_back_with_all_that_it_needs_whichever_run_hid_it(hidden: World) -> None:
+    outcome = undone(hidden, "run-0")
+    assert [entry.tag for entry in outcome.added] == ["v1"]
+    assert set(outcome.restored) == {Digest.of(raw) for raw in (LAYER, MANIFEST)}
+    assert (outcome.removed, outcome.skipped, outcome.problems, outcome.is_checked) == ([], [], [], True)
+    assert (set(tags(hidden)), hidden.absent()) == ({"v1", "v2"}, set())
+    assert quarantined(hidden) == [], "it is not said to go for good later"
+
+
+def test_blobs_come_back_that_nothing_names(hidden: World) -> None:
+    outcome = undone(hidden, "run-1")
+    assert set(outcome.restored) == {blob_path(raw) for raw in (LAYER, MANIFEST)}
+    assert (outcome.added, outcome.is_checked, tags(hidden)) == ([], True, ["v2"])
+
+
+def test_a_tag_that_has_other_content_by_now_keeps_it_and_is_named(hidden: World) -> None:
+    hidden.finish(Push(image([9]), "v1", hidden.now))
+    outcome = undone(hidden, "run-0")
+    assert [problem.code for problem in outcome.problems] == ["tag_taken"]
+    assert ([entry.tag for entry in outcome.skipped], outcome.added) == (["v1"], [])
+    assert image([9]).entry["digest"] in {entry["digest"] for entry in hidden.entries}
+
+
+def test_a_tag_of_which_something_is_gone_for_good_stays_out(world: World) -> None:
+    outcome = undone(world, "run-0")
+    assert [problem.message for problem in outcome.problems] == ["v1 is not whole any more"]
+    assert tags(world) == ["v2"]
+
+
+def test_what_somebody_took_from_the_quarantine_is_named(hidden: World) -> None:
+    hidden.files.purge_files([blob_path(LAYER)], ".layoutlift/trash/run-1")
+    outcome = undone(hidden, "run-1")
+    assert [problem.message for problem in outcome.problems] == [f"{blob_path(LAYER)} is gone from the quarantine"]
+    assert outcome.restored == [blob_path(MANIFEST)]
+
+
+def lose_a_layer(world: World) -> None:
+    file = world.files.stat_file(blob_path(b"layer 2"))
+    assert file is not None
+    world.files.delete_files([file])
+
+
+@pytest.mark.parametrize(
+    ("damage", "code"),
+    [
+        (lose_a_layer, "content_not_found"),
+        (lambda world: world.files.put(blob_path(b"layer 2"), b"cut"), "size_mismatch"),
+        (lambda world: world.files.put(blob_path(image([2]).blobs[-1]), b"{}"), "size_mismatch"),
+    ],
+)
+def test_what_the_index_lacks_in_the_end_is_named(
+    hidden: World, damage: Callable[[World], object], code: str
+) -> None:
+    damage(hidden)
+    outcome = undone(hidden, "run-1")
+    assert ([problem.code for problem in outcome.problems], outcome.is_checked) == ([code], False)
+
+
+@pytest.mark.parametrize("run", ["", "run-9", "run-1/team", "/"])
+def test_a_run_that_left_no_journal_is_no_run(hidden: World, run: str) -> None:
+    with pytest.raises(ConfigurationError, match="has left a journal"):
+        list(undo_run(hidden.tools(), run))
+
+
+@pytest.mark.parametrize("error", [LockHeldError, InterruptedRunError])
+@pytest.mark.parametrize("after", [0, 1])
+def test_who_must_stop_stops_and_changes_no_more(
+    hidden: World, error: type[LockHeldError | InterruptedRunError], after: int
+) -> None:
+    asked: list[int] = []
+
+    def guard() -> None:
+        asked.append(1)
+        if len(asked) > after:
+            raise error("now")
+
+    before = dict(hidden.files.contents())
+    with pytest.raises(error):
+        list(undo_run(replace(hidden.tools(), guard=guard), "run-1"))
+    assert dict(hidden.files.contents()) == before
+
+
+def test_what_can_not_be_undone_in_one_repository_is_told_in_its_outcome(hidden: World) -> None:
+    hidden.files.put(INDEX_PATH, b"{")
+    outcome = undone(hidden, "run-0")
+    assert [problem.code for problem in outcome.problems] == ["invalid_layout"]
+
+
+def test_a_layout_that_was_dropped_is_there_again() -> None:
+    world = World()
+    before = {path: world.files.contents()[path] for path in (INDEX_PATH, f"{LAYOUT}/oci-layout")}
+    plan = world.plan(replace(keep_policy(0), drop_empty_layouts=True))
+    assert world.apply_plan(plan)
+    assert INDEX_PATH not in world.files.contents()
+    outcome = undone(world, "run-0")
+    assert (outcome.remade, outcome.problems, outcome.is_checked) == (True, [], True)
+    assert {path: world.files.contents()[path] for path in before} == before
+    assert not undone(world, "run-0").remade
+
+
+def test_what_a_run_has_named_is_taken_out_again() -> None:
+    world = World()
+    for raw in image([1]).blobs:
+        world.files.put(blob_path(raw), raw)
+    entry = IndexEntry("found", Descriptor.from_json(image([1]).entry))
+    assert world.apply_plan(replace(world.plan(keep_policy(0)), additions=(entry,), blobs=(), refused=None))
+    assert tags(world) == ["found"]
+    outcome = undone(world, "run-0")
+    assert ([each.tag for each in outcome.removed], outcome.added, tags(world)) == (["found"], [], [])
+
+
+def test_undoing_what_was_undone_changes_nothing(hidden: World) -> None:
+    undone(hidden, "run-0")
+    index = hidden.index
+    outcome = undone(hidden, "run-0")
+    assert (outcome.added, outcome.restored, outcome.problems, hidden.index) == ([], [], [], index)
+    assert json.loads(index)["manifests"]
+
+
+def test_nothing_is_put_back_into_a_layout_that_somebody_removed(hidden: World) -> None:
+    """It would be no layout, and nobody would ever clean it up."""
+    hidden.files.delete_files(list(hidden.files.list_files(LAYOUT)))
+    trash = dict(hidden.files.contents())
+    outcome = undone(hidden, "run-1")
+    assert [problem.message for problem in outcome.problems] == ["it was removed; bring it back first, then undo"]
+    assert dict(hidden.files.contents()) == trash
+
+
+def test_what_all_runs_left_is_not_listed_again_for_each_repository(
+    hidden: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools, listed, list_files = hidden.tools(), [], hidden.files.list_files
+    monkeypatch.setattr(hidden.files, "list_files", lambda folder: listed.append(folder) or list_files(folder))
+    assert [outcome.problems for outcome in undo_run(tools, "run-1")] == [[]]
+    assert listed
+    assert RUNS not in listed
+
+
+def test_nothing_is_marked_where_not_everything_was_understood(hidden: World) -> None:
+    """What comes back may be needed by what could not be read."""
+    hidden.files.put(blob_path(image([2]).blobs[-1]), b"{}")
+    assert undone(hidden, "run-1").restored
+    assert read_marks(hidden.files, LAYOUT) == {}
+
+
+def test_what_is_named_by_now_is_not_marked(hidden: World) -> None:
+    hidden.finish(Push(image([1]), "v1", hidden.now))
+    assert undone(hidden, "run-1").problems == []
+    assert read_marks(hidden.files, LAYOUT) == {}
+
+
+def test_a_run_that_took_tags_out_and_hid_what_others_had_left_is_undone_in_both() -> None:
+    world = world_of_two()
+    assert world.apply_plan(world.plan(keep_policy(1)))
+    world.now += GRACE
+    assert world.apply_plan(world.plan(keep_policy(0)))
+    assert (tags(world), blob_path(b"layer 1") in world.files.contents()) == ([], False)
+    outcome = undone(world, "run-1")
+    assert (tags(world), outcome.problems, len(outcome.restored)) == (["v2"], [], 2)
+    assert blob_path(b"layer 1") in world.files.contents()
+
+
+def test_who_has_lost_the_lease_marks_nothing_of_what_came_back(hidden: World) -> None:
+    asked: list[int] = []
+
+    def guard() -> None:
+        asked.append(1)
+        if blob_path(b"layer 1") in hidden.files.contents():
+            raise LockHeldError("another run's by now")
+
+    with pytest.raises(LockHeldError):
+        undone_by(hidden, guard)
+    assert (len(asked), read_marks(hidden.files, LAYOUT)) == (3, {})
+
+
+def undone_by(world: World, guard: Callable[[], None]) -> None:
+    list(undo_run(replace(world.tools(), guard=guard), "run-1"))

@@ -1,0 +1,74 @@
+"""What of a policy was about nothing is named: it is mistyped, or stands behind one that decides before it."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from tasks.oci.digest import Digest
+from tasks.operations.cleanup.deciding.policy import (
+    Policy,
+    RepositoryPolicy,
+    TagRule,
+    select_repositories,
+    select_tags,
+)
+from tasks.operations.cleanup.deciding.policy_use import PolicyUse
+from tasks.operations.cleanup.values import Action, Refusal, RepositoryPlan, TagDecision
+from tasks.operations.reports.run_log import is_harmful
+
+SOURCE = {"team/app": ["v1", "latest"], "team/web": [], "release/core": ["v1"]}
+
+
+def about(name: str, include: str, *match: str, exclude: Sequence[str] = ()) -> RepositoryPolicy:
+    rules = tuple(TagRule(select_tags([text]), text, keep_last=1) for text in match)
+    return RepositoryPolicy(name, select_repositories([include], exclude), rules, shown_excludes=tuple(exclude))
+
+
+def plan(path: str, tags: Sequence[str], refused: Refusal | None = None) -> RepositoryPlan:
+    decisions = tuple(TagDecision(tag, Digest.of(tag.encode()), Action.KEEP, "") for tag in tags)
+    return RepositoryPlan(path, "", tags=decisions, refused=refused)
+
+
+def unused(policies: Sequence[RepositoryPolicy], plans: Mapping[str, RepositoryPlan]) -> list[str]:
+    use = PolicyUse(Policy(tuple(policies)))
+    for path, tags in SOURCE.items():
+        use.note(path)
+        if use.policy.of(path) is not None:
+            use.see(plans.get(path) or plan(path, tags))
+    found = list(use.findings())
+    assert not any(map(is_harmful, found))
+    return [finding.message for finding in found]
+
+
+@pytest.mark.parametrize(
+    ("policies", "messages"),
+    [
+        ([about("all", "**", "v*", "latest")], []),
+        (
+            [about("all", "**", "v*"), about("releases", "release/*", "*")],
+            ["policy 'releases' decides about nothing: release/core is decided by 'all', which stands before it"],
+        ),
+        ([about("releases", "release/*", "*"), about("all", "**", "v*")], []),
+        (
+            [about("teams", "teams/*", "*"), about("all", "**", "v*")],
+            ["policy 'teams' is about no repository of the source"],
+        ),
+        ([about("all", "**", "v*", "nigthly-*")], ["policy 'all': no tag of its repositories fits 'nigthly-*'"]),
+        (
+            [about("all", "**", "v*", exclude=["app", "team/web"])],
+            ["policy 'all': no repository of the source fits its exclude 'app'"],
+        ),
+    ],
+)
+def test_what_fits_nothing_is_named(policies: Sequence[RepositoryPolicy], messages: list[str]) -> None:
+    assert unused(policies, {}) == messages
+
+
+def test_a_rule_that_keeps_nothing_leaves_no_tag_that_fits() -> None:
+    nothing = RepositoryPolicy("all", select_repositories(["**"]), (TagRule(select_tags(["pr-*"]), "pr-*"),))
+    assert unused([nothing], {}) == []
+
+
+def test_of_a_repository_that_was_not_read_nobody_knows_the_tags() -> None:
+    refused = {"team/app": plan("team/app", [], Refusal("invalid_layout", "cut"))}
+    assert unused([about("app", "team/app", "v*")], refused) == []

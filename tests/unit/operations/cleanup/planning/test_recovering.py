@@ -1,0 +1,150 @@
+"""What no index names any more is named again: whole, at its top, and under a name that nobody has."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tasks.oci.errors import InterruptedRunError
+from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
+from tasks.operations.cleanup.planning.recovering import plan_recovery
+from tasks.operations.cleanup.planning.repository_planning import PlanTools
+from tasks.operations.cleanup.records.holdings import Holdings
+from tasks.operations.cleanup.values import Action, RepositoryPlan, Timing
+from tasks.stores.memory import MemorySource
+from tests.support.planned_layout import APP, NOW, REF_NAME, Json, PlannedLayout
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+
+
+class Lost(PlannedLayout):
+    """A layout that names `stays`, and lost what is stored by `lost_image` and `lost_index`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stays = self.image("stays")
+
+    def lost_image(self, layer: str, **fields: Any) -> Json:
+        image = self.image(None, layer, **fields)
+        self.entries.pop()
+        self.write_index()
+        return image
+
+    def lost_index(self, *children: Json) -> Json:
+        return self.blob(json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": children}).encode(), INDEX)
+
+    def recovery(self, source: MemorySource | None = None) -> RepositoryPlan:
+        source = source or MemorySource(self.files.contents())
+        rules = BlobRules(NOW, Timing(0.0, 0.0), 0.0, 0.0, sweeps=False)
+        return plan_recovery(PlanTools(source, self.files, Holdings.load(self.files), rules, map), APP)
+
+    def named(self) -> set[tuple[str | None, str]]:
+        plan = self.recovery()
+        assert (plan.refused, plan.path) == (None, APP)
+        added = {(tag.tag, tag.digest) for tag in plan.tags if tag.action is Action.ADD}
+        assert added == {(each.tag, each.descriptor.digest) for each in plan.additions if each.tag is not None}
+        return {(each.tag, each.descriptor.digest) for each in plan.additions}
+
+    def gaps(self) -> dict[str, str]:
+        """What is said of each manifest that can't be named again."""
+        plan = self.recovery()
+        assert {finding.code for finding in plan.findings} <= {"content_not_found"}
+        return {finding.message.partition(": ")[0]: finding.message for finding in plan.findings}
+
+
+@pytest.fixture
+def layout() -> Lost:
+    return Lost()
+
+
+def made_up(image: Json) -> tuple[str, str]:
+    return f"recovered-{image['digest'][7:19]}", image["digest"]
+
+
+def test_where_nothing_is_lost_nothing_is_named(layout: Lost) -> None:
+    assert layout.named() == set()
+
+
+def test_what_was_lost_gets_the_name_that_it_says_or_one_of_its_digest(layout: Lost) -> None:
+    wanted = layout.lost_image("a", annotations={REF_NAME: "v1"})
+    others = [
+        layout.lost_image("b"),
+        layout.lost_image("c", annotations={REF_NAME: "stays"}),
+        layout.lost_image("d", annotations={REF_NAME: "no tag"}),
+    ]
+    assert layout.named() == {("v1", wanted["digest"]), *map(made_up, others)}
+
+
+def test_of_two_that_say_the_same_name_one_gets_it(layout: Lost) -> None:
+    both = [layout.lost_image(layer, annotations={REF_NAME: "v1"}) for layer in "ab"]
+    named = layout.named()
+    assert {digest for _, digest in named} == {image["digest"] for image in both}
+    (first,) = [digest for tag, digest in named if tag == "v1"]
+    assert named == {("v1", first), *(made_up(image) for image in both if image["digest"] != first)}
+
+
+def test_parts_come_back_with_what_they_are_part_of_and_referrers_without_a_name(layout: Lost) -> None:
+    inner = layout.lost_index(layout.lost_image("a"), layout.lost_image("b"))
+    outer = layout.lost_index(inner)
+    signature = layout.lost_image("signature", subject=outer)
+    of_what_stays = layout.lost_image("of what stays", subject=layout.stays)
+    last = layout.lost_image("z")
+    assert layout.named() == {
+        made_up(outer),
+        (None, signature["digest"]),
+        (None, of_what_stays["digest"]),
+        made_up(last),
+    }
+
+
+def test_a_part_of_what_is_named_is_not_lost(layout: Lost) -> None:
+    index = layout.lost_index(layout.lost_index(layout.lost_image("a"), layout.lost_image("b")))
+    layout.entries.append({**index, "annotations": {REF_NAME: "all"}})
+    layout.write_index()
+    assert layout.named() == set()
+
+
+def test_what_is_not_whole_is_told_and_stays_unnamed(layout: Lost) -> None:
+    broken, fine = layout.lost_image("gone"), layout.lost_image("fine")
+    child = layout.lost_image("child")
+    index = layout.lost_index(child)
+    gone = layout.blob(b"layer gone")["digest"]
+    layout.files._files.pop(layout.place(gone))
+    layout.files._files.pop(layout.place(child["digest"]))
+    assert layout.named() == {made_up(fine)}
+    gaps = layout.gaps()
+    assert gaps.keys() == {broken["digest"], index["digest"]}
+    assert gone in gaps[broken["digest"]]
+    assert child["digest"] in gaps[index["digest"]]
+
+
+def test_a_part_that_can_not_be_understood_is_a_gap(layout: Lost) -> None:
+    odd = layout.blob(b'{"schemaVersion":2}', "application/vnd.oci.image.manifest.v1+json")
+    index = layout.lost_index(odd)
+    assert layout.named() == set()
+    assert "can't be read" in layout.gaps()[index["digest"]]
+
+
+def test_a_layer_that_may_lawfully_be_absent_is_no_gap(layout: Lost) -> None:
+    foreign = layout.blob(b"elsewhere", "application/vnd.oci.image.layer.nondistributable.v1.tar")
+    config = layout.blob(b"{}", "application/vnd.oci.image.config.v1+json")
+    image = layout.lost_image("x", layers=[foreign], config=config)
+    layout.files._files.pop(layout.place(foreign["digest"]))
+    assert layout.named() == {made_up(image)}
+
+
+def test_a_layout_that_is_not_understood_whole_is_left_alone(layout: Lost) -> None:
+    layout.lost_image("a")
+    place = layout.place(layout.stays["digest"])
+    layout.files.put(place, b"x" * len(layout.files.contents()[place]))
+    plan = layout.recovery()
+    assert (plan.additions, plan.refused and plan.refused.code) == ((), "digest_mismatch")
+
+
+def test_who_was_told_to_end_plans_nothing(layout: Lost) -> None:
+    class Ends(MemorySource):
+        def read_index(self, path: str) -> None:  # type: ignore[override]
+            raise InterruptedRunError(path)
+
+    with pytest.raises(InterruptedRunError):
+        layout.recovery(Ends({}))

@@ -1,0 +1,480 @@
+"""What a plan takes away, and the layouts that it leaves alone because nobody could tell."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tasks.oci.digest import Digest
+from tasks.oci.errors import InterruptedRunError, SourceReadError
+from tasks.operations.choosing.tag_order import OrderBy
+from tasks.operations.cleanup.deciding.choices import DeleteChoice
+from tasks.operations.cleanup.deciding.policy import select_tags
+from tasks.operations.cleanup.planning.repository_planning import HIDDEN, LOST
+from tasks.operations.cleanup.records.journal import Journal, Record, Step
+from tasks.operations.cleanup.records.marks import Mark, write_marks
+from tasks.operations.cleanup.values import Action, Timing
+from tasks.stores.memory import MemorySource
+from tests.support.planned_layout import APP, DAY, MANIFEST, NOW, REF_NAME, PlannedLayout, keep_last
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tasks.file_ports import StoredFile
+    from tasks.oci.descriptor import Descriptor
+    from tasks.operations.cleanup.values import RepositoryPlan
+
+
+def two_images() -> PlannedLayout:
+    layout = PlannedLayout()
+    layout.image("v1")
+    layout.image("v2")
+    return layout
+
+
+def fates(plan: RepositoryPlan) -> dict[str, Action]:
+    assert plan.refused is None
+    return {tag.tag: tag.action for tag in plan.tags}
+
+
+def fate(plan: RepositoryPlan, descriptor: dict[str, Any]) -> Action:
+    return {blob.digest: blob.action for blob in plan.blobs}[Digest(descriptor["digest"])]
+
+
+def mark(layout: PlannedLayout, descriptor: dict[str, Any], since: float) -> StoredFile:
+    """Note, as an earlier run did, that nothing names a blob."""
+    stored = layout.files.stat_file(layout.place(descriptor["digest"]))
+    assert stored is not None
+    write_marks(layout.files, APP, {Digest(descriptor["digest"]): Mark.of(stored, since)})
+    return stored
+
+
+def test_entries_go_first_and_their_blobs_are_only_marked() -> None:
+    plan = two_images().plan()
+    assert fates(plan) == {"v1": Action.DELETE, "v2": Action.KEEP}
+    assert [entry.tag for entry in plan.removals] == ["v1"]
+    actions = [blob.action for blob in plan.blobs]
+    assert (actions.count(Action.MARK), actions.count(Action.KEEP)) == (2, 3)  # the config belongs to both
+
+
+def test_a_blob_leaves_only_after_its_mark_waited_for_the_grace_time() -> None:
+    layout = two_images()
+    lone = layout.blob(b"nobody's")
+    assert fate(layout.plan(), lone) is Action.MARK
+    mark(layout, lone, NOW - DAY + 1)
+    assert fate(layout.plan(), lone) is Action.MARK
+    mark(layout, lone, NOW - DAY)
+    assert fate(layout.plan(), lone) is Action.QUARANTINE
+
+
+def test_a_mark_of_a_blob_that_was_written_anew_is_void() -> None:
+    layout = two_images()
+    lone = layout.blob(b"nobody's")
+    mark(layout, lone, NOW - 50 * DAY)
+    layout.time = NOW - 10 * DAY
+    layout.blob(b"nobody's")
+    assert fate(layout.plan(), lone) is Action.MARK
+
+
+def test_a_mark_holds_for_the_very_file_that_was_marked() -> None:
+    """A store may date a new file as the old one was, as clocks of whole seconds and restored backups do."""
+    layout = two_images()
+    lone = layout.blob(b"nobody's")
+    marked = mark(layout, lone, NOW - 50 * DAY)
+    layout.blob(b"nobody's")
+    written = layout.files.stat_file(layout.place(lone["digest"]))
+    assert written is not None
+    assert (written.modified, written.etag == marked.etag) == (marked.modified, False)
+    assert fate(layout.plan(), lone) is Action.MARK
+
+
+def test_a_mark_of_a_blob_that_is_named_again_is_void() -> None:
+    layout = two_images()
+    lone = layout.blob(b"layer v3")
+    mark(layout, lone, NOW - 50 * DAY)
+    layout.image("v3")
+    assert fate(layout.plan(), lone) is Action.KEEP
+
+
+@pytest.mark.parametrize("when", [0.0, NOW + DAY])
+def test_a_blob_of_unknown_or_future_age_stays(when: float) -> None:
+    layout = two_images()
+    layout.time = when
+    lone = layout.blob(b"nobody's")
+    mark(layout, lone, NOW - 50 * DAY)
+    assert fate(layout.plan(), lone) is Action.KEEP
+
+
+def test_a_tag_of_unknown_age_stays_where_age_decides() -> None:
+    layout = PlannedLayout()
+    layout.time = 0.0
+    layout.image("of-1970")
+    layout.time = NOW - 3 * DAY
+    layout.image("old")
+    layout.time = NOW - DAY
+    layout.image("new")
+    found = fates(layout.plan(keep_last(1, order_by=OrderBy.CREATED)))
+    assert found == {"of-1970": Action.KEEP, "old": Action.DELETE, "new": Action.KEEP}
+
+
+def test_referrers_stay_and_go_with_their_subject() -> None:
+    layout = two_images()
+    layout.image(None, "about v1", subject=layout.entries[0])
+    layout.image(None, "about v2", subject=layout.entries[1])
+    plan = layout.plan()
+    removed = {entry.descriptor.digest for entry in plan.removals}
+    assert removed == {layout.entries[0]["digest"], layout.entries[2]["digest"]}
+
+
+def test_a_plan_says_how_the_entries_were_written_that_go() -> None:
+    """Of two plans over the same tag and digest, the second is made after its writer noted another time."""
+    layout = two_images()
+    [before] = layout.plan().removals
+    layout.entries[0]["annotations"]["org.opencontainers.image.created"] = "2026-01-01T00:00:00Z"
+    layout.write_index()
+    [after] = layout.plan().removals
+    assert before == after
+    assert None is not before.written != after.written is not None
+
+
+def test_a_protected_digest_stays_with_all_that_it_needs() -> None:
+    layout = two_images()
+    old = layout.entries[0]
+    layout.entries = layout.entries[1:]
+    layout.write_index()
+    mark(layout, old, NOW - 50 * DAY)
+    assert fate(layout.plan(), old) is Action.QUARANTINE
+    layout.protected = frozenset({Digest(old["digest"])})
+    plan = layout.plan()
+    assert {blob.action for blob in plan.blobs} == {Action.KEEP}
+
+
+@pytest.mark.parametrize(("has_tag", "by_tag"), [(False, False), (True, False), (True, True)])
+def test_what_is_protected_stays_when_its_subject_goes(*, has_tag: bool, by_tag: bool) -> None:
+    layout = two_images()
+    subject = {name: layout.entries[0][name] for name in ("mediaType", "digest", "size")}
+    tag = f"sha256-{subject['digest'][7:]}.sig" if has_tag else None
+    referrer = layout.image(tag, "signature", **({} if has_tag else {"subject": subject}))
+    assert fate(layout.plan(), referrer) is Action.MARK
+    choice = keep_last(1, protected_tags=select_tags(["sha256-*"]))
+    if not by_tag:
+        layout.protected = frozenset({Digest(referrer["digest"])})
+        choice = replace(keep_last(1), protected=layout.protected)
+    plan = layout.plan(choice)
+    assert fate(plan, referrer) is Action.KEEP
+    assert referrer["digest"] not in {entry.descriptor.digest for entry in plan.removals}
+
+
+def test_a_manifest_that_nothing_names_is_reported_once_and_stays_for_now() -> None:
+    layout = two_images()
+    lost = layout.entries.pop()
+    layout.write_index()
+    plan = layout.plan()
+    assert [(found.code, found.message.split(": ")[0]) for found in plan.findings] == [(LOST, lost["digest"])]
+    assert fate(plan, lost) is Action.MARK
+
+
+def test_deleting_one_tag_leaves_other_tags_of_its_digest() -> None:
+    layout = two_images()
+    layout.entries.append({**layout.entries[0], "annotations": {REF_NAME: "stable"}})
+    layout.write_index()
+    plan = layout.plan(DeleteChoice(tag="v1"))
+    assert fates(plan) == {"v1": Action.DELETE, "v2": Action.KEEP, "stable": Action.KEEP}
+    assert ([entry.is_demanded for entry in plan.removals], layout.plan().removals[0].is_demanded) == ([True], False)
+    assert {blob.action for blob in plan.blobs} == {Action.KEEP}
+
+
+def test_deleting_a_digest_takes_all_its_tags() -> None:
+    layout = two_images()
+    layout.entries.append({**layout.entries[0], "annotations": {REF_NAME: "stable"}})
+    layout.write_index()
+    plan = layout.plan(DeleteChoice(digest=Digest(layout.entries[0]["digest"])))
+    assert fates(plan) == {"v1": Action.DELETE, "v2": Action.KEEP, "stable": Action.DELETE}
+
+
+def hide(layout: PlannedLayout, descriptor: dict[str, Any], since: float) -> None:
+    """Move a blob into the quarantine, as an earlier run did."""
+    file = layout.files.stat_file(layout.place(descriptor["digest"]))
+    assert file is not None
+    trash = ".layoutlift/trash/run-0"
+    Journal(layout.files, "run-0").announce(Record(Step.HIDE, APP, since, files=(file,), trash=trash))
+    layout.files.hide_files([file], trash)
+
+
+def test_what_waits_stays_where_it_is_unless_a_policy_says_for_how_long() -> None:
+    layout = two_images()
+    marked, hidden = layout.blob(b"nobody's"), layout.blob(b"nobody's either")
+    layout.files.put(f"{APP}/ingest/left", b"half a blob")
+    mark(layout, marked, NOW - 50 * DAY)
+    hide(layout, hidden, NOW - 50 * DAY)
+    swept, kept = layout.plan(), layout.plan(DeleteChoice(tag="v1"), sweeps=False)
+    assert (fate(swept, marked), fate(kept, marked)) == (Action.QUARANTINE, Action.MARK)
+    assert [each.action for plan in (swept, kept) for each in plan.quarantined] == [Action.PURGE, Action.KEEP]
+    assert Action.DELETE not in {file.action for file in kept.files}
+
+
+def test_nothing_is_purged_while_something_protected_is_in_the_quarantine() -> None:
+    layout = two_images()
+    image, layer = layout.entries.pop(0), layout.blob(b"layer v1")
+    layout.write_index()
+    for descriptor in (image, layer):
+        hide(layout, descriptor, NOW - 50 * DAY)
+    assert {each.action for each in layout.plan().quarantined} == {Action.PURGE}
+    layout.protected = frozenset({Digest(image["digest"])})
+    plan = layout.plan()
+    assert {each.action for each in plan.quarantined} == {Action.KEEP}
+    [finding] = [found for found in plan.findings if found.code == HIDDEN]
+    assert image["digest"] in finding.message
+    assert "undo run-0" in finding.message
+
+
+def _edit_manifest(layout: PlannedLayout) -> None:
+    layout.files.put(layout.place(layout.entries[0]["digest"]), b'{"other": "bytes"}')
+
+
+def _lose(layout: PlannedLayout, place: str) -> None:
+    found = layout.files.stat_file(place)
+    assert found is not None
+    assert layout.files.delete_files([found]) == (found,)
+
+
+def _fail_half_way(layout: PlannedLayout) -> None:
+    """The second page of the blobs' listing does not come."""
+    whole = layout.files.list_files
+
+    def listed(folder: str) -> Iterator[StoredFile]:
+        found = whole(folder)
+        if folder.endswith("/blobs"):
+            yield next(found)
+            raise SourceReadError("the listing ended early")
+        yield from found
+
+    layout.files.list_files = listed  # type: ignore[method-assign]
+
+
+BROKEN: dict[str, Callable[[PlannedLayout], object]] = {
+    "an empty index": lambda layout: layout.put_index(b""),
+    "an index that was cut": lambda layout: layout.put_index(b'{"schemaVersion":2,"manifests":['),
+    "an index of another form": lambda layout: layout.put_index(b'{"schemaVersion":2,"manifests":{}}'),
+    "an index without entries over blobs": lambda layout: layout.put_index(b'{"schemaVersion":2,"manifests":[]}'),
+    "an entry that is none": lambda layout: layout.put_index(b'{"schemaVersion":2,"manifests":[{"digest":"x"}]}'),
+    "a manifest of an unknown type": lambda layout: layout.put_index(
+        json.dumps({"manifests": [*layout.entries, {**layout.entries[0], "mediaType": "x/unknown"}]}).encode()
+    ),
+    "a manifest with other bytes": _edit_manifest,
+    "a kept manifest that is missing": lambda layout: _lose(layout, layout.place(layout.entries[1]["digest"])),
+    "a file of unknown use": lambda layout: layout.files.put(f"{APP}/blobs/sha256/notes.txt", b"what is this"),
+    "a placeholder of zot": lambda layout: layout.files.put(layout.place(layout.entries[0]["digest"]), b""),
+    "a listing that ends early": _fail_half_way,
+    "no marker": lambda layout: _lose(layout, f"{APP}/oci-layout"),
+    "a manifest without its layer": lambda layout: (
+        layout.entries.append(layout.blob(json.dumps(_with_missing_layer()).encode(), MANIFEST))
+        or layout.write_index()
+    ),
+}
+
+
+def _with_missing_layer() -> dict[str, Any]:
+    gone = {"mediaType": "x/y", "digest": Digest.of(b"gone"), "size": 4}
+    return {"schemaVersion": 2, "mediaType": MANIFEST, "config": gone, "layers": []}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_layout_that_can_not_be_judged_is_left_alone_and_named(broken: str) -> None:
+    layout = two_images()
+    assert layout.plan().removals
+    BROKEN[broken](layout)
+    plan = layout.plan(keep_last(1, untagged_after=None))
+    assert plan.refused is not None
+    assert plan.refused.message
+    assert (plan.removals, plan.blobs, plan.files, plan.tags) == ((), (), (), ())
+
+
+def begun(content: str, number: int = 1) -> str:
+    """Where oras writes a blob at first."""
+    return f"{APP}/ingest/{hashlib.sha256(content.encode()).hexdigest()}_{number}"
+
+
+def test_blobs_that_writers_began_and_never_ended_go() -> None:
+    layout = two_images()
+    layout.files.put(begun("old", 4294967295), b"half of")
+    layout.time = NOW - DAY / 2
+    layout.files.put(begun("new"), b"half of")
+    assert {file.name: file.action for file in layout.plan().files} == {
+        begun("old", 4294967295).removeprefix(f"{APP}/"): Action.DELETE,
+        begun("new").removeprefix(f"{APP}/"): Action.KEEP,
+    }
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["ingest/notes.txt"],
+        [f"ingest/{'0' * 64}"],
+        [f"ingest/{'0' * 64}_1/data"],
+        ["ingest/oci-layout", "ingest/index.json", f"ingest/blobs/sha256/{'0' * 64}", f"ingest/{'0' * 64}_1"],
+        ["ingest/web/index.json", f"ingest/web/blobs/sha256/{'0' * 64}", f"ingest/web/ingest/{'0' * 64}_1"],
+    ],
+    ids=["another file", "no number", "a folder", "a repository", "a repository further below"],
+)
+def test_nothing_else_below_ingest_is_taken_for_what_writers_began(names: list[str]) -> None:
+    layout = two_images()
+    for name in names:
+        layout.files.put(f"{APP}/{name}", b"somebody's")
+    plan = layout.plan()
+    assert plan.refused is None
+    assert plan.files == ()
+
+
+def test_a_referrers_tag_with_the_beginning_of_a_sha512_stays_with_its_subject_and_takes_no_place() -> None:
+    """As distribution-spec v1.1.1 has it: the encoded part of a digest is cut to 64 characters."""
+    layout = two_images()
+    raw = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": layout.blob(b"{}"), "layers": []}).encode()
+    encoded = hashlib.sha512(raw).hexdigest()
+    layout.files.put(layout.place(f"sha512:{encoded}"), raw)
+    subject = {"mediaType": MANIFEST, "digest": f"sha512:{encoded}", "size": len(raw)}
+    layout.entries.append({**subject, "annotations": {REF_NAME: "v3"}})
+    layout.image(f"sha512-{encoded[:64]}", "signature")
+    plan = layout.plan(keep_last(2))
+    assert fates(plan) == {
+        "v1": Action.DELETE,
+        "v2": Action.KEEP,
+        "v3": Action.KEEP,
+        f"sha512-{encoded[:64]}": Action.KEEP,
+    }
+
+
+def refusal(plan: RepositoryPlan) -> str | None:
+    return plan.refused and plan.refused.code
+
+
+@pytest.mark.parametrize(("place", "code"), [(0, None), (1, "content_not_found")], ids=["goes", "stays"])
+@pytest.mark.parametrize("part", ["manifest", "layer"])
+def test_what_goes_may_be_plainly_gone_and_what_stays_may_not(place: int, part: str, code: str | None) -> None:
+    layout = two_images()
+    digest = layout.entries[place]["digest"] if part == "manifest" else Digest.of(b"layer v%d" % (place + 1))
+    _lose(layout, layout.place(digest))
+    plan = layout.plan()
+    assert refusal(plan) == code
+    assert {tag.tag: tag.action for tag in plan.tags} == ({} if code else {"v1": Action.DELETE, "v2": Action.KEEP})
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["goes", "stays"])
+def test_what_is_there_and_can_not_be_read_leaves_nothing_to_be_judged(place: int) -> None:
+    layout = two_images()
+    manifest = layout.place(layout.entries[place]["digest"])
+    layout.files.put(manifest, b"x" * len(layout.files.contents()[manifest]))
+    assert refusal(layout.plan()) == "digest_mismatch"
+
+
+def test_a_fault_of_the_moment_is_not_taken_for_content_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = two_images()
+    going = layout.entries[0]["digest"]
+    _lose(layout, layout.place(going))
+    read = MemorySource.blob
+
+    def flaky(source: MemorySource, path: str, descriptor: Descriptor) -> object:
+        if descriptor.digest == going:
+            raise SourceReadError("for the moment")
+        return read(source, path, descriptor)
+
+    monkeypatch.setattr(MemorySource, "blob", flaky)
+    assert refusal(layout.plan()) == "source_read"
+
+
+@pytest.mark.parametrize(("number", "code"), [(1, None), (2, "size_mismatch")], ids=["goes", "stays"])
+def test_content_of_another_size_may_go_and_may_not_stay(number: int, code: str | None) -> None:
+    layout = two_images()
+    layout.files.put(layout.place(Digest.of(b"layer v%d" % number)), b"cut")
+    assert refusal(layout.plan()) == code
+
+
+def test_what_a_writer_stored_after_the_listing_is_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = two_images()
+    late, listing = layout.place(Digest.of(b"layer v2")), layout.files.list_files
+    monkeypatch.setattr(
+        layout.files, "list_files", lambda folder: (file for file in listing(folder) if file.path != late)
+    )
+    assert refusal(layout.plan()) is None
+
+
+def test_a_layer_that_may_lawfully_be_absent_is_not_missed() -> None:
+    layout = two_images()
+    foreign = layout.blob(b"elsewhere", "application/vnd.oci.image.layer.nondistributable.v1.tar")
+    layout.image("v3", layers=[foreign])
+    _lose(layout, layout.place(foreign["digest"]))
+    assert refusal(layout.plan()) is None
+
+
+def test_only_what_was_never_named_or_marked_is_told_as_lost() -> None:
+    layout = two_images()
+    plan = layout.plan()
+    assert (set(fates(plan).values()), plan.findings) == ({Action.KEEP, Action.DELETE}, ())
+    lost = layout.entries.pop()
+    layout.write_index()
+    mark(layout, lost, NOW - DAY / 2)
+    assert layout.plan().findings == ()
+
+
+def dropped(layout: PlannedLayout, *, drops: bool = True, timing: Timing | None = None) -> bool:
+    plan = layout.plan(keep_last(1, drop_empty_layouts=drops, untagged_after=0.0), timing)
+    assert plan.refused is None
+    return plan.drop_layout
+
+
+def test_a_layout_goes_only_when_it_is_empty_and_the_policy_says_so() -> None:
+    assert dropped(PlannedLayout())
+    assert not dropped(PlannedLayout(), drops=False)
+    assert not dropped(two_images())
+
+
+def test_a_layout_with_something_that_waits_stays() -> None:
+    layout = PlannedLayout()
+    layout.files.put(begun("a writer's"), b"a wri")
+    assert dropped(layout), "what a writer left long ago goes with it"
+    layout.time = NOW
+    layout.files.put(begun("another's"), b"anoth")
+    assert not dropped(layout), "what a writer has just begun does not"
+
+
+def test_a_layout_of_which_all_is_to_go_goes_when_its_blobs_have() -> None:
+    layout = two_images()
+    plan = layout.plan(DeleteChoice())
+    assert (len(plan.removals), plan.drop_layout) == (2, False)
+
+
+def test_a_layout_goes_with_its_last_entries_and_not_with_some_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer may have stored after the listing what one of them names."""
+    layout = two_images()
+    listing = layout.files.list_files
+    monkeypatch.setattr(
+        layout.files, "list_files", lambda folder: (file for file in listing(folder) if "/blobs/" not in file.path)
+    )
+    assert not dropped(layout)
+    assert layout.plan(DeleteChoice()).drop_layout
+
+
+@pytest.mark.parametrize(("hold", "goes"), [(0.5 * DAY, True), (2 * DAY, False)])
+def test_a_layout_goes_when_the_last_of_its_quarantine_does(hold: float, goes: bool) -> None:
+    layout = PlannedLayout()
+    blob = layout.blob(b"layer")
+    file = layout.files.stat_file(layout.place(blob["digest"]))
+    assert file is not None
+    layout.files.hide_files([file], ".layoutlift/trash/run")
+    record = Record(Step.HIDE, APP, NOW - DAY, files=(file,), trash=".layoutlift/trash/run")
+    Journal(layout.files, "run").announce(record)
+    assert dropped(layout, timing=Timing(DAY, hold)) is goes
+
+
+def test_who_was_told_to_end_plans_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ends(*_: object) -> None:
+        raise InterruptedRunError("now")
+
+    layout = two_images()
+    monkeypatch.setattr(MemorySource, "read_index", ends)
+    with pytest.raises(InterruptedRunError):
+        layout.plan()
