@@ -22,7 +22,7 @@ from tasks.oci.errors import (
 )
 from tasks.oci.media_types import is_index
 from tasks.operations.copying.blob_copy import BlobCopy
-from tasks.operations.copying.referrer_lists import ReferrerListing
+from tasks.operations.copying.graph_lists import GraphLists
 from tasks.operations.source.enumeration import read_child, read_manifest
 from tasks.operations.source.graph_walk import reached_from, referrers_of
 from tasks.ports import BlobArrival, Finding, RemoteManifest
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tasks.oci.digest import Digest
     from tasks.oci.manifest import Manifest
     from tasks.operations.copying.copy_tools import CopyTools
+    from tasks.operations.copying.referrer_lists import ReferrerListing
     from tasks.operations.reports.results import RepositoryInventory
 
 MANIFEST_INVALID = "MANIFEST_INVALID"
@@ -74,7 +75,7 @@ class RepositoryCopy:
         self._repository = repository
         self.blobs = BlobCopy(tools, inventory.path, repository, new=new)
         self._children: dict[Digest, tuple[Descriptor, ...]] = {}
-        self._subjects: dict[Digest, tuple[Digest, Descriptor]] = {}
+        self._lists = GraphLists(tools.lists, repository, self._note)
         self._lock = threading.Lock()
         self.findings: list[Finding] = []
 
@@ -101,7 +102,7 @@ class RepositoryCopy:
         if followed or not tags or manifest.subject is not None:
             self._push(manifest, root.digest)
         count = self._copy_referrers(followed, patient=patient)
-        self._list_subjects(reached)
+        self._lists.list_subjects(reached)
         failed: dict[str, LayoutliftError] = {}
         for tag in tags:
             try:
@@ -131,7 +132,7 @@ class RepositoryCopy:
         for member in members if ask else ():
             self._read_links(member)
         reached = [digest for member in members for digest in self.closure(member)]
-        self._list_subjects(reached, but=subject)
+        self._lists.list_subjects(reached, but=subject)
         expected = referrers_of(reached, self._referrers, self._held_by)
         return self._copy_referrers(reached, ask=ask, patient=patient) == len(expected)
 
@@ -141,7 +142,7 @@ class RepositoryCopy:
         What of the graph itself refers to something is listed too.
         """
         self._read_links(root)
-        self._list_subjects(self._reached(root))
+        self._lists.list_subjects(self._reached(root))
         if not self._referrers:
             return 0
         followed = [digest for digest in self.closure(root) if digest in self._referrers]
@@ -150,6 +151,11 @@ class RepositoryCopy:
     def referrers_of(self, root: Descriptor) -> list[Descriptor]:
         """The referrers that the source has for the graph of `root`, those of referrers included."""
         return referrers_of(self.closure(root), self._referrers, self._held_by) if self._referrers else []
+
+    def is_listed(self, root: Descriptor) -> bool:
+        """Whether what refers to something in the graph of `root`, or in its referrers, is listed, as last asked."""
+        graphs = (root, *self.referrers_of(root)) if self._lists.lacks_some else ()
+        return all(self._lists.are_listed(self._held_by(each)) for each in graphs)
 
     def _held_by(self, referrer: Descriptor) -> tuple[Digest, ...]:
         """What a referrer is made of, all of which may have referrers; itself alone where it can't be read."""
@@ -182,8 +188,7 @@ class RepositoryCopy:
     def _note_links(self, manifest: Manifest) -> None:
         if manifest.manifests:
             self._children[manifest.descriptor.digest] = manifest.manifests
-        if manifest.subject is not None:
-            self._subjects[manifest.descriptor.digest] = (manifest.subject.digest, manifest.as_referrer())
+        self._lists.note_subject(manifest)
 
     def _read_links(self, root: Descriptor) -> None:
         """Read all manifests below `root`; of one that can't be read, it is the target's copy that counts."""
@@ -252,10 +257,10 @@ class RepositoryCopy:
             visited.add(subject)
             copy = partial(self._copy_referrer, subject, ask=ask, patient=patient)
             copied = [referrer for referrer in self._referrers.get(subject, ()) if copy(referrer)]
-            if copied and self._list(subject, copied):
+            if copied and self._lists.list(subject, copied):
                 count += len(copied)
             reached = [digest for referrer in copied for digest in self._reached(referrer)]
-            self._list_subjects(set(reached) - {referrer.digest for referrer in copied})
+            self._lists.list_subjects(set(reached) - {referrer.digest for referrer in copied})
             pending.extend(reached)
         return count
 
@@ -275,21 +280,6 @@ class RepositoryCopy:
     def _is_there(self, referrer: Descriptor) -> bool:
         resolve = self._tools.target.resolve_manifest
         return all(resolve(self._repository, digest) == digest for digest in self.closure(referrer))
-
-    def _list_subjects(self, digests: Iterable[Digest], but: Digest | None = None) -> None:
-        """What a graph is made of may refer to something itself: a tag, or an attestation beside its image.
-
-        `but` is a subject whose list is written already.
-        """
-        for subject, referrer in [self._subjects[digest] for digest in digests if digest in self._subjects]:
-            if subject != but:
-                self._list(subject, [referrer])
-
-    def _list(self, subject: Digest, referrers: Sequence[Descriptor]) -> bool:
-        if self._tools.lists.ensure(self._repository, subject, referrers) is not ReferrerListing.LOST:
-            return True
-        self._note("referrer_lost", f"the target does not list all {len(referrers)} referrers of {subject}")
-        return False
 
     def _note(self, code: str, message: str) -> None:
         finding = Finding(self._path, code, message)

@@ -202,11 +202,11 @@ class CopyWork(RepositoryWork):
         return existing
 
     def _done(self, unit: Unit, tags: Sequence[str | None], outcome: Outcome, referrers: int) -> list[TagResult]:
-        depth = self._policy.depth
+        depth, digest, found = self._policy.depth, unit.descriptor.digest, outcome is Outcome.UP_TO_DATE
+        proved = depth if self._copier.is_listed(unit.descriptor) else None  # what is not listed is looked at again
         for tag in tags:
             if tag is not None:
-                found = outcome is Outcome.UP_TO_DATE
-                self._noted.note(tag, unit.descriptor.digest, depth, referrers, found=found)
+                self._noted.note(tag, digest, proved, referrers, found=found)
         return [self._result(unit, tag, outcome, verified=depth, referrers=referrers) for tag in tags]
 
     def _refused(self, unit: Unit, tag: str, plan: TagPlan) -> TagResult:

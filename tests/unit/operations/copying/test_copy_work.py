@@ -424,6 +424,38 @@ def test_a_tag_with_referrers_is_no_list_where_clients_ask_the_api(layout: Layou
     assert listing is ReferrerListing.LOST
 
 
+@pytest.mark.parametrize("depth", [Depth.MANIFEST, Depth.BLOBS])
+def test_what_the_target_does_not_list_is_named_by_each_run_until_it_does(
+    layout: LayoutBuilder, depth: Depth
+) -> None:
+    """A tag, a platform, and a part of a referrer, of which each refers to the image."""
+
+    class ListsSome(MemoryTarget):
+        lists = False
+        questions = 0
+
+        def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
+            self.questions += 1
+            listed = super().list_referrers(repository, subject)
+            return listed if self.lists or listed is None else listed & {Digest(attached["digest"])}
+
+    image = layout.image("v1", layers=[b"layer"])
+    layout.referrer(image, tag="sbom", content=b"tagged")
+    layout.index([layout.referrer(image, content=b"a platform", listed=False)], "multi")
+    attached = layout.index([layout.referrer(image, content=b"a part", listed=False)], subject=image)
+    target = ListsSome()
+    made = engine(layout, target, depth=depth)
+    for outcome in ("copied", "up_to_date"):
+        results, findings = made.copy()
+        assert (set(results.values()), findings) == ({outcome}, {("app", "referrer_lost")})
+        assert len(made.findings) == 3
+    target.lists = True
+    assert made.copy()[1] == set()
+    before = target.questions
+    assert made.copy()[1] == set()
+    assert target.questions == before
+
+
 def overwriting(layout: LayoutBuilder, **more: object) -> Engine:
     target = MemoryTarget()
     target.push_manifest("app", "v1", OTHERS)

@@ -1,0 +1,61 @@
+"""Has the target list what a copied graph refers to: its referrers, and what of the graph has a subject itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.operations.copying.referrer_lists import ReferrerListing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from tasks.oci.descriptor import Descriptor
+    from tasks.oci.digest import Digest
+    from tasks.oci.manifest import Manifest
+    from tasks.operations.copying.referrer_lists import ReferrerLists
+
+
+class GraphLists:
+    """What one repository of the target lists of what is copied into it; shared by all workers on it.
+
+    Where a list lacks something, `note` is told a code and a message.
+    """
+
+    def __init__(self, lists: ReferrerLists, repository: str, note: Callable[[str, str], None]) -> None:
+        self._lists = lists
+        self._repository = repository
+        self._note = note
+        self._subjects: dict[Digest, tuple[Digest, Descriptor]] = {}
+        self._unlisted: set[Digest] = set()
+
+    def note_subject(self, manifest: Manifest) -> None:
+        """Keep what a manifest refers to, for when it is at the target."""
+        if manifest.subject is not None:
+            self._subjects[manifest.descriptor.digest] = (manifest.subject.digest, manifest.as_referrer())
+
+    def list_subjects(self, digests: Iterable[Digest], but: Digest | None = None) -> None:
+        """What a graph is made of may refer to something itself: a tag, or an attestation beside its image.
+
+        `but` is a subject whose list is written already.
+        """
+        for subject, referrer in [self._subjects[digest] for digest in digests if digest in self._subjects]:
+            if subject != but:
+                note = self._unlisted.discard if self.list(subject, [referrer]) else self._unlisted.add
+                note(referrer.digest)
+
+    def list(self, subject: Digest, referrers: Sequence[Descriptor]) -> bool:
+        """Have the target list `referrers`, which it has; whether it does."""
+        if self._lists.ensure(self._repository, subject, referrers) is not ReferrerListing.LOST:
+            return True
+        which = f"{referrers[0].digest} among" if len(referrers) == 1 else f"all {len(referrers)}"
+        self._note("referrer_lost", f"the target does not list {which} referrers of {subject}")
+        return False
+
+    @property
+    def lacks_some(self) -> bool:
+        """Whether anything is known to refer to something that does not list it."""
+        return bool(self._unlisted)
+
+    def are_listed(self, digests: Iterable[Digest]) -> bool:
+        """Whether none of these is such a thing."""
+        return self._unlisted.isdisjoint(digests)
