@@ -16,6 +16,7 @@ from tasks.operations.cleanup.layout.graph import read_graph
 from tasks.operations.cleanup.layout.index_edit import Removals
 from tasks.operations.cleanup.layout.layout_view import view_layout
 from tasks.operations.cleanup.records.holdings import by_digest
+from tasks.operations.cleanup.records.strays import subject_in_manifest
 from tasks.operations.cleanup.values import IndexEntry
 
 if TYPE_CHECKING:
@@ -95,8 +96,9 @@ def _as_written(entry: Entry) -> IndexEntry:
 
 def _belongs_to(entry: Entry, graph: Graph) -> Iterator[Digest]:
     """What an entry stays with, if that stays."""
-    node = graph.nodes.get(entry.digest)
-    if (subject := entry.refers_to or (node.subject if node is not None else None)) is not None:
+    if entry.refers_to is not None:
+        yield entry.refers_to
+    if (subject := subject_in_manifest(entry, graph)) is not None:
         yield subject
     if entry.ref_name is None:
         yield entry.digest

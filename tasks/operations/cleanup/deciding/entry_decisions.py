@@ -107,7 +107,7 @@ class _Deciding:
             return Verdict(demand, keep=False, is_demanded=True)
         if entry.is_ambiguous:
             return _AMBIGUOUS
-        if self.belonging.subject(entry) is not None:
+        if self.belonging.subjects(entry):
             return self._on_referrer(entry)
         if entry.ref_name is None:
             return self.choice.untagged(entry, self._since(entry)) if self.belonging.is_stray(entry) else None
@@ -131,13 +131,13 @@ class _Deciding:
             verdict = self.verdicts.get(place)
             if verdict is not None and (verdict.keep or self.choice.demands(entry) is not None):
                 continue
-            for digest in (entry.digest if entry.ref_name is None else None, self._subject(entry)):
-                if digest is not None:
-                    found.setdefault(digest, []).append(place)
+            for digest in (*((entry.digest,) if entry.ref_name is None else ()), *self._subjects(entry)):
+                found.setdefault(digest, []).append(place)
         return found
 
-    def _subject(self, entry: Entry) -> Digest | None:
-        return self.belonging.subject(entry) or subject_in_manifest(entry, self.graph)
+    def _subjects(self, entry: Entry) -> tuple[Digest, ...]:
+        subject = subject_in_manifest(entry, self.graph)
+        return self.belonging.subjects(entry) or (() if subject is None else (subject,))
 
     def _also_kept(
         self, needed: Mapping[Digest, str], waiting: dict[Digest, list[int]], new: Iterable[Digest]
@@ -148,12 +148,12 @@ class _Deciding:
                 continue  # it stays with something else
             if entry.ref_name is None and entry.digest in needed:
                 yield place, Verdict(f"part of {needed[entry.digest]}, which stays")
-            elif (subject := self._subject(entry)) is not None:
+            elif (subject := next((each for each in self._subjects(entry) if each in needed), None)) is not None:
                 yield place, Verdict(f"refers to {needed[subject]}, which stays")
 
     def _why_it_goes(self, entry: Entry) -> str:
-        if (subject := self.belonging.subject(entry)) is not None:
-            return f"its subject {subject} goes"
+        if subjects := self.belonging.subjects(entry):
+            return f"its subject {subjects[0]} goes"
         if entry.digest in self.belonging.tagged:
             return "its tags go"
         return f"part of {min(self.belonging.parents[entry.digest])}, which goes"

@@ -39,14 +39,17 @@ class Belonging:
     @classmethod
     def of(cls, entries: Sequence[Entry], graph: Graph, blobs: Mapping[Digest, StoredFile]) -> Belonging:
         """Of an index with these entries, in a layout with these blobs."""
-        wanted = {entry.digest: "" for entry in entries if _subject(entry, graph) is None}
+        wanted = {entry.digest: "" for entry in entries if not _subjects(entry, graph)}
         named = frozenset(graph.reach(wanted, blobs)) | {entry.digest for entry in entries}
         tagged = frozenset(entry.digest for entry in entries if entry.ref_name is not None)
         return cls(graph, graph.parents(), tagged, named)
 
-    def subject(self, entry: Entry) -> Digest | None:
-        """What an entry refers to and lives with; a tag of its own makes a manifest one that is wanted itself."""
-        return _subject(entry, self.graph)
+    def subjects(self, entry: Entry) -> tuple[Digest, ...]:
+        """What an entry refers to and lives with; a tag of its own makes a manifest one that is wanted itself.
+
+        By its name and in its manifest it may refer to two things, and then lives as long as either.
+        """
+        return _subjects(entry, self.graph)
 
     def is_part(self, entry: Entry) -> bool:
         """Whether it is in the index only because an index of the layout lists it."""
@@ -54,8 +57,8 @@ class Belonging:
 
     def is_stray(self, entry: Entry) -> bool:
         """Whether nothing holds it."""
-        if (subject := self.subject(entry)) is not None:
-            return subject not in self.named
+        if subjects := self.subjects(entry):
+            return self.named.isdisjoint(subjects)
         return entry.ref_name is None and entry.digest not in self.tagged and entry.digest not in self.parents
 
 
@@ -65,10 +68,11 @@ def subject_in_manifest(entry: Entry, graph: Graph) -> Digest | None:
     return None if node is None else node.subject
 
 
-def _subject(entry: Entry, graph: Graph) -> Digest | None:
-    if entry.refers_to is not None or entry.ref_name is not None:
-        return entry.refers_to
-    return subject_in_manifest(entry, graph)
+def _subjects(entry: Entry, graph: Graph) -> tuple[Digest, ...]:
+    if entry.refers_to is None and entry.ref_name is not None:
+        return ()
+    found = (entry.refers_to, subject_in_manifest(entry, graph))
+    return tuple(subject for subject in found if subject is not None)
 
 
 def stray_since(files: FileReader, view: LayoutView, graph: Graph, now: float) -> Mapping[Digest, float]:

@@ -199,6 +199,19 @@ def test_a_signature_stays_with_what_its_tag_names(world: World) -> None:
     assert [entry.tag for entry in still_wanted(look(world), removals)] == ["v1"]
 
 
+@pytest.mark.parametrize("stays", [1, 2])
+def test_what_refers_to_one_thing_in_its_manifest_and_to_another_by_its_tag_stays_with_either(stays: int) -> None:
+    world = World()
+    pushed = {number: image([number]) for number in (1, 2)}
+    for number, artifact in pushed.items():
+        world.finish(Push(artifact, f"v{number}", world.now))
+    both = image([3], subject=pushed[1].entry)
+    world.finish(Push(both, pushed[2].entry["digest"].replace(":", "-"), world.now))
+    removals = [read_entry(entry) for entry in world.entries]
+    world.finish(Push(pushed[stays], "prod", world.now))
+    assert {entry.tag for entry in still_wanted(look(world), removals)} == {"v1", "v2"}
+
+
 def test_a_tagged_referrer_stays_with_its_subject_unless_somebody_named_it() -> None:
     world = World()
     pushed = image([1])

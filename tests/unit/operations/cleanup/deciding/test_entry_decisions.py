@@ -201,6 +201,26 @@ def test_a_list_of_referrers_that_names_its_subject_in_the_index_stays_with_it(n
     assert left(layout, untagged_after=DAY) == [False, True, False, True]
 
 
+@pytest.mark.parametrize("named_by", ["tag", *REFERRER_SUBJECT])
+@pytest.mark.parametrize("stays", ["manifest", "name"])
+def test_what_refers_to_one_thing_in_its_manifest_and_to_another_by_name_stays_with_either(
+    named_by: str, stays: str
+) -> None:
+    layout = PlannedLayout()
+    goes, kept = layout.image("v1"), layout.image("v2")
+    in_manifest, by_name = (kept, goes) if stays == "manifest" else (goes, kept)
+    layout.image(None, "sbom", subject=bare(in_manifest))
+    name, subject = (
+        (REF_NAME, by_name["digest"].replace(":", "-")) if named_by == "tag" else (named_by, by_name["digest"])
+    )
+    layout.entries[-1] = {**layout.entries[-1], "annotations": {name: subject}}
+    layout.write_index()
+    assert left(layout) == [False, True, True]
+    del layout.entries[0]  # so that one of both is not there at all
+    layout.write_index()
+    assert left(layout) == [True, True]
+
+
 def test_a_referrer_that_somebody_named_goes_though_its_subject_stays() -> None:
     decided = decisions(DeleteChoice(digest=SIGNATURE))
     assert [verdict.keep for verdict in decided.verdicts] == [True, True, False, True]
