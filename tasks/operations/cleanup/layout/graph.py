@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tasks.operations.running.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
 
+    _Named = tuple[Digest, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -35,6 +37,16 @@ class Node:
     subject: Digest | None = None
     is_index: bool = False
     optional: frozenset[Digest] = frozenset()
+
+    def and_also(self, other: Node | None) -> Node:
+        """What this names, and the other."""
+        if other is None or other == self:
+            return self
+        below = tuple(dict.fromkeys((*self.below, *other.below)))
+        required = {each for node in (self, other) for each in node.below if each not in node.optional}
+        return Node(
+            below, self.subject or other.subject, self.is_index or other.is_index, frozenset(below) - required
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +131,11 @@ def read_graph(
     `size_of` gives the bytes of what is there, None where that is not known: what manifests say is compared.
     """
     graph = Graph()
-    level = {root.digest: root for root in roots}
+    level = {_named(root): root for root in roots}
+    read: set[_Named] = set()
     while level:
         descriptors = list(level.values())
+        read.update(level)
         level = {}
         for descriptor, found in zip(
             descriptors, map_concurrently(partial(_read, source, path, size_of), descriptors), strict=True
@@ -129,14 +143,19 @@ def read_graph(
             if isinstance(found, LayoutliftError):
                 graph.unreadable[descriptor.digest] = found
                 continue
-            graph.nodes[descriptor.digest] = found.node
+            graph.nodes[descriptor.digest] = found.node.and_also(graph.nodes.get(descriptor.digest))
             graph.altered.update(found.altered)
-            level.update({needed.digest: needed for needed in found.manifests})
+            level.update({_named(needed): needed for needed in found.manifests})
             if found.subject is not None and found.subject.digest in present:
-                level[found.subject.digest] = found.subject
-        for known in (*graph.nodes, *graph.unreadable):
-            level.pop(known, None)
+                level[_named(found.subject)] = found.subject
+        for known in level.keys() & read:
+            del level[known]
     return graph
+
+
+def _named(descriptor: Descriptor) -> _Named:
+    """What is listed under two types is read as both: by one of them it may name what it does not by the other."""
+    return descriptor.digest, descriptor.media_type
 
 
 def _read(

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.oci.media_types import IMAGE_INDEX
+from tasks.oci.media_types import ARTIFACT_MANIFEST, IMAGE_INDEX
 from tasks.operations.cleanup.layout.graph import Graph, read_graph
 from tasks.stores.memory import MemorySource
 from tests.support.planned_layout import APP, MANIFEST, Json, PlannedLayout
@@ -63,6 +63,27 @@ def test_a_manifest_among_the_layers_of_an_image_is_read_as_one(layout: PlannedL
     body = {"schemaVersion": 2, "mediaType": MANIFEST, "config": layout.blob(b"{}"), "layers": [inner]}
     root = layout.blob(json.dumps(body).encode(), MANIFEST)
     assert Digest.of(b"layer inner") in needed(graph(layout, root), root)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("below", [False, True], ids=["entries", "children"])
+def test_what_is_listed_under_two_types_needs_what_either_says(
+    layout: PlannedLayout, order: int, *, below: bool
+) -> None:
+    """Read as an index, an artifact's manifest that does not say its own type names nothing."""
+    content = layout.blob(b"content")
+    raw = json.dumps({"schemaVersion": 2, "blobs": [content]}).encode()
+    both = [layout.blob(raw, media_type) for media_type in (ARTIFACT_MANIFEST, IMAGE_INDEX)][::order]
+    roots = [index(layout, each) for each in both] if below else both
+    found = graph(layout, *roots).reach({Digest(root["digest"]): "v1" for root in roots}, ())
+    assert Digest(content["digest"]) in found
+
+
+def test_what_is_listed_under_two_types_and_is_none_of_one_is_not_understood(layout: PlannedLayout) -> None:
+    image = layout.image(None, "layer")
+    roots = [image, {**image, "mediaType": IMAGE_INDEX}]
+    for order in (1, -1):
+        assert set(graph(layout, *roots[::order]).unreadable) == {Digest(image["digest"])}
 
 
 def test_a_subject_is_needed_with_its_layers_where_it_is_there_and_nowhere_else(layout: PlannedLayout) -> None:
