@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import BaseModel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
@@ -25,12 +30,31 @@ _WORDS = {
 }
 
 
-def in_our_words(mistake: ErrorDetails) -> str:
-    """What is wrong with a value, without its place."""
+def in_our_words(mistake: ErrorDetails, model: type[BaseModel] | None = None) -> str:
+    """What is wrong with a value, without its place; of a field that `model` lacks, which of its own may be meant."""
     if mistake["type"] == "missing":
         return f"it is missing; add it to {'the file' if len(mistake['loc']) == 1 else 'what begins in this line'}"
+    if mistake["type"] == "extra_forbidden":
+        return f"{_WORDS['extra_forbidden']}{_meant(mistake['loc'], model)}"
     said = mistake["msg"].removeprefix("Value error, ")
     return _WORDS.get(mistake["type"]) or said.replace("Input should be", "it must be", 1)
+
+
+def _meant(place: Sequence[int | str], model: type[BaseModel] | None) -> str:
+    *whole, name = place
+    near = get_close_matches(str(name), sorted(_fields(model, whole)), n=1)
+    return f"; is {near[0]} meant?" if near else ""
+
+
+def _fields(kind: Any, place: Sequence[int | str]) -> set[str]:
+    """The names that fields at a place within a value of this type may have."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if not place:
+            return set(kind.model_fields)
+        field = kind.model_fields.get(str(place[0]))
+        return set() if field is None else _fields(field.annotation, place[1:])
+    # a list's entry and a variant of a union are a step of the place; of what may be left out, there is none
+    return {name for part in get_args(kind) for rest in (place, place[1:]) for name in _fields(part, rest)}
 
 
 def in_one_line(error: ValidationError, whole: str) -> str:

@@ -12,7 +12,7 @@ from flows.files.yaml_variables import expand
 from tasks.oci.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 MAX_FILE_SIZE = 4 * 1024 * 1024
@@ -60,7 +60,7 @@ def parse_model(text: str, model: type[_Model], *, name: str, variables: Mapping
     try:
         found = model.model_validate(content)
     except ValidationError as error:
-        raise _refusal(name, [*mistakes, *_further(error, node, frozenset(line for line, _ in mistakes))]) from None
+        raise _refusal(name, [*mistakes, *_further(error, model, node, {line for line, _ in mistakes})]) from None
     if mistakes:
         raise _refusal(name, mistakes)
     return found
@@ -99,10 +99,12 @@ def _refusal(name: str, mistakes: Iterable[tuple[int, str]]) -> ConfigurationErr
     return ConfigurationError("\n".join(f"{name}:{line}: {wrong}" for line, wrong in mistakes))
 
 
-def _further(error: ValidationError, node: yaml.Node | None, told: frozenset[int]) -> Iterator[tuple[int, str]]:
+def _further(
+    error: ValidationError, model: type[BaseModel], node: yaml.Node | None, told: Container[int]
+) -> Iterator[tuple[int, str]]:
     """What the model says, but for lines of which it is told already why their value is not the one meant."""
     details = error.errors(include_url=False, include_context=False, include_input=False)
-    found = _mistakes(((each["loc"], in_our_words(each)) for each in details), node)
+    found = _mistakes(((each["loc"], in_our_words(each, model)) for each in details), node)
     return ((line, wrong) for line, wrong in found if line not in told)
 
 

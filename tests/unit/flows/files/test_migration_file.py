@@ -87,7 +87,13 @@ def test_the_command_line_wins(file: Path) -> None:
     [
         ("mappings:\n- {target: 'a:1'}\n", ["3: mappings.0.source: neither the mapping nor the defaults say it"]),
         ("mappings: []\n", ["2: mappings: it holds too few entries"]),
-        ("mapings: []\n", ["2: mapings: there is no such field", "1: mappings: it is missing; add it to the file"]),
+        (
+            "mapings: []\n",
+            [
+                "2: mapings: there is no such field; is mappings meant?",
+                "1: mappings: it is missing; add it to the file",
+            ],
+        ),
         (
             "mappings:\n- source: /s\n  target: a:1\n  limit_rate: fast\n",
             ["5: mappings.0.limit_rate: a rate is a number of bytes a second, with k, M or G behind it: 50M"],
@@ -104,7 +110,7 @@ def test_the_command_line_wins(file: Path) -> None:
             [
                 "3: mappings.0.source: the environment has no variable NOWHERE_SET",
                 "4: mappings.0.target: a target is host[:port][/prefix], without a scheme (see --plain-http)",
-                "5: mappings.0.jbos: there is no such field",
+                "5: mappings.0.jbos: there is no such field; is jobs meant?",
             ],
         ),
     ],

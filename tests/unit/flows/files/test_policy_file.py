@@ -108,6 +108,10 @@ def test_the_gate_can_be_opened_but_not_named_without_a_target() -> None:
         ("version: 1\npolicies: []\n", "p.yaml:2: policies: it holds too few entries"),
         ("version: 2\npolicies: []\n", "p.yaml:1: version:"),
         (START + "    keep_last: 3\n", "p.yaml:5: policies.0.keep_last: there is no such field"),
+        (
+            START + "    untagged: {delete_afer: 3d}\n",
+            "p.yaml:5: policies.0.untagged.delete_afer: there is no such field; is delete_after meant?",
+        ),
         (START + "    tags:\n      - match: '*'\n", "p.yaml:6: policies.0.tags.0: it keeps nothing"),
         (START + "    tags:\n      - match: '*'\n        keep_last: 0\n", "p.yaml:7: policies.0.tags.0.keep_last:"),
         (

@@ -20,6 +20,7 @@ class Document(BaseModel):
 
     version: int
     rules: list[Rule] = []
+    named: dict[str, Rule] | None = None
 
 
 def mistakes(text: str) -> list[str]:
@@ -76,6 +77,25 @@ def test_what_is_no_document_is_said_so(text: str, expected: str) -> None:
 def test_a_mistake_in_what_wins_over_a_merged_value_has_its_own_line() -> None:
     text = "version: 1\nrules:\n  - &base\n    keep_last: 3\n  - <<: *base\n    keep_last: none\n"
     assert mistakes(text) == ["f.yaml:6: rules.1.keep_last: it must be a whole number"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("version: 1\nruls: []\n", "f.yaml:2: ruls: there is no such field; is rules meant?"),
+        (
+            "version: 1\nrules:\n- {keep_last: 1, Keep-Last: 2}\n",
+            "f.yaml:3: rules.0.Keep-Last: there is no such field; is keep_last meant?",
+        ),
+        ("version: 1\nrules:\n- {keep_last: 1, rles: 2}\n", "f.yaml:3: rules.0.rles: there is no such field"),
+        (
+            "version: 1\nnamed: {a: {keep_lst: 1, keep_last: 1}}\n",
+            "f.yaml:2: named.a.keep_lst: there is no such field; is keep_last meant?",
+        ),
+    ],
+)
+def test_a_misspelt_field_is_held_against_those_that_may_be_at_its_place(text: str, expected: str) -> None:
+    assert mistakes(text) == [expected]
 
 
 def test_aliases_that_stand_for_a_billion_nodes_cost_no_more_than_they_are_lines() -> None:
