@@ -45,6 +45,21 @@ DEFAULT_PREFIX = "layoutlift-benchmark"
 _SDK_VARIABLES = "AWS_"
 _NO_METADATA = "AWS_EC2_METADATA_DISABLED"
 _VERSION_SECONDS = 60.0
+AWS = "aws"
+"""The program that is not looked for, but put into an environment of ours."""
+
+
+def find_parts(path: PathSpec, *, has_registry: bool) -> dict[str, Path]:
+    """Where the programs of a path are that have to be installed here; nothing is started for that.
+
+    Raises:
+        ProgramMissingError: one is not, or what else the path needs is not here.
+    """
+    if path.mount:
+        check_fuse()
+    if path.origin is Origin.REGISTRY and not has_registry:
+        raise ProgramMissingError("there is no registry: name one with --registry, or install docker-registry")
+    return {name: program(name) for name in ("oras", *path.programs) if name != AWS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,15 +169,9 @@ class Venue:
         return ""
 
     def _check(self, path: PathSpec) -> None:
-        if path.mount:
-            check_fuse()
-        if path.origin is Origin.REGISTRY and self.registry is None:
-            raise ProgramMissingError("there is no registry: name one with --registry, or install docker-registry")
-        if "aws" in path.programs and "aws" not in self.programs:
-            self.programs["aws"] = ready_aws_cli(cache_folder(os.environ))
-        for name in ("oras", *path.programs):
-            if name not in self.programs:
-                self.programs[name] = program(name)
+        self.programs.update(find_parts(path, has_registry=self.registry is not None))
+        if AWS in path.programs and AWS not in self.programs:
+            self.programs[AWS] = ready_aws_cli(cache_folder(os.environ))
 
     def version(self, path: PathSpec) -> str:
         """What a path's program says of its version, on one line."""

@@ -31,6 +31,15 @@ def distribution_configuration(host: str, storage: Path) -> dict[str, Any]:
     }
 
 
+def registry_program() -> Path:
+    """Whichever distribution is installed.
+
+    Raises:
+        ProgramMissingError: none is.
+    """
+    return next(filter(None, map(find_program, PROGRAMS)), None) or program(PROGRAMS[0])
+
+
 class LocalRegistry(Server):
     """Whichever distribution is installed, with its storage below its folder."""
 
@@ -41,12 +50,11 @@ class LocalRegistry(Server):
         self.host = f"{LOOPBACK}:{free_port()}"
 
     def _command(self) -> list[str]:
-        found = next(filter(None, map(find_program, PROGRAMS)), None) or program(PROGRAMS[0])
         path = self.folder / "config.json"
         path.write_text(
             json.dumps(distribution_configuration(self.host, self.folder / "storage"))
         )  # JSON is YAML, too
-        return [str(found), "serve", str(path)]
+        return [str(registry_program()), "serve", str(path)]
 
     def _environment(self) -> dict[str, str]:
         return {"OTEL_TRACES_EXPORTER": "none"}  # distribution 3 would look for a collector

@@ -86,6 +86,27 @@ def test_a_source_that_is_not_there_is_named_before_a_server_is_started(
         )
 
 
+@pytest.mark.parametrize(
+    ("options", "missing"),
+    [
+        (("local",), "weed is not installed: install layoutlift[benchmark], or put it on PATH"),
+        (("s3://bucket", "--paths", "native"), "native can't be measured: oras is not installed: see "),
+        (("s3://bucket", "--paths", "registry"), "registry can't be measured: there is no registry: name one with "),
+        (("s3://bucket",), "none of the paths can be measured here: fusermount3 is not installed: "),
+    ],
+)
+def test_that_nothing_can_be_measured_is_told_before_a_server_is_started(
+    options: tuple[str, ...], missing: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(prefect_server, "ensure_server", lambda *_: pytest.fail("a server was started for nothing"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.delenv("LAYOUTLIFT_TOOLS", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    ended = CliRunner().invoke(main, ["benchmark", "run", *options])
+    assert (ended.exit_code, ended.output.count("\n")) == (2, 1)
+    assert ended.output.startswith(f"layoutlift: {missing}")
+
+
 @pytest.mark.parametrize("source", ["app:v1", "oci:app"])
 def test_a_source_that_is_named_as_other_tools_do_is_told_how_to_name_it(source: str, tmp_path: Path) -> None:
     (tmp_path / "app").mkdir()
