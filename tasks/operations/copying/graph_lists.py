@@ -38,10 +38,13 @@ class GraphLists:
 
         `but` is a subject whose list is written already.
         """
+        found: dict[Digest, list[Descriptor]] = {}
         for subject, referrer in [self._subjects[digest] for digest in digests if digest in self._subjects]:
             if subject != but:
-                note = self._unlisted.discard if self.list(subject, [referrer]) else self._unlisted.add
-                note(referrer.digest)
+                found.setdefault(subject, []).append(referrer)
+        for subject, referrers in found.items():
+            note = self._unlisted.difference_update if self.list(subject, referrers) else self._unlisted.update
+            note(referrer.digest for referrer in referrers)
 
     def list(self, subject: Digest, referrers: Sequence[Descriptor]) -> bool:
         """Have the target list `referrers`, which it has; whether it does."""

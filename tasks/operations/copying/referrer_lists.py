@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from tasks.ports import Target
 
 ATTEMPTS = 3
-"""Other clients may write the same list between our read and our write; what they removed is added again."""
+"""Other clients may write the same list between our read and our write; what they removed is added again.
+
+As often a list is sent again that the target would not take."""
 _STRIPES = 64
 
 
@@ -97,14 +99,19 @@ class ReferrerLists:
         return listed
 
     def _write(self, repository: str, subject: Digest, body: dict[str, Any]) -> None:
-        """Write a list; entries whose manifest was deleted leave it where the target would not take it otherwise."""
-        try:
-            self._push(repository, subject, body)
-        except MissingReferencedContentError:
-            there = [entry for entry in body["manifests"] if self._is_there(repository, entry.get("digest"))]
-            if len(there) == len(body["manifests"]):
-                raise
-            self._push(repository, subject, {**body, "manifests": there})
+        """Write a list; entries whose manifest was deleted leave it where the target would not take it otherwise.
+
+        Distribution 2.8 does not take one either while a member of it is written once more, as by its tag.
+        """
+        for _ in range(ATTEMPTS - 1):
+            try:
+                self._push(repository, subject, body)
+            except MissingReferencedContentError:
+                there = [entry for entry in body["manifests"] if self._is_there(repository, entry.get("digest"))]
+                body = {**body, "manifests": there}
+            else:
+                return
+        self._push(repository, subject, body)
 
     def _push(self, repository: str, subject: Digest, body: dict[str, Any]) -> None:
         raw = json.dumps(body, separators=(",", ":")).encode()

@@ -456,6 +456,19 @@ def test_what_the_target_does_not_list_is_named_by_each_run_until_it_does(
     assert target.questions == before
 
 
+def test_a_list_is_written_once_for_all_parts_of_a_graph_that_are_in_it(layout: LayoutBuilder) -> None:
+    """As attestations of one image in an index: written for each by itself, 160 of them took 2.8 MB."""
+    image = layout.image("v1", layers=[b"layer"])
+    attestations = [layout.referrer(image, content=bytes([number]), listed=False) for number in range(9)]
+    layout.index(attestations, "multi")
+    target = Scripted(referrers_api=False)
+    assert outcomes(engine(layout, target)) == {"v1": "copied", "multi": "copied"}
+    fallback = referrers_tag(Digest(image["digest"]))
+    assert target.pushed.count(fallback) == 1
+    listed = json.loads(target.fetch_manifest("app", fallback).raw)["manifests"]
+    assert {each["digest"] for each in listed} == {each["digest"] for each in attestations}
+
+
 def overwriting(layout: LayoutBuilder, **more: object) -> Engine:
     target = MemoryTarget()
     target.push_manifest("app", "v1", OTHERS)

@@ -71,12 +71,20 @@ def test_a_repository_that_may_not_be_there_tells_nothing_of_the_api(target: Tar
     assert lists.check("app", SUBJECT, ()) is ReferrerListing.API
 
 
-def test_a_list_that_is_refused_though_all_of_it_is_there_is_an_error(target: Target) -> None:
+def test_a_list_that_is_refused_though_all_of_it_is_there_is_written_again(target: Target) -> None:
+    """Distribution 2.8 refuses one while a member of it is written once more, by its tag."""
     member = target.put(EMPTY)
-    target.misses = 1
+    target.misses = 2
+    assert ReferrerLists(target).ensure("app", SUBJECT, [member]) is ReferrerListing.FALLBACK
+    assert (target.listed(), target.written) == ([member.digest], 3)
+
+
+def test_a_list_that_is_refused_again_and_again_though_all_of_it_is_there_is_an_error(target: Target) -> None:
+    member = target.put(EMPTY)
+    target.misses = 9
     with pytest.raises(MissingReferencedContentError):
         ReferrerLists(target).ensure("app", SUBJECT, [member])
-    assert target.written == 1, "to write the same again would not help"
+    assert target.written == 3
 
 
 @pytest.mark.parametrize("odd", [{"digest": []}, {"digest": "x:y"}, {}, {"digest": Digest.of(b"deleted")}])
