@@ -72,7 +72,10 @@ class CopyWork(RepositoryWork):
         if unit.subject is not None:
             return [self._merge_list(unit, unit.subject)]
         if not unit.tags:
-            there = self._planner.plan_untagged(unit).action is Action.UP_TO_DATE
+            plan = self._planner.plan_untagged(unit)
+            if plan.seen == unit.descriptor.digest:
+                self._verifier.note_presence(plan.seen)
+            there = plan.action is Action.UP_TO_DATE
             return self._confirm_or_mend(unit, (None,), {}) if there else self._copy(unit, (), {})
         plans = self._planner.plans(unit)
         results = [self._refused(unit, tag, p) for tag, p in plans.items() if p.action is Action.REFUSE]

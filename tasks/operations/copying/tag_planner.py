@@ -62,8 +62,9 @@ class TagPlanner:
 
     def plan_untagged(self, unit: Unit) -> TagPlan:
         """What is to become of a unit that goes by its digest alone."""
-        there = not self.is_new and self._target.resolve_manifest(self._repository, unit.descriptor.digest)
-        return TagPlan(Action.UP_TO_DATE if there else Action.COPY)
+        digest = unit.descriptor.digest
+        seen = None if self.is_new else self._target.resolve_manifest(self._repository, digest)
+        return TagPlan(Action.COPY if seen is None else Action.UP_TO_DATE, seen=seen)
 
     def _plan(self, unit: Unit, tag: str) -> TagPlan:
         if self._known_tags is not None and tag not in self._known_tags:

@@ -59,6 +59,10 @@ class RepositoryVerifier:
                 raise DifferentAtTargetError(f"the target answers {actual} when asked for the manifest {digest}")
             self._note([(digest, None)])
 
+    def note_presence(self, manifest: Digest) -> None:
+        """Take it as there: the target was just asked for it, and answered with this digest."""
+        self._note([(manifest, None)])
+
     def verify_graph(self, root: Descriptor, tag: str | None) -> None:
         """Verify the graph of `root`, by `tag` where one is given, to the depth of this verifier.
 

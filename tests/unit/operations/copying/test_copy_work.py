@@ -680,6 +680,16 @@ def test_what_was_just_read_is_not_asked_for_again(layout: LayoutBuilder) -> Non
     assert target.asked == ["v1"], "once, as the proof after the copy"
 
 
+def test_what_is_there_without_a_tag_is_asked_for_once(layout: LayoutBuilder) -> None:
+    part = layout.image(None, layers=[b"layer"], listed=False)
+    index = layout.index([part])
+    made = engine(layout, target := Scripted(), untagged="all")
+    made.copy()
+    target.asked.clear()
+    assert made.copy() == ({"app:None": "up_to_date"}, set())
+    assert target.asked == [index["digest"], part["digest"]]
+
+
 def test_a_list_of_referrers_that_holds_nothing_is_filled(layout: LayoutBuilder) -> None:
     subject = layout.image("v1")
     layout.referrer(subject)
