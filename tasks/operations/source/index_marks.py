@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
+from tasks.oci.errors import InvalidLayoutError
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -25,7 +27,14 @@ def index_marks(source: Source, selection: Selection) -> dict[str, str]:
     listed = source.list_layouts()
     paths = [path for path in listed if not isinstance(path, Finding) and selection.may_match(path)]
     with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="index") as pool:
-        return dict(zip(paths, pool.map(lambda path: source.read_index(path).etag, paths), strict=True))
+        return dict(zip(paths, pool.map(partial(_mark, source), paths), strict=True))
+
+
+def _mark(source: Source, path: str) -> str:
+    try:
+        return source.read_index(path).etag
+    except InvalidLayoutError as error:  # which names the file alone
+        raise InvalidLayoutError(f"{path}: {error}") from error
 
 
 def changed_layouts(before: Mapping[str, str], after: Mapping[str, str]) -> set[str]:

@@ -104,5 +104,5 @@ def test_only_layouts_of_which_something_may_be_chosen_are_watched() -> None:
 def test_an_index_that_can_not_be_read_is_no_sign_that_nobody_writes() -> None:
     source = Source("app")
     source.read_index = lambda _: MemorySource({}).read_index("app")  # type: ignore[method-assign]
-    with pytest.raises(InvalidLayoutError):
+    with pytest.raises(InvalidLayoutError, match="app: oci-layout is missing"):
         index_marks(source, Selection())
