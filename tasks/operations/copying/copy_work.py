@@ -175,7 +175,7 @@ class CopyWork(RepositoryWork):
         if listing is ReferrerListing.LOST:
             message = f"the target does not list all {len(members)} referrers of {subject}"
             return self._failed(unit, unit.tags, "referrer_lost", message)[0]
-        depth, by_tag = self._policy.depth, listing is ReferrerListing.FALLBACK
+        depth, by_tag = self._policy.depth, listing is ReferrerListing.FALLBACK and bool(members)
         return self._result(unit, unit.tags[0], outcome, verified=depth, referrers=len(members), at_target=by_tag)
 
     def _back_up(self, tag: str) -> None:

@@ -118,12 +118,11 @@ class PlanWork(CheckWork):
 
     def _planned_list(self, unit: Unit, subject: Digest) -> TagResult:
         """A list is merged into what the target has, so never in conflict with it; none is there by tag and API."""
-        listing = ReferrerListing.LOST
+        listing, members = ReferrerListing.LOST, self.inventory.referrers.get(subject, ())
         if not self._planner.is_new:
-            members = self.inventory.referrers.get(subject, ())
             listing = self._lists.check(self._repository, subject, members)
         action = Action.COPY if listing is ReferrerListing.LOST else Action.UP_TO_DATE
-        by_tag = listing is not ReferrerListing.API
+        by_tag = listing is not ReferrerListing.API and bool(members)
         return self._planned(unit, unit.tags[0], action, self._broken(unit), at_target=by_tag)
 
     def _broken(self, unit: Unit) -> LayoutliftError | None:

@@ -108,7 +108,7 @@ class VerifyWork(RepositoryWork):
             raise ReferrersLostError(f"the target does not list all {len(members)} referrers of {subject}")
         for member in members:
             self._verify_referrers(member, listed=subject)
-        depth, by_tag = self._policy.depth, listing is ReferrerListing.FALLBACK
+        depth, by_tag = self._policy.depth, listing is ReferrerListing.FALLBACK and bool(members)
         return self._result(
             unit, unit.tags[0], Outcome.UP_TO_DATE, verified=depth, referrers=len(members), at_target=by_tag
         )

@@ -913,6 +913,16 @@ def test_a_list_is_told_of_under_its_tag_only_where_the_target_keeps_it_there(la
     assert told == {True: None, False: f"memory/app:{tag}"}
 
 
+def test_a_list_of_nothing_is_no_tag_at_the_target(layout: LayoutBuilder) -> None:
+    """As oras leaves one when it deletes the last referrer: there is nothing to keep, and nothing is written."""
+    tag = listed_elsewhere(layout)
+    made = engine(layout, MemoryTarget(referrers_api=False))
+    for outcome in ("copied", "up_to_date"):
+        (result,) = made.one()
+        assert (str(result.tag), str(result.outcome), result.target) == (tag, outcome, None)
+    assert made.target.list_tags("app") == frozenset()
+
+
 # Backups
 
 
