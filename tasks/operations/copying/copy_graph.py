@@ -120,7 +120,7 @@ class RepositoryCopy:
         """
         for member in members:
             self._ensure_manifest(0, member)
-        return self._tools.lists.ensure(self._repository, subject, members)
+        return self._lists.ensure(subject, members)
 
     def complete_referrer_list(
         self, subject: Digest, members: Sequence[Descriptor], *, ask: bool, patient: bool = False

@@ -46,9 +46,21 @@ class GraphLists:
             note = self._unlisted.difference_update if self.list(subject, referrers) else self._unlisted.update
             note(referrer.digest for referrer in referrers)
 
+    def ensure(self, subject: Digest, referrers: Sequence[Descriptor]) -> ReferrerListing:
+        """Have the target list `referrers`, which it has, each as its manifest tells of itself.
+
+        A list in a layout may tell less, and clients choose by it (distribution-spec v1.1.1, "Referrers Tag Schema").
+
+        Raises:
+            ReferrerConflictError: see `ReferrerLists.ensure`.
+        """
+        told = [self._subjects.get(referrer.digest, (None, referrer)) for referrer in referrers]
+        own = [own if of == subject else given for (of, own), given in zip(told, referrers, strict=True)]
+        return self._lists.ensure(self._repository, subject, own)
+
     def list(self, subject: Digest, referrers: Sequence[Descriptor]) -> bool:
-        """Have the target list `referrers`, which it has; whether it does."""
-        if self._lists.ensure(self._repository, subject, referrers) is not ReferrerListing.LOST:
+        """The same; whether the target lists all of them."""
+        if self.ensure(subject, referrers) is not ReferrerListing.LOST:
             return True
         which = f"{referrers[0].digest} among" if len(referrers) == 1 else f"all {len(referrers)}"
         self._note("referrer_lost", f"the target does not list {which} referrers of {subject}")

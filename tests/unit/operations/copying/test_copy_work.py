@@ -15,6 +15,7 @@ from tasks.oci.errors import (
     RegistryUnavailableError,
     UnexpectedAnswerError,
 )
+from tasks.oci.image_layout import REFERRER_SUBJECT
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
 from tasks.operations.copying import tag_planner
@@ -921,6 +922,25 @@ def test_a_list_of_nothing_is_no_tag_at_the_target(layout: LayoutBuilder) -> Non
         (result,) = made.one()
         assert (str(result.tag), str(result.outcome), result.target) == (tag, outcome, None)
     assert made.target.list_tags("app") == frozenset()
+
+
+@pytest.mark.parametrize("by_tag", [True, False])
+def test_a_list_tells_of_referrers_what_they_tell_of_themselves(layout: LayoutBuilder, *, by_tag: bool) -> None:
+    """Clients choose from it by type, and some lists in layouts hold no more than digests."""
+    image = layout.image("v1" if by_tag else None, layers=[b"layer"], listed=by_tag)
+    sbom = layout.referrer(image, artifact_type="application/vnd.example", annotations={"a": "b"}, listed=False)
+    tag = referrers_tag(Digest(image["digest"]))
+    bare = {name: sbom[name] for name in ("mediaType", "digest", "size")}
+    if by_tag:
+        layout.index([bare], tag)
+    else:
+        listed = layout.index([bare], listed=False)
+        layout.entry(listed | {"annotations": {REFERRER_SUBJECT[0]: image["digest"]}})
+        layout.entry(image, "v1")
+    target = MemoryTarget(referrers_api=False)
+    engine(layout, target).copy()
+    (entry,) = json.loads(target.fetch_manifest("app", tag).raw)["manifests"]
+    assert entry == bare | {"artifactType": "application/vnd.example", "annotations": {"a": "b"}}
 
 
 # Backups
