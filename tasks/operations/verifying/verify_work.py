@@ -11,6 +11,8 @@ from tasks.operations.running.repository_work import RepositoryWork, Unit
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.operations.copying.planning import CopyPolicy
@@ -70,8 +72,7 @@ class VerifyWork(RepositoryWork):
     def _verify_referrers(self, root: Descriptor, listed: Digest | None = None) -> int:
         """Referrers of the graph and theirs: each is there, and the target lists it; those of `listed` it does."""
         pending = self._verifier.closure(root)
-        for digest in pending:
-            self._verify_listed(digest, listed)
+        self._verify_listed(pending, listed)
         visited = set()
         count = 0
         while pending:
@@ -83,29 +84,33 @@ class VerifyWork(RepositoryWork):
             for referrer in referrers:
                 self._verifier.verify_graph(referrer, None)
                 reached = self._verifier.closure(referrer)
-                for digest in reached:
-                    self._verify_listed(digest, subject)
+                self._verify_listed(reached, subject)
                 pending += reached
-            if self._lists.check(self._repository, subject, referrers) is ReferrerListing.LOST:
-                raise ReferrersLostError(f"the target does not list all {len(referrers)} referrers of {subject}")
+            self._check_listed(subject, referrers)
             count += len(referrers)
         return count
 
-    def _verify_listed(self, digest: Digest, listed: Digest | None) -> None:
-        own = self._verifier.subject_of(digest)
-        if own is None:
-            return
-        subject, referrer = own
-        if subject != listed and self._lists.check(self._repository, subject, [referrer]) is ReferrerListing.LOST:
-            raise ReferrersLostError(f"the target does not list {digest} as a referrer of {subject}")
+    def _verify_listed(self, digests: Iterable[Digest], listed: Digest | None) -> None:
+        """What of these refers to something itself is listed there; of several in one list, that is read once."""
+        found: dict[Digest, list[Descriptor]] = {}
+        for digest in digests:
+            if (own := self._verifier.subject_of(digest)) is not None and own[0] != listed:
+                found.setdefault(own[0], []).append(own[1])
+        for subject, referrers in found.items():
+            self._check_listed(subject, referrers)
+
+    def _check_listed(self, subject: Digest, referrers: Sequence[Descriptor]) -> ReferrerListing:
+        listing = self._lists.check(self._repository, subject, referrers)
+        if listing is ReferrerListing.LOST:
+            which = f"{referrers[0].digest} among" if len(referrers) == 1 else f"all {len(referrers)}"
+            raise ReferrersLostError(f"the target does not list {which} referrers of {subject}")
+        return listing
 
     def _verify_list(self, unit: Unit, subject: Digest) -> TagResult:
         members = self.inventory.referrers.get(subject, ())
         for member in members:
             self._verifier.verify_graph(member, None)
-        listing = self._lists.check(self._repository, subject, members)
-        if listing is ReferrerListing.LOST:
-            raise ReferrersLostError(f"the target does not list all {len(members)} referrers of {subject}")
+        listing = self._check_listed(subject, members)
         for member in members:
             self._verify_referrers(member, listed=subject)
         depth, by_tag = self._policy.depth, listing is ReferrerListing.FALLBACK and bool(members)

@@ -116,6 +116,28 @@ def test_what_is_chosen_without_a_tag_is_proved_too(world: World) -> None:
     assert (str(result.outcome), result.target) == ("up_to_date", f"memory/app@{untagged['digest']}")
 
 
+def test_a_list_is_read_once_for_all_parts_of_a_graph_that_are_in_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As attestations of one image in an index."""
+    image = world.layout.image("v1", layers=[b"layer"])
+    parts = [world.layout.referrer(image, content=bytes([number]), listed=False) for number in range(9)]
+    world.layout.index(parts, "multi")
+    world.migrate()
+    asked: list[Digest] = []
+    really = Hiding.list_referrers
+
+    def list_referrers(target: Hiding, repository: str, subject: Digest) -> frozenset[Digest] | None:
+        asked.append(subject)
+        return really(target, repository, subject)
+
+    monkeypatch.setattr(Hiding, "list_referrers", list_referrers)
+    assert world.codes() == {"v1": "up_to_date", "multi": "up_to_date"}
+    assert asked == [image["digest"]]
+    world.hide(parts[4])
+    assert world.codes() == {"v1": "up_to_date", "multi": ReferrersLostError.code}
+
+
 @pytest.mark.parametrize("harm", [World.lose, World.hide])
 @pytest.mark.parametrize("broken", ["sbom", "signature", "part of the signature"])
 def test_a_referrer_that_is_missing_or_not_listed_is_found_at_any_depth(
