@@ -44,6 +44,22 @@ def load_model(path: Path, model: type[_Model], variables: Mapping[str, str] | N
 
 def parse_model(text: str, model: type[_Model], *, name: str, variables: Mapping[str, str] | None = None) -> _Model:
     """As `load_model`, of text that `name` stands for in errors."""
+    node, content, mistakes = _parsed(text, name, variables)
+    if not isinstance(content, dict):
+        raise _refusal(name, mistakes or [(1, "it must hold fields and values, such as version: 1")])
+    try:
+        found = model.model_validate(content)
+    except ValidationError as error:
+        raise _refusal(name, [*mistakes, *_further(error, model, node, {line for line, _ in mistakes})]) from None
+    if mistakes:
+        raise _refusal(name, mistakes)
+    return found
+
+
+def _parsed(
+    text: str, name: str, variables: Mapping[str, str] | None
+) -> tuple[yaml.Node | None, object, list[tuple[int, str]]]:
+    """The tree of a YAML text, its content, and what is wrong with its keys and variables, each with its line."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         mistakes = [(line, f"{key}: is given twice") for line, key in _repeated_keys(node, set())]
@@ -55,15 +71,7 @@ def parse_model(text: str, model: type[_Model], *, name: str, variables: Mapping
         raise ConfigurationError(f"{name}:{line}: this is no YAML: {error.problem}") from None
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigurationError(f"{name}: this is no YAML: {str(error)[:200]}") from None
-    if not isinstance(content, dict):
-        raise _refusal(name, mistakes or [(1, "it must hold fields and values, such as version: 1")])
-    try:
-        found = model.model_validate(content)
-    except ValidationError as error:
-        raise _refusal(name, [*mistakes, *_further(error, model, node, {line for line, _ in mistakes})]) from None
-    if mistakes:
-        raise _refusal(name, mistakes)
-    return found
+    return node, content, mistakes
 
 
 def mistakes_in(path: Path, found: Iterable[tuple[_Place, str]]) -> ConfigurationError:

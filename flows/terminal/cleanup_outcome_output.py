@@ -29,25 +29,30 @@ def print_outcomes(
 
     `nothing_done` is said of a run that did nothing, which nobody can undo, unless it left something alone.
     """
-    whole = is_idle = True
+    is_whole = is_idle = True
     alone = 0
     if as_json:
         click.echo(f'{{"schema": 1, "run": {json.dumps(run)}, "repositories": [', nl=False)
     closing = f"run {run}; to put back what it took: layoutlift cleanup undo {run}"
     try:
         for place, outcome in enumerate(outcomes):
-            whole = whole and not outcome.problems
+            is_whole = is_whole and not outcome.problems
+            is_idle = is_idle and _is_idle(outcome)
             alone += outcome.left_alone
             if as_json:
                 click.echo(("," if place else "") + "\n" + json.dumps(asdict(outcome)), nl=False)
             else:
                 _print_outcome(outcome)
-            is_idle = is_idle and not (any(outcome_parts(outcome)) or outcome.skipped or outcome.problems)
         if is_idle:
             closing = f"nothing was changed: {alone:,} repositories are left alone" if alone else nothing_done
     finally:  # a run that is ended early can be undone, too, and leaves a document that can be read
         click.echo("\n]}" if as_json else closing)
-    return whole
+    return is_whole
+
+
+def _is_idle(outcome: RepositoryOutcome) -> bool:
+    """Whether nothing was done with a repository, and nothing was to be done that was not."""
+    return not (any(outcome_parts(outcome)) or outcome.skipped or outcome.problems)
 
 
 @dataclass(slots=True)

@@ -78,26 +78,32 @@ def _print_all(found: Iterator[_Listed | Finding | None], printer: _Printer, sel
     """Print everything and keep nothing of it but the findings."""
     findings: list[Finding] = []
     is_empty, is_chosen = True, selection.is_everything
-    for listed in found:
-        if isinstance(listed, Finding):
-            findings.append(listed)
-        is_empty = is_empty and isinstance(listed, Finding) and not is_harmful(listed)
-        if not isinstance(listed, _Listed):
-            continue
-        each = listed.inventory
-        findings += (*each.findings, *not_ordered(each.path, listed.tags, selection.newest))
-        refused = (entry for entry in each.refused if selection.matches(each.path, entry.tag))
-        findings += [Finding(each.path, entry.code, entry.message) for entry in refused]
-        if _is_tagless(each) and selection.takes_whole(each.path, has_tags=False):
-            findings.append(tagless(each.path, len(each.untagged)))
-        is_chosen = is_chosen or _chooses(selection, listed)
-        printer.repository(listed)
+    for each in found:
+        is_empty = is_empty and isinstance(each, Finding) and not is_harmful(each)
+        if isinstance(each, Finding):
+            findings.append(each)
+        elif each is not None:
+            findings += _findings_in(each, selection)
+            is_chosen = is_chosen or _chooses(selection, each)
+            printer.repository(each)
     if is_empty:
         findings.append(NO_LAYOUTS)
     elif not is_chosen and not any(map(is_harmful, findings)):
         findings.append(NOTHING_CHOSEN)
     printer.end(findings)
     return findings
+
+
+def _findings_in(listed: _Listed, selection: Selection) -> Iterator[Finding]:
+    """What is to be said of a layout besides its tags."""
+    inventory, path = listed.inventory, listed.inventory.path
+    yield from inventory.findings
+    yield from not_ordered(path, listed.tags, selection.newest)
+    for entry in inventory.refused:
+        if selection.matches(path, entry.tag):
+            yield Finding(path, entry.code, entry.message)
+    if _is_tagless(inventory) and selection.takes_whole(path, has_tags=False):
+        yield tagless(path, len(inventory.untagged))
 
 
 def _inventories(store: Source, selection: Selection, readers: int) -> Iterator[_Listed | Finding | None]:

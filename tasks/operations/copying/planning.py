@@ -104,21 +104,16 @@ def plan_names(
     for path in paths:
         try:
             renamed = rename(path)
-            if renamed == ".":
-                renamed = rename(own_name)
-            name = _target_name(renamed, address, strict=strict)
-            wanted[profile.repository(name)].append(path)
+            named = rename(own_name) if renamed == "." else renamed
+            wanted[profile.repository(_target_name(named, address, strict=strict))].append(path)
         except InvalidReferenceError as error:
             refused[path] = (error.code, str(error))
-    repositories: dict[str, str] = {}
     for name, sharing in wanted.items():
-        if len(sharing) == 1:
-            repositories[sharing[0]] = name
-            continue
-        listed = ", ".join(repr(path) for path in sharing[:5])
-        for path in sharing:
-            refused[path] = ("name_collision", f"{len(sharing)} layouts would have the name {name}: {listed}")
-    return NamePlan(repositories, refused)
+        if len(sharing) > 1:
+            listed = ", ".join(repr(path) for path in sharing[:5])
+            message = f"{len(sharing)} layouts would have the name {name}: {listed}"
+            refused |= dict.fromkeys(sharing, ("name_collision", message))
+    return NamePlan({sharing[0]: name for name, sharing in wanted.items() if len(sharing) == 1}, refused)
 
 
 def _target_name(renamed: str, address: TargetAddress, *, strict: bool) -> str:

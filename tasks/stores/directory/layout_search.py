@@ -13,7 +13,7 @@ from tasks.oci.errors import ContentNotFoundError, SourceError, SourceUnavailabl
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 ALGORITHMS = frozenset({"sha256", "sha512"})
 """Below a layout's `blobs`, the folders that hold its content: they are not looked into."""
@@ -93,31 +93,15 @@ def find_layouts(
     folders = _Folders(pause)
     for path, place in folders:
         try:
-            entries = _by_kind(scan(path))
+            folder = _Folder(path, place, _by_kind(scan(path)))
         except (SourceError, ContentNotFoundError) as error:
             if path == "." or isinstance(error, SourceUnavailableError):
                 raise SourceUnavailableError(f"the source can't be listed: {error}") from error
-            if error.transient and folders.put_off(path, place):
-                continue
-            yield Finding(path, "unreadable_directory", f"the directory can't be listed: {error}")
+            if not (error.transient and folders.put_off(path, place)):
+                yield Finding(path, "unreadable_directory", f"the directory can't be listed: {error}")
             continue
-        files = entries[_Kind.FILE]
-        is_layout = not {image_layout.MARKER, image_layout.INDEX}.isdisjoint(files)
-        if is_layout:
-            yield path
-        elif files and place is Place.OUTSIDE:
-            yield stray_files(path, len(files), files)
-        places = _places_of([*entries[_Kind.DIRECTORY], *entries[_Kind.LINK]], place, is_layout=is_layout)
-        yield from _links(root, [below(path, name) for name in entries[_Kind.LINK] if name in places])
-        for name in entries[_Kind.UNREADABLE]:
-            yield Finding(below(path, name), "unreadable_entry", "whether this is a directory can't be read")
-        searched = (name for name in reversed(entries[_Kind.DIRECTORY]) if name in places and name != OWN_FOLDER)
-        folders.add((below(path, name), places[name]) for name in searched)
-
-
-def _places_of(names: list[str], place: Place, *, is_layout: bool) -> dict[str, Place]:
-    """The places of the folders in one, without those that are not looked into."""
-    return {name: there for name in names if (there := place.below(name, is_layout=is_layout)) is not None}
+        yield from folder.found(root)
+        folders.add(folder.folders())
 
 
 class _Kind(Enum):
@@ -127,6 +111,38 @@ class _Kind(Enum):
     FILE = auto()
     LINK = auto()
     UNREADABLE = auto()
+
+
+class _Folder:
+    """A folder that was listed, at `path` below the source's root."""
+
+    def __init__(self, path: str, place: Place, names: Mapping[_Kind, list[str]]) -> None:
+        self._path = path
+        self._place = place
+        self._names = names
+        self._is_layout = not {image_layout.MARKER, image_layout.INDEX}.isdisjoint(names[_Kind.FILE])
+
+    def found(self, root: str) -> Iterator[str | Finding]:
+        """The folder itself if it is a layout, and what in it is neither a layout's nor searched."""
+        files = self._names[_Kind.FILE]
+        if self._is_layout:
+            yield self._path
+        elif files and self._place is Place.OUTSIDE:
+            yield stray_files(self._path, len(files), files)
+        yield from _links(root, [path for path, _ in self._searched(self._names[_Kind.LINK])])
+        for name in self._names[_Kind.UNREADABLE]:
+            yield Finding(below(self._path, name), "unreadable_entry", "whether this is a directory can't be read")
+
+    def folders(self) -> Iterator[tuple[str, Place]]:
+        """The folders to be searched next, the last one by its name first."""
+        return self._searched(name for name in reversed(self._names[_Kind.DIRECTORY]) if name != OWN_FOLDER)
+
+    def _searched(self, names: Iterable[str]) -> Iterator[tuple[str, Place]]:
+        """Path and place of those that are looked into."""
+        for name in names:
+            place = self._place.below(name, is_layout=self._is_layout)
+            if place is not None:
+                yield below(self._path, name), place
 
 
 def _by_kind(entries: list[os.DirEntry[str]]) -> dict[_Kind, list[str]]:

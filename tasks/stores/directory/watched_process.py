@@ -164,6 +164,19 @@ class WatchedProcess:
             LayoutliftError: that it failed, or nothing for too long.
         """
         asked = time.monotonic()
+        message = self._awaited(channel, name, path, asked)
+        if "end" in message:
+            channel.busy = False
+        if "error" in message:
+            failure = error_from_json(message)
+            if isinstance(failure, SourceReadError):
+                self._note_failure(asked)
+            raise failure
+        self._silence.end()
+        return message
+
+    def _awaited(self, channel: Channel, name: str, path: str | None, asked: float) -> dict[str, Any]:
+        """What the process says next; while it says nothing, see whether it is still worth waiting."""
         silence = self._patience.silence
         try:
             while (message := channel.receive(_LOOK_EVERY)) is None:
@@ -179,14 +192,6 @@ class WatchedProcess:
                     silence = time.monotonic() - asked + self._patience.silence
         except ChannelClosedError as error:
             raise self._lost() from error
-        if "end" in message:
-            channel.busy = False
-        if "error" in message:
-            failure = error_from_json(message)
-            if isinstance(failure, SourceReadError):
-                self._note_failure(asked)
-            raise failure
-        self._silence.end()
         return message
 
     def _note_failure(self, asked: float) -> None:

@@ -185,17 +185,13 @@ class RegistryStore:
         if self.profile is not GENERIC:
             self._refuse_what_it_refuses(Descriptor(manifest.media_type, Digest.of(manifest.raw), len(manifest.raw)))
         attempted = f"pushing {repository}:{reference}" if ":" not in reference else f"pushing {reference}"
+        path = self._path(repository, self._container(repository).manifest_url(reference))
+        headers, scopes = {"Content-Type": manifest.media_type}, self._scopes(repository)
         attempts = count()
 
         def attempt() -> HttpAnswer:
             is_again = next(attempts) > 0
-            answer = self._provider.do_request(
-                self._path(repository, self._container(repository).manifest_url(reference)),
-                "PUT",
-                manifest.raw,
-                {"Content-Type": manifest.media_type},
-                self._scopes(repository),
-            )
+            answer = self._provider.do_request(path, "PUT", manifest.raw, headers, scopes)
             if answer.status in _STORED:
                 return answer
             error = manifest_error_of(answer, attempted)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tasks.file_ports import FileReader, FileWriter
     from tasks.operations.cleanup.applying.apply_tools import ApplyTools
+    from tasks.operations.cleanup.records.journal import RecordPlace
 
 
 def drop_layout(tools: ApplyTools, path: str) -> bool:
@@ -77,15 +78,20 @@ def remake_halves(files: FileWriter, *, is_alone: bool) -> Iterator[RepositoryOu
             continue
         outcome = RepositoryOutcome(place.repository)
         try:
-            contents = read_record(files, place).contents
-            missing = [path for path, _ in contents if files.stat_file(path) is None]
-            if 0 < len(missing) < len(contents) and (
-                may_write_index or below(place.repository, INDEX) not in missing
-            ):
-                outcome.remade = restore_dropped(files, contents)
+            outcome.remade = _remake_half(files, place, may_write_index=may_write_index)
         except InterruptedRunError:
             raise
         except LayoutliftError as error:
             outcome.problems.append(Finding(place.repository, error.code, str(error)))
         if outcome.remade or outcome.problems:
             yield outcome
+
+
+def _remake_half(files: FileWriter, place: RecordPlace, *, may_write_index: bool) -> bool:
+    """Write the file that is missing of a dropped layout if the other one is there; whether that was so."""
+    contents = read_record(files, place).contents
+    missing = [path for path, _ in contents if files.stat_file(path) is None]
+    is_half = 0 < len(missing) < len(contents)
+    if not is_half or (below(place.repository, INDEX) in missing and not may_write_index):
+        return False
+    return restore_dropped(files, contents)

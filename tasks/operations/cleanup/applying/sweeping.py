@@ -85,21 +85,23 @@ class Sweep:
                 yield HeldBlob(run, path, digest, file, now, trash)
 
     def _purge(self, view: FreshView, now: float) -> None:
-        wanted = {
-            (decision.run, decision.digest) for decision in self.plan.quarantined if decision.action is Action.PURGE
-        }
-        ripe = [blob for blob in self.held if (blob.run, blob.digest) in wanted and self._may_purge(blob, view, now)]
-        needed = self.tools.shared.needing(self.plan.path, [blob.digest for blob in ripe])
-        ripe = [blob for blob in ripe if blob.digest not in needed]
-        places = {(blob.run, blob.trash) for blob in ripe}
-        for run, trash in sorted(places, key=str):
-            ours = [blob.file for blob in ripe if (blob.run, blob.trash) == (run, trash)]
-            for batch in _batches(ours):
+        places: dict[tuple[str, str | None], list[StoredFile]] = {}
+        for blob in self._ripe_to_purge(view, now):
+            places.setdefault((blob.run, blob.trash), []).append(blob.file)
+        for (run, trash), files in sorted(places.items(), key=lambda place: str(place[0])):
+            for batch in _batches(files):
                 self.tools.guard()
                 self._files.purge_files([file.path for file in batch], trash)
                 self.tools.journal.settle(run, Record(Step.SETTLED, self.plan.path, now, files=batch))
                 self.outcome.purged += len(batch)
                 self.outcome.bytes_freed += sum(file.size for file in batch)
+
+    def _ripe_to_purge(self, view: FreshView, now: float) -> list[HeldBlob]:
+        """What the plan has deleted for good, and nobody needs, in other repositories neither."""
+        wanted = {(each.run, each.digest) for each in self.plan.quarantined if each.action is Action.PURGE}
+        ripe = [blob for blob in self.held if (blob.run, blob.digest) in wanted and self._may_purge(blob, view, now)]
+        needed = self.tools.shared.needing(self.plan.path, [blob.digest for blob in ripe])
+        return [blob for blob in ripe if blob.digest not in needed]
 
     def _may_purge(self, blob: HeldBlob, view: FreshView, now: float) -> bool:
         """Whether nobody needs it from the quarantine: its time is over, and what is needed is in the layout.

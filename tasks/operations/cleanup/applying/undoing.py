@@ -108,23 +108,30 @@ class _Undoing:
     def _restore_files(self, records: Sequence[Record]) -> None:
         """Bring back everything that the run hid, needed or not."""
         settled = {file.path for record in records if record.step is Step.SETTLED for file in record.files}
+        self._note_purged(settled)
+        for record in records:
+            waiting = [file for file in record.files if file.path not in settled]
+            if record.step is Step.HIDE and waiting:
+                self._restore_hidden(waiting, record.trash)
+
+    def _note_purged(self, settled: set[str]) -> None:
+        """Name what is neither in its place nor in the quarantine any more."""
         hidden = {blob.file.path for blob in self._held()}
         for path, file in self._stat(sorted(settled - hidden)):
             if file is None:
                 self._note(
                     ContentNotFoundError.code, f"{path} was deleted for good, its time in the quarantine was over"
                 )
-        for record in records:
-            paths = [file.path for file in record.files if file.path not in settled]
-            if record.step is not Step.HIDE or not paths:
-                continue
-            self.tools.guard()
-            there = {path for path, file in self._stat(paths) if file is not None}
-            back = self._files.restore_files(paths, record.trash)
-            self.outcome.restored += sorted(back - there)
-            self._settle_own(tuple(file for file in record.files if file.path in back - there))
-            for path in sorted(set(paths) - back):
-                self._note(ContentNotFoundError.code, f"{path} is gone from the quarantine")
+
+    def _restore_hidden(self, hidden: Sequence[StoredFile], trash: str | None) -> None:
+        self.tools.guard()
+        paths = [file.path for file in hidden]
+        there = {path for path, file in self._stat(paths) if file is not None}
+        back = self._files.restore_files(paths, trash)
+        self.outcome.restored += sorted(back - there)
+        self._settle_own(tuple(file for file in hidden if file.path in back - there))
+        for path in sorted(set(paths) - back):
+            self._note(ContentNotFoundError.code, f"{path} is gone from the quarantine")
 
     def _held(self) -> tuple[HeldBlob, ...]:
         """All that the quarantine had when the run began; what is back by now counts as being there."""

@@ -128,8 +128,10 @@ class _RepositoryPlanning:
         quarantined = self._quarantined(view, decided, held, hidden)
         removals = tuple(_removals(view, decided))
         files = tuple(decide_files(view, tools.rules))
-        nothing_waits = not blobs and all(file.action is Action.DELETE for file in files)
-        empty = nothing_waits and len(removals) == len(view.entries)
+        is_empty = len(removals) == len(view.entries) and not blobs
+        nothing_waits = all(each.action is Action.DELETE for each in files) and all(
+            each.action is Action.PURGE for each in quarantined
+        )
         return RepositoryPlan(
             path=self.path,
             etag=view.etag,
@@ -138,7 +140,7 @@ class _RepositoryPlanning:
             blobs=blobs,
             quarantined=quarantined,
             files=files,
-            drop_layout=self.choice.drops_empty and empty and all(q.action is Action.PURGE for q in quarantined),
+            drop_layout=self.choice.drops_empty and is_empty and nothing_waits,
             findings=(*self._lost(view, decided, marks), *self._hidden(hidden)),
         )
 
