@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tasks.operations.in_step.equality import Equality
-from tasks.operations.in_step.since_last import LAYOUT_VANISHED, TAG_VANISHED
 from tasks.operations.in_step.vanished_course import VanishedCourse
-from tasks.operations.reports.run_log import NOTHING_CHOSEN
+from tasks.operations.reports.run_log import FITTED_BEFORE, NOTHING_CHOSEN, unused_patterns
 from tasks.run_options import RunKind
 
 if TYPE_CHECKING:
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from tasks.ports import Source, Target
     from tasks.run_options import RunOptions
     from tasks.stores.state.ledger import Ledger
-
-_FITTED_BEFORE = frozenset({TAG_VANISHED, LAYOUT_VANISHED})
-"""Findings of patterns that chose something in an earlier run; that it is gone may well be meant."""
 
 
 class RunEnds:
@@ -41,6 +37,7 @@ class RunEnds:
         limits = options.deletion if options.shard is None else None
         self._kind = kind
         self._compares = kind in {RunKind.MIGRATE, RunKind.VERIFY} and options.shard is None
+        self._is_part = options.shard is not None
         self._log = log
         self._selection = job.selection
         self._may_choose_nothing = options.shard is not None or job.selection.is_everything
@@ -71,7 +68,7 @@ class RunEnds:
     def settle(self, *, complete: bool) -> None:
         """Delete what is to go, if the run is complete, and judge whether both sides are equal.
 
-        Patterns that fit no tag, and no layout as a whole either, are a finding.
+        Patterns that fit no tag, and no layout as a whole either, are a finding, and so is one of them that does not.
 
         Raises:
             StateError: the ledger can't be written.
@@ -80,13 +77,15 @@ class RunEnds:
             self._vanished.settle(complete=complete)
         if complete and self._chose_nothing():
             self._log.note(NOTHING_CHOSEN)
+        elif not self._is_part and self._log.reason_to_skip() is None:
+            self._log.note_all(unused_patterns(self._selection, self._log.fitting, self._log.findings))
         if self._compares:
             self.equality.settle(complete=complete, unasked=self._log.unasked)
 
     def _chose_nothing(self) -> bool:
         if self._may_choose_nothing or self._log.progress.totals.tags:
             return False
-        return all(finding.code not in _FITTED_BEFORE for finding in self._log.findings)
+        return all(finding.code not in FITTED_BEFORE for finding in self._log.findings)
 
     def to_json(self) -> dict[str, Any]:
         """What the report says of it."""

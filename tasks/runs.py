@@ -75,6 +75,7 @@ class Run:
         self.controls = controls
         self.census = census
         self.ends = ends
+        self.fitting = log.fitting
         self._log = log
         self._spool = spool
         self._state = state
@@ -156,6 +157,7 @@ class Run:
             self._log.note_index(path, etag)
         for finding in summary.findings:
             self._log.note(finding)
+        self._log.note_fitting(summary.fitting)
         for result in results:
             self._log.keep(result)
         if summary.unasked:

@@ -24,6 +24,7 @@ def pages_of(run: Run) -> list[str]:
         run.unasked,
         run.indexes,
         tuple(run.findings),
+        tuple(sorted(run.fitting)),
     )
     return list(pack(summary, run.results()))
 

@@ -14,7 +14,7 @@ from tasks.oci.errors import LayoutliftError
 from tasks.operations.copying.planning import plan_chosen
 from tasks.operations.in_step.since_last import TagChange, tag_changes, vanished_layouts
 from tasks.operations.reports.reporting import printable
-from tasks.operations.reports.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful
+from tasks.operations.reports.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, unused_patterns
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.ports import Finding
 from tasks.stores.bucket.s3_address import BucketAccess
@@ -68,6 +68,7 @@ def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) 
     source = open_source(parameters.source, access=access)
     paths: list[str] = []
     others: list[Finding] = []
+    fitting: set[str] = set()
     for found in source.list_layouts():
         if isinstance(found, Finding):
             others.append(found)
@@ -75,6 +76,7 @@ def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) 
                 yield found
             continue
         paths.append(found)
+        fitting |= selection.fitting(found, None, fitting)  # the tags of what did not change are not looked at
         if selection.may_match(found):
             yield from _changes_in(found, source, ledger, selection)
     if not paths:
@@ -83,6 +85,8 @@ def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) 
     known = [path for path in ledger.layouts() if selection.may_match(path)]
     if not known and not any(map(selection.may_match, paths)):
         yield NOTHING_CHOSEN
+    else:
+        yield from unused_patterns(selection, fitting, others)
     yield from vanished_layouts(known, paths, others)
 
 

@@ -14,9 +14,9 @@ from flows.terminal.finding_lines import print_findings
 from tasks.endpoints import open_source
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.choosing.newest import not_ordered
-from tasks.operations.copying.planning import plan_chosen
+from tasks.operations.copying.planning import fitting_patterns, plan_chosen
 from tasks.operations.reports.reporting import printable
-from tasks.operations.reports.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, tagless
+from tasks.operations.reports.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, tagless, unused_patterns
 from tasks.operations.running.concurrency import map_ahead
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.ports import Finding
@@ -74,15 +74,19 @@ def _is_tagless(inventory: RepositoryInventory) -> bool:
     return bool(inventory.untagged) and not inventory.tags and not inventory.refused
 
 
-def _print_all(found: Iterator[_Listed | Finding | None], printer: _Printer, selection: Selection) -> list[Finding]:
+def _print_all(found: Iterator[_Listed | Finding | str], printer: _Printer, selection: Selection) -> list[Finding]:
     """Print everything and keep nothing of it but the findings."""
     findings: list[Finding] = []
+    fitting: set[str] = set()
     is_empty, is_chosen = True, selection.is_everything
     for each in found:
         is_empty = is_empty and isinstance(each, Finding) and not is_harmful(each)
         if isinstance(each, Finding):
             findings.append(each)
-        elif each is not None:
+        elif isinstance(each, str):
+            fitting |= selection.fitting(each, None, fitting)
+        else:
+            fitting |= fitting_patterns(each.inventory, selection, fitting)
             findings += _findings_in(each, selection)
             is_chosen = is_chosen or _chooses(selection, each)
             printer.repository(each)
@@ -90,6 +94,8 @@ def _print_all(found: Iterator[_Listed | Finding | None], printer: _Printer, sel
         findings.append(NO_LAYOUTS)
     elif not is_chosen and not any(map(is_harmful, findings)):
         findings.append(NOTHING_CHOSEN)
+    else:
+        findings += unused_patterns(selection, fitting, findings)
     printer.end(findings)
     return findings
 
@@ -106,18 +112,18 @@ def _findings_in(listed: _Listed, selection: Selection) -> Iterator[Finding]:
         yield tagless(path, len(inventory.untagged))
 
 
-def _inventories(store: Source, selection: Selection, readers: int) -> Iterator[_Listed | Finding | None]:
-    """All layouts in order, as many read at once as there are readers; None for those that are not chosen."""
+def _inventories(store: Source, selection: Selection, readers: int) -> Iterator[_Listed | Finding | str]:
+    """All layouts in order, as many read at once as there are readers; of those that are not chosen, the paths."""
     read = partial(_inventory, store, selection)
     layouts = store.list_layouts()
     return map(read, layouts) if readers == 1 else map_ahead(read, layouts, readers, name="ls")
 
 
-def _inventory(store: Source, selection: Selection, found: str | Finding) -> _Listed | Finding | None:
+def _inventory(store: Source, selection: Selection, found: str | Finding) -> _Listed | Finding | str:
     if isinstance(found, Finding):
-        return found if selection.may_match_below(found.path) else None
+        return found if selection.may_match_below(found.path) else found.path
     if not selection.may_match(found):
-        return None
+        return found
     try:
         inventory = enumerate_repository(store, found, dated=selection.asks_for_times)
         return _Listed(inventory, plan_chosen(inventory, selection))

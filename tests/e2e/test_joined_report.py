@@ -98,6 +98,20 @@ def test_a_run_in_parts_has_the_numbers_of_a_run_in_one(
     assert (again["equal"] is None) is not since_last
 
 
+def test_what_patterns_fit_in_any_part_of_a_run_they_fit(
+    docker_registry: Registry, prefix: str, source: Path, tmp_path: Path
+) -> None:
+    places = {"source": str(source), "target": f"{docker_registry.host}/{prefix}", "state": str(tmp_path / "state")}
+    patterns = ["one:v1", "two:v9", "t*:v2", "taem"]
+    options = VerifyParameters(**places, plain_http=True, include=patterns).to_options()
+    in_one = numbers(options, work_here, RunKind.VERIFY)
+    assert numbers(options, in_parts, RunKind.VERIFY) == in_one
+    unused = [each for each in in_one["findings"] if "include_unused" in each]
+    assert len(unused) == 2
+    assert "taem" in unused[0]
+    assert "two:v9" in unused[1]
+
+
 @pytest.mark.parametrize("damaged", [False, True])
 def test_a_verification_in_parts_says_what_one_in_one_says(
     docker_registry: Registry, prefix: str, source: Path, tmp_path: Path, damaged: bool

@@ -75,6 +75,18 @@ def test_patterns_that_fit_nothing_are_a_problem_of_every_command(
     assert not files.exists()
 
 
+def test_a_pattern_that_fits_nothing_is_named_by_every_command_where_another_one_fits(
+    layoutlift: Layoutlift, target: str, source: Path
+) -> None:
+    options = ("--include", "team/app", "--include", "tools:v7", "--include", "ghcr.io/team/**")
+    unused = {("tools:v7", "include_unused"), ("ghcr.io/team/**", "include_unused")}
+    for run in (layoutlift.plan, layoutlift.migrate, layoutlift.verify):
+        assert run(source, target, *options).findings == unused
+    assert layoutlift.check(source, *options).findings == unused
+    found = layoutlift.listed(source, *options)["findings"]
+    assert {(each["path"], each["code"]) for each in found} == unused
+
+
 def test_changes_of_layouts_that_are_not_there_are_a_problem(
     layoutlift: Layoutlift, target: str, source: Path
 ) -> None:

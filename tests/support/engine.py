@@ -82,6 +82,10 @@ class Engine:
         return self._log.findings
 
     @property
+    def fitting(self) -> set[str]:
+        return self._log.fitting
+
+    @property
     def progress(self) -> Progress:
         return self._log.progress
 

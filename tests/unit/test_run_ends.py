@@ -1,4 +1,6 @@
-"""What a run finds at its end: whether the patterns chose anything at all."""
+"""What a run finds at its end: whether the patterns chose anything at all, and which of them fit nothing."""
+
+from typing import Any
 
 import pytest
 
@@ -43,7 +45,35 @@ def judged(
     complete: bool = True,
 ) -> tuple[bool, str | None]:
     """Whether nothing was chosen, and why no moment is named, at the end of a run over `layouts`."""
-    log = RunLog(Nowhere(), Progress(), Stop(), fail_fast=False)
+    log, ends = ended(
+        *patterns,
+        layouts=layouts,
+        exclude=exclude,
+        untagged=untagged,
+        found=found,
+        kind=kind,
+        shard=shard,
+        complete=complete,
+    )
+    return NOTHING_CHOSEN in log.findings, ends.equality.reason
+
+
+def ended(
+    *patterns: str,
+    layouts: tuple[str, ...] = ("app",),
+    exclude: tuple[str, ...] = (),
+    untagged: tuple[str, ...] = (),
+    found: tuple[TagResult | Finding, ...] = (),
+    fitting: tuple[str, ...] = (),
+    stopped: bool = False,
+    kind: RunKind = RunKind.MIGRATE,
+    shard: Shard | None = None,
+    complete: bool = True,
+) -> tuple[RunLog, RunEnds]:
+    """The log of a run over `layouts`, at its end."""
+    stop = Stop()
+    log = RunLog(Nowhere(), Progress(), stop, fail_fast=False)
+    log.note_fitting(fitting)
     selection = Selection.parse(patterns, exclude)
     job = RunJob(TargetAddress.parse("registry.example"), "root", CopyPolicy(), selection, Renames.parse())
     options = RunOptions("/source", None, include=patterns, shard=shard)
@@ -51,8 +81,35 @@ def judged(
     ends.begin({path: path for path in layouts}, untagged)
     for each in found:
         log.keep(each) if isinstance(each, TagResult) else log.note(each)
+    if stopped:
+        stop.set()
     ends.settle(complete=complete)
-    return NOTHING_CHOSEN in log.findings, ends.equality.reason
+    return log, ends
+
+
+def unused(*patterns: str, **course: Any) -> list[str]:
+    """The patterns that are said to fit nothing."""
+    log, _ = ended(*patterns, **course)
+    return [finding.path for finding in log.findings if finding.code == "include_unused"]
+
+
+@pytest.mark.parametrize("kind", RunKind)
+def test_a_pattern_that_fits_nothing_beside_one_that_does_is_said_and_no_problem(kind: RunKind) -> None:
+    log, _ = ended("app", "taem/**", fitting=("app",), found=(COPIED,), kind=kind)
+    (found,) = log.findings
+    assert (found.path, found.code) == ("taem/**", "include_unused")
+    assert log.progress.totals.complete
+
+
+def test_what_a_pattern_fits_is_left_open_where_it_may_be_what_was_not_read() -> None:
+    both = {"fitting": ("app",), "found": (COPIED,)}
+    assert unused("app", "app:v7", "**:v8", **both) == ["app:v7", "**:v8"]
+    broken = Finding("other", "invalid_layout", "its index is cut off")
+    assert unused("app", "app:v7", "**:v8", fitting=("app",), found=(COPIED, broken), complete=False) == ["app:v7"]
+    assert unused("app", "app:v7", fitting=("app",), found=(COPIED, GONE)) == []
+    assert unused("app", "taem", stopped=True, complete=False, **both) == []
+    assert unused("app", "taem", shard=PART, **both) == []
+    assert unused("taem", "other", layouts=()) == [], "that nothing was chosen is said once, for all of them"
 
 
 @pytest.mark.parametrize("kind", RunKind)

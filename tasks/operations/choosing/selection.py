@@ -17,7 +17,7 @@ from tasks.operations.choosing.newest import NewestBy
 from tasks.operations.choosing.semver import Constraint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from tasks.operations.choosing.newest import Newest
 
@@ -25,12 +25,18 @@ _TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[[!^]?\]?[^\]]*\]|.", re.DOTALL)
 _TAG_START = re.compile(r"((?:\[[!^]?\]?[^\]]*\]|[^:])*?)(?::(.*))?", re.DOTALL)
 _KINDS = ("regex", "semver")
 _WILDCARDS = frozenset("*?[")
+_DIGEST = re.compile(r".*@(?:sha256|sha512):[0-9a-f]+", re.DOTALL)
+_PORT = re.compile(r"[0-9]+/.*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
-    """One pattern; `tag` is None where it has no tag part, `begins` are the first components, without a wildcard."""
+    """One pattern, as it was `written` and taken apart.
 
+    `tag` is None where it has no tag part, `begins` are the first components, without a wildcard.
+    """
+
+    written: str
     text: str
     repository: re.Pattern[str]
     tag: Callable[[str], object] | None
@@ -49,6 +55,7 @@ class _Pattern:
         if not text or match is None:
             raise ConfigurationError("it is empty")
         repository, tag = match.groups()
+        _refuse_reference(text, repository, tag or "")
         if tag is not None and repository in _KINDS:
             raise ConfigurationError(f"a tag part comes after a colon; for tags of all repositories write ':{text}'")
         if repository and "" in repository.split("/"):
@@ -56,7 +63,7 @@ class _Pattern:
         repository = repository or "**"
         plain = tuple(takewhile(lambda component: not _WILDCARDS.intersection(component), repository.split("/")))
         expression = _glob(repository, any_character="[^/]")
-        return cls(repository, expression, None if tag is None else _tag_test(tag), plain)
+        return cls(text, repository, expression, None if tag is None else _tag_test(tag), plain)
 
     def matches(self, repository: str, tag: str | None) -> bool:
         """Whether both parts match; a pattern with a tag part matches nothing untagged."""
@@ -72,6 +79,20 @@ class _Pattern:
     def may_reach(self, folder: str) -> bool:
         """Whether a repository at or below a folder may match."""
         return all(mine == theirs for mine, theirs in zip(self.begins, folder.split("/"), strict=False))
+
+
+def _refuse_reference(text: str, repository: str, tag: str) -> None:
+    """Refuse what was copied from a registry's page and fits nothing: a path may look like a host, with a dot in it.
+
+    A folder whose name is like the beginning of these is meant with its `@` or `:` in a set.
+    """
+    if _DIGEST.fullmatch(text):
+        raise ConfigurationError("it names a digest, and patterns are of repositories and tags")
+    if tag.startswith("//"):
+        raise ConfigurationError(f"it begins with {repository}://, and a path begins below SOURCE")
+    if _PORT.fullmatch(tag) and not _WILDCARDS.intersection(repository):
+        host = f"{repository}:{tag.partition('/')[0]}"
+        raise ConfigurationError(f"it begins with the registry {host}, and a path begins below SOURCE")
 
 
 def _tag_test(text: str) -> Callable[[str], object]:
@@ -157,6 +178,28 @@ class Selection:
         if any(pattern.matches(repository, tag) for pattern in self.exclude):
             return False
         return not self.include or any(pattern.matches(repository, tag) for pattern in self.include)
+
+    def fitting(self, repository: str, tags: Sequence[str | None] | None, known: Collection[str] = ()) -> set[str]:
+        """The include patterns, but for the `known` ones, that fit a layout or one of its tags.
+
+        Where nobody looked at its tags (None), these are all that may.
+        """
+        return {
+            p.written
+            for p in self.include
+            if p.written not in known
+            and p.repository.fullmatch(repository)
+            and (p.tag is None or tags is None or any(tag is not None and p.tag(tag) for tag in tags))
+        }
+
+    def unused(self, fitting: Collection[str], unread: Collection[str]) -> list[str]:
+        """The include patterns that are not among the `fitting`, but for those that may fit something `unread`."""
+        hides_all = "." in unread
+        return [
+            each
+            for each, p in {p.written: p for p in self.include}.items()
+            if each not in fitting and not hides_all and not any(map(p.may_reach, unread))
+        ]
 
     def takes_whole(self, repository: str, *, has_tags: bool) -> bool:
         """Whether a layout is chosen whatever tags it has; one without any has none that could be left out."""

@@ -14,7 +14,7 @@ from tasks.operations.choosing.newest import plan_newest
 from tasks.operations.reports.results import CONFLICT, CONFLICT_SKIPPED, REFERRER_CONFLICT, Depth, UntaggedKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
@@ -154,6 +154,15 @@ def plan_chosen(inventory: RepositoryInventory, selection: Selection) -> Sequenc
     """
     fitting = [e for e in inventory.tags if selection.matches(inventory.path, e.tag)]
     return fitting if selection.newest is None else plan_newest(fitting, inventory.made, selection.newest)
+
+
+def fitting_patterns(inventory: RepositoryInventory, selection: Selection, known: Collection[str]) -> set[str]:
+    """The include patterns, but for the `known` ones, that fit a layout or one of its tags, also a refused one."""
+    if not selection.include:
+        return set()
+    return selection.fitting(
+        inventory.path, [*(e.tag for e in inventory.tags), *(e.tag for e in inventory.refused)], known
+    )
 
 
 def plan_selection(

@@ -38,7 +38,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "batch_unfinished": "Nothing to do: the batch is taken up again by itself.",
         "no_layouts": "Mount the bucket, or name the directory that holds the layouts; a registry's own storage "
         "holds none.",
-        "nothing_chosen": "Correct --include and --exclude; a path in them begins below SOURCE.",
+        "nothing_chosen": "Correct --include and --exclude; a path in them begins below SOURCE, without a registry's "
+        "host.",
         "shard_lost": "See the log of the shard's own run, and run again: what is at the target is not sent twice.",
         "shard_restarted": "Nothing to do: another worker took it up from what was at the target.",
         "interrupted": "Run again: what is already at the target is not sent twice.",
@@ -92,6 +93,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "not_served": "Migrate it instead of serving it in place; or correct at the source what the message names.",
         "changed_by_defaults": "Nothing to do under the configuration that `layoutlift zot config` prints.",
         "rename_unused": "Correct --rename if it is mistyped: OLD is a path below SOURCE.",
+        "include_unused": "Correct --include if it is mistyped: a path in it begins below SOURCE, without a "
+        "registry's host, and layoutlift ls shows what is there.",
         "policy_unused": "Correct the policy if it is mistyped: a pattern fits a path or tag in full, and the first "
         "policy that fits decides.",
         "not_in_catalog": "Nothing to do for those who know the name; to have it listed, rename the folder.",

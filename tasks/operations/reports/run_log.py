@@ -20,8 +20,9 @@ from tasks.operations.source.writers_notes import SEVERAL_IMAGES, SIGNATURE_WITH
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
+    from tasks.operations.choosing.selection import Selection
     from tasks.operations.reports.progress import Progress
     from tasks.operations.reports.results import TagResult
     from tasks.ports import StopSign
@@ -32,6 +33,7 @@ MOST_TOLD = 200
 """Problems that are logged one by one, as many as the dashboard's table shows."""
 INDEX_CHANGED = "index_changed"
 RENAME_UNUSED = "rename_unused"
+INCLUDE_UNUSED = "include_unused"
 NO_TAGS = "no_tags"
 POLICY_UNUSED = "policy_unused"
 HARMLESS_FINDINGS = frozenset(
@@ -53,6 +55,7 @@ HARMLESS_FINDINGS = frozenset(
         "not_deleted",
         INDEX_CHANGED,
         RENAME_UNUSED,
+        INCLUDE_UNUSED,
         NO_TAGS,
         SEVERAL_IMAGES,
         SIGNATURE_WITHOUT_TAG,
@@ -61,6 +64,8 @@ HARMLESS_FINDINGS = frozenset(
     }
 )
 """Findings that are worth a line in the report and no more."""
+FITTED_BEFORE = frozenset({"tag_vanished", "layout_vanished", "tag_deleted", "tag_kept"})
+"""Findings of what patterns may have chosen in an earlier run; that it is gone may well be meant."""
 
 
 def is_harmful(finding: Finding) -> bool:
@@ -89,6 +94,15 @@ def tagless(path: str, entries: int) -> Finding:
     return Finding(path, NO_TAGS, message)
 
 
+def unused_patterns(
+    selection: Selection, fitting: Collection[str], findings: Iterable[Finding]
+) -> tuple[Finding, ...]:
+    """Name each include pattern that fits nothing; one that may fit what has a problem, or vanished, is left open."""
+    unread = {finding.path for finding in findings if is_harmful(finding) or finding.code in FITTED_BEFORE}
+    unused = selection.unused(fitting, unread)
+    return tuple(Finding(p, INCLUDE_UNUSED, "--include has it, and it fits nothing of the source") for p in unused)
+
+
 class Recorder(Protocol):
     """Keeps results where they outlive the process."""
 
@@ -113,6 +127,8 @@ class RunLog:
         """Whether layouts were taken from the ledger, without a question to the target."""
         self.indexes: dict[str, str] = {}
         """The mark of each layout's index as it was read last."""
+        self.fitting: set[str] = set()
+        """The include patterns that fit something."""
 
     def keep(self, result: TagResult) -> None:
         """Keep the result of a tag."""
@@ -158,6 +174,11 @@ class RunLog:
             self.note(
                 Finding(path, INDEX_CHANGED, f"index.json was written to during the run: {before}, then {etag}")
             )
+
+    def note_fitting(self, patterns: Iterable[str]) -> None:
+        """Keep that these include patterns fit something."""
+        with self._lock:
+            self.fitting.update(patterns)
 
     def note_unasked(self) -> None:
         """Keep that a layout was taken from the ledger."""

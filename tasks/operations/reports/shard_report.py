@@ -38,6 +38,7 @@ class ShardSummary:
     unasked: bool
     indexes: Mapping[str, str]
     findings: tuple[Finding, ...]
+    fitting: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -47,7 +48,8 @@ class ShardSummary:
     def of_json(cls, value: Mapping[str, Any]) -> ShardSummary:
         """What `to_json` made."""
         findings = tuple(Finding(**each) for each in value["findings"])
-        return cls(**{**value, "traffic": Traffic(**value["traffic"]), "findings": findings})
+        fitting = tuple(value.get("fitting", ()))
+        return cls(**{**value, "traffic": Traffic(**value["traffic"]), "findings": findings, "fitting": fitting})
 
 
 def pack(summary: ShardSummary, results: Iterable[TagResult]) -> Iterator[str]:

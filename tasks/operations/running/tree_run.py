@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.errors import TRANSIENT_CODES, BatchUnfinishedError, LayoutliftError
 from tasks.operations.choosing.newest import not_ordered
-from tasks.operations.copying.planning import NamePlan, plan_selection
+from tasks.operations.copying.planning import NamePlan, fitting_patterns, plan_selection
 from tasks.operations.reports.reporting import printable
 from tasks.operations.reports.run_log import FATAL
 from tasks.operations.running.hold import Hold
@@ -257,6 +257,7 @@ class TreeRun:
         dated = selection.asks_for_times
         inventory = enumerate_repository(self._source, path, self._pool.map, dated=dated, patient=patient)
         self._log.note_index(path, inventory.etag)
+        self._log.note_fitting(fitting_patterns(inventory, selection, self._log.fitting))
         selected, unread = self._selected(inventory, patient=patient)
         inventory = replace(inventory, findings=(*inventory.findings, *unread))
         with self._hands.one():

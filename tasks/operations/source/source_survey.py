@@ -95,6 +95,7 @@ class Surveyor:
         else:
             self._note_vanished(paths)
             self._note_unused_renames(paths)
+            self._note_fitting(paths)
         names = self._names(paths)
         for path, reason in names.refused.items():
             self._refuse(path, *reason)
@@ -130,6 +131,13 @@ class Surveyor:
             self._log.note(
                 Finding(old, RENAME_UNUSED, "--rename names it, and the source has no layout there or below")
             )
+
+    def _note_fitting(self, paths: list[str]) -> None:
+        """Take note of patterns that fit a layout; tags are looked at when it is opened, and excluded ones never."""
+        selection = self._job.selection
+        for path in paths if selection.include else ():
+            tags = () if selection.may_match(path) else None
+            self._log.note_fitting(selection.fitting(path, tags, self._log.fitting))
 
     def _note_tagless(self, sizes: dict[str, int]) -> None:
         """Name the layouts of which nothing is taken though they hold something."""

@@ -44,6 +44,20 @@ def test_patterns_that_leave_out_everything_end_with_1(source: Path, pattern: st
     assert ("nothing_chosen" in ended.stderr) == bool(code)
 
 
+def test_a_pattern_that_fits_nothing_is_said_where_another_one_does(source: Path) -> None:
+    patterns = ("--include", "app", "--include", "wbe", "--include", "web:v7")
+    ended = listed(source, *patterns)
+    assert (ended.exit_code, ended.stdout.count("\n")) == (0, 1)
+    assert ended.stderr.splitlines() == [
+        f"! {each}: --include has it, and it fits nothing of the source (include_unused)"
+        for each in ("wbe", "web:v7")
+    ]
+    ended = listed(source, *patterns, "--exclude", "web")
+    assert "web:v7" not in ended.stderr, "nobody looks at the tags of what is left out"
+    ended = listed(source, *patterns, "--changed", TARGET)
+    assert [line.partition(":")[0] for line in ended.stderr.splitlines()[1:]] == ["! wbe"]
+
+
 @pytest.mark.parametrize("command", ["ls", "check"])
 def test_what_was_not_chosen_is_no_problem_and_not_read(source: Path, command: str) -> None:
     layout = LayoutBuilder(source / "app")

@@ -112,11 +112,39 @@ def test_a_layout_is_taken_whole_where_no_pattern_leaves_a_tag_of_it_out():
         ("regex:v.*", "write ':regex:v"),
         ("a[b", "not closed"),
         ("a//b", "no slash at its ends"),
+        (f"team/app@sha256:{'0' * 64}", "it names a digest"),
+        (f"team/app:v1@sha256:{'0' * 64}", "it names a digest"),
+        ("localhost:5000/team/app:v1", "it begins with the registry localhost:5000, and a path begins below SOURCE"),
+        ("registry.example:5000/app", "registry.example:5000"),
+        ("docker://ghcr.io/team/app:v1", "it begins with docker://"),
     ],
 )
 def test_a_bad_pattern_says_what_is_wrong_with_it(pattern, why):
     with pytest.raises(ConfigurationError, match=re.escape(why)):
         Selection.parse([pattern], [])
+
+
+def test_a_path_may_look_like_a_host_or_hold_what_a_reference_has() -> None:
+    assert chosen("ghcr.io/team/app:v1", "ghcr.io/team/app")
+    assert chosen(f"app[@]sha256:{'0' * 64}", "app@sha256", "0" * 64)
+    assert chosen("app:5000", "app", "5000")
+    assert chosen("app[:]5000/web", "app:5000/web")
+
+
+def test_patterns_that_fit_no_layout_and_no_tag_are_known() -> None:
+    selection = Selection.parse(["team/*", "taem/*", "team/app:v1", "team/app:v7", "team/app:v7", "other"], ["other"])
+    fitting = selection.fitting("team/app", ["v1", None])
+    assert fitting == {"team/*", "team/app:v1"}
+    assert selection.fitting("team/app", None, fitting) == {"team/app:v7"}, "nobody looked at its tags"
+    assert selection.unused(fitting, ()) == ["taem/*", "team/app:v7", "other"]
+    assert selection.unused(fitting | selection.fitting("other", ()), ()) == ["taem/*", "team/app:v7"]
+
+
+def test_a_pattern_that_may_fit_what_was_not_read_is_not_called_unused() -> None:
+    selection = Selection.parse(["team/app:v7", "**:v8", "other/*"])
+    assert selection.unused((), ["team"]) == ["other/*"]
+    assert selection.unused((), ["other/x"]) == ["team/app:v7"]
+    assert selection.unused((), ["."]) == []
 
 
 def test_everything_is_the_default():

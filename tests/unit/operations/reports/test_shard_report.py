@@ -19,7 +19,8 @@ def made(count: int) -> tuple[ShardSummary, list[TagResult]]:
         TagResult("bad", None, None, None, None, Outcome.REFUSED, code="conflict", message="two\nlines, \u2028 and ü")
     )
     findings = (Finding("odd", "not_a_layout", "it is\nnone"),)
-    return ShardSummary(count, Traffic(3, 2, 1, 10**12), 10**13, 77, True, {"app-1": '"etag"'}, findings), results
+    traffic, indexes = Traffic(3, 2, 1, 10**12), {"app-1": '"etag"'}
+    return ShardSummary(count, traffic, 10**13, 77, True, indexes, findings, ("app-*", ":v*")), results
 
 
 @pytest.mark.parametrize("count", [1, LINES_A_PAGE - 1, LINES_A_PAGE, 2 * LINES_A_PAGE + 5])
