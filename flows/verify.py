@@ -35,6 +35,7 @@ def verify(
     exclude: p.Exclude = [],  # noqa: B006
     newest: p.Newest = None,
     order_by: p.Order = NewestBy.CREATED,
+    tags_from: p.TagsFrom = None,
     rename: p.Rename = [],  # noqa: B006
     strict_names: p.StrictNames = False,
     untagged: p.UntaggedChoice = Untagged.NONE,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from tasks.exact_lists import read_exact_list
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.copying.planning import CopyPolicy
 from tasks.operations.running.hold import Limits
@@ -53,6 +54,7 @@ class RunOptions:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     newest: Newest | None = None
+    tags_from: str | None = None
     rename: tuple[str, ...] = ()
     policy: CopyPolicy = field(default_factory=CopyPolicy)
     jobs: int = 8
@@ -74,16 +76,16 @@ class RunOptions:
 
     @property
     def selection(self) -> Selection:
-        """Which tags the run is about.
+        """Which tags the run is about; a list of them is read each time.
 
         Raises:
-            ConfigurationError: a pattern can't be used.
+            ConfigurationError: a pattern or list can't be used.
         """
-        return Selection.parse(self.include, self.exclude, self.newest)
+        return Selection.parse(self.include, self.exclude, self.newest, read_exact_list(self.tags_from))
 
     @property
     def chooses(self) -> tuple[object, ...]:
-        """What makes the selection, as the ledger's marks have it; without a number as before there were any."""
+        """What makes the selection, as the ledger's marks have it; a list is judged for each repository by itself."""
         newest = () if self.newest is None else (self.newest.count, str(self.newest.order_by))
         return (self.include, self.exclude, *newest)
 
@@ -109,7 +111,7 @@ def shown_options(options: RunOptions) -> dict[str, Any]:
         shown |= {"newest": options.newest.count, "order_by": str(options.newest.order_by)}
     policy, default = options.policy, CopyPolicy()
     changed = (n for n in CopyPolicy.__slots__ if getattr(policy, n) != getattr(default, n))
-    named = ("endpoint_url", "request_payer", "no_sign_request", "since_last")
+    named = ("tags_from", "endpoint_url", "request_payer", "no_sign_request", "since_last")
     deletes = {"delete_vanished": True} if options.deletion is not None else {}
     of_source = {n: getattr(options, n) for n in named if getattr(options, n)}
     return (

@@ -18,6 +18,7 @@ from tasks.stores.zot_storage import served_prefix
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from tasks.operations.choosing.selection import Selection
     from tasks.operations.running.repository_work import BeginWork
     from tasks.operations.running.traced_work import Tracer
     from tasks.run_controls import RunControls
@@ -62,15 +63,21 @@ def tracer_of(kind: RunKind, options: RunOptions, run_id: str) -> AbstractContex
 
 
 def begin_of(
-    kind: RunKind, works: Works, target: RegistryStore | None, options: RunOptions, controls: RunControls
+    kind: RunKind,
+    works: Works,
+    target: RegistryStore | None,
+    selection: Selection,
+    *,
+    options: RunOptions,
+    controls: RunControls,
 ) -> BeginWork:
     """What begins the work of a run of this kind on one repository."""
     if target is None:
         return works.zot(served_prefix(options.source)) if kind is RunKind.ZOT else works.check()
     if kind is RunKind.MIGRATE:
-        return works.migrate(target, controls.pace, options.selection, options.chooses, since_last=options.since_last)
+        return works.migrate(target, controls.pace, selection, options.chooses, since_last=options.since_last)
     if kind is RunKind.PLAN:
-        return works.plan(target, target.profile, options.selection)
+        return works.plan(target, target.profile, selection)
     return works.verify(target)
 
 

@@ -64,7 +64,8 @@ class Works:
         policy = self.policy
 
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
-            settings = settings_mark(repository, chooses, policy.untagged, policy.referrers, policy.depth)
+            chosen = (*chooses, *selection.wanted_of(inventory.path))
+            settings = settings_mark(repository, chosen, policy.untagged, policy.referrers, policy.depth)
             if since_last and is_unchanged(inventory, repository, self.ledger, settings, selection):
                 return UnchangedWork(inventory, repository, target.host, self.ledger)
             self.preparation.prepare(repository)

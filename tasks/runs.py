@@ -263,7 +263,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         census, hands = Census(), SpareHands(options.jobs)
         stack.callback(hands.close)
         works = Works(source, options.policy, hands, ledger, census, progress, stop, preparation)
-        begin = begin_of(kind, works, target, options, controls)
+        begin = begin_of(kind, works, target, job.selection, options=options, controls=controls)
         if options.traces:
             begin = traced(begin, stack.enter_context(tracer_of(kind, options, run_id)))
         log = RunLog(spool, progress, stop, fail_fast=options.policy.fail_fast)

@@ -12,7 +12,16 @@ HEADINGS = {
         *("quick", "paths", "without", "paths_file", "path_bucket", "path_mount", "mount_option", "registry"),
         *("sizes", "multis", "content", "repeats", "pause", "keep_page_cache", "uncounted"),
     ),
-    "What to take": ("changed", "include", "exclude", "newest", "order_by", "untagged", "exclude_referrers"),
+    "What to take": (
+        "changed",
+        "include",
+        "exclude",
+        "tags_from",
+        "newest",
+        "order_by",
+        "untagged",
+        "exclude_referrers",
+    ),
     "Names at the target": ("rename", "strict_names"),
     "What the target has already": (
         *("on_conflict", "backup_tag", "since_last"),

@@ -148,7 +148,9 @@ def _kind(field: FieldInfo) -> dict[str, Any]:
 
 _METAVARS = {str: "TEXT", int: "N", float: "N"}
 _VALUES = {
-    **dict.fromkeys(("ca_file", "metrics", "output", "paths_file", "policy", "report", "dat_file"), "FILE"),
+    **dict.fromkeys(
+        ("ca_file", "metrics", "output", "paths_file", "policy", "report", "dat_file", "tags_from"), "FILE"
+    ),
     **dict.fromkeys(("include", "exclude"), "PATTERN"),
     "changed": "TARGET",
     "endpoint_url": "URL",

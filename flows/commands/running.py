@@ -20,6 +20,7 @@ from flows.forms.block_names import block_name, refuse_blocks
 from flows.forms.scale_parameters import ScaleParameters
 from flows.terminal.told_errors import tell
 from tasks.endpoints import check_source
+from tasks.exact_lists import read_exact_list
 from tasks.oci.errors import (
     ConfigurationError,
     InterruptedRunError,
@@ -28,6 +29,7 @@ from tasks.oci.errors import (
     RegistryError,
     TransportError,
 )
+from tasks.stores.listed_text import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +81,8 @@ def prepare(given: dict[str, Any]) -> bool:
 
     log_to_stderr()
     as_json = bool(given.pop("as_json"))
+    if given.get("password_stdin") and given.get("tags_from") == STANDARD_INPUT:
+        raise ConfigurationError("--tags-from -: standard input has the password; name a file")
     take_credentials(given.pop("username", None), from_stdin=given.pop("password_stdin", False))
     return as_json
 
@@ -107,6 +111,7 @@ def _complete(kind: RunKind, parameters: RunParameters, console: Console, *, sta
         else:
             if block_name(parameters.source) is None:
                 check_source(parameters.source)  # before a server is started for nothing
+            read_exact_list(parameters.tags_from)
             from flows.server.embedded import run_flow  # noqa: PLC0415
 
             run_flow(kind, parameters, console, _meanwhile(kind, parameters, console))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from flows.course.watching import NoWatcher, current_watcher
 from tasks.oci.errors import ConfigurationError
+from tasks.stores.listed_text import STANDARD_INPUT
 from tasks.stores.state.state_directory import default_state_root
 
 if TYPE_CHECKING:
@@ -37,6 +38,17 @@ def refuse_passing(**places: str | None) -> None:
                 f"--{name.replace('_', '-')} {place}: a worker removes the folder in which this begins when the run "
                 "has ended; give the whole path"
             )
+
+
+def refuse_standard_input(**places: str | None) -> None:
+    """Refuse to have a worker's run read what nobody can give it.
+
+    Raises:
+        ConfigurationError: one of the places is standard input.
+    """
+    for name, place in places.items():
+        if place == STANDARD_INPUT and worker_s_run() is not None:
+            raise ConfigurationError(f"--{name.replace('_', '-')} -: a worker's run has no input; name a file")
 
 
 def with_lasting_results(options: BenchmarkOptions) -> BenchmarkOptions:

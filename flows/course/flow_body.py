@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from prefect.client.schemas.objects import State, StateType
 
-from flows.course.deployed_paths import refuse_passing
+from flows.course.deployed_paths import refuse_passing, refuse_standard_input
 from flows.course.driving import drive
 from flows.course.stopping import stopped_as_before
 from flows.course.watching import NoWatcher, current_watcher
@@ -37,6 +37,7 @@ def run_as_flow(
         LayoutliftError: as `drive` does.
     """
     refuse_passing(report=options.report, metrics=options.metrics, state=options.state)
+    refuse_standard_input(tags_from=options.tags_from)
     watcher = current_watcher()
     try:
         with stopped_as_before(), heartbeats():

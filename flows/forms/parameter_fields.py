@@ -102,6 +102,12 @@ Order = Annotated[
     NewestBy,
     Field(description="By what manifests are newest: the time that their writer noted, their version, or their name"),
 ]
+TagsFrom = Annotated[
+    str | None,
+    Field(
+        description="Only what this file lists, repository:tag or repository@digest, one a line; - is standard input"
+    ),
+]
 Rename = Annotated[list[str], Field(description="Change repository paths, OLD=NEW, for whole components")]
 StrictNames = Annotated[
     bool, Field(description="Refuse repository names that registries don't take, instead of mapping them")

@@ -16,6 +16,7 @@ from flows.forms import parameter_fields as f
 from flows.forms.pace_parameters import LimitRate, MaxRequests, PaceParameters
 from flows.forms.rates import bytes_per_second
 from tasks.endpoints import TargetOptions
+from tasks.exact_lists import read_exact_list
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.choosing.newest import Newest, NewestBy
 from tasks.operations.choosing.selection import Selection
@@ -99,12 +100,20 @@ class ChoosingParameters(ReadingParameters):
     exclude: f.Exclude = []
     newest: f.Newest = None
     order_by: f.Order = NewestBy.CREATED
+    tags_from: f.TagsFrom = None
 
     @field_validator("order_by")
     @classmethod
     def _order_has_a_use(cls, value: NewestBy, info: ValidationInfo) -> NewestBy:
         if value is not NewestBy.CREATED and info.data.get("newest") is None:
             raise ValueError("it is a setting of --newest")
+        return value
+
+    @field_validator("tags_from")
+    @classmethod
+    def _list_is_all(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and (beside := [n for n in ("include", "exclude", "newest") if info.data.get(n)]):
+            raise ValueError(f"it says exactly what comes: leave out {', '.join(f'--{name}' for name in beside)}")
         return value
 
     @property
@@ -117,9 +126,9 @@ class ChoosingParameters(ReadingParameters):
         """All of it as a value of the engine.
 
         Raises:
-            ConfigurationError: a pattern can't be used.
+            ConfigurationError: a pattern or list can't be used.
         """
-        return Selection.parse(self.include, self.exclude, self.wanted)
+        return Selection.parse(self.include, self.exclude, self.wanted, read_exact_list(self.tags_from))
 
 
 class RunParameters(ChoosingParameters, TelemetryParameters):
@@ -129,6 +138,13 @@ class RunParameters(ChoosingParameters, TelemetryParameters):
     jobs: f.Jobs = 8
     state: f.State = None
     report: f.Report = None
+
+    @field_validator("untagged")
+    @classmethod
+    def _list_has_digests(cls, value: Untagged, info: ValidationInfo) -> Untagged:
+        if value is not Untagged.NONE and info.data.get("tags_from") is not None:
+            raise ValueError("--tags-from says exactly what comes: leave this out, and list digests")
+        return value
 
     @abstractmethod
     def to_options(self) -> RunOptions:
@@ -142,6 +158,7 @@ class RunParameters(ChoosingParameters, TelemetryParameters):
             include=tuple(self.include),
             exclude=tuple(self.exclude),
             newest=self.wanted,
+            tags_from=self.tags_from,
             policy=policy,
             jobs=self.jobs,
             state=self.state,

@@ -39,7 +39,7 @@ TaskRunnerChoice = Annotated[
 DaskScheduler = Annotated[
     str | None, Field(description="Address of a Dask scheduler; a cluster of this machine's cores if this is empty")
 ]
-_PATHS = ("source", "state", "ca_file", "limits_from")
+_PATHS = ("source", "tags_from", "state", "ca_file", "limits_from")
 
 
 class ScaleParameters(Parameters):

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from flows.dashboard.publishing import shown_work, work_as_tasks
 from flows.forms.scale_parameters import TaskRunner
+from tasks.oci.errors import ConfigurationError
 from tasks.operations.running.shards import plan_shards
 from tasks.ports import Finding, Shard
 from tasks.shard_results import absorb
+from tasks.stores.listed_text import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,8 +35,10 @@ def work_for(given: ScaledParameters) -> Work:
     """What does the work of a run with these parameters; asked for before a run is begun.
 
     Raises:
-        ConfigurationError: what it needs is not installed.
+        ConfigurationError: what it needs is not installed, or other processes would have to read this one's input.
     """
+    if given.is_scaled and given.tags_from == STANDARD_INPUT:
+        raise ConfigurationError("--tags-from -: other processes than this one have to read it; name a file")
     if given.task_runner is TaskRunner.DASK:
         from flows.scale.dask_work import work_on_dask  # noqa: PLC0415 - an extra that not everybody installs
 

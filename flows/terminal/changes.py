@@ -11,7 +11,7 @@ import click
 from flows.terminal.finding_lines import print_findings
 from tasks.endpoints import blamed_on, open_source, open_state, source_identity
 from tasks.oci.errors import LayoutliftError
-from tasks.operations.copying.planning import plan_chosen
+from tasks.operations.copying.planning import absent_of, plan_chosen
 from tasks.operations.in_step.since_last import TagChange, tag_changes, vanished_layouts
 from tasks.operations.reports.reporting import printable
 from tasks.operations.reports.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, unused_patterns
@@ -82,8 +82,10 @@ def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) 
     if not paths:
         yield NO_LAYOUTS
         return
+    if selection.listed is not None:
+        yield from selection.listed.unknown(paths)
     known = [path for path in ledger.layouts() if selection.may_match(path)]
-    if not known and not any(map(selection.may_match, paths)):
+    if selection.listed is None and not known and not any(map(selection.may_match, paths)):
         yield NOTHING_CHOSEN
     else:
         yield from unused_patterns(selection, fitting, others)
@@ -94,13 +96,14 @@ def _changes_in(path: str, source: Source, ledger: Ledger, selection: Selection)
     """How the chosen tags of a layout differ from those in the ledger; none where its index is the one of then."""
     noted = ledger.layout(path)
     try:
-        if noted is not None and noted.etag == source.read_index(path).etag:
-            return
+        if selection.listed is None and noted is not None and noted.etag == source.read_index(path).etag:
+            return  # of a list, each line is looked for
         inventory = enumerate_repository(source, path, dated=selection.asks_for_times)
         chosen = {entry.tag for entry in plan_chosen(inventory, selection)}
     except LayoutliftError as error:
         yield Finding(path, error.code, str(error))
         return
+    yield from absent_of(inventory, selection)
     for each in tag_changes(inventory, ledger.tags_of(noted.repository, path) if noted else {}):
         if each.tag in chosen or (each.digest is None and selection.matches(path, each.tag)):
             yield each

@@ -14,7 +14,7 @@ from flows.terminal.finding_lines import print_findings
 from tasks.endpoints import open_source
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.choosing.newest import not_ordered
-from tasks.operations.copying.planning import fitting_patterns, plan_chosen
+from tasks.operations.copying.planning import absent_of, fitting_patterns, plan_chosen
 from tasks.operations.reports.reporting import printable
 from tasks.operations.reports.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, tagless, unused_patterns
 from tasks.operations.running.concurrency import map_ahead
@@ -78,6 +78,7 @@ def _print_all(found: Iterator[_Listed | Finding | str], printer: _Printer, sele
     """Print everything and keep nothing of it but the findings."""
     findings: list[Finding] = []
     fitting: set[str] = set()
+    seen: list[str] = []
     is_empty, is_chosen = True, selection.is_everything
     for each in found:
         is_empty = is_empty and isinstance(each, Finding) and not is_harmful(each)
@@ -87,9 +88,13 @@ def _print_all(found: Iterator[_Listed | Finding | str], printer: _Printer, sele
             fitting |= selection.fitting(each, None, fitting)
         else:
             fitting |= fitting_patterns(each.inventory, selection, fitting)
+            seen.append(each.inventory.path)
             findings += _findings_in(each, selection)
             is_chosen = is_chosen or _chooses(selection, each)
             printer.repository(each)
+    if selection.listed is not None and not is_empty:
+        seen += (finding.path for finding in findings if is_harmful(finding))
+        findings += selection.listed.unknown(seen)
     if is_empty:
         findings.append(NO_LAYOUTS)
     elif not is_chosen and not any(map(is_harmful, findings)):
@@ -104,6 +109,7 @@ def _findings_in(listed: _Listed, selection: Selection) -> Iterator[Finding]:
     """What is to be said of a layout besides its tags."""
     inventory, path = listed.inventory, listed.inventory.path
     yield from inventory.findings
+    yield from absent_of(inventory, selection)
     yield from not_ordered(path, listed.tags, selection.newest)
     for entry in inventory.refused:
         if selection.matches(path, entry.tag):
@@ -136,7 +142,8 @@ class _LinePrinter:
 
     def repository(self, listed: _Listed) -> None:
         for entry in listed.tags:
-            click.echo(f"{printable(listed.inventory.path)}:{entry.tag}\t{entry.descriptor.digest}")
+            named = f"@{entry.descriptor.digest}" if entry.tag is None else f":{entry.tag}"
+            click.echo(f"{printable(listed.inventory.path)}{named}\t{entry.descriptor.digest}")
 
     def end(self, findings: list[Finding]) -> None:
         print_findings(findings)

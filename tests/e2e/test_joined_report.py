@@ -112,6 +112,20 @@ def test_what_patterns_fit_in_any_part_of_a_run_they_fit(
     assert "two:v9" in unused[1]
 
 
+def test_each_line_of_a_list_that_finds_nothing_is_said_once_of_a_run_in_parts(
+    docker_registry: Registry, prefix: str, source: Path, tmp_path: Path
+) -> None:
+    places = {"source": str(source), "target": f"{docker_registry.host}/{prefix}", "state": str(tmp_path / "state")}
+    (tmp_path / "list").write_text("one:v1\none:v9\nthree:v2\nfour:v1\n")
+    listed = places | {"plain_http": True, "tags_from": str(tmp_path / "list")}
+    first = numbers(MigrateParameters(**listed).to_options(), in_parts)
+    assert [finding.count("missing_at_source") for finding in first["findings"]] == [1, 1]
+    assert first["tags"].keys() == {("one", "v1"), ("three", "v2")}
+    in_one = numbers(VerifyParameters(**listed).to_options(), work_here, RunKind.VERIFY)
+    assert numbers(VerifyParameters(**listed).to_options(), in_parts, RunKind.VERIFY) == in_one
+    assert (in_one["up_to_date"], in_one["findings"]) == (2, first["findings"])
+
+
 @pytest.mark.parametrize("damaged", [False, True])
 def test_a_verification_in_parts_says_what_one_in_one_says(
     docker_registry: Registry, prefix: str, source: Path, tmp_path: Path, damaged: bool

@@ -19,6 +19,7 @@ from tasks.operations.choosing.semver import Constraint
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from tasks.operations.choosing.exact_list import ExactList
     from tasks.operations.choosing.newest import Newest
 
 _TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[[!^]?\]?[^\]]*\]|.", re.DOTALL)
@@ -145,23 +146,28 @@ class Selection:
     """What the user's include and exclude patterns choose; everything where there are none.
 
     With `newest`, only the newest of it in each repository: that is for all its tags together to say, and no method
-    here does.
+    here does. A `listed` selection has an exact list, and nothing else.
     """
 
     include: tuple[_Pattern, ...] = ()
     exclude: tuple[_Pattern, ...] = ()
     newest: Newest | None = None
+    listed: ExactList | None = None
 
     @classmethod
     def parse(
-        cls, include: Sequence[str] = (), exclude: Sequence[str] = (), newest: Newest | None = None
+        cls,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        newest: Newest | None = None,
+        listed: ExactList | None = None,
     ) -> Selection:
         """Read patterns.
 
         Raises:
             ConfigurationError: one can't be used; the message names it.
         """
-        return cls(tuple(map(_Pattern.parse, include)), tuple(map(_Pattern.parse, exclude)), newest)
+        return cls(tuple(map(_Pattern.parse, include)), tuple(map(_Pattern.parse, exclude)), newest, listed)
 
     @property
     def asks_for_times(self) -> bool:
@@ -170,11 +176,13 @@ class Selection:
 
     @property
     def is_everything(self) -> bool:
-        """Whether nothing is left out, because there is no pattern and no number."""
-        return not self.include and not self.exclude and self.newest is None
+        """Whether nothing is left out, because there is no pattern, number or list."""
+        return not self.include and not self.exclude and self.newest is None and self.listed is None
 
     def matches(self, repository: str, tag: str | None) -> bool:
-        """Whether patterns choose a tag; None is an untagged entry, which patterns with a tag part pass over."""
+        """Whether patterns or a list choose a tag; None is an untagged entry, which those of tags pass over."""
+        if self.listed is not None:
+            return tag in self.listed.of(repository)
         if any(pattern.matches(repository, tag) for pattern in self.exclude):
             return False
         return not self.include or any(pattern.matches(repository, tag) for pattern in self.include)
@@ -201,13 +209,21 @@ class Selection:
             if each not in fitting and not hides_all and not any(map(p.may_reach, unread))
         ]
 
+    def wanted_of(self, repository: str) -> tuple[object, ...]:
+        """What a list has of a repository, for the ledger's mark of it; nothing where there is none."""
+        return () if self.listed is None else (tuple(sorted(self.listed.of(repository))),)
+
     def takes_whole(self, repository: str, *, has_tags: bool) -> bool:
         """Whether a layout is chosen whatever tags it has; one without any has none that could be left out."""
+        if self.listed is not None:
+            return False
         leaves_out = any(p.repository.fullmatch(repository) for p in self.exclude)
         return self.matches(repository, None) and not (has_tags and leaves_out)
 
     def may_match(self, repository: str) -> bool:
         """Whether any tag of a repository could be chosen; where not, its index need not be read."""
+        if self.listed is not None:
+            return bool(self.listed.of(repository))
         if any(p.tag is None and p.repository.fullmatch(repository) for p in self.exclude):
             return False
         return not self.include or any(p.repository.fullmatch(repository) for p in self.include)
@@ -216,6 +232,8 @@ class Selection:
         """Whether a folder may hold anything that is chosen; where not, it may as well be unreadable."""
         if folder == ".":
             return True
+        if self.listed is not None:
+            return self.listed.reaches(folder)
         names_it = any(p.tag is None and p.repository.fullmatch(folder) for p in self.exclude)
         if names_it and any(p.takes_all(folder) for p in self.exclude):
             return False

@@ -40,6 +40,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "holds none.",
         "nothing_chosen": "Correct --include and --exclude; a path in them begins below SOURCE, without a registry's "
         "host.",
+        "missing_at_source": "Correct the line that the message names, or take it off the list; a repository is "
+        "named as layoutlift ls prints it, without a registry's host.",
         "shard_lost": "See the log of the shard's own run, and run again: what is at the target is not sent twice.",
         "shard_restarted": "Nothing to do: another worker took it up from what was at the target.",
         "interrupted": "Run again: what is already at the target is not sent twice.",

@@ -68,12 +68,15 @@ def units_of(inventory: RepositoryInventory, selected: Iterable[TagEntry], polic
     """Group tags that share a digest, `MOST_TAGS` at most; lists of referrers come last, with their members there."""
     grouped: dict[Descriptor, list[str]] = {}
     lists: list[Unit] = []
+    by_digest: list[Unit] = []
     for entry in selected:
         tag = entry.tag or ""
         named = parse_referrers_tag(tag)
         if named is not None and not policy.referrers:
             continue
-        if named is not None and not named.suffix and is_index(entry.descriptor.media_type):
+        if entry.tag is None:
+            by_digest.append(Unit(entry.descriptor, ()))
+        elif named is not None and not named.suffix and is_index(entry.descriptor.media_type):
             lists.append(Unit(entry.descriptor, (tag,), named.subject))
         else:
             grouped.setdefault(entry.descriptor, []).append(tag)
@@ -83,7 +86,7 @@ def units_of(inventory: RepositoryInventory, selected: Iterable[TagEntry], polic
         for first in range(0, len(tags), MOST_TAGS)
     ]
     untagged = [Unit(entry.descriptor, ()) for entry in plan_untagged(inventory, policy)]
-    return (*copies, *untagged, *lists)
+    return (*copies, *by_digest, *untagged, *lists)
 
 
 def refused_of(inventory: RepositoryInventory, selection: Selection, units: Iterable[Unit]) -> list[RefusedEntry]:

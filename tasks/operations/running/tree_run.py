@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.errors import TRANSIENT_CODES, BatchUnfinishedError, LayoutliftError
 from tasks.operations.choosing.newest import not_ordered
-from tasks.operations.copying.planning import NamePlan, fitting_patterns, plan_selection
+from tasks.operations.copying.planning import NamePlan, absent_of, fitting_patterns, plan_selection
 from tasks.operations.reports.reporting import printable
 from tasks.operations.reports.run_log import FATAL
 from tasks.operations.running.hold import Hold
@@ -263,7 +263,8 @@ class TreeRun:
         with self._hands.one():
             work = self._begin_work(inventory, self._names.repositories[path])
         # not before: what fails for the moment is opened again
-        self._log.note_all((*inventory.findings, *not_ordered(path, selected, selection.newest)))
+        absent = absent_of(inventory, selection)
+        self._log.note_all((*inventory.findings, *absent, *not_ordered(path, selected, selection.newest)))
         if not work.asks_target:
             self._log.note_unasked()
         units = units_of(inventory, selected, self._job.policy)

@@ -10,7 +10,7 @@ from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
 from tasks.oci.reference import REF_NAME
 from tasks.oci.registry_profiles import GENERIC
-from tasks.operations.copying.planning import CopyPolicy, NamePlan, Untagged, plan_names, plan_selection
+from tasks.operations.copying.planning import CopyPolicy, NamePlan, Untagged, absent_of, plan_names, plan_selection
 from tasks.operations.in_step.since_last import vanished_layouts
 from tasks.operations.reports.results import Outcome, TagResult
 from tasks.operations.reports.run_log import NO_LAYOUTS, RENAME_UNUSED, tagless
@@ -96,6 +96,7 @@ class Surveyor:
             self._note_vanished(paths)
             self._note_unused_renames(paths)
             self._note_fitting(paths)
+            self._note_unknown(paths)
         names = self._names(paths)
         for path, reason in names.refused.items():
             self._refuse(path, *reason)
@@ -138,6 +139,11 @@ class Surveyor:
         for path in paths if selection.include else ():
             tags = () if selection.may_match(path) else None
             self._log.note_fitting(selection.fitting(path, tags, self._log.fitting))
+
+    def _note_unknown(self, paths: list[str]) -> None:
+        """Name the lines of a list whose repository the source does not have."""
+        if self._job.selection.listed is not None and self._job.only is None:
+            self._log.note_all(self._job.selection.listed.unknown(paths))
 
     def _note_tagless(self, sizes: dict[str, int]) -> None:
         """Name the layouts of which nothing is taken though they hold something."""
@@ -203,7 +209,7 @@ class Surveyor:
         except LayoutliftError as error:
             self._log.note(Finding(path, error.code, str(error)))
             return
-        self._log.note_all(inventory.findings)
+        self._log.note_all((*inventory.findings, *absent_of(inventory, selection)))
         named: list[tuple[str | None, str | None, str | None]] = [
             (entry.tag, entry.descriptor.digest, entry.descriptor.media_type) for entry in selected
         ]

@@ -77,6 +77,15 @@ def test_the_order_of_the_defaults_is_for_the_mappings_that_say_how_many(file: P
     ]
 
 
+def test_a_list_is_for_one_mapping_and_goes_with_no_pattern_of_the_defaults(file: Path) -> None:
+    wanted = "{source: /one, target: 'a:1', tags_from: images.txt"
+    (found,) = written(file, f"defaults: {{exclude: [x]}}\nmappings: [{wanted}, exclude: []}}]\n").migrations()
+    assert (found.tags_from, found.exclude) == ("images.txt", [])
+    assert mistakes(file, f"defaults: {{exclude: [x]}}\nmappings:\n- {wanted}}}\n") == [
+        "4: mappings.0.tags_from: it says exactly what comes: leave out --exclude"
+    ]
+
+
 def test_the_command_line_wins(file: Path) -> None:
     (one,) = written(file, "mappings: [{source: /one, target: 'a:1', jobs: 2}]\n").migrations({"jobs": 3})
     assert one.jobs == 3

@@ -104,6 +104,15 @@ def test_a_name_that_is_not_in_utf_8_is_said_so(model: type[RunParameters]) -> N
 
 
 @MODELS
+@pytest.mark.parametrize("beside", [{"include": ["app"]}, {"exclude": ["app"]}, {"newest": 1}, {"untagged": "all"}])
+def test_a_list_is_all_that_chooses(model: type[RunParameters], beside: dict[str, object]) -> None:
+    given = {"source": "/mnt/bucket", "target": "registry.example", "tags_from": "images.txt"}
+    with pytest.raises(ConfigurationError, match="says exactly what comes"):
+        checked(model, given | beside)
+    assert checked(model, given).to_options().tags_from == "images.txt"
+
+
+@MODELS
 def test_an_order_without_a_number_is_refused_as_it_has_no_use(model: type[RunParameters]) -> None:
     given = {"source": "/mnt/bucket", "target": "registry.example", "order_by": "semver"}
     with pytest.raises(ConfigurationError, match="--order-by: it is a setting of --newest"):

@@ -56,8 +56,20 @@ def test_a_part_whose_process_begins_in_another_folder_finds_what_the_whole_name
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    paths = {"source": "bucket", "state": "../state", "ca_file": "ca.pem", "limits_from": "limits.yaml"}
-    others = {"source": "s3://bucket", "state": "s3://bucket/state", "ca_file": None, "limits_from": "variable:night"}
+    paths = {
+        "source": "bucket",
+        "tags_from": "images.txt",
+        "state": "../state",
+        "ca_file": "ca.pem",
+        "limits_from": "limits.yaml",
+    }
+    others = {
+        "source": "s3://bucket",
+        "tags_from": None,
+        "state": "s3://bucket/state",
+        "ca_file": None,
+        "limits_from": "variable:night",
+    }
     for model in (ScaledMigrateParameters, ScaledVerifyParameters):
         part = model(target="registry.example", **paths).of_part(2).model_dump()
         assert {name: part[name] for name in paths} == {name: f"{tmp_path}/{path}" for name, path in paths.items()}

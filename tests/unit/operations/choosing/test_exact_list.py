@@ -1,0 +1,145 @@
+"""A list says exactly what is wanted, and each of its lines that finds nothing is named."""
+
+import re
+
+import pytest
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import ConfigurationError
+from tasks.oci.media_types import IMAGE_MANIFEST
+from tasks.oci.reference import referrers_tag
+from tasks.operations.choosing.exact_list import ExactList
+from tasks.operations.choosing.selection import Selection
+from tasks.operations.copying.planning import CopyPolicy, absent_of, plan_selection
+from tasks.operations.reports.results import RefusedEntry, RepositoryInventory, TagEntry, UntaggedKind
+from tasks.operations.reports.run_log import is_harmful
+from tasks.operations.running.repository_work import units_of
+
+ONE, TWO, MOVED = (Digest.of(content) for content in (b"one", b"two", b"moved"))
+
+
+def listed(*lines: str) -> ExactList:
+    return ExactList.parse(lines, "images.txt")
+
+
+def chosen(inventory: RepositoryInventory, *lines: str) -> set[tuple[str | None, str]]:
+    selection = Selection.parse(listed=listed(*lines))
+    return {(entry.tag, entry.descriptor.digest) for entry in plan_selection(inventory, selection)}
+
+
+def entry(tag: str | None, digest: Digest) -> TagEntry:
+    return TagEntry(tag, Descriptor(IMAGE_MANIFEST, digest, 1), None if tag else UntaggedKind.MOVED)
+
+
+SIGNATURE = f"{referrers_tag(ONE)}.sig"
+APP = RepositoryInventory(
+    "app",
+    "etag",
+    tags=(entry("v1", ONE), entry("latest", ONE), entry("v2", TWO), entry(SIGNATURE, Digest.of(b"signature"))),
+    untagged=(entry(None, MOVED),),
+    refused=(RefusedEntry("twice", None, None, "tag_collision", "two entries have it"),),
+)
+
+
+def test_lines_are_references_and_what_surrounds_them_says_nothing() -> None:
+    found = listed(
+        "# what runs in production", "", "app:v1\r", "  team/app:1.0  ", "app:v1", f"app@{ONE}", f"app:v2\t{TWO}",
+        "Legacy Tools:2019", "a:b:v1", "a@b:v1", ".:v1",
+    )  # fmt: skip
+    assert found.repositories == {
+        "app": {"v1": 3, ONE: 6, "v2": 7},
+        "team/app": {"1.0": 4},
+        "Legacy Tools": {"2019": 8},
+        "a:b": {"v1": 9},
+        "a@b": {"v1": 10},
+        ".": {"v1": 11},
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("app", "it is not REPOSITORY:TAG or REPOSITORY@DIGEST"),
+        (":v1", "it is not REPOSITORY:TAG"),
+        ("localhost:5000/app", "it is not REPOSITORY:TAG"),
+        ("app:v1 # the last one", "it is not REPOSITORY:TAG"),
+        ("app:v*", "it is not REPOSITORY:TAG"),
+        ("docker://ghcr.io/team/app:v1", "no two in a row"),
+        ("/app:v1", "no slash at its ends"),
+        ("app@sha256:12", "not a sha256 or sha512 digest"),
+        (f"@{ONE}", "no slash at its ends"),
+        (f"app:v1@{ONE}", "it has a tag and a digest"),
+    ],
+)
+def test_a_line_that_is_no_reference_is_named_with_its_number(line: str, why: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^images.txt:2: .*{re.escape(why)}"):
+        listed("app:v1", line)
+
+
+def test_all_wrong_lines_are_named_but_not_thousands_and_none_at_all_is_wrong_too() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        listed(*["good:v1", "bad"] * 100)
+    lines = str(raised.value).splitlines()
+    assert [line.split(":")[1] for line in lines[:20]] == [str(number) for number in range(2, 41, 2)]
+    assert lines[20:] == ["images.txt: 80 more lines are wrong"]
+    with pytest.raises(ConfigurationError, match="txt lists nothing"):
+        listed("", "# app:v1")
+
+
+def test_just_what_is_listed_comes_and_what_refers_to_it() -> None:
+    signature = (SIGNATURE, Digest.of(b"signature"))
+    assert chosen(APP, "app:v2") == {("v2", TWO)}
+    assert chosen(APP, "app:v1") == {("v1", ONE), signature}
+    assert chosen(APP, f"app@{ONE}") == {(None, ONE), signature}, "by its digest, and under no tag"
+    assert chosen(APP, f"app@{ONE}", "app:latest") == {("latest", ONE), signature}
+    assert chosen(APP, f"app@{MOVED}", "other:v1") == {(None, MOVED)}
+    assert chosen(APP, "other:v1") == set()
+    selected = plan_selection(APP, Selection.parse(listed=listed(f"app@{TWO}", "app:v1")))
+    assert {(unit.descriptor.digest, unit.tags) for unit in units_of(APP, selected, CopyPolicy(referrers=False))} == {
+        (TWO, ()),
+        (ONE, ("v1",)),
+    }
+
+
+def test_each_line_that_finds_nothing_is_a_problem_and_named() -> None:
+    nowhere = Digest.of(b"nowhere")
+    selection = Selection.parse(listed=listed("app:v1", "app:v7", f"app@{TWO}", f"app@{nowhere}", "app:twice"))
+    found = absent_of(APP, selection)
+    assert [(each.path, each.message) for each in found] == [
+        ("app", "images.txt:2: the repository has no tag v7"),
+        ("app", f"images.txt:4: the repository has no entry with the digest {nowhere}"),
+    ]
+    assert all(map(is_harmful, found))
+    assert absent_of(APP, Selection.parse(["app:v7"])) == ()
+    found = listed("app:v1", "team/other:v2", "team/other:v3").unknown(["app", "team"])
+    assert [each.message.partition(":")[2] for each in found] == [
+        "2: the source has no such repository, for v2",
+        "3: the source has no such repository, for v3",
+    ]
+
+
+def test_only_listed_repositories_and_what_may_hold_them_are_looked_at() -> None:
+    selection = Selection.parse(listed=listed("team/app/web:v1", "Legacy Tools:2019"))
+    assert not selection.is_everything
+    assert selection.may_match("team/app/web")
+    assert not selection.may_match("team/app")
+    reached = {".", "team", "team/app", "team/app/web", "team/app/web/blobs", "Legacy Tools"}
+    others = {"tea", "team/other", "Legacy", "lost+found"}
+    assert {folder for folder in reached | others if selection.may_match_below(folder)} == reached
+    assert not selection.takes_whole("team/app/web", has_tags=False)
+    assert selection.matches("Legacy Tools", "2019")
+    assert not selection.matches("Legacy Tools", None)
+
+
+def test_a_name_that_ls_prints_with_escapes_is_found_as_it_is_printed() -> None:
+    selection = Selection.parse(listed=listed(r"caf\udce9:v1"))
+    assert selection.matches("caf\udce9", "v1")
+    assert selection.may_match_below("caf\udce9")
+    assert listed(r"caf\udce9:v1").unknown(["caf\udce9"]) == ()
+
+
+def test_another_line_elsewhere_changes_nothing_of_a_repository() -> None:
+    marks = [Selection.parse(listed=each).wanted_of("app") for each in (listed("app:v1"), listed("b:v1", "app:v1"))]
+    assert marks[0] == marks[1] != Selection.parse(listed=listed("app:v1", "app:v2")).wanted_of("app")
+    assert Selection.parse(["app"]).wanted_of("app") == ()
