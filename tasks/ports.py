@@ -50,6 +50,7 @@ class IndexFile:
 
     raw: bytes
     etag: str
+    places: tuple[int, ...] = ()  # of a part of one: those that the entries have in the whole
 
 
 class BlobContent(Protocol):

@@ -15,6 +15,7 @@ LayoutliftError
 │  │  └─ DigestOnlyError         an entry is named by its digest, and has no tag
 │  ├─ InvalidManifestError
 │  ├─ InvalidLayoutError
+│  ├─ NameCollisionError         several layouts hold images of one name
 │  ├─ NestingTooDeepError
 │  └─ UnsupportedMediaTypeError
 ├─ ContentError                  the bytes are not what their descriptor says
@@ -159,6 +160,12 @@ class InvalidLayoutError(SpecError):
     """`oci-layout` or `index.json` is missing or can't be understood."""
 
     code = "invalid_layout"
+
+
+class NameCollisionError(SpecError):
+    """Several layouts hold images of one repository, and nothing tells which of them is meant."""
+
+    code = "name_collision"
 
 
 class NestingTooDeepError(SpecError):

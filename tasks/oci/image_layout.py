@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.errors import InvalidLayoutError, InvalidReferenceError, SpecError
-from tasks.oci.json_stream import iter_list
+from tasks.oci.json_stream import iter_places
 from tasks.oci.reference import REF_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tasks.oci.digest import Digest
 
@@ -102,8 +102,15 @@ def decode_index(raw: bytes) -> str:
         raise InvalidLayoutError(f"{INDEX} is not JSON: it is not Unicode") from error
 
 
-def iter_index(text: str) -> Iterator[Descriptor | BrokenEntry]:
-    """The entries of an `index.json`, one at a time; a broken one costs no other, unless there are very many.
+def iter_index(text: str, places: Sequence[int] = ()) -> Iterator[Descriptor | BrokenEntry]:
+    """The entries of an `index.json`, one at a time; see `iter_entries`."""
+    return (entry for _, entry in iter_entries(text, places))
+
+
+def iter_entries(text: str, places: Sequence[int] = ()) -> Iterator[tuple[str, Descriptor | BrokenEntry]]:
+    """The entries of an `index.json` with the text of each; a broken one costs no other, unless there are very many.
+
+    Of an index that is a part of another, `places` are those that its entries have there, as people will look for.
 
     Raises:
         InvalidLayoutError: the file as a whole can't be understood; what was handed out before is void.
@@ -111,15 +118,20 @@ def iter_index(text: str) -> Iterator[Descriptor | BrokenEntry]:
     others: dict[str, Any] = {}
     broken = 0
     try:
-        for place, value in enumerate(iter_list(text, _MANIFESTS, others)):
-            entry = _entry(place, value)
+        for number, (begin, end, value) in enumerate(iter_places(text, _MANIFESTS, others)):
+            entry = _entry(places[number] if places else number, value)
             broken += isinstance(entry, BrokenEntry)
             if broken > MOST_BROKEN:
                 raise InvalidLayoutError(f"{INDEX} has more than {MOST_BROKEN:,} entries that can't be read")
-            yield entry
+            yield text[begin:end], entry
     except (ValueError, RecursionError) as error:
         raise InvalidLayoutError(f"{INDEX} is not JSON: {str(error)[:200]}") from error
     _check_members(others)
+
+
+def index_of(entries: Iterable[str]) -> bytes:
+    """An `index.json` of entries that are given as text."""
+    return f'{{"schemaVersion":2,"{_MANIFESTS}":[{",".join(entries)}]}}'.encode()
 
 
 def _check_members(others: dict[str, Any]) -> None:

@@ -15,6 +15,8 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import DigestOnlyError, InvalidDigestError, InvalidReferenceError
 
 REF_NAME = "org.opencontainers.image.ref.name"
+IMAGE_NAME = "io.containerd.image.name"
+"""The annotation in which containerd, Docker and buildx keep the whole reference beside the tag."""
 MAX_NAME_LENGTH = 255
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -78,6 +80,27 @@ def tag_of_ref_name(ref_name: str) -> str:
     if "/" in name and ":" not in last:
         raise InvalidReferenceError(f"index.json names it {ref_name[:_SHOWN]!r}, which has no tag")
     raise InvalidReferenceError(f"registries don't take the tag {ref_name[:_SHOWN]!r}, and tags are not changed")
+
+
+def repository_of_reference(reference: str) -> str | None:
+    """The repository that a whole reference names, without the registry's host; None where it is none.
+
+    As Docker reads references, a first component is a host where it has a dot or port, or is `localhost`.
+    """
+    if is_tag(reference):
+        return None
+    name, at, digest = reference.partition("@")
+    head, slash, rest = name.partition("/")
+    if slash and (head == "localhost" or "." in head or ":" in head) and _is_host(head):
+        name = rest
+    path, colon, tag = name.rpartition(":")
+    if not colon:
+        path = name
+    elif not is_tag(tag) or _is_digest(name):
+        return None
+    if at and not _is_digest(digest):
+        return None
+    return path if is_repository(path) else None
 
 
 def _is_digest(text: str) -> bool:

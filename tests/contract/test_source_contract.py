@@ -1,4 +1,4 @@
-"""What every source does, whichever it is: in memory, on a disk, in another process, on mounts, in a bucket."""
+"""What every source does, whichever it is: in memory, split, on a disk, in a process, on mounts, in a bucket."""
 
 import itertools
 import json
@@ -16,6 +16,7 @@ from tasks.oci.errors import (
     LayoutliftError,
     SizeMismatchError,
 )
+from tasks.operations.source.split_source import SplitSource
 from tasks.ports import Source
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.directory.layout_search import stray_files
@@ -55,7 +56,7 @@ def in_a_bucket(s3: SeaweedFS, root: Path, monkeypatch: pytest.MonkeyPatch) -> O
 MOUNTED = [pytest.param(mount, marks=pytest.mark.fuse) for mount in MOUNT_FIXTURES]
 
 
-@pytest.fixture(params=["memory", "directory", "process", "bucket", *MOUNTED])
+@pytest.fixture(params=["memory", "split", "directory", "process", "bucket", *MOUNTED])
 def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -78,6 +79,8 @@ def open_source(kind: str, root: Path, request: pytest.FixtureRequest, monkeypat
         return in_a_bucket(request.getfixturevalue("bucket_store"), root, monkeypatch)
     if kind == "process":
         return lambda: WatchedLayouts(WatchedProcess(str(root), Patience()))
+    if kind == "split":
+        return lambda: SplitSource(in_memory(root))
     return lambda: in_memory(root) if kind == "memory" else LayoutDirectory(root, retry_wait=0)
 
 

@@ -103,7 +103,7 @@ def enumerate_repository(
         SourceError: it can't be read, or the source is gone.
     """
     file = source.read_index(path)
-    entries, etag = iter_index(decode_index(file.raw)), file.etag
+    entries, etag = iter_index(decode_index(file.raw), file.places), file.etag
     del file  # of its bytes, its text and what is made of it, no two are needed at once for longer than must be
     return _Enumeration(source, path, map_concurrently or map, dated, patient).run(entries, etag)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tasks.oci.reference import REF_NAME, referrers_tag
+from tasks.oci.reference import IMAGE_NAME, REF_NAME, referrers_tag
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 SEVERAL_IMAGES = "several_images"
 SIGNATURE_WITHOUT_TAG = "signature_without_tag"
-_IMAGE_NAME = "io.containerd.image.name"
 _KIND = "kind"
 _COSIGNS_KINDS = "dev.cosignproject.cosign/"
 _SUFFIXES = {"sigs": ".sig", "atts": ".att", "sboms": ".sbom"}
@@ -91,5 +90,5 @@ def shown(tag: str, entry: Descriptor) -> str:
 def _image_name(tag: str, annotations: Mapping[str, str]) -> str | None:
     """The whole name that an entry has besides its tag."""
     ref_name = annotations.get(REF_NAME)
-    name = annotations.get(_IMAGE_NAME) or (ref_name if ref_name != tag else None)
+    name = annotations.get(IMAGE_NAME) or (ref_name if ref_name != tag else None)
     return name[:_MOST_CHARACTERS] if name else None

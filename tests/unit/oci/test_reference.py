@@ -17,6 +17,7 @@ from tasks.oci.reference import (
     map_repository,
     parse_referrers_tag,
     referrers_tag,
+    repository_of_reference,
     tag_of_ref_name,
 )
 from tests.support.oci_strategies import digests, sha256
@@ -116,6 +117,43 @@ def test_a_tag_that_registries_refuse_is_never_changed_into_another(ref_name: st
 def test_what_is_named_by_its_digest_alone_is_told_from_a_tag_that_is_refused(ref_name: str) -> None:
     with pytest.raises(DigestOnlyError, match="by its digest and without a tag"):
         tag_of_ref_name(ref_name)
+
+
+@given(names, tags)
+def test_the_repository_of_a_whole_reference_is_what_comes_after_the_host(name: str, tag: str) -> None:
+    for host in ("docker.io/", "registry.example:5000/", "localhost/", "localhost:5000/", "[::1]:5000/"):
+        for end in (f":{tag}", f"@{sha256(b'')}", f":{tag}@{sha256(b'')}", ""):
+            assert repository_of_reference(f"{host}{name}{end}") == name
+
+
+@pytest.mark.parametrize(
+    ("reference", "repository"),
+    [
+        ("alpine:3.19", "alpine"),
+        ("team/app:v1", "team/app"),  # as Docker does: a host has a dot or a port
+        ("v1", None),
+        ("1.2.3", None),
+        (sha256(b""), None),
+        (f"@{sha256(b'')}", None),
+        ("docker.io/Team/App:v1", None),
+        ("docker.io/:v1", None),
+        ("registry.example:99999/app:v1", None),
+        ("team/app:v 1", None),
+        ("team/app:", None),
+        ("app@v1", None),
+        ("a:b:c", None),
+        ("../secret:v1", None),
+        ("", None),
+    ],
+)
+def test_what_is_no_whole_reference_names_no_repository(reference: str, repository: str | None) -> None:
+    assert repository_of_reference(reference) == repository
+
+
+@given(odd_text)
+def test_whatever_names_a_repository_names_one_that_registries_take(text: str) -> None:
+    repository = repository_of_reference(text)
+    assert repository is None or is_repository(repository)
 
 
 @pytest.mark.parametrize("ref_name", ["docker.io/library/nginx", "registry.example:5000/app"])

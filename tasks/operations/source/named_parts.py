@@ -1,0 +1,187 @@
+"""Parts the index of a layout that holds images of many repositories: one index for each name in its references.
+
+`ctr image export`, `docker save`, buildx, skopeo and `oras` write such layouts. What has no name of its own goes with
+the images that it belongs to: the manifests of their platforms, and what refers to them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks.oci.digest import Digest
+from tasks.oci.errors import DigestOnlyError, InvalidDigestError, InvalidReferenceError, SourceUnavailableError
+from tasks.oci.image_layout import REFERRER_SUBJECT, BrokenEntry, decode_index, index_of, iter_entries
+from tasks.oci.media_types import is_index
+from tasks.oci.reference import (
+    IMAGE_NAME,
+    REF_NAME,
+    parse_referrers_tag,
+    repository_of_reference,
+    tag_of_ref_name,
+)
+from tasks.operations.source.enumeration import UNREADABLE, read_manifest
+from tasks.operations.source.graph_walk import reached_from
+from tasks.ports import IndexFile
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from tasks.oci.descriptor import Descriptor
+    from tasks.oci.manifest import Manifest
+    from tasks.operations.running.concurrency import MapConcurrently
+    from tasks.ports import LayoutReader
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An entry with its place and text in the index, and the repository that its own reference names."""
+
+    place: int
+    text: str
+    read: Descriptor | BrokenEntry
+    repository: str | None
+
+
+def parts_of(
+    source: LayoutReader, path: str, file: IndexFile, map_concurrently: MapConcurrently
+) -> Mapping[str, IndexFile]:
+    """The index of each repository that a layout holds, by name; that of what has none by the layout's own `path`.
+
+    Empty where all entries belong to the layout's own. What belongs to several repositories is in each of them.
+
+    Raises:
+        InvalidLayoutError: the index as a whole can't be understood.
+        SourceError: something can't be read for the moment, so that nobody knows where what has no name belongs.
+    """
+    entries = list(_entries(file))
+    if all(entry.repository in {None, path} for entry in entries):
+        return {}
+    belonging = _belonging(source, path, entries, map_concurrently)
+    parts: dict[str, list[_Entry]] = defaultdict(list)
+    for entry in entries:
+        for repository in [entry.repository] if entry.repository else belonging.get(entry.place, [path]):
+            parts[repository].append(entry)
+    return {repository: _index_of(part) for repository, part in parts.items()}
+
+
+def _entries(file: IndexFile) -> Iterator[_Entry]:
+    for place, (text, read) in enumerate(iter_entries(decode_index(file.raw))):
+        yield _Entry(place, text, read, _repository_of(read))
+
+
+def _repository_of(read: Descriptor | BrokenEntry) -> str | None:
+    if isinstance(read, BrokenEntry):
+        return None if read.ref_name is None else repository_of_reference(read.ref_name)
+    references = (read.annotations[name] for name in (IMAGE_NAME, REF_NAME) if name in read.annotations)
+    return next(filter(None, map(repository_of_reference, references)), None)
+
+
+def _index_of(part: list[_Entry]) -> IndexFile:
+    raw = index_of(entry.text for entry in part)
+    return IndexFile(raw, Digest.of(raw), tuple(entry.place for entry in part))
+
+
+def _belonging(
+    source: LayoutReader, path: str, entries: list[_Entry], map_concurrently: MapConcurrently
+) -> Mapping[int, Collection[str]]:
+    """The repositories of the entries without a name that belong to an image of one, by their places."""
+    waiting: dict[int, Digest] = {}
+    roots: dict[str, list[Descriptor]] = defaultdict(list)
+    unread: list[Descriptor] = []
+    for entry in entries:
+        if isinstance(entry.read, BrokenEntry):
+            continue
+        held_by = None if entry.repository else _held_by(entry.read)
+        if held_by is None:
+            roots[entry.repository or path].append(entry.read)
+        else:
+            waiting[entry.place] = held_by
+            unread.append(entry.read)
+    if not waiting:
+        return {}
+    edges = _Edges(source, path, map_concurrently)
+    edges.read([*unread, *(root for each in roots.values() for root in each if is_index(root.media_type))])
+    repositories: dict[Digest, dict[str, None]] = defaultdict(dict)
+    for repository, held in roots.items():
+        for digest in {digest for root in held for digest in reached_from(root.digest, edges.below)}:
+            repositories[digest][repository] = None
+    return {place: repositories[digest] for place, digest in waiting.items() if digest in repositories}
+
+
+def _held_by(entry: Descriptor) -> Digest | None:
+    """What has to belong to a repository for a nameless entry to belong to it; None for an image with a tag."""
+    ref_name = entry.annotations.get(REF_NAME)
+    if ref_name is None:
+        return entry.digest
+    if (referrers := parse_referrers_tag(ref_name)) is not None:
+        return referrers.subject
+    try:
+        tag_of_ref_name(ref_name)
+    except DigestOnlyError:
+        return entry.digest
+    except InvalidReferenceError:
+        return None
+    return None
+
+
+class _Edges:
+    """Which manifests come along with one: those that it lists, and those that refer to it."""
+
+    def __init__(self, source: LayoutReader, path: str, map_concurrently: MapConcurrently) -> None:
+        self._source = source
+        self._path = path
+        self._map = map_concurrently
+        self._below: dict[Digest, set[Digest]] = defaultdict(set)
+
+    def below(self, digest: Digest) -> Collection[Digest]:
+        """The digests of these."""
+        return self._below.get(digest, ())
+
+    def read(self, entries: Iterable[Descriptor]) -> None:
+        """Take note of what these entries lead to, and the indexes that they list.
+
+        Raises:
+            SourceError: one can't be read for the moment; what can't be for good leads nowhere.
+        """
+        pending: dict[Digest, Descriptor] = {}
+        for entry in entries:
+            pending[entry.digest] = entry
+            for subject in _noted_subjects(entry):
+                self._below[subject].add(entry.digest)
+        seen: set[Digest] = set()
+        while pending:
+            seen |= pending.keys()
+            nested: dict[Digest, Descriptor] = {}
+            for manifest in filter(None, self._map(self._read_one, list(pending.values()))):
+                self._note(manifest)
+                nested |= {each.digest: each for each in manifest.manifests if is_index(each.media_type)}
+            pending = {digest: each for digest, each in nested.items() if digest not in seen}
+
+    def _note(self, manifest: Manifest) -> None:
+        digest = manifest.descriptor.digest
+        self._below[digest].update(each.digest for each in manifest.manifests)
+        if manifest.subject is not None:
+            self._below[manifest.subject.digest].add(digest)
+
+    def _read_one(self, descriptor: Descriptor) -> Manifest | None:
+        try:
+            return read_manifest(self._source, self._path, descriptor)
+        except UNREADABLE as error:
+            if isinstance(error, SourceUnavailableError) or error.transient:
+                raise
+            return None
+
+
+def _noted_subjects(entry: Descriptor) -> Iterator[Digest]:
+    """What an entry of an index is said to refer to there, by its tag or by annotations."""
+    named = parse_referrers_tag(entry.annotations.get(REF_NAME, ""))
+    if named is not None:
+        yield named.subject
+    for name in REFERRER_SUBJECT:
+        if name in entry.annotations:
+            try:
+                yield Digest(entry.annotations[name])
+            except InvalidDigestError:
+                continue  # the inventory of the repository tells of it

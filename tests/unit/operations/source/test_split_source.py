@@ -1,0 +1,270 @@
+"""A layout of many images is one repository for each name in its references, and each has what belongs to it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.oci import descriptor as oci
+from tasks.oci.errors import InvalidLayoutError, SourceReadError, SourceUnavailableError
+from tasks.operations.copying.planning import CopyPolicy, Untagged
+from tasks.operations.source.split_source import SplitSource
+from tasks.ports import Finding, IndexFile
+from tasks.stores.directory.layout_directory import LayoutDirectory
+from tasks.stores.memory import MemoryTarget
+from tests.support.engine import Engine
+from tests.support.layouts import Descriptor, LayoutBuilder
+
+IMAGE_NAME = "io.containerd.image.name"
+
+
+def split_engine(root: Path, policy: CopyPolicy | None = None, **more: Any) -> Engine:
+    return Engine(root, MemoryTarget(), policy or CopyPolicy(), wrap=SplitSource, **more)
+
+
+def signature_tag(image: Descriptor) -> str:
+    return f"{image['digest'].replace(':', '-')}.sig"
+
+
+@pytest.fixture
+def dump(tmp_path: Path) -> LayoutBuilder:
+    return LayoutBuilder(tmp_path / "dump")
+
+
+def test_each_image_goes_to_the_repository_of_its_name_without_the_host(tmp_path: Path, dump: LayoutBuilder) -> None:
+    """By a whole reference as skopeo and ORAS write it, by containerd's annotation as Docker and buildx do."""
+    dump.image("docker.io/library/alpine:3.19", layers=[b"alpine"])
+    dump.image("registry.corp:5000/team/app:v1", layers=[b"one"])
+    dump.image("quay.example/team/app:v2", layers=[b"two"])
+    saved = dump.image(layers=[b"saved"], listed=False)
+    dump.entry({**saved, "annotations": {IMAGE_NAME: "docker.io/library/db:1"}}, "1")
+    dump.image("plain", layers=[b"plain"])
+    dump.write()
+    made = split_engine(tmp_path)
+    outcomes, findings = made.copy()
+    assert outcomes == dict.fromkeys(
+        ("library/alpine:3.19", "team/app:v1", "team/app:v2", "library/db:1", "dump:plain"), "copied"
+    )
+    assert findings == {("team/app", "several_images")}, "two registries had it: that is worth a remark"
+    assert made.target.resolve_manifest("library/db", "1") == saved["digest"]
+
+
+def test_a_layout_of_one_name_and_one_of_none_are_as_they_were(tmp_path: Path) -> None:
+    for path, tags in {"plain": ("v1", "v2"), "team/app": ("registry.corp/team/app:v1", "v2")}.items():
+        layout = LayoutBuilder(tmp_path / path)
+        for tag in tags:
+            layout.image(tag, layers=[tag.encode()])
+        layout.write()
+    split, whole = SplitSource(LayoutDirectory(tmp_path)), LayoutDirectory(tmp_path)
+    assert list(split.list_layouts()) == list(whole.list_layouts()) == ["plain", "team/app"]
+    assert [split.read_index(path) for path in ("plain", "team/app")] == [
+        whole.read_index(path) for path in ("plain", "team/app")
+    ]
+
+
+def test_what_has_no_name_goes_with_each_image_that_it_belongs_to(tmp_path: Path, dump: LayoutBuilder) -> None:
+    """Platforms, referrers at any depth, cosign's tags; one image has two names, another has none."""
+    platform = dump.image(layers=[b"arm"])
+    index = dump.index([platform], "a.example/one:v1")
+    dump.entry(index, "b.example/two:v1")
+    sbom = dump.referrer(platform)
+    of_sbom = dump.referrer(sbom, content=b"of the sbom")
+    dump.image(signature_tag(index), layers=[b"signature"])
+    other = dump.image("c.example/three:v1", layers=[b"three"])
+    attached = dump.referrer(other, content=b"of three")
+    own = dump.image("own", layers=[b"own"])
+    of_own = dump.referrer(own, content=b"of own")
+    moved = dump.image(layers=[b"moved"])
+    dump.write()
+    made = split_engine(tmp_path, CopyPolicy(untagged=Untagged.ALL))
+    with made.run() as tree:
+        tree.execute_all(tree.survey().batches)
+    assert {(each.repository, each.tag) for each in made.results if each.tag is not None} == {
+        *((name, tag) for name in ("one", "two") for tag in ("v1", signature_tag(index))),
+        ("three", "v1"),
+        ("dump", "own"),
+    }
+    untagged = {(each.repository, each.digest) for each in made.results if each.tag is None}
+    shared = {(name, each["digest"]) for name in ("one", "two") for each in (platform, sbom, of_sbom)}
+    assert untagged == shared | {
+        ("three", attached["digest"]),
+        ("dump", of_own["digest"]),
+        ("dump", moved["digest"]),
+    }
+
+
+def test_referrers_come_along_without_being_asked_for(tmp_path: Path, dump: LayoutBuilder) -> None:
+    image = dump.image("a.example/app:v1", layers=[b"app"])
+    other = dump.image("a.example/other:v1", layers=[b"other"])
+    sbom = dump.referrer(image)
+    dump.write()
+    made = split_engine(tmp_path)
+    assert made.copy() == ({"app:v1": "copied", "other:v1": "copied"}, set())
+    assert made.target.list_referrers("app", image["digest"]) == {sbom["digest"]}
+    assert made.target.list_referrers("other", other["digest"]) == set()
+
+
+def test_blobs_that_images_share_are_mounted_from_the_sibling(tmp_path: Path, dump: LayoutBuilder) -> None:
+    for name in ("one", "two", "three"):
+        dump.image(f"a.example/{name}:v1", layers=[b"base", name.encode()])
+    dump.write()
+    made = split_engine(tmp_path)
+    made.copy()
+    traffic = made.progress.totals.traffic
+    assert (traffic.blobs_pushed, traffic.blobs_mounted) == (5, 4), "base and config once, the own layers"
+
+
+def test_patterns_and_renames_are_for_the_names(tmp_path: Path, dump: LayoutBuilder) -> None:
+    for reference in ("docker.io/library/alpine:3", "docker.io/library/db:1", "a.example/team/app:v1"):
+        dump.image(reference, layers=[reference.encode()])
+    dump.write()
+    made = split_engine(tmp_path, include=("library/**",), exclude=("**:1",), rename=("library=mirror/hub",))
+    assert made.copy() == ({"library/alpine:3": "copied"}, set())
+    (result,) = made.results
+    assert result.target == "memory/mirror/hub/alpine:3"
+
+
+def test_one_name_in_several_layouts_is_refused_and_costs_no_other(tmp_path: Path, dump: LayoutBuilder) -> None:
+    dump.image("a.example/app:v1", layers=[b"app"])
+    dump.image("a.example/other:v1", layers=[b"other"])
+    dump.image("a.example/team/web:v1", layers=[b"web"])
+    dump.write()
+    second = LayoutBuilder(tmp_path / "second")
+    second.image("b.example/app:v2", layers=[b"app 2"])
+    second.write()
+    lies_there = LayoutBuilder(tmp_path / "team" / "web")
+    lies_there.image("v2", layers=[b"web 2"])
+    lies_there.write()
+    made = split_engine(tmp_path)
+    outcomes, findings = made.copy()
+    assert outcomes == {"other:v1": "copied"}
+    assert findings == {("app", "name_collision"), ("team/web", "name_collision")}
+    assert not made.progress.totals.complete
+    messages = {each.path: each.message for each in made.findings}
+    assert "'dump', 'second'" in messages["app"]
+    assert "'dump', 'team/web'" in messages["team/web"]
+
+
+def test_two_contents_of_one_tag_are_refused_with_the_names_that_tell_them_apart(
+    tmp_path: Path, dump: LayoutBuilder
+) -> None:
+    dump.image("a.example/app:v1", layers=[b"a"])
+    dump.image("b.example/app:v1", layers=[b"b"])
+    dump.write()
+    made = split_engine(tmp_path)
+    assert made.copy()[0] == {"app:v1": "tag_collision"}
+    assert "a.example/app:v1" in (made.results[0].message or "")
+    assert "b.example/app:v1" in (made.results[0].message or "")
+
+
+def test_a_layout_that_can_t_be_read_hides_its_names_and_costs_no_other(tmp_path: Path, dump: LayoutBuilder) -> None:
+    dump.image("a.example/app:v1", layers=[b"app"])
+    dump.write()
+    broken = LayoutBuilder(tmp_path / "broken")
+    (broken.write() / "index.json").write_text("{")
+    made = split_engine(tmp_path, include=("app",))
+    assert made.copy() == ({"app:v1": "copied"}, {(".", "invalid_layout")})
+    assert made.findings[0].message.startswith("broken: index.json is not JSON")
+    assert not made.progress.totals.complete, "it may hold more of what is chosen"
+
+
+def test_a_broken_entry_is_named_with_its_place_in_the_whole_index(tmp_path: Path, dump: LayoutBuilder) -> None:
+    dump.image("a.example/app:v1", layers=[b"app"])
+    dump.image("a.example/other:v1", layers=[b"other"])
+    dump.entry({"mediaType": "application/x", "digest": "nonsense", "size": 1}, "a.example/other:v2")
+    dump.write()
+    made = split_engine(tmp_path)
+    assert made.copy()[0] == {"app:v1": "copied", "other:v1": "copied", "other:a.example/other:v2": "invalid_digest"}
+    assert any("manifests[2]" in (each.message or "") for each in made.results)
+
+
+def failing_once(root: Path, method: str, error: Exception) -> SplitSource:
+    """A source that fails at the first call of one of its methods."""
+    whole = LayoutDirectory(root)
+
+    def fail(*_: object) -> None:
+        delattr(whole, method)
+        raise error
+
+    setattr(whole, method, fail)
+    return SplitSource(whole)
+
+
+def test_where_a_referrer_can_t_be_read_for_the_moment_nobody_guesses_whose_it_is(
+    tmp_path: Path, dump: LayoutBuilder
+) -> None:
+    dump.referrer(dump.image("a.example/app:v1", layers=[b"app"]))
+    dump.write()
+    source = failing_once(tmp_path, "blob", SourceReadError("for the moment"))
+    (finding,) = source.list_layouts()
+    assert finding == Finding(".", "source_read", "dump: for the moment; so nobody knows which repositories it holds")
+    assert list(source.list_layouts()) == ["app"]
+
+
+def test_a_source_that_is_gone_is_no_finding(tmp_path: Path, dump: LayoutBuilder) -> None:
+    dump.write()
+    source = failing_once(tmp_path, "read_index", SourceUnavailableError("gone"))
+    with pytest.raises(SourceUnavailableError):
+        list(source.list_layouts())
+
+
+def test_a_mark_follows_the_entries_of_its_own_repository_alone(tmp_path: Path, dump: LayoutBuilder) -> None:
+    def marks() -> dict[str, str]:
+        return {path: source.read_index(path).etag for path in source.list_layouts() if isinstance(path, str)}
+
+    source = SplitSource(LayoutDirectory(tmp_path))
+    image = dump.image("a.example/app:v1", layers=[b"app"])
+    dump.image("a.example/other:v1", layers=[b"other"])
+    dump.write()
+    before = marks()
+    dump.referrer(image)
+    dump.write()
+    after = marks()
+    assert {path for path in before if before[path] != after[path]} == {"app"}
+    dump.image("a.example/new:v1", layers=[b"new"])
+    dump.write()
+    assert marks().keys() - after.keys() == {"new"}
+
+
+def test_an_index_is_as_it_was_listed_and_a_name_that_went_is_not_there(tmp_path: Path, dump: LayoutBuilder) -> None:
+    source = SplitSource(LayoutDirectory(tmp_path))
+    dump.image("a.example/app:v1", layers=[b"app"])
+    dump.write()
+    read = source.read_index("app")
+    dump.entries.clear()
+    dump.image("a.example/other:v1", layers=[b"other"])
+    dump.write()
+    assert source.read_index("app") == read
+    assert list(source.list_layouts()) == ["other"]
+    with pytest.raises(InvalidLayoutError, match="no layout of the source holds images of this name"):
+        source.read_index("app")
+
+
+def test_a_layout_without_names_to_which_one_came_since_is_not_taken_for_one_repository(
+    tmp_path: Path, dump: LayoutBuilder
+) -> None:
+    source = SplitSource(LayoutDirectory(tmp_path))
+    dump.image("v1", layers=[b"app"])
+    dump.write()
+    assert list(source.list_layouts()) == ["dump"]
+    dump.image("v2", layers=[b"app 2"])
+    dump.write()
+    assert len(_entries(source.read_index("dump"))) == 2
+    dump.image("a.example/other:v1", layers=[b"other"])
+    dump.write()
+    with pytest.raises(SourceReadError, match="came into it since"):
+        source.read_index("dump")
+
+
+def _entries(file: IndexFile) -> list[Any]:
+    return list(json.loads(file.raw)["manifests"])
+
+
+def test_content_is_read_and_looked_at_in_the_layout_that_has_it(tmp_path: Path, dump: LayoutBuilder) -> None:
+    image = oci.Descriptor.from_json(dump.image("a.example/app:v1", layers=[b"app"]))
+    dump.write()
+    source = SplitSource(LayoutDirectory(tmp_path))
+    assert source.blob("app", image).read()
+    assert source.stat_blob("app", image.digest) is not None
+    assert source.stat_blob("other", image.digest) is None
