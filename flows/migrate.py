@@ -36,6 +36,7 @@ def migrate(
     newest: p.Newest = None,
     order_by: p.Order = NewestBy.CREATED,
     tags_from: p.TagsFrom = None,
+    split_by_name: p.SplitByName = False,
     rename: p.Rename = [],  # noqa: B006
     strict_names: p.StrictNames = False,
     untagged: p.UntaggedChoice = Untagged.NONE,

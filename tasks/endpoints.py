@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import ConfigurationError, InvalidReferenceError, SourceUnavailableError, StateError
 from tasks.oci.reference import TargetAddress
 from tasks.oci.registry_profiles import RegistryKind, profile_of
+from tasks.operations.source.split_source import SplitSource
 from tasks.patience import patience_with_source, patience_with_target
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress, is_bucket
 from tasks.stores.directory import mounts
@@ -55,15 +56,23 @@ class TargetOptions:
     credentials: Credentials | None = field(default=None, repr=False)
 
 
-def open_source(source: str, stop: Stop | None = None, access: BucketAccess | None = None) -> Source:
+def open_source(
+    source: str, stop: Stop | None = None, access: BucketAccess | None = None, *, by_name: bool = False
+) -> Source:
     """The store of a SOURCE argument; `close_source` lets go of it.
 
-    `access` matters to buckets alone, and waits for a source end with `stop`.
+    `access` matters to buckets alone, and waits for a source end with `stop`. With `by_name`, a layout is as many
+    repositories as its references name.
 
     Raises:
         ConfigurationError: it names no kind of source that can be read, or the names in it can't be told.
     """
     check_source(source)
+    store = _open_whole(source, stop, access)
+    return SplitSource(store) if by_name else store
+
+
+def _open_whole(source: str, stop: Stop | None, access: BucketAccess | None) -> Source:
     if is_bucket(source):
         return _open_bucket(BucketAddress.parse(source), access or BucketAccess(), stop or Stop())
     path, may_hang = mounts.resolve(source)
@@ -154,8 +163,9 @@ def refuse_other_encodings() -> None:
 
 def close_source(source: Source) -> None:
     """Let go of a source, whatever state it is in."""
-    if isinstance(source, WatchedLayouts):
-        source.process.close()
+    whole = source.whole if isinstance(source, SplitSource) else source
+    if isinstance(whole, WatchedLayouts):
+        whole.process.close()
 
 
 def own_name(source: str) -> str:
@@ -165,12 +175,16 @@ def own_name(source: str) -> str:
     return Path(mounts.resolve(source)[0]).name
 
 
-def source_identity(source: str, access: BucketAccess) -> str:
-    """What names a source whatever the current directory is; a bucket of another store is another one."""
+def source_identity(source: str, access: BucketAccess, *, by_name: bool = False) -> str:
+    """What names a source whatever the current directory is; a bucket of another store is another one.
+
+    So is one that is split: what is known of its repositories would be wrong of its layouts.
+    """
+    split = " by name" if by_name else ""
     if not is_bucket(source):
-        return mounts.resolve(source)[0]
+        return f"{mounts.resolve(source)[0]}{split}"
     address = str(BucketAddress.parse(source))
-    return address if access.endpoint is None else f"{address} at {access.endpoint.rstrip('/')}"
+    return f"{address}{'' if access.endpoint is None else ' at ' + access.endpoint.rstrip('/')}{split}"
 
 
 def open_state(where: str | None, source: str, target: str, access: BucketAccess, stop: Stop) -> RunState:

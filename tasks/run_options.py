@@ -55,6 +55,7 @@ class RunOptions:
     exclude: tuple[str, ...] = ()
     newest: Newest | None = None
     tags_from: str | None = None
+    split_by_name: bool = False
     rename: tuple[str, ...] = ()
     policy: CopyPolicy = field(default_factory=CopyPolicy)
     jobs: int = 8
@@ -111,7 +112,7 @@ def shown_options(options: RunOptions) -> dict[str, Any]:
         shown |= {"newest": options.newest.count, "order_by": str(options.newest.order_by)}
     policy, default = options.policy, CopyPolicy()
     changed = (n for n in CopyPolicy.__slots__ if getattr(policy, n) != getattr(default, n))
-    named = ("tags_from", "endpoint_url", "request_payer", "no_sign_request", "since_last")
+    named = ("tags_from", "split_by_name", "endpoint_url", "request_payer", "no_sign_request", "since_last")
     deletes = {"delete_vanished": True} if options.deletion is not None else {}
     of_source = {n: getattr(options, n) for n in named if getattr(options, n)}
     return (

@@ -247,7 +247,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         AuthenticationError, TransportError: the target does not let us in.
     """
     job = job_of(options)
-    source = open_source(options.source, stop, options.bucket_access)
+    source = open_source(options.source, stop, options.bucket_access, by_name=options.split_by_name)
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"  # sorts by time
     progress, controls = Progress(), RunControls(options.limits, stop)
     with ExitStack() as stack:

@@ -9,7 +9,7 @@ import click
 
 from flows.commands.options import with_parameters
 from flows.commands.running import checked, run_to_end
-from flows.forms.parameters import CheckParameters, SourceParameters
+from flows.forms.parameters import InPlaceParameters, SourceParameters
 from tasks.endpoints import check_source
 from tasks.runs import RunKind
 
@@ -20,11 +20,11 @@ def zot() -> None:
 
 
 @zot.command(short_help="Say what a zot would serve, and change by its defaults")
-@with_parameters(CheckParameters)
+@with_parameters(InPlaceParameters)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON")
 def check(**given: Any) -> None:
     """Say which tags of SOURCE a zot would serve in place, and what its default settings would change."""
-    run_to_end(RunKind.ZOT, CheckParameters, given, standalone=True)
+    run_to_end(RunKind.ZOT, InPlaceParameters, given, standalone=True)
 
 
 @zot.command(short_help="Print a configuration for zot that deletes nothing")

@@ -83,7 +83,7 @@ def cut_over(parameters: CutoverParameters, console: Console, say: Callable[[str
     options = parameters.to_options()
     selection = options.selection
     watched_until = time.monotonic() + seconds_of(parameters.frozen_for)
-    source = open_source(options.source, console.stop, options.bucket_access)
+    source = open_source(options.source, console.stop, options.bucket_access, by_name=options.split_by_name)
     try:
         before = index_marks(source, selection)
         drive(RunKind.VERIFY, options, console, work_here)

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from flows.forms import parameter_fields as p
-from flows.forms.parameters import ChoosingParameters
+from flows.forms.parameters import ChoosingParameters, SplitParameters
 
 Changed = Annotated[
     str | None,
@@ -16,7 +16,7 @@ Changed = Annotated[
 ]
 
 
-class ListParameters(ChoosingParameters):
+class ListParameters(SplitParameters, ChoosingParameters):
     """Parameters of `ls`."""
 
     changed: Changed = None

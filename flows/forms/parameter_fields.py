@@ -108,6 +108,13 @@ TagsFrom = Annotated[
         description="Only what this file lists, repository:tag or repository@digest, one a line; - is standard input"
     ),
 ]
+SplitByName = Annotated[
+    bool,
+    Field(
+        description="Take a layout apart into the repositories that its references name (docker.io/library/alpine:3 "
+        "goes to library/alpine)"
+    ),
+]
 Rename = Annotated[list[str], Field(description="Change repository paths, OLD=NEW, for whole components")]
 StrictNames = Annotated[
     bool, Field(description="Refuse repository names that registries don't take, instead of mapping them")

@@ -171,7 +171,13 @@ class RunParameters(ChoosingParameters, TelemetryParameters):
         )
 
 
-class PairParameters(RunParameters, TargetParameters, PaceParameters):
+class SplitParameters(Parameters):
+    """What a repository is."""
+
+    split_by_name: f.SplitByName = False
+
+
+class PairParameters(SplitParameters, RunParameters, TargetParameters, PaceParameters):
     """What every run over a source and a target has."""
 
     target: f.Target
@@ -183,6 +189,7 @@ class PairParameters(RunParameters, TargetParameters, PaceParameters):
         return replace(
             super()._options(policy),
             target=self.to_target(self.target),
+            split_by_name=self.split_by_name,
             rename=tuple(self.rename),
             hours=self.hours,
             limits_from=self.limits_from,
@@ -217,6 +224,13 @@ class MigrateParameters(PairParameters):
     def _settings_have_a_use(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's own way
         if value and not info.data.get("create_repositories"):
             raise ValueError("it is a setting of --create-repositories")
+        return value
+
+    @field_validator("delete_vanished")
+    @classmethod
+    def _can_be_told_to_have_vanished(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - as above
+        if value and info.data.get("split_by_name"):
+            raise ValueError("not with --split-by-name: an entry that can't be read may have any of the names")
         return value
 
     def to_options(self) -> RunOptions:
@@ -257,11 +271,19 @@ class VerifyParameters(PairParameters):
         )
 
 
-class CheckParameters(RunParameters):
-    """Parameters of `check`."""
+class InPlaceParameters(RunParameters):
+    """Parameters of `zot check`, which looks at layouts as they are."""
 
     depth: f.DepthChoice = Depth.BLOBS
 
     def to_options(self) -> RunOptions:
         """The same as values of the engine."""
         return self._options(CopyPolicy(untagged=self.untagged, depth=self.depth))
+
+
+class CheckParameters(SplitParameters, InPlaceParameters):
+    """Parameters of `check`."""
+
+    def to_options(self) -> RunOptions:
+        """The same as values of the engine."""
+        return replace(super().to_options(), split_by_name=self.split_by_name)

@@ -42,7 +42,7 @@ def list_changes(parameters: ListParameters, target: str, *, as_json: bool) -> b
         ConfigurationError: the source is not there, `target` is no address, or the ledger can't be read.
     """
     access = BucketAccess(parameters.endpoint_url, parameters.request_payer, anonymous=parameters.no_sign_request)
-    identity = source_identity(parameters.source, access)
+    identity = source_identity(parameters.source, access, by_name=parameters.split_by_name)
     with blamed_on("--state"):
         ledger = open_state(parameters.state, identity, target, access, Stop()).ledger("ls")
     known = len(ledger.layouts())
@@ -65,7 +65,7 @@ def list_changes(parameters: ListParameters, target: str, *, as_json: bool) -> b
 
 def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) -> Iterator[TagChange | Finding]:
     selection = parameters.selection
-    source = open_source(parameters.source, access=access)
+    source = open_source(parameters.source, access=access, by_name=parameters.split_by_name)
     paths: list[str] = []
     others: list[Finding] = []
     fitting: set[str] = set()

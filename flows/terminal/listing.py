@@ -59,7 +59,8 @@ def list_source(parameters: ListParameters, *, as_json: bool) -> bool:
     selection = parameters.selection
     access = BucketAccess(parameters.endpoint_url, parameters.request_payer, anonymous=parameters.no_sign_request)
     readers = BUCKET_READERS if is_bucket(parameters.source) else 1
-    found = _inventories(open_source(parameters.source, access=access), selection, readers)
+    source = open_source(parameters.source, access=access, by_name=parameters.split_by_name)
+    found = _inventories(source, selection, readers)
     printer = _JsonPrinter(parameters.source) if as_json else _LinePrinter()
     return not any(map(is_harmful, _print_all(found, printer, selection)))
 

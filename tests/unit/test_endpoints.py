@@ -60,6 +60,12 @@ def test_one_bucket_has_one_identity_however_its_endpoint_is_written() -> None:
     assert len({source_identity("s3://bucket", BucketAccess(endpoint)) for endpoint in written}) == 1
 
 
+@pytest.mark.parametrize("source", ["s3://bucket", "/mnt/bucket"])
+def test_what_is_known_of_a_source_that_is_split_is_not_known_of_its_layouts(source: str) -> None:
+    whole, split = (source_identity(source, BucketAccess(), by_name=by_name) for by_name in (False, True))
+    assert whole != split
+
+
 def test_a_folder_that_can_not_be_listed_for_the_moment_is_not_waited_for_once_the_run_is_to_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,13 +57,14 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "invalid_layout": "Restore oci-layout and index.json of this directory from a backup or an object version.",
         "nesting_too_deep": "Look at who wrote this index: it holds indexes in indexes beyond any use.",
         "unsupported_media_type": "Push it as an OCI artifact or image; the tag points at something else.",
-        "tag_collision": "Remove all but one of the entries that have this tag in index.json; copy images of "
-        "different names into a layout each (oras cp -r --from-oci-layout LAYOUT@DIGEST --to-oci-layout OTHER:TAG).",
-        "several_images": "Nothing to do if one repository is meant to have them all; else copy each into a layout "
-        "of its own (oras cp -r --from-oci-layout LAYOUT@DIGEST --to-oci-layout OTHER:TAG).",
+        "tag_collision": "Remove all but one of the entries that have this tag in index.json; images of different "
+        "names go to a repository each with --split-by-name.",
+        "several_images": "Nothing to do if one repository is meant to have them all; else take them apart with "
+        "--split-by-name (registries' hosts are left out of it).",
         "signature_without_tag": "Give it that tag (oras tag --oci-layout LAYOUT@DIGEST TAG), and its image one of "
         "its own; nobody finds it otherwise.",
-        "name_collision": "Give one of the two directories another name at the target with --rename.",
+        "name_collision": "Give one of the two directories another name at the target with --rename; with "
+        "--split-by-name, migrate each of the layouts that the message names as a SOURCE of its own.",
         "no_tags": "Give it a tag at the source (oras tag --oci-layout LAYOUT@DIGEST TAG), or take it by digest with "
         "--untagged all.",
         "order_unknown": "Choose another --order-by, or leave out --newest for this repository.",

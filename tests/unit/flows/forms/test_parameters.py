@@ -51,6 +51,14 @@ def test_a_prefect_server_that_is_told_of_the_form_keeps_no_login(model: type[Ba
         assert all(field.is_valid(text) for text in taken.get(name, [None])), name
 
 
+@pytest.mark.parametrize("model", [MigrateParameters, ScaledMigrateParameters])
+def test_nothing_is_deleted_where_a_name_may_be_that_of_an_entry_that_can_t_be_read(model: type[BaseModel]) -> None:
+    given = {"source": "/mnt/bucket", "target": "registry.example", "split_by_name": True}
+    assert model(**given).to_options().split_by_name
+    with pytest.raises(ConfigurationError, match="--delete-vanished: not with --split-by-name"):
+        checked(model, given | {"delete_vanished": True})
+
+
 @MODELS
 def test_who_pays_for_requests_signs_them(model: type[BaseModel]) -> None:
     given = {"source": "s3://bucket", "target": "registry.example"}
