@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tasks.cleanup_applies import open_writable
-from tasks.endpoints import open_source, open_state, source_identity
+from tasks.endpoints import close_source, open_source, open_state, source_identity
 from tasks.oci.errors import ConfigurationError, LockHeldError
 from tasks.stores.bucket.s3_address import BucketAccess
-from tasks.stores.directory import layout_search
+from tasks.stores.directory import layout_search, mounts
 from tasks.stores.pacing import Stop
 
 
@@ -64,6 +64,30 @@ def test_one_bucket_has_one_identity_however_its_endpoint_is_written() -> None:
 def test_what_is_known_of_a_source_that_is_split_is_not_known_of_its_layouts(source: str) -> None:
     whole, split = (source_identity(source, BucketAccess(), by_name=by_name) for by_name in (False, True))
     assert whole != split
+
+
+def test_a_split_source_lets_go_of_the_process_that_reads_its_mount(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mounts, "resolve", lambda source: (source, True))
+    source = open_source(str(tmp_path), by_name=True)
+    assert not list(source.list_layouts())
+    assert _readers()
+    close_source(source)
+    assert not _readers()
+
+
+def _readers() -> list[str]:
+    """The processes that this one has started and that run."""
+    children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    return [pid for each in children for pid in each.read_text().split() if not _is_dead(pid)]
+
+
+def _is_dead(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def test_a_folder_that_can_not_be_listed_for_the_moment_is_not_waited_for_once_the_run_is_to_end(

@@ -268,3 +268,8 @@ def test_content_is_read_and_looked_at_in_the_layout_that_has_it(tmp_path: Path,
     assert source.blob("app", image).read()
     assert source.stat_blob("app", image.digest) is not None
     assert source.stat_blob("other", image.digest) is None
+    dump.entries.clear()
+    dump.image("a.example/other:v1", layers=[b"other"])
+    dump.write()
+    assert list(source.list_layouts()) == ["other"]
+    assert source.blob("app", image).read(), "a worker may be at it still"
