@@ -31,7 +31,7 @@ from tasks.oci.manifest import MAX_MANIFEST_SIZE, Manifest, check_type, parse_ma
 from tasks.oci.reference import REF_NAME, parse_referrers_tag, tag_of_ref_name
 from tasks.operations.choosing.noted_times import NotedTimes
 from tasks.operations.reports.results import RefusedEntry, RepositoryInventory, TagEntry, UntaggedKind
-from tasks.operations.source.writers_notes import WritersNotes, shown
+from tasks.operations.source.writers_notes import WritersNotes, first_of, shown
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ class _Enumeration:
     def _refuse_ambiguous(self) -> None:
         for tag, named in self.ambiguous.items():
             del self.tags[tag]
-            message = f"entries of index.json give the tag {tag} different content: {', '.join(named.values())}"
+            message = f"entries of index.json give the tag {tag} different content: {first_of(named.values())}"
             self._refuse(RefusedEntry(tag, None, None, "tag_collision", message))
 
     def _leave_out_other_content(self) -> None:

@@ -54,7 +54,7 @@ class WritersNotes:
     def findings(self, path: str, tagged: Collection[Digest], untagged: Collection[Digest]) -> Iterator[Finding]:
         """What a layout holds that nobody would miss or wonder at before it is too late."""
         if len(self._images) > 1:
-            names = ", ".join(list(self._images)[:_SHOWN]) + (", …" if len(self._images) > _SHOWN else "")
+            names = first_of(self._images)
             message = f"it holds {len(self._images)} images ({names}), and the tags of all go to one repository"
             yield Finding(path, SEVERAL_IMAGES, message)
         named = set(tagged) if self._signatures else set()
@@ -78,6 +78,11 @@ def _cosigns_suffix(entry: Descriptor) -> str | None:
     """The end of the tag that cosign would give an entry, None for what is no signature of its own."""
     kind = entry.annotations.get(_KIND, "")
     return _SUFFIXES.get(kind.removeprefix(_COSIGNS_KINDS)) if kind.startswith(_COSIGNS_KINDS) else None
+
+
+def first_of(names: Collection[str]) -> str:
+    """The first of names that may be very many, for a message."""
+    return ", ".join(list(names)[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
 
 
 def shown(tag: str, entry: Descriptor) -> str:

@@ -87,6 +87,16 @@ def test_images_of_several_names_are_told_apart_where_they_share_a_layout_or_a_t
     assert refused.endswith("(docker.io/library/db:1)")
 
 
+def test_of_a_thousand_contents_of_one_tag_the_first_are_named(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    for number in range(5):
+        layout.image(f"a.example/app{number}:latest", layers=[str(number).encode()])
+    layout.write()
+    (refused,) = enumerate_repository(LayoutDirectory(tmp_path), "app").refused
+    assert refused.message.count("sha256:") == 3
+    assert refused.message.endswith("(a.example/app2:latest), …")
+
+
 def test_one_image_under_whole_references_needs_no_word(tmp_path: Path) -> None:
     layout = LayoutBuilder(tmp_path / "app")
     for tag in ("1", "2"):
