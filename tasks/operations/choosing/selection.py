@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from tasks.operations.choosing.exact_list import ExactList
     from tasks.operations.choosing.newest import Newest
 
-_TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[[!^]?\]?[^\]]*\]|.", re.DOTALL)
-_TAG_START = re.compile(r"((?:\[[!^]?\]?[^\]]*\]|[^:])*?)(?::(.*))?", re.DOTALL)
+_SET = r"\[[!^]?+\]?+[^\]]*\]"
+"""One of a glob: a bracket that comes first in it is a member, so that it has one at least."""
+_TOKEN = re.compile(rf"\*\*/|\*\*|\*|\?|{_SET}|.", re.DOTALL)
+_TAG_START = re.compile(rf"((?:{_SET}|[^:])*?)(?::(.*))?", re.DOTALL)
 _KINDS = ("regex", "semver")
 _WILDCARDS = frozenset("*?[")
 _DIGEST = re.compile(r".*@(?:sha256|sha512):[0-9a-f]+", re.DOTALL)

@@ -111,6 +111,8 @@ def test_a_layout_is_taken_whole_where_no_pattern_leaves_a_tag_of_it_out():
         ("app:glob:x", "no tag has a colon"),
         ("regex:v.*", "write ':regex:v"),
         ("a[b", "not closed"),
+        ("[]", "not closed"),
+        ("app:[!]", "not closed"),
         ("a//b", "no slash at its ends"),
         (f"team/app@sha256:{'0' * 64}", "it names a digest"),
         (f"team/app:v1@sha256:{'0' * 64}", "it names a digest"),
