@@ -169,6 +169,19 @@ def test_what_is_wrong_before_anything_was_done_is_one_line(
         assert named in said
 
 
+def test_a_flow_takes_a_list_from_the_standard_input_of_its_command(
+    lifted: Layoutlift, dashboard: PrefectHistory, docker_registry: Registry, prefix: str, source: Path
+) -> None:
+    target = f"{docker_registry.host}/{prefix}"
+    for more in ((), ("--on-conflict", "fail")):  # which looks at all of it twice
+        ended = lifted.migrate(source, target, "--tags-from", "-", *more, stdin="app-1:v2\napp-7:v1\n", code=1)
+        assert set(ended.outcomes) == {"app-1:v2"}
+        (found,) = ended.report["findings"]
+        assert found["message"] == "standard input:2: the source has no such repository, for v1"
+    runs = dashboard.runs(f"{source} → {target}")
+    assert [run["parameters"]["tags_from"] for run in runs] == ["-", "-"]
+
+
 @pytest.mark.parametrize("api", ["http://127.0.0.1:9/api", "http://lifter:hunter2@127.0.0.1:9/api"])
 def test_a_prefect_server_that_is_not_there_is_one_line(
     layoutlift: Layoutlift, docker_registry: Registry, source: Path, api: str

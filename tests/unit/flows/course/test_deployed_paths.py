@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.course.deployed_paths import RUN_OF_WORKER, refuse_passing, with_lasting_results
+from flows.course.deployed_paths import RUN_OF_WORKER, refuse_passing, refuse_standard_input, with_lasting_results
 from flows.course.watching import watched_by
 from flows.forms.benchmark_parameters import BenchmarkParameters
 from flows.forms.parameters import MigrateParameters
@@ -32,6 +32,14 @@ def test_a_worker_s_run_refuses_to_write_into_the_folder_that_goes_with_it(place
 @pytest.mark.parametrize("place", LASTING)
 def test_a_worker_s_run_takes_whole_paths_and_buckets(place: str | None) -> None:
     refuse_passing(state=place)
+
+
+def test_a_worker_s_run_has_no_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_standard_input(tags_from="-")
+    monkeypatch.setenv(RUN_OF_WORKER, "0a1b")
+    refuse_standard_input(tags_from="/etc/images.txt", other=None)
+    with pytest.raises(ConfigurationError, match="--tags-from -: a worker's run has no input"):
+        refuse_standard_input(tags_from="-")
 
 
 @pytest.mark.parametrize("place", PASSING)

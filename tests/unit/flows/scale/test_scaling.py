@@ -22,6 +22,14 @@ def test_without_its_extra_dask_is_refused_before_a_run_is_begun(monkeypatch: py
         work_for(given)
 
 
+@pytest.mark.parametrize("split", [{"shards": 2}, {"task_runner": TaskRunner.DASK}])
+def test_what_one_process_can_read_is_refused_where_several_have_to(split: dict[str, Any]) -> None:
+    given = {"source": "/mnt/bucket", "target": "registry.example", "tags_from": "-"}
+    with pytest.raises(ConfigurationError, match="--tags-from -: other processes"):
+        work_for(ScaledMigrateParameters(**given, **split))
+    assert work_for(ScaledMigrateParameters(**given)) is scaling.work_as_tasks
+
+
 def test_what_a_shard_at_work_has_read_counts_once_whoever_takes_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
     run: Any = SimpleNamespace(progress=Progress())
     gathering, shard, other = Gathering(run), Shard("run", 1, ("app",)), Shard("run", 2, ("lib",))
