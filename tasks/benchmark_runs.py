@@ -248,10 +248,7 @@ def open_benchmark(options: BenchmarkOptions, stop: Stop) -> Iterator[BenchmarkR
     root = work_root(state)
     for name in sweep(root):
         logger.info("removed what the benchmark %s left when it died", name)
-    if options.resume and options.out is None:
-        raise ConfigurationError("--resume: name the folder of the interrupted run by --out")
-    out = Path(options.out) if options.out else Path("build") / "benchmark" / run_id
-    folder = ResultFolder(out, Path(options.dat_file) if options.dat_file else None)
+    folder = _result_folder(options, run_id)
     with ExitStack() as stack:
         work = stack.enter_context(WorkFolder(root, run_id))
         venue = _venue(options, run_id, work, stack)
@@ -272,6 +269,13 @@ def open_benchmark(options: BenchmarkOptions, stop: Stop) -> Iterator[BenchmarkR
         )
         run.begin()
         yield run
+
+
+def _result_folder(options: BenchmarkOptions, run_id: str) -> ResultFolder:
+    if options.resume and options.out is None:
+        raise ConfigurationError("--resume: name the folder of the interrupted run by --out")
+    out = Path(options.out) if options.out else Path("build") / "benchmark" / run_id
+    return ResultFolder(out, Path(options.dat_file) if options.dat_file else None)
 
 
 def _venue(options: BenchmarkOptions, run_id: str, work: WorkFolder, stack: ExitStack) -> Venue:

@@ -102,9 +102,10 @@ class Cleaner:
             )
 
     def apply(self, plans: Iterable[RepositoryPlan]) -> Iterator[RepositoryOutcome]:
-        """Apply plans, in order, several repositories at once; then forget runs of which nothing is left to undo.
+        """Apply plans, in order, several repositories at once.
 
-        Layouts that a run dropped and a writer came back to are made whole before.
+        Then layouts that a run dropped and a writer came back to are made whole, and runs of which nothing is left
+        to undo are forgotten.
 
         Raises:
             LockHeldError: another run took the lease over; what is not done by then is left.

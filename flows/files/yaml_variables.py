@@ -30,15 +30,21 @@ def expand(root: yaml.Node | None, environ: Mapping[str, str]) -> Iterator[tuple
         if id(node) in seen:  # by an alias
             continue
         seen.add(id(node))
+        places += [(value, (*place, name)) for name, value in reversed(_values_of(node))]
         if isinstance(node, yaml.ScalarNode):
             try:
                 node.value = expanded(node.value, environ)
             except _UnusableError as error:
                 yield node.start_mark.line + 1, ".".join(place), str(error)
-        elif isinstance(node, yaml.MappingNode):
-            places += [(value, (*place, str(key.value))) for key, value in reversed(node.value)]
-        elif isinstance(node, yaml.SequenceNode):
-            places += [(value, (*place, str(number))) for number, value in reversed(list(enumerate(node.value)))]
+
+
+def _values_of(node: yaml.Node) -> list[tuple[str, yaml.Node]]:
+    """The nodes in one, each with its name or number; none where it is a value itself."""
+    if isinstance(node, yaml.MappingNode):
+        return [(str(key.value), value) for key, value in node.value]
+    if isinstance(node, yaml.SequenceNode):
+        return [(str(number), value) for number, value in enumerate(node.value)]
+    return []
 
 
 def expanded(text: str, environ: Mapping[str, str]) -> str:
