@@ -183,6 +183,20 @@ def test_referrers_that_refer_to_each_other_in_a_circle_of_lists_end(
     assert ended.rows["app", "v1"]["outcome"] == "copied"
 
 
+def test_many_tags_that_refer_to_one_image_are_listed_in_one_run(
+    layoutlift: Layoutlift, docker_registry: Registry, prefix: str, tmp_path: Path
+) -> None:
+    """Distribution 2.8 refuses their list while one of them is written by its tag: without trying again, 1 in 20."""
+    layout = LayoutBuilder(tmp_path / "app")
+    image = layout.image("v1", layers=[b"layer"])
+    tagged = {f"sbom-{n}": layout.referrer(image, content=str(n).encode(), tag=f"sbom-{n}") for n in range(80)}
+    layout.write()
+    ended = layoutlift.migrate(tmp_path, f"{docker_registry.host}/{prefix}")
+    assert set(ended.outcomes.values()) == {"copied"}
+    repository = RepositoryView(docker_registry, f"{prefix}/app")
+    assert fallback_digests(repository, image) == {each["digest"] for each in tagged.values()}
+
+
 def test_exclude_referrers_leaves_them_behind(
     layoutlift: Layoutlift, zot_registry: Registry, oras_cli: Cli, prefix: str, tmp_path: Path
 ) -> None:
