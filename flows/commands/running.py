@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from flows.forms.parameters import RunParameters
     from flows.server.prefect_server import ServerAddress
     from flows.terminal.console import Console
-    from tasks.runs import RunKind
+    from tasks.runs import Run, RunKind
 
 COMPLETE, INCOMPLETE, WRONG_USAGE, REFUSED = 0, 1, 2, 3
 
@@ -95,9 +95,14 @@ def run_one(kind: RunKind, parameters: RunParameters, *, standalone: bool, show:
     with stopped_by_signals(console):
         code = _complete(kind, parameters, console, standalone=standalone)
     report = console.run.report_path if console.run is not None else None
-    if show and console.run is not None and console.run.report_places:
+    if show and console.run is not None and console.run.report_places and not _is_all_told(code, console.run):
         print_outcome(console.run)
     return Ended(INTERRUPTED if console.interrupted else code, report)
+
+
+def _is_all_told(code: int, run: Run) -> bool:
+    """Whether nothing was done, so that a summary would be of zeros, and say again what is wrong."""
+    return code == WRONG_USAGE and not run.totals.tags and len(run.findings) <= 1
 
 
 def _complete(kind: RunKind, parameters: RunParameters, console: Console, *, standalone: bool) -> int:

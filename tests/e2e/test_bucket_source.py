@@ -210,6 +210,7 @@ def mistakes(bucket: str, seaweedfs: SeaweedFS) -> dict[str, tuple[str, dict[str
         "wrong secret": (source, wrong_key, 2, "credentials"),
         "no such profile": (source, {"AWS_PROFILE": "nobody"}, 2, "nobody"),
         "nobody listens": (source, {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, 1, "does not answer"),
+        "no TLS": (source, {"AWS_ENDPOINT_URL": seaweedfs.endpoint.replace("http:", "https:")}, 1, "or https://?"),
         "no address": ("s3://", {}, 2, "s3://bucket[/prefix]"),
     }
 
@@ -263,6 +264,7 @@ def test_a_state_in_a_bucket_is_signed_also_where_the_source_is_not(
         "wrong secret",
         "no such profile",
         "nobody listens",
+        "no TLS",
         "no address",
     ],
 )
@@ -270,7 +272,8 @@ def test_a_wrong_bucket_is_one_clear_line(
     mistake: str, mistakes: dict[str, tuple[str, dict[str, str], int, str]], with_bucket: Layoutlift
 ) -> None:
     source, environment, code, words = mistakes[mistake]
-    for command in ("ls", "recover"):  # which are begun in different ways
+    begun_in_different_ways = ("ls", "recover", *(("check",) if code == 2 else ()))
+    for command in begun_in_different_ways:
         ended = with_bucket(command, source, code=code, environment=environment)
         assert words in ended.stderr, command
         assert len(ended.stderr.splitlines()) == 1

@@ -72,6 +72,11 @@ NO_CREDENTIALS = (
 )
 _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 """How Python's TLS begins to say so; that text is all that the SDK leaves of it."""
+_NO_TLS = "WRONG_VERSION_NUMBER"
+"""What OpenSSL says of an answer that is none of TLS."""
+_BARE = "400"
+"""What the SDK makes of an answer that is none of S3, as of a server with TLS to a request without."""
+_OTHER_ENDPOINT = "is the endpoint's address right, and its http:// or https://?"
 _UNREACHABLE = (sdk.EndpointConnectionError, sdk.ConnectTimeoutError, sdk.ProxyConnectionError, sdk.SSLError)
 
 
@@ -154,14 +159,22 @@ def _of_answer(error: sdk.ClientError, name: str) -> LayoutliftError:
     if code in _ABSENT:
         return ContentNotFoundError(f"{name} does not exist")
     if code == "NoSuchBucket":
-        return NotAdmittedError(f"the bucket of {name} does not exist")
+        return NotAdmittedError(" ".join(("the bucket", *_bucket_in(said), "does not exist")))
     if code.startswith("KMS.") or "kms" in message.lower():
         return SourceError(
             f"{name} is encrypted with a KMS key that can't be used ({reason}); kms:Decrypt on the key is needed"
         )
     if code == "InvalidObjectState":
         return SourceError(f"{name} is archived ({_storage_class(said)}); restore it first")
+    if code == _BARE and not error.operation_name.startswith("Head"):  # of which the answer has no body
+        return SourceError(f"what answers for {name} is no S3 store ({reason}); {_OTHER_ENDPOINT}")
     return _of_refused_read(code, name) or _of_refusal(code, status, name, reason)
+
+
+def _bucket_in(said: dict[str, Any]) -> tuple[str, ...]:
+    """The name of the bucket that an answer is about, where it says that."""
+    named = _one_line(str(said.get("BucketName", "")))
+    return (named,) if named else ()
 
 
 def _of_refused_read(code: str, name: str) -> LayoutliftError | None:
@@ -197,7 +210,8 @@ def _of_failure(error: Exception, name: str) -> LayoutliftError:
             f"the endpoint's certificate is not trusted ({reason}); AWS_CA_BUNDLE names a file of other authorities"
         )
     if isinstance(error, _UNREACHABLE):
-        return UnreachableError(f"the S3 endpoint does not answer: {reason}")
+        hint = f"; {_OTHER_ENDPOINT}" if _NO_TLS in str(error) else ""
+        return UnreachableError(f"the S3 endpoint does not answer: {reason}{hint}")
     if isinstance(error, sdk.HTTPClientError | sdk.IncompleteReadError | HTTPError | OSError):
         return SourceReadError(f"{name} can't be read for the moment: {reason}")
     return NotAdmittedError(f"{name} can't be asked for: {reason}")

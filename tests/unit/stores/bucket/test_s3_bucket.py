@@ -64,7 +64,12 @@ pytestmark = pytest.mark.usefixtures("environment")
         ),
         (refusal("InternalError", 500), SourceReadError, "for the moment"),
         (refusal("ExpiredToken", 400), SourceUnavailableError, "refuses the credentials"),
-        (refusal("NoSuchBucket", 404), SourceUnavailableError, "bucket .* does not exist"),
+        (refusal("NoSuchBucket", 404), SourceUnavailableError, "^the bucket does not exist$"),
+        (
+            refusal("NoSuchBucket", 404, more="<BucketName>other</BucketName>"),
+            SourceUnavailableError,
+            "^the bucket other does not exist$",
+        ),
         (refusal("Strange", 400, "line\none"), SourceError, "Strange: line one"),
     ],
 )
@@ -116,6 +121,28 @@ def test_credentials_that_had_expired_when_they_came_are_told_in_one_line(
         environment.delenv(name)
     with pytest.raises(ConfigurationError, match=r"no usable credentials for S3: .* expired"):
         bucket().list_layouts()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Reply(400, {}, b"Client sent an HTTP request to an HTTPS server.\n"),
+        Reply(400, {"Content-Type": "text/html"}, b"<html>\r\n<head><title>The plain HTTP request\r\n</html>"),
+    ],
+    ids=["Go", "nginx"],
+)
+def test_an_endpoint_with_tls_that_is_asked_without_is_told(
+    script: ScriptedRegistry, bucket: OpenBucket, said: Reply
+) -> None:
+    always(script, "/bucket", said)
+    with pytest.raises(ConfigurationError, match=r"no S3 store .* http:// or https://\?$"):
+        bucket().list_layouts()
+
+
+def test_an_endpoint_without_tls_that_is_asked_with_it_is_told() -> None:
+    plain = SSLError(endpoint_url="https://store", error="[SSL: WRONG_VERSION_NUMBER] wrong version number")
+    with pytest.raises(SourceUnavailableError, match=r"does not answer: .* http:// or https://\?$"):
+        answering(plain).stat("key")
 
 
 def test_an_endpoint_that_never_answered_is_unavailable(bucket: OpenBucket, script: ScriptedRegistry) -> None:
