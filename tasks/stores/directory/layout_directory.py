@@ -62,7 +62,8 @@ class LayoutDirectory:
 
         `retry_wait` is in seconds, and doubles; `pause` is called with seconds, and may end with the run.
         """
-        self._root = os.path.realpath(os.fspath(root))
+        self._given = os.fspath(root)
+        self._root = os.path.realpath(self._given)
         self._inside = self._root.rstrip("/") + "/"
         self._retry = Retrying(
             stop=stop_after_attempt(READ_ATTEMPTS),
@@ -122,7 +123,8 @@ class LayoutDirectory:
 
     def _scan(self, path: str) -> list[os.DirEntry[str]]:
         def scan() -> list[os.DirEntry[str]]:
-            with translated(path), os.scandir(f"{self._root}/{path}") as entries:
+            name = self._given if path == "." else path
+            with translated(name), os.scandir(f"{self._root}/{path}") as entries:
                 return list(entries)
 
         asked = time.monotonic()

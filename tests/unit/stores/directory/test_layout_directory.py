@@ -432,3 +432,18 @@ def test_many_empty_blobs_are_found_by_listing_all_and_nothing_outside_is(
     assert not [path for path in scanned if path.startswith("linked/blobs")]
     with pytest.raises(SizeMismatchError, match="no other layout"):
         source.blob("app", blobs[2]).read()
+
+
+def test_a_source_that_may_not_be_listed_is_named_as_it_was_given(
+    layout: LayoutBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del layout
+
+    def refuse(path: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bucket").mkdir()
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(SourceUnavailableError, match="can't be listed: bucket can't be read: Permission denied"):
+        list(LayoutDirectory("bucket").list_layouts())
