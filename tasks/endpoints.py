@@ -262,7 +262,8 @@ def open_target(
     ecr = _open_ecr(address.host) if profile.kind is RegistryKind.ECR else None
     grant = {} if ecr is None else {"grant": ecr.credentials}
     find = partial(find_credentials, address.host, address.prefix, os.environ, given=options.credentials, **grant)
-    provider = OrasProvider(address.host, pool, Authorizer(pool.origin, find, pool.send))
+    authorizer = Authorizer(pool.origin, find, pool.send)
+    provider = OrasProvider(address.host, pool, authorizer)
     store = RegistryStore(provider, pool, retry, write=write, profile=profile)
     store.keeper = ecr
     try:
@@ -270,7 +271,7 @@ def open_target(
             store.check_access()
             retry.wait_for(store.knock, longest_away)
             if store.profile.kind is RegistryKind.HARBOR:
-                store.keeper = HarborProjects(pool, retry, find)
+                store.keeper = HarborProjects(pool, retry, authorizer.credentials.get)
             yield store
     finally:
         store.close()

@@ -20,8 +20,6 @@ from urllib.parse import urlencode, urlsplit
 
 from tasks.oci.errors import (
     AuthenticationError,
-    ConfigurationError,
-    ConnectionFailedError,
     LayoutliftError,
     PermissionDeniedError,
     RateLimitedError,
@@ -30,6 +28,7 @@ from tasks.oci.errors import (
     UntrustedConnectionError,
 )
 from tasks.stores.registry.http_answers import address_in
+from tasks.stores.registry.kept_credentials import USED_SHARE, KeptCredentials
 from tasks.stores.registry.registry_answers import retry_after
 from tasks.stores.registry.transport_errors import redacted
 
@@ -43,7 +42,6 @@ Scopes = tuple[str, ...]
 
 DEFAULT_LIFETIME = 60.0
 """Seconds that a token lives when its server does not say (token.md, "expires_in")."""
-_USED_SHARE = 0.8  # of its life: a request that takes long must not outlive its token
 _CLIENT_ID = "layoutlift"
 MOST_TOKENS = 5_000
 """Tokens that are kept at once: 10 MB or 20. A batch's repositories are all opened before the first is worked on, and
@@ -96,12 +94,11 @@ class Authorizer:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._origin = origin
-        self._find = find
+        self.credentials = KeptCredentials(find, clock)
         self._send = send
         self._clock = clock
         self._lock = threading.Lock()
         self._challenge: Challenge | None = None
-        self._has_found = False
         self._tokens: dict[Scopes, _Token] = {}
         self._fetched: dict[Scopes, Future[_Token]] = {}
 
@@ -150,7 +147,8 @@ class Authorizer:
         token.set_result(found)
 
     def forget(self, scopes: Scopes) -> None:
-        """Have the next request for these scopes authorized anew."""
+        """Have the next request for these scopes authorized anew, by whatever credentials there are then."""
+        self.credentials.forget()
         with self._lock:
             self._tokens.pop(scopes, None)
 
@@ -174,6 +172,7 @@ class Authorizer:
             token = self._tokens.get(key)
             if token is not None and token.header == sent:  # else another worker has a new one already
                 del self._tokens[key]
+                self.credentials.forget()  # a new password may have come in its place
 
     def _choose(self, offered: tuple[Challenge, ...]) -> Challenge:
         by_scheme = {challenge.scheme: challenge for challenge in reversed(offered)}
@@ -188,26 +187,19 @@ class Authorizer:
         )
 
     def _authenticate(self, challenge: Challenge, scopes: Scopes) -> _Token:
-        credentials = self._credentials()
+        was_kept = self.credentials.is_kept
+        credentials = self.credentials.get()
         if challenge.scheme == "bearer":
-            return self._fetch_granted(challenge, scopes, credentials)
+            try:
+                return self._fetch_granted(challenge, scopes, credentials)
+            except AuthenticationError:
+                self.credentials.forget()
+                if not was_kept:
+                    raise
+            return self._fetch_granted(challenge, scopes, self.credentials.get())
         if credentials is None:
             raise AuthenticationError(f"{self._origin} asks for a password and {_NONE_CONFIGURED}", status=401)
-        return _Token(credentials.basic(), self._clock() + credentials.lifetime * _USED_SHARE)
-
-    def _credentials(self) -> Credentials | None:
-        """What is found; where something was before, who hands it out may be away for the moment.
-
-        A credential helper asks over the network that the registry is on, and fails with it.
-        """
-        try:
-            found = self._find()
-        except ConfigurationError as error:
-            if not self._has_found:
-                raise
-            raise ConnectionFailedError(str(error)) from None
-        self._has_found = found is not None
-        return found
+        return _Token(credentials.basic(), self._clock() + credentials.lifetime * USED_SHARE)
 
     def _fetch_granted(self, challenge: Challenge, scopes: Scopes, credentials: Credentials | None) -> _Token:
         """A token server may refuse one scope (GitHub, Azure); asking for none tells whether it refuses us."""
@@ -283,4 +275,4 @@ def _read_token(answer: HttpAnswer, where: str, now: float) -> _Token:
         raise UnexpectedAnswerError(f"{where} answered without a token", status=answer.status) from error
     if not isinstance(token, str) or not token.isascii() or not token.isprintable():
         raise UnexpectedAnswerError(f"{where} answered without a usable token", status=answer.status)
-    return _Token(f"Bearer {token}", now + max(lifetime, 1.0) * _USED_SHARE)
+    return _Token(f"Bearer {token}", now + max(lifetime, 1.0) * USED_SHARE)

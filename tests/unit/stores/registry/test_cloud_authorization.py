@@ -128,7 +128,7 @@ def test_amazons_403_for_an_ended_token_has_a_new_one_fetched(
     script.expect("GET", "/v2/app/manifests/v1", Reply(403, body=ended), Reply(body=b"{}"))
     store = make_store(script.host, Credentials("AWS", "one"))
     secrets = iter(["one", "two"])
-    store._provider._authorizer._find = lambda: Credentials("AWS", next(secrets))
+    store._provider._authorizer.credentials._find = lambda: Credentials("AWS", next(secrets))
     store.check_access()
     assert store.fetch_manifest("app", "v1") is not None
     sent = [request.headers.get("authorization") for request in script.requests]

@@ -2,16 +2,19 @@
 
 import base64
 import json
+import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from tasks.oci.errors import PermissionDeniedError
+from tasks.oci.errors import ConfigurationError, PermissionDeniedError
 from tasks.ports import NewRepositories
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.registry.credentials import Credentials
 from tasks.stores.registry.harbor import HarborProjects
 from tasks.stores.registry.http_pool import HttpPool
+from tasks.stores.registry.kept_credentials import KeptCredentials
 from tasks.stores.registry.request_retry import RequestRetry
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 
@@ -34,6 +37,23 @@ def test_a_project_is_asked_for_once_and_by_its_name_alone(script: ScriptedRegis
     assert [request.query for request in script.requests] == [{"project_name": ["team"]}] * 2
     expected = "Basic " + base64.b64encode(b"robot$team+lift:s3cret").decode()
     assert script.requests[0].headers["authorization"] == expected
+
+
+def test_a_helper_that_fails_for_the_moment_is_asked_again_as_for_all_requests(
+    script: ScriptedRegistry, make_pool: Callable[..., HttpPool]
+) -> None:
+    given = iter([replace(ROBOT, lifetime=0.0), None, ROBOT])
+
+    def find() -> Credentials:
+        if (found := next(given)) is None:
+            raise ConfigurationError("docker-credential-cloud failed")
+        return found
+
+    stop, kept = Stop(), KeptCredentials(find, time.monotonic)
+    kept.get()
+    asked = HarborProjects(make_pool(script.host), RequestRetry(RequestGate(stop), stop, first_wait=0.001), kept.get)
+    script.expect("HEAD", PROJECTS, Reply(200))
+    assert asked.state("team/app").exists
 
 
 def test_a_project_that_is_missing_is_so_until_it_is_made(script: ScriptedRegistry, harbor: HarborProjects) -> None:

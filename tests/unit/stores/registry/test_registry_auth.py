@@ -3,7 +3,7 @@
 import base64
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs
 
@@ -200,6 +200,44 @@ def test_a_helper_that_fails_after_it_gave_a_password_is_away_as_its_network_may
         made.header(())
     assert raised.value.transient
     assert made.header(())
+
+
+BEARER = 'Bearer realm="https://auth.example/token"'
+
+
+def test_a_helper_is_asked_once_for_the_tokens_of_many_repositories() -> None:
+    made = Authorizer("https://registry.example", finder(ME), TokenServer())
+    made.refused((), None, BEARER)
+    assert [made.header((scope,)) for scope in "abc"] == ["Bearer t1", "Bearer t2", "Bearer t3"]
+    assert made.credentials.get() == ME
+
+
+def test_a_helper_is_asked_again_when_what_it_gave_comes_to_its_end() -> None:
+    clock, brief = Clock(), Credentials("me", "brief", lifetime=100.0)
+    made = Authorizer("https://registry.example", finder(brief, ME), TokenServer(), clock)
+    found = [made.credentials.get()]
+    for moment in (1079, 1081):
+        clock.now = moment
+        found.append(made.credentials.get())
+    assert found == [brief, brief, ME]
+
+
+def test_a_password_that_a_token_server_takes_no_more_is_asked_for_once_more() -> None:
+    old, new = Credentials("me", "old"), Credentials("me", "new")
+    refused = HttpAnswer(401, {}, b"", "https://auth.example/token")
+    server, valid = TokenServer(), [old.basic(), new.basic()]
+
+    def send(method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> HttpAnswer:
+        return server(method, url, headers, body) if headers["Authorization"] in valid else refused
+
+    made = Authorizer("https://registry.example", finder(old, new, new), send)
+    made.refused((), None, BEARER)
+    assert made.header(("a",)) == "Bearer t1"
+    valid.remove(old.basic())
+    assert made.header(("b",)) == "Bearer t2"
+    valid.clear()
+    with pytest.raises(AuthenticationError):
+        made.header(("c",))
 
 
 def test_a_helper_that_never_gave_a_password_is_a_mistake_of_the_configuration() -> None:
