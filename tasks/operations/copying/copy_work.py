@@ -62,11 +62,15 @@ class CopyWork(RepositoryWork):
         """See `RepositoryWork.take_traffic`."""
         return self._copier.blobs.take_traffic()
 
+    def found(self) -> list[Finding]:
+        """See `RepositoryWork.found`."""
+        return list(self._copier.findings)
+
     def finish(self) -> list[Finding]:
         """See `RepositoryWork.finish`."""
         self._tools.blobs.forget(self._repository)
         self._tools.manifests.forget(self._repository)
-        return self._copier.findings
+        return super().finish()
 
     def _execute(self, unit: Unit) -> list[TagResult]:
         if unit.subject is not None:

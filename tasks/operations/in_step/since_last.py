@@ -176,6 +176,10 @@ class RememberedWork(WrappedWork):
         """See `RepositoryWork.skip`."""
         return self._noted(self._work.skip(unit, error))
 
+    def found(self) -> list[Finding]:
+        """See `RepositoryWork.found`."""
+        return [*self._work.found(), *self._changes]
+
     def finish(self) -> list[Finding]:
         """See `RepositoryWork.finish`."""
         findings = self._work.finish()

@@ -58,6 +58,10 @@ class OpenRepositories:
             self._slices_left[path] -= 1
             return self._slices_left[path] <= 0
 
+    def take_all(self) -> list[OpenRepository]:
+        """All repositories that are open, which they are not any more."""
+        return [found for path in list(self._open) if (found := self.take(path)) is not None]
+
     def take(self, path: str) -> OpenRepository | None:
         """The repository, if it is open, which it is not any more."""
         return self._open.pop(path, None)

@@ -116,9 +116,13 @@ class RepositoryWork(ABC):
         """What was moved since the last call."""
         return Traffic()
 
-    def finish(self) -> list[Finding]:
-        """End the work, after its last unit; what was found besides the results."""
+    def found(self) -> list[Finding]:
+        """What was found so far besides the results; of work that is given up, nobody asks for more."""
         return []
+
+    def finish(self) -> list[Finding]:
+        """End the work, after its last unit; all that was found."""
+        return self.found()
 
     def execute(self, unit: Unit) -> list[TagResult]:
         """Do a unit; whatever goes wrong is in the results, one for each tag."""
@@ -205,6 +209,10 @@ class WrappedWork(RepositoryWork):
     def take_traffic(self) -> Traffic:
         """See `RepositoryWork.take_traffic`."""
         return self._work.take_traffic()
+
+    def found(self) -> list[Finding]:
+        """See `RepositoryWork.found`."""
+        return self._work.found()
 
     def finish(self) -> list[Finding]:
         """See `RepositoryWork.finish`."""

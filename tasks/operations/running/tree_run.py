@@ -150,7 +150,7 @@ class TreeRun:
                 future.result()
 
     def abandon(self) -> None:
-        """Record what a run that ends early has not come to: tags put off, and what was never begun."""
+        """Record what a run that ends early has not come to, and what it found where it did not come to the end."""
         reason = self._log.reason_to_skip()
         if reason is None:
             return
@@ -164,6 +164,8 @@ class TreeRun:
         for part in left:
             if part.path not in self._settled:
                 self._leave(part, reason)
+        for repository in self._repositories.take_all():
+            self._log.note_all(repository.work.found())
 
     def _leave(self, part: Slice, reason: LayoutliftError) -> None:
         """Tell of each tag that was never begun, or of the repository as a whole where it was not opened either."""

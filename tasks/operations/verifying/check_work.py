@@ -52,9 +52,9 @@ class CheckWork(RepositoryWork):
         referrers = sum(len(found) for found in inventory.referrers.values())
         census.note_repository(len(inventory.tags) + len(inventory.refused), referrers, len(inventory.untagged))
 
-    def finish(self) -> list[Finding]:
-        """See `RepositoryWork.finish`."""
-        return self._findings
+    def found(self) -> list[Finding]:
+        """See `RepositoryWork.found`."""
+        return list(self._findings)
 
     def _execute(self, unit: Unit) -> list[TagResult]:
         self._walk(unit.descriptor)

@@ -41,7 +41,7 @@ class VerifyWork(RepositoryWork):
         self._policy = policy
         self._target_tags = target_tags
 
-    def finish(self) -> list[Finding]:
+    def found(self) -> list[Finding]:
         """What the target has besides."""
         known = {entry.tag for entry in self.inventory.tags} | {entry.tag for entry in self.inventory.refused}
         extra = sorted(tag for tag in self._target_tags - known if not tag.startswith(("sha256-", "sha512-")))

@@ -24,7 +24,7 @@ from tasks.operations.reports.run_log import FATAL
 from tasks.operations.running import tree_run
 from tasks.operations.running.batches import Slice
 from tasks.operations.running.repository_work import MOST_TAGS
-from tasks.ports import IndexFile, RemoteManifest
+from tasks.ports import Finding, IndexFile, RemoteManifest
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
 from tasks.stores.pacing import Stop
@@ -219,6 +219,31 @@ def test_slices_that_nobody_has_begun_are_named_when_the_run_is_stopped(
         tree.abandon()
     assert made.outcomes == {f"app:v{n}": "copied" if n < first[0].stop else "interrupted" for n in range(TAGS)}
     assert [(finding.path, finding.code) for finding in made.findings] == [("other", "interrupted")]
+
+
+def test_what_was_found_in_a_repository_that_is_left_is_told_once(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its work is not ended then, as it is after its last slice."""
+    monkeypatch.setattr("tasks.operations.running.batches.MIN_BATCH", 2)
+    made = opened(root)
+    began = CopyWork
+
+    def begin(*parts: Any) -> RememberedWork:
+        work = began(*parts)
+        work._copier.findings.append(Finding(parts[1].path, "found", "by its first slice"))
+        return RememberedWork(work, parts[2], made.ledger, "settings", Selection())
+
+    monkeypatch.setattr("tests.support.engine.CopyWork", begin)
+    with made.run() as tree:
+        first, second, *_ = [batch for batch in tree.survey().batches if batch[0].path == "app"]
+        tree.execute(first)
+        made.stop.set()
+        tree.abandon()
+        tree.execute(second)
+        tree.abandon()
+    assert [finding.path for finding in made.findings if finding.code == "found"] == ["app"]
+    assert made.ledger.layout("app") is None
 
 
 def test_what_was_told_of_as_never_begun_is_not_begun_any_more(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
