@@ -26,6 +26,9 @@ _HOST = re.compile(r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]
 _UNWANTED = re.compile(r"[^a-z0-9]+")
 _REFERRERS_TAG = re.compile(r"(sha256|sha512)-([a-f0-9]{64,128})(\.(?:sig|att|sbom))?")
 _SHOWN = 200
+"""Characters of a name in a message."""
+_SHOWN_OF_END = 150
+"""As much of its end holds any tag, which has 128 at most."""
 
 
 def is_repository(name: str) -> bool:
@@ -49,7 +52,7 @@ def map_repository(path: str) -> str:
     """
     name = "/".join(c if is_repository(c) else _map_component(c) for c in path.split("/"))
     if not is_repository(name):
-        raise InvalidReferenceError(f"no repository name can be made of the path {path[:_SHOWN]!r}")
+        raise InvalidReferenceError(f"no repository name can be made of the path {_shown(path)}")
     return name
 
 
@@ -76,10 +79,17 @@ def tag_of_ref_name(ref_name: str) -> str:
     if is_tag(tag) and not _is_digest(last):
         return tag
     if _is_digest(digest or last):
-        raise DigestOnlyError(f"index.json names it {ref_name[:_SHOWN]!r}, by its digest and without a tag")
+        raise DigestOnlyError(f"index.json names it {_shown(ref_name)}, by its digest and without a tag")
     if "/" in name and ":" not in last:
-        raise InvalidReferenceError(f"index.json names it {ref_name[:_SHOWN]!r}, which has no tag")
-    raise InvalidReferenceError(f"registries don't take the tag {ref_name[:_SHOWN]!r}, and tags are not changed")
+        raise InvalidReferenceError(f"index.json names it {_shown(ref_name)}, which has no tag")
+    raise InvalidReferenceError(f"registries don't take the tag {_shown(ref_name)}, and tags are not changed")
+
+
+def _shown(name: str) -> str:
+    """A name between quotes; of one that is too long, the middle is left out: its tag or digest is at its end."""
+    if len(name) <= _SHOWN:
+        return repr(name)
+    return repr(f"{name[: _SHOWN - _SHOWN_OF_END - 1]}…{name[-_SHOWN_OF_END:]}")
 
 
 def repository_of_reference(reference: str) -> str | None:
@@ -183,12 +193,12 @@ class TargetAddress:
         if not _is_host(host):
             if "@" in text:  # never shown: it may be a password
                 raise InvalidReferenceError("a login has no place in a target (see --username, --password-stdin)")
-            raise InvalidReferenceError(f"not a registry host: {host[:_SHOWN]!r}")
+            raise InvalidReferenceError(f"not a registry host: {_shown(host)}")
         prefix = prefix.rstrip("/")
         if ":" in prefix or "@" in prefix:
-            raise InvalidReferenceError(f"a target is host[:port][/prefix], without a tag: {prefix[:_SHOWN]!r}")
+            raise InvalidReferenceError(f"a target is host[:port][/prefix], without a tag: {_shown(prefix)}")
         if prefix and not is_repository(prefix):
-            raise InvalidReferenceError(f"not a prefix that registries take: {prefix[:_SHOWN]!r}")
+            raise InvalidReferenceError(f"not a prefix that registries take: {_shown(prefix)}")
         return cls(host, prefix)
 
     def __str__(self) -> str:
@@ -203,6 +213,6 @@ class TargetAddress:
         full = f"{self.prefix}/{name}" if self.prefix and name else self.prefix or name
         if len(self.host) + 1 + len(full) > MAX_NAME_LENGTH:
             raise InvalidReferenceError(
-                f"host and repository together have more than {MAX_NAME_LENGTH} characters: {full[:_SHOWN]!r}"
+                f"host and repository together have more than {MAX_NAME_LENGTH} characters: {_shown(full)}"
             )
         return full

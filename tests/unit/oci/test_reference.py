@@ -162,6 +162,16 @@ def test_a_reference_without_a_tag_is_not_called_a_tag(ref_name: str) -> None:
         tag_of_ref_name(ref_name)
 
 
+@pytest.mark.parametrize("end", [":v1+build", f"@{sha256(b'')}", "/app"])
+def test_of_a_long_image_name_the_middle_is_left_out_and_not_what_is_wrong(end: str) -> None:
+    begin = "registry.example:5000/"
+    with pytest.raises(InvalidReferenceError) as raised:
+        tag_of_ref_name(f"{begin}{'deep/' * 100}app{end}")
+    assert f"'{begin}" in str(raised.value)
+    assert f"{end}'" in str(raised.value)
+    assert len(str(raised.value)) < 300
+
+
 @given(odd_text)
 def test_whatever_tag_is_found_is_one_and_stands_in_the_ref_name(ref_name: str) -> None:
     try:
