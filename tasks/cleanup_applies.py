@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.endpoints import no_directory, refuse_absent, refuse_other_encodings
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, RefusedError
 from tasks.operations.choosing.ages import FUTURE_SECONDS
 from tasks.operations.cleanup.applying.apply_tools import ApplyTools
@@ -25,6 +24,7 @@ from tasks.operations.cleanup.records.journal import Journal
 from tasks.operations.cleanup.values import QuarantineMode
 from tasks.operations.running.concurrency import map_ahead
 from tasks.patience import patience_with_source
+from tasks.source_checks import no_directory, refuse_absent, refuse_other_encodings
 from tasks.stores.bucket.s3_address import BucketAddress, is_bucket
 from tasks.stores.directory import mounts
 from tasks.stores.directory.file_errors import translated

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from tasks.oci.reference import TargetAddress
 from tasks.oci.registry_profiles import RegistryKind, profile_of
 from tasks.operations.source.split_source import SplitSource
 from tasks.patience import patience_with_source, patience_with_target
+from tasks.source_checks import check_source, no_directory
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress, is_bucket
 from tasks.stores.directory import mounts
 from tasks.stores.directory.layout_directory import LayoutDirectory
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS, GRACE_SECONDS = 0.25, 3.0
 """How soon a stop is noticed, and how long requests that are under way then may take."""
-_NO_DIRECTORY = "the source {} is not a directory; is the bucket mounted there?"
-_A_FILE = "the source {} is a file; name a directory with layouts in it, and unpack an archive first"
-_NO_BUCKET = "the source {} is not a directory; a bucket is named as s3://bucket[/prefix]"
-_NO_PATH = "the source {} is not a directory; name the directory alone, and tags by --include"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,53 +80,6 @@ def _open_whole(source: str, stop: Stop | None, access: BucketAccess | None) -> 
     return store
 
 
-def check_source(source: str) -> None:
-    """Refuse a SOURCE argument for what can be told of it at once: without a network, and of no mount that may hang.
-
-    Raises:
-        ConfigurationError: it names no kind of source that can be read, or no directory, or names can't be told.
-    """
-    check_place(source)
-    if not is_bucket(source):
-        refuse_other_encodings()
-        path, may_hang = mounts.resolve(source)
-        if not may_hang:
-            refuse_absent(source, path)
-
-
-def check_place(place: str) -> None:
-    """Refuse a directory or bucket for the form of its name.
-
-    Raises:
-        ConfigurationError: it is a URL other than s3://bucket[/prefix]; what may be a login in it is not repeated.
-    """
-    if is_bucket(place):
-        BucketAddress.parse(place)
-    elif "://" in place:
-        raise ConfigurationError(f"{place.partition('://')[0]}:// can't be used; name a directory or s3://bucket")
-
-
-def refuse_absent(source: str, path: str) -> None:
-    """See that there is a directory at the path of a source.
-
-    Raises:
-        ConfigurationError: there is none, or it can't be looked at, as when its mount is dead.
-    """
-    try:
-        is_there = Path(path).is_dir()
-    except OSError as error:
-        raise ConfigurationError(f"{_NO_DIRECTORY.format(source)} ({error.strerror})") from error
-    if not is_there:
-        raise ConfigurationError(_A_FILE.format(source)) if Path(path).is_file() else no_directory(source)
-
-
-def no_directory(source: str) -> ConfigurationError:
-    """What to raise where a source is no directory; one with a colon may be a reference, as other tools take."""
-    if source.startswith("s3:"):
-        return ConfigurationError(_NO_BUCKET.format(source))
-    return ConfigurationError((_NO_PATH if ":" in source else _NO_DIRECTORY).format(source))
-
-
 def _open_bucket(address: BucketAddress, access: BucketAccess, stop: Stop) -> Source:
     from tasks.stores.bucket.layout_bucket import LayoutBucket  # noqa: PLC0415 - directories don't wait for the SDK
     from tasks.stores.bucket.s3_bucket import S3Bucket  # noqa: PLC0415
@@ -145,20 +94,6 @@ def _is_directory(store: WatchedLayouts) -> bool:
         return store.is_directory()
     except SourceUnavailableError:
         return True  # the run meets it again at once, and then it stands in a report
-
-
-def refuse_other_encodings() -> None:
-    """See that names of files are read as UTF-8: in another encoding, they would become other names at the target.
-
-    Raises:
-        ConfigurationError: they are not.
-    """
-    encoding = sys.getfilesystemencoding()
-    if encoding != "utf-8":
-        raise ConfigurationError(
-            f"names of files would be read as {encoding}, and become other names than in UTF-8: "
-            "set LC_ALL=C.UTF-8 or PYTHONUTF8=1"
-        )
 
 
 def close_source(source: Source) -> None:

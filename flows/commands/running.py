@@ -19,7 +19,6 @@ from flows.files.mistakes import in_our_words
 from flows.forms.block_names import block_name, refuse_blocks
 from flows.forms.scale_parameters import ScaleParameters
 from flows.terminal.told_errors import tell
-from tasks.endpoints import check_source
 from tasks.exact_lists import read_exact_list
 from tasks.oci.errors import (
     ConfigurationError,
@@ -29,6 +28,7 @@ from tasks.oci.errors import (
     RegistryError,
     TransportError,
 )
+from tasks.source_checks import check_source
 from tasks.stores.listed_text import STANDARD_INPUT
 
 if TYPE_CHECKING:

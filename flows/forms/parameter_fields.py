@@ -10,12 +10,13 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from flows.forms.block_names import block_name
-from tasks.endpoints import check_place, parse_target
+from tasks.endpoints import parse_target
 from tasks.oci.errors import ConfigurationError
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.choosing.newest import NewestBy
 from tasks.operations.copying.planning import OnConflict, Untagged
 from tasks.operations.reports.results import Depth
+from tasks.source_checks import check_place
 from tasks.stores.bucket.s3_address import check_endpoint_url
 
 
