@@ -167,6 +167,13 @@ def _is_host(text: str) -> bool:
         return False
 
 
+def _host_hint(text: str) -> str:
+    """What may be wrong with what is no host."""
+    if text.count(":") > 1 and "[" not in text:
+        return "; an IPv6 address stands in brackets: [::1]:5000"
+    return "; ports go from 1 to 65535" if re.fullmatch(r"[^:]+:[0-9]+", text) else ""
+
+
 _AS_SOURCES_BEGIN = ("/", "./", "../", "~", "s3://")
 
 
@@ -193,7 +200,7 @@ class TargetAddress:
         if not _is_host(host):
             if "@" in text:  # never shown: it may be a password
                 raise InvalidReferenceError("a login has no place in a target (see --username, --password-stdin)")
-            raise InvalidReferenceError(f"not a registry host: {_shown(host)}")
+            raise InvalidReferenceError(f"not a registry host: {_shown(host)}{_host_hint(host)}")
         prefix = prefix.rstrip("/")
         if ":" in prefix or "@" in prefix:
             raise InvalidReferenceError(f"a target is host[:port][/prefix], without a tag: {_shown(prefix)}")

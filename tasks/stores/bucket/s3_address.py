@@ -14,6 +14,7 @@ ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 """Where the SDK looks for another endpoint, the first one first."""
 NO_COMPONENT = frozenset({"", ".", ".."})
 """What a key may have between its slashes, but no path."""
+_NO_ENDPOINT = "an endpoint is a URL such as https://s3.example.com"
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 
 
@@ -121,9 +122,13 @@ def check_endpoint_url(url: str) -> str:
     Raises:
         ValueError: it has no scheme or host, or holds credentials, which would show in the dashboard.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("an endpoint is a URL such as https://s3.example.com")
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # of the port or an IPv6 address
+        raise ValueError(_NO_ENDPOINT) from None
+    if not is_usable:
+        raise ValueError(_NO_ENDPOINT)
     if parts.username is not None or parts.password is not None:
         raise ValueError("an endpoint holds no credentials; use AWS_PROFILE or AWS_ACCESS_KEY_ID")
     return url

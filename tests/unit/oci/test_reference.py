@@ -255,6 +255,9 @@ def test_a_login_in_a_target_is_sent_to_its_place(text: str) -> None:
     [
         ("https://h/a", "without a scheme"),
         ("h:port", "not a registry host: 'h:port'"),
+        ("h:99999", "not a registry host: 'h:99999'; ports go from 1 to 65535"),
+        ("h:0/a", "not a registry host: 'h:0'; ports go from 1 to 65535"),
+        ("::1", r"not a registry host: '::1'; an IPv6 address stands in brackets: \[::1\]:5000"),
         ("h/Team", "not a prefix"),
         ("h/a:v1", "without a tag"),
         ("/mnt/bucket", "SOURCE comes before TARGET"),

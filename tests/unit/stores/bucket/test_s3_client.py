@@ -135,9 +135,12 @@ def test_what_is_no_address_is_refused(source: str) -> None:
         open_source(source)
 
 
-@pytest.mark.parametrize("url", ["store.example.com", "ftp://store", "http://", "https://user:secret@store"])
+@pytest.mark.parametrize(
+    "url",
+    ["store.example.com", "ftp://store", "http://", "https://user:secret@store", "http://store:99999", "http://[::1"],
+)
 def test_what_is_no_endpoint_is_refused_without_being_repeated(url: str) -> None:
-    with pytest.raises(ValueError) as raised:
+    with pytest.raises(ValueError, match=r"^an endpoint ") as raised:
         check_endpoint_url(url)
     assert "secret" not in str(raised.value)
 
