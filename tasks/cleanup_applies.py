@@ -24,12 +24,12 @@ from tasks.operations.cleanup.records.journal import Journal
 from tasks.operations.cleanup.values import QuarantineMode
 from tasks.operations.running.concurrency import map_ahead
 from tasks.patience import patience_with_source
-from tasks.source_checks import no_directory, refuse_absent, refuse_other_encodings
 from tasks.stores.bucket.s3_address import BucketAddress, is_bucket
 from tasks.stores.directory import mounts
 from tasks.stores.directory.file_errors import translated
 from tasks.stores.directory.watched_writer import WatchedWritable
 from tasks.stores.directory.writable_directory import WritableDirectory
+from tasks.stores.source_checks import no_directory, refuse_absent, refuse_other_encodings
 from tasks.stores.source_lease import SourceLease
 
 if TYPE_CHECKING:

@@ -28,8 +28,8 @@ from tasks.oci.errors import (
     RegistryError,
     TransportError,
 )
-from tasks.source_checks import check_source
 from tasks.stores.listed_text import STANDARD_INPUT
+from tasks.stores.source_checks import check_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable

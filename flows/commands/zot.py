@@ -11,7 +11,7 @@ from flows.commands.options import with_parameters
 from flows.commands.running import checked, run_to_end
 from flows.forms.parameters import InPlaceParameters, SourceParameters
 from tasks.runs import RunKind
-from tasks.source_checks import check_source
+from tasks.stores.source_checks import check_source
 
 
 @click.group(short_help="Say what a zot over SOURCE itself would serve and change")

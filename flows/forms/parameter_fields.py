@@ -16,8 +16,8 @@ from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.choosing.newest import NewestBy
 from tasks.operations.copying.planning import OnConflict, Untagged
 from tasks.operations.reports.results import Depth
-from tasks.source_checks import check_place
 from tasks.stores.bucket.s3_address import check_endpoint_url
+from tasks.stores.source_checks import check_place
 
 
 def check_address(text: str) -> str:
