@@ -22,7 +22,10 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 10.0
 EXPIRY_SECONDS = 60.0
-LOST = "another run has taken over the lock of this one, which gave no sign of life for a minute: this one ends"
+LOST = (
+    "another run has taken over the lock of this one, which gave no sign of life for a minute, "
+    "or somebody removed it: this one ends"
+)
 _SHOWN = 200
 
 

@@ -215,6 +215,15 @@ def test_who_lost_the_lock_is_told_and_leaves_the_new_holders_alone(state, monke
     assert json.loads((state.folder / "lock").read_text())["run"] == "r2"
 
 
+def test_a_lock_that_somebody_removed_is_lost_and_may_be_told_as_removed(state, monkeypatch, caplog):
+    monkeypatch.setattr(lock_holder, "HEARTBEAT_SECONDS", 0.05)
+    lost = threading.Event()
+    with state.lock("r1", lost.set):
+        (state.folder / "lock").unlink()
+        assert lost.wait(30)
+        assert "or somebody removed it" in caplog.text
+
+
 def test_a_lock_that_was_released_during_a_late_beat_is_not_lost(monkeypatch):
     monkeypatch.setattr(lock_holder, "HEARTBEAT_SECONDS", 0.01)
     beating, released = threading.Event(), threading.Event()
