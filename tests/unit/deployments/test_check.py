@@ -107,3 +107,14 @@ def test_a_name_is_given_once(tmp_path):
     path.write_text(yaml.safe_dump(content))
 
     assert list(problems(path)) == ["migrate/nightly: there are two of this name"]
+
+
+def test_a_sharded_run_in_a_pool_has_its_parts_done_by_a_deployment_of_the_same_pool() -> None:
+    file = yaml.safe_load((DEPLOYMENTS.parent / "pools" / "kubernetes.yaml").read_text())
+    names = {
+        f"{each['entrypoint'].split('.')[1].replace('_', '-')}/{each['name']}": each for each in file["deployments"]
+    }
+    (sharded,) = (each for each in file["deployments"] if "shards" in each["parameters"])
+    shard = names[sharded["parameters"]["shard_deployment"]]
+    assert shard["work_pool"] == sharded["work_pool"]
+    assert sharded["parameters"]["state"].startswith("s3://"), "jobs share no folder"
