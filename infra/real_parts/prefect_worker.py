@@ -76,7 +76,7 @@ class PrefectWorker(Server):
         self.limit = limit
         self.api = api
         self.pool = pool
-        self._more = environment or {}
+        self.environment = environment or {}
 
     def _command(self) -> list[str]:
         prefect = str(Path(sys.executable).with_name("prefect"))
@@ -94,7 +94,7 @@ class PrefectWorker(Server):
             "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_WORKER_QUERY_SECONDS": QUERY_SECONDS,
-            **self._more,
+            **self.environment,
         }
 
     def _is_ready(self) -> bool:

@@ -1,6 +1,7 @@
 """Deployed runs on a real server and worker: watched, slowed, paused and resumed, killed, and never two at once."""
 
 import os
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -8,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from infra.operations.desk import POOL
 from infra.real_parts import Registry, wait_until
-from tests.support.deployed_runs import ENDED, WAIT_SECONDS, DeployedRuns, flow_processes
+from infra.real_parts.prefect_worker import PrefectWorker
+from tests.support.deployed_runs import ENDED, ROOT, WAIT_SECONDS, DeployedRuns, flow_processes
 from tests.support.layouts import LayoutBuilder
 from tests.support.registry_view import RepositoryView
 
@@ -18,6 +21,18 @@ pytestmark = [pytest.mark.operations, pytest.mark.timeout(600)]  # minutes of wa
 TAGS = 30
 SLOW = "100k"
 """Bytes a second, so that the run of all tags takes a minute."""
+
+
+class WorkerOfTheImage(PrefectWorker):
+    """As it is started in a container, where a signal reaches the first process alone."""
+
+    name = "container"
+
+    def _command(self) -> list[str]:
+        return [str(ROOT / "infra" / "entrypoint.sh"), "prefect", *super()._command()[1:]]
+
+    def _environment(self) -> dict[str, str]:
+        return super()._environment() | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
 @pytest.fixture
@@ -119,3 +134,20 @@ def test_a_run_with_a_parameter_of_an_earlier_version_fails_and_names_it(
     run = deployed.begin(**parameters, jobz=4)
     wait_until(lambda: deployed.state_of(run) == "Failed", what="the run has failed", deadline_seconds=WAIT_SECONDS)
     assert "the flow migrate has no parameter jobz: " in deployed.run(run)["state"]["message"]
+
+
+def test_a_worker_s_container_that_is_stopped_ends_its_runs_in_order(
+    deployed: DeployedRuns, parameters: dict[str, Any], arrived: Callable[[], int], tmp_path: Path
+) -> None:
+    """As compose and Kubernetes stop it: the signal reaches the first process alone."""
+    deployed.worker.stop()
+    with WorkerOfTheImage(tmp_path, api=deployed.api, pool=POOL, environment=deployed.worker.environment):
+        run = deployed.begin(**parameters, report=str(tmp_path / "report.json"))
+        deployed.wait_for_progress(run, 0)
+    told = deployed.run(run)["state"]
+    deployed.worker.start()
+    assert (told["name"], told["message"]) == ("Crashed", "Execution was aborted by a termination signal.")
+    assert flow_processes(run) == []
+    (report,) = deployed.reports_at(tmp_path)
+    assert report["run"]["not_equal_because"] == "the run did not come to its end"
+    assert arrived() < TAGS

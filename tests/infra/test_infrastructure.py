@@ -16,6 +16,7 @@ import promql_parser
 import pytest
 import yaml
 
+from infra.operations.desk import RUN_ENDS_WITHIN_SECONDS
 from infra.real_parts import find_tool
 from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.reporting import totals_json
@@ -369,6 +370,49 @@ def test_runs_at_work_end_in_order_before_their_worker_is_stopped() -> None:
         assert worker.stdout.readline() == "begun\n"
         subprocess.run(["sh", "-c", stop], env=os.environ | {"MAINPID": str(worker.pid)}, check=False, timeout=10)
         assert worker.stdout.read() == "in order\n"
+
+
+RUN_AND_WORKER = """\
+trap 'kill -9 $! && echo killed; exit 5' TERM
+sh -c "trap 'sleep 0.2; echo in order; exit' TERM; echo begun; while :; do sleep 0.02; done" &
+wait; exit 5
+"""
+
+
+def test_the_image_ends_runs_in_order_before_their_worker(tmp_path: Path) -> None:
+    stub = tmp_path / "prefect"
+    stub.write_text(f"#!/bin/sh\n{RUN_AND_WORKER}")
+    stub.chmod(0o755)
+    told: list[str] = []
+    for command in ([stub], [INFRA / "entrypoint.sh", "prefect", "worker", "start"]):
+        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as started:
+            assert started.stdout.readline() == "begun\n"
+            started.terminate()
+            told.append(started.stdout.read())
+    assert told[0] == "killed\n", "the stub does what a worker does"
+    assert told[1] == "in order\n"
+    assert started.returncode == 5, "what a worker ends with is what its container ends with"
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_run_s_container_ends_as_the_run_does(tmp_path: Path, code: int) -> None:
+    stub = tmp_path / "prefect"
+    stub.write_text(f"#!/bin/sh\nexit {code}\n")
+    stub.chmod(0o755)
+    command = [INFRA / "entrypoint.sh", "prefect", "flow-run", "execute"]
+    assert subprocess.run(command, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=False).returncode == code
+
+
+def test_who_stops_a_worker_waits_until_its_runs_have_ended() -> None:
+    compose = yaml.safe_load((INFRA / "compose.yaml").read_text())["services"]["worker"]
+    pod = yaml.safe_load_all((INFRA / "kubernetes" / "worker.yaml").read_text())
+    (spec,) = [each["spec"]["template"]["spec"] for each in pod if each["kind"] == "Deployment"]
+    waits = [int(compose["stop_grace_period"].removesuffix("s")), spec["terminationGracePeriodSeconds"]]
+    assert min(waits) > RUN_ENDS_WITHIN_SECONDS
+    (worker,) = spec["containers"]
+    assert "command" not in worker, "in Kubernetes, that takes the place of the image's entrypoint"
+    assert "entrypoint" not in compose
 
 
 def options_of(program: str, *arguments: str) -> str:
