@@ -362,19 +362,22 @@ def test_the_dashboard_is_unpacked_where_the_server_may_write() -> None:
         assert Path(environment[name]).is_relative_to(f"/var/lib/{own}"), name
 
 
+RUN = "trap 'sleep 0.2; echo in order; exit' TERM; echo begun; while :; do sleep 0.02; done"
+"""A flow run, as far as its worker's end matters to it."""
+
+
 def test_runs_at_work_end_in_order_before_their_worker_is_stopped() -> None:
     unit = (INFRA / "systemd" / "layoutlift-worker.service").read_text()
     (stop,) = re.findall(r"^ExecStop=/bin/sh -c '(.*)'$", unit, re.MULTILINE)
-    run = """trap 'sleep 0.2; echo in order; exit' TERM; echo begun; while :; do sleep 0.02; done"""
-    with subprocess.Popen(["sh", "-c", f'sh -c "{run}" & wait'], stdout=subprocess.PIPE, text=True) as worker:
+    with subprocess.Popen(["sh", "-c", f'sh -c "{RUN}" & wait'], stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout.readline() == "begun\n"
         subprocess.run(["sh", "-c", stop], env=os.environ | {"MAINPID": str(worker.pid)}, check=False, timeout=10)
         assert worker.stdout.read() == "in order\n"
 
 
-RUN_AND_WORKER = """\
+RUN_AND_WORKER = f"""\
 trap 'kill -9 $! && echo killed; exit 5' TERM
-sh -c "trap 'sleep 0.2; echo in order; exit' TERM; echo begun; while :; do sleep 0.02; done" &
+sh -c "{RUN}" &
 wait; exit 5
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.operations.copying.referrer_lists import ReferrerListing
+from tasks.operations.copying.referrer_lists import ReferrerListing, lost_referrers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -62,8 +62,7 @@ class GraphLists:
         """The same; whether the target lists all of them."""
         if self.ensure(subject, referrers) is not ReferrerListing.LOST:
             return True
-        which = f"{referrers[0].digest} among" if len(referrers) == 1 else f"all {len(referrers)}"
-        self._note("referrer_lost", f"the target does not list {which} referrers of {subject}")
+        self._note("referrer_lost", lost_referrers(subject, referrers))
         return False
 
     @property

@@ -37,6 +37,12 @@ class ReferrerListing(StrEnum):
     LOST = "lost"
 
 
+def lost_referrers(subject: Digest, referrers: Sequence[Descriptor]) -> str:
+    """What to say where the target does not list all of these referrers of a subject."""
+    which = f"{referrers[0].digest} among" if len(referrers) == 1 else f"all {len(referrers)}"
+    return f"the target does not list {which} referrers of {subject}"
+
+
 class ReferrerLists:
     """The lists of referrers of one target; shared by all workers of a run."""
 

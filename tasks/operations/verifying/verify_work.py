@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import LayoutliftError, ReferrersLostError
-from tasks.operations.copying.referrer_lists import ReferrerListing
+from tasks.operations.copying.referrer_lists import ReferrerListing, lost_referrers
 from tasks.operations.reports.results import Outcome, RepositoryInventory, TagResult
 from tasks.operations.running.repository_work import RepositoryWork, Unit
 from tasks.ports import Finding
@@ -102,8 +102,7 @@ class VerifyWork(RepositoryWork):
     def _check_listed(self, subject: Digest, referrers: Sequence[Descriptor]) -> ReferrerListing:
         listing = self._lists.check(self._repository, subject, referrers)
         if listing is ReferrerListing.LOST:
-            which = f"{referrers[0].digest} among" if len(referrers) == 1 else f"all {len(referrers)}"
-            raise ReferrersLostError(f"the target does not list {which} referrers of {subject}")
+            raise ReferrersLostError(lost_referrers(subject, referrers))
         return listing
 
     def _verify_list(self, unit: Unit, subject: Digest) -> TagResult:

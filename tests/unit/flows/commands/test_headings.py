@@ -12,13 +12,16 @@ from flows.commands.headings import HEADINGS, LAST, HeadedCommand, headed
 
 def headings_of(*command: str) -> dict[str, list[str]]:
     """The lists of options that a command's `--help` shows, by heading."""
-    context, found = click.Context(main), main
+    found: click.Command | None = main
+    context = click.Context(main)
     for name in command:
-        found = found.get_command(context, name)  # type: ignore[assignment]
+        assert isinstance(found, click.Group)
+        found = found.get_command(context, name)
+        assert found is not None
         context = click.Context(found, info_name=name, parent=context)
     return {
         heading: [str(each.name) for each in options if "--help" not in each.opts]
-        for heading, options in headed(found, context)
+        for heading, options in headed(context.command, context)
     }
 
 
