@@ -6,6 +6,8 @@ import os
 import signal
 from typing import NoReturn
 
+from flows.course.lasting_imports import lasting_imports
+
 INTERRUPTED = 130
 """The exit code of what Ctrl-C or SIGTERM has ended."""
 
@@ -15,7 +17,8 @@ def main() -> None:
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:  # a shell's background job has it ignored
         signal.signal(signal.SIGINT, _leave)
-    from flows.cli import main as command  # noqa: PLC0415 - only when Ctrl-C is seen to
+    with lasting_imports():
+        from flows.cli import main as command  # noqa: PLC0415 - only when Ctrl-C is seen to
 
     signal.signal(signal.SIGINT, before)
     command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import sys
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flows.course.lasting_imports import lasting_imports
 from flows.course.watching import watched_by
 from flows.server import prefect_server
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, LayoutliftError, StateError
@@ -127,20 +127,14 @@ class _EndsImports:
 
 
 def _load(name: str) -> Callable[..., object]:
-    """Import a flow, and Prefect with it.
-
-    That makes half a million objects that all stay: to look among them for garbage, time and again, took a sixth of
-    all CPU that a small run needs.
-    """
-    gc.disable()
+    """Import a flow, and Prefect with it."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(YIELD_SECONDS)
     try:
-        flow: Callable[..., object] = getattr(importlib.import_module(f"flows.{name}"), name)
+        with lasting_imports():
+            flow: Callable[..., object] = getattr(importlib.import_module(f"flows.{name}"), name)
     finally:
         sys.setswitchinterval(interval)
-        gc.freeze()
-        gc.enable()
     return flow
 
 

@@ -1,5 +1,6 @@
-"""Ctrl-C ends the command quietly, however early it comes."""
+"""Ctrl-C ends the command quietly, however early it comes, and its import takes no longer than it must."""
 
+import importlib.metadata
 import importlib.util
 import subprocess
 import sys
@@ -27,6 +28,20 @@ module, function = entry.split(":")
 sys.exit(getattr(import_module(module), function)())
 """
 
+WITH_SEARCHES = """
+import gc, sys
+from flows.entry import main
+
+def searched(phase, info):
+    command = sys.modules.get("flows.cli")
+    if phase == "start" and command and not hasattr(command, "main"):
+        print("searched for garbage while the command was imported")
+
+gc.callbacks.append(searched)
+sys.argv = ["layoutlift", "--version"]
+main()
+"""
+
 
 @pytest.mark.parametrize(
     ("imported", "asked"),
@@ -39,3 +54,10 @@ def test_ctrl_c_during_an_import_ends_quietly_with_130(imported: str, asked: str
     program = [sys.executable, "-c", WITH_CTRL_C, imported, entry, asked, tmp_path]
     ended = subprocess.run(program, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+def test_nothing_looks_for_garbage_while_the_command_is_imported() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", WITH_SEARCHES], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.splitlines() == [f"layoutlift, version {importlib.metadata.version('layoutlift')}"]
