@@ -114,7 +114,7 @@ def fresh_log(state: Path) -> Path:
 
 def server_command(descriptor: int) -> list[str]:
     """Prefect's application under uvicorn, as `prefect server start` runs it, on a socket that is open already."""
-    command = [sys.executable, "-P", "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
+    command = [sys.executable, "-P", "-m", "uvicorn", "--factory", "flows.server.application:create_app"]
     options = ["--lifespan", "on", "--log-level", "warning", "--timeout-graceful-shutdown", "5"]
     return [*command, "--fd", str(descriptor), *options]
 
