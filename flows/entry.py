@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from typing import NoReturn
@@ -21,7 +22,10 @@ def main() -> None:
         from flows.cli import main as command  # noqa: PLC0415 - only when Ctrl-C is seen to
 
     signal.signal(signal.SIGINT, before)
-    command()
+    try:
+        command()
+    finally:
+        gc.freeze()  # or Python looked through all that is left before it ends
 
 
 def _leave(*_: object) -> NoReturn:

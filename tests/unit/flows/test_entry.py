@@ -1,13 +1,17 @@
 """Ctrl-C ends the command quietly, however early it comes, and its import takes no longer than it must."""
 
+import gc
 import importlib.metadata
 import importlib.util
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+from flows.entry import main
 
 PROJECT = Path(__file__).resolve().parents[3]
 WITH_CTRL_C = """
@@ -61,3 +65,16 @@ def test_nothing_looks_for_garbage_while_the_command_is_imported() -> None:
         [sys.executable, "-c", WITH_SEARCHES], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert ended.stdout.splitlines() == [f"layoutlift, version {importlib.metadata.version('layoutlift')}"]
+
+
+def test_nothing_looks_for_garbage_when_the_command_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[object] = []
+    command = ModuleType("flows.cli")
+    command.main = lambda: left.extend([] for _ in range(20_000))
+    monkeypatch.setitem(sys.modules, "flows.cli", command)
+    try:
+        main()
+        assert len(left) == 20_000
+        assert len(gc.get_objects()) < len(left)
+    finally:
+        gc.unfreeze()
