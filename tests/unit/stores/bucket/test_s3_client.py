@@ -6,11 +6,12 @@ import traceback
 from pathlib import Path
 
 import pytest
+from botocore.loaders import JSONFileLoader
 
 from tasks.cleanup_applies import open_writable
 from tasks.endpoints import open_source, open_state, own_name, source_identity
 from tasks.oci.errors import ConfigurationError, SourceUnavailableError
-from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress, check_endpoint_url
+from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress, BucketLogin, check_endpoint_url
 from tasks.stores.bucket.s3_client import make_client
 from tasks.stores.pacing import Stop
 from tests.support.layouts import LayoutBuilder
@@ -160,3 +161,29 @@ def test_a_directory_does_not_wait_for_the_sdk(tmp_path: Path) -> None:
         "assert not {'boto3', 'botocore', 'prefect'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_the_sdk_knows_of_a_service_is_read_once(environment: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    load = JSONFileLoader.load_file
+
+    def counted(self: JSONFileLoader, file_path: str) -> object:
+        read.append(file_path)
+        return load(self, file_path)
+
+    environment.setattr(JSONFileLoader, "load_file", counted)
+    make_client(BucketAccess("http://127.0.0.1:1"))
+    read.clear()
+    make_client(BucketAccess("http://127.0.0.1:2"))
+    assert read == []
+
+
+def test_a_profile_that_is_named_counts_and_not_the_one_of_the_environment(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text("[profile named]\nregion = eu-west-1\n")
+    environment.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    environment.setenv("AWS_PROFILE", "nobody")
+    environment.delenv("AWS_REGION", raising=False)
+    environment.delenv("AWS_DEFAULT_REGION", raising=False)
+    assert make_client(BucketAccess(login=BucketLogin(profile="named"))).meta.region_name == "eu-west-1"
