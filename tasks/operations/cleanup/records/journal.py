@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 RUNS = f"{OWN_FOLDER}/runs"
 TRASH = f"{OWN_FOLDER}/trash"
 _RECORD = re.compile(r"(\d{6})-(index|hide|settled|drop)\.json")
+_SCHEMA = 1
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
@@ -100,12 +101,19 @@ def read_record(files: FileReader, place: RecordPlace) -> Record:
     """A record.
 
     Raises:
-        StateError: it is gone, or can't be understood.
+        StateError: it is gone, can't be understood, or is of another version's form.
         SourceError: it can't be read.
     """
     found = files.read_file(place.path)
     try:
-        record = _record(json.loads(found.raw if found else b""), place)
+        body = json.loads(found.raw if found else b"")
+        schema = body.get("schema")
+        if type(schema) is int and schema != _SCHEMA:
+            raise StateError(
+                f"{place.path} at the source is of form {schema}, this version reads form {_SCHEMA}: "
+                "use the layoutlift that wrote it"
+            )
+        record = _record(body, place)
         is_ours = _may_be_ours(record, place)
     except _MALFORMED as error:
         raise StateError(_damaged(place)) from error
@@ -164,7 +172,7 @@ def write_record(files: FileWriter, run: str, number: int, record: Record) -> No
         SourceError: it can't be written, so the step must not be done.
     """
     name = f"{number:06}-{record.step}.json"
-    raw = json.dumps({"schema": 1, **asdict(record)}, separators=(",", ":")).encode()
+    raw = json.dumps({"schema": _SCHEMA, **asdict(record)}, separators=(",", ":")).encode()
     files.write_file(f"{RUNS}/{run}/{below(record.repository, name)}", raw, None)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tasks.file_ports import FileReader, FileWriter, StoredFile
 
 _FOLDER = f"{OWN_FOLDER}/marks"
+_SCHEMA = 1
 UNREFERENCED = "unreferenced.json"
 STRAYS = "strays.json"
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
@@ -56,7 +57,10 @@ def read_marks(files: FileReader, repository: str, kind: str = UNREFERENCED) -> 
     if found is None:
         return {}
     try:
-        return {Digest(digest): _mark(fields) for digest, fields in json.loads(found.raw)["blobs"].items()}
+        body = json.loads(found.raw)
+        if body.get("schema", _SCHEMA) != _SCHEMA:
+            return {}
+        return {Digest(digest): _mark(fields) for digest, fields in body["blobs"].items()}
     except (*_MALFORMED, InvalidDigestError):
         return {}
 
@@ -83,7 +87,7 @@ def write_marks(files: FileWriter, repository: str, marks: Mapping[Digest, Mark]
         SourceError: they can't be written, or another cleaner writes them too.
     """
     path = _path(repository, kind)
-    body = {"schema": 1, "blobs": {digest: asdict(mark) for digest, mark in sorted(marks.items())}}
+    body = {"schema": _SCHEMA, "blobs": {digest: asdict(mark) for digest, mark in sorted(marks.items())}}
     raw = json.dumps(body, separators=(",", ":")).encode()
     before = files.read_file(path)
     if before is None and not marks:

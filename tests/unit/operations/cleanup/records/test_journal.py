@@ -76,3 +76,12 @@ def test_nothing_depends_on_a_record_that_is_damaged_or_gone(files: MemoryFiles,
     files._files.pop(place.path)
     with pytest.raises(StateError, match="damaged"):
         read_record(files, place)
+
+
+def test_a_record_of_another_version_s_form_is_named_as_that_and_nothing_depends_on_it(files: MemoryFiles) -> None:
+    """Its fields may have the same names and mean something else."""
+    Journal(files, "run").announce(record())
+    (place,) = list_records(files)
+    files.put(place.path, files.contents()[place.path].replace(b'"schema":1', b'"schema":2'))
+    with pytest.raises(StateError, match="is of form 2, this version reads form 1: use the layoutlift that wrote it"):
+        read_record(files, place)

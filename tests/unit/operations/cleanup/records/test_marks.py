@@ -104,6 +104,14 @@ def test_marks_that_can_not_be_understood_let_the_wait_start_over(damage: bytes)
     assert read_marks(files, LAYOUT) == {}
 
 
+def test_marks_of_another_version_s_form_let_the_wait_start_over() -> None:
+    files = World().files
+    write_marks(files, LAYOUT, {DIGEST: MARK})
+    path = f".layoutlift/marks/{LAYOUT}/{UNREFERENCED}"
+    files.put(path, files.contents()[path].replace(b'"schema":1', b'"schema":2'))
+    assert read_marks(files, LAYOUT) == {}
+
+
 def test_marks_are_written_only_where_they_change_and_forgotten_altogether() -> None:
     world = World()
     steps: list[str] = []
