@@ -6,8 +6,10 @@ import base64
 import logging
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
+import httpx
 from prefect import get_client
 from prefect.artifacts import create_image_artifact, create_progress_artifact
 
@@ -119,12 +121,20 @@ class _Shown:
 
     def _update(self, *, done: bool = False) -> None:
         with only_noted():
-            if self.tags is not None:
-                tags = _percent(self.run.totals.tags, max(1, self.run.progress.expected))
-                self.tags.show(tags, self._tags_line())
-            if self.bytes is not None:
-                sent = _percent(self.run.progress.bytes_read, self._expected_bytes())
-                self.bytes.show(100.0 if done else sent, self._bytes_line())
+            try:
+                self._show(done=done)
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code == HTTPStatus.NOT_FOUND:  # its database is another one: noted once
+                    self.tags = self.bytes = None
+                raise
+
+    def _show(self, *, done: bool) -> None:
+        if self.tags is not None:
+            tags = _percent(self.run.totals.tags, max(1, self.run.progress.expected))
+            self.tags.show(tags, self._tags_line())
+        if self.bytes is not None:
+            sent = _percent(self.run.progress.bytes_read, self._expected_bytes())
+            self.bytes.show(100.0 if done else sent, self._bytes_line())
 
     def _expected_bytes(self) -> int:
         """How much will be sent if the tags to come are like those that are done; 0 before there are any."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from flows.scale.shard_runs import Seen, ShardRuns
-from tasks.oci.errors import ShardLostError
+from tasks.oci.errors import ConfigurationError, ShardLostError
 from tasks.operations.running.shard_watch import GONE, ShardWatch, Step
 from tasks.stores.hidden_secrets import without_secrets
 
@@ -52,6 +52,7 @@ class _Pool:
         self._runs = runs
         self._waiting = {shard: ShardWatch() for shard in shards}
         self._to_start = dict.fromkeys(shards, 0.0)
+        self._begun = False
         self._unanswered: float | None = None
         self._attended = time.monotonic()
 
@@ -82,7 +83,14 @@ class _Pool:
         for shard, delay in list(self._to_start.items()):
             if self._stop.requested:
                 return
-            self._runs.start(shard, attempt=self._waiting[shard].attempt, delay=delay)
+            try:
+                self._runs.start(shard, attempt=self._waiting[shard].attempt, delay=delay)
+            except ConfigurationError as error:
+                if not self._begun:
+                    raise
+                self._gathering.give_up(shard, ShardLostError(f"it was there when the run began: {error}"))
+                del self._waiting[shard]
+            self._begun = True
             del self._to_start[shard]
 
     def _look(self) -> None:

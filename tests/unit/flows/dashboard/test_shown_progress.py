@@ -2,7 +2,9 @@
 
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
+import httpx
 import pytest
 
 from flows.dashboard import shown_progress
@@ -60,6 +62,25 @@ def test_the_server_is_told_of_progress_only_where_there_is_some_and_keeps_no_ev
         {"data": 33.3, "description": "1 of 3 tags", "id": "tags"},
         {"data": 33.3, "description": "holding", "id": "tags"},
     ]
+
+
+@pytest.mark.parametrize(("status", "asked"), [(404, 1), (503, 3)], ids=["not known", "for a moment"])
+def test_a_server_that_does_not_know_the_run_any_more_is_told_no_more(
+    status: int, asked: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its database is another one: else a line came every five seconds, to the end of the run."""
+    refusal = httpx.HTTPStatusError("", request=httpx.Request("PATCH", "http://h"), response=httpx.Response(status))
+
+    def refuse(*_: object) -> None:
+        raise refusal
+
+    monkeypatch.setattr(shown_progress._Bar, "show", refuse)
+    monkeypatch.setattr(_Shown, "_tags_line", lambda _: "")
+    run: Any = SimpleNamespace(totals=SimpleNamespace(tags=0), progress=SimpleNamespace(expected=0))
+    shown = _Shown(run, tags=shown_progress._Bar(uuid4(), (0.0, "")))
+    for _ in range(3):
+        shown._update()
+    assert caplog.text.count("could not be told: HTTPStatusError") == asked
 
 
 @pytest.mark.parametrize(("part", "whole", "shown"), [(1, 3, 33.3), (2, 1, 100.0), (0, 0, 0.0), (3, 3, 100.0)])

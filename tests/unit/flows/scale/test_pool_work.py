@@ -11,6 +11,7 @@ from flows.forms.scale_parameters import ScaledMigrateParameters
 from flows.scale import pool_work
 from flows.scale.pool_work import work_on_pool
 from flows.scale.shard_runs import Seen
+from tasks.oci.errors import ConfigurationError
 from tasks.ports import Shard
 from tests.support.gathered import Gathered
 
@@ -125,6 +126,26 @@ def test_a_server_that_refuses_is_not_asked_again(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(httpx.HTTPStatusError):
         done(server, [SHARD], monkeypatch)
     assert server.started == []
+
+
+NOT_DEPLOYED = ConfigurationError("the Prefect server has no such deployment")
+
+
+def test_a_deployment_that_was_never_there_is_a_matter_of_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError):
+        done(Server(["start"], NOT_DEPLOYED), [SHARD], monkeypatch)
+
+
+def test_a_deployment_that_vanishes_in_mid_run_costs_the_shards_that_would_have_to_be_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As when the server's database was lost; "nothing was done" would be wrong then."""
+    server = Server(error=NOT_DEPLOYED)
+    server.when_started = lambda: server.failing.append("start")
+    gathered = done(server, [SHARD], monkeypatch)
+    assert (server.started, gathered.taken) == ([0], [])
+    (lost,) = gathered.given_up
+    assert str(lost) == "it was there when the run began: the Prefect server has no such deployment"
 
 
 @dataclass
