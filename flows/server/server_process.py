@@ -129,6 +129,8 @@ def server_environment(state: Path, port: int) -> dict[str, str]:
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port},http://localhost:{port}",  # else any page's
         "PREFECT_UI_STATIC_DIRECTORY": str(state / "ui"),  # the installed package may be read-only
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",  # of its own accord, it keeps runs for ever
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": "P30D",
     }
     fixed = {
         "DO_NOT_TRACK": "1",

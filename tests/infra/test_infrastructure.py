@@ -16,6 +16,7 @@ import promql_parser
 import pytest
 import yaml
 
+from flows.server.server_process import server_environment
 from infra.operations.desk import RUN_ENDS_WITHIN_SECONDS
 from infra.real_parts import find_tool
 from tasks.operations.reports.progress import Progress
@@ -331,6 +332,18 @@ def setting(unit: str, name: str) -> list[str]:
 def test_the_server_answers_no_pages_but_its_own_dashboard() -> None:
     (origins,) = [each for each in setting("layoutlift-server.service", "Environment") if "_CORS_" in each]
     assert origins.endswith("_ALLOWED_ORIGINS=http://127.0.0.1:4200,http://localhost:4200")
+
+
+def test_each_server_keeps_its_history_for_as_long(tmp_path: Path) -> None:
+    ours = {
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": "P30D",
+    }
+    unit = dict(each.split("=", 1) for each in setting("layoutlift-server.service", "Environment"))
+    compose = yaml.safe_load((INFRA / "compose.yaml").read_text())["services"]
+    parts = [compose[name]["environment"] for name in ("server", "server-services")]
+    for environment in (unit, server_environment(tmp_path, 4200), *parts):
+        assert {name: environment.get(name) for name in ours} == ours
 
 
 def test_what_is_bound_to_a_mount_is_started_when_that_is_back() -> None:

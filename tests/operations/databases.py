@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +34,8 @@ class PrefectServer:
 
 
 @contextmanager
-def prefect_on(database: str) -> Iterator[PrefectServer]:
-    """A fresh server on `postgresql` or `sqlite`.
+def prefect_on(database: str, environment: Mapping[str, str] | None = None) -> Iterator[PrefectServer]:
+    """A fresh server on `postgresql` or `sqlite`, with these variables besides.
 
     Its folder is not pytest's, into which PostgreSQL's user may not look.
     """
@@ -43,12 +43,13 @@ def prefect_on(database: str) -> Iterator[PrefectServer]:
     folder.chmod(0o755)
     try:
         if database == "sqlite":
-            with _server(folder, {}) as server:
+            with _server(folder, {**(environment or {})}) as server:
                 yield server
             return
         with PostgreSQL(folder / "postgresql") as postgresql:
             postgresql.create_database()
-            with _server(folder, {"PREFECT_SERVER_DATABASE_CONNECTION_URL": postgresql.url}) as server:
+            url = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": postgresql.url}
+            with _server(folder, {**(environment or {}), **url}) as server:
                 yield server
     finally:
         shutil.rmtree(folder)
