@@ -7,7 +7,7 @@ set -euo pipefail
 wanted=("$@")
 if [ ${#wanted[@]} -eq 0 ]; then
   wanted=(s3fs:s3fs fusermount3:fuse3 skopeo:skopeo docker-registry:docker-registry
-    systemd-analyze:systemd)
+    systemd-analyze:systemd jq:jq)
 fi
 
 missing=()

@@ -42,6 +42,7 @@ GO_TOOLS = {
 SYSTEM_PACKAGES = {
     "docker-registry": "docker-registry",
     "fusermount3": "fuse3",
+    "jq": "jq",
     "s3fs": "s3fs",
     "skopeo": "skopeo",
     "systemd-analyze": "systemd",

@@ -109,12 +109,17 @@ def test_a_name_is_given_once(tmp_path):
     assert list(problems(path)) == ["migrate/nightly: there are two of this name"]
 
 
-def test_a_sharded_run_in_a_pool_has_its_parts_done_by_a_deployment_of_the_same_pool() -> None:
-    file = yaml.safe_load((DEPLOYMENTS.parent / "pools" / "kubernetes.yaml").read_text())
+@pytest.mark.parametrize("pool", ["docker", "kubernetes"])
+def test_a_sharded_run_in_a_pool_has_its_parts_done_by_a_deployment_of_the_same_pool(pool: str) -> None:
+    file = yaml.safe_load((DEPLOYMENTS.parent / "pools" / f"{pool}.yaml").read_text())
     names = {
         f"{each['entrypoint'].split('.')[1].replace('_', '-')}/{each['name']}": each for each in file["deployments"]
     }
-    (sharded,) = (each for each in file["deployments"] if "shards" in each["parameters"])
-    shard = names[sharded["parameters"]["shard_deployment"]]
-    assert shard["work_pool"] == sharded["work_pool"]
-    assert sharded["parameters"]["state"].startswith("s3://"), "jobs share no folder"
+    sharded = {name: each for name, each in names.items() if "shards" in each["parameters"]}
+    assert set(sharded) == {f"migrate/sharded-{pool}", f"verify/sharded-{pool}"}
+    for each in sharded.values():
+        shard = names[each["parameters"]["shard_deployment"]]
+        assert shard["work_pool"] == each["work_pool"]
+        assert shard["entrypoint"].startswith(f"{each['entrypoint'].rpartition('.')[0]}_shard.")
+    state = sharded[f"migrate/sharded-{pool}"]["parameters"]["state"]
+    assert state.startswith("s3://"), "neither jobs nor machines share a folder"
