@@ -323,6 +323,19 @@ def test_a_bad_unit_would_be_noticed(systemd_root: Path) -> None:
     assert "Restrat" in said
 
 
+def test_systemd_takes_what_the_page_on_operations_adds_to_a_unit_to_tell_of_its_failure(systemd_root: Path) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    added = re.findall(r"`(/etc/systemd/system/\S+)`:\n\n```ini\n(.*?)```", page, re.DOTALL)
+    assert len(added) == 2
+    for path, text in added:
+        place = systemd_root / path.lstrip("/")
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(text)
+    assert verified(systemd_root, "layoutlift-migrate.service", "tell-of@.service") == ""
+    place.write_text(place.read_text().replace("OnFailure", "OnFailures"))
+    assert "OnFailures" in verified(systemd_root, "layoutlift-migrate.service")
+
+
 def setting(unit: str, name: str) -> list[str]:
     """The words of a setting of one of our units, continued lines included."""
     text = (INFRA / "systemd" / unit).read_text().replace("\\\n", " ")
