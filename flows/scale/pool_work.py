@@ -131,9 +131,13 @@ class _Pool:
 
 
 def _shown(message: str | None) -> str | None:
-    """What a flow run's state says, in one line without secrets: an error of httpx names whole addresses."""
-    lines = (message or "").splitlines()
-    return without_secrets(lines[0]) if lines else None
+    """What a flow run's state says, in one line without secrets: an error of httpx names whole addresses.
+
+    Of a list, as of the parameters that the version of the worker does not know, the first is told.
+    """
+    first, *others = (message or "").splitlines() or [""]
+    shown = f"{first} {others[0].lstrip(' -')}" if first.endswith(":") and others else first
+    return without_secrets(shown) or None
 
 
 def _why_again(state: str, message: str | None) -> str:

@@ -25,6 +25,8 @@ AUTOMATIONS = Path("deployments", "automations.yaml")
 POOL = "layoutlift"
 TAG = "layoutlift"
 RUN_ENDS_WITHIN_SECONDS = 30.0
+PATIENT = {"PREFECT_CLIENT_MAX_RETRIES": "8"}
+"""As in prefect.env: a worker that can't reach its server ends, and kills its runs; with Prefect's 5 it soon does."""
 PARENT_FIELD = 1  # of /proc/PID/stat, behind the program's name
 SETTINGS = CLONE / "prefect.toml"
 """Where Prefect's own command, called in the clone, looks for its server."""
@@ -73,7 +75,7 @@ class Desk:
                 return
             earlier.clear_away()
         earlier.begin()
-        worker = PrefectWorker(self.state / "worker" / "files", api=api, pool=POOL)
+        worker = PrefectWorker(self.state / "worker" / "files", api=api, pool=POOL, environment=PATIENT)
         worker.start()
         earlier.add(worker)
 

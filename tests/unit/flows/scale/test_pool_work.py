@@ -112,6 +112,12 @@ def test_what_a_flow_run_says_of_its_end_is_told_in_one_line_without_secrets(mon
     assert why.endswith("was crashed: Flow run encountered an exception: HTTPStatusError: 500 of http://prefect/api")
 
 
+def test_a_worker_of_another_version_says_which_option_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = "Flow run received invalid parameters:\n - settings.new: Extra inputs are not permitted\n - more"
+    (why,) = done(Server(message=message), [SHARD], monkeypatch).restarts
+    assert why.endswith("Flow run received invalid parameters: settings.new: Extra inputs are not permitted")
+
+
 def test_a_server_that_does_not_answer_for_minutes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_work, "UNANSWERED_SECONDS", 0.05)
     server = Server(["look"] * 10**6)
