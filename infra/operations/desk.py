@@ -61,19 +61,26 @@ class Desk:
 
     def down(self) -> None:
         """End the worker and the server; runs, schedules and deployments stay in the server's database."""
+        self._end_worker()
+        prefect_server.stop()
+        self.settings.unlink(missing_ok=True)
+
+    def _has_worker_of(self, api: str) -> bool:
+        """Whether a worker runs that asks this server; a server may have another port than before."""
+        earlier = self.left_running
+        return earlier.exists() and earlier.is_alive() and all(asks(pid, api) for pid in earlier.pids)
+
+    def _end_worker(self) -> None:
         if self.left_running.exists():
             for worker in self.left_running.pids:
                 end_runs_of(worker)
             self.left_running.clear_away()
-        prefect_server.stop()
-        self.settings.unlink(missing_ok=True)
 
     def _start_worker(self, api: str) -> None:
+        if self._has_worker_of(api):
+            return
+        self._end_worker()
         earlier = self.left_running
-        if earlier.exists():
-            if earlier.is_alive():
-                return
-            earlier.clear_away()
         earlier.begin()
         worker = PrefectWorker(self.state / "worker" / "files", api=api, pool=POOL, environment=PATIENT)
         worker.start()
@@ -123,6 +130,15 @@ def end_runs_of(worker: int) -> None:
             what="flow runs end",
             deadline_seconds=RUN_ENDS_WITHIN_SECONDS,
         )
+
+
+def asks(worker: int, api: str) -> bool:
+    """Whether this is the server that a worker was told of at its start."""
+    try:
+        environment = Path(f"/proc/{worker}/environ").read_bytes()
+    except OSError:  # gone meanwhile
+        return False
+    return f"PREFECT_API_URL={api}".encode() in environment.split(b"\0")
 
 
 def children_of(parent: int) -> Iterator[int]:

@@ -1,6 +1,7 @@
 """What `make up` and `make down` decide without a server: on what an earlier call left, and on runs at work."""
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -32,15 +33,15 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def worker(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(["sh", "-c", WORKER], cwd=tmp_path) as process:
+    environment = os.environ | {"PREFECT_API_URL": API}
+    with subprocess.Popen(["sh", "-c", WORKER], cwd=tmp_path, env=environment) as process:
         wait_until((tmp_path / "begun").exists, what="the run begins")
         yield process
         process.kill()
 
 
-def test_runs_at_work_end_in_order_before_their_worker_does(
-    state: Path, tmp_path: Path, worker: subprocess.Popen[bytes]
-) -> None:
+def left_running(state: Path, worker: subprocess.Popen[bytes]) -> LeftRunning:
+    """The record of an earlier call, which has started that worker."""
     left = LeftRunning(state / "worker")
     left.begin()
     running = Running(
@@ -53,6 +54,23 @@ def test_runs_at_work_end_in_order_before_their_worker_does(
     )
     left.parts.append(running)
     left._save()
+    return left
+
+
+def test_a_worker_of_a_server_that_has_another_address_by_now_is_none_of_this_one_s(
+    state: Path, worker: subprocess.Popen[bytes]
+) -> None:
+    """The local server takes a free port where the usual one is taken, each time another."""
+    assert not Desk(state)._has_worker_of(API)
+    left_running(state, worker)
+    assert Desk(state)._has_worker_of(API)
+    assert not Desk(state)._has_worker_of(API.replace(":1/", ":2/"))
+
+
+def test_runs_at_work_end_in_order_before_their_worker_does(
+    state: Path, tmp_path: Path, worker: subprocess.Popen[bytes]
+) -> None:
+    left = left_running(state, worker)
     Desk(state, tmp_path / "prefect.toml").down()
     assert (tmp_path / "ended").read_text() == "in order\n"
     assert start_time(worker.pid) is None
