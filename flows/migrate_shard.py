@@ -7,18 +7,22 @@ from prefect import State
 from flows.forms.parameters import MigrateParameters
 from flows.scale import shard_body as s
 from flows.server.own_flow import OF_BATCHES, flow
-from tasks.operations.running.shards import unquoted
-from tasks.ports import Shard
 from tasks.runs import RunKind
 
 
 @flow(name="migrate-shard", **OF_BATCHES)
 def migrate_shard(
-    *, settings: MigrateParameters, run: s.WholeRun, number: s.Number, of: s.Of = 1, repositories: s.Repositories
+    *,
+    settings: MigrateParameters,
+    run: s.WholeRun,
+    number: s.Number,
+    of: s.Of = 1,
+    repositories: s.Repositories,
+    layouts: s.Layouts = None,
 ) -> State[None] | None:
     """Lift some repositories of a migration, and hand the report to the run that it is a part of.
 
     Raises:
         LayoutliftError: as `drive` does.
     """
-    return s.run_shard(RunKind.MIGRATE, settings.to_options(), Shard(run, number, unquoted(repositories), of))
+    return s.run_shard(RunKind.MIGRATE, settings.to_options(), s.shard_of(run, number, of, repositories, layouts))

@@ -7,18 +7,22 @@ from prefect import State
 from flows.forms.parameters import VerifyParameters
 from flows.scale import shard_body as s
 from flows.server.own_flow import OF_BATCHES, flow
-from tasks.operations.running.shards import unquoted
-from tasks.ports import Shard
 from tasks.runs import RunKind
 
 
 @flow(name="verify-shard", **OF_BATCHES)
 def verify_shard(
-    *, settings: VerifyParameters, run: s.WholeRun, number: s.Number, of: s.Of = 1, repositories: s.Repositories
+    *,
+    settings: VerifyParameters,
+    run: s.WholeRun,
+    number: s.Number,
+    of: s.Of = 1,
+    repositories: s.Repositories,
+    layouts: s.Layouts = None,
 ) -> State[None] | None:
     """Verify some repositories of a source, and hand the report to the run that it is a part of.
 
     Raises:
         LayoutliftError: as `drive` does.
     """
-    return s.run_shard(RunKind.VERIFY, settings.to_options(), Shard(run, number, unquoted(repositories), of))
+    return s.run_shard(RunKind.VERIFY, settings.to_options(), s.shard_of(run, number, of, repositories, layouts))

@@ -25,7 +25,7 @@ from tasks.stores.source_checks import check_source, no_directory
 from tasks.stores.state.state_directory import StateDirectory, default_state_root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from tasks.ports import NewRepositories, Source
     from tasks.stores.registry.credentials import Credentials
@@ -53,27 +53,33 @@ class TargetOptions:
 
 
 def open_source(
-    source: str, stop: Stop | None = None, access: BucketAccess | None = None, *, by_name: bool = False
+    source: str,
+    stop: Stop | None = None,
+    access: BucketAccess | None = None,
+    *,
+    by_name: bool = False,
+    layouts: Collection[str] = (),
 ) -> Source:
     """The store of a SOURCE argument; `close_source` lets go of it.
 
     `access` matters to buckets alone, and waits for a source end with `stop`. With `by_name`, a layout is as many
-    repositories as its references name.
+    repositories as its references name, and `layouts` are all that are looked at, if there are any.
 
     Raises:
         ConfigurationError: it names no kind of source that can be read, or the names in it can't be told.
     """
     check_source(source)
-    store = _open_whole(source, stop, access)
-    return SplitSource(store) if by_name else store
+    stop = stop or Stop()
+    store = _open_whole(source, stop, access or BucketAccess())
+    return SplitSource(store, stop, layouts=layouts) if by_name else store
 
 
-def _open_whole(source: str, stop: Stop | None, access: BucketAccess | None) -> Source:
+def _open_whole(source: str, stop: Stop, access: BucketAccess) -> Source:
     if is_bucket(source):
-        return _open_bucket(BucketAddress.parse(source), access or BucketAccess(), stop or Stop())
+        return _open_bucket(BucketAddress.parse(source), access, stop)
     path, may_hang = mounts.resolve(source)
     if not may_hang:
-        return LayoutDirectory(source, pause=(stop or Stop()).pause)
+        return LayoutDirectory(source, pause=stop.pause)
     store = WatchedLayouts(WatchedProcess(path, patience_with_source(), stop))
     if not _is_directory(store):
         raise no_directory(source)

@@ -35,13 +35,15 @@ class Finding:
 class Shard:
     """Some of a run's repositories, by their paths at the source; `run` is the id of the whole run.
 
-    `of` is among how many parts, at most all of which are at work at once, the run's rates are shared out.
+    `of` is among how many parts, at most all of which are at work at once, the run's rates are shared out. `layouts`
+    are those that hold the repositories, where that is not said by their paths.
     """
 
     run: str
     number: int
     repositories: tuple[str, ...]
     of: int = 1
+    layouts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tasks.endpoints import open_state, open_target, own_name, parse_target, source_identity
+from tasks.endpoints import open_source, open_state, open_target, own_name, parse_target, source_identity
 from tasks.operations.choosing.selection import Renames
 from tasks.operations.copying.repository_preparation import Preparation
 from tasks.operations.source.source_survey import RunJob
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tasks.operations.choosing.selection import Selection
     from tasks.operations.running.repository_work import BeginWork
     from tasks.operations.running.traced_work import Tracer
+    from tasks.ports import Source
     from tasks.run_controls import RunControls
     from tasks.run_options import RunOptions
     from tasks.run_works import Works
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
     from tasks.stores.registry.registry_store import RegistryStore
     from tasks.stores.state.ledger import Ledger
     from tasks.stores.state.run_state import RunState
+
+
+def source_of(options: RunOptions, stop: Stop) -> Source:
+    """The source; see `open_source`. A part of a run looks at the layouts that it is told of, and at no others."""
+    layouts = options.shard.layouts if options.shard is not None else ()
+    return open_source(options.source, stop, options.bucket_access, by_name=options.split_by_name, layouts=layouts)
 
 
 def state_of(kind: RunKind, options: RunOptions, stop: Stop) -> RunState:

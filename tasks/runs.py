@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.endpoints import blamed_on, close_source, open_source
+from tasks.endpoints import blamed_on, close_source
 from tasks.oci.errors import IncompleteError, StateError
 from tasks.operations.reports.closing import closing_line
 from tasks.operations.reports.progress import Progress
@@ -27,7 +27,7 @@ from tasks.operations.source.source_graph import Census
 from tasks.run_controls import RunControls
 from tasks.run_ends import RunEnds
 from tasks.run_options import RunKind, RunOptions, shown_options
-from tasks.run_parts import begin_of, job_at_target, job_of, preparation_of, state_of, target_of, tracer_of
+from tasks.run_parts import begin_of, job_at_target, job_of, preparation_of, source_of, state_of, target_of, tracer_of
 from tasks.run_works import Works
 from tasks.stores.state.run_spool import RunSpool, check_report_place
 
@@ -247,7 +247,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         AuthenticationError, TransportError: the target does not let us in.
     """
     job = job_of(options)
-    source = open_source(options.source, stop, options.bucket_access, by_name=options.split_by_name)
+    source = source_of(options, stop)
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"  # sorts by time
     progress, controls = Progress(), RunControls(options.limits, stop)
     with ExitStack() as stack:

@@ -10,17 +10,26 @@ from pydantic import Field
 from flows.course.flow_body import run_as_flow
 from flows.course.watching import watched_by
 from flows.scale.shard_life import ShardWatcher, hand_in
+from tasks.operations.running.shards import unquoted
+from tasks.ports import Shard
 
 if TYPE_CHECKING:
     from prefect import State
 
-    from tasks.ports import Shard
     from tasks.runs import RunKind, RunOptions
 
 WholeRun = Annotated[str, Field(description="The run that this is a part of")]
 Number = Annotated[int, Field(description="Which part it is", ge=1)]
 Of = Annotated[int, Field(description="Among how many parts rates are shared out", ge=1)]
 Repositories = Annotated[list[str], Field(description="Paths at the source, percent-encoded", min_length=1)]
+Layouts = Annotated[
+    list[str] | None, Field(description="Where these are, if the source is split by name; percent-encoded")
+]
+
+
+def shard_of(run: str, number: int, of: int, repositories: list[str], layouts: list[str] | None) -> Shard:
+    """The shard that a flow's parameters tell of."""
+    return Shard(run, number, unquoted(repositories), of, unquoted(layouts or ()))
 
 
 def run_shard(kind: RunKind, options: RunOptions, shard: Shard) -> State[None] | None:

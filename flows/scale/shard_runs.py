@@ -99,6 +99,8 @@ class ShardRuns:
         again = f", again ({attempt})" if attempt else ""
         part = {"run": shard.run, "number": shard.number, "of": shard.of}
         parameters = {"settings": self._settings, **part, "repositories": quoted(shard.repositories)}
+        if shard.layouts:
+            parameters["layouts"] = quoted(shard.layouts)
         try:
             started: Any = run_deployment(
                 self._deployment,

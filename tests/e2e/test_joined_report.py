@@ -1,5 +1,6 @@
 """A run that others did in parts says of itself what it would say had it done all by itself."""
 
+from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,10 @@ from flows.forms.parameters import MigrateParameters, VerifyParameters
 from infra.real_parts import Registry
 from tasks.oci.errors import IncompleteError
 from tasks.operations.source.source_survey import Survey
-from tasks.ports import Shard
+from tasks.ports import IndexFile, Shard
 from tasks.runs import Run, RunKind, RunOptions
 from tasks.shard_results import absorb, pages_of
+from tasks.stores.directory.layout_directory import LayoutDirectory
 from tests.support.layouts import LayoutBuilder
 from tests.support.registry_view import RepositoryView
 
@@ -35,7 +37,10 @@ def source(tmp_path: Path) -> Path:
 
 def in_parts(run: Run, survey: Survey) -> None:
     """Do each repository as a part of the run, which is told of the last bytes of each by its report only."""
-    shards = [Shard(run.run_id, number, (path,)) for number, path in enumerate(survey.sizes, start=1)]
+    shards = [
+        Shard(run.run_id, number, (path,), layouts=survey.layouts_of([path]))
+        for number, path in enumerate(survey.sizes, start=1)
+    ]
     parts = {shard: done(run.kind, replace(run.options, shard=shard, report=None)) for shard in shards}
     for shard, (pages, read) in parts.items():
         run.progress.note_bytes(read // 2)
@@ -124,6 +129,33 @@ def test_each_line_of_a_list_that_finds_nothing_is_said_once_of_a_run_in_parts(
     in_one = numbers(VerifyParameters(**listed).to_options(), work_here, RunKind.VERIFY)
     assert numbers(VerifyParameters(**listed).to_options(), in_parts, RunKind.VERIFY) == in_one
     assert (in_one["up_to_date"], in_one["findings"]) == (2, first["findings"])
+
+
+def test_the_parts_of_a_run_over_a_split_source_read_just_the_indexes_that_they_need(
+    docker_registry: Registry, prefix: str, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for dump, names in {"dump": ("app", "lib"), "other": ("web",)}.items():
+        layout = LayoutBuilder(source / dump)
+        for name in names:
+            layout.image(f"docker.io/{name}:v1", config={"of": name}, layers=[name.encode() * 1000])
+        layout.write()
+    read: Counter[str] = Counter()
+    read_index = LayoutDirectory.read_index
+
+    def count(self: LayoutDirectory, path: str) -> IndexFile:
+        read[path] += 1
+        return read_index(self, path)
+
+    monkeypatch.setattr(LayoutDirectory, "read_index", count)
+    places = {"source": str(source), "plain_http": True, "split_by_name": True, "state": str(tmp_path / "state")}
+    whole, parts = (f"{docker_registry.host}/{prefix}/{name}" for name in ("whole", "parts"))
+    in_one = numbers(MigrateParameters(**places, target=whole).to_options(), work_here)
+    read_by_one = Counter(read)
+    read.clear()
+    assert numbers(MigrateParameters(**places, target=parts).to_options(), in_parts) == in_one
+    assert (in_one["copied"], in_one["findings"]) == (9, [])
+    each_part = {"dump": 2, "other": 1, "one": 2, "two": 2, "three": 2}  # what is one repository is read once more
+    assert read - read_by_one == Counter(each_part)
 
 
 @pytest.mark.parametrize("damaged", [False, True])

@@ -21,19 +21,23 @@ OVERHEAD = 3
 _PLAIN = "/ !#$&'()*+,;=:@[]~"
 
 
-def plan_shards(sizes: Mapping[str, int], wanted: int, most_bytes: int = MOST_BYTES) -> tuple[tuple[str, ...], ...]:
+def plan_shards(
+    sizes: Mapping[str, int], wanted: int, most_bytes: int = MOST_BYTES, *, layouts: Mapping[str, str] | None = None
+) -> tuple[tuple[str, ...], ...]:
     """Split repositories, given with their numbers of entries, into `wanted` shards of nearly equal work.
 
     The largest goes first, always to the shard with the least work, so no shard has more than the mean and one
-    repository. Fewer shards are made where there are fewer repositories, and more where the paths of one would be
-    longer than `most_bytes`. The order of `sizes` does not matter.
+    repository. Fewer shards are made where there are fewer repositories, and more where the paths of one, and of the
+    `layouts` that they lie in where they do not say it, would be longer than `most_bytes`. The order of `sizes` does
+    not matter.
     """
+    layouts = layouts or {}
     open_shards = [(0, number) for number in range(min(wanted, len(sizes)))]
     heapify(open_shards)
     shards: list[list[str]] = [[] for _ in open_shards]
     room = [most_bytes] * len(shards)
     for path, size in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):
-        length = _length(path)
+        length = _length(path) + (_length(layouts[path]) if path in layouts else 0)
         while open_shards and room[open_shards[0][1]] < length and shards[open_shards[0][1]]:
             heappop(open_shards)
         if not open_shards:

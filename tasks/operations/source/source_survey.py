@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
@@ -16,10 +15,12 @@ from tasks.operations.reports.results import Outcome, TagResult
 from tasks.operations.reports.run_log import NO_LAYOUTS, RENAME_UNUSED, tagless
 from tasks.operations.running.batches import Batch, plan_batches
 from tasks.operations.source.enumeration import enumerate_repository
+from tasks.operations.source.looking_again import look_again
+from tasks.operations.source.split_source import layouts_of
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
     from tasks.oci.descriptor import Descriptor
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from tasks.operations.copying.repository_preparation import Refusal
     from tasks.operations.reports.run_log import RunLog
     from tasks.ports import Source, StopSign
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +52,20 @@ class RunJob:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """All layouts of the source with their target names and numbers of entries; those of `untagged` have no tag."""
+    """All layouts of the source with their target names and numbers of entries; those of `untagged` have no tag.
+
+    Of a source that is split by name, `layouts` says where each of its repositories lies.
+    """
 
     names: NamePlan
     sizes: dict[str, int]
     batches: tuple[Batch, ...]
     untagged: frozenset[str]
+    layouts: Mapping[str, str] = field(default_factory=dict)
+
+    def layouts_of(self, repositories: Iterable[str]) -> tuple[str, ...]:
+        """The layouts of some of them, each once; nothing where their paths say it."""
+        return tuple(dict.fromkeys(self.layouts[each] for each in repositories if each in self.layouts))
 
 
 class _Counts(NamedTuple):
@@ -106,7 +113,7 @@ class Surveyor:
         self._log.progress.expect(sum(sizes.values()))
         untagged = frozenset(path for path, counts in counted.items() if not counts.tagged)
         self._note_tagless({path: sizes[path] for path in wanted if path in untagged})
-        return Survey(names, sizes, plan_batches(sizes), untagged)
+        return Survey(names, sizes, plan_batches(sizes), untagged, layouts_of(self._source, sizes))
 
     def _layouts(self) -> Iterator[str]:
         if self._job.only is not None:
@@ -170,16 +177,7 @@ class Surveyor:
 
     def _counted(self, paths: list[str]) -> dict[str, _Counts]:
         """The entries of each layout, in the order of `paths`; those that can't be read are findings."""
-        found = self._look_at(paths)
-        for pause in self._pauses:
-            again = [
-                path for path, counts in found.items() if isinstance(counts, LayoutliftError) and counts.transient
-            ]
-            if not again:
-                break
-            logger.warning("%d layouts can't be read for the moment; once more in %.0f s", len(again), pause)
-            self._stop.pause(pause)
-            found |= self._look_at(again)
+        found = look_again(self._look_at, paths, self._stop, self._pauses)
         for path, counts in found.items():
             if isinstance(counts, LayoutliftError):
                 self._log.note(Finding(path, counts.code, str(counts)))

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.oci.errors import (
+    InterruptedRunError,
     InvalidLayoutError,
     LayoutliftError,
     NameCollisionError,
@@ -19,18 +20,21 @@ from tasks.oci.errors import (
     SourceUnavailableError,
 )
 from tasks.operations.running.concurrency import map_ahead
+from tasks.operations.source.looking_again import look_again
 from tasks.operations.source.named_parts import parts_of
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.operations.running.concurrency import MapConcurrently
-    from tasks.ports import BlobContent, BlobStat, IndexFile, Source
+    from tasks.ports import BlobContent, BlobStat, IndexFile, Source, StopSign
 
 READS_AT_ONCE = 8
+PAUSES = (5.0, 20.0)
+"""Seconds before a layout that can't be read for the moment is looked at again."""
 _SHOWN = 5
 
 
@@ -48,9 +52,15 @@ class SplitSource:
     Safe to share.
     """
 
-    def __init__(self, whole: Source) -> None:
-        """Take the source that is to be split; nothing is read yet."""
+    def __init__(self, whole: Source, stop: StopSign | None = None, *, layouts: Collection[str] = ()) -> None:
+        """Take the source that is to be split; nothing is read yet.
+
+        With `layouts`, it looks at no others, and does not search for any. Without a `stop` that ends it, nothing is
+        waited for.
+        """
         self.whole = whole
+        self._stop = stop
+        self._only = layouts
         self._lock = threading.Lock()
         self._parts: Mapping[str, list[_Part]] | None = None
         self._unread: dict[str, LayoutliftError] = {}
@@ -77,17 +87,27 @@ class SplitSource:
             shown = ", ".join(repr(part.layout) for part in parts[:_SHOWN])
             raise NameCollisionError(f"{len(parts)} layouts hold images of this name, or lie there: {shown}")
         if not parts:
-            raise self._unread.get(path) or InvalidLayoutError("no layout of the source holds images of this name")
+            raise self._why_unknown(path)
         (part,) = parts
         return part.file or self._read_whole(part)
 
     def blob(self, path: str, descriptor: Descriptor) -> BlobContent:
         """See `LayoutReader.blob`."""
-        return self.whole.blob(self._layout_of(path), descriptor)
+        return self.whole.blob(self.layout_of(path), descriptor)
 
     def stat_blob(self, path: str, digest: Digest) -> BlobStat | None:
         """See `LayoutReader.stat_blob`."""
-        return self.whole.stat_blob(self._layout_of(path), digest)
+        return self.whole.stat_blob(self.layout_of(path), digest)
+
+    def layout_of(self, path: str) -> str:
+        """The layout of a repository, of an earlier listing if need be: its blobs may still be there."""
+        self._parts_of(path)
+        return self._layouts.get(path, path)
+
+    def _why_unknown(self, path: str) -> LayoutliftError:
+        """Why there is nothing of a repository: a layout that can't be read may hold it."""
+        unread = self._unread.get(path) or next(iter(self._unread.values()), None)
+        return unread or InvalidLayoutError("no layout of the source holds images of this name")
 
     def _read_whole(self, part: _Part) -> IndexFile:
         file = self.whole.read_index(part.layout)
@@ -101,22 +121,17 @@ class SplitSource:
                 self._list()  # a part of a run is told its repositories, and lists none
             return (self._parts or {}).get(path, [])
 
-    def _layout_of(self, path: str) -> str:
-        """The layout of a repository, of an earlier listing if need be: its blobs may still be there."""
-        self._parts_of(path)
-        return self._layouts.get(path, path)
-
     def _list(self) -> tuple[Mapping[str, list[_Part]], list[Finding]]:
         """What there is of each repository, and what else was found.
 
         Raises:
             SourceUnavailableError: the source is gone.
         """
-        listed = list(self.whole.list_layouts())
+        listed = list(self._only or self.whole.list_layouts())
         others = [each for each in listed if isinstance(each, Finding)]
         parts: dict[str, list[_Part]] = defaultdict(list)
         self._unread = {}
-        for path, found in self._look([each for each in listed if not isinstance(each, Finding)]):
+        for path, found in self._looked_at([each for each in listed if not isinstance(each, Finding)]).items():
             if isinstance(found, LayoutliftError):
                 self._unread[path] = found
                 message = f"{path}: {found}; so nobody knows which repositories it holds"
@@ -128,12 +143,17 @@ class SplitSource:
         self._parts = parts
         return parts, others
 
-    def _look(self, paths: list[str]) -> Iterator[tuple[str, Mapping[str, _Part] | LayoutliftError]]:
+    def _looked_at(self, paths: list[str]) -> Mapping[str, Mapping[str, _Part] | LayoutliftError]:
+        return self._look(paths) if self._stop is None else look_again(self._look, paths, self._stop, PAUSES)
+
+    def _look(self, paths: list[str]) -> dict[str, Mapping[str, _Part] | LayoutliftError]:
         with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="parts") as pool:
             found = map_ahead(partial(self._look_at, pool.map), paths, READS_AT_ONCE, name="layouts")
-            yield from zip(paths, found, strict=True)
+            return dict(zip(paths, found, strict=True))
 
     def _look_at(self, map_concurrently: MapConcurrently, path: str) -> Mapping[str, _Part] | LayoutliftError:
+        if self._stop is not None and self._stop.requested:
+            raise InterruptedRunError("the run was interrupted while it looked through the source")
         try:
             file = self.whole.read_index(path)
             found = parts_of(self.whole, path, file, map_concurrently)
@@ -144,3 +164,8 @@ class SplitSource:
         if not found:
             return {path: _Part(path, file.etag, None)}
         return {name: _Part(path, file.etag, part) for name, part in found.items()}
+
+
+def layouts_of(source: Source, repositories: Iterable[str]) -> Mapping[str, str]:
+    """The layout of each repository of a source that is split; of any other, nothing: a path says it there."""
+    return {each: source.layout_of(each) for each in repositories} if isinstance(source, SplitSource) else {}

@@ -1,6 +1,7 @@
 """Who does the work of a migration is known, and is there, before its run is begun."""
 
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,9 @@ from flows.forms.scale_parameters import ScaledMigrateParameters, TaskRunner
 from flows.scale import scaling
 from flows.scale.scaling import Gathering, work_for
 from tasks.oci.errors import ConfigurationError
+from tasks.operations.copying.planning import NamePlan
 from tasks.operations.reports.progress import Progress
+from tasks.operations.source.source_survey import Survey
 from tasks.ports import Shard
 
 
@@ -51,5 +54,20 @@ def test_what_a_shard_at_work_has_read_counts_once_whoever_takes_it_up(monkeypat
 
 def test_each_part_knows_among_how_many_rates_are_shared_out() -> None:
     run: Any = SimpleNamespace(run_id="run")
-    survey: Any = SimpleNamespace(sizes={"app": 2, "lib": 1, "tools": 1})
-    assert [shard.of for shard in scaling._shards(run, survey, 8)] == [3, 3, 3]
+    assert [shard.of for shard in scaling._shards(run, survey_of(app=2, lib=1, tools=1), 8)] == [3, 3, 3]
+
+
+def test_each_part_of_a_split_source_knows_which_layouts_it_needs() -> None:
+    run: Any = SimpleNamespace(run_id="run")
+    survey = replace(
+        survey_of(app=9, lib=4, tools=4), layouts={"app": "dump", "lib": "more/dump", "tools": "more/dump"}
+    )
+    shards = scaling._shards(run, survey, 2)
+    assert {shard.repositories: shard.layouts for shard in shards} == {
+        ("app",): ("dump",),
+        ("lib", "tools"): ("more/dump",),
+    }
+
+
+def survey_of(**sizes: int) -> Survey:
+    return Survey(NamePlan({}, {}), sizes, (), frozenset())

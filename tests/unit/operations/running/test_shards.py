@@ -48,6 +48,12 @@ def test_the_paths_of_a_shard_fit_into_the_parameters_of_a_flow_run(
         assert len(shard) == 1 or sum(len(path) + 4 for path in quoted(shard)) <= most
 
 
+def test_the_layouts_that_repositories_lie_in_count_among_the_paths() -> None:
+    sizes = dict.fromkeys(("a", "b", "c", "d"), 1)
+    assert len(plan_shards(sizes, 1, most_bytes=20)) == 1
+    assert len(plan_shards(sizes, 1, most_bytes=20, layouts={"a": "dump", "c": "dump"})) == 2
+
+
 def test_a_hundred_thousand_repositories_make_more_shards_than_were_asked_for() -> None:
     sizes = {f"team-{number % 97}/service-{number:06}": number % 500 for number in range(100_000)}
     shards = plan_shards(sizes, 2)

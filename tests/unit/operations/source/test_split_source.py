@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from tasks.oci import descriptor as oci
-from tasks.oci.errors import InvalidLayoutError, SourceReadError, SourceUnavailableError
+from tasks.oci.errors import InterruptedRunError, InvalidLayoutError, SourceReadError, SourceUnavailableError
 from tasks.operations.copying.planning import CopyPolicy, Untagged
-from tasks.operations.source.split_source import SplitSource
+from tasks.operations.source import split_source
+from tasks.operations.source.split_source import SplitSource, layouts_of
 from tasks.ports import Finding, IndexFile
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
+from tasks.stores.pacing import Stop
 from tests.support.engine import Engine
 from tests.support.layouts import Descriptor, LayoutBuilder
 
@@ -179,7 +181,7 @@ def test_a_broken_entry_is_named_with_its_place_in_the_whole_index(tmp_path: Pat
     assert any("manifests[2]" in (each.message or "") for each in made.results)
 
 
-def failing_once(root: Path, method: str, error: Exception) -> SplitSource:
+def failing_once(root: Path, method: str, error: Exception, **more: Any) -> SplitSource:
     """A source that fails at the first call of one of its methods."""
     whole = LayoutDirectory(root)
 
@@ -188,7 +190,7 @@ def failing_once(root: Path, method: str, error: Exception) -> SplitSource:
         raise error
 
     setattr(whole, method, fail)
-    return SplitSource(whole)
+    return SplitSource(whole, **more)
 
 
 def test_where_a_referrer_can_t_be_read_for_the_moment_nobody_guesses_whose_it_is(
@@ -200,6 +202,55 @@ def test_where_a_referrer_can_t_be_read_for_the_moment_nobody_guesses_whose_it_i
     (finding,) = source.list_layouts()
     assert finding == Finding(".", "source_read", "dump: for the moment; so nobody knows which repositories it holds")
     assert list(source.list_layouts()) == ["app"]
+
+
+@pytest.mark.parametrize("method", ["read_index", "blob"])
+def test_what_can_t_be_read_for_the_moment_is_looked_at_again(
+    tmp_path: Path, dump: LayoutBuilder, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a layout that is one repository: else all the names of a dump would be missing from a run."""
+    dump.referrer(dump.image("a.example/app:v1", layers=[b"app"]))
+    dump.write()
+    monkeypatch.setattr(split_source, "PAUSES", (0.0,))
+    source = failing_once(tmp_path, method, SourceReadError("for the moment"), stop=Stop())
+    assert list(source.list_layouts()) == ["app"]
+
+
+def test_a_run_that_is_told_to_stop_reads_no_further_index(tmp_path: Path, dump: LayoutBuilder) -> None:
+    dump.image("a.example/app:v1", layers=[b"app"])
+    dump.write()
+    stop = Stop()
+    source = SplitSource(LayoutDirectory(tmp_path), stop)
+    stop.set()
+    with pytest.raises(InterruptedRunError):
+        list(source.list_layouts())
+
+
+def test_a_part_of_a_run_looks_at_the_layouts_that_it_is_told_of_and_at_no_others(
+    tmp_path: Path, dump: LayoutBuilder
+) -> None:
+    image = oci.Descriptor.from_json(dump.image("a.example/app:v1", layers=[b"app"]))
+    dump.write()
+    plain = LayoutBuilder(tmp_path / "plain")
+    plain.image("v1", layers=[b"plain"])
+    plain.write()
+    whole = SplitSource(LayoutDirectory(tmp_path))
+    assert layouts_of(whole, ["app", "plain"]) == {"app": "dump", "plain": "plain"}
+    assert layouts_of(LayoutDirectory(tmp_path), ["plain"]) == {}, "there, paths say it"
+    told = failing_once(tmp_path, "list_layouts", AssertionError("it searched"), layouts=["dump"])
+    assert told.read_index("app") == whole.read_index("app")
+    assert told.blob("app", image).read()
+    with pytest.raises(InvalidLayoutError):
+        told.read_index("plain")
+
+
+def test_what_a_part_does_not_find_may_be_in_the_layout_that_it_can_t_read(
+    tmp_path: Path, dump: LayoutBuilder
+) -> None:
+    dump.write()
+    source = failing_once(tmp_path, "read_index", SourceReadError("for the moment"), layouts=["dump"])
+    with pytest.raises(SourceReadError, match="for the moment"):
+        source.read_index("app")
 
 
 def test_a_source_that_is_gone_is_no_finding(tmp_path: Path, dump: LayoutBuilder) -> None:

@@ -1,0 +1,39 @@
+"""Looks at layouts, and once more at those that can't be read for the moment."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, TypeVar
+
+from tasks.oci.errors import is_transient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tasks.oci.errors import LayoutliftError
+    from tasks.ports import StopSign
+
+    Value = TypeVar("Value")
+
+logger = logging.getLogger(__name__)
+
+
+def look_again(
+    look: Callable[[list[str]], dict[str, Value | LayoutliftError]],
+    paths: list[str],
+    stop: StopSign,
+    pauses: Sequence[float],
+) -> dict[str, Value | LayoutliftError]:
+    """What `look` finds at each path, in their order.
+
+    After each of `pauses`, in seconds, it looks again where something failed that may pass.
+    """
+    found = look(paths)
+    for pause in pauses:
+        again = [path for path, each in found.items() if isinstance(each, Exception) and is_transient(each)]
+        if not again:
+            break
+        logger.warning("%d layouts can't be read for the moment; once more in %.0f s", len(again), pause)
+        stop.pause(pause)
+        found |= look(again)
+    return found
