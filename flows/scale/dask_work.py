@@ -21,6 +21,7 @@ from tasks.shard_results import pages_of
 from tasks.stores.hidden_secrets import without_secrets
 
 try:
+    import dask.config
     from prefect_dask.task_runners import DaskTaskRunner
 except ImportError as error:
     raise ConfigurationError("--task-runner dask: install layoutlift with its extra: layoutlift[dask]") from error
@@ -69,6 +70,8 @@ def work_on_dask(given: ScaledParameters, gathering: Gathering, shards: Sequence
 def _runner(scheduler: str | None) -> DaskTaskRunner:
     if scheduler is not None:
         return DaskTaskRunner(address=scheduler)
+    # A worker of Python 3.11 can freeze while Dask samples what its threads do (gh-106883 of CPython).
+    dask.config.set({"distributed.worker.profile.enabled": False})
     processes = {"n_workers": os.cpu_count() or 1, "threads_per_worker": 1}
     return DaskTaskRunner(cluster_kwargs=processes | {"processes": True, "dashboard_address": None})
 

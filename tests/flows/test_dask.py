@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from distributed import LocalCluster
 
+from flows.scale import dask_work
 from infra.real_parts import Registry, wait_until
 from tests.support.command import Layoutlift
 from tests.support.layouts import LayoutBuilder
@@ -73,6 +74,13 @@ def test_the_parts_of_a_migration_are_done_by_dask_workers_even_if_one_dies(
     assert all(set(view.tags) == set(TAGS) for view in views)
     again = layoutlift.migrate(source, target, "--task-runner", "dask")
     assert (again.totals["up_to_date"], again.totals["blobs_pushed"]) == (REPOSITORIES * len(TAGS), 0)
+
+
+def test_no_process_of_a_cluster_of_our_own_is_sampled_by_dask() -> None:
+    with dask_work._runner(None) as runner:
+        sampled = runner.client.run(lambda dask_worker: "profile" in dask_worker.periodic_callbacks)
+        assert set(sampled.values()) == {False}
+        assert not [each.name for each in threading.enumerate() if each.name == "Profile"]
 
 
 def test_the_parts_of_a_migration_are_done_by_a_cluster_that_is_there_already(
