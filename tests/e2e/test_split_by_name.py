@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from infra.real_parts import Registry
+from infra.real_parts import Registry, S3Fs, SeaweedFS, wait_until
+from tests.support.buckets import upload
 from tests.support.command import Layoutlift
+from tests.support.layouts import LayoutBuilder
 from tests.support.real_parts import Cli
-from tests.support.registry_view import RepositoryView
+from tests.support.registry_view import RepositoryView, everything_tagged
 
 BASE = "base:application/vnd.oci.image.layer.v1.tar"
+NAMES = tuple(f"team/app-{number}" for number in range(8))
 SPLIT = ("--split-by-name", "--rename", "library=mirror")
 
 
@@ -91,3 +94,38 @@ def test_a_source_that_is_one_layout_is_split_too_and_its_mistakes_cost_nothing(
     whole = layoutlift.migrate(dump, target, *deletes)
     assert whole.findings == {(".", "several_images")}, "a ledger of its own knows of no names that vanished"
     assert RepositoryView(docker_registry, f"{prefix}/team/app").tags == {"v1"}
+
+
+@pytest.mark.fuse
+def test_a_list_of_names_in_a_bucket_comes_over_after_a_kill_and_is_proved_through_a_mount(
+    layoutlift: Layoutlift,
+    docker_registry: Registry,
+    seaweedfs: SeaweedFS,
+    s3fs_mount: S3Fs,
+    prefix: str,
+    tmp_path: Path,
+) -> None:
+    """What is known of the run that was killed is in the bucket, too; the list is one that Windows wrote."""
+    dump = LayoutBuilder(tmp_path / "s" / "dump")
+    listed = {}
+    for name in NAMES:
+        image = dump.image(f"docker.io/{name}:v1", layers=[b"base" * 25_000, name.encode() * 10_000])
+        dump.image(f"docker.io/{name}:v2", layers=[b"not listed"])
+        listed[f"{name}:v1"] = image["digest"]
+    dump.write()
+    upload(seaweedfs, tmp_path / "s", s3fs_mount.bucket, f"{prefix}/")
+    images = tmp_path / "images.txt"
+    images.write_bytes("\r\n".join(["\ufeff# in use", *(f" {name} " for name in listed)]).encode())
+    layoutlift.environment.update(seaweedfs.environment())
+    target, bucket = f"{docker_registry.host}/{prefix}", f"s3://{s3fs_mount.bucket}"
+    wanted = ("--split-by-name", "--tags-from", str(images))
+    line = (f"{bucket}/{prefix}", target, *wanted, "--state", f"{bucket}/state-{prefix}")
+    with layoutlift.running("migrate", *line, "--limit-rate", "150k", "--jobs", "2") as process:
+        wait_until(lambda: everything_tagged(docker_registry, prefix), what="an image arrives", deadline_seconds=60)
+        process.kill()
+    assert 0 < len(everything_tagged(docker_registry, prefix)) < len(listed), "it was killed in the middle"
+    ended = layoutlift(*layoutlift.line("migrate", *line))
+    assert set(ended.outcomes.values()) == {"copied", "up_to_date"}
+    assert everything_tagged(docker_registry, prefix) == listed
+    proved = layoutlift.verify(s3fs_mount.mountpoint / prefix, target, *wanted, "--depth", "content")
+    assert (proved.totals["up_to_date"], proved.findings) == (len(NAMES), set())
