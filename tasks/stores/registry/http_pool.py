@@ -49,6 +49,7 @@ MOST_PASSED_OVER = 256 * 1024
 FOLLOWED = frozenset({"GET", "HEAD"})
 """What may be asked of another place than the one named; nothing is ever written there."""
 _PROXY_REFUSED = 407
+_USUAL_PORTS = {"http": 80, "https": 443}
 
 Body = bytes | Iterable["Buffer"] | None
 
@@ -200,7 +201,8 @@ class HttpPool:
         home = urlsplit(self.origin)
         kind = self._connections.connection_classes()[home.scheme]
         secure = {"ssl_context": self._tls} if home.scheme == "https" else {}
-        return partial(kind, home.hostname, home.port, timeout=self._settings.connect_timeout, **secure)
+        port = home.port or _USUAL_PORTS[home.scheme]  # without one, the end of an IPv6 address would be taken for it
+        return partial(kind, home.hostname, port, timeout=self._settings.connect_timeout, **secure)
 
     def _manager_for(self, url: str) -> urllib3.PoolManager:
         """The connections that lead to `url`, directly or through a proxy; one manager serves all such URLs."""
@@ -264,8 +266,7 @@ def _let_go(response: Response, url: str) -> None:
 
 def _place(parts: SplitResult) -> tuple[str | None, int | None]:
     """Host and port, the usual port of the scheme counted as none."""
-    usual = 443 if parts.scheme == "https" else 80
-    return parts.hostname, None if parts.port == usual else parts.port
+    return parts.hostname, None if parts.port == _USUAL_PORTS.get(parts.scheme, 80) else parts.port
 
 
 def _tls_context(ca_file: str | None) -> ssl.SSLContext:

@@ -222,6 +222,24 @@ def test_a_host_that_does_not_answer_is_named(make_pool: MakePool, script: Scrip
     assert "refused" in str(raised.value), "nobody is there; that is not the same as no answer in time"
 
 
+@pytest.mark.parametrize(("plain_http", "port"), [(True, 80), (False, 443)])
+@pytest.mark.parametrize(("host", "name"), [("[::1]", "::1"), ("registry.example", "registry.example")])
+def test_a_host_without_a_port_is_reached_at_that_of_its_scheme(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch, host: str, name: str, plain_http: bool, port: int
+) -> None:
+    """The standard library takes the end of an IPv6 address for a port where it is given none."""
+    reached: list[tuple[str, int]] = []
+
+    def refuse(address: tuple[str, int], *_: object, **__: object) -> None:
+        reached.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", refuse)
+    with pytest.raises(ConnectionFailedError):
+        make_pool(host, plain_http=plain_http).send("GET", "/v2/", {})
+    assert reached == [(name, port)]
+
+
 def test_what_the_body_raises_passes_unchanged(script: ScriptedRegistry, make_pool: MakePool) -> None:
     def body() -> Generator[bytes]:
         yield b"x"
