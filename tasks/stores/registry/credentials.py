@@ -11,6 +11,7 @@ import binascii
 import json
 import math
 import os
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,10 +149,17 @@ def _table(config: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _as_written(key: str, table: dict[str, Any]) -> str:
-    """A key as a table has it: a host means the same in any letters (RFC 3986 section 3.2.2)."""
+    """A key as a table has it: a host means the same in any letters (RFC 3986 section 3.2.2), and as an address."""
     if key in table:
         return key
-    return next((known for known in table if known.lower() == key.lower()), key)
+    wanted = key.lower()
+    return next((known for known in table if wanted in {known.lower(), _host_of_address(known)}), key)
+
+
+def _host_of_address(key: str) -> str | None:
+    """The host of a key with a scheme; some writers put the API's path behind it, too."""
+    scheme, _, rest = key.lower().partition("://")
+    return re.sub(r"(/v[12])?/?$", "", rest) if scheme in {"http", "https"} else None
 
 
 def _servers(host: str) -> list[str]:
@@ -166,8 +174,6 @@ def _keys(host: str, prefix: str) -> Iterator[str]:
     parts = prefix.split("/") if prefix else []
     for length in range(len(parts), -1, -1):
         yield "/".join([host, *parts[:length]])
-    yield f"https://{host}"
-    yield f"https://{host}/v2/"
     if host.lower() in _DOCKER_HUB:
         yield _DOCKER_HUB_KEY
         yield from _DOCKER_HUB

@@ -131,10 +131,14 @@ def test_the_longest_namespace_wins(environment: dict[str, str]) -> None:
     assert username("r.example:5000", environment) is None
 
 
-@pytest.mark.parametrize("key", ["https://r.example", "https://r.example/v2/"])
+@pytest.mark.parametrize(
+    "key",
+    ["https://r.example", "https://r.example/", "https://r.example/v2/", "http://r.example", "https://r.example/v1/"],
+)
 def test_keys_may_be_addresses(environment: dict[str, str], key: str) -> None:
     write(docker_file(environment), {"auths": {key: auth("me")}})
     assert username("r.example", environment) == "me"
+    assert username("r.example:5000", environment) is None
 
 
 @pytest.mark.parametrize("key", ["r.example", "R.Example", "https://R.example/v2/", "R.example/team"])
@@ -161,6 +165,9 @@ def test_docker_hub_has_a_key_of_its_own(environment: dict[str, str]) -> None:
     write(docker_file(environment), {"auths": {"https://index.docker.io/v1/": auth("hub")}})
     assert username("registry-1.docker.io", environment) == "hub"
     assert username("Docker.io", environment) == "hub"
+    desktop = "https://index.docker.io/v1/access-token"
+    write(docker_file(environment), {"auths": {desktop: auth("token"), "https://index.docker.io/v1/": auth("hub")}})
+    assert username("index.docker.io", environment) == "hub"
 
 
 def test_a_password_may_hold_colons_and_identity_tokens_are_told_apart(environment: dict[str, str]) -> None:
