@@ -6,7 +6,6 @@ a proxy, or to hosts that it redirects to, go through urllib3. All exceptions of
 
 from __future__ import annotations
 
-import ssl
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager, suppress
@@ -22,7 +21,6 @@ from urllib3.exceptions import HTTPError
 
 from tasks.oci.errors import (
     AuthenticationError,
-    ConfigurationError,
     TransportError,
     UnexpectedAnswerError,
     UntrustedConnectionError,
@@ -30,11 +28,13 @@ from tasks.oci.errors import (
 from tasks.stores.registry.direct_requests import DirectRequests
 from tasks.stores.registry.http_answers import MAX_ANSWER_SIZE, HttpAnswer, StreamedAnswer, address_in, read_capped
 from tasks.stores.registry.proxies import Proxy, proxy_for
+from tasks.stores.registry.tls_certificates import tls_context
 from tasks.stores.registry.transport_errors import PROXY_REFUSES, redacted, translate
 from tasks.stores.registry.watched_connections import OpenConnections
 from tasks.stores.shown_requests import ShownRequest
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
     from urllib3.connection import HTTPConnection
@@ -58,7 +58,7 @@ Body = bytes | Iterable["Buffer"] | None
 class HttpSettings:
     """How to reach a registry; times in seconds. `stall_timeout` bounds silence, not the whole transfer.
 
-    `environment` holds the variables that name proxies.
+    `environment` holds the variables that name proxies, and the home with certificates.
     """
 
     plain_http: bool = False
@@ -78,7 +78,8 @@ class HttpPool:
         self._counting = threading.Lock()
         self._settings = settings
         may_wait = settings.plain_http and settings.ca_file is None
-        self._tls = None if may_wait else _tls_context(settings.ca_file)
+        self._host = host
+        self._tls = None if may_wait else self._make_tls()
         self._user_agent = {"User-Agent": f"layoutlift/{version('layoutlift')}"}
         self._connections = OpenConnections(settings.stall_timeout)
         self._managers: dict[Proxy | None, urllib3.PoolManager] = {}
@@ -212,9 +213,12 @@ class HttpPool:
                 self._managers[proxy] = self._make_manager(proxy)
             return self._managers[proxy]
 
+    def _make_tls(self) -> ssl.SSLContext:
+        return tls_context(self._host, self._settings.ca_file, self._settings.environment)
+
     def _make_manager(self, proxy: Proxy | None) -> urllib3.PoolManager:
         settings = self._settings
-        tls = self._tls or _tls_context(settings.ca_file)
+        tls = self._tls or self._make_tls()
         shared: dict[str, Any] = {
             "maxsize": settings.connections,
             "timeout": urllib3.Timeout(connect=settings.connect_timeout, read=settings.stall_timeout),
@@ -267,14 +271,3 @@ def _let_go(response: Response, url: str) -> None:
 def _place(parts: SplitResult) -> tuple[str | None, int | None]:
     """Host and port, the usual port of the scheme counted as none."""
     return parts.hostname, None if parts.port == _USUAL_PORTS.get(parts.scheme, 80) else parts.port
-
-
-def _tls_context(ca_file: str | None) -> ssl.SSLContext:
-    """What trusts the system's authorities, whose reading takes 25 ms of processor, and those of a file."""
-    try:
-        context = ssl.create_default_context()
-        if ca_file is not None:
-            context.load_verify_locations(cafile=ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"--ca-file {ca_file}: {error}") from error
-    return context

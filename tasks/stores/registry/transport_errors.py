@@ -38,6 +38,7 @@ _TLS_REFUSALS = (
 _TLS_HINTS = {
     "expired": "renew the certificate, or correct this machine's clock",
     "not yet valid": "correct this machine's clock, or the certificate",
+    "CERTIFICATE_REQUIRED": "it wants a client's certificate: put client.cert and client.key into docker's certs.d",
     "not valid for": "its certificate is of another host: correct the address",
     "CERTIFICATE": "--ca-file names other authorities",
 }

@@ -1,0 +1,125 @@
+"""Certificates that docker and Podman keep for a registry count here, too: its authorities, and a client's own."""
+
+import ssl
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tasks.oci.errors import ConfigurationError, UntrustedConnectionError
+from tasks.stores.registry.http_pool import HttpPool
+from tasks.stores.registry.tls_certificates import certificate_folder, tls_context
+from tasks.stores.registry.transport_errors import translate
+from tests.support.scripted_registry import Reply, ScriptedRegistry
+
+MakePool = Callable[..., HttpPool]
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def asks_for_a_certificate(authority: trustme.CA) -> Generator[ScriptedRegistry]:
+    """A registry with TLS that lets in nobody without a certificate of the authority."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    server = ScriptedRegistry(context)
+    server.always("GET", "/v2/", Reply(body=b"ok"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {"HOME": str(tmp_path)}
+
+
+def folder_of(environment: dict[str, str], host: str, place: str = ".config/containers/certs.d") -> Path:
+    folder = Path(environment["HOME"]) / place / host
+    folder.mkdir(parents=True)
+    return folder
+
+
+def issue(authority: trustme.CA, folder: Path) -> None:
+    authority.cert_pem.write_to_path(str(folder / "ca.crt"))
+    own = authority.issue_cert("client.example")
+    own.private_key_pem.write_to_path(str(folder / "client.key"))
+    own.cert_chain_pems[0].write_to_path(str(folder / "client.cert"))
+
+
+@pytest.mark.parametrize("place", [".config/containers/certs.d", ".config/docker/certs.d"])
+def test_a_registry_that_asks_for_a_certificate_is_shown_that_of_its_folder(
+    asks_for_a_certificate: ScriptedRegistry,
+    authority: trustme.CA,
+    make_pool: MakePool,
+    environment: dict[str, str],
+    place: str,
+) -> None:
+    issue(authority, folder_of(environment, asks_for_a_certificate.host, place))
+    pool = make_pool(asks_for_a_certificate.host, plain_http=False, environment=environment)
+    assert pool.send("GET", "/v2/", {}).body == b"ok"
+
+
+def test_whoever_has_no_certificate_is_told_where_it_belongs() -> None:
+    """As OpenSSL says what a registry in Go answers; the server of these tests only hangs up."""
+    said = ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required (_ssl.c:2580)")
+    told = translate(said, "GET", "https://r.example/v2/")
+    assert isinstance(told, UntrustedConnectionError)
+    assert "client.cert and client.key" in str(told)
+
+
+def test_the_folder_of_another_port_does_not_count(environment: dict[str, str]) -> None:
+    folder = folder_of(environment, "r.example:5000")
+    assert certificate_folder("r.example:5000", environment) == folder
+    assert certificate_folder("r.example", environment) is None
+    assert certificate_folder("r.example:443", environment) is None
+
+
+def test_the_users_own_folder_comes_first(environment: dict[str, str], tmp_path: Path) -> None:
+    folder_of(environment, "r.example", ".config/docker/certs.d")
+    assert certificate_folder("r.example", environment) == tmp_path / ".config/docker/certs.d/r.example"
+    folder_of(environment, "r.example")
+    assert certificate_folder("r.example", environment) == tmp_path / ".config/containers/certs.d/r.example"
+    moved = folder_of(environment, "r.example", "moved/containers/certs.d")
+    assert certificate_folder("r.example", environment | {"XDG_CONFIG_HOME": str(tmp_path / "moved")}) == moved
+
+
+@pytest.mark.parametrize(("missing", "there"), [("client.key", "client.cert"), ("client.cert", "client.key")])
+def test_half_a_pair_is_refused_and_named(
+    authority: trustme.CA, environment: dict[str, str], missing: str, there: str
+) -> None:
+    folder = folder_of(environment, "r.example")
+    issue(authority, folder)
+    (folder / missing).unlink()
+    with pytest.raises(ConfigurationError, match=rf"{there}: {missing}, which belongs to it, is not there"):
+        tls_context("r.example", None, environment)
+
+
+@pytest.mark.parametrize("broken", ["ca.crt", "client.cert", "client.key"])
+def test_a_file_that_is_no_certificate_or_key_is_refused_and_named(
+    authority: trustme.CA, environment: dict[str, str], broken: str
+) -> None:
+    folder = folder_of(environment, "r.example")
+    issue(authority, folder)
+    (folder / broken).write_text("none")
+    with pytest.raises(ConfigurationError, match=broken.replace("client.key", "client.cert")):
+        tls_context("r.example", None, environment)
+
+
+def test_a_key_with_a_pass_phrase_is_refused_and_nobody_is_asked_for_it(
+    authority: trustme.CA, environment: dict[str, str]
+) -> None:
+    from cryptography.hazmat.primitives import serialization as s  # noqa: PLC0415 - for this test alone
+
+    folder = folder_of(environment, "r.example")
+    issue(authority, folder)
+    key = s.load_pem_private_key((folder / "client.key").read_bytes(), None)
+    form = s.Encoding.PEM, s.PrivateFormat.PKCS8, s.BestAvailableEncryption(b"secret")
+    (folder / "client.key").write_bytes(key.private_bytes(*form))
+    with pytest.raises(ConfigurationError, match="pass phrase"):
+        tls_context("r.example", None, environment)
