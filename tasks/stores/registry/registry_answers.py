@@ -55,6 +55,8 @@ _REACTIONS: Mapping[int, type[RegistryError]] = {
 }
 _FULL = re.compile(r"no space left on device|disk quota exceeded|'Err': (?:28|122)\b", re.IGNORECASE)
 """How distribution says so, 3 and 2.8: by the words or the number of ENOSPC and EDQUOT."""
+_OVER_QUOTA = re.compile(r"quota (?:has been )?exceeded|exceed the configured upper limit", re.IGNORECASE)
+"""How Harbor and Quay say so, with the status and code of missing rights."""
 MAX_RETRY_AFTER = 3600.0
 _SHOWN = 300
 
@@ -141,9 +143,11 @@ def error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
 
 
 def _says_full(answer: HttpAnswer) -> bool:
+    if answer.status == HTTPStatus.INSUFFICIENT_STORAGE:
+        return True
     is_broken = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    is_full = is_broken and any(_FULL.search(words) for _, words in _errors(answer))
-    return is_full or answer.status == HTTPStatus.INSUFFICIENT_STORAGE
+    sign = _FULL if is_broken else _OVER_QUOTA if answer.status == HTTPStatus.FORBIDDEN else None
+    return sign is not None and any(sign.search(words) for _, words in _errors(answer))
 
 
 def deletion_of(answer: HttpAnswer, attempted: str) -> Deletion:

@@ -79,6 +79,31 @@ def test_a_target_that_says_that_it_is_full_is_not_asked_again(detail: object) -
     assert type(error_of(answered(507), "sending")) is errors.TargetFullError
 
 
+HARBOR_FULL = "adding 29.0 MiB of storage resource, which when updated to current usage of 9.0 GiB will exceed the \
+configured upper limit of 9.0 GiB."
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        HARBOR_FULL,
+        f"Quota exceeded when processing the request of {HARBOR_FULL}",
+        "Quota has been exceeded on namespace",
+    ],
+    ids=["Harbor's quotas", "Harbor", "Quay"],
+)
+def test_a_quota_that_is_used_up_is_not_taken_for_missing_rights(words: str) -> None:
+    """Harbor and Quay answer 403 and DENIED to both."""
+    body = {"errors": [{"code": "DENIED", "message": words}]}
+    answer = answered(403, body=json.dumps(body).encode())
+    for error in (error_of(answer, "sending"), manifest_error_of(answer, "pushing")):
+        assert type(error) is errors.TargetFullError
+    missing_rights = {"errors": [{"code": "DENIED", "message": "requested access to the resource is denied"}]}
+    assert (
+        type(error_of(answered(403, body=json.dumps(missing_rights).encode()), "x")) is errors.PermissionDeniedError
+    )
+
+
 @pytest.mark.parametrize("detail", [{"Err": 280}, {"Err": 5}, "input/output error"])
 def test_another_trouble_with_the_disk_may_pass(detail: object) -> None:
     body = {"errors": [{"code": "UNKNOWN", "message": "unknown error", "detail": detail}]}
