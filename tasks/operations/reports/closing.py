@@ -32,4 +32,4 @@ def closing_line(
             f"no tag was looked at, and {'1 thing has' if others == 1 else f'{others} things have'} a problem; {_SEE}"
         )
     things = "1 other thing has one" if others == 1 else f"{others} other things have one"
-    return f"{tags}, and {things}; {_SEE}"
+    return f"{tags}, and {things}; {_SEE}" if totals.problems else f"no tag has a problem, but {things}; {_SEE}"

@@ -25,7 +25,7 @@ def test_problems_of_tags_and_of_other_things_are_counted() -> None:
     good = tag("v2", Outcome.UP_TO_DATE, None)
     assert line(tag("v1"), good) == f"1 of 2 tags have a problem; {SEE}"
     broken = (Finding("a", "invalid_layout", "no index"), Finding("b", "invalid_layout", "no index"))
-    assert line(good, findings=broken) == (f"0 of 1 tags have a problem, and 2 other things have one; {SEE}")
+    assert line(good, findings=broken) == (f"no tag has a problem, but 2 other things have one; {SEE}")
 
 
 def test_a_layout_whose_tags_are_refused_for_its_name_is_not_counted_again() -> None:
