@@ -7,6 +7,7 @@ machine are always reached directly, as Go's programs (docker, skopeo, the ORAS 
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PORTS = {"http": 80, "https": 443}
+_WITH_PORT = re.compile(r"(\[.+\]|[^:]*):([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ def proxy_for(url: str, environment: Mapping[str, str]) -> Proxy | None:
     name, given = _variable(f"{parts.scheme}_proxy", environment)
     if not given:
         name, given = _variable("all_proxy", environment)
-    host = parts.hostname or ""
-    if not given or _is_this_machine(host) or _is_excepted(host, parts.port, _variable("no_proxy", environment)[1]):
+    host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    if not given or _is_this_machine(host) or _is_excepted(host, port, _variable("no_proxy", environment)[1]):
         return None
     return _parse(name, given)
 
@@ -80,14 +82,15 @@ def _is_this_machine(host: str) -> bool:
     return address is not None and address.is_loopback
 
 
-def _is_excepted(host: str, port: int | None, exceptions: str) -> bool:
+def _is_excepted(host: str, port: int, exceptions: str) -> bool:
     """Whether `NO_PROXY` names the host: by itself or its domain, with a port, as an address or network."""
     address = _address(host)
     for each in exceptions.replace(",", " ").lower().split():
         if each == "*":
             return True
-        name, _, its_port = each.rpartition(":") if each.count(":") == 1 else (each, "", "")
-        if its_port and its_port != str(port):
+        named = _WITH_PORT.fullmatch(each)
+        name, its_port = named.groups() if named else (each, str(port))
+        if its_port != str(port):
             continue
         if address is not None and _holds(name, address):
             return True
