@@ -41,7 +41,7 @@ def proxy_for(url: str, environment: Mapping[str, str]) -> Proxy | None:
     name, given = _variable(f"{parts.scheme}_proxy", environment)
     if not given:
         name, given = _variable("all_proxy", environment)
-    host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
     if not given or _is_this_machine(host) or _is_excepted(host, port, _variable("no_proxy", environment)[1]):
         return None
     return _parse(name, given)
@@ -82,7 +82,7 @@ def _is_this_machine(host: str) -> bool:
     return address is not None and address.is_loopback
 
 
-def _is_excepted(host: str, port: int, exceptions: str) -> bool:
+def _is_excepted(host: str, port: int | None, exceptions: str) -> bool:
     """Whether `NO_PROXY` names the host: by itself or its domain, with a port, as an address or network."""
     address = _address(host)
     for each in exceptions.replace(",", " ").lower().split():

@@ -69,6 +69,11 @@ def test_no_proxy_names_hosts_domains_ports_and_networks(exceptions: str, host: 
     assert (found is None) is excepted
 
 
+def test_an_address_that_is_none_of_the_webs_has_no_proxy_of_its_own() -> None:
+    """A token server's address is the registry's to say, and what it leads to is refused where it is asked."""
+    assert proxy_for("ftp://r.example/", PROXY | {"ALL_PROXY": "http://p:1", "NO_PROXY": "r.example"}) is None
+
+
 def test_credentials_become_a_header_and_are_shown_nowhere() -> None:
     found = proxy_for(HUB, {"HTTPS_PROXY": "http://me:p%40ss@proxy:3128"})
     assert found is not None
