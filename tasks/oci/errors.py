@@ -33,6 +33,7 @@ LayoutliftError
 │  ├─ AuthorizationExpiredError  a token ended while a body was sent (transient)
 │  ├─ PermissionDeniedError
 │  ├─ ManifestRefusedError
+│  │  └─ ImmutableTagError       it has other content under the tag, and keeps it
 │  ├─ MissingReferencedContentError   a manifest's child is not there: send the children again
 │  ├─ PayloadTooLargeError
 │  ├─ ReferrerConflictError      the target's own list of referrers can't be added to
@@ -279,6 +280,12 @@ class ManifestRefusedError(RegistryError):
     """The target does not take this manifest."""
 
     code = "manifest_refused"
+
+
+class ImmutableTagError(ManifestRefusedError):
+    """The target has other content under the tag, and a rule of its own holds that."""
+
+    code = "immutable_tag"
 
 
 class MissingReferencedContentError(RegistryError):

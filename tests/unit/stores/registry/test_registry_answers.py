@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.oci import errors
+from tasks.operations.reports.results import IMMUTABLE_TAG
 from tasks.stores.registry.http_answers import HttpAnswer
 from tasks.stores.registry.registry_answers import (
     MAX_RETRY_AFTER,
@@ -77,6 +78,27 @@ def test_a_target_that_says_that_it_is_full_is_not_asked_again(detail: object) -
         assert type(error) is errors.TargetFullError
         assert not error.transient
     assert type(error_of(answered(507), "sending")) is errors.TargetFullError
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (412, "PRECONDITION", "Failed to process request due to 'team/app:v1' configured as immutable."),
+        (
+            400,
+            "TAG_INVALID",
+            "The image tag 'v1' already exists and cannot be overwritten because the tag is immutable.",
+        ),
+    ],
+    ids=["Harbor", "Amazon ECR"],
+)
+def test_a_tag_that_a_rule_of_the_target_holds_is_named_as_one(status: int, code: str, words: str) -> None:
+    """Both may have such rules for some tags of a repository only, which is not known before the push."""
+    body = {"errors": [{"code": code, "message": words}]}
+    error = manifest_error_of(answered(status, body=json.dumps(body).encode()), "pushing")
+    assert type(error) is errors.ImmutableTagError
+    assert isinstance(error, errors.ManifestRefusedError)
+    assert error.code == IMMUTABLE_TAG
 
 
 HARBOR_FULL = "adding 29.0 MiB of storage resource, which when updated to current usage of 9.0 GiB will exceed the \
