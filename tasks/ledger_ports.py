@@ -37,6 +37,10 @@ class Ledger(Protocol):
         """What was last noted of a tag."""
         ...
 
+    def origin(self, repository: str, tag: str) -> str | None:
+        """The path of the layout that a tag was noted from, None where nothing was."""
+        ...
+
     def was_started(self, repository: str) -> bool:
         """Whether an earlier run may have sent something into the repository."""
         ...

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tasks.operations.copying.copy_tools import CopyTools
 from tasks.operations.copying.copy_work import CopyWork
+from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.referrer_lists import ReferrerLists
 from tasks.operations.copying.repository_preparation import Preparation
 from tasks.operations.copying.tag_planner import open_planner
@@ -81,7 +82,8 @@ class Works:
 
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
             fixed = self.preparation.has_immutable_tags(repository)
-            planner = open_planner(target, repository, self.policy, self.ledger, immutable=fixed)
+            others = OtherLayouts(self.source, self.ledger, repository, inventory.path)
+            planner = open_planner(target, repository, self.policy, self.ledger, others, immutable=fixed)
             graph = SourceGraph(self.source, inventory.path, Depth.BLOBS, self.hands)
             announced = self.preparation.announce(inventory.path, repository)
             work = PlanWork(

@@ -10,6 +10,7 @@ from tasks.oci.errors import BackupRefusedError, LayoutliftError, MissingAtTarge
 from tasks.operations.copying.copy_graph import RepositoryCopy
 from tasks.operations.copying.list_merge import ListMerge
 from tasks.operations.copying.noted_tags import NotedTags
+from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.planning import Action, CopyPolicy, TagPlan
 from tasks.operations.copying.referrer_lists import ReferrerListing
 from tasks.operations.copying.tag_planner import open_planner
@@ -45,7 +46,8 @@ class CopyWork(RepositoryWork):
         self._repository = repository
         self._policy = policy
         self._noted = NotedTags(ledger, repository, inventory.path, policy.depth)
-        self._planner = open_planner(tools.target, repository, policy, ledger, immutable=immutable)
+        others = OtherLayouts(tools.source, ledger, repository, inventory.path)
+        self._planner = open_planner(tools.target, repository, policy, ledger, others, immutable=immutable)
         is_new = self._planner.is_new  # asked before anything is noted as begun
         self._copier = RepositoryCopy(tools, inventory, repository, new=is_new, referrers=policy.referrers)
         self._verifier = RepositoryVerifier(tools.target, repository, policy.depth, tools.hands)

@@ -7,10 +7,11 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from tasks.operations.copying.planning import Action, CopyPolicy, TagPlan, plan_tag
-from tasks.operations.reports.results import IMMUTABLE_TAG, UNSUPPORTED_DIGEST, TagEntry
+from tasks.operations.reports.results import CONFLICT, IMMUTABLE_TAG, UNSUPPORTED_DIGEST, TagEntry
 
 if TYPE_CHECKING:
     from tasks.ledger_ports import Ledger
+    from tasks.operations.copying.other_layouts import OtherLayouts
     from tasks.operations.running.repository_work import Unit
     from tasks.ports import ManifestResolver
 
@@ -33,6 +34,7 @@ class TagPlanner:
         *,
         policy: CopyPolicy,
         ledger: Ledger,
+        others: OtherLayouts,
         known_tags: frozenset[str] | None,
         listed_at: float = 0.0,
         immutable: bool = False,
@@ -41,6 +43,7 @@ class TagPlanner:
         self._repository = repository
         self._policy = policy
         self._ledger = ledger
+        self._others = others
         self._known_tags = known_tags
         self._immutable = immutable
         self._listed_at = listed_at
@@ -80,7 +83,10 @@ class TagPlanner:
         present = self._target.resolve_manifest(self._repository, tag)
         noted = self._ledger.entry(self._repository, tag)
         ours = noted.digest if noted is not None else None
-        plan = plan_tag(TagEntry(tag, unit.descriptor), present, ours, self._policy)
+        owner = self._others.owner(tag) if present not in {None, unit.descriptor.digest} and ours == present else None
+        plan = plan_tag(TagEntry(tag, unit.descriptor), present, None if owner else ours, self._policy)
+        if owner is not None and plan.code == CONFLICT:
+            plan = replace(plan, message=f"the target has {present} under this tag from the layout {owner!r}")
         if plan.action is Action.OVERWRITE and self._immutable:
             plan = TagPlan(
                 Action.REFUSE, IMMUTABLE_TAG, f"the target has {present} under this tag, and moves no tags"
@@ -89,11 +95,24 @@ class TagPlanner:
 
 
 def open_planner(
-    target: ManifestResolver, repository: str, policy: CopyPolicy, ledger: Ledger, *, immutable: bool = False
+    target: ManifestResolver,
+    repository: str,
+    policy: CopyPolicy,
+    ledger: Ledger,
+    others: OtherLayouts,
+    *,
+    immutable: bool = False,
 ) -> TagPlanner:
     """A planner; the target's tags are listed unless an earlier run was there, when most of them exist anyway."""
     as_of = monotonic()  # a long list comes in pages, which may have to wait for each other
     known = None if ledger.was_started(repository) else target.list_tags(repository)
     return TagPlanner(
-        target, repository, policy=policy, ledger=ledger, known_tags=known, listed_at=as_of, immutable=immutable
+        target,
+        repository,
+        policy=policy,
+        ledger=ledger,
+        others=others,
+        known_tags=known,
+        listed_at=as_of,
+        immutable=immutable,
     )

@@ -74,6 +74,11 @@ class Ledger:
         with self._lock:
             return self._memory.get(repository, tag)
 
+    def origin(self, repository: str, tag: str) -> str | None:
+        """The path of the layout that a tag was noted from, None where we never noted it; see `origin_of`."""
+        entry = self.entry(repository, tag)
+        return None if entry is None else entry.origin or repository.removeprefix(f"{self._prefix}/")
+
     def was_started(self, repository: str) -> bool:
         """Whether a run began to write to a repository of the target."""
         with self._lock:

@@ -1,17 +1,21 @@
 """What becomes of each tag follows from what the target has, and of what can't be there nothing is asked."""
 
+import json
+
 import pytest
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.media_types import IMAGE_INDEX
+from tasks.oci.reference import REF_NAME
 from tasks.operations.copying import tag_planner
-from tasks.operations.copying.planning import Action, CopyPolicy
+from tasks.operations.copying.other_layouts import OtherLayouts
+from tasks.operations.copying.planning import Action, CopyPolicy, OnConflict
 from tasks.operations.copying.tag_planner import TagPlanner, open_planner
-from tasks.operations.reports.results import CONFLICT, IMMUTABLE_TAG
+from tasks.operations.reports.results import CONFLICT, CONFLICT_SKIPPED, IMMUTABLE_TAG
 from tasks.operations.running.repository_work import Unit
 from tasks.ports import RemoteManifest
-from tasks.stores.memory import MemoryTarget
+from tasks.stores.memory import MemorySource, MemoryTarget
 from tasks.stores.state.ledger import Ledger
 from tests.support.engine import MemoryLines
 
@@ -35,6 +39,11 @@ class Noting(MemoryTarget):
         return super().resolve_manifest(repository, reference)
 
 
+def alone(ledger: Ledger) -> OtherLayouts:
+    """No other layout is at the source."""
+    return OtherLayouts(MemorySource({}), ledger, "app", "app")
+
+
 def planner(target: Noting, *tags: str, started: bool = False, immutable: bool = False) -> TagPlanner:
     """One for a repository that has these tags, and that an earlier run may have begun."""
     for tag in tags:
@@ -43,7 +52,7 @@ def planner(target: Noting, *tags: str, started: bool = False, immutable: bool =
     if started:
         ledger.note_started("app")
         ledger.note_tag("app", "v1", Digest.of(OLD), None, 0, layout="app")
-    return open_planner(target, "app", CopyPolicy(), ledger, immutable=immutable)
+    return open_planner(target, "app", CopyPolicy(), ledger, alone(ledger), immutable=immutable)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +73,7 @@ def test_a_repository_is_new_where_it_has_no_tag_and_no_run_has_begun_it(
 
 def test_a_repository_that_a_run_begins_in_between_is_new_no_more() -> None:
     ledger = Ledger(MemoryLines())
-    made = open_planner(Noting(), "app", CopyPolicy(), ledger)
+    made = open_planner(Noting(), "app", CopyPolicy(), ledger, alone(ledger))
     assert made.is_new
     ledger.note_started("app")
     assert not made.is_new
@@ -72,7 +81,7 @@ def test_a_repository_that_a_run_begins_in_between_is_new_no_more() -> None:
 
 def test_a_target_that_lists_no_tags_may_have_any() -> None:
     target, ledger = Noting(), Ledger(MemoryLines())
-    made = TagPlanner(target, "app", policy=CopyPolicy(), ledger=ledger, known_tags=None)
+    made = TagPlanner(target, "app", policy=CopyPolicy(), ledger=ledger, others=alone(ledger), known_tags=None)
     assert not made.is_new
 
 
@@ -107,3 +116,48 @@ def test_a_target_that_moves_no_tags_takes_new_ones_and_keeps_equal_ones() -> No
     assert made.plans(UNIT)["v1"].action is Action.COPY
     target.push_manifest("app", "v1", RemoteManifest(NEW, IMAGE_INDEX))
     assert planner(target, started=True, immutable=True).plans(UNIT)["v1"].action is Action.UP_TO_DATE
+
+
+def index_of(*tags: str) -> bytes:
+    entries = [
+        {"mediaType": IMAGE_INDEX, "digest": Digest.of(OLD), "size": len(OLD), "annotations": {REF_NAME: tag}}
+        for tag in tags
+    ]
+    return json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
+
+
+@pytest.mark.parametrize(
+    ("files", "policy", "action", "code"),
+    [
+        ({"other": ("v1",)}, OnConflict.REFUSE, Action.REFUSE, CONFLICT),
+        ({"other": ("v1",)}, OnConflict.SKIP, Action.REFUSE, CONFLICT_SKIPPED),
+        ({"other": ("v1",)}, OnConflict.OVERWRITE, Action.OVERWRITE, None),
+        ({"other": ("v2",)}, OnConflict.REFUSE, Action.OVERWRITE, None),
+        ({}, OnConflict.REFUSE, Action.OVERWRITE, None),
+    ],
+    ids=["has it", "has it, skip", "has it, overwrite", "has it no more", "is gone"],
+)
+def test_a_tag_that_another_layout_brought_and_still_has_is_a_conflict(
+    files: dict[str, tuple[str, ...]], policy: OnConflict, action: Action, code: str | None
+) -> None:
+    """A mistyped `--rename` leads one layout to where another one's tags are; the source has not moved then."""
+    target, ledger = Noting(), Ledger(MemoryLines(), "team")
+    target.push_manifest("team/app", "v1", RemoteManifest(OLD, IMAGE_INDEX))
+    ledger.note_started("team/app")
+    ledger.note_tag("team/app", "v1", Digest.of(OLD), None, 0, layout="other")
+    layout = {f"{path}/oci-layout": b'{"imageLayoutVersion":"1.0.0"}' for path in files}
+    source = MemorySource(layout | {f"{path}/index.json": index_of(*tags) for path, tags in files.items()})
+    others = OtherLayouts(source, ledger, "team/app", "app")
+    made = open_planner(target, "team/app", CopyPolicy(on_conflict=policy), ledger, others)
+    plan = made.plans(UNIT)["v1"]
+    assert (plan.action, plan.code) == (action, code)
+    assert (code != CONFLICT) or "from the layout 'other'" in (plan.message or "")
+
+
+def test_a_layout_of_the_repositorys_own_name_is_known_as_the_one_that_brought_a_tag() -> None:
+    ledger = Ledger(MemoryLines(), "team")
+    ledger.note_tag("team/app", "v1", Digest.of(OLD), None, 0, layout="app")
+    files = {"app/oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "app/index.json": index_of("v1")}
+    assert OtherLayouts(MemorySource(files), ledger, "team/app", "app").owner("v1") is None
+    assert OtherLayouts(MemorySource(files), ledger, "team/app", "other").owner("v1") == "app"
+    assert OtherLayouts(MemorySource(files), ledger, "team/app", "other").owner("v2") is None

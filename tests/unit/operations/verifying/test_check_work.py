@@ -6,6 +6,7 @@ import pytest
 
 from tasks.oci.digest import Digest
 from tasks.oci.reference import referrers_tag
+from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.planning import CopyPolicy
 from tasks.operations.copying.referrer_lists import ReferrerLists
 from tasks.operations.copying.tag_planner import open_planner
@@ -30,7 +31,8 @@ def plan_of(made: Engine) -> list[TagResult]:
     source, hands, census = LayoutDirectory(made.root), SpareHands(1), Census()
     inventory = enumerate_repository(source, "app")
     graph = SourceGraph(source, "app", Depth.BLOBS, hands)
-    planner = open_planner(made.target, "app", made.policy, made.ledger)
+    others = OtherLayouts(source, made.ledger, "app", "app")
+    planner = open_planner(made.target, "app", made.policy, made.ledger, others)
     lists = ReferrerLists(made.target)
     work = PlanWork(inventory, graph, census, planner, host="registry.example", repository="app", lists=lists)
     results = [r for unit in units_of(inventory, inventory.tags, made.policy) for r in work.execute(unit)]
