@@ -117,6 +117,13 @@ def test_what_was_not_chosen_is_left_alone(world: World) -> None:
     assert world.vanished(":v1") == {"web>web:v1"}
 
 
+def test_a_layout_that_is_gone_and_was_not_chosen_is_not_forgotten(world: World) -> None:
+    """Else no later run could tell what vanished with it."""
+    world.remove("web")
+    assert world.search("app").find().layouts == set()
+    assert world.search("web").find().layouts == {"web"}
+
+
 def test_what_was_only_found_at_the_target_is_not_ours(world: World) -> None:
     world.bring("app", "app", "v0", found=True)
     assert world.vanished() == {"app>app:v2"}

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.oci.errors import DifferentAtTargetError, DigestMismatchError, MissingAtTargetError
+from tasks.oci.errors import DifferentAtTargetError, DigestMismatchError, MissingAtTargetError, SizeMismatchError
 from tasks.operations.reports.results import Depth
 from tasks.operations.running.spare_hands import SpareHands
 from tasks.operations.verifying.verification import RepositoryVerifier
@@ -191,3 +191,36 @@ def test_a_broken_part_is_found_by_every_graph_that_has_it(
     for _ in range(2):
         with pytest.raises(MissingAtTargetError):
             verifier.verify_graph(image, "v1")
+
+
+def test_another_manifest_in_answer_to_a_digest_is_different(layout: LayoutBuilder, hands: SpareHands) -> None:
+    children = [layout.image(layers=[layer], listed=False) for layer in (b"1", b"2")]
+    index = described(layout.index(children, "v1"))
+    child, other = (described(each).digest for each in children)
+    target = filled(layout)
+    target._asked("app").manifests[child] = target._asked("app").manifests[other]
+    verifier = RepositoryVerifier(target, "app", Depth.MANIFEST, hands)
+    with pytest.raises(DifferentAtTargetError, match=f"answers {other} when asked for the manifest {child}"):
+        verifier.verify_presence(("v1",), (index.digest, child))
+
+
+def test_what_one_manifest_says_of_a_blobs_size_proves_nothing_of_another_size(
+    target: Counting, hands: SpareHands, image: Descriptor
+) -> None:
+    manifest = json.loads(target._asked("app").manifests[image.digest].raw)
+    manifest["layers"][0]["size"] += 1
+    lie = json.dumps(manifest).encode()
+    target.push_manifest("app", Digest.of(lie), RemoteManifest(lie, OCI_MANIFEST))
+    verifier = RepositoryVerifier(target, "app", Depth.BLOBS, hands)
+    verifier.verify_graph(image, "v1")
+    with pytest.raises(SizeMismatchError, match=Digest.of(LAYER)):
+        verifier.verify_graph(Descriptor(OCI_MANIFEST, Digest.of(lie), len(lie)), None)
+
+
+def test_a_manifest_of_one_type_proves_nothing_of_another_type(
+    target: Counting, hands: SpareHands, image: Descriptor
+) -> None:
+    verifier = RepositoryVerifier(target, "app", Depth.MANIFEST, hands)
+    verifier.verify_graph(image, None)
+    with pytest.raises(DifferentAtTargetError, match="type"):
+        verifier.verify_graph(Descriptor(OCI_INDEX, image.digest, image.size), None)
