@@ -89,6 +89,22 @@ def test_the_users_own_folder_comes_first(environment: dict[str, str], tmp_path:
     assert certificate_folder("r.example", environment | {"XDG_CONFIG_HOME": str(tmp_path / "moved")}) == moved
 
 
+def test_a_folder_that_others_rights_hide_is_passed_over(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = folder_of(environment, "r.example")
+    seen = folder_of(environment, "r.example", ".config/docker/certs.d")
+    is_dir = Path.is_dir
+
+    def refused(path: Path) -> bool:
+        if path == hidden:
+            raise PermissionError
+        return is_dir(path)
+
+    monkeypatch.setattr(Path, "is_dir", refused)
+    assert certificate_folder("r.example", environment) == seen
+
+
 @pytest.mark.parametrize(("missing", "there"), [("client.key", "client.cert"), ("client.cert", "client.key")])
 def test_half_a_pair_is_refused_and_named(
     authority: trustme.CA, environment: dict[str, str], missing: str, there: str
