@@ -7,6 +7,7 @@ its key beside it in `*.key` (containers-certs.d(5)). Nothing is ever written.
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,10 +40,12 @@ def certificate_folder(host: str, environment: Mapping[str, str]) -> Path | None
     return next((place / host for place in _places(environment) if _is_there(place / host)), None)
 
 
-def _places(environment: Mapping[str, str]) -> Iterator[Path]:
-    own = Path(environment.get("XDG_CONFIG_HOME") or home_of(environment) / ".config")
-    for parent in (own / "containers", own / "docker", Path("/etc/containers"), Path("/etc/docker")):
-        yield parent / "certs.d"
+def _places(environment: Mapping[str, str]) -> list[Path]:
+    parents = [Path("/etc/containers"), Path("/etc/docker")]
+    with suppress(ConfigurationError):  # without a home there is nothing of the user's own
+        own = Path(environment.get("XDG_CONFIG_HOME") or home_of(environment) / ".config")
+        parents = [own / "containers", own / "docker", *parents]
+    return [parent / "certs.d" for parent in parents]
 
 
 def _is_there(folder: Path) -> bool:

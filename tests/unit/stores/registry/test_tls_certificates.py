@@ -105,6 +105,16 @@ def test_a_folder_that_others_rights_hide_is_passed_over(
     assert certificate_folder("r.example", environment) == seen
 
 
+def test_a_user_without_a_home_has_no_folder_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container whose user has no name."""
+
+    def homeless() -> Path:
+        raise RuntimeError
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert certificate_folder("r.example", {}) is None
+
+
 @pytest.mark.parametrize(("missing", "there"), [("client.key", "client.cert"), ("client.cert", "client.key")])
 def test_half_a_pair_is_refused_and_named(
     authority: trustme.CA, environment: dict[str, str], missing: str, there: str
