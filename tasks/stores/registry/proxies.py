@@ -10,7 +10,7 @@ import ipaddress
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from urllib3 import make_headers
 
@@ -41,8 +41,8 @@ def proxy_for(url: str, environment: Mapping[str, str]) -> Proxy | None:
     name, given = _variable(f"{parts.scheme}_proxy", environment)
     if not given:
         name, given = _variable("all_proxy", environment)
-    host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
-    if not given or _is_this_machine(host) or _is_excepted(host, port, _variable("no_proxy", environment)[1]):
+    host, exceptions = parts.hostname or "", _variable("no_proxy", environment)[1]
+    if not given or _is_this_machine(host) or _is_excepted(host, _port_of(parts), exceptions):
         return None
     return _parse(name, given)
 
@@ -73,6 +73,14 @@ def _parse(name: str, given: str) -> Proxy:
         headers = make_headers(proxy_basic_auth=pair)
     shown = f"[{host}]" if ":" in host else host
     return Proxy(f"{parts.scheme}://{shown}:{port}", headers)
+
+
+def _port_of(parts: SplitResult) -> int | None:
+    """The port that is asked, None where it is none: what was redirected to may have any number."""
+    try:
+        return parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return None
 
 
 def _is_this_machine(host: str) -> bool:

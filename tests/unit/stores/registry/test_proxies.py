@@ -74,6 +74,12 @@ def test_an_address_that_is_none_of_the_webs_has_no_proxy_of_its_own() -> None:
     assert proxy_for("ftp://r.example/", PROXY | {"ALL_PROXY": "http://p:1", "NO_PROXY": "r.example"}) is None
 
 
+def test_a_port_that_is_none_is_left_to_whoever_asks_there() -> None:
+    url = "https://r.example:99999/"
+    assert proxy_for(url, {"NO_PROXY": "r.example:443"}) is None
+    assert proxy_for(url, {**PROXY, "NO_PROXY": "r.example:443"}) == proxy_for("https://r.example/", PROXY)
+
+
 def test_credentials_become_a_header_and_are_shown_nowhere() -> None:
     found = proxy_for(HUB, {"HTTPS_PROXY": "http://me:p%40ss@proxy:3128"})
     assert found is not None
