@@ -6,6 +6,7 @@ import pytest
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
+from tasks.oci.errors import InvalidLayoutError, SourceReadError
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import REF_NAME
 from tasks.operations.copying import tag_planner
@@ -14,7 +15,7 @@ from tasks.operations.copying.planning import Action, CopyPolicy, OnConflict
 from tasks.operations.copying.tag_planner import TagPlanner, open_planner
 from tasks.operations.reports.results import CONFLICT, CONFLICT_SKIPPED, IMMUTABLE_TAG
 from tasks.operations.running.repository_work import Unit
-from tasks.ports import RemoteManifest
+from tasks.ports import IndexFile, RemoteManifest
 from tasks.stores.memory import MemorySource, MemoryTarget
 from tasks.stores.state.ledger import Ledger
 from tests.support.engine import MemoryLines
@@ -161,3 +162,34 @@ def test_a_layout_of_the_repositorys_own_name_is_known_as_the_one_that_brought_a
     assert OtherLayouts(MemorySource(files), ledger, "team/app", "app").owner("v1") is None
     assert OtherLayouts(MemorySource(files), ledger, "team/app", "other").owner("v1") == "app"
     assert OtherLayouts(MemorySource(files), ledger, "team/app", "other").owner("v2") is None
+
+
+MARKER = b'{"imageLayoutVersion":"1.0.0"}'
+
+
+def brought_by(source: MemorySource, layout: str) -> OtherLayouts:
+    """What is asked about app:v1, which came from another layout of the source."""
+    ledger = Ledger(MemoryLines())
+    ledger.note_tag("app", "v1", Digest.of(OLD), None, 0, layout=layout)
+    return OtherLayouts(source, ledger, "app", "app")
+
+
+def test_a_layout_that_can_not_be_read_now_does_not_give_its_tags_away() -> None:
+    class Unreadable(MemorySource):
+        def read_index(self, path: str) -> IndexFile:
+            raise SourceReadError(f"{path}/index.json: Input/output error")
+
+    with pytest.raises(SourceReadError):
+        brought_by(Unreadable({}), "other").owner("v1")
+
+
+@pytest.mark.parametrize("index", [b"", b"{"])
+def test_nor_does_one_whose_index_is_damaged(index: bytes) -> None:
+    source = MemorySource({"other/oci-layout": MARKER, "other/index.json": index})
+    with pytest.raises(InvalidLayoutError):
+        brought_by(source, "other").owner("v1")
+
+
+def test_nor_does_one_with_an_entry_that_hides_its_name() -> None:
+    source = MemorySource({"other/oci-layout": MARKER, "other/index.json": b'{"schemaVersion":2,"manifests":[7]}'})
+    assert brought_by(source, "other").owner("v1") == "other"
