@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization as s
 
 from tasks.oci.errors import ConfigurationError, UntrustedConnectionError
 from tasks.stores.registry.http_pool import HttpPool
@@ -140,8 +141,6 @@ def test_a_file_that_is_no_certificate_or_key_is_refused_and_named(
 def test_a_key_with_a_pass_phrase_is_refused_and_nobody_is_asked_for_it(
     authority: trustme.CA, environment: dict[str, str]
 ) -> None:
-    from cryptography.hazmat.primitives import serialization as s  # noqa: PLC0415 - for this test alone
-
     folder = folder_of(environment, "r.example")
     issue(authority, folder)
     key = s.load_pem_private_key((folder / "client.key").read_bytes(), None)
