@@ -43,6 +43,15 @@ _TLS_HINTS = {
     "CERTIFICATE": "--ca-file names other authorities",
 }
 """What to do, by what OpenSSL says; the first that fits counts."""
+_CONNECTION_HINTS = {
+    "Connection refused": "nothing listens there: look at host and port, or start the registry",
+    "Name or service not known": "no such host is known: look at its name",
+    "No address associated": "no such host is known: look at its name",
+    "name resolution": "names can't be looked up for the moment: look at this machine's DNS",
+    "No route to host": "look at the address, and at firewalls",
+    "Network is unreachable": "look at this machine's network",
+}
+"""What to look at, by what the system says."""
 _NO_TLS = "a registry without TLS needs --plain-http"
 _PROXY_REFUSAL = "Tunnel connection failed: 407"
 PROXY_REFUSES = "the proxy wants a name and password, or other ones (407); put them into HTTPS_PROXY"
@@ -55,13 +64,15 @@ def translate(error: HTTPError | HTTPException | OSError, method: str, url: str)
         hint = next((hint for sign, hint in _TLS_HINTS.items() if sign in str(error)), _NO_TLS)
         return UntrustedConnectionError(f"{where}: TLS failed: {_cause(error)} ({hint})")
     if isinstance(error, ConnectTimeoutError) and not isinstance(error, NewConnectionError):
-        return ConnectionFailedError(f"{where}: no connection in time")
+        return ConnectionFailedError(f"{where}: no connection in time (look at the address, and at firewalls)")
     if isinstance(error, ReadTimeoutError) or isinstance(_root(error), TimeoutError):
         return TransferStalledError(f"{where}: the registry went silent")
     if _PROXY_REFUSAL in _cause(error):
         return AuthenticationError(f"{where}: {PROXY_REFUSES}", status=407)
     through = " through the proxy" if isinstance(error, ProxyError) else ""
-    return ConnectionFailedError(f"{where}{through}: {_cause(error)}")
+    cause = _cause(error)
+    hint = next((f" ({hint})" for sign, hint in _CONNECTION_HINTS.items() if sign in cause), "")
+    return ConnectionFailedError(f"{where}{through}: {cause}{hint}")
 
 
 def _root(error: BaseException) -> BaseException:

@@ -1,6 +1,7 @@
 """Connections are used again, deadlines hold, credentials stay at home, answers are bounded."""
 
 import gzip
+import socket
 import ssl
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
@@ -220,6 +221,15 @@ def test_a_host_that_does_not_answer_is_named(make_pool: MakePool, script: Scrip
     with pytest.raises(ConnectionFailedError, match=script.host) as raised:
         make_pool(script.host).send("GET", "/v2/?secret=s", {})
     assert "refused" in str(raised.value), "nobody is there; that is not the same as no answer in time"
+
+
+def test_where_nothing_listens_or_no_host_is_known_it_says_what_to_look_at(make_pool: MakePool) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # and does not listen
+        with pytest.raises(ConnectionFailedError, match=r"nothing listens there: look at host and port"):
+            make_pool(f"127.0.0.1:{bound.getsockname()[1]}").send("GET", "/a", {})
+    with pytest.raises(ConnectionFailedError, match=r"look at (its name|this machine's DNS)"):
+        make_pool("registry.invalid").send("GET", "/a", {})
 
 
 @pytest.mark.parametrize(("plain_http", "port"), [(True, 80), (False, 443)])
