@@ -1,11 +1,15 @@
 """Dependencies point downwards, and what must start quickly does not import what is slow."""
 
-import importlib.util
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+
+from tests.support.loopback_server import LoopbackServer
 
 ROOT = Path(__file__).parents[2]
 SLOW = ("prefect", "pydantic", "fastapi", "boto3")
@@ -53,16 +57,29 @@ def imported_by(code: str) -> set[str]:
     return set(outcome.stdout.split())
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        name
-        for name in modules_in("tasks/stores")
-        if not name.startswith(("tasks.stores.benchmark", "tasks.stores.local"))
-    ],
-)
-def test_no_store_imports_prefect(module: str) -> None:
-    assert imported_by(f"import {module}").isdisjoint({"prefect", "pydantic", "fastapi"})
+def first_that_loads(modules: list[str], unwanted: set[str]) -> str:
+    """The first of these modules, imported one after the other, that loads something unwanted; empty if none does."""
+    code = f"""
+import importlib, sys
+for module in {modules!r}:
+    importlib.import_module(module)
+    if not {unwanted!r}.isdisjoint(sys.modules):
+        print(module)
+        break"""
+    outcome = run(sys.executable, "-c", code)
+    assert outcome.returncode == 0, outcome.stderr
+    return outcome.stdout.strip()
+
+
+def test_no_store_imports_prefect() -> None:
+    apart = ("tasks.stores.benchmark", "tasks.stores.local")
+    stores = [name for name in modules_in("tasks/stores") if not name.startswith(apart)]
+    assert len(stores) > 50
+    assert first_that_loads(stores, {"prefect", "pydantic", "fastapi"}) == ""
+
+
+def test_a_store_that_imports_prefect_would_be_named() -> None:
+    assert first_that_loads(["json", "tasks.oci.digest", "decimal"], {"decimal"}) == "decimal"
 
 
 @pytest.mark.parametrize("package", ["tasks/oci", "tasks/operations"])
@@ -71,7 +88,24 @@ def test_values_and_decisions_need_the_standard_library_only(package: str) -> No
     assert loaded.isdisjoint({"prefect", "pydantic", "oras", "requests", "urllib3", "boto3", "docker"})
 
 
-@pytest.mark.skipif(importlib.util.find_spec("flows.cli") is None, reason="flows.cli does not exist yet")
+class NothingThere(BaseHTTPRequestHandler):
+    """Answers at once, as no registry does."""
+
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def no_registry() -> Iterator[str]:
+    with LoopbackServer(NothingThere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -80,17 +114,17 @@ def test_values_and_decisions_need_the_standard_library_only(package: str) -> No
         ["migrate", "-c", "{source}/nothing.yaml", "--standalone"],
         ["ls", "{source}"],
         ["ls", "{source}", "--json"],
-        ["plan", "{source}", "127.0.0.1:1", "--plain-http"],
-        ["migrate", "{source}", "127.0.0.1:1", "--plain-http", "--standalone"],
-        ["verify", "{source}", "127.0.0.1:1", "--plain-http", "--standalone"],
+        ["plan", "{source}", "{target}", "--plain-http"],
+        ["migrate", "{source}", "{target}", "--plain-http", "--standalone"],
+        ["verify", "{source}", "{target}", "--plain-http", "--standalone"],
     ],
     ids=lambda arguments: arguments[0] + "".join(a for a in arguments if a.startswith("--")),
 )
-def test_what_needs_no_server_does_not_import_prefect(tmp_path: Path, arguments: list[str]) -> None:
-    """The source is empty and nothing listens at the target: how a command ends does not matter here."""
+def test_what_needs_no_server_does_not_import_prefect(tmp_path: Path, no_registry: str, arguments: list[str]) -> None:
+    """The source is empty and the target is no registry: how a command ends does not matter here."""
     state = tmp_path / "state"
     (tmp_path / "source").mkdir()
-    given = [argument.format(source=tmp_path / "source") for argument in arguments]
+    given = [argument.format(source=tmp_path / "source", target=no_registry) for argument in arguments]
     code = f"""
 import os, sys
 os.environ["XDG_STATE_HOME"] = {str(state)!r}
