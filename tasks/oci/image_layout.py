@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.errors import InvalidLayoutError, InvalidReferenceError, SpecError
-from tasks.oci.json_stream import iter_places
+from tasks.oci.json_stream import TooLongError, iter_places
 from tasks.oci.reference import REF_NAME
 
 if TYPE_CHECKING:
@@ -124,6 +124,8 @@ def iter_entries(text: str, places: Sequence[int] = ()) -> Iterator[tuple[str, D
             if broken > MOST_BROKEN:
                 raise InvalidLayoutError(f"{INDEX} has more than {MOST_BROKEN:,} entries that can't be read")
             yield text[begin:end], entry
+    except TooLongError as error:
+        raise InvalidLayoutError(f"{INDEX}: {error}") from error
     except (ValueError, RecursionError) as error:
         raise InvalidLayoutError(f"{INDEX} is not JSON: {str(error)[:200]}") from error
     _check_members(others)

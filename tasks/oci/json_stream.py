@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,9 +21,15 @@ MOST_AT_ONCE = 4 * 1024 * 1024
 """Characters of a single element, or of all other members: as Python objects they may take twenty times that."""
 _CUT_NUMBER = 2
 """Characters that a number cut off may end with and that are not taken for it, as in `1e+`."""
+_CUT_NAME = len("-Infinity")
+"""Characters before the end at which JSON that is only cut off may seem wrong; strings say so themselves."""
 _decoder = json.JSONDecoder()
 _NOTHING = re.compile(r"[ \t\r\n\0]*+")
 """What may follow; a mount may have filled a file up with zero bytes, to any size."""
+
+
+class TooLongError(ValueError):
+    """Something is JSON as far as it is looked at, and goes on beyond `MOST_AT_ONCE`."""
 
 
 def iter_list(text: str, name: str, others: dict[str, Any]) -> Iterator[Any]:
@@ -36,7 +43,8 @@ def iter_places(text: str, name: str, others: dict[str, Any]) -> Iterator[Elemen
     All other members are put into `others`; so is `name` itself where it is no list, and an empty one where it is.
 
     Raises:
-        ValueError: the text is not JSON, not an object, has the list twice, or something beyond `MOST_AT_ONCE`.
+        TooLongError: an element, or all other members, have more than `MOST_AT_ONCE` characters.
+        ValueError: the text is not JSON, not an object, or has the list twice.
         RecursionError: something is nested too deep.
     """
     at = _expect(text, _skip(text, 0), "{")
@@ -53,40 +61,42 @@ def iter_places(text: str, name: str, others: dict[str, Any]) -> Iterator[Elemen
         seen = seen or key == name
         if key == name and text[at : at + 1] == "[":
             others[name] = []
-            at = yield from _elements(text, at + 1)
+            at = yield from _elements(text, at + 1, name)
         else:
             begin = at
-            others[key], at = _value(text, begin, room)
+            others[key], at = _value(text, begin, room, f"what is there beside {name}")
             room -= at - begin
         at = _after_element(text, at, "}")
     if _NOTHING.fullmatch(text, at + 1) is None:
         raise json.JSONDecodeError("something follows the object", text, at + 1)
 
 
-def _elements(text: str, at: int) -> Generator[Element, None, int]:
+def _elements(text: str, at: int, name: str) -> Generator[Element, None, int]:
     at = _skip(text, at)
+    place = count()
     while text[at : at + 1] != "]":
         begin = at
-        element, at = _value(text, at, MOST_AT_ONCE)
+        element, at = _value(text, at, MOST_AT_ONCE, f"{name}[{next(place)}]")
         yield begin, at, element
         at = _after_element(text, at, "]")
     return at + 1
 
 
-def _value(text: str, at: int, most: int) -> tuple[Any, int]:
-    """A value and its end; of one with more than `most` characters no object is made."""
+def _value(text: str, at: int, most: int, what: str) -> tuple[Any, int]:
+    """A value and its end; of one with more than `most` characters no object is made, and `what` it is is said."""
     for reach in (min(FIRST_LOOK, most), most):
         part = text[at : at + reach]
         is_rest = at + len(part) == len(text)
         try:
             value, end = _decoder.raw_decode(part)
         except json.JSONDecodeError as error:
-            if is_rest:
+            is_cut = error.pos >= len(part) - _CUT_NAME or error.msg.startswith("Unterminated string")
+            if is_rest or (reach == most and not is_cut):
                 raise json.JSONDecodeError(error.msg, text, at + error.pos) from None
         else:
             if is_rest or end < len(part) - _CUT_NUMBER:
                 return value, at + end
-    raise json.JSONDecodeError(f"a part is no JSON, or longer than {MOST_AT_ONCE} characters", text, at)
+    raise TooLongError(f"{what} is longer than {MOST_AT_ONCE} characters, and nothing so long is read")
 
 
 def _after_element(text: str, at: int, end: str) -> int:

@@ -12,6 +12,7 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidLayoutError, SpecError
 from tasks.oci.image_layout import LayoutIndex, blob_path, check_marker, parse_index
+from tasks.oci.json_stream import MOST_AT_ONCE
 from tasks.oci.reference import REF_NAME
 from tests.support.oci_strategies import (
     HOSTILE_DIGESTS,
@@ -109,6 +110,13 @@ def test_an_index_that_is_nested_without_end_is_refused(raw: bytes) -> None:
     for read in (parse_index, check_marker):
         with pytest.raises(InvalidLayoutError, match="is not JSON"):
             read(raw)
+
+
+def test_an_entry_that_is_too_large_is_called_so() -> None:
+    """Its owner would look in vain for what is wrong with the JSON."""
+    large = {**ENTRY, "annotations": {"a": "x" * MOST_AT_ONCE}}
+    with pytest.raises(InvalidLayoutError, match=r"^index\.json: manifests\[1\] is longer than 4194304 characters"):
+        parse_index(index([ENTRY, large, ENTRY]))
 
 
 def test_nothing_may_follow_an_index() -> None:

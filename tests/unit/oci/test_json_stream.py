@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.oci import json_stream
-from tasks.oci.json_stream import iter_list, iter_places
+from tasks.oci.json_stream import TooLongError, iter_list, iter_places
 from tests.support.oci_strategies import json_values
 
 
@@ -80,6 +80,23 @@ def test_no_objects_are_made_of_more_than_an_honest_element_or_all_other_members
     assert read(text.replace("HERE", ",".join(["[]"] * 200)))
     with pytest.raises(ValueError, match="longer than 1000 characters"):
         read(text.replace("HERE", ",".join(["[]"] * 400)))
+
+
+@pytest.mark.parametrize("most", range(1_000, 1_100))
+def test_what_is_too_long_is_told_from_what_is_no_json_wherever_a_look_ends(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(json_stream, "MOST_AT_ONCE", most)
+    long = [-1.25e-7, 'a\\"b', "\U0001f600", {"a": [True, None, float("-inf")]}, "x" * 20] * 20
+    with pytest.raises(TooLongError, match=rf"^list\[1\] is longer than {most} characters"):
+        read(json.dumps({"list": [0, long]}))
+
+
+@pytest.mark.parametrize("wrong", ['{"a" 1}', "[1 2]", '["a\tb"]', "[nul]", "[1,]", "{1:2}"])
+def test_what_is_no_json_is_not_called_too_long(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    monkeypatch.setattr(json_stream, "MOST_AT_ONCE", 1_000)
+    with pytest.raises(json.JSONDecodeError):
+        read(f'{{"list": [0, {wrong} {" " * 3_000}]}}')
 
 
 def test_members_beside_the_list_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
