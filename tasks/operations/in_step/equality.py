@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import LayoutliftError
+from tasks.operations.choosing.exact_list import MISSING_AT_SOURCE
 from tasks.operations.reports.results import Outcome
 from tasks.operations.reports.run_log import INDEX_CHANGED, NOTHING_CHOSEN
 from tasks.operations.source.index_marks import changed_layouts, index_marks
@@ -47,6 +48,8 @@ class Equality:
         equal = totals.outcomes[Outcome.COPIED] + totals.outcomes[Outcome.UP_TO_DATE]
         if equal != totals.tags:
             return f"{totals.tags - equal} of {totals.tags} tags are not equal"
+        if any(each.code == MISSING_AT_SOURCE for each in self._log.findings):
+            return "the list of --tags-from has lines that find nothing at the source"
         if not complete:
             return "something could not be read or ordered, or the run was interrupted"
         if unasked:

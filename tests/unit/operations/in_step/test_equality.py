@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tasks.operations.choosing.exact_list import MISSING_AT_SOURCE
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.in_step.equality import Equality
 from tasks.operations.reports.progress import Progress
@@ -114,6 +115,13 @@ def test_where_the_patterns_choose_nothing_nothing_is_equal() -> None:
     world.log = RunLog(Nowhere(), Progress(), Stop(), fail_fast=False)
     world.log.note(NOTHING_CHOSEN)
     assert world.judged(include=("nowhere",)).reason == "the patterns choose nothing"
+
+
+def test_what_a_list_names_and_the_source_lacks_is_told_from_what_could_not_be_read() -> None:
+    world = World()
+    world.log.note(Finding("app", MISSING_AT_SOURCE, "images.txt:2: the repository has no tag v9"))
+    reason = world.judged(complete=False).reason
+    assert reason == "the list of --tags-from has lines that find nothing at the source"
 
 
 def test_findings_of_other_kinds_do_not_matter() -> None:
