@@ -6,13 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import BackupRefusedError, LayoutliftError, MissingAtTargetError
+from tasks.oci.errors import BackupRefusedError, LayoutliftError, MissingAtTargetError, ReferrersLostError
 from tasks.operations.copying.copy_graph import RepositoryCopy
 from tasks.operations.copying.list_merge import ListMerge
 from tasks.operations.copying.noted_tags import NotedTags
 from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.planning import Action, CopyPolicy, TagPlan
-from tasks.operations.copying.referrer_lists import ReferrerListing
+from tasks.operations.copying.referrer_lists import ReferrerListing, lost_referrers
 from tasks.operations.copying.tag_planner import open_planner
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
 from tasks.operations.running.repository_work import REFUSALS, RepositoryWork, Unit
@@ -179,8 +179,7 @@ class CopyWork(RepositoryWork):
         members = self.inventory.referrers.get(subject, ())
         listing, outcome = self._lists.merge(unit, subject)
         if listing is ReferrerListing.LOST:
-            message = f"the target does not list all {len(members)} referrers of {subject}"
-            return self._failed(unit, unit.tags, "referrer_lost", message)[0]
+            return self._failed(unit, unit.tags, ReferrersLostError.code, lost_referrers(subject, members))[0]
         depth, by_tag = self._policy.depth, listing is ReferrerListing.FALLBACK and bool(members)
         return self._result(unit, unit.tags[0], outcome, verified=depth, referrers=len(members), at_target=by_tag)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.oci.errors import ReferrersLostError
 from tasks.operations.copying.referrer_lists import ReferrerListing, lost_referrers
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.oci.manifest import Manifest
-    from tasks.operations.copying.referrer_lists import ReferrerLists
+from tasks.operations.copying.referrer_lists import ReferrerLists
 
 
 class GraphLists:
@@ -62,7 +63,7 @@ class GraphLists:
         """The same; whether the target lists all of them."""
         if self.ensure(subject, referrers) is not ReferrerListing.LOST:
             return True
-        self._note("referrer_lost", lost_referrers(subject, referrers))
+        self._note(ReferrersLostError.code, lost_referrers(subject, referrers))
         return False
 
     @property

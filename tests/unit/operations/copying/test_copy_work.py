@@ -417,7 +417,10 @@ def test_a_tag_with_referrers_is_no_list_where_clients_ask_the_api(layout: Layou
     members = [layout.image(layers=[b"signature"], listed=False)]
     tag = listed_elsewhere(layout, *members)
     made = engine(layout, ListsNothing())
-    assert outcomes(made) == {tag: "referrer_lost"}
+    (lost,) = made.one()
+    assert (lost.tag, lost.code) == (tag, "referrer_lost")
+    (member,), subject = members, Digest.of(b"not here")
+    assert lost.message == f"the target does not list {member['digest']} among referrers of {subject}"
     body = json.dumps({"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": members}).encode()
     made.target.push_manifest("app", tag, RemoteManifest(body, IMAGE_INDEX))
     entries = [Descriptor.from_json(member) for member in members]
