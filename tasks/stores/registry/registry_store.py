@@ -6,37 +6,33 @@ can't be said are kept apart throughout.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
-from io import BytesIO
 from itertools import count
 from typing import TYPE_CHECKING
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
-    ContentNotFoundError,
     InvalidDigestError,
     ManifestRefusedError,
-    SizeMismatchError,
     UnexpectedAnswerError,
 )
 from tasks.oci.media_types import ACCEPT_MANIFESTS, IMAGE_INDEX
 from tasks.oci.reference import is_tag
 from tasks.oci.registry_profiles import GENERIC, profile_of_service
 from tasks.ports import RemoteManifest
+from tasks.stores.registry.blob_reading import BlobReading
 from tasks.stores.registry.blob_upload import BlobUpload
+from tasks.stores.registry.head_requests import HeadRequests
 from tasks.stores.registry.http_answers import MAX_LIST_SIZE, HttpAnswer, said_once
-from tasks.stores.registry.oras_provider import read_refusal
 from tasks.stores.registry.registry_answers import deletion_of, error_codes, error_of, manifest_error_of
 from tasks.stores.registry.registry_auth import Scopes, repository_scope
 from tasks.stores.registry.registry_lists import NOT_LISTED, digests_of, is_index, read_pages
-from tasks.stores.resuming_stream import resuming
-from tasks.stores.verified_content import VerifiedContent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from tasks.deletion_ports import Deletion
     from tasks.oci.registry_profiles import RegistryProfile
@@ -44,7 +40,7 @@ if TYPE_CHECKING:
     from tasks.stores.registry.http_pool import HttpPool
     from tasks.stores.registry.oras_provider import OrasProvider, RepositoryContainer
     from tasks.stores.registry.request_retry import RequestRetry
-    from tasks.stores.verified_content import ByteStream
+    from tasks.stores.verified_content import VerifiedContent
 
 _STORED = frozenset({200, 201, 202, 204})
 """How registries say that they took a manifest. Only 201 is the specification's; older Quay answered 202."""
@@ -69,6 +65,8 @@ class RegistryStore:
         self._retry = retry
         self._write = write
         self._upload = BlobUpload(provider, pool, retry)
+        self._blobs = BlobReading(provider, retry, pool.origin, write=write)
+        self._heads = HeadRequests(provider, retry, "manifests")
 
     @property
     def host(self) -> str:
@@ -102,7 +100,7 @@ class RegistryStore:
 
     def knock(self) -> HttpAnswer:
         """Ask once to be let in, by a new authorization; what is refused is raised."""
-        return self._checked(self._provider.knock(), f"GET {self._pool.origin}/v2/")
+        return _checked(self._provider.knock(), f"GET {self._pool.origin}/v2/")
 
     def list_tags(self, repository: str) -> frozenset[str] | None:
         """See `ManifestResolver.list_tags`."""
@@ -116,47 +114,29 @@ class RegistryStore:
 
     def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
         """See `ManifestResolver.resolve_manifest`."""
-        answer = self._request(
-            repository, "HEAD", self._container(repository).manifest_url(reference), {"Accept": ACCEPT_MANIFESTS}
-        )
-        if answer.status == HTTPStatus.NOT_FOUND:
-            return None
-        try:
-            return Digest(said_once(answer.headers.get("Docker-Content-Digest")))
-        except InvalidDigestError:  # a SHOULD in v1.1.1; ECR leaves it out
-            manifest = self.fetch_manifest(repository, reference)
-            return None if manifest is None else Digest.of(manifest.raw)
+        path = self._path(repository, self._container(repository).manifest_url(reference))
+        accept, attempted = {"Accept": ACCEPT_MANIFESTS}, f"HEAD {self._pool.origin}{path}"
+        answer = self._heads.ask(path, self._scopes(repository), attempted, accept)
+        if answer is not None:
+            if answer.status == HTTPStatus.NOT_FOUND:
+                return None
+            with suppress(InvalidDigestError):  # a SHOULD in v1.1.1; ECR leaves it out
+                return Digest(said_once(answer.headers.get("Docker-Content-Digest")))
+        manifest = self.fetch_manifest(repository, reference)
+        return None if manifest is None else Digest.of(manifest.raw)
 
     def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
         """See `ManifestResolver.has_blob`."""
-        answer = self._request(repository, "HEAD", self._container(repository).get_blob_url(descriptor.digest))
-        if answer.status == HTTPStatus.NOT_FOUND:
-            return False
-        length = said_once(answer.headers.get("Content-Length"))
-        if length == "0" and descriptor.size and self._has_bytes(repository, descriptor):
-            return True
-        if length is not None and length != str(descriptor.size):
-            raise SizeMismatchError(
-                f"the target has {descriptor.digest} with {length} bytes instead of {descriptor.size}"
-            )
-        return True
-
-    def _has_bytes(self, repository: str, descriptor: Descriptor) -> bool:
-        """Whether a blob has any: some proxies give every HEAD a length of 0, as they see no body."""
-
-        def attempt() -> bool:
-            with self._stream_blob(repository, descriptor, 0) as stream:
-                return stream.readinto(memoryview(bytearray(1))) > 0
-
-        return self._retry(attempt)
+        return self._blobs.has(repository, descriptor)
 
     def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
         """See `ContentFetcher.fetch_manifest`."""
-        answer = self._request(
-            repository,
-            "GET",
-            self._container(repository).manifest_url(reference),
-            {"Accept": ACCEPT_MANIFESTS, "Accept-Encoding": "identity"},
+        path = self._path(repository, self._container(repository).manifest_url(reference))
+        headers, scopes = {"Accept": ACCEPT_MANIFESTS, "Accept-Encoding": "identity"}, self._scopes(repository)
+        answer = self._retry(
+            lambda: _checked(
+                self._provider.do_request(path, "GET", None, headers, scopes), f"GET {self._pool.origin}{path}"
+            )
         )
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
@@ -164,8 +144,7 @@ class RegistryStore:
 
     def fetch_blob(self, repository: str, descriptor: Descriptor) -> VerifiedContent:
         """See `ContentFetcher.fetch_blob`."""
-        open_at = partial(self._stream_blob, repository, descriptor)
-        return VerifiedContent(descriptor, lambda: resuming(open_at, self._retry))
+        return self._blobs.fetch(repository, descriptor)
 
     def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
         """See `ContentFetcher.list_referrers`; a page of another place is none of the registry's."""
@@ -224,24 +203,6 @@ class RegistryStore:
         if refusal is not None:
             raise refusal
 
-    @contextmanager
-    def _stream_blob(self, repository: str, descriptor: Descriptor, offset: int) -> Iterator[ByteStream]:
-        url = self._path(repository, self._container(repository).get_blob_url(descriptor.digest))
-        wanted = {"Range": f"bytes={offset}-"} if offset else {}
-        with self._provider.stream(url, self._scopes(repository), wanted) as answer:
-            if answer.status == HTTPStatus.NOT_FOUND:
-                raise ContentNotFoundError(f"the target does not have {descriptor.digest}")
-            if offset and answer.status == HTTPStatus.OK:  # a range is a wish
-                answer.skip(offset)
-            elif offset and answer.status == HTTPStatus.PARTIAL_CONTENT:
-                _check_range(answer.headers, offset)
-            elif offset == descriptor.size and answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                yield BytesIO()  # all of it was read, and only the end of the answer was lost
-                return
-            elif answer.status != HTTPStatus.OK:
-                raise error_of(read_refusal(answer), f"reading {descriptor.digest}")
-            yield answer
-
     def _ask_for_list(
         self, repository: str, path: str, *, headers: Mapping[str, str] | None = None, follow: bool = True
     ) -> HttpAnswer:
@@ -257,21 +218,6 @@ class RegistryStore:
 
         return self._retry(attempt)
 
-    def _request(self, repository: str, method: str, url: str, headers: dict[str, str] | None = None) -> HttpAnswer:
-        """A request without a body that answers 200, or 404 for what is missing."""
-        path = self._path(repository, url)
-        attempted = f"{method} {self._pool.origin}{path.partition('?')[0]}"
-        return self._retry(
-            lambda: self._checked(
-                self._provider.do_request(path, method, None, headers, self._scopes(repository)), attempted
-            )
-        )
-
-    def _checked(self, answer: HttpAnswer, attempted: str) -> HttpAnswer:
-        if answer.status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:
-            raise error_of(answer, attempted)
-        return answer
-
     def _scopes(self, repository: str) -> Scopes:
         return (repository_scope(repository, write=self._write),)
 
@@ -282,10 +228,11 @@ class RegistryStore:
         return self._container(repository).path(url)
 
 
-def _check_range(headers: Mapping[str, str], offset: int) -> None:
-    given = headers.get("Content-Range", "")
-    if not given.startswith(f"bytes {offset}-"):
-        raise UnexpectedAnswerError(f"asked for bytes from {offset} on, the registry sent {given[:60]!r}", status=206)
+def _checked(answer: HttpAnswer, attempted: str) -> HttpAnswer:
+    """An answer of 200, or of 404 for what is missing."""
+    if answer.status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:
+        raise error_of(answer, attempted)
+    return answer
 
 
 def _names(digest: str, content: bytes) -> bool:

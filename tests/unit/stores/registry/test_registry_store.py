@@ -82,7 +82,7 @@ def test_missing_is_none(script: ScriptedRegistry, make_store: MakeStore) -> Non
 
 
 @pytest.mark.parametrize(
-    ("status", "expected"), [(403, PermissionDeniedError), (400, RegistryError), (405, RegistryError)]
+    ("status", "expected"), [(403, PermissionDeniedError), (400, RegistryError), (406, RegistryError)]
 )
 def test_what_a_registry_can_not_say_is_never_missing(
     script: ScriptedRegistry, make_store: MakeStore, status: int, expected: type[RegistryError]
@@ -92,6 +92,34 @@ def test_what_a_registry_can_not_say_is_never_missing(
     store = make_store(script.host)
     for act in (lambda: store.has_blob("team/app", BLOB), lambda: store.resolve_manifest("team/app", "v1")):
         with pytest.raises(expected):
+            act()
+
+
+@pytest.mark.parametrize("status", [405, 501])
+def test_where_head_is_refused_all_is_read_and_head_sent_no_more(
+    script: ScriptedRegistry, make_store: MakeStore, status: int
+) -> None:
+    """Some proxies let only GET through; what is read may count as a pull, so HEAD is tried first."""
+    for path in (MANIFEST_PATH, BLOB_PATH):
+        script.expect("HEAD", path, Reply(status))
+    script.expect("GET", MANIFEST_PATH, Reply(body=MANIFEST.raw), Reply(404))
+    script.expect("GET", BLOB_PATH, Reply(body=CONTENT), Reply(503), Reply(404), Reply(body=b"other"))
+    store = make_store(script.host)
+    assert store.resolve_manifest("team/app", "v1") == Digest.of(MANIFEST.raw)
+    assert store.resolve_manifest("team/app", "v1") is None
+    assert store.has_blob("team/app", BLOB)
+    assert not store.has_blob("team/app", BLOB)
+    with pytest.raises(SizeMismatchError, match="with 5 bytes instead of 7"):
+        store.has_blob("team/app", BLOB)
+
+
+def test_where_get_is_refused_too_nothing_is_known(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    for method in ("HEAD", "GET"):
+        script.expect(method, MANIFEST_PATH, Reply(405))
+        script.expect(method, BLOB_PATH, Reply(405))
+    store = make_store(script.host)
+    for act in (lambda: store.has_blob("team/app", BLOB), lambda: store.resolve_manifest("team/app", "v1")):
+        with pytest.raises(RegistryError, match="405"):
             act()
 
 

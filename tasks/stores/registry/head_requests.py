@@ -1,0 +1,60 @@
+"""Asks what a registry has without reading it; where HEAD is refused, it has to be read."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from tasks.stores.registry.registry_answers import error_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tasks.stores.registry.http_answers import HttpAnswer
+    from tasks.stores.registry.oras_provider import OrasProvider
+    from tasks.stores.registry.registry_auth import Scopes
+    from tasks.stores.registry.request_retry import RequestRetry
+
+logger = logging.getLogger(__name__)
+
+_FOUND_OR_NOT = frozenset({HTTPStatus.OK, HTTPStatus.NOT_FOUND})
+_REFUSED = frozenset({HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
+"""How proxies say that only GET gets through; no registry says so of itself (distribution-spec v1.1.1, "Pull")."""
+
+
+class HeadRequests:
+    """HEAD requests for `what`, manifests or blobs, of one registry; safe to share by all workers."""
+
+    def __init__(self, provider: OrasProvider, retry: RequestRetry, what: str) -> None:
+        self._provider = provider
+        self._retry = retry
+        self._what = what
+        self._is_taken = True
+
+    def ask(
+        self, path: str, scopes: Scopes, attempted: str, headers: Mapping[str, str] | None = None
+    ) -> HttpAnswer | None:
+        """An answer of 200 or 404; None where HEAD is refused, and then it is sent no more.
+
+        Raises:
+            RegistryError: the registry answers something else.
+        """
+
+        def attempt() -> HttpAnswer:
+            answer = self._provider.do_request(path, "HEAD", None, headers, scopes)
+            if answer.status not in _FOUND_OR_NOT | _REFUSED:
+                raise error_of(answer, attempted)
+            return answer
+
+        answer = self._retry(attempt) if self._is_taken else None
+        if answer is None or answer.status not in _REFUSED:
+            return answer
+        if self._is_taken:
+            self._is_taken = False
+            logger.warning(
+                "the target answers %d to HEAD: %s are read instead, which may count as pulls",
+                answer.status,
+                self._what,
+            )
+        return None
