@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from tasks.deletion_ports import ManifestRemover
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from tasks.oci.descriptor import Descriptor
@@ -140,6 +140,14 @@ class ManifestResolver(Protocol):
 
         Raises:
             RegistryError: the target can't say; that is never taken as missing.
+        """
+        ...
+
+    def resolve_pushed(self, repository: str, tag: str, digest: Digest) -> Digest | None:
+        """The digest behind a tag that was pushed just now, as `digest`; some targets show that a little later.
+
+        Raises:
+            RegistryError: as `resolve_manifest`.
         """
         ...
 
@@ -280,21 +288,3 @@ class StopSign(Protocol):
     def pause(self, seconds: float) -> None:
         """Wait so long, or until the run is to end."""
         ...
-
-
-class MetricKind(StrEnum):
-    """How a monitoring system has to read the values."""
-
-    COUNTER = "counter"
-    GAUGE = "gauge"
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric: `values` by the value of its label, or by the empty string where it has none."""
-
-    name: str
-    help: str
-    kind: MetricKind
-    values: Mapping[str, float]
-    label: str | None = None

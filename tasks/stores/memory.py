@@ -111,6 +111,10 @@ class MemoryTarget:
         manifest = self._manifest(repository, reference)
         return None if manifest is None else manifest.descriptor.digest
 
+    def resolve_pushed(self, repository: str, tag: str, digest: Digest) -> Digest | None:  # noqa: ARG002 - it shows
+        """See `ManifestResolver.resolve_pushed`."""
+        return self.resolve_manifest(repository, tag)
+
     def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
         """See `ManifestResolver.has_blob`."""
         raw = self._asked(repository).blobs.get(descriptor.digest)

@@ -182,6 +182,7 @@ def test_a_tag_can_be_moved(target: Target, repository: str) -> None:
     """Whether what it named stays is the target's affair: zot forgets it with its last tag."""
     push_image(target, repository, "v1", image())
     moved = push_image(target, repository, "v1", image(annotations={"new": "yes"}))
+    assert target.resolve_pushed(repository, "v1", moved) == moved
     assert target.resolve_manifest(repository, "v1") == moved
     assert target.list_tags(repository) == {"v1"}
 

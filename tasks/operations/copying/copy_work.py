@@ -50,7 +50,7 @@ class CopyWork(RepositoryWork):
         self._planner = open_planner(tools.target, repository, policy, ledger, others, immutable=immutable)
         is_new = self._planner.is_new  # asked before anything is noted as begun
         self._copier = RepositoryCopy(tools, inventory, repository, new=is_new, referrers=policy.referrers)
-        self._verifier = RepositoryVerifier(tools.target, repository, policy.depth, tools.hands)
+        self._verifier = RepositoryVerifier(tools.target, repository, policy.depth, tools.hands, pushed=True)
         self._lists = ListMerge(
             tools.lists,
             inventory.referrers,

@@ -25,13 +25,19 @@ if TYPE_CHECKING:
 
 
 class RepositoryVerifier:
-    """Verifies graphs in one repository of the target; what tags share is looked at once."""
+    """Verifies graphs in one repository of the target; what tags share is looked at once.
 
-    def __init__(self, target: Target, repository: str, depth: Depth, hands: SpareHands) -> None:
+    `pushed` says that the tags are what was pushed just now.
+    """
+
+    def __init__(
+        self, target: Target, repository: str, depth: Depth, hands: SpareHands, *, pushed: bool = False
+    ) -> None:
         self._target = target
         self._repository = repository
         self._depth = depth
         self._hands = hands
+        self._pushed = pushed
         self._lock = threading.Lock()
         self._verified: set[tuple[Digest, object]] = set()  # manifests by type, blobs by size: either may be a lie
         self._children: dict[Digest, tuple[Digest, ...]] = {}
@@ -103,7 +109,10 @@ class RepositoryVerifier:
         return reached_from(root.digest, lambda digest: self._children.get(digest, ()))
 
     def _check_tag(self, tag: str, expected: Digest) -> None:
-        actual = self._target.resolve_manifest(self._repository, tag)
+        if self._pushed:
+            actual = self._target.resolve_pushed(self._repository, tag, expected)
+        else:
+            actual = self._target.resolve_manifest(self._repository, tag)
         if actual is None:
             raise MissingAtTargetError(f"the target does not have the tag {tag}")
         if actual != expected:

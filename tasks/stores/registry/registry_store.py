@@ -125,6 +125,10 @@ class RegistryStore:
         manifest = self.fetch_manifest(repository, reference)
         return None if manifest is None else Digest.of(manifest.raw)
 
+    def resolve_pushed(self, repository: str, tag: str, digest: Digest) -> Digest | None:
+        """See `ManifestResolver.resolve_pushed`."""
+        return self._retry.until(digest, partial(self.resolve_manifest, repository, tag))
+
     def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
         """See `ManifestResolver.has_blob`."""
         return self._blobs.has(repository, descriptor)

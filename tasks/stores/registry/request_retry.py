@@ -12,6 +12,7 @@ from tenacity import (
     Retrying,
     retry_if_exception,
     retry_if_exception_type,
+    retry_if_result,
     stop_after_attempt,
     stop_after_delay,
 )
@@ -43,6 +44,8 @@ MAX_ATTEMPTS = 6
 THROTTLED_SECONDS = 900.0
 """How long a request may be told to slow down before that counts as a failure."""
 FIRST_WAIT, LONGEST_WAIT = 0.25, 30.0
+MOST_LOOKS = 5
+"""For what was written just now and does not show yet: the waits between them come to four seconds at most."""
 
 
 @dataclass(slots=True)
@@ -91,6 +94,25 @@ class RequestRetry:
             retry=retry_if_exception(_is_for_requests),
             reraise=True,
         )
+
+    def until(self, wanted: _Value, look: Callable[[], _Value | None]) -> _Value | None:
+        """What `look` sees: what is `wanted`, or else what it saw last of `MOST_LOOKS` times.
+
+        Raises:
+            LayoutliftError: what `look` raises; that is not tried again here.
+        """
+        seen = look()
+        if seen == wanted:
+            return seen
+        first = [seen]
+        looking = Retrying(
+            stop=stop_after_attempt(MOST_LOOKS),
+            wait=self._wait,
+            sleep=self._stop.wait,
+            retry=retry_if_result(lambda each: each != wanted),
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome is not None else seen,
+        )
+        return looking(lambda: first.pop() if first else look())
 
     def wait_for(self, knock: Callable[[], object], seconds: float) -> None:
         """From now on wait so long for a target that is away; `knock` asks it once to let us in."""

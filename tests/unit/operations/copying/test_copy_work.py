@@ -111,6 +111,22 @@ def test_a_tag_that_the_target_refuses_is_not_the_fate_of_another_with_its_diges
     assert target.list_tags("app") == {"good"}
 
 
+@pytest.mark.parametrize("depth", Depth)
+def test_a_tag_that_the_target_shows_a_little_later_is_proved_where_this_run_pushed_it(
+    layout: LayoutBuilder, depth: Depth
+) -> None:
+    class Late(MemoryTarget):
+        def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+            return None if reference == "v1" else super().resolve_manifest(repository, reference)
+
+        def resolve_pushed(self, repository: str, tag: str, digest: Digest) -> Digest | None:
+            assert tag == "v1"
+            return digest
+
+    layout.image("v1", layers=[b"layer"])
+    assert outcomes(engine(layout, Late(), depth=depth)) == {"v1": "copied"}
+
+
 def test_what_only_its_author_can_mend_is_refused_and_all_else_has_failed(layout: LayoutBuilder) -> None:
     """So that nobody tries again in vain, or gives up where trying again helps."""
     layout.index([layout.blob(b'{"schemaVersion":2}', OCI_MANIFEST)], "broken")

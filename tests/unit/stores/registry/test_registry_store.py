@@ -29,7 +29,7 @@ from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST, MANIFESTS
 from tasks.oci.registry_profiles import RegistryKind, profile_of
 from tasks.ports import RemoteManifest
 from tasks.stores.registry.registry_store import RegistryStore
-from tasks.stores.registry.request_retry import MAX_ATTEMPTS
+from tasks.stores.registry.request_retry import MAX_ATTEMPTS, MOST_LOOKS
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 
 MakeStore = Callable[..., RegistryStore]
@@ -204,6 +204,31 @@ def test_a_registry_that_names_no_digest_is_read_and_hashed(
     script.expect("HEAD", MANIFEST_PATH, Reply(headers=headers))
     script.expect("GET", MANIFEST_PATH, Reply(body=MANIFEST.raw))
     assert make_store(script.host).resolve_manifest("team/app", "v1") == Digest.of(MANIFEST.raw)
+
+
+@pytest.mark.parametrize("before", [Reply(404), Reply(headers={"Docker-Content-Digest": BLOB.digest})])
+def test_a_tag_that_shows_a_little_after_its_push_is_looked_for_again(
+    script: ScriptedRegistry, make_store: MakeStore, before: Reply
+) -> None:
+    """A cache before the registry, or copies of its database, may answer with what was there before."""
+    digest = Digest.of(MANIFEST.raw)
+    script.expect("HEAD", MANIFEST_PATH, before, Reply(503), before, Reply(headers={"Docker-Content-Digest": digest}))
+    assert make_store(script.host).resolve_pushed("team/app", "v1", digest) == digest
+
+
+def test_a_tag_that_does_not_show_after_its_push_is_looked_for_a_few_times(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.expect("HEAD", MANIFEST_PATH, *[Reply(404)] * MOST_LOOKS)
+    assert make_store(script.host).resolve_pushed("team/app", "v1", BLOB.digest) is None
+
+
+def test_what_the_target_can_not_say_of_a_tag_is_not_asked_again_and_again(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.expect("HEAD", MANIFEST_PATH, Reply(404), Reply(403))
+    with pytest.raises(PermissionDeniedError):
+        make_store(script.host).resolve_pushed("team/app", "v1", BLOB.digest)
 
 
 def page(*tags: object, following: str | None = None) -> Reply:

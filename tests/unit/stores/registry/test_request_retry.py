@@ -131,6 +131,14 @@ def test_many_short_waits_do_not_overflow() -> None:
     assert retrying()(Failing(limited(0.00001), 1100)) == "done"
 
 
+def test_a_look_for_what_was_written_just_now_ends_with_the_run() -> None:
+    stop = Stop()
+    retry = RequestRetry(RequestGate(stop), stop, first_wait=120)
+    threading.Timer(0.05, stop.set).start()
+    with pytest.raises(InterruptedRunError):
+        retry.until("there", lambda: None)
+
+
 def test_a_wait_ends_with_the_run() -> None:
     stop = Stop()
     retry = RequestRetry(RequestGate(stop), stop, first_wait=120)
