@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,14 @@ class ReferrerListing(StrEnum):
     LOST = "lost"
 
 
+@dataclass(slots=True)
+class _Turn:
+    """What is put into a list at once, and whether the target was seen to list all of it."""
+
+    referrers: list[Descriptor]
+    is_listed: bool = False
+
+
 def lost_referrers(subject: Digest, referrers: Sequence[Descriptor]) -> str:
     """What to say where the target does not list all of these referrers of a subject."""
     which = f"{referrers[0].digest} among" if len(referrers) == 1 else f"all {len(referrers)}"
@@ -50,9 +59,14 @@ class ReferrerLists:
         self._target = target
         self._locks = tuple(threading.Lock() for _ in range(_STRIPES))
         self._has_api: bool | None = None
+        self._joining = threading.Lock()
+        self._turns: dict[tuple[str, Digest], _Turn] = {}
 
     def ensure(self, repository: str, subject: Digest, referrers: Sequence[Descriptor]) -> ReferrerListing:
         """Have the target list all of `referrers`, which it has as manifests already.
+
+        Whoever has to wait for a list has its referrers written together with those of all who wait: each would
+        read and write all of the list once more.
 
         Raises:
             ReferrerConflictError: the fallback tag holds something that is no list.
@@ -61,14 +75,26 @@ class ReferrerLists:
         if listed is not None:
             return _by_api(listed, referrers)
         self._note_no_api()
-        with self._locks[hash((repository, subject)) % _STRIPES]:
-            for _ in range(ATTEMPTS):
-                body = self._fallback_list(repository, subject)
-                missing = _missing(body["manifests"], referrers)
-                if not missing:
-                    return ReferrerListing.FALLBACK
-                body["manifests"] += [referrer.to_json() for referrer in missing]
-                self._write(repository, subject, body)
+        key = (repository, subject)
+        with self._joining:
+            turn = self._turns.setdefault(key, _Turn([]))
+            turn.referrers += referrers
+        with self._locks[hash(key) % _STRIPES]:
+            return ReferrerListing.FALLBACK if turn.is_listed else self._list_by_tag(key, referrers, turn)
+
+    def _list_by_tag(self, key: tuple[str, Digest], referrers: Sequence[Descriptor], turn: _Turn) -> ReferrerListing:
+        """Put a whole turn into the list, `referrers` surely; these alone where another began the turn and failed."""
+        with self._joining:
+            is_begun = self._turns.get(key) is not turn
+            due = referrers if is_begun else self._turns.pop(key).referrers
+        for attempt in range(ATTEMPTS):
+            body = self._fallback_list(*key)
+            missing = _missing(body["manifests"], due)
+            turn.is_listed = not is_begun and not missing
+            if not missing or (attempt and not _missing(body["manifests"], referrers)):
+                return ReferrerListing.FALLBACK
+            body["manifests"] += [referrer.to_json() for referrer in missing]
+            self._write(*key, body)
         return ReferrerListing.LOST
 
     def check(self, repository: str, subject: Digest, referrers: Sequence[Descriptor]) -> ReferrerListing:

@@ -1,16 +1,18 @@
 """A list of referrers is the target's own where it has one, and else a tag in which others keep what is theirs."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from infra.real_parts.waiting import wait_until
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import MissingReferencedContentError, ReferrerConflictError
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
-from tasks.operations.copying.referrer_lists import ReferrerListing, ReferrerLists
+from tasks.operations.copying.referrer_lists import ATTEMPTS, ReferrerListing, ReferrerLists, _Turn
 from tasks.ports import RemoteManifest
 from tasks.stores.memory import MemoryTarget
 
@@ -26,13 +28,16 @@ class Target(MemoryTarget):
         self.asked = 0
         self.written = 0
         self.misses = 0
+        self.before_list = lambda: None
 
     def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
         self.asked += 1
         return super().list_referrers(repository, subject)
 
     def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
-        self.written += reference.startswith("sha256-")
+        if reference.startswith("sha256-"):
+            self.written += 1
+            self.before_list()
         if self.misses:
             self.misses -= 1
             raise MissingReferencedContentError("it is not here", status=404)
@@ -62,6 +67,32 @@ def test_a_list_is_written_once_and_the_api_that_is_not_there_is_asked_for_once(
     lists = ReferrerLists(target)
     assert [lists.check("app", SUBJECT, members) for _ in range(2)] == [ReferrerListing.FALLBACK] * 2
     assert target.asked == 2, "a list under a tag tells as much"
+
+
+@pytest.mark.parametrize("misses", [0, ATTEMPTS])
+def test_what_others_wait_to_put_into_a_list_is_written_with_the_next(target: Target, misses: int) -> None:
+    """Each of many referrers of one subject, as with tags of their own, would write the whole list once more."""
+    first, *others = [target.put(EMPTY + b" " * number) for number in range(8)]
+    lists = ReferrerLists(target)
+    target.written = 0
+
+    def wait_for_others() -> None:
+        target.before_list = lambda: None
+        wait_until(
+            lambda: len(lists._turns.get(("app", SUBJECT), _Turn([])).referrers) == len(others),
+            what="all others wait",
+        )
+        target.misses = misses
+
+    target.before_list = wait_for_others
+    with ThreadPoolExecutor(max_workers=8) as workers:
+        made = workers.submit(lists.ensure, "app", SUBJECT, [first])
+        wait_until(lambda: target.written > 0, what="the first is written")
+        rest = [workers.submit(lists.ensure, "app", SUBJECT, [each]) for each in others]
+        assert [each.result() for each in rest] == [ReferrerListing.FALLBACK] * len(others)
+    assert (made.exception() is None) == (misses == 0)
+    assert set(target.listed()) == {each.digest for each in (others if misses else (first, *others))}
+    assert target.written == 2 + max(misses - 1, 0)
 
 
 def test_a_repository_that_may_not_be_there_tells_nothing_of_the_api(target: Target) -> None:
