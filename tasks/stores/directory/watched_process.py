@@ -91,15 +91,16 @@ class WatchedProcess:
             return self._answer(channel, name, request.get("path"))["end"]
 
     def each(self, request: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
-        """The messages that answer a request, one by one.
+        """The messages that answer a request, one by one; a list is worth nothing to a run that is to end.
 
         Raises:
             LayoutliftError: as for `ask`; also where what is said to be all may be so for want of its mount.
         """
         path = request.get("path")
         with self._request(request) as channel:
-            while "end" not in (found := self._answer(channel, name, path)):
+            while "end" not in (found := self._answer(channel, name, path, grace=0.0)):
                 yield found
+                self._check_stop(0.0, grace=0.0)
         self.check_mounted(path or ".")
 
     def read(self, request: dict[str, Any], name: str) -> bytes:
@@ -157,14 +158,18 @@ class WatchedProcess:
         channel.busy = True
         channel.send(request)
 
-    def _answer(self, channel: Channel, name: str, path: str | None) -> dict[str, Any]:
+    def _answer(
+        self, channel: Channel, name: str, path: str | None, grace: float = _STOPPED_SECONDS
+    ) -> dict[str, Any]:
         """What the process says next of something at `path`; where that is None, it may be anywhere.
+
+        When the run is to end, it is waited for no longer than `grace` seconds.
 
         Raises:
             LayoutliftError: that it failed, or nothing for too long.
         """
         asked = time.monotonic()
-        message = self._awaited(channel, name, path, asked)
+        message = self._awaited(channel, name, path, asked, grace)
         if "end" in message:
             channel.busy = False
         if "error" in message:
@@ -175,14 +180,14 @@ class WatchedProcess:
         self._silence.end()
         return message
 
-    def _awaited(self, channel: Channel, name: str, path: str | None, asked: float) -> dict[str, Any]:
+    def _awaited(self, channel: Channel, name: str, path: str | None, asked: float, grace: float) -> dict[str, Any]:
         """What the process says next; while it says nothing, see whether it is still worth waiting."""
         silence = self._patience.silence
         try:
             while (message := channel.receive(_LOOK_EVERY)) is None:
                 waited = time.monotonic() - asked
                 self._check_alive()
-                self._check_stop(waited)
+                self._check_stop(waited, grace)
                 if waited > self._patience.longest:
                     self._note_failure(asked)
                     raise SourceReadError(f"{name} did not answer for {waited:.0f} s; the mount itself does")
@@ -205,9 +210,9 @@ class WatchedProcess:
         if self._gone is not None:
             raise SourceUnavailableError(self._gone)
 
-    def _check_stop(self, waited: float) -> None:
-        if self._stop is not None and self._stop.requested and waited > _STOPPED_SECONDS:
-            raise InterruptedRunError("the run was interrupted while the source did not answer")
+    def _check_stop(self, waited: float, grace: float) -> None:
+        if self._stop is not None and self._stop.requested and waited >= grace:
+            raise InterruptedRunError("the run was interrupted while the source was read")
 
     def _place(self, path: str) -> str:
         return os.path.normpath(f"{self._root}/{path}")

@@ -1,19 +1,24 @@
 """What goes wrong in the process that reads a mount is told to whoever asked, and to nobody else."""
 
+import os
 import shutil
+import signal
+import time
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
-from tasks.oci.errors import SourceError, SourceReadError, SourceUnavailableError
+from tasks.oci.errors import InterruptedRunError, SourceError, SourceReadError, SourceUnavailableError
 from tasks.stores import silence
 from tasks.stores.directory import watched_process
 from tasks.stores.directory.mount_patience import Patience
 from tasks.stores.directory.watched_layouts import WatchedLayouts
 from tasks.stores.directory.watched_process import WatchedProcess
+from tasks.stores.pacing import Stop
 from tasks.stores.silence import Silence
+from tests.support.hung_mounts import stopped_process
 from tests.support.layouts import LayoutBuilder
 
 
@@ -36,6 +41,29 @@ def test_an_empty_root_is_told_from_one_with_something_in_it(source: WatchedLayo
     assert not source.is_empty()
     shutil.rmtree(tmp_path / "app")
     assert source.is_empty()
+
+
+@pytest.mark.parametrize("comes", ["steadily", "late"])
+def test_a_list_ends_with_the_run_however_it_comes(tmp_path: Path, comes: str) -> None:
+    """A slow mount gives a layout now and then, each within the time that a single read has when a run is to end."""
+    for name in ("app", "other"):
+        LayoutBuilder(tmp_path / name).write()
+    stop = Stop()
+    process = WatchedProcess(str(tmp_path), Patience(), stop)
+    with closing(process), ExitStack() as stack:
+        layouts = WatchedLayouts(process).list_layouts()
+        if comes == "steadily":
+            assert next(layouts) == "app"
+        else:
+            assert process.ask({"do": "is_dir", "path": "."}, "the source")
+            assert process._pid is not None
+            stack.enter_context(stopped_process(process._pid))
+            os.kill(process._pid, signal.SIGSTOP)
+        stop.set()
+        asked = time.monotonic()
+        with pytest.raises(InterruptedRunError):
+            next(layouts)
+        assert time.monotonic() - asked < watched_process._STOPPED_SECONDS
 
 
 def test_a_source_of_which_nothing_can_be_read_is_gone_though_its_mount_answers(
