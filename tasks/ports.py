@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
 from tasks.deletion_ports import ManifestRemover
@@ -247,10 +248,18 @@ class NewRepositories:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryState:
-    """What a registry says of a repository: whether a push has a place to go, and whether tags may move there."""
+    """What a registry says of a repository: whether a push has a place to go, and whether tags may move there.
+
+    Of tags that fit one of `exceptions`, patterns in which `*` stands for any characters, the contrary is true.
+    """
 
     exists: bool = True
     immutable_tags: bool = False
+    exceptions: tuple[str, ...] = ()
+
+    def holds(self, tag: str) -> bool:
+        """Whether a tag that is there can't be moved."""
+        return self.immutable_tags != any(fnmatchcase(tag, pattern) for pattern in self.exceptions)
 
 
 class RepositoryKeeper(Protocol):

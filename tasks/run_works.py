@@ -70,8 +70,8 @@ class Works:
             if since_last and is_unchanged(inventory, repository, self.ledger, settings, selection):
                 return UnchangedWork(inventory, repository, target.host, self.ledger)
             self.preparation.prepare(repository)
-            fixed = self.preparation.has_immutable_tags(repository)
-            work = CopyWork(tools, inventory, repository, policy, self.ledger, immutable=fixed)
+            state = self.preparation.state(repository)
+            work = CopyWork(tools, inventory, repository, policy, self.ledger, state=state)
             return RememberedWork(work, repository, self.ledger, settings, selection)
 
         return begin
@@ -81,9 +81,9 @@ class Works:
         lists = ReferrerLists(target)
 
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
-            fixed = self.preparation.has_immutable_tags(repository)
+            state = self.preparation.state(repository)
             others = OtherLayouts(self.source, self.ledger, repository, inventory.path)
-            planner = open_planner(target, repository, self.policy, self.ledger, others, immutable=fixed)
+            planner = open_planner(target, repository, self.policy, self.ledger, others, state=state)
             graph = SourceGraph(self.source, inventory.path, Depth.BLOBS, self.hands)
             announced = self.preparation.announce(inventory.path, repository)
             work = PlanWork(

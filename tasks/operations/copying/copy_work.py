@@ -17,6 +17,7 @@ from tasks.operations.copying.tag_planner import open_planner
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
 from tasks.operations.running.repository_work import REFUSALS, RepositoryWork, Unit
 from tasks.operations.verifying.verification import RepositoryVerifier
+from tasks.ports import RepositoryState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +40,7 @@ class CopyWork(RepositoryWork):
         policy: CopyPolicy,
         ledger: Ledger,
         *,
-        immutable: bool = False,
+        state: RepositoryState = RepositoryState(),  # noqa: B008 - it is frozen
     ) -> None:
         super().__init__(inventory, f"{tools.target.host}/{repository}")
         self._tools = tools
@@ -47,7 +48,7 @@ class CopyWork(RepositoryWork):
         self._policy = policy
         self._noted = NotedTags(ledger, repository, inventory.path, policy.depth)
         others = OtherLayouts(tools.source, ledger, repository, inventory.path)
-        self._planner = open_planner(tools.target, repository, policy, ledger, others, immutable=immutable)
+        self._planner = open_planner(tools.target, repository, policy, ledger, others, state=state)
         is_new = self._planner.is_new  # asked before anything is noted as begun
         self._copier = RepositoryCopy(tools, inventory, repository, new=is_new, referrers=policy.referrers)
         self._verifier = RepositoryVerifier(tools.target, repository, policy.depth, tools.hands, pushed=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.ports import Finding, NewRepositories
+from tasks.ports import Finding, NewRepositories, RepositoryState
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -52,9 +52,13 @@ class Preparation:
         if self.keeper is not None and self.new is not None and not self._exists(repository):
             self.keeper.create(repository, self.new)
 
-    def has_immutable_tags(self, repository: str) -> bool:
-        """Whether tags of the repository can't be moved."""
-        return self.keeper is not None and self.keeper.state(repository).immutable_tags
+    def state(self, repository: str) -> RepositoryState:
+        """What the registry says of a repository; where it has no keeper, a push makes it, and moves its tags.
+
+        Raises:
+            RegistryError: the registry does not say.
+        """
+        return RepositoryState() if self.keeper is None else self.keeper.state(repository)
 
     def _exists(self, repository: str) -> bool:
-        return self.keeper is None or self.keeper.state(repository).exists
+        return self.state(repository).exists

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tasks.operations.copying.planning import Action, CopyPolicy, TagPlan, plan_tag
 from tasks.operations.reports.results import CONFLICT, IMMUTABLE_TAG, UNSUPPORTED_DIGEST, TagEntry
+from tasks.ports import RepositoryState
 
 if TYPE_CHECKING:
     from tasks.ledger_ports import Ledger
@@ -37,7 +38,7 @@ class TagPlanner:
         others: OtherLayouts,
         known_tags: frozenset[str] | None,
         listed_at: float = 0.0,
-        immutable: bool = False,
+        state: RepositoryState = RepositoryState(),  # noqa: B008 - it is frozen
     ) -> None:
         self._target = target
         self._repository = repository
@@ -45,7 +46,7 @@ class TagPlanner:
         self._ledger = ledger
         self._others = others
         self._known_tags = known_tags
-        self._immutable = immutable
+        self._state = state
         self._listed_at = listed_at
 
     @property
@@ -87,9 +88,9 @@ class TagPlanner:
         plan = plan_tag(TagEntry(tag, unit.descriptor), present, None if owner else ours, self._policy)
         if owner is not None and plan.code == CONFLICT:
             plan = replace(plan, message=f"the target has {present} under this tag from the layout {owner!r}")
-        if plan.action is Action.OVERWRITE and self._immutable:
+        if plan.action is Action.OVERWRITE and self._state.holds(tag):
             plan = TagPlan(
-                Action.REFUSE, IMMUTABLE_TAG, f"the target has {present} under this tag, and moves no tags"
+                Action.REFUSE, IMMUTABLE_TAG, f"the target has {present} under this tag, and does not move it"
             )
         return replace(plan, seen=present, as_of=as_of)
 
@@ -101,7 +102,7 @@ def open_planner(
     ledger: Ledger,
     others: OtherLayouts,
     *,
-    immutable: bool = False,
+    state: RepositoryState = RepositoryState(),  # noqa: B008 - it is frozen
 ) -> TagPlanner:
     """A planner; the target's tags are listed unless an earlier run was there, when most of them exist anyway."""
     as_of = monotonic()  # a long list comes in pages, which may have to wait for each other
@@ -114,5 +115,5 @@ def open_planner(
         others=others,
         known_tags=known,
         listed_at=as_of,
-        immutable=immutable,
+        state=state,
     )

@@ -130,8 +130,7 @@ class EcrRegistry:
             while True:
                 answer = self._client.describe_repositories(**page)
                 for each in answer["repositories"]:
-                    fixed = each.get("imageTagMutability") == "IMMUTABLE"
-                    yield each["repositoryName"], RepositoryState(immutable_tags=fixed)
+                    yield each["repositoryName"], _state(each)
                 if not answer.get("nextToken"):
                     return
                 page["nextToken"] = answer["nextToken"]
@@ -146,6 +145,13 @@ class EcrRegistry:
         translated = _translated(error, attempted)
         is_away = self._granted and not isinstance(error, ClientError)
         return ConnectionFailedError(str(translated)) if is_away else translated
+
+
+def _state(described: Mapping[str, Any]) -> RepositoryState:
+    """What AWS says of a repository; filters are of tags to which its mutability does not apply."""
+    fixed = str(described.get("imageTagMutability")).startswith("IMMUTABLE")
+    filters = described.get("imageTagMutabilityExclusionFilters") or ()
+    return RepositoryState(immutable_tags=fixed, exceptions=tuple(str(each.get("filter")) for each in filters))
 
 
 def _lifetime(ends: datetime | None) -> float:

@@ -15,7 +15,7 @@ from tasks.operations.copying.planning import Action, CopyPolicy, OnConflict
 from tasks.operations.copying.tag_planner import TagPlanner, open_planner
 from tasks.operations.reports.results import CONFLICT, CONFLICT_SKIPPED, IMMUTABLE_TAG
 from tasks.operations.running.repository_work import Unit
-from tasks.ports import IndexFile, RemoteManifest
+from tasks.ports import IndexFile, RemoteManifest, RepositoryState
 from tasks.stores.memory import MemorySource, MemoryTarget
 from tasks.stores.state.ledger import Ledger
 from tests.support.engine import MemoryLines
@@ -45,7 +45,9 @@ def alone(ledger: Ledger) -> OtherLayouts:
     return OtherLayouts(MemorySource({}), ledger, "app", "app")
 
 
-def planner(target: Noting, *tags: str, started: bool = False, immutable: bool = False) -> TagPlanner:
+def planner(
+    target: Noting, *tags: str, started: bool = False, immutable: bool = False, exceptions: tuple[str, ...] = ()
+) -> TagPlanner:
     """One for a repository that has these tags, and that an earlier run may have begun."""
     for tag in tags:
         target.push_manifest("app", tag, RemoteManifest(OLD, IMAGE_INDEX))
@@ -53,7 +55,8 @@ def planner(target: Noting, *tags: str, started: bool = False, immutable: bool =
     if started:
         ledger.note_started("app")
         ledger.note_tag("app", "v1", Digest.of(OLD), None, 0, layout="app")
-    return open_planner(target, "app", CopyPolicy(), ledger, alone(ledger), immutable=immutable)
+    state = RepositoryState(immutable_tags=immutable, exceptions=exceptions)
+    return open_planner(target, "app", CopyPolicy(), ledger, alone(ledger), state=state)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +93,10 @@ def test_a_target_that_lists_no_tags_may_have_any() -> None:
 def test_a_target_that_moves_no_tags_is_not_asked_to(*, immutable: bool, action: Action) -> None:
     plan = planner(Noting(), "v1", started=True, immutable=immutable).plans(UNIT)["v1"]
     assert (plan.action, plan.code) == (action, IMMUTABLE_TAG if immutable else None)
+    excepted = planner(Noting(), "v1", started=True, immutable=not immutable, exceptions=("latest", "v*"))
+    assert excepted.plans(UNIT)["v1"].action is action, "of an exception the contrary is true"
+    besides = planner(Noting(), "v1", started=True, immutable=immutable, exceptions=("latest", "*-v1", "V1"))
+    assert besides.plans(UNIT)["v1"].action is action
 
 
 def test_what_a_list_of_tags_says_is_as_old_as_the_question(monkeypatch: pytest.MonkeyPatch) -> None:

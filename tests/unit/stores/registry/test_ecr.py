@@ -141,6 +141,27 @@ def test_all_pages_are_read_and_each_once() -> None:
     assert {given["registryId"] for _, given in client.asked} == {"123456789012"}
 
 
+def test_which_tags_can_not_be_moved_is_known_before_a_push() -> None:
+    def described(name: str, *filters: str) -> dict[str, Any]:
+        excluded = [{"filterType": "WILDCARD", "filter": each} for each in filters]
+        more = {"imageTagMutabilityExclusionFilters": excluded} if filters else {}
+        return {"repositoryName": name.lower(), "imageTagMutability": name, **more}
+
+    repositories = [
+        *(described("MUTABLE"), described("IMMUTABLE")),
+        *(described(f"{name}_WITH_EXCLUSION", "latest", "dev-*") for name in ("MUTABLE", "IMMUTABLE")),
+    ]
+    ecr = EcrRegistry(Answers(describe_repositories={"repositories": repositories}), HOST)
+    states = {each["repositoryName"]: ecr.state(each["repositoryName"]) for each in repositories}
+    held = {name: [tag for tag in ("latest", "dev-1", "v1") if each.holds(tag)] for name, each in states.items()}
+    assert held == {
+        "mutable": [],
+        "immutable": ["latest", "dev-1", "v1"],
+        "mutable_with_exclusion": ["latest", "dev-1"],
+        "immutable_with_exclusion": ["v1"],
+    }
+
+
 def test_who_may_only_push_is_not_told_that_repositories_are_missing() -> None:
     ecr = EcrRegistry(Answers(describe_repositories=refusal("AccessDeniedException")), HOST)
     assert ecr.state("app").exists
