@@ -58,8 +58,9 @@ _FULL = re.compile(r"no space left on device|disk quota exceeded|'Err': (?:28|12
 """How distribution says so, 3 and 2.8: by the words or the number of ENOSPC and EDQUOT."""
 _OVER_QUOTA = re.compile(r"quota (?:has been )?exceeded|exceed the configured upper limit", re.IGNORECASE)
 """How Harbor and Quay say so, with the status and code of missing rights."""
-_IMMUTABLE = re.compile(r"\bimmutable\b", re.IGNORECASE)
-"""How Harbor (412) and Amazon ECR (400, TAG_INVALID) refuse to move a tag; nothing but the word is common to them."""
+_IMMUTABLE = re.compile(r"\bimmutab(?:le|ility)\b|cannot be overwritten", re.IGNORECASE)
+"""How Harbor (412), Amazon ECR (400, TAG_INVALID), Google, Alibaba and others, also by 403, refuse to move a tag; no
+status or code is common to them."""
 MAX_RETRY_AFTER = 3600.0
 _SHOWN = 300
 
@@ -173,8 +174,8 @@ def manifest_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
     error = error_of(answer, attempted)
     missing = not MISSING_CONTENT_CODES.isdisjoint(error.codes)
     as_500 = answer.status == HTTPStatus.INTERNAL_SERVER_ERROR and missing  # distribution, of foreign layers
-    if type(error) is not RegistryError and not as_500:
-        return error
     held = any(_IMMUTABLE.search(words) for _, words in _errors(answer))
+    if type(error) is not RegistryError and not as_500 and not (held and type(error) is PermissionDeniedError):
+        return error
     kind = ImmutableTagError if held else MissingReferencedContentError if missing else ManifestRefusedError
     return kind(str(error), status=error.status, codes=error.codes)

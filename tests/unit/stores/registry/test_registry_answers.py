@@ -89,11 +89,14 @@ def test_a_target_that_says_that_it_is_full_is_not_asked_again(detail: object) -
             "TAG_INVALID",
             "The image tag 'v1' already exists and cannot be overwritten because the tag is immutable.",
         ),
+        (403, "DENIED", "cannot update tag v1. The repository has enabled tag immutability"),
+        (400, "UNKNOWN", "The requested tag already exists and cannot be overwritten."),
+        (409, "UNKNOWN", "tag is immutable and cannot be overwritten"),
     ],
-    ids=["Harbor", "Amazon ECR"],
+    ids=["Harbor", "Amazon ECR", "Google", "Alibaba", "Quay"],
 )
 def test_a_tag_that_a_rule_of_the_target_holds_is_named_as_one(status: int, code: str, words: str) -> None:
-    """Both may have such rules for some tags of a repository only, which is not known before the push."""
+    """They may have such rules for some tags of a repository only, which is not known before the push."""
     body = {"errors": [{"code": code, "message": words}]}
     error = manifest_error_of(answered(status, body=json.dumps(body).encode()), "pushing")
     assert type(error) is errors.ImmutableTagError
