@@ -17,6 +17,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     InvalidDigestError,
     ManifestRefusedError,
+    PermissionDeniedError,
     UnexpectedAnswerError,
 )
 from tasks.oci.media_types import ACCEPT_MANIFESTS, IMAGE_INDEX
@@ -105,7 +106,12 @@ class RegistryStore:
     def list_tags(self, repository: str) -> frozenset[str] | None:
         """See `ManifestResolver.list_tags`."""
         ask = partial(self._ask_for_list, repository)
-        first = ask(self._path(repository, self._container(repository).tags_url()))
+        try:
+            first = ask(self._path(repository, self._container(repository).tags_url()))
+        except PermissionDeniedError as refusal:
+            if refusal.status != HTTPStatus.FORBIDDEN:
+                raise
+            return None  # whoever may push may not list: Amazon's rights for a push are without ecr:ListImages
         if first.status != HTTPStatus.OK:
             return None if self.profile.no_repository.isdisjoint(error_codes(first)) else frozenset()
         listed = read_pages(first, "tags", ask)

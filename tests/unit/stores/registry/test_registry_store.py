@@ -310,6 +310,15 @@ def test_a_registry_that_lists_no_tags_is_not_taken_for_one_without(
     assert store.list_tags("team/app") is None
 
 
+def test_who_may_push_and_not_list_is_told_of_each_tag_by_itself(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    """The rights that Amazon documents for a push leave `ecr:ListImages` out."""
+    denied = b'{"errors":[{"code":"DENIED","message":"not authorized to perform: ecr:ListImages"}]}'
+    script.expect("GET", TAGS_PATH, Reply(403, body=denied))
+    assert make_store(script.host).list_tags("team/app") is None
+
+
 @pytest.mark.parametrize(("kind", "expected"), [(RegistryKind.HARBOR, frozenset()), (RegistryKind.GENERIC, None)])
 def test_a_harbor_says_in_its_own_way_that_there_is_no_repository(
     script: ScriptedRegistry, make_store: MakeStore, kind: RegistryKind, expected: frozenset[str] | None
