@@ -184,7 +184,7 @@ class RegistryStore:
             if answer.status in _STORED:
                 return answer
             error = manifest_error_of(answer, attempted)
-            is_refused = isinstance(error, ManifestRefusedError)
+            is_refused = isinstance(error, ManifestRefusedError | PermissionDeniedError)
             if is_again and is_refused and self._has_stored(repository, reference, manifest):
                 return answer
             raise error
