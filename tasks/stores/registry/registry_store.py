@@ -96,6 +96,8 @@ class RegistryStore:
             raise UnexpectedAnswerError(
                 f"{self._pool.origin}/v2/ answered {answer.status}: is it a registry?", status=answer.status
             )
+        if self._pool.origin.startswith("http:") and answer.url.startswith("https:"):  # and no upload would follow
+            raise UnexpectedAnswerError(f"{self._pool.origin}/v2/ leads to https: leave out --plain-http")
         if self.profile is GENERIC:
             self.profile = profile_of_service(self._provider.token_service)
 

@@ -28,6 +28,7 @@ from tasks.oci.errors import (
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST, MANIFESTS
 from tasks.oci.registry_profiles import RegistryKind, profile_of
 from tasks.ports import RemoteManifest
+from tasks.stores.registry.http_answers import HttpAnswer
 from tasks.stores.registry.registry_store import RegistryStore
 from tasks.stores.registry.request_retry import MAX_ATTEMPTS, MOST_LOOKS
 from tests.support.scripted_registry import Reply, ScriptedRegistry
@@ -497,6 +498,17 @@ def test_a_refusal_names_what_was_asked_of_whom(script: ScriptedRegistry, make_s
         store.check_access()
     with pytest.raises(PermissionDeniedError, match=f"^HEAD http://{script.host}{MANIFEST_PATH}: "):
         store.resolve_manifest("team/app", "v1")
+
+
+def test_whoever_wants_no_tls_where_all_leads_to_it_is_told_at_once(
+    script: ScriptedRegistry, make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Questions would be led there, and each upload refused."""
+    store = make_store(script.host)
+    led = HttpAnswer(200, {}, b"", "https://registry.example/v2/")
+    monkeypatch.setattr(store._provider, "knock", lambda: led)
+    with pytest.raises(UnexpectedAnswerError, match="leave out --plain-http"):
+        store.check_access()
 
 
 def test_access_is_checked(script: ScriptedRegistry, make_store: MakeStore) -> None:
