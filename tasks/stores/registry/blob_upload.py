@@ -23,7 +23,7 @@ from tasks.oci.errors import (
 from tasks.ports import BlobArrival
 from tasks.stores.registry.chunked_upload import CHUNK_SIZES, ChunkedUpload
 from tasks.stores.registry.http_answers import said_once
-from tasks.stores.registry.registry_answers import error_of
+from tasks.stores.registry.registry_answers import error_of, upload_error_of
 from tasks.stores.registry.registry_auth import repository_scope
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class BlobUpload:
             self._chunks.refused = min(self._chunks.refused, size)
             return self._push_in_chunks(repository, content, scopes)
         if answer.status not in {HTTPStatus.CREATED, HTTPStatus.NO_CONTENT}:
-            raise error_of(answer, f"sending {digest}")
+            raise upload_error_of(answer, f"sending {digest}")
         return BlobArrival.PUSHED
 
     def _needs_chunks(self, size: int) -> bool:

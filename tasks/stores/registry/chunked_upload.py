@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import PayloadTooLargeError, UnexpectedAnswerError
-from tasks.stores.registry.registry_answers import error_of
+from tasks.stores.registry.registry_answers import error_of, upload_error_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +79,7 @@ class ChunkedUpload:
         url = f"{url}{'&' if '?' in url else '?'}digest={digest}"
         answer = self._provider.do_request(url, "PUT", b"", {"Content-Length": "0"}, scopes)
         if answer.status not in {HTTPStatus.CREATED, HTTPStatus.NO_CONTENT}:
-            raise error_of(answer, f"completing {digest}")
+            raise upload_error_of(answer, f"completing {digest}")
 
     def _send_all(self, content: BlobContent, opened: HttpAnswer, chunk: int, scopes: Scopes) -> HttpAnswer:
         """Send a blob; where the registry took less of a chunk, the rest in chunks that small. Its last answer."""
@@ -114,7 +114,7 @@ class ChunkedUpload:
         }
         answer = self._provider.do_request(url, "PATCH", body, headers, scopes)
         if answer.status not in {HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT}:
-            raise error_of(answer, f"sending bytes {start} to {start + length - 1}")
+            raise upload_error_of(answer, f"sending bytes {start} to {start + length - 1}")
         return answer
 
 

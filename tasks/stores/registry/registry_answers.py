@@ -146,6 +146,14 @@ def error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
     return _REACTIONS.get(answer.status, other)(message, status=answer.status, codes=codes)
 
 
+def upload_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
+    """The exception for bytes of a blob that the registry did not take into an upload that it had opened."""
+    error = error_of(answer, attempted)
+    if answer.status != HTTPStatus.NOT_FOUND or "BLOB_UNKNOWN" not in error.codes:
+        return error
+    return RegistryUnavailableError(str(error), status=error.status, codes=error.codes)  # GitHub's, of one it lost
+
+
 def _says_full(answer: HttpAnswer) -> bool:
     if answer.status == HTTPStatus.INSUFFICIENT_STORAGE:
         return True

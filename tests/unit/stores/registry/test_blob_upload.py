@@ -74,7 +74,7 @@ def test_an_upload_counts_only_where_the_registry_says_that_it_made_something(
 
 
 @sizes
-@pytest.mark.parametrize("code", ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"])
+@pytest.mark.parametrize("code", ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "BLOB_UNKNOWN"])
 def test_an_upload_that_the_registry_forgot_is_begun_again(
     script: ScriptedRegistry, make_store: MakeStore, data: bytes, code: str
 ) -> None:

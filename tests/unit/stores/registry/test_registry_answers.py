@@ -18,6 +18,7 @@ from tasks.stores.registry.registry_answers import (
     error_of,
     manifest_error_of,
     retry_after,
+    upload_error_of,
 )
 
 
@@ -63,6 +64,19 @@ def test_an_answer_becomes_the_exception_that_says_what_to_do(
     assert type(error) is expected
     assert (error.status, error.codes) == (answer.status, error_codes(answer))
     assert str(error).startswith("trying: ")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "passes"),
+    [(404, "BLOB_UNKNOWN", True), (404, "NAME_UNKNOWN", False), (400, "BLOB_UNKNOWN", False)],
+)
+def test_a_blob_that_is_unknown_when_it_is_sent_is_an_upload_that_was_lost(
+    status: int, code: str, passes: bool
+) -> None:
+    """GitHub says so; where a manifest is sent, the same words mean that it misses one of its blobs."""
+    answer = answered(status, code)
+    assert upload_error_of(answer, "sending").transient is passes
+    assert not manifest_error_of(answer, "pushing").transient
 
 
 FULL_2 = {"DriverName": "filesystem", "Enclosed": {"Op": "write", "Path": "/v2/startedat", "Err": 28}}
