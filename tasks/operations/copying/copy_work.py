@@ -135,13 +135,17 @@ class CopyWork(RepositoryWork):
         return self._done(unit, (tag,), Outcome.COPIED, copied.referrers)
 
     def _may_write(self, unit: Unit, plans: Mapping[str, TagPlan], refused: dict[str, TagPlan], tag: str) -> bool:
-        """Whether a tag is still as it was when its fate was decided, or may be written all the same."""
+        """Whether a tag is still as it was when its fate was decided, or may be written all the same.
+
+        One that has come meanwhile with the very content is left: some targets let none be written twice.
+        """
         plan = self._planner.renewed(unit, tag, plans[tag])
         if plan.action is Action.REFUSE:
             refused[tag] = plan
         elif plan.action is Action.OVERWRITE and plan.seen != plans[tag].seen:
             self._back_up(tag)
-        return plan.action is not Action.REFUSE
+        has_come = plan.action is Action.UP_TO_DATE and plans[tag].action is Action.COPY
+        return plan.action is not Action.REFUSE and not has_come
 
     def _verify_copied(self, unit: Unit, tags: Sequence[str], manifests: Sequence[Digest]) -> None:
         if self._policy.depth is Depth.MANIFEST:

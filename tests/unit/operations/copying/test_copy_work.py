@@ -654,6 +654,20 @@ def test_a_tag_that_others_push_during_a_copy_is_theirs(layout: LayoutBuilder) -
 
 
 @pytest.mark.usefixtures("slow")
+def test_a_tag_that_came_with_the_same_content_during_a_copy_is_not_written_again(layout: LayoutBuilder) -> None:
+    """By others, or by an attempt whose proof failed for the moment; the target may let no tag be written twice."""
+    digest = Digest(layout.image("v1", layers=[b"layer"])["digest"])
+
+    class Came(Scripted):
+        def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+            return digest if reference == "v1" else super().resolve_manifest(repository, reference)
+
+    target = Came()
+    target.before["v1"] = raising(ManifestRefusedError("the tag is immutable", status=400))
+    assert outcomes(engine(layout, target)) == {"v1": "copied"}
+
+
+@pytest.mark.usefixtures("slow")
 def test_a_tag_that_others_push_during_a_copy_is_kept_before_it_is_overwritten(layout: LayoutBuilder) -> None:
     layout.image("v1", layers=[b"layer"])
     target = Meanwhile("v1")
