@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 _FOUND_OR_NOT = frozenset({HTTPStatus.OK, HTTPStatus.NOT_FOUND})
 _REFUSED = frozenset({HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
-"""How proxies say that only GET gets through; no registry says so of itself (distribution-spec v1.1.1, "Pull")."""
+"""How proxies say that only GET gets through; no registry should say so (distribution-spec v1.1.1, "Pull")."""
 
 
 class HeadRequests:
@@ -43,12 +43,12 @@ class HeadRequests:
 
         def attempt() -> HttpAnswer:
             answer = self._provider.do_request(path, "HEAD", None, headers, scopes)
-            if answer.status not in _FOUND_OR_NOT | _REFUSED:
+            if answer.status not in _FOUND_OR_NOT and not self._is_refused(answer):
                 raise error_of(answer, attempted)
             return answer
 
         answer = self._retry(attempt) if self._is_taken else None
-        if answer is None or answer.status not in _REFUSED:
+        if answer is None or not self._is_refused(answer):
             return answer
         if self._is_taken:
             self._is_taken = False
@@ -58,3 +58,8 @@ class HeadRequests:
                 self._what,
             )
         return None
+
+    def _is_refused(self, answer: HttpAnswer) -> bool:
+        """Whether HEAD is not taken; some registries lead it to a store, to an address signed for GET alone."""
+        is_elsewhere = answer.status == HTTPStatus.FORBIDDEN and not self._provider.is_own(answer.url)
+        return answer.status in _REFUSED or is_elsewhere

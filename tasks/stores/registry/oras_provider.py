@@ -68,6 +68,10 @@ class OrasProvider(Registry):
         """The name that the registry gives its token service, empty as long as it asked for no token."""
         return self._authorizer.service
 
+    def is_own(self, url: str) -> bool:
+        """Whether an answer from a whole URL is the registry's, and not of a place that it leads to."""
+        return self._pool.is_own(url)
+
     def knock(self) -> HttpAnswer:
         """Ask for nothing but to be let in; a token that was granted before says nothing of who grants them now."""
         self._authorizer.forget(())

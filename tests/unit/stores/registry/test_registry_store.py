@@ -114,6 +114,23 @@ def test_where_head_is_refused_all_is_read_and_head_sent_no_more(
         store.has_blob("team/app", BLOB)
 
 
+def test_a_head_that_is_led_to_an_address_for_get_is_refused_there_and_nowhere_else(
+    script: ScriptedRegistry, elsewhere: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    """The method is part of what a store's signed addresses are signed for; Pulp and GitLab were seen to do that."""
+    led = Reply(307, {"Location": f"{elsewhere.url}/signed?X-Signature=secret"})
+    script.expect("HEAD", BLOB_PATH, led)
+    script.expect("GET", BLOB_PATH, led, led)
+    script.expect("HEAD", MANIFEST_PATH, Reply(headers={"Docker-Content-Digest": Digest.of(MANIFEST.raw)}))
+    elsewhere.expect("HEAD", "/signed", Reply(403))
+    elsewhere.expect("GET", "/signed", Reply(body=CONTENT), Reply(403))
+    store = make_store(script.host)
+    assert store.has_blob("team/app", BLOB)
+    with pytest.raises(PermissionDeniedError):
+        store.has_blob("team/app", BLOB)
+    assert store.resolve_manifest("team/app", "v1") == Digest.of(MANIFEST.raw)
+
+
 def test_where_get_is_refused_too_nothing_is_known(script: ScriptedRegistry, make_store: MakeStore) -> None:
     for method in ("HEAD", "GET"):
         script.expect(method, MANIFEST_PATH, Reply(405))
