@@ -46,7 +46,9 @@ MISSING_CONTENT_CODES = frozenset(
         "ReferencedImagesNotFound",  # Amazon ECR
     }
 )
-_PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
+_GIVEN_UP = 499
+"""nginx's, where one of several proxies did not wait for the next."""
+_PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, _GIVEN_UP})
 _SESSION_LOST = frozenset({"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"})
 """With 404: the registry was started anew since it opened the upload, or another one answers; a new one is taken."""
 _REACTIONS: Mapping[int, type[RegistryError]] = {

@@ -50,6 +50,7 @@ def test_a_registry_that_wants_tls_is_said_to_want_it(body: bytes) -> None:
         (answered(429), errors.RateLimitedError),
         (answered(400, "TOOMANYREQUESTS"), errors.RateLimitedError),
         (answered(408), errors.RegistryUnavailableError),
+        (answered(499), errors.RegistryUnavailableError),
         (answered(500, "UNKNOWN"), errors.RegistryUnavailableError),
         (answered(503), errors.RegistryUnavailableError),
         (answered(404, "NAME_UNKNOWN"), errors.RegistryError),
