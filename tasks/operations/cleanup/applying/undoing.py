@@ -168,7 +168,9 @@ class _Undoing:
         if not removed and not added:
             return
         goes = [read_entry(body) for body in added]
-        edit = change_index(self.tools, self.outcome.path, lambda raw: edit_index(raw, goes, removed))
+        edit = change_index(
+            self.tools, self.outcome.path, lambda raw: edit_index(raw, goes, removed, stood_together=True)
+        )
         self.outcome.removed = [read_entry(body) for body in edit.removed]
         self.outcome.added = [read_entry(body) for body in edit.added]
         self.outcome.skipped = list(edit.taken)

@@ -12,7 +12,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidLayoutError
 from tasks.oci.image_layout import INDEX, decode_index, parse_index
 from tasks.oci.json_stream import iter_list, iter_places
-from tasks.oci.reference import REF_NAME
+from tasks.oci.reference import IMAGE_NAME, REF_NAME
 from tasks.operations.cleanup.values import IndexEntry
 
 if TYPE_CHECKING:
@@ -85,8 +85,16 @@ def not_removed(removals: Iterable[IndexEntry], removed: Iterable[IndexEntry]) -
     return [e for e in removals if (e not in any_of if e.written is None else (e, e.written) not in gone)]
 
 
-def edit_index(raw: bytes, removals: Iterable[IndexEntry], additions: Sequence[dict[str, Any]]) -> IndexEdit:
+def edit_index(
+    raw: bytes,
+    removals: Iterable[IndexEntry],
+    additions: Sequence[dict[str, Any]],
+    *,
+    stood_together: bool = False,
+) -> IndexEdit:
     """Take out every entry that is one of `removals`, and put in `additions` that are not there; see `Removals`.
+
+    Of additions that `stood_together` in an index, several may have one tag.
 
     Raises:
         InvalidLayoutError: the index can't be read whole, or could not be after that.
@@ -101,7 +109,7 @@ def edit_index(raw: bytes, removals: Iterable[IndexEntry], additions: Sequence[d
     goes: list[Element] = []
     for place in places:
         (goes if wanted.has(read_entry(place[2])) else stays).append(place)
-    added, taken = _possible([place[2] for place in stays], additions)
+    added, taken = _possible([place[2] for place in stays], additions, stood_together=stood_together)
     if not goes and not added:
         return IndexEdit(raw, taken=taken)
     parts = [text[begin:end] for begin, end, _ in stays] + [_compact(entry) for entry in added]
@@ -113,7 +121,7 @@ def edit_index(raw: bytes, removals: Iterable[IndexEntry], additions: Sequence[d
 
 
 def _possible(
-    present: Sequence[dict[str, Any]], additions: Sequence[dict[str, Any]]
+    present: Sequence[dict[str, Any]], additions: Sequence[dict[str, Any]], *, stood_together: bool
 ) -> tuple[tuple[dict[str, Any], ...], tuple[IndexEntry, ...]]:
     """Those additions that are not there yet, and those whose tag has another digest.
 
@@ -122,7 +130,7 @@ def _possible(
     """
     known, wanted = {_key(body) for body in present}, {_key(body): body for body in additions}
     anew = Counter(read_entry(body) for body in present if _key(body) not in wanted)
-    tags = {entry.tag: entry.descriptor.digest for entry in map(read_entry, present) if entry.tag is not None}
+    named = _NamedTags(map(read_entry, present))
     added: list[dict[str, Any]] = []
     taken: list[IndexEntry] = []
     for key, body in wanted.items():
@@ -132,13 +140,39 @@ def _possible(
         if anew[entry]:
             anew[entry] -= 1
             continue
-        if entry.tag is not None and tags.get(entry.tag, entry.descriptor.digest) != entry.descriptor.digest:
+        if named.give_to_another(entry):
             taken.append(entry)
             continue
         added.append(body)
-        if entry.tag is not None:
-            tags[entry.tag] = entry.descriptor.digest
+        if not stood_together:
+            named.add(entry)
     return tuple(added), tuple(taken)
+
+
+class _NamedTags:
+    """What tags are given to; some writers keep many images in one layout, each with a tag of its own `latest`."""
+
+    def __init__(self, entries: Iterable[IndexEntry]) -> None:
+        self._digests: dict[str, dict[str | None, Digest]] = {}
+        for entry in entries:
+            self.add(entry)
+
+    def add(self, entry: IndexEntry) -> None:
+        if entry.tag is not None:
+            self._digests.setdefault(entry.tag, {})[_image_name(entry)] = entry.descriptor.digest
+
+    def give_to_another(self, entry: IndexEntry) -> bool:
+        """Whether the tag of an entry has another digest; as that of an image of another name it does not count."""
+        name, digests = _image_name(entry), self._digests.get(entry.tag or "", {})
+        return any(
+            digest != entry.descriptor.digest
+            for other, digest in digests.items()
+            if name is None or other is None or name == other
+        )
+
+
+def _image_name(entry: IndexEntry) -> str | None:
+    return entry.descriptor.annotations.get(IMAGE_NAME)
 
 
 def _key(body: dict[str, Any]) -> str:

@@ -90,6 +90,28 @@ def test_entries_come_back_once_and_not_over_a_tag_that_moved() -> None:
     assert json.loads(edit.raw)["manifests"] == [entry(1, "v1"), entry(2, "v2"), entry(4, "v4")]
 
 
+def test_entries_that_stood_beside_each_other_under_one_tag_come_back_all() -> None:
+    """Nobody but their writer can say which is right, so a whole repository goes with both, and comes back so."""
+    both = (entry(1, "v1"), entry(2, "v1"))
+    raw = json.dumps({"schemaVersion": 2, "manifests": []}).encode()
+    assert edit_index(raw, [], both, stood_together=True).added == both
+    taken = json.dumps({"schemaVersion": 2, "manifests": [entry(3, "v1")]}).encode()
+    assert not edit_index(taken, [], both, stood_together=True).added
+
+
+def test_a_tag_of_another_image_is_no_other_content_of_a_tag() -> None:
+    """As `docker save` and containerd keep `latest` of many images in one layout."""
+    one, two = (
+        {**entry(number), "annotations": {REF_NAME: "latest", "io.containerd.image.name": f"docker.io/{name}:latest"}}
+        for number, name in enumerate(("one", "two"))
+    )
+    raw = json.dumps({"schemaVersion": 2, "manifests": [two]}).encode()
+    edit = edit_index(raw, [], [one])
+    assert (edit.added, edit.taken) == ((one,), ())
+    bare = json.dumps({"schemaVersion": 2, "manifests": [two, entry(3, "latest")]}).encode()
+    assert edit_index(bare, [], [one]).taken == (read_entry(one),), "a writer who knows no names has moved the tag"
+
+
 def test_entries_that_differ_by_their_annotations_come_back_all_and_once() -> None:
     one, two = ({**entry(1), "annotations": {REF_NAME: "v1", "name": name}} for name in ("one", "two"))
     raw = json.dumps({"schemaVersion": 2, "manifests": [one, two, entry(2)]}).encode()
