@@ -9,10 +9,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tasks.oci.digest import Digest
 from tasks.oci.errors import DigestOnlyError, InvalidDigestError, InvalidReferenceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 REF_NAME = "org.opencontainers.image.ref.name"
 IMAGE_NAME = "io.containerd.image.name"
@@ -111,6 +115,12 @@ def repository_of_reference(reference: str) -> str | None:
     if at and not _is_digest(digest):
         return None
     return path if is_repository(path) else None
+
+
+def repository_of_annotations(annotations: Mapping[str, str]) -> str | None:
+    """The repository that the references on an entry of an index name, None where none of them does."""
+    references = (annotations[name] for name in (IMAGE_NAME, REF_NAME) if name in annotations)
+    return next(filter(None, map(repository_of_reference, references)), None)
 
 
 def _is_digest(text: str) -> bool:

@@ -15,9 +15,9 @@ from tasks.oci.errors import DigestOnlyError, InvalidDigestError, InvalidReferen
 from tasks.oci.image_layout import REFERRER_SUBJECT, BrokenEntry, decode_index, index_of, iter_entries
 from tasks.oci.media_types import is_index
 from tasks.oci.reference import (
-    IMAGE_NAME,
     REF_NAME,
     parse_referrers_tag,
+    repository_of_annotations,
     repository_of_reference,
     tag_of_ref_name,
 )
@@ -74,8 +74,7 @@ def _entries(file: IndexFile) -> Iterator[_Entry]:
 def _repository_of(read: Descriptor | BrokenEntry) -> str | None:
     if isinstance(read, BrokenEntry):
         return None if read.ref_name is None else repository_of_reference(read.ref_name)
-    references = (read.annotations[name] for name in (IMAGE_NAME, REF_NAME) if name in read.annotations)
-    return next(filter(None, map(repository_of_reference, references)), None)
+    return repository_of_annotations(read.annotations)
 
 
 def _index_of(part: list[_Entry]) -> IndexFile:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.layout.graph import Graph
     from tasks.operations.cleanup.layout.layout_view import Entry, LayoutView
 
+    _Name = tuple[str | None, str]
+
 _AMBIGUOUS = Verdict("two entries give this tag different content; nobody but its writer can say which is right")
 _NO_TAG = Verdict("registries take no such tag, so no rule is about it")
 
@@ -95,12 +97,16 @@ class _Deciding:
 
     def _first_verdicts(self) -> Iterator[tuple[int, Verdict]]:
         """On everything that can be judged by itself; the rest depends on what these leave."""
-        by_tag = self.choice.tags(self._dated())
+        by_tag = {
+            (repository, tag): verdict
+            for repository, tags in self._dated().items()
+            for tag, verdict in self.choice.tags(list(tags.values())).items()
+        }
         for place, entry in enumerate(self.view.entries):
             if (verdict := self._first_verdict(entry, by_tag)) is not None:
                 yield place, verdict
 
-    def _first_verdict(self, entry: Entry, by_tag: Mapping[str, Verdict]) -> Verdict | None:
+    def _first_verdict(self, entry: Entry, by_tag: Mapping[_Name, Verdict]) -> Verdict | None:
         if (reason := self.forced.get(entry) or self.choice.protects(entry)) is not None:
             return Verdict(reason)
         if (demand := self.choice.demands(entry)) is not None and not self.belonging.is_part(entry):
@@ -111,7 +117,7 @@ class _Deciding:
             return self._on_referrer(entry)
         if entry.ref_name is None:
             return self.choice.untagged(entry, self._since(entry)) if self.belonging.is_stray(entry) else None
-        return _NO_TAG if entry.tag is None else by_tag[entry.tag]
+        return _NO_TAG if entry.tag is None else by_tag[entry.repository, entry.tag]
 
     def _on_referrer(self, entry: Entry) -> Verdict | None:
         if self.choice.keeps_referrers:
@@ -158,20 +164,21 @@ class _Deciding:
             return "its tags go"
         return f"part of {min(self.belonging.parents[entry.digest])}, which goes"
 
-    def _dated(self) -> list[DatedTag]:
-        """Each tag once that a rule may decide on: no referrer, nothing that two entries dispute.
+    def _dated(self) -> Mapping[str | None, dict[str, DatedTag]]:
+        """Each tag once that a rule may decide on, by its image: no referrer, nothing that two entries dispute.
 
         Of several entries with the same content the newest counts, and none if the time of one is not known.
         """
-        found: dict[str, DatedTag] = {}
+        found: dict[str | None, dict[str, DatedTag]] = {}
         for entry in self.view.entries:
             if entry.tag is not None and entry.refers_to is None and not entry.is_ambiguous:
                 when = tag_time(self.choice.order_by, entry.created, self._modified(entry), self.now)
-                other = found.get(entry.tag)
+                tags = found.setdefault(entry.repository, {})
+                other = tags.get(entry.tag)
                 if other is not None:
                     when = None if when is None or other.when is None else max(when, other.when)
-                found[entry.tag] = DatedTag(entry.tag, entry.digest, when)
-        return list(found.values())
+                tags[entry.tag] = DatedTag(entry.tag, entry.digest, when)
+        return found
 
     def _modified(self, entry: Entry) -> float | None:
         file = self.view.blobs.get(entry.digest)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tasks.file_ports import below
@@ -25,9 +25,16 @@ from tasks.oci.image_layout import (
     is_placeholder,
     iter_index,
 )
-from tasks.oci.reference import REF_NAME, parse_referrers_tag, referrers_tag, tag_of_ref_name
+from tasks.oci.reference import (
+    REF_NAME,
+    parse_referrers_tag,
+    referrers_tag,
+    repository_of_annotations,
+    tag_of_ref_name,
+)
 from tasks.operations.choosing.noted_times import CREATED
-from tasks.operations.source.writers_notes import saved_signatures
+from tasks.operations.source.writers_notes import SEVERAL_IMAGES, first_of, saved_signatures
+from tasks.ports import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -45,7 +52,8 @@ class Entry:
     """An entry of `index.json`: `ref_name` as it stands there, `tag` what it means, None where it means none.
 
     `refers_to` is the subject of a referrer that names it by its tag or annotation, not by its manifest.
-    `is_ambiguous` says that another entry gives the same tag another digest.
+    `is_ambiguous` says that another entry gives the same tag another digest. `repository` is what its references
+    name, None where that is the layout's own or there is none: some writers keep many images in one layout.
     """
 
     ref_name: str | None
@@ -53,6 +61,7 @@ class Entry:
     descriptor: Descriptor
     refers_to: Digest | None = None
     is_ambiguous: bool = False
+    repository: str | None = None
 
     @property
     def digest(self) -> Digest:
@@ -96,7 +105,7 @@ def view_layout(source: LayoutReader, files: FileReader, path: str) -> LayoutVie
     found = [_readable(each) for each in iter_index(decode_index(index.raw))]
     shortened = _shortened((*blobs, *(descriptor.digest for descriptor in found)))
     saved = saved_signatures(found)
-    entries = _marked_ambiguous([_entry(each, shortened, saved.get(each.digest)) for each in found])
+    entries = _marked_ambiguous([_entry(path, each, shortened, saved.get(each.digest)) for each in found])
     return LayoutView(path, index.etag, entries, blobs, ingest, uploads)
 
 
@@ -137,11 +146,12 @@ def _shortened(digests: Iterable[Digest]) -> Mapping[str, Digest]:
     return {referrers_tag(digest): digest for digest in digests if digest.algorithm == "sha512"}
 
 
-def _entry(found: Descriptor, shortened: Mapping[str, Digest], signed: Digest | None) -> Entry:
+def _entry(path: str, found: Descriptor, shortened: Mapping[str, Digest], signed: Digest | None) -> Entry:
     ref_name = found.annotations.get(REF_NAME)
     tag = None if ref_name is None else _tag(ref_name)
     refers_to = shortened.get(tag or "") or _refers_to(found, tag) or signed
-    return Entry(ref_name, tag, found, refers_to)
+    repository = repository_of_annotations(found.annotations)
+    return Entry(ref_name, tag, found, refers_to, repository=None if repository == path else repository)
 
 
 def _tag(ref_name: str) -> str | None:
@@ -167,7 +177,12 @@ def _refers_to(found: Descriptor, tag: str | None) -> Digest | None:
 def _marked_ambiguous(entries: list[Entry]) -> tuple[Entry, ...]:
     names = {(entry.tag, entry.digest) for entry in entries if entry.tag is not None}
     counts: Counter[str | None] = Counter(tag for tag, _ in names)
-    return tuple(
-        Entry(e.ref_name, e.tag, e.descriptor, e.refers_to, is_ambiguous=True) if counts[e.tag] > 1 else e
-        for e in entries
-    )
+    return tuple(replace(entry, is_ambiguous=True) if counts[entry.tag] > 1 else entry for entry in entries)
+
+
+def several_images(view: LayoutView) -> Iterator[Finding]:
+    """That rules count the tags of each image by itself, where a layout holds many."""
+    names = sorted({e.repository or view.path for e in view.entries if e.tag and not e.refers_to})
+    if len(names) > 1:
+        message = f"it holds {len(names)} images ({first_of(names)}); rules count the tags of each by itself"
+        yield Finding(view.path, SEVERAL_IMAGES, message)

@@ -27,7 +27,7 @@ from tasks.operations.cleanup.deciding.blob_decisions import (
 from tasks.operations.cleanup.deciding.entry_decisions import decide_entries
 from tasks.operations.cleanup.layout.graph import read_graph
 from tasks.operations.cleanup.layout.index_edit import written_as
-from tasks.operations.cleanup.layout.layout_view import view_layout
+from tasks.operations.cleanup.layout.layout_view import several_images, view_layout
 from tasks.operations.cleanup.layout.lost_manifests import find_manifests
 from tasks.operations.cleanup.layout.shared_content import SharedContent
 from tasks.operations.cleanup.planning.gate import without
@@ -141,7 +141,7 @@ class _RepositoryPlanning:
             quarantined=quarantined,
             files=files,
             drop_layout=self.choice.drops_empty and is_empty and nothing_waits,
-            findings=(*self._lost(view, decided, marks), *self._hidden(hidden)),
+            findings=(*several_images(view), *self._lost(view, decided, marks), *self._hidden(hidden)),
         )
 
     def _blobs(

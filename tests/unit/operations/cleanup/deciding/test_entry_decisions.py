@@ -14,6 +14,7 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.image_layout import REFERRER_SUBJECT
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
+from tasks.oci.reference import IMAGE_NAME
 from tasks.operations.choosing.noted_times import CREATED
 from tasks.operations.choosing.tag_order import OrderBy
 from tasks.operations.cleanup.applying.fresh_view import FreshView, still_wanted
@@ -123,6 +124,32 @@ def test_a_tag_with_two_contents_stays_with_both() -> None:
         layout.image("v1", layer)
     layout.image("v2")
     assert left(layout) == [True, True, True]
+
+
+@pytest.mark.parametrize("are_full", [True, False], ids=["whole references", "names beside the tag"])
+def test_rules_count_the_tags_of_each_image_by_itself_where_a_layout_holds_many(*, are_full: bool) -> None:
+    """As skopeo, containerd and `docker save` write them: the newest of all of them is the newest of one."""
+    layout = PlannedLayout()
+    for name, tag in (("one", "1"), ("one", "2"), ("two", "8"), ("two", "9"), (None, "6"), (None, "7")):
+        layout.image(tag)
+        reference = f"registry.example/{name}:{tag}"
+        if name is not None:
+            notes = {REF_NAME: reference} if are_full else {REF_NAME: tag, IMAGE_NAME: reference}
+            layout.entries[-1]["annotations"] = notes
+    layout.write_index()
+    assert left(layout) == [False, True] * 3
+    [noticed] = layout.plan().findings
+    assert noticed.code == "several_images"
+
+
+def test_one_name_of_all_tags_is_no_matter_wherever_they_come_from() -> None:
+    layout = PlannedLayout()
+    for tag, registry in (("1", "old.example"), ("2", "new.example")):
+        layout.image(tag)
+        layout.entries[-1]["annotations"] = {REF_NAME: f"{registry}/app:{tag}"}
+    layout.write_index()
+    assert left(layout) == [False, True]
+    assert layout.plan().findings == ()
 
 
 def test_an_entry_under_what_is_no_tag_stays() -> None:
