@@ -131,7 +131,7 @@ class PolicyFields(ChoiceFields):
 class ProtectFields(_Fields):
     """What no rule takes away; digest files are JSON or text, of which every digest counts."""
 
-    tags: list[v.TagPattern] = ["latest", "stable"]
+    tags: list[v.TagPattern] = list(engine.PROTECTED_ANYWAY)
     digests: list[v.DigestText] = []
     digest_files: list[str] = []
 
@@ -197,6 +197,7 @@ class PolicyFile(_Fields):
             ingest_after=self.blobs.ingest_after,
             multipart_after=self.blobs.multipart_after,
             gate=None if self.migrated_only is False else self.target,
+            shown_protected=tuple(self.protect.tags),
         )
 
     def _policy(self, fields: PolicyFields) -> engine.RepositoryPolicy:

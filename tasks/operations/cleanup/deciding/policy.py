@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tasks.oci.digest import Digest
 
 DAY = 86_400.0
+PROTECTED_ANYWAY = ("latest", "stable")
 DEFAULT_TIMING = Timing(grace=7 * DAY, hold=14 * DAY)
 DEFAULT_INGEST_AFTER = 7 * DAY
 DEFAULT_MULTIPART_AFTER = 7 * DAY
@@ -101,7 +102,8 @@ class RepositoryPolicy:
 class Policy:
     """All rules of a cleanup. The first of `policies` that matches a repository decides about it.
 
-    A repository that none matches is left as it is. `gate` is the target that must hold what goes.
+    A repository that none matches is left as it is. `gate` is the target that must hold what goes. `shown_protected`
+    are the patterns of protected tags that somebody wrote.
     """
 
     policies: tuple[RepositoryPolicy, ...]
@@ -111,6 +113,7 @@ class Policy:
     ingest_after: float = DEFAULT_INGEST_AFTER
     multipart_after: float = DEFAULT_MULTIPART_AFTER
     gate: str | None = None
+    shown_protected: tuple[str, ...] = ()
 
     def of(self, repository: str) -> RepositoryPolicy | None:
         """The policy of a repository, None where it is left alone."""

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tasks.oci.errors import InvalidReferenceError
+from tasks.oci.reference import tag_of_ref_name
+from tasks.operations.choosing.selection import Selection
+from tasks.operations.cleanup.deciding.policy import PROTECTED_ANYWAY, select_tags
 from tasks.operations.reports.run_log import POLICY_UNUSED
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tasks.operations.cleanup.deciding.policy import Policy, RepositoryPolicy
+    from tasks.operations.cleanup.deciding.policy import Policy, RepositoryPolicy, TagRule
     from tasks.operations.cleanup.values import RepositoryPlan
+
+_RULE, _EXCLUDE = "", "the exclude "
 
 
 @dataclass(slots=True)
@@ -23,8 +30,14 @@ class PolicyUse:
     _used: set[str] = field(default_factory=set)
     _hidden: dict[str, str] = field(default_factory=dict)
     _excludes: set[tuple[str, int]] = field(default_factory=set)
-    _rules: set[tuple[str, int]] = field(default_factory=set)
+    _rules: set[tuple[str, int, str, str]] = field(default_factory=set)
+    _protects: set[str] = field(default_factory=set)
     _unread: set[str] = field(default_factory=set)
+    _protected: Selection = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read what somebody wanted protected beyond what is so anyway."""
+        self._protected = select_tags([each for each in self.policy.shown_protected if each not in PROTECTED_ANYWAY])
 
     def note(self, path: str) -> None:
         """See a repository of the source, be any policy about it or not."""
@@ -47,17 +60,24 @@ class PolicyUse:
         if decides is not None:
             if plan.refused is not None:
                 self._unread.add(decides.name)
-            self._rules.update((decides.name, place) for place in _fitting(decides, (t.tag for t in plan.tags)))
+            tags = list(_tags(plan))
+            self._protects |= self._protected.fitting(".", tags)
+            for place, kind, patterns in _all_patterns(decides.rules):
+                self._rules.update((decides.name, place, kind, each) for each in patterns.fitting(".", tags))
         return plan
 
     def findings(self) -> Iterator[Finding]:
         """What fitted nothing.
 
-        No rule is said to where a repository was not read, nor one that keeps nothing: it leaves none that fits.
+        Nothing is said of tags where a repository was not read, nor of a rule that keeps nothing: it leaves none
+        that fits.
         """
         for policy in self.policy.policies:
             for message in self._messages(policy):
                 yield Finding(".", POLICY_UNUSED, f"policy {policy.name!r}{message}")
+        for text in () if self._unread else self._protected.unused(self._protects, ()):
+            message = f"protect.tags: no tag that a policy is about fits {_as_written(text)}"
+            yield Finding(".", POLICY_UNUSED, message)
 
     def _messages(self, policy: RepositoryPolicy) -> Iterator[str]:
         for place, text in enumerate(policy.shown_excludes):
@@ -67,13 +87,26 @@ class PolicyUse:
             hidden = self._hidden.get(policy.name)
             yield " is about no repository of the source" if hidden is None else f" decides about nothing: {hidden}"
             return
-        for place, rule in enumerate(policy.rules):
-            is_known = policy.name not in self._unread and rule.keeps_any
-            if is_known and (policy.name, place) not in self._rules:
-                yield f": no tag of its repositories fits {rule.shown!r}"
+        for place, kind, patterns in () if policy.name in self._unread else _all_patterns(policy.rules):
+            for text in patterns.unused((), ()):
+                if (policy.name, place, kind, text) not in self._rules:
+                    yield f": no tag of its repositories fits {kind}{_as_written(text)}"
 
 
-def _fitting(policy: RepositoryPolicy, tags: Iterable[str]) -> Iterator[int]:
-    """The rules that any of the tags fits."""
-    known = list(tags)
-    return (place for place, rule in enumerate(policy.rules) if any(rule.tags.matches(".", tag) for tag in known))
+def _all_patterns(rules: Iterable[TagRule]) -> Iterator[tuple[int, str, Selection]]:
+    """The patterns by which rules keep something, each with the rule's place: what they are about, and leave out."""
+    for place, rule in enumerate(rules):
+        if rule.keeps_any:
+            yield place, _RULE, Selection(rule.tags.include)
+        yield place, _EXCLUDE, Selection(rule.tags.exclude)
+
+
+def _as_written(pattern: str) -> str:
+    return repr(pattern.removeprefix(":"))  # which is how the engine knows that it is about tags
+
+
+def _tags(plan: RepositoryPlan) -> Iterator[str]:
+    """The tags of a repository as rules see them."""
+    for decision in plan.tags:
+        with suppress(InvalidReferenceError):
+            yield tag_of_ref_name(decision.tag)

@@ -64,6 +64,50 @@ def test_what_fits_nothing_is_named(policies: Sequence[RepositoryPolicy], messag
     assert unused(policies, {}) == messages
 
 
+def of_tags(match: Sequence[str], exclude: Sequence[str] = (), keep_last: int | None = 1) -> RepositoryPolicy:
+    rule = TagRule(select_tags(match, exclude), " ".join(match), keep_last=keep_last)
+    return RepositoryPolicy("all", select_repositories(["**"]), (rule,))
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        (of_tags(["v*", "relase-*"]), "no tag of its repositories fits 'relase-*'"),
+        (of_tags(["*"], ["relase-*", "v1"]), "no tag of its repositories fits the exclude 'relase-*'"),
+        (of_tags(["*"], ["relase-*"], None), "no tag of its repositories fits the exclude 'relase-*'"),
+    ],
+    ids=["one pattern of several", "exclude", "exclude of what keeps nothing"],
+)
+def test_each_pattern_that_would_have_kept_something_is_named(policy: RepositoryPolicy, message: str) -> None:
+    assert unused([policy], {}) == [f"policy 'all': {message}"]
+
+
+def test_a_tag_inside_a_whole_reference_is_the_one_that_rules_see() -> None:
+    whole = {path: plan(path, ["registry.example/app:v1"]) for path in SOURCE}
+    assert unused([of_tags(["v*"])], whole) == []
+    assert unused([of_tags(["registry*"])], whole) == ["policy 'all': no tag of its repositories fits 'registry*'"]
+
+
+def protecting(*tags: str) -> Policy:
+    return Policy((of_tags(["*"]),), shown_protected=tags)
+
+
+@pytest.mark.parametrize(
+    ("policy", "messages"),
+    [
+        (protecting("latest", "stable", "v*"), []),
+        (protecting("pord-*"), ["protect.tags: no tag that a policy is about fits 'pord-*'"]),
+    ],
+    ids=["those that are protected anyway", "mistyped"],
+)
+def test_what_protects_nothing_is_named(policy: Policy, messages: list[str]) -> None:
+    use = PolicyUse(policy)
+    for path, tags in SOURCE.items():
+        use.note(path)
+        use.see(plan(path, tags))
+    assert [finding.message for finding in use.findings()] == messages
+
+
 def test_a_rule_that_keeps_nothing_leaves_no_tag_that_fits() -> None:
     nothing = RepositoryPolicy("all", select_repositories(["**"]), (TagRule(select_tags(["pr-*"]), "pr-*"),))
     assert unused([nothing], {}) == []
