@@ -59,10 +59,11 @@ class Named:
 
         Raises:
             ConfigurationError: it has no such repository, or nothing of that name in it.
-            RefusedError: it is there and has to stay, as a target does not hold it.
+            RefusedError: it has to stay, as a target does not hold it, or other things have the tag as well.
         """
         if plan is None:
             raise ConfigurationError(f"the source has no repository {self.repository!r}")
+        self._check_one(plan)
         is_all = self.tag is None and self.digest is None
         if plan.refused or plan.removals or is_all:
             return
@@ -75,6 +76,13 @@ class Named:
                     f"{self.repository}@{blob.digest} is no entry of the index, and stays: {blob.reason}"
                 )
         raise ConfigurationError(f"{self.repository!r} has nothing named {self.tag or self.digest}")
+
+    def _check_one(self, plan: RepositoryPlan) -> None:
+        """A tag may be of several images, of which who names it knows one."""
+        meant = sorted({entry.descriptor.digest for entry in plan.removals if entry.is_demanded})
+        if self.tag is not None and len(meant) > 1:
+            ways = " or ".join(f"{self.repository}@{digest}" for digest in meant)
+            raise RefusedError(f"{self.repository}:{self.tag} names more than one thing: name {ways}")
 
 
 def plan_delete(given: DeleteParameters, named: Named, plan_file: Path | None, stop: Stop, show: ShowPlan) -> bool:

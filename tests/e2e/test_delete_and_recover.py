@@ -68,6 +68,23 @@ def test_a_digest_is_deleted_with_all_its_tags(tree: Tree, layoutlift: Layoutlif
     layoutlift.check(tree.root, "--depth", "content")
 
 
+def test_a_tag_of_two_contents_is_deleted_by_a_digest_alone(tree: Tree, layoutlift: Layoutlift) -> None:
+    """As containerd and `docker save` keep `latest` of two images in one layout."""
+    first, second, *rest = before = tree.entries
+    images = [
+        {**entry, "annotations": {REF_NAME: "v1", "io.containerd.image.name": f"docker.io/{name}:v1"}}
+        for name, entry in (("one", first), ("two", second))
+    ]
+    tree.entries = before = [*images, *rest]
+    refused = layoutlift("delete", tree.root, "team/app:v1", "--apply", ALONE, code=3)
+    for image in images:
+        assert f"team/app@{image['digest']}" in refused.stderr
+    assert tree.entries == before
+    layoutlift("delete", tree.root, f"team/app@{images[1]['digest']}", "--apply", ALONE)
+    assert images[0] in tree.entries
+    assert images[1] not in tree.entries
+
+
 def test_nothing_is_deleted_that_the_target_does_not_hold(
     tree: Tree, layoutlift: Layoutlift, docker_registry: Registry, prefix: str
 ) -> None:
