@@ -352,6 +352,15 @@ def test_of_a_layout_that_is_gone_the_quarantine_is_emptied(hidden: World) -> No
     assert in_quarantine(hidden) == set()
 
 
+def test_nothing_of_a_layout_that_is_gone_is_purged_while_something_protected_is_hidden(hidden: World) -> None:
+    plan = gone_plan(hidden)
+    assert [each.action for each in plan.quarantined] == [Action.PURGE] * 2
+    protected = frozenset({plan.quarantined[0].digest})
+    spared = plan_gone(replace(plan_tools(hidden), protected=protected), LAYOUT)
+    assert spared is not None
+    assert [each.action for each in spared.quarantined] == [Action.KEEP] * 2
+
+
 @pytest.mark.parametrize("name", ["index.json", "oci-layout", "blobs/sha256/x"])
 def test_a_layout_that_is_there_again_keeps_its_quarantine(hidden: World, name: str) -> None:
     plan = gone_plan(hidden)
