@@ -228,6 +228,20 @@ def test_a_list_of_referrers_that_names_its_subject_in_the_index_stays_with_it(n
     assert left(layout, untagged_after=DAY) == [False, True, False, True]
 
 
+@pytest.mark.parametrize("image_stays", [True, False])
+def test_a_signature_that_cosign_saved_goes_or_stays_with_the_one_image_beside_it(*, image_stays: bool) -> None:
+    """It has neither a tag nor a subject, and would count as untagged."""
+    layout = PlannedLayout()
+    layout.image("v1")
+    layout.image(None, "signature")
+    layout.entries[1]["annotations"] = {"kind": "dev.cosignproject.cosign/sigs"}
+    layout.write_index()
+    keeps = keep_last(1) if image_stays else DeleteChoice(tag="v1")
+    plan = layout.plan(keeps)
+    assert plan.refused is None
+    assert len(plan.removals) == (0 if image_stays else 2)
+
+
 @pytest.mark.parametrize("named_by", ["tag", *REFERRER_SUBJECT])
 @pytest.mark.parametrize("stays", ["manifest", "name"])
 def test_what_refers_to_one_thing_in_its_manifest_and_to_another_by_name_stays_with_either(

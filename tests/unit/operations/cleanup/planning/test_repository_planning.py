@@ -256,6 +256,18 @@ def _fail_half_way(layout: PlannedLayout) -> None:
     layout.files.list_files = listed  # type: ignore[method-assign]
 
 
+def _list_as_before(layout: PlannedLayout, change: Callable[[StoredFile], StoredFile]) -> None:
+    """The listing shows what was there, `change` made of it."""
+    seen = [change(file) for file in layout.files.list_files(f"{APP}/blobs")]
+    whole = layout.files.list_files
+    layout.files.list_files = lambda folder: iter(seen) if folder.endswith("/blobs") else whole(folder)  # type: ignore[method-assign]
+
+
+def _lose_what_was_listed(layout: PlannedLayout) -> None:
+    _list_as_before(layout, lambda file: file)
+    _lose(layout, layout.place(layout.entries[0]["digest"]))
+
+
 BROKEN: dict[str, Callable[[PlannedLayout], object]] = {
     "an empty index": lambda layout: layout.put_index(b""),
     "an index that was cut": lambda layout: layout.put_index(b'{"schemaVersion":2,"manifests":['),
@@ -267,6 +279,8 @@ BROKEN: dict[str, Callable[[PlannedLayout], object]] = {
     ),
     "a manifest with other bytes": _edit_manifest,
     "a kept manifest that is missing": lambda layout: _lose(layout, layout.place(layout.entries[1]["digest"])),
+    "a manifest that goes and is listed and not found": _lose_what_was_listed,
+    "a link among the blobs": lambda layout: _list_as_before(layout, lambda file: replace(file, etag="")),
     "a file of unknown use": lambda layout: layout.files.put(f"{APP}/blobs/sha256/notes.txt", b"what is this"),
     "a placeholder of zot": lambda layout: layout.files.put(layout.place(layout.entries[0]["digest"]), b""),
     "a listing that ends early": _fail_half_way,
