@@ -26,7 +26,7 @@ policies:
   #       keep_yearly: 3
   #     - match: ["semver:>=0.0.0"]
   #       keep_newest_semver: 3       # of each minor line; what is no version stays, if no other count is given
-  #       per: minor                  # all, major or minor
+  #       per: minor                  # all, major or minor; prereleases (1.4.0-rc.1) take no place of a release
   #     - match: ["tmp-*"]
   #       keep: none                  # or all
   #   unmatched: keep                 # or delete: what no group matches

@@ -45,6 +45,11 @@ def parse_version(text: str) -> Key | None:
     return None if prerelease is None else ((major, minor, patch), prerelease)
 
 
+def is_release(version: Key) -> bool:
+    """Whether a version is no prerelease."""
+    return version[1] == _RELEASED
+
+
 def _prerelease(text: str | None) -> Prerelease | None:
     if text is None:
         return _RELEASED

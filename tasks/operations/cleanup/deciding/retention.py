@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tasks.operations.choosing.semver import parse_version
+from tasks.operations.choosing.semver import is_release, parse_version
 from tasks.operations.choosing.tag_order import OrderBy, newest_first, newest_made_first
 from tasks.operations.cleanup.deciding.policy import OtherTags, Per, Period
 
@@ -153,13 +153,22 @@ def _newest_of_periods(dated: Iterable[DatedTag], period: Period, count: int) ->
 
 
 def _newest_versions(members: Iterable[DatedTag], count: int, per: Per) -> Iterator[tuple[str, str]]:
-    lines: dict[tuple[int, ...], int] = {}
+    """The newest of all versions, and the newest releases: candidates for the next one take none's place."""
     versions = [(version, tag.tag) for tag in members if (version := parse_version(tag.tag)) is not None]
+    releases = [each for each in versions if is_release(each[0])]
+    yield from _newest_of_lines(versions, "versions", count, per)
+    yield from _newest_of_lines(releases, "releases", count, per)
+
+
+def _newest_of_lines(
+    versions: Iterable[tuple[Key, str]], what: str, count: int, per: Per
+) -> Iterator[tuple[str, str]]:
+    lines: dict[tuple[int, ...], int] = {}
     for version, name in sorted(versions, reverse=True):
         line = _LINES[per](version)
         lines[line] = lines.get(line, 0) + 1
         if lines[line] <= count:
-            yield name, f"{lines[line]} of the {count} newest versions" + ("" if per is Per.ALL else f" of its {per}")
+            yield name, f"{lines[line]} of the {count} newest {what}" + ("" if per is Per.ALL else f" of its {per}")
 
 
 def human_duration(seconds: float) -> str:

@@ -116,6 +116,16 @@ def test_the_newest_versions_of_each_line_stay(per: Per, expected: set[str]) -> 
     assert kept(map(tag, names), policy(rule(keep_newest_semver=1, per=per))) == expected
 
 
+def test_a_prerelease_takes_no_place_of_a_release() -> None:
+    """Nor does what looks like one, as `1.9.0-alpine` does."""
+    names = ["1.8.0", "1.9.0", "1.9.0-alpine", "2.0.0-rc.1", "2.0.0-rc.2"]
+    assert kept(map(tag, names), policy(rule(keep_newest_semver=1))) == {"1.9.0", "2.0.0-rc.2"}
+    per_major = kept(map(tag, names), policy(rule(keep_newest_semver=2, per=Per.MAJOR)))
+    assert per_major == {"1.8.0", "1.9.0", "1.9.0-alpine", "2.0.0-rc.1", "2.0.0-rc.2"}
+    verdicts = decide_tags(list(map(tag, names)), policy(rule(keep_newest_semver=1)), NOW)
+    assert verdicts["1.9.0"].reason.startswith("1 of the 1 newest releases (")
+
+
 def test_what_is_no_version_stays_where_a_rule_asks_for_versions_alone() -> None:
     """Tags that move along with versions are none, nor are dates with zeroes in front."""
     names = ["1.2.3", "1.2.2", "1.2", "1", "main", "2024.09.01"]
