@@ -13,7 +13,7 @@ from boto3.s3.transfer import TransferConfig
 from tasks.oci.errors import ContentNotFoundError, SourceChangedError, SourceError, SourceWriteError
 from tasks.stores.bucket.s3_answers import etag_of, next_place, with_all
 from tasks.stores.bucket.s3_bucket import S3Bucket
-from tasks.stores.bucket.s3_errors import ChangedError, NotAdmittedError, UnreachableError
+from tasks.stores.bucket.s3_errors import ChangedError, DeniedError, NotAdmittedError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -194,6 +194,11 @@ def _written(name: str) -> Iterator[None]:
         raise
     except ChangedError as error:
         raise SourceChangedError(f"{name} is another one by now; it was left alone") from error
+    except DeniedError as error:
+        raise SourceWriteError(
+            f"{name} can't be written: {error.denied}; s3:PutObject and s3:DeleteObject on the bucket's objects are "
+            "needed besides what a reader needs"
+        ) from error
     except SourceError as error:
         raise SourceWriteError(f"{name} can't be written: {error}") from error
 

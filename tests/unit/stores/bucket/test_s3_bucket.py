@@ -453,3 +453,12 @@ def test_ranges_of_a_large_blob_are_asked_for_beside_each_other(script: Scripted
     with bucket().blob("app", blob).chunks() as chunks:
         assert sum(len(chunk) for chunk in chunks) == len(large)
     assert [request.headers.get("if-match") for request in script.requests] == [None, '"1"', '"1"']
+
+
+def test_a_write_that_is_denied_asks_for_what_a_write_needs(script: ScriptedRegistry) -> None:
+    settings = BucketAccess(endpoint_url=script.url)
+    store = WritableS3Bucket(make_client(settings), "bucket", settings)
+    script.always("PUT", BLOB_KEY, refusal("AccessDenied", 403))
+    with pytest.raises(SourceWriteError, match="s3:PutObject") as raised:
+        store.put(BLOB_KEY.removeprefix("/bucket/"), b"")
+    assert "s3:GetObject" not in str(raised.value)
