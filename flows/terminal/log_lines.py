@@ -25,12 +25,16 @@ class _Line(logging.Formatter):
 
 
 class _ToStderr(logging.StreamHandler[TextIO]):
-    """Writes lines to standard error."""
+    """Writes lines to standard error as it is at the moment: bars on a terminal take it over while they are shown."""
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
         self.setFormatter(_Line())
         self.setLevel(logging.DEBUG if os.environ.get(DEBUG) else logging.WARNING)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
 
 
 def log_to_stderr() -> None:
