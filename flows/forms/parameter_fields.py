@@ -17,7 +17,7 @@ from tasks.operations.choosing.newest import NewestBy
 from tasks.operations.copying.planning import OnConflict, Untagged
 from tasks.operations.reports.results import Depth
 from tasks.stores.bucket.s3_address import check_endpoint_url
-from tasks.stores.source_checks import check_place
+from tasks.stores.source_checks import check_home, check_place
 
 
 def check_address(text: str) -> str:
@@ -52,13 +52,26 @@ def check_endpoint(url: str | None) -> str | None:
 
 
 def check_report(path: str | None) -> str | None:
-    """Return what names a file; refuse what other programs take for standard output.
+    """As `check_file`; refuse what other programs take for standard output.
 
     Raises:
-        ValueError: it is a hyphen.
+        ValueError: it is a hyphen, or begins with a home.
     """
     if path == "-":
         raise ValueError("it would be a file of that name; --json prints the report")
+    return check_file(path)
+
+
+def check_file(path: str | None) -> str | None:
+    """Return what names a file to write, where there is one.
+
+    Raises:
+        ValueError: it begins with a home that no shell put in.
+    """
+    try:
+        check_home(path or "")
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None
     return path
 
 
@@ -196,6 +209,7 @@ Report = Annotated[
 Metrics = Annotated[
     str | None,
     Field(description="Keep the run's counters in this file, in Prometheus's text format, for node_exporter to read"),
+    AfterValidator(check_file),
 ]
 Traces = Annotated[
     bool, Field(description="Send OpenTelemetry traces of the run by OTLP, to where OTEL_EXPORTER_OTLP_ENDPOINT says")

@@ -34,11 +34,23 @@ def check_place(place: str) -> None:
 
     Raises:
         ConfigurationError: it is a URL other than s3://bucket[/prefix]; what may be a login in it is not repeated.
+            Or it begins with a home that no shell put in.
     """
+    check_home(place)
     if is_bucket(place):
         BucketAddress.parse(place)
     elif "://" in place:
         raise ConfigurationError(f"{place.partition('://')[0]}:// can't be used; name a directory or s3://bucket")
+
+
+def check_home(path: str) -> None:
+    """Refuse `~`, which is a folder of that name where no shell has put a home in its place.
+
+    Raises:
+        ConfigurationError: the path begins with it.
+    """
+    if path == "~" or path.startswith("~/"):
+        raise ConfigurationError(f"{path}: no shell put a home in place of the ~; write the folder in full")
 
 
 def refuse_absent(source: str, path: str) -> None:

@@ -105,6 +105,16 @@ def test_a_report_to_what_other_programs_take_for_standard_output_is_refused(mod
     assert checked(model, {**given, "report": "./-"}).report == "./-"
 
 
+@pytest.mark.parametrize("field", ["source", "state", "report", "metrics"])
+def test_a_home_that_no_shell_put_in_is_refused_and_not_made_a_folder_of_that_name(field: str) -> None:
+    """As in `--state=~/lift`, which bash leaves as it is, and in every file."""
+    given = {"source": "/mnt/bucket", "target": "registry.example"}
+    for place in ("~", "~/lift"):
+        with pytest.raises(ConfigurationError, match=f"({field.upper()}|--{field}): ~.*write the folder in full"):
+            checked(MigrateParameters, given | {field: place})
+    assert checked(MigrateParameters, given | {field: "./~/lift"})
+
+
 @MODELS
 def test_a_name_that_is_not_in_utf_8_is_said_so(model: type[RunParameters]) -> None:
     with pytest.raises(ConfigurationError, match="SOURCE: it is not in UTF-8"):
