@@ -8,7 +8,16 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from flows.files.yaml_files import load_model
 
@@ -65,12 +74,13 @@ class Channel(_Part):
     kind: ChannelKind
     url: SecretStr
 
-    @model_validator(mode="after")
-    def _has_its_scheme(self) -> Self:
-        schemes = SCHEMES[self.kind]
-        if not self.url.get_secret_value().startswith(schemes):
-            raise ValueError(f"the url of a {self.kind} begins with {' or '.join(schemes)}")
-        return self
+    @field_validator("url")
+    @classmethod
+    def _has_its_scheme(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
+        kind = info.data.get("kind")  # none where it is itself wrong
+        if kind is not None and not url.get_secret_value().startswith(SCHEMES[kind]):
+            raise ValueError(f"the url of a {kind} begins with {' or '.join(SCHEMES[kind])}")
+        return url
 
 
 Names = Annotated[list[str], Field(min_length=1, description="Names of channels")]

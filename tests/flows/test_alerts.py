@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from infra.real_parts import Registry, wait_until
+from tasks.oci.errors import ConfigurationError
 from tasks.stores.local_parts.ports import free_port
 from tests.support.collectors import receiving
 from tests.support.command import Layoutlift
@@ -102,7 +103,7 @@ def _automations_and_blocks(layoutlift: Layoutlift) -> tuple[list[str], list[obj
         ("failed: [hook, mail]", "failed: [nobody]", "no channel is named nobody"),
         ("within: 10s", "within: soon", "alerts.yaml:10: alerts.no_success.within: a period is"),
         ("within: 10s", "within: 9s", "each 10 s"),
-        ("kind: mail", "kind: slack", "alerts.yaml:6: channels.2: the url of a slack begins with http://"),
+        ("kind: mail", "kind: slack", "alerts.yaml:6: channels.2.url: the url of a slack begins with http://"),
         ("{name: slack,", "{name: hook,", "two channels are named hook"),
         ("failed:", "fialed:", "alerts.yaml:8: alerts.fialed"),
         ("failed: [hook, mail]", "failed: []", "alerts.failed"),
@@ -117,6 +118,18 @@ def test_a_mistake_in_the_file_is_named_by_line_and_secrets_are_not_shown(
     ended = layoutlift("alerts", "apply", file, environment=environment, code=2)
     assert expected in ended.stderr
     assert "hunter2" not in ended.output
+
+
+def test_an_address_that_the_environment_lacks_is_said_once(tmp_path: Path) -> None:
+    from flows.files.alerts_file import load_alerts  # noqa: PLC0415 - pydantic
+
+    file = tmp_path / "alerts.yaml"
+    file.write_text(FILE.replace("HOOK_URL", "NO_SUCH_HOOK").replace("MAIL_URL", "NO_SUCH_MAIL"))
+    with pytest.raises(ConfigurationError) as raised:
+        load_alerts(file)
+    assert [line.rpartition(" ")[2] for line in str(raised.value).splitlines()] == [
+        *("NO_SUCH_HOOK", "NO_SUCH_HOOK", "NO_SUCH_MAIL")
+    ]
 
 
 def test_the_example_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
