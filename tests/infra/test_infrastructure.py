@@ -521,6 +521,17 @@ def test_the_rules_ask_for_metrics_that_there_are() -> None:
     assert all(rule["annotations"]["summary"] for rule in alerts)
 
 
+def test_the_rules_tell_of_a_schedule_that_fails_each_night_whatever_it_fails_for() -> None:
+    """Each night the time of the begin is another one; and a bucket that is not mounted has no tag with a problem."""
+    rules = yaml.safe_load((INFRA / "monitoring" / "prometheus-rules.yaml").read_text())
+    alerts = {rule["alert"]: rule for group in rules["groups"] for rule in group["rules"]}
+    never = alerts["LayoutliftNeverSucceeded"]
+    assert never["for"] == "26h"
+    assert "time()" not in never["expr"]
+    counted = {"layoutlift_problems_total", "layoutlift_broken_layouts_total"}
+    assert counted <= selectors(alerts["LayoutliftProblems"]["expr"])
+
+
 @pytest.mark.parametrize("expression", ["sum(layoutlift_tags_total", "rate(layoutlift_tags_total)", "1 +"])
 def test_a_bad_expression_would_be_noticed(expression: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
