@@ -34,7 +34,7 @@ def apply(file: Path) -> None:
     with _answering_server():
         names = alert_automations.apply(wanted)
     for name in names:
-        click.echo(name)
+        click.echo(f"set {name}")
 
 
 @alerts.command()

@@ -57,7 +57,7 @@ def test_failures_conflicts_and_long_silence_are_told(
         try:
             for _ in range(2):  # the second time replaces what the first one made
                 applied = layoutlift("alerts", "apply", file, environment=environment)
-                assert len(applied.stdout.splitlines()) == 3
+                assert len(applied.stdout.splitlines()) == applied.stdout.count("set layoutlift: ") == 3
             layoutlift.migrate(source, target)
             hook.wait_for(b"No success")  # ten seconds after the last success
             RepositoryView(docker_registry, f"{prefix}/app-v1").push_image("v1")
