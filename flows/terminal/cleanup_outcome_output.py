@@ -81,7 +81,7 @@ def _print_outcome(outcome: RepositoryOutcome) -> None:
     if parts:
         click.echo(printable(f"{outcome.path}: {'; '.join(parts)}"))
     for entry in outcome.skipped:
-        click.echo(printable(f"skip   {outcome.path}:{entry_name(entry)}\tit was changed since the plan"))
+        click.echo(f"skip   {printable(f'{outcome.path}:{entry_name(entry)}')}\tit was changed since the plan")
     print_findings(outcome.problems)
 
 
