@@ -50,7 +50,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "invalid": "Have the tag's owner push it again with a current tool; it breaks the OCI specification.",
         "invalid_digest": "Correct the digest in index.json or in the manifest, or push the tag again.",
         "invalid_descriptor": "Correct the entry in index.json or in the manifest, or push the tag again.",
-        "invalid_reference": "Give it a name that registries take, with --rename or by a new tag at the source.",
+        "invalid_reference": "Give a repository another name with --rename, and a tag another one at the source.",
         "digest_only": "Take it by digest with --untagged all, or give it a tag at the source "
         "(oras tag --oci-layout LAYOUT@DIGEST TAG).",
         "invalid_manifest": "Push the tag again; the manifest can't be read as its media type says.",
