@@ -29,6 +29,7 @@ from tasks.oci.errors import IncompleteError, LayoutliftError, LockHeldError, Re
 from tasks.operations.cleanup.planning.limits import LimitCheck
 from tasks.operations.cleanup.planning.plan_summary import PlanSummary, what_goes
 from tasks.operations.cleanup.values import PlanFooter
+from tasks.operations.reports.counts import counted
 from tasks.operations.reports.reporting import escape_markdown, human_bytes
 from tasks.stores.pacing import Stop
 from tasks.stores.state.plan_shelf import PlanShelf
@@ -143,10 +144,9 @@ class _Course:
             return State(type=StateType.CANCELLED, name=SKIPPED, message=str(held))
         if done.problems or not plan.is_whole:
             alone = "" if plan.is_whole else "; something at the source was left alone, see cleanup-plan"
-            raise IncompleteError(f"the plan was applied with {len(done.problems)} problems{alone}")
-        message = (
-            f"{done.repositories} repositories changed, {human_bytes(done.bytes_freed)} came back; run {done.run}"
-        )
+            raise IncompleteError(f"the plan was applied with {counted(len(done.problems), 'problem')}{alone}")
+        changed = counted(done.repositories, "repository")
+        message = f"{changed} changed, {human_bytes(done.bytes_freed)} came back; run {done.run}"
         return State(type=StateType.COMPLETED, message=message)
 
 
@@ -180,6 +180,6 @@ def _in_short(footer: PlanFooter) -> str:
     totals = footer.totals
     return (
         f"{what_goes(totals)}, "
-        f"{totals.blobs_quarantined:,} blobs into the quarantine, {totals.blobs_purged:,} for good; "
+        f"{counted(totals.blobs_quarantined, 'blob')} into the quarantine, {totals.blobs_purged:,} for good; "
         f"{human_bytes(totals.bytes_now)} come back now, {human_bytes(totals.bytes_later)} later"
     )

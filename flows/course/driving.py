@@ -9,6 +9,7 @@ from flows.course.one_heap import use_one_heap
 from flows.course.telemetry import told_by_metrics
 from tasks.oci.errors import TRANSIENT_CODES, ConflictsError, LayoutliftError
 from tasks.operations.copying.planning import OnConflict
+from tasks.operations.reports.counts import counted
 from tasks.operations.reports.results import CONFLICT, REFERRER_CONFLICT
 from tasks.operations.reports.run_log import FATAL
 from tasks.ports import Finding
@@ -104,7 +105,7 @@ def refuse_conflicts(options: RunOptions, stop: Stop, read: LimitsReader | None)
     if conflicts:
         shown = ", ".join(str(result.target) for result in conflicts[:5])
         raise ConflictsError(
-            f"the target has other content under {len(conflicts)} tags ({shown}); nothing was changed"
+            f"the target has other content under {counted(len(conflicts), 'tag')} ({shown}); nothing was changed"
         )
     if unseen and not stop.requested:
         shown = ", ".join(unseen[:5])

@@ -10,6 +10,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.dashboard.shown_progress import only_noted
 from flows.terminal.cleanup_outcome_output import entry_name, outcome_parts
+from tasks.operations.reports.counts import counted
 from tasks.operations.reports.reporting import ADVICE, escape_markdown, human_bytes, printable, table_cell
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Applied:
 
     def _publish(self) -> None:
         lines = [
-            f"# {self.repositories:,} repositories changed, {human_bytes(self.bytes_freed)} came back",
+            f"# {counted(self.repositories, 'repository')} changed, {human_bytes(self.bytes_freed)} came back",
             "",
             f"To put back what it took: `layoutlift cleanup undo {self.run}`",
             "",
@@ -78,7 +79,7 @@ class Applied:
 def _skipped(outcome: RepositoryOutcome) -> Iterator[str]:
     if outcome.skipped:
         names = ", ".join(entry_name(entry) for entry in outcome.skipped[:5])
-        yield f"{len(outcome.skipped):,} entries left, which were changed since the plan ({names})"
+        yield f"{counted(len(outcome.skipped), 'entry')} left, changed since the plan ({names})"
 
 
 def _problem_row(problem: Finding) -> dict[str, str]:

@@ -13,6 +13,7 @@ from flows.dashboard.announcing import announce_begun, announce_ended
 from flows.dashboard.dashboard_limits import ended_by_a_pause
 from flows.dashboard.shown_progress import only_noted, shown_progress
 from flows.server.settings_of_run import log_to_run
+from tasks.operations.reports.counts import counted
 from tasks.operations.reports.reporting import failure_rows, printable, summary_markdown
 from tasks.operations.reports.run_log import harmful_first
 from tasks.run_context import shared
@@ -37,7 +38,7 @@ logger = logging.getLogger(__name__)
 def shown_work(run: Run, parts: str) -> Iterator[None]:
     """Have the dashboard show a run's work until the end of the block, and have a pause there end it in order."""
     log_to_run()
-    logger.info("%s: %d tags in %s", run.title, run.progress.expected, parts)
+    logger.info("%s: %s in %s", run.title, counted(run.progress.expected, "tag"), parts)
     announce_begun(run)
     with ended_by_a_pause(run.tree.end_early), shown_progress(run):
         yield
@@ -46,7 +47,7 @@ def shown_work(run: Run, parts: str) -> Iterator[None]:
 def work_as_tasks(run: Run, survey: Survey) -> None:
     """Submit each batch as a task of the flow that this is called from, and wait for all."""
     batches = survey.batches
-    with shared(run), shown_work(run, f"{len(batches)} batches"), _ended_in_order(run) as futures:
+    with shared(run), shown_work(run, counted(len(batches), "batch")), _ended_in_order(run) as futures:
         for batch in batches:
             parts = [(part.path, part.start, part.stop) for part in batch]
             futures.append(work_batch.submit(run.run_id, parts, _label(run, batch)))

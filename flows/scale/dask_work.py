@@ -15,6 +15,7 @@ from flows.course.watching import NoWatcher
 from flows.dashboard.blocks import resolved
 from flows.dashboard.dashboard_limits import limits_reader
 from tasks.oci.errors import ConfigurationError, IncompleteError, LayoutliftError, ShardLostError
+from tasks.operations.reports.counts import counted
 from tasks.operations.running.shard_watch import RESTART_DELAYS
 from tasks.runs import RunKind, RunOptions  # noqa: TC001 - Prefect evaluates annotations
 from tasks.shard_results import pages_of
@@ -111,7 +112,7 @@ class _Cluster:
 
     def _submit(self, shard: Shard) -> None:
         self._attempts[shard] = self._attempts.get(shard, 0) + 1
-        label = f"{self._run.kind} part {shard.number}: {len(shard.repositories)} repositories"
+        label = f"{self._run.kind} part {shard.number}: {counted(len(shard.repositories), 'repository')}"
         options = replace(self._options, shard=replace(shard, of=self._at_once))
         parameters = {"kind": self._run.kind, "options": options, "label": label}
         self._futures[shard] = self._runner.submit(work_part, parameters)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from flows.dashboard.publishing import shown_work, work_as_tasks
 from flows.forms.scale_parameters import TaskRunner
 from tasks.oci.errors import ConfigurationError
+from tasks.operations.reports.counts import counted
 from tasks.operations.running.shards import plan_shards
 from tasks.ports import Finding, Shard
 from tasks.shard_results import absorb
@@ -52,13 +53,13 @@ def _on_pool(given: ScaledParameters, run: Run, survey: Survey) -> None:
     from flows.scale.pool_work import work_on_pool  # noqa: PLC0415 - only here
 
     shards = _shards(run, survey, given.shards)
-    with shown_work(run, f"{len(shards)} shards"):
+    with shown_work(run, counted(len(shards), "shard")):
         work_on_pool(given, Gathering(run), shards)
 
 
 def _on_dask(work: WorkOnParts, given: ScaledParameters, run: Run, survey: Survey) -> None:
     shards = _shards(run, survey, DASK_PARTS)
-    with shown_work(run, f"{len(shards)} parts on Dask"):
+    with shown_work(run, f"{counted(len(shards), 'part')} on Dask"):
         work(given, Gathering(run), shards)
 
 
@@ -90,11 +91,13 @@ class Gathering:
             ShardLostError: it is none; nothing was taken over.
         """
         tags = absorb(self.run, shard, pages, bytes_told=self._told.get(shard, 0))
-        logger.info("shard %d: %d tags of %d repositories", shard.number, tags, len(shard.repositories))
+        logger.info(
+            "shard %d: %s of %s", shard.number, counted(tags, "tag"), counted(len(shard.repositories), "repository")
+        )
 
     def note_restart(self, shard: Shard, why: str) -> None:
         """Say that a shard is done again by somebody else."""
-        message = f"shard {shard.number} with {len(shard.repositories)} repositories was taken up again: {why}"
+        message = f"shard {shard.number} with {_repositories_of(shard)} was taken up again: {why}"
         logger.warning("%s", message)
         self.run.note(Finding(".", RESTARTED, message))
 
@@ -104,3 +107,7 @@ class Gathering:
         for path in shard.repositories:
             self.run.note(Finding(path, error.code, f"shard {shard.number}: {error}"))
         self.run.tree.settle(shard.repositories)
+
+
+def _repositories_of(shard: Shard) -> str:
+    return counted(len(shard.repositories), "repository")

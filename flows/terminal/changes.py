@@ -13,6 +13,7 @@ from tasks.endpoints import blamed_on, open_source, open_state, source_identity
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.copying.planning import absent_of, plan_chosen
 from tasks.operations.in_step.since_last import TagChange, tag_changes, vanished_layouts
+from tasks.operations.reports.counts import counted
 from tasks.operations.reports.reporting import printable
 from tasks.operations.reports.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, unused_patterns
 from tasks.operations.source.enumeration import enumerate_repository
@@ -114,7 +115,7 @@ def _compared_with(parameters: ListParameters, target: str, known: int) -> str:
     place = parameters.state or default_state_root(os.environ)
     if not known:
         return f"nothing to compare with: {place} knows of no layout that was migrated to {target}, so all is new"
-    return f"compared with {known:,} layouts as they were last migrated to {target}, by the ledger in {place}"
+    return f"compared with {counted(known, 'layout')} as last migrated to {target}, by the ledger in {place}"
 
 
 def _line(change: TagChange) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from flows.terminal.finding_lines import print_findings
+from tasks.operations.reports.counts import counted
 from tasks.operations.reports.reporting import human_bytes, printable
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def print_outcomes(
             else:
                 _print_outcome(outcome)
         if is_idle:
-            closing = f"nothing was changed: {alone:,} repositories are left alone" if alone else nothing_done
+            left = counted(alone, "repository", "are")
+            closing = f"nothing was changed: {left} left alone" if alone else nothing_done
     finally:  # a run that is ended early can be undone, too, and leaves a document that can be read
         click.echo("\n]}" if as_json else closing)
     return is_whole
@@ -88,16 +90,16 @@ def _print_outcome(outcome: RepositoryOutcome) -> None:
 def outcome_parts(outcome: RepositoryOutcome) -> Iterator[str]:
     """What was done, in words; nothing of what was not."""
     counts = {
-        "entries taken out": len(outcome.removed),
-        "entries put in": len(outcome.added),
-        "blobs marked as unreferenced": outcome.marked,
-        "blobs back from the quarantine": len(outcome.restored),
-        "blobs gone for good": outcome.purged,
-        "leftovers of writers deleted": outcome.files_deleted,
+        ("entry", "taken out"): len(outcome.removed),
+        ("entry", "put in"): len(outcome.added),
+        ("blob", "marked as unreferenced"): outcome.marked,
+        ("blob", "back from the quarantine"): len(outcome.restored),
+        ("blob", "gone for good"): outcome.purged,
+        ("leftover", "of writers deleted"): outcome.files_deleted,
     }
-    yield from (f"{count:,} {words}" for words, count in counts.items() if count)
+    yield from (f"{counted(count, noun)} {words}" for (noun, words), count in counts.items() if count)
     if outcome.hidden:
-        yield f"{outcome.hidden:,} blobs into the quarantine ({human_bytes(outcome.bytes_hidden)})"
+        yield f"{counted(outcome.hidden, 'blob')} into the quarantine ({human_bytes(outcome.bytes_hidden)})"
     if outcome.bytes_freed:
         yield f"{human_bytes(outcome.bytes_freed)} came back"
     if outcome.dropped:

@@ -13,6 +13,7 @@ from tasks.operations.cleanup.deciding.choices import NOT_NAMED
 from tasks.operations.cleanup.planning.limits import LimitCheck
 from tasks.operations.cleanup.planning.plan_lines import footer_json, header_json, repository_json
 from tasks.operations.cleanup.values import Action, PlanFooter, PlanKind, totals_of
+from tasks.operations.reports.counts import counted
 from tasks.operations.reports.reporting import human_bytes, printable
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def print_repository(plan: RepositoryPlan, header: PlanHeader) -> None:
     untagged = sum(entry.tag is None for entry in plan.removals)
     counts = _content_counts(plan)
     if untagged:
-        counts.insert(0, f"{untagged} entries without a tag go")
+        counts.insert(0, counted(untagged, "untagged entry", "go"))
     totals = totals_of(plan, header.timing.mode)
     counts.append(_bytes_line(totals))
     click.echo(printable(f"       {plan.path}: {'; '.join(counts)}"))
@@ -145,7 +146,7 @@ def _content_counts(plan: RepositoryPlan) -> list[str]:
         Action.PURGE: "gone for good",
     }
     counts = Counter([*(blob.action for blob in plan.blobs), *(held.action for held in plan.quarantined)])
-    return [f"{counts[action]:,} blobs {text}" for action, text in words.items() if counts[action]]
+    return [f"{counted(counts[action], 'blob')} {text}" for action, text in words.items() if counts[action]]
 
 
 def _bytes_line(totals: PlanTotals) -> str:

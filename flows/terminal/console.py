@@ -11,6 +11,7 @@ import click
 from flows.course.repeating import every
 from flows.terminal.outcome_table import repository_lines
 from tasks.oci.errors import InterruptedRunError
+from tasks.operations.reports.counts import counted
 from tasks.operations.reports.reporting import ADVICE, human_bytes, printable
 from tasks.operations.reports.results import Outcome
 from tasks.operations.reports.run_log import is_harmful
@@ -84,7 +85,7 @@ def _progress_line(run: Run) -> str:
     progress = run.progress
     rate = progress.bytes_read / max(progress.seconds, 0.001)
     return (
-        f"{progress.totals.tags} of {progress.expected} tags, {progress.totals.problems} problems, "
+        f"{progress.totals.tags} of {progress.expected} tags, {counted(progress.totals.problems, 'problem')}, "
         f"{human_bytes(progress.bytes_read)} sent, {human_bytes(int(rate))}/s"
     )
 
@@ -155,7 +156,8 @@ def _counts(run: Run) -> dict[str, int]:
 
 def _census_line(census: Census) -> str:
     return (
-        f"  source: {census.repositories:,} repositories, {census.tags:,} tags, {census.referrers:,} referrers, "
+        f"  source: {counted(census.repositories, 'repository')}, {counted(census.tags, 'tag')}, "
+        f"{counted(census.referrers, 'referrer')}, "
         f"{census.untagged:,} untagged; {human_bytes(census.bytes_unique)} unique, "
         f"{human_bytes(census.bytes_shared)} more shared"
     )

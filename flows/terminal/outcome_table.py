@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tasks.operations.reports.counts import counted
 from tasks.operations.reports.reporting import printable
 from tasks.operations.reports.results import Outcome
 
@@ -56,7 +57,7 @@ def repository_lines(results: Iterable[TagResult], *, verified: bool = False) ->
     for path, target, tags, outcome in cells:
         yield f"  {path:<{left}}  {target:<{right}}  {tags:>6}  {outcome}"
     if len(rows) > SHOWN:
-        yield f"  … and {len(rows) - SHOWN:,} more repositories, in the report"
+        yield f"  … and {counted(len(rows) - SHOWN, 'more repository')}, in the report"
 
 
 def _width(column: Sequence[str]) -> int:

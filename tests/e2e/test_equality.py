@@ -43,7 +43,7 @@ def test_a_writer_in_mid_run_takes_it_away_and_the_next_run_names_it(
         proxy.when("PUT", ".*/manifests/v0", Change(write_late))
         at, reason = moment(layoutlift.migrate(source, f"{proxy.host}/{prefix}"))
         assert at is None
-        assert reason == "the source was written to during the run: 1 layouts, 'late' among them"
+        assert reason == "the source was written to during the run: 1 layout, 'late' among them"
         assert moment(layoutlift.migrate(source, f"{proxy.host}/{prefix}"))[0] is not None
     finally:
         proxy.stop()

@@ -193,7 +193,7 @@ def test_a_cleanup_and_its_gate_use_the_secrets_of_blocks(
     environment = client | {"XDG_STATE_HOME": str(tmp_path / "state"), "HOME": str(tmp_path)}
     command = [sys.executable, "-c", CLEAN_UP, str(policy), str(plans)]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
-    assert ended.stdout.startswith("Completed 1 repositories changed"), ended.stdout + ended.stderr
+    assert ended.stdout.startswith("Completed 1 repository changed"), ended.stdout + ended.stderr
     key = {"Bucket": bucket.removeprefix("s3://"), "Key": "old/index.json"}
     index = json.loads(seaweedfs.client().get_object(**key)["Body"].read())
     assert [entry["annotations"][REF_NAME] for entry in index["manifests"]] == ["v2"]

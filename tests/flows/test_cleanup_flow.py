@@ -154,7 +154,7 @@ def test_a_plan_waits_for_a_yes_and_that_very_plan_is_applied(deployed: Deployed
     assert ended["type"] == "COMPLETED", ended["message"]
     assert tags(source) == {"v0", "v2", "v3"}
     artifacts = deployed.artifacts(run)
-    assert "1 entries taken out" in artifacts["cleanup-applied"]["data"]
+    assert "1 entry taken out" in artifacts["cleanup-applied"]["data"]
     assert "changed since the plan" in artifacts["cleanup-applied"]["data"]
     assert "cleanup-problems" not in artifacts
     assert len(deployed.plans) == 1

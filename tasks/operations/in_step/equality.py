@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.choosing.exact_list import MISSING_AT_SOURCE
+from tasks.operations.reports.counts import counted
 from tasks.operations.reports.results import Outcome
 from tasks.operations.reports.run_log import INDEX_CHANGED, NOTHING_CHOSEN
 from tasks.operations.source.index_marks import changed_layouts, index_marks
@@ -65,4 +66,5 @@ class Equality:
             return f"the source can't be read again: {error}"
         if not changed:
             return None
-        return f"the source was written to during the run: {len(changed)} layouts, {min(changed)!r} among them"
+        layouts = counted(len(changed), "layout")
+        return f"the source was written to during the run: {layouts}, {min(changed)!r} among them"

@@ -23,6 +23,7 @@ from tasks.oci.errors import (
 )
 from tasks.oci.manifest import parse_manifest
 from tasks.oci.media_types import EMPTY_JSON, IMAGE_MANIFEST
+from tasks.operations.reports.counts import counted
 from tasks.ports import Finding, RemoteManifest
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class DeletionLimits:
         """
         percent = vanished * 100 / brought if brought else 0.0
         if self.max_tags is not None and vanished > self.max_tags:
-            raise TooManyVanishedError(f"{vanished} tags vanished, --delete-max-tags is {self.max_tags}")
+            raise TooManyVanishedError(f"{counted(vanished, 'tag')} vanished, --delete-max-tags is {self.max_tags}")
         if self.max_percent is not None and percent > self.max_percent:
             raise TooManyVanishedError(
                 f"{vanished} of the {brought} tags that were migrated ({percent:.0f} %) vanished at the source, "

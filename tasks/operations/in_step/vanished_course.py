@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import LayoutliftError, TooManyVanishedError
 from tasks.operations.in_step.vanished import TO_DELETE, VanishedRemoval, VanishedTag
 from tasks.operations.in_step.vanished_search import VanishedSearch
+from tasks.operations.reports.counts import counted
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -78,7 +79,9 @@ class VanishedCourse:
         if not self._planned:
             return
         if not complete:
-            message = f"{len(self._planned)} tags that vanished were not deleted, because the run is not complete"
+            message = (
+                f"{counted(len(self._planned), 'vanished tag', 'were')} not deleted, because the run is not complete"
+            )
             self._log.note(Finding(".", NOT_DELETED, message))
             return
         try:

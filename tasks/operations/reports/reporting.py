@@ -13,6 +13,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from tasks.operations.reports.counts import counted
 from tasks.operations.reports.results import Depth, Outcome, TagResult
 
 if TYPE_CHECKING:
@@ -257,12 +258,12 @@ def _verdict(totals: Totals) -> str:
     equal = totals.outcomes[Outcome.COPIED] + totals.outcomes[Outcome.UP_TO_DATE]
     if totals.complete:
         skipped = f", {totals.tags - equal} were skipped" if equal < totals.tags else ""
-        return f"Complete: {equal} tags are at the target and verified{skipped}"
+        return f"Complete: {counted(equal, 'tag', 'are')} at the target and verified{skipped}"
     parts = []
     if totals.problems:
         parts.append(f"{totals.problems} of {totals.tags} tags are not at the target")
     if totals.other_problems:
-        parts.append(f"{totals.other_problems} other problems were found")
+        parts.append(f"{counted(totals.other_problems, 'other problem', 'were')} found")
     return f"Incomplete: {', '.join(parts)}"
 
 
@@ -279,15 +280,15 @@ def _table(left: str, right: str, rows: Iterable[tuple[str, str]]) -> Iterator[s
 def _traffic_line(totals: Totals) -> str:
     traffic = totals.traffic
     return (
-        f"{human_bytes(traffic.bytes_pushed)} sent in {traffic.blobs_pushed} blobs; {traffic.blobs_mounted} were "
-        f"mounted from other repositories, {traffic.blobs_present} were there already."
+        f"{human_bytes(traffic.bytes_pushed)} sent in {counted(traffic.blobs_pushed, 'blob')}; "
+        f"{traffic.blobs_mounted} were mounted from other repositories, {traffic.blobs_present} were there already."
     )
 
 
 def _finding_lines(findings: list[Finding]) -> Iterator[str]:
     if not findings:
         return
-    yield from ("", f"## {len(findings)} findings", "", "| path | code | what | what to do |")
+    yield from ("", f"## {counted(len(findings), 'finding')}", "", "| path | code | what | what to do |")
     yield "|---|---|---|---|"
     for finding in findings[:_FINDINGS_SHOWN]:
         cells = (finding.path, finding.code, finding.message, ADVICE.get(finding.code, _NO_ADVICE))

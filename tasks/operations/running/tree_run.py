@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import TRANSIENT_CODES, BatchUnfinishedError, LayoutliftError
 from tasks.operations.choosing.newest import not_ordered
 from tasks.operations.copying.planning import NamePlan, absent_of, fitting_patterns, plan_selection
+from tasks.operations.reports.counts import counted
 from tasks.operations.reports.reporting import printable
 from tasks.operations.reports.run_log import FATAL
 from tasks.operations.running.hold import Hold
@@ -139,7 +140,7 @@ class TreeRun:
         again = [todo for future in futures if (todo := future.result()) is not None]
         if again:
             self._deferred[batch] = again
-            raise BatchUnfinishedError(f"{len(again)} parts of this batch failed for the moment")
+            raise BatchUnfinishedError(f"{counted(len(again), 'part')} of this batch failed for the moment")
         for part in batch:
             self._release(part.path)
 

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks.oci.errors import is_transient
+from tasks.operations.reports.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +34,7 @@ def look_again(
         again = [path for path, each in found.items() if isinstance(each, Exception) and is_transient(each)]
         if not again:
             break
-        logger.warning("%d layouts can't be read for the moment; once more in %.0f s", len(again), pause)
+        logger.warning("%s can't be read for the moment; once more in %.0f s", counted(len(again), "layout"), pause)
         stop.pause(pause)
         found |= look(again)
     return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.oci.media_types import is_manifest
+from tasks.operations.reports.counts import counted
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult, UntaggedKind
 from tasks.operations.verifying.check_work import CheckWork
 from tasks.operations.zot.zot_index import ServedIndex, is_in_catalog, name_obstacle, read_served_index
@@ -131,7 +132,8 @@ class ZotWork(CheckWork):
             return
         unlisted = [digest for digest in referrers if digest not in self._served.index.manifests]
         if unlisted:
-            yield f"zot does not show {len(unlisted)} referrers that index.json itself does not list: {unlisted[0]} …"
+            several = counted(len(unlisted), "referrer")
+            yield f"zot does not show {several} that index.json itself does not list: {unlisted[0]} …"
         if broken := self._served.broken:
             yield (
                 f"zot answers no list of referrers here, for any subject, while index.json lists manifests that "
@@ -142,8 +144,8 @@ class ZotWork(CheckWork):
         moved = sum(entry.kind is UntaggedKind.MOVED for entry in self.inventory.untagged)
         if moved + self._served.index.unknown:
             yield (
-                f"zot's garbage collection, on by default, deletes {moved} untagged manifests here and "
-                f"{self._served.index.unknown} entries of types that it does not know"
+                f"zot's garbage collection, on by default, deletes {counted(moved, 'untagged manifest')} here and "
+                f"{counted(self._served.index.unknown, 'entry')} of types that it does not know"
             )
         if self._duplicates:
             yield (

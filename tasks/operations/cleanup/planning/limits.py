@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.reference import is_referrers_tag
 from tasks.operations.cleanup.planning.plan_summary import takes_something
 from tasks.operations.cleanup.values import Action, PlanTotals, totals_of
+from tasks.operations.reports.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,7 +63,7 @@ class LimitCheck:
 
     def beyond(self) -> tuple[str, ...]:
         """What is exceeded, a line each; of many repositories the first."""
-        more = (f"and {self._more} more repositories",) if self._more else ()
+        more = (f"and {counted(self._more, 'more repository')}",) if self._more else ()
         return (*self._whole(), *self._beyond, *more)
 
     def _repository(self, plan: RepositoryPlan) -> Iterator[str]:
@@ -75,11 +76,11 @@ class LimitCheck:
             yield f"{plan.path}: {percent:.0f} % of its tags go, max_percent is {limits.max_percent:g}"
         goes = any(known.values()) or _is_emptied(plan)
         if limits.min_tags_left is not None and left < limits.min_tags_left and goes:
-            yield f"{plan.path}: {left} tags are left, min_tags_left is {limits.min_tags_left}"
+            yield f"{plan.path}: {counted(left, 'tag', 'are')} left, min_tags_left is {limits.min_tags_left}"
 
     def _whole(self) -> Iterator[str]:
         totals, limits = self.totals, self._limits
         if limits.max_tags is not None and totals.tags_deleted > limits.max_tags:
-            yield f"{totals.tags_deleted} tags go, max_tags is {limits.max_tags}"
+            yield f"{counted(totals.tags_deleted, 'tag', 'go')}, max_tags is {limits.max_tags}"
         if limits.max_bytes is not None and self._takes and self._bytes > limits.max_bytes:
             yield f"{self._bytes} bytes go, max_bytes is {limits.max_bytes}"

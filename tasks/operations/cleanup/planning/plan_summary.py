@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.operations.cleanup.values import Action, totals_of
+from tasks.operations.reports.counts import counted
 from tasks.operations.reports.reporting import escape_markdown, human_bytes
 
 if TYPE_CHECKING:
@@ -50,11 +51,11 @@ def what_goes(totals: PlanTotals) -> str:
     """What leaves the indexes and what writers left behind, in words; blobs apart."""
     parts = [f"{totals.tags_deleted:,} of {totals.tags_deleted + totals.tags_kept:,} tags go"]
     if untagged := totals.entries_removed - totals.tags_deleted:
-        parts.append(f"{untagged:,} entries without a tag")
+        parts.append(f"{counted(untagged, 'entry')} without a tag")
     if totals.files_deleted:
-        parts.append(f"{totals.files_deleted:,} leftovers of writers")
+        parts.append(f"{counted(totals.files_deleted, 'leftover')} of writers")
     if totals.layouts_dropped:
-        parts.append(f"{totals.layouts_dropped:,} empty layouts")
+        parts.append(counted(totals.layouts_dropped, "empty layout"))
     return ", ".join(parts)
 
 

@@ -47,7 +47,7 @@ def applied_policy_that_keeps_all(source: Path, tmp_path: Path) -> Result:
 
 def test_a_second_undo_says_that_nothing_is_left_to_put_back(source: Path) -> None:
     run = layoutlift("delete", source, "app:v1", "--apply", ALONE).stdout.split()[-1]
-    assert "app: 1 entries put in\n" in layoutlift("cleanup", "undo", run, ALONE).output
+    assert "app: 1 entry put in\n" in layoutlift("cleanup", "undo", run, ALONE).output
     again = layoutlift("cleanup", "undo", run, ALONE)
     assert (again.exit_code, again.output) == (0, f"nothing is left to put back of what {run} took\n")
 
@@ -83,7 +83,7 @@ def test_a_signature_that_cosign_saved_stays_and_goes_with_its_image(tmp_path: P
     )
     kept = layoutlift("cleanup", "plan", tmp_path / "source", "--policy", tmp_path / "policy.yaml").stdout
     assert "app: 0 B come back now, 0 B later" in kept
-    assert "1 entries without a tag go" in layoutlift("delete", tmp_path / "source", "app:v1").stdout
+    assert "1 untagged entry goes" in layoutlift("delete", tmp_path / "source", "app:v1").stdout
 
 
 def test_a_plan_that_only_leaves_repositories_alone_asks_for_no_apply(source: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_plan_that_is_applied_again_is_said_to_change_nothing(source: Path, tm
 def test_a_plan_that_leaves_everything_alone_is_not_said_to_be_done(source: Path, tmp_path: Path) -> None:
     (source / "app/index.json").write_text("{")
     applied = applied_policy_that_keeps_all(source, tmp_path)
-    assert (applied.exit_code, applied.output) == (0, "nothing was changed: 1 repositories are left alone\n")
+    assert (applied.exit_code, applied.output) == (0, "nothing was changed: 1 repository is left alone\n")
 
 
 def test_what_is_only_a_part_of_something_is_told_from_what_is_not_there(source: Path) -> None:

@@ -43,8 +43,8 @@ def refuse() -> None:
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        (tag(Outcome.REFUSED, "conflict"), "other content under 1 tags"),
-        (tag(Outcome.REFUSED, "referrer_conflict"), "other content under 1 tags"),
+        (tag(Outcome.REFUSED, "conflict"), "other content under 1 tag "),
+        (tag(Outcome.REFUSED, "referrer_conflict"), "other content under 1 tag "),
         (tag(Outcome.FAILED, "registry_unavailable"), "conflicts in app:v1 can't be said now"),
         (tag(Outcome.FAILED, AuthenticationError.code), "conflicts in app:v1 can't be said now"),
         (Finding("app", SourceUnavailableError.code, "not tried"), "conflicts in app can't be said now"),

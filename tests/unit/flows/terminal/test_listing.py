@@ -186,7 +186,7 @@ def test_changes_say_what_they_are_changes_to(source: Path, tmp_path: Path) -> N
     ledger.note_layout("app", "app", "etag", "")
     ledger.close()
     ended = listed(source, "--changed", TARGET, "--state", tmp_path / "own")
-    assert ended.stderr.startswith("compared with 1 layouts as they were last migrated to registry.example")
+    assert ended.stderr.startswith("compared with 1 layout as last migrated to registry.example")
     assert (
         json.loads(listed(source, "--changed", TARGET, "--state", tmp_path / "own", "--json").stdout)["layouts_known"]
         == 1

@@ -494,7 +494,7 @@ def test_only_what_failed_for_the_moment_is_taken_up_again(root: Path) -> None:
     with made.run() as tree:
         tree.survey()
         batch = (Slice("app"), Slice("other"))
-        with pytest.raises(BatchUnfinishedError, match="1 parts"):
+        with pytest.raises(BatchUnfinishedError, match="1 part of"):
             tree.execute(batch, last_attempt=False)
         tree.execute(batch)
     assert isinstance(made.target, Noting)

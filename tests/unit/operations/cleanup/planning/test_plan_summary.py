@@ -14,7 +14,7 @@ def test_entries_without_a_tag_and_leftovers_are_named() -> None:
         layout.image(tag, str(tag))
     layout.files.put(f"{APP}/ingest/{'0' * 64}_1", b"begun")
     totals = totals_of(layout.plan(), DEFAULT_TIMING.mode)
-    assert what_goes(totals) == "1 of 2 tags go, 1 entries without a tag, 1 leftovers of writers"
+    assert what_goes(totals) == "1 of 2 tags go, 1 entry without a tag, 1 leftover of writers"
 
 
 def test_what_does_not_go_is_not_named() -> None:
@@ -52,5 +52,5 @@ def test_a_repository_of_which_only_untagged_goes_says_so() -> None:
 def test_an_empty_layout_that_goes_is_named() -> None:
     layout = PlannedLayout()
     choice = keep_last(1, drop_empty_layouts=True)
-    assert what_goes(totals_of(layout.plan(choice), DEFAULT_TIMING.mode)) == "0 of 0 tags go, 1 empty layouts"
+    assert what_goes(totals_of(layout.plan(choice), DEFAULT_TIMING.mode)) == "0 of 0 tags go, 1 empty layout"
     assert "| the layout is empty (1) |" in summed_up(layout, choice, takes=True)
