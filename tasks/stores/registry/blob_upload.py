@@ -25,6 +25,7 @@ from tasks.stores.registry.chunked_upload import CHUNK_SIZES, ChunkedUpload
 from tasks.stores.registry.http_answers import said_once
 from tasks.stores.registry.registry_answers import error_of, upload_error_of
 from tasks.stores.registry.registry_auth import repository_scope
+from tasks.stores.registry.watched_connections import COMMITTED_BYTES_A_SECOND
 
 if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
@@ -38,15 +39,21 @@ if TYPE_CHECKING:
 SMALL_BLOB = 256 * 1024
 """Bytes up to which a blob is read whole before it is sent: one system call instead of several."""
 _SLOW_DOWN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+_NOT_WAITED_FOR = frozenset({HTTPStatus.GATEWAY_TIMEOUT, 524})
+"""A proxy, Cloudflare's with 524, did not wait for the answer; the registry may well be storing what it was sent."""
 _MAY_NOT_KNOW = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.NOT_IMPLEMENTED})
 
 
 @dataclass(slots=True)
 class _Tried:
-    """How often a blob was tried, and whether only the way that every registry knows is left."""
+    """How often a blob was tried, whether only the way that all registries know is left, and how it ended last.
+
+    It is `sent` where the registry may be storing all of it still.
+    """
 
     times: int = 0
     plainly: bool = False
+    sent: bool = False
 
 
 class BlobUpload:
@@ -74,21 +81,19 @@ class BlobUpload:
 
     def _attempt(self, tried: _Tried, repository: str, content: BlobContent, mount_from: str | None) -> BlobArrival:
         tried.times += 1
-        if tried.times > 1 and self._arrived(repository, content.descriptor):
+        if tried.times > 1 and self._has_arrived(tried, repository, content.descriptor):
             return BlobArrival.PUSHED  # the answer was lost, not the blob
         try:
-            return self._push_once(repository, content, None if tried.plainly else mount_from, plainly=tried.plainly)
+            return self._push_once(repository, content, None if tried.plainly else mount_from, tried)
         except RegistryUnavailableError as error:
             tried.plainly = tried.plainly or error.status in _MAY_NOT_KNOW
             raise
 
-    def _push_once(
-        self, repository: str, content: BlobContent, mount_from: str | None, *, plainly: bool
-    ) -> BlobArrival:
-        mounted = None if mount_from is None else self._mount(repository, content, mount_from)
-        return mounted or self._send(repository, content, plainly=plainly)
+    def _push_once(self, repository: str, content: BlobContent, mount_from: str | None, tried: _Tried) -> BlobArrival:
+        mounted = None if mount_from is None else self._mount(repository, content, mount_from, tried)
+        return mounted or self._send(repository, content, tried)
 
-    def _mount(self, repository: str, content: BlobContent, mount_from: str) -> BlobArrival | None:
+    def _mount(self, repository: str, content: BlobContent, mount_from: str, tried: _Tried) -> BlobArrival | None:
         """Have a blob mounted, or put into the session that is opened in place of that; None where it is refused.
 
         Refusals of a mount are many, and one is that we have no right to read the other repository.
@@ -101,19 +106,19 @@ class BlobUpload:
             return None
         if answer.status == HTTPStatus.CREATED:
             return BlobArrival.MOUNTED
-        return None if _is_refusal(answer) else self._put(repository, answer, content, (own, other))
+        return None if _is_refusal(answer) else self._put(repository, answer, content, (own, other), tried)
 
-    def _send(self, repository: str, content: BlobContent, *, plainly: bool) -> BlobArrival:
-        """Send a blob by the shortest way that the registry takes; `plainly` is the one that all know."""
+    def _send(self, repository: str, content: BlobContent, tried: _Tried) -> BlobArrival:
+        """Send a blob by the shortest way that the registry takes."""
         scopes: Scopes = (repository_scope(repository, write=True),)
-        if content.descriptor.size <= SMALL_BLOB and self._takes_single_post and not plainly:
-            return self._post_whole(repository, content, scopes)
+        if content.descriptor.size <= SMALL_BLOB and self._takes_single_post and not tried.plainly:
+            return self._post_whole(repository, content, scopes, tried)
         if self._needs_chunks(content.descriptor.size):
             return self._push_in_chunks(repository, content, scopes)
         opened = self._provider.do_request(_uploads(repository), "POST", b"", {}, scopes)
-        return self._put(repository, opened, content, scopes)
+        return self._put(repository, opened, content, scopes, tried)
 
-    def _post_whole(self, repository: str, content: BlobContent, scopes: Scopes) -> BlobArrival:
+    def _post_whole(self, repository: str, content: BlobContent, scopes: Scopes, tried: _Tried) -> BlobArrival:
         """Send a small blob in one request; a registry that doesn't take that is not asked again.
 
         Its 202 opens a session as if there had been no body (distribution-spec v1.1.1 "Single POST").
@@ -127,13 +132,15 @@ class BlobUpload:
             return BlobArrival.PUSHED
         if answer.status == HTTPStatus.ACCEPTED:
             self._takes_single_post = False
-            return self._put(repository, answer, content, scopes)
+            return self._put(repository, answer, content, scopes, tried)
         if _is_refusal(answer):
             self._takes_single_post = False
-            return self._send(repository, content, plainly=False)
+            return self._send(repository, content, tried)
         raise error_of(answer, f"sending {content.descriptor.digest}")
 
-    def _put(self, repository: str, opened: HttpAnswer, content: BlobContent, scopes: Scopes) -> BlobArrival:
+    def _put(
+        self, repository: str, opened: HttpAnswer, content: BlobContent, scopes: Scopes, tried: _Tried
+    ) -> BlobArrival:
         """Send a blob into the session that an answer opens, if it opens one."""
         digest, size = content.descriptor.digest, content.descriptor.size
         if opened.status != HTTPStatus.ACCEPTED:
@@ -148,6 +155,7 @@ class BlobUpload:
         else:
             with content.chunks() as chunks:
                 answer = self._provider.do_request(url, "PUT", chunks, headers, scopes)
+        tried.sent = answer.status in _NOT_WAITED_FOR
         if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and size > CHUNK_SIZES[-1]:
             self._chunks.refused = min(self._chunks.refused, size)
             return self._push_in_chunks(repository, content, scopes)
@@ -171,6 +179,16 @@ class BlobUpload:
         if not kept:
             raise UntrustedConnectionError(f"the registry wants a blob sent to another host: {urlsplit(url).netloc}")
         return url
+
+    def _has_arrived(self, tried: _Tried, repository: str, descriptor: Descriptor) -> bool:
+        """Whether the blob is there, or comes to be in the time that storing it takes.
+
+        To send it twice at once is what distribution 2.8 loses tags by, and takes longer.
+        """
+        seconds = descriptor.size / COMMITTED_BYTES_A_SECOND if tried.sent else 0.0
+        tried.sent = False
+        look = partial(self._arrived, repository, descriptor)
+        return bool(self._retry.until(wanted=True, look=look, seconds=seconds))
 
     def _arrived(self, repository: str, descriptor: Descriptor) -> bool:
         answer = self._provider.do_request(

@@ -95,18 +95,18 @@ class RequestRetry:
             reraise=True,
         )
 
-    def until(self, wanted: _Value, look: Callable[[], _Value | None]) -> _Value | None:
-        """What `look` sees: what is `wanted`, or else what it saw last of `MOST_LOOKS` times.
+    def until(self, wanted: _Value, look: Callable[[], _Value | None], seconds: float | None = None) -> _Value | None:
+        """What `look` sees: what is `wanted`, or else what it saw last in `seconds`, or of `MOST_LOOKS` times.
 
         Raises:
             LayoutliftError: what `look` raises; that is not tried again here.
         """
         seen = look()
-        if seen == wanted:
+        if seen == wanted or seconds == 0:
             return seen
         first = [seen]
         looking = Retrying(
-            stop=stop_after_attempt(MOST_LOOKS),
+            stop=stop_after_attempt(MOST_LOOKS) if seconds is None else stop_after_delay(seconds),
             wait=self._wait,
             sleep=self._stop.wait,
             retry=retry_if_result(lambda each: each != wanted),

@@ -18,6 +18,7 @@ from tasks.oci.errors import (
     UntrustedConnectionError,
 )
 from tasks.ports import BlobArrival
+from tasks.stores.registry import blob_upload
 from tasks.stores.registry.blob_upload import SMALL_BLOB
 from tasks.stores.registry.chunked_upload import CHUNK_SIZES
 from tasks.stores.registry.credentials import Credentials
@@ -85,6 +86,27 @@ def test_an_upload_that_the_registry_forgot_is_begun_again(
     script.expect("HEAD", f"/v2/app/blobs/{Digest.of(data)}", Reply(404))
     assert make_store(script.host).push_blob("app", blob(data)) is BlobArrival.PUSHED
     assert [sent.body for sent in script.asked("PUT", SESSION)] == [data, data]
+
+
+@pytest.mark.parametrize(("status", "waits"), [(504, True), (524, True), (502, False), (500, False)])
+def test_a_blob_whose_answer_a_proxy_did_not_wait_for_is_looked_for_as_long_as_storing_it_may_take(
+    script: ScriptedRegistry, make_store: MakeStore, monkeypatch: pytest.MonkeyPatch, status: int, waits: bool
+) -> None:
+    monkeypatch.setattr(blob_upload, "COMMITTED_BYTES_A_SECOND", 1_000)
+    looks = [Reply(404), Reply(404), Reply(headers={"Content-Length": str(len(LARGE))})] if waits else [Reply(404)]
+    script.expect("POST", UPLOADS, *[ACCEPTED] * (1 if waits else 2))
+    script.expect("PUT", SESSION, Reply(status), *([] if waits else [Reply(201)]))
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(LARGE)}", *looks)
+    assert make_store(script.host).push_blob("app", blob(LARGE)) is BlobArrival.PUSHED
+
+
+def test_a_blob_that_does_not_come_in_the_time_that_storing_it_takes_is_sent_again(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.expect("POST", UPLOADS, ACCEPTED, ACCEPTED)
+    script.expect("PUT", SESSION, Reply(504), Reply(201))
+    script.always("HEAD", f"/v2/app/blobs/{Digest.of(LARGE)}", Reply(404))
+    assert make_store(script.host).push_blob("app", blob(LARGE)) is BlobArrival.PUSHED
 
 
 def test_a_blob_is_not_sent_to_another_host(
