@@ -178,6 +178,26 @@ def test_a_source_that_is_not_there_deletes_nothing(
     assert layoutlift.migrate(source, target, *ALLOWED).totals["up_to_date"] == 4
 
 
+def test_what_lay_in_a_folder_that_is_empty_now_deletes_nothing(
+    layoutlift: Layoutlift, docker_registry: Registry, source: Path, prefix: str
+) -> None:
+    """A mount of its own within the source that is gone looks so, be it one layout's or that of many."""
+    target = f"{docker_registry.host}/{prefix}"
+    write(source / "team" / "web", v1="v1")
+    layoutlift.migrate(source, target)
+    for mounted in (source / "whole", source / "team"):
+        shutil.rmtree(mounted)
+        mounted.mkdir()
+    ended = layoutlift.migrate(source, target, *ALLOWED)
+    assert codes(ended) == {("whole", "empty_folder"), ("team", "empty_folder")}
+    for repository in ("whole", "team/web"):
+        assert tags(docker_registry, f"{prefix}/{repository}") == {"v1"}
+    for folder in (source / "whole", source / "team"):
+        folder.rmdir()
+    ended = layoutlift.migrate(source, target, *ALLOWED)
+    assert codes(ended) == {("whole", "tag_deleted"), ("team/web", "tag_deleted")}
+
+
 def test_a_run_with_problems_deletes_nothing(
     layoutlift: Layoutlift, docker_registry: Registry, source: Path, prefix: str
 ) -> None:

@@ -73,6 +73,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "not_a_manifest": "Nothing to do: registries have no place for it, and no tag names it.",
         "not_a_layout": "Nothing to do, unless these files were meant to be layouts: unpack archives, and see what "
         "others lack.",
+        "empty_folder": "Mount again what belongs there, or remove the folder: as long as it is there, nothing that "
+        "was in it counts as vanished.",
         # the source's bytes
         "content": "Restore the blob from a backup or an object version, or push the tag again.",
         "digest_mismatch": "The bytes were altered: restore the blob from a backup, or push the tag again.",

@@ -39,6 +39,7 @@ POLICY_UNUSED = "policy_unused"
 HARMLESS_FINDINGS = frozenset(
     {
         "not_a_layout",
+        "empty_folder",
         "not_a_manifest",
         "link_not_followed",
         "extra_at_target",

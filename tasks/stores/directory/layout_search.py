@@ -82,10 +82,11 @@ def find_layouts(
 ) -> Iterator[str | Finding]:
     """Walk the tree below `root` in order of names; links are reported, not followed.
 
-    A directory with `oci-layout` or `index.json` is taken for a layout, so that a broken one is reported
-    when its index is read. A directory that holds files but no layout is a finding, outside of what belongs to a
-    layout; what cleanup keeps in `.layoutlift` is neither. `scan` lists a directory by its path below `root`.
-    One that can't be listed for the moment is a finding only where `pause`, called with seconds, did not help.
+    A directory with `oci-layout` or `index.json` is taken for a layout, so that a broken one is reported when its
+    index is read. A directory that holds files but no layout is a finding, outside of what belongs to a layout, and
+    so is an empty one, as a mount that is gone leaves it. What cleanup keeps in `.layoutlift` is neither. `scan`
+    lists a directory by its path below `root`. One that can't be listed for the moment is a finding only where
+    `pause`, called with seconds, did not help.
 
     Raises:
         SourceUnavailableError: the root can't be listed, or the mount is gone.
@@ -129,9 +130,16 @@ class _Folder:
             yield self._path
         elif files and self._place is Place.OUTSIDE:
             yield stray_files(self._path, len(files), files)
+        elif self._looks_unmounted():
+            yield Finding(self._path, "empty_folder", "there is nothing in this folder; is something mounted there?")
         yield from _links(root, [path for path, _ in self._searched(self._names[_Kind.LINK])])
         for name in self._names[_Kind.UNREADABLE]:
             yield Finding(below(self._path, name), "unreadable_entry", "whether this is a directory can't be read")
+
+    def _looks_unmounted(self) -> bool:
+        """Whether it is empty, and none of those that cleanups leave of a layout."""
+        is_left = self._path.rpartition("/")[2] in {*ALGORITHMS, *_PLACES_IN_LAYOUT}
+        return self._place is Place.OUTSIDE and self._path != "." and not is_left and not any(self._names.values())
 
     def folders(self) -> Iterator[tuple[str, Place]]:
         """The folders to be searched next, the last one by its name first."""
