@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from flows.files.policy_example import EXAMPLE
-from flows.files.policy_file import PolicyFile, json_schema, load_policy
+from flows.files.policy_file import PolicyFile, TagRuleFields, json_schema, load_policy
 from flows.files.policy_values import seconds, size_in_bytes
 from flows.files.yaml_files import parse_model
 from tasks.oci.digest import Digest
@@ -45,6 +45,11 @@ def test_the_example_is_a_policy_that_keeps_everything(tmp_path: Path) -> None:
     [only] = load_policy(path).policies
     assert only.rules[0].keep_all
     assert only.repositories.matches("any/where", None)
+
+
+def test_the_example_shows_every_rule() -> None:
+    rules = set(TagRuleFields.model_fields) - {"pulled_within"}  # which nobody can keep
+    assert {rule for rule in rules if f"{rule}:" not in EXAMPLE} == set(), "show it in flows/files/policy_example.py"
 
 
 def test_every_commented_line_of_the_example_is_right_too() -> None:

@@ -42,7 +42,7 @@ def test_every_error_has_advice():
         "tag_collision", "name_collision", "conflict", "conflict_skipped", "referrer_lost", "not_a_layout",
         "outside_source", "unreadable_directory", "link_not_followed", "extra_at_target", "internal_error",
     }  # fmt: skip
-    assert sorted((codes | others) - set(ADVICE)) == []
+    assert sorted((codes | others) - set(ADVICE)) == [], "say what to do in ADVICE of reporting.py"
     assert all(advice.endswith(".") for advice in ADVICE.values())
 
 
