@@ -27,7 +27,8 @@ from tasks.stores.state.state_directory import StateDirectory, default_state_roo
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from tasks.ports import NewRepositories, Source
+    from tasks.ports import Source
+    from tasks.registry_ports import NewRepositories
     from tasks.stores.registry.credentials import Credentials
     from tasks.stores.registry.ecr import EcrRegistry
     from tasks.stores.registry.http_pool import HttpPool

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
-from tasks.deletion_ports import ManifestRemover
+from tasks.registry_ports import ManifestRemover
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from tasks.oci.descriptor import Descriptor
@@ -238,50 +237,6 @@ class Target(ManifestResolver, ContentFetcher, ContentPusher, ManifestRemover, P
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class NewRepositories:
-    """How repositories are set up where they are made before the first push."""
-
-    immutable_tags: bool = False
-    scan_on_push: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RepositoryState:
-    """What a registry says of a repository: whether a push has a place to go, and whether tags may move there.
-
-    Of tags that fit one of `exceptions`, patterns in which `*` stands for any characters, the contrary is true.
-    """
-
-    exists: bool = True
-    immutable_tags: bool = False
-    exceptions: tuple[str, ...] = ()
-
-    def holds(self, tag: str) -> bool:
-        """Whether a tag that is there can't be moved."""
-        return self.immutable_tags != any(fnmatchcase(tag, pattern) for pattern in self.exceptions)
-
-
-class RepositoryKeeper(Protocol):
-    """Looks after what must exist at a registry before a push; where a push makes it all, there is no keeper."""
-
-    def state(self, repository: str) -> RepositoryState:
-        """What there is for a repository.
-
-        Raises:
-            RegistryError: the registry does not say.
-        """
-        ...
-
-    def create(self, repository: str, settings: NewRepositories) -> None:
-        """Make what a push to the repository needs; one that is there already is left as it is.
-
-        Raises:
-            RegistryError: the registry refuses.
-        """
-        ...
-
-
 class StopSign(Protocol):
     """Tells whether the run is to end."""
 
@@ -297,3 +252,21 @@ class StopSign(Protocol):
     def pause(self, seconds: float) -> None:
         """Wait so long, or until the run is to end."""
         ...
+
+
+class MetricKind(StrEnum):
+    """How a monitoring system has to read the values."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric: `values` by the value of its label, or by the empty string where it has none."""
+
+    name: str
+    help: str
+    kind: MetricKind
+    values: Mapping[str, float]
+    label: str | None = None

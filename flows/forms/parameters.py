@@ -23,7 +23,7 @@ from tasks.operations.choosing.selection import Selection
 from tasks.operations.copying.planning import CopyPolicy, OnConflict, Untagged
 from tasks.operations.in_step.vanished import DeletionLimits
 from tasks.operations.reports.results import Depth
-from tasks.ports import NewRepositories
+from tasks.registry_ports import NewRepositories
 from tasks.runs import RunOptions
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tasks.deletion_ports import Deletion
 from tasks.file_ports import below
 from tasks.oci import image_layout
 from tasks.oci.descriptor import Descriptor
@@ -24,6 +23,7 @@ from tasks.oci.errors import (
 )
 from tasks.oci.manifest import Manifest, parse_manifest
 from tasks.ports import BlobArrival, BlobStat, IndexFile, RemoteManifest
+from tasks.registry_ports import Deletion
 from tasks.stores.bucket.bucket_search import KeySearch
 from tasks.stores.verified_content import VerifiedContent
 

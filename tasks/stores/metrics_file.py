@@ -9,8 +9,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from tasks.metric_ports import MetricKind
 from tasks.oci.errors import StateError
+from tasks.ports import MetricKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric as Family
 
-    from tasks.metric_ports import Metric
+    from tasks.ports import Metric
 
 
 class MetricsFile:

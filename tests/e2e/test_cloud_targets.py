@@ -17,7 +17,7 @@ from infra.real_parts import DebianRegistry, Registry
 from tasks.endpoints import TargetOptions
 from tasks.oci.errors import IncompleteError
 from tasks.oci.registry_profiles import RegistryKind
-from tasks.ports import NewRepositories
+from tasks.registry_ports import NewRepositories
 from tasks.runs import RunKind, RunOptions
 from tests.support.command import Layoutlift
 from tests.support.content import tree

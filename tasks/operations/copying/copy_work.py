@@ -17,7 +17,7 @@ from tasks.operations.copying.tag_planner import open_planner
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
 from tasks.operations.running.repository_work import REFUSALS, RepositoryWork, Unit
 from tasks.operations.verifying.verification import RepositoryVerifier
-from tasks.ports import RepositoryState
+from tasks.registry_ports import RepositoryState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.ports import Finding, NewRepositories, RepositoryState
+from tasks.ports import Finding
+from tasks.registry_ports import NewRepositories, RepositoryState
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from tasks.ports import RepositoryKeeper
+    from tasks.registry_ports import RepositoryKeeper
 
     Refusal: TypeAlias = tuple[str, str]
 

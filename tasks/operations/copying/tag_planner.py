@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tasks.operations.copying.planning import Action, CopyPolicy, TagPlan, plan_tag
 from tasks.operations.reports.results import CONFLICT, IMMUTABLE_TAG, UNSUPPORTED_DIGEST, TagEntry
-from tasks.ports import RepositoryState
+from tasks.registry_ports import RepositoryState
 
 if TYPE_CHECKING:
     from tasks.ledger_ports import Ledger

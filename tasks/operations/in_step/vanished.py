@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.deletion_ports import Deletion
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
@@ -25,6 +24,7 @@ from tasks.oci.manifest import parse_manifest
 from tasks.oci.media_types import EMPTY_JSON, IMAGE_MANIFEST
 from tasks.operations.reports.counts import counted
 from tasks.ports import Finding, RemoteManifest
+from tasks.registry_ports import Deletion
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

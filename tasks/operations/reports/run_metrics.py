@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.metric_ports import Metric, MetricKind
+from tasks.ports import Metric, MetricKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from tasks.oci.errors import ConfigurationError, ConnectionFailedError, PermissionDeniedError, RegistryError
-from tasks.ports import RepositoryState
+from tasks.registry_ports import RepositoryState
 from tasks.stores.bucket.s3_errors import NO_CREDENTIALS
 from tasks.stores.hidden_secrets import without_secrets
 from tasks.stores.registry.credentials import Credentials
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tasks.oci.errors import LayoutliftError
-    from tasks.ports import NewRepositories
+    from tasks.registry_ports import NewRepositories
 
 logger = logging.getLogger(__name__)
 

@@ -8,13 +8,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from tasks.ports import RepositoryState
+from tasks.registry_ports import RepositoryState
 from tasks.stores.registry.registry_answers import error_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tasks.ports import NewRepositories
+    from tasks.registry_ports import NewRepositories
     from tasks.stores.registry.credentials import Credentials
     from tasks.stores.registry.http_answers import HttpAnswer
     from tasks.stores.registry.http_pool import HttpPool

@@ -14,7 +14,6 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from tasks.deletion_ports import Deletion
 from tasks.oci.errors import (
     AuthenticationError,
     ImmutableTagError,
@@ -28,6 +27,7 @@ from tasks.oci.errors import (
     TargetFullError,
     UnexpectedAnswerError,
 )
+from tasks.registry_ports import Deletion
 from tasks.stores.hidden_secrets import without_secrets
 
 if TYPE_CHECKING:

@@ -35,9 +35,9 @@ from tasks.stores.registry.registry_lists import NOT_LISTED, digests_of, is_inde
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tasks.deletion_ports import Deletion
     from tasks.oci.registry_profiles import RegistryProfile
-    from tasks.ports import BlobArrival, BlobContent, RepositoryKeeper
+    from tasks.ports import BlobArrival, BlobContent
+    from tasks.registry_ports import Deletion, RepositoryKeeper
     from tasks.stores.registry.http_pool import HttpPool
     from tasks.stores.registry.oras_provider import OrasProvider, RepositoryContainer
     from tasks.stores.registry.request_retry import RequestRetry

@@ -15,7 +15,8 @@ from tasks.operations.copying.planning import Action, CopyPolicy, OnConflict
 from tasks.operations.copying.tag_planner import TagPlanner, open_planner
 from tasks.operations.reports.results import CONFLICT, CONFLICT_SKIPPED, IMMUTABLE_TAG
 from tasks.operations.running.repository_work import Unit
-from tasks.ports import IndexFile, RemoteManifest, RepositoryState
+from tasks.ports import IndexFile, RemoteManifest
+from tasks.registry_ports import RepositoryState
 from tasks.stores.memory import MemorySource, MemoryTarget
 from tasks.stores.state.ledger import Ledger
 from tests.support.engine import MemoryLines

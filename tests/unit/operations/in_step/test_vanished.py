@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.deletion_ports import Deletion
 from tasks.oci.digest import Digest
 from tasks.oci.errors import TooManyVanishedError, TransportError
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
 from tasks.operations.in_step.vanished import DeletionLimits, VanishedRemoval, VanishedTag
 from tasks.operations.in_step.vanished_search import tags_named
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
+from tasks.registry_ports import Deletion
 from tasks.stores.memory import MemoryTarget
 from tasks.stores.state.ledger import Ledger
 from tasks.stores.state.ledger_memory import LedgerMemory

@@ -17,7 +17,7 @@ from botocore.exceptions import (
 from moto import mock_aws
 
 from tasks.oci.errors import ConfigurationError, ConnectionFailedError, PermissionDeniedError, RegistryError
-from tasks.ports import NewRepositories, RepositoryState
+from tasks.registry_ports import NewRepositories, RepositoryState
 from tasks.stores.registry.credentials import Credentials
 from tasks.stores.registry.ecr import EcrRegistry, make_client
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tasks.oci.errors import ConfigurationError, PermissionDeniedError
-from tasks.ports import NewRepositories
+from tasks.registry_ports import NewRepositories
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.registry.credentials import Credentials
 from tasks.stores.registry.harbor import HarborProjects

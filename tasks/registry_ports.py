@@ -1,0 +1,68 @@
+"""What is asked of a registry besides content: to have repositories, and to lose manifests; see `tasks.ports`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+
+class Deletion(StrEnum):
+    """What came of a wish to delete."""
+
+    DELETED = "deleted"
+    MISSING = "missing"
+    UNSUPPORTED = "unsupported"
+
+
+class ManifestRemover(Protocol):
+    """Removes from a target."""
+
+    def delete_manifest(self, repository: str, reference: str) -> Deletion:
+        """Delete a tag alone, or by digest a manifest with all its tags, where the target does that."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewRepositories:
+    """How repositories are set up where they are made before the first push."""
+
+    immutable_tags: bool = False
+    scan_on_push: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryState:
+    """What a registry says of a repository: whether a push has a place to go, and whether tags may move there.
+
+    Of tags that fit one of `exceptions`, patterns in which `*` stands for any characters, the contrary is true.
+    """
+
+    exists: bool = True
+    immutable_tags: bool = False
+    exceptions: tuple[str, ...] = ()
+
+    def holds(self, tag: str) -> bool:
+        """Whether a tag that is there can't be moved."""
+        return self.immutable_tags != any(fnmatchcase(tag, pattern) for pattern in self.exceptions)
+
+
+class RepositoryKeeper(Protocol):
+    """Looks after what must exist at a registry before a push; where a push makes it all, there is no keeper."""
+
+    def state(self, repository: str) -> RepositoryState:
+        """What there is for a repository.
+
+        Raises:
+            RegistryError: the registry does not say.
+        """
+        ...
+
+    def create(self, repository: str, settings: NewRepositories) -> None:
+        """Make what a push to the repository needs; one that is there already is left as it is.
+
+        Raises:
+            RegistryError: the registry refuses.
+        """
+        ...
