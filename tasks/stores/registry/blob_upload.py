@@ -55,6 +55,9 @@ class _Tried:
     plainly: bool = False
     sent: bool = False
 
+    def note_sent(self) -> None:
+        self.sent = True
+
 
 class BlobUpload:
     """Sends blobs to one registry; safe to share by all workers."""
@@ -114,7 +117,7 @@ class BlobUpload:
         if content.descriptor.size <= SMALL_BLOB and self._takes_single_post and not tried.plainly:
             return self._post_whole(repository, content, scopes, tried)
         if self._needs_chunks(content.descriptor.size):
-            return self._push_in_chunks(repository, content, scopes)
+            return self._push_in_chunks(repository, content, scopes, tried)
         opened = self._provider.do_request(_uploads(repository), "POST", b"", {}, scopes)
         return self._put(repository, opened, content, scopes, tried)
 
@@ -146,7 +149,7 @@ class BlobUpload:
         if opened.status != HTTPStatus.ACCEPTED:
             raise error_of(opened, f"starting the upload of {digest}")
         if self._needs_chunks(size):
-            return self._push_in_chunks(repository, content, scopes)
+            return self._push_in_chunks(repository, content, scopes, tried)
         url = self._place_of(opened)
         url = f"{url}{'&' if '?' in url else '?'}digest={digest}"
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
@@ -158,7 +161,7 @@ class BlobUpload:
         tried.sent = answer.status in _NOT_WAITED_FOR
         if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and size > CHUNK_SIZES[-1]:
             self._chunks.refused = min(self._chunks.refused, size)
-            return self._push_in_chunks(repository, content, scopes)
+            return self._push_in_chunks(repository, content, scopes, tried)
         if answer.status not in {HTTPStatus.CREATED, HTTPStatus.NO_CONTENT}:
             raise upload_error_of(answer, f"sending {digest}")
         return BlobArrival.PUSHED
@@ -166,8 +169,8 @@ class BlobUpload:
     def _needs_chunks(self, size: int) -> bool:
         return size >= self._chunks.refused and size > CHUNK_SIZES[-1]
 
-    def _push_in_chunks(self, repository: str, content: BlobContent, scopes: Scopes) -> BlobArrival:
-        self._chunks.push(repository, content, scopes)
+    def _push_in_chunks(self, repository: str, content: BlobContent, scopes: Scopes, tried: _Tried) -> BlobArrival:
+        self._chunks.push(repository, content, scopes, tried.note_sent)
         return BlobArrival.PUSHED
 
     def _place_of(self, started: HttpAnswer) -> str:

@@ -50,8 +50,10 @@ class ChunkedUpload:
         self.refused = sys.maxsize
         """The smallest number of bytes that is known to be too many for one request."""
 
-    def push(self, repository: str, content: BlobContent, scopes: Scopes) -> None:
+    def push(self, repository: str, content: BlobContent, scopes: Scopes, note_sent: Callable[[], None]) -> None:
         """Send a blob; each size of chunk that is refused is tried no more in this run.
+
+        `note_sent` is called when all was sent and is left to be stored.
 
         Raises:
             PayloadTooLargeError: even the smallest chunks are refused.
@@ -61,7 +63,7 @@ class ChunkedUpload:
             if size >= min(self.refused, content.descriptor.size):
                 continue
             try:
-                self._push(repository, content, scopes, size)
+                self._push(repository, content, scopes, size, note_sent)
             except PayloadTooLargeError:
                 self.refused = min(self.refused, size)  # another worker may be further down
                 if size == CHUNK_SIZES[-1]:
@@ -70,13 +72,16 @@ class ChunkedUpload:
                 return
         raise PayloadTooLargeError(f"the registry takes {content.descriptor.digest} neither whole nor in parts")
 
-    def _push(self, repository: str, content: BlobContent, scopes: Scopes, chunk: int) -> None:
+    def _push(
+        self, repository: str, content: BlobContent, scopes: Scopes, chunk: int, note_sent: Callable[[], None]
+    ) -> None:
         digest = content.descriptor.digest
         answer = self._provider.do_request(f"/v2/{repository}/blobs/uploads/", "POST", b"", {}, scopes)
         if answer.status != HTTPStatus.ACCEPTED:
             raise error_of(answer, f"starting the upload of {digest}")
         url = self._place_of(self._send_all(content, answer, chunk, scopes))
         url = f"{url}{'&' if '?' in url else '?'}digest={digest}"
+        note_sent()
         answer = self._provider.do_request(url, "PUT", b"", {"Content-Length": "0"}, scopes)
         if answer.status not in {HTTPStatus.CREATED, HTTPStatus.NO_CONTENT}:
             raise upload_error_of(answer, f"completing {digest}")

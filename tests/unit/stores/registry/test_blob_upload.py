@@ -312,6 +312,20 @@ def test_chunks_are_smaller_than_what_was_refused_and_than_the_blob(
     assert [len(sent.body) for sent in script.asked("PUT", SESSION)[1:]] == [0, 0], "what is refused is remembered"
 
 
+@pytest.mark.parametrize("answer", [Reply(500), Reply(drop=True)])
+def test_chunks_that_are_all_there_are_given_the_time_to_be_stored(
+    script: ScriptedRegistry, make_store: MakeStore, monkeypatch: pytest.MonkeyPatch, answer: Reply
+) -> None:
+    monkeypatch.setattr(blob_upload, "COMMITTED_BYTES_A_SECOND", 1_000)
+    data = b"x" * 400_000
+    script.expect("POST", UPLOADS, ACCEPTED, ACCEPTED)
+    script.expect("PATCH", SESSION, ACCEPTED, ACCEPTED)
+    script.expect("PUT", SESSION, Reply(413), answer)
+    there = Reply(headers={"Content-Length": str(len(data))})
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(data)}", Reply(404), Reply(404), there)
+    assert make_store(script.host).push_blob("app", blob(data)) is BlobArrival.PUSHED
+
+
 def test_what_is_too_large_for_one_request_is_mounted_all_the_same(
     script: ScriptedRegistry, make_store: MakeStore
 ) -> None:

@@ -68,9 +68,9 @@ def upload(registry: Registry, place: str = "/session") -> ChunkedUpload:
     return ChunkedUpload(provider, lambda _: place)
 
 
-def push(made: ChunkedUpload, data: bytes = DATA) -> None:
+def push(made: ChunkedUpload, data: bytes = DATA, note_sent: Callable[[], None] = lambda: None) -> None:
     descriptor = Descriptor("application/x", Digest.of(data), len(data))
-    made.push("app", VerifiedContent(descriptor, lambda: contextlib.nullcontext(io.BytesIO(data))), ())
+    made.push("app", VerifiedContent(descriptor, lambda: contextlib.nullcontext(io.BytesIO(data))), (), note_sent)
 
 
 @pytest.mark.parametrize(("place", "mark"), [("/session", "?"), ("/session?state=a", "&")])
@@ -81,6 +81,14 @@ def test_chunks_follow_each_other_and_the_digest_comes_last(place: str, mark: st
     assert ranges == [(DATA[:8], "0-7"), (DATA[8:], "8-9")]
     method, url, raw, _ = registry.sent[-1]
     assert (method, url, raw) == ("PUT", f"{place}{mark}digest={Digest.of(DATA)}", b"")
+
+
+def test_that_all_was_sent_is_told_before_it_is_stored() -> None:
+    """Storing may take longer than a proxy waits; a chunk that fails is another matter."""
+    registry = Registry(most=4)
+    told: list[list[str]] = []
+    push(upload(registry), note_sent=lambda: told.append([method for method, *_ in registry.sent]))
+    assert told == [["POST", "PATCH", "POST", "PATCH", "PATCH", "PATCH"]]
 
 
 def test_chunks_that_are_refused_are_tried_smaller_and_never_again() -> None:
