@@ -29,6 +29,7 @@ from tasks.oci.errors import (
 )
 from tasks.registry_ports import Deletion
 from tasks.stores.hidden_secrets import without_secrets
+from tasks.stores.registry.http_answers import said_once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,7 +110,7 @@ def says_expired(answer: HttpAnswer) -> bool:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that `Retry-After` asks for, in either of its forms (RFC 9110 section 10.2.3), at most an hour."""
-    value = headers.get("Retry-After")
+    value = said_once(headers.get("Retry-After"))
     if value is None:
         return None
     try:

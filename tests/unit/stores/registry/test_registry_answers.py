@@ -241,6 +241,8 @@ def test_a_secret_in_the_detail_of_an_error_is_not_shown_where_the_line_is_cut_e
         ("0", 0),
         ("-5", 0),
         ("999999", MAX_RETRY_AFTER),
+        ("3, 3", 3),
+        ("3, 4", None),
         ("soon", None),
         ("", None),
         ("nan", None),
