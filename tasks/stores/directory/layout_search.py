@@ -137,9 +137,10 @@ class _Folder:
             yield Finding(below(self._path, name), "unreadable_entry", "whether this is a directory can't be read")
 
     def _looks_unmounted(self) -> bool:
-        """Whether it is empty, and none of those that cleanups leave of a layout."""
-        is_left = self._path.rpartition("/")[2] in {*ALGORITHMS, *_PLACES_IN_LAYOUT}
-        return self._place is Place.OUTSIDE and self._path != "." and not is_left and not any(self._names.values())
+        """Whether it is empty, and none of those that cleanups leave of a layout or file systems have."""
+        is_empty, name = not any(self._names.values()), self._path.rpartition("/")[2]
+        is_known = name in {".", *ALGORITHMS, *_PLACES_IN_LAYOUT, "lost+found"}
+        return is_empty and not is_known and self._place is Place.OUTSIDE
 
     def folders(self) -> Iterator[tuple[str, Place]]:
         """The folders to be searched next, the last one by its name first."""

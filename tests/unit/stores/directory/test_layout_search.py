@@ -71,6 +71,16 @@ def test_stray_files_are_a_finding_and_those_inside_a_layout_are_none(tmp_path: 
     assert findings(found) == [(".", "not_a_layout")]
 
 
+def test_an_empty_folder_is_a_finding_but_for_those_that_are_always_empty(tmp_path: Path) -> None:
+    """A mount that is gone looks so. A layout that was dropped leaves its folders, and file systems have one."""
+    LayoutBuilder(tmp_path / "app").write()
+    for name in ("mounted", "team/mounted", "dropped/blobs/sha256", "dropped/ingest", "app/ingest/x", "lost+found"):
+        (tmp_path / name).mkdir(parents=True)
+    found = search(tmp_path)
+    assert layouts(found) == ["app"]
+    assert findings(found) == [("mounted", "empty_folder"), ("team/mounted", "empty_folder")]
+
+
 def test_the_folders_of_a_layouts_content_are_not_looked_into(tmp_path: Path) -> None:
     for path in ("app", "app/blobs", "app/blobs/sha256/hidden", "app/blobs/blobs/sha512", "app/sha256"):
         LayoutBuilder(tmp_path / path).write()
