@@ -72,6 +72,10 @@ class Named:
                 raise RefusedError(f"{self.repository}:{tag.tag} stays: {tag.reason}")
         for blob in plan.blobs:
             if blob.digest == self.digest:
+                if blob.digest in blob.reason:  # it is an entry, and needed by itself
+                    raise RefusedError(
+                        f"{self.repository}@{blob.digest} is part of an index, and stays as long as that does"
+                    )
                 raise RefusedError(
                     f"{self.repository}@{blob.digest} is no entry of the index, and stays: {blob.reason}"
                 )

@@ -152,6 +152,16 @@ def test_what_is_only_a_part_of_something_is_told_from_what_is_not_there(source:
     assert f"has nothing named {nobodys}" in ended.stderr
 
 
+def test_a_platform_of_an_index_is_said_to_stay_with_that_though_the_layout_lists_it(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "source" / "app")
+    platform = layout.image(layers=[b"layer"])
+    layout.index([platform], "v1")
+    layout.write()
+    ended = layoutlift("delete", tmp_path / "source", f"app@{platform['digest']}")
+    assert ended.exit_code == 3
+    assert f"app@{platform['digest']} is part of an index, and stays as long as that does" in ended.stderr
+
+
 def test_a_plan_by_a_clock_that_is_ahead_of_the_sources_is_refused(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
