@@ -188,8 +188,8 @@ def open_writable(source: str, access: BucketAccess, stop: Stop) -> Iterator[Wri
         return
     with closing(WatchedWritable(path, patience_with_source())) as writable:
         layouts = writable.open_layouts()
-        if not layouts.is_directory():
-            raise no_directory(source)
+        if reason := layouts.look():
+            raise no_directory(source, reason)
         _refuse_empty(source, is_empty=layouts.is_empty())
         yield writable
 

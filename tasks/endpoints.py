@@ -82,8 +82,8 @@ def _open_whole(source: str, stop: Stop, access: BucketAccess) -> Source:
     if not may_hang:
         return LayoutDirectory(source, pause=stop.pause)
     store = WatchedLayouts(WatchedProcess(path, patience_with_source(), stop))
-    if not _is_directory(store):
-        raise no_directory(source)
+    if reason := _looked_at(store):
+        raise no_directory(source, reason)
     return store
 
 
@@ -96,11 +96,11 @@ def _open_bucket(address: BucketAddress, access: BucketAccess, stop: Stop) -> So
     return LayoutBucket(bucket, address)
 
 
-def _is_directory(store: WatchedLayouts) -> bool:
+def _looked_at(store: WatchedLayouts) -> int:
     try:
-        return store.is_directory()
+        return store.look()
     except SourceUnavailableError:
-        return True  # the run meets it again at once, and then it stands in a report
+        return 0  # the run meets it again at once, and then it stands in a report
 
 
 def close_source(source: Source) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from tasks.stores.bucket.s3_address import BucketAddress, is_bucket
 from tasks.stores.directory import mounts
 
 _NO_DIRECTORY = "the source {} is not a directory; is the bucket mounted there?"
+_NO_RIGHT = "this user may not look at the source {}; a mount that another user made needs -o allow_other"
 _A_FILE = "the source {} is a file; name a directory with layouts in it, and unpack an archive first"
 _NO_BUCKET = "the source {} is not a directory; a bucket is named as s3://bucket[/prefix]"
 _NO_PATH = "the source {} is not a directory; name the directory alone, and tags by --include"
@@ -62,13 +65,20 @@ def refuse_absent(source: str, path: str) -> None:
     try:
         is_there = Path(path).is_dir()
     except OSError as error:
-        raise ConfigurationError(f"{_NO_DIRECTORY.format(source)} ({error.strerror})") from error
+        raise no_directory(source, error.errno or 0) from error
     if not is_there:
         raise ConfigurationError(_A_FILE.format(source)) if Path(path).is_file() else no_directory(source)
 
 
-def no_directory(source: str) -> ConfigurationError:
-    """What to raise where a source is no directory; one with a colon may be a reference, as other tools take."""
+def no_directory(source: str, reason: int = errno.ENOENT) -> ConfigurationError:
+    """What to raise where a source is no directory; one with a colon may be a reference, as other tools take.
+
+    `reason` is the number of the error that looking at it ended with.
+    """
+    if reason in {errno.EACCES, errno.EPERM}:
+        return ConfigurationError(_NO_RIGHT.format(source))
+    if reason not in {errno.ENOENT, errno.ENOTDIR}:
+        return ConfigurationError(f"{_NO_DIRECTORY.format(source)} ({os.strerror(reason)})")
     if source.startswith("s3:"):
         return ConfigurationError(_NO_BUCKET.format(source))
     return ConfigurationError((_NO_PATH if ":" in source else _NO_DIRECTORY).format(source))

@@ -43,6 +43,17 @@ def files(tmp_path: Path) -> Generator[FaultyFiles]:
         yield faulty
 
 
+def test_a_mount_that_this_user_may_not_look_at_is_said_so(layoutlift: Layoutlift, files: FaultyFiles) -> None:
+    """As FUSE answers everybody but the user who mounted, without `allow_other`."""
+    files.fail({"call": "getattr", "path": ANY, "error": errno.EACCES, "times": ALWAYS})
+    for command in (["ls"], ["delete", "app-0"]):
+        ended = layoutlift(command[0], files.mountpoint, *command[1:], code=2)
+        assert ended.stderr == (
+            f"layoutlift: this user may not look at the source {files.mountpoint}; "
+            "a mount that another user made needs -o allow_other\n"
+        )
+
+
 @pytest.mark.parametrize(
     ("call", "path", "error"),
     [

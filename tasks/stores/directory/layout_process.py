@@ -7,8 +7,10 @@ except for threads that the kernel holds until the mount answers.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+import stat
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -38,7 +40,7 @@ class LayoutServer:
         self._files = DirectoryFiles(root)
         self._channel = channel
         self._answers = {
-            "is_dir": self._is_dir,
+            "look": self._look,
             "is_empty": self._is_empty,
             "probe": self._probe,
             "list": self._list,
@@ -72,8 +74,13 @@ class LayoutServer:
     def _layouts(self) -> LayoutDirectory:
         return self._known
 
-    def _is_dir(self, _: Mapping[str, Any]) -> None:
-        self._end(os.path.isdir(self._root))  # noqa: PTH112 - never raises
+    def _look(self, _: Mapping[str, Any]) -> None:
+        try:
+            found = os.stat(self._root)  # noqa: PTH116 - a path of text, as all here
+        except OSError as error:
+            self._end(error.errno)
+        else:
+            self._end(0 if stat.S_ISDIR(found.st_mode) else errno.ENOTDIR)
 
     def _is_empty(self, _: Mapping[str, Any]) -> None:
         with os.scandir(self._root) as entries:

@@ -23,13 +23,13 @@ class WatchedLayouts:
         """Take what the process reads as the source."""
         self.process = process
 
-    def is_directory(self) -> bool:
-        """Whether the root is a directory.
+    def look(self) -> int:
+        """0 where the root is a directory, else the number of the error that says why it is none.
 
         Raises:
             SourceUnavailableError: the mount does not answer.
         """
-        return bool(self.process.ask({"do": "is_dir", "path": "."}, "the source"))
+        return int(self.process.ask({"do": "look", "path": "."}, "the source"))
 
     def is_empty(self) -> bool:
         """Whether there is nothing at all in the root, as where nothing is mounted.
