@@ -3,16 +3,17 @@
 import os
 import shutil
 import signal
-import time
 from collections.abc import Generator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tasks.oci.errors import InterruptedRunError, SourceError, SourceReadError, SourceUnavailableError
 from tasks.stores import silence
 from tasks.stores.directory import watched_process
+from tasks.stores.directory.layout_channel import Channel
 from tasks.stores.directory.mount_patience import Patience
 from tasks.stores.directory.watched_layouts import WatchedLayouts
 from tasks.stores.directory.watched_process import WatchedProcess
@@ -44,27 +45,51 @@ def test_an_empty_root_is_told_from_one_with_something_in_it(source: WatchedLayo
     assert source.is_empty()
 
 
-@pytest.mark.parametrize("comes", ["steadily", "late"])
-def test_a_list_ends_with_the_run_however_it_comes(tmp_path: Path, comes: str) -> None:
-    """A slow mount gives a layout now and then, each within the time that a single read has when a run is to end."""
+@pytest.fixture
+def stop() -> Stop:
+    return Stop()
+
+
+@pytest.fixture
+def process(tmp_path: Path, stop: Stop) -> Generator[WatchedProcess]:
+    """Reads two layouts, and is gone at the end."""
     for name in ("app", "other"):
         LayoutBuilder(tmp_path / name).write()
-    stop = Stop()
     process = WatchedProcess(str(tmp_path), Patience(), stop)
-    with closing(process), ExitStack() as stack:
-        layouts = WatchedLayouts(process).list_layouts()
-        if comes == "steadily":
-            assert next(layouts) == "app"
-        else:
-            assert process.ask({"do": "is_dir", "path": "."}, "the source")
-            assert process._pid is not None
-            stack.enter_context(stopped_process(process._pid))
-            os.kill(process._pid, signal.SIGSTOP)
+    assert process.ask({"do": "is_dir", "path": "."}, "the source")
+    yield process
+    process.close()
+    assert process._process is not None
+    process._process.wait(60)
+
+
+def test_a_list_that_comes_steadily_ends_with_the_run(process: WatchedProcess, stop: Stop) -> None:
+    """A slow mount gives a layout now and then, each within the time that a single read has when a run is to end."""
+    layouts = WatchedLayouts(process).list_layouts()
+    assert next(layouts) == "app"
+    stop.set()
+    with pytest.raises(InterruptedRunError):
+        next(layouts)
+
+
+def test_a_list_of_which_nothing_comes_is_waited_for_no_longer_than_one_look(
+    process: WatchedProcess, stop: Stop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[object] = []
+    receive = Channel.receive
+
+    def noted(channel: Channel, seconds: float | None = None) -> Any:
+        looks.append(found := receive(channel, seconds))
+        return found
+
+    monkeypatch.setattr(Channel, "receive", noted)
+    assert process._pid is not None
+    with stopped_process(process._pid):
+        os.kill(process._pid, signal.SIGSTOP)
         stop.set()
-        asked = time.monotonic()
         with pytest.raises(InterruptedRunError):
-            next(layouts)
-        assert time.monotonic() - asked < watched_process._STOPPED_SECONDS
+            next(WatchedLayouts(process).list_layouts())
+    assert looks == [None]
 
 
 def test_a_source_of_which_nothing_can_be_read_is_gone_though_its_mount_answers(
