@@ -28,7 +28,9 @@ NOT_LISTED = frozenset({301, 302, 303, 307, 308, 400, 404, 405, 406, 501})
 """How registries say that they do not list this. Only 404 is the specification's: GitHub's redirects to a page for
 people, Artifactory answers 406, others 400."""
 _LINK = re.compile(r"<([^<>]*)>([^<]*)")  # no address holds "<": many of them took the square of their time
-_NEXT = re.compile(r'(?:^|;)\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next\s*(?:[;,]|$))', re.IGNORECASE)
+_NEXT = re.compile(
+    r"""(?:^|;)\s*rel\s*=\s*(?:(["'])(?:(?:(?!\1).)*\s)?next(?:\s(?:(?!\1).)*)?\1|next\s*(?:[;,]|$))""", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,8 @@ def digests_of(entries: Iterable[object]) -> Iterator[Digest]:
 
 def _path(url: str) -> str:
     parts = urlsplit(url)
-    return f"{parts.path}?{urlencode(parse_qsl(parts.query, keep_blank_values=True))}"
+    path = f"/{parts.path.lstrip('/')}"  # behind two slashes, a host is named
+    return f"{path}?{urlencode(parse_qsl(parts.query, keep_blank_values=True))}"
 
 
 def _entries(answer: HttpAnswer, field: str) -> list[object]:

@@ -260,6 +260,7 @@ def page(*tags: object, following: str | None = None) -> Reply:
         "/v2/team/app/tags/list?n=2&last=b%2Fx",
         "list?n=2&last=b%2Fx",
         "http://inside.example/v2/team/app/tags/list?n=2&last=b%2Fx",
+        "http://inside.example//v2/team/app/tags/list?n=2&last=b%2Fx",
     ],
 )
 def test_every_page_of_tags_is_read(script: ScriptedRegistry, make_store: MakeStore, following: str) -> None:
@@ -289,6 +290,7 @@ def test_a_page_may_be_larger_than_any_manifest(script: ScriptedRegistry, make_s
         '</v2/team/app/tags/list?n=2>; title="a; b"; REL=next, </v2/other>; rel=last',
         '<list?n=2>; rel="last next"',
         '/v2/team/app/tags/list?n=2; rel="next"',
+        "</v2/team/app/tags/list?n=2>; rel='next'",
     ],
 )
 def test_the_next_page_is_told_from_other_links(script: ScriptedRegistry, make_store: MakeStore, link: str) -> None:
