@@ -65,7 +65,8 @@ _IMMUTABLE = re.compile(r"\bimmutab(?:le|ility)\b|cannot be overwritten", re.IGN
 """How Harbor (412), Amazon ECR (400, TAG_INVALID), Google, Alibaba and others, also by 403, refuse to move a tag; no
 status or code is common to them."""
 MAX_RETRY_AFTER = 3600.0
-_SHOWN = 300
+_SHOWN, _LOOKED_AT = 300, 4096
+"""Characters of an answer: a secret that is cut is none to be known by its form."""
 
 
 def error_codes(answer: HttpAnswer) -> tuple[str, ...]:
@@ -76,10 +77,17 @@ def error_codes(answer: HttpAnswer) -> tuple[str, ...]:
 def describe(answer: HttpAnswer) -> str:
     """Status and the registry's own words, in one short line without control characters and what may be secret."""
     words = "; ".join(f"{code}: {message}" if message else code for code, message in _errors(answer))
+    words = words or _text(answer)
     if _wants_tls(answer):
         words = "to a request without TLS, which it wants: leave out --plain-http"
     text = f"{answer.status} {words}" if words else f"{answer.status}"
     return without_secrets("".join(c if c.isprintable() else " " for c in text))[:_SHOWN]
+
+
+def _text(answer: HttpAnswer) -> str:
+    """What an answer says in another form than the specification's; nothing of a page for people."""
+    said = " ".join(answer.body[:_LOOKED_AT].decode(errors="replace").split())
+    return "" if said.startswith("<") else said
 
 
 def _wants_tls(answer: HttpAnswer) -> bool:

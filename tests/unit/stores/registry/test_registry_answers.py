@@ -226,6 +226,26 @@ def test_a_secret_that_a_registry_repeats_is_not_shown(message: str, shown: str)
     assert describe(answered(403, body=body)) == f"403 DENIED: {shown}"
 
 
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (b'{"details": "invalid repository name"}\n', '400 {"details": "invalid repository name"}'),
+        (b"tag v1\r\n is reserved", "400 tag v1 is reserved"),
+        (b"\n<html><title>400 Bad Request</title></html>", "400"),
+        (b"\xff\x00", "400 \N{REPLACEMENT CHARACTER} "),
+        (b"", "400"),
+    ],
+)
+def test_why_is_told_in_whatever_form_it_is_said_but_for_a_page_for_people(body: bytes, shown: str) -> None:
+    """Docker Hub and Quay leave the specification's form for some of their refusals."""
+    assert describe(answered(400, body=body)) == shown
+
+
+def test_a_secret_in_what_has_no_form_is_not_shown_where_the_line_is_cut_either() -> None:
+    text = describe(answered(403, body=b"see https://bob:" + b"x" * 400 + b"@store/ for more"))
+    assert text == "403 see https://store/ for more"
+
+
 def test_a_secret_in_the_detail_of_an_error_is_not_shown_where_the_line_is_cut_either() -> None:
     detail = {"url": f"https://store/{'x' * 200}?sig=SIGSECRET", "sent": ["Basic Ym9iOlMzY3JldFB3"]}
     body = json.dumps({"errors": [{"code": "DENIED", "detail": detail}]}).encode()
