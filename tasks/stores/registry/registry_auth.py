@@ -29,7 +29,7 @@ from tasks.oci.errors import (
 )
 from tasks.stores.registry.http_answers import address_in
 from tasks.stores.registry.kept_credentials import USED_SHARE, KeptCredentials
-from tasks.stores.registry.registry_answers import retry_after
+from tasks.stores.registry.registry_answers import describe, retry_after
 from tasks.stores.registry.transport_errors import redacted
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ def _read_token(answer: HttpAnswer, where: str, now: float) -> _Token:
         busy.retry_after = retry_after(answer.headers)
         raise busy
     if answer.status != HTTPStatus.OK:
-        raise AuthenticationError(f"{where} refused the credentials ({answer.status})", status=answer.status)
+        raise AuthenticationError(f"{where} refused the credentials ({describe(answer)})", status=answer.status)
     try:
         body = json.loads(answer.body)
         token = body.get("token") or body["access_token"]

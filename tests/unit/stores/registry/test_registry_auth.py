@@ -541,6 +541,14 @@ def test_a_token_server_that_gives_no_token_is_told_apart(
     assert "evil" not in str(raised.value)
 
 
+def test_why_a_token_server_refuses_is_told() -> None:
+    body = b'{"details":"personal access token is expired"}'
+    made = Authorizer("https://h", lambda: ME, lambda _m, url, _h, _b: HttpAnswer(401, {}, body, url))
+    made.refused((), None, 'Bearer realm="https://auth.example/token"')
+    with pytest.raises(AuthenticationError, match=r"refused the credentials .*personal access token is expired"):
+        made.header(())
+
+
 def test_a_token_server_that_is_busy_is_asked_again(script: ScriptedRegistry, make_store: MakeStore) -> None:
     script.expect("GET", "/token", Reply(503), token("t"))
     script.always("HEAD", "/v2/app/manifests/v1", guarded("Bearer t", realm=script.url))
