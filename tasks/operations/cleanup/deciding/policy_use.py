@@ -27,8 +27,8 @@ class PolicyUse:
     """Sees repositories and their plans go by; safe to share among threads."""
 
     policy: Policy
-    _used: set[str] = field(default_factory=set)
-    _hidden: dict[str, str] = field(default_factory=dict)
+    _used: dict[str, set[str]] = field(default_factory=dict)
+    _hidden: dict[tuple[str, str], str] = field(default_factory=dict)
     _excludes: set[tuple[str, int]] = field(default_factory=set)
     _rules: set[tuple[str, int, str, str]] = field(default_factory=set)
     _protects: set[str] = field(default_factory=set)
@@ -49,10 +49,12 @@ class PolicyUse:
             self._excludes.update((each.name, place) for place in fitting)
             if decides is None or not each.repositories.matches(path, None):
                 continue
-            if each is decides:
-                self._used.add(each.name)
-            else:
-                self._hidden.setdefault(each.name, f"{path} is decided by {decides.name!r}, which stands before it")
+            for text in each.repositories.fitting(path, None):
+                if each is decides:
+                    self._used.setdefault(each.name, set()).add(text)
+                else:
+                    hidden = f"{path} is decided by {decides.name!r}, which stands before it"
+                    self._hidden.setdefault((each.name, text), hidden)
 
     def see(self, plan: RepositoryPlan) -> RepositoryPlan:
         """See the plan of a repository; the plan itself, unchanged."""
@@ -83,10 +85,18 @@ class PolicyUse:
         for place, text in enumerate(policy.shown_excludes):
             if (policy.name, place) not in self._excludes:
                 yield f": no repository of the source fits its exclude {text!r}"
-        if policy.name not in self._used:
-            hidden = self._hidden.get(policy.name)
-            yield " is about no repository of the source" if hidden is None else f" decides about nothing: {hidden}"
+        used = self._used.get(policy.name)
+        unused = policy.repositories.unused(used or (), ())
+        hidden = {text: self._hidden[policy.name, text] for text in unused if (policy.name, text) in self._hidden}
+        if used is None:
+            first = next(iter(hidden.values()), None)
+            yield " is about no repository of the source" if first is None else f" decides about nothing: {first}"
             return
+        for text in unused:
+            if text in hidden:
+                yield f": its {text!r} decides about nothing: {hidden[text]}"
+            else:
+                yield f": no repository of the source fits its {text!r}"
         for place, kind, patterns in () if policy.name in self._unread else _all_patterns(policy.rules):
             for text in patterns.unused((), ()):
                 if (policy.name, place, kind, text) not in self._rules:

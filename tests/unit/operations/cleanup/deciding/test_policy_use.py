@@ -64,6 +64,17 @@ def test_what_fits_nothing_is_named(policies: Sequence[RepositoryPolicy], messag
     assert unused(policies, {}) == messages
 
 
+def test_each_pattern_of_repositories_that_decides_about_nothing_is_named() -> None:
+    """What stands for one repository behind a policy for all of them is never heard."""
+    some = RepositoryPolicy("some", select_repositories(["release/*", "team/app", "taem/*"]), ())
+    team = RepositoryPolicy("team", select_repositories(["team/*"]), ())
+    assert unused([team, some], {}) == [
+        "policy 'some': its 'team/app' decides about nothing: team/app is decided by 'team', which stands before it",
+        "policy 'some': no repository of the source fits its 'taem/*'",
+    ]
+    assert unused([some, team], {}) == ["policy 'some': no repository of the source fits its 'taem/*'"]
+
+
 def of_tags(match: Sequence[str], exclude: Sequence[str] = (), keep_last: int | None = 1) -> RepositoryPolicy:
     rule = TagRule(select_tags(match, exclude), " ".join(match), keep_last=keep_last)
     return RepositoryPolicy("all", select_repositories(["**"]), (rule,))
