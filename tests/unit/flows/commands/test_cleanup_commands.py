@@ -131,6 +131,20 @@ def test_a_policy_about_nothing_that_is_there_is_no_success(source: Path) -> Non
     assert planned(source, "**").exit_code == 0
 
 
+def test_a_plan_names_what_of_the_policys_file_protects_nothing(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(
+        "version: 1\n"
+        "policies: [{name: all, repositories: '**', tags: [{match: '*', exclude: relase-*, keep_last: 9}]}]\n"
+        "protect: {tags: [latest, v1, pord-*]}\n"
+    )
+    ended = layoutlift("cleanup", "plan", source, "--policy", tmp_path / "policy.yaml")
+    assert ended.exit_code == 0
+    assert ended.stderr.splitlines() == [
+        "! .: policy 'all': no tag of its repositories fits the exclude 'relase-*' (policy_unused)",
+        "! .: protect.tags: no tag that a policy is about fits 'pord-*' (policy_unused)",
+    ]
+
+
 def test_a_plan_that_is_applied_again_is_said_to_change_nothing(source: Path, tmp_path: Path) -> None:
     applied = applied_policy_that_keeps_all(source, tmp_path)
     assert (applied.exit_code, applied.output) == (0, "nothing was changed: all is as the plan wants it already\n")
