@@ -13,7 +13,7 @@ import math
 import os
 import re
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,12 +32,16 @@ _AZURE_USER = "00000000-0000-0000-0000-000000000000"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A name and password, or an identity token; neither is ever shown. They are good for `lifetime` seconds."""
+    """A name and password, or an identity token; neither is ever shown. They are good for `lifetime` seconds.
+
+    `place` is where they were found, for whoever has to mend it; empty where the user just gave them.
+    """
 
     username: str = ""
     password: str = field(default="", repr=False)
     identity_token: str = field(default="", repr=False)
     lifetime: float = math.inf
+    place: str = field(default="", compare=False)
 
     @classmethod
     def of(cls, username: str, secret: str) -> Credentials:
@@ -76,13 +80,13 @@ def find_credentials(
     password = environment.get("LAYOUTLIFT_TARGET_PASSWORD", "")
     if username or password:
         _refuse_half(username, password)
-        return Credentials.of(username, password)
+        return replace(Credentials.of(username, password), place="LAYOUTLIFT_TARGET_USERNAME or --username")
     if (granted := grant()) is not None:
         return granted
     for path in _credential_files(environment):
         found = _from_file(path, host, prefix)
         if found is not None:
-            return found
+            return replace(found, place=str(path))
     if (named := environment.get("REGISTRY_AUTH_FILE")) and not Path(named).exists():
         raise ConfigurationError(f"REGISTRY_AUTH_FILE names {named}, which is not there")
     return None

@@ -24,12 +24,18 @@ class KeptCredentials:
         self._clock = clock
         self._lock = threading.Lock()
         self._has_found = False
+        self._place = ""
         self._kept: tuple[Credentials, float] | None = None
 
     @property
     def is_kept(self) -> bool:
         """Whether there are some that were found before, and may be refused by now."""
         return self._kept is not None
+
+    @property
+    def named(self) -> str:
+        """What messages call those that were found last."""
+        return f"the credentials of {self._place}" if self._place else "the credentials"
 
     def forget(self) -> None:
         """Have them found anew when they are asked for next."""
@@ -61,4 +67,5 @@ class KeptCredentials:
                 raise
             raise ConnectionFailedError(str(error)) from None
         self._has_found = found is not None
+        self._place = "" if found is None else found.place
         return found

@@ -121,7 +121,7 @@ class OrasProvider(Registry):
 
     def _refusal(self, sent: str | None, scopes: Scopes, answer: HttpAnswer) -> RegistryError:
         """What was just granted, or is good elsewhere, and is refused here tells of this repository only."""
-        message = f"{self.hostname} refuses the credentials: {describe(answer)}"
+        message = f"{self.hostname} refuses {self._authorizer.credentials.named}: {describe(answer)}"
         kind = PermissionDeniedError if scopes and self._is_good(sent) else AuthenticationError
         return kind(message, status=HTTPStatus.UNAUTHORIZED)
 

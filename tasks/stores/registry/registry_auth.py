@@ -228,7 +228,7 @@ class Authorizer:
         where = f"the token server {redacted(realm)[:200]}"
         if credentials is None and answer.status in {401, 403}:  # Quay's, of whoever names no repository
             raise AuthenticationError(f"{where} asks for a login and {_NONE_CONFIGURED}", status=answer.status)
-        return _read_token(answer, where, self._clock())
+        return _read_token(answer, where, self.credentials.named, self._clock())
 
     def _exchange(self, realm: str, service: str, scopes: Scopes, identity_token: str) -> HttpAnswer:
         """Ask for a token in return for an identity token (oauth.md)."""
@@ -258,7 +258,7 @@ def _kept_by(challenge: Challenge, scopes: Scopes) -> Scopes:
     return scopes if challenge.scheme == "bearer" else ()
 
 
-def _read_token(answer: HttpAnswer, where: str, now: float) -> _Token:
+def _read_token(answer: HttpAnswer, where: str, named: str, now: float) -> _Token:
     is_limited = answer.status == HTTPStatus.TOO_MANY_REQUESTS
     if is_limited or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         kind = RateLimitedError if is_limited else RegistryUnavailableError
@@ -266,7 +266,7 @@ def _read_token(answer: HttpAnswer, where: str, now: float) -> _Token:
         busy.retry_after = retry_after(answer.headers)
         raise busy
     if answer.status != HTTPStatus.OK:
-        raise AuthenticationError(f"{where} refused the credentials ({describe(answer)})", status=answer.status)
+        raise AuthenticationError(f"{where} refused {named} ({describe(answer)})", status=answer.status)
     try:
         body = json.loads(answer.body)
         token = body.get("token") or body["access_token"]

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import time
 import traceback
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from tasks.oci.errors import ConfigurationError
 from tasks.stores.registry.credentials import Credentials, find_credentials
+from tasks.stores.registry.kept_credentials import KeptCredentials
 
 SECRET = "hunter2"
 HELPER = """#!/bin/sh
@@ -100,6 +102,18 @@ def test_a_named_file_that_is_not_there_is_told_where_nothing_else_is_found(envi
     environment["REGISTRY_AUTH_FILE"] = "/nowhere/auth.json"
     with pytest.raises(ConfigurationError, match=r"REGISTRY_AUTH_FILE names /nowhere/auth\.json, which is not there"):
         find_credentials("registry.example", "", environment)
+
+
+def test_where_they_were_found_is_known_for_whoever_has_to_mend_them(environment: dict[str, str]) -> None:
+    write(docker_file(environment), {"auths": {"registry.example": auth("lifter")}})
+    kept = KeptCredentials(lambda: find_credentials("registry.example", "", environment), time.monotonic)
+    assert kept.named == "the credentials", "as long as none were found"
+    kept.get()
+    assert kept.named == f"the credentials of {docker_file(environment)}"
+    given = environment | {"LAYOUTLIFT_TARGET_USERNAME": "lifter", "LAYOUTLIFT_TARGET_PASSWORD": SECRET}
+    found = find_credentials("registry.example", "", given)
+    assert found is not None
+    assert found.place == "LAYOUTLIFT_TARGET_USERNAME or --username"
 
 
 def test_a_file_that_is_no_json_is_said_to_be_none(environment: dict[str, str]) -> None:
