@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 NOT_ORDERED = "not_ordered"
 _WHY_NONE = {
     OrderBy.CREATED: "their writer noted no time",
-    OrderBy.SEMVER: "their names are no versions",
+    OrderBy.SEMVER: "their names are no versions such as 1.4.0",
 }
 
 
