@@ -69,10 +69,18 @@ def translate(error: HTTPError | HTTPException | OSError, method: str, url: str)
         return TransferStalledError(f"{where}: the registry went silent")
     if _PROXY_REFUSAL in _cause(error):
         return AuthenticationError(f"{where}: {PROXY_REFUSES}", status=407)
-    through = " through the proxy" if isinstance(error, ProxyError) else ""
-    cause = _cause(error)
-    hint = next((f" ({hint})" for sign, hint in _CONNECTION_HINTS.items() if sign in cause), "")
-    return ConnectionFailedError(f"{where}{through}: {cause}{hint}")
+    if isinstance(error, ProxyError):
+        return ConnectionFailedError(f"{where} through the proxy: {_cause(error)}")
+    return ConnectionFailedError(f"{where}: {_cause(error)}{_what_to_look_at(error, url)}")
+
+
+def _what_to_look_at(error: BaseException, url: str) -> str:
+    hint = next((hint for sign, hint in _CONNECTION_HINTS.items() if sign in _cause(error)), None)
+    parts = urlsplit(url)
+    port = ""
+    if isinstance(_root(error), ConnectionRefusedError) and not parts.port:
+        port = f"; {443 if parts.scheme == 'https' else 80} was asked, as no port is named"
+    return f" ({hint}{port})" if hint else ""
 
 
 def _root(error: BaseException) -> BaseException:
