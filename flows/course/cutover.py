@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 from flows.course.driving import drive, work_here
 from flows.forms.parameters import VerifyParameters
 from tasks.endpoints import close_source, open_source
-from tasks.oci.errors import InterruptedRunError, RefusedError
+from tasks.oci.errors import IncompleteError, InterruptedRunError, RefusedError
 from tasks.operations.in_step.cutover import OLD_REFERENCE, check_template, refuse_changes, replacements
 from tasks.operations.source.index_marks import index_marks
 from tasks.runs import RunKind
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flows.terminal.console import Console
+    from tasks.runs import RunOptions
 
 SCHEMA = 1
 _DURATION = re.compile(r"([0-9]+)\s*([smh])")
@@ -86,7 +87,7 @@ def cut_over(parameters: CutoverParameters, console: Console, say: Callable[[str
     source = open_source(options.source, console.stop, options.bucket_access, by_name=options.split_by_name)
     try:
         before = index_marks(source, selection)
-        drive(RunKind.VERIFY, options, console, work_here)
+        _verify(options, console)
         equal_at = _moment_of(console, before)
         console.stop.pause(max(0.0, watched_until - time.monotonic()))
         if console.stop.requested:
@@ -97,6 +98,13 @@ def cut_over(parameters: CutoverParameters, console: Console, say: Callable[[str
     say(f"source and target were equal at {equal_at}, and the source did not change while it was watched")
     for name in _write(parameters, console, equal_at):
         say(f"{name} written")
+
+
+def _verify(options: RunOptions, console: Console) -> None:
+    try:
+        drive(RunKind.VERIFY, options, console, work_here)
+    except IncompleteError as error:
+        raise IncompleteError(f"{error}; no file was written") from None
 
 
 def _moment_of(console: Console, before: Mapping[str, str]) -> str:

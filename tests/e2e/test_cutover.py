@@ -42,6 +42,7 @@ def test_nothing_is_written_while_the_sides_differ_and_the_report_says_so(
     line = ("--plain-http", "--output", tmp_path / "map.csv", "--json")
     ended = layoutlift("cutover", source, target, *line, code=1)
     assert not (tmp_path / "map.csv").exists()
+    assert ended.stderr.endswith("; no file was written\n")
     assert json.loads(ended.stdout)["run"]["equal_at"] is None
     layoutlift.migrate(source, target)
     ended = layoutlift("cutover", source, target, *line)
