@@ -9,6 +9,8 @@ fi
 # runs are told first, and end in order within 30 s; what stops the container has to wait for that.
 end_runs_first() {
   trap '' TERM INT
+  prefect=${!-}
+  [ -n "$prefect" ] || exit 143
   runs=$(cat "/proc/$prefect/task/"*/children)
   for run in $runs; do kill -TERM "$run"; done
   for run in $runs; do
@@ -19,8 +21,7 @@ end_runs_first() {
   exit "$?"
 }
 
+trap end_runs_first TERM INT
 # Else a shell has what it starts beside itself ignore Ctrl-C, with which a worker ends itself.
 env --default-signal=INT,QUIT "$@" &
-prefect=$!
-trap end_runs_first TERM INT
-wait "$prefect"
+wait "$!"
