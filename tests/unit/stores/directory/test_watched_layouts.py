@@ -56,7 +56,7 @@ def process(tmp_path: Path, stop: Stop) -> Generator[WatchedProcess]:
     for name in ("app", "other"):
         LayoutBuilder(tmp_path / name).write()
     process = WatchedProcess(str(tmp_path), Patience(), stop)
-    assert process.ask({"do": "is_dir", "path": "."}, "the source")
+    assert process.ask({"do": "look", "path": "."}, "the source") == 0
     yield process
     process.close()
     assert process._process is not None
