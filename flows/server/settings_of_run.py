@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prefect.context import SettingsContext, get_settings_context
 
-from flows.terminal.log_lines import LOGGERS
+from flows.terminal.log_lines import LOGGERS, is_to_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,18 @@ def changed_settings(part: str, name: str, value: object) -> Iterator[None]:
 
 
 def log_to_run() -> None:
-    """Let what our loggers tell reach the run: Prefect sends their records there, but sets no level."""
+    """Let what our loggers tell reach the run: Prefect sends their records there, but sets no level.
+
+    Who wants to see more, as by `--debug`, sees it on standard error; a run's log is not filled with each request.
+    """
     for name in LOGGERS:
-        logging.getLogger(name).setLevel(logging.INFO)
+        logger = logging.getLogger(name)
+        if not logger.isEnabledFor(logging.INFO):
+            logger.setLevel(logging.INFO)
+        for handler in logger.handlers:
+            if not is_to_stderr(handler):
+                handler.addFilter(_is_for_run)
+
+
+def _is_for_run(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.INFO or record.name.partition(".")[0] not in LOGGERS

@@ -45,7 +45,12 @@ def log_to_stderr() -> None:
     handler = _ToStderr()
     for name in LOGGERS:
         logger = logging.getLogger(name)
-        for before in [each for each in logger.handlers if isinstance(each, _ToStderr)]:
+        for before in filter(is_to_stderr, list(logger.handlers)):
             logger.removeHandler(before)
         logger.addHandler(handler)
         logger.setLevel(logging.DEBUG if os.environ.get(DEBUG) else logging.INFO)
+
+
+def is_to_stderr(handler: logging.Handler) -> bool:
+    """Whether it is what `log_to_stderr` adds to a logger."""
+    return isinstance(handler, _ToStderr)

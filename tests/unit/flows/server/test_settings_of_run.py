@@ -1,8 +1,14 @@
-"""Prefect's settings are changed for a block of code, and for that alone."""
+"""Prefect's settings are changed for a block of code, and for that alone; what is logged goes where it belongs."""
 
+import logging
+from collections.abc import Iterator
+
+import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, get_current_settings
 
-from flows.server.settings_of_run import changed_settings
+from flows.commands.debugging import DEBUG
+from flows.server.settings_of_run import changed_settings, log_to_run
+from flows.terminal.log_lines import LOGGERS, is_to_stderr, log_to_stderr
 
 
 def test_settings_are_others_within_the_block_and_as_before_after_it() -> None:
@@ -13,3 +19,47 @@ def test_settings_are_others_within_the_block_and_as_before_after_it() -> None:
             assert PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value() is None
         assert PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value() == before.flows.heartbeat_frequency
     assert get_current_settings() == before
+
+
+class OfRun(logging.Handler):
+    """What a run's log is sent by."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.told.append(record.getMessage())
+
+
+@pytest.fixture
+def of_run() -> Iterator[OfRun]:
+    """Beside what writes to standard error, as in a command's process; all is as before afterwards."""
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    levels, handler = [logger.level for logger in loggers], OfRun()
+    for logger in loggers:
+        logger.setLevel(logging.NOTSET)
+        logger.addHandler(handler)
+    yield handler
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+        for each in [each for each in logger.handlers if each is handler or is_to_stderr(each)]:
+            logger.removeHandler(each)
+
+
+def test_a_run_is_told_what_a_logger_without_a_level_says(of_run: OfRun) -> None:
+    log_to_run()
+    logging.getLogger("tasks.runs").info("some tags")
+    assert of_run.told == ["some tags"]
+
+
+def test_each_request_is_still_shown_once_the_run_has_begun_and_is_not_told_to_its_log(
+    of_run: OfRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(DEBUG, "1")
+    log_to_stderr()
+    log_to_run()
+    logging.getLogger("tasks.stores").debug("HEAD /v2/: 200")
+    logging.getLogger("tasks.runs").info("some tags")
+    assert capsys.readouterr().err == "debug: HEAD /v2/: 200\ninfo: some tags\n"
+    assert of_run.told == ["some tags"]
