@@ -48,6 +48,10 @@ class RepositoryState:
         return self.immutable_tags != any(fnmatchcase(tag, pattern) for pattern in self.exceptions)
 
 
+MADE_BY_A_PUSH = RepositoryState()
+"""Of a registry without a keeper: a push makes the repository, and moves its tags."""
+
+
 class RepositoryKeeper(Protocol):
     """Looks after what must exist at a registry before a push; where a push makes it all, there is no keeper."""
 

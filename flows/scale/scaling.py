@@ -91,9 +91,7 @@ class Gathering:
             ShardLostError: it is none; nothing was taken over.
         """
         tags = absorb(self.run, shard, pages, bytes_told=self._told.get(shard, 0))
-        logger.info(
-            "shard %d: %s of %s", shard.number, counted(tags, "tag"), counted(len(shard.repositories), "repository")
-        )
+        logger.info("shard %d: %s of %s", shard.number, counted(tags, "tag"), _repositories_of(shard))
 
     def note_restart(self, shard: Shard, why: str) -> None:
         """Say that a shard is done again by somebody else."""

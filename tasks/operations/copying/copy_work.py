@@ -17,7 +17,7 @@ from tasks.operations.copying.tag_planner import open_planner
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
 from tasks.operations.running.repository_work import REFUSALS, RepositoryWork, Unit
 from tasks.operations.verifying.verification import RepositoryVerifier
-from tasks.registry_ports import RepositoryState
+from tasks.registry_ports import MADE_BY_A_PUSH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tasks.operations.copying.copy_tools import CopyTools
     from tasks.operations.reports.results import Traffic
     from tasks.ports import Finding, RemoteManifest
+    from tasks.registry_ports import RepositoryState
 
 
 class CopyWork(RepositoryWork):
@@ -40,7 +41,7 @@ class CopyWork(RepositoryWork):
         policy: CopyPolicy,
         ledger: Ledger,
         *,
-        state: RepositoryState = RepositoryState(),  # noqa: B008 - it is frozen
+        state: RepositoryState = MADE_BY_A_PUSH,
     ) -> None:
         super().__init__(inventory, f"{tools.target.host}/{repository}")
         self._tools = tools

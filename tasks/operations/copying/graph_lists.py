@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.oci.manifest import Manifest
-from tasks.operations.copying.referrer_lists import ReferrerLists
+    from tasks.operations.copying.referrer_lists import ReferrerLists
 
 
 class GraphLists:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.ports import Finding
-from tasks.registry_ports import NewRepositories, RepositoryState
+from tasks.registry_ports import MADE_BY_A_PUSH, NewRepositories
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from tasks.registry_ports import RepositoryKeeper
+    from tasks.registry_ports import RepositoryKeeper, RepositoryState
 
     Refusal: TypeAlias = tuple[str, str]
 
@@ -59,7 +59,7 @@ class Preparation:
         Raises:
             RegistryError: the registry does not say.
         """
-        return RepositoryState() if self.keeper is None else self.keeper.state(repository)
+        return MADE_BY_A_PUSH if self.keeper is None else self.keeper.state(repository)
 
     def _exists(self, repository: str) -> bool:
         return self.state(repository).exists

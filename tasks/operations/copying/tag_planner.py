@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from tasks.operations.copying.planning import Action, CopyPolicy, TagPlan, plan_tag
 from tasks.operations.reports.results import CONFLICT, IMMUTABLE_TAG, UNSUPPORTED_DIGEST, TagEntry
-from tasks.registry_ports import RepositoryState
+from tasks.registry_ports import MADE_BY_A_PUSH
 
 if TYPE_CHECKING:
     from tasks.ledger_ports import Ledger
     from tasks.operations.copying.other_layouts import OtherLayouts
     from tasks.operations.running.repository_work import Unit
     from tasks.ports import ManifestResolver
+    from tasks.registry_ports import RepositoryState
 
 TAGGED_BY = "sha256"
 """The algorithm of the digest under which every registry known keeps a manifest that is pushed by tag."""
@@ -38,7 +39,7 @@ class TagPlanner:
         others: OtherLayouts,
         known_tags: frozenset[str] | None,
         listed_at: float = 0.0,
-        state: RepositoryState = RepositoryState(),  # noqa: B008 - it is frozen
+        state: RepositoryState = MADE_BY_A_PUSH,
     ) -> None:
         self._target = target
         self._repository = repository
@@ -102,7 +103,7 @@ def open_planner(
     ledger: Ledger,
     others: OtherLayouts,
     *,
-    state: RepositoryState = RepositoryState(),  # noqa: B008 - it is frozen
+    state: RepositoryState = MADE_BY_A_PUSH,
 ) -> TagPlanner:
     """A planner; the target's tags are listed unless an earlier run was there, when most of them exist anyway."""
     as_of = monotonic()  # a long list comes in pages, which may have to wait for each other
