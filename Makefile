@@ -1,7 +1,7 @@
 # Everything that a developer, CI or a curious visitor runs. `make` alone lists the targets.
 # Works from any folder by `make -C`; the virtual environment is .venv beside this file.
 
-PYTHON ?= python3
+PYTHON ?= $(shell infra/choose_python.sh)
 # Where the demo keeps its data, mount and servers' logs: outside the clone.
 DEMO_STATE ?= $(or $(XDG_STATE_HOME),$(HOME)/.local/state)/layoutlift-demo
 # One more than the cores of a small machine: the tests wait a third of their time, for servers, mounts and clocks.
