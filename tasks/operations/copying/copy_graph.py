@@ -5,7 +5,6 @@ Every manifest and blob is sent once a run into each repository, however many ta
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -76,8 +75,8 @@ class RepositoryCopy:
         self.blobs = BlobCopy(tools, inventory.path, repository, new=new)
         self._children: dict[Digest, tuple[Descriptor, ...]] = {}
         self._lists = GraphLists(tools.lists, repository, self._note)
-        self._lock = threading.Lock()
-        self.findings: list[Finding] = []
+        self.findings: dict[Finding, None] = {}
+        """In the order in which they came; units may share what is found."""
 
     def copy(
         self,
@@ -282,7 +281,4 @@ class RepositoryCopy:
         return all(resolve(self._repository, digest) == digest for digest in self.closure(referrer))
 
     def _note(self, code: str, message: str) -> None:
-        finding = Finding(self._path, code, message)
-        with self._lock:
-            if finding not in self.findings:  # units may share what is found
-                self.findings.append(finding)
+        self.findings[Finding(self._path, code, message)] = None
