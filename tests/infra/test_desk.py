@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -34,10 +35,14 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def worker(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     environment = os.environ | {"PREFECT_API_URL": API}
-    with subprocess.Popen(["sh", "-c", WORKER], cwd=tmp_path, env=environment) as process:
-        wait_until((tmp_path / "begun").exists, what="the run begins")
-        yield process
-        process.kill()
+    command = ["sh", "-c", WORKER]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True) as process:
+        try:
+            wait_until((tmp_path / "begun").exists, what="the run begins")
+            yield process
+        finally:
+            with suppress(ProcessLookupError):  # the worker and its run have ended
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def left_running(state: Path, worker: subprocess.Popen[bytes]) -> LeftRunning:
