@@ -14,7 +14,7 @@ from tasks.benchmark_values.facts import About, UsedPath
 from tasks.benchmark_values.paths import Origin
 from tasks.oci.errors import ProgramMissingError
 from tasks.operations.benchmark.visits import most_traffic
-from tasks.operations.reports.reporting import human_bytes
+from tasks.operations.reports.shown_text import human_bytes
 from tasks.stores.benchmark.venue import find_parts
 from tasks.stores.directory.mounts import hanging_mounts, on_the_way, resolve
 from tasks.stores.local_parts.programs import program

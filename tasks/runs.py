@@ -16,7 +16,7 @@ from tasks.endpoints import blamed_on, close_source
 from tasks.oci.errors import IncompleteError, StateError
 from tasks.operations.reports.closing import closing_line
 from tasks.operations.reports.progress import Progress
-from tasks.operations.reports.reporting import result_of_row, tag_row, totals_json
+from tasks.operations.reports.report_rows import result_of_row, tag_row, totals_json
 from tasks.operations.reports.results import Outcome
 from tasks.operations.reports.run_log import RunLog
 from tasks.operations.running.head_start import HeadStart

@@ -79,7 +79,7 @@ def _complete(parameters: BenchmarkParameters, console: Any, *, standalone: bool
 def _print_outcome(ended: BenchmarkRun, *, as_json: bool) -> None:
     from tasks.operations.benchmark.data_files import json_lines  # noqa: PLC0415 - not for --help
     from tasks.operations.benchmark.report_text import problem_lines, terminal_table  # noqa: PLC0415
-    from tasks.operations.reports.reporting import printable  # noqa: PLC0415
+    from tasks.operations.reports.shown_text import printable  # noqa: PLC0415
 
     if as_json:
         click.echo(json_lines(ended.results), nl=False)

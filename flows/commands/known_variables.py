@@ -63,7 +63,7 @@ def meant_by(name: str, known: Collection[str]) -> str | None:
 
 
 def _warn(name: str, meant: str | None) -> None:
-    from tasks.operations.reports.reporting import printable  # noqa: PLC0415 - not for --help
+    from tasks.operations.reports.shown_text import printable  # noqa: PLC0415 - not for --help
 
     question = "" if meant is None else f"; is {meant} meant?"
     click.echo(f"layoutlift: no option is read from the variable {printable(name)}{question}", err=True)

@@ -10,8 +10,9 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.dashboard.shown_progress import only_noted
 from flows.terminal.cleanup_outcome_output import entry_name, outcome_parts
+from tasks.operations.reports.advice import advice_on
 from tasks.operations.reports.counts import counted
-from tasks.operations.reports.reporting import ADVICE, escape_markdown, human_bytes, printable, table_cell
+from tasks.operations.reports.shown_text import escape_markdown, human_bytes, printable, table_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -87,5 +88,5 @@ def _problem_row(problem: Finding) -> dict[str, str]:
         "repository": table_cell(problem.path),
         "code": problem.code,
         "what happened": table_cell(problem.message),
-        "what to do": ADVICE.get(problem.code, ADVICE["error"]),
+        "what to do": advice_on(problem.code),
     }

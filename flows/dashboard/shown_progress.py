@@ -15,7 +15,7 @@ from prefect.artifacts import create_image_artifact, create_progress_artifact
 
 from flows.course.repeating import every
 from flows.dashboard.timeline_plot import FEWEST_MOMENTS, draw
-from tasks.operations.reports.reporting import human_bytes
+from tasks.operations.reports.shown_text import human_bytes
 from tasks.operations.reports.timeline import Timeline
 from tasks.runs import RunKind
 

@@ -6,8 +6,8 @@ from io import BytesIO
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from tasks.operations.reports.reporting import printable
 from tasks.operations.reports.results import Outcome
+from tasks.operations.reports.shown_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

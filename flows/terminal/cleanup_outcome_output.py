@@ -10,7 +10,7 @@ import click
 
 from flows.terminal.finding_lines import print_findings
 from tasks.operations.reports.counts import counted
-from tasks.operations.reports.reporting import human_bytes, printable
+from tasks.operations.reports.shown_text import human_bytes, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

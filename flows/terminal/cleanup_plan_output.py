@@ -14,7 +14,7 @@ from tasks.operations.cleanup.planning.limits import LimitCheck
 from tasks.operations.cleanup.planning.plan_lines import footer_json, header_json, repository_json
 from tasks.operations.cleanup.values import Action, PlanFooter, PlanKind, totals_of
 from tasks.operations.reports.counts import counted
-from tasks.operations.reports.reporting import human_bytes, printable
+from tasks.operations.reports.shown_text import human_bytes, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -11,10 +11,11 @@ import click
 from flows.course.repeating import every
 from flows.terminal.outcome_table import repository_lines
 from tasks.oci.errors import InterruptedRunError
+from tasks.operations.reports.advice import advice_on
 from tasks.operations.reports.counts import counted
-from tasks.operations.reports.reporting import ADVICE, human_bytes, printable
 from tasks.operations.reports.results import Outcome
 from tasks.operations.reports.run_log import is_harmful
+from tasks.operations.reports.shown_text import human_bytes, printable
 from tasks.runs import RunKind, open_run
 from tasks.stores.pacing import Stop
 
@@ -173,7 +174,7 @@ def print_problems(results: Iterable[TagResult], findings: Iterable[Finding]) ->
     if len(told) > SHOWN_FAILURES:
         click.echo(f"  … and {len(told) - SHOWN_FAILURES:,} more, in the report")
     for code in dict.fromkeys(code for _, _, code in told):
-        click.echo(f"    {code}: {ADVICE.get(code or '', ADVICE['error'])}")
+        click.echo(f"    {code}: {advice_on(code)}")
 
 
 def _place(result: TagResult) -> str:

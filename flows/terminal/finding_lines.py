@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tasks.operations.reports.reporting import printable
+from tasks.operations.reports.shown_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,7 @@ import sys
 from typing import TextIO
 
 from flows.commands.debugging import DEBUG
-from tasks.operations.reports.reporting import printable
+from tasks.operations.reports.shown_text import printable
 
 LOGGERS = ("flows", "tasks")
 

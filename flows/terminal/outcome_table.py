@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.operations.reports.counts import counted
-from tasks.operations.reports.reporting import printable
 from tasks.operations.reports.results import Outcome
+from tasks.operations.reports.shown_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

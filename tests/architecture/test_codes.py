@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.operations.reports.reporting import ADVICE
+from tasks.operations.reports.advice import ADVICE
 from tasks.operations.reports.run_log import HARMLESS_FINDINGS
 
 ROOT = Path(__file__).parents[2]

@@ -20,7 +20,7 @@ from flows.server.server_process import server_environment
 from infra.operations.desk import RUN_ENDS_WITHIN_SECONDS
 from infra.real_parts import find_tool
 from tasks.operations.reports.progress import Progress
-from tasks.operations.reports.reporting import totals_json
+from tasks.operations.reports.report_rows import totals_json
 from tasks.operations.reports.run_metrics import RunMoment, run_metrics
 from tests.support.real_parts import Cli, skipped_where_unavailable
 

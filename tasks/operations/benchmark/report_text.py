@@ -8,7 +8,7 @@ from tasks.benchmark_values.cases import MIB
 from tasks.benchmark_values.facts import Phase
 from tasks.benchmark_values.summary import FEWEST
 from tasks.operations.benchmark.summaries import summarize
-from tasks.operations.reports.reporting import escape_markdown, printable
+from tasks.operations.reports.shown_text import escape_markdown, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, LayoutliftError
 from tasks.oci.reference import is_tag
-from tasks.operations.reports.reporting import printable
+from tasks.operations.reports.shown_text import printable
 from tasks.ports import Finding
 
 if TYPE_CHECKING:

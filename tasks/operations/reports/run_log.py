@@ -15,7 +15,7 @@ from tasks.oci.errors import (
     TargetUnavailableError,
 )
 from tasks.operations.choosing.newest import NOT_ORDERED
-from tasks.operations.reports.reporting import printable
+from tasks.operations.reports.shown_text import printable
 from tasks.operations.source.writers_notes import SEVERAL_IMAGES, SIGNATURE_WITHOUT_TAG
 from tasks.ports import Finding
 

@@ -14,7 +14,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.errors import ShardLostError
-from tasks.operations.reports.reporting import result_of_row, tag_row
+from tasks.operations.reports.report_rows import result_of_row, tag_row
 from tasks.operations.reports.results import Traffic
 from tasks.ports import Finding
 

@@ -18,8 +18,8 @@ from tasks.oci.errors import TRANSIENT_CODES, BatchUnfinishedError, LayoutliftEr
 from tasks.operations.choosing.newest import not_ordered
 from tasks.operations.copying.planning import NamePlan, absent_of, fitting_patterns, plan_selection
 from tasks.operations.reports.counts import counted
-from tasks.operations.reports.reporting import printable
 from tasks.operations.reports.run_log import FATAL
+from tasks.operations.reports.shown_text import printable
 from tasks.operations.running.hold import Hold
 from tasks.operations.running.open_repositories import OpenRepositories, OpenRepository
 from tasks.operations.running.repository_work import RepositoryWork, refused_of, units_of

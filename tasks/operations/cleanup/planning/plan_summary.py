@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tasks.operations.cleanup.values import Action, totals_of
 from tasks.operations.reports.counts import counted
-from tasks.operations.reports.reporting import escape_markdown, human_bytes
+from tasks.operations.reports.shown_text import escape_markdown, human_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from flows.terminal.console import SHOWN_FAILURES, print_problems
-from tasks.operations.reports.reporting import ADVICE
+from tasks.operations.reports.advice import ADVICE
 from tasks.operations.reports.results import Outcome, TagResult
 from tasks.ports import Finding
 

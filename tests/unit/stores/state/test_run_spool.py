@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tasks.oci.errors import StateError
-from tasks.operations.reports.reporting import result_of_row, tag_row
+from tasks.operations.reports.report_rows import result_of_row, tag_row
 from tasks.operations.reports.results import Depth, Outcome, TagResult
 from tasks.ports import Finding
 from tasks.stores.state import run_spool

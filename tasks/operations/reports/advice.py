@@ -1,26 +1,12 @@
-"""What people and programs get to read about a run: the report's rows and totals, a summary, advice.
-
-Names of directories and tags are anybody's text. What goes to a terminal passes `printable`, what goes into
-Markdown passes `escape_markdown`, and cells of a dashboard's table pass `table_cell`; the report's JSON keeps them as
-they are.
-"""
+"""What to do about each code that a report may name."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import asdict
-from itertools import islice
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
-
-from tasks.operations.reports.counts import counted
-from tasks.operations.reports.results import Depth, Outcome, TagResult
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from tasks.operations.reports.results import Totals
-    from tasks.ports import Finding
+    from collections.abc import Mapping
 
 ADVICE: Mapping[str, str] = MappingProxyType(
     {
@@ -150,150 +136,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "untrusted_connection": "Name its authority with --ca-file, renew its certificate, or correct the host name.",
     }
 )  # fmt: skip
-_NO_ADVICE = ADVICE["error"]
-_OUTCOME_ORDER = (Outcome.COPIED, Outcome.UP_TO_DATE, Outcome.REFUSED, Outcome.FAILED)
-_STEP = 1024
-_FINDINGS_SHOWN = 50
-_LINKS = re.compile(r"\\*[\[\]<`]")
-_MARKDOWN = re.compile(r"[\\`*_{}\[\]()#+.!|~:@$]|^[-=]")
 
 
-def printable(text: str) -> str:
-    """`text` with all that steers a terminal or a reader's eye (controls, bidi, invisible) as backslash escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
-def escape_markdown(text: str) -> str:
-    """`text` as plain words for Markdown, in tables too: no markup, link or HTML in it takes effect."""
-    plain = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _MARKDOWN.sub(r"\\\g<0>", plain)
-
-
-def table_cell(text: str) -> str:
-    """`text` for a cell of a table in Prefect's dashboards, of which one reads Markdown in it and the other does not.
-
-    So only what begins a link, a picture, code or HTML is escaped.
-    """
-    return _LINKS.sub(lambda found: "".join(f"\\{c}" for c in found[0]), printable(text))
-
-
-def human_bytes(number: int) -> str:
-    """A number of bytes for people, as `512 B` or `1.5 GiB`."""
-    value = float(number)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if abs(value) < _STEP:
-            return f"{number} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= _STEP
-    return f"{value:.1f} PiB"
-
-
-def tag_row(result: TagResult) -> dict[str, Any]:
-    """The report's object for a tag, fields in the report's order; see `result_of_row`."""
-    row = {name: getattr(result, name) for name in ("repository", "tag", "digest", "media_type", "target")}
-    error = None if result.code is None else {"code": result.code, "message": result.message or ""}
-    return {
-        **row,
-        "outcome": result.outcome.value,
-        "verified": result.verified and result.verified.value,
-        "referrers": result.referrers,
-        "error": error,
-    }
-
-
-def result_of_row(row: Mapping[str, Any]) -> TagResult:
-    """The result that `tag_row` made a row of."""
-    error = row["error"] or {}
-    return TagResult(
-        **{name: row[name] for name in ("repository", "tag", "digest", "media_type", "target", "referrers")},
-        outcome=Outcome(row["outcome"]),
-        verified=Depth(row["verified"]) if row["verified"] else None,
-        code=error.get("code"),
-        message=error.get("message"),
-    )
-
-
-def totals_json(totals: Totals, requests: int) -> dict[str, int]:
-    """The report's totals; `requests` is how many HTTP requests went to the target."""
-    outcomes = {outcome.value: totals.outcomes.get(outcome, 0) for outcome in _OUTCOME_ORDER}
-    return {"tags": totals.tags, **outcomes, **asdict(totals.traffic), "requests": requests}
-
-
-def failure_rows(results: Iterable[TagResult], limit: int = 200) -> list[dict[str, str]]:
-    """A row for each of the first `limit` tags that keep the run from being complete, for a table."""
-    return [_failure_row(result) for result in islice((r for r in results if r.is_problem), limit)]
-
-
-def _failure_row(result: TagResult) -> dict[str, str]:
-    code = result.code or "error"
-    return {
-        "repository": table_cell(result.repository),
-        "tag": table_cell(result.tag or f"(untagged) {result.digest or ''}".strip()),
-        "code": code,
-        "what to do": ADVICE.get(code, _NO_ADVICE),  # before the message, which may be wider than a screen
-        "what happened": table_cell(result.message or ""),
-    }
-
-
-def summary_markdown(header: Mapping[str, object], totals: Totals, findings: Iterable[Finding]) -> str:
-    """The run in short, as Markdown: its verdict, from where to where, the counts, the first findings.
-
-    `header` is the report's `run` object.
-    """
-    lines = [
-        f"# {_verdict(totals)}",
-        "",
-        *_table(
-            "", "", [(name, _text(header.get(name))) for name in ("source", "target", "started", "finished", "id")]
-        ),
-        "",
-        *_table(
-            "tags", "number", [(str(o).replace("_", " "), f"{totals.outcomes.get(o, 0)}") for o in _OUTCOME_ORDER]
-        ),
-        "",
-        _traffic_line(totals),
-        *_finding_lines(list(findings)),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _verdict(totals: Totals) -> str:
-    equal = totals.outcomes[Outcome.COPIED] + totals.outcomes[Outcome.UP_TO_DATE]
-    if totals.complete:
-        skipped = f", {totals.tags - equal} were skipped" if equal < totals.tags else ""
-        return f"Complete: {counted(equal, 'tag', 'are')} at the target and verified{skipped}"
-    parts = []
-    if totals.problems:
-        parts.append(f"{totals.problems} of {totals.tags} tags are not at the target")
-    if totals.other_problems:
-        parts.append(f"{counted(totals.other_problems, 'other problem', 'were')} found")
-    return f"Incomplete: {', '.join(parts)}"
-
-
-def _text(value: object) -> str:
-    return "" if value is None else escape_markdown(str(value))
-
-
-def _table(left: str, right: str, rows: Iterable[tuple[str, str]]) -> Iterator[str]:
-    yield f"| {left} | {right} |"
-    yield "|---|---|"
-    yield from (f"| {name} | {value} |" for name, value in rows)
-
-
-def _traffic_line(totals: Totals) -> str:
-    traffic = totals.traffic
-    return (
-        f"{human_bytes(traffic.bytes_pushed)} sent in {counted(traffic.blobs_pushed, 'blob')}; "
-        f"{traffic.blobs_mounted} were mounted from other repositories, {traffic.blobs_present} were there already."
-    )
-
-
-def _finding_lines(findings: list[Finding]) -> Iterator[str]:
-    if not findings:
-        return
-    yield from ("", f"## {counted(len(findings), 'finding')}", "", "| path | code | what | what to do |")
-    yield "|---|---|---|---|"
-    for finding in findings[:_FINDINGS_SHOWN]:
-        cells = (finding.path, finding.code, finding.message, ADVICE.get(finding.code, _NO_ADVICE))
-        yield f"| {' | '.join(map(escape_markdown, cells))} |"
-    if len(findings) > _FINDINGS_SHOWN:
-        yield from ("", f"{len(findings) - _FINDINGS_SHOWN} more are in the report.")
+def advice_on(code: str | None) -> str:
+    """What to do about a code; of one that nobody knows, what always helps."""
+    return ADVICE.get(code or "error", ADVICE["error"])

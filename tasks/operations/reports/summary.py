@@ -1,0 +1,99 @@
+"""A run in short, for Prefect's dashboard: a summary in Markdown, and rows of a table of its failures."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from tasks.operations.reports.advice import advice_on
+from tasks.operations.reports.counts import counted
+from tasks.operations.reports.report_rows import OUTCOMES
+from tasks.operations.reports.results import Outcome
+from tasks.operations.reports.shown_text import escape_markdown, human_bytes, table_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tasks.operations.reports.results import TagResult, Totals
+    from tasks.ports import Finding
+
+_FINDINGS_SHOWN = 50
+
+
+def failure_rows(results: Iterable[TagResult], limit: int = 200) -> list[dict[str, str]]:
+    """A row for each of the first `limit` tags that keep the run from being complete, for a table."""
+    return [_failure_row(result) for result in islice((r for r in results if r.is_problem), limit)]
+
+
+def _failure_row(result: TagResult) -> dict[str, str]:
+    code = result.code or "error"
+    return {
+        "repository": table_cell(result.repository),
+        "tag": table_cell(result.tag or f"(untagged) {result.digest or ''}".strip()),
+        "code": code,
+        "what to do": advice_on(code),  # before the message, which may be wider than a screen
+        "what happened": table_cell(result.message or ""),
+    }
+
+
+def summary_markdown(header: Mapping[str, object], totals: Totals, findings: Iterable[Finding]) -> str:
+    """The run in short, as Markdown: its verdict, from where to where, the counts, the first findings.
+
+    `header` is the report's `run` object.
+    """
+    lines = [
+        f"# {_verdict(totals)}",
+        "",
+        *_table(
+            "", "", [(name, _text(header.get(name))) for name in ("source", "target", "started", "finished", "id")]
+        ),
+        "",
+        *_table("tags", "number", [(str(o).replace("_", " "), f"{totals.outcomes.get(o, 0)}") for o in OUTCOMES]),
+        "",
+        _traffic_line(totals),
+        *_finding_lines(list(findings)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _verdict(totals: Totals) -> str:
+    equal = totals.outcomes[Outcome.COPIED] + totals.outcomes[Outcome.UP_TO_DATE]
+    if totals.complete:
+        skipped = f", {totals.tags - equal} were skipped" if equal < totals.tags else ""
+        return f"Complete: {counted(equal, 'tag', 'are')} at the target and verified{skipped}"
+    parts = []
+    if totals.problems:
+        parts.append(f"{totals.problems} of {totals.tags} tags are not at the target")
+    if totals.other_problems:
+        parts.append(f"{counted(totals.other_problems, 'other problem', 'were')} found")
+    return f"Incomplete: {', '.join(parts)}"
+
+
+def _text(value: object) -> str:
+    return "" if value is None else escape_markdown(str(value))
+
+
+def _table(left: str, right: str, rows: Iterable[tuple[str, str]]) -> Iterator[str]:
+    yield f"| {left} | {right} |"
+    yield "|---|---|"
+    yield from (f"| {name} | {value} |" for name, value in rows)
+
+
+def _traffic_line(totals: Totals) -> str:
+    traffic = totals.traffic
+    return (
+        f"{human_bytes(traffic.bytes_pushed)} sent in {counted(traffic.blobs_pushed, 'blob')}; "
+        f"{traffic.blobs_mounted} were mounted from other repositories, {traffic.blobs_present} were there already."
+    )
+
+
+def _finding_lines(findings: list[Finding]) -> Iterator[str]:
+    if not findings:
+        return
+    yield from ("", f"## {counted(len(findings), 'finding')}", "", "| path | code | what | what to do |")
+    yield "|---|---|---|---|"
+    for finding in findings[:_FINDINGS_SHOWN]:
+        cells = (finding.path, finding.code, finding.message, advice_on(finding.code))
+        yield f"| {' | '.join(map(escape_markdown, cells))} |"
+    if len(findings) > _FINDINGS_SHOWN:
+        yield from ("", f"{len(findings) - _FINDINGS_SHOWN} more are in the report.")

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import itertools
+
+from tasks.oci import errors
+from tasks.operations.reports.advice import ADVICE
+
+
+def error_tree(root: type[errors.LayoutliftError]) -> list[type[errors.LayoutliftError]]:
+    return [root, *itertools.chain.from_iterable(error_tree(below) for below in root.__subclasses__())]
+
+
+def test_every_error_has_advice():
+    codes = {error.code for error in error_tree(errors.LayoutliftError) if error.__module__ == errors.__name__}
+    others = {
+        "tag_collision", "name_collision", "conflict", "conflict_skipped", "referrer_lost", "not_a_layout",
+        "outside_source", "unreadable_directory", "link_not_followed", "extra_at_target", "internal_error",
+    }  # fmt: skip
+    assert sorted((codes | others) - set(ADVICE)) == [], "say what to do in ADVICE of advice.py"
+    assert all(advice.endswith(".") for advice in ADVICE.values())

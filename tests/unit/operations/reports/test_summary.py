@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from tasks.operations.reports.advice import ADVICE
+from tasks.operations.reports.results import CONFLICT_SKIPPED, Outcome, TagResult, Totals
+from tasks.operations.reports.summary import failure_rows, summary_markdown
+from tasks.ports import Finding
+
+DIGEST = "sha256:" + "0" * 64
+HEADER = {"id": "r1", "flow": "migrate", "source": "/mnt/b", "target": "host/p", "started": "s", "finished": "f"}
+
+
+def failed(tag: str | None = "v1", **changes) -> TagResult:
+    values = {"repository": "app", "digest": DIGEST, "media_type": "m", "target": None, "outcome": Outcome.FAILED}
+    return TagResult(tag=tag, **{**values, "code": "digest_mismatch", "message": "altered", **changes})
+
+
+def test_failure_rows_are_the_problems_only_and_limited():
+    results = [
+        failed(outcome=Outcome.COPIED, code=None),
+        failed(code=CONFLICT_SKIPPED),
+        *(failed(f"v{i}") for i in range(5)),
+    ]
+    rows = failure_rows(results, limit=3)
+    assert [row["tag"] for row in rows] == ["v0", "v1", "v2"]
+    assert rows[0]["what to do"] == ADVICE["digest_mismatch"]
+    assert rows[0]["what happened"] == "altered"
+
+
+def test_failure_rows_take_what_they_do_not_know():
+    (row,) = failure_rows([failed(None, code="new_code", message="\x1b[2J", repository="a\nb")])
+    assert row == {
+        "repository": r"a\nb",
+        "tag": f"(untagged) {DIGEST}",
+        "code": "new_code",
+        "what happened": r"\x1b\[2J",
+        "what to do": ADVICE["error"],
+    }
+
+
+def test_summary_says_complete_only_when_it_is():
+    totals = Totals()
+    totals.outcomes[Outcome.COPIED] = 2
+    assert summary_markdown(HEADER, totals, []).startswith("# Complete: 2 tags")
+    totals.problems = 1
+    totals.other_problems = 3
+    summary = summary_markdown(HEADER, totals, [])
+    assert summary.startswith("# Incomplete: 1 of 2 tags are not at the target, 3 other problems")
+
+
+def test_summary_does_not_call_verified_what_was_skipped():
+    totals = Totals()
+    totals.outcomes |= {Outcome.UP_TO_DATE: 2, Outcome.REFUSED: 3}
+    summary = summary_markdown(HEADER, totals, [])
+    assert summary.startswith("# Complete: 2 tags are at the target and verified, 3 were skipped\n")
+
+
+def test_summary_lists_findings_up_to_a_limit():
+    findings = [Finding(f"p{i}|x", "not_a_layout", "files") for i in range(60)]
+    summary = summary_markdown(HEADER, Totals(), findings)
+    assert "## 60 findings" in summary
+    assert r"p49\|x" in summary
+    assert "p50" not in summary
+    assert "10 more are in the report" in summary
