@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.operations.in_step.equality import Equality
 from tasks.operations.in_step.vanished_course import VanishedCourse
-from tasks.operations.reports.run_log import FITTED_BEFORE, NOTHING_CHOSEN, unused_patterns
+from tasks.operations.reports.findings import FITTED_BEFORE, NOTHING_CHOSEN, unused_patterns
 from tasks.run_options import RunKind
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from tasks.cleanup_plans import (
 from tasks.oci.digest import Digest
 from tasks.operations.cleanup.deciding.policy_use import PolicyUse
 from tasks.operations.cleanup.values import PlanKind
-from tasks.operations.reports.run_log import NO_LAYOUTS, is_harmful
+from tasks.operations.reports.findings import NO_LAYOUTS, is_harmful
 from tasks.stores.bucket.s3_address import BucketAccess
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from flows.dashboard.dashboard_limits import ended_by_a_pause
 from flows.dashboard.shown_progress import only_noted, shown_progress
 from flows.server.settings_of_run import log_to_run
 from tasks.operations.reports.counts import counted
-from tasks.operations.reports.run_log import harmful_first
+from tasks.operations.reports.findings import harmful_first
 from tasks.operations.reports.shown_text import printable
 from tasks.operations.reports.summary import failure_rows, summary_markdown
 from tasks.run_context import shared

@@ -14,7 +14,7 @@ from tasks.oci.errors import LayoutliftError
 from tasks.operations.copying.planning import absent_of, plan_chosen
 from tasks.operations.in_step.since_last import TagChange, tag_changes, vanished_layouts
 from tasks.operations.reports.counts import counted
-from tasks.operations.reports.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, unused_patterns
+from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, unused_patterns
 from tasks.operations.reports.shown_text import printable
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.ports import Finding

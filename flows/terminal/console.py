@@ -13,8 +13,8 @@ from flows.terminal.outcome_table import repository_lines
 from tasks.oci.errors import InterruptedRunError
 from tasks.operations.reports.advice import advice_on
 from tasks.operations.reports.counts import counted
+from tasks.operations.reports.findings import is_harmful
 from tasks.operations.reports.results import Outcome
-from tasks.operations.reports.run_log import is_harmful
 from tasks.operations.reports.shown_text import human_bytes, printable
 from tasks.runs import RunKind, open_run
 from tasks.stores.pacing import Stop

@@ -15,7 +15,7 @@ from tasks.endpoints import open_source
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.choosing.newest import not_ordered
 from tasks.operations.copying.planning import absent_of, fitting_patterns, plan_chosen
-from tasks.operations.reports.run_log import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, tagless, unused_patterns
+from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, tagless, unused_patterns
 from tasks.operations.reports.shown_text import printable
 from tasks.operations.running.concurrency import map_ahead
 from tasks.operations.source.enumeration import enumerate_repository

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.operations.reports.advice import ADVICE
-from tasks.operations.reports.run_log import HARMLESS_FINDINGS
+from tasks.operations.reports.findings import HARMLESS_FINDINGS
 
 ROOT = Path(__file__).parents[2]
 SAY_CODES = {"Finding", "RefusedEntry", "TagPlan", "TagResult", "_close", "_failed", "_note", "_result"}

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.choosing.exact_list import MISSING_AT_SOURCE
 from tasks.operations.reports.counts import counted
+from tasks.operations.reports.findings import INDEX_CHANGED, NOTHING_CHOSEN
 from tasks.operations.reports.results import Outcome
-from tasks.operations.reports.run_log import INDEX_CHANGED, NOTHING_CHOSEN
 from tasks.operations.source.index_marks import changed_layouts, index_marks
 
 if TYPE_CHECKING:

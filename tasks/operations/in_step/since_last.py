@@ -16,8 +16,8 @@ from tasks.oci.errors import StateError
 from tasks.oci.image_layout import BLOBS
 from tasks.oci.reference import is_referrers_list, parse_referrers_tag
 from tasks.operations.copying.planning import plan_chosen
+from tasks.operations.reports.findings import is_harmful
 from tasks.operations.reports.results import Depth, Outcome
-from tasks.operations.reports.run_log import is_harmful
 from tasks.operations.running.repository_work import RepositoryWork, Unit, WrappedWork
 from tasks.ports import Finding
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.operations.reports.run_log import is_harmful
+from tasks.operations.reports.findings import is_harmful
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

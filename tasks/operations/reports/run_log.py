@@ -14,15 +14,13 @@ from tasks.oci.errors import (
     StateError,
     TargetUnavailableError,
 )
-from tasks.operations.choosing.newest import NOT_ORDERED
+from tasks.operations.reports.findings import INDEX_CHANGED, is_harmful
 from tasks.operations.reports.shown_text import printable
-from tasks.operations.source.writers_notes import SEVERAL_IMAGES, SIGNATURE_WITHOUT_TAG
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
-    from tasks.operations.choosing.selection import Selection
     from tasks.operations.reports.progress import Progress
     from tasks.operations.reports.results import TagResult
     from tasks.ports import StopSign
@@ -31,77 +29,8 @@ logger = logging.getLogger(__name__)
 
 MOST_TOLD = 200
 """Problems that are logged one by one, as many as the dashboard's table shows."""
-INDEX_CHANGED = "index_changed"
-RENAME_UNUSED = "rename_unused"
-INCLUDE_UNUSED = "include_unused"
-NO_TAGS = "no_tags"
-POLICY_UNUSED = "policy_unused"
-HARMLESS_FINDINGS = frozenset(
-    {
-        "not_a_layout",
-        "empty_folder",
-        "not_a_manifest",
-        "link_not_followed",
-        "extra_at_target",
-        "changed_by_defaults",
-        "not_in_catalog",
-        "to_create",
-        "tag_moved",
-        "tag_vanished",
-        "layout_vanished",
-        "shard_restarted",
-        "to_delete",
-        "tag_deleted",
-        "tag_kept",
-        "not_deleted",
-        INDEX_CHANGED,
-        RENAME_UNUSED,
-        INCLUDE_UNUSED,
-        NO_TAGS,
-        SEVERAL_IMAGES,
-        SIGNATURE_WITHOUT_TAG,
-        NOT_ORDERED,
-        POLICY_UNUSED,
-    }
-)
-"""Findings that are worth a line in the report and no more."""
-FITTED_BEFORE = frozenset({"tag_vanished", "layout_vanished", "tag_deleted", "tag_kept"})
-"""Findings of what patterns may have chosen in an earlier run; that it is gone may well be meant."""
-
-
-def is_harmful(finding: Finding) -> bool:
-    """Whether a finding keeps a run from being complete."""
-    return finding.code not in HARMLESS_FINDINGS
-
-
-def harmful_first(findings: Iterable[Finding]) -> list[Finding]:
-    """Findings for a list that shows the first ones only."""
-    return sorted(findings, key=lambda finding: not is_harmful(finding))
-
-
 FATAL = (SourceUnavailableError, StateError, AuthenticationError, TargetUnavailableError)
 """Errors that every other tag would meet too: the rest is not tried."""
-
-
-NO_LAYOUTS = Finding(".", "no_layouts", "there is no image layout below the source; is the bucket mounted?")
-"""What an unmounted directory looks like, so that a schedule on it must not end well."""
-NOTHING_CHOSEN = Finding(".", "nothing_chosen", "no layout or tag of the source fits the patterns")
-"""What a mistyped pattern looks like: a success with nothing done would hide it."""
-
-
-def tagless(path: str, entries: int) -> Finding:
-    """What is said of a layout of which nothing is taken, as it has no tag; it has no row that would be seen."""
-    message = f"no entry of its index.json has a tag ({entries} have none): nothing of it is taken without --untagged"
-    return Finding(path, NO_TAGS, message)
-
-
-def unused_patterns(
-    selection: Selection, fitting: Collection[str], findings: Iterable[Finding]
-) -> tuple[Finding, ...]:
-    """Name each include pattern that fits nothing; one that may fit what has a problem, or vanished, is left open."""
-    unread = {finding.path for finding in findings if is_harmful(finding) or finding.code in FITTED_BEFORE}
-    unused = selection.unused(fitting, unread)
-    return tuple(Finding(p, INCLUDE_UNUSED, "--include has it, and it fits nothing of the source") for p in unused)
 
 
 class Recorder(Protocol):

@@ -11,8 +11,8 @@ from tasks.oci.reference import REF_NAME
 from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.copying.planning import CopyPolicy, NamePlan, Untagged, absent_of, plan_names, plan_selection
 from tasks.operations.in_step.since_last import vanished_layouts
+from tasks.operations.reports.findings import NO_LAYOUTS, RENAME_UNUSED, tagless
 from tasks.operations.reports.results import Outcome, TagResult
-from tasks.operations.reports.run_log import NO_LAYOUTS, RENAME_UNUSED, tagless
 from tasks.operations.running.batches import Batch, plan_batches
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.source.looking_again import look_again

@@ -10,7 +10,7 @@ from tasks.oci.errors import InvalidReferenceError
 from tasks.oci.reference import tag_of_ref_name
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.cleanup.deciding.policy import PROTECTED_ANYWAY, select_tags
-from tasks.operations.reports.run_log import POLICY_UNUSED
+from tasks.operations.reports.findings import POLICY_UNUSED
 from tasks.ports import Finding
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from tasks.oci.reference import referrers_tag
 from tasks.operations.choosing.exact_list import ExactList
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.copying.planning import CopyPolicy, absent_of, plan_selection
+from tasks.operations.reports.findings import is_harmful
 from tasks.operations.reports.results import RefusedEntry, RepositoryInventory, TagEntry, UntaggedKind
-from tasks.operations.reports.run_log import is_harmful
 from tasks.operations.running.repository_work import units_of
 
 ONE, TWO, MOVED = (Digest.of(content) for content in (b"one", b"two", b"moved"))

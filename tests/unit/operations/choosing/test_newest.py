@@ -12,8 +12,8 @@ from tasks.oci.reference import referrers_tag
 from tasks.operations.choosing.newest import Newest, NewestBy, not_ordered, plan_newest
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.copying.planning import plan_selection
+from tasks.operations.reports.findings import is_harmful
 from tasks.operations.reports.results import RepositoryInventory, TagEntry
-from tasks.operations.reports.run_log import is_harmful
 
 
 def digest(content: str) -> Digest:

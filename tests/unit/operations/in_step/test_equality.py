@@ -7,9 +7,10 @@ import pytest
 from tasks.operations.choosing.exact_list import MISSING_AT_SOURCE
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.in_step.equality import Equality
+from tasks.operations.reports.findings import NOTHING_CHOSEN
 from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.results import Outcome, TagResult
-from tasks.operations.reports.run_log import NOTHING_CHOSEN, RunLog
+from tasks.operations.reports.run_log import RunLog
 from tasks.ports import Finding
 from tasks.stores.memory import MemorySource
 from tasks.stores.pacing import Stop

@@ -13,8 +13,7 @@ from tasks.oci.errors import (
 )
 from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.results import Outcome, TagResult
-from tasks.operations.reports.run_log import MOST_TOLD, NO_LAYOUTS, RunLog, harmful_first
-from tasks.ports import Finding
+from tasks.operations.reports.run_log import MOST_TOLD, RunLog
 from tasks.stores.pacing import Stop
 
 
@@ -84,8 +83,3 @@ def test_what_every_other_tag_would_meet_too_ends_the_run(log: RunLog, kind: typ
 def test_what_one_tag_meets_ends_no_run(log: RunLog, kind: type[LayoutliftError]) -> None:
     log.keep(failed("v1", "it broke", kind.code))
     assert log.reason_to_skip() is None
-
-
-def test_findings_that_keep_a_run_from_being_complete_come_first() -> None:
-    strays = [Finding(path, "not_a_layout", "files") for path in ("a", "b")]
-    assert harmful_first([*strays, NO_LAYOUTS]) == [NO_LAYOUTS, *strays]

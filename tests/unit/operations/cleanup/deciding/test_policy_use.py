@@ -14,7 +14,7 @@ from tasks.operations.cleanup.deciding.policy import (
 )
 from tasks.operations.cleanup.deciding.policy_use import PolicyUse
 from tasks.operations.cleanup.values import Action, Refusal, RepositoryPlan, TagDecision
-from tasks.operations.reports.run_log import is_harmful
+from tasks.operations.reports.findings import is_harmful
 
 SOURCE = {"team/app": ["v1", "latest"], "team/web": [], "release/core": ["v1"]}
 
