@@ -14,7 +14,6 @@ from tasks.oci.errors import (
     LayoutliftError,
     ManifestRefusedError,
     MissingReferencedContentError,
-    NestingTooDeepError,
     SourceError,
     SourceUnavailableError,
     SpecError,
@@ -23,7 +22,7 @@ from tasks.oci.media_types import is_index
 from tasks.operations.copying.blob_copy import BlobCopy
 from tasks.operations.copying.graph_lists import GraphLists
 from tasks.operations.source.enumeration import read_child, read_manifest
-from tasks.operations.source.graph_walk import reached_from, referrers_of
+from tasks.operations.source.graph_walk import MAX_NESTING, check_nesting, reached_from, referrers_of
 from tasks.ports import BlobArrival, Finding, RemoteManifest
 
 if TYPE_CHECKING:
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
     from tasks.operations.reports.results import RepositoryInventory
 
 MANIFEST_INVALID = "MANIFEST_INVALID"
-MAX_NESTING = 32
-"""Levels of indexes within indexes; honest writers use two or three."""
 BROKEN_AT_SOURCE = (SpecError, ContentError, SourceError, ManifestRefusedError)
 """What trying again can't mend, so that a tag may stand without the referrer that has it."""
 
@@ -175,8 +172,7 @@ class RepositoryCopy:
         return tuple(self._reached(root))
 
     def _copy_below(self, descriptor: Descriptor, depth: int) -> Manifest:
-        if depth > MAX_NESTING:
-            raise NestingTooDeepError(f"indexes are nested more than {MAX_NESTING} levels deep")
+        check_nesting(depth)
         read = read_child if depth else read_manifest
         manifest = read(self._tools.source, self._path, descriptor)
         self._note_links(manifest)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import StateError
 from tasks.oci.image_layout import BLOBS
 from tasks.oci.reference import is_referrers_list, parse_referrers_tag
-from tasks.operations.copying.planning import plan_chosen
+from tasks.operations.choosing.chosen_tags import plan_chosen
 from tasks.operations.reports.findings import is_harmful
 from tasks.operations.reports.results import Depth, Outcome
 from tasks.operations.running.repository_work import RepositoryWork, Unit, WrappedWork

@@ -15,8 +15,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import TRANSIENT_CODES, BatchUnfinishedError, LayoutliftError
+from tasks.operations.choosing.chosen_tags import absent_of, fitting_patterns, plan_selection
 from tasks.operations.choosing.newest import not_ordered
-from tasks.operations.copying.planning import NamePlan, absent_of, fitting_patterns, plan_selection
+from tasks.operations.copying.planning import NamePlan
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.run_log import FATAL
 from tasks.operations.reports.shown_text import printable

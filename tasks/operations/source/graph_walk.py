@@ -1,14 +1,30 @@
-"""Walks over graphs of manifests whose edges are known."""
+"""Walks over graphs of manifests whose edges are known, and how deep a graph may be."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from tasks.oci.errors import NestingTooDeepError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
+
+
+MAX_NESTING = 32
+"""Levels of indexes within indexes; honest writers use two or three."""
+
+
+def check_nesting(depth: int) -> None:
+    """Pass at a depth at which a graph may still have manifests; its root is at 0.
+
+    Raises:
+        NestingTooDeepError: it is too deep.
+    """
+    if depth > MAX_NESTING:
+        raise NestingTooDeepError(f"indexes are nested more than {MAX_NESTING} levels deep")
 
 
 def reached_from(root: Digest, below: Callable[[Digest], Iterable[Digest]]) -> list[Digest]:

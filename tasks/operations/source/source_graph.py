@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import ContentNotFoundError, NestingTooDeepError, SizeMismatchError
+from tasks.oci.errors import ContentNotFoundError, SizeMismatchError
 from tasks.oci.media_types import may_be_absent
-from tasks.operations.copying.copy_graph import MAX_NESTING
 from tasks.operations.reports.results import Depth
 from tasks.operations.source.enumeration import read_child, read_manifest
+from tasks.operations.source.graph_walk import check_nesting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,8 +85,7 @@ class SourceGraph:
         walked: set[Descriptor] = set()  # by type, too: what one calls a layer or an image is a manifest to another
         level, depth = [root], 0
         while level:
-            if depth > MAX_NESTING:
-                raise NestingTooDeepError(f"indexes are nested more than {MAX_NESTING} levels deep")
+            check_nesting(depth)
             walked.update(level)
             below: dict[Descriptor, None] = {}
             read = partial(read_child if depth else read_manifest, self._source, self._path)

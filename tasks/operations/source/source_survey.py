@@ -9,7 +9,8 @@ from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
 from tasks.oci.reference import REF_NAME
 from tasks.oci.registry_profiles import GENERIC
-from tasks.operations.copying.planning import CopyPolicy, NamePlan, Untagged, absent_of, plan_names, plan_selection
+from tasks.operations.choosing.chosen_tags import absent_of, plan_selection
+from tasks.operations.copying.planning import CopyPolicy, NamePlan, Untagged, plan_names
 from tasks.operations.in_step.since_last import vanished_layouts
 from tasks.operations.reports.findings import NO_LAYOUTS, RENAME_UNUSED, tagless
 from tasks.operations.reports.results import Outcome, TagResult

@@ -9,9 +9,10 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError
 from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.oci.reference import referrers_tag
+from tasks.operations.choosing.chosen_tags import absent_of, plan_selection
 from tasks.operations.choosing.exact_list import ExactList
 from tasks.operations.choosing.selection import Selection
-from tasks.operations.copying.planning import CopyPolicy, absent_of, plan_selection
+from tasks.operations.copying.planning import CopyPolicy
 from tasks.operations.reports.findings import is_harmful
 from tasks.operations.reports.results import RefusedEntry, RepositoryInventory, TagEntry, UntaggedKind
 from tasks.operations.running.repository_work import units_of

@@ -9,9 +9,9 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import OrderUnknownError
 from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.oci.reference import referrers_tag
+from tasks.operations.choosing.chosen_tags import plan_selection
 from tasks.operations.choosing.newest import Newest, NewestBy, not_ordered, plan_newest
 from tasks.operations.choosing.selection import Selection
-from tasks.operations.copying.planning import plan_selection
 from tasks.operations.reports.findings import is_harmful
 from tasks.operations.reports.results import RepositoryInventory, TagEntry
 

@@ -8,8 +8,8 @@ import pytest
 from tasks.oci.digest import Digest
 from tasks.oci.errors import MissingReferencedContentError
 from tasks.oci.reference import referrers_tag
-from tasks.operations.copying.copy_graph import MAX_NESTING
 from tasks.operations.copying.planning import CopyPolicy, Untagged
+from tasks.operations.source.graph_walk import MAX_NESTING
 from tasks.ports import RemoteManifest
 from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine

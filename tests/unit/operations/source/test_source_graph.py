@@ -16,9 +16,9 @@ from tasks.oci.errors import (
     NestingTooDeepError,
     SizeMismatchError,
 )
-from tasks.operations.copying.copy_graph import MAX_NESTING
 from tasks.operations.reports.results import Depth
 from tasks.operations.running.spare_hands import SpareHands
+from tasks.operations.source.graph_walk import MAX_NESTING
 from tasks.operations.source.source_graph import Census, SourceGraph
 from tasks.ports import BlobStat
 from tasks.stores.directory.layout_directory import LayoutDirectory

@@ -1,0 +1,109 @@
+"""What a selection chooses of one repository, and which of its patterns and lines find something there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from tasks.oci.reference import parse_referrers_tag
+from tasks.operations.choosing.newest import plan_newest
+from tasks.operations.reports.results import TagEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+    from tasks.oci.descriptor import Descriptor
+    from tasks.oci.digest import Digest
+    from tasks.operations.choosing.selection import Selection
+    from tasks.operations.reports.results import RepositoryInventory
+    from tasks.ports import Finding
+
+
+def plan_chosen(inventory: RepositoryInventory, selection: Selection) -> Sequence[TagEntry]:
+    """The tags that the patterns fit, and of these those of the newest manifests where only they are wanted.
+
+    Of a list, those that it names, and without a tag what it names by a digest that none of these has.
+
+    Raises:
+        OrderUnknownError: nothing tells which are newest.
+    """
+    fitting = [e for e in inventory.tags if selection.matches(inventory.path, e.tag)]
+    if selection.listed is not None:
+        return [*fitting, *_by_digest(inventory, selection.listed.of(inventory.path), fitting)]
+    return fitting if selection.newest is None else plan_newest(fitting, inventory.made, selection.newest)
+
+
+def _by_digest(
+    inventory: RepositoryInventory, wanted: Collection[str], fitting: Iterable[TagEntry]
+) -> Iterator[TagEntry]:
+    done = {e.descriptor.digest for e in fitting}
+    for entry in (*inventory.tags, *inventory.untagged):
+        if entry.descriptor.digest in wanted and entry.descriptor.digest not in done:
+            done.add(entry.descriptor.digest)
+            yield TagEntry(None, entry.descriptor, entry.kind)
+
+
+def absent_of(inventory: RepositoryInventory, selection: Selection) -> tuple[Finding, ...]:
+    """Name each line of a list that finds nothing in a repository; an entry that is refused is there by its tag."""
+    if selection.listed is None:
+        return ()
+    names = chain(
+        (entry.tag for entry in inventory.tags),
+        (entry.tag for entry in inventory.refused),
+        (entry.descriptor.digest for entry in (*inventory.tags, *inventory.untagged)),
+    )
+    wanted = selection.listed.of(inventory.path)
+    return selection.listed.absent(inventory.path, {name for name in names if name is not None and name in wanted})
+
+
+def fitting_patterns(inventory: RepositoryInventory, selection: Selection, known: Collection[str]) -> set[str]:
+    """The include patterns, but for the `known` ones, that fit a layout or one of its tags, also a refused one."""
+    if not selection.include:
+        return set()
+    return selection.fitting(
+        inventory.path, [*(e.tag for e in inventory.tags), *(e.tag for e in inventory.refused)], known
+    )
+
+
+def plan_selection(
+    inventory: RepositoryInventory,
+    selection: Selection,
+    children_of: Callable[[Iterable[Descriptor]], Iterable[Digest]] = lambda _: (),
+) -> tuple[TagEntry, ...]:
+    """The tags that the user asked for, and those that by their name are referrers of what these hold, at any depth.
+
+    `children_of` tells the manifests below indexes; it is asked only where there are such names left to judge.
+
+    Raises:
+        OrderUnknownError: as `plan_chosen`.
+    """
+    if selection.is_everything:
+        return inventory.tags
+    chosen = plan_chosen(inventory, selection)
+    tags = {e.tag for e in chosen}
+    waiting: dict[Digest, list[TagEntry]] = defaultdict(list)
+    for entry in inventory.tags:
+        named = None if entry.tag in tags else parse_referrers_tag(entry.tag or "")
+        if named is not None:
+            waiting[named.subject].append(entry)
+    if waiting:
+        held = [e.descriptor.digest for e in chosen]
+        tags |= {e.tag for e in _referring([*held, *children_of(e.descriptor for e in chosen)], waiting, inventory)}
+    return (*(e for e in inventory.tags if e.tag in tags), *(e for e in chosen if e.tag is None))
+
+
+def _referring(
+    held: list[Digest], waiting: dict[Digest, list[TagEntry]], inventory: RepositoryInventory
+) -> Iterator[TagEntry]:
+    """The entries of `waiting` that refer to what is held, to what refers to that, and so on."""
+    seen = set(held)
+    while held:
+        subject = held.pop()
+        entries = waiting.get(subject, [])
+        yield from entries
+        referrers = inventory.referrers.get(subject, ())
+        further = {e.descriptor.digest for e in entries} | {each.digest for each in referrers}
+        further -= seen
+        seen |= further
+        held += further
