@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tasks.file_ports import FileReader
+    from tasks.oci.digest import Digest
     from tasks.operations.cleanup.deciding.choices import Choice
     from tasks.operations.cleanup.deciding.policy import Policy
-    from tasks.operations.cleanup.values import Limits, Timing
     from tasks.ports import Source
     from tasks.stores.pacing import Stop
     from tasks.stores.registry.credentials import Credentials
@@ -64,14 +64,13 @@ class Logins:
 
 @dataclass(frozen=True, slots=True)
 class CleanupOptions:
-    """What to plan over and how; `clock` tells the time in place of the source's own, as tests need it."""
+    """What to plan over and how."""
 
     source: str
     access: BucketAccess = field(default_factory=BucketAccess)
     jobs: int = 16
     plain_http: bool = False
     ca_file: str | None = None
-    clock: Callable[[], float] | None = None
     credentials: Credentials | None = field(default=None, repr=False)
 
 
@@ -167,8 +166,7 @@ def open_planner(options: CleanupOptions, policy: Policy, stop: Stop, *, sweeps:
         if policy.gate is not None:
             gate = stack.enter_context(open_gate(options, policy.gate, stop))
         holdings = _first_look(files, options.source)
-        now = (options.clock or files.now)()
-        rules = BlobRules(now, policy.timing, policy.ingest_after, policy.multipart_after, sweeps)
+        rules = BlobRules(files.now(), policy.timing, policy.ingest_after, policy.multipart_after, sweeps)
         tools = PlanTools(source, files, holdings, rules, readers.map, policy.protected_digests, gate)
         yield Planner(source, tools, stop)
 
@@ -217,16 +215,20 @@ def new_plan_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
-def make_header(options: CleanupOptions, kind: PlanKind, limits: Limits, timing: Timing, now: float) -> PlanHeader:
-    """The header of a plan over a source, of which it keeps the whole path."""
+def make_header(
+    options: CleanupOptions, kind: PlanKind, policy: Policy, now: float, *, digest: Digest | None = None
+) -> PlanHeader:
+    """The header of a plan by a policy, whose file may have a digest; of the source it keeps the whole path."""
     is_directory = not is_bucket(options.source)
     return PlanHeader(
         plan=new_plan_id(),
         kind=kind,
         source=source_identity(options.source, options.access) if is_directory else options.source,
         created=now,
-        limits=limits,
-        timing=timing,
+        limits=policy.limits,
+        timing=policy.timing,
+        policy=digest,
+        gate=policy.gate,
         endpoint_url=options.access.endpoint,
         request_payer=options.access.request_payer,
     )

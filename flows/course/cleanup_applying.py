@@ -82,7 +82,7 @@ def apply_plan(
     access = BucketAccess(header.endpoint_url, header.request_payer, login=logins.bucket)
     forgets, alone = header.kind is PlanKind.CLEANUP, given.i_am_the_only_writer
     options = CleanerOptions(header.source, access, header.timing, run, alone, given.jobs, forgets)
-    asked = CleanupOptions(header.source, access, given.jobs, given.plain_http, given.ca_file, None, logins.target)
+    asked = CleanupOptions(header.source, access, given.jobs, given.plain_http, given.ca_file, logins.target)
     with _requirement(asked, header, stop) as require, open_cleaner(options, stop, require) as cleaner:
         cleaner.check_clock(header.created)
         cleaner.check_allowed(plan.repositories())

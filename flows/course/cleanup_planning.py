@@ -54,13 +54,7 @@ def cleanup_options(given: PlanParameters, logins: Logins = NO_LOGINS) -> Cleanu
     return CleanupOptions(given.source, access, given.jobs, credentials=logins.target)
 
 
-def plan_cleanup(
-    given: CleanupPlanParameters,
-    stop: Stop,
-    show: ShowPlan,
-    clock: Callable[[], float] | None = None,
-    logins: Logins = NO_LOGINS,
-) -> bool:
+def plan_cleanup(given: CleanupPlanParameters, stop: Stop, show: ShowPlan, logins: Logins = NO_LOGINS) -> bool:
     """Plan by a policy, show the plan, keep it where the user wants it; whether everything could be read.
 
     Raises:
@@ -69,11 +63,10 @@ def plan_cleanup(
     policy, digest = read_policy(Path(given.policy))
     if given.gate is not None:
         policy = replace(policy, gate=given.gate)
-    options = replace(cleanup_options(given, logins), plain_http=given.plain_http, ca_file=given.ca_file, clock=clock)
+    options = replace(cleanup_options(given, logins), plain_http=given.plain_http, ca_file=given.ca_file)
     with open_planner(options, policy, stop) as planner:
         now = planner.tools.rules.now
-        header = make_header(options, PlanKind.CLEANUP, policy.limits, policy.timing, now)
-        header = replace(header, policy=digest, gate=policy.gate)
+        header = make_header(options, PlanKind.CLEANUP, policy, now, digest=digest)
         plans = _watched(planner, policy, now)
         output = Path(given.output) if given.output else None
         footer = show(header, write_plan(output, header, plans), planner.findings)

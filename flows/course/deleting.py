@@ -13,7 +13,7 @@ from tasks.cleanup_plans import make_header, open_planner, write_plan
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, InvalidDigestError, RefusedError
 from tasks.operations.cleanup.deciding.choices import DeleteChoice
-from tasks.operations.cleanup.deciding.policy import DEFAULT_TIMING, Policy
+from tasks.operations.cleanup.deciding.policy import Policy
 from tasks.operations.cleanup.planning.recovering import plan_recovery
 from tasks.operations.cleanup.values import Limits, PlanKind
 
@@ -137,9 +137,9 @@ def _plan(
     plan_file: Path | None,
     show: ShowPlan,
 ) -> bool:
-    with open_planner(options, Policy((), gate=gate), stop, sweeps=False) as planner:
-        header = make_header(options, kind, NO_LIMITS, DEFAULT_TIMING, planner.tools.rules.now)
-        header = replace(header, gate=gate)
+    policy = Policy((), limits=NO_LIMITS, gate=gate)
+    with open_planner(options, policy, stop, sweeps=False) as planner:
+        header = make_header(options, kind, policy, planner.tools.rules.now)
         footer = show(header, write_plan(plan_file, header, plans(planner)), planner.findings)
     return is_whole(footer, planner.findings)
 

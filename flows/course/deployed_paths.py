@@ -19,7 +19,7 @@ RUN_OF_WORKER = "PREFECT__FLOW_RUN_ID"
 """What Prefect's workers put into the environment of each run's process."""
 
 
-def worker_s_run() -> str | None:
+def run_of_worker() -> str | None:
     """The id of the flow run that a worker has begun this process for; None where a command runs the flow itself."""
     return os.environ.get(RUN_OF_WORKER) if isinstance(current_watcher(), NoWatcher) else None
 
@@ -30,7 +30,7 @@ def refuse_passing(**places: str | None) -> None:
     Raises:
         ConfigurationError: one of the places is a relative path.
     """
-    if worker_s_run() is None:
+    if run_of_worker() is None:
         return
     for name, place in places.items():
         if place and "://" not in place and not Path(place).is_absolute():
@@ -47,7 +47,7 @@ def refuse_standard_input(**places: str | None) -> None:
         ConfigurationError: one of the places is standard input.
     """
     for name, place in places.items():
-        if place == STANDARD_INPUT and worker_s_run() is not None:
+        if place == STANDARD_INPUT and run_of_worker() is not None:
             raise ConfigurationError(f"--{name.replace('_', '-')} -: a worker's run has no input; name a file")
 
 
@@ -58,7 +58,7 @@ def with_lasting_results(options: BenchmarkOptions) -> BenchmarkOptions:
         ConfigurationError: as for `refuse_passing`.
     """
     refuse_passing(out=options.out, dat_file=options.dat_file, state=options.state)
-    run = worker_s_run()
+    run = run_of_worker()
     if run is None or options.out is not None or options.resume:
         return options
     state = Path(options.state) if options.state else default_state_root(os.environ)

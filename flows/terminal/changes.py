@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +12,7 @@ import click
 from flows.terminal.finding_lines import print_findings
 from tasks.endpoints import blamed_on, open_source, open_state, source_identity
 from tasks.oci.errors import LayoutliftError
-from tasks.operations.copying.planning import absent_of, plan_chosen
+from tasks.operations.choosing.chosen_tags import absent_of, plan_chosen
 from tasks.operations.in_step.since_last import TagChange, tag_changes, vanished_layouts
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, unused_patterns
@@ -135,5 +136,5 @@ def _document(
             {"repository": c.path, "tag": c.tag, "change": c.change, "digest": c.digest, "before": c.before}
             for c in changes
         ],
-        "findings": [{"path": f.path, "code": f.code, "message": f.message} for f in findings],
+        "findings": [asdict(finding) for finding in findings],
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -102,7 +103,7 @@ class _Document:
         click.echo("\n]}")
 
     def end(self, footer: PlanFooter, findings: Sequence[Finding]) -> None:
-        shown = [{"path": each.path, "code": each.code, "message": each.message} for each in findings]
+        shown = [asdict(each) for each in findings]
         members = json.dumps({**footer_json(footer), "findings": shown})[1:-1]
         click.echo(f"\n], {members}" + ("}" if self._is_whole else ""))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from functools import partial
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -13,8 +14,8 @@ import click
 from flows.terminal.finding_lines import print_findings
 from tasks.endpoints import open_source
 from tasks.oci.errors import LayoutliftError
+from tasks.operations.choosing.chosen_tags import absent_of, fitting_patterns, plan_chosen
 from tasks.operations.choosing.newest import not_ordered
-from tasks.operations.copying.planning import absent_of, fitting_patterns, plan_chosen
 from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, tagless, unused_patterns
 from tasks.operations.reports.shown_text import printable
 from tasks.operations.running.concurrency import map_ahead
@@ -170,7 +171,7 @@ class _JsonPrinter:
 
     def end(self, findings: list[Finding]) -> None:
         self._out.write("]")
-        self._list("findings", ({"path": f.path, "code": f.code, "message": f.message} for f in findings))
+        self._list("findings", map(asdict, findings))
         self._out.write("}\n")
         self._out.flush()
 

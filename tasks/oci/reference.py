@@ -29,6 +29,7 @@ _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _HOST = re.compile(r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?")
 _UNWANTED = re.compile(r"[^a-z0-9]+")
 _REFERRERS_TAG = re.compile(r"(sha256|sha512)-([a-f0-9]{64,128})(\.(?:sig|att|sbom))?")
+_HEX_LENGTHS = {"sha256": 64, "sha512": 128}
 _SHOWN = 200
 """Characters of a name in a message."""
 _SHOWN_OF_END = 150
@@ -145,7 +146,7 @@ def parse_referrers_tag(tag: str) -> ReferrersTag | None:
     if match is None:
         return None
     algorithm, encoded, suffix = match.groups()
-    if len(encoded) != {"sha256": 64, "sha512": 128}[algorithm]:
+    if len(encoded) != _HEX_LENGTHS[algorithm]:
         return None
     return ReferrersTag(Digest(f"{algorithm}:{encoded}"), suffix or "")
 
@@ -153,7 +154,7 @@ def parse_referrers_tag(tag: str) -> ReferrersTag | None:
 def is_referrers_tag(tag: str) -> bool:
     """Whether a tag names the referrers of a digest; one of sha512 may be cut to 64 characters."""
     match = _REFERRERS_TAG.fullmatch(tag)
-    return match is not None and len(match[2]) in {64, {"sha256": 64, "sha512": 128}[match[1]]}
+    return match is not None and len(match[2]) in {64, _HEX_LENGTHS[match[1]]}
 
 
 def is_referrers_list(tag: str) -> bool:

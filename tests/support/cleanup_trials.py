@@ -56,7 +56,7 @@ class Cleaning:
         options, wanted = CleanupOptions(self.source), policy(self.keep_last, self.timing)
         with open_planner(options, wanted, Stop()) as planner:
             now = planner.tools.rules.now
-            header = make_header(options, PlanKind.CLEANUP, wanted.limits, wanted.timing, now)
+            header = make_header(options, PlanKind.CLEANUP, wanted, now)
             file = self.folder / "plan.jsonl"
             for _ in write_plan(file, header, planner.plans(policy_choices(wanted, now))):
                 pass
