@@ -14,7 +14,6 @@ from tasks.operations.reports.shown_text import human_bytes, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from types import TracebackType
 
     from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
     from tasks.operations.cleanup.values import IndexEntry
@@ -67,9 +66,7 @@ class AppliedPart:
         click.echo(', "applied": ', nl=False)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         click.echo("}" if self.is_begun else "null}")
 
     def show(self, run: str, outcomes: Iterable[RepositoryOutcome]) -> bool:

@@ -17,8 +17,6 @@ from tasks.oci.errors import ContentNotFoundError, LockHeldError, SourceChangedE
 from tasks.stores.state.lock_holder import EXPIRY_SECONDS, Heartbeat, LockHolder, held_message, keeps_out
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from tasks.file_ports import FileContent, FileWriter
     from tasks.ports import StopSign
 
@@ -63,9 +61,7 @@ class SourceLease:
         self._heart.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._heart.stop()
         with suppress(SourceError, ContentNotFoundError), self._lock:  # then it expires
             self._files.write_file(PATH, _RELEASED, self._mark)

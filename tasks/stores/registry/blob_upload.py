@@ -21,7 +21,7 @@ from tasks.oci.errors import (
     UntrustedConnectionError,
 )
 from tasks.ports import BlobArrival
-from tasks.stores.registry.chunked_upload import CHUNK_SIZES, ChunkedUpload
+from tasks.stores.registry.chunked_upload import CHUNK_SIZES, ChunkedUpload, completed_at, uploads_of
 from tasks.stores.registry.http_answers import said_once
 from tasks.stores.registry.registry_answers import error_of, upload_error_of
 from tasks.stores.registry.registry_auth import repository_scope
@@ -104,7 +104,7 @@ class BlobUpload:
         query = urlencode({"mount": content.descriptor.digest, "from": mount_from})
         own, other = repository_scope(repository, write=True), repository_scope(mount_from, write=False)
         try:
-            answer = self._provider.do_request(f"{_uploads(repository)}?{query}", "POST", b"", {}, (own, other))
+            answer = self._provider.do_request(f"{uploads_of(repository)}?{query}", "POST", b"", {}, (own, other))
         except (AuthenticationError, PermissionDeniedError):
             return None
         if answer.status == HTTPStatus.CREATED:
@@ -118,7 +118,7 @@ class BlobUpload:
             return self._post_whole(repository, content, scopes, tried)
         if self._needs_chunks(content.descriptor.size):
             return self._push_in_chunks(repository, content, scopes, tried)
-        opened = self._provider.do_request(_uploads(repository), "POST", b"", {}, scopes)
+        opened = self._provider.do_request(uploads_of(repository), "POST", b"", {}, scopes)
         return self._put(repository, opened, content, scopes, tried)
 
     def _post_whole(self, repository: str, content: BlobContent, scopes: Scopes, tried: _Tried) -> BlobArrival:
@@ -128,7 +128,7 @@ class BlobUpload:
         """
         headers = {"Content-Type": "application/octet-stream"}
         raw = content.read()
-        url = f"{_uploads(repository)}?digest={content.descriptor.digest}"
+        url = completed_at(uploads_of(repository), content.descriptor.digest)
         answer = self._provider.do_request(url, "POST", raw, headers, scopes)
         if answer.status == HTTPStatus.CREATED:
             self._took_single_post = True
@@ -150,8 +150,7 @@ class BlobUpload:
             raise error_of(opened, f"starting the upload of {digest}")
         if self._needs_chunks(size):
             return self._push_in_chunks(repository, content, scopes, tried)
-        url = self._place_of(opened)
-        url = f"{url}{'&' if '?' in url else '?'}digest={digest}"
+        url = completed_at(self._place_of(opened), digest)
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         if size <= SMALL_BLOB:
             answer = self._provider.do_request(url, "PUT", content.read(), headers, scopes)
@@ -203,10 +202,6 @@ class BlobUpload:
         )
         length = said_once(answer.headers.get("Content-Length"))
         return answer.status == HTTPStatus.OK and length in {None, str(descriptor.size)}
-
-
-def _uploads(repository: str) -> str:
-    return f"/v2/{repository}/blobs/uploads/"
 
 
 def _is_refusal(answer: HttpAnswer) -> bool:

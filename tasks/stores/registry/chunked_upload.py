@@ -18,6 +18,7 @@ from tasks.stores.registry.registry_answers import error_of, upload_error_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tasks.oci.digest import Digest
     from tasks.ports import BlobContent, Buffer
     from tasks.stores.registry.http_answers import HttpAnswer
     from tasks.stores.registry.oras_provider import OrasProvider
@@ -76,11 +77,10 @@ class ChunkedUpload:
         self, repository: str, content: BlobContent, scopes: Scopes, chunk: int, note_sent: Callable[[], None]
     ) -> None:
         digest = content.descriptor.digest
-        answer = self._provider.do_request(f"/v2/{repository}/blobs/uploads/", "POST", b"", {}, scopes)
+        answer = self._provider.do_request(uploads_of(repository), "POST", b"", {}, scopes)
         if answer.status != HTTPStatus.ACCEPTED:
             raise error_of(answer, f"starting the upload of {digest}")
-        url = self._place_of(self._send_all(content, answer, chunk, scopes))
-        url = f"{url}{'&' if '?' in url else '?'}digest={digest}"
+        url = completed_at(self._place_of(self._send_all(content, answer, chunk, scopes)), digest)
         note_sent()
         answer = self._provider.do_request(url, "PUT", b"", {"Content-Length": "0"}, scopes)
         if answer.status not in {HTTPStatus.CREATED, HTTPStatus.NO_CONTENT}:
@@ -145,6 +145,16 @@ class _Pieces:
             part, self._rest = self._rest[:length], self._rest[length:]
             length -= len(part)
             yield part
+
+
+def uploads_of(repository: str) -> str:
+    """Where uploads into a repository begin."""
+    return f"/v2/{repository}/blobs/uploads/"
+
+
+def completed_at(place: str, digest: Digest) -> str:
+    """The URL whose PUT completes the upload at a place as that of a blob with this digest."""
+    return f"{place}{'&' if '?' in place else '?'}digest={digest}"
 
 
 def _taken(answer: HttpAnswer, start: int, length: int) -> int:

@@ -17,7 +17,6 @@ from tasks.stores.state.state_objects import ConditionFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
 
     from tasks.stores.state.state_objects import StateObjects, StoredObject
 
@@ -60,9 +59,7 @@ class BucketLock:
                 return self
         raise LockHeldError(held_message(None, 0, f"{self._objects}/{self._name}"))
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._heart.stop()
         with contextlib.suppress(StateError):  # then it expires
             self._objects.put(self._name, _RELEASED, only_if=self._etag)

@@ -22,7 +22,6 @@ from tasks.stores.state.lock_holder import Heartbeat, LockHolder, held_message, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-    from types import TracebackType
 
 _GUARD = "lock.guard"
 _GUARD_SECONDS = 10.0
@@ -58,9 +57,7 @@ class RunLock:
         self._heart.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._heart.stop()
         with contextlib.suppress(OSError, LockHeldError), _guarded(self._folder):
             if self._is_ours():
