@@ -16,6 +16,7 @@ from tasks.oci.errors import (
     SourceError,
     SourceReadError,
     SourceUnavailableError,
+    SourceWriteError,
 )
 from tasks.stores.hidden_secrets import without_secrets
 
@@ -88,6 +89,10 @@ class ChangedError(SourceReadError):
     """The object is another one by now; it has to be read again from its start."""
 
 
+class UnwrittenError(SourceWriteError):
+    """The store failed at a write, and says nothing by that of what it knows and allows; it may succeed later."""
+
+
 class UnreachableError(SourceUnavailableError):
     """Nothing answers at the endpoint."""
 
@@ -109,6 +114,11 @@ class DeniedError(SourceError):
             f"{self.denied}; s3:ListBucket on the bucket and s3:GetObject on its objects are needed, and "
             "--request-payer where the requester pays"
         )
+
+
+def may_pass(code: str) -> bool:
+    """Whether a code that an answer has for one of several keys is of a failure that may pass."""
+    return code in _PASSING or code in _THROTTLED
 
 
 @contextmanager
@@ -190,7 +200,7 @@ def _of_refused_read(code: str, name: str) -> LayoutliftError | None:
 def _of_refusal(code: str, status: int, name: str, reason: str) -> LayoutliftError:
     if code in _THROTTLED or status in _THROTTLING:
         return ThrottledError(f"the store asks to slow down at {name} ({reason})")
-    if code in _PASSING or status >= _SERVER_ERROR:
+    if code in _PASSING or (status >= _SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED):
         return SourceReadError(f"{name} can't be read for the moment ({reason})")
     if code in _DENIED:
         return DeniedError(name, reason)

@@ -10,10 +10,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from boto3.s3.transfer import TransferConfig
 
-from tasks.oci.errors import ContentNotFoundError, SourceChangedError, SourceError, SourceWriteError
+from tasks.oci.errors import (
+    ContentNotFoundError,
+    SourceChangedError,
+    SourceError,
+    SourceReadError,
+    SourceWriteError,
+)
 from tasks.stores.bucket.s3_answers import etag_of, next_place, with_all
 from tasks.stores.bucket.s3_bucket import S3Bucket
-from tasks.stores.bucket.s3_errors import ChangedError, DeniedError, NotAdmittedError, UnreachableError
+from tasks.stores.bucket.s3_errors import (
+    ChangedError,
+    DeniedError,
+    NotAdmittedError,
+    UnreachableError,
+    UnwrittenError,
+    may_pass,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -107,7 +120,7 @@ class WritableS3Bucket(S3Bucket):
         for key, code in self._delete(
             {"Key": each} if isinstance(each, str) else {"Key": each[0], "VersionId": each[1]} for each in keys
         ):
-            raise SourceWriteError(f"{key} was not deleted ({code})")
+            raise _undeleted(key, code)
 
     def delete_unchanged(self, etags: Mapping[str, str]) -> frozenset[str]:
         """Delete keys that have these ETags, and tell those that have another one; where the store compares.
@@ -118,7 +131,7 @@ class WritableS3Bucket(S3Bucket):
         others: set[str] = set()
         for key, code in self._delete({"Key": key, "ETag": f'"{etag}"'} for key, etag in etags.items()):
             if not any(other in code for other in _OTHERS):
-                raise SourceWriteError(f"{key} was not deleted ({code})")
+                raise _undeleted(key, code)
             others.add(key)
         return frozenset(others)
 
@@ -186,6 +199,7 @@ def _written(name: str) -> Iterator[None]:
     Raises:
         ContentNotFoundError, UnreachableError, NotAdmittedError: as they were.
         SourceChangedError: a condition does not hold.
+        UnwrittenError: a failure that may pass.
         SourceWriteError: everything else.
     """
     try:
@@ -199,8 +213,14 @@ def _written(name: str) -> Iterator[None]:
             f"{name} can't be written: {error.denied}; s3:PutObject and s3:DeleteObject on the bucket's objects are "
             "needed besides what a reader needs"
         ) from error
+    except SourceReadError as error:
+        raise UnwrittenError(f"{name} can't be written: {error}") from error
     except SourceError as error:
         raise SourceWriteError(f"{name} can't be written: {error}") from error
+
+
+def _undeleted(key: str, code: str) -> SourceWriteError:
+    return (UnwrittenError if may_pass(code) else SourceWriteError)(f"{key} was not deleted ({code})")
 
 
 def _version(found: Any, *, is_marker: bool) -> ObjectVersion:

@@ -284,11 +284,13 @@ def change_index(tools: ApplyTools, path: str, edit: Callable[[bytes], IndexEdit
 
 
 def _announce_edit(tools: ApplyTools, path: str, found: FileContent, made: IndexEdit) -> None:
-    """Keep the whole index as it was, for people, and what the edit does, for `undo`."""
+    """Note what the edit does, for `undo`, and keep the whole index as it was, for people.
+
+    In this order, as what is kept goes with the journal of its run: without one it would stay for ever.
+    """
     files, journal = tools.source.files, tools.journal
-    kept = f"{TRASH}/{journal.run}/{below(path, INDEX)}.before"
-    before = files.read_file(kept)
-    if before is None:
-        files.write_file(kept, found.raw, None)
     record = Record(Step.INDEX, path, files.now(), removed=made.removed, added=made.added, etag=found.etag)
     journal.announce(record)
+    kept = f"{TRASH}/{journal.run}/{below(path, INDEX)}.before"
+    if files.read_file(kept) is None:
+        files.write_file(kept, found.raw, None)

@@ -7,6 +7,7 @@ import pytest
 
 from tasks.oci.errors import SourceChangedError, SourceWriteError
 from tasks.stores.bucket.conditional_writes import NEW, ROUNDS, WRITERS, honours_conditions, honours_deletions
+from tasks.stores.bucket.s3_errors import UnwrittenError
 from tasks.stores.bucket.s3_writing import WritableS3Bucket
 
 FOLDER = "bucket/.layoutlift/"
@@ -151,6 +152,50 @@ def test_several_writers_are_tried_at_once() -> None:
 
     assert asked(honours_conditions, Counting())
     assert counts == [WRITERS] * ROUNDS
+
+
+class LosesAnAnswer(Store):
+    """One of the first round: its request is sent again, and refused, as what it wrote is there."""
+
+    is_lost = False
+
+    def at_once(self, act: Callable[[bytes], Any], items: Iterable[bytes]) -> list[Any]:
+        attempts = list(items)
+        if not self.is_lost:
+            self.is_lost = True
+            self.put(next(iter(self.keys)), attempts[0])
+        return super().at_once(act, attempts)
+
+
+def test_an_answer_that_is_lost_speaks_against_no_store() -> None:
+    assert asked(honours_conditions, LosesAnAnswer())
+
+
+class FailsLater(Store):
+    """Fails for the moment, once it has answered so many requests with conditions."""
+
+    def __init__(self, answers: int) -> None:
+        super().__init__()
+        self.left = answers
+
+    def put(self, key: str, raw: bytes, condition: Mapping[str, str] | None = None) -> str:
+        self.left -= condition is not None
+        if self.left < 0:
+            raise UnwrittenError("500")
+        return super().put(key, raw, condition)
+
+    def delete_unchanged(self, etags: Mapping[str, str]) -> frozenset[str]:
+        raise UnwrittenError("500")
+
+
+@pytest.mark.parametrize(
+    ("question", "answers"), [*((honours_conditions, n) for n in range(3)), (honours_deletions, 0)]
+)
+def test_a_store_that_fails_meanwhile_is_not_taken_for_one_that_knows_no_conditions(
+    question: Callable[[WritableS3Bucket, str], bool], answers: int
+) -> None:
+    with pytest.raises(UnwrittenError):
+        asked(question, FailsLater(answers))
 
 
 @pytest.mark.parametrize("question", [honours_conditions, honours_deletions])

@@ -29,6 +29,7 @@ from tasks.stores.bucket import s3_bucket
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
 from tasks.stores.bucket.s3_bucket import ATTEMPTS, S3Bucket
 from tasks.stores.bucket.s3_client import make_client
+from tasks.stores.bucket.s3_errors import UnwrittenError
 from tasks.stores.bucket.s3_writing import WritableS3Bucket
 from tasks.stores.pacing import Stop
 from tasks.stores.silence import LEAST_FAILURES
@@ -462,3 +463,29 @@ def test_a_write_that_is_denied_asks_for_what_a_write_needs(script: ScriptedRegi
     with pytest.raises(SourceWriteError, match="s3:PutObject") as raised:
         store.put(BLOB_KEY.removeprefix("/bucket/"), b"")
     assert "s3:GetObject" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "may_succeed_later"),
+    [("InternalError", 500, True), ("NotImplemented", 501, False)],
+)
+def test_a_store_that_fails_at_a_write_is_told_from_one_that_does_not_know_it(
+    code: str, status: int, may_succeed_later: bool, script: ScriptedRegistry
+) -> None:
+    settings = BucketAccess(endpoint_url=script.url)
+    store = WritableS3Bucket(make_client(settings), "bucket", settings, first_wait=0.001)
+    script.always("PUT", BLOB_KEY, refusal(code, status))
+    with pytest.raises(SourceWriteError, match=code) as raised:
+        store.put(BLOB_KEY.removeprefix("/bucket/"), b"")
+    assert isinstance(raised.value, UnwrittenError) is may_succeed_later
+
+
+@pytest.mark.parametrize(("code", "may_succeed_later"), [("InternalError", True), ("AccessDenied", False)])
+def test_so_is_a_key_that_a_deletion_leaves(code: str, may_succeed_later: bool, script: ScriptedRegistry) -> None:
+    settings = BucketAccess(endpoint_url=script.url)
+    store = WritableS3Bucket(make_client(settings), "bucket", settings)
+    left = f"<DeleteResult><Error><Key>one</Key><Code>{code}</Code></Error></DeleteResult>"
+    script.always("POST", "/bucket", Reply(200, {"Content-Type": "application/xml"}, left.encode()))
+    with pytest.raises(SourceWriteError, match=code) as raised:
+        store.delete_unchanged({"one": "etag"})
+    assert isinstance(raised.value, UnwrittenError) is may_succeed_later

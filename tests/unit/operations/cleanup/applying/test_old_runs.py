@@ -51,6 +51,15 @@ def test_a_run_is_remembered_while_a_manifest_waits_that_it_took_out() -> None:
     assert hiding in journals(world)
 
 
+@pytest.mark.parametrize("lives", range(10))
+def test_wherever_a_run_dies_nothing_lies_in_the_quarantine_that_no_journal_tells_of(lives: int) -> None:
+    """Without one it would lie there for ever."""
+    world = world_of_two()
+    world.now += 1
+    world.apply_plan(world.plan(keep_policy(1)), lives)
+    assert {path.split("/")[2] for path in world.files.contents() if path.startswith(f"{TRASH}/")} <= journals(world)
+
+
 def test_a_tag_comes_back_whose_blobs_were_never_hidden() -> None:
     world = with_a_tag_that_went()
     world.now += 5 * (GRACE + HOLD)
