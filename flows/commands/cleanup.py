@@ -80,7 +80,7 @@ def undo(*, run: str, source: str | None, as_json: bool, **given: Any) -> None:
     from flows.terminal.cleanup_outcome_output import print_outcomes  # noqa: PLC0415
 
     parameters = checked(UndoParameters, given)
-    shown = partial(print_outcomes, as_json=as_json, nothing_done=f"nothing is left to put back of what {run} took")
+    shown = partial(print_outcomes, as_json=as_json, undone=run)
     change(partial(undo_run, parameters, run, source), as_json=as_json, show=shown)
 
 

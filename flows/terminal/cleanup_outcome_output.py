@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from flows.terminal.finding_lines import print_findings
+from flows.terminal.finding_lines import print_advice, print_findings
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.shown_text import human_bytes, printable
 
@@ -23,20 +23,21 @@ NOTHING_DONE = "nothing was changed: all is as the plan wants it already"
 
 
 def print_outcomes(
-    run: str, outcomes: Iterable[RepositoryOutcome], *, as_json: bool, nothing_done: str = NOTHING_DONE
+    run: str, outcomes: Iterable[RepositoryOutcome], *, as_json: bool, undone: str | None = None
 ) -> bool:
     """Print outcomes as they come; whether none of them has a problem.
 
-    `nothing_done` is said of a run that did nothing, which nobody can undo, unless it left something alone.
+    `undone` is the run that this one undoes: where not all of that came back, it is to be undone again.
     """
-    is_whole = is_idle = True
+    is_idle = True
     alone = 0
+    codes: dict[str, None] = {}
     if as_json:
         click.echo(f'{{"schema": 1, "run": {json.dumps(run)}, "repositories": [', nl=False)
     closing = f"run {run}; to put back what it took: layoutlift cleanup undo {run}"
     try:
         for place, outcome in enumerate(outcomes):
-            is_whole = is_whole and not outcome.problems
+            codes |= dict.fromkeys(problem.code for problem in outcome.problems)
             is_idle = is_idle and _is_idle(outcome)
             alone += outcome.left_alone
             if as_json:
@@ -44,11 +45,21 @@ def print_outcomes(
             else:
                 _print_outcome(outcome)
         if is_idle:
-            left = counted(alone, "repository", "are")
-            closing = f"nothing was changed: {left} left alone" if alone else nothing_done
+            closing = _nothing_done(alone, undone)
+        elif undone is not None and codes:
+            closing = f"run {run}; when that is mended, for what did not come back: layoutlift cleanup undo {undone}"
     finally:  # a run that is ended early can be undone, too, and leaves a document that can be read
         click.echo("\n]}" if as_json else closing)
-    return is_whole
+        if not as_json:
+            print_advice(codes)
+    return not codes
+
+
+def _nothing_done(alone: int, undone: str | None) -> str:
+    """What is said of a run that did nothing, which nobody can undo; so many repositories were left alone."""
+    if alone:
+        return f"nothing was changed: {counted(alone, 'repository', 'are')} left alone"
+    return NOTHING_DONE if undone is None else f"nothing is left to put back of what {undone} took"
 
 
 def _is_idle(outcome: RepositoryOutcome) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tasks.operations.reports.advice import advice_on
 from tasks.operations.reports.shown_text import printable
 
 if TYPE_CHECKING:
@@ -18,3 +19,9 @@ def print_findings(findings: Iterable[Finding]) -> None:
     """Print findings to standard error, a line each."""
     for finding in findings:
         click.echo(printable(f"! {finding.path}: {finding.message} ({finding.code})"), err=True)
+
+
+def print_advice(codes: Iterable[str]) -> None:
+    """Print what to do about each of these codes to standard error."""
+    for code in codes:
+        click.echo(f"    {code}: {advice_on(code)}", err=True)
