@@ -28,6 +28,11 @@ _NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _CLOCK_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _DRAFTS = f"{OWN_FOLDER}/drafts"
 _CLOCK = f"{OWN_FOLDER}/clock"
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NEEDS_ROOM = (
+    "what changes a source notes each step there before it takes it, so some hundred KiB have to be made free "
+    "before a cleanup can give room back"
+)
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES})
 
 
@@ -231,6 +236,8 @@ def _writing(name: str) -> Iterator[None]:
             raise SourceWriteError(
                 f"{name} is on another file system; clean that up as a source of its own"
             ) from error
+        if error.errno in _NO_ROOM:
+            raise SourceWriteError(f"{name} can't be written: {error.strerror}; {_NEEDS_ROOM}") from error
         ours = translate(error, name)
         if isinstance(ours, ContentNotFoundError | SourceUnavailableError):
             raise ours from error

@@ -30,6 +30,7 @@ from tasks.oci.reference import (
     parse_referrers_tag,
     referrers_tag,
     repository_of_annotations,
+    repository_of_reference,
     tag_of_ref_name,
 )
 from tasks.operations.choosing.noted_times import CREATED
@@ -52,8 +53,9 @@ class Entry:
     """An entry of `index.json`: `ref_name` as it stands there, `tag` what it means, None where it means none.
 
     `refers_to` is the subject of a referrer that names it by its tag or annotation, not by its manifest.
-    `is_ambiguous` says that another entry gives the same tag another digest. `repository` is what its references
-    name, None where that is the layout's own or there is none: some writers keep many images in one layout.
+    `is_ambiguous` says that another entry gives the same tag, with the same name before it or none, another digest.
+    `repository` is what its references name, None where that is the layout's own or there is none: some writers
+    keep many images in one layout.
     """
 
     ref_name: str | None
@@ -102,6 +104,8 @@ def view_layout(source: LayoutReader, files: FileReader, path: str) -> LayoutVie
     ingest = blobs_begun(files.list_files(below(path, INGEST)), below(path, INGEST))
     uploads = tuple(files.list_uploads(below(path, BLOBS)))
     index = source.read_index(path)
+    if (target := files.link_target(below(path, INDEX))) is not None:
+        raise InvalidLayoutError(f"{INDEX} is a link to {target}; nothing is cleaned up through links")
     found = [_readable(each) for each in iter_index(decode_index(index.raw))]
     shortened = _shortened((*blobs, *(descriptor.digest for descriptor in found)))
     saved = saved_signatures(found)
@@ -175,9 +179,21 @@ def _refers_to(found: Descriptor, tag: str | None) -> Digest | None:
 
 
 def _marked_ambiguous(entries: list[Entry]) -> tuple[Entry, ...]:
-    names = {(entry.tag, entry.digest) for entry in entries if entry.tag is not None}
-    counts: Counter[str | None] = Counter(tag for tag, _ in names)
-    return tuple(replace(entry, is_ambiguous=True) if counts[entry.tag] > 1 else entry for entry in entries)
+    """Mark tags of two digests; of images whose names stand before their tags, each has tags of its own."""
+    names = [_named(entry) for entry in entries]
+    contents = {(name, entry.digest) for name, entry in zip(names, entries, strict=True) if name is not None}
+    counts = Counter(name for name, _ in contents)
+    return tuple(
+        replace(entry, is_ambiguous=True) if name is not None and counts[name] > 1 else entry
+        for name, entry in zip(names, entries, strict=True)
+    )
+
+
+def _named(entry: Entry) -> tuple[str | None, str] | None:
+    """What a tag belongs to, where a name stands before it, and the tag; None for an entry that has none."""
+    if entry.tag is None or entry.ref_name is None:
+        return None
+    return entry.repository if repository_of_reference(entry.ref_name) else None, entry.tag
 
 
 def several_images(view: LayoutView) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ from tasks.operations.cleanup.values import Action
 from tasks.ports import ManifestResolver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tasks.oci.digest import Digest
     from tasks.oci.reference import TargetAddress
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from tasks.operations.running.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
 
+NamedDigest = tuple[str, "Digest"]
+"""A tag with its digest: where a layout holds many images, several may have one tag."""
 _ANY = "application/octet-stream"
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -88,18 +90,18 @@ class Gate:
         return _refusals(partial(self.require_content, path), content, map_concurrently)
 
     def lacking_tags(
-        self, path: str, tags: Mapping[str, Digest], map_concurrently: MapConcurrently
-    ) -> Mapping[str, str]:
+        self, path: str, tags: Iterable[NamedDigest], map_concurrently: MapConcurrently
+    ) -> Mapping[NamedDigest, str]:
         """Those tags that the target does not have with their digests, and in which words.
 
         Raises:
             RegistryError: it can't say.
         """
-        return _refusals(partial(self.require_tag, path), tags, map_concurrently)
+        return _refusals(lambda named, _: self.require_tag(path, *named), dict.fromkeys(tags), map_concurrently)
 
     def lists_itself(
-        self, path: str, tags: Mapping[str, Digest], graph: Graph, map_concurrently: MapConcurrently
-    ) -> Mapping[str, Digest]:
+        self, path: str, tags: Iterable[NamedDigest], graph: Graph, map_concurrently: MapConcurrently
+    ) -> frozenset[NamedDigest]:
         """Those of some tags that only list referrers, `sha256-<hex>`, all of which the target lists by its own API.
 
         It never gets such a tag, nor the index behind it, whose members it has to hold all the same.
@@ -108,7 +110,7 @@ class Gate:
             RegistryError: it can't say.
         """
 
-        def is_listed(item: tuple[str, Digest]) -> bool:
+        def is_listed(item: NamedDigest) -> bool:
             tag, digest = item
             named, node = parse_referrers_tag(tag), graph.nodes.get(digest)
             if named is None or named.suffix or node is None or not _only_lists(node):
@@ -116,9 +118,9 @@ class Gate:
             listed = self.target.list_referrers(self._repository(path), named.subject)
             return listed is not None and listed >= set(node.below)
 
-        asked = list(tags.items())
+        asked = list(tags)
         answers = zip(asked, map_concurrently(is_listed, asked), strict=True)
-        return {tag: digest for (tag, digest), answer in answers if answer}
+        return frozenset(named for named, answer in answers if answer)
 
     def require_plan(self, source: LayoutReader, plan: RepositoryPlan, map_concurrently: MapConcurrently) -> None:
         """Pass where the target has everything that a plan takes from a repository, read anew from the source.
@@ -138,11 +140,11 @@ class Gate:
         for digest, error in graph.unreadable.items():
             if digest in sizes or not isinstance(error, ContentNotFoundError):
                 raise error  # what it needs is not known, so nobody can ask for that
-        tags = dict(_tags_that_go(plan))
+        tags = dict.fromkeys(_tags_that_go(plan))
         lists = self.lists_itself(path, tags, graph, map_concurrently)
-        for tag, lack in self.lacking_tags(path, without(tags, lists), map_concurrently).items():
+        for (tag, _), lack in self.lacking_tags(path, tags.keys() - lists, map_concurrently).items():
             raise TargetLacksError(f"{tag}: {lack}")
-        needed = graph.reach(dict.fromkeys(removed, ""), sizes).keys() - set(lists.values())
+        needed = graph.reach(dict.fromkeys(removed, ""), sizes).keys() - {digest for _, digest in lists}
         going = {digest: sizes[digest] for digest in needed if digest in sizes}
         going |= {blob.digest: blob.size for blob in plan.blobs if blob.action is Action.QUARANTINE}
         going |= {held.digest: held.size for held in plan.quarantined if held.action is Action.PURGE}
@@ -170,16 +172,11 @@ def _refusals(
     return {key: answer for (key, _), answer in answers if answer is not None}
 
 
-def without(tags: Mapping[str, Digest], lists: Mapping[str, Digest]) -> dict[str, Digest]:
-    """The tags that a target has to have, where it needs none for these lists."""
-    return {tag: digest for tag, digest in tags.items() if tag not in lists}
-
-
 def _only_lists(node: Node) -> bool:
     return node.is_index and node.subject is None
 
 
-def _tags_that_go(plan: RepositoryPlan) -> Iterator[tuple[str, Digest]]:
+def _tags_that_go(plan: RepositoryPlan) -> Iterator[NamedDigest]:
     """Each with its digest; what registries take no such tag for is nowhere under it, and its content decides."""
     for decision in plan.tags:
         if decision.action is Action.DELETE:

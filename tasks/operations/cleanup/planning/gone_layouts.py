@@ -8,11 +8,15 @@ from tasks.file_ports import below
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.oci.image_layout import BLOBS, INDEX, MARKER
 from tasks.operations.cleanup.deciding.blob_decisions import decide_unneeded, hidden_of, spare
-from tasks.operations.cleanup.planning.repository_planning import gated_held
+from tasks.operations.cleanup.planning.repository_planning import HIDDEN, gated_held
 from tasks.operations.cleanup.values import Refusal, RepositoryPlan
+from tasks.ports import Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from tasks.file_ports import FileReader
+    from tasks.oci.digest import Digest
     from tasks.operations.cleanup.planning.repository_planning import PlanTools
 
 
@@ -38,9 +42,18 @@ def plan_gone(tools: PlanTools, path: str) -> RepositoryPlan | None:
         if not held or not is_gone(tools.files, path):
             return None
         decisions = [decide_unneeded(blob, tools.rules) for blob in held]
-        spared = spare(decisions, hidden_of(tools.protected, held, ()))
-        return RepositoryPlan(path, "", quarantined=gated_held(tools, path, spared), is_gone=True)
+        hidden = hidden_of(tools.protected, held, ())
+        quarantined = gated_held(tools, path, spare(decisions, hidden))
+        findings = tuple(_hidden(path, hidden))
+        return RepositoryPlan(path, "", quarantined=quarantined, is_gone=True, findings=findings)
     except InterruptedRunError:
         raise
     except LayoutliftError as error:
         return RepositoryPlan(path, "", refused=Refusal(error.code, str(error)))
+
+
+def _hidden(path: str, hidden: Mapping[Digest, str]) -> Iterator[Finding]:
+    """What is protected and was hidden before it was; it can come back only into a layout that is there."""
+    for digest, run in hidden.items():
+        how = "is protected and in the quarantine, but its layout is gone; once that is back, layoutlift cleanup undo"
+        yield Finding(path, HIDDEN, f"{digest} {how} {run} brings it back")

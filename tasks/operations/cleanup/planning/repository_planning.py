@@ -30,7 +30,6 @@ from tasks.operations.cleanup.layout.index_edit import written_as
 from tasks.operations.cleanup.layout.layout_view import several_images, view_layout
 from tasks.operations.cleanup.layout.lost_manifests import find_manifests
 from tasks.operations.cleanup.layout.shared_content import SharedContent
-from tasks.operations.cleanup.planning.gate import without
 from tasks.operations.cleanup.records.holdings import in_place
 from tasks.operations.cleanup.records.marks import read_marks
 from tasks.operations.cleanup.records.strays import stray_since
@@ -230,14 +229,14 @@ def _lacking(
 ) -> Iterator[tuple[Entry, str]]:
     """Entries that were to go, of which the target lacks something; each tag and content is asked for once."""
     going = [e for e, verdict in zip(view.entries, decided.verdicts, strict=True) if not verdict.keep]
-    tags = {entry.tag: entry.digest for entry in going if entry.tag is not None}
+    tags = dict.fromkeys((entry.tag, entry.digest) for entry in going if entry.tag is not None)
     lists = gate.lists_itself(view.path, tags, graph, map_concurrently)
-    needed = graph.reach({entry.digest: "" for entry in going}, view.blobs).keys() - set(lists.values())
+    needed = graph.reach({entry.digest: "" for entry in going}, view.blobs).keys() - {digest for _, digest in lists}
     sizes = {digest: view.blobs[digest].size for digest in needed if digest in view.blobs}
-    lacking_tags = gate.lacking_tags(view.path, without(tags, lists), map_concurrently)
+    lacking_tags = gate.lacking_tags(view.path, tags.keys() - lists, map_concurrently)
     lacking = gate.lacking(view.path, sizes, map_concurrently)
     for entry in going:
-        lack = lacking_tags.get(entry.tag or "")
+        lack = lacking_tags.get((entry.tag or "", entry.digest))
         lack = lack or _first_lack(lacking, graph.reach({entry.digest: ""}, view.blobs))
         if lack is not None:
             yield entry, lack

@@ -15,6 +15,7 @@ from flows.cli import main
 from flows.files.policy_example import EXAMPLE
 from tasks.stores.directory.directory_files import DirectoryFiles
 from tests.support.layouts import LayoutBuilder
+from tests.support.policies import newest_by_name
 
 ALONE = "--i-am-the-only-writer"
 
@@ -192,6 +193,16 @@ def test_a_plan_by_a_clock_that_is_ahead_of_the_sources_is_refused(
     assert applied.exit_code == 3
     assert "in the future of the source" in applied.stderr
     assert (source / "app/index.json").read_bytes() == before
+
+
+def test_a_layout_whose_index_is_a_link_is_left_alone_by_the_plan_already(source: Path, tmp_path: Path) -> None:
+    index = source / "app" / "index.json"
+    index.rename(source / "app" / "written.json")
+    index.symlink_to("written.json")
+    (policy := tmp_path / "policy.yaml").write_text(newest_by_name(1, 100))
+    ended = layoutlift("cleanup", "plan", source, "--policy", policy)
+    words = "left alone: index.json is a link to app/written.json; nothing is cleaned up through links"
+    assert (ended.exit_code, words in ended.output) == (1, True), ended.output
 
 
 def test_a_plan_that_would_be_a_folder_is_refused_before_the_work(source: Path, tmp_path: Path) -> None:

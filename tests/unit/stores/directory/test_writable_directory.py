@@ -1,5 +1,6 @@
 """What a mount says of a move is not taken for done; see tests/contract for all that every store keeps to."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -24,3 +25,15 @@ def test_a_file_that_was_moved_and_is_not_there_in_full_is_named(tmp_path: Path)
     assert file is not None
     with pytest.raises(SourceWriteError, match=r"blob was moved to .* and is not there in full"):
         files.hide_files([file], ".layoutlift/trash/run")
+
+
+def test_a_full_disk_is_told_with_what_has_to_be_done_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(
+        SourceWriteError, match=r"lease can't be written: No space left on device; .* made free before"
+    ):
+        DirectoryWriter(tmp_path).write_file(".layoutlift/lease", b"{}", None)
+    assert [path.name for path in tmp_path.rglob("*")] == [".layoutlift", "drafts"]

@@ -359,6 +359,9 @@ def test_nothing_of_a_layout_that_is_gone_is_purged_while_something_protected_is
     spared = plan_gone(replace(plan_tools(hidden), protected=protected), LAYOUT)
     assert spared is not None
     assert [each.action for each in spared.quarantined] == [Action.KEEP] * 2
+    [finding] = spared.findings
+    assert (finding.path, finding.code) == (LAYOUT, "protected_is_hidden")
+    assert f"its layout is gone; once that is back, layoutlift cleanup undo {hidden.runs[-1]} " in finding.message
 
 
 @pytest.mark.parametrize("name", ["index.json", "oci-layout", "blobs/sha256/x"])

@@ -142,6 +142,24 @@ def test_rules_count_the_tags_of_each_image_by_itself_where_a_layout_holds_many(
     assert noticed.code == "several_images"
 
 
+@pytest.mark.parametrize(
+    ("references", "stays"),
+    [
+        (["registry.example/one:{}", "registry.example/two:{}"], False),
+        (["registry.example/one:{}", "{}"], False),
+        (["registry.example/team/app:{}", "{}"], True),
+        (["old.example/one:{}", "new.example/one:{}"], True),
+    ],
+    ids=["two images", "an image and the layout itself", "the layout by its name and without", "two registries"],
+)
+def test_a_tag_is_disputed_only_by_what_has_the_same_name_before_it(references: list[str], *, stays: bool) -> None:
+    layout = PlannedLayout()
+    for reference in references:
+        for tag in ("1", "2"):
+            layout.image(reference.format(tag), f"{reference} {tag}")
+    assert left(layout) == [stays, True] * 2
+
+
 def test_one_name_of_all_tags_is_no_matter_wherever_they_come_from() -> None:
     layout = PlannedLayout()
     for tag, registry in (("1", "old.example"), ("2", "new.example")):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ContentError, RegistryUnavailableError, SizeMismatchError, TargetLacksError
 from tasks.oci.media_types import IMAGE_INDEX
@@ -17,12 +17,16 @@ from tasks.operations.cleanup.layout.graph import Graph, Node
 from tasks.operations.cleanup.planning.gate import Gate
 from tasks.operations.cleanup.records.journal import Journal, Record, Step
 from tasks.operations.cleanup.records.marks import Mark, write_marks
-from tasks.operations.cleanup.values import Action, BlobDecision, QuarantineDecision, RepositoryPlan
+from tasks.operations.cleanup.values import (
+    Action,
+    BlobDecision,
+    IndexEntry,
+    QuarantineDecision,
+    RepositoryPlan,
+    TagDecision,
+)
 from tasks.stores.memory import MemorySource
 from tests.support.planned_layout import APP, DAY, NOW, REF_NAME, PlannedLayout
-
-if TYPE_CHECKING:
-    from tasks.oci.descriptor import Descriptor
 
 
 class HoldingTarget:
@@ -273,6 +277,25 @@ def test_a_tag_inside_a_whole_reference_is_asked_for_by_its_own_name(
         gate.require_plan(MemorySource(layout.files.contents()), plan, map)
 
 
+def test_of_two_images_with_one_tag_only_that_goes_which_the_target_has_under_it(
+    layout: PlannedLayout, target: HoldingTarget
+) -> None:
+    """Their content is all there, but under the tag there can be only one of them."""
+    layout.entries.clear()
+    for name in ("one", "two"):
+        for tag in ("v1", "v2"):
+            layout.image(f"registry.example/{name}:{tag}", f"{name} {tag}")
+    layout.gate = Gate(HoldingTarget(layout), TargetAddress("registry.example", "mirror"), "app")
+    layout.gate.target.tags = {"v1": layout.entries[0]["digest"]}
+    plan = layout.plan()
+    assert [entry.tag for entry in plan.removals] == ["registry.example/one:v1"]
+    other = IndexEntry("registry.example/two:v1", Descriptor.from_json(layout.entries[2]))
+    both = TagDecision(other.tag or "", other.descriptor.digest, Action.DELETE, "")
+    plan = replace(plan, removals=(*plan.removals, other), tags=(both, *plan.tags))
+    with pytest.raises(TargetLacksError, match="v1: the target has sha256"):
+        layout.gate.require_plan(MemorySource(layout.files.contents()), plan, map)
+
+
 @pytest.fixture
 def listed(layout: PlannedLayout) -> HoldingTarget:
     """v1 has an SBOM, listed under the tag that clients keep; the target lists it itself and has no such tag."""
@@ -339,8 +362,8 @@ def test_only_a_list_of_what_the_target_lists_itself_needs_no_tag_there(
     assert layout.gate is not None
     target.referrers = {SUBJECT: frozenset(listed)}
     tag = f"sha256-{SUBJECT.encoded}{suffix}"
-    found = layout.gate.lists_itself(APP, {tag: LIST}, Graph({LIST: node}), map)
-    assert found == ({tag: LIST} if is_list else {})
+    found = layout.gate.lists_itself(APP, [(tag, LIST)], Graph({LIST: node}), map)
+    assert found == ({(tag, LIST)} if is_list else set())
 
 
 @pytest.mark.parametrize("damage", [b"{}", None])
