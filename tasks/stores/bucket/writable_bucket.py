@@ -10,7 +10,7 @@ from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tasks.file_ports import OWN_FOLDER, StoredFile
+from tasks.file_ports import DRAFTS, OWN_FOLDER, StoredFile
 from tasks.oci.errors import ContentNotFoundError, SourceChangedError, SourceWriteError
 from tasks.stores.bucket.bucket_files import BucketFiles
 from tasks.stores.bucket.conditional_writes import NEW, honours_conditions, honours_deletions
@@ -39,12 +39,12 @@ class BucketWriter(BucketFiles):
     @cached_property
     def is_conditional(self) -> bool:
         """See `FileWriter.is_conditional`; tried once, by some twenty small requests."""
-        return honours_conditions(self._bucket, self._key(f"{OWN_FOLDER}/"))
+        return honours_conditions(self._bucket, self._key(f"{DRAFTS}/"))
 
     @cached_property
     def _deletes_on_condition(self) -> bool:
         """Whether the store compares what it is to delete, so that nobody comes in between; tried once."""
-        return honours_deletions(self._bucket, self._key(f"{OWN_FOLDER}/"))
+        return honours_deletions(self._bucket, self._key(f"{DRAFTS}/"))
 
     @cached_property
     def keeps_versions(self) -> bool:

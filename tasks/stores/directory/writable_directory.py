@@ -13,7 +13,7 @@ import secrets
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from tasks.file_ports import OWN_FOLDER
+from tasks.file_ports import DRAFTS, OWN_FOLDER
 from tasks.oci.errors import ContentNotFoundError, SourceChangedError, SourceUnavailableError, SourceWriteError
 from tasks.stores.directory.directory_files import DirectoryFiles, content_mark, split
 from tasks.stores.directory.file_errors import translate
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _CLOCK_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-_DRAFTS = f"{OWN_FOLDER}/drafts"
 _CLOCK = f"{OWN_FOLDER}/clock"
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NEEDS_ROOM = (
@@ -127,8 +126,8 @@ class DirectoryWriter(DirectoryFiles):
     @contextmanager
     def _draft(self, path: str, raw: bytes) -> Iterator[str]:
         """A new file of ours with this content on its way to `path`; gone afterwards, whatever happens."""
-        draft = f"{_DRAFTS}/{secrets.token_hex(8)}"
-        with self._made_folder(_DRAFTS) as opened:
+        draft = f"{DRAFTS}/{secrets.token_hex(8)}"
+        with self._made_folder(DRAFTS) as opened:
             name = split(draft)[1]
             descriptor = os.open(name, _NEW_FLAGS, 0o666, dir_fd=opened)
             try:

@@ -1,9 +1,10 @@
-"""Forgets runs that nothing can be undone of any more, so that journals don't grow for ever."""
+"""Forgets runs that nothing can be undone of any more, so that journals don't grow for ever, and left drafts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.file_ports import DRAFTS
 from tasks.operations.cleanup.layout.index_edit import read_entry
 from tasks.operations.cleanup.planning.gone_layouts import is_gone
 from tasks.operations.cleanup.records.holdings import Holdings
@@ -19,12 +20,16 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.records.journal import RecordPlace
 
 
+DRAFT_SECONDS = 3600.0
+"""Nothing is a draft for as long as that, unless what wrote it died."""
+
+
 def forget_old_runs(tools: ApplyTools) -> tuple[str, ...]:
     """Delete the journals of runs of which nothing can be undone any more; their names.
 
     A run that hid blobs is kept for the quarantine's time, and while it has anything in it. One that edited an
     index is kept for the grace time besides, and while a manifest waits that it took out: blobs follow later. In a
-    layout that somebody removed whole nothing waits, and its marks are deleted.
+    layout that somebody removed whole nothing waits, and its marks are deleted. So are drafts that were left.
 
     Raises:
         StateError: a journal is damaged.
@@ -44,6 +49,9 @@ def forget_old_runs(tools: ApplyTools) -> tuple[str, ...]:
     old = tuple(sorted(latest.keys() - in_use))
     for run in old:
         _forget(tools, run)
+    if left := [draft for draft in files.list_files(DRAFTS) if now - draft.modified > DRAFT_SECONDS]:
+        tools.guard()
+        files.delete_files(left)
     return old
 
 

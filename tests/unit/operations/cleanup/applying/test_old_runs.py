@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.file_ports import UnfinishedUpload
+from tasks.file_ports import DRAFTS, UnfinishedUpload
 from tasks.oci.errors import LockHeldError
-from tasks.operations.cleanup.applying.old_runs import forget_old_runs
+from tasks.operations.cleanup.applying.old_runs import DRAFT_SECONDS, forget_old_runs
 from tasks.operations.cleanup.records.journal import RUNS, TRASH
 from tests.support.cleanup_world import GRACE, HOLD, LAYOUT, Push, World, image, keep_policy, world_of_two
 
@@ -58,6 +58,17 @@ def test_wherever_a_run_dies_nothing_lies_in_the_quarantine_that_no_journal_tell
     world.now += 1
     world.apply_plan(world.plan(keep_policy(1)), lives)
     assert {path.split("/")[2] for path in world.files.contents() if path.startswith(f"{TRASH}/")} <= journals(world)
+
+
+def test_what_a_process_was_writing_when_it_died_goes_after_an_hour() -> None:
+    world = World()
+    world.files.put(f"{DRAFTS}/left", b"half an index")
+    world.now += DRAFT_SECONDS
+    world.files.put(f"{DRAFTS}/of-a-run-at-work", b"a lease")
+    for left in (["left", "of-a-run-at-work"], ["of-a-run-at-work"]):
+        assert [file.path.rpartition("/")[2] for file in world.files.list_files(DRAFTS)] == left
+        world.now += 1
+        forget_old_runs(world.tools())
 
 
 def test_a_tag_comes_back_whose_blobs_were_never_hidden() -> None:
