@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.real_parts import S3Fs, SeaweedFS, wait_until
-from tests.support.cleanup_trials import files_in_bucket, holes
+from infra.real_parts import Goofys, Mount, Rclone, S3Fs, SeaweedFS, wait_until
+from tests.support.buckets import upload
+from tests.support.cleanup_trials import entries, files_in_bucket, holes
 from tests.support.command import Layoutlift, interrupt
 from tests.support.content import tree
 from tests.support.hung_mounts import hang, is_running, left_behind, stopped_process
@@ -45,7 +46,7 @@ def impatient(layoutlift: Layoutlift) -> Layoutlift:
     return layoutlift
 
 
-def made_plan(layoutlift: Layoutlift, mount: S3Fs, policy: Path) -> Path:
+def made_plan(layoutlift: Layoutlift, mount: Mount, policy: Path) -> Path:
     plan = policy.with_name("plan.jsonl")
     layoutlift("cleanup", "plan", mount.mountpoint, "--policy", policy, "-o", plan)
     return plan
@@ -105,6 +106,36 @@ def test_a_mount_that_hangs_while_it_is_cleaned_up_costs_no_more_than_another_ru
     assert not list(holes(stored(mount)))
     listed = impatient.listed(mount.mountpoint)["repositories"]
     assert [[tag["tag"] for tag in repository["tags"]] for repository in listed] == [["v2", "v3"]] * REPOSITORIES
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", [Goofys, Rclone])
+def test_a_mount_that_keeps_little_of_posix_can_be_cleaned_up_all_the_same(
+    kind: type[Goofys | Rclone], layoutlift: Layoutlift, seaweedfs: SeaweedFS, tmp_path: Path
+) -> None:
+    """It can't write within a file, or rename a folder; plan, apply and undo, then all three steps to the end."""
+    tree(tmp_path / "tree", repositories=2, tags=3)
+    bucket = seaweedfs.create_bucket(f"cleaned-{os.urandom(6).hex()}")
+    upload(seaweedfs, tmp_path / "tree", bucket)
+    (policy := tmp_path / "policy.yaml").write_text(newest_by_name(1, 100).replace("hold: 0s", "hold: 1h"))
+    with running(kind(tmp_path / "mount", s3=seaweedfs, bucket=bucket)) as mount:
+        before = files_in_bucket(seaweedfs.client(), bucket)
+        runs = []
+        for words in ("2 entries taken out", "4 blobs into the quarantine"):
+            ended = layoutlift("cleanup", "apply", made_plan(layoutlift, mount, policy), ALONE)
+            assert ended.stdout.count(words) == 2
+            runs.append(ended.stdout.split()[-1])
+        for run in reversed(runs):
+            layoutlift("cleanup", "undo", run, ALONE)
+        after = files_in_bucket(seaweedfs.client(), bucket)
+        assert {path for path in after if not path.startswith(".layoutlift/")} == set(before)
+        assert all(len(entries(after, layout)) == 3 for layout in ("app-0", "app-1"))
+        policy.write_text(newest_by_name(1, 100))
+        for _ in range(3):
+            layoutlift("cleanup", "apply", made_plan(layoutlift, mount, policy), ALONE)
+            files = files_in_bucket(seaweedfs.client(), bucket)
+            assert not list(holes(files))
+        assert sum("/blobs/" in path for path in files) == 2 * 4
 
 
 @pytest.mark.soak

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _CLOCK_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _CLOCK = f"{OWN_FOLDER}/clock"
+_CLOCK_IS_SET = threading.Lock()
+"""Some mounts, as rclone's, refuse to open a file for writing that is being written."""
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NEEDS_ROOM = (
     "what changes a source notes each step there before it takes it, so some hundred KiB have to be made free "
@@ -43,7 +46,7 @@ class DirectoryWriter(DirectoryFiles):
 
     def now(self) -> float:
         """See `FileReader.now`: the clock of whatever serves the directory, by a file written just now."""
-        with _writing(_CLOCK):
+        with _CLOCK_IS_SET, _writing(_CLOCK):
             folder, name = split(_CLOCK)
             with self._made_folder(folder) as opened:
                 descriptor = os.open(name, _CLOCK_FLAGS, 0o666, dir_fd=opened)

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -37,3 +39,25 @@ def test_a_full_disk_is_told_with_what_has_to_be_done_first(tmp_path: Path, monk
     ):
         DirectoryWriter(tmp_path).write_file(".layoutlift/lease", b"{}", None)
     assert [path.name for path in tmp_path.rglob("*")] == [".layoutlift", "drafts"]
+
+
+def test_no_two_set_the_clock_at_once_as_some_mounts_refuse_the_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of them, as each repository that is cleaned up beside others has a writer of its own."""
+    opened, most, write = [0], [0], os.write
+    second_came = threading.Event()
+
+    def seen(descriptor: int, raw: bytes) -> int:
+        opened[0] += 1
+        most[0] = max(most[0], opened[0])
+        if opened[0] > 1:
+            second_came.set()
+        second_came.wait(0.2)  # with nothing in its way, the second comes at once
+        opened[0] -= 1
+        return write(descriptor, raw)
+
+    monkeypatch.setattr(os, "write", seen)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: DirectoryWriter(tmp_path).now(), range(2)))
+    assert most == [1]
