@@ -47,6 +47,8 @@ def remove() -> None:
         names = alert_automations.remove()
     for name in names:
         click.echo(f"removed {name}")
+    if not names:
+        click.echo("nothing to remove: the server has no alerts of layoutlift", err=True)
 
 
 def _reach_server() -> None:

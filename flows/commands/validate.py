@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tasks.oci.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -60,8 +62,14 @@ def _kind(name: str) -> FileKind:
 
 
 def _kind_of(file: Path) -> FileKind:
-    """The kind whose own field the file has; else the first, whose errors then say what is missing."""
+    """The kind whose own field the file has; else the first, whose errors then say what is missing.
+
+    Raises:
+        ConfigurationError: it is one of alerts, which name variables that are there only where they are applied.
+    """
     from flows.files.yaml_files import top_fields  # noqa: PLC0415 - not for --help
 
     fields = top_fields(file)
+    if "alerts" in fields and fields.isdisjoint(kind.mark for kind in KINDS):
+        raise ConfigurationError(f"{file} is a file of alerts, which `layoutlift alerts apply` checks and uses")
     return next((kind for kind in KINDS if kind.mark in fields), KINDS[0])

@@ -12,7 +12,7 @@ from tasks.oci.errors import LayoutliftError
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what was asked for; on success `up` prints one line, the dashboard's address, and `down` none."""
+    """Do what was asked for; on success `up` prints one line, the dashboard's address; `down` tells what it ended."""
     parser = argparse.ArgumentParser(prog="python -m infra.operations", description=__doc__)
     parser.add_argument("action", choices=("up", "down"))
     parser.add_argument("--settings", type=Path, default=SETTINGS, help="the prefect.toml that names the server")
@@ -23,7 +23,8 @@ def main(arguments: Sequence[str]) -> int:
         if chosen.action == "up":
             print(f"Dashboard: {desk.up()}", flush=True)
         else:
-            desk.down()
+            stopped = desk.down()
+            print(stopped if stopped.address is None else f"stopped, with its worker: {stopped}", file=sys.stderr)
     except (LayoutliftError, OperationsError, OSError) as error:
         print(f"{chosen.action}: {error}", file=sys.stderr)
         return 1

@@ -59,11 +59,12 @@ class Desk:
         self._start_worker(address.api)
         return address.url
 
-    def down(self) -> None:
-        """End the worker and the server; runs, schedules and deployments stay in the server's database."""
+    def down(self) -> prefect_server.ServerStatus:
+        """End the worker and the server, and tell which; runs, schedules and deployments stay in its database."""
         self._end_worker()
-        prefect_server.stop()
+        stopped = prefect_server.stop()
         self.settings.unlink(missing_ok=True)
+        return stopped
 
     def _has_worker_of(self, api: str) -> bool:
         """Whether a worker runs that asks this server; a server may have another port than before."""

@@ -68,6 +68,7 @@ def test_failures_conflicts_and_long_silence_are_told(
             shown = _automations_and_blocks(layoutlift)
             assert layoutlift("alerts", "remove").stdout.count("removed layoutlift: ") == 3
             assert _automations_and_blocks(layoutlift)[0] == []
+            assert "nothing to remove" in layoutlift("alerts", "remove").stderr
         finally:
             layoutlift("server", "stop")
     assert hook.paths.count(HOOK + "/slack") == 1

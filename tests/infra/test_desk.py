@@ -76,7 +76,8 @@ def test_runs_at_work_end_in_order_before_their_worker_does(
     state: Path, tmp_path: Path, worker: subprocess.Popen[bytes]
 ) -> None:
     left = left_running(state, worker)
-    Desk(state, tmp_path / "prefect.toml").down()
+    stopped = Desk(state, tmp_path / "prefect.toml").down()
+    assert str(stopped).startswith("no local Prefect server is running")
     assert (tmp_path / "ended").read_text() == "in order\n"
     assert start_time(worker.pid) is None
     assert not left.exists()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.reference import parse_referrers_tag
 from tasks.operations.choosing.newest import plan_newest
 from tasks.operations.reports.results import TagEntry
+from tasks.ports import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from tasks.oci.digest import Digest
     from tasks.operations.choosing.selection import Selection
     from tasks.operations.reports.results import RepositoryInventory
-    from tasks.ports import Finding
 
 
 def plan_chosen(inventory: RepositoryInventory, selection: Selection) -> Sequence[TagEntry]:
@@ -55,6 +55,13 @@ def absent_of(inventory: RepositoryInventory, selection: Selection) -> tuple[Fin
     )
     wanted = selection.listed.of(inventory.path)
     return selection.listed.absent(inventory.path, {name for name in names if name is not None and name in wanted})
+
+
+def refused_of(inventory: RepositoryInventory, selection: Selection) -> Iterator[Finding]:
+    """Name each entry of an index that was chosen and can't be migrated."""
+    for entry in inventory.refused:
+        if selection.matches(inventory.path, entry.tag):
+            yield Finding(inventory.path, entry.code, entry.message)
 
 
 def fitting_patterns(inventory: RepositoryInventory, selection: Selection, known: Collection[str]) -> set[str]:

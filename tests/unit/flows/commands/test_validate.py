@@ -19,6 +19,7 @@ POLICY = (
         (POLICY.format(rule="keep_least"), 2, ":6: policies.0.tags.0.keep_least: "),
         ("version: 1\nmappings:\n  - source: /a\n    target: r.example\n", 0, "a migration without mistakes"),
         ("version: 1\nmappings:\n  - sauce: /a\n    target: r.example\n", 2, ":3: mappings.0.sauce: "),
+        ("version: 1\nchannels: []\nalerts: {}\n", 2, "is a file of alerts, which `layoutlift alerts apply` checks"),
     ],
 )
 def test_a_file_is_checked_as_the_kind_that_it_is(content: str, code: int, expected: str, tmp_path: Path) -> None:

@@ -72,6 +72,19 @@ def test_what_was_not_chosen_is_no_problem_and_not_read(source: Path, command: s
     assert CliRunner().invoke(main, [command, str(source), "--include", "web"]).exit_code == 1
 
 
+@pytest.mark.parametrize("more", [(), ("--changed", TARGET)])
+def test_an_entry_that_can_not_be_migrated_is_named(source: Path, more: tuple[str, ...]) -> None:
+    layout = LayoutBuilder(source / "app")
+    layout.image("v1", layers=[b"app"])
+    layout.image("v1+bad", layers=[b"no registry takes its tag"])
+    layout.write()
+    ended = listed(source, *more)
+    assert (ended.exit_code, ended.stdout.count("\n")) == (1, 2)
+    assert "! app: " in ended.stderr
+    assert "v1+bad" in ended.stderr
+    assert listed(source, "--include", "app:v1", *more).exit_code == 0
+
+
 def test_files_that_belong_to_no_layout_are_no_layouts(tmp_path: Path) -> None:
     (tmp_path / "backups").mkdir()
     (tmp_path / "backups" / "app.tar").write_bytes(b"an archive")
