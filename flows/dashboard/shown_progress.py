@@ -144,7 +144,7 @@ class _Shown:
 
     def _tags_line(self) -> str:
         progress, totals = self.run.progress, self.run.totals
-        said = [f"{totals.tags:,} of {progress.expected:,} tags"]
+        said = [progress.line]
         said += [f"{totals.problems:,} with a problem"] if totals.problems else []
         reason = self.run.controls.hold.reason
         if reason is not None:

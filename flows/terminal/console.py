@@ -86,7 +86,7 @@ def _progress_line(run: Run) -> str:
     progress = run.progress
     rate = progress.bytes_read / max(progress.seconds, 0.001)
     return (
-        f"{progress.totals.tags} of {progress.expected} tags, {counted(progress.totals.problems, 'problem')}, "
+        f"{progress.line}, {counted(progress.totals.problems, 'problem')}, "
         f"{human_bytes(progress.bytes_read)} sent, {human_bytes(int(rate))}/s"
     )
 

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Progress:
-    """Counters of one run; safe to share. `expected` is the number of tags found at the source."""
+    """Counters of one run; safe to share. `expected` is the number of tags found at the source, once `is_counted`."""
 
     expected: int = 0
+    is_counted: bool = False
     bytes_read: int = 0
     started: float = field(default_factory=time.monotonic)
     totals: Totals = field(default_factory=Totals)
@@ -32,6 +33,7 @@ class Progress:
         """Note that so many more tags will have an outcome."""
         with self._lock:
             self.expected += tags
+            self.is_counted = True
 
     def note(self, result: TagResult) -> None:
         """Count the outcome of a tag."""
@@ -53,6 +55,13 @@ class Progress:
         """Count bytes on their way to the target."""
         with self._lock:
             self.bytes_read += count
+
+    @property
+    def line(self) -> str:
+        """How many tags are done, of how many; before they are counted, that they are looked for."""
+        if not self.is_counted:
+            return "looking through the source"
+        return f"{self.totals.tags:,} of {self.expected:,} tags"
 
     @property
     def seconds(self) -> float:

@@ -82,7 +82,7 @@ class TreeRun:
         self._lock = threading.Lock()
         self._repositories = OpenRepositories()
         self._names = NamePlan({}, {})
-        self._sizes: Mapping[str, int] = {}
+        self._expected: Mapping[str, int] = {}
         self._deferred: dict[Batch, list[_Todo]] = {}
         self._unbegun: dict[Slice, None] = {}
         self._abandoned: set[Slice] = set()  # told of because nobody had begun it: not to be begun any more
@@ -104,9 +104,9 @@ class TreeRun:
         """Take note that these repositories were seen to, in another process."""
         self._settled.update(paths)
 
-    def entries_of(self, paths: Iterable[str]) -> int:
-        """How many entries the survey counted in these repositories; not each comes to have an outcome."""
-        return sum(self._sizes.get(path, 0) for path in paths)
+    def expected_of(self, paths: Iterable[str]) -> int:
+        """How many outcomes the survey made one expect of these repositories; not each comes."""
+        return sum(self._expected.get(path, 0) for path in paths)
 
     @property
     def complete(self) -> bool:
@@ -120,7 +120,7 @@ class TreeRun:
             SourceUnavailableError: the source is not there.
         """
         survey = Surveyor(self._source, self._job, self._log, self.stop, self._pool, pauses=RETRY_DELAYS).survey()
-        self._names, self._sizes = survey.names, survey.sizes
+        self._names, self._expected = survey.names, survey.expected
         self._unbegun = dict.fromkeys(part for batch in survey.batches for part in batch)
         self._repositories.expect(self._unbegun)
         return survey
@@ -274,7 +274,7 @@ class TreeRun:
         units = units_of(inventory, selected, self._job.policy)
         refused = refused_of(inventory, selection, units)
         known = len(refused) + sum(len(unit.tags) or 1 for unit in units)
-        self._log.progress.expect(known - self._sizes.get(path, known))
+        self._log.progress.expect(known - self._expected.get(path, known))
         for entry in refused:
             self._log.keep(work.refuse(entry))
         return OpenRepository(work, units)

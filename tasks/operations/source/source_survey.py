@@ -55,13 +55,15 @@ class RunJob:
 class Survey:
     """All layouts of the source with their target names and numbers of entries; those of `untagged` have no tag.
 
-    Of a source that is split by name, `layouts` says where each of its repositories lies.
+    Of a source that is split by name, `layouts` says where each of its repositories lies. Of its entries, as many are
+    `expected` to have an outcome as the policy may take.
     """
 
     names: NamePlan
     sizes: dict[str, int]
     batches: tuple[Batch, ...]
     untagged: frozenset[str]
+    expected: Mapping[str, int] = field(default_factory=dict)
     layouts: Mapping[str, str] = field(default_factory=dict)
 
     def layouts_of(self, repositories: Iterable[str]) -> tuple[str, ...]:
@@ -111,10 +113,12 @@ class Surveyor:
         wanted = list(names.repositories)
         counted = self._counted(wanted)
         sizes = {path: counts.entries for path, counts in counted.items()}
-        self._log.progress.expect(sum(sizes.values()))
+        takes_untagged = self._job.policy.untagged is not Untagged.NONE
+        expected = sizes if takes_untagged else {path: counts.tagged for path, counts in counted.items()}
+        self._log.progress.expect(sum(expected.values()))
         untagged = frozenset(path for path, counts in counted.items() if not counts.tagged)
         self._note_tagless({path: sizes[path] for path in wanted if path in untagged})
-        return Survey(names, sizes, plan_batches(sizes), untagged, layouts_of(self._source, sizes))
+        return Survey(names, sizes, plan_batches(sizes), untagged, expected, layouts_of(self._source, sizes))
 
     def _layouts(self) -> Iterator[str]:
         if self._job.only is not None:

@@ -403,8 +403,10 @@ def test_the_tags_that_are_expected_are_those_that_are_chosen_in_the_end(root: P
     layout.write()
     engine = Engine(root, MemoryTarget(), include=("more:chosen",))
     with engine.run() as tree:
+        assert engine.progress.line == "looking through the source"
         batches = tree.survey().batches
-        assert engine.progress.expected == 3
+        assert engine.progress.line == "0 of 2 tags"
+        assert engine.progress.expected == 2, "nothing without a tag is taken"
         tree.execute_all(batches)
         assert engine.progress.expected == len(engine.results) == 1
 
