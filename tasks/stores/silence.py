@@ -38,16 +38,12 @@ class Silence:
         self._failures = 0
         self._is_told = False
 
-    def tell(self, name: str, asked: float) -> None:
+    def tell(self, name: str, asked: float, why: str = "the mount answers, its store may not") -> None:
         """Say, once for all, that something is waited for since it was asked for, and nothing else was read since."""
         if not self._is_told and self._last_success < asked:
             self._is_told = True
             waited = time.monotonic() - asked
-            logger.warning(
-                "%s is waited for since %.0f s, and nothing else was read: the mount answers, its store may not",
-                name,
-                waited,
-            )
+            logger.warning("%s is waited for since %.0f s, and nothing else was read: %s", name, waited, why)
 
     def lasts(self, asked: float) -> bool:
         """Take note that what was asked for then failed for the moment; whether all has for too long by now."""

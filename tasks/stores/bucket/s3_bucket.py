@@ -8,24 +8,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_after_attempt,
-    wait_random_exponential,
-)
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from tasks.oci.errors import (
-    ContentNotFoundError,
-    SourceError,
-    SourceReadError,
-    SourceUnavailableError,
-    is_transient,
-)
+from tasks.oci.errors import ContentNotFoundError, SourceError, SourceReadError, SourceUnavailableError, is_transient
 from tasks.ports import BlobStat
 from tasks.stores.bucket.s3_answers import next_place, objects_of, with_all
-from tasks.stores.bucket.s3_errors import ChangedError, ThrottledError, UnreachableError, answered, translated
+from tasks.stores.bucket.s3_errors import (
+    ChangedError,
+    SilentError,
+    ThrottledError,
+    UnreachableError,
+    answered,
+    translated,
+)
 from tasks.stores.bucket.s3_get import plain_get
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.shown_requests import show_repetition
@@ -46,6 +41,8 @@ ATTEMPTS = 3
 """Failures of a request; being told to slow down, or nobody being there for a moment, is none."""
 THROTTLED_SECONDS = 900.0
 """How long a request may be told to slow down before that counts as a failure."""
+TOLD_SECONDS = 30.0
+"""After so long of that with nothing else read it is said; asking for a moment's patience is every store's right."""
 AWAY_SECONDS = 300.0
 """How long an endpoint that has answered before may be away, as while it is started anew; as long as a target may."""
 LONGEST_WAIT = 30.0
@@ -139,7 +136,7 @@ class S3Bucket:
             reraise=True,
         )
         self._retrying = Retrying(
-            retry=retry_if_exception(_may_pass),
+            retry=retry_if_exception(self._may_pass),
             stop=stop_after_attempt(ATTEMPTS),
             wait=self._grown,
             sleep=stop.wait,
@@ -248,6 +245,8 @@ class S3Bucket:
         if isinstance(error, UnreachableError) and not self._is_missed:
             self._is_missed = True
             logger.warning("the bucket is away, and waited for, %.0f s at most: %s", AWAY_SECONDS, error)
+        if isinstance(error, ThrottledError) and time.monotonic() - state.start_time > TOLD_SECONDS:
+            self._silence.tell("the bucket", state.start_time, str(error))
         seconds = self._grown(state)
         self._gate.pause(seconds)
         return seconds
@@ -256,15 +255,17 @@ class S3Bucket:
         """An endpoint that never answered is a wrong one; one that did comes back."""
         return isinstance(error, ThrottledError) or (isinstance(error, UnreachableError) and self._answered)
 
+    def _may_pass(self, error: BaseException) -> bool:
+        """An endpoint that never said anything was asked often enough by the SDK, and a minute each time."""
+        if isinstance(error, SilentError) and not self._answered:
+            return False
+        return is_transient(error) and not isinstance(error, ChangedError | ThrottledError)
+
 
 def _waited_enough(state: RetryCallState) -> bool:
     error = state.outcome.exception() if state.outcome is not None else None
     longest = THROTTLED_SECONDS if isinstance(error, ThrottledError) else AWAY_SECONDS
     return time.monotonic() - state.start_time > longest
-
-
-def _may_pass(error: BaseException) -> bool:
-    return is_transient(error) and not isinstance(error, ChangedError | ThrottledError)
 
 
 def _opened(key: str, name: str, body: Body, headers: Mapping[str, str]) -> OpenObject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
+from botocore.exceptions import ReadTimeoutError
 from botocore.loaders import Loader, create_loader
 from botocore.session import Session
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from tasks.stores.bucket.s3_address import BucketAccess, BucketLogin
+
+logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
 ATTEMPTS = 3
@@ -47,9 +51,23 @@ def make_client(access: BucketAccess, read_seconds: float = READ_SECONDS) -> S3C
             if has_own_endpoint(client) and not _chosen_style(session):
                 client = _client(session, access, "path", read_seconds)
             show_requests(client)
+            _tell_of_silence(client, read_seconds)
     except (SourceError, ValueError) as error:
         raise ConfigurationError(f"the settings for S3 can't be used: {error}") from error
     return client
+
+
+def _tell_of_silence(client: S3Client, seconds: float) -> None:
+    """Say it, once, when the endpoint takes requests and gives no answer: the SDK asks again, and tells nobody."""
+    is_told = False
+
+    def tell(caught_exception: Exception | None, **_: object) -> None:
+        nonlocal is_told
+        if isinstance(caught_exception, ReadTimeoutError) and not is_told:
+            is_told = True
+            logger.warning("the S3 endpoint has not answered for %.0f s, and is asked again", seconds)
+
+    client.meta.events.register("needs-retry.s3", tell)
 
 
 def _session(login: BucketLogin) -> boto3.Session:

@@ -93,6 +93,10 @@ class UnwrittenError(SourceWriteError):
     """The store failed at a write, and says nothing by that of what it knows and allows; it may succeed later."""
 
 
+class SilentError(SourceReadError):
+    """Whoever was asked took the request and did not answer, also when it was asked again."""
+
+
 class UnreachableError(SourceUnavailableError):
     """Nothing answers at the endpoint."""
 
@@ -130,7 +134,7 @@ def translated(name: str) -> Iterator[None]:
     Raises:
         ContentNotFoundError: there is no such object.
         SizeMismatchError: it ends before the bytes that were asked for.
-        ThrottledError, ChangedError, SourceReadError: it may be readable later.
+        ThrottledError, ChangedError, SilentError, SourceReadError: it may be readable later.
         NotAdmittedError, UnreachableError: nothing else of this store can be read either.
         SourceError: it can't be read; the message says why.
     """
@@ -222,6 +226,8 @@ def _of_failure(error: Exception, name: str) -> LayoutliftError:
     if isinstance(error, _UNREACHABLE):
         hint = f"; {_OTHER_ENDPOINT}" if _NO_TLS in str(error) else ""
         return UnreachableError(f"the S3 endpoint does not answer: {reason}{hint}")
+    if isinstance(error, sdk.ReadTimeoutError):
+        return SilentError(f"{name} can't be read for the moment: {reason}; is that the address of an S3 store?")
     if isinstance(error, sdk.HTTPClientError | sdk.IncompleteReadError | HTTPError | OSError):
         return SourceReadError(f"{name} can't be read for the moment: {reason}")
     return NotAdmittedError(f"{name} can't be asked for: {reason}")

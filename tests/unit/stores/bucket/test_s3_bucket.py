@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, SSLError
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError, SSLError
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
@@ -25,7 +25,7 @@ from tasks.oci.errors import (
     SourceWriteError,
     StateError,
 )
-from tasks.stores.bucket import s3_bucket
+from tasks.stores.bucket import s3_bucket, s3_client
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
 from tasks.stores.bucket.s3_bucket import ATTEMPTS, S3Bucket
 from tasks.stores.bucket.s3_client import make_client
@@ -230,6 +230,39 @@ def test_a_store_that_gives_nothing_any_more_is_given_up_and_not_asked_for_each_
             store.stat("key")
     with pytest.raises(SourceUnavailableError, match="gave nothing"):
         store.stat("key")
+
+
+def test_a_store_that_lets_nothing_through_for_long_is_told_of_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow = ("SlowDown", 503)
+    assert answering(*[slow] * 9, None).stat("key") is not None
+    assert caplog.messages == [], "a moment's patience is nothing to tell"
+    monkeypatch.setattr(s3_bucket, "TOLD_SECONDS", 0.0)
+    assert answering(*[slow] * 9, None).stat("key") is not None
+    (said,) = caplog.messages
+    assert re.fullmatch(
+        r"the bucket is waited for since .* the store asks to slow down at key \(SlowDown: No.\)", said
+    )
+
+
+def test_an_endpoint_that_takes_requests_and_never_answers_is_said_so_and_asked_no_more_than_by_the_sdk(
+    script: ScriptedRegistry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)  # between the SDK's own attempts
+    always(script, "/bucket", Reply(deaf=True, silent=True))
+    access = BucketAccess(endpoint_url=script.url)
+    store = S3Bucket(make_client(access, 0.1), "bucket", access, first_wait=0.001)
+    with pytest.raises(SourceReadError, match="is that the address of an S3 store"):
+        list(store.list_objects(""))
+    assert len(script.requests) == s3_client.ATTEMPTS
+    assert caplog.messages == ["the S3 endpoint has not answered for 0 s, and is asked again"]
+
+
+def test_an_object_that_does_not_come_from_a_store_that_answers_is_asked_for_again() -> None:
+    silent = ReadTimeoutError(endpoint_url="https://store")
+    store = answering(None, silent, silent, None)
+    assert [store.stat("key") is not None for _ in range(2)] == [True, True]
 
 
 def test_a_handshake_that_breaks_is_not_taken_for_a_certificate() -> None:
