@@ -145,19 +145,21 @@ def test_a_password_that_ends_in_the_middle_stops_the_rest_and_is_said_once_a_ta
         proxy.stop()
 
 
-def test_a_repository_that_is_forbidden_costs_no_other(
-    layoutlift: Layoutlift, private_registry: Registry, tmp_path: Path, prefix: str
+@pytest.mark.parametrize("refusal", [NO_MORE, Say(403)], ids=["401", "403"])
+def test_a_repository_that_is_forbidden_costs_no_other_and_is_told_of_once(
+    layoutlift: Layoutlift, private_registry: Registry, tmp_path: Path, prefix: str, refusal: Say
 ) -> None:
     proxy = FaultProxy(private_registry.host)
     try:
         environment = config(tmp_path, proxy.host, private_registry.login[1])
-        proxy.when(".*", r".*/app-1/.*", NO_MORE, times=99)
+        proxy.when(".*", r".*/app-1/.*", refusal, times=99)
         ended = layoutlift.migrate(
             tree(tmp_path / "s", 3, 2), f"{proxy.host}/{prefix}", code=1, environment=environment
         )
     finally:
         proxy.stop()
     assert ended.findings == {("app-1", "permission_denied")}
+    assert "(the source has 2 tags of it)" in ended.output
     assert set(ended.outcomes.values()) == {"copied"}
     assert len(ended.rows) == 4
 

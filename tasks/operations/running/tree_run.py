@@ -228,7 +228,8 @@ class TreeRun:
         return [_Todo(repository.work, unit) for unit in repository.units[part.start : part.stop]]
 
     def _close(self, part: Slice, code: str, reason: LayoutliftError) -> None:
-        self._note_closed(part.path, code, str(reason))
+        count = counted(self._expected.get(part.path, 0), "tag")
+        self._note_closed(part.path, code, f"{reason} (the source has {count} of it)")
         self._closed.setdefault(part.path, {})[part] = reason
 
     def _note_closed(self, path: str, code: str, message: str) -> None:

@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 _STORED = frozenset({200, 201, 202, 204})
 """How registries say that they took a manifest. Only 201 is the specification's; older Quay answered 202."""
 
+_ANY_TAG = "latest"
+"""What is asked for to see whether a repository may be read; it need not be there."""
+
 
 class RegistryStore:
     """See `Target`; one object serves all workers."""
@@ -106,13 +109,14 @@ class RegistryStore:
         return _checked(self._provider.knock(), f"GET {self._pool.origin}/v2/")
 
     def list_tags(self, repository: str) -> frozenset[str] | None:
-        """See `ManifestResolver.list_tags`."""
+        """See `ManifestResolver.list_tags`; where nothing else may be asked either, that is raised."""
         ask = partial(self._ask_for_list, repository)
         try:
             first = ask(self._path(repository, self._container(repository).tags_url()))
         except PermissionDeniedError as refusal:
             if refusal.status != HTTPStatus.FORBIDDEN:
                 raise
+            self.resolve_manifest(repository, _ANY_TAG)
             return None  # whoever may push may not list: Amazon's rights for a push are without ecr:ListImages
         if first.status != HTTPStatus.OK:
             return None if self.profile.no_repository.isdisjoint(error_codes(first)) else frozenset()

@@ -336,7 +336,17 @@ def test_who_may_push_and_not_list_is_told_of_each_tag_by_itself(
     """The rights that Amazon documents for a push leave `ecr:ListImages` out."""
     denied = b'{"errors":[{"code":"DENIED","message":"not authorized to perform: ecr:ListImages"}]}'
     script.expect("GET", TAGS_PATH, Reply(403, body=denied))
+    script.expect("HEAD", "/v2/team/app/manifests/latest", Reply(404))
     assert make_store(script.host).list_tags("team/app") is None
+
+
+def test_a_repository_of_which_nothing_may_be_asked_is_told_of_before_its_tags(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.expect("GET", TAGS_PATH, Reply(403, body=b'{"errors":[{"code":"DENIED"}]}'))
+    script.expect("HEAD", "/v2/team/app/manifests/latest", Reply(403))
+    with pytest.raises(PermissionDeniedError, match="403"):
+        make_store(script.host).list_tags("team/app")
 
 
 @pytest.mark.parametrize(("kind", "expected"), [(RegistryKind.HARBOR, frozenset()), (RegistryKind.GENERIC, None)])
