@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
 
 READ_ATTEMPTS = 3
+_TAIL = 16
+"""Bytes in which the end of a JSON document is looked for."""
 _Value = TypeVar("_Value")
 _LOOK_FLAGS = os.O_PATH | os.O_CLOEXEC
 # O_NONBLOCK: a file that another program holds a lease on must not be waited for.
@@ -65,6 +67,7 @@ class LayoutDirectory:
         self._given = os.fspath(root)
         self._root = os.path.realpath(self._given)
         self._inside = self._root.rstrip("/") + "/"
+        self._retry_wait = retry_wait
         self._retry = Retrying(
             stop=stop_after_attempt(READ_ATTEMPTS),
             wait=wait_exponential(multiplier=retry_wait, max=5),
@@ -87,9 +90,12 @@ class LayoutDirectory:
         return find_layouts(self._root, self._scan, self._pause)
 
     def read_index(self, path: str) -> IndexFile:
-        """See `LayoutReader.read_index`."""
+        """See `LayoutReader.read_index`; one that ends too early is read once more, as somebody may be writing it."""
         image_layout.check_marker(self._read_small(path, image_layout.MARKER, image_layout.MAX_MARKER_SIZE))
         raw = self._read_small(path, image_layout.INDEX, image_layout.MAX_INDEX_SIZE)
+        if not raw[-_TAIL:].rstrip().endswith(b"}"):  # oras empties the file before it writes it anew
+            self._pause(self._retry_wait)
+            raw = self._read_small(path, image_layout.INDEX, image_layout.MAX_INDEX_SIZE)
         return IndexFile(raw, Digest.of(raw))
 
     def blob(self, path: str, descriptor: Descriptor) -> VerifiedContent:

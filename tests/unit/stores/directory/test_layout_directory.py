@@ -447,3 +447,21 @@ def test_a_source_that_may_not_be_listed_is_named_as_it_was_given(
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(SourceUnavailableError, match="can't be listed: bucket can't be read: Permission denied"):
         list(LayoutDirectory("bucket").list_layouts())
+
+
+@pytest.mark.parametrize("written", [0, 20], ids=["nothing", "a part"])
+def test_an_index_that_is_being_written_is_read_once_more(tmp_path: Path, written: int) -> None:
+    """ORAS writes it in place."""
+    index = LayoutBuilder(tmp_path / "app").write() / "index.json"
+    whole = index.read_bytes()
+    index.write_bytes(whole[:written])
+    source = LayoutDirectory(tmp_path, pause=lambda _: index.write_bytes(whole))
+    assert source.read_index("app").raw == whole
+
+
+def test_an_index_that_stays_broken_is_given_as_it_is(tmp_path: Path) -> None:
+    index = LayoutBuilder(tmp_path / "app").write() / "index.json"
+    index.write_bytes(b'{"schemaVersion":2,')
+    waits: list[float] = []
+    assert LayoutDirectory(tmp_path, retry_wait=0.1, pause=waits.append).read_index("app").raw == index.read_bytes()
+    assert waits == [0.1]
