@@ -7,7 +7,7 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
 from tasks.operations.cleanup.values import IndexEntry
-from tasks.operations.reports.reporting import ADVICE
+from tasks.operations.reports.advice import ADVICE
 from tasks.ports import Finding
 from tests.support.layouts import OCI_MANIFEST
 
