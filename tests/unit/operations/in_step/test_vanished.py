@@ -1,7 +1,9 @@
 """Tags are deleted at a target one by one, and never with what they share a digest with."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -197,6 +199,48 @@ def test_a_run_that_died_over_a_stand_in_is_finished_by_the_next() -> None:
     assert Ledger(lines).tags_of("app")["goes"] == stand_in, "ours to overwrite, should the source have it again"
     assert remove(target, lines, goes) == ["tag_deleted"]
     assert target.list_tags("app") == {"stays"}
+
+
+CALLS = ("resolve_manifest", "fetch_manifest", "push_blob", "push_manifest", "delete_manifest")
+
+
+def failing(target: MemoryTarget, monkeypatch: pytest.MonkeyPatch, at: int, *, late: bool) -> list[str]:
+    """Have the call `at` of a target get no answer, before or after it was done; the calls so far."""
+    calls: list[str] = []
+
+    def counted(name: str, ask: Callable[..., object], *given: object) -> object:
+        calls.append(name)
+        if len(calls) == at and not late:
+            raise TransportError("reset")
+        answer = ask(*given)
+        if len(calls) == at:
+            raise TransportError("reset")
+        return answer
+
+    for name in CALLS:
+        monkeypatch.setattr(target, name, partial(counted, name, getattr(target, name)))
+    return calls
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("deletes_tags", [True, False])
+def test_whichever_answer_is_missing_other_tags_stay_and_the_next_run_ends_it(
+    deletes_tags: bool, late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, told = 1, [""]
+    while told != ["tag_deleted"]:
+        target, lines = MemoryTarget(deletes_tags=deletes_tags), Lines()
+        goes, _ = brought(target, lines, "goes", "stays")
+        with monkeypatch.context() as patched:
+            calls = failing(target, patched, at, late=late)
+            told = remove(target, lines, goes)
+        assert told == (["transport"] if len(calls) >= at else ["tag_deleted"])
+        assert target.resolve_manifest("app", "stays") == goes.digest
+        assert remove(target, lines, goes) == ["tag_deleted"]
+        assert target.list_tags("app") == {"stays"}
+        assert set(Ledger(lines).tags_of("app")) == {"stays"}
+        at += 1
+    assert at > len(CALLS)
 
 
 class KeepsWhatItHas(MemoryTarget):
