@@ -231,7 +231,7 @@ def test_what_was_found_in_a_repository_that_is_left_is_told_once(
 
     def begin(*parts: Any) -> RememberedWork:
         work = began(*parts)
-        work._copier.findings.append(Finding(parts[1].path, "found", "by its first slice"))
+        work._copier.findings[Finding(parts[1].path, "found", "by its first slice")] = None
         return RememberedWork(work, parts[2], made.ledger, "settings", Selection())
 
     monkeypatch.setattr("tests.support.engine.CopyWork", begin)
