@@ -75,13 +75,6 @@ def bucket(seaweedfs: SeaweedFS) -> str:
     return seaweedfs.create_bucket("bucket-source")
 
 
-@pytest.fixture
-def with_bucket(layoutlift: Layoutlift, seaweedfs: SeaweedFS) -> Layoutlift:
-    """The command, with the store and its credentials in the environment."""
-    layoutlift.environment.update(seaweedfs.environment())
-    return layoutlift
-
-
 @pytest.mark.fuse
 @pytest.mark.parametrize("mount_fixture", MOUNT_FIXTURES)
 def test_a_bucket_is_the_same_registry_natively_and_through_a_mount(

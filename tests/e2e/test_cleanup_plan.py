@@ -26,13 +26,6 @@ limits:
 """
 
 
-@pytest.fixture
-def with_bucket(layoutlift: Layoutlift, seaweedfs: SeaweedFS) -> Layoutlift:
-    """The command, with the store and its credentials in the environment."""
-    layoutlift.environment.update(seaweedfs.environment())
-    return layoutlift
-
-
 def listing(s3: SeaweedFS, bucket: str) -> set[tuple[str, str, str]]:
     pages = s3.client().get_paginator("list_objects_v2").paginate(Bucket=bucket)
     return {(each["Key"], each["ETag"], str(each["LastModified"])) for page in pages for each in page["Contents"]}

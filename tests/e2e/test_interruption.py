@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -21,14 +20,6 @@ SLOWLY = ("--limit-rate", "1M", "--jobs", "2")
 ENDS_WITHIN_SECONDS = 10
 NO_HEAD_START = ("--hours", "00:00-24:00")
 """With hours to keep, nothing is sent before Prefect has begun the flow and taken SIGTERM over."""
-
-
-@pytest.fixture
-def proxy(docker_registry: Registry) -> Generator[FaultProxy]:
-    """The way to the registry, on which is seen what is under way."""
-    made = FaultProxy(docker_registry.host)
-    yield made
-    made.stop()
 
 
 @pytest.fixture

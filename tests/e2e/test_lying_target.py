@@ -1,10 +1,7 @@
 """A target that says it has what it has not: what it refuses for that is sent again, and a lie is no proof."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-
-import pytest
 
 from infra.real_parts import Registry
 from tests.support.command import Layoutlift
@@ -13,13 +10,6 @@ from tests.support.layouts import LayoutBuilder, random_bytes
 from tests.support.registry_view import DistributionStorage, RepositoryView
 
 LARGE = 600_000
-
-
-@pytest.fixture
-def proxy(docker_registry: Registry) -> Iterator[FaultProxy]:
-    proxy = FaultProxy(docker_registry.host)
-    yield proxy
-    proxy.stop()
 
 
 def write(root: Path, *tags: str, path: str = "app") -> LayoutBuilder:

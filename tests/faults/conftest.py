@@ -1,11 +1,11 @@
-"""What tests of faults share: a proxy before a real registry, and stores that go through it."""
+"""What tests of faults share: a toxic wire before a real registry, and stores that go through it or a proxy."""
 
 from collections.abc import Callable, Generator
 from dataclasses import replace
 
 import pytest
 
-from infra.real_parts import Registry
+from infra.real_parts import Registry, ToxicProxy, Toxiproxy
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.registry.credentials import Credentials
 from tasks.stores.registry.http_pool import HttpPool, HttpSettings
@@ -13,7 +13,6 @@ from tasks.stores.registry.oras_provider import OrasProvider
 from tasks.stores.registry.registry_auth import Authorizer
 from tasks.stores.registry.registry_store import RegistryStore
 from tasks.stores.registry.request_retry import RequestRetry
-from tests.support.fault_proxy import FaultProxy
 
 PATIENCE_SECONDS = 20.0
 """Of a store for a registry that says nothing: a real one pauses, too, where the disk has much to do.
@@ -23,11 +22,9 @@ What a test does on purpose is met with a `stall_timeout` of its own.
 
 
 @pytest.fixture
-def proxy(docker_registry: Registry) -> Generator[FaultProxy]:
-    """A proxy before Debian's registry."""
-    made = FaultProxy(docker_registry.host)
-    yield made
-    made.stop()
+def wire(toxiproxy: Toxiproxy, docker_registry: Registry) -> ToxicProxy:
+    """A proxy of TCP connections before Debian's registry."""
+    return toxiproxy.proxy(docker_registry.host)
 
 
 @pytest.fixture

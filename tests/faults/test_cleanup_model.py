@@ -25,13 +25,13 @@ from tests.support.cleanup_world import (
     HOLD,
     LAYOUT,
     LONGEST_PUSH,
-    REF_NAME,
     Artifact,
     Push,
     World,
     image,
     image_index,
     keep_policy,
+    tag_of,
 )
 
 TAGS = ["keep-a", "keep-b", "v1", "v2", "v3", "v4"]
@@ -194,10 +194,6 @@ class Cleanups(RuleBasedStateMachine):
         path = f"{LAYOUT}/blobs/{entry['digest'].replace(':', '/')}"
         raw = self.world.files.contents().get(path)
         return (json.loads(raw).get("subject") or {}).get("digest") if raw else None
-
-
-def tag_of(entry: dict) -> str | None:
-    return entry.get("annotations", {}).get(REF_NAME)
 
 
 class CleanupsBetweenPushes(Cleanups):

@@ -69,11 +69,6 @@ def test_a_lock_that_gives_way_to_nobody_would_be_seen(seaweedfs: SeaweedFS, mon
             pass
 
 
-@pytest.fixture
-def wire(toxiproxy: Toxiproxy, docker_registry: Registry) -> ToxicProxy:
-    return toxiproxy.proxy(docker_registry.host)
-
-
 def test_a_store_that_tries_once_would_be_seen_on_a_toxic_wire(
     wire: ToxicProxy, make_store: MakeStore, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

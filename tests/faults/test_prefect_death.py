@@ -13,13 +13,6 @@ from tests.support.fault_proxy import FaultProxy
 Process = subprocess.Popen
 
 
-@pytest.fixture
-def lifted(layoutlift: Layoutlift, prefect_environment: dict[str, str]) -> Layoutlift:
-    """The command, running its flows on the local server."""
-    layoutlift.environment, layoutlift.standalone = prefect_environment, False
-    return layoutlift
-
-
 @pytest.mark.timeout(600, func_only=True)  # the server's first start is the session's, and no part of the promise
 def test_killed_as_a_flow_a_migration_still_ends_complete_and_sends_nothing_twice(
     lifted: Layoutlift, docker_registry: Registry, proxy: FaultProxy, tmp_path: Path, prefix: str

@@ -43,11 +43,6 @@ TOXICS = {
 toxics = pytest.mark.parametrize(("kind", "stream", "attributes"), TOXICS.values(), ids=TOXICS)
 
 
-@pytest.fixture
-def wire(toxiproxy: Toxiproxy, docker_registry: Registry) -> ToxicProxy:
-    return toxiproxy.proxy(docker_registry.host)
-
-
 @toxics
 def test_what_passes_costs_nothing(
     wire: ToxicProxy,

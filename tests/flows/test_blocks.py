@@ -123,12 +123,6 @@ def save(client: dict[str, str], blocks: dict[str, object]) -> None:
     )
 
 
-@pytest.fixture
-def lifted(layoutlift: Layoutlift, prefect_environment: dict[str, str]) -> Layoutlift:
-    layoutlift.environment, layoutlift.standalone = prefect_environment, False
-    return layoutlift
-
-
 def places(*folders: Path) -> Iterator[tuple[Path, bytes]]:
     """The files and what is in them; those of a server's database come and go."""
     for path in (path for folder in folders for path in folder.rglob("*") if path.is_file()):

@@ -16,13 +16,6 @@ from tests.support.registry_view import RepositoryView
 
 
 @pytest.fixture
-def lifted(layoutlift: Layoutlift, prefect_environment: dict[str, str]) -> Layoutlift:
-    """The command, running its flows on the local server."""
-    layoutlift.environment, layoutlift.standalone = prefect_environment, False
-    return layoutlift
-
-
-@pytest.fixture
 def dashboard(prefect_environment: dict[str, str]) -> PrefectHistory:
     return PrefectHistory.of(prefect_environment)
 

@@ -238,6 +238,15 @@ class World:
         return [f".layoutlift/trash/{run}" for run in self.runs]
 
 
+def in_quarantine(world: World) -> set[str]:
+    """The paths of the blobs that the quarantine has."""
+    return {path for path in world.files.contents() if "/trash/" in path and "/blobs/" in path}
+
+
+def tag_of(entry: Json) -> str | None:
+    return entry.get("annotations", {}).get(REF_NAME)
+
+
 def named(index: bytes, artifact: Artifact, tag: str | None) -> bytes:
     """The index as a writer leaves it: a tag is moved, and what it named before stays without one."""
     body = json.loads(index)

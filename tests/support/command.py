@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from infra.real_parts import wait_until
+from infra.real_parts import SeaweedFS, wait_until
 
 LAYOUTLIFT = Path(sys.executable).parent / "layoutlift"
 DEADLINE_SECONDS = 240
@@ -192,6 +192,20 @@ def prefect_environment(tmp_path_factory: pytest.TempPathFactory) -> Generator[d
     assert "Prefect server" in command("server", "start").stdout
     yield {"PREFECT_HOME": str(home / "prefect")}
     command("server", "stop")
+
+
+@pytest.fixture
+def lifted(layoutlift: Layoutlift, prefect_environment: dict[str, str]) -> Layoutlift:
+    """The command, running its flows on the local server."""
+    layoutlift.environment, layoutlift.standalone = prefect_environment, False
+    return layoutlift
+
+
+@pytest.fixture
+def with_bucket(layoutlift: Layoutlift, seaweedfs: SeaweedFS) -> Layoutlift:
+    """The command, with the store and its credentials in the environment."""
+    layoutlift.environment.update(seaweedfs.environment())
+    return layoutlift
 
 
 def interrupt(

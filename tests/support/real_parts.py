@@ -25,6 +25,7 @@ from infra.real_parts import (
     find_tool,
 )
 from tasks.oci.errors import ProgramMissingError
+from tests.support.fault_proxy import FaultProxy
 
 REGISTRY_FIXTURES = ("docker_registry", "distribution_registry", "zot_registry")
 MOUNT_FIXTURES = ("s3fs_mount", "goofys_mount", "rclone_mount")
@@ -86,6 +87,14 @@ def distribution_registry(tmp_path_factory: pytest.TempPathFactory) -> Generator
 def zot_registry(tmp_path_factory: pytest.TempPathFactory) -> Generator[Registry]:
     with running(ZotRegistry(tmp_path_factory.mktemp("zot"))) as registry:
         yield registry
+
+
+@pytest.fixture
+def proxy(docker_registry: Registry) -> Generator[FaultProxy]:
+    """The way to Debian's registry, on which is seen what is under way, and which may have faults."""
+    made = FaultProxy(docker_registry.host)
+    yield made
+    made.stop()
 
 
 @pytest.fixture(params=REGISTRY_FIXTURES)

@@ -39,13 +39,14 @@ from tests.support.cleanup_world import (
     LAYOUT,
     MANIFEST,
     REF_NAME,
-    Json,
     Push,
     World,
     blob_path,
     image,
+    in_quarantine,
     keep_policy,
     named,
+    tag_of,
     world_of_two,
 )
 
@@ -55,10 +56,6 @@ DIGEST = Digest.of(b"x")
 @pytest.fixture
 def world() -> World:
     return world_of_two()
-
-
-def tag_of(entry: Json) -> str | None:
-    return entry.get("annotations", {}).get(REF_NAME)
 
 
 def tags(world: World) -> set[str]:
@@ -104,10 +101,6 @@ def hidden(waited: World) -> World:
     assert in_quarantine(waited)
     waited.now += HOLD
     return waited
-
-
-def in_quarantine(world: World) -> set[str]:
-    return {path for path in world.files.contents() if "/trash/" in path and "/blobs/" in path}
 
 
 def blobs_in_place(world: World) -> set[str]:

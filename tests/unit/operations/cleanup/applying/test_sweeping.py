@@ -25,6 +25,7 @@ from tests.support.cleanup_world import (
     World,
     blob_path,
     image,
+    in_quarantine,
     keep_policy,
     named,
     world_of_two,
@@ -68,10 +69,6 @@ def sweep(world: World, plan: RepositoryPlan, **more: object) -> tuple[set[Diges
     outcome = RepositoryOutcome(LAYOUT)
     view = FreshLook(tools.source, map).view(LAYOUT, ())
     return {blob.digest for blob in Sweep(tools, plan, outcome, held).run(view)}, outcome
-
-
-def in_quarantine(world: World) -> set[str]:
-    return {path for path in world.files.contents() if "/trash/" in path and "/blobs/" in path}
 
 
 def test_what_has_waited_is_hidden_and_counted(world: World) -> None:
