@@ -192,8 +192,8 @@ def open_gate(options: CleanupOptions, target: str, stop: Stop) -> Iterator[Gate
     """The target that must hold what goes.
 
     Raises:
-        ConfigurationError: it is no address.
-        AuthenticationError, TransportError: it does not let us in.
+        ConfigurationError: `target` is no address.
+        AuthenticationError, TransportError: the target does not let us in.
     """
     asked = TargetOptions(target, options.plain_http, options.ca_file, options.jobs, credentials=options.credentials)
     with open_target(asked, stop, write=False) as store:

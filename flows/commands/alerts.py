@@ -71,10 +71,10 @@ def _reach_server() -> None:
 
 @contextmanager
 def _answering_server() -> Iterator[None]:
-    """Say it in a line where the server does not answer, or refuses.
+    """Make an error of ours, in one line, of what it raises that the server does not answer or refuses.
 
     Raises:
-        StateError: it does.
+        StateError: the server does not answer, or refuses.
     """
     import httpx  # noqa: PLC0415 - Prefect's, and slow
 

@@ -32,7 +32,10 @@ _OF_A_SERVICE = re.compile(r"\w+_SERVICE_(HOST|PORT\w*)|\w+_PORT(_\d+_(TCP|UDP|S
 
 
 def warn_of_unknown(group: click.Group, loaded: Iterable[str]) -> None:
-    """Name variables that no option is read from; commands not `loaded` yet are, for a name of none of these."""
+    """Name each variable that looks like one of ours, and that no option is read from.
+
+    Commands that are not `loaded` yet are loaded only for a name that none of the others knows.
+    """
     named = {name for name in os.environ if name.startswith(PREFIX) and not _OF_A_SERVICE.fullmatch(name)}
     named -= OF_NO_OPTION
     if not named - set(variables_of(group, loaded)):

@@ -76,7 +76,14 @@ def run_to_end(kind: RunKind, model: type[RunParameters], given: dict[str, Any],
 
 
 def prepare(given: dict[str, Any]) -> bool:
-    """Take out of a command's options what is none of the run's, and act on it; whether JSON is wanted."""
+    """Take out of `given`, and act on, what the run itself does not take: the login, and whether JSON is wanted.
+
+    Returns:
+        Whether JSON is wanted.
+
+    Raises:
+        ConfigurationError: both the password and a list would be read from standard input.
+    """
     from flows.terminal.log_lines import log_to_stderr  # noqa: PLC0415 - not for --help
 
     log_to_stderr()
@@ -101,7 +108,7 @@ def run_one(kind: RunKind, parameters: RunParameters, *, standalone: bool, show:
 
 
 def _is_all_told(code: int, run: Run) -> bool:
-    """Whether nothing was done, so that a summary would be of zeros, and say again what is wrong."""
+    """Whether the error that was printed says it all: nothing was done, so that a summary would hold only zeros."""
     return code == WRONG_USAGE and not run.totals.tags and len(run.findings) <= 1
 
 
@@ -144,7 +151,7 @@ def refuse_scale(parameters: RunParameters) -> None:
     """See that a run of this process alone was not asked to take more.
 
     Raises:
-        ConfigurationError: it was.
+        ConfigurationError: it was asked to use more processes.
     """
     if isinstance(parameters, ScaleParameters) and parameters.is_scaled:
         raise ConfigurationError("--shards and --task-runner need Prefect: leave out --standalone and --dry-run")

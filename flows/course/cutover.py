@@ -64,7 +64,7 @@ def seconds_of(text: str) -> int:
     """Read a duration such as `30m`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is no duration.
     """
     match = _DURATION.fullmatch(text.strip())
     if match is None:

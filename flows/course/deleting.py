@@ -43,7 +43,7 @@ class Named:
         """Read `REPOSITORY[:TAG|@DIGEST]`.
 
         Raises:
-            ConfigurationError: it is none.
+            ConfigurationError: the text is not of this form.
         """
         repository, at, digest = text.partition("@")
         repository, colon, tag = (repository, "", "") if at else repository.partition(":")
@@ -146,7 +146,7 @@ def _plan(
 
 @contextmanager
 def plan_place(output: str | None) -> Iterator[Path]:
-    """Where a plan is written that is applied at once: where the user wants to have it, or for that long."""
+    """The file for a plan that is applied at once: the user's, or one that goes at the end of the block."""
     if output is not None:
         yield Path(output)
         return

@@ -108,7 +108,7 @@ class _Follower:
             self._controls.apply(given if last is None else last.over(given, self._parts))
 
     def look_again(self) -> None:
-        """As `look`, where the run goes on whatever somebody has written there meanwhile."""
+        """As `look`, but what is wrong with the limits is only noted: the run goes on with those that it has."""
         try:
             self.look()
         except (ConfigurationError, StateError) as error:

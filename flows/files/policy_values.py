@@ -27,7 +27,7 @@ def seconds(text: object) -> float:
     """Read a duration such as `90d`, `12h` or `1w2d`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is no duration.
     """
     if not isinstance(text, str) or _DURATION.fullmatch(text.strip()) is None:
         raise ValueError("a duration is a number with w, d, h, m or s behind it: 30d, 12h, 1w2d")
@@ -38,7 +38,7 @@ def size_in_bytes(text: object) -> int:
     """Read a size such as `50G` or a plain number of bytes; the letters count in steps of 1,024.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is no size.
     """
     match = _SIZE.fullmatch(str(text).strip()) if type(text) in {int, str} else None
     if match is None or isinf(float(match[1])):

@@ -24,7 +24,7 @@ def check_address(text: str) -> str:
     """Return what is an address; refuse what is none before Prefect stores it: somebody may put a password there.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is no address.
     """
     try:
         parse_target(text)
@@ -37,7 +37,7 @@ def check_storage(text: str) -> str:
     """As `check_address`, for what names a directory or bucket.
 
     Raises:
-        ValueError: it names another thing.
+        ValueError: the text names something else.
     """
     try:
         check_place(text)

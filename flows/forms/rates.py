@@ -12,7 +12,7 @@ def bytes_per_second(text: str) -> float:
     """Read a rate such as `50M`; the letters count in steps of 1,024.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is no rate.
     """
     match = _RATE.fullmatch(text.strip())
     if match is None or not float(match[1]):

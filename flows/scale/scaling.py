@@ -88,7 +88,7 @@ class Gathering:
         """Take a shard's report over.
 
         Raises:
-            ShardLostError: it is none; nothing was taken over.
+            ShardLostError: the pages are not a whole report; nothing was taken over.
         """
         tags = absorb(self.run, shard, pages, bytes_told=self._told.get(shard, 0))
         logger.info("shard %d: %s of %s", shard.number, counted(tags, "tag"), _repositories_of(shard))

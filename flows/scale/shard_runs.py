@@ -215,7 +215,7 @@ def _answered() -> Iterator[None]:
     """What is no answer of Prefect's, such as the page of a proxy before it, is a server that fails for the moment.
 
     Raises:
-        DecodingError: it is none.
+        DecodingError: what came is no answer of a Prefect server.
     """
     try:
         yield

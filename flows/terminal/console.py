@@ -54,7 +54,7 @@ class Console:
         """Leave here if somebody said so.
 
         Raises:
-            InterruptedRunError: somebody did.
+            InterruptedRunError: the run was told to stop.
         """
         if self.interrupted:
             raise InterruptedRunError("the run was told to stop before Prefect had begun it")

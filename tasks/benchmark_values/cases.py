@@ -50,7 +50,7 @@ def parse_case(label: str) -> Case:
     """Read a size (`64MiB`) or a multi (`16MiBx8`) as `head -c` reads it: `M` is `MiB`, and `MB` counts in thousands.
 
     Raises:
-        ConfigurationError: it is neither.
+        ConfigurationError: the text is neither a size nor a multi.
     """
     match = _LABEL.fullmatch(label)
     if match is None:

@@ -43,7 +43,7 @@ class Stop:
         """Leave here if the run is to end.
 
         Raises:
-            InterruptedRunError: it is.
+            InterruptedRunError: the run is to end.
         """
         if self._event.is_set():
             raise InterruptedRunError("the run was interrupted before this was done")
@@ -56,7 +56,7 @@ class Stop:
         """Wait, or leave as soon as the run is to end.
 
         Raises:
-            InterruptedRunError: it is.
+            InterruptedRunError: the run is to end.
         """
         self._event.wait(seconds)
         self.check()

@@ -88,7 +88,7 @@ def refuse_other_encodings() -> None:
     """See that names of files are read as UTF-8: in another encoding, they would become other names at the target.
 
     Raises:
-        ConfigurationError: they are not.
+        ConfigurationError: names are read in another encoding.
     """
     encoding = sys.getfilesystemencoding()
     if encoding != "utf-8":

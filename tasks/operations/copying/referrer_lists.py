@@ -117,7 +117,7 @@ class ReferrerLists:
         return listed
 
     def _note_no_api(self) -> None:
-        """Ask no more, now that a repository that is there was not listed; one odd answer takes nothing back."""
+        """Take it that there is no API, as a repository that exists was not listed, unless it ever answered."""
         self._has_api = bool(self._has_api)
 
     def _fallback_list(self, repository: str, subject: Digest) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def check_template(template: str) -> None:
     """See that every field of a template for old references is one that is filled in, and that it names the tag.
 
     Raises:
-        ValueError: it is not, or does not.
+        ValueError: a field is unknown, or the tag is not named.
     """
     unknown = [field for field in _FIELD.findall(template) if field not in _FIELDS]
     if unknown:
@@ -69,7 +69,7 @@ def refuse_changes(before: Mapping[str, str], after: Mapping[str, str]) -> None:
     """See that two looks at a source's marks found the same.
 
     Raises:
-        RefusedError: they did not; the message names the first layouts that differ.
+        RefusedError: the marks differ; the message names the first layouts that differ.
     """
     changed = sorted(changed_layouts(before, after))
     if changed:

@@ -62,7 +62,7 @@ class DeletionLimits:
         """See that so many may be deleted.
 
         Raises:
-            TooManyVanishedError: they may not.
+            TooManyVanishedError: one of the limits is exceeded.
         """
         percent = vanished * 100 / brought if brought else 0.0
         if self.max_tags is not None and vanished > self.max_tags:

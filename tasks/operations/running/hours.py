@@ -48,7 +48,7 @@ class Hours:
         """Read allowed hours.
 
         Raises:
-            ValueError: they are none; the message shows the form.
+            ValueError: the text is not of the form of hours; the message shows the form.
         """
         windows, zone = text.strip(), None
         if (match := _ZONE.fullmatch(windows)) is not None:

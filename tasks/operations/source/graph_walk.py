@@ -21,7 +21,7 @@ def check_nesting(depth: int) -> None:
     """Pass at a depth at which a graph may still have manifests; its root is at 0.
 
     Raises:
-        NestingTooDeepError: it is too deep.
+        NestingTooDeepError: the depth is beyond `MAX_NESTING`.
     """
     if depth > MAX_NESTING:
         raise NestingTooDeepError(f"indexes are nested more than {MAX_NESTING} levels deep")

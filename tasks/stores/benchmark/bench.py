@@ -281,7 +281,7 @@ def _with_mount(cost: Cost, path: PathSpec, mount: MountedPath, before: ProcessU
     """A command's cost with what its mount's program has used since.
 
     Raises:
-        ProgramFailedError: that has ended.
+        ProgramFailedError: the program of the mount has ended.
     """
     after = mount.use
     if after is None:

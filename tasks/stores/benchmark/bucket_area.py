@@ -286,7 +286,7 @@ def refuse_living(content: bytes, written: datetime, where: str) -> None:
     """Refuse an area whose marker belongs to a run that may still be at work.
 
     Raises:
-        LockHeldError: it does.
+        LockHeldError: that run may still be at work.
     """
     holder = LockHolder.parse(content)
     if holder is None or holder.is_dead:

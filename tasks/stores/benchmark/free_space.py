@@ -23,7 +23,7 @@ def refuse_without_space(folder: Path, needed: int) -> None:
     """Refuse to begin where the disk would run full.
 
     Raises:
-        RefusedError: it would.
+        RefusedError: the disk has too little room.
     """
     free = shutil.disk_usage(folder).free
     if free < needed:

@@ -65,7 +65,7 @@ class BucketAddress:
         """Read `s3://bucket[/prefix]`; the prefix is taken literally, slashes at its ends apart.
 
         Raises:
-            ConfigurationError: it has another form.
+            ConfigurationError: the text has another form.
         """
         bucket, _, rest = source.removeprefix(SCHEME).partition("/")
         if not source.startswith(SCHEME) or _BUCKET.fullmatch(bucket) is None:

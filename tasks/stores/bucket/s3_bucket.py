@@ -180,7 +180,7 @@ class S3Bucket:
         A store that does not know ranges answers with all of it: see `OpenObject.start`.
 
         Raises:
-            ContentNotFoundError: there is none.
+            ContentNotFoundError: there is no such object.
             SourceError: it can't be read; a `SourceReadError` when its ETag is not `if_match` any more.
         """
         wanted = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"} if start or stop is not None else {}

@@ -84,7 +84,7 @@ class WritableS3Bucket(S3Bucket):
         Times are left out, which are those of the content that it has now.
 
         Raises:
-            ContentNotFoundError: there is none.
+            ContentNotFoundError: there is no such object.
             SourceError: the store can't say.
         """
         found = self._ask(self._client.head_object, key, Key=key, **self._more)

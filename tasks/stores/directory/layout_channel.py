@@ -68,7 +68,7 @@ class Channel:
         """What the other side says next; None when it says nothing for `timeout` seconds.
 
         Raises:
-            ChannelClosedError: it is gone.
+            ChannelClosedError: the other side is gone.
         """
         self._link.settimeout(timeout)
         try:

@@ -21,7 +21,7 @@ class Patience:
         """To call a mount hung after so many seconds.
 
         Raises:
-            ValueError: it is no time.
+            ValueError: nobody can wait for so many seconds.
         """
         if not 0 < seconds < float("inf"):
             raise ValueError(seconds)

@@ -129,7 +129,7 @@ class WatchedProcess:
         """See that what is said to be absent is not so because its mount was taken away.
 
         Raises:
-            SourceUnavailableError: it was; from now on nothing more is asked.
+            SourceUnavailableError: the mount was taken away; from now on nothing more is asked.
         """
         if (mount := mounts.taken_away(self._mounts, self._place(path))) is not None:
             self._gone = f"the mount of the source at {mount} was taken away"

@@ -26,7 +26,7 @@ class BoundedResponse(HTTPResponse):
         """The size of a chunk; the library takes a negative one, and reads all that is sent at once then.
 
         Raises:
-            ValueError: it is none; the library makes an IncompleteRead of it.
+            ValueError: what was sent is no size; the library makes an IncompleteRead of it.
         """
         size: int = super()._read_next_chunk_size()  # type: ignore[misc]
         if size < 0:

@@ -145,7 +145,7 @@ class RequestRetry:
         """Say whether a request that failed is the last of as many as tell that all will.
 
         Raises:
-            TargetUnavailableError: it is.
+            TargetUnavailableError: all requests have failed for long enough.
         """
         if not error.transient:
             if isinstance(error, RegistryError):  # a refusal is an answer

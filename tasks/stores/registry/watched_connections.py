@@ -80,7 +80,7 @@ class WatchedSocket:
         """Send all of it, for as long as the peer takes some.
 
         Raises:
-            TimeoutError: it takes hardly any.
+            TimeoutError: the peer takes hardly anything any more.
         """
         rest = memoryview(data).cast("B")
         self._unanswered += len(rest)

@@ -137,7 +137,7 @@ def check_report_place(path: Path) -> None:
     """See that a report could be written to `path`; what is there is left alone, and a pipe is not opened.
 
     Raises:
-        StateError: it can't be.
+        StateError: a report can't be written there.
     """
     try:
         if path.is_dir():

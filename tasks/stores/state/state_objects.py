@@ -152,7 +152,7 @@ class StateObjects:
         """The time by the store's clock, after a look whether it does what conditions ask.
 
         Raises:
-            ConfigurationError: it does not.
+            ConfigurationError: the store ignores conditions.
             StateError: the bucket can't be used.
         """
         name = f"probe-{secrets.token_hex(8)}"

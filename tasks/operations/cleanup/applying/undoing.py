@@ -56,8 +56,8 @@ def undoable(files: FileReader, run: str) -> Mapping[str, Sequence[RecordPlace]]
     """The journal of a run, by repository; it is not read yet.
 
     Raises:
-        ConfigurationError: there is none.
-        SourceError: it can't be listed.
+        ConfigurationError: no such run left a journal here.
+        SourceError: the journals can't be listed.
     """
     found: dict[str, list[RecordPlace]] = {}
     for place in list_records(files, run) if run and "/" not in run else ():

@@ -53,7 +53,7 @@ def read_entry(body: dict[str, Any]) -> IndexEntry:
     """What an entry says: its tag, and what it describes.
 
     Raises:
-        SpecError: it is no descriptor.
+        SpecError: the entry is no descriptor.
     """
     descriptor = Descriptor.from_json(body)
     return IndexEntry(descriptor.annotations.get(REF_NAME), descriptor)

@@ -56,7 +56,7 @@ class Gate:
 
         Raises:
             TargetLacksError: it does not have it, or has another digest under it.
-            RegistryError: it can't say.
+            RegistryError: the target can't say.
         """
         found = self.target.resolve_manifest(self._repository(path), tag)
         if found != digest:
@@ -67,8 +67,8 @@ class Gate:
         """Pass where the target has this content, as a blob or as a manifest.
 
         Raises:
-            TargetLacksError: it has neither.
-            RegistryError: it can't say.
+            TargetLacksError: the target has neither.
+            RegistryError: the target can't say.
         """
         repository = self._repository(path)
         try:
@@ -85,7 +85,7 @@ class Gate:
         """What of some content, each with its size, the target does not have, and in which words.
 
         Raises:
-            RegistryError: it can't say.
+            RegistryError: the target can't say.
         """
         return _refusals(partial(self.require_content, path), content, map_concurrently)
 
@@ -95,7 +95,7 @@ class Gate:
         """Those tags that the target does not have with their digests, and in which words.
 
         Raises:
-            RegistryError: it can't say.
+            RegistryError: the target can't say.
         """
         return _refusals(lambda named, _: self.require_tag(path, *named), dict.fromkeys(tags), map_concurrently)
 
@@ -107,7 +107,7 @@ class Gate:
         It never gets such a tag, nor the index behind it, whose members it has to hold all the same.
 
         Raises:
-            RegistryError: it can't say.
+            RegistryError: the target can't say.
         """
 
         def is_listed(item: NamedDigest) -> bool:
