@@ -154,8 +154,8 @@ def _again(results: Results) -> Iterator[Verdict]:
         yield Verdict(f"again, {registry}: beyond the fixed cost", rate, 500, "tags/s", at_least=True)
 
 
-def _fixed(results: Results, registry: str, contender: str = who.LAYOUTLIFT) -> Rounds | None:
-    return results.of("tiny", registry, contender)
+def _fixed(results: Results, registry: str) -> Rounds | None:
+    return results.of("tiny", registry, who.LAYOUTLIFT)
 
 
 def _fixed_cost(results: Results) -> Iterator[Verdict]:

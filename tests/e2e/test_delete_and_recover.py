@@ -132,11 +132,11 @@ def test_referrers_and_nested_indexes_are_recovered(tmp_path: Path, layoutlift: 
     layoutlift.check(tmp_path / "tree", "--depth", "content")
 
 
-def cleaned(tree: Tree, folder: Path, layoutlift: Layoutlift, code: int = 0) -> str:
+def cleaned(tree: Tree, folder: Path, layoutlift: Layoutlift) -> str:
     (folder / "policy.yaml").write_text(POLICY)
     file = folder / "plan.jsonl"
     layoutlift("cleanup", "plan", tree.root, "--policy", folder / "policy.yaml", "-o", file)
-    return layoutlift("cleanup", "apply", file, ALONE, code=code).stderr
+    return layoutlift("cleanup", "apply", file, ALONE).stderr
 
 
 def test_the_quarantine_of_a_repository_that_was_removed_whole_is_purged(

@@ -218,12 +218,12 @@ def interrupt(
     return process.returncode, stdout, stderr, time.monotonic() - pressed
 
 
-def wait_for_upload(storage: Path, least: int = 1) -> None:
+def wait_for_upload(storage: Path) -> None:
     """Wait until a registry of distribution's kind has some bytes of a blob that is being sent to it."""
 
     def has_begun() -> bool:
         try:
-            return any(path.stat().st_size >= least for path in storage.glob("**/_uploads/*/data"))
+            return any(path.stat().st_size for path in storage.glob("**/_uploads/*/data"))
         except FileNotFoundError:
             return False
 

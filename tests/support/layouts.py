@@ -37,12 +37,10 @@ __all__ = [
 ]
 
 
-def image_of(
-    layout: LayoutBuilder, tag: str | None, layers: Sequence[Descriptor], *, media_type: str = OCI_MANIFEST
-) -> Descriptor:
+def image_of(layout: LayoutBuilder, tag: str | None, layers: Sequence[Descriptor]) -> Descriptor:
     """Store and list an image whose layers are these descriptors, be they true or not."""
     config = layout.blob(b"{}", OCI_CONFIG)
-    body = {"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": list(layers)}
-    image = layout.blob(json.dumps(body).encode(), media_type)
+    body = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": list(layers)}
+    image = layout.blob(json.dumps(body).encode(), OCI_MANIFEST)
     layout.entry(image, tag)
     return image

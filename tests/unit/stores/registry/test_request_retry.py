@@ -68,8 +68,8 @@ def limited(seconds: float | None) -> RateLimitedError:
     return error
 
 
-def retrying(gate: RequestGate | None = None, stop: Stop | None = None) -> RequestRetry:
-    return RequestRetry(gate or RecordingGate(), stop or Stop(), first_wait=0.0001)
+def retrying(gate: RequestGate | None = None) -> RequestRetry:
+    return RequestRetry(gate or RecordingGate(), Stop(), first_wait=0.0001)
 
 
 def test_a_failure_that_may_pass_is_tried_again_until_it_has_lasted() -> None:

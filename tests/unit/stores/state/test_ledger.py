@@ -250,11 +250,11 @@ def test_a_folder_that_can_not_be_made_is_a_state_error(tmp_path):
         ledger.note_started("app")
 
 
-def many_runs(folder, count=25, age=3600.0):
+def many_runs(folder, count=25):
     for i in range(count):
         note(folder, f"r{i:02}", tag=f"v{i}")
         note(folder, f"r{i:02}", tag="moving", digest=f"sha256:{i:064x}")
-        os.utime(folder / f"ledger-r{i:02}.jsonl", (time.time() - age + i,) * 2)
+        os.utime(folder / f"ledger-r{i:02}.jsonl", (time.time() - 3600.0 + i,) * 2)
 
 
 def written(folder):
