@@ -77,7 +77,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "unreadable_entry": "See with ls -l what it is and why this user can't look at it, and run again.",
         "unusable_key": "Copy the layout to keys without empty components or dots alone, and run again.",
         "source_read": "Run again; if it stays, look at the mount's log and at the bucket's own.",
-        "source_unavailable": "Mount the bucket again, see to its endpoint, or correct the path; then run again.",
+        "source_unavailable": "Mount the bucket again, see to its endpoint or credentials, or correct the path; then "
+        "run again.",
         "source_write": "Look at the rights on the source, and at the mount's log; then run again.",
         "source_changed": "A writer was quicker: plan again.",
         "index_changed": "Run again: what was written at the source during the run may not be at the target yet.",

@@ -63,6 +63,7 @@ _ELSEWHERE = frozenset(
         *("AuthorizationHeaderMalformed", "IllegalLocationConstraintException"),
     }
 )
+_ELSEWHERE_HINT = "set AWS_REGION or --endpoint-url"
 NO_CREDENTIALS = (
     sdk.NoCredentialsError,
     sdk.PartialCredentialsError,
@@ -144,6 +145,8 @@ def translated(name: str) -> Iterator[None]:
         raise _of_answer(error, name) from None
     except (sdk.BotoCoreError, HTTPError, OSError) as error:
         raise _of_failure(error, name) from None
+    except RecursionError:  # each question where the bucket is, is led elsewhere too, and asked again by the SDK
+        raise NotAdmittedError(f"{name} is led elsewhere, and nobody says where to; {_ELSEWHERE_HINT}") from None
     except RuntimeError as error:
         if type(error) is not RuntimeError:  # the SDK's own word for credentials that had expired when they came
             raise
@@ -211,7 +214,7 @@ def _of_refusal(code: str, status: int, name: str, reason: str) -> LayoutliftErr
     if code in _REJECTED:
         return NotAdmittedError(f"the store refuses the credentials ({reason})")
     if code in _ELSEWHERE:
-        return NotAdmittedError(f"{name} is in another region ({reason}); set AWS_REGION or --endpoint-url")
+        return NotAdmittedError(f"{name} is in another region ({reason}); {_ELSEWHERE_HINT}")
     return SourceError(f"{name} can't be read ({reason or status})")
 
 

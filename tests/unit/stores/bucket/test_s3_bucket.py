@@ -98,6 +98,16 @@ def test_a_bucket_that_does_not_let_us_in_is_wrong_configuration(
         bucket().list_layouts()
 
 
+def test_a_bucket_that_is_elsewhere_wherever_it_is_asked_for_is_told_in_one_line(
+    script: ScriptedRegistry, bucket: OpenBucket
+) -> None:
+    """Amazon says where; of who does not, the SDK asks in a circle."""
+    always(script, "/bucket", refusal("PermanentRedirect", 301))
+    script.always("HEAD", "/bucket", Reply(301))
+    with pytest.raises(ConfigurationError, match=r"led elsewhere, .*; set AWS_REGION or --endpoint-url$"):
+        bucket().list_layouts()
+
+
 def test_without_credentials_one_line_says_so(
     environment: pytest.MonkeyPatch, script: ScriptedRegistry, bucket: OpenBucket
 ) -> None:
