@@ -37,10 +37,14 @@ def mounted_below(mounts: frozenset[str], path: str) -> list[str]:
     return sorted(mount for mount in mounts if mount != path and _is_below(mount, path))
 
 
-def taken_away(mounts: frozenset[str], path: str) -> str | None:
-    """Which of these mounts, on the way to a path, is there no more: what was below it looks absent since."""
+def taken_away(mounts: frozenset[str], path: str, *, below: bool = False) -> str | None:
+    """Which of these mounts, on the way to a path, is there no more: what was below it looks absent since.
+
+    Of what is said of a whole tree, also one `below` the path.
+    """
     now = frozenset(mount_points())
-    gone = on_the_way(mounts - now, path) if now else []  # without a table, nothing is known
+    missing = mounts - now if now else frozenset()  # without a table, nothing is known
+    gone = on_the_way(missing, path) + (mounted_below(missing, path) if below else [])
     return gone[0] if gone else None
 
 

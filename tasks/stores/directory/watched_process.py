@@ -101,7 +101,7 @@ class WatchedProcess:
             while "end" not in (found := self._answer(channel, name, path, grace=0.0)):
                 yield found
                 self._check_stop(0.0, grace=0.0)
-        self.check_mounted(path or ".")
+        self.check_mounted(path or ".", below=path is None)
 
     def read(self, request: dict[str, Any], name: str) -> bytes:
         """Content as a whole; raises what `stream` does."""
@@ -125,13 +125,13 @@ class WatchedProcess:
             self.check_mounted(request["path"])
             raise
 
-    def check_mounted(self, path: str) -> None:
-        """See that what is said to be absent is not so because its mount was taken away.
+    def check_mounted(self, path: str, *, below: bool = False) -> None:
+        """See that what is said to be absent is not so because its mount was taken away, or one `below` it.
 
         Raises:
             SourceUnavailableError: the mount was taken away; from now on nothing more is asked.
         """
-        if (mount := mounts.taken_away(self._mounts, self._place(path))) is not None:
+        if (mount := mounts.taken_away(self._mounts, self._place(path), below=below)) is not None:
             self._gone = f"the mount of the source at {mount} was taken away"
         self._check_alive()
 

@@ -12,7 +12,7 @@ import pytest
 
 from tasks.oci.errors import InterruptedRunError, SourceError, SourceReadError, SourceUnavailableError
 from tasks.stores import silence
-from tasks.stores.directory import watched_process
+from tasks.stores.directory import mounts, watched_process
 from tasks.stores.directory.layout_channel import Channel
 from tasks.stores.directory.mount_patience import Patience
 from tasks.stores.directory.watched_layouts import WatchedLayouts
@@ -61,6 +61,19 @@ def process(tmp_path: Path, stop: Stop) -> Generator[WatchedProcess]:
     process.close()
     assert process._process is not None
     process._process.wait(60)
+
+
+def test_a_list_is_none_where_a_mount_below_the_source_was_taken_away_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its layouts would be passed over, and the run end well."""
+    LayoutBuilder(tmp_path / "app").write()
+    (tmp_path / "mounted").mkdir()
+    monkeypatch.setattr(mounts, "hanging_mounts", lambda: frozenset({str(tmp_path / "mounted")}))
+    with closing(WatchedProcess(str(tmp_path), Patience())) as process:
+        source = WatchedLayouts(process)
+        with pytest.raises(SourceUnavailableError, match="/mounted was taken away"):
+            list(source.list_layouts())
 
 
 def test_a_list_that_comes_steadily_ends_with_the_run(process: WatchedProcess, stop: Stop) -> None:
