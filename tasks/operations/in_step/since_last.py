@@ -19,7 +19,7 @@ from tasks.operations.choosing.chosen_tags import plan_chosen
 from tasks.operations.reports.findings import is_harmful
 from tasks.operations.reports.results import Depth, Outcome
 from tasks.operations.running.repository_work import RepositoryWork, Unit, WrappedWork
-from tasks.ports import Finding
+from tasks.ports import UNREADABLE_ENTRY, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -88,11 +88,12 @@ def vanished_layouts(noted: Iterable[str], found: Iterable[str], others: Iterabl
     """Layouts of earlier runs that are not at the source any more.
 
     `others` is what the search found besides: what lies below a place that can't be read may still be there, and a
-    layout of which only files or blobs are left is broken, or on its way.
+    layout of which only files or blobs are left is broken, or on its way; what can't be looked at may be its index.
     """
     others = tuple(others)
     hidden = tuple(f"{other.path}/" for other in others if other.code != _STRAY_FILES)
     left = {owner for other in others if other.code == _STRAY_FILES for owner in _owners(other.path)}
+    left |= {other.path.rpartition("/")[0] or "." for other in others if other.code == UNREADABLE_ENTRY}
     for path in sorted(set(noted) - set(found) - left):
         if "./" not in hidden and not f"{path}/".startswith(hidden):
             yield Finding(path, LAYOUT_VANISHED, "it was migrated earlier, and is not at the source any more")

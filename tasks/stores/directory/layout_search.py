@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 from tasks.file_ports import OWN_FOLDER, below
 from tasks.oci import image_layout
 from tasks.oci.errors import ContentNotFoundError, SourceError, SourceUnavailableError
-from tasks.ports import Finding
+from tasks.ports import UNREADABLE_ENTRY, Finding
+from tasks.stores.directory.file_errors import translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -85,8 +87,8 @@ def find_layouts(
     A directory with `oci-layout` or `index.json` is taken for a layout, so that a broken one is reported when its
     index is read. A directory that holds files but no layout is a finding, outside of what belongs to a layout, and
     so is an empty one, as a mount that is gone leaves it. What cleanup keeps in `.layoutlift` is neither. `scan`
-    lists a directory by its path below `root`. One that can't be listed for the moment is a finding only where
-    `pause`, called with seconds, did not help.
+    lists a directory by its path below `root`. One that can't be listed for the moment, or of an entry of which that
+    can't be told what it is, is a finding only where `pause`, called with seconds, did not help.
 
     Raises:
         SourceUnavailableError: the root can't be listed, or the mount is gone.
@@ -101,6 +103,8 @@ def find_layouts(
             if not (error.transient and folders.put_off(path, place)):
                 yield Finding(path, "unreadable_directory", f"the directory can't be listed: {error}")
             continue
+        if folder.is_unsure and folders.put_off(path, place):
+            continue
         yield from folder.found(root)
         folders.add(folder.folders())
 
@@ -112,6 +116,8 @@ class _Kind(Enum):
     FILE = auto()
     LINK = auto()
     UNREADABLE = auto()
+    UNSURE = auto()
+    """Unreadable for the moment, or gone since it was listed: some mounts say so when the store answered 503."""
 
 
 class _Folder:
@@ -123,6 +129,11 @@ class _Folder:
         self._names = names
         self._is_layout = not {image_layout.MARKER, image_layout.INDEX}.isdisjoint(names[_Kind.FILE])
 
+    @property
+    def is_unsure(self) -> bool:
+        """Whether another look may tell more of it."""
+        return bool(self._names[_Kind.UNSURE])
+
     def found(self, root: str) -> Iterator[str | Finding]:
         """The folder itself if it is a layout, and what in it is neither a layout's nor searched."""
         files = self._names[_Kind.FILE]
@@ -133,8 +144,8 @@ class _Folder:
         elif self._looks_unmounted():
             yield Finding(self._path, "empty_folder", "there is nothing in this folder; is something mounted there?")
         yield from _links(root, [path for path, _ in self._searched(self._names[_Kind.LINK])])
-        for name in self._names[_Kind.UNREADABLE]:
-            yield Finding(below(self._path, name), "unreadable_entry", "whether this is a directory can't be read")
+        for name in (*self._names[_Kind.UNREADABLE], *self._names[_Kind.UNSURE]):
+            yield Finding(below(self._path, name), UNREADABLE_ENTRY, "whether this is a directory can't be read")
 
     def _looks_unmounted(self) -> bool:
         """Whether it is empty, and none of those that cleanups leave of a layout or file systems have."""
@@ -166,9 +177,14 @@ def _kind(entry: os.DirEntry[str]) -> _Kind:
     try:
         if entry.is_symlink():
             return _Kind.LINK if _leads_to_directory(entry) else _Kind.FILE
-        return _Kind.DIRECTORY if entry.is_dir(follow_symlinks=False) else _Kind.FILE
-    except OSError:
-        return _Kind.UNREADABLE
+        if entry.is_dir(follow_symlinks=False):
+            return _Kind.DIRECTORY
+        if entry.is_file(follow_symlinks=False):
+            return _Kind.FILE
+        mode = entry.stat(follow_symlinks=False).st_mode  # for Python, what is said not to be there is none of these
+    except OSError as error:
+        return _Kind.UNSURE if translate(error, entry.name).transient else _Kind.UNREADABLE
+    return _Kind.UNSURE if stat.S_ISDIR(mode) or stat.S_ISLNK(mode) else _Kind.FILE
 
 
 def _leads_to_directory(link: os.DirEntry[str]) -> bool:

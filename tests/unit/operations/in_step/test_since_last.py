@@ -122,6 +122,12 @@ def test_files_beside_the_layouts_hide_none_but_the_one_that_they_are_left_of(
     assert [each.path for each in told] == vanished
 
 
+def test_a_layout_of_which_an_entry_can_not_be_looked_at_has_not_vanished() -> None:
+    told = vanished_layouts(["a", "b", "b/deep"], ["a"], found_besides("b/index.json", code="unreadable_entry"))
+    assert [each.path for each in told] == ["b/deep"]
+    assert not list(vanished_layouts(["."], ["a"], found_besides("oci-layout", code="unreadable_entry")))
+
+
 def test_a_source_that_was_a_layout_itself_has_not_vanished_while_blobs_are_left() -> None:
     assert not list(vanished_layouts(["."], ["a"], found_besides("blobs/sha256", code="not_a_layout")))
 

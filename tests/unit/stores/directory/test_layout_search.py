@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -118,25 +119,51 @@ def test_a_link_in_a_circle_hides_no_layout(tmp_path: Path) -> None:
     assert findings(found) == [(".", "not_a_layout")]
 
 
-def entry(name: str, *, directory: bool = False, broken: bool = False) -> os.DirEntry[str]:
-    """An entry as `scandir` gives it, of which a mount can't say what it is when `broken`."""
+def entry(name: str, *, directory: bool = False, broken: int = 0) -> os.DirEntry[str]:
+    """An entry as `scandir` gives it; `broken` is the number of the error that a mount gives instead."""
+
+    def look(*, follow_symlinks: bool = True) -> None:
+        if broken:
+            raise OSError(broken, os.strerror(broken))
 
     def is_dir(*, follow_symlinks: bool = True) -> bool:
-        if broken:
-            raise OSError(errno.EIO, "Input/output error")
+        if broken != errno.ENOENT:  # of which Python says that it is no directory, and no file
+            look()
         return directory
 
-    return SimpleNamespace(name=name, is_symlink=lambda: False, is_dir=is_dir)  # type: ignore[return-value]
+    return SimpleNamespace(  # type: ignore[return-value]
+        name=name, is_symlink=lambda: False, is_dir=is_dir, is_file=lambda **_: not (directory or broken), stat=look
+    )
 
 
-def test_an_entry_that_can_not_be_looked_at_hides_no_layout() -> None:
+@pytest.mark.parametrize("error", [errno.EIO, errno.ESTALE, errno.ENOENT, errno.EACCES])
+def test_an_entry_that_can_not_be_looked_at_hides_no_layout(error: int) -> None:
     tree = {
-        ".": [entry("bad", broken=True), entry("good", directory=True)],
+        ".": [entry("bad", broken=error), entry("good", directory=True)],
         "good": [entry("index.json")],
     }
-    found = list(find_layouts("/source", tree.__getitem__))
+    pauses: list[float] = []
+    found = list(find_layouts("/source", tree.__getitem__, pauses.append))
     assert layouts(found) == ["good"]
     assert findings(found) == [("bad", "unreadable_entry")]
+    assert pauses == ([] if error == errno.EACCES else list(PAUSES))
+
+
+def back_again(name: str) -> os.DirEntry[str]:
+    """A folder of which the mount said that it is not there, but for the last time that it was asked."""
+    found = SimpleNamespace(st_mode=stat.S_IFDIR)
+    no = lambda **_: False  # noqa: E731
+    return SimpleNamespace(name=name, is_symlink=no, is_dir=no, is_file=no, stat=lambda **_: found)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    "first", [entry("late", broken=errno.EIO), entry("late", broken=errno.ENOENT), back_again("late")]
+)
+def test_an_entry_that_can_not_be_looked_at_for_the_moment_is_looked_at_again(first: os.DirEntry[str]) -> None:
+    """A layout that the mount says for a moment is not there would be passed over, and count as vanished."""
+    looks = iter([[first], [entry("late", directory=True)]])
+    found = list(find_layouts("/source", lambda path: next(looks) if path == "." else [entry("index.json")], float))
+    assert found == ["late"]
 
 
 @pytest.mark.parametrize("times", [1, len(PAUSES), len(PAUSES) + 1])
