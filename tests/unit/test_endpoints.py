@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.real_parts.waiting import wait_until
 from tasks.cleanup_applies import open_writable
 from tasks.endpoints import close_source, open_source, open_state, source_identity
 from tasks.oci.errors import ConfigurationError, LockHeldError
@@ -70,17 +71,18 @@ def test_a_split_source_lets_go_of_the_process_that_reads_its_mount(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mounts, "resolve", lambda source: (source, True))
+    others = _children()
     source = open_source(str(tmp_path), by_name=True)
     assert not list(source.list_layouts())
-    assert _readers()
+    assert _children() - others
     close_source(source)
-    assert not _readers()
+    wait_until(lambda: not _children() - others, what="the reader ends", deadline_seconds=30)
 
 
-def _readers() -> list[str]:
+def _children() -> set[str]:
     """The processes that this one has started and that run."""
     children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    return [pid for each in children for pid in each.read_text().split() if not _is_dead(pid)]
+    return {pid for each in children for pid in each.read_text().split() if not _is_dead(pid)}
 
 
 def _is_dead(pid: str) -> bool:
