@@ -69,6 +69,14 @@ def test_a_blob_whose_home_is_not_remembered_any_more_is_not_sent_twice(
     assert sent(claims, "b", "x") == [None]
 
 
+def test_a_home_in_a_finished_repository_can_be_forgotten(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.operations.copying.claims.MAX_HOMES", 1)
+    sent(claims, "a", "x")
+    claims.forget("a")
+    assert sent(claims, "b", "y") == [None]
+    assert sent(claims, "b", "x") == [None]
+
+
 def test_a_blob_is_remembered_in_less_than_130_bytes(claims: Claims) -> None:
     blobs = [blob(str(number)) for number in range(40_000)]
     tracemalloc.start()
@@ -138,3 +146,30 @@ def test_a_push_that_fails_is_tried_by_the_next_who_asks(claims: Claims) -> None
     with pytest.raises(ZeroDivisionError):
         claims.ensure("a", blob("x"), fail)
     assert claims.ensure("a", blob("x"), lambda _: BlobArrival.PUSHED) is BlobArrival.PUSHED
+
+
+def test_a_push_that_fails_fails_for_who_waits_for_it_there_and_not_for_who_would_mount_it(
+    claims: Claims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    all_wait = threading.Barrier(3)
+    wait = UnderWay.wait
+
+    def note_and_wait(under_way: UnderWay) -> None:
+        all_wait.wait(30)
+        wait(under_way)
+
+    monkeypatch.setattr(UnderWay, "wait", note_and_wait)
+    begun = threading.Event()
+
+    def fail(_: str | None) -> BlobArrival:
+        begun.set()
+        all_wait.wait(30)
+        raise ZeroDivisionError
+
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(claims.ensure, "a", blob("x"), fail)
+        assert begun.wait(30)
+        there = pool.submit(claims.ensure, "a", blob("x"), lambda _: BlobArrival.PUSHED)
+        elsewhere = pool.submit(claims.ensure, "b", blob("x"), lambda _: BlobArrival.PUSHED)
+        assert [type(each.exception(60)) for each in (first, there)] == [ZeroDivisionError, ZeroDivisionError]
+        assert elsewhere.result(60) is BlobArrival.PUSHED
