@@ -12,7 +12,7 @@ import click
 from flows.terminal.finding_lines import print_findings
 from tasks.endpoints import blamed_on, open_source, open_state, source_identity
 from tasks.oci.errors import LayoutliftError
-from tasks.operations.choosing.chosen_tags import absent_of, plan_chosen, refused_of
+from tasks.operations.choosing.chosen_tags import absent_of, plan_chosen, refused_findings
 from tasks.operations.in_step.since_last import TagChange, tag_changes, vanished_layouts
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, unused_patterns
@@ -106,7 +106,7 @@ def _changes_in(path: str, source: Source, ledger: Ledger, selection: Selection)
         yield Finding(path, error.code, str(error))
         return
     yield from absent_of(inventory, selection)
-    yield from refused_of(inventory, selection)
+    yield from refused_findings(inventory, selection)
     for each in tag_changes(inventory, ledger.tags_of(noted.repository, path) if noted else {}):
         if each.tag in chosen or (each.digest is None and selection.matches(path, each.tag)):
             yield each

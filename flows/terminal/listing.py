@@ -14,7 +14,7 @@ import click
 from flows.terminal.finding_lines import print_findings
 from tasks.endpoints import open_source
 from tasks.oci.errors import LayoutliftError
-from tasks.operations.choosing.chosen_tags import absent_of, fitting_patterns, plan_chosen, refused_of
+from tasks.operations.choosing.chosen_tags import absent_of, fitting_patterns, plan_chosen, refused_findings
 from tasks.operations.choosing.newest import not_ordered
 from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, tagless, unused_patterns
 from tasks.operations.reports.shown_text import printable
@@ -113,7 +113,7 @@ def _findings_in(listed: _Listed, selection: Selection) -> Iterator[Finding]:
     yield from inventory.findings
     yield from absent_of(inventory, selection)
     yield from not_ordered(path, listed.tags, selection.newest)
-    yield from refused_of(inventory, selection)
+    yield from refused_findings(inventory, selection)
     if _is_tagless(inventory) and selection.takes_whole(path, has_tags=False):
         yield tagless(path, len(inventory.untagged))
 

@@ -57,7 +57,7 @@ def absent_of(inventory: RepositoryInventory, selection: Selection) -> tuple[Fin
     return selection.listed.absent(inventory.path, {name for name in names if name is not None and name in wanted})
 
 
-def refused_of(inventory: RepositoryInventory, selection: Selection) -> Iterator[Finding]:
+def refused_findings(inventory: RepositoryInventory, selection: Selection) -> Iterator[Finding]:
     """Name each entry of an index that was chosen and can't be migrated."""
     for entry in inventory.refused:
         if selection.matches(inventory.path, entry.tag):
