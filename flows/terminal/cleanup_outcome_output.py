@@ -51,7 +51,7 @@ def print_outcomes(
     finally:  # a run that is ended early can be undone, too, and leaves a document that can be read
         click.echo("\n]}" if as_json else closing)
         if not as_json:
-            print_advice(codes)
+            print_advice(codes, err=True)
     return not codes
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.course.repeating import every
+from flows.terminal.finding_lines import print_advice
 from flows.terminal.outcome_table import repository_lines
 from tasks.oci.errors import InterruptedRunError
-from tasks.operations.reports.advice import advice_on
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import is_harmful
 from tasks.operations.reports.results import Outcome
@@ -173,8 +173,7 @@ def print_problems(results: Iterable[TagResult], findings: Iterable[Finding]) ->
         click.echo(f"  ! {printable(line)} ({code})")
     if len(told) > SHOWN_FAILURES:
         click.echo(f"  … and {len(told) - SHOWN_FAILURES:,} more, in the report")
-    for code in dict.fromkeys(code for _, _, code in told):
-        click.echo(f"    {code}: {advice_on(code)}")
+    print_advice((code for _, _, code in told), err=False)
 
 
 def _place(result: TagResult) -> str:

@@ -21,7 +21,7 @@ def print_findings(findings: Iterable[Finding]) -> None:
         click.echo(printable(f"! {finding.path}: {finding.message} ({finding.code})"), err=True)
 
 
-def print_advice(codes: Iterable[str]) -> None:
-    """Print what to do about each of these codes to standard error."""
-    for code in codes:
-        click.echo(f"    {code}: {advice_on(code)}", err=True)
+def print_advice(codes: Iterable[str | None], *, err: bool) -> None:
+    """Print what to do about each of these codes once, where their problems went: to standard error if `err`."""
+    for code in dict.fromkeys(codes):
+        click.echo(f"    {code}: {advice_on(code)}", err=err)

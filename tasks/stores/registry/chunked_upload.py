@@ -153,7 +153,7 @@ def uploads_of(repository: str) -> str:
 
 
 def completed_at(place: str, digest: Digest) -> str:
-    """The URL whose PUT completes the upload at a place as that of a blob with this digest."""
+    """The URL of the request that completes an upload at this place, as that of a blob with this digest."""
     return f"{place}{'&' if '?' in place else '?'}digest={digest}"
 
 

@@ -151,9 +151,14 @@ def test_an_entry_that_can_not_be_looked_at_hides_no_layout(error: int) -> None:
 
 def back_again(name: str) -> os.DirEntry[str]:
     """A folder of which the mount said that it is not there, but for the last time that it was asked."""
-    found = SimpleNamespace(st_mode=stat.S_IFDIR)
-    no = lambda **_: False  # noqa: E731
-    return SimpleNamespace(name=name, is_symlink=no, is_dir=no, is_file=no, stat=lambda **_: found)  # type: ignore[return-value]
+
+    def no(**_: bool) -> bool:
+        return False
+
+    folder = SimpleNamespace(st_mode=stat.S_IFDIR)
+    return SimpleNamespace(  # type: ignore[return-value]
+        name=name, is_symlink=no, is_dir=no, is_file=no, stat=lambda **_: folder
+    )
 
 
 @pytest.mark.parametrize(
