@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -36,6 +35,7 @@ from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress, BucketLo
 from tasks.stores.directory.directory_files import DirectoryFiles
 from tasks.stores.directory.watched_files import WatchedFiles
 from tasks.stores.directory.watched_layouts import WatchedLayouts
+from tasks.stores.whole_files import whole_or_not_at_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -245,22 +245,16 @@ def write_plan(path: Path | None, header: PlanHeader, plans: Iterable[Repository
         return
     if path.is_dir():  # told before the work, not after it
         raise ConfigurationError(f"the plan can't be written to {path}: it is a folder")
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     writer, check = PlanWriter(), LimitCheck(header.limits, header.timing.mode)
     try:
-        with draft.open("wb") as file:
+        with whole_or_not_at_all(path) as file:
             file.write(writer.header(header))
             for plan in plans:
                 file.write(writer.repository(check.see(plan)))
                 yield plan
             file.write(writer.footer(PlanFooter(check.totals, check.beyond())))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
     except OSError as error:
         raise ConfigurationError(f"the plan can't be written to {path}: {error.strerror}") from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _check_plan(file: BinaryIO, path: Path) -> None:

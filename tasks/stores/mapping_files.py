@@ -7,13 +7,13 @@ import errno
 import io
 import json
 import os
-import secrets
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ConfigurationError
+from tasks.stores.whole_files import whole_or_not_at_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -67,21 +67,13 @@ def write_lists(lists: Iterable[RowList], header: Mapping[str, object]) -> None:
     Raises:
         ConfigurationError: a file can't be written; what was at the paths before is still there.
     """
-    with ExitStack() as left_over:
-        finished = [(each.path, _written_beside(each, header, left_over)) for each in lists]
-        for path, unnamed in finished:
-            with _blamed_on(path):
-                unnamed.replace(path)
-
-
-def _written_beside(each: RowList, header: Mapping[str, object], left_over: ExitStack) -> Path:
-    """Write a list to a file of another name, which goes at the end unless it was given the list's own."""
-    text = _csv(each.rows) if each.path.suffix == ".csv" else _json(each.rows, header)
-    unnamed = each.path.with_name(f".{each.path.name}.{secrets.token_hex(4)}.tmp")
-    left_over.callback(unnamed.unlink, missing_ok=True)
-    with _blamed_on(each.path), unnamed.open("x", encoding="utf-8", errors="backslashreplace", newline="") as out:
-        out.write(text)
-    return unnamed
+    with ExitStack() as opened:
+        for each in lists:
+            opened.enter_context(_blamed_on(each.path))
+            file = opened.enter_context(whole_or_not_at_all(each.path))
+            text = _csv(each.rows) if each.path.suffix == ".csv" else _json(each.rows, header)
+            file.write(text.encode(errors="backslashreplace"))
+            file.flush()  # all are on disk before one takes its name
 
 
 @contextmanager

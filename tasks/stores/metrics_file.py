@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, write_to_textfile
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from tasks.oci.errors import StateError
 from tasks.ports import MetricKind
+from tasks.stores.whole_files import whole_or_not_at_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -37,7 +38,8 @@ class MetricsFile:
         registry = CollectorRegistry()
         registry.register(_Fixed([self._family(metric) for metric in metrics]))
         try:
-            write_to_textfile(str(self._path), registry)
+            with whole_or_not_at_all(self._path) as out:
+                out.write(generate_latest(registry))
         except OSError as error:
             raise StateError(f"the metrics {self._path} can't be written: {error.strerror}") from error
 

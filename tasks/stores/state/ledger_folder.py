@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tasks.stores.state.json_lines import JsonLinesWriter, json_line, read_json_lines, state_error
 from tasks.stores.state.ledger_memory import LedgerMemory
 from tasks.stores.state.run_state import file_name
-from tasks.stores.state.whole_files import whole_or_not_at_all
+from tasks.stores.whole_files import whole_or_not_at_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

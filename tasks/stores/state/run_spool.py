@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from tasks.oci.errors import StateError
 from tasks.stores.state.json_lines import JsonLinesWriter, json_line, read_json_lines, state_error
-from tasks.stores.state.whole_files import is_special, whole_or_not_at_all
+from tasks.stores.whole_files import is_special, whole_or_not_at_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -99,6 +99,7 @@ class RunSpool(Generic[_Result]):
         """
         report = path or self.folder / REPORT
         try:
+            Path(os.path.realpath(report)).parent.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory(dir=self.folder) as scratch, whole_or_not_at_all(report) as out:
                 at_once = max(SORTED_AT_ONCE, self._row_count() // MOST_RUNS)
                 rows = _in_order(self._rows(), at_once, Path(scratch))

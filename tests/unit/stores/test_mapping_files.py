@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.stores import mapping_files
+from tasks.stores import mapping_files, whole_files
 from tasks.stores.mapping_files import RowList, write_lists
 
 NEW = "registry.example/app:v1@sha256:0"
@@ -47,7 +47,7 @@ def test_a_list_is_written_through_no_link_that_somebody_foresaw(
     write_lists([RowList(tmp_path / "list.csv", [{"old": "a", "new": "b"}])], {})
     assert (tmp_path / "only mine").read_text() == "kept"
     assert not (tmp_path / "list.csv").is_symlink()
-    monkeypatch.setattr(mapping_files.secrets, "token_hex", lambda _: "seen")
+    monkeypatch.setattr(whole_files.secrets, "token_hex", lambda _: "seen")
     with pytest.raises(mapping_files.ConfigurationError, match=os.strerror(17)):
         write_lists([RowList(tmp_path / "list.csv", [{"old": "a", "new": "c"}])], {})
     assert (tmp_path / "only mine").read_text() == "kept"

@@ -23,14 +23,13 @@ def whole_or_not_at_all(path: Path) -> Iterator[BinaryIO]:
     """Open a file that takes its name when all of it is on disk; a pipe or device is written to directly.
 
     Raises:
-        OSError: it can't be written; what was at the path before is still there.
+        OSError: it can't be written, or its folder is not there; what was at the path before is still there.
     """
     if is_special(path):
         with path.open("wb") as out:
             yield out
         return
-    path = Path(os.path.realpath(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = _followed(path)
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with unfinished.open("xb") as out:
@@ -41,6 +40,14 @@ def whole_or_not_at_all(path: Path) -> Iterator[BinaryIO]:
     finally:
         unfinished.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def _followed(path: Path) -> Path:
+    """Where links lead; the kernel refuses here those that it follows for nobody (`fs.protected_symlinks`)."""
+    if path.is_symlink():
+        with contextlib.suppress(FileNotFoundError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
+    return Path(os.path.realpath(path))
 
 
 def _sync_folder(folder: Path) -> None:

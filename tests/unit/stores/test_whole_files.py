@@ -1,0 +1,70 @@
+"""A file is there whole or not at all, and nothing else than a file is ever put in another's place."""
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tasks.cleanup_plans import write_plan
+from tasks.operations.cleanup.values import Limits, PlanHeader, PlanKind, Timing
+from tasks.ports import Metric, MetricKind
+from tasks.stores import whole_files
+from tasks.stores.metrics_file import MetricsFile
+from tasks.stores.whole_files import whole_or_not_at_all
+
+HEADER = PlanHeader("p1", PlanKind.CLEANUP, "/tree", 1.0, Limits(), Timing(1.0, 2.0))
+
+
+def write_metrics(path: Path) -> None:
+    MetricsFile(path, {"source": "s"}).write([Metric("a_total", "About a.", MetricKind.COUNTER, {"": 1.0})])
+
+
+WRITERS = [write_metrics, lambda path: list(write_plan(path, HEADER, []))]
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_a_pipe_or_device_is_written_to_and_stays_what_it_is(write: Callable[[Path], object], tmp_path: Path) -> None:
+    """As root, `--output /dev/null` would else make a file of it, for every program of the machine."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "stdout").symlink_to(tmp_path / "pipe")
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_bytes()))
+    reader.start()
+    write(tmp_path / "stdout")
+    reader.join(10)
+    assert read[0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pipe", "stdout"]
+    assert (tmp_path / "stdout").is_symlink()
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_a_link_stays_a_link(write: Callable[[Path], object], tmp_path: Path) -> None:
+    (tmp_path / "named").symlink_to(tmp_path / "file")
+    write(tmp_path / "named")
+    assert (tmp_path / "named").is_symlink()
+    assert (tmp_path / "file").stat().st_size
+
+
+def test_what_was_there_before_stays_when_the_work_fails(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("before")
+    with pytest.raises(ZeroDivisionError), whole_or_not_at_all(tmp_path / "file") as out:
+        out.write(b"%d" % (1 // 0))
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"file": "before"}
+
+
+def test_a_link_that_the_kernel_does_not_follow_is_not_written_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else's, in a folder for everybody's temporary files; see `protected_symlinks` in proc_sys_fs(5)."""
+    (tmp_path / "theirs").write_text("kept")
+    (tmp_path / "link").symlink_to(tmp_path / "theirs")
+
+    def refuse(path: Path, _: int) -> int:
+        raise PermissionError(13, os.strerror(13), str(path))
+
+    monkeypatch.setattr(whole_files.os, "open", refuse)
+    with pytest.raises(PermissionError), whole_or_not_at_all(tmp_path / "link"):
+        pytest.fail("it was opened")
+    assert (tmp_path / "theirs").read_text() == "kept"
