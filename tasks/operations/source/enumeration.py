@@ -31,6 +31,7 @@ from tasks.oci.manifest import MAX_MANIFEST_SIZE, Manifest, check_type, parse_ma
 from tasks.oci.reference import REF_NAME, parse_referrers_tag, tag_of_ref_name
 from tasks.operations.choosing.noted_times import NotedTimes
 from tasks.operations.reports.results import RefusedEntry, RepositoryInventory, TagEntry, UntaggedKind
+from tasks.operations.source.graph_walk import manifests_of
 from tasks.operations.source.writers_notes import WritersNotes, first_of, shown
 from tasks.ports import Finding
 
@@ -266,16 +267,9 @@ class _Enumeration:
             yield TagEntry(None, descriptor, _kind(descriptor.digest, subject, children))
 
     def children_of(self, descriptors: Iterable[Descriptor]) -> Iterator[Digest]:
-        pending = {each.digest: each for each in descriptors if media_types.is_index(each.media_type)}
-        seen: set[Digest] = set()
-        while pending:
-            seen.update(pending)
-            below: dict[Digest, Descriptor] = {}
-            for manifest in self._read_all(pending.values()):
-                yield from (child.digest for child in manifest.manifests)
-                nested = (child for child in manifest.manifests if media_types.is_index(child.media_type))
-                below.update((child.digest, child) for child in nested if child.digest not in seen)
-            pending = below
+        indexes = (each for each in descriptors if media_types.is_index(each.media_type))
+        for manifest in manifests_of(indexes, self._read_all):
+            yield from (child.digest for child in manifest.manifests)
 
     def _read_all(self, descriptors: Iterable[Descriptor]) -> Iterator[Manifest]:
         for manifest in self.map_concurrently(self._manifest_or_finding, list(descriptors)):

@@ -1,16 +1,18 @@
-"""Walks over graphs of manifests whose edges are known, and how deep a graph may be."""
+"""Walks over graphs of manifests, and how deep a graph may be."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import NestingTooDeepError
+from tasks.oci.media_types import is_index
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
+    from tasks.oci.manifest import Manifest
 
 
 MAX_NESTING = 32
@@ -37,6 +39,21 @@ def reached_from(root: Digest, below: Callable[[Digest], Iterable[Digest]]) -> l
             reached[digest] = None
             pending.extend(below(digest))
     return list(reached)
+
+
+def manifests_of(
+    entries: Iterable[Descriptor], read: Callable[[list[Descriptor]], Iterable[Manifest]]
+) -> Iterator[Manifest]:
+    """The manifests of `entries` and all indexes below, level by level; `read` gives those of several, if it can."""
+    level = {each.digest: each for each in entries}
+    seen: set[Digest] = set()
+    while level:
+        seen |= level.keys()
+        below: dict[Digest, Descriptor] = {}
+        for manifest in read(list(level.values())):
+            yield manifest
+            below |= {each.digest: each for each in manifest.manifests if is_index(each.media_type)}
+        level = {digest: each for digest, each in below.items() if digest not in seen}
 
 
 def referrers_of(

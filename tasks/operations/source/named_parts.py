@@ -22,7 +22,7 @@ from tasks.oci.reference import (
     tag_of_ref_name,
 )
 from tasks.operations.source.enumeration import UNREADABLE, read_manifest
-from tasks.operations.source.graph_walk import reached_from
+from tasks.operations.source.graph_walk import manifests_of, reached_from
 from tasks.ports import IndexFile
 
 if TYPE_CHECKING:
@@ -144,19 +144,12 @@ class _Edges:
         Raises:
             SourceError: one can't be read for the moment; what can't be for good leads nowhere.
         """
-        pending: dict[Digest, Descriptor] = {}
+        entries = list(entries)
         for entry in entries:
-            pending[entry.digest] = entry
             for subject in _noted_subjects(entry):
                 self._below[subject].add(entry.digest)
-        seen: set[Digest] = set()
-        while pending:
-            seen |= pending.keys()
-            nested: dict[Digest, Descriptor] = {}
-            for manifest in filter(None, self._map(self._read_one, list(pending.values()))):
-                self._note(manifest)
-                nested |= {each.digest: each for each in manifest.manifests if is_index(each.media_type)}
-            pending = {digest: each for digest, each in nested.items() if digest not in seen}
+        for manifest in manifests_of(entries, lambda level: filter(None, self._map(self._read_one, level))):
+            self._note(manifest)
 
     def _note(self, manifest: Manifest) -> None:
         digest = manifest.descriptor.digest
