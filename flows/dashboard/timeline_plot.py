@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from tasks.operations.reports.timeline import Moment
 
-FEWEST_MOMENTS = 20
-"""Of a shorter run, there is little to see, and loading matplotlib would take a tenth of its time."""
+FEWEST_MOMENTS = 60
+"""One a second. Of a shorter run, there is little to see, and loading matplotlib takes most of a second."""
 _COLOURS = {  # Okabe and Ito's, told apart by colour-blind readers, too
     Outcome.COPIED: "#0072B2",
     Outcome.UP_TO_DATE: "#56B4E9",

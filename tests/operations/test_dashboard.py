@@ -29,7 +29,7 @@ from tests.support.real_parts import skipped_where_unavailable
 
 ROOT = Path(__file__).parents[2]
 REPOSITORIES, TAGS = 10, 30
-SLOW, SIZE = "120k", 200_000
+SLOW, SIZE = "80k", 200_000
 CHOICES = {
     "order_by": "created",
     "untagged": "none",
