@@ -22,7 +22,7 @@ from flows.course.flow_body import SKIPPED
 from flows.dashboard.cleanup_approval import ask
 from flows.dashboard.cleanup_publishing import Applied, publish_plan
 from flows.dashboard.dashboard_limits import ended_by_a_pause
-from flows.files.policy_values import seconds
+from flows.forms.quantities import seconds
 from flows.server.settings_of_run import log_to_run
 from tasks.cleanup_plans import open_plan
 from tasks.oci.errors import IncompleteError, LayoutliftError, LockHeldError, RefusedError

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from flows.course.driving import drive, work_here
 from flows.forms.parameters import VerifyParameters
+from flows.forms.quantities import seconds, waiting_time
 from tasks.endpoints import close_source, open_source
 from tasks.oci.errors import IncompleteError, InterruptedRunError, RefusedError
 from tasks.operations.in_step.cutover import OLD_REFERENCE, check_template, refuse_changes, replacements
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from tasks.runs import RunOptions
 
 SCHEMA = 1
-_DURATION = re.compile(r"([0-9]+)\s*([smh])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 FrozenFor = Annotated[
-    str, Field(description="Watch the source for so long (30m), and write nothing if an index changes meanwhile")
+    str,
+    Field(description="Watch the source for so long (30m), and write nothing if an index changes meanwhile"),
+    AfterValidator(waiting_time),
 ]
 Output = Annotated[
     list[str], Field(description="Write old reference, new reference and digest to this .csv or .json")
@@ -47,29 +47,11 @@ class CutoverParameters(VerifyParameters):
     way_back: WayBack = None
     old_reference: OldReference = OLD_REFERENCE
 
-    @field_validator("frozen_for")
-    @classmethod
-    def _is_a_duration(cls, value: str) -> str:
-        seconds_of(value)
-        return value
-
     @field_validator("old_reference")
     @classmethod
     def _names_a_tag(cls, value: str) -> str:
         check_template(value)
         return value
-
-
-def seconds_of(text: str) -> int:
-    """Read a duration such as `30m`.
-
-    Raises:
-        ValueError: the text is no duration.
-    """
-    match = _DURATION.fullmatch(text.strip())
-    if match is None:
-        raise ValueError("a duration is a number with s, m or h behind it: 30m")
-    return int(match[1]) * _SECONDS[match[2]]
 
 
 def cut_over(parameters: CutoverParameters, console: Console, say: Callable[[str], None]) -> None:
@@ -83,7 +65,7 @@ def cut_over(parameters: CutoverParameters, console: Console, say: Callable[[str
     check_files([Path(name) for name in (*parameters.output, *filter(None, [parameters.way_back]))])
     options = parameters.to_options()
     selection = options.selection
-    watched_until = time.monotonic() + seconds_of(parameters.frozen_for)
+    watched_until = time.monotonic() + seconds(parameters.frozen_for)
     source = open_source(options.source, console.stop, options.bucket_access, by_name=options.split_by_name)
     try:
         before = index_marks(source, selection)

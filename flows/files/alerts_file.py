@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Literal, Self
@@ -20,12 +19,10 @@ from pydantic import (
 )
 
 from flows.files.yaml_files import load_model
+from flows.forms.quantities import seconds
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_PERIOD = re.compile(r"([0-9]+)\s*([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 SHORTEST = timedelta(seconds=10)
 """Prefect takes no shorter one for what did not happen."""
@@ -48,12 +45,9 @@ SCHEMES = {
 
 
 def period(text: object) -> timedelta:
-    """Read a period such as `26h`."""
-    match = _PERIOD.fullmatch(str(text).strip())
-    if match is None or not int(match[1]):
-        raise ValueError("a period is a whole number with s, m, h or d behind it: 26h")
+    """Read a duration that Prefect can wait for."""
     try:
-        found = timedelta(**{_UNITS[match[2]]: int(match[1])})
+        found = timedelta(seconds=seconds(text))
     except OverflowError:
         found = timedelta.max
     if found < SHORTEST:

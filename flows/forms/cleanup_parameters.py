@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
 
-from flows.files.policy_values import seconds
 from flows.forms import parameter_fields as p
 from flows.forms.block_names import block_name
 from flows.forms.parameters import Parameters, SourceParameters
+from flows.forms.quantities import waiting_time
 
 if TYPE_CHECKING:
     from tasks.operations.cleanup.values import Limits
@@ -46,15 +46,10 @@ AutoApply = Annotated[
 ]
 
 
-def _duration(text: str) -> str:
-    seconds(text)
-    return text
-
-
 ApprovalWithin = Annotated[
     str,
     Field(description="How long a plan waits for a yes before its run fails: 6d, 12h"),
-    AfterValidator(_duration),
+    AfterValidator(waiting_time),
 ]
 PlansFolder = Annotated[
     str | None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.forms.pace_parameters import AllowedHours, LimitRate, MaxRequests
-from flows.forms.rates import bytes_per_second
+from flows.forms.quantities import bytes_per_second
 from tasks.operations.running.hours import Hours
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from flows.forms.rates import bytes_per_second
+from flows.forms.quantities import bytes_per_second
 from tasks.operations.running.hours import Hours
 
 LimitRate = Annotated[

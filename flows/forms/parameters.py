@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from flows.forms import parameter_fields as f
 from flows.forms.pace_parameters import LimitRate, MaxRequests, PaceParameters
-from flows.forms.rates import bytes_per_second
+from flows.forms.quantities import bytes_per_second
 from tasks.endpoints import TargetOptions
 from tasks.exact_lists import read_exact_list
 from tasks.oci.registry_profiles import RegistryKind

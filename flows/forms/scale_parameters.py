@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 from flows.course.live_limits import VARIABLE
 from flows.forms.block_names import block_name
 from flows.forms.parameters import MigrateParameters, Parameters, VerifyParameters
-from flows.forms.rates import bytes_per_second
+from flows.forms.quantities import bytes_per_second
 from tasks.operations.copying.planning import OnConflict
 
 

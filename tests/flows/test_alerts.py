@@ -102,7 +102,7 @@ def _automations_and_blocks(layoutlift: Layoutlift) -> tuple[list[str], list[obj
     [
         ("${HOOK_URL}/slack", "${NO_SUCH}", "alerts.yaml:5: channels.1.url: the environment has no variable NO_SUCH"),
         ("failed: [hook, mail]", "failed: [nobody]", "no channel is named nobody"),
-        ("within: 10s", "within: soon", "alerts.yaml:10: alerts.no_success.within: a period is"),
+        ("within: 10s", "within: soon", "alerts.yaml:10: alerts.no_success.within: a duration is"),
         ("within: 10s", "within: 9s", "each 10 s"),
         ("kind: mail", "kind: slack", "alerts.yaml:6: channels.2.url: the url of a slack begins with http://"),
         ("{name: slack,", "{name: hook,", "two channels are named hook"),

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from flows.files.policy_example import EXAMPLE
 from flows.files.policy_file import PolicyFile, TagRuleFields, json_schema, load_policy
-from flows.files.policy_values import seconds, size_in_bytes
 from flows.files.yaml_files import parse_model
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError
@@ -188,23 +187,6 @@ def test_a_list_that_would_protect_nothing_is_refused(tmp_path: Path, content: s
         f"{tmp_path}/p.yaml:8: protect.digest_files.1:",
         f"{tmp_path}/p.yaml:9: protect.digest_files.2:",
     ]
-
-
-def test_durations_and_sizes_are_read_as_people_write_them() -> None:
-    assert [seconds(t) for t in ("30d", "12h", "1w2d", "90s", "1.5h")] == [2592000, 43200, 777600, 90, 5400]
-    assert [size_in_bytes(t) for t in ("50G", 7, "1.5k", "2 MiB", "3T")] == [
-        50 * 1024**3,
-        7,
-        1536,
-        2 * 1024**2,
-        3 * 1024**4,
-    ]
-    for wrong in ("", "d", "3", 3, "-3d", "3 d", "1h 2"):
-        with pytest.raises(ValueError, match="a duration"):
-            seconds(wrong)
-    for wrong in ("", "G", "-3", True, None, "1X", "9" * 400):
-        with pytest.raises(ValueError, match="a size"):
-            size_in_bytes(wrong)
 
 
 def test_the_schema_does_not_offer_what_is_refused() -> None:
