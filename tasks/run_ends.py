@@ -41,7 +41,7 @@ class RunEnds:
         self._log = log
         self._selection = job.selection
         self._may_choose_nothing = options.shard is not None or job.selection.is_everything
-        self.equality = Equality(source, job.selection, log)
+        self.equality = Equality(source, job.selection, log, ledger.layouts)
         self._vanished = (
             VanishedCourse(source, target, ledger, selection=job.selection, log=log, limits=limits)
             if target is not None and limits is not None

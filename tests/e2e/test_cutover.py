@@ -86,3 +86,19 @@ def test_users_name_their_references_as_they_do(
     layoutlift("cutover", source, target, "--plain-http", *template)
     (row,) = json.loads((tmp_path / "map.json").read_bytes())["references"]
     assert row["old"] == "oci:app-0:v0"
+
+
+def test_nothing_is_written_where_a_mount_within_the_source_went_away(
+    layoutlift: Layoutlift, docker_registry: Registry, tmp_path: Path, prefix: str
+) -> None:
+    source, target = tree(tmp_path / "s", 2, 1), f"{docker_registry.host}/{prefix}"
+    layoutlift.migrate(source, target)
+    shutil.rmtree(source / "app-1")
+    (source / "app-1").mkdir()
+    line = ("--plain-http", "--output", tmp_path / "map.csv")
+    ended = layoutlift("cutover", source, target, *line, code=3)
+    assert "the folder 'app-1' is empty, and an earlier run found layouts there" in ended.stderr
+    assert not (tmp_path / "map.csv").exists()
+    (source / "app-1").rmdir()
+    layoutlift("cutover", source, target, *line)
+    assert (tmp_path / "map.csv").exists()

@@ -2,6 +2,7 @@
 
 Equal means: every tag that was chosen at the source has the same digest at the target, proved in this run by asking
 the target, and no index of the source changed, came or went from before the first question until after the last.
+Nor is a layout of an earlier run out of sight, below a folder that is empty now: a mount within the source went away.
 What the target has besides does not count. The moment is the end of the questions.
 """
 
@@ -13,23 +14,28 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.choosing.exact_list import MISSING_AT_SOURCE
 from tasks.operations.reports.counts import counted
-from tasks.operations.reports.findings import INDEX_CHANGED, NOTHING_CHOSEN
+from tasks.operations.reports.findings import EMPTY_FOLDER, INDEX_CHANGED, NOTHING_CHOSEN
 from tasks.operations.reports.results import Outcome
 from tasks.operations.source.index_marks import changed_layouts, index_marks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from tasks.operations.choosing.selection import Selection
     from tasks.operations.reports.run_log import RunLog
     from tasks.ports import Source
 
 
 class Equality:
-    """`at` is the moment, in ISO 8601; where it is None, `reason` says why."""
+    """`at` is the moment, in ISO 8601; where it is None, `reason` says why. `known` are layouts of earlier runs."""
 
-    def __init__(self, source: Source, selection: Selection, log: RunLog) -> None:
+    def __init__(
+        self, source: Source, selection: Selection, log: RunLog, known: Callable[[], Iterable[str]] = tuple
+    ) -> None:
         self._source = source
         self._selection = selection
         self._log = log
+        self._known = known
         self.at: str | None = None
         self.reason: str | None = "the run did not come to its end"
 
@@ -39,7 +45,7 @@ class Equality:
         The source's indexes are read once more, unless the answer is no already.
         """
         moment = datetime.now(UTC).isoformat(timespec="seconds")
-        self.reason = self._difference(complete=complete, unasked=unasked) or self._change()
+        self.reason = self._difference(complete=complete, unasked=unasked) or self._hidden() or self._change()
         self.at = moment if self.reason is None else None
 
     def _difference(self, *, complete: bool, unasked: bool) -> str | None:
@@ -56,6 +62,16 @@ class Equality:
         if unasked:
             return "with --since-last, the target was not asked for layouts that were unchanged"
         return None
+
+    def _hidden(self) -> str | None:
+        """Which empty folder had a layout that is wanted."""
+        empty = {each.path for each in self._log.findings if each.code == EMPTY_FOLDER}
+        lost = filter(self._selection.may_match, self._known() if empty else ())
+        places = {folder for path in lost for folder in empty if f"{path}/".startswith(f"{folder}/")}
+        if not places:
+            return None
+        folder = min(places)
+        return f"the folder {folder!r} is empty, and an earlier run found layouts there; is something mounted there?"
 
     def _change(self) -> str | None:
         """What changed at the source since its indexes were read first."""

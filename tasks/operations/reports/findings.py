@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from tasks.operations.choosing.selection import Selection
 
+EMPTY_FOLDER = "empty_folder"
 INDEX_CHANGED = "index_changed"
 RENAME_UNUSED = "rename_unused"
 INCLUDE_UNUSED = "include_unused"
@@ -21,7 +22,6 @@ POLICY_UNUSED = "policy_unused"
 HARMLESS_FINDINGS = frozenset(
     {
         "not_a_layout",
-        "empty_folder",
         "not_a_manifest",
         "link_not_followed",
         "extra_at_target",
@@ -36,6 +36,7 @@ HARMLESS_FINDINGS = frozenset(
         "tag_deleted",
         "tag_kept",
         "not_deleted",
+        EMPTY_FOLDER,
         INDEX_CHANGED,
         RENAME_UNUSED,
         INCLUDE_UNUSED,

@@ -39,8 +39,15 @@ class World:
             self.log.note_index(path, MemorySource(self.files).read_index(path).etag)
         self.log.keep(result(Outcome.COPIED))
 
-    def judged(self, *, complete: bool = True, unasked: bool = False, include: tuple[str, ...] = ()) -> Equality:
-        judged = Equality(MemorySource(self.files), Selection.parse(include, ()), self.log)
+    def judged(
+        self,
+        *,
+        complete: bool = True,
+        unasked: bool = False,
+        include: tuple[str, ...] = (),
+        known: tuple[str, ...] = (),
+    ) -> Equality:
+        judged = Equality(MemorySource(self.files), Selection.parse(include, ()), self.log, lambda: known)
         assert judged.at is None, "before the end nothing is said"
         judged.settle(complete=complete, unasked=unasked)
         assert (judged.at is None) == (judged.reason is not None)
@@ -129,3 +136,12 @@ def test_findings_of_other_kinds_do_not_matter() -> None:
     world = World()
     world.log.note(Finding("app", "tag_vanished", "v0"))
     assert world.judged().at is not None
+
+
+@pytest.mark.parametrize("known", ["team", "team/web"])
+def test_a_layout_that_lay_in_a_folder_that_is_empty_now_takes_the_moment_away(known: str) -> None:
+    world = World()
+    world.log.note(Finding("team", "empty_folder", "there is nothing in this folder"))
+    assert "'team' is empty" in (world.judged(known=("app", known)).reason or "")
+    assert world.judged(known=("app", "teams", "other/team")).at is not None, "it never held anything"
+    assert world.judged(known=(known,), include=("app", "web")).at is not None, "it was not chosen"
