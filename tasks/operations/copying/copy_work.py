@@ -116,18 +116,19 @@ class CopyWork(RepositoryWork):
 
     def _copy(self, unit: Unit, tags: Sequence[str], plans: Mapping[str, TagPlan]) -> list[TagResult]:
         self._noted.note_started()
-        refused: dict[str, TagPlan] = {}
-        may_write = partial(self._may_write, unit, plans, refused)
+        left: dict[str, TagPlan] = {}
+        may_write = partial(self._may_write, unit, plans, left)
         copied = self._copier.copy(unit.descriptor, tags, may_write, patient=unit.patient)
-        written = [tag for tag in tags if tag not in copied.failed and tag not in refused]
-        for tag in written:  # ours from now on, proved or not
-            self._noted.note(tag, unit.descriptor.digest, None, 0)
+        refused = {tag: plan for tag, plan in left.items() if plan.action is Action.REFUSE}
+        there = [tag for tag in tags if tag not in copied.failed and tag not in refused]
+        for tag in there:  # what was written is ours from now on, proved or not
+            self._noted.note(tag, unit.descriptor.digest, None, 0, found=tag in left)
         results = [
             self._failed(unit, [tag], error.code, str(error), refused=isinstance(error, REFUSALS))[0]
             for tag, error in copied.failed.items()
         ]
         results += [self._refused(unit, tag, plan) for tag, plan in refused.items()]
-        for proved in written or (() if tags else (None,)):
+        for proved in there or (() if tags else (None,)):
             results += self._attempt(unit, (proved,), partial(self._prove, unit, proved, copied))
         return results
 
@@ -135,18 +136,20 @@ class CopyWork(RepositoryWork):
         self._verify_copied(unit, () if tag is None else (tag,), copied.manifests)
         return self._done(unit, (tag,), Outcome.COPIED, copied.referrers)
 
-    def _may_write(self, unit: Unit, plans: Mapping[str, TagPlan], refused: dict[str, TagPlan], tag: str) -> bool:
+    def _may_write(self, unit: Unit, plans: Mapping[str, TagPlan], left: dict[str, TagPlan], tag: str) -> bool:
         """Whether a tag is still as it was when its fate was decided, or may be written all the same.
 
-        One that has come meanwhile with the very content is left: some targets let none be written twice.
+        One that has come meanwhile with the very content is `left`, too: some targets let none be written twice, and
+        what others brought is theirs.
         """
         plan = self._planner.renewed(unit, tag, plans[tag])
-        if plan.action is Action.REFUSE:
-            refused[tag] = plan
-        elif plan.action is Action.OVERWRITE and plan.seen != plans[tag].seen:
+        has_come = plan.action is Action.UP_TO_DATE and plans[tag].action is not Action.UP_TO_DATE
+        if has_come or plan.action is Action.REFUSE:
+            left[tag] = plan
+            return False
+        if plan.action is Action.OVERWRITE and plan.seen != plans[tag].seen:
             self._back_up(tag)
-        has_come = plan.action is Action.UP_TO_DATE and plans[tag].action is Action.COPY
-        return plan.action is not Action.REFUSE and not has_come
+        return True
 
     def _verify_copied(self, unit: Unit, tags: Sequence[str], manifests: Sequence[Digest]) -> None:
         if self._policy.depth is Depth.MANIFEST:
@@ -216,11 +219,11 @@ class CopyWork(RepositoryWork):
         return existing
 
     def _done(self, unit: Unit, tags: Sequence[str | None], outcome: Outcome, referrers: int) -> list[TagResult]:
-        depth, digest, found = self._policy.depth, unit.descriptor.digest, outcome is Outcome.UP_TO_DATE
+        depth, digest = self._policy.depth, unit.descriptor.digest
         proved = depth if self._copier.is_listed(unit.descriptor) else None  # what is not listed is looked at again
         for tag in tags:
             if tag is not None:
-                self._noted.note(tag, digest, proved, referrers, found=found)
+                self._noted.note(tag, digest, proved, referrers, found=True)  # what was brought is noted as that
         return [self._result(unit, tag, outcome, verified=depth, referrers=referrers) for tag in tags]
 
     def _refused(self, unit: Unit, tag: str, plan: TagPlan) -> TagResult:

@@ -668,6 +668,29 @@ def test_a_tag_that_came_with_the_same_content_during_a_copy_is_not_written_agai
 
 
 @pytest.mark.usefixtures("slow")
+@pytest.mark.parametrize("earlier", [False, True], ids=["new", "in the place of ours"])
+def test_an_equal_tag_that_others_push_during_a_copy_was_not_brought(layout: LayoutBuilder, *, earlier: bool) -> None:
+    """Or it would be deleted at the target when it vanishes at the source."""
+    target = Scripted()
+    made = engine(layout, target)
+    if earlier:
+        layout.image("v1", layers=[b"earlier"])
+        layout.write()
+        assert outcomes(made) == {"v1": "copied"}
+        layout.entries.clear()
+    image = layout.image("v1", layers=[b"layer"])
+    equal = RemoteManifest(layout.blob_path(image).read_bytes(), OCI_MANIFEST)
+    sbom = layout.referrer(image)
+    layout.write()
+    target.pushed.clear()
+    target.before[sbom["digest"]] = lambda: MemoryTarget.push_manifest(target, "app", "v1", equal)
+    assert outcomes(made) == {"v1": "copied"}
+    assert target.pushed == [image["digest"], sbom["digest"]]
+    assert made.ledger.tags_of("app", "app") == {"v1": image["digest"]}
+    assert made.ledger.brought_to("app", "app") == {}
+
+
+@pytest.mark.usefixtures("slow")
 def test_a_tag_that_others_push_during_a_copy_is_kept_before_it_is_overwritten(layout: LayoutBuilder) -> None:
     layout.image("v1", layers=[b"layer"])
     target = Meanwhile("v1")
