@@ -87,7 +87,8 @@ class ListMerge:
 
     def _verify(self, members: Sequence[Descriptor]) -> None:
         if members and self._noted.depth is Depth.MANIFEST:
-            self._verifier.verify_presence((), [member.digest for member in members])
+            held = [digest for member in members for digest in self._copier.closure(member)]
+            self._verifier.verify_presence((), held)
             return
         for member in members:
             for root in self._with_referrers(member):

@@ -249,6 +249,20 @@ def test_a_list_whose_member_was_deleted_at_the_target_is_not_up_to_date(layout:
     assert made.target.resolve_manifest("app", signature["digest"]) == signature["digest"]
 
 
+@pytest.mark.parametrize("depth", Depth)
+def test_a_list_of_whose_member_a_part_was_deleted_at_the_target_is_not_up_to_date(
+    layout: LayoutBuilder, depth: Depth
+) -> None:
+    part = layout.image(layers=[b"part"], listed=False)
+    tag = listed_elsewhere(layout, layout.index([part], listed=False))
+    made = engine(layout, MemoryTarget(referrers_api=False), depth=depth)
+    assert outcomes(made) == {tag: "copied"}
+    del made.target._asked("app").manifests[Digest(part["digest"])]
+    forget(made)
+    assert outcomes(made) == {tag: "copied"}
+    assert made.target.resolve_manifest("app", part["digest"]) == part["digest"]
+
+
 def test_members_of_a_list_are_proved_as_deep_as_asked_for(layout: LayoutBuilder) -> None:
     tag = listed_elsewhere(layout, layout.image(layers=[b"signature"], listed=False))
     target = MemoryTarget(referrers_api=False)
