@@ -29,6 +29,11 @@ class LedgerEntry(Protocol):
         """How many referrers came with it."""
         ...
 
+    @property
+    def referrers_mark(self) -> int:
+        """Which ones the source had, as a checksum of their digests; 0 for none."""
+        ...
+
 
 class Ledger(Protocol):
     """What is known of tags."""
@@ -59,6 +64,7 @@ class Ledger(Protocol):
         *,
         layout: str,
         found: bool = False,
+        referrers_mark: int = 0,
     ) -> None:
         """Note a tag that the target has as the layout of that path does, brought or only `found` there."""
         ...

@@ -122,7 +122,7 @@ class CopyWork(RepositoryWork):
         refused = {tag: plan for tag, plan in left.items() if plan.action is Action.REFUSE}
         there = [tag for tag in tags if tag not in copied.failed and tag not in refused]
         for tag in there:  # what was written is ours from now on, proved or not
-            self._noted.note(tag, unit.descriptor.digest, None, 0, found=tag in left)
+            self._noted.note_unproved(tag, unit.descriptor.digest, found=tag in left)
         results = [
             self._failed(unit, [tag], error.code, str(error), refused=isinstance(error, REFUSALS))[0]
             for tag, error in copied.failed.items()
@@ -171,9 +171,9 @@ class CopyWork(RepositoryWork):
 
     def _confirm(self, unit: Unit, tags: Sequence[str | None]) -> list[TagResult]:
         """Tags whose digest the target was just asked for: what an earlier run proved is not proved again."""
-        referrers = len(self._copier.referrers_of(unit.descriptor))
-        digest = unit.descriptor.digest
-        unproved = [tag for tag in tags if tag is None or not self._noted.is_proved(tag, digest, referrers)]
+        expected = self._referrers_of(unit)
+        referrers, digest = len(expected), unit.descriptor.digest
+        unproved = [tag for tag in tags if tag is None or not self._noted.is_proved(tag, digest, expected)]
         if unproved and self._policy.depth is Depth.MANIFEST:
             self._verifier.verify_presence((), self._copier.closure(unit.descriptor))
             referrers = self._copier.complete_referrers(unit.descriptor, patient=unit.patient)
@@ -219,12 +219,15 @@ class CopyWork(RepositoryWork):
         return existing
 
     def _done(self, unit: Unit, tags: Sequence[str | None], outcome: Outcome, referrers: int) -> list[TagResult]:
-        depth, digest = self._policy.depth, unit.descriptor.digest
+        depth, digest, expected = self._policy.depth, unit.descriptor.digest, self._referrers_of(unit)
         proved = depth if self._copier.is_listed(unit.descriptor) else None  # what is not listed is looked at again
         for tag in tags:
             if tag is not None:
-                self._noted.note(tag, digest, proved, referrers, found=True)  # what was brought is noted as that
+                self._noted.note(tag, digest, proved, referrers, expected)
         return [self._result(unit, tag, outcome, verified=depth, referrers=referrers) for tag in tags]
+
+    def _referrers_of(self, unit: Unit) -> list[Digest]:
+        return [referrer.digest for referrer in self._copier.referrers_of(unit.descriptor)]
 
     def _refused(self, unit: Unit, tag: str, plan: TagPlan) -> TagResult:
         return self._result(unit, tag, Outcome.REFUSED, code=plan.code, message=plan.message)

@@ -54,19 +54,19 @@ class ListMerge:
             LayoutliftError: a member can't be read, sent or verified.
         """
         members, (tag,), digest = self._members.get(subject, ()), unit.tags, unit.descriptor.digest
-        expected = len({each.digest for member in members for each in self._with_referrers(member)})
+        expected = {each.digest for member in members for each in self._with_referrers(member)}
         is_proved = self._noted.is_proved(tag, digest, expected)
         complete = partial(self._copier.complete_referrer_list, subject, members, patient=unit.patient)
         listing, outcome = self._listing(subject, members, is_proved=is_proved), Outcome.UP_TO_DATE
         if listing is ReferrerListing.LOST:
             listing, outcome = self._copier.copy_referrer_list(subject, members), Outcome.COPIED
             is_whole = complete(ask=False)
-            self._noted.note(tag, digest, None, 0, found=True)
+            self._noted.note_unproved(tag, digest, found=True)
             self._verify(members)
         else:
             is_whole = is_proved or complete(ask=True)
         if listing is not ReferrerListing.LOST:
-            self._noted.note(tag, digest, self._noted.depth if is_whole else None, expected, found=True)
+            self._noted.note(tag, digest, self._noted.depth if is_whole else None, len(expected), expected)
         return listing, outcome
 
     def _listing(self, subject: Digest, members: Sequence[Descriptor], *, is_proved: bool) -> ReferrerListing:

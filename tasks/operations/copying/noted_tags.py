@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from tasks.operations.reports.results import Depth
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from tasks.ledger_ports import Ledger
     from tasks.oci.digest import Digest
 
@@ -26,17 +29,41 @@ class NotedTags:
         noted = self.ledger.entry(self.repository, tag)
         return noted is not None and noted.digest == digest
 
-    def is_proved(self, tag: str, digest: Digest, referrers: int) -> bool:
-        """Whether a run proved, as deep as this one is to, that the tag is there with so many referrers."""
+    def is_proved(self, tag: str, digest: Digest, referrers: Collection[Digest]) -> bool:
+        """Whether a run proved, as deep as this one is to, that the tag is there with these referrers."""
         noted = self.ledger.entry(self.repository, tag)
         if noted is None or noted.digest != digest or noted.verified is None:
             return False
-        return Depth(noted.verified).includes(self.depth) and noted.referrers == referrers
+        they = (len(referrers), _mark(referrers))
+        return Depth(noted.verified).includes(self.depth) and (noted.referrers, noted.referrers_mark) == they
 
     def note_started(self) -> None:
         """Note that something may be sent into the repository from now on; see `Ledger`."""
         self.ledger.note_started(self.repository)
 
-    def note(self, tag: str, digest: Digest, verified: Depth | None, referrers: int, *, found: bool = False) -> None:
-        """Note a tag that was brought, or only `found` there; without a depth it is ours, and not proved."""
-        self.ledger.note_tag(self.repository, tag, digest, verified, referrers, layout=self.layout, found=found)
+    def note_unproved(self, tag: str, digest: Digest, *, found: bool) -> None:
+        """Note a tag that was brought, or only `found` there."""
+        self.ledger.note_tag(self.repository, tag, digest, None, 0, layout=self.layout, found=found)
+
+    def note(
+        self, tag: str, digest: Digest, verified: Depth | None, count: int, referrers: Collection[Digest]
+    ) -> None:
+        """Note a tag that is there, with so many of the `referrers` that the source has.
+
+        Whether it was brought is known by then.
+        """
+        self.ledger.note_tag(
+            self.repository,
+            tag,
+            digest,
+            verified,
+            count,
+            layout=self.layout,
+            found=True,
+            referrers_mark=_mark(referrers),
+        )
+
+
+def _mark(digests: Collection[Digest]) -> int:
+    """Another number for other digests, but once in four thousand million times; 0 for none."""
+    return crc32("".join(sorted(digests)).encode())

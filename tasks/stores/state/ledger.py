@@ -107,6 +107,7 @@ class Ledger:
         *,
         layout: str,
         found: bool = False,
+        referrers_mark: int = 0,
     ) -> None:
         """Keep that a tag is at the target as the layout of that path has it.
 
@@ -120,7 +121,7 @@ class Ledger:
             known = self._memory.get(repository, tag)
             only_found = found and (known is None or known.found or known.digest != digest)
             origin = origin_of(self._prefix, repository, layout)
-            entry = LedgerEntry(Digest(digest), verified, referrers, origin, only_found)
+            entry = LedgerEntry(Digest(digest), verified, referrers, origin, only_found, referrers_mark)
             if known != entry:
                 self._memory.put(repository, tag, entry)
                 self._lines.append(tag_line(repository, tag, entry))

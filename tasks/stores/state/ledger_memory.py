@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 _DEPTHS = (None, "manifest", "blobs", "content")
 _ALGORITHMS = {32: "sha256", 64: "sha512"}
 _MOST_REFERRERS = 0xFFFFFF
-_ORIGIN, _HEAD = 4, 8
+_ORIGIN, _MARK, _HEAD = 4, 8, 12
+_MOST_MARK = 0xFFFFFFFF
 _FOUND = 0x80
 
 
@@ -23,6 +24,7 @@ _FOUND = 0x80
 class LedgerEntry:
     """What a run wrote under a tag: digest, the depth at which it was verified, how many referrers it has.
 
+    `referrers_mark` is a checksum of 32 bits that says which they were at the source, 0 where nobody noted it.
     `origin` is the layout's path where the repository's name does not tell it; see `origin_of`. What was `found`
     equal at the target was not brought by any run.
     """
@@ -32,6 +34,7 @@ class LedgerEntry:
     referrers: int = 0
     origin: str = ""
     found: bool = False
+    referrers_mark: int = 0
 
 
 def origin_of(prefix: str, repository: str, layout: str) -> str:
@@ -47,6 +50,7 @@ def tag_line(repository: str, tag: str, entry: LedgerEntry) -> dict[str, object]
     values: dict[str, object] = {"repository": repository, "tag": tag, "digest": entry.digest}
     more: dict[str, object] = {"origin": entry.origin} if entry.origin else {}
     more |= {"found": True} if entry.found else {}
+    more |= {"referrers_mark": entry.referrers_mark} if entry.referrers_mark else {}
     return {**values, "verified": entry.verified, "referrers": entry.referrers, **more}
 
 
@@ -62,12 +66,14 @@ class LayoutNote:
 def _entry_of(digest: str, line: Mapping[str, Any]) -> LedgerEntry:
     """What a line says of a tag; values of another type say nothing."""
     verified, referrers, origin = line.get("verified"), line.get("referrers"), line.get("origin")
+    mark = line.get("referrers_mark")
     return LedgerEntry(
         digest,
         verified if isinstance(verified, str) else None,
         referrers if type(referrers) is int else 0,
         origin if isinstance(origin, str) else "",
         line.get("found") is True,
+        mark if type(mark) is int and 0 <= mark <= _MOST_MARK else 0,
     )
 
 
@@ -96,23 +102,25 @@ class LedgerMemory:
         return None if packed is None else self.unpack(packed)
 
     def _pack(self, entry: LedgerEntry) -> bytes:
-        """An entry in about 75 bytes of memory; a depth that is not known here proves nothing."""
+        """An entry in about 80 bytes of memory; a depth that is not known here proves nothing."""
         first = _DEPTHS.index(entry.verified) if entry.verified in _DEPTHS else 0
         first |= _FOUND if entry.found else 0
         referrers = min(max(entry.referrers, 0), _MOST_REFERRERS)
         origin = self._origins.setdefault(entry.origin, len(self._paths))
         if origin == len(self._paths):
             self._paths.append(entry.origin)
-        head = bytes([first]) + referrers.to_bytes(3, "big") + origin.to_bytes(4, "big")
+        head = bytes([first]) + referrers.to_bytes(3) + origin.to_bytes(4) + entry.referrers_mark.to_bytes(4)
         return head + bytes.fromhex(Digest(entry.digest).encoded)
 
     def unpack(self, packed: bytes) -> LedgerEntry:
         """What an entry of `tags` says."""
         raw = packed[_HEAD:]
         digest = f"{_ALGORITHMS[len(raw)]}:{raw.hex()}"
-        origin = self._paths[int.from_bytes(packed[_ORIGIN:_HEAD], "big")]
+        referrers, origin, mark = (
+            int.from_bytes(packed[first:last]) for first, last in ((1, _ORIGIN), (_ORIGIN, _MARK), (_MARK, _HEAD))
+        )
         depth, found = packed[0] & ~_FOUND, packed[0] >= _FOUND
-        return LedgerEntry(digest, _DEPTHS[depth], int.from_bytes(packed[1:_ORIGIN], "big"), origin, found)
+        return LedgerEntry(digest, _DEPTHS[depth], referrers, self._paths[origin], found, mark)
 
     def take_line(self, line: dict[str, Any]) -> None:
         """Remember what a line says; one that says nothing known is passed over."""

@@ -841,6 +841,25 @@ def test_a_proof_of_another_image_proves_nothing_of_this_one(layout: LayoutBuild
     assert has_layer(made)
 
 
+@pytest.mark.parametrize("depth", Depth)
+@pytest.mark.parametrize("of_a_list", [False, True], ids=["of a tag", "of a member of a list"])
+def test_a_referrer_that_took_the_place_of_another_is_brought(
+    layout: LayoutBuilder, depth: Depth, *, of_a_list: bool
+) -> None:
+    """As an SBOM that was made anew: there are as many as an earlier run proved, and they are not the same."""
+    image = layout.image(None if of_a_list else "v1", layers=[b"layer"], listed=not of_a_list)
+    if of_a_list:
+        listed_elsewhere(layout, image)
+    layout.referrer(image, content=b"old")
+    made = engine(layout, MemoryTarget(referrers_api=False), depth=depth)
+    assert set(outcomes(made).values()) == {"copied"}
+    layout.entries.pop()
+    new = layout.referrer(image, content=b"new")
+    layout.write()
+    assert set(outcomes(made).values()) <= {"up_to_date", "copied"}
+    assert made.target.resolve_manifest("app", new["digest"]) == new["digest"]
+
+
 def test_what_a_run_brought_or_only_found_is_noted_with_its_proof(layout: LayoutBuilder) -> None:
     layout.referrer(layout.image("v1", layers=[b"layer"]))
     made = engine(layout, MemoryTarget(), depth=Depth.BLOBS)

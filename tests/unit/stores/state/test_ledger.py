@@ -121,12 +121,21 @@ def test_unknown_depths_prove_nothing(tmp_path):
     assert opened(tmp_path, "r2").entry("app", "v1") == LedgerEntry(DIGEST, None, 0)
 
 
-@pytest.mark.parametrize("referrers", [-1, 2**40, "3", True])
-def test_numbers_that_no_run_writes_are_no_obstacle(tmp_path, referrers):
-    line = {"repository": "app", "tag": "v1", "digest": DIGEST, "verified": "blobs", "referrers": referrers}
+@pytest.mark.parametrize("name", ["referrers", "referrers_mark"])
+@pytest.mark.parametrize("number", [-1, 2**40, "3", True])
+def test_numbers_that_no_run_writes_are_no_obstacle(tmp_path, name, number):
+    line = {"repository": "app", "tag": "v1", "digest": DIGEST, "verified": "blobs", name: number}
     (tmp_path / "ledger-r1.jsonl").write_text(json.dumps(line) + "\n")
     entry = opened(tmp_path, "r2").entry("app", "v1")
     assert (entry.digest, entry.verified) == (DIGEST, "blobs")
+
+
+@pytest.mark.parametrize("mark", [0, 1, 2**32 - 1])
+def test_which_referrers_a_tag_had_is_told_to_later_runs(tmp_path, mark):
+    ledger = opened(tmp_path, "r1")
+    ledger.note_tag("app", "v1", DIGEST, "manifest", 2, layout="other", referrers_mark=mark)
+    ledger.close()
+    assert opened(tmp_path, "r2").entry("app", "v1") == LedgerEntry(DIGEST, "manifest", 2, "other", False, mark)
 
 
 def test_what_was_forgotten_stays_so_for_later_runs(tmp_path):
