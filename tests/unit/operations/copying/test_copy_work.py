@@ -841,6 +841,23 @@ def test_a_proof_of_another_image_proves_nothing_of_this_one(layout: LayoutBuild
     assert has_layer(made)
 
 
+def test_a_tag_whose_manifest_the_target_has_and_does_not_give_is_written_again(layout: LayoutBuilder) -> None:
+    """As where its tag and its bytes are kept apart, and the bytes were lost."""
+
+    class KeepsTheTagAlone(Scripted):
+        def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+            return super().fetch_manifest(repository, reference) if "v1" in self.pushed else None
+
+    layout.image("v1", layers=[b"layer"])
+    target = KeepsTheTagAlone()
+    made = engine(layout, target, depth=Depth.BLOBS)
+    assert outcomes(made) == {"v1": "copied"}
+    target.pushed.clear()
+    forget(made)
+    assert outcomes(made) == {"v1": "copied"}
+    assert target.pushed == ["v1"]
+
+
 @pytest.mark.parametrize("depth", Depth)
 @pytest.mark.parametrize("of_a_list", [False, True], ids=["of a tag", "of a member of a list"])
 def test_a_referrer_that_took_the_place_of_another_is_brought(
