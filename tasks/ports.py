@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 Buffer = bytes | bytearray | memoryview
 
 
-UNREADABLE_ENTRY = "unreadable_entry"
-"""The code of a finding on something of which even what it is can't be told."""
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something at the source that is not a repository or tag, or is a broken one; `path` is below the source."""

@@ -14,7 +14,7 @@ import click
 
 from flows.entry import INTERRUPTED
 from flows.terminal.told_errors import tell
-from tasks.oci.errors import LayoutliftError
+from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _write_report(console: Console) -> None:
     run = console.latest_run
     if run is None:
         return
-    run.note(Finding(".", "interrupted", "the run was ended before all of its work had let go"))
+    run.note(Finding(".", InterruptedRunError.code, "the run was ended before all of its work had let go"))
     try:
         run.write_report()
     except LayoutliftError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flows.dashboard.publishing import shown_work, work_as_tasks
 from flows.forms.scale_parameters import TaskRunner
+from tasks.oci.codes import Remark
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.reports.counts import counted
 from tasks.operations.running.shards import plan_shards
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 DASK_PARTS = 32
 """Several for each process, so that the last ones to end are small; opening one costs some hundredths of a second."""
-RESTARTED = "shard_restarted"
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class Gathering:
         """Say that a shard is done again by somebody else."""
         message = f"shard {shard.number} with {_repositories_of(shard)} was taken up again: {why}"
         logger.warning("%s", message)
-        self.run.note(Finding(".", RESTARTED, message))
+        self.run.note(Finding(".", Remark.SHARD_RESTARTED, message))
 
     def give_up(self, shard: Shard, error: ShardLostError) -> None:
         """Name every repository of a shard that nobody could do."""

@@ -73,7 +73,7 @@ def numbers(options: RunOptions, work: Any, kind: RunKind = RunKind.MIGRATE) -> 
         said.update(totals, expected=run.progress.expected, equal=run.ends.equality.reason, indexes=dict(run.indexes))
         rows = run.results()
         said["tags"] = {(row.repository, row.tag): (row.outcome, row.verified, row.code) for row in rows}
-        said["findings"] = sorted(map(str, run.findings))
+        said["findings"] = sorted(f"{each.path} {each.code}: {each.message}" for each in run.findings)
 
     with suppress(IncompleteError):
         drive(kind, options, NoWatcher(), work, note)

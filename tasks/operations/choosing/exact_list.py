@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from tasks.oci.codes import Problem
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, LayoutliftError
 from tasks.oci.reference import is_tag
@@ -16,7 +17,6 @@ from tasks.ports import Finding
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-MISSING_AT_SOURCE = "missing_at_source"
 _MISTAKES_TOLD = 20
 _BY_DIGEST = re.compile(r"(.*)@((?:sha256|sha512):.*)")
 
@@ -73,7 +73,7 @@ class ExactList:
     def absent(self, path: str, found: Collection[str]) -> tuple[Finding, ...]:
         """Name each line with a tag or digest that is not among what was `found` in a repository."""
         return tuple(
-            Finding(path, MISSING_AT_SOURCE, f"{self.name}:{line}: the repository has no {_shown(wanted)}")
+            Finding(path, Problem.MISSING_AT_SOURCE, f"{self.name}:{line}: the repository has no {_shown(wanted)}")
             for wanted, line in self.of(path).items()
             if wanted not in found
         )
@@ -82,7 +82,11 @@ class ExactList:
         """Name each line with a repository that is not among all that the source has."""
         left = self.repositories.keys() - set(map(printable, paths))
         return tuple(
-            Finding(path, MISSING_AT_SOURCE, f"{self.name}:{line}: the source has no such repository, for {wanted}")
+            Finding(
+                path,
+                Problem.MISSING_AT_SOURCE,
+                f"{self.name}:{line}: the source has no such repository, for {wanted}",
+            )
             for path, listed in self.repositories.items()
             if path in left
             for wanted, line in listed.items()

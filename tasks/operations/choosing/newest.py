@@ -11,6 +11,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from tasks.oci.codes import Remark
 from tasks.oci.errors import OrderUnknownError
 from tasks.oci.reference import parse_referrers_tag
 from tasks.operations.choosing.tag_order import DatedTag, OrderBy, newest_first
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tasks.oci.digest import Digest
     from tasks.operations.reports.results import TagEntry
 
-NOT_ORDERED = "not_ordered"
 _WHY_NONE = {
     OrderBy.CREATED: "their writer noted no time",
     OrderBy.SEMVER: "their names are no versions such as 1.4.0",
@@ -80,4 +80,4 @@ def not_ordered(path: str, chosen: Sequence[TagEntry], newest: Newest | None) ->
     if besides <= newest.count:
         return ()
     message = f"{besides} manifests come besides the {newest.count} newest: they have no place in the order by "
-    return (Finding(path, NOT_ORDERED, f"{message}{newest.order_by}"),)
+    return (Finding(path, Remark.NOT_ORDERED, f"{message}{newest.order_by}"),)

@@ -11,10 +11,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from tasks.oci.codes import Problem, Remark
 from tasks.oci.errors import LayoutliftError
-from tasks.operations.choosing.exact_list import MISSING_AT_SOURCE
 from tasks.operations.reports.counts import counted
-from tasks.operations.reports.findings import EMPTY_FOLDER, INDEX_CHANGED, NOTHING_CHOSEN
+from tasks.operations.reports.findings import NOTHING_CHOSEN
 from tasks.operations.reports.results import Outcome
 from tasks.operations.source.index_marks import changed_layouts, index_marks
 
@@ -55,7 +55,7 @@ class Equality:
         equal = totals.outcomes[Outcome.COPIED] + totals.outcomes[Outcome.UP_TO_DATE]
         if equal != totals.tags:
             return f"{totals.tags - equal} of {totals.tags} tags are not equal"
-        if any(each.code == MISSING_AT_SOURCE for each in self._log.findings):
+        if any(each.code == Problem.MISSING_AT_SOURCE for each in self._log.findings):
             return "the list of --tags-from has lines that find nothing at the source"
         if not complete:
             return "something could not be read or ordered, or the run was interrupted"
@@ -65,7 +65,7 @@ class Equality:
 
     def _hidden(self) -> str | None:
         """Which empty folder had a layout that is wanted."""
-        empty = {each.path for each in self._log.findings if each.code == EMPTY_FOLDER}
+        empty = {each.path for each in self._log.findings if each.code == Remark.EMPTY_FOLDER}
         lost = filter(self._selection.may_match, self._known() if empty else ())
         places = {folder for path in lost for folder in empty if f"{path}/".startswith(f"{folder}/")}
         if not places:
@@ -75,7 +75,7 @@ class Equality:
 
     def _change(self) -> str | None:
         """What changed at the source since its indexes were read first."""
-        changed = {each.path for each in self._log.findings if each.code == INDEX_CHANGED}
+        changed = {each.path for each in self._log.findings if each.code == Remark.INDEX_CHANGED}
         try:
             changed |= changed_layouts(self._log.indexes, index_marks(self._source, self._selection))
         except LayoutliftError as error:

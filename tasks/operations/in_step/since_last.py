@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from tasks.oci.codes import Problem, Remark
 from tasks.oci.errors import StateError
 from tasks.oci.image_layout import BLOBS
 from tasks.oci.reference import is_referrers_list, parse_referrers_tag
@@ -19,7 +20,7 @@ from tasks.operations.choosing.chosen_tags import plan_chosen
 from tasks.operations.reports.findings import is_harmful
 from tasks.operations.reports.results import Depth, Outcome
 from tasks.operations.running.repository_work import RepositoryWork, Unit, WrappedWork
-from tasks.ports import UNREADABLE_ENTRY, Finding
+from tasks.ports import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from tasks.oci.errors import LayoutliftError
     from tasks.operations.choosing.selection import Selection
     from tasks.operations.reports.results import RepositoryInventory, TagResult
-
-TAG_MOVED, TAG_VANISHED, LAYOUT_VANISHED = "tag_moved", "tag_vanished", "layout_vanished"
-_STRAY_FILES = "not_a_layout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +59,10 @@ def changes_of(
     for each in changes:
         if each.tag in moved:
             message = f"{each.tag} has moved since it was copied, from {each.before} to {each.digest}"
-            yield Finding(inventory.path, TAG_MOVED, message)
+            yield Finding(inventory.path, Remark.TAG_MOVED, message)
         elif each.change == "vanished" and not is_referrers_list(each.tag):
             message = f"{repository}:{each.tag} is not at the source any more; the target had it ({each.before})"
-            yield Finding(inventory.path, TAG_VANISHED, message)
+            yield Finding(inventory.path, Remark.TAG_VANISHED, message)
 
 
 def _followed(moved: set[str], inventory: RepositoryInventory, selection: Selection) -> set[str]:
@@ -91,12 +89,12 @@ def vanished_layouts(noted: Iterable[str], found: Iterable[str], others: Iterabl
     layout of which only files or blobs are left is broken, or on its way; what can't be looked at may be its index.
     """
     others = tuple(others)
-    hidden = tuple(f"{other.path}/" for other in others if other.code != _STRAY_FILES)
-    left = {owner for other in others if other.code == _STRAY_FILES for owner in _owners(other.path)}
-    left |= {other.path.rpartition("/")[0] or "." for other in others if other.code == UNREADABLE_ENTRY}
+    hidden = tuple(f"{other.path}/" for other in others if other.code != Remark.NOT_A_LAYOUT)
+    left = {owner for other in others if other.code == Remark.NOT_A_LAYOUT for owner in _owners(other.path)}
+    left |= {other.path.rpartition("/")[0] or "." for other in others if other.code == Problem.UNREADABLE_ENTRY}
     for path in sorted(set(noted) - set(found) - left):
         if "./" not in hidden and not f"{path}/".startswith(hidden):
-            yield Finding(path, LAYOUT_VANISHED, "it was migrated earlier, and is not at the source any more")
+            yield Finding(path, Remark.LAYOUT_VANISHED, "it was migrated earlier, and is not at the source any more")
 
 
 def _owners(path: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasks.oci.codes import Remark
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from tasks.ledger_ports import ForgettingLedger
     from tasks.ports import Buffer, Target
 
-TO_DELETE, TAG_DELETED, TAG_KEPT = "to_delete", "tag_deleted", "tag_kept"
 _EMPTY = b"{}"
 STAND_IN = "org.layoutlift.deleted"
 """The annotation by which a stand-in is known again after a run that died over it."""
@@ -106,12 +106,12 @@ class VanishedRemoval:
         present = self._target.resolve_manifest(vanished.repository, vanished.tag)
         if present is not None and present != vanished.digest and not self._is_stand_in(vanished, present):
             message = f"{place} vanished at the source; the target has {present} by now, of others, and keeps it"
-            return Finding(vanished.path, TAG_KEPT, message)
+            return Finding(vanished.path, Remark.TAG_KEPT, message)
         if present is not None:
             self._refuse_without_deletion(vanished.repository)
             self._untag(vanished)
         return Finding(
-            vanished.path, TAG_DELETED, f"{place} vanished at the source, and was deleted ({vanished.digest})"
+            vanished.path, Remark.TAG_DELETED, f"{place} vanished at the source, and was deleted ({vanished.digest})"
         )
 
     def _place(self, vanished: VanishedTag) -> str:

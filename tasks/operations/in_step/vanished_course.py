@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.oci.codes import Remark
 from tasks.oci.errors import LayoutliftError, TooManyVanishedError
-from tasks.operations.in_step.vanished import TO_DELETE, VanishedRemoval, VanishedTag
+from tasks.operations.in_step.vanished import VanishedRemoval, VanishedTag
 from tasks.operations.in_step.vanished_search import VanishedSearch
 from tasks.operations.reports.counts import counted
 from tasks.ports import Finding
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from tasks.operations.in_step.vanished import DeletionLimits
     from tasks.operations.reports.run_log import RunLog
     from tasks.ports import Source, Target
-
-NOT_DELETED = "not_deleted"
 
 
 class VanishedCourse:
@@ -62,7 +61,7 @@ class VanishedCourse:
         if only_plan:
             for each in sorted(self._planned):
                 message = f"{self._target.host}/{each} vanished at the source, and would be deleted ({each.digest})"
-                self._log.note(Finding(each.path, TO_DELETE, message))
+                self._log.note(Finding(each.path, Remark.TO_DELETE, message))
         try:
             self._limits.check(len(self._planned), search.brought())
         except TooManyVanishedError as error:
@@ -82,7 +81,7 @@ class VanishedCourse:
             message = (
                 f"{counted(len(self._planned), 'vanished tag', 'were')} not deleted, because the run is not complete"
             )
-            self._log.note(Finding(".", NOT_DELETED, message))
+            self._log.note(Finding(".", Remark.NOT_DELETED, message))
             return
         try:
             found = self._search().find()

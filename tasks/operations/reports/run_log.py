@@ -6,6 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Protocol
 
+from tasks.oci.codes import Remark
 from tasks.oci.errors import (
     AuthenticationError,
     InterruptedRunError,
@@ -14,7 +15,7 @@ from tasks.oci.errors import (
     StateError,
     TargetUnavailableError,
 )
-from tasks.operations.reports.findings import INDEX_CHANGED, is_harmful
+from tasks.operations.reports.findings import is_harmful
 from tasks.operations.reports.shown_text import printable
 from tasks.ports import Finding
 
@@ -101,9 +102,8 @@ class RunLog:
         with self._lock:
             before, self.indexes[path] = self.indexes.get(path, etag), etag
         if before != etag:
-            self.note(
-                Finding(path, INDEX_CHANGED, f"index.json was written to during the run: {before}, then {etag}")
-            )
+            message = f"index.json was written to during the run: {before}, then {etag}"
+            self.note(Finding(path, Remark.INDEX_CHANGED, message))
 
     def note_fitting(self, patterns: Iterable[str]) -> None:
         """Keep that these include patterns fit something."""

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasks.oci.codes import Problem
 from tasks.oci.errors import (
     DigestOnlyError,
     LayoutliftError,
@@ -135,7 +136,7 @@ class RepositoryWork(ABC):
             return self._failed(unit, unit.tags, error.code, str(error), refused=isinstance(error, REFUSALS))
         except Exception as error:
             logger.exception("unexpected error in %s", printable(self.inventory.path))
-            return self._failed(unit, unit.tags, "internal_error", f"{type(error).__name__}: {error}")
+            return self._failed(unit, unit.tags, Problem.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
 
     def skip(self, unit: Unit, error: LayoutliftError) -> list[TagResult]:
         """The results of a unit that is not begun any more."""

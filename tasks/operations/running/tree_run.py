@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tasks.oci.codes import Problem
 from tasks.oci.errors import TRANSIENT_CODES, BatchUnfinishedError, LayoutliftError
 from tasks.operations.choosing.chosen_tags import absent_of, fitting_patterns, plan_selection
 from tasks.operations.choosing.newest import not_ordered
@@ -222,7 +223,7 @@ class TreeRun:
             return []
         except Exception as error:
             logger.exception("unexpected error when %s was opened", printable(part.path))
-            self._close(part, "internal_error", LayoutliftError(f"{type(error).__name__}: {error}"))
+            self._close(part, Problem.INTERNAL_ERROR, LayoutliftError(f"{type(error).__name__}: {error}"))
             return []
         self._closed.get(part.path, {}).pop(part, None)
         return [_Todo(repository.work, unit) for unit in repository.units[part.start : part.stop]]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.oci import media_types
+from tasks.oci.codes import Problem, Remark
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from tasks.operations.running.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
 
-NOT_A_MANIFEST = "not_a_manifest"
 UNREADABLE = (SpecError, ContentError, SourceError)
 
 
@@ -219,7 +219,7 @@ class _Enumeration:
         for tag, named in self.ambiguous.items():
             del self.tags[tag]
             message = f"entries of index.json give the tag {tag} different content: {first_of(named.values())}"
-            self._refuse(RefusedEntry(tag, None, None, "tag_collision", message))
+            self._refuse(RefusedEntry(tag, None, None, Problem.TAG_COLLISION, message))
 
     def _leave_out_other_content(self) -> None:
         """Untagged entries of types that are no manifest's are no error (image-spec v1.1.1, image-index.md)."""
@@ -229,7 +229,7 @@ class _Enumeration:
                 message = (
                     f"{entry.digest}, without a tag, is of the type {entry.media_type}: no manifest, so it stays"
                 )
-                self.findings.append(Finding(self.path, NOT_A_MANIFEST, message))
+                self.findings.append(Finding(self.path, Remark.NOT_A_MANIFEST, message))
 
     def _read_referrer_tags(self, tags: tuple[TagEntry, ...]) -> None:
         for entry in tags:

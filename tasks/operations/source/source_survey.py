@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from tasks.oci.codes import Remark
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
 from tasks.oci.reference import REF_NAME
@@ -12,7 +13,7 @@ from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.choosing.chosen_tags import absent_of, plan_selection
 from tasks.operations.copying.planning import CopyPolicy, NamePlan, Untagged, plan_names
 from tasks.operations.in_step.since_last import vanished_layouts
-from tasks.operations.reports.findings import NO_LAYOUTS, RENAME_UNUSED, tagless
+from tasks.operations.reports.findings import NO_LAYOUTS, tagless
 from tasks.operations.reports.results import Outcome, TagResult
 from tasks.operations.running.batches import Batch, plan_batches
 from tasks.operations.source.enumeration import enumerate_repository
@@ -142,7 +143,7 @@ class Surveyor:
         named = [own_name if path == "." else path for path in paths]
         for old in self._job.renames.unused(named):
             self._log.note(
-                Finding(old, RENAME_UNUSED, "--rename names it, and the source has no layout there or below")
+                Finding(old, Remark.RENAME_UNUSED, "--rename names it, and the source has no layout there or below")
             )
 
     def _note_fitting(self, paths: list[str]) -> None:

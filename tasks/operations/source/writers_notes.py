@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tasks.oci.codes import Remark
 from tasks.oci.reference import IMAGE_NAME, REF_NAME, referrers_tag
 from tasks.ports import Finding
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
 
-SEVERAL_IMAGES = "several_images"
-SIGNATURE_WITHOUT_TAG = "signature_without_tag"
 _KIND = "kind"
 _COSIGNS_KINDS = "dev.cosignproject.cosign/"
 _SUFFIXES = {"sigs": ".sig", "atts": ".att", "sboms": ".sbom"}
@@ -56,7 +55,7 @@ class WritersNotes:
         if len(self._images) > 1:
             names = first_of(self._images)
             message = f"it holds {len(self._images)} images ({names}), and the tags of all go to one repository"
-            yield Finding(path, SEVERAL_IMAGES, message)
+            yield Finding(path, Remark.SEVERAL_IMAGES, message)
         named = set(tagged) if self._signatures else set()
         left = [digest for digest in self._signatures if digest not in named]
         images = {*named, *untagged} - self._signatures.keys() if left else set()
@@ -64,7 +63,7 @@ class WritersNotes:
             suffix = self._signatures[digest]
             of = f"{referrers_tag(min(images))}{suffix}" if len(images) == 1 else f"sha256-<hex of its image>{suffix}"
             message = f"{digest}, which cosign saved, does not have the tag under which cosign looks for it: {of}"
-            yield Finding(path, SIGNATURE_WITHOUT_TAG, message)
+            yield Finding(path, Remark.SIGNATURE_WITHOUT_TAG, message)
 
 
 def saved_signatures(entries: Collection[Descriptor]) -> Mapping[Digest, Digest]:

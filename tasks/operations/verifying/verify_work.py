@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.oci.codes import Remark
 from tasks.oci.errors import LayoutliftError, ReferrersLostError
 from tasks.operations.copying.referrer_lists import ReferrerListing, lost_referrers
 from tasks.operations.reports.results import Outcome, RepositoryInventory, TagResult
@@ -46,7 +47,7 @@ class VerifyWork(RepositoryWork):
         known = {entry.tag for entry in self.inventory.tags} | {entry.tag for entry in self.inventory.refused}
         extra = sorted(tag for tag in self._target_tags - known if not tag.startswith(("sha256-", "sha512-")))
         return [
-            Finding(self.inventory.path, "extra_at_target", f"{self._place}:{tag} is not at the source")
+            Finding(self.inventory.path, Remark.EXTRA_AT_TARGET, f"{self._place}:{tag} is not at the source")
             for tag in extra
         ]
 

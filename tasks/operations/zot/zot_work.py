@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tasks.oci.codes import Problem, Remark
 from tasks.oci.media_types import is_manifest
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult, UntaggedKind
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from tasks.operations.running.repository_work import Unit
     from tasks.operations.source.source_graph import Census, SourceGraph
     from tasks.ports import LayoutReader
-
-NOT_SERVED = "not_served"
-CHANGED_BY_DEFAULTS = "changed_by_defaults"
-NOT_IN_CATALOG = "not_in_catalog"
 
 
 @dataclass(slots=True)
@@ -98,27 +95,27 @@ class ZotWork(CheckWork):
     def finish(self) -> list[Finding]:
         """See `RepositoryWork.finish`."""
         path = self.inventory.path
-        found = [Finding(path, NOT_SERVED, message) for message in self._referrers_not_served()]
-        found += [Finding(path, CHANGED_BY_DEFAULTS, message) for message in self._changes()]
+        found = [Finding(path, Problem.NOT_SERVED, message) for message in self._referrers_not_served()]
+        found += [Finding(path, Remark.CHANGED_BY_DEFAULTS, message) for message in self._changes()]
         if self._served.obstacle is None and not is_in_catalog(self._served.name):
             message = f"zot serves it but does not list it: a folder of {self._served.name} ends with 'blobs'"
-            found.append(Finding(path, NOT_IN_CATALOG, message))
+            found.append(Finding(path, Remark.NOT_IN_CATALOG, message))
         return [*super().finish(), *found]
 
     def _execute(self, unit: Unit) -> list[TagResult]:
         if (obstacle := self._served.obstacle) is not None:
-            return self._failed(unit, unit.tags, NOT_SERVED, obstacle, refused=True)
+            return self._failed(unit, unit.tags, Problem.NOT_SERVED, obstacle, refused=True)
         found = self._walk(unit.descriptor)
         self._duplicates += self._repeated.note(self.inventory.path, found)
         if (unlisted := self._unlisted(found)) is not None:
-            return self._failed(unit, unit.tags, NOT_SERVED, unlisted, refused=True)
+            return self._failed(unit, unit.tags, Problem.NOT_SERVED, unlisted, refused=True)
         return [self._answered(unit, tag) for tag in unit.tags or (None,)]
 
     def _answered(self, unit: Unit, tag: str | None) -> TagResult:
         if tag is None or tag in self._served.index.tags:
             return self._result(unit, tag, Outcome.UP_TO_DATE, verified=self._depth)
         message = f"index.json names {tag} by a full reference; zot shows that as a tag and answers 404 for it"
-        return self._result(unit, tag, Outcome.REFUSED, code=NOT_SERVED, message=message)
+        return self._result(unit, tag, Outcome.REFUSED, code=Problem.NOT_SERVED, message=message)
 
     def _unlisted(self, found: Iterable[Descriptor]) -> str | None:
         for each in found:

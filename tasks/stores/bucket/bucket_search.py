@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tasks.file_ports import OWN_FOLDER
 from tasks.oci import image_layout
+from tasks.oci.codes import Problem, Remark
 from tasks.ports import Finding
 from tasks.stores.bucket.s3_address import NO_COMPONENT
 from tasks.stores.directory.layout_search import SHOWN_FILES, Place, stray_files
@@ -145,5 +146,6 @@ def _unusable(stem: str, folder: _Folder) -> Finding:
     shown = f"{stem}/" if stem.endswith("/") or not stem else stem  # an empty component is seen by its slashes
     keys = f"{folder.count} keys begin with {shown!r}, which is no path; no mount shows them either"
     if folder.is_layout:
-        return Finding(stem, "unusable_key", f"{keys}, and there is a layout among them: copy it to another prefix")
-    return Finding(stem, "not_a_layout", keys)
+        message = f"{keys}, and there is a layout among them: copy it to another prefix"
+        return Finding(stem, Problem.UNUSABLE_KEY, message)
+    return Finding(stem, Remark.NOT_A_LAYOUT, keys)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from tasks.file_ports import OWN_FOLDER, below
 from tasks.oci import image_layout
-from tasks.oci.errors import ContentNotFoundError, SourceError, SourceUnavailableError
-from tasks.ports import UNREADABLE_ENTRY, Finding
+from tasks.oci.codes import Problem, Remark
+from tasks.oci.errors import ContentNotFoundError, OutsideSourceError, SourceError, SourceUnavailableError
+from tasks.ports import Finding
 from tasks.stores.directory.file_errors import translate
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def find_layouts(
             if path == "." or isinstance(error, SourceUnavailableError):
                 raise SourceUnavailableError(f"the source can't be listed: {error}") from error
             if not (error.transient and folders.put_off(path, place)):
-                yield Finding(path, "unreadable_directory", f"the directory can't be listed: {error}")
+                yield Finding(path, Problem.UNREADABLE_DIRECTORY, f"the directory can't be listed: {error}")
             continue
         if folder.is_unsure and folders.put_off(path, place):
             continue
@@ -142,10 +143,12 @@ class _Folder:
         elif files and self._place is Place.OUTSIDE:
             yield stray_files(self._path, len(files), files)
         elif self._looks_unmounted():
-            yield Finding(self._path, "empty_folder", "there is nothing in this folder; is something mounted there?")
+            message = "there is nothing in this folder; is something mounted there?"
+            yield Finding(self._path, Remark.EMPTY_FOLDER, message)
         yield from _links(root, [path for path, _ in self._searched(self._names[_Kind.LINK])])
         for name in (*self._names[_Kind.UNREADABLE], *self._names[_Kind.UNSURE]):
-            yield Finding(below(self._path, name), UNREADABLE_ENTRY, "whether this is a directory can't be read")
+            message = "whether this is a directory can't be read"
+            yield Finding(below(self._path, name), Problem.UNREADABLE_ENTRY, message)
 
     def _looks_unmounted(self) -> bool:
         """Whether it is empty, and none of those that cleanups leave of a layout or file systems have."""
@@ -198,13 +201,13 @@ def _links(root: str, paths: list[str]) -> Iterator[Finding]:
     for path in paths:
         real = os.path.realpath(f"{root}/{path}")
         if real == root or real.startswith(f"{root.rstrip('/')}/"):
-            yield Finding(path, "link_not_followed", "a link to a place inside the source, which is read there")
+            yield Finding(path, Remark.LINK_NOT_FOLLOWED, "a link to a place inside the source, which is read there")
         else:
-            yield Finding(path, "outside_source", "a link that leaves the source; it was not followed")
+            yield Finding(path, OutsideSourceError.code, "a link that leaves the source; it was not followed")
 
 
 def stray_files(path: str, count: int, names: list[str]) -> Finding:
     """What is said of a directory with `count` files and no layout; `names` are the first of them at least."""
     shown = ", ".join(repr(name) for name in names[:SHOWN_FILES]) + (", …" if count > SHOWN_FILES else "")
     files = "a file that belongs" if count == 1 else f"{count} files that belong"
-    return Finding(path, "not_a_layout", f"{files} to no layout: {shown}")
+    return Finding(path, Remark.NOT_A_LAYOUT, f"{files} to no layout: {shown}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tasks.oci.codes import Problem
 from tasks.oci.errors import (
     ConfigurationError,
     ContentNotFoundError,
@@ -175,7 +176,7 @@ class _Undoing:
         self.outcome.added = [read_entry(body) for body in edit.added]
         self.outcome.skipped = list(edit.taken)
         for entry in edit.taken:
-            self._note("tag_taken", f"{entry.tag} has other content by now and keeps it")
+            self._note(Problem.TAG_TAKEN, f"{entry.tag} has other content by now and keeps it")
 
     def _mark_again(self, records: Sequence[Record], view: FreshView) -> None:
         """Note what came back and nothing names, as it was noted before it went: no writer has lost that."""

@@ -6,11 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tasks.oci.codes import Remark
 from tasks.oci.errors import InvalidReferenceError
 from tasks.oci.reference import tag_of_ref_name
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.cleanup.deciding.policy import PROTECTED_ANYWAY, select_tags
-from tasks.operations.reports.findings import POLICY_UNUSED
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -76,10 +76,10 @@ class PolicyUse:
         """
         for policy in self.policy.policies:
             for message in self._messages(policy):
-                yield Finding(".", POLICY_UNUSED, f"policy {policy.name!r}{message}")
+                yield Finding(".", Remark.POLICY_UNUSED, f"policy {policy.name!r}{message}")
         for text in () if self._unread else self._protected.unused(self._protects, ()):
             message = f"protect.tags: no tag that a policy is about fits {_as_written(text)}"
-            yield Finding(".", POLICY_UNUSED, message)
+            yield Finding(".", Remark.POLICY_UNUSED, message)
 
     def _messages(self, policy: RepositoryPolicy) -> Iterator[str]:
         for place, text in enumerate(policy.shown_excludes):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tasks.file_ports import below
+from tasks.oci.codes import Remark
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError, InvalidLayoutError, InvalidReferenceError
 from tasks.oci.image_layout import (
@@ -34,7 +35,7 @@ from tasks.oci.reference import (
     tag_of_ref_name,
 )
 from tasks.operations.choosing.noted_times import CREATED
-from tasks.operations.source.writers_notes import SEVERAL_IMAGES, first_of, saved_signatures
+from tasks.operations.source.writers_notes import first_of, saved_signatures
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -201,4 +202,4 @@ def several_images(view: LayoutView) -> Iterator[Finding]:
     names = sorted({e.repository or view.path for e in view.entries if e.tag and not e.refers_to})
     if len(names) > 1:
         message = f"it holds {len(names)} images ({first_of(names)}); rules count the tags of each by itself"
-        yield Finding(view.path, SEVERAL_IMAGES, message)
+        yield Finding(view.path, Remark.SEVERAL_IMAGES, message)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.file_ports import below
+from tasks.oci.codes import Problem
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.oci.image_layout import BLOBS, INDEX, MARKER
 from tasks.operations.cleanup.deciding.blob_decisions import decide_unneeded, hidden_of, spare
-from tasks.operations.cleanup.planning.repository_planning import HIDDEN, gated_held
+from tasks.operations.cleanup.planning.repository_planning import gated_held
 from tasks.operations.cleanup.values import Refusal, RepositoryPlan
 from tasks.ports import Finding
 
@@ -56,4 +57,4 @@ def _hidden(path: str, hidden: Mapping[Digest, str]) -> Iterator[Finding]:
     """What is protected and was hidden before it was; it can come back only into a layout that is there."""
     for digest, run in hidden.items():
         how = "is protected and in the quarantine, but its layout is gone; once that is back, layoutlift cleanup undo"
-        yield Finding(path, HIDDEN, f"{digest} {how} {run} brings it back")
+        yield Finding(path, Problem.PROTECTED_IS_HIDDEN, f"{digest} {how} {run} brings it back")

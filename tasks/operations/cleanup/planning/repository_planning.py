@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from tasks.oci.codes import Problem
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.errors import (
     ContentNotFoundError,
@@ -60,8 +61,6 @@ if TYPE_CHECKING:
     from tasks.operations.running.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
 
-LOST = "lost_manifest"
-HIDDEN = "protected_is_hidden"
 _Decision = TypeVar("_Decision", "BlobDecision", "QuarantineDecision")
 _LOST_MESSAGE = "a manifest that nothing names; two writers may have lost it (layoutlift recover brings it back)"
 _EMPTY_INDEX = (
@@ -158,7 +157,10 @@ class _RepositoryPlanning:
     def _hidden(self, hidden: Mapping[Digest, str]) -> list[Finding]:
         """What is protected and was hidden before it was."""
         how = "is protected and in the quarantine; layoutlift cleanup undo"
-        return [Finding(self.path, HIDDEN, f"{digest} {how} {run} brings it back") for digest, run in hidden.items()]
+        return [
+            Finding(self.path, Problem.PROTECTED_IS_HIDDEN, f"{digest} {how} {run} brings it back")
+            for digest, run in hidden.items()
+        ]
 
     def _protected(self, view: LayoutView) -> list[Descriptor]:
         """The protected content that the layout has, which its index may not name; read to learn what it is."""
@@ -221,7 +223,9 @@ class _RepositoryPlanning:
             if digest not in decided.needed and digest not in decided.before and digest not in marks
         ]
         manifests = find_manifests(self.tools.source, self.path, unnamed, self.tools.map_concurrently)
-        return [Finding(self.path, LOST, f"{m.descriptor.digest}: {_LOST_MESSAGE}") for m in manifests]
+        return [
+            Finding(self.path, Problem.LOST_MANIFEST, f"{m.descriptor.digest}: {_LOST_MESSAGE}") for m in manifests
+        ]
 
 
 def _lacking(

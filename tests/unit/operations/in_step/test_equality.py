@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tasks.operations.choosing.exact_list import MISSING_AT_SOURCE
+from tasks.oci.codes import Problem
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.in_step.equality import Equality
 from tasks.operations.reports.findings import NOTHING_CHOSEN
@@ -127,7 +127,7 @@ def test_where_the_patterns_choose_nothing_nothing_is_equal() -> None:
 
 def test_what_a_list_names_and_the_source_lacks_is_told_from_what_could_not_be_read() -> None:
     world = World()
-    world.log.note(Finding("app", MISSING_AT_SOURCE, "images.txt:2: the repository has no tag v9"))
+    world.log.note(Finding("app", Problem.MISSING_AT_SOURCE, "images.txt:2: the repository has no tag v9"))
     reason = world.judged(complete=False).reason
     assert reason == "the list of --tags-from has lines that find nothing at the source"
 

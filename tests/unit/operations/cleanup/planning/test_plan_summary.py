@@ -1,9 +1,9 @@
 """What is shown to whoever has to say yes names everything that goes."""
 
+from tasks.oci.codes import Problem
 from tasks.operations.cleanup.deciding.choices import Choice
 from tasks.operations.cleanup.deciding.policy import DEFAULT_TIMING
 from tasks.operations.cleanup.planning.plan_summary import PlanSummary, what_goes
-from tasks.operations.cleanup.planning.repository_planning import LOST
 from tasks.operations.cleanup.values import Limits, PlanFooter, PlanHeader, PlanKind, totals_of
 from tests.support.planned_layout import APP, NOW, PlannedLayout, keep_last
 
@@ -37,9 +37,9 @@ def test_what_was_noticed_is_told_whether_or_not_anything_goes() -> None:
     layout.image(None, "lost")
     layout.entries.pop()
     layout.write_index()
-    assert f"| {APP} | {LOST} | sha256:" in summed_up(layout, takes=False)
+    assert f"| {APP} | {Problem.LOST_MANIFEST} | sha256:" in summed_up(layout, takes=False)
     layout.image("v2")
-    assert f"| {APP} | {LOST} | sha256:" in summed_up(layout, takes=True)
+    assert f"| {APP} | {Problem.LOST_MANIFEST} | sha256:" in summed_up(layout, takes=True)
 
 
 def test_a_repository_of_which_only_untagged_goes_says_so() -> None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tasks.oci.codes import Problem
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InterruptedRunError, SourceReadError
 from tasks.operations.choosing.tag_order import OrderBy
 from tasks.operations.cleanup.deciding.choices import DeleteChoice
 from tasks.operations.cleanup.deciding.policy import select_tags
-from tasks.operations.cleanup.planning.repository_planning import HIDDEN, LOST
 from tasks.operations.cleanup.records.journal import Journal, Record, Step
 from tasks.operations.cleanup.records.marks import Mark, write_marks
 from tasks.operations.cleanup.values import Action, Timing
@@ -174,7 +174,9 @@ def test_a_manifest_that_nothing_names_is_reported_once_and_stays_for_now() -> N
     lost = layout.entries.pop()
     layout.write_index()
     plan = layout.plan()
-    assert [(found.code, found.message.split(": ")[0]) for found in plan.findings] == [(LOST, lost["digest"])]
+    assert [(found.code, found.message.split(": ")[0]) for found in plan.findings] == [
+        (Problem.LOST_MANIFEST, lost["digest"])
+    ]
     assert fate(plan, lost) is Action.MARK
 
 
@@ -227,7 +229,7 @@ def test_nothing_is_purged_while_something_protected_is_in_the_quarantine() -> N
     layout.protected = frozenset({Digest(image["digest"])})
     plan = layout.plan()
     assert {each.action for each in plan.quarantined} == {Action.KEEP}
-    [finding] = [found for found in plan.findings if found.code == HIDDEN]
+    [finding] = [found for found in plan.findings if found.code == Problem.PROTECTED_IS_HIDDEN]
     assert image["digest"] in finding.message
     assert "undo run-0" in finding.message
 

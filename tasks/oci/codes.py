@@ -1,0 +1,66 @@
+"""The codes of findings: what a report tells besides errors, whose codes are in `tasks.oci.errors`.
+
+`tasks.operations.reports.advice` says for each code what to do about it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Remark(StrEnum):
+    """Worth a line in the report and no more: a run with such findings alone is complete."""
+
+    # at the source
+    NOT_A_LAYOUT = "not_a_layout"
+    NOT_A_MANIFEST = "not_a_manifest"
+    EMPTY_FOLDER = "empty_folder"
+    LINK_NOT_FOLLOWED = "link_not_followed"
+    INDEX_CHANGED = "index_changed"
+    SEVERAL_IMAGES = "several_images"
+    SIGNATURE_WITHOUT_TAG = "signature_without_tag"
+    NO_TAGS = "no_tags"
+    # what was asked for
+    NOT_ORDERED = "not_ordered"
+    RENAME_UNUSED = "rename_unused"
+    INCLUDE_UNUSED = "include_unused"
+    POLICY_UNUSED = "policy_unused"
+    # since an earlier run
+    TAG_MOVED = "tag_moved"
+    TAG_VANISHED = "tag_vanished"
+    LAYOUT_VANISHED = "layout_vanished"
+    # at the target
+    TO_CREATE = "to_create"
+    TO_DELETE = "to_delete"
+    TAG_DELETED = "tag_deleted"
+    TAG_KEPT = "tag_kept"
+    NOT_DELETED = "not_deleted"
+    EXTRA_AT_TARGET = "extra_at_target"
+    # a zot in place
+    CHANGED_BY_DEFAULTS = "changed_by_defaults"
+    NOT_IN_CATALOG = "not_in_catalog"
+    # the run itself
+    SHARD_RESTARTED = "shard_restarted"
+
+
+class Problem(StrEnum):
+    """Keeps a run from being complete; some of these are said of a tag, too."""
+
+    # at the source
+    NO_LAYOUTS = "no_layouts"
+    UNREADABLE_DIRECTORY = "unreadable_directory"
+    UNREADABLE_ENTRY = "unreadable_entry"
+    """Not even what it is can be told."""
+    UNUSABLE_KEY = "unusable_key"
+    TAG_COLLISION = "tag_collision"
+    # what was asked for
+    NOTHING_CHOSEN = "nothing_chosen"
+    MISSING_AT_SOURCE = "missing_at_source"
+    # a zot in place
+    NOT_SERVED = "not_served"
+    # cleanups
+    LOST_MANIFEST = "lost_manifest"
+    PROTECTED_IS_HIDDEN = "protected_is_hidden"
+    TAG_TAKEN = "tag_taken"
+    # the run itself
+    INTERNAL_ERROR = "internal_error"
