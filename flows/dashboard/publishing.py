@@ -17,8 +17,7 @@ from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import harmful_first
 from tasks.operations.reports.shown_text import printable
 from tasks.operations.reports.summary import failure_rows, summary_markdown
-from tasks.run_context import shared
-from tasks.work_batch import work_batch
+from tasks.work_batch import shared_run, work_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +47,7 @@ def shown_work(run: Run, parts: str) -> Iterator[None]:
 def work_as_tasks(run: Run, survey: Survey) -> None:
     """Submit each batch as a task of the flow that this is called from, and wait for all."""
     batches = survey.batches
-    with shared(run), shown_work(run, counted(len(batches), "batch")), _ended_in_order(run) as futures:
+    with shared_run(run), shown_work(run, counted(len(batches), "batch")), _ended_in_order(run) as futures:
         for batch in batches:
             parts = [(part.path, part.start, part.stop) for part in batch]
             futures.append(work_batch.submit(run.run_id, parts, _label(run, batch)))
