@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from tasks.operations.reports.shard_report import ShardSummary
     from tasks.operations.running.batches import Batch
     from tasks.operations.source.source_survey import Survey
-    from tasks.ports import Finding
     from tasks.stores.pacing import Stop
     from tasks.stores.registry.registry_store import RegistryStore
     from tasks.stores.state.ledger import Ledger
@@ -51,7 +50,7 @@ __all__ = ["Run", "RunKind", "RunOptions", "open_run"]
 
 
 class Run:
-    """An open run: the engine, and what it leaves behind."""
+    """An open run: `tree` does the work, `log` keeps what comes of it, and the report is made of that."""
 
     def __init__(
         self,
@@ -75,8 +74,7 @@ class Run:
         self.controls = controls
         self.census = census
         self.ends = ends
-        self.fitting = log.fitting
-        self._log = log
+        self.log = log
         self._spool = spool
         self._state = state
         self._target = target
@@ -90,17 +88,12 @@ class Run:
     @property
     def progress(self) -> Progress:
         """Counters of the run while it goes on."""
-        return self._log.progress
+        return self.log.progress
 
     @property
     def totals(self) -> Totals:
         """Counts of outcomes so far."""
-        return self._log.progress.totals
-
-    @property
-    def findings(self) -> list[Finding]:
-        """What was found at the source that is no tag."""
-        return self._log.findings
+        return self.log.progress.totals
 
     @contextmanager
     def begun_early(self) -> Iterator[None]:
@@ -129,20 +122,6 @@ class Run:
         if self._ahead is not None:
             self._ahead.close()
 
-    def note(self, finding: Finding) -> None:
-        """Keep a finding of the run's driver."""
-        self._log.note(finding)
-
-    @property
-    def indexes(self) -> Mapping[str, str]:
-        """The mark of each layout's index as it was read."""
-        return self._log.indexes
-
-    @property
-    def unasked(self) -> bool:
-        """Whether layouts were taken from the ledger, without a question to the target."""
-        return self._log.unasked
-
     @property
     def requests(self) -> int:
         """How many requests went to the target."""
@@ -151,17 +130,7 @@ class Run:
     def absorb(self, summary: ShardSummary, results: Iterable[TagResult]) -> None:
         """Take over what another process did as a part of this run."""
         self._requests_elsewhere += summary.requests
-        self._log.progress.note_traffic(summary.traffic)
-        self._log.progress.note_bytes(summary.bytes_read)
-        for path, etag in summary.indexes.items():
-            self._log.note_index(path, etag)
-        for finding in summary.findings:
-            self._log.note(finding)
-        self._log.note_fitting(summary.fitting)
-        for result in results:
-            self._log.keep(result)
-        if summary.unasked:
-            self._log.note_unasked()
+        self.log.absorb(summary, results)
 
     @property
     def title(self) -> str:
@@ -231,10 +200,10 @@ class Run:
                 raise StateError("the run is complete, but its report is not everywhere where it should be")
             return
         interrupted = self.tree.stop.requested
-        raise IncompleteError(closing_line(self.totals, self.results(), self.findings, interrupted=interrupted))
+        raise IncompleteError(closing_line(self.totals, self.results(), self.log.findings, interrupted=interrupted))
 
     def _write_report(self, path: Path | None) -> Path:
-        return self._spool.write_report(path, self.header(), self.totals_json(), self.findings, self._log.indexes)
+        return self._spool.write_report(path, self.header(), self.totals_json(), self.log.findings, self.log.indexes)
 
 
 @contextmanager

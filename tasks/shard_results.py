@@ -21,10 +21,10 @@ def pages_of(run: Run) -> list[str]:
         run.totals.traffic,
         run.progress.bytes_read,
         run.requests,
-        run.unasked,
-        run.indexes,
-        tuple(run.findings),
-        tuple(sorted(run.fitting)),
+        run.log.unasked,
+        run.log.indexes,
+        tuple(run.log.findings),
+        tuple(sorted(run.log.fitting)),
     )
     return list(pack(summary, run.results()))
 

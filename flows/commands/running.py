@@ -109,7 +109,7 @@ def run_one(kind: RunKind, parameters: RunParameters, *, standalone: bool, show:
 
 def _is_all_told(code: int, run: Run) -> bool:
     """Whether the error that was printed says it all: nothing was done, so that a summary would hold only zeros."""
-    return code == WRONG_USAGE and not run.totals.tags and len(run.findings) <= 1
+    return code == WRONG_USAGE and not run.totals.tags and len(run.log.findings) <= 1
 
 
 def _complete(kind: RunKind, parameters: RunParameters, console: Console, *, standalone: bool) -> int:

@@ -99,7 +99,7 @@ def _moment_of(console: Console, before: Mapping[str, str]) -> str:
     if run is None or run.ends.equality.at is None:
         reason = "it did not run" if run is None else run.ends.equality.reason
         raise RefusedError(f"no moment can be named at which both sides were equal ({reason}); no file was written")
-    refuse_changes(before, run.indexes)
+    refuse_changes(before, run.log.indexes)
     return run.ends.equality.at
 
 

@@ -73,7 +73,7 @@ def _carry_out(run: Run, read: LimitsReader | None, work: Work, stop: Stop) -> N
                 run.controls.hold.wait(stop)
             run.ends.settle(complete=run.tree.complete)
     except LayoutliftError as error:
-        run.note(Finding(".", error.code, str(error)))
+        run.log.note(Finding(".", error.code, str(error)))
         stop.set()
         raise
     except BaseException:
@@ -101,7 +101,7 @@ def refuse_conflicts(options: RunOptions, stop: Stop, read: LimitsReader | None)
         told = [result for result in plan.results() if result.code in _CONFLICTS or result.code in _UNSEEN]
         conflicts = [result for result in told if result.code in _CONFLICTS]
         unseen = [f"{each.repository}:{each.tag}" for each in told if each.code in _UNSEEN]
-        unseen += [finding.path for finding in plan.findings if finding.code in _UNSEEN]
+        unseen += [finding.path for finding in plan.log.findings if finding.code in _UNSEEN]
     if conflicts:
         shown = ", ".join(str(result.target) for result in conflicts[:5])
         raise ConflictsError(

@@ -88,7 +88,7 @@ class EarlyStart:
                 logging.getLogger(__name__).warning("%s", error)
                 return
             self._console.run = run
-            run.note(Finding(".", InterruptedRunError.code, self._why()))
+            run.log.note(Finding(".", InterruptedRunError.code, self._why()))
             run.settle()
             run.write_report()
 

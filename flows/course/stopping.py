@@ -136,7 +136,7 @@ def _write_report(console: Console) -> None:
     run = console.latest_run
     if run is None:
         return
-    run.note(Finding(".", InterruptedRunError.code, "the run was ended before all of its work had let go"))
+    run.log.note(Finding(".", InterruptedRunError.code, "the run was ended before all of its work had let go"))
     try:
         run.write_report()
     except LayoutliftError as error:

@@ -97,13 +97,13 @@ class Gathering:
         """Say that a shard is done again by somebody else."""
         message = f"shard {shard.number} with {_repositories_of(shard)} was taken up again: {why}"
         logger.warning("%s", message)
-        self.run.note(Finding(".", Remark.SHARD_RESTARTED, message))
+        self.run.log.note(Finding(".", Remark.SHARD_RESTARTED, message))
 
     def give_up(self, shard: Shard, error: ShardLostError) -> None:
         """Name every repository of a shard that nobody could do."""
         logger.error("shard %d is given up: %s", shard.number, error)
         for path in shard.repositories:
-            self.run.note(Finding(path, error.code, f"shard {shard.number}: {error}"))
+            self.run.log.note(Finding(path, error.code, f"shard {shard.number}: {error}"))
         self.run.tree.settle(shard.repositories)
 
 

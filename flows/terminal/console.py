@@ -137,7 +137,7 @@ def print_outcome(run: Run) -> None:
         click.echo(_equality_line(run))
     if run.report_places:
         click.echo(f"  report: {', '.join(run.report_places)}")
-    print_problems((r for r in run.results() if r.outcome in {Outcome.REFUSED, Outcome.FAILED}), run.findings)
+    print_problems((r for r in run.results() if r.outcome in {Outcome.REFUSED, Outcome.FAILED}), run.log.findings)
 
 
 def _equality_line(run: Run) -> str:

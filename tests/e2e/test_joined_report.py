@@ -70,10 +70,12 @@ def numbers(options: RunOptions, work: Any, kind: RunKind = RunKind.MIGRATE) -> 
         totals = dict(run.totals_json())
         assert totals.pop("requests") >= totals["blobs_pushed"]
         assert run.progress.bytes_read >= totals["bytes_pushed"]  # some more where a registry wants a blob twice
-        said.update(totals, expected=run.progress.expected, equal=run.ends.equality.reason, indexes=dict(run.indexes))
+        said.update(
+            totals, expected=run.progress.expected, equal=run.ends.equality.reason, indexes=dict(run.log.indexes)
+        )
         rows = run.results()
         said["tags"] = {(row.repository, row.tag): (row.outcome, row.verified, row.code) for row in rows}
-        said["findings"] = sorted(f"{each.path} {each.code}: {each.message}" for each in run.findings)
+        said["findings"] = sorted(f"{each.path} {each.code}: {each.message}" for each in run.log.findings)
 
     with suppress(IncompleteError):
         drive(kind, options, NoWatcher(), work, note)

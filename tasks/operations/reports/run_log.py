@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tasks.operations.reports.progress import Progress
     from tasks.operations.reports.results import TagResult
+    from tasks.operations.reports.shard_report import ShardSummary
     from tasks.ports import StopSign
 
 logger = logging.getLogger(__name__)
@@ -113,6 +114,18 @@ class RunLog:
     def note_unasked(self) -> None:
         """Keep that a layout was taken from the ledger."""
         self.unasked = True
+
+    def absorb(self, summary: ShardSummary, results: Iterable[TagResult]) -> None:
+        """Keep what another process did as a part of this run."""
+        self.progress.note_traffic(summary.traffic)
+        self.progress.note_bytes(summary.bytes_read)
+        for path, etag in summary.indexes.items():
+            self.note_index(path, etag)
+        self.note_all(summary.findings)
+        self.note_fitting(summary.fitting)
+        for result in results:
+            self.keep(result)
+        self.unasked |= summary.unasked
 
     def give_up(self, error: LayoutliftError) -> None:
         """Have the rest of the run not tried, for the reason that `error` gives."""

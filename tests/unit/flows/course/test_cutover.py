@@ -41,7 +41,7 @@ class World:
         self.driven = True
         marks = {path: LayoutDirectory(self.source).read_index(path).etag for path in ("ours", "theirs")}
         ends = SimpleNamespace(equality=SimpleNamespace(at="2026-01-01T00:00:00+00:00", reason=None))
-        console.run = SimpleNamespace(ends=ends, indexes=self.verified or marks, results=list)
+        console.run = SimpleNamespace(ends=ends, log=SimpleNamespace(indexes=self.verified or marks), results=list)
         self.meanwhile()
 
     def cut_over(self, *output: Path, **options: Any) -> None:

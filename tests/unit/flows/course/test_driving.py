@@ -26,7 +26,9 @@ def planned(monkeypatch: pytest.MonkeyPatch, *found: TagResult | Finding) -> Non
     @contextmanager
     def plan(*_: Any) -> Iterator[Any]:
         options = SimpleNamespace(hours=None)
-        yield SimpleNamespace(tree=tree, results=lambda: iter(results), findings=findings, options=options)
+        yield SimpleNamespace(
+            tree=tree, results=lambda: iter(results), log=SimpleNamespace(findings=findings), options=options
+        )
 
     monkeypatch.setattr(driving, "open_run", plan)
 
