@@ -1,4 +1,4 @@
-"""The parts of a run that follow from its options alone."""
+"""The parts of a run that its options say most of: source, state, target, and the job."""
 
 from __future__ import annotations
 
@@ -13,18 +13,14 @@ from tasks.operations.copying.repository_preparation import Preparation
 from tasks.operations.source.source_survey import RunJob
 from tasks.run_options import RunKind
 from tasks.stores.state.state_directory import made_state_root
-from tasks.stores.zot_storage import served_prefix
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from tasks.operations.choosing.selection import Selection
-    from tasks.operations.running.repository_work import BeginWork
     from tasks.operations.running.traced_work import Tracer
     from tasks.ports import Source
     from tasks.run_controls import RunControls
     from tasks.run_options import RunOptions
-    from tasks.run_works import Works
     from tasks.stores.pacing import Stop
     from tasks.stores.registry.registry_store import RegistryStore
     from tasks.stores.state.ledger import Ledger
@@ -38,7 +34,7 @@ def source_of(options: RunOptions, stop: Stop) -> Source:
 
 
 def state_of(kind: RunKind, options: RunOptions, stop: Stop) -> RunState:
-    """The state of the pair of source and target; without a target, that of such runs over the source.
+    """The state of runs from this source to this target; without a target, of runs of this kind over the source.
 
     Raises:
         ConfigurationError: --state names what can't hold one.
@@ -67,25 +63,6 @@ def tracer_of(kind: RunKind, options: RunOptions, run_id: str) -> AbstractContex
     return run_traced(
         kind, {"layoutlift.source": options.source, "layoutlift.target": target, "layoutlift.run_id": run_id}
     )
-
-
-def begin_of(
-    kind: RunKind,
-    works: Works,
-    target: RegistryStore | None,
-    selection: Selection,
-    *,
-    options: RunOptions,
-    controls: RunControls,
-) -> BeginWork:
-    """What begins the work of a run of this kind on one repository."""
-    if target is None:
-        return works.zot(served_prefix(options.source)) if kind is RunKind.ZOT else works.check()
-    if kind is RunKind.MIGRATE:
-        return works.migrate(target, controls.pace, selection, options.chooses, since_last=options.since_last)
-    if kind is RunKind.PLAN:
-        return works.plan(target, target.profile, selection)
-    return works.verify(target)
 
 
 def preparation_of(target: RegistryStore | None, options: RunOptions) -> Preparation:

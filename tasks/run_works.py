@@ -19,7 +19,9 @@ from tasks.operations.verifying.check_work import CheckWork, PlanWork
 from tasks.operations.verifying.verification import RepositoryVerifier
 from tasks.operations.verifying.verify_work import VerifyWork
 from tasks.operations.zot.zot_work import RepeatedContent, ZotWork, read_served_layout
+from tasks.run_options import RunKind
 from tasks.stores.pacing import PacedContent
+from tasks.stores.zot_storage import served_prefix
 
 if TYPE_CHECKING:
     from tasks.ledger_ports import LayoutLedger
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
     from tasks.operations.running.spare_hands import SpareHands
     from tasks.operations.source.source_graph import Census
     from tasks.ports import BlobContent, LayoutReader, Target
+    from tasks.run_options import RunOptions
     from tasks.stores.pacing import Pace, Stop
+    from tasks.stores.registry.registry_store import RegistryStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +52,25 @@ class Works:
     stop: Stop
     preparation: Preparation = field(default_factory=Preparation)
 
+    def of(
+        self, kind: RunKind, options: RunOptions, target: RegistryStore | None, selection: Selection, pace: Pace
+    ) -> BeginWork:
+        """What a run of this kind does; see the other methods."""
+        if target is None:
+            return self.zot(served_prefix(options.source)) if kind is RunKind.ZOT else self.check()
+        if kind is RunKind.MIGRATE:
+            return self.migrate(target, pace, selection, options.chooses, since_last=options.since_last)
+        if kind is RunKind.PLAN:
+            return self.plan(target, target.profile, selection)
+        return self.verify(target)
+
     def migrate(
         self, target: Target, pace: Pace, selection: Selection, chooses: tuple[object, ...], *, since_last: bool
     ) -> BeginWork:
         """Copies; content counts as it passes, and passes no faster than `pace` lets its bytes.
 
-        With `since_last`, layouts that are as they were when an earlier run in which the same `chooses`, what makes a
-        selection, was done with all of them are taken as done.
+        With `since_last`, a layout counts as done that has not changed since an earlier run was done with all of it,
+        if `chooses`, the options that make the selection, were the same then.
         """
 
         def paced(content: BlobContent) -> BlobContent:

@@ -27,7 +27,7 @@ from tasks.operations.source.source_graph import Census
 from tasks.run_controls import RunControls
 from tasks.run_ends import RunEnds
 from tasks.run_options import RunKind, RunOptions, shown_options
-from tasks.run_parts import begin_of, job_at_target, job_of, preparation_of, source_of, state_of, target_of, tracer_of
+from tasks.run_parts import job_at_target, job_of, preparation_of, source_of, state_of, target_of, tracer_of
 from tasks.run_works import Works
 from tasks.stores.state.run_spool import RunSpool, check_report_place
 
@@ -232,7 +232,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         census, hands = Census(), SpareHands(options.jobs)
         stack.callback(hands.close)
         works = Works(source, options.policy, hands, ledger, census, progress, stop, preparation)
-        begin = begin_of(kind, works, target, job.selection, options=options, controls=controls)
+        begin = works.of(kind, options, target, job.selection, controls.pace)
         if options.traces:
             begin = traced(begin, stack.enter_context(tracer_of(kind, options, run_id)))
         log = RunLog(spool, progress, stop, fail_fast=options.policy.fail_fast)
