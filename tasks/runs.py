@@ -103,7 +103,7 @@ class Run:
         try:
             yield
         finally:
-            self.settle()
+            self.wait_for_early_work()
 
     def survey(self) -> Survey:
         """What there is to do at the source; asked for once a run.
@@ -117,8 +117,8 @@ class Run:
         """Do a batch; see `TreeRun.execute`."""
         (self._ahead or self.tree).execute(batch, last_attempt=last_attempt)
 
-    def settle(self) -> None:
-        """Wait for what was begun early, so that a run that was told to stop can tell what became of it."""
+    def wait_for_early_work(self) -> None:
+        """Wait for what `begun_early` has begun; before that, a report could not say what became of it."""
         if self._ahead is not None:
             self._ahead.close()
 

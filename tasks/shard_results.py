@@ -39,6 +39,6 @@ def absorb(run: Run, shard: Shard, pages: Sequence[str], *, bytes_told: int = 0)
     """
     summary, results = unpack(pages)
     run.absorb(replace(summary, bytes_read=max(0, summary.bytes_read - bytes_told)), results)
-    run.tree.settle(shard.repositories)
+    run.tree.note_done_elsewhere(shard.repositories)
     run.progress.expect(summary.tags - run.tree.expected_of(shard.repositories))
     return summary.tags

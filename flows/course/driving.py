@@ -80,7 +80,7 @@ def _carry_out(run: Run, read: LimitsReader | None, work: Work, stop: Stop) -> N
         stop.set()
         raise
     finally:
-        run.settle()
+        run.wait_for_early_work()
         run.write_report()
 
 

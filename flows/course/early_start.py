@@ -89,7 +89,7 @@ class EarlyStart:
                 return
             self._console.run = run
             run.log.note(Finding(".", InterruptedRunError.code, self._why()))
-            run.settle()
+            run.wait_for_early_work()
             run.write_report()
 
     def _why(self) -> str:

@@ -104,7 +104,7 @@ class Gathering:
         logger.error("shard %d is given up: %s", shard.number, error)
         for path in shard.repositories:
             self.run.log.note(Finding(path, error.code, f"shard {shard.number}: {error}"))
-        self.run.tree.settle(shard.repositories)
+        self.run.tree.note_done_elsewhere(shard.repositories)
 
 
 def _repositories_of(shard: Shard) -> str:

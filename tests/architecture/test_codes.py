@@ -11,7 +11,7 @@ from tasks.oci.codes import Problem, Remark
 from tasks.operations.reports.advice import ADVICE
 
 ROOT = Path(__file__).parents[2]
-SAY_CODES = {"Finding", "RefusedEntry", "TagPlan", "TagResult", "_close", "_failed", "_note", "_result"}
+SAY_CODES = {"Finding", "RefusedEntry", "TagPlan", "TagResult", "_failed", "_note", "_note_unopened", "_result"}
 """What is called with a code."""
 MEMBERS = {"Problem": Problem, "Remark": Remark}
 CODE = re.compile(r"[a-z]+(_[a-z]+)+|conflict")

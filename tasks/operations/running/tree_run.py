@@ -86,9 +86,9 @@ class TreeRun:
         self._expected: Mapping[str, int] = {}
         self._deferred: dict[Batch, list[_Todo]] = {}
         self._unbegun: dict[Slice, None] = {}
-        self._abandoned: set[Slice] = set()  # told of because nobody had begun it: not to be begun any more
-        self._settled: set[str] = set()
-        self._closed: dict[str, dict[Slice, LayoutliftError]] = {}  # others of a repository may be opened after them
+        self._abandoned: set[Slice] = set()  # reported as not begun by `abandon`, so not to be begun any more
+        self._accounted: set[str] = set()  # repositories with a finding of their own, or done by another process
+        self._unopened: dict[str, dict[Slice, LayoutliftError]] = {}  # by repository: a later slice may yet open it
         self.ended_early = False
 
     def close(self) -> None:
@@ -101,12 +101,12 @@ class TreeRun:
         self.ended_early = True
         self.stop.set()
 
-    def settle(self, paths: Iterable[str]) -> None:
-        """Take note that these repositories were seen to, in another process."""
-        self._settled.update(paths)
+    def note_done_elsewhere(self, paths: Iterable[str]) -> None:
+        """Take note that another process did these repositories, or that a finding says why none did."""
+        self._accounted.update(paths)
 
     def expected_of(self, paths: Iterable[str]) -> int:
-        """How many outcomes the survey made one expect of these repositories; not each comes."""
+        """How many outcomes the survey expected of these repositories; there may be fewer in the end."""
         return sum(self._expected.get(path, 0) for path in paths)
 
     @property
@@ -153,7 +153,7 @@ class TreeRun:
                 future.result()
 
     def abandon(self) -> None:
-        """Record what a run that ends early has not come to, and what it found where it did not come to the end."""
+        """Where the run ends early, report each tag not done, and the findings on unfinished repositories."""
         reason = self._log.reason_to_skip()
         if reason is None:
             return
@@ -165,16 +165,16 @@ class TreeRun:
             left, self._unbegun = self._unbegun, {}
             self._abandoned.update(left)
         for part in left:
-            if part.path not in self._settled:
+            if part.path not in self._accounted:
                 self._leave(part, reason)
         for repository in self._repositories.take_all():
             self._log.note_all(repository.work.found())
 
     def _leave(self, part: Slice, reason: LayoutliftError) -> None:
-        """Tell of each tag that was never begun, or of the repository as a whole where it was not opened either."""
+        """Report each tag of a slice as not begun; if its repository was never opened, the repository as a whole."""
         repository = self._repositories.find(part.path)
         if repository is None:
-            self._note_closed(part.path, reason.code, str(reason))
+            self._note_once(part.path, reason.code, str(reason))
             return
         for unit in repository.units[part.start : part.stop]:
             for result in repository.work.skip(unit, reason):
@@ -191,10 +191,10 @@ class TreeRun:
         self.execute(batch)
 
     def _todos(self, batch: Batch, *, last_attempt: bool) -> list[_Todo]:
-        """All units of a batch; a repository that can't be opened is a finding, for the moment or for good.
+        """All units of a batch; a repository that can't be opened is a finding.
 
         Raises:
-            BatchUnfinishedError: one can't be opened for the moment; nothing of the batch was begun.
+            BatchUnfinishedError: a repository can't be opened for the moment; nothing of the batch was begun.
         """
         act = partial(self._todos_of, last_attempt=last_attempt)
         opened = {part: self._openers.submit(copy_context().run, act, part) for part in batch}
@@ -207,7 +207,7 @@ class TreeRun:
         return [todo for part in ours for todo in found[part]]
 
     def _todos_of(self, part: Slice, *, last_attempt: bool) -> list[_Todo] | None:
-        """The units of a slice; None where it is not begun any more, which `abandon` tells."""
+        """The units of a slice; None where the run ends before the slice is begun, which `abandon` reports."""
         self._hold.wait(self.stop)
         if self._log.reason_to_skip() is not None and self._repositories.find(part.path) is None:
             return None
@@ -217,28 +217,28 @@ class TreeRun:
         except LayoutliftError as error:
             if error.transient and not last_attempt:
                 raise BatchUnfinishedError(f"{part.path} can't be opened for the moment: {error}") from error
-            self._close(part, error.code, error)
+            self._note_unopened(part, error.code, error)
             if isinstance(error, FATAL):
                 self._log.give_up(error)
             return []
         except Exception as error:
             logger.exception("unexpected error when %s was opened", printable(part.path))
-            self._close(part, Problem.INTERNAL_ERROR, LayoutliftError(f"{type(error).__name__}: {error}"))
+            self._note_unopened(part, Problem.INTERNAL_ERROR, LayoutliftError(f"{type(error).__name__}: {error}"))
             return []
-        self._closed.get(part.path, {}).pop(part, None)
+        self._unopened.get(part.path, {}).pop(part, None)
         return [_Todo(repository.work, unit) for unit in repository.units[part.start : part.stop]]
 
-    def _close(self, part: Slice, code: str, reason: LayoutliftError) -> None:
+    def _note_unopened(self, part: Slice, code: str, reason: LayoutliftError) -> None:
         count = counted(self._expected.get(part.path, 0), "tag")
-        self._note_closed(part.path, code, f"{reason} (the source has {count} of it)")
-        self._closed.setdefault(part.path, {})[part] = reason
+        self._note_once(part.path, code, f"{reason} (the source has {count} of it)")
+        self._unopened.setdefault(part.path, {})[part] = reason
 
-    def _note_closed(self, path: str, code: str, message: str) -> None:
-        """Name a repository once, however many slices of it there are."""
+    def _note_once(self, path: str, code: str, message: str) -> None:
+        """Note one finding on a repository, however many slices of it there are."""
         with self._lock:
-            is_named = path in self._settled
-            self._settled.add(path)
-        if not is_named:
+            is_known = path in self._accounted
+            self._accounted.add(path)
+        if not is_known:
             self._log.note(Finding(path, code, message))
 
     def _execute(self, todo: _Todo, *, last_attempt: bool) -> _Todo | None:
@@ -290,10 +290,10 @@ class TreeRun:
         return plan_selection(inventory, self._job.selection, below), unread
 
     def _release(self, path: str) -> None:
-        """Free a repository when its last slice is done; those that could not be opened before it was are left."""
+        """After the last slice of a repository, report the slices that could not be opened, and free it."""
         if not self._repositories.is_done(path):
             return
-        for part, reason in self._closed.pop(path, {}).items():
+        for part, reason in self._unopened.pop(path, {}).items():
             self._leave(part, reason)
         repository = self._repositories.take(path)
         if repository is not None:

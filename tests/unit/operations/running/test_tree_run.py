@@ -581,7 +581,7 @@ def test_what_was_not_chosen_or_was_seen_to_elsewhere_is_not_named_when_a_run_en
         made = Engine(root, Noting(), include=include, stop=Stop())
         with made.run() as tree:
             tree.survey()
-            tree.settle(settled)
+            tree.note_done_elsewhere(settled)
             tree.abandon()
             assert made.findings == [], "nobody has ended it"
             made.stop.set()
