@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidLayoutError
 from tasks.operations.in_step.vanished_search import tags_named
 
@@ -28,19 +29,23 @@ class OtherLayouts:
         Raises:
             SourceError, SpecError: that layout is there and can't be read, so nobody knows.
         """
-        origin = self._ledger.origin(self._repository, tag)
-        if origin is None or origin == self._layout:
+        origin, noted = self._ledger.origin(self._repository, tag), self._ledger.entry(self._repository, tag)
+        if origin is None or noted is None or origin == self._layout:
             return None
-        named = self._tags_of(origin)
+        named = self._tags_of(origin, Digest(noted.digest))
         return origin if named is None or tag in named else None
 
-    def _tags_of(self, path: str) -> frozenset[str] | None:
-        """What a layout names now, None where an entry hides it; nothing where it is gone, as a folder that moved."""
+    def _tags_of(self, path: str, content: Digest) -> frozenset[str] | None:
+        """What a layout names now, None where an entry hides it; nothing where it is gone, as a folder that moved.
+
+        One that still has the `content` that it brought is not gone, but damaged.
+        """
         if path not in self._named:
             try:
                 raw = self._source.read_index(path).raw
-            except InvalidLayoutError:
-                self._named[path] = frozenset()
-            else:
-                self._named[path] = tags_named(raw)
+            except InvalidLayoutError as error:
+                if self._source.stat_blob(path, content) is None:
+                    return frozenset()
+                raise InvalidLayoutError(f"the layout {path!r} brought this tag, and may have it: {error}") from error
+            self._named[path] = tags_named(raw)
         return self._named[path]

@@ -7,6 +7,7 @@ import pytest
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidLayoutError, SourceReadError
+from tasks.oci.image_layout import blob_path
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import REF_NAME
 from tasks.operations.copying import tag_planner
@@ -196,6 +197,15 @@ def test_nor_does_one_whose_index_is_damaged(index: bytes) -> None:
     source = MemorySource({"other/oci-layout": MARKER, "other/index.json": index})
     with pytest.raises(InvalidLayoutError):
         brought_by(source, "other").owner("v1")
+
+
+@pytest.mark.parametrize("left", [{}, {"oci-layout": b""}, {"oci-layout": MARKER}, {"index.json": index_of("v1")}])
+def test_nor_does_one_that_lost_a_file_and_has_what_the_tag_names(left: dict[str, bytes]) -> None:
+    """Where its content is gone, too, it has moved: the layout that has the tag now is the one that is copied."""
+    files = {f"other/{name}": raw for name, raw in left.items()}
+    assert brought_by(MemorySource({}), "other").owner("v1") is None
+    with pytest.raises(InvalidLayoutError, match="'other'"):
+        brought_by(MemorySource(files | {f"other/{blob_path(Digest.of(OLD))}": OLD}), "other").owner("v1")
 
 
 def test_nor_does_one_with_an_entry_that_hides_its_name() -> None:
