@@ -69,6 +69,31 @@ def test_a_list_is_written_once_and_the_api_that_is_not_there_is_asked_for_once(
     assert target.asked == 2, "a list under a tag tells as much"
 
 
+def test_a_list_is_an_image_index_of_its_members(target: Target) -> None:
+    member = target.put(EMPTY)
+    ReferrerLists(target).ensure("app", SUBJECT, [member])
+    written = target.fetch_manifest("app", referrers_tag(SUBJECT))
+    assert written is not None
+    assert written.media_type == IMAGE_INDEX
+    assert json.loads(written.raw) == {
+        "schemaVersion": 2,
+        "mediaType": IMAGE_INDEX,
+        "manifests": [{"mediaType": IMAGE_INDEX, "digest": member.digest, "size": member.size}],
+    }
+
+
+def test_an_api_that_ever_answered_is_asked_for_every_list() -> None:
+    """Clients that find it look under no tag, so that a list there would be lost."""
+
+    class AnswersNotOfAll(MemoryTarget):
+        def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
+            return None if repository == "odd" else super().list_referrers(repository, subject)
+
+    lists = ReferrerLists(AnswersNotOfAll())
+    found = [lists.ensure(repository, SUBJECT, ()) for repository in ("app", "odd", "app")]
+    assert found == [ReferrerListing.API, ReferrerListing.FALLBACK, ReferrerListing.API]
+
+
 @pytest.mark.parametrize("misses", [0, ATTEMPTS])
 def test_what_others_wait_to_put_into_a_list_is_written_with_the_next(target: Target, misses: int) -> None:
     """Each of many referrers of one subject, as with tags of their own, would write the whole list once more."""
