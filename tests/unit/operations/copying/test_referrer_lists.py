@@ -120,6 +120,33 @@ def test_what_others_wait_to_put_into_a_list_is_written_with_the_next(target: Ta
     assert target.written == 2 + max(misses - 1, 0)
 
 
+def test_who_waited_for_another_that_failed_writes_the_list_after_all(target: Target) -> None:
+    first, *others = [target.put(EMPTY + b" " * number) for number in range(4)]
+    lists = ReferrerLists(target)
+    target.written = 0
+
+    def fail() -> None:
+        target.before_list = lambda: None
+        target.misses = ATTEMPTS
+
+    def wait_for_others() -> None:
+        target.before_list = fail
+        wait_until(
+            lambda: len(lists._turns.get(("app", SUBJECT), _Turn([])).referrers) == len(others),
+            what="all others wait",
+        )
+
+    target.before_list = wait_for_others
+    with ThreadPoolExecutor(max_workers=4) as workers:
+        made = workers.submit(lists.ensure, "app", SUBJECT, [first])
+        wait_until(lambda: target.written > 0, what="the first is written")
+        rest = {each: workers.submit(lists.ensure, "app", SUBJECT, [each]) for each in others}
+        assert made.result() is ReferrerListing.FALLBACK
+        told = [each.digest for each, ended in rest.items() if ended.exception() is None]
+    assert len(told) == len(others) - 1
+    assert set(target.listed()) == {first.digest, *told}
+
+
 def test_a_repository_that_may_not_be_there_tells_nothing_of_the_api(target: Target) -> None:
     lists, member = ReferrerLists(target), target.put(EMPTY)
     assert lists.check("gone", SUBJECT, [member]) is ReferrerListing.LOST
