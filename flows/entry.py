@@ -1,4 +1,4 @@
-"""Where the command `layoutlift` begins: Ctrl-C works already while the rest is imported, for half a second."""
+"""Where the command `layoutlift` begins: the rest takes half a second to import, and Ctrl-C works meanwhile."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main() -> None:
     try:
         command()
     finally:
-        gc.freeze()  # or Python looked through all that is left before it ends
+        gc.freeze()  # else Python searches all that is left for garbage before it ends
 
 
 def _leave(*_: object) -> NoReturn:

@@ -24,7 +24,7 @@ Buffer = bytes | bytearray | memoryview
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something at the source that is not a repository or tag, or is a broken one; `path` is below the source."""
+    """What a run tells besides the results of tags, mostly of something at the source; `path` is below that."""
 
     path: str
     code: str

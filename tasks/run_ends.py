@@ -1,4 +1,4 @@
-"""What a run does around its work: what vanished is to go, and what can be said of the whole in the end."""
+"""What a run does before and after its work: delete what vanished, find unused patterns, and judge equality."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class RunEnds:
         log: RunLog,
         options: RunOptions,
     ) -> None:
-        """A run that is a shard of another one leaves all of it to that."""
+        """Prepare; a shard does nothing of it, but leaves it to the run that it is a part of."""
         limits = options.deletion if options.shard is None else None
         self._kind = kind
         self._compares = kind in {RunKind.MIGRATE, RunKind.VERIFY} and options.shard is None
@@ -68,7 +68,7 @@ class RunEnds:
     def settle(self, *, complete: bool) -> None:
         """Delete what is to go, if the run is complete, and judge whether both sides are equal.
 
-        Patterns that fit no tag, and no layout as a whole either, are a finding, and so is one of them that does not.
+        It is a finding where the patterns as a whole choose neither a tag nor a layout, or one of them fits nothing.
 
         Raises:
             StateError: the ledger can't be written.
@@ -88,7 +88,7 @@ class RunEnds:
         return all(finding.code not in FITTED_BEFORE for finding in self._log.findings)
 
     def to_json(self) -> dict[str, Any]:
-        """What the report says of it."""
+        """The report's fields on whether both sides are equal."""
         if not self._compares:
             return {}
         return {"equal_at": self.equality.at, "not_equal_because": self.equality.reason}

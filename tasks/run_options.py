@@ -31,7 +31,7 @@ class RunKind(StrEnum):
 
     @property
     def is_proof(self) -> bool:
-        """Whether what it says of a good tag is that it was verified."""
+        """Whether a good tag is reported as verified, and not as copied or to be copied."""
         return self in {RunKind.VERIFY, RunKind.CHECK, RunKind.ZOT}
 
     @property
@@ -86,7 +86,7 @@ class RunOptions:
 
     @property
     def chooses(self) -> tuple[object, ...]:
-        """What makes the selection, as the ledger's marks have it; a list is judged for each repository by itself."""
+        """The options that make the selection, for the ledger's marks; each repository adds its part of a list."""
         newest = () if self.newest is None else (self.newest.count, str(self.newest.order_by))
         return (self.include, self.exclude, *newest)
 

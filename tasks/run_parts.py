@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def source_of(options: RunOptions, stop: Stop) -> Source:
-    """The source; see `open_source`. A part of a run looks at the layouts that it is told of, and at no others."""
+    """The source; see `open_source`. A shard looks at the layouts that it is told of, and at no others."""
     layouts = options.shard.layouts if options.shard is not None else ()
     return open_source(options.source, stop, options.bucket_access, by_name=options.split_by_name, layouts=layouts)
 

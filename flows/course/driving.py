@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _CONFLICTS = frozenset({CONFLICT, REFERRER_CONFLICT})
 _UNSEEN = TRANSIENT_CODES | {kind.code for kind in FATAL}
-"""What leaves open whether the target has something else: it may pass, or kept the rest from being asked for."""
+"""Codes after which nobody knows what the target has: the error may pass, or it kept the rest from being asked."""
 
 
 def drive(
@@ -43,9 +43,9 @@ def drive(
     *,
     limits: Callable[[str | None], AbstractContextManager[LimitsReader | None]] = file_reader,
 ) -> None:
-    """Open a run, survey the source, have `work` do the batches, write the report, tell the truth.
+    """Open a run, survey the source, have `work` do the batches, write the report, and raise what is not complete.
 
-    `limits` makes of --limits-from what is looked at for limits while the run goes on.
+    `limits` gives, for the value of --limits-from, the reader that is asked for limits while the run goes on.
 
     Raises:
         IncompleteError: something is not as it should be; the report is written and published before.
@@ -90,7 +90,7 @@ def work_here(run: Run, survey: Survey) -> None:
 
 
 def refuse_conflicts(options: RunOptions, stop: Stop, read: LimitsReader | None) -> None:
-    """Plan first, within the same limits.
+    """Make a plan first, within the same limits, and see that no tag of it is in conflict.
 
     Raises:
         ConflictsError: the target has other content under some of the tags, or did not say what it has.

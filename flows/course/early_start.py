@@ -31,7 +31,7 @@ ANSWER_SECONDS = 3.0
 
 
 def may_begin_early(kind: RunKind, options: RunOptions) -> bool:
-    """Whether nothing has to be looked at between opening the run and its first request that changes something."""
+    """Whether the run may change the target as soon as it is open: no check, limits or metrics file come first."""
     looks_first = kind is RunKind.MIGRATE and options.policy.on_conflict is OnConflict.FAIL
     waits = names_block(options) or options.hours is not None or options.limits_from is not None
     return not (looks_first or waits or options.metrics)
@@ -58,7 +58,7 @@ class EarlyStart:
 
     @property
     def opened(self) -> Run | None:
-        """The run, where it could be opened and is."""
+        """The run; None as long as it is not open, and where it could not be opened."""
         is_open = self._opening.done() and self._opening.exception() is None
         return self._opening.result() if is_open else None
 

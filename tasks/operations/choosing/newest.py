@@ -72,7 +72,7 @@ def plan_newest(tags: Sequence[TagEntry], made: Mapping[Digest, float], newest: 
 
 
 def not_ordered(path: str, chosen: Sequence[TagEntry], newest: Newest | None) -> tuple[Finding, ...]:
-    """A word on a repository of which more comes besides the newest than these are."""
+    """A finding where more manifests without a place in the order come along than were wanted as the newest."""
     if newest is None:
         return ()
     named = (entry for entry in chosen if parse_referrers_tag(entry.tag or "") is None)

@@ -64,7 +64,7 @@ class Equality:
         return None
 
     def _hidden(self) -> str | None:
-        """Which empty folder had a layout that is wanted."""
+        """Why vanished layouts may only be hidden: a folder is empty in which an earlier run found some."""
         empty = {each.path for each in self._log.findings if each.code == Remark.EMPTY_FOLDER}
         lost = filter(self._selection.may_match, self._known() if empty else ())
         places = {folder for path in lost for folder in empty if f"{path}/".startswith(f"{folder}/")}

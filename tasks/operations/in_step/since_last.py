@@ -50,9 +50,10 @@ def settings_mark(*settings: object) -> str:
 def changes_of(
     inventory: RepositoryInventory, repository: str, noted: Mapping[str, str], selection: Selection
 ) -> Iterator[Finding]:
-    """Tags that moved or vanished at the source since the ledger noted them; lists of referrers are the target's.
+    """Tags that moved or vanished at the source since the ledger noted them.
 
-    One that is not chosen and has moved is not told of: the target does not follow.
+    Left out are moved tags that are not chosen, as the target does not follow them, and vanished lists of referrers,
+    as the target keeps its own.
     """
     changes = list(tag_changes(inventory, noted))
     moved = _followed({each.tag for each in changes if each.change == "moved"}, inventory, selection)
@@ -85,8 +86,8 @@ def tag_changes(inventory: RepositoryInventory, noted: Mapping[str, str]) -> Ite
 def vanished_layouts(noted: Iterable[str], found: Iterable[str], others: Iterable[Finding]) -> Iterator[Finding]:
     """Layouts of earlier runs that are not at the source any more.
 
-    `others` is what the search found besides: what lies below a place that can't be read may still be there, and a
-    layout of which only files or blobs are left is broken, or on its way; what can't be looked at may be its index.
+    `others` is what the search found besides. A layout is not called vanished where it may be hidden or broken: it
+    lies below a place that can't be read, its folder still has files or blobs, or something in it can't be looked at.
     """
     others = tuple(others)
     hidden = tuple(f"{other.path}/" for other in others if other.code != Remark.NOT_A_LAYOUT)
@@ -107,11 +108,11 @@ def _owners(path: str) -> Iterator[str]:
 def is_unchanged(
     inventory: RepositoryInventory, repository: str, ledger: LayoutLedger, settings: str, selection: Selection
 ) -> bool:
-    """Whether a layout is as it was when all of it was at the target, and nothing else was written there since.
+    """Whether a layout is as it was when all of it was at the target, and no run has changed its tags there since.
 
-    Another layout may have written its tags meanwhile, and so may a run of its own that was killed, after which the
-    index became again what it had been. Of a tag that is not chosen, the target may have what a run that chose it
-    brought.
+    Its index and settings alone do not tell: another layout may have written the same tags meanwhile, or a killed
+    run may have brought an index that was taken back later. Tags that are not chosen do not count: another run, which
+    chose them, may have brought what it found.
     """
     noted = ledger.layout(inventory.path)
     if noted is None or (noted.etag, noted.settings) != (inventory.etag, settings):
@@ -156,7 +157,7 @@ class RememberedWork(WrappedWork):
         settings: str | None,
         selection: Selection,
     ) -> None:
-        """Begin; without `settings` nothing is noted, as in a plan."""
+        """Compare with the ledger; in a plan, which notes nothing in it, `settings` is None."""
         super().__init__(work)
         self._repository = repository
         self._ledger = ledger
@@ -194,7 +195,7 @@ class RememberedWork(WrappedWork):
         return [*findings, *self._changes]
 
     def _noted(self, results: list[TagResult]) -> list[TagResult]:
-        """A tag that failed for the moment and then went well is not open any more."""
+        """Keep which tags have a problem; one that went well when it was tried again has none any more."""
         with self._lock:
             for result in results:
                 key = (result.tag, result.digest)

@@ -49,7 +49,7 @@ class VanishedCourse:
         return bool(self._planned)
 
     def begin(self, repositories: Mapping[str, str], *, only_plan: bool) -> None:
-        """Look what is to go; a plan names it, and what would refuse it.
+        """Find what is to go; a plan has a finding for each tag, and one where it is more than the limits allow.
 
         Raises:
             TooManyVanishedError: more than may go; nothing was changed.

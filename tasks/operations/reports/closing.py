@@ -18,7 +18,7 @@ _SEE = "the report names each with its reason"
 def closing_line(
     totals: Totals, results: Iterable[TagResult], findings: Iterable[Finding], *, interrupted: bool
 ) -> str:
-    """How much is not as it should be; a layout whose tags all have its problem is not counted beside them."""
+    """How many tags and other things have a problem; a finding is left out where tags of its path have the same."""
     tags = f"{totals.problems} of {totals.tags} tags have a problem"
     if interrupted:
         return f"the run was interrupted: {tags} or were not begun; {_SEE}"

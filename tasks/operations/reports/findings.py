@@ -1,4 +1,4 @@
-"""What is said of a source, besides what became of its tags; and which of it keeps a run from being complete."""
+"""Findings, which say of a run what no tag's result says; and which of them keep it from being complete."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _REMARKS = frozenset(Remark)
 FITTED_BEFORE = frozenset({Remark.TAG_VANISHED, Remark.LAYOUT_VANISHED, Remark.TAG_DELETED, Remark.TAG_KEPT})
-"""Findings of what patterns may have chosen in an earlier run; that it is gone may well be meant."""
+"""Codes of what is gone, perhaps on purpose: a pattern that fits nothing now may have fitted that."""
 NO_LAYOUTS = Finding(".", Problem.NO_LAYOUTS, "there is no image layout below the source; is the bucket mounted?")
 """What an unmounted directory looks like, so that a schedule on it must not end well."""
 NOTHING_CHOSEN = Finding(".", Problem.NOTHING_CHOSEN, "no layout or tag of the source fits the patterns")
@@ -27,12 +27,12 @@ def is_harmful(finding: Finding) -> bool:
 
 
 def harmful_first(findings: Iterable[Finding]) -> list[Finding]:
-    """Findings for a list that shows the first ones only."""
+    """Findings with the harmful ones first, for a list that shows only so many."""
     return sorted(findings, key=lambda finding: not is_harmful(finding))
 
 
 def tagless(path: str, entries: int) -> Finding:
-    """What is said of a layout of which nothing is taken, as it has no tag; it has no row that would be seen."""
+    """The finding on a layout without any tag: nothing of it is taken, and the report has no row of it."""
     message = f"no entry of its index.json has a tag ({entries} have none): nothing of it is taken without --untagged"
     return Finding(path, Remark.NO_TAGS, message)
 
@@ -40,7 +40,7 @@ def tagless(path: str, entries: int) -> Finding:
 def unused_patterns(
     selection: Selection, fitting: Collection[str], findings: Iterable[Finding]
 ) -> tuple[Finding, ...]:
-    """Name each include pattern that fits nothing; one that may fit what has a problem, or vanished, is left open."""
+    """A finding for each include pattern that surely fits nothing: not even what can't be read, or has vanished."""
     unread = {finding.path for finding in findings if is_harmful(finding) or finding.code in FITTED_BEFORE}
     unused = selection.unused(fitting, unread)
     message = "--include has it, and it fits nothing of the source"

@@ -99,7 +99,7 @@ class RunLog:
             self.note(finding)
 
     def note_index(self, path: str, etag: str) -> None:
-        """Keep the mark of an index that was read; one that is another than before tells of a writer at work."""
+        """Keep the mark of an index that was read; where it differs from an earlier one, somebody wrote to it."""
         with self._lock:
             before, self.indexes[path] = self.indexes.get(path, etag), etag
         if before != etag:
@@ -128,12 +128,12 @@ class RunLog:
         self.unasked |= summary.unasked
 
     def give_up(self, error: LayoutliftError) -> None:
-        """Have the rest of the run not tried, for the reason that `error` gives."""
+        """Have the run begin nothing more, for the reason that `error` gives."""
         with self._lock:
             self._fatal = self._fatal or error
 
     def reason_to_skip(self) -> LayoutliftError | None:
-        """Why what is not begun yet should not be, None when it should."""
+        """Why nothing more should be begun, None while the run goes on."""
         if self._stop.requested:
             return InterruptedRunError("the run ended before this was begun")
         return self._fatal

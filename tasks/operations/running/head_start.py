@@ -1,8 +1,8 @@
-"""First attempts at the batches of a run, begun before whoever shall do them all is ready to.
+"""First attempts at the batches of a run, begun while Prefect is being loaded.
 
-Loading Prefect takes longer than copying a small tree: meanwhile the run surveys its source and begins. Whoever
-comes then calls `execute` for each batch as for one that nobody has touched: a first attempt that is under way or
-done is that call's, and one that has not begun is not begun here any more.
+Loading Prefect takes longer than copying a small tree: meanwhile the run surveys its source and begins. The flow then
+calls `execute` for each batch, as if nothing had been done. Where a first attempt was begun, the call waits for its
+outcome; from the first call on, no more of them are begun here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class HeadStart:
-    """See the module; begins at once."""
+    """See the module; surveying begins at once, in a thread."""
 
     def __init__(self, tree: TreeRun) -> None:
         self._tree = tree

@@ -66,7 +66,7 @@ class Unit:
 
 
 def units_of(inventory: RepositoryInventory, selected: Iterable[TagEntry], policy: CopyPolicy) -> tuple[Unit, ...]:
-    """Group tags that share a digest, `MOST_TAGS` at most; lists of referrers come last, with their members there."""
+    """Group tags that share a digest, `MOST_TAGS` at most; lists of referrers come last, after all that they list."""
     grouped: dict[Descriptor, list[str]] = {}
     lists: list[Unit] = []
     by_digest: list[Unit] = []
@@ -91,7 +91,7 @@ def units_of(inventory: RepositoryInventory, selected: Iterable[TagEntry], polic
 
 
 def refused_of(inventory: RepositoryInventory, selection: Selection, units: Iterable[Unit]) -> list[RefusedEntry]:
-    """The chosen entries that can't be migrated; what is named by its digest is done with where that goes anyway."""
+    """The chosen entries that can't be migrated; one with a digest for a name is left out if a unit sends that."""
     chosen = [entry for entry in inventory.refused if selection.matches(inventory.path, entry.tag)]
     if all(entry.code != DigestOnlyError.code for entry in chosen):
         return chosen
@@ -118,11 +118,11 @@ class RepositoryWork(ABC):
         return Traffic()
 
     def found(self) -> list[Finding]:
-        """What was found so far besides the results; of work that is given up, nobody asks for more."""
+        """Findings so far; the only ones that are asked for where the work is given up before its end."""
         return []
 
     def finish(self) -> list[Finding]:
-        """End the work, after its last unit; all that was found."""
+        """End the work, after its last unit; gives all findings."""
         return self.found()
 
     def execute(self, unit: Unit) -> list[TagResult]:
