@@ -33,6 +33,7 @@ from tasks.stores.state.lock_holder import LockHolder
 from tasks.stores.state.run_state import RunState
 from tasks.stores.state.state_objects import StateObjects
 from tests.support.buckets import use_environment
+from tests.support.lock_race import how_many_get_in
 
 DIGEST = "sha256:" + "ab" * 32
 OTHER = "sha512:" + "cd" * 64
@@ -111,46 +112,13 @@ def test_shards_that_outlive_their_run_keep_others_out(opened: OpenState) -> Non
 
 def test_of_a_run_and_a_shard_of_another_never_both_get_in(opened: OpenState) -> None:
     for attempt in range(5):
-        inside, barrier = [], threading.Barrier(2)
-
-        def race(shard: Shard | None, inside: list[int] = inside, barrier: threading.Barrier = barrier) -> None:
-            lock = opened().lock("racer", None, shard)
-            barrier.wait()
-            try:
-                with lock:
-                    inside.append(1)
-                    barrier.wait()
-            except LockHeldError:
-                barrier.wait()
-
-        racers = [threading.Thread(target=race, args=(shard,)) for shard in (None, Shard(f"r{attempt}", 1, ("a",)))]
-        for racer in racers:
-            racer.start()
-        for racer in racers:
-            racer.join()
-        assert len(inside) <= 1
+        shards = (None, Shard(f"r{attempt}", 1, ("a",)))
+        assert how_many_get_in([opened().lock("racer", None, shard) for shard in shards]) <= 1
 
 
 def test_just_one_of_many_gets_in(opened: OpenState) -> None:
     for _ in range(5):
-        inside, barrier = [], threading.Barrier(6)
-
-        def race(inside: list[int] = inside, barrier: threading.Barrier = barrier) -> None:
-            lock = opened().lock("racer")
-            barrier.wait()
-            try:
-                with lock:
-                    inside.append(1)
-                    barrier.wait()
-            except LockHeldError:
-                barrier.wait()
-
-        racers = [threading.Thread(target=race) for _ in range(6)]
-        for racer in racers:
-            racer.start()
-        for racer in racers:
-            racer.join()
-        assert inside == [1]
+        assert how_many_get_in([opened().lock("racer") for _ in range(6)]) == 1
 
 
 @pytest.mark.usefixtures("hurried")

@@ -19,6 +19,7 @@ from infra.real_parts import wait_until
 from tasks.oci.errors import ConfigurationError, LockHeldError, StateError
 from tasks.stores.state import lock_holder, run_lock, run_state
 from tasks.stores.state.state_directory import StateDirectory, default_state_root
+from tests.support.lock_race import how_many_get_in
 
 DIGEST = "sha256:" + "ab" * 32
 
@@ -284,24 +285,7 @@ def test_just_one_of_many_threads_takes_over_again_and_again(state):
     for _ in range(20):
         leave_lock(state, host="elsewhere")
         age_lock(state, 61)
-        inside, barrier = [], threading.Barrier(6)
-
-        def race(inside=inside, barrier=barrier):
-            barrier.wait()
-            lock = state.lock("racer")
-            try:
-                with lock:
-                    inside.append(1)
-                    barrier.wait()
-            except LockHeldError:
-                barrier.wait()
-
-        threads = [threading.Thread(target=race) for _ in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert inside == [1]
+        assert how_many_get_in([state.lock("racer") for _ in range(6)]) == 1
 
 
 def test_of_two_that_find_no_lock_only_one_makes_it(state, monkeypatch):
