@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from tasks.oci.errors import StateError
 from tasks.ports import MetricKind
-from tasks.stores.whole_files import whole_or_not_at_all
+from tasks.stores.whole_files import is_special, whole_or_not_at_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -45,6 +45,8 @@ class MetricsFile:
 
     def value(self, name: str) -> float | None:
         """A value that an earlier run of the same labels left; None where there is none that can be read."""
+        if is_special(self._path):  # to read it may take for ever
+            return None
         try:
             families = list(text_string_to_metric_families(self._path.read_text(encoding="utf-8")))
         except (OSError, ValueError):

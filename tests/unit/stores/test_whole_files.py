@@ -39,6 +39,18 @@ def test_a_pipe_or_device_is_written_to_and_stays_what_it_is(write: Callable[[Pa
     assert (tmp_path / "stdout").is_symlink()
 
 
+def test_no_earlier_value_is_looked_for_in_a_device_or_pipe(tmp_path: Path) -> None:
+    """`/dev/full` gives zeros without end, and a pipe that nobody writes to nothing, for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    found: list[float | None] = []
+    reader = threading.Thread(
+        target=lambda: found.append(MetricsFile(tmp_path / "pipe", {}).value("a_total")), daemon=True
+    )
+    reader.start()
+    reader.join(10)
+    assert found == [None]
+
+
 @pytest.mark.parametrize("write", WRITERS)
 def test_a_link_stays_a_link(write: Callable[[Path], object], tmp_path: Path) -> None:
     (tmp_path / "named").symlink_to(tmp_path / "file")
