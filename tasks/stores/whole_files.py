@@ -14,19 +14,20 @@ if TYPE_CHECKING:
 
 
 def is_special(path: Path) -> bool:
-    """Whether it is there and no file: a device, a pipe, or `/dev/stdout`, whose real name nobody can open."""
-    return path.exists() and not path.is_file()
+    """Whether it is there and no file: a device, a pipe, or `/dev/stdout`, wherever that goes."""
+    return _standard_stream(path) is not None or (path.exists() and not path.is_file())
 
 
 @contextlib.contextmanager
 def whole_or_not_at_all(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes its name when all of it is on disk; a pipe or device is written to directly.
+    """Open a file that takes its name when all of it is on disk; a pipe, device or stream is written to directly.
 
     Raises:
         OSError: it can't be written, or its folder is not there; what was at the path before is still there.
     """
-    if is_special(path):
-        with path.open("wb") as out:
+    stream = _standard_stream(path)
+    if stream is not None or is_special(path):
+        with path.open("wb") if stream is None else os.fdopen(os.dup(stream), "wb") as out:
             yield out
         return
     path = _followed(path)
@@ -40,6 +41,19 @@ def whole_or_not_at_all(path: Path) -> Iterator[BinaryIO]:
     finally:
         unfinished.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def _standard_stream(path: Path) -> int | None:
+    """The descriptor of our standard output or error, where a link leads to it.
+
+    A shell may have it go to a file: a new file of that name would have nothing else of what is printed.
+    """
+    if path.is_symlink():
+        for stream in (1, 2):
+            with contextlib.suppress(OSError):
+                if os.path.samestat(path.stat(), os.fstat(stream)):
+                    return stream
+    return None
 
 
 def _followed(path: Path) -> Path:

@@ -1,6 +1,8 @@
 """A file is there whole or not at all, and nothing else than a file is ever put in another's place."""
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -57,6 +59,23 @@ def test_a_link_stays_a_link(write: Callable[[Path], object], tmp_path: Path) ->
     write(tmp_path / "named")
     assert (tmp_path / "named").is_symlink()
     assert (tmp_path / "file").stat().st_size
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_standard_output_that_goes_to_a_file_keeps_all_that_is_printed(stream: str, tmp_path: Path) -> None:
+    """`--report /dev/stdout >file`: another file of that name would hold the report, and no summary."""
+    program = f"""
+import sys
+from pathlib import Path
+from tasks.stores.whole_files import whole_or_not_at_all
+print("before", file=sys.{stream}, flush=True)
+with whole_or_not_at_all(Path("/dev/{stream}")) as out:
+    out.write(b"report\\n")
+print("after", file=sys.{stream})
+"""
+    with (tmp_path / "file").open("wb") as file:
+        subprocess.run([sys.executable, "-c", program], check=True, **{stream: file})
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"file": "before\nreport\nafter\n"}
 
 
 def test_what_was_there_before_stays_when_the_work_fails(tmp_path: Path) -> None:
