@@ -58,11 +58,12 @@ def _reach_server() -> None:
         ConfigurationError: it can't be started, does not answer, or refuses.
     """
     from flows.server import prefect_server  # noqa: PLC0415
+    from flows.server.wrong_settings import wrong_settings_told  # noqa: PLC0415
 
     try:
         os.environ.update(prefect_server.client_environment(prefect_server.ensure_server()))
-        from flows.dashboard import alert_automations  # noqa: PLC0415 - imports Prefect, which reads the environment then
-
+        with wrong_settings_told():
+            from flows.dashboard import alert_automations  # noqa: PLC0415 - Prefect reads the environment then
         with _answering_server():
             alert_automations.names()
     except StateError as error:

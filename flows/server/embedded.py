@@ -14,6 +14,7 @@ import click
 from flows.course.lasting_imports import lasting_imports
 from flows.course.watching import watched_by
 from flows.server import prefect_server
+from flows.server.wrong_settings import wrong_settings_told
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, LayoutliftError, StateError
 from tasks.stores.hidden_secrets import without_secrets
 
@@ -127,11 +128,15 @@ class _EndsImports:
 
 
 def _load(name: str) -> Callable[..., object]:
-    """Import a flow, and Prefect with it."""
+    """Import a flow, and Prefect with it.
+
+    Raises:
+        ConfigurationError: Prefect does not take one of its settings.
+    """
     interval = sys.getswitchinterval()
     sys.setswitchinterval(YIELD_SECONDS)
     try:
-        with lasting_imports():
+        with lasting_imports(), wrong_settings_told():
             flow: Callable[..., object] = getattr(importlib.import_module(f"flows.{name}"), name)
     finally:
         sys.setswitchinterval(interval)

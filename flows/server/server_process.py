@@ -27,8 +27,12 @@ KILLED_WITHIN = 5.0
 POLL_EVERY = 0.05
 _OK = 200
 STOP_COMMAND = "layoutlift server stop"
-NO_REASONS = ("Application startup failed. Exiting.", "(Background on this error at:")
-"""What uvicorn and SQLAlchemy say after the reason."""
+NO_REASONS = (
+    "Application startup failed. Exiting.",
+    "(Background on this error at:",
+    "For further information visit",
+)
+"""What uvicorn, SQLAlchemy and pydantic say after the reason."""
 
 # The server outlives the command, and so must not keep the command's secrets: it gets these variables only.
 INHERITED = frozenset({"HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER"})
