@@ -32,6 +32,18 @@ def test_the_field_is_named_and_its_value_is_not() -> None:
     assert "nonsense" not in ended.stdout
 
 
+def test_alerts_name_it_too() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", "from flows.cli import main; main(['alerts', 'remove'])"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PREFECT_API_URL": "http://127.0.0.1:9/api", "PREFECT_LOGGING_LEVEL": "nonsense"},
+    )
+    assert "layoutlift: Prefect does not take level of its LoggingSettings: " in ended.stderr
+    assert (ended.returncode, "Traceback" in ended.stderr) == (2, False)
+
+
 def test_another_error_is_left_as_it_is() -> None:
     class Other(BaseModel):
         number: int
