@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import InvalidReferenceError
+from tasks.oci.errors import InvalidReferenceError, NameCollisionError
 from tasks.oci.reference import is_repository, map_repository, parse_referrers_tag
 from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.reports.results import (
@@ -116,7 +116,7 @@ def plan_names(
         if len(sharing) > 1:
             listed = ", ".join(repr(path) for path in sharing[:5])
             message = f"{len(sharing)} layouts would have the name {name}: {listed}"
-            refused |= dict.fromkeys(sharing, ("name_collision", message))
+            refused |= dict.fromkeys(sharing, (NameCollisionError.code, message))
     return NamePlan({sharing[0]: name for name, sharing in wanted.items() if len(sharing) == 1}, refused)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasks.oci.codes import Remark
 from tasks.ports import Finding
 from tasks.registry_ports import MADE_BY_A_PUSH, NewRepositories
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     Refusal: TypeAlias = tuple[str, str]
 
 REPOSITORY_MISSING = "repository_missing"
-TO_CREATE = "to_create"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Preparation:
         """What a migration would make for the layout at `path`."""
         if self.new is None or self._exists(repository):
             return []
-        return [Finding(path, TO_CREATE, f"{repository} would be made at the target")]
+        return [Finding(path, Remark.TO_CREATE, f"{repository} would be made at the target")]
 
     def prepare(self, repository: str) -> None:
         """Make what is missing.
