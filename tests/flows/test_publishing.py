@@ -32,7 +32,8 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(publishing, "announce_ended", lambda _: None)
     monkeypatch.setattr(publishing, "summary_markdown", lambda *_: "summary")
     monkeypatch.setattr(publishing, "failure_rows", lambda _: [{"tag": "v1"}])
-    return SimpleNamespace(kind="migrate", header=dict, totals=None, findings=[], results=list)
+    log = SimpleNamespace(findings=[])
+    return SimpleNamespace(kind="migrate", header=dict, totals=None, log=log, results=list)
 
 
 @pytest.mark.parametrize("error", WHAT_PREFECT_RAISES, ids=lambda error: type(error).__name__)
