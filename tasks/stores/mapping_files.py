@@ -73,7 +73,7 @@ def write_lists(lists: Iterable[RowList], header: Mapping[str, object]) -> None:
             file = opened.enter_context(whole_or_not_at_all(each.path))
             text = _csv(each.rows) if each.path.suffix == ".csv" else _json(each.rows, header)
             file.write(text.encode(errors="backslashreplace"))
-            file.flush()  # all are on disk before one takes its name
+            file.flush()  # all are written before one takes its name
 
 
 @contextmanager

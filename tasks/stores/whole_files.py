@@ -25,9 +25,8 @@ def whole_or_not_at_all(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: it can't be written, or its folder is not there; what was at the path before is still there.
     """
-    stream = _standard_stream(path)
-    if stream is not None or is_special(path):
-        with path.open("wb") if stream is None else os.fdopen(os.dup(stream), "wb") as out:
+    if is_special(path):
+        with _opened_as_it_is(path) as out:
             yield out
         return
     path = _followed(path)
@@ -41,6 +40,11 @@ def whole_or_not_at_all(path: Path) -> Iterator[BinaryIO]:
     finally:
         unfinished.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def _opened_as_it_is(path: Path) -> BinaryIO:
+    stream = _standard_stream(path)
+    return path.open("wb") if stream is None else os.fdopen(os.dup(stream), "wb")
 
 
 def _standard_stream(path: Path) -> int | None:

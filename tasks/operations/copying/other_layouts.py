@@ -9,8 +9,12 @@ from tasks.oci.errors import InvalidLayoutError
 from tasks.operations.in_step.vanished_search import tags_named
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from tasks.ledger_ports import Ledger
     from tasks.ports import LayoutReader
+
+    _Named: TypeAlias = frozenset[str] | InvalidLayoutError | None
 
 
 class OtherLayouts:
@@ -21,7 +25,7 @@ class OtherLayouts:
         self._ledger = ledger
         self._repository = repository
         self._layout = layout
-        self._named: dict[str, frozenset[str] | None] = {}
+        self._named: dict[str, _Named] = {}
 
     def owner(self, tag: str) -> str | None:
         """The other layout that a tag was brought from and that may name it still; None where that is over.
@@ -41,11 +45,17 @@ class OtherLayouts:
         One that still has the `content` that it brought is not gone, but damaged.
         """
         if path not in self._named:
-            try:
-                raw = self._source.read_index(path).raw
-            except InvalidLayoutError as error:
-                if self._source.stat_blob(path, content) is None:
-                    return frozenset()
-                raise InvalidLayoutError(f"the layout {path!r} brought this tag, and may have it: {error}") from error
-            self._named[path] = tags_named(raw)
-        return self._named[path]
+            self._named[path] = self._read(path)
+        named = self._named[path]
+        if not isinstance(named, InvalidLayoutError):
+            return named
+        if self._source.stat_blob(path, content) is None:
+            return frozenset()
+        raise InvalidLayoutError(f"the layout {path!r} brought this tag, and may have it: {named}") from named
+
+    def _read(self, path: str) -> _Named:
+        try:
+            raw = self._source.read_index(path).raw
+        except InvalidLayoutError as error:
+            return error
+        return tags_named(raw)

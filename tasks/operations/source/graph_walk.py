@@ -44,7 +44,10 @@ def reached_from(root: Digest, below: Callable[[Digest], Iterable[Digest]]) -> l
 def manifests_of(
     entries: Iterable[Descriptor], read: Callable[[list[Descriptor]], Iterable[Manifest]]
 ) -> Iterator[Manifest]:
-    """The manifests of `entries` and all indexes below, level by level; `read` gives those of several, if it can."""
+    """The manifests of `entries` and of all indexes below, level by level.
+
+    `read` gives the manifests of several descriptors, in any order, and leaves out those that can't be read.
+    """
     level = {each.digest: each for each in entries}
     seen: set[Digest] = set()
     while level:

@@ -99,7 +99,8 @@ class RunSpool(Generic[_Result]):
         """
         report = path or self.folder / REPORT
         try:
-            Path(os.path.realpath(report)).parent.mkdir(parents=True, exist_ok=True)
+            if not is_special(report):
+                Path(os.path.realpath(report)).parent.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory(dir=self.folder) as scratch, whole_or_not_at_all(report) as out:
                 at_once = max(SORTED_AT_ONCE, self._row_count() // MOST_RUNS)
                 rows = _in_order(self._rows(), at_once, Path(scratch))

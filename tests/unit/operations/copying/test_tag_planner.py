@@ -211,3 +211,18 @@ def test_nor_does_one_that_lost_a_file_and_has_what_the_tag_names(left: dict[str
 def test_nor_does_one_with_an_entry_that_hides_its_name() -> None:
     source = MemorySource({"other/oci-layout": MARKER, "other/index.json": b'{"schemaVersion":2,"manifests":[7]}'})
     assert brought_by(source, "other").owner("v1") == "other"
+
+
+def test_a_layout_that_is_gone_is_looked_for_once_whatever_tags_it_had() -> None:
+    class Counting(MemorySource):
+        reads = 0
+
+        def read_index(self, path: str) -> IndexFile:
+            self.reads += 1
+            return super().read_index(path)
+
+    source, ledger = Counting({}), Ledger(MemoryLines())
+    for tag in ("v1", "v2"):
+        ledger.note_tag("app", tag, Digest.of(OLD), None, 0, layout="other")
+    others = OtherLayouts(source, ledger, "app", "app")
+    assert (others.owner("v1"), others.owner("v2"), source.reads) == (None, None, 1)
