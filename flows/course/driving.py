@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from flows.course.live_limits import file_reader, kept_within_limits
 from flows.course.one_heap import use_one_heap
 from flows.course.telemetry import told_by_metrics
-from tasks.oci.errors import TRANSIENT_CODES, ConflictsError, LayoutliftError
+from tasks.oci.codes import Refused
+from tasks.oci.errors import TRANSIENT_CODES, ConflictsError, LayoutliftError, ReferrerConflictError
 from tasks.operations.copying.planning import OnConflict
 from tasks.operations.reports.counts import counted
-from tasks.operations.reports.results import CONFLICT, REFERRER_CONFLICT
 from tasks.operations.reports.run_log import FATAL
 from tasks.ports import Finding
 from tasks.runs import RunKind, open_run
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Work: TypeAlias = Callable[[Run, Survey], None]
     Publish: TypeAlias = Callable[[Run], None]
 
-_CONFLICTS = frozenset({CONFLICT, REFERRER_CONFLICT})
+_CONFLICTS = frozenset({Refused.CONFLICT, ReferrerConflictError.code})
 _UNSEEN = TRANSIENT_CODES | {kind.code for kind in FATAL}
 """Codes after which nobody knows what the target has: the error may pass, or it kept the rest from being asked."""
 

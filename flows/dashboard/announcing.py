@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from prefect.events import emit_event
 
-from tasks.operations.reports.results import CONFLICT
+from tasks.oci.codes import Refused
 
 if TYPE_CHECKING:
     from tasks.runs import Run
@@ -26,7 +26,7 @@ def announce_ended(run: Run) -> None:
     """Say how a run ended, and apart from that if tags have other content at the target."""
     totals = dict(run.totals_json())
     _emit(run, COMPLETE if run.tree.complete else INCOMPLETE, totals)
-    conflicts = sum(result.code == CONFLICT for result in run.results()) if run.totals.problems else 0
+    conflicts = sum(result.code == Refused.CONFLICT for result in run.results()) if run.totals.problems else 0
     if conflicts:
         _emit(run, CONFLICTS, totals | {"conflicts": conflicts})
 

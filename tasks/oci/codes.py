@@ -1,4 +1,4 @@
-"""The codes of findings: what a report tells besides errors, whose codes are in `tasks.oci.errors`.
+"""The codes that a report uses besides those of errors, which are in `tasks.oci.errors`.
 
 `tasks.operations.reports.advice` says for each code what to do about it.
 """
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Remark(StrEnum):
-    """Worth a line in the report and no more: a run with such findings alone is complete."""
+    """Of a finding that is worth a line in the report and no more: a run with such findings alone is complete."""
 
     # at the source
     NOT_A_LAYOUT = "not_a_layout"
@@ -43,8 +43,18 @@ class Remark(StrEnum):
     SHARD_RESTARTED = "shard_restarted"
 
 
+class Refused(StrEnum):
+    """Said of a tag that is not taken, though it can be read."""
+
+    CONFLICT = "conflict"
+    CONFLICT_SKIPPED = "conflict_skipped"
+    """The user said so: no problem."""
+    REPOSITORY_MISSING = "repository_missing"
+    UNSUPPORTED_DIGEST = "unsupported_digest"
+
+
 class Problem(StrEnum):
-    """Keeps a run from being complete; some of these are said of a tag, too."""
+    """Of a finding that keeps a run from being complete; some of these are said of a tag, too."""
 
     # at the source
     NO_LAYOUTS = "no_layouts"

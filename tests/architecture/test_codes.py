@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.oci.codes import Problem, Remark
+from tasks.oci.codes import Problem, Refused, Remark
 from tasks.operations.reports.advice import ADVICE
 
 ROOT = Path(__file__).parents[2]
 SAY_CODES = {"Finding", "RefusedEntry", "TagPlan", "TagResult", "_failed", "_note", "_note_unopened", "_result"}
 """What is called with a code."""
-MEMBERS = {"Problem": Problem, "Remark": Remark}
+MEMBERS = {each.__name__: each for each in (Problem, Refused, Remark)}
 CODE = re.compile(r"[a-z]+(_[a-z]+)+|conflict")
 
 
@@ -54,10 +54,13 @@ def codes() -> set[str]:
                 known |= {name.name: there[name.name] for name in each.names if name.name in there}
         for each in arguments_of_calls(tree):
             text = known.get(each.id) if isinstance(each, ast.Name) else getattr(each, "value", None)
-            if isinstance(text, ast.Name) and text.id in MEMBERS:
-                said.add(MEMBERS[text.id][each.attr])
-            elif isinstance(text, str) and CODE.fullmatch(text):
+            if isinstance(text, str) and CODE.fullmatch(text):
                 said.add(text)
+        said |= {
+            MEMBERS[each.value.id][each.attr]
+            for each in ast.walk(tree)
+            if isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name) and each.value.id in MEMBERS
+        }
     return said
 
 
@@ -70,4 +73,4 @@ def test_every_finding_has_advice(codes: set[str]) -> None:
 
 
 def test_every_code_that_there_is_is_said_by_somebody(codes: set[str]) -> None:
-    assert sorted({*Problem, *Remark} - codes) == []
+    assert sorted({*Problem, *Refused, *Remark} - codes) == []

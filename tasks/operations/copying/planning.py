@@ -7,17 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import InvalidReferenceError, NameCollisionError
+from tasks.oci.codes import Refused
+from tasks.oci.errors import InvalidReferenceError, NameCollisionError, ReferrerConflictError
 from tasks.oci.reference import is_repository, map_repository, parse_referrers_tag
 from tasks.oci.registry_profiles import GENERIC
-from tasks.operations.reports.results import (
-    CONFLICT,
-    CONFLICT_SKIPPED,
-    REFERRER_CONFLICT,
-    Depth,
-    TagEntry,
-    UntaggedKind,
-)
+from tasks.operations.reports.results import Depth, TagEntry, UntaggedKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -138,16 +132,16 @@ def plan_tag(entry: TagEntry, present: Digest | None, ours: str | None, policy: 
     if ours != present and parse_referrers_tag(entry.tag or "") is not None:
         return TagPlan(
             Action.REFUSE,
-            REFERRER_CONFLICT,
+            ReferrerConflictError.code,
             f"the target has other referrers ({present}) under this tag, and keeps them",
         )
     if ours == present or policy.on_conflict is OnConflict.OVERWRITE:
         return TagPlan(Action.OVERWRITE)
     if policy.on_conflict is OnConflict.SKIP:
-        return TagPlan(Action.REFUSE, CONFLICT_SKIPPED, f"the target has {present} under this tag, and keeps it")
-    return TagPlan(
-        Action.REFUSE, CONFLICT, f"the target has {present} under this tag, which this migration did not write"
-    )
+        message = f"the target has {present} under this tag, and keeps it"
+        return TagPlan(Action.REFUSE, Refused.CONFLICT_SKIPPED, message)
+    message = f"the target has {present} under this tag, which this migration did not write"
+    return TagPlan(Action.REFUSE, Refused.CONFLICT, message)
 
 
 def plan_untagged(inventory: RepositoryInventory, policy: CopyPolicy) -> tuple[TagEntry, ...]:

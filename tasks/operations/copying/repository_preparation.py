@@ -5,18 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.oci.codes import Remark
+from tasks.oci.codes import Refused, Remark
 from tasks.ports import Finding
 from tasks.registry_ports import MADE_BY_A_PUSH, NewRepositories
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
     from tasks.registry_ports import RepositoryKeeper, RepositoryState
-
-    Refusal: TypeAlias = tuple[str, str]
-
-REPOSITORY_MISSING = "repository_missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +20,7 @@ class Preparation:
     keeper: RepositoryKeeper | None = None
     new: NewRepositories | None = None
 
-    def refusal(self, repository: str) -> Refusal | None:
+    def refusal(self, repository: str) -> tuple[str, str] | None:
         """Why a push to the repository would fail, as code and message.
 
         Raises:
@@ -34,7 +28,7 @@ class Preparation:
         """
         if self.new is not None or self._exists(repository):
             return None
-        return REPOSITORY_MISSING, (
+        return Refused.REPOSITORY_MISSING, (
             f"the target does not have {repository}, and a push does not make it there (see --create-repositories)"
         )
 

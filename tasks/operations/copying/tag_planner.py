@@ -6,8 +6,10 @@ from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from tasks.oci.codes import Refused
+from tasks.oci.errors import ImmutableTagError
 from tasks.operations.copying.planning import Action, CopyPolicy, TagPlan, plan_tag
-from tasks.operations.reports.results import CONFLICT, IMMUTABLE_TAG, UNSUPPORTED_DIGEST, TagEntry
+from tasks.operations.reports.results import TagEntry
 from tasks.registry_ports import MADE_BY_A_PUSH
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ class TagPlanner:
         algorithm = unit.descriptor.digest.algorithm
         if algorithm != TAGGED_BY:
             message = f"index.json names it by {algorithm}, and registries name what has a tag by {TAGGED_BY}"
-            return dict.fromkeys(unit.tags, TagPlan(Action.REFUSE, UNSUPPORTED_DIGEST, message))
+            return dict.fromkeys(unit.tags, TagPlan(Action.REFUSE, Refused.UNSUPPORTED_DIGEST, message))
         return {tag: self._plan(unit, tag) for tag in unit.tags}
 
     def plan_untagged(self, unit: Unit) -> TagPlan:
@@ -87,12 +89,11 @@ class TagPlanner:
         ours = noted.digest if noted is not None else None
         owner = self._others.owner(tag) if present not in {None, unit.descriptor.digest} and ours == present else None
         plan = plan_tag(TagEntry(tag, unit.descriptor), present, None if owner else ours, self._policy)
-        if owner is not None and plan.code == CONFLICT:
+        if owner is not None and plan.code == Refused.CONFLICT:
             plan = replace(plan, message=f"the target has {present} under this tag from the layout {owner!r}")
         if plan.action is Action.OVERWRITE and self._state.holds(tag):
-            plan = TagPlan(
-                Action.REFUSE, IMMUTABLE_TAG, f"the target has {present} under this tag, and does not move it"
-            )
+            message = f"the target has {present} under this tag, and does not move it"
+            plan = TagPlan(Action.REFUSE, ImmutableTagError.code, message)
         return replace(plan, seen=present, as_of=as_of)
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from tasks.oci.codes import Refused
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -104,14 +106,7 @@ class TagResult:
     @property
     def is_problem(self) -> bool:
         """Whether this keeps a run from being complete; a conflict that the user said to skip does not."""
-        return self.outcome in {Outcome.REFUSED, Outcome.FAILED} and self.code != CONFLICT_SKIPPED
-
-
-CONFLICT = "conflict"
-CONFLICT_SKIPPED = "conflict_skipped"
-REFERRER_CONFLICT = "referrer_conflict"
-IMMUTABLE_TAG = "immutable_tag"
-UNSUPPORTED_DIGEST = "unsupported_digest"
+        return self.outcome in {Outcome.REFUSED, Outcome.FAILED} and self.code != Refused.CONFLICT_SKIPPED
 
 
 @dataclass(slots=True)

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from tasks.oci.reference import TargetAddress
     from tasks.oci.registry_profiles import RegistryProfile
     from tasks.operations.choosing.selection import Renames, Selection
-    from tasks.operations.copying.repository_preparation import Refusal
     from tasks.operations.reports.run_log import RunLog
     from tasks.ports import Source, StopSign
 
@@ -44,7 +43,7 @@ class RunJob:
     selection: Selection
     renames: Renames
     profile: RegistryProfile = GENERIC
-    preflight: Callable[[str], Refusal | None] = lambda _: None
+    preflight: Callable[[str], tuple[str, str] | None] = lambda _: None
     """Asked for each repository of the target: why nothing can be pushed to it, None where something can."""
     known_layouts: Callable[[], Iterable[str]] = tuple
     """The layouts of earlier runs."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tasks.oci.codes import Refused
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.media_types import IMAGE_MANIFEST
@@ -17,14 +18,7 @@ from tasks.operations.copying.planning import (
     plan_tag,
     plan_untagged,
 )
-from tasks.operations.reports.results import (
-    CONFLICT,
-    CONFLICT_SKIPPED,
-    REFERRER_CONFLICT,
-    RepositoryInventory,
-    TagEntry,
-    UntaggedKind,
-)
+from tasks.operations.reports.results import RepositoryInventory, TagEntry, UntaggedKind
 
 OURS, THEIRS, NEW = (Digest.of(text) for text in (b"ours", b"theirs", b"new"))
 
@@ -64,9 +58,9 @@ def test_strict_names_are_taken_as_they_are_or_not_at_all() -> None:
         (NEW, None, OnConflict.REFUSE, Action.UP_TO_DATE, None),
         (OURS, OURS, OnConflict.REFUSE, Action.OVERWRITE, None),
         (THEIRS, None, OnConflict.OVERWRITE, Action.OVERWRITE, None),
-        (THEIRS, OURS, OnConflict.SKIP, Action.REFUSE, CONFLICT_SKIPPED),
-        (THEIRS, OURS, OnConflict.REFUSE, Action.REFUSE, CONFLICT),
-        (THEIRS, OURS, OnConflict.FAIL, Action.REFUSE, CONFLICT),
+        (THEIRS, OURS, OnConflict.SKIP, Action.REFUSE, Refused.CONFLICT_SKIPPED),
+        (THEIRS, OURS, OnConflict.REFUSE, Action.REFUSE, Refused.CONFLICT),
+        (THEIRS, OURS, OnConflict.FAIL, Action.REFUSE, Refused.CONFLICT),
     ],
 )
 def test_only_what_we_wrote_is_overwritten_unless_the_user_says_otherwise(
@@ -80,7 +74,7 @@ def test_only_what_we_wrote_is_overwritten_unless_the_user_says_otherwise(
 def test_referrers_that_others_put_under_a_tag_stay_whatever_the_user_says(suffix: str) -> None:
     entry = TagEntry(referrers_tag(Digest.of(b"subject")) + suffix, described("new"))
     policy = CopyPolicy(on_conflict=OnConflict.OVERWRITE)
-    assert plan_tag(entry, THEIRS, OURS, policy).code == REFERRER_CONFLICT
+    assert plan_tag(entry, THEIRS, OURS, policy).code == "referrer_conflict"
     assert plan_tag(entry, OURS, OURS, policy).action is Action.OVERWRITE
     assert plan_tag(entry, NEW, None, policy).action is Action.UP_TO_DATE
 

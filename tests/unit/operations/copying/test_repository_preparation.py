@@ -2,8 +2,8 @@
 
 import pytest
 
-from tasks.oci.codes import Remark
-from tasks.operations.copying.repository_preparation import REPOSITORY_MISSING, Preparation
+from tasks.oci.codes import Refused, Remark
+from tasks.operations.copying.repository_preparation import Preparation
 from tasks.registry_ports import MADE_BY_A_PUSH, NewRepositories, RepositoryState
 
 NEW = NewRepositories(immutable_tags=True)
@@ -33,7 +33,7 @@ def test_a_repository_that_is_missing_is_made_or_refused(new: NewRepositories | 
     keeper = Keeper()
     made = Preparation(keeper, new)
     assert codes(made, "there") == (None, [])
-    assert codes(made, "missing") == ((None, [Remark.TO_CREATE]) if new else (REPOSITORY_MISSING, []))
+    assert codes(made, "missing") == ((None, [Remark.TO_CREATE]) if new else (Refused.REPOSITORY_MISSING, []))
     assert keeper.made == [], "who only looks makes nothing"
     for repository in ("there", "missing"):
         made.prepare(repository)

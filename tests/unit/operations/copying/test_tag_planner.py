@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tasks.oci.codes import Refused
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidLayoutError, SourceReadError
@@ -14,7 +15,6 @@ from tasks.operations.copying import tag_planner
 from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.planning import Action, CopyPolicy, OnConflict
 from tasks.operations.copying.tag_planner import TagPlanner, open_planner
-from tasks.operations.reports.results import CONFLICT, CONFLICT_SKIPPED, IMMUTABLE_TAG
 from tasks.operations.running.repository_work import Unit
 from tasks.ports import IndexFile, RemoteManifest
 from tasks.registry_ports import RepositoryState
@@ -94,7 +94,7 @@ def test_a_target_that_lists_no_tags_may_have_any() -> None:
 @pytest.mark.parametrize(("immutable", "action"), [(False, Action.OVERWRITE), (True, Action.REFUSE)])
 def test_a_target_that_moves_no_tags_is_not_asked_to(*, immutable: bool, action: Action) -> None:
     plan = planner(Noting(), "v1", started=True, immutable=immutable).plans(UNIT)["v1"]
-    assert (plan.action, plan.code) == (action, IMMUTABLE_TAG if immutable else None)
+    assert (plan.action, plan.code) == (action, "immutable_tag" if immutable else None)
     excepted = planner(Noting(), "v1", started=True, immutable=not immutable, exceptions=("latest", "v*"))
     assert excepted.plans(UNIT)["v1"].action is action, "of an exception the contrary is true"
     besides = planner(Noting(), "v1", started=True, immutable=immutable, exceptions=("latest", "*-v1", "V1"))
@@ -117,7 +117,7 @@ def test_what_a_list_of_tags_says_is_as_old_as_the_question(monkeypatch: pytest.
     made = planner(Slow())
     plan = made.plans(UNIT)["v1"]
     assert plan.action is Action.COPY
-    assert made.renewed(UNIT, "v1", plan).code == CONFLICT
+    assert made.renewed(UNIT, "v1", plan).code == Refused.CONFLICT
 
 
 def test_a_target_that_moves_no_tags_takes_new_ones_and_keeps_equal_ones() -> None:
@@ -139,8 +139,8 @@ def index_of(*tags: str) -> bytes:
 @pytest.mark.parametrize(
     ("files", "policy", "action", "code"),
     [
-        ({"other": ("v1",)}, OnConflict.REFUSE, Action.REFUSE, CONFLICT),
-        ({"other": ("v1",)}, OnConflict.SKIP, Action.REFUSE, CONFLICT_SKIPPED),
+        ({"other": ("v1",)}, OnConflict.REFUSE, Action.REFUSE, Refused.CONFLICT),
+        ({"other": ("v1",)}, OnConflict.SKIP, Action.REFUSE, Refused.CONFLICT_SKIPPED),
         ({"other": ("v1",)}, OnConflict.OVERWRITE, Action.OVERWRITE, None),
         ({"other": ("v2",)}, OnConflict.REFUSE, Action.OVERWRITE, None),
         ({}, OnConflict.REFUSE, Action.OVERWRITE, None),
@@ -161,7 +161,7 @@ def test_a_tag_that_another_layout_brought_and_still_has_is_a_conflict(
     made = open_planner(target, "team/app", CopyPolicy(on_conflict=policy), ledger, others)
     plan = made.plans(UNIT)["v1"]
     assert (plan.action, plan.code) == (action, code)
-    assert (code != CONFLICT) or "from the layout 'other'" in (plan.message or "")
+    assert (code != Refused.CONFLICT) or "from the layout 'other'" in (plan.message or "")
 
 
 def test_a_layout_of_the_repositorys_own_name_is_known_as_the_one_that_brought_a_tag() -> None:

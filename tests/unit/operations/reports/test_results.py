@@ -2,7 +2,8 @@
 
 import pytest
 
-from tasks.operations.reports.results import CONFLICT, CONFLICT_SKIPPED, Depth, Outcome, TagResult, Totals, Traffic
+from tasks.oci.codes import Refused
+from tasks.operations.reports.results import Depth, Outcome, TagResult, Totals, Traffic
 
 DEPTHS = [Depth.MANIFEST, Depth.BLOBS, Depth.CONTENT]
 
@@ -27,8 +28,8 @@ def test_a_deeper_proof_is_one_of_what_is_less_deep_too(proved: Depth, asked: De
         (Outcome.UP_TO_DATE, None, False),
         (Outcome.TO_COPY, None, False),
         (Outcome.FAILED, "internal_error", True),
-        (Outcome.REFUSED, CONFLICT, True),
-        (Outcome.REFUSED, CONFLICT_SKIPPED, False),
+        (Outcome.REFUSED, Refused.CONFLICT, True),
+        (Outcome.REFUSED, Refused.CONFLICT_SKIPPED, False),
     ],
 )
 def test_what_did_not_arrive_is_a_problem_unless_the_user_said_to_skip_it(

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from tasks.oci.codes import Refused
 from tasks.operations.reports.advice import ADVICE
-from tasks.operations.reports.results import CONFLICT_SKIPPED, Outcome, TagResult, Totals
+from tasks.operations.reports.results import Outcome, TagResult, Totals
 from tasks.operations.reports.summary import failure_rows, summary_markdown
 from tasks.ports import Finding
 
@@ -17,7 +18,7 @@ def failed(tag: str | None = "v1", **changes) -> TagResult:
 def test_failure_rows_are_the_problems_only_and_limited():
     results = [
         failed(outcome=Outcome.COPIED, code=None),
-        failed(code=CONFLICT_SKIPPED),
+        failed(code=Refused.CONFLICT_SKIPPED),
         *(failed(f"v{i}") for i in range(5)),
     ]
     rows = failure_rows(results, limit=3)

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.oci import errors
-from tasks.operations.reports.results import IMMUTABLE_TAG
 from tasks.stores.registry.http_answers import HttpAnswer
 from tasks.stores.registry.registry_answers import (
     MAX_RETRY_AFTER,
@@ -116,7 +115,7 @@ def test_a_tag_that_a_rule_of_the_target_holds_is_named_as_one(status: int, code
     error = manifest_error_of(answered(status, body=json.dumps(body).encode()), "pushing")
     assert type(error) is errors.ImmutableTagError
     assert isinstance(error, errors.ManifestRefusedError)
-    assert error.code == IMMUTABLE_TAG
+    assert error.code == "immutable_tag"
 
 
 HARBOR_FULL = "adding 29.0 MiB of storage resource, which when updated to current usage of 9.0 GiB will exceed the \
