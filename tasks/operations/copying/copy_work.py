@@ -121,8 +121,9 @@ class CopyWork(RepositoryWork):
         copied = self._copier.copy(unit.descriptor, tags, may_write, patient=unit.patient)
         refused = {tag: plan for tag, plan in left.items() if plan.action is Action.REFUSE}
         there = [tag for tag in tags if tag not in copied.failed and tag not in refused]
-        for tag in there:  # what was written is ours from now on, proved or not
-            self._noted.note_unproved(tag, unit.descriptor.digest, found=tag in left)
+        for tag in there:  # what was written is ours from now on, proved or not; not what had a hole that was filled
+            was_there = tag in left or plans[tag].seen == unit.descriptor.digest
+            self._noted.note_unproved(tag, unit.descriptor.digest, found=was_there)
         results = [
             self._failed(unit, [tag], error.code, str(error), refused=isinstance(error, REFUSALS))[0]
             for tag, error in copied.failed.items()

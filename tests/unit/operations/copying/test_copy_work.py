@@ -817,6 +817,20 @@ def has_layer(made: Engine) -> bool:
     return Digest.of(b"layer") in made.target._asked("app").blobs
 
 
+@pytest.mark.parametrize("ours", [False, True])
+def test_what_others_brought_is_not_ours_because_we_filled_a_hole_in_it(layout: LayoutBuilder, *, ours: bool) -> None:
+    """Or it would be deleted at the target when it vanishes at the source."""
+    image = layout.image("v1", layers=[b"layer"])
+    made = engine(layout, MemoryTarget(), depth=Depth.BLOBS)
+    assert outcomes(made) == {"v1": "copied"}
+    if not ours:
+        forget(made)
+    made.ledger.note_tag("app", "v1", image["digest"], None, 0, layout="app", found=not ours)
+    assert outcomes(lost_layer(made)) == {"v1": "copied"}
+    assert has_layer(made)
+    assert made.ledger.brought_to("app", "app") == ({"v1": image["digest"]} if ours else {})
+
+
 @pytest.mark.parametrize("proved", [None, Depth.MANIFEST, Depth.BLOBS])
 def test_what_was_proved_less_deep_is_proved_again(layout: LayoutBuilder, proved: Depth | None) -> None:
     image = layout.image("v1", layers=[b"layer"])
