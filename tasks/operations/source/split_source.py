@@ -96,8 +96,11 @@ class SplitSource:
         return self.whole.blob(self.layout_of(path), descriptor)
 
     def stat_blob(self, path: str, digest: Digest) -> BlobStat | None:
-        """See `LayoutReader.stat_blob`."""
-        return self.whole.stat_blob(self.layout_of(path), digest)
+        """See `LayoutReader.stat_blob`; a layout that can't be read may be that of a repository unknown."""
+        layout = self.layout_of(path)
+        layouts = [layout] if path in self._layouts else [layout, *self._unread]
+        found = (self.whole.stat_blob(each, digest) for each in layouts)
+        return next((blob for blob in found if blob is not None), None)
 
     def layout_of(self, path: str) -> str:
         """The layout of a repository, of an earlier listing if need be: its blobs may still be there."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.oci import descriptor as oci
+from tasks.oci.digest import Digest
 from tasks.oci.errors import InterruptedRunError, InvalidLayoutError, SourceReadError, SourceUnavailableError
 from tasks.operations.copying.planning import CopyPolicy, Untagged
 from tasks.operations.source import split_source
@@ -251,6 +252,20 @@ def test_what_a_part_does_not_find_may_be_in_the_layout_that_it_can_t_read(
     source = failing_once(tmp_path, "read_index", SourceReadError("for the moment"), layouts=["dump"])
     with pytest.raises(SourceReadError, match="for the moment"):
         source.read_index("app")
+
+
+def test_a_damaged_layout_may_still_have_content_of_a_repository_that_it_held(
+    tmp_path: Path, dump: LayoutBuilder
+) -> None:
+    """Else its tags would be taken for those of a layout that is gone."""
+    app = oci.Descriptor.from_json(dump.image("a.example/app:v1", layers=[b"app"]))
+    dump.write()
+    (tmp_path / "dump" / "index.json").write_text("{")
+    source = SplitSource(LayoutDirectory(tmp_path))
+    with pytest.raises(InvalidLayoutError):
+        source.read_index("app")
+    assert source.stat_blob("app", app.digest) is not None
+    assert source.stat_blob("app", Digest.of(b"other")) is None
 
 
 def test_a_source_that_is_gone_is_no_finding(tmp_path: Path, dump: LayoutBuilder) -> None:
