@@ -5,6 +5,7 @@ Every manifest and blob is sent once a run into each repository, however many ta
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -242,11 +243,11 @@ class RepositoryCopy:
 
     def _copy_referrers(self, subjects: Iterable[Digest], *, ask: bool = False, patient: bool = False) -> int:
         """Copy all referrers of `subjects` and theirs, breadth first; each is visited once."""
-        pending = list(subjects)
+        pending = deque(subjects)
         visited: set[Digest] = set()
         count = 0
         while pending:
-            subject = pending.pop(0)
+            subject = pending.popleft()
             if subject in visited:
                 continue
             visited.add(subject)
