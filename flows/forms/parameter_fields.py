@@ -5,6 +5,7 @@ No secret is among them: parameters are shown in the dashboard.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -51,23 +52,15 @@ def check_endpoint(url: str | None) -> str | None:
     return check_endpoint_url(url) if url else None
 
 
-def check_report(path: str | None) -> str | None:
-    """As `check_file`; refuse what other programs take for standard output.
+def check_file(path: str | None, instead: str = "/dev/stdout is standard output") -> str | None:
+    """Return what names a file to write, where there is one; `instead` says what prints it.
 
     Raises:
-        ValueError: it is a hyphen, or begins with a home.
+        ValueError: it is a hyphen, which other programs take for standard output, or begins with a home that no
+            shell put in.
     """
     if path == "-":
-        raise ValueError("it would be a file of that name; --json prints the report")
-    return check_file(path)
-
-
-def check_file(path: str | None) -> str | None:
-    """Return what names a file to write, where there is one.
-
-    Raises:
-        ValueError: it begins with a home that no shell put in.
-    """
+        raise ValueError(f"it would be a file of that name; {instead}")
     try:
         check_home(path or "")
     except ConfigurationError as error:
@@ -203,7 +196,7 @@ ScanOnPush = Annotated[bool, Field(description="Make repositories that scan what
 Report = Annotated[
     str | None,
     Field(description="Write the report of the run, as JSON, to this file"),
-    AfterValidator(check_report),
+    AfterValidator(partial(check_file, instead="--json prints the report")),
 ]
 
 Metrics = Annotated[

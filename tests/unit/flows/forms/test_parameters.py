@@ -98,11 +98,16 @@ def test_a_verification_can_prove_the_untagged_manifests_that_a_migration_brings
 
 
 @MODELS
-def test_a_report_to_what_other_programs_take_for_standard_output_is_refused(model: type[RunParameters]) -> None:
+@pytest.mark.parametrize(
+    ("field", "instead"), [("report", "--json prints the report"), ("metrics", "/dev/stdout is standard output")]
+)
+def test_a_file_of_the_name_that_other_programs_take_for_standard_output_is_refused(
+    model: type[RunParameters], field: str, instead: str
+) -> None:
     given = {"source": "/mnt/bucket", "target": "registry.example"}
-    with pytest.raises(ConfigurationError, match=r"--report: .* --json prints the report"):
-        checked(model, {**given, "report": "-"})
-    assert checked(model, {**given, "report": "./-"}).report == "./-"
+    with pytest.raises(ConfigurationError, match=f"--{field}: .* {instead}"):
+        checked(model, {**given, field: "-"})
+    assert getattr(checked(model, {**given, field: "./-"}), field) == "./-"
 
 
 @pytest.mark.parametrize("field", ["source", "state", "report", "metrics"])
