@@ -62,9 +62,9 @@ def _reach_server() -> None:
 
     try:
         os.environ.update(prefect_server.client_environment(prefect_server.ensure_server()))
-        from flows.dashboard import alert_automations  # noqa: PLC0415 - imports Prefect, which reads the environment then
-
         with wrong_settings_told(), _answering_server():
+            from flows.dashboard import alert_automations  # noqa: PLC0415 - imports Prefect, which reads that then
+
             alert_automations.names()
     except StateError as error:
         raise ConfigurationError(str(error)) from error

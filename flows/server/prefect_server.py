@@ -167,7 +167,16 @@ def past_proxies(address: ServerAddress) -> dict[str, str]:
 
 
 def external_address(api_url: str) -> ServerAddress:
-    """The address behind PREFECT_API_URL, whose API is used exactly as given."""
+    """The address behind PREFECT_API_URL, whose API is used exactly as given.
+
+    Raises:
+        ConfigurationError: it is no address; what it is may be a secret, and is not repeated.
+    """
+    if not api_url.lower().startswith(("http://", "https://")):
+        raise ConfigurationError(
+            "PREFECT_API_URL is no address of a server, as http://127.0.0.1:4200/api is; correct it, unset it, "
+            "or use --standalone"
+        )
     dashboard = api_url.removesuffix("/api")
     return ServerAddress(dashboard, api_url[len(dashboard) :])
 

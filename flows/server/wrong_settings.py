@@ -1,8 +1,11 @@
-"""Says which of Prefect's settings is wrong, where Prefect can't even be imported with it."""
+"""Says which of Prefect's settings is wrong, where Prefect can't be imported, or can't connect, with it."""
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
+from pathlib import Path
+from tomllib import TOMLDecodeError
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -12,24 +15,48 @@ from tasks.oci.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_CORRECT = "correct the variable PREFECT_… or the profile that has it"
+_FILES = "profiles.toml, or a prefect.toml, pyproject.toml or .env in this folder"
+
 
 @contextmanager
 def wrong_settings_told() -> Iterator[None]:
     """Make an error of ours, in one line, of what an import of Prefect raises about its settings.
 
-    The value is not shown: it may be a secret.
+    A value is not shown: it may be a secret.
 
     Raises:
-        ConfigurationError: a variable PREFECT_… or a profile holds what Prefect does not take.
+        ConfigurationError: a variable PREFECT_…, a profile or a file holds what Prefect does not take, or can't be
+            read; or a file with certificates is not there.
     """
     try:
+        _refuse_missing_certificates()
         yield
-    except ValidationError as error:
-        if not error.title.endswith("Settings"):
+    except (ValueError, OSError) as error:
+        if (wrong := _wrong(error)) is None:
             raise
+        raise ConfigurationError(wrong) from error
+
+
+def _refuse_missing_certificates() -> None:
+    """Of which Prefect says no more than that there is no such file, even where its server needs none."""
+    name = next((each for each in ("PREFECT_API_SSL_CERT_FILE", "SSL_CERT_FILE") if os.environ.get(each)), None)
+    if name is not None and not Path(os.environ[name]).is_file():
+        raise ConfigurationError(f"{name}: there is no file {os.environ[name]}; correct the variable, or unset it")
+
+
+def _wrong(error: ValueError | OSError) -> str | None:
+    """What is wrong with which setting; None where an error is about none."""
+    from pydantic_settings import SettingsError  # noqa: PLC0415 - Prefect has imported it by now
+
+    if isinstance(error, ValidationError) and error.title.endswith("Settings"):
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(
-            f"Prefect does not take {field} of its {error.title}: {first['msg']}; correct the variable PREFECT_… "
-            "or the profile that has it"
-        ) from error
+        return f"Prefect does not take {field} of its {error.title}: {first['msg']}; {_CORRECT}"
+    if isinstance(error, SettingsError):
+        return f"Prefect can't read its settings: {str(error).splitlines()[0]}; {_CORRECT}"
+    if isinstance(error, TOMLDecodeError):
+        return f"Prefect can't read a file of its settings ({_FILES}): {error}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"Prefect can't be loaded: {error.filename}: {error.strerror}"
+    return None

@@ -103,6 +103,16 @@ def test_a_server_of_the_users_is_used_by_every_run(monkeypatch: pytest.MonkeyPa
     assert used == ["http://127.0.0.1:9/api"] * 2
 
 
+@pytest.mark.parametrize("address", ["s3cret", "127.0.0.1:4200/api", "ftp://bob:s3cret@host/api"])
+def test_what_is_no_address_of_a_server_is_refused_before_a_dashboard_is_named(
+    address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", address)
+    with pytest.raises(ConfigurationError, match="PREFECT_API_URL is no address") as raised:
+        embedded.run_flow("check", PARAMETERS, Console())
+    assert (capsys.readouterr().err, "s3cret" in str(raised.value)) == ("", False)
+
+
 def test_a_local_server_that_can_not_be_started_is_a_matter_of_configuration(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -30,6 +31,31 @@ def test_the_field_is_named_and_its_value_is_not() -> None:
     )
     assert "Prefect does not take level of its LoggingSettings: Input should be 'DEBUG', 'INFO'" in ended.stdout
     assert "nonsense" not in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("PREFECT_CLIENT_CUSTOM_HEADERS", "secret", "custom_headers"),
+        ("PREFECT_API_SSL_CERT_FILE", "ca.pem", "PREFECT_API_SSL_CERT_FILE: there is no file ca.pem"),
+        ("SSL_CERT_FILE", "ca.pem", "SSL_CERT_FILE: there is no file ca.pem"),
+        ("PREFECT_LOGGING_SETTINGS_PATH", ".", "Prefect can't be loaded: .: Is a directory"),
+    ],
+)
+def test_what_prefect_says_little_of_is_named(name: str, value: str, said: str, tmp_path: Path) -> None:
+    ended = loaded(tmp_path, {name: value})
+    assert (said in ended.stdout, "secret" in ended.stdout) == (True, False), ended.stdout
+
+
+def test_a_broken_file_of_settings_in_the_folder_of_the_command_is_named(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool")
+    ended = loaded(tmp_path, {})
+    assert "pyproject.toml" in ended.stdout
+
+
+def loaded(folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", PROGRAM]
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder, env=os.environ | variables)
 
 
 def test_alerts_name_it_too() -> None:
