@@ -104,10 +104,13 @@ def _interrupted_quietly() -> Iterator[None]:
 def _show_any_text() -> None:
     """Show as escapes what the terminal's encoding lacks: arrows are ours, and names are anybody's.
 
-    Where standard output is closed (`>&-`), Python has none, and what is printed goes nowhere.
+    Where a stream is closed (`>&-`), Python has none, and what is printed goes nowhere; else a file of ours would
+    take its place.
     """
-    if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as we run
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as we run
+            setattr(sys, name, nowhere)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

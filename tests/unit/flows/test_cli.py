@@ -140,6 +140,19 @@ def test_standard_output_that_is_closed_is_no_fault(options: tuple[str, ...], tm
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 
+def test_standard_error_that_is_closed_is_no_fault(tmp_path: Path) -> None:
+    """Its descriptor would else go to the next file that is opened, as to the ledger."""
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.image("v1", layers=[b"layer"])
+    layout.write()
+    program = [sys.executable, "-c", "from flows.cli import main; main()", "check", str(tmp_path)]
+    environment = os.environ | {"XDG_STATE_HOME": str(tmp_path / "state")}
+    ended = subprocess.run(
+        ["sh", "-c", '"$@" 2>&-', "sh", *program], stdout=subprocess.PIPE, check=False, env=environment
+    )
+    assert (ended.returncode, b"report: " in ended.stdout) == (0, True)
+
+
 def test_a_directory_that_is_not_there_gets_no_configuration_for_zot(tmp_path: Path) -> None:
     ended = CliRunner().invoke(main, ["zot", "config", str(tmp_path / "absent")])
     assert (ended.exit_code, ended.stdout) == (2, "")
