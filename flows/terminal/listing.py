@@ -9,8 +9,6 @@ from functools import partial
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import click
-
 from flows.terminal.finding_lines import print_findings
 from tasks.endpoints import open_source
 from tasks.oci.errors import LayoutliftError
@@ -141,12 +139,17 @@ class _LinePrinter:
     """A line for each tag; findings to standard error."""
 
     def repository(self, listed: _Listed) -> None:
-        for entry in listed.tags:
-            named = f"@{entry.descriptor.digest}" if entry.tag is None else f":{entry.tag}"
-            click.echo(f"{printable(listed.inventory.path)}{named}\t{entry.descriptor.digest}")
+        path = printable(listed.inventory.path)
+        sys.stdout.writelines(_line(path, entry) for entry in listed.tags)
+        sys.stdout.flush()  # as soon as it was found, and before what is said of it
 
     def end(self, findings: list[Finding]) -> None:
         print_findings(findings)
+
+
+def _line(path: str, entry: TagEntry) -> str:
+    named = f"@{entry.descriptor.digest}" if entry.tag is None else f":{entry.tag}"
+    return f"{path}{named}\t{entry.descriptor.digest}\n"
 
 
 class _JsonPrinter:

@@ -16,6 +16,8 @@ _MARKDOWN = re.compile(r"[\\`*_{}\[\]()#+.!|~:@$]|^[-=]")
 
 def printable(text: str) -> str:
     """`text` with all that steers a terminal or a reader's eye (controls, bidi, invisible) as backslash escapes."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
