@@ -43,6 +43,7 @@ class DirectoryWriter(DirectoryFiles):
 
     is_conditional = False
     keeps_versions = False
+    _was_mount = False
 
     def now(self) -> float:
         """See `FileReader.now`: the clock of whatever serves the directory, by a file written just now."""
@@ -196,9 +197,26 @@ class DirectoryWriter(DirectoryFiles):
         for place in range(1, len(parts) + 1):
             parent, name = split("/".join(parts[:place]))
             with self._folder(parent) as opened, suppress(FileExistsError):
+                if place == 1:
+                    self._refuse_bare(opened)
                 os.mkdir(name, dir_fd=opened)
         with self._folder(path) as opened:
             yield opened
+
+    def _refuse_bare(self, root: int) -> None:
+        """See that a mount on the source is not gone: what is made below it would keep it from being mounted again.
+
+        Raises:
+            SourceUnavailableError: it is, since it was last looked at.
+        """
+        is_mount = _is_mount(root)
+        if self._was_mount and not is_mount:
+            raise SourceUnavailableError("the mount of the source was taken away; nothing is written below it")
+        self._was_mount = is_mount
+
+
+def _is_mount(folder: int) -> bool:
+    return os.fstat(folder).st_dev != os.stat("..", dir_fd=folder).st_dev
 
 
 class WritableDirectory:

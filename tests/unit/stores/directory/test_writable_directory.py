@@ -2,13 +2,15 @@
 
 import errno
 import os
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tasks.oci.errors import SourceWriteError
+from tasks.oci.errors import SourceUnavailableError, SourceWriteError
+from tasks.stores.directory import writable_directory
 from tasks.stores.directory.writable_directory import DirectoryWriter
 
 
@@ -61,3 +63,18 @@ def test_no_two_set_the_clock_at_once_as_some_mounts_refuse_the_second(
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda _: DirectoryWriter(tmp_path).now(), range(2)))
     assert most == [1]
+
+
+def test_nothing_is_made_where_a_mount_went_just_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the last look whether it is there."""
+    source = tmp_path / "mount"
+    source.mkdir()
+    writer = DirectoryWriter(source)
+    monkeypatch.setattr(writable_directory, "_is_mount", lambda _: True)
+    assert writer.now()
+    shutil.rmtree(source / ".layoutlift")
+    monkeypatch.undo()
+    for change in (writer.now, lambda: writer.write_file("app/index.json", b"{}", None)):
+        with pytest.raises(SourceUnavailableError, match="was taken away"):
+            change()
+    assert list(source.iterdir()) == []
