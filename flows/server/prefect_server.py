@@ -31,6 +31,7 @@ from flows.server.server_process import (
     status_at,
     wait_until_ready,
 )
+from flows.server.wrong_settings import refuse_missing_certificates
 from tasks.oci.errors import ConfigurationError, StateError
 from tasks.stores.state.state_directory import default_state_root, made_state_root
 
@@ -79,6 +80,7 @@ def ensure_server(check: Callable[[], None] = lambda: None) -> ServerAddress:
 
     `check` is called while it gets ready, and may raise to end the wait.
     """
+    refuse_missing_certificates()
     if external := os.environ.get("PREFECT_API_URL"):
         return external_address(external)
     status = start(check)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import TYPE_CHECKING
-
-from pydantic import ValidationError
 
 from tasks.oci.errors import ConfigurationError
 
@@ -27,10 +24,9 @@ def wrong_settings_told() -> Iterator[None]:
 
     Raises:
         ConfigurationError: a variable PREFECT_…, a profile or a file holds what Prefect does not take, or can't be
-            read; or a file with certificates is not there.
+            read.
     """
     try:
-        _refuse_missing_certificates()
         yield
     except (ValueError, OSError) as error:
         if (wrong := _wrong(error)) is None:
@@ -38,16 +34,21 @@ def wrong_settings_told() -> Iterator[None]:
         raise ConfigurationError(wrong) from error
 
 
-def _refuse_missing_certificates() -> None:
-    """Of which Prefect says no more than that there is no such file, even where its server needs none."""
+def refuse_missing_certificates() -> None:
+    """See to a file of which Prefect, and its server, say no more than "No such file", even where none is needed.
+
+    Raises:
+        ConfigurationError: the variable that names it names no file.
+    """
     name = next((each for each in ("PREFECT_API_SSL_CERT_FILE", "SSL_CERT_FILE") if os.environ.get(each)), None)
-    if name is not None and not Path(os.environ[name]).is_file():
+    if name is not None and not os.path.isfile(os.environ[name]):  # noqa: PTH113 - as false where it may not be looked at
         raise ConfigurationError(f"{name}: there is no file {os.environ[name]}; correct the variable, or unset it")
 
 
 def _wrong(error: ValueError | OSError) -> str | None:
     """What is wrong with which setting; None where an error is about none."""
-    from pydantic_settings import SettingsError  # noqa: PLC0415 - Prefect has imported it by now
+    from pydantic import ValidationError  # noqa: PLC0415 - loaded with Prefect
+    from pydantic_settings import SettingsError  # noqa: PLC0415 - Prefect brings it, and few runs need it
 
     if isinstance(error, ValidationError) and error.title.endswith("Settings"):
         first = error.errors()[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from flows.server.prefect_server import ensure_server
 from flows.server.wrong_settings import wrong_settings_told
 from tasks.oci.errors import ConfigurationError
 
@@ -21,14 +22,14 @@ except ConfigurationError as error:
 """
 
 
-def test_the_field_is_named_and_its_value_is_not() -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        check=True,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PREFECT_LOGGING_LEVEL": "nonsense"},
-    )
+def loaded(folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """A flow's module, imported in a process of its own in that folder."""
+    command = [sys.executable, "-c", PROGRAM]
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder, env=os.environ | variables)
+
+
+def test_the_field_is_named_and_its_value_is_not(tmp_path: Path) -> None:
+    ended = loaded(tmp_path, {"PREFECT_LOGGING_LEVEL": "nonsense"})
     assert "Prefect does not take level of its LoggingSettings: Input should be 'DEBUG', 'INFO'" in ended.stdout
     assert "nonsense" not in ended.stdout
 
@@ -37,8 +38,6 @@ def test_the_field_is_named_and_its_value_is_not() -> None:
     ("name", "value", "said"),
     [
         ("PREFECT_CLIENT_CUSTOM_HEADERS", "secret", "custom_headers"),
-        ("PREFECT_API_SSL_CERT_FILE", "ca.pem", "PREFECT_API_SSL_CERT_FILE: there is no file ca.pem"),
-        ("SSL_CERT_FILE", "ca.pem", "SSL_CERT_FILE: there is no file ca.pem"),
         ("PREFECT_LOGGING_SETTINGS_PATH", ".", "Prefect can't be loaded: .: Is a directory"),
     ],
 )
@@ -47,15 +46,22 @@ def test_what_prefect_says_little_of_is_named(name: str, value: str, said: str, 
     assert (said in ended.stdout, "secret" in ended.stdout) == (True, False), ended.stdout
 
 
+@pytest.mark.parametrize("name", ["PREFECT_API_SSL_CERT_FILE", "SSL_CERT_FILE"])
+def test_certificates_that_are_not_there_are_named_before_a_server_is_started(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The server would not start with them either."""
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    monkeypatch.setenv(name, "ca.pem")
+    with pytest.raises(ConfigurationError, match=f"^{name}: there is no file ca.pem"):
+        ensure_server()
+    assert not (tmp_path / "prefect").exists()
+
+
 def test_a_broken_file_of_settings_in_the_folder_of_the_command_is_named(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool")
     ended = loaded(tmp_path, {})
     assert "pyproject.toml" in ended.stdout
-
-
-def loaded(folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", PROGRAM]
-    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder, env=os.environ | variables)
 
 
 def test_alerts_name_it_too() -> None:
