@@ -24,6 +24,7 @@ from tasks.oci.errors import (
 )
 from tasks.stores.registry.http_answers import MAX_ANSWER_SIZE, HttpAnswer
 from tasks.stores.registry.registry_answers import describe, error_of, says_expired
+from tasks.stores.registry.registry_auth import scopes_after
 from tasks.stores.registry.transport_errors import redacted
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class OrasProvider(Registry):
     ) -> HttpAnswer:
         """Send a request once, and once more with new authorization after a 401; the rest is as in `HttpPool.send`.
 
+        Where the 401 names a scope with more rights, the new authorization is for that.
         A body that can't be read twice must not be given before the registry has accepted a header for
         these scopes; uploads start with a POST, which sees to that.
 
@@ -108,6 +110,7 @@ class OrasProvider(Registry):
         if answer.status != HTTPStatus.UNAUTHORIZED and not says_expired(answer):
             self._works = sent or self._works
             return answer
+        scopes = scopes_after(answer.headers.get("WWW-Authenticate", ""), scopes)
         renewed = self._renew(scopes, sent, answer)
         if renewed != sent and not (data is None or isinstance(data, bytes)):
             raise AuthorizationExpiredError(f"{self.hostname}: the authorization ended during an upload", status=401)

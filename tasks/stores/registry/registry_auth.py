@@ -77,6 +77,22 @@ def repository_scope(repository: str, *, write: bool) -> str:
     return f"repository:{repository}:{'pull,push' if write else 'pull'}"
 
 
+def scopes_after(refusal: str, asked: Scopes) -> Scopes:
+    """The scopes to ask for after a refusal's `WWW-Authenticate`, which names what is needed (token.md).
+
+    That counts where it is more of the same repository than was asked for: Azure lists tags for whoever asked for
+    `metadata_read`. Else what was asked for is asked for again.
+    """
+    bearers = (each for each in parse_challenges(refusal) if each.scheme == "bearer")
+    named = next(bearers, Challenge("", {})).parameters.get("scope", "")
+    place, _, needed = named.rpartition(":")
+    for scope in asked:
+        its_place, _, actions = scope.rpartition(":")
+        if place == its_place and not set(needed.split(",")) <= set(actions.split(",")):
+            return (named,)
+    return asked
+
+
 @dataclass(frozen=True, slots=True)
 class _Token:
     header: str = field(repr=False)

@@ -113,11 +113,9 @@ class RegistryStore:
         ask = partial(self._ask_for_list, repository)
         try:
             first = ask(self._path(repository, self._container(repository).tags_url()))
-        except PermissionDeniedError as refusal:
-            if refusal.status != HTTPStatus.FORBIDDEN:
-                raise
+        except PermissionDeniedError:
             self.resolve_manifest(repository, _ANY_TAG)
-            return None  # whoever may push may not list: Amazon's rights for a push are without ecr:ListImages
+            return None  # whoever may push may not list, as with Amazon's rights for a push, and Azure's scope map
         if first.status != HTTPStatus.OK:
             return None if self.profile.no_repository.isdisjoint(error_codes(first)) else frozenset()
         listed = read_pages(first, "tags", ask)

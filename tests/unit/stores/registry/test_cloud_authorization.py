@@ -11,9 +11,9 @@ import pytest
 from tasks.oci.digest import Digest
 from tasks.stores.registry.credentials import Credentials, find_credentials
 from tasks.stores.registry.http_answers import HttpAnswer
-from tasks.stores.registry.registry_auth import Authorizer
+from tasks.stores.registry.registry_auth import Authorizer, scopes_after
 from tasks.stores.registry.registry_store import RegistryStore
-from tests.support.scripted_registry import Reply, ScriptedRegistry
+from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
 
 MakeStore = Callable[..., RegistryStore]
 AZURE_USER = "00000000-0000-0000-0000-000000000000"
@@ -44,6 +44,71 @@ def test_azure_gets_the_refresh_token_and_gives_an_access_token(
     assert asked["service"] == ["team.azurecr.io"]
     assert asked["scope"] == ["repository:app:pull,push"]
     assert script.requests[2].headers["authorization"] == "Bearer granted"
+
+
+def guarded_by_action(realm: str, action: str) -> Callable[[Request], Reply]:
+    """Lets in whoever has a token for one action alone, and names it to all others, as Azure's registry does."""
+
+    def answer(request: Request) -> Reply:
+        scope = f"repository:{request.path.split('/')[2]}:{action}"
+        if request.headers.get("authorization") == f"Bearer for {scope}":
+            return Reply(body=b'{"tags":["v1"]}')
+        return Reply(401, {"WWW-Authenticate": f'Bearer realm="{realm}",service="team.azurecr.io",scope="{scope}"'})
+
+    return answer
+
+
+def token_of_scope(request: Request) -> Reply:
+    return Reply(body=json.dumps({"access_token": f"for {request.query['scope'][0]}"}).encode())
+
+
+def test_what_azure_grants_for_a_list_of_tags_alone_is_asked_for_by_its_name(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    """A token of a scope map lists tags by its `metadata/read`, which no scope of a pull or push grants."""
+    for name in ("a", "b"):
+        script.always("GET", f"/v2/{name}/tags/list", guarded_by_action(f"{script.url}/token", "metadata_read"))
+        script.always("HEAD", f"/v2/{name}/manifests/v1", FOUND)
+    script.always("GET", "/token", token_of_scope)
+    store = make_store(script.host, Credentials.of("lifter", "password"))
+    for name in ("a", "b", "a"):
+        assert store.list_tags(name) == {"v1"}
+        assert store.resolve_manifest(name, "v1") is not None
+    scopes = [request.query["scope"] for request in script.asked("GET", "/token")]
+    granted = ("a:metadata_read", "a:pull,push", "b:metadata_read", "b:pull,push")
+    assert sorted(scopes) == [[f"repository:{each}"] for each in granted]
+
+
+def test_who_may_push_to_azure_and_not_list_is_told_of_each_tag_by_itself(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    """The scope map for a push that Azure comes with lacks the right."""
+
+    def only_for_a_push(request: Request) -> Reply:
+        scopes = request.query.get("scope", [])
+        return Reply(401) if scopes == ["repository:app:metadata_read"] else Reply(body=b'{"token":"t"}')
+
+    script.always("GET", "/v2/app/tags/list", guarded_by_action(f"{script.url}/token", "metadata_read"))
+    script.always("GET", "/token", only_for_a_push)
+    script.expect("HEAD", "/v2/app/manifests/latest", Reply(404))
+    assert make_store(script.host, Credentials.of("lifter", "password")).list_tags("app") is None
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "",
+        "repository:app:pull",
+        "repository:app:push,pull",
+        "repository:other:delete",
+        "registry:catalog:*",
+        "repository:app:pull repository:other:pull",
+        "nonsense",
+    ],
+)
+def test_a_scope_that_is_no_more_of_the_same_repository_is_not_asked_for(named: str) -> None:
+    asked = ("repository:app:pull,push",)
+    assert scopes_after(f'Bearer realm="https://a/t",scope="{named}"', asked) == asked
 
 
 def test_azures_name_and_token_serve_where_only_a_password_is_taken(
