@@ -36,10 +36,12 @@ class NewRepositories:
 class RepositoryState:
     """What a registry says of a repository: whether a push has a place to go, and whether tags may move there.
 
+    One that does not exist may still come by the first push, where the registry was told to make such.
     Of tags that fit one of `exceptions`, patterns in which `*` stands for any characters, the contrary is true.
     """
 
     exists: bool = True
+    comes_by_push: bool = False
     immutable_tags: bool = False
     exceptions: tuple[str, ...] = ()
 

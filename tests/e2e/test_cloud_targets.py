@@ -21,6 +21,7 @@ from tasks.registry_ports import NewRepositories
 from tasks.runs import RunKind, RunOptions
 from tests.support.command import Layoutlift
 from tests.support.content import tree
+from tests.support.ecr_templates import answer_with_templates, template
 from tests.support.fault_proxy import FaultProxy, Say
 from tests.support.layouts import LayoutBuilder
 
@@ -37,6 +38,7 @@ def ecr(
     for name in ("LAYOUTLIFT_TARGET_USERNAME", "LAYOUTLIFT_TARGET_PASSWORD", "REGISTRY_AUTH_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    answer_with_templates(monkeypatch)
     with mock_aws():
         yield own_registry(DebianRegistry, login=ACCOUNT_TOKEN)
 
@@ -71,6 +73,23 @@ def test_ecr_gets_its_repositories_made_and_all_of_the_tree(ecr: Registry, tmp_p
     for kind in (RunKind.PLAN, RunKind.MIGRATE):
         again = run(kind, made)
         assert {row["error"]["code"] for row in again["tags"]} == {"immutable_tag"}
+
+
+def test_ecr_gets_what_its_own_templates_have_a_push_make(
+    ecr: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_with_templates(monkeypatch, template("app-0", "CREATE_ON_PUSH"))
+    target = TargetOptions(ecr.host, plain_http=True, kind=RegistryKind.ECR)
+    source, state = str(tree(tmp_path / "s", 2, 1)), str(tmp_path / "state")
+    options = RunOptions(source, target, rename=("app-0=app-0/web",), state=state)
+    planned = run(RunKind.PLAN, options)
+    assert {row["repository"]: row["outcome"] for row in planned["tags"]} == {"app-0": "to_copy", "app-1": "refused"}
+    assert {each["path"]: each["code"] for each in planned["findings"]} == {
+        "app-0": "to_create",
+        "app-1": "repository_missing",
+    }
+    report = run(RunKind.MIGRATE, options)
+    assert {row["repository"]: row["outcome"] for row in report["tags"]} == {"app-0": "copied", "app-1": "refused"}
 
 
 def test_a_harbor_gives_itself_away_and_misses_a_project(

@@ -26,17 +26,22 @@ class Preparation:
         Raises:
             RegistryError: the registry does not say.
         """
-        if self.new is not None or self._exists(repository):
+        if self.new is not None:
+            return None
+        state = self.state(repository)
+        if state.exists or state.comes_by_push:
             return None
         return Refused.REPOSITORY_MISSING, (
             f"the target does not have {repository}, and a push does not make it there (see --create-repositories)"
         )
 
     def announce(self, path: str, repository: str) -> list[Finding]:
-        """What a migration would make for the layout at `path`."""
-        if self.new is None or self._exists(repository):
+        """What a migration, or the first push, would make for the layout at `path`."""
+        state = self.state(repository)
+        if state.exists or not (self.new is not None or state.comes_by_push):
             return []
-        return [Finding(path, Remark.TO_CREATE, f"{repository} would be made at the target")]
+        how = "" if self.new is not None else " by the push"
+        return [Finding(path, Remark.TO_CREATE, f"{repository} would be made at the target{how}")]
 
     def prepare(self, repository: str) -> None:
         """Make what is missing.
@@ -44,7 +49,7 @@ class Preparation:
         Raises:
             RegistryError: the registry refuses.
         """
-        if self.keeper is not None and self.new is not None and not self._exists(repository):
+        if self.keeper is not None and self.new is not None and not self.state(repository).exists:
             self.keeper.create(repository, self.new)
 
     def state(self, repository: str) -> RepositoryState:
@@ -54,6 +59,3 @@ class Preparation:
             RegistryError: the registry does not say.
         """
         return MADE_BY_A_PUSH if self.keeper is None else self.keeper.state(repository)
-
-    def _exists(self, repository: str) -> bool:
-        return self.state(repository).exists

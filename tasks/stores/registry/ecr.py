@@ -24,7 +24,7 @@ from tasks.stores.hidden_secrets import without_secrets
 from tasks.stores.registry.credentials import Credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tasks.oci.errors import LayoutliftError
     from tasks.registry_ports import NewRepositories
@@ -43,6 +43,7 @@ class _Client(Protocol):
     def get_authorization_token(self, **given: Any) -> dict[str, Any]: ...
     def create_repository(self, **given: Any) -> dict[str, Any]: ...
     def describe_repositories(self, **given: Any) -> dict[str, Any]: ...
+    def describe_repository_creation_templates(self, **given: Any) -> dict[str, Any]: ...
 
 
 def make_client(host: str, environment: Mapping[str, str]) -> _Client:
@@ -77,6 +78,7 @@ class EcrRegistry:
         self._account = {"registryId": found["account"]} if found else {}
         self._lock = threading.Lock()
         self._known: dict[str, RepositoryState] | None = None
+        self._made_by_push: tuple[str, ...] | None = None
         self._may_ask = True
         self._granted = False
 
@@ -106,7 +108,13 @@ class EcrRegistry:
         with self._lock:
             if self._known is None:
                 self._known = dict(self._list())
-            return self._known.get(repository, RepositoryState(exists=not self._may_ask))
+            if not self._may_ask:
+                return RepositoryState()
+            if repository in self._known:
+                return self._known[repository]
+            if self._made_by_push is None:
+                self._made_by_push = self._prefixes()
+            return RepositoryState(exists=False, comes_by_push=repository.startswith(self._made_by_push))
 
     def create(self, repository: str, settings: NewRepositories) -> None:
         """See `RepositoryKeeper.create`."""
@@ -125,26 +133,54 @@ class EcrRegistry:
                 self._known[repository] = RepositoryState(immutable_tags=settings.immutable_tags)
 
     def _list(self) -> Iterator[tuple[str, RepositoryState]]:
-        page: dict[str, Any] = {"maxResults": _MOST_A_PAGE, **self._account}
         try:
-            while True:
-                answer = self._client.describe_repositories(**page)
+            for answer in _pages(self._client.describe_repositories, self._account):
                 for each in answer["repositories"]:
                     yield each["repositoryName"], _state(each)
-                if not answer.get("nextToken"):
-                    return
-                page["nextToken"] = answer["nextToken"]
         except (ClientError, BotoCoreError) as error:
             translated = self._error_of(error, "ecr:DescribeRepositories")
             if not isinstance(translated, PermissionDeniedError):
                 raise translated from None
             self._may_ask = False  # whoever may only push, as by docker's login, learns the rest by pushing
 
+    def _prefixes(self) -> tuple[str, ...]:
+        """How names begin that a push makes by a template; which of several templates counts is left to AWS.
+
+        The API tells of the account that asks, whose registry need not be the target.
+        """
+        found: list[str] = []
+        try:
+            for answer in _pages(self._client.describe_repository_creation_templates, {}):
+                if self._account.get("registryId") in {None, answer.get("registryId")}:
+                    found += _made_by_push(answer["repositoryCreationTemplates"])
+        except (ClientError, BotoCoreError) as error:
+            reason = self._error_of(error, "ecr:DescribeRepositoryCreationTemplates")
+            logger.warning("%s; a repository that is not there counts as missing", reason)
+        return tuple(found)
+
     def _error_of(self, error: Exception, attempted: str) -> LayoutliftError:
         """In our words: credentials that were there once come back, as those of a machine's own service."""
         translated = _translated(error, attempted)
         is_away = self._granted and not isinstance(error, ClientError)
         return ConnectionFailedError(str(translated)) if is_away else translated
+
+
+def _pages(ask: Callable[..., dict[str, Any]], given: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """The answers to a question that come a thousand entries at a time."""
+    page: dict[str, Any] = {"maxResults": _MOST_A_PAGE, **given}
+    while True:
+        answer = ask(**page)
+        yield answer
+        if not answer.get("nextToken"):
+            return
+        page["nextToken"] = answer["nextToken"]
+
+
+def _made_by_push(templates: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """How the names begin of what a push makes; a slash belongs to each prefix, and ROOT is that of any name."""
+    for each in templates:
+        if "CREATE_ON_PUSH" in each["appliedFor"]:
+            yield "" if each["prefix"] == "ROOT" else f"{each['prefix'].removesuffix('/')}/"
 
 
 def _state(described: Mapping[str, Any]) -> RepositoryState:

@@ -1,5 +1,7 @@
 """Repositories are made only where somebody asked for that, and nothing is sent where a push has no place to go."""
 
+from dataclasses import replace
+
 import pytest
 
 from tasks.oci.codes import Refused, Remark
@@ -10,13 +12,14 @@ NEW = NewRepositories(immutable_tags=True)
 
 
 class Keeper:
-    """Keeps the repository `there`, whose tags do not move."""
+    """Keeps the repository `there`, whose tags do not move, and makes what is `by-push` at the first push."""
 
     def __init__(self) -> None:
         self.made: list[tuple[str, NewRepositories]] = []
 
     def state(self, repository: str) -> RepositoryState:
-        return RepositoryState(exists=repository == "there", immutable_tags=True)
+        state = RepositoryState(exists=repository == "there", immutable_tags=True)
+        return replace(state, comes_by_push=repository == "by-push")
 
     def create(self, repository: str, settings: NewRepositories) -> None:
         self.made.append((repository, settings))
@@ -39,6 +42,17 @@ def test_a_repository_that_is_missing_is_made_or_refused(new: NewRepositories | 
         made.prepare(repository)
     assert keeper.made == ([("missing", NEW)] if new else [])
     assert made.state("there").immutable_tags
+
+
+@pytest.mark.parametrize("new", [None, NEW], ids=["by the push", "by us, as we were told"])
+def test_a_repository_that_a_push_makes_is_announced_and_never_refused(new: NewRepositories | None) -> None:
+    keeper = Keeper()
+    made = Preparation(keeper, new)
+    assert codes(made, "by-push") == (None, [Remark.TO_CREATE])
+    (announced,) = made.announce("app", "by-push")
+    assert ("by the push" in announced.message) == (new is None)
+    made.prepare("by-push")
+    assert keeper.made == ([("by-push", NEW)] if new else [])
 
 
 def test_without_a_keeper_a_push_makes_what_it_needs() -> None:

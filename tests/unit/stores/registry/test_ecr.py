@@ -20,6 +20,7 @@ from tasks.oci.errors import ConfigurationError, ConnectionFailedError, Permissi
 from tasks.registry_ports import NewRepositories, RepositoryState
 from tasks.stores.registry.credentials import Credentials
 from tasks.stores.registry.ecr import EcrRegistry, make_client
+from tests.support.ecr_templates import MOTOS_ACCOUNT, answer_with_templates, template
 
 HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 
@@ -27,6 +28,7 @@ HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 @pytest.fixture
 def ecr(monkeypatch: pytest.MonkeyPatch) -> Generator[EcrRegistry]:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")  # where the source's S3 may be, and ECR is not
+    answer_with_templates(monkeypatch)
     with mock_aws():
         yield EcrRegistry(make_client(HOST, {}), HOST)
 
@@ -71,6 +73,7 @@ def test_a_token_lives_as_long_as_aws_says() -> None:
     assert 6 * 3600 - 60 < found.lifetime <= 6 * 3600
 
 
+NO_TEMPLATES = {"registryId": MOTOS_ACCOUNT, "repositoryCreationTemplates": []}
 NO_LOGIN = [
     NoCredentialsError(),
     refusal("AccessDeniedException"),
@@ -135,10 +138,71 @@ def test_all_pages_are_read_and_each_once() -> None:
         for number in range(3)
     ]
     client = Answers(describe_repositories=pages)
+    client.answers["describe_repository_creation_templates"] = NO_TEMPLATES
     ecr = EcrRegistry(client, HOST)
     assert [ecr.state(name).exists for name in ("r0", "r1", "r2", "r3")] == [True, True, True, False]
-    assert [given.get("nextToken") for _, given in client.asked] == [None, "t", "t"]
-    assert {given["registryId"] for _, given in client.asked} == {"123456789012"}
+    asked = [given for name, given in client.asked if name == "describe_repositories"]
+    assert [given.get("nextToken") for given in asked] == [None, "t", "t"]
+    assert {given["registryId"] for given in asked} == {"123456789012"}
+
+
+BY_A_PUSH = template("team", "CREATE_ON_PUSH", "REPLICATION")
+
+
+@pytest.mark.parametrize(
+    ("repository", "templates", "expected"),
+    [
+        ("team/app", [BY_A_PUSH], True),
+        ("team/app", [template("team/", "CREATE_ON_PUSH")], True),
+        ("team/app", [template("ROOT", "CREATE_ON_PUSH")], True),
+        ("app", [template("other", "CREATE_ON_PUSH"), template("ROOT", "CREATE_ON_PUSH")], True),
+        ("team/app", [template("team", "PULL_THROUGH_CACHE", "REPLICATION")], False),
+        ("team", [BY_A_PUSH], False),
+        ("teams/app", [BY_A_PUSH], False),
+        ("app", [], False),
+    ],
+)
+def test_a_repository_that_a_push_makes_by_a_template_is_known(
+    ecr: EcrRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+    repository: str,
+    templates: list[dict[str, Any]],
+    expected: bool,
+) -> None:
+    """A template's prefix ends with a slash, whether it is written or not, and ROOT stands for any."""
+    answer_with_templates(monkeypatch, *templates)
+    assert ecr.state(repository) == RepositoryState(exists=False, comes_by_push=expected)
+
+
+def test_templates_are_asked_for_once_on_all_pages_and_only_where_a_repository_is_missing() -> None:
+    pages: list[object] = [
+        {**NO_TEMPLATES, "nextToken": "t"},
+        {"registryId": MOTOS_ACCOUNT, "repositoryCreationTemplates": [BY_A_PUSH]},
+    ]
+    there = {"repositories": [{"repositoryName": "there"}]}
+    client = Answers(describe_repositories=there, describe_repository_creation_templates=pages)
+    ecr = EcrRegistry(client, HOST)
+    assert ecr.state("there").exists
+    assert [name for name, _ in client.asked] == ["describe_repositories"]
+    assert [ecr.state(name).comes_by_push for name in ("team/a", "team/b", "c")] == [True, True, False]
+    assert [given.get("nextToken") for name, given in client.asked[1:]] == [None, "t"]
+
+
+def test_templates_of_another_account_than_the_registrys_do_not_count() -> None:
+    """They are told of whoever asks, who may push to the registry of somebody else."""
+    others = {"registryId": "999999999999", "repositoryCreationTemplates": [BY_A_PUSH]}
+    client = Answers(describe_repositories={"repositories": []}, describe_repository_creation_templates=others)
+    assert EcrRegistry(client, HOST).state("team/app") == RepositoryState(exists=False)
+
+
+@pytest.mark.parametrize("error", [refusal("AccessDeniedException"), refusal("UnknownOperationException")])
+def test_templates_that_nobody_tells_of_are_none_and_that_is_said_once(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Answers(describe_repositories={"repositories": []}, describe_repository_creation_templates=error)
+    ecr = EcrRegistry(client, HOST)
+    assert [ecr.state(name) for name in ("a", "b")] == [RepositoryState(exists=False)] * 2
+    assert caplog.text.count("ecr:DescribeRepositoryCreationTemplates") == 1
 
 
 def test_which_tags_can_not_be_moved_is_known_before_a_push() -> None:
