@@ -208,8 +208,12 @@ def logs_in(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def take_credentials(username: str | None, *, from_stdin: bool) -> None:
-    """Put what the user gave where the engine looks for it: this process's environment, never a parameter."""
+    """Put what the user gave where the engine looks for it: this process's environment, never a parameter.
+
+    A password may have many lines, as a key of Google's has; who types one ends it with the line.
+    """
     if username:
         os.environ["LAYOUTLIFT_TARGET_USERNAME"] = username
     if from_stdin:
-        os.environ["LAYOUTLIFT_TARGET_PASSWORD"] = sys.stdin.readline().rstrip("\r\n")
+        given = sys.stdin.readline() if sys.stdin.isatty() else sys.stdin.read()
+        os.environ["LAYOUTLIFT_TARGET_PASSWORD"] = given.rstrip("\r\n")

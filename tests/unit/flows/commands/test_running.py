@@ -1,0 +1,52 @@
+"""What a user gives on standard input is the password, whole."""
+
+import io
+import os
+
+import pytest
+
+from flows.commands.running import take_credentials
+
+KEY = '{\n  "type": "service_account",\n  "private_key": "-----BEGIN\\n"\n}'
+"""A password of many lines: the name `_json_key` at Google's registries wants the key's file."""
+
+
+class Terminal(io.StringIO):
+    """Somebody who types, and ends a password with a line."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LAYOUTLIFT_TARGET_USERNAME", "LAYOUTLIFT_TARGET_PASSWORD"):
+        monkeypatch.setenv(name, "")
+
+
+@pytest.mark.parametrize(
+    ("given", "password"),
+    [
+        (f"{KEY}\n", KEY),
+        ("word\n", "word"),
+        ("word\r\n", "word"),
+        ("word", "word"),
+        (" two words ", " two words "),
+        ("", ""),
+    ],
+)
+def test_all_of_standard_input_is_the_password_but_the_end_of_its_last_line(
+    given: str, password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(given, newline=""))
+    take_credentials("_json_key", from_stdin=True)
+    assert os.environ["LAYOUTLIFT_TARGET_USERNAME"] == "_json_key"
+    assert os.environ["LAYOUTLIFT_TARGET_PASSWORD"] == password
+
+
+def test_at_a_terminal_a_line_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal("word\nnot for us\n")
+    monkeypatch.setattr("sys.stdin", terminal)
+    take_credentials(None, from_stdin=True)
+    assert os.environ["LAYOUTLIFT_TARGET_PASSWORD"] == "word"
+    assert terminal.readline() == "not for us\n"
