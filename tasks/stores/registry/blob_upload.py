@@ -41,6 +41,8 @@ SMALL_BLOB = 256 * 1024
 _SLOW_DOWN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 _NOT_WAITED_FOR = frozenset({HTTPStatus.GATEWAY_TIMEOUT, 524})
 """A proxy, Cloudflare's with 524, did not wait for the answer; the registry may well be storing what it was sent."""
+_MAY_BE_THERE = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT})
+"""Nexus, set to change nothing, refuses what another upload brought meanwhile, even into another repository."""
 _MAY_NOT_KNOW = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.NOT_IMPLEMENTED})
 
 
@@ -161,7 +163,8 @@ class BlobUpload:
         if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and size > CHUNK_SIZES[-1]:
             self._chunks.refused = min(self._chunks.refused, size)
             return self._push_in_chunks(repository, content, scopes, tried)
-        if answer.status not in {HTTPStatus.CREATED, HTTPStatus.NO_CONTENT}:
+        is_taken = answer.status in {HTTPStatus.CREATED, HTTPStatus.NO_CONTENT}
+        if not is_taken and not (answer.status in _MAY_BE_THERE and self._arrived(repository, content.descriptor)):
             raise upload_error_of(answer, f"sending {digest}")
         return BlobArrival.PUSHED
 

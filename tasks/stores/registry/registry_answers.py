@@ -61,9 +61,12 @@ _FULL = re.compile(r"no space left on device|disk quota exceeded|'Err': (?:28|12
 """How distribution says so, 3 and 2.8: by the words or the number of ENOSPC and EDQUOT."""
 _OVER_QUOTA = re.compile(r"quota (?:has been )?exceeded|exceed the configured upper limit", re.IGNORECASE)
 """How Harbor and Quay say so, with the status and code of missing rights."""
-_IMMUTABLE = re.compile(r"\bimmutab(?:le|ility)\b|cannot be overwritten", re.IGNORECASE)
-"""How Harbor (412), Amazon ECR (400, TAG_INVALID), Google, Alibaba and others, also by 403, refuse to move a tag; no
-status or code is common to them."""
+_IMMUTABLE = re.compile(
+    r"\bimmutab(?:le|ility)\b|cannot be overwritten|does not allow updating assets|/manifests/\S+ cannot be updated",
+    re.IGNORECASE,
+)
+"""How Harbor (412), Amazon ECR (400, TAG_INVALID), Google, Alibaba, Nexus (400, BLOB_UPLOAD_INVALID) and others, also
+by 403, refuse to move a tag; no status or code is common to them."""
 MAX_RETRY_AFTER = 3600.0
 _SHOWN, _LOOKED_AT = 300, 4096
 """Characters of an answer: a secret that is cut is none to be known by its form."""

@@ -281,6 +281,28 @@ def test_an_answer_that_was_lost_costs_no_second_upload(script: ScriptedRegistry
     assert make_store(script.host).push_blob("app", blob(SMALL)) is BlobArrival.PUSHED
 
 
+@sizes
+def test_a_blob_that_is_refused_because_it_is_there_has_arrived(
+    script: ScriptedRegistry, make_store: MakeStore, data: bytes
+) -> None:
+    """Nexus keeps a blob once for all repositories; set to change nothing, it refuses the second of two uploads."""
+    there = b'{"errors":[{"code":"BLOB_UPLOAD_INVALID","detail":"hosted/v2/-/blobs/sha256:1 cannot be updated"}]}'
+    script.expect("POST", UPLOADS, ACCEPTED)
+    script.expect("PUT", SESSION, Reply(400, body=there))
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(data)}", Reply(headers={"Content-Length": str(len(data))}))
+    assert make_store(script.host).push_blob("app", blob(data)) is BlobArrival.PUSHED
+
+
+def test_a_blob_that_is_refused_and_not_there_is_not_sent_again(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.expect("POST", UPLOADS, ACCEPTED)
+    script.expect("PUT", SESSION, Reply(400, body=b'{"errors":[{"code":"DIGEST_INVALID"}]}'))
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(SMALL)}", Reply(404))
+    with pytest.raises(RegistryError, match="DIGEST_INVALID"):
+        make_store(script.host).push_blob("app", blob(SMALL))
+
+
 def test_what_arrived_in_another_size_is_sent_again(script: ScriptedRegistry, make_store: MakeStore) -> None:
     script.expect("POST", UPLOADS, ACCEPTED, ACCEPTED)
     script.expect("PUT", SESSION, Reply(drop=True), Reply(201))

@@ -106,8 +106,10 @@ def test_a_target_that_says_that_it_is_full_is_not_asked_again(detail: object) -
         (403, "DENIED", "cannot update tag v1. The repository has enabled tag immutability"),
         (400, "UNKNOWN", "The requested tag already exists and cannot be overwritten."),
         (409, "UNKNOWN", "tag is immutable and cannot be overwritten"),
+        (400, "BLOB_UPLOAD_INVALID", "Repository does not allow updating assets: hosted"),
+        (400, "BLOB_UPLOAD_INVALID", "hosted/v2/team/app/manifests/v1 cannot be updated"),
     ],
-    ids=["Harbor", "Amazon ECR", "Google", "Alibaba", "Quay"],
+    ids=["Harbor", "Amazon ECR", "Google", "Alibaba", "Quay", "Nexus", "newer Nexus"],
 )
 def test_a_tag_that_a_rule_of_the_target_holds_is_named_as_one(status: int, code: str, words: str) -> None:
     """They may have such rules for some tags of a repository only, which is not known before the push."""
