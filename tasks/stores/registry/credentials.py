@@ -1,7 +1,7 @@
 """Finds the credentials of a registry where docker, Podman and the environment keep them.
 
-Read: `LAYOUTLIFT_TARGET_USERNAME` and `_PASSWORD`, `REGISTRY_AUTH_FILE`, docker's `config.json` with its
-credential helpers, Podman's `auth.json`. Nothing is ever written.
+Read: `LAYOUTLIFT_TARGET_USERNAME` and `_PASSWORD`, `REGISTRY_AUTH_FILE`, docker's `DOCKER_AUTH_CONFIG` and
+`config.json` with its credential helpers, Podman's `auth.json`. Nothing is ever written.
 """
 
 from __future__ import annotations
@@ -83,10 +83,10 @@ def find_credentials(
         return replace(Credentials.of(username, password), place="LAYOUTLIFT_TARGET_USERNAME or --username")
     if (granted := grant()) is not None:
         return granted
-    for path in _credential_files(environment):
-        found = _from_file(path, host, prefix)
+    for place, config in _configurations(environment):
+        found = _from_configuration(config, place, host, prefix)
         if found is not None:
-            return replace(found, place=str(path))
+            return replace(found, place=place)
     if (named := environment.get("REGISTRY_AUTH_FILE")) and not Path(named).exists():
         raise ConfigurationError(f"REGISTRY_AUTH_FILE names {named}, which is not there")
     return None
@@ -104,18 +104,22 @@ def _refuse_half(username: str, password: str) -> None:
         )
 
 
-def _credential_files(environment: Mapping[str, str]) -> Iterator[Path]:
+def _configurations(environment: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What each place holds that may know credentials; none is read before it is asked for."""
     home = home_of(environment)
     if named := environment.get("REGISTRY_AUTH_FILE"):
-        yield Path(named)
-    yield Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
+        yield named, _read(Path(named))
+    if held := environment.get("DOCKER_AUTH_CONFIG"):  # docker's own since version 28.3, and GitLab's before
+        yield "DOCKER_AUTH_CONFIG", _parse(held, "DOCKER_AUTH_CONFIG")
+    files = [Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json"]
     if runtime := environment.get("XDG_RUNTIME_DIR"):
-        yield Path(runtime) / "containers" / "auth.json"
-    yield Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "containers" / "auth.json"
+        files.append(Path(runtime) / "containers" / "auth.json")
+    files.append(Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "containers" / "auth.json")
+    for path in files:
+        yield str(path), _read(path)
 
 
-def _from_file(path: Path, host: str, prefix: str) -> Credentials | None:
-    config = _read(path)
+def _from_configuration(config: dict[str, Any], place: str, host: str, prefix: str) -> Credentials | None:
     helpers = _table(config, "credHelpers")
     auths = _table(config, "auths")
     for key in _keys(host, prefix):
@@ -128,22 +132,27 @@ def _from_file(path: Path, host: str, prefix: str) -> Credentials | None:
                 return found
     for key in _keys(host, prefix):
         if isinstance(entry := auths.get(_as_written(key, auths)), dict) and entry:
-            return _from_entry(entry, path, key)
+            return _from_entry(entry, place, key)
     return None
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = path.read_bytes()
-        config = json.loads(content) if content.strip() else {}  # /dev/null is how some say that there are none
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise ConfigurationError(f"the credentials file {path} can't be read: {error.strerror}") from error
-    except (ValueError, RecursionError):  # not chained: a decoding error carries the file's content with it
-        raise ConfigurationError(f"the credentials file {path} is no JSON") from None
+    return _parse(content, f"the credentials file {path}")
+
+
+def _parse(content: str | bytes, named: str) -> dict[str, Any]:
+    try:
+        config = json.loads(content) if content.strip() else {}  # /dev/null is how some say that there are none
+    except (ValueError, RecursionError):  # not chained: a decoding error carries the content with it
+        raise ConfigurationError(f"{named} is no JSON") from None
     if not isinstance(config, dict):
-        raise ConfigurationError(f"the credentials file {path} must hold an object")
+        raise ConfigurationError(f"{named} must hold an object")
     return config
 
 
@@ -183,7 +192,7 @@ def _keys(host: str, prefix: str) -> Iterator[str]:
         yield from _DOCKER_HUB
 
 
-def _from_entry(entry: dict[str, Any], path: Path, key: str) -> Credentials:
+def _from_entry(entry: dict[str, Any], place: str, key: str) -> Credentials:
     token = entry.get("identitytoken")
     if isinstance(token, str) and token:
         return Credentials(identity_token=token)
@@ -192,9 +201,9 @@ def _from_entry(entry: dict[str, Any], path: Path, key: str) -> Credentials:
     try:
         username, colon, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
     except (KeyError, TypeError, UnicodeDecodeError, binascii.Error) as error:
-        raise ConfigurationError(f"{path}: the entry for {key} holds no usable credentials") from error
+        raise ConfigurationError(f"{place}: the entry for {key} holds no usable credentials") from error
     if not colon:
-        raise ConfigurationError(f"{path}: the entry for {key} holds no name and password")
+        raise ConfigurationError(f"{place}: the entry for {key} holds no name and password")
     return Credentials.of(username, password.rstrip("\0"))
 
 

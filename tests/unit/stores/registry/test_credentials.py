@@ -71,12 +71,15 @@ def test_places_in_their_order(environment: dict[str, str], tmp_path: Path) -> N
         "user's podman": Path(environment["HOME"], ".config/containers/auth.json"),
         "podman": Path(podman_file(environment)),
         "docker": Path(docker_file(environment)),
-        "named": named,
     }
     environment["REGISTRY_AUTH_FILE"] = str(named)
     for name, path in places.items():
         write(path, {"auths": {"registry.example": auth(name)}})
         assert username("registry.example", environment) == name
+    environment["DOCKER_AUTH_CONFIG"] = json.dumps({"auths": {"registry.example": auth("variable")}})
+    assert username("registry.example", environment) == "variable"
+    write(named, {"auths": {"registry.example": auth("named")}})
+    assert username("registry.example", environment) == "named"
     environment |= {"LAYOUTLIFT_TARGET_USERNAME": "said", "LAYOUTLIFT_TARGET_PASSWORD": SECRET}
     assert username("registry.example", environment) == "said"
 
@@ -134,6 +137,21 @@ def test_a_file_without_the_registry_is_passed_over(environment: dict[str, str])
     write(docker_file(environment), {"auths": {"other.example": auth("other"), "registry.example": {}}})
     write(podman_file(environment), {"auths": {"registry.example": auth("podman")}})
     assert username("registry.example", environment) == "podman"
+
+
+@pytest.mark.parametrize("held", ["", "{}", json.dumps({"auths": {"other.example": auth("other")}})])
+def test_a_variable_without_the_registry_is_passed_over(environment: dict[str, str], held: str) -> None:
+    write(docker_file(environment), {"auths": {"registry.example": auth("docker")}})
+    assert username("registry.example", environment | {"DOCKER_AUTH_CONFIG": held}) == "docker"
+
+
+@pytest.mark.parametrize("held", [SECRET, f'["{SECRET}"]', f'{{"auths": {{"r.example": {{"auth": "!{SECRET}"}}}}}}'])
+def test_a_variable_that_holds_no_configuration_is_named_and_not_shown(
+    environment: dict[str, str], held: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"^DOCKER_AUTH_CONFIG") as raised:
+        find_credentials("r.example", "", environment | {"DOCKER_AUTH_CONFIG": held})
+    assert SECRET not in "".join(traceback.format_exception(raised.value))
 
 
 def test_the_longest_namespace_wins(environment: dict[str, str]) -> None:
