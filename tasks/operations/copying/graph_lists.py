@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import ReferrersLostError
+from tasks.oci.errors import ImmutableTagError, ReferrersLostError
 from tasks.operations.copying.referrer_lists import ReferrerListing, lost_referrers
 
 if TYPE_CHECKING:
@@ -60,10 +60,14 @@ class GraphLists:
         return self._lists.ensure(self._repository, subject, own)
 
     def list(self, subject: Digest, referrers: Sequence[Descriptor]) -> bool:
-        """The same; whether the target lists all of them."""
-        if self.ensure(subject, referrers) is not ReferrerListing.LOST:
-            return True
-        self._note(ReferrersLostError.code, lost_referrers(subject, referrers))
+        """The same; whether the target lists all of them. One that lets no tag be moved takes no further entry."""
+        try:
+            if self.ensure(subject, referrers) is not ReferrerListing.LOST:
+                return True
+            because = ""
+        except ImmutableTagError as refusal:
+            because = f": {refusal}"
+        self._note(ReferrersLostError.code, lost_referrers(subject, referrers) + because)
         return False
 
     @property

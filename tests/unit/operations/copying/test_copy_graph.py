@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import MissingReferencedContentError
+from tasks.oci.errors import ImmutableTagError, MissingReferencedContentError
 from tasks.oci.reference import referrers_tag
 from tasks.operations.copying.planning import CopyPolicy, Untagged
 from tasks.operations.source.graph_walk import MAX_NESTING
@@ -42,6 +42,18 @@ class Noting(MemoryTarget):
     def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
         self.lists_asked.append(subject)
         return super().list_referrers(repository, subject)
+
+
+class Immutable(MemoryTarget):
+    """A target without the referrers API that lets no tag be moved."""
+
+    def __init__(self) -> None:
+        super().__init__(referrers_api=False)
+
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+        if self.resolve_manifest(repository, reference) not in {None, Digest.of(manifest.raw)}:
+            raise ImmutableTagError(f"{reference} is immutable", status=400)
+        return super().push_manifest(repository, reference, manifest)
 
 
 @pytest.fixture
@@ -168,6 +180,26 @@ def test_a_referrer_that_is_broken_at_the_source_is_named_and_neither_counted_no
     assert (outcomes, findings) == ({"app:v1": "copied"}, {("app", "content_not_found")})
     assert [result.referrers for result in made.results] == [0]
     assert target.list_tags("app") == {"v1"}
+
+
+def test_a_list_whose_tag_can_not_be_moved_is_not_the_fate_of_what_it_belongs_to(
+    layout: LayoutBuilder,
+) -> None:
+    """Its tag would have to move for each further signature, and there are targets that let none move."""
+    image = layout.image("v1", layers=[b"layer"])
+    first = layout.referrer(image, content=b"the first signature")
+    made = engine(layout, Immutable())
+    assert made.copy() == ({"app:v1": "copied"}, set())
+    second = layout.referrer(image, content=b"another")
+    layout.entry(image, "v2")
+    layout.write()
+    lost = {("app", "referrer_lost")}
+    assert made.copy() == ({"app:v1": "up_to_date", "app:v2": "copied"}, lost)
+    assert made.copy() == ({"app:v1": "up_to_date", "app:v2": "up_to_date"}, lost), "as long as it is lost"
+    found = {each["digest"]: made.target.resolve_manifest("app", each["digest"]) for each in (first, second)}
+    assert found == {digest: digest for digest in found}
+    (finding,) = made.findings
+    assert "is immutable" in finding.message
 
 
 @pytest.mark.parametrize("of_a_list", [False, True], ids=["of a tag", "of a member of a list"])
