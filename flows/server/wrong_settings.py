@@ -48,13 +48,12 @@ def refuse_missing_certificates() -> None:
 def _wrong(error: ValueError | OSError) -> str | None:
     """What is wrong with which setting; None where an error is about none."""
     from pydantic import ValidationError  # noqa: PLC0415 - loaded with Prefect
-    from pydantic_settings import SettingsError  # noqa: PLC0415 - Prefect brings it, and few runs need it
 
     if isinstance(error, ValidationError) and error.title.endswith("Settings"):
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         return f"Prefect does not take {field} of its {error.title}: {first['msg']}; {_CORRECT}"
-    if isinstance(error, SettingsError):
+    if type(error).__name__ == "SettingsError":  # of a package that only Prefect needs: it is not imported for this
         return f"Prefect can't read its settings: {str(error).splitlines()[0]}; {_CORRECT}"
     if isinstance(error, TOMLDecodeError):
         return f"Prefect can't read a file of its settings ({_FILES}): {error}"
