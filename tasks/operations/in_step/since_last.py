@@ -136,14 +136,14 @@ class UnchangedWork(RepositoryWork):
         return [self._remembered(unit, tag) for tag in unit.tags or (None,)]
 
     def _remembered(self, unit: Unit, tag: str | None) -> TagResult:
-        by_tag = unit.subject is None  # a list may be at the target by its API alone, and that was not asked
+        members = None if unit.subject is None else self.inventory.referrers.get(unit.subject, ())
+        by_tag = members is None  # a list may be at the target by its API alone, and that was not asked
         noted = self._ledger.entry(self._repository, tag) if tag is not None else None
         if noted is None or noted.digest != unit.descriptor.digest:
             return self._result(unit, tag, Outcome.UP_TO_DATE, at_target=by_tag)
         proved = Depth(noted.verified) if noted.verified else None
-        return self._result(
-            unit, tag, Outcome.UP_TO_DATE, verified=proved, referrers=noted.referrers, at_target=by_tag
-        )
+        referrers = noted.referrers if members is None else len(members)  # the ledger counts theirs, too
+        return self._result(unit, tag, Outcome.UP_TO_DATE, verified=proved, referrers=referrers, at_target=by_tag)
 
 
 class RememberedWork(WrappedWork):

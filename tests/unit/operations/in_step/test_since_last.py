@@ -153,13 +153,16 @@ def test_a_layout_that_is_unchanged_is_told_of_as_it_was_proved() -> None:
 
 
 def test_of_a_list_of_referrers_in_an_unchanged_layout_no_tag_is_claimed_at_the_target() -> None:
-    """A target with the referrers API has none, and which kind it is was not asked."""
+    """A target with the referrers API has none, and which kind it is was not asked. Its members alone count, as when
+    it is migrated or verified.
+    """
     ledger = Ledger(MemoryLines())
     tag = referrers_tag(TWO)
+    here = replace(inventory(), referrers={TWO: (IMAGE.descriptor,) * 3})
     for known in (False, True):
-        (result,) = UnchangedWork(inventory(), "app", "host", ledger).execute(Unit(IMAGE.descriptor, (tag,), TWO))
+        (result,) = UnchangedWork(here, "app", "host", ledger).execute(Unit(IMAGE.descriptor, (tag,), TWO))
         assert (str(result.outcome), result.target, result.referrers) == ("up_to_date", None, 3 * known)
-        ledger.note_tag("app", tag, ONE, "blobs", 3, layout="App")
+        ledger.note_tag("app", tag, ONE, "blobs", 4, layout="App")  # one of the three has a referrer itself
 
 
 def test_an_untagged_entry_of_an_unchanged_layout_has_a_result_too() -> None:
