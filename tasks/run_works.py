@@ -10,7 +10,7 @@ from tasks.operations.copying.copy_work import CopyWork
 from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.referrer_lists import ReferrerLists
 from tasks.operations.copying.repository_preparation import Preparation
-from tasks.operations.copying.tag_planner import open_planner
+from tasks.operations.copying.tag_planner import TagPlanner
 from tasks.operations.in_step.since_last import RememberedWork, UnchangedWork, is_unchanged, settings_mark
 from tasks.operations.reports.progress import CountedContent
 from tasks.operations.reports.results import Depth
@@ -99,7 +99,7 @@ class Works:
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
             state = self.preparation.state(repository)
             others = OtherLayouts(self.source, self.ledger, repository, inventory.path)
-            planner = open_planner(target, repository, self.policy, self.ledger, others, state=state)
+            planner = TagPlanner(target, repository, self.policy, self.ledger, others, state=state)
             graph = SourceGraph(self.source, inventory.path, Depth.BLOBS, self.hands)
             announced = self.preparation.announce(inventory.path, repository)
             work = PlanWork(

@@ -13,7 +13,7 @@ from tasks.operations.copying.noted_tags import NotedTags
 from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.planning import Action, CopyPolicy, TagPlan
 from tasks.operations.copying.referrer_lists import ReferrerListing, lost_referrers
-from tasks.operations.copying.tag_planner import open_planner
+from tasks.operations.copying.tag_planner import TagPlanner
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
 from tasks.operations.running.repository_work import REFUSALS, RepositoryWork, Unit
 from tasks.operations.verifying.verification import RepositoryVerifier
@@ -49,7 +49,7 @@ class CopyWork(RepositoryWork):
         self._policy = policy
         self._noted = NotedTags(ledger, repository, inventory.path, policy.depth)
         others = OtherLayouts(tools.source, ledger, repository, inventory.path)
-        self._planner = open_planner(tools.target, repository, policy, ledger, others, state=state)
+        self._planner = TagPlanner(tools.target, repository, policy, ledger, others, state=state)
         is_new = self._planner.is_new  # asked before anything is noted as begun
         self._copier = RepositoryCopy(tools, inventory, repository, new=is_new, referrers=policy.referrers)
         self._verifier = RepositoryVerifier(tools.target, repository, policy.depth, tools.hands, pushed=True)

@@ -26,21 +26,19 @@ FRESH_SECONDS = 5.0
 
 
 class TagPlanner:
-    """Plans tags of one repository from what the target has now; `known_tags` None means any may be there.
+    """Plans tags of one repository from what the target has now.
 
-    `listed_at` is when the target was asked for them, by the monotonic clock.
+    Its tags are listed at the start, unless an earlier run was there, when most of them exist anyway.
     """
 
     def __init__(
         self,
         target: ManifestResolver,
         repository: str,
-        *,
         policy: CopyPolicy,
         ledger: Ledger,
         others: OtherLayouts,
-        known_tags: frozenset[str] | None,
-        listed_at: float = 0.0,
+        *,
         state: RepositoryState = MADE_BY_A_PUSH,
     ) -> None:
         self._target = target
@@ -48,9 +46,10 @@ class TagPlanner:
         self._policy = policy
         self._ledger = ledger
         self._others = others
-        self._known_tags = known_tags
         self._state = state
-        self._listed_at = listed_at
+        self._listed_at = monotonic()  # before the question: a long list comes in pages, which may have to wait
+        self._known_tags = None if ledger.was_started(repository) else target.list_tags(repository)
+        """None where any may be there."""
 
     @property
     def is_new(self) -> bool:
@@ -95,27 +94,3 @@ class TagPlanner:
             message = f"the target has {present} under this tag, and does not move it"
             plan = TagPlan(Action.REFUSE, ImmutableTagError.code, message)
         return replace(plan, seen=present, as_of=as_of)
-
-
-def open_planner(
-    target: ManifestResolver,
-    repository: str,
-    policy: CopyPolicy,
-    ledger: Ledger,
-    others: OtherLayouts,
-    *,
-    state: RepositoryState = MADE_BY_A_PUSH,
-) -> TagPlanner:
-    """A planner; the target's tags are listed unless an earlier run was there, when most of them exist anyway."""
-    as_of = monotonic()  # a long list comes in pages, which may have to wait for each other
-    known = None if ledger.was_started(repository) else target.list_tags(repository)
-    return TagPlanner(
-        target,
-        repository,
-        policy=policy,
-        ledger=ledger,
-        others=others,
-        known_tags=known,
-        listed_at=as_of,
-        state=state,
-    )

@@ -9,7 +9,7 @@ from tasks.oci.reference import referrers_tag
 from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.planning import CopyPolicy
 from tasks.operations.copying.referrer_lists import ReferrerLists
-from tasks.operations.copying.tag_planner import open_planner
+from tasks.operations.copying.tag_planner import TagPlanner
 from tasks.operations.reports.results import Depth, TagResult
 from tasks.operations.running.repository_work import units_of
 from tasks.operations.running.spare_hands import SpareHands
@@ -32,7 +32,7 @@ def plan_of(made: Engine) -> list[TagResult]:
     inventory = enumerate_repository(source, "app")
     graph = SourceGraph(source, "app", Depth.BLOBS, hands)
     others = OtherLayouts(source, made.ledger, "app", "app")
-    planner = open_planner(made.target, "app", made.policy, made.ledger, others)
+    planner = TagPlanner(made.target, "app", made.policy, made.ledger, others)
     lists = ReferrerLists(made.target)
     work = PlanWork(inventory, graph, census, planner, host="registry.example", repository="app", lists=lists)
     results = [r for unit in units_of(inventory, inventory.tags, made.policy) for r in work.execute(unit)]
