@@ -17,9 +17,9 @@ from flows.commands.debugging import with_debug
 from flows.commands.headings import HeadedCommand
 from flows.commands.known_variables import warn_of_unknown
 from flows.commands.options import said_on_command_line, with_parameters
-from flows.commands.running import INCOMPLETE, checked, exit_code, logs_in, run_to_end
+from flows.commands.running import checked, exit_code, logs_in, run_to_end
 from flows.course.one_heap import use_one_heap
-from flows.entry import INTERRUPTED
+from flows.exit_codes import INCOMPLETE, INTERRUPTED
 from flows.forms.list_parameters import ListParameters
 from flows.forms.parameters import CheckParameters, MigrateParameters
 from flows.forms.scale_parameters import ScaledMigrateParameters, ScaledVerifyParameters

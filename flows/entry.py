@@ -8,9 +8,7 @@ import signal
 from typing import NoReturn
 
 from flows.course.lasting_imports import lasting_imports
-
-INTERRUPTED = 130
-"""The exit code of what Ctrl-C or SIGTERM has ended."""
+from flows.exit_codes import INTERRUPTED
 
 
 def main() -> None:

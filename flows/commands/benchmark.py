@@ -12,10 +12,11 @@ import click
 
 from flows.commands.headings import HeadedCommand
 from flows.commands.options import with_parameters
-from flows.commands.running import COMPLETE, checked, exit_code
+from flows.commands.running import checked, exit_code
 from flows.course.stopping import stopped_by_signals
-from flows.entry import INTERRUPTED
+from flows.exit_codes import COMPLETE, INTERRUPTED
 from flows.forms.benchmark_parameters import LOCAL, BenchmarkParameters
+from flows.terminal.log_lines import log_to_stderr
 from flows.terminal.told_errors import tell
 from tasks.oci.errors import ConfigurationError, LayoutliftError
 
@@ -93,8 +94,6 @@ def _print_outcome(ended: BenchmarkRun, *, as_json: bool) -> None:
 
 def _log_progress() -> None:
     """Show a line a measurement on standard error, beside the warnings that every command shows."""
-    from flows.terminal.log_lines import log_to_stderr  # noqa: PLC0415 - not for --help
-
     log_to_stderr()
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(lambda record: record.levelno == logging.INFO)

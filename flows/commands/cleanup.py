@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.options import with_parameters
-from flows.commands.running import INCOMPLETE, checked, logs_in, take_credentials
+from flows.commands.running import checked, logs_in, take_credentials
+from flows.exit_codes import INCOMPLETE
 from flows.forms.cleanup_parameters import ApplyParameters, CleanupPlanParameters, UndoParameters
 from tasks.oci.errors import ConfigurationError
 

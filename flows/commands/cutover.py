@@ -12,7 +12,7 @@ from flows.commands.options import with_parameters
 from flows.commands.running import checked, exit_code, logs_in, prepare
 from flows.course.cutover import CutoverParameters, cut_over
 from flows.course.stopping import stopped_by_signals
-from flows.entry import INTERRUPTED
+from flows.exit_codes import INTERRUPTED
 from flows.terminal.told_errors import tell
 from tasks.oci.errors import LayoutliftError
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.commands.options import NamedOption
+from flows.terminal.log_lines import DEBUG, log_to_stderr
 
 if TYPE_CHECKING:
     from click import Command, Context, Parameter
-
-DEBUG = "LAYOUTLIFT_DEBUG"
 
 
 def with_debug(command: Command) -> Command:
@@ -41,6 +40,4 @@ def _begin(_context: Context, _option: Parameter, wanted: bool) -> None:  # noqa
     os.environ.pop(DEBUG, None)
     if wanted:
         os.environ[DEBUG] = "1"
-        from flows.terminal.log_lines import log_to_stderr  # noqa: PLC0415 - only then
-
         log_to_stderr()

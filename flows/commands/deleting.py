@@ -11,7 +11,8 @@ import click
 
 from flows.commands.cleanup import change, plans
 from flows.commands.options import with_parameters
-from flows.commands.running import INCOMPLETE, checked, take_credentials
+from flows.commands.running import checked, take_credentials
+from flows.exit_codes import INCOMPLETE
 from flows.forms.cleanup_parameters import ApplyParameters, DeleteParameters, RecoverParameters
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from pydantic import ValidationError
 
-from flows.commands.running import COMPLETE, INCOMPLETE, prepare, run_one, wrong_options
-from flows.entry import INTERRUPTED
+from flows.commands.running import prepare, run_one, wrong_options
+from flows.exit_codes import COMPLETE, INCOMPLETE, INTERRUPTED
 from flows.files.migration_file import WRITTEN_BY_RUN, load_migrations
 from tasks.oci.errors import ConfigurationError
 

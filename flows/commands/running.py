@@ -14,10 +14,11 @@ from pydantic import BaseModel, ValidationError
 
 from flows.commands.options import ARGUMENTS, variable_of
 from flows.course.stopping import stopped_by_signals
-from flows.entry import INTERRUPTED
+from flows.exit_codes import COMPLETE, INCOMPLETE, INTERRUPTED, REFUSED, WRONG_USAGE
 from flows.files.mistakes import in_our_words
 from flows.forms.block_names import block_name, refuse_blocks
 from flows.forms.scale_parameters import ScaleParameters
+from flows.terminal.log_lines import log_to_stderr
 from flows.terminal.told_errors import tell
 from tasks.exact_lists import read_exact_list
 from tasks.oci.errors import (
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from flows.server.prefect_server import ServerAddress
     from flows.terminal.console import Console
     from tasks.runs import Run, RunKind
-
-COMPLETE, INCOMPLETE, WRONG_USAGE, REFUSED = 0, 1, 2, 3
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -84,8 +83,6 @@ def prepare(given: dict[str, Any]) -> bool:
     Raises:
         ConfigurationError: both the password and a list would be read from standard input.
     """
-    from flows.terminal.log_lines import log_to_stderr  # noqa: PLC0415 - not for --help
-
     log_to_stderr()
     as_json = bool(given.pop("as_json"))
     if given.get("password_stdin") and given.get("tags_from") == STANDARD_INPUT:

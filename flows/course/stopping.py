@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from flows.entry import INTERRUPTED
+from flows.exit_codes import INTERRUPTED
 from flows.terminal.told_errors import tell
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.ports import Finding

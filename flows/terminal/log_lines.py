@@ -7,10 +7,11 @@ import os
 import sys
 from typing import TextIO
 
-from flows.commands.debugging import DEBUG
 from tasks.operations.reports.shown_text import printable
 
 LOGGERS = ("flows", "tasks")
+DEBUG = "LAYOUTLIFT_DEBUG"
+"""Set for the whole log."""
 
 
 class _Line(logging.Formatter):

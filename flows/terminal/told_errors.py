@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tasks.oci.errors import ConfigurationError, ProgramFailedError
+from tasks.operations.reports.shown_text import printable
 
 if TYPE_CHECKING:
     from tasks.oci.errors import LayoutliftError
@@ -17,7 +18,5 @@ _OF_SEVERAL_LINES = (ConfigurationError, ProgramFailedError)
 
 def tell(error: LayoutliftError) -> None:
     """Say it on standard error; names from a source or target can't reach the terminal raw."""
-    from tasks.operations.reports.shown_text import printable  # noqa: PLC0415 - not for --help
-
     lines = str(error).split("\n") if isinstance(error, _OF_SEVERAL_LINES) else [str(error)]
     click.echo("layoutlift: " + "\n".join(map(printable, lines)), err=True)

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli import main
-from flows.commands.debugging import DEBUG
+from flows.terminal.log_lines import DEBUG
 from tests.support.layouts import LayoutBuilder
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 

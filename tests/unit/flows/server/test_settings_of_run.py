@@ -6,9 +6,8 @@ from collections.abc import Iterator
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, get_current_settings
 
-from flows.commands.debugging import DEBUG
 from flows.server.settings_of_run import changed_settings, log_to_run
-from flows.terminal.log_lines import LOGGERS, is_to_stderr, log_to_stderr
+from flows.terminal.log_lines import DEBUG, LOGGERS, is_to_stderr, log_to_stderr
 
 
 def test_settings_are_others_within_the_block_and_as_before_after_it() -> None:
