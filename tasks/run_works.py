@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.operations.copying.copy_tools import CopyTools
 from tasks.operations.copying.copy_work import CopyWork
 from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.referrer_lists import ReferrerLists
-from tasks.operations.copying.repository_preparation import Preparation
 from tasks.operations.copying.tag_planner import TagPlanner
 from tasks.operations.in_step.since_last import RememberedWork, UnchangedWork, is_unchanged, settings_mark
 from tasks.operations.reports.progress import CountedContent
@@ -25,17 +24,17 @@ from tasks.stores.zot_storage import served_prefix
 
 if TYPE_CHECKING:
     from tasks.ledger_ports import LayoutLedger
-    from tasks.oci.registry_profiles import RegistryProfile
     from tasks.operations.choosing.selection import Selection
     from tasks.operations.copying.planning import CopyPolicy
+    from tasks.operations.copying.repository_preparation import Preparation
     from tasks.operations.reports.progress import Progress
     from tasks.operations.reports.results import RepositoryInventory
     from tasks.operations.running.repository_work import BeginWork, RepositoryWork
     from tasks.operations.running.spare_hands import SpareHands
     from tasks.operations.source.source_graph import Census
-    from tasks.ports import BlobContent, LayoutReader, Target
+    from tasks.ports import BlobContent, LayoutReader
     from tasks.run_options import RunOptions
-    from tasks.stores.pacing import Pace, Stop
+    from tasks.stores.pacing import Pace
     from tasks.stores.registry.registry_store import RegistryStore
 
 
@@ -44,46 +43,44 @@ class Works:
     """What repositories are worked on with; each method gives the function that begins one repository."""
 
     source: LayoutReader
-    policy: CopyPolicy
+    options: RunOptions
+    selection: Selection
     hands: SpareHands
     ledger: LayoutLedger
     census: Census
     progress: Progress
-    stop: Stop
-    preparation: Preparation = field(default_factory=Preparation)
+    pace: Pace
+    preparation: Preparation
 
-    def of(
-        self, kind: RunKind, options: RunOptions, target: RegistryStore | None, selection: Selection, pace: Pace
-    ) -> BeginWork:
+    @property
+    def policy(self) -> CopyPolicy:
+        """The user's decisions."""
+        return self.options.policy
+
+    def of(self, kind: RunKind, target: RegistryStore | None) -> BeginWork:
         """What a run of this kind does; see the other methods."""
         if target is None:
-            return self.zot(served_prefix(options.source)) if kind is RunKind.ZOT else self.check()
+            return self.zot() if kind is RunKind.ZOT else self.check()
         if kind is RunKind.MIGRATE:
-            return self.migrate(target, pace, selection, options.chooses, since_last=options.since_last)
-        if kind is RunKind.PLAN:
-            return self.plan(target, target.profile, selection)
-        return self.verify(target)
+            return self.migrate(target)
+        return self.plan(target) if kind is RunKind.PLAN else self.verify(target)
 
-    def migrate(
-        self, target: Target, pace: Pace, selection: Selection, chooses: tuple[object, ...], *, since_last: bool
-    ) -> BeginWork:
+    def migrate(self, target: RegistryStore) -> BeginWork:
         """Copies; content counts as it passes, and passes no faster than `pace` lets its bytes.
 
-        With `since_last`, a layout counts as done that has not changed since an earlier run was done with all of it,
-        if `chooses`, the options that make the selection, were the same then.
+        With `--since-last`, a layout counts as done that has not changed since an earlier run was done with all of
+        it, if the options that make the selection were the same then.
         """
 
         def paced(content: BlobContent) -> BlobContent:
-            return PacedContent(CountedContent(content, self.progress), pace, self.stop)
+            return PacedContent(CountedContent(content, self.progress), self.pace)
 
-        tools = CopyTools(self.source, target, self.hands, paced)
-
-        policy = self.policy
+        tools, policy, selection = CopyTools(self.source, target, self.hands, paced), self.policy, self.selection
 
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
-            chosen = (*chooses, *selection.wanted_of(inventory.path))
+            chosen = (*self.options.chooses, *selection.wanted_of(inventory.path))
             settings = settings_mark(repository, chosen, policy.untagged, policy.referrers, policy.depth)
-            if since_last and is_unchanged(inventory, repository, self.ledger, settings, selection):
+            if self.options.since_last and is_unchanged(inventory, repository, self.ledger, settings, selection):
                 return UnchangedWork(inventory, repository, target.host, self.ledger)
             self.preparation.prepare(repository)
             state = self.preparation.state(repository)
@@ -92,8 +89,8 @@ class Works:
 
         return begin
 
-    def plan(self, target: Target, profile: RegistryProfile, selection: Selection) -> BeginWork:
-        """Says what a migration would do; `profile` is what is known of the target's kind."""
+    def plan(self, target: RegistryStore) -> BeginWork:
+        """Says what a migration would do."""
         lists = ReferrerLists(target)
 
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
@@ -110,14 +107,14 @@ class Works:
                 host=target.host,
                 repository=repository,
                 lists=lists,
-                profile=profile,
+                profile=target.profile,
                 announced=announced,
             )
-            return RememberedWork(work, repository, self.ledger, None, selection)
+            return RememberedWork(work, repository, self.ledger, None, self.selection)
 
         return begin
 
-    def verify(self, target: Target) -> BeginWork:
+    def verify(self, target: RegistryStore) -> BeginWork:
         """Compares the target with the source."""
         lists = ReferrerLists(target)
 
@@ -128,9 +125,9 @@ class Works:
 
         return begin
 
-    def zot(self, prefix: str) -> BeginWork:
+    def zot(self) -> BeginWork:
         """Looks at the source as a zot would that serves it in place."""
-        repeated = RepeatedContent()
+        prefix, repeated = served_prefix(self.options.source), RepeatedContent()
 
         def begin(inventory: RepositoryInventory, _: str) -> RepositoryWork:
             depth = self.policy.depth

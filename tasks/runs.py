@@ -231,8 +231,8 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         job = job_at_target(job, kind, target, ledger, preparation)
         census, hands = Census(), SpareHands(options.jobs)
         stack.callback(hands.close)
-        works = Works(source, options.policy, hands, ledger, census, progress, stop, preparation)
-        begin = works.of(kind, options, target, job.selection, controls.pace)
+        works = Works(source, options, job.selection, hands, ledger, census, progress, controls.pace, preparation)
+        begin = works.of(kind, target)
         if options.traces:
             begin = traced(begin, stack.enter_context(tracer_of(kind, options, run_id)))
         log = RunLog(spool, progress, stop, fail_fast=options.policy.fail_fast)

@@ -82,8 +82,9 @@ class Pace:
         """Wait until `units` may pass.
 
         Raises:
-            InterruptedRunError: the run ended meanwhile.
+            InterruptedRunError: the run is to end, or ended meanwhile.
         """
+        self._stop.check()
         while True:
             with self._lock:
                 rate = self._per_second
@@ -116,9 +117,8 @@ class RequestGate:
         """Wait until a request may be sent.
 
         Raises:
-            InterruptedRunError: the run ended meanwhile.
+            InterruptedRunError: the run is to end, or ended meanwhile.
         """
-        self._stop.check()
         while True:
             while (remaining := self._open_at - time.monotonic()) > 0:
                 self._stop.wait(remaining)
@@ -142,7 +142,6 @@ class PacedContent:
 
     content: BlobContent
     pace: Pace
-    stop: Stop
 
     @property
     def descriptor(self) -> Descriptor:
@@ -162,6 +161,5 @@ class PacedContent:
 
     def _paced(self, chunks: Iterator[Buffer]) -> Iterator[Buffer]:
         for chunk in chunks:
-            self.stop.check()
             self.pace.take(len(chunk))
             yield chunk

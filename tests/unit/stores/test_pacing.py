@@ -78,7 +78,7 @@ def content(data: bytes) -> BlobContent:
 
 def test_paced_content_is_the_content_later() -> None:
     stop = Stop()
-    paced = PacedContent(content(bytes(100)), Pace(1000, stop), stop)
+    paced = PacedContent(content(bytes(100)), Pace(1000, stop))
     started = time.monotonic()
     with paced.chunks() as chunks:
         read = b"".join(bytes(chunk) for chunk in chunks)
@@ -89,7 +89,7 @@ def test_paced_content_is_the_content_later() -> None:
 
 def test_paced_content_ends_with_the_run() -> None:
     stop = Stop()
-    with PacedContent(content(b"x"), Pace(None, stop), stop).chunks() as chunks:
+    with PacedContent(content(b"x"), Pace(None, stop)).chunks() as chunks:
         stop.set()
         with pytest.raises(InterruptedRunError):
             next(chunks)
