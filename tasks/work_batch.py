@@ -11,7 +11,7 @@ from prefect.runtime import task_run
 
 from tasks.oci.errors import is_transient
 from tasks.operations.running.batches import Slice
-from tasks.operations.running.tree_run import RETRY_DELAYS
+from tasks.operations.source.looking_again import RETRY_DELAYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

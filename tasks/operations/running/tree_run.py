@@ -26,6 +26,7 @@ from tasks.operations.running.hold import Hold
 from tasks.operations.running.open_repositories import OpenRepositories, OpenRepository
 from tasks.operations.running.repository_work import RepositoryWork, refused_of, units_of
 from tasks.operations.source.enumeration import children_of, enumerate_repository
+from tasks.operations.source.looking_again import RETRY_DELAYS
 from tasks.operations.source.source_survey import RunJob, Survey, Surveyor
 from tasks.ports import Finding
 
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 BATCHES_AT_ONCE = 4
 OPENED_AT_ONCE = 8
 """Repositories of a batch that are opened beside each other: each waits for the target's list of its tags."""
-RETRY_DELAYS = (5.0, 20.0)
-"""Seconds before a batch is taken up again for the tags that failed for the moment."""
 
 logger = logging.getLogger(__name__)
 

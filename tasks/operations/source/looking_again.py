@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     Value = TypeVar("Value")
 
+RETRY_DELAYS = (5.0, 20.0)
+"""Seconds before what failed for the moment is tried again: to read a layout, or to do a batch."""
+
 logger = logging.getLogger(__name__)
 
 

@@ -20,7 +20,7 @@ from tasks.oci.errors import (
     SourceUnavailableError,
 )
 from tasks.operations.running.concurrency import map_ahead
-from tasks.operations.source.looking_again import look_again
+from tasks.operations.source.looking_again import RETRY_DELAYS, look_again
 from tasks.operations.source.named_parts import parts_of
 from tasks.ports import Finding
 
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from tasks.ports import BlobContent, BlobStat, IndexFile, Source, StopSign
 
 READS_AT_ONCE = 8
-PAUSES = (5.0, 20.0)
-"""Seconds before a layout that can't be read for the moment is looked at again."""
 _SHOWN = 5
 
 
@@ -147,7 +145,7 @@ class SplitSource:
         return parts, others
 
     def _looked_at(self, paths: list[str]) -> Mapping[str, Mapping[str, _Part] | LayoutliftError]:
-        return self._look(paths) if self._stop is None else look_again(self._look, paths, self._stop, PAUSES)
+        return self._look(paths) if self._stop is None else look_again(self._look, paths, self._stop, RETRY_DELAYS)
 
     def _look(self, paths: list[str]) -> dict[str, Mapping[str, _Part] | LayoutliftError]:
         with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="parts") as pool:

@@ -10,7 +10,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import SourceError, SourceReadError, SourceUnavailableError
 from tasks.oci.reference import referrers_tag
 from tasks.operations.running import tree_run
-from tasks.operations.running.tree_run import RETRY_DELAYS
+from tasks.operations.source.looking_again import RETRY_DELAYS
 from tasks.ports import IndexFile
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget

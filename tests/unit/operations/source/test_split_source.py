@@ -212,7 +212,7 @@ def test_what_can_t_be_read_for_the_moment_is_looked_at_again(
     """As with a layout that is one repository: else all the names of a dump would be missing from a run."""
     dump.referrer(dump.image("a.example/app:v1", layers=[b"app"]))
     dump.write()
-    monkeypatch.setattr(split_source, "PAUSES", (0.0,))
+    monkeypatch.setattr(split_source, "RETRY_DELAYS", (0.0,))
     source = failing_once(tmp_path, method, SourceReadError("for the moment"), stop=Stop())
     assert list(source.list_layouts()) == ["app"]
 
