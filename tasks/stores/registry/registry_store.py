@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tasks.ports import BlobArrival, BlobContent
     from tasks.registry_ports import Deletion, RepositoryKeeper
     from tasks.stores.registry.http_pool import HttpPool
-    from tasks.stores.registry.oras_provider import OrasProvider, RepositoryContainer
+    from tasks.stores.registry.oras_provider import OrasProvider
     from tasks.stores.registry.request_retry import RequestRetry
     from tasks.stores.verified_content import VerifiedContent
 
@@ -112,7 +112,8 @@ class RegistryStore:
         """See `ManifestResolver.list_tags`; where nothing else may be asked either, that is raised."""
         ask = partial(self._ask_for_list, repository)
         try:
-            first = ask(self._path(repository, self._container(repository).tags_url()))
+            container = self._provider.container(repository)
+            first = ask(container.path(container.tags_url()))
         except PermissionDeniedError:
             self.resolve_manifest(repository, _ANY_TAG)
             return None  # whoever may push may not list, as with Amazon's rights for a push, and Azure's scope map
@@ -124,7 +125,7 @@ class RegistryStore:
 
     def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
         """See `ManifestResolver.resolve_manifest`."""
-        path = self._path(repository, self._container(repository).manifest_url(reference))
+        path = self._manifest_path(repository, reference)
         accept, attempted = {"Accept": ACCEPT_MANIFESTS}, f"HEAD {self._pool.origin}{path}"
         answer = self._heads.ask(path, self._scopes(repository), attempted, accept)
         if answer is not None:
@@ -145,7 +146,7 @@ class RegistryStore:
 
     def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
         """See `ContentFetcher.fetch_manifest`."""
-        path = self._path(repository, self._container(repository).manifest_url(reference))
+        path = self._manifest_path(repository, reference)
         headers, scopes = {"Accept": ACCEPT_MANIFESTS, "Accept-Encoding": "identity"}, self._scopes(repository)
         answer = self._retry(
             lambda: _checked(
@@ -178,7 +179,7 @@ class RegistryStore:
         if self.profile is not GENERIC:
             self._refuse_what_it_refuses(Descriptor(manifest.media_type, Digest.of(manifest.raw), len(manifest.raw)))
         attempted = f"pushing {repository}:{reference}" if ":" not in reference else f"pushing {reference}"
-        path = self._path(repository, self._container(repository).manifest_url(reference))
+        path = self._manifest_path(repository, reference)
         headers, scopes = {"Content-Type": manifest.media_type}, self._scopes(repository)
         attempts = count()
 
@@ -205,7 +206,7 @@ class RegistryStore:
 
     def delete_manifest(self, repository: str, reference: str) -> Deletion:
         """See `ManifestRemover.delete_manifest` (distribution-spec v1.1.1 "Deleting tags", "Deleting Manifests")."""
-        path = self._path(repository, self._container(repository).manifest_url(reference))
+        path = self._manifest_path(repository, reference)
         scopes = (f"repository:{repository}:pull,push,delete",)
         return self._retry(
             lambda: deletion_of(self._provider.do_request(path, "DELETE", None, None, scopes), f"DELETE {path}")
@@ -235,11 +236,9 @@ class RegistryStore:
     def _scopes(self, repository: str) -> Scopes:
         return (repository_scope(repository, write=self._write),)
 
-    def _container(self, repository: str) -> RepositoryContainer:
-        return self._provider.container(repository)
-
-    def _path(self, repository: str, url: str) -> str:
-        return self._container(repository).path(url)
+    def _manifest_path(self, repository: str, reference: str) -> str:
+        container = self._provider.container(repository)
+        return container.path(container.manifest_url(reference))
 
 
 def _checked(answer: HttpAnswer, attempted: str) -> HttpAnswer:
