@@ -166,7 +166,7 @@ def _census_line(census: Census) -> str:
 
 def print_problems(results: Iterable[TagResult], findings: Iterable[Finding]) -> None:
     """Print what is wrong, a line each, up to a limit, remarks last; and what to do about each code that occurred."""
-    told = [(r.is_problem, f"{r.outcome} {_place(r)}: {r.message}", r.code) for r in results]
+    told = [(r.is_problem, f"{r.outcome} {r.place}: {r.message}", r.code) for r in results]
     told += [(is_harmful(f), f"found {f.path}: {f.message}", f.code) for f in findings]
     told.sort(key=lambda each: not each[0])
     for _, line, code in told[:SHOWN_FAILURES]:
@@ -174,7 +174,3 @@ def print_problems(results: Iterable[TagResult], findings: Iterable[Finding]) ->
     if len(told) > SHOWN_FAILURES:
         click.echo(f"  … and {len(told) - SHOWN_FAILURES:,} more, in the report")
     print_advice((code for _, _, code in told), err=False)
-
-
-def _place(result: TagResult) -> str:
-    return f"{result.repository}@{result.digest}" if result.tag is None else f"{result.repository}:{result.tag}"

@@ -104,6 +104,11 @@ class TagResult:
     message: str | None = None
 
     @property
+    def place(self) -> str:
+        """What it is of at the source: `repository:tag`, or `repository@digest` where there is no tag."""
+        return f"{self.repository}@{self.digest}" if self.tag is None else f"{self.repository}:{self.tag}"
+
+    @property
     def is_problem(self) -> bool:
         """Whether this keeps a run from being complete; a conflict that the user said to skip does not."""
         return self.outcome in {Outcome.REFUSED, Outcome.FAILED} and self.code != Refused.CONFLICT_SKIPPED

@@ -81,7 +81,7 @@ class RunLog:
             self._told += 1
             number = self._told
         if number <= MOST_TOLD:
-            place, message = result.target or result.repository, result.message or ""
+            place, message = result.target or result.place, result.message or ""
             logger.warning("%s %s: %s", result.outcome, printable(place), printable(message))
         elif number == MOST_TOLD + 1:
             logger.warning("more than %d tags have a problem: the report has them all", MOST_TOLD)

@@ -55,11 +55,20 @@ def test_a_name_from_the_source_makes_no_line_of_its_own_in_any_log(
     )
     log.keep(result)
     (record,) = caplog.records
-    assert record.getMessage() == r"refused a\nERROR: b: no\x1b]0;x\x07"
+    assert record.getMessage() == r"refused a\nERROR: b:v\x1b[2J: no\x1b]0;x\x07"
 
 
 def failed(tag: str, message: str = "it is damaged", code: str = "digest_mismatch") -> TagResult:
     return TagResult("app\x1b[2J", tag, "sha256:0", "", None, Outcome.FAILED, code=code, message=message)
+
+
+@pytest.mark.parametrize(("tag", "place"), [("v1", "app:v1"), (None, "app@sha256:0")])
+def test_what_goes_to_no_target_is_named_by_its_tag(
+    log: RunLog, caplog: pytest.LogCaptureFixture, tag: str | None, place: str
+) -> None:
+    """As in a check: a line for each tag of a repository, and not the same one twice."""
+    log.keep(TagResult("app", tag, "sha256:0", "", None, Outcome.FAILED, code="c", message="it is damaged"))
+    assert caplog.messages == [f"failed {place}: it is damaged"]
 
 
 def test_very_many_problems_are_counted_and_not_all_logged(log: RunLog, caplog: pytest.LogCaptureFixture) -> None:
