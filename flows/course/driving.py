@@ -11,7 +11,7 @@ from tasks.oci.codes import Refused
 from tasks.oci.errors import TRANSIENT_CODES, ConflictsError, LayoutliftError, ReferrerConflictError
 from tasks.operations.copying.planning import OnConflict
 from tasks.operations.reports.counts import counted
-from tasks.operations.reports.run_log import FATAL
+from tasks.operations.reports.findings import FATAL
 from tasks.ports import Finding
 from tasks.runs import RunKind, open_run
 

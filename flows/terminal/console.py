@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +14,7 @@ from flows.terminal.finding_lines import print_advice
 from flows.terminal.outcome_table import repository_lines
 from tasks.oci.errors import InterruptedRunError
 from tasks.operations.reports.counts import counted
-from tasks.operations.reports.findings import is_harmful
+from tasks.operations.reports.findings import RUN_WIDE, is_harmful
 from tasks.operations.reports.results import Outcome
 from tasks.operations.reports.shown_text import human_bytes, printable
 from tasks.runs import RunKind, open_run
@@ -166,11 +167,38 @@ def _census_line(census: Census) -> str:
 
 def print_problems(results: Iterable[TagResult], findings: Iterable[Finding]) -> None:
     """Print what is wrong, a line each, up to a limit, remarks last; and what to do about each code that occurred."""
-    told = [(r.is_problem, f"{r.outcome} {r.place}: {r.message}", r.code) for r in results]
-    told += [(is_harmful(f), f"found {f.path}: {f.message}", f.code) for f in findings]
-    told.sort(key=lambda each: not each[0])
-    for _, line, code in told[:SHOWN_FAILURES]:
-        click.echo(f"  ! {printable(line)} ({code})")
-    if len(told) > SHOWN_FAILURES:
-        click.echo(f"  … and {len(told) - SHOWN_FAILURES:,} more, in the report")
-    print_advice((code for _, _, code in told), err=False)
+    told = list(_told_results(results))
+    told += [_Told(is_harmful(f), f"found {f.path}: {f.message}", f.code) for f in findings]
+    told.sort(key=_Told.rank)
+    for each in told[:SHOWN_FAILURES]:
+        click.echo(f"  ! {printable(each.line)} ({each.code})")
+    if more := sum(each.tags for each in told[SHOWN_FAILURES:]):
+        click.echo(f"  … and {more:,} more, in the report")
+    print_advice((each.code for each in told), err=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A line on what is wrong, and how many tags it is about."""
+
+    is_problem: bool
+    line: str
+    code: str | None
+    tags: int = 1
+
+    def rank(self) -> tuple[bool, bool, int]:
+        """What is wrong with something comes first; then what the run did not get to, and why; then remarks."""
+        return not self.is_problem, self.code in RUN_WIDE, self.tags
+
+
+def _told_results(results: Iterable[TagResult]) -> Iterator[_Told]:
+    """A line for each, but one for all that the run did not get to for one reason."""
+    left: dict[tuple[str | None, str | None], list[TagResult]] = {}
+    for each in results:
+        if each.code in RUN_WIDE:
+            left.setdefault((each.code, each.message), []).append(each)
+        else:
+            yield _Told(each.is_problem, f"{each.outcome} {each.place}: {each.message}", each.code)
+    for (code, message), tags in left.items():
+        of = tags[0].place if len(tags) == 1 else counted(len(tags), "tag")
+        yield _Told(tags[0].is_problem, f"{tags[0].outcome} {of}: {message}", code, len(tags))

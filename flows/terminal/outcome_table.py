@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.operations.reports.counts import counted
+from tasks.operations.reports.findings import RUN_WIDE
 from tasks.operations.reports.results import Outcome
 from tasks.operations.reports.shown_text import printable
 
@@ -28,11 +29,14 @@ class _Row:
     target: str = "-"
     tags: int = 0
     problems: int = 0
+    not_done: int = 0
     good: Counter[str] = field(default_factory=Counter)
 
     def add(self, result: TagResult) -> None:
         self.tags += 1
-        self.problems += result.outcome in {Outcome.REFUSED, Outcome.FAILED}
+        if result.outcome in {Outcome.REFUSED, Outcome.FAILED}:
+            self.not_done += result.code in RUN_WIDE
+            self.problems += result.code not in RUN_WIDE
         if result.outcome in _HEADINGS:
             self.good[_HEADINGS[result.outcome]] += 1
         if result.target is not None:
@@ -40,11 +44,14 @@ class _Row:
 
 
 def repository_lines(results: Iterable[TagResult], *, verified: bool = False) -> Iterator[str]:
-    """The table's lines, a repository each, as many as a screen takes; `verified` names what was verified only."""
+    """The table's lines, a repository each, as many as a screen takes: rather those with problems than others.
+
+    `verified` names what was verified only.
+    """
     rows: dict[str, _Row] = {}
     for result in results:
         rows.setdefault(result.repository, _Row()).add(result)
-    shown = dict(sorted(rows.items())[:SHOWN])
+    shown = dict(sorted(sorted(rows.items(), key=lambda each: (not each[1].problems, each[0]))[:SHOWN]))
     if not shown:
         return
     cells = [("repository", "target", "tags", "outcome")] + [
@@ -67,8 +74,9 @@ def _width(column: Sequence[str]) -> int:
 
 def _outcome(row: _Row, *, verified: bool) -> str:
     good = Counter(verified=row.good.total()) if verified else row.good
-    counts = {"with problems": row.problems, **{name: good[name] for name in ("verified", *_HEADINGS.values())}}
+    bad = {"with problems": row.problems, "not done": row.not_done}
+    counts = {**bad, **{name: good[name] for name in ("verified", *_HEADINGS.values())}}
     parts = {name: count for name, count in counts.items() if count}
-    if len(parts) == 1 and not row.problems:
+    if len(parts) == 1 and not any(bad.values()):
         return next(iter(parts))
     return ", ".join(f"{count:,} {name}" for name, count in parts.items())

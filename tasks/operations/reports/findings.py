@@ -5,6 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Problem, Remark
+from tasks.oci.errors import (
+    AuthenticationError,
+    InterruptedRunError,
+    SourceUnavailableError,
+    StateError,
+    TargetUnavailableError,
+)
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -15,6 +22,10 @@ if TYPE_CHECKING:
 _REMARKS = frozenset(Remark)
 FITTED_BEFORE = frozenset({Remark.TAG_VANISHED, Remark.LAYOUT_VANISHED, Remark.TAG_DELETED, Remark.TAG_KEPT})
 """Codes of what is gone, perhaps on purpose: a pattern that fits nothing now may have fitted that."""
+FATAL = (SourceUnavailableError, StateError, AuthenticationError, TargetUnavailableError)
+"""Errors that every other tag would meet too: the rest is not tried."""
+RUN_WIDE = frozenset({InterruptedRunError.code, *(kind.code for kind in FATAL)})
+"""Codes of what ends a run: of a tag they say that the run did not get to it, not that anything is wrong with it."""
 NO_LAYOUTS = Finding(".", Problem.NO_LAYOUTS, "there is no image layout below the source; is the bucket mounted?")
 """What an unmounted directory looks like, so that a schedule on it must not end well."""
 NOTHING_CHOSEN = Finding(".", Problem.NOTHING_CHOSEN, "no layout or tag of the source fits the patterns")

@@ -7,15 +7,8 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 from tasks.oci.codes import Remark
-from tasks.oci.errors import (
-    AuthenticationError,
-    InterruptedRunError,
-    LayoutliftError,
-    SourceUnavailableError,
-    StateError,
-    TargetUnavailableError,
-)
-from tasks.operations.reports.findings import is_harmful
+from tasks.oci.errors import InterruptedRunError, LayoutliftError
+from tasks.operations.reports.findings import FATAL, is_harmful
 from tasks.operations.reports.shown_text import printable
 from tasks.ports import Finding
 
@@ -31,8 +24,6 @@ logger = logging.getLogger(__name__)
 
 MOST_TOLD = 200
 """Problems that are logged one by one, as many as the dashboard's table shows."""
-FATAL = (SourceUnavailableError, StateError, AuthenticationError, TargetUnavailableError)
-"""Errors that every other tag would meet too: the rest is not tried."""
 
 
 class Recorder(Protocol):
@@ -68,12 +59,17 @@ class RunLog:
         self.progress.note(result)
         if not result.is_problem:
             return
-        self._tell(result)
+        if not self._was_left(result):
+            self._tell(result)
         for kind in FATAL:
             if result.code == kind.code:
                 self.give_up(kind(f"not tried, since before it: {result.message}"))
         if self._fail_fast:
             self._stop.set()
+
+    def _was_left(self, result: TagResult) -> bool:
+        """Whether the run ended before it got to this tag: that is said of the run, and not of each tag."""
+        return result.code == InterruptedRunError.code or result.message == str(self._fatal)
 
     def _tell(self, result: TagResult) -> None:
         """Log a problem, unless there were many: each line costs as much as a tag where Prefect keeps them."""
@@ -130,7 +126,9 @@ class RunLog:
     def give_up(self, error: LayoutliftError) -> None:
         """Have the run begin nothing more, for the reason that `error` gives."""
         with self._lock:
-            self._fatal = self._fatal or error
+            is_first, self._fatal = self._fatal is None, self._fatal or error
+        if is_first:
+            logger.warning("the rest is not tried")
 
     def reason_to_skip(self) -> LayoutliftError | None:
         """Why nothing more should be begun, None while the run goes on."""

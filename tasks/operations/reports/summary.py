@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from tasks.operations.reports.advice import advice_on
 from tasks.operations.reports.counts import counted
+from tasks.operations.reports.findings import RUN_WIDE
 from tasks.operations.reports.report_rows import OUTCOMES
 from tasks.operations.reports.results import Outcome
 from tasks.operations.reports.shown_text import escape_markdown, human_bytes, table_cell
@@ -21,8 +21,17 @@ _FINDINGS_SHOWN = 50
 
 
 def failure_rows(results: Iterable[TagResult], limit: int = 200) -> list[dict[str, str]]:
-    """A row for each of the first `limit` tags that keep the run from being complete, for a table."""
-    return [_failure_row(result) for result in islice((r for r in results if r.is_problem), limit)]
+    """A row for each of the first `limit` tags that keep the run from being complete, for a table.
+
+    Those that the run did not get to come last.
+    """
+    wrong: list[TagResult] = []
+    left: list[TagResult] = []
+    for result in filter(lambda each: each.is_problem, results):
+        kept = left if result.code in RUN_WIDE else wrong
+        if len(kept) < limit:
+            kept.append(result)
+    return [_failure_row(result) for result in (*wrong, *left)[:limit]]
 
 
 def _failure_row(result: TagResult) -> dict[str, str]:

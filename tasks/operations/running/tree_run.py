@@ -20,7 +20,7 @@ from tasks.operations.choosing.chosen_tags import absent_of, fitting_patterns, p
 from tasks.operations.choosing.newest import not_ordered
 from tasks.operations.copying.planning import NamePlan
 from tasks.operations.reports.counts import counted
-from tasks.operations.reports.run_log import FATAL
+from tasks.operations.reports.findings import FATAL
 from tasks.operations.reports.shown_text import printable
 from tasks.operations.running.hold import Hold
 from tasks.operations.running.open_repositories import OpenRepositories, OpenRepository

@@ -57,6 +57,30 @@ def test_what_is_wrong_is_shown_before_remarks_however_many_there_are(capsys: py
     ]
 
 
+def test_what_the_run_did_not_get_to_is_one_line_behind_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    """An interrupted run has thousands of such tags, and each is done by the next run."""
+    left = [replace(failed(f"v{number}", "interrupted"), message="not begun") for number in range(1_200)]
+    away = [replace(failed(tag, "target_unavailable"), message="not tried") for tag in ("a", "b")]
+    print_problems(
+        [*left, failed("w1", "digest_mismatch"), *away, failed("w2", "target_unavailable")],
+        [Finding("x", "tag_moved", "has moved"), Finding("y", "invalid_layout", "no JSON")],
+    )
+    assert capsys.readouterr().out.splitlines()[:6] == [
+        "  ! failed app:w1: no good (digest_mismatch)",
+        "  ! found y: no JSON (invalid_layout)",
+        "  ! failed app:w2: no good (target_unavailable)",
+        "  ! failed 2 tags: not tried (target_unavailable)",
+        "  ! failed 1,200 tags: not begun (interrupted)",
+        "  ! found x: has moved (tag_moved)",
+    ]
+
+
+def test_how_many_more_there_are_counts_each_tag(capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = [failed(f"v{number}", "digest_mismatch") for number in range(SHOWN_FAILURES + 1)]
+    print_problems([*wrong, *(failed(f"w{number}", "interrupted") for number in range(30))], [])
+    assert "  … and 31 more, in the report" in capsys.readouterr().out.splitlines()
+
+
 def test_what_has_no_tag_is_named_as_registries_name_it(capsys: pytest.CaptureFixture[str]) -> None:
     print_problems([replace(failed("v1", "digest_mismatch"), tag=None)], [])
     assert capsys.readouterr().out.startswith("  ! failed app@sha256:0")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.terminal.outcome_table import repository_lines
+from flows.terminal.outcome_table import SHOWN, repository_lines
 from tasks.operations.reports.results import Outcome, TagResult
 
 COPIED, UP_TO_DATE, TO_COPY = Outcome.COPIED, Outcome.UP_TO_DATE, Outcome.TO_COPY
@@ -30,6 +30,25 @@ def test_a_line_counts_each_outcome(outcomes: tuple[Outcome, ...], verified: boo
     ]
     _, line = repository_lines(results, verified=verified)
     assert line.split(maxsplit=3) == ["app", "r.example/app", str(len(outcomes)), said]
+
+
+def test_what_the_run_did_not_get_to_is_not_said_to_have_a_problem() -> None:
+    codes = ("interrupted", "target_unavailable", "digest_mismatch")
+    results = [TagResult("app", code, None, None, f"r.example/app:{code}", FAILED, code=code) for code in codes]
+    _, line = repository_lines([*results, TagResult("app", "v1", None, None, "r.example/app:v1", COPIED)])
+    assert line.split(maxsplit=3)[3] == "1 with problems, 2 not done, 1 copied"
+
+
+def test_a_repository_with_a_problem_is_shown_however_many_there_are() -> None:
+    good = [TagResult(f"a{number:02}", "v1", None, None, "r.example/a:v1", COPIED) for number in range(SHOWN + 4)]
+    wrong = [TagResult(name, "v1", None, None, f"r.example/{name}:v1", FAILED, code="conflict") for name in "zc"]
+    lines = list(repository_lines([*good, *wrong]))
+    assert [line.split()[0] for line in lines] == [
+        "repository",
+        *(f"a{number:02}" for number in range(SHOWN - 2)),
+        *("c", "z", "…"),
+    ]
+    assert lines[-1] == "  … and 6 more repositories, in the report"
 
 
 def test_a_very_long_name_pushes_no_other_line_aside() -> None:

@@ -88,6 +88,31 @@ def test_what_every_other_tag_would_meet_too_ends_the_run(log: RunLog, kind: typ
     assert str(reason) == "not tried, since before it: nobody is there"
 
 
+def test_what_an_interruption_left_is_counted_and_not_told_tag_by_tag(
+    log: RunLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    log.keep(failed("v1"))
+    for number in range(3):
+        log.keep(failed(f"left-{number}", "the run ended before this was begun", "interrupted"))
+    assert caplog.messages == [r"failed app\x1b[2J:v1: it is damaged"]
+    assert log.progress.totals.problems == 4
+
+
+def test_what_ends_a_run_is_told_once_and_not_of_each_tag_that_is_left(
+    log: RunLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    log.keep(failed("v1", "nobody is there", TargetUnavailableError.code))
+    for number in range(3):
+        log.keep(failed(f"left-{number}", str(log.reason_to_skip()), TargetUnavailableError.code))
+    log.keep(failed("v2", "gone while it was read", SourceUnavailableError.code))
+    assert caplog.messages == [
+        r"failed app\x1b[2J:v1: nobody is there",
+        "the rest is not tried",
+        r"failed app\x1b[2J:v2: gone while it was read",
+    ]
+    assert log.progress.totals.problems == 5
+
+
 @pytest.mark.parametrize("kind", [ConnectionFailedError, RegistryUnavailableError, SourceReadError])
 def test_what_one_tag_meets_ends_no_run(log: RunLog, kind: type[LayoutliftError]) -> None:
     log.keep(failed("v1", "it broke", kind.code))

@@ -27,6 +27,12 @@ def test_failure_rows_are_the_problems_only_and_limited():
     assert rows[0]["what happened"] == "altered"
 
 
+def test_failure_rows_have_what_the_run_did_not_get_to_behind_what_is_wrong():
+    left = [failed(f"left-{number}", code="interrupted") for number in range(3)]
+    rows = failure_rows([*left, failed("v1"), failed("v2")], limit=4)
+    assert [row["tag"] for row in rows] == ["v1", "v2", "left-0", "left-1"]
+
+
 def test_failure_rows_take_what_they_do_not_know():
     (row,) = failure_rows([failed(None, code="new_code", message="\x1b[2J", repository="a\nb")])
     assert row == {
