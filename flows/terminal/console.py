@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -167,38 +167,45 @@ def _census_line(census: Census) -> str:
 
 def print_problems(results: Iterable[TagResult], findings: Iterable[Finding]) -> None:
     """Print what is wrong, a line each, up to a limit, remarks last; and what to do about each code that occurred."""
-    told = list(_told_results(results))
-    told += [_Told(is_harmful(f), f"found {f.path}: {f.message}", f.code) for f in findings]
-    told.sort(key=_Told.rank)
+    told = [_Told(r.is_problem, str(r.outcome), r.place, r.message, r.code) for r in results]
+    told += [_Told(is_harmful(f), "found", f.path, f.message, f.code, "repository") for f in findings]
+    told = sorted(_left_together(told), key=_Told.rank)
     for each in told[:SHOWN_FAILURES]:
         click.echo(f"  ! {printable(each.line)} ({each.code})")
-    if more := sum(each.tags for each in told[SHOWN_FAILURES:]):
+    if more := sum(each.number for each in told[SHOWN_FAILURES:]):
         click.echo(f"  … and {more:,} more, in the report")
     print_advice((each.code for each in told), err=False)
 
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """A line on what is wrong, and how many tags it is about."""
+    """A line on what is wrong with one tag or repository, or with several."""
 
     is_problem: bool
-    line: str
+    outcome: str
+    place: str
+    message: str | None
     code: str | None
-    tags: int = 1
+    noun: str = "tag"
+    number: int = 1
+
+    @property
+    def line(self) -> str:
+        """What is said, without the code."""
+        place = self.place if self.number == 1 else counted(self.number, self.noun)
+        return f"{self.outcome} {place}: {self.message}"
 
     def rank(self) -> tuple[bool, bool, int]:
         """What is wrong with something comes first; then what the run did not get to, and why; then remarks."""
-        return not self.is_problem, self.code in RUN_WIDE, self.tags
+        return not self.is_problem, self.code in RUN_WIDE, self.number
 
 
-def _told_results(results: Iterable[TagResult]) -> Iterator[_Told]:
+def _left_together(told: Iterable[_Told]) -> Iterator[_Told]:
     """A line for each, but one for all that the run did not get to for one reason."""
-    left: dict[tuple[str | None, str | None], list[TagResult]] = {}
-    for each in results:
+    left: dict[tuple[str, str | None, str | None], list[_Told]] = {}
+    for each in told:
         if each.code in RUN_WIDE:
-            left.setdefault((each.code, each.message), []).append(each)
+            left.setdefault((each.outcome, each.message, each.code), []).append(each)
         else:
-            yield _Told(each.is_problem, f"{each.outcome} {each.place}: {each.message}", each.code)
-    for (code, message), tags in left.items():
-        of = tags[0].place if len(tags) == 1 else counted(len(tags), "tag")
-        yield _Told(tags[0].is_problem, f"{tags[0].outcome} {of}: {message}", code, len(tags))
+            yield each
+    yield from (replace(several[0], number=len(several)) for several in left.values())

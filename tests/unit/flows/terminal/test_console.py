@@ -75,6 +75,16 @@ def test_what_the_run_did_not_get_to_is_one_line_behind_what_is_wrong(capsys: py
     ]
 
 
+def test_repositories_that_the_run_did_not_get_to_are_one_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+    unopened = [Finding(path, "interrupted", "not begun") for path in ("a", "b", "c")]
+    print_problems([failed("v1", "interrupted")], [*unopened, Finding("d", "interrupted", "not done")])
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "  ! failed app:v1: no good (interrupted)",
+        "  ! found d: not done (interrupted)",
+        "  ! found 3 repositories: not begun (interrupted)",
+    ]
+
+
 def test_how_many_more_there_are_counts_each_tag(capsys: pytest.CaptureFixture[str]) -> None:
     wrong = [failed(f"v{number}", "digest_mismatch") for number in range(SHOWN_FAILURES + 1)]
     print_problems([*wrong, *(failed(f"w{number}", "interrupted") for number in range(30))], [])
