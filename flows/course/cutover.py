@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,7 +72,10 @@ def cut_over(parameters: CutoverParameters, console: Console, say: Callable[[str
         before = index_marks(source, selection)
         _verify(options, console)
         equal_at = _moment_of(console, before)
-        console.stop.pause(max(0.0, watched_until - time.monotonic()))
+        if (left := watched_until - time.monotonic()) > 0:
+            until = datetime.now(UTC) + timedelta(seconds=left)
+            say(f"all tags are verified; the source is watched until {until.isoformat(timespec='seconds')}")
+            console.stop.pause(left)
         if console.stop.requested:
             raise InterruptedRunError("interrupted while the source was watched; no file was written")
         refuse_changes(before, index_marks(source, selection))

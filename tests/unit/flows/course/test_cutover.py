@@ -1,6 +1,7 @@
 """A cut-over answers for what was chosen, as it was verified, and knows beforehand that its files can be written."""
 
 from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ from flows.course.cutover import CutoverParameters, cut_over
 from flows.terminal.console import Console
 from tasks.oci.errors import ConfigurationError, RefusedError
 from tasks.stores.directory.layout_directory import LayoutDirectory
+from tasks.stores.pacing import Stop
 from tests.support.layouts import LayoutBuilder
 
 
@@ -74,6 +76,24 @@ def test_what_was_verified_between_two_equal_looks_is_not_what_is_there(world: W
     with pytest.raises(RefusedError, match="still written to: ours"):
         world.cut_over(world.folder / "map.json")
     assert not (world.folder / "map.json").exists()
+
+
+def test_until_when_the_source_is_watched_is_said_before_the_wait(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half an hour of silence looks like a command that hangs."""
+    monkeypatch.setattr(Stop, "pause", lambda _, seconds: world.said.append(f"waited {round(seconds / 60)} minutes"))
+    begun = datetime.now(UTC).replace(microsecond=0)
+    world.cut_over(frozen_for="30m")
+    said, waited, *_ = world.said
+    words, _, until = said.rpartition(" ")
+    assert (words, waited) == ("all tags are verified; the source is watched until", "waited 30 minutes")
+    assert begun <= datetime.fromisoformat(until) - timedelta(minutes=30) <= datetime.now(UTC)
+
+
+def test_where_there_is_no_time_to_watch_nothing_is_said_of_it(world: World) -> None:
+    world.cut_over()
+    assert not any("watched until" in line for line in world.said)
 
 
 def test_two_lists_in_one_file_are_refused_before_the_work(world: World) -> None:
