@@ -29,7 +29,7 @@ def print_outcomes(
 
     `undone` is the run that this one undoes: where not all of that came back, it is to be undone again.
     """
-    is_idle = True
+    is_idle, is_for_good = True, True
     alone = 0
     codes: dict[str, None] = {}
     if as_json:
@@ -39,6 +39,7 @@ def print_outcomes(
         for place, outcome in enumerate(outcomes):
             codes |= dict.fromkeys(problem.code for problem in outcome.problems)
             is_idle = is_idle and _is_idle(outcome)
+            is_for_good = is_for_good and not _can_be_undone(outcome)
             alone += outcome.left_alone
             if as_json:
                 click.echo(("," if place else "") + "\n" + json.dumps(asdict(outcome)), nl=False)
@@ -48,6 +49,8 @@ def print_outcomes(
             closing = _nothing_done(alone, undone)
         elif undone is not None and codes:
             closing = f"run {run}; when that is mended, for what did not come back: layoutlift cleanup undo {undone}"
+        elif is_for_good:
+            closing = f"run {run}"
     finally:  # a run that is ended early can be undone, too, and leaves a document that can be read
         click.echo("\n]}" if as_json else closing)
         if not as_json:
@@ -65,6 +68,12 @@ def _nothing_done(alone: int, undone: str | None) -> str:
 def _is_idle(outcome: RepositoryOutcome) -> bool:
     """Whether nothing was done with a repository, and nothing was to be done that was not."""
     return not (any(outcome_parts(outcome)) or outcome.skipped or outcome.problems)
+
+
+def _can_be_undone(outcome: RepositoryOutcome) -> bool:
+    """Whether `undo` may find something to put back, and not only marks and what is gone for good."""
+    came_or_went = outcome.removed, outcome.added, outcome.hidden, outcome.restored, outcome.dropped, outcome.remade
+    return any(came_or_went) or bool(outcome.problems)
 
 
 @dataclass(slots=True)

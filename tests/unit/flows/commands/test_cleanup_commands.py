@@ -94,6 +94,18 @@ def test_a_plan_that_only_leaves_repositories_alone_asks_for_no_apply(source: Pa
     assert "--apply" not in ended.output
 
 
+def test_a_run_that_took_nothing_that_could_come_back_names_no_way_to_put_it_back(
+    source: Path, tmp_path: Path
+) -> None:
+    """Neither a mark nor what is gone for good is put back by `undo`."""
+    LayoutBuilder(source / "app").blob(b"nobody names it")
+    marked = applied_policy_that_keeps_all(source, tmp_path)
+    said, run = marked.stdout.splitlines()
+    assert said == "app: 1 blob marked as unreferenced"
+    assert run.startswith("run 20")
+    assert "undo" not in marked.output
+
+
 def test_a_source_with_nothing_to_recover_is_told_in_words(source: Path) -> None:
     ended = layoutlift("recover", source)
     assert (ended.exit_code, ended.stderr) == (0, "")
