@@ -25,7 +25,7 @@ from flows.forms.parameters import CheckParameters, MigrateParameters
 from flows.forms.scale_parameters import ScaledMigrateParameters, ScaledVerifyParameters
 from flows.terminal.told_errors import tell
 from tasks.oci.errors import LayoutliftError
-from tasks.runs import RunKind
+from tasks.run_options import RunKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,7 +15,7 @@ from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.choosing.newest import NewestBy
 from tasks.operations.copying.planning import OnConflict, Untagged
 from tasks.operations.reports.results import Depth
-from tasks.runs import RunKind
+from tasks.run_options import RunKind
 
 
 @flow(

@@ -7,7 +7,7 @@ from prefect import State
 from flows.forms.parameters import VerifyParameters
 from flows.scale import shard_body as s
 from flows.server.own_flow import OF_BATCHES, flow
-from tasks.runs import RunKind
+from tasks.run_options import RunKind
 
 
 @flow(name="verify-shard", **OF_BATCHES)

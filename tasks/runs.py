@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["Run", "RunKind", "RunOptions", "open_run"]
-
 
 class Run:
     """An open run: `tree` does the work, `log` keeps what comes of it, and the report is made of that."""

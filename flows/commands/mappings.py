@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flows.forms.parameters import MigrateParameters
-    from tasks.runs import RunKind
+    from tasks.run_options import RunKind
 
 
 def run_mappings(kind: RunKind, path: Path, given: dict[str, Any], *, standalone: bool) -> NoReturn:

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from flows.forms.parameters import RunParameters
     from flows.server.prefect_server import ServerAddress
     from flows.terminal.console import Console
-    from tasks.runs import Run, RunKind
+    from tasks.run_options import RunKind
+    from tasks.runs import Run
 
 _Model = TypeVar("_Model", bound=BaseModel)
 

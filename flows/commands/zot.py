@@ -10,7 +10,7 @@ import click
 from flows.commands.options import with_parameters
 from flows.commands.running import checked, run_to_end
 from flows.forms.parameters import InPlaceParameters, SourceParameters
-from tasks.runs import RunKind
+from tasks.run_options import RunKind
 from tasks.stores.source_checks import check_source
 
 

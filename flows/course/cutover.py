@@ -17,14 +17,14 @@ from tasks.endpoints import close_source, open_source
 from tasks.oci.errors import IncompleteError, InterruptedRunError, RefusedError
 from tasks.operations.in_step.cutover import OLD_REFERENCE, check_template, refuse_changes, replacements
 from tasks.operations.source.index_marks import index_marks
-from tasks.runs import RunKind
+from tasks.run_options import RunKind
 from tasks.stores.mapping_files import RowList, check_files, write_lists
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flows.terminal.console import Console
-    from tasks.runs import RunOptions
+    from tasks.run_options import RunOptions
 
 SCHEMA = 1
 

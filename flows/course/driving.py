@@ -13,7 +13,8 @@ from tasks.operations.copying.planning import OnConflict
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import FATAL
 from tasks.ports import Finding
-from tasks.runs import RunKind, open_run
+from tasks.run_options import RunKind
+from tasks.runs import open_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from flows.course.live_limits import LimitsReader
     from flows.course.watching import Watcher
     from tasks.operations.source.source_survey import Survey
-    from tasks.runs import Run, RunOptions
+    from tasks.run_options import RunOptions
+    from tasks.runs import Run
     from tasks.stores.pacing import Stop
 
     Work: TypeAlias = Callable[[Run, Survey], None]

@@ -14,14 +14,15 @@ from flows.server.prefect_server import has_no_variable
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.operations.copying.planning import OnConflict
 from tasks.ports import Finding
-from tasks.runs import Run, RunKind, open_run
+from tasks.run_options import RunKind
+from tasks.runs import Run, open_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from flows.server.prefect_server import ServerAddress
     from flows.terminal.console import Console
-    from tasks.runs import RunOptions
+    from tasks.run_options import RunOptions
 
 KEPT_RECORDS = 10_000
 OPENING_SECONDS = 0.3

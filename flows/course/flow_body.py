@@ -18,7 +18,7 @@ from tasks.oci.errors import LockHeldError
 
 if TYPE_CHECKING:
     from flows.course.driving import Publish, Work
-    from tasks.runs import RunKind, RunOptions
+    from tasks.run_options import RunKind, RunOptions
 
 SKIPPED = "Skipped"
 """The state of a run that another one for the same pair left nothing to do; of the type cancelled."""

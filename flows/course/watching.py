@@ -12,7 +12,8 @@ from tasks.stores.pacing import Stop
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.runs import Run, RunKind, RunOptions
+    from tasks.run_options import RunKind, RunOptions
+    from tasks.runs import Run
 
 
 class Watcher(Protocol):

@@ -17,7 +17,7 @@ from flows.course.repeating import every
 from flows.dashboard.timeline_plot import FEWEST_MOMENTS, draw
 from tasks.operations.reports.shown_text import human_bytes
 from tasks.operations.reports.timeline import Timeline
-from tasks.runs import RunKind
+from tasks.run_options import RunKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

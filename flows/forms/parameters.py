@@ -24,7 +24,7 @@ from tasks.operations.copying.planning import CopyPolicy, OnConflict, Untagged
 from tasks.operations.in_step.vanished import DeletionLimits
 from tasks.operations.reports.results import Depth
 from tasks.registry_ports import NewRepositories
-from tasks.runs import RunOptions
+from tasks.run_options import RunOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

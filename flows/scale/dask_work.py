@@ -17,7 +17,7 @@ from flows.dashboard.dashboard_limits import limits_reader
 from tasks.oci.errors import ConfigurationError, IncompleteError, LayoutliftError, ShardLostError
 from tasks.operations.reports.counts import counted
 from tasks.operations.running.shard_watch import RESTART_DELAYS
-from tasks.runs import RunKind, RunOptions  # noqa: TC001 - Prefect evaluates annotations
+from tasks.run_options import RunKind, RunOptions  # noqa: TC001 - Prefect evaluates annotations
 from tasks.shard_results import pages_of
 from tasks.stores.hidden_secrets import without_secrets
 

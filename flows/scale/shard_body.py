@@ -16,7 +16,7 @@ from tasks.ports import Shard
 if TYPE_CHECKING:
     from prefect import State
 
-    from tasks.runs import RunKind, RunOptions
+    from tasks.run_options import RunKind, RunOptions
 
 WholeRun = Annotated[str, Field(description="The run that this is a part of")]
 Number = Annotated[int, Field(description="Which part it is", ge=1)]

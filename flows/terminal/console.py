@@ -17,7 +17,8 @@ from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import RUN_WIDE, is_harmful
 from tasks.operations.reports.results import Outcome
 from tasks.operations.reports.shown_text import human_bytes, printable
-from tasks.runs import RunKind, open_run
+from tasks.run_options import RunKind
+from tasks.runs import open_run
 from tasks.stores.pacing import Stop
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from tasks.operations.reports.results import TagResult
     from tasks.operations.source.source_graph import Census
     from tasks.ports import Finding
-    from tasks.runs import Run, RunOptions
+    from tasks.run_options import RunOptions
+    from tasks.runs import Run
 
 REFRESH = 0.25
 """Seconds between looks at the counters on a terminal."""

@@ -18,7 +18,7 @@ from tasks.endpoints import TargetOptions
 from tasks.oci.errors import IncompleteError
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.registry_ports import NewRepositories
-from tasks.runs import RunKind, RunOptions
+from tasks.run_options import RunKind, RunOptions
 from tests.support.command import Layoutlift
 from tests.support.content import tree
 from tests.support.ecr_templates import answer_with_templates, template

@@ -15,7 +15,8 @@ from infra.real_parts import Registry
 from tasks.oci.errors import IncompleteError
 from tasks.operations.source.source_survey import Survey
 from tasks.ports import IndexFile, Shard
-from tasks.runs import Run, RunKind, RunOptions
+from tasks.run_options import RunKind, RunOptions
+from tasks.runs import Run
 from tasks.shard_results import absorb, pages_of
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tests.support.layouts import LayoutBuilder

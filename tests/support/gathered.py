@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.oci.errors import ShardLostError
 from tasks.ports import Shard
-from tasks.runs import RunKind
+from tasks.run_options import RunKind
 from tasks.stores.pacing import Stop
 
 

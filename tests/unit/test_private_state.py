@@ -12,8 +12,8 @@ from tasks.benchmark_runs import open_benchmark
 from tasks.benchmark_values.options import BenchmarkOptions
 from tasks.cleanup_runs import RunNote, note_run
 from tasks.oci.errors import ConfigurationError
+from tasks.run_options import RunKind
 from tasks.run_parts import state_of
-from tasks.runs import RunKind
 from tasks.stores.pacing import Stop
 from tasks.stores.state.state_directory import default_state_root, made_state_root
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tasks.oci.errors import ConfigurationError, StateError
-from tasks.runs import Run, RunKind, RunOptions, open_run
+from tasks.run_options import RunKind, RunOptions
+from tasks.runs import Run, open_run
 from tasks.stores.pacing import Stop
 from tasks.stores.state.ledger_folder import LedgerFolder
 from tasks.stores.state.state_directory import StateDirectory

@@ -49,7 +49,7 @@ main()
 
 @pytest.mark.parametrize(
     ("imported", "asked"),
-    [(module, "ls") for module in ("flows.cli", "click", "pydantic", "tasks.runs", "flows.terminal.listing")]
+    [(module, "ls") for module in ("flows.cli", "click", "pydantic", "tasks.run_options", "flows.terminal.listing")]
     + [("flows.commands.cutover", "--help")],
 )
 def test_ctrl_c_during_an_import_ends_quietly_with_130(imported: str, asked: str, tmp_path: Path) -> None:

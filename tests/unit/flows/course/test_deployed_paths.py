@@ -54,7 +54,7 @@ def test_a_command_writes_where_it_is_called(place: str, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("given", [{"report": "r.json"}, {"metrics": "m.prom"}, {"state": "state"}])
 def test_a_flow_refuses_them_before_it_does_anything(given: dict[str, str]) -> None:
     from flows.course.flow_body import run_as_flow  # noqa: PLC0415 - Prefect
-    from tasks.runs import RunKind  # noqa: PLC0415
+    from tasks.run_options import RunKind  # noqa: PLC0415
 
     options = MigrateParameters(source="/nowhere", target="registry.example", **given).to_options()
     with pytest.raises(ConfigurationError, match="give the whole path"):

@@ -13,7 +13,7 @@ from tasks.oci.errors import AuthenticationError, ConflictsError, SourceUnavaila
 from tasks.operations.reports.results import Outcome, TagResult
 from tasks.operations.running.hold import Hold
 from tasks.ports import Finding
-from tasks.runs import RunKind
+from tasks.run_options import RunKind
 from tasks.stores.pacing import Stop
 
 

@@ -18,7 +18,8 @@ from flows.terminal.console import Console
 from infra.real_parts import wait_until
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.running.tree_run import TreeRun
-from tasks.runs import Run, RunKind, RunOptions
+from tasks.run_options import RunKind, RunOptions
+from tasks.runs import Run
 from tests.support.layouts import LayoutBuilder
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 
