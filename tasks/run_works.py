@@ -11,7 +11,6 @@ from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.referrer_lists import ReferrerLists
 from tasks.operations.copying.tag_planner import TagPlanner
 from tasks.operations.in_step.since_last import RememberedWork, UnchangedWork, is_unchanged, settings_mark
-from tasks.operations.reports.progress import CountedContent
 from tasks.operations.reports.results import Depth
 from tasks.operations.source.source_graph import SourceGraph
 from tasks.operations.verifying.check_work import CheckWork, PlanWork
@@ -73,7 +72,7 @@ class Works:
         """
 
         def paced(content: BlobContent) -> BlobContent:
-            return PacedContent(CountedContent(content, self.progress), self.pace)
+            return PacedContent(content, self.pace, self.progress.note_bytes)
 
         tools, policy, selection = CopyTools(self.source, target, self.hands, paced), self.policy, self.selection
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import InterruptedRunError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tasks.oci.descriptor import Descriptor
     from tasks.ports import BlobContent, Buffer
@@ -138,10 +138,11 @@ class RequestGate:
 
 @dataclass(frozen=True, slots=True)
 class PacedContent:
-    """A `BlobContent` whose bytes pass a `Pace`, and which ends with the run."""
+    """A `BlobContent` whose bytes pass a `Pace`, and which ends with the run; `note` is told of them as they pass."""
 
     content: BlobContent
     pace: Pace
+    note: Callable[[int], None]
 
     @property
     def descriptor(self) -> Descriptor:
@@ -151,7 +152,9 @@ class PacedContent:
     def read(self) -> bytes:
         """See `BlobContent.read`."""
         self.pace.take(self.descriptor.size)
-        return self.content.read()
+        raw = self.content.read()
+        self.note(len(raw))
+        return raw
 
     @contextmanager
     def chunks(self) -> Iterator[Iterator[Buffer]]:
@@ -161,5 +164,6 @@ class PacedContent:
 
     def _paced(self, chunks: Iterator[Buffer]) -> Iterator[Buffer]:
         for chunk in chunks:
+            self.note(len(chunk))
             self.pace.take(len(chunk))
             yield chunk

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.operations.reports.results import Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tasks.oci.descriptor import Descriptor
     from tasks.operations.reports.results import TagResult, Traffic
-    from tasks.ports import BlobContent, Buffer
 
 
 @dataclass(slots=True)
@@ -67,33 +62,3 @@ class Progress:
     def seconds(self) -> float:
         """How long the run has lasted."""
         return time.monotonic() - self.started
-
-
-@dataclass(frozen=True, slots=True)
-class CountedContent:
-    """A `BlobContent` whose bytes show in a `Progress` as they are read."""
-
-    content: BlobContent
-    progress: Progress
-
-    @property
-    def descriptor(self) -> Descriptor:
-        """See `BlobContent.descriptor`."""
-        return self.content.descriptor
-
-    def read(self) -> bytes:
-        """See `BlobContent.read`."""
-        raw = self.content.read()
-        self.progress.note_bytes(len(raw))
-        return raw
-
-    @contextmanager
-    def chunks(self) -> Iterator[Iterator[Buffer]]:
-        """See `BlobContent.chunks`."""
-        with self.content.chunks() as chunks:
-            yield self._counted(chunks)
-
-    def _counted(self, chunks: Iterator[Buffer]) -> Iterator[Buffer]:
-        for chunk in chunks:
-            self.progress.note_bytes(len(chunk))
-            yield chunk

@@ -9,6 +9,7 @@ from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import RUN_WIDE
 from tasks.operations.reports.report_rows import OUTCOMES
 from tasks.operations.reports.results import Outcome
+from tasks.operations.reports.run_log import MOST_TOLD
 from tasks.operations.reports.shown_text import escape_markdown, human_bytes, table_cell
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _FINDINGS_SHOWN = 50
 
 
-def failure_rows(results: Iterable[TagResult], limit: int = 200) -> list[dict[str, str]]:
+def failure_rows(results: Iterable[TagResult], limit: int = MOST_TOLD) -> list[dict[str, str]]:
     """A row for each of the first `limit` tags that keep the run from being complete, for a table.
 
     Those that the run did not get to come last.

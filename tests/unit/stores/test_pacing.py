@@ -77,19 +77,19 @@ def content(data: bytes) -> BlobContent:
 
 
 def test_paced_content_is_the_content_later() -> None:
-    stop = Stop()
-    paced = PacedContent(content(bytes(100)), Pace(1000, stop))
+    noted: list[int] = []
+    paced = PacedContent(content(bytes(100)), Pace(1000, Stop()), noted.append)
     started = time.monotonic()
     with paced.chunks() as chunks:
         read = b"".join(bytes(chunk) for chunk in chunks)
     assert read == paced.read() == bytes(100)
-    assert paced.descriptor.size == 100
+    assert (paced.descriptor.size, noted) == (100, [100, 100])
     assert time.monotonic() - started >= 0.09
 
 
 def test_paced_content_ends_with_the_run() -> None:
     stop = Stop()
-    with PacedContent(content(b"x"), Pace(None, stop)).chunks() as chunks:
+    with PacedContent(content(b"x"), Pace(None, stop), lambda _: None).chunks() as chunks:
         stop.set()
         with pytest.raises(InterruptedRunError):
             next(chunks)
