@@ -253,7 +253,7 @@ class RepositoryCopy:
             visited.add(subject)
             copy = partial(self._copy_referrer, subject, ask=ask, patient=patient)
             copied = [referrer for referrer in self._referrers.get(subject, ()) if copy(referrer)]
-            if copied and self._lists.list(subject, copied):
+            if copied and self._lists.ensure_all(subject, copied):
                 count += len(copied)
             reached = [digest for referrer in copied for digest in self._reached(referrer)]
             self._lists.list_subjects(set(reached) - {referrer.digest for referrer in copied})

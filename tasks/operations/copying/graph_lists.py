@@ -35,7 +35,7 @@ class GraphLists:
             self._subjects[manifest.descriptor.digest] = (manifest.subject.digest, manifest.as_referrer())
 
     def list_subjects(self, digests: Iterable[Digest], but: Digest | None = None) -> None:
-        """What a graph is made of may refer to something itself: a tag, or an attestation beside its image.
+        """Have the target list those of `digests` that refer to something: a tag, or an attestation beside its image.
 
         `but` is a subject whose list is written already.
         """
@@ -44,7 +44,7 @@ class GraphLists:
             if subject != but:
                 found.setdefault(subject, []).append(referrer)
         for subject, referrers in found.items():
-            note = self._unlisted.difference_update if self.list(subject, referrers) else self._unlisted.update
+            note = self._unlisted.difference_update if self.ensure_all(subject, referrers) else self._unlisted.update
             note(referrer.digest for referrer in referrers)
 
     def ensure(self, subject: Digest, referrers: Sequence[Descriptor]) -> ReferrerListing:
@@ -59,8 +59,11 @@ class GraphLists:
         own = [own if of == subject else given for (of, own), given in zip(told, referrers, strict=True)]
         return self._lists.ensure(self._repository, subject, own)
 
-    def list(self, subject: Digest, referrers: Sequence[Descriptor]) -> bool:
-        """The same; whether the target lists all of them. One that lets no tag be moved takes no further entry."""
+    def ensure_all(self, subject: Digest, referrers: Sequence[Descriptor]) -> bool:
+        """As `ensure`; whether the target lists all of them, which is noted where it does not.
+
+        One that lets no tag be moved takes no further entry.
+        """
         try:
             if self.ensure(subject, referrers) is not ReferrerListing.LOST:
                 return True
@@ -76,5 +79,5 @@ class GraphLists:
         return bool(self._unlisted)
 
     def are_listed(self, digests: Iterable[Digest]) -> bool:
-        """Whether none of these is such a thing."""
+        """Whether all of these that refer to something are listed there, as far as is known."""
         return self._unlisted.isdisjoint(digests)

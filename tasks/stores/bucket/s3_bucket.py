@@ -6,7 +6,7 @@ import logging
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from tasks.stores.bucket.s3_address import BucketAccess
-    from tasks.stores.bucket.s3_get import PlainGet
+    from tasks.stores.bucket.s3_get import Body, PlainGet
 
 logger = logging.getLogger(__name__)
 
@@ -46,18 +46,6 @@ TOLD_SECONDS = 30.0
 AWAY_SECONDS = 300.0
 """How long an endpoint that has answered before may be away, as while it is started anew; as long as a target may."""
 LONGEST_WAIT = 30.0
-
-
-class Body(Protocol):
-    """The part of the SDK's `StreamingBody` that is used."""
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        """Read as much as one read gives."""
-        ...
-
-    def close(self) -> None:
-        """Let the connection go."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ same and knows best: it follows buckets into their region, retries, and says wha
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from botocore import UNSIGNED
@@ -21,14 +21,24 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from tasks.stores.bucket.s3_bucket import Body
-
 _GOOD = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT})
 _SIGNATURE = "s3v4"
 _NO_REGION, _DEFAULT_REGION = "aws-global", "us-east-1"
 _EVENT = "before-send.s3.GetObject"
 REFUSALS = 20
 """After so many answers in a row that were no success, the SDK alone is asked."""
+
+
+class Body(Protocol):
+    """The part of the SDK's `StreamingBody` that is used."""
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Read as much as one read gives."""
+        ...
+
+    def close(self) -> None:
+        """Let the connection go."""
+        ...
 
 
 class PlainGet:
