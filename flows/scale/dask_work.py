@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from prefect_dask.task_runners import PrefectDaskFuture
 
     from flows.forms.scale_parameters import ScaledParameters
-    from flows.scale.scaling import Gathering
+    from flows.scale.gathering import Gathering
     from tasks.ports import Shard
 
 LOOK_SECONDS = 0.2

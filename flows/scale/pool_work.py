@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flows.forms.scale_parameters import ScaledParameters
-    from flows.scale.scaling import Gathering
+    from flows.scale.gathering import Gathering
     from tasks.ports import Shard
 
 LOOK_SECONDS = 2.0

@@ -1,18 +1,16 @@
-"""Who works on a run: this process, workers of a pool, or a Dask cluster; and what came of their parts."""
+"""Who works on a run: this process, workers of a pool, or a Dask cluster."""
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from flows.dashboard.publishing import shown_work, work_as_tasks
 from flows.forms.scale_parameters import TaskRunner
-from tasks.oci.codes import Remark
+from flows.scale.gathering import Gathering
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.reports.counts import counted
 from tasks.operations.running.shards import plan_shards
-from tasks.ports import Finding, Shard
-from tasks.shard_results import absorb
+from tasks.ports import Shard
 from tasks.stores.listed_text import STANDARD_INPUT
 
 if TYPE_CHECKING:
@@ -20,16 +18,13 @@ if TYPE_CHECKING:
 
     from flows.course.driving import Work
     from flows.forms.scale_parameters import ScaledParameters
-    from tasks.oci.errors import ShardLostError
     from tasks.operations.source.source_survey import Survey
     from tasks.runs import Run
 
-    WorkOnParts = Callable[[ScaledParameters, "Gathering", Sequence[Shard]], None]
+    WorkOnParts = Callable[[ScaledParameters, Gathering, Sequence[Shard]], None]
 
 DASK_PARTS = 32
 """Several for each process, so that the last ones to end are small; opening one costs some hundredths of a second."""
-
-logger = logging.getLogger(__name__)
 
 
 def work_for(given: ScaledParameters) -> Work:
@@ -69,43 +64,3 @@ def _shards(run: Run, survey: Survey, wanted: int) -> list[Shard]:
         Shard(run.run_id, number, paths, len(planned), survey.layouts_of(paths))
         for number, paths in enumerate(planned, start=1)
     ]
-
-
-class Gathering:
-    """Takes over into a run what came of its shards."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self._told: dict[Shard, int] = {}
-
-    def note_bytes(self, shard: Shard, bytes_read: int) -> None:
-        """Count what a shard at work has read so far; less than before is that of another process."""
-        before = self._told.get(shard, 0)
-        self._told[shard] = bytes_read
-        self.run.progress.note_bytes(bytes_read - before if bytes_read >= before else bytes_read)
-
-    def take(self, shard: Shard, pages: Sequence[str]) -> None:
-        """Take a shard's report over.
-
-        Raises:
-            ShardLostError: the pages are not a whole report; nothing was taken over.
-        """
-        tags = absorb(self.run, shard, pages, bytes_told=self._told.get(shard, 0))
-        logger.info("shard %d: %s of %s", shard.number, counted(tags, "tag"), _repositories_of(shard))
-
-    def note_restart(self, shard: Shard, why: str) -> None:
-        """Say that a shard is done again by somebody else."""
-        message = f"shard {shard.number} with {_repositories_of(shard)} was taken up again: {why}"
-        logger.warning("%s", message)
-        self.run.log.note(Finding(".", Remark.SHARD_RESTARTED, message))
-
-    def give_up(self, shard: Shard, error: ShardLostError) -> None:
-        """Name every repository of a shard that nobody could do."""
-        logger.error("shard %d is given up: %s", shard.number, error)
-        for path in shard.repositories:
-            self.run.log.note(Finding(path, error.code, f"shard {shard.number}: {error}"))
-        self.run.tree.note_done_elsewhere(shard.repositories)
-
-
-def _repositories_of(shard: Shard) -> str:
-    return counted(len(shard.repositories), "repository")

@@ -17,7 +17,7 @@ from tasks.ports import Shard
 from tests.support.gathered import Gathered
 
 if TYPE_CHECKING:
-    from flows.scale.scaling import Gathering
+    from flows.scale.gathering import Gathering
 
 SHARD = Shard("run", 1, ("app",))
 EXPIRY_SECONDS = 0.1

@@ -16,7 +16,7 @@ from tasks.ports import Shard
 from tests.support.gathered import Gathered
 
 if TYPE_CHECKING:
-    from flows.scale.scaling import Gathering
+    from flows.scale.gathering import Gathering
 
 SHARD = Shard("run", 1, ("app",))
 

@@ -9,12 +9,10 @@ import pytest
 
 from flows.forms.scale_parameters import ScaledMigrateParameters, TaskRunner
 from flows.scale import scaling
-from flows.scale.scaling import Gathering, work_for
+from flows.scale.scaling import work_for
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.copying.planning import NamePlan
-from tasks.operations.reports.progress import Progress
 from tasks.operations.source.source_survey import Survey
-from tasks.ports import Shard
 
 
 def test_without_its_extra_dask_is_refused_before_a_run_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,25 +29,6 @@ def test_what_one_process_can_read_is_refused_where_several_have_to(split: dict[
     with pytest.raises(ConfigurationError, match="--tags-from -: other processes"):
         work_for(ScaledMigrateParameters(**given, **split))
     assert work_for(ScaledMigrateParameters(**given)) is scaling.work_as_tasks
-
-
-def test_what_a_shard_at_work_has_read_counts_once_whoever_takes_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    run: Any = SimpleNamespace(progress=Progress())
-    gathering, shard, other = Gathering(run), Shard("run", 1, ("app",)), Shard("run", 2, ("lib",))
-    counted = []
-    for told in (0, 10, 10, 25, 0, 5):  # the first process died after 25
-        gathering.note_bytes(shard, told)
-        gathering.note_bytes(other, 100)
-        counted.append(run.progress.bytes_read - 100)
-    assert counted == [0, 10, 10, 25, 25, 30]
-
-    def absorb(*_: object, bytes_told: int) -> int:
-        counted.append(bytes_told)
-        return 0
-
-    monkeypatch.setattr(scaling, "absorb", absorb)
-    gathering.take(shard, [])
-    assert counted[-1] == 5, "so many of the bytes that its report tells of are counted already"
 
 
 def test_each_part_knows_among_how_many_rates_are_shared_out() -> None:
