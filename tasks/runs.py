@@ -77,7 +77,7 @@ class Run:
         self._state = state
         self._target = target
         self._started = datetime.now(UTC)
-        self._ahead: HeadStart | None = None
+        self._head_start: HeadStart | None = None
         self.report_path: Path | None = None
         self.report_places: list[str] = []
         self._is_delivered = True
@@ -94,14 +94,14 @@ class Run:
         return self.log.progress.totals
 
     @contextmanager
-    def begun_early(self) -> Iterator[None]:
+    def head_start(self) -> Iterator[None]:
         """Begin with the work now, for a caller who will ask for it later; see `HeadStart`."""
         if self.options.deletion is None:  # else it is to be seen first whether anything may be done
-            self._ahead = HeadStart(self.tree)
+            self._head_start = HeadStart(self.tree)
         try:
             yield
         finally:
-            self.wait_for_early_work()
+            self.wait_for_head_start()
 
     def survey(self) -> Survey:
         """What there is to do at the source; asked for once a run.
@@ -109,16 +109,16 @@ class Run:
         Raises:
             SourceUnavailableError: the source is not there.
         """
-        return (self._ahead or self.tree).survey()
+        return (self._head_start or self.tree).survey()
 
     def execute(self, batch: Batch, *, last_attempt: bool) -> None:
         """Do a batch; see `TreeRun.execute`."""
-        (self._ahead or self.tree).execute(batch, last_attempt=last_attempt)
+        (self._head_start or self.tree).execute(batch, last_attempt=last_attempt)
 
-    def wait_for_early_work(self) -> None:
-        """Wait for what `begun_early` has begun; before that, a report could not say what became of it."""
-        if self._ahead is not None:
-            self._ahead.close()
+    def wait_for_head_start(self) -> None:
+        """Wait for what `head_start` has begun; before that, a report could not say what became of it."""
+        if self._head_start is not None:
+            self._head_start.close()
 
     @property
     def requests(self) -> int:

@@ -82,7 +82,7 @@ def _carry_out(run: Run, read: LimitsReader | None, work: Work, stop: Stop) -> N
         stop.set()
         raise
     finally:
-        run.wait_for_early_work()
+        run.wait_for_head_start()
         run.write_report()
 
 

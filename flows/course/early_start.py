@@ -90,7 +90,7 @@ class EarlyStart:
                 return
             self._console.run = run
             run.log.note(Finding(".", InterruptedRunError.code, self._why()))
-            run.wait_for_early_work()
+            run.wait_for_head_start()
             run.write_report()
 
     def _why(self) -> str:
@@ -101,7 +101,7 @@ class EarlyStart:
     def _open(self, kind: RunKind, options: RunOptions) -> Run:
         run = self._stack.enter_context(open_run(kind, options, self._console.stop))
         if self._may_begin():
-            self._stack.enter_context(run.begun_early())
+            self._stack.enter_context(run.head_start())
         return run
 
 

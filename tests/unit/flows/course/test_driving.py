@@ -81,7 +81,7 @@ def test_a_run_that_holds_deletes_nothing_until_it_goes_on(deletes: bool, held: 
         tree=SimpleNamespace(complete=True, stop=stop),
         ends=ends,
         survey=lambda: survey,
-        wait_for_early_work=lambda: None,
+        wait_for_head_start=lambda: None,
         write_report=lambda: None,
         raise_if_incomplete=lambda: None,
     )
