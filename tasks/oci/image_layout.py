@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.errors import InvalidLayoutError, InvalidReferenceError, SpecError
 from tasks.oci.json_stream import TooLongError, iter_places
-from tasks.oci.reference import REF_NAME
+from tasks.oci.reference import REF_NAME, tag_of_ref_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -129,6 +130,23 @@ def iter_entries(text: str, places: Sequence[int] = ()) -> Iterator[tuple[str, D
     except (ValueError, RecursionError) as error:
         raise InvalidLayoutError(f"{INDEX} is not JSON: {str(error)[:200]}") from error
     _check_members(others)
+
+
+def tags_named(raw: bytes) -> frozenset[str] | None:
+    """Every tag that an index names, the ones of broken entries too; None where an entry hides its name.
+
+    Raises:
+        InvalidLayoutError: the index can't be understood.
+    """
+    tags = set()
+    for entry in iter_index(decode_index(raw)):
+        named = entry.ref_name if isinstance(entry, BrokenEntry) else entry.annotations.get(REF_NAME)
+        if named is not None:
+            with suppress(InvalidReferenceError):
+                tags.add(tag_of_ref_name(named))
+        elif isinstance(entry, BrokenEntry):
+            return None
+    return frozenset(tags)
 
 
 def index_of(entries: Iterable[str]) -> bytes:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidLayoutError
-from tasks.operations.in_step.vanished_search import tags_named
+from tasks.oci.image_layout import tags_named
 
 if TYPE_CHECKING:
     from typing import TypeAlias

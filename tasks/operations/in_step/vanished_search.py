@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import InvalidReferenceError, LayoutliftError
-from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
-from tasks.oci.reference import REF_NAME, is_referrers_list, tag_of_ref_name
+from tasks.oci.errors import LayoutliftError
+from tasks.oci.image_layout import tags_named
+from tasks.oci.reference import is_referrers_list
 from tasks.operations.in_step.since_last import vanished_layouts
 from tasks.operations.in_step.vanished import VanishedTag
 from tasks.ports import Finding
@@ -20,23 +19,6 @@ if TYPE_CHECKING:
     from tasks.ledger_ports import ForgettingLedger
     from tasks.operations.choosing.selection import Selection
     from tasks.ports import Source
-
-
-def tags_named(raw: bytes) -> frozenset[str] | None:
-    """Every tag that an index names, the ones of broken entries too; None where an entry hides its name.
-
-    Raises:
-        InvalidLayoutError: the index can't be understood.
-    """
-    tags = set()
-    for entry in iter_index(decode_index(raw)):
-        named = entry.ref_name if isinstance(entry, BrokenEntry) else entry.annotations.get(REF_NAME)
-        if named is not None:
-            with suppress(InvalidReferenceError):
-                tags.add(tag_of_ref_name(named))
-        elif isinstance(entry, BrokenEntry):
-            return None
-    return frozenset(tags)
 
 
 @dataclass(frozen=True, slots=True)

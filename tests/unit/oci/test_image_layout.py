@@ -11,8 +11,9 @@ from tasks.oci import image_layout
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidLayoutError, SpecError
-from tasks.oci.image_layout import LayoutIndex, blob_path, check_marker, parse_index
+from tasks.oci.image_layout import LayoutIndex, blob_path, check_marker, parse_index, tags_named
 from tasks.oci.json_stream import MOST_AT_ONCE
+from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.oci.reference import REF_NAME
 from tests.support.oci_strategies import (
     HOSTILE_DIGESTS,
@@ -158,3 +159,13 @@ def test_whatever_a_writer_left_is_read_or_refused_by_our_own_exception(raw: byt
 @given(digests)
 def test_a_blob_lies_below_its_layout(digest: Digest) -> None:
     assert blob_path(digest).split("/") == ["blobs", digest.algorithm, digest.encoded]
+
+
+def test_broken_entries_name_their_tags_or_hide_them() -> None:
+    digest = Digest.of(b"x")
+    good = {"mediaType": IMAGE_MANIFEST, "digest": digest, "size": 1, "annotations": {REF_NAME: "host/app:v1"}}
+    broken = {"mediaType": IMAGE_MANIFEST, "digest": "none", "annotations": {REF_NAME: "v2"}}
+    odd = {**good, "annotations": {REF_NAME: "not a tag!"}}
+    untagged = {**good, "annotations": {}}
+    assert tags_named(index([odd, untagged, good, broken])) == {"v1", "v2"}
+    assert tags_named(index([good, {"digest": "none"}])) is None

@@ -11,7 +11,6 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import TooManyVanishedError, TransportError
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
 from tasks.operations.in_step.vanished import DeletionLimits, VanishedRemoval, VanishedTag
-from tasks.operations.in_step.vanished_search import tags_named
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
 from tasks.registry_ports import Deletion
 from tasks.stores.memory import MemoryTarget
@@ -283,20 +282,6 @@ def test_limits_hold(limits: DeletionLimits, vanished: int, of: int) -> None:
     limits.check(0, 0)
     DeletionLimits().check(25, 100)
     replace(limits, max_tags=None, max_percent=None).check(of, of)
-
-
-def test_broken_entries_name_their_tags_or_hide_them() -> None:
-    digest = Digest.of(b"x")
-    good = {"mediaType": IMAGE_MANIFEST, "digest": digest, "size": 1, "annotations": {REF_NAME: "host/app:v1"}}
-    broken = {"mediaType": IMAGE_MANIFEST, "digest": "none", "annotations": {REF_NAME: "v2"}}
-    odd = {**good, "annotations": {REF_NAME: "not a tag!"}}
-
-    def index(*entries: object) -> bytes:
-        return json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
-
-    untagged = {**good, "annotations": {}}
-    assert tags_named(index(odd, untagged, good, broken)) == {"v1", "v2"}
-    assert tags_named(index(good, {"digest": "none"})) is None
 
 
 def test_what_stands_in_for_a_tag_is_a_manifest_of_its_own_as_the_specification_wants_one() -> None:
