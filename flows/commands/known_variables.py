@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tasks.operations.reports.shown_text import printable
 from tasks.patience import SOURCE_TIMEOUT, TARGET_TIMEOUT
 from tasks.stores.local_parts.programs import TOOLS_VARIABLE
 
@@ -66,7 +67,5 @@ def meant_by(name: str, known: Collection[str]) -> str | None:
 
 
 def _warn(name: str, meant: str | None) -> None:
-    from tasks.operations.reports.shown_text import printable  # noqa: PLC0415 - not for --help
-
     question = "" if meant is None else f"; is {meant} meant?"
     click.echo(f"layoutlift: no option is read from the variable {printable(name)}{question}", err=True)
