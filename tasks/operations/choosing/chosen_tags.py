@@ -38,7 +38,7 @@ def _by_digest(
     inventory: RepositoryInventory, wanted: Collection[str], fitting: Iterable[TagEntry]
 ) -> Iterator[TagEntry]:
     done = {e.descriptor.digest for e in fitting}
-    for entry in (*inventory.tags, *inventory.untagged):
+    for entry in inventory.by_digest:
         if entry.descriptor.digest in wanted and entry.descriptor.digest not in done:
             done.add(entry.descriptor.digest)
             yield TagEntry(None, entry.descriptor, entry.kind)
@@ -51,7 +51,7 @@ def absent_of(inventory: RepositoryInventory, selection: Selection) -> tuple[Fin
     names = chain(
         (entry.tag for entry in inventory.tags),
         (entry.tag for entry in inventory.refused),
-        (entry.descriptor.digest for entry in (*inventory.tags, *inventory.untagged)),
+        (entry.descriptor.digest for entry in inventory.by_digest),
     )
     wanted = selection.listed.of(inventory.path)
     return selection.listed.absent(inventory.path, {name for name in names if name is not None and name in wanted})

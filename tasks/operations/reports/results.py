@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
@@ -74,7 +75,8 @@ class RepositoryInventory:
 
     `referrers` maps a subject to the manifests that refer to it, from every convention that layouts use, and
     `broken_lists` lists of them that can't be read to why; `etag` marks the index that was read. `made` has the
-    times of tagged manifests, in seconds since 1970, where they were asked for and can be known.
+    times of tagged manifests, in seconds since 1970, where they were asked for and can be known. `unnamed` is what
+    is refused for its tag alone.
     """
 
     path: str
@@ -86,6 +88,12 @@ class RepositoryInventory:
     broken_lists: Mapping[Digest, Finding] = field(default_factory=dict)
     made: Mapping[Digest, float] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    unnamed: tuple[TagEntry, ...] = ()
+
+    @property
+    def by_digest(self) -> Iterator[TagEntry]:
+        """All that can be asked for by its digest."""
+        return chain(self.tags, self.untagged, self.unnamed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,7 @@ class _Enumeration:
     ambiguous: dict[str, dict[Descriptor, str]] = field(default_factory=dict)
     notes: WritersNotes = field(default_factory=WritersNotes)
     untagged: dict[Digest, Descriptor] = field(default_factory=dict)
+    unnamed: dict[Digest, Descriptor] = field(default_factory=dict)
     refused: dict[str, RefusedEntry] = field(default_factory=dict)
     broken: list[BrokenEntry] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -173,6 +174,7 @@ class _Enumeration:
             broken_lists=self.broken_lists,
             made=made,
             findings=tuple(self.findings),
+            unnamed=tuple(TagEntry(None, each) for each in self.unnamed.values()),
         )
 
     def _note_broken(self, broken: BrokenEntry) -> None:
@@ -197,8 +199,8 @@ class _Enumeration:
             tag = tag_of_ref_name(ref_name)
         except InvalidReferenceError as error:
             self._refuse(RefusedEntry(ref_name, plain.digest, plain.media_type, error.code, str(error)))
-            if isinstance(error, DigestOnlyError):
-                self.untagged[plain.digest] = plain
+            kept = self.untagged if isinstance(error, DigestOnlyError) else self.unnamed
+            kept[plain.digest] = plain
             return
         self.created.note(entry)
         known = self.tags.setdefault(tag, plain)
@@ -218,6 +220,7 @@ class _Enumeration:
     def _refuse_ambiguous(self) -> None:
         for tag, named in self.ambiguous.items():
             del self.tags[tag]
+            self.unnamed |= {each.digest: each for each in named}
             message = f"entries of index.json give the tag {tag} different content: {first_of(named.values())}"
             self._refuse(RefusedEntry(tag, None, None, Problem.TAG_COLLISION, message))
 

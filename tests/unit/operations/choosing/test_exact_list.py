@@ -1,6 +1,7 @@
 """A list says exactly what is wanted, and each of its lines that finds nothing is named."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -12,10 +13,13 @@ from tasks.oci.reference import referrers_tag
 from tasks.operations.choosing.chosen_tags import absent_of, plan_selection
 from tasks.operations.choosing.exact_list import ExactList
 from tasks.operations.choosing.selection import Selection
-from tasks.operations.copying.planning import CopyPolicy
+from tasks.operations.copying.planning import CopyPolicy, Untagged
 from tasks.operations.reports.findings import is_harmful
 from tasks.operations.reports.results import RefusedEntry, RepositoryInventory, TagEntry, UntaggedKind
 from tasks.operations.running.repository_work import units_of
+from tasks.operations.source.enumeration import enumerate_repository
+from tasks.stores.directory.layout_directory import LayoutDirectory
+from tests.support.layouts import LayoutBuilder
 
 ONE, TWO, MOVED = (Digest.of(content) for content in (b"one", b"two", b"moved"))
 
@@ -118,6 +122,23 @@ def test_each_line_that_finds_nothing_is_a_problem_and_named() -> None:
         "2: the source has no such repository, for v2",
         "3: the source has no such repository, for v3",
     ]
+
+
+@pytest.mark.parametrize("names", [("1.0+build",), ("twice", "twice")])
+def test_a_digest_finds_an_entry_whose_tag_nobody_can_take(tmp_path: Path, names: tuple[str, ...]) -> None:
+    """A tag that registries refuse, or one of two contents: by the digest nothing is left to guess."""
+    layout = LayoutBuilder(tmp_path / "app")
+    images = [layout.image(layers=[bytes([number])], listed=False) for number in range(len(names))]
+    for image, name in zip(images, names, strict=True):
+        layout.entry(image, name)
+    layout.write()
+    inventory = enumerate_repository(LayoutDirectory(str(tmp_path)), "app")
+    assert len(inventory.refused) == 1
+    lines = [f"app@{image['digest']}" for image in images]
+    assert chosen(inventory, *lines) == {(None, image["digest"]) for image in images}
+    assert absent_of(inventory, Selection.parse(listed=listed(*lines))) == ()
+    assert chosen(inventory, "app:v1") == set()
+    assert units_of(inventory, (), CopyPolicy(untagged=Untagged.ALL)) == (), "they are told of by their tag"
 
 
 def test_only_listed_repositories_and_what_may_hold_them_are_looked_at() -> None:
