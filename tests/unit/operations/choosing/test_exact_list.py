@@ -30,7 +30,9 @@ def listed(*lines: str) -> ExactList:
 
 def chosen(inventory: RepositoryInventory, *lines: str) -> set[tuple[str | None, str]]:
     selection = Selection.parse(listed=listed(*lines))
-    return {(entry.tag, entry.descriptor.digest) for entry in plan_selection(inventory, selection)}
+    found = [(entry.tag, entry.descriptor.digest) for entry in plan_selection(inventory, selection)]
+    assert len(set(found)) == len(found), "each comes once"
+    return set(found)
 
 
 def entry(tag: str | None, digest: Digest) -> TagEntry:
