@@ -51,8 +51,8 @@ class SourceLease:
             found = self._files.read_file(PATH)
             if found is not None:
                 self._give_way(found)
-            with suppress(SourceChangedError):
-                self._mark = self._files.write_file(PATH, self._content(), None if found is None else found.etag)
+            self._mark = None if found is None else found.etag
+            if self._write():
                 break
         if not self._files.is_conditional:
             self._stop.pause(SETTLE_SECONDS)
@@ -90,17 +90,21 @@ class SourceLease:
         if found is None or holder is None or holder.token != self._holder.token:
             return False
         self._mark = found.etag
-        self._renewed = _clock()
         return True
 
     def _renew(self) -> bool:
-        with self._lock:
-            try:
-                self._mark = self._files.write_file(PATH, self._content(), self._mark)
-            except SourceChangedError:
-                return self._is_ours()
-            self._renewed = _clock()
-            return True
+        with self._lock:  # after a beat that was carried out without our hearing of it, what is there is ours
+            return self._write() or (self._is_ours() and self._write())
+
+    def _write(self) -> bool:
+        """Date the lease anew if it is what we saw last; by our clock no later than the store does."""
+        began = _clock()
+        try:
+            self._mark = self._files.write_file(PATH, self._content(), self._mark)
+        except SourceChangedError:
+            return False
+        self._renewed = began
+        return True
 
     def _content(self) -> bytes:
         """Another one each time, as the mark of equal contents is equal."""

@@ -2,14 +2,19 @@
 
 import json
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.oci.errors import LockHeldError
+from tasks.oci.errors import LockHeldError, SourceWriteError
+from tasks.stores import source_lease
 from tasks.stores.memory_files import MemoryFiles
 from tasks.stores.pacing import Stop
 from tasks.stores.source_lease import PATH, SourceLease
 from tasks.stores.state.lock_holder import EXPIRY_SECONDS, LockHolder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Clock:
@@ -45,10 +50,27 @@ def test_a_second_run_is_kept_out_and_told_by_whom(files: MemoryFiles) -> None:
 
 
 def test_the_lease_is_free_when_its_run_ended(files: MemoryFiles) -> None:
-    with lease(files, "first"):
+    with lease(files, "first") as first:
         pass
+    assert not first._heart._thread.is_alive()
     with lease(files, "second") as held:
         held.check()
+
+
+def test_of_two_that_take_it_at_once_the_one_whose_is_there_a_moment_later_has_it(files: MemoryFiles) -> None:
+    """Where nothing compares and writes in one step, as on a mount."""
+
+    class Meanwhile(Stop):
+        def pause(self, seconds: float) -> None:
+            assert seconds > 0
+            files.put(PATH, elsewhere())
+
+    files.is_conditional = False
+    with pytest.raises(LockHeldError), SourceLease(files, "ours", "/mnt/bucket", Meanwhile()):
+        pytest.fail("both runs are inside")
+    found = files.read_file(PATH)
+    assert found is not None
+    assert b"theirs" in found.raw
 
 
 def test_a_run_without_a_sign_of_life_gives_way_after_a_minute(files: MemoryFiles, clock: Clock) -> None:
@@ -92,12 +114,75 @@ def test_a_run_whose_lease_was_taken_over_changes_nothing_more(
     assert LockHolder.parse(found.raw) is not None  # theirs was not released
 
 
+def test_a_run_whose_lease_somebody_removed_changes_nothing_more(
+    files: MemoryFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with lease(files, "ours") as held:
+        monkeypatch.setattr(held, "_renewed", held._renewed - EXPIRY_SECONDS)
+        found = files.stat_file(PATH)
+        assert found is not None
+        files.delete_files([found])
+        with pytest.raises(LockHeldError, match="took the lease"):
+            held.check()
+
+
 def test_a_run_that_slept_and_still_has_its_lease_keeps_others_out_from_then_on(
     files: MemoryFiles, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else another run could take it right after the look."""
     with lease(files, "ours") as held:
         monkeypatch.setattr(held, "_renewed", held._renewed - 2 * EXPIRY_SECONDS)
+        clock.now += 2 * EXPIRY_SECONDS
+        held.check()
+        with pytest.raises(LockHeldError, match="ours"), lease(files, "second"):
+            pass
+
+
+class Unsure(MemoryFiles):
+    """Files on whose next write something happens after it was done."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.afterwards: Callable[[], None] = lambda: None
+
+    def write_file(self, path: str, raw: bytes, expected: str | None) -> str:
+        mark = super().write_file(path, raw, expected)
+        afterwards, self.afterwards = self.afterwards, lambda: None
+        afterwards()
+        return mark
+
+
+def test_a_run_that_slept_while_it_renewed_its_lease_keeps_others_out_from_then_on(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store dated it before the sleep, and answered after it."""
+    monkeypatch.setattr(source_lease, "_clock", clock)
+    files = Unsure(clock)
+
+    def sleep() -> None:
+        clock.now += 2 * EXPIRY_SECONDS
+
+    with lease(files, "ours") as held:
+        files.afterwards = sleep
+        assert held._renew()
+        held.check()
+        with pytest.raises(LockHeldError, match="ours"), lease(files, "second"):
+            pass
+
+
+def test_a_run_that_never_heard_that_it_renewed_its_lease_keeps_others_out_after_a_sleep(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_lease, "_clock", clock)
+    files = Unsure(clock)
+
+    def lose() -> None:
+        raise SourceWriteError("the store is away")
+
+    with lease(files, "ours") as held:
+        files.afterwards = lose
+        with pytest.raises(SourceWriteError):
+            held._renew()
         clock.now += 2 * EXPIRY_SECONDS
         held.check()
         with pytest.raises(LockHeldError, match="ours"), lease(files, "second"):
