@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,8 +45,10 @@ def plan(*, as_json: bool, username: str | None, password_stdin: bool, **given: 
     take_credentials(username, from_stdin=password_stdin)
     parameters = checked(CleanupPlanParameters, given)
     console = Console()
+    keeping, file = ("", shlex.quote(parameters.output)) if parameters.output else ("with --output FILE, ", "FILE")
+    show = partial(print_plan, as_json=as_json, doer=f"{keeping}layoutlift cleanup apply {file}")
     with stopped_by_signals(console):
-        whole = plan_cleanup(parameters, console.stop, partial(print_plan, as_json=as_json))
+        whole = plan_cleanup(parameters, console.stop, show)
     if not whole:
         raise SystemExit(INCOMPLETE)
 

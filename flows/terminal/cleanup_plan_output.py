@@ -34,13 +34,17 @@ def print_plan(
     *,
     as_json: bool,
     is_whole: bool = True,
+    doer: str = "--apply",
 ) -> PlanFooter:
     """Print a plan as it is made, repository by repository; `findings` are read when that is done.
 
-    A JSON document is closed only if it `is_whole`; else `AppliedPart` is to follow.
+    A JSON document is closed only if it `is_whole`; else `AppliedPart` is to follow. `doer` is what a user calls
+    to have done what the plan says.
     """
     check = LimitCheck(header.limits, header.timing.mode)
-    printer: _Printer = (_Document if as_json else _Lines)(header, is_whole=is_whole)
+    printer: _Printer = (
+        _Document(header, is_whole=is_whole) if as_json else _Lines(header, doer if is_whole else None)
+    )
     try:
         for plan in plans:
             check.see(plan)
@@ -66,9 +70,9 @@ class _Printer(Protocol):
 class _Lines:
     """A line for each tag, and what it adds up to."""
 
-    def __init__(self, header: PlanHeader, *, is_whole: bool) -> None:
+    def __init__(self, header: PlanHeader, doer: str | None) -> None:
         self._header = header
-        self._is_whole = is_whole
+        self._doer = doer
 
     def repository(self, plan: RepositoryPlan) -> None:
         print_repository(plan, self._header)
@@ -82,9 +86,15 @@ class _Lines:
             print_findings(findings)
             return
         print_footer(footer, findings)
-        has_work = footer.totals.repositories > footer.totals.refused
-        if self._is_whole and has_work and self._header.kind is not PlanKind.CLEANUP:
-            click.echo("nothing was changed: --apply does what this plan says", err=True)
+        if self._doer is not None and self._has_work(footer.totals):
+            click.echo(f"nothing was changed: {self._doer} does what this plan says", err=True)
+
+    def _has_work(self, totals: PlanTotals) -> bool:
+        """Whether there is something to do: a policy's plan also names what it only keeps."""
+        if self._header.kind is not PlanKind.CLEANUP:
+            return totals.repositories > totals.refused
+        still = ("repositories", "refused", "tags_kept", "blobs_kept", "bytes_kept", "bytes_later")
+        return any(count for name, count in asdict(totals).items() if name not in still)
 
 
 class _Document:

@@ -72,6 +72,27 @@ def test_a_plan_to_delete_one_of_many_tags_shows_those_of_its_content_and_that_n
     assert "nothing was changed" not in layoutlift("delete", tmp_path / "source", "app:v3", "--apply", ALONE).output
 
 
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        (["-o", "the plan.jsonl"], "layoutlift cleanup apply 'the plan.jsonl' does what this plan says"),
+        ([], "with --output FILE, layoutlift cleanup apply FILE does what this plan says"),
+    ],
+)
+def test_a_plan_of_a_policy_says_that_nothing_was_done_and_what_does_it(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    LayoutBuilder(source / "app").blob(b"nobody names it")
+    shown = planned(source, "**", *output)
+    assert shown.stderr == f"nothing was changed: {said}\n"
+    assert "nothing was changed" not in planned(source, "**", *output, "--json").output
+
+
+def test_a_plan_of_a_policy_with_nothing_to_do_names_no_next_step(source: Path) -> None:
+    assert planned(source, "**").stderr == ""
+
+
 def test_a_signature_that_cosign_saved_stays_and_goes_with_its_image(tmp_path: Path) -> None:
     layout = LayoutBuilder(tmp_path / "source" / "app")
     layout.image("v1", layers=[b"signed"])
@@ -122,12 +143,12 @@ def test_a_file_that_is_no_plan_is_named(tmp_path: Path) -> None:
     assert applied.stderr.startswith(f"layoutlift: {wrong}: it is no plan of a cleanup")
 
 
-def planned(source: Path, repositories: str) -> Result:
+def planned(source: Path, repositories: str, *options: str) -> Result:
     policy = source.parent / "policy.yaml"
     policy.write_text(
         f"version: 1\npolicies: [{{name: all, repositories: '{repositories}', tags: [{{match: '*', keep: all}}]}}]\n"
     )
-    return layoutlift("cleanup", "plan", source, "--policy", policy)
+    return layoutlift("cleanup", "plan", source, "--policy", policy, *options)
 
 
 def test_a_directory_without_layouts_is_no_success(tmp_path: Path) -> None:
