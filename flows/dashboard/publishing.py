@@ -70,7 +70,7 @@ def _ended_in_order(run: Run) -> Iterator[list[PrefectFuture[None]]]:
 def publish(run: Run) -> None:
     """Leave a summary, and a table of what has a problem, and tell who waits for how it ended."""
     announce_ended(run)
-    summary = summary_markdown(run.header(), run.totals, harmful_first(run.log.findings))
+    summary = summary_markdown(run.header(), run.totals, harmful_first(run.log.findings), run.report_places)
     rows = failure_rows(run.results())
     with only_noted():
         create_markdown_artifact(summary, key=f"{run.kind}-summary", description="What became of each tag")

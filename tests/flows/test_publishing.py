@@ -33,7 +33,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(publishing, "summary_markdown", lambda *_: "summary")
     monkeypatch.setattr(publishing, "failure_rows", lambda _: [{"tag": "v1"}])
     log = SimpleNamespace(findings=[])
-    return SimpleNamespace(kind="migrate", header=dict, totals=None, log=log, results=list)
+    return SimpleNamespace(kind="migrate", header=dict, totals=None, log=log, results=list, report_places=[])
 
 
 @pytest.mark.parametrize("error", WHAT_PREFECT_RAISES, ids=lambda error: type(error).__name__)

@@ -13,12 +13,14 @@ from tasks.operations.reports.run_log import MOST_TOLD
 from tasks.operations.reports.shown_text import escape_markdown, human_bytes, table_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tasks.operations.reports.results import TagResult, Totals
     from tasks.ports import Finding
 
 _FINDINGS_SHOWN = 50
+_VERIFY = "verify"
+"""What the header calls the flow of a verification."""
 
 
 def failure_rows(results: Iterable[TagResult], limit: int = MOST_TOLD) -> list[dict[str, str]]:
@@ -46,24 +48,41 @@ def _failure_row(result: TagResult) -> dict[str, str]:
     }
 
 
-def summary_markdown(header: Mapping[str, object], totals: Totals, findings: Iterable[Finding]) -> str:
+def summary_markdown(
+    header: Mapping[str, object], totals: Totals, findings: Iterable[Finding], places: Sequence[str] = ()
+) -> str:
     """The run in short, as Markdown: its verdict, from where to where, the counts, the first findings.
 
-    `header` is the report's `run` object.
+    `header` is the report's `run` object, and `places` are where the report is.
     """
     lines = [
         f"# {_verdict(totals)}",
         "",
-        *_table(
-            "", "", [(name, _text(header.get(name))) for name in ("source", "target", "started", "finished", "id")]
-        ),
+        *_table("", "", _run_rows(header, places)),
         "",
-        *_table("tags", "number", [(str(o).replace("_", " "), f"{totals.outcomes.get(o, 0)}") for o in OUTCOMES]),
-        "",
-        _traffic_line(totals),
+        *_table("tags", "number", _tag_rows(header, totals)),
+        *([] if header.get("flow") == _VERIFY else ["", _traffic_line(totals)]),
         *_finding_lines(list(findings)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _run_rows(header: Mapping[str, object], places: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for name in ("source", "target", "started", "finished", "id"):
+        yield name, _text(header.get(name))
+    if "equal_at" in header:
+        equal = header["equal_at"] or f"not known: {header.get('not_equal_because')}"
+        yield "both sides were equal", _text(equal)
+    if places:
+        yield "report", _text(", ".join(places))
+
+
+def _tag_rows(header: Mapping[str, object], totals: Totals) -> list[tuple[str, str]]:
+    """The counts of tags; a verification copies nothing, and what it finds equal is verified."""
+    if header.get("flow") == _VERIFY:
+        verified = totals.outcomes[Outcome.UP_TO_DATE]
+        return [("verified", f"{verified}"), ("with problems", f"{totals.problems}")]
+    return [(str(o).replace("_", " "), f"{totals.outcomes.get(o, 0)}") for o in OUTCOMES]
 
 
 def _verdict(totals: Totals) -> str:

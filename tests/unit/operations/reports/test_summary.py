@@ -61,6 +61,24 @@ def test_summary_does_not_call_verified_what_was_skipped():
     assert summary.startswith("# Complete: 2 tags are at the target and verified, 3 were skipped\n")
 
 
+def test_summary_says_where_the_report_is_and_when_both_sides_were_equal():
+    equal = summary_markdown({**HEADER, "equal_at": "noon", "not_equal_because": None}, Totals(), [], ["/s/r", "/x"])
+    assert "| report | /s/r, /x |" in equal.splitlines()
+    assert "| both sides were equal | noon |" in equal.splitlines()
+    not_known = {**HEADER, "equal_at": None, "not_equal_because": "1 of 2 tags are not equal"}
+    assert "| both sides were equal | not known\\: 1 of 2 tags are not equal |" in summary_markdown(
+        not_known, Totals(), []
+    )
+
+
+def test_summary_of_a_verification_counts_what_was_verified_and_not_what_was_sent():
+    totals = Totals(problems=1)
+    totals.outcomes |= {Outcome.UP_TO_DATE: 2_000, Outcome.FAILED: 1}
+    lines = summary_markdown({**HEADER, "flow": "verify"}, totals, []).splitlines()
+    start = lines.index("| tags | number |")
+    assert lines[start + 2 :] == ["| verified | 2000 |", "| with problems | 1 |"]
+
+
 def test_summary_lists_findings_up_to_a_limit():
     findings = [Finding(f"p{i}|x", "not_a_layout", "files") for i in range(60)]
     summary = summary_markdown(HEADER, Totals(), findings)
