@@ -55,7 +55,6 @@ class CopyWork(RepositoryWork):
         self._verifier = RepositoryVerifier(tools.target, repository, policy.depth, tools.hands, pushed=True)
         self._lists = ListMerge(
             tools.lists,
-            inventory.referrers,
             self._noted,
             copier=self._copier,
             verifier=self._verifier,
@@ -134,7 +133,11 @@ class CopyWork(RepositoryWork):
         return results
 
     def _prove(self, unit: Unit, tag: str | None, copied: Copied) -> list[TagResult]:
-        self._verify_copied(unit, () if tag is None else (tag,), copied.manifests)
+        if self._policy.depth is Depth.MANIFEST:
+            self._verifier.verify_presence(() if tag is None else (tag,), copied.manifests)
+        else:
+            self._verifier.verify_graph(unit.descriptor, tag)
+        self._verify_referrers(unit)
         return self._done(unit, (tag,), Outcome.COPIED, copied.referrers)
 
     def _may_write(self, unit: Unit, plans: Mapping[str, TagPlan], left: dict[str, TagPlan], tag: str) -> bool:
@@ -152,13 +155,9 @@ class CopyWork(RepositoryWork):
             self._back_up(tag)
         return True
 
-    def _verify_copied(self, unit: Unit, tags: Sequence[str], manifests: Sequence[Digest]) -> None:
-        if self._policy.depth is Depth.MANIFEST:
-            self._verifier.verify_presence(tags, manifests)
-            return
-        for tag in tags or (None,):
-            self._verifier.verify_graph(unit.descriptor, tag)
-        for referrer in self._copier.referrers_of(unit.descriptor):
+    def _verify_referrers(self, unit: Unit) -> None:
+        """With less than blobs to prove, that the target lists them is proof enough."""
+        for referrer in () if self._policy.depth is Depth.MANIFEST else self._copier.referrers_of(unit.descriptor):
             self._verifier.verify_graph(referrer, None)
 
     def _confirm_or_mend(
@@ -175,19 +174,19 @@ class CopyWork(RepositoryWork):
         expected = self._referrers_of(unit)
         referrers, digest = len(expected), unit.descriptor.digest
         unproved = [tag for tag in tags if tag is None or not self._noted.is_proved(tag, digest, expected)]
-        if unproved and self._policy.depth is Depth.MANIFEST:
-            self._verifier.verify_presence((), self._copier.closure(unit.descriptor))
+        if unproved:
+            if self._policy.depth is Depth.MANIFEST:
+                self._verifier.verify_presence((), self._copier.closure(unit.descriptor))
+            else:
+                self._verifier.verify_graph(unit.descriptor, None)  # a part that is missing is listed nowhere either
             referrers = self._copier.complete_referrers(unit.descriptor, patient=unit.patient)
-        elif unproved:
-            self._verifier.verify_graph(unit.descriptor, None)  # a part that is missing is listed nowhere either
-            referrers = self._copier.complete_referrers(unit.descriptor, patient=unit.patient)
-            self._verify_copied(unit, (), ())
+            self._verify_referrers(unit)
         return self._done(unit, tags, Outcome.UP_TO_DATE, referrers)
 
     def _merge_list(self, unit: Unit, subject: Digest) -> TagResult:
         self._noted.note_started()
         members = self.inventory.referrers.get(subject, ())
-        listing, outcome = self._lists.merge(unit, subject)
+        listing, outcome = self._lists.merge(unit, subject, members)
         if listing is ReferrerListing.LOST:
             return self._failed(unit, unit.tags, ReferrersLostError.code, lost_referrers(subject, members))[0]
         depth, by_tag = self._policy.depth, listing is ReferrerListing.FALLBACK and bool(members)

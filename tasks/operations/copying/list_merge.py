@@ -13,7 +13,7 @@ from tasks.operations.copying.referrer_lists import ReferrerListing
 from tasks.operations.reports.results import Depth, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
@@ -25,15 +25,11 @@ if TYPE_CHECKING:
 
 
 class ListMerge:
-    """Merges lists into one repository of the target; `members` are those of each list, by its subject.
-
-    A repository that `is_new` was not there when the work began.
-    """
+    """Merges lists into one repository of the target; one that `is_new` was not there when the work began."""
 
     def __init__(
         self,
         lists: ReferrerLists,
-        members: Mapping[Digest, Sequence[Descriptor]],
         noted: NotedTags,
         *,
         copier: RepositoryCopy,
@@ -41,19 +37,18 @@ class ListMerge:
         is_new: bool,
     ) -> None:
         self._lists = lists
-        self._members = members
         self._noted = noted
         self._copier = copier
         self._verifier = verifier
         self._is_new = is_new
 
-    def merge(self, unit: Unit, subject: Digest) -> tuple[ReferrerListing, Outcome]:
+    def merge(self, unit: Unit, subject: Digest, members: Sequence[Descriptor]) -> tuple[ReferrerListing, Outcome]:
         """Have the target list the members of a list, and what refers to them; how it does, and what that took.
 
         Raises:
             LayoutliftError: a member can't be read, sent or verified.
         """
-        members, (tag,), digest = self._members.get(subject, ()), unit.tags, unit.descriptor.digest
+        (tag,), digest = unit.tags, unit.descriptor.digest
         expected = {each.digest for member in members for each in self._with_referrers(member)}
         is_proved = self._noted.is_proved(tag, digest, expected)
         complete = partial(self._copier.complete_referrer_list, subject, members, patient=unit.patient)
