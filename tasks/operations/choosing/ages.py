@@ -16,22 +16,19 @@ _EPOCHS_UNTIL = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 """Reproducible builds write 1970 or 1980 where they mean that they won't say."""
 
 
-def parse_created(text: str) -> float | None:
-    """Seconds since 1970 of an RFC 3339 time, None for what is none; without a zone it is none."""
+def noted_time(text: str) -> float | None:
+    """Seconds since 1970 of an RFC 3339 time, None for what is none, as without a zone.
+
+    None also for a time before there were images: by that, a writer says nothing.
+    """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return moment.timestamp() if moment.tzinfo is not None else None
+    return None if moment.tzinfo is None or moment.timestamp() < _EPOCHS_UNTIL else moment.timestamp()
 
 
-def noted_time(text: str) -> float | None:
-    """As `parse_created`, None also for a time before there were images: by that, a writer says nothing."""
-    noted = parse_created(text)
-    return None if noted is None or noted < _EPOCHS_UNTIL else noted
-
-
-def known_age(when: float | None, now: float) -> float | None:
+def credible_time(when: float | None, now: float) -> float | None:
     """The time if it can be true: neither before there were images nor in the future."""
     if when is None or not _EPOCHS_UNTIL <= when <= now + FUTURE_SECONDS:
         return None
@@ -46,5 +43,5 @@ def tag_time(order_by: OrderBy, created: str | None, modified: float | None, now
     """
     noted = None if created is None else noted_time(created)
     if order_by is OrderBy.CREATED and noted is not None:
-        return known_age(noted, now)
-    return known_age(modified, now)
+        return credible_time(noted, now)
+    return credible_time(modified, now)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from time import time
 from typing import TYPE_CHECKING
 
-from tasks.operations.choosing.ages import known_age, noted_time
+from tasks.operations.choosing.ages import credible_time, noted_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ class NotedTimes:
     def times(self) -> dict[Digest, float]:
         """When manifests were made, where what is noted can be true."""
         now = time()
-        return {digest: when for digest, when in self._created.items() if known_age(when, now) is not None}
+        return {digest: when for digest, when in self._created.items() if credible_time(when, now) is not None}
 
     def forget(self) -> None:
         """Give back the memory."""

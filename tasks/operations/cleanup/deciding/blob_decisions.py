@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tasks.operations.choosing.ages import known_age
+from tasks.operations.choosing.ages import credible_time
 from tasks.operations.cleanup.deciding.retention import human_duration
 from tasks.operations.cleanup.values import (
     Action,
@@ -70,7 +70,7 @@ def _fate(
 ) -> tuple[Action, str, float | None]:
     if digest in entries.needed:
         return Action.KEEP, f"needed by {entries.needed[digest]}", None
-    if known_age(file.modified, rules.now) is None:
+    if credible_time(file.modified, rules.now) is None:
         return Action.KEEP, _NO_AGE, None
     if digest in entries.before:
         return Action.MARK, f"needed by {entries.before[digest]} alone, which goes", None
@@ -146,7 +146,7 @@ def decide_files(view: LayoutView, rules: BlobRules) -> Iterator[FileDecision]:
 def _leftover(begun: float, after: float, rules: BlobRules) -> tuple[Action, str]:
     if not rules.sweeps:
         return Action.KEEP, f"a writer may still be at it, {_NO_POLICY}"
-    if known_age(begun, rules.now) is None:
+    if credible_time(begun, rules.now) is None:
         return Action.KEEP, _NO_AGE
     if rules.now - begun < after:
         return Action.KEEP, f"a writer may still be at it, for it is not {human_duration(after)} old"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from tasks.operations.choosing.ages import known_age
+from tasks.operations.choosing.ages import credible_time
 from tasks.operations.choosing.tag_order import DatedTag, OrderBy
 from tasks.operations.cleanup.deciding.policy import Referrers
 from tasks.operations.cleanup.deciding.retention import Verdict, decide_tags, human_duration, protection
@@ -106,7 +106,7 @@ class PolicyChoice:
     def _after(self, since: float | None, after: float | None, what: str) -> Verdict:
         if after is None:
             return Verdict(f"{what}; the policy keeps such")
-        known = known_age(since, self.now)
+        known = credible_time(since, self.now)
         if known is None:
             return Verdict(f"{what}, and its age is not known")
         if self.now - known < after:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tasks.file_ports import below
 from tasks.oci.image_layout import INDEX
-from tasks.operations.choosing.ages import known_age
+from tasks.operations.choosing.ages import credible_time
 from tasks.operations.cleanup.records.marks import STRAYS, Mark, read_marks, still_marked, write_marks
 
 if TYPE_CHECKING:
@@ -86,11 +86,11 @@ def stray_since(files: FileReader, view: LayoutView, graph: Graph, now: float) -
         return {}
     notes = read_marks(files, view.path, STRAYS)
     index = files.stat_file(below(view.path, INDEX))  # read before: one that was written since is only younger
-    written = None if index is None else known_age(index.modified, now)
+    written = None if index is None else credible_time(index.modified, now)
     return {
         digest: max(file.modified, _first_seen(file, notes.get(digest), written, now))
         for digest, file in strays.items()
-        if known_age(file.modified, now) is not None
+        if credible_time(file.modified, now) is not None
     }
 
 
