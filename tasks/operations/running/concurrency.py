@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item")
 _Value = TypeVar("_Value")
 
+ROUND = 256
+"""Items; the last ones of a round have few beside them, so that it is many times the number of workers."""
+
 
 class MapConcurrently(Protocol):
     """Like `map`, several items at a time; results are in the order of the items, the first error is raised."""
@@ -19,6 +23,15 @@ class MapConcurrently(Protocol):
     def __call__(self, act: Callable[[_Item], _Value], items: Sequence[_Item], /) -> Iterable[_Value]:
         """`act` on each item."""
         ...
+
+
+def map_in_rounds(
+    map_concurrently: MapConcurrently, act: Callable[[_Item], _Value], items: Iterable[_Item]
+) -> Iterator[_Value]:
+    """`act` on each of items that may be very many: a pool takes two kilobytes for each that waits in it."""
+    left = iter(items)
+    while some := list(islice(left, ROUND)):
+        yield from map_concurrently(act, some)
 
 
 def map_ahead(act: Callable[[_Item], _Value], items: Iterable[_Item], workers: int, *, name: str) -> Iterator[_Value]:

@@ -32,6 +32,7 @@ from tasks.oci.manifest import MAX_MANIFEST_SIZE, Manifest, check_type, parse_ma
 from tasks.oci.reference import REF_NAME, parse_referrers_tag, tag_of_ref_name
 from tasks.operations.choosing.noted_times import NotedTimes
 from tasks.operations.reports.results import RefusedEntry, RepositoryInventory, TagEntry, UntaggedKind
+from tasks.operations.running.concurrency import map_in_rounds
 from tasks.operations.source.graph_walk import manifests_of
 from tasks.operations.source.writers_notes import WritersNotes, first_of, shown
 from tasks.ports import Finding
@@ -275,7 +276,7 @@ class _Enumeration:
             yield from (child.digest for child in manifest.manifests)
 
     def _read_all(self, descriptors: Iterable[Descriptor]) -> Iterator[Manifest]:
-        for manifest in self.map_concurrently(self._manifest_or_finding, list(descriptors)):
+        for manifest in map_in_rounds(self.map_concurrently, self._manifest_or_finding, descriptors):
             if isinstance(manifest, Manifest):
                 yield manifest
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.oci.digest import Digest
@@ -21,6 +22,7 @@ from tasks.oci.reference import (
     repository_of_reference,
     tag_of_ref_name,
 )
+from tasks.operations.running.concurrency import map_in_rounds
 from tasks.operations.source.enumeration import UNREADABLE, read_manifest
 from tasks.operations.source.graph_walk import manifests_of, reached_from
 from tasks.ports import IndexFile
@@ -148,7 +150,8 @@ class _Edges:
         for entry in entries:
             for subject in _noted_subjects(entry):
                 self._below[subject].add(entry.digest)
-        for manifest in manifests_of(entries, lambda level: filter(None, self._map(self._read_one, level))):
+        read = partial(map_in_rounds, self._map, self._read_one)
+        for manifest in manifests_of(entries, lambda level: filter(None, read(level))):
             self._note(manifest)
 
     def _note(self, manifest: Manifest) -> None:
