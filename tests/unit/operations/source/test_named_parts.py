@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from tasks.oci.image_layout import REFERRER_SUBJECT, parse_index
+from tasks.oci.reference import IMAGE_NAME, REF_NAME
 from tasks.operations.source.named_parts import parts_of
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tests.support.layouts import Descriptor, LayoutBuilder
+from tests.support.layouts import OCI_MANIFEST, Descriptor, LayoutBuilder
 
 ONE, TWO, OWN = "one", "two", "dump"
 
@@ -65,6 +66,22 @@ def test_what_belongs_to_an_image_with_a_name_and_to_one_with_a_bare_tag(dump: L
 def test_a_platform_that_is_named_by_its_digest_alone(dump: LayoutBuilder) -> None:
     platform = dump.image(layers=[b"arm"], listed=False)
     dump.entry(platform, platform["digest"])
+    dump.index([platform], "a.example/one:v1")
+    assert places(dump, platform) == {ONE}
+
+
+@pytest.mark.parametrize("annotation", [REF_NAME, IMAGE_NAME])
+def test_a_platform_of_an_image_that_has_a_name_and_no_tag(dump: LayoutBuilder, annotation: str) -> None:
+    platform = dump.image(layers=[b"arm"])
+    index = dump.index([platform], listed=False)
+    dump.entry({**index, "annotations": {annotation: f"a.example/one@{index['digest']}"}})
+    assert places(dump, platform) == {ONE}
+
+
+@pytest.mark.parametrize("name", [None, "a.example/one:v2"])
+def test_a_broken_entry_is_in_the_way_of_no_other(dump: LayoutBuilder, name: str | None) -> None:
+    dump.entry({"mediaType": OCI_MANIFEST, "digest": "nonsense", "size": 1}, name)
+    platform = dump.image(layers=[b"arm"])
     dump.index([platform], "a.example/one:v1")
     assert places(dump, platform) == {ONE}
 
