@@ -16,6 +16,7 @@ from tasks.operations.in_step.since_last import vanished_layouts
 from tasks.operations.reports.findings import NO_LAYOUTS, tagless
 from tasks.operations.reports.results import Outcome, TagResult
 from tasks.operations.running.batches import Batch, plan_batches
+from tasks.operations.running.concurrency import map_in_rounds
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.source.looking_again import look_again
 from tasks.operations.source.split_source import layouts_of
@@ -176,7 +177,7 @@ class Surveyor:
             )
         chosen = {path: name for path, name in names.repositories.items() if job.selection.may_match(path)}
         reasons = {path: reason for path, reason in names.refused.items() if job.selection.may_match(path)}
-        asked = zip(chosen, self._pool.map(job.preflight, chosen.values()), strict=True)
+        asked = zip(chosen, map_in_rounds(self._pool.map, job.preflight, chosen.values()), strict=True)
         reasons |= {path: reason for path, reason in asked if reason is not None}
         return NamePlan({path: name for path, name in chosen.items() if path not in reasons}, reasons)
 
@@ -189,7 +190,7 @@ class Surveyor:
         return {path: counts for path, counts in found.items() if isinstance(counts, _Counts)}
 
     def _look_at(self, paths: list[str]) -> dict[str, _Counts | LayoutliftError]:
-        return dict(zip(paths, self._pool.map(self._count, paths), strict=True))
+        return dict(zip(paths, map_in_rounds(self._pool.map, self._count, paths), strict=True))
 
     def _count(self, path: str) -> _Counts | LayoutliftError:
         """The entries of a layout, or why it can't be read."""

@@ -1,11 +1,12 @@
 """What is said of a source before the work on it begins."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from tasks.operations.copying.planning import CopyPolicy, Untagged
-from tasks.stores.memory import MemoryTarget
+from tasks.stores.memory import MemorySource, MemoryTarget
 from tests.support.engine import Engine
 from tests.support.layouts import LayoutBuilder
 
@@ -55,3 +56,17 @@ def test_a_folder_that_may_hold_something_chosen_has_to_be_read(root: Path) -> N
     made = Engine(root, MemoryTarget(), include=("**:v1",), exclude=("aside", "aside/*", "tagless"))
     assert made.copy() == ({"tagged:v1": "copied"}, {("aside", "outside_source")})
     assert not made.progress.totals.complete
+
+
+def test_a_survey_takes_less_than_a_kilobyte_for_each_of_very_many_layouts(tmp_path: Path) -> None:
+    many = 3_000
+    files = {f"team{n}/oci-layout": b'{"imageLayoutVersion":"1.0.0"}' for n in range(many)}
+    files |= {f"team{n}/index.json": b'{"schemaVersion":2,"manifests":[]}' for n in range(many)}
+    with Engine(tmp_path, MemoryTarget(), wrap=lambda _: MemorySource(files)).run() as tree:
+        tracemalloc.start()
+        try:
+            assert len(tree.survey().sizes) == many
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < many * 1024
