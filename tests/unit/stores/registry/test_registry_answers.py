@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.oci import errors
+from tasks.registry_ports import Deletion
 from tasks.stores.registry.http_answers import HttpAnswer
 from tasks.stores.registry.registry_answers import (
     MAX_RETRY_AFTER,
+    deletion_of,
     describe,
     error_codes,
     error_of,
@@ -143,6 +145,34 @@ def test_a_quota_that_is_used_up_is_not_taken_for_missing_rights(words: str) -> 
     assert (
         type(error_of(answered(403, body=json.dumps(missing_rights).encode()), "x")) is errors.PermissionDeniedError
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "statuses"),
+    [
+        (Deletion.DELETED, (200, 202, 204)),
+        (Deletion.MISSING, (404,)),
+        (Deletion.UNSUPPORTED, (400, 405, 501)),
+    ],
+)
+def test_what_became_of_a_deletion_is_told_by_its_status(said: Deletion, statuses: tuple[int, ...]) -> None:
+    assert {deletion_of(answered(status), "DELETE /v2/") for status in statuses} == {said}
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (201, errors.UnexpectedAnswerError),
+        (307, errors.UnexpectedAnswerError),
+        (401, errors.AuthenticationError),
+        (403, errors.PermissionDeniedError),
+        (429, errors.RateLimitedError),
+        (503, errors.RegistryUnavailableError),
+    ],
+)
+def test_a_deletion_that_was_not_judged_is_none(status: int, expected: type[errors.RegistryError]) -> None:
+    with pytest.raises(expected):
+        deletion_of(answered(status), "DELETE /v2/")
 
 
 @pytest.mark.parametrize("detail", [{"Err": 280}, {"Err": 5}, "input/output error"])
