@@ -140,3 +140,20 @@ def test_who_has_lost_the_lease_forgets_nothing(monkeypatch: pytest.MonkeyPatch,
     with pytest.raises(LockHeldError):
         forget_old_runs(replace(world.tools(), guard=guard))
     assert (dict(world.files.contents()), len(given_up)) == (before, after)
+
+
+def test_who_has_lost_the_lease_leaves_marks_and_drafts_where_they_are() -> None:
+    gone, drafts = with_a_tag_that_went(), World()
+    gone.now += GRACE + HOLD
+    gone.files.delete_files(list(gone.files.list_files(LAYOUT)))
+    drafts.files.put(f"{DRAFTS}/left", b"half an index")
+    drafts.now += DRAFT_SECONDS + 1
+    for world in (gone, drafts):
+        before = dict(world.files.contents())
+        with pytest.raises(LockHeldError):
+            forget_old_runs(replace(world.tools(), guard=lost))
+        assert dict(world.files.contents()) == before
+
+
+def lost() -> None:
+    raise LockHeldError("another run's by now")
