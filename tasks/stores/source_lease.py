@@ -1,7 +1,8 @@
 """The lease on a source: one cleaner at a time, wherever it runs, by a file at the source itself.
 
 It is written on the condition that it is what was read, where the store knows conditions. Elsewhere whoever took
-it looks again a moment later. A run that slept for long renews it before it takes anything away.
+it looks again a moment later, and watches another machine's for two heartbeats before taking it over. A run that
+slept for long renews it before it takes anything away.
 """
 
 from __future__ import annotations
@@ -13,8 +14,21 @@ from itertools import count
 from typing import TYPE_CHECKING, Self
 
 from tasks.file_ports import OWN_FOLDER
-from tasks.oci.errors import ContentNotFoundError, LockHeldError, SourceChangedError, SourceError
-from tasks.stores.state.lock_holder import EXPIRY_SECONDS, Heartbeat, LockHolder, held_message, keeps_out
+from tasks.oci.errors import (
+    ContentNotFoundError,
+    InterruptedRunError,
+    LockHeldError,
+    SourceChangedError,
+    SourceError,
+)
+from tasks.stores.state.lock_holder import (
+    EXPIRY_SECONDS,
+    HEARTBEAT_SECONDS,
+    Heartbeat,
+    LockHolder,
+    held_message,
+    keeps_out,
+)
 
 if TYPE_CHECKING:
     from tasks.file_ports import FileContent, FileWriter
@@ -23,6 +37,8 @@ if TYPE_CHECKING:
 PATH = f"{OWN_FOLDER}/lease"
 SETTLE_SECONDS = 1.0
 """How long two who took it at once may need to see each other, where nothing compares and writes in one step."""
+WATCHED_SECONDS = 2 * HEARTBEAT_SECONDS
+"""How long a lease that seems to have ended is looked at there."""
 _RELEASED = b"{}"
 _ATTEMPTS = 3
 
@@ -32,6 +48,7 @@ class SourceLease:
 
     Raises on entering:
         LockHeldError: another run holds it; the message names that run.
+        InterruptedRunError: the run is to end, and another one's lease was being watched.
         SourceWriteError: the source can't be written to.
     """
 
@@ -83,6 +100,17 @@ class SourceLease:
         age = 0.0 if stored is None else self._files.now() - stored.modified
         if keeps_out(holder, age):
             raise LockHeldError(held_message(holder, age, PATH))
+        if not self._files.is_conditional and not (holder is not None and holder.is_dead):
+            self._watch(found)
+
+    def _watch(self, found: FileContent) -> None:
+        """See that nobody renews it: many mounts date a file by the clock of the machine that wrote it."""
+        self._stop.pause(WATCHED_SECONDS)
+        if self._stop.requested:
+            raise InterruptedRunError("the run was interrupted before it had the lease on this source")
+        seen = self._files.read_file(PATH)
+        if seen is not None and seen.raw not in {found.raw, _RELEASED}:
+            raise LockHeldError(held_message(LockHolder.parse(seen.raw), 0, PATH))
 
     def _is_ours(self) -> bool:
         found = self._files.read_file(PATH)

@@ -1,20 +1,17 @@
 """One cleaner at a time."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.oci.errors import LockHeldError, SourceWriteError
+from tasks.oci.errors import InterruptedRunError, LockHeldError, SourceWriteError
 from tasks.stores import source_lease
 from tasks.stores.memory_files import MemoryFiles
 from tasks.stores.pacing import Stop
 from tasks.stores.source_lease import PATH, SourceLease
-from tasks.stores.state.lock_holder import EXPIRY_SECONDS, LockHolder
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tasks.stores.state.lock_holder import EXPIRY_SECONDS, HEARTBEAT_SECONDS, LockHolder
 
 
 class Clock:
@@ -81,6 +78,57 @@ def test_a_run_without_a_sign_of_life_gives_way_after_a_minute(files: MemoryFile
     clock.now += 2
     with lease(files, "ours") as held:
         held.check()
+
+
+class Waiting(Stop):
+    """Waits for nothing, and has happen what would in the time of a heartbeat."""
+
+    def __init__(self, happens: Callable[[], None] = lambda: None) -> None:
+        super().__init__()
+        self._happens = happens
+
+    def pause(self, seconds: float) -> None:
+        if seconds > HEARTBEAT_SECONDS:
+            self._happens()
+
+
+def test_on_a_mount_a_run_at_work_on_a_machine_whose_clock_is_behind_keeps_others_out(
+    files: MemoryFiles, clock: Clock
+) -> None:
+    """Many mounts date a file by the clock of the machine that wrote it."""
+    files.is_conditional = False
+
+    def beat() -> None:
+        clock.now -= 2 * EXPIRY_SECONDS
+        files.put(PATH, elsewhere())
+        clock.now += 2 * EXPIRY_SECONDS
+
+    beat()
+    with (
+        pytest.raises(LockHeldError, match=r"theirs .* is 0 s old"),
+        SourceLease(files, "ours", "/mnt/bucket", Waiting(beat)),
+    ):
+        pytest.fail("both runs are inside")
+
+
+def test_on_a_mount_a_run_without_a_sign_of_life_gives_way(files: MemoryFiles, clock: Clock) -> None:
+    files.is_conditional = False
+    for happens in (lambda: None, lambda: files.put(PATH, b"{}")):
+        files.put(PATH, elsewhere())
+        clock.now += EXPIRY_SECONDS + 1
+        with SourceLease(files, "ours", "/mnt/bucket", Waiting(happens)) as held:
+            held.check()
+
+
+def test_a_run_that_is_told_to_end_takes_no_lease_over(files: MemoryFiles, clock: Clock) -> None:
+    files.is_conditional = False
+    files.put(PATH, theirs := elsewhere())
+    clock.now += EXPIRY_SECONDS + 1
+    stop = Stop()
+    stop.set()
+    with pytest.raises(InterruptedRunError), SourceLease(files, "ours", "/mnt/bucket", stop):
+        pytest.fail("it was told to end")
+    assert files.contents()[PATH] == theirs
 
 
 def test_a_lease_dated_ahead_says_so_and_what_to_do(files: MemoryFiles, clock: Clock) -> None:
