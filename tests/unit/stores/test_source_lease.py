@@ -11,6 +11,7 @@ from tasks.stores import source_lease
 from tasks.stores.memory_files import MemoryFiles
 from tasks.stores.pacing import Stop
 from tasks.stores.source_lease import PATH, SourceLease
+from tasks.stores.state import lock_holder
 from tasks.stores.state.lock_holder import EXPIRY_SECONDS, HEARTBEAT_SECONDS, LockHolder
 
 
@@ -160,6 +161,18 @@ def test_a_run_whose_lease_was_taken_over_changes_nothing_more(
     found = files.read_file(PATH)
     assert found is not None
     assert LockHolder.parse(found.raw) is not None  # theirs was not released
+
+
+def test_a_run_that_hears_from_its_heart_that_the_lease_is_lost_changes_nothing_more(
+    files: MemoryFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock_holder, "HEARTBEAT_SECONDS", 0.01)
+    held = lease(files, "ours")
+    with held:
+        files.put(PATH, elsewhere())
+        held._heart._thread.join(timeout=10)
+        with pytest.raises(LockHeldError, match="took the lease"):
+            held.check()
 
 
 def test_a_run_whose_lease_somebody_removed_changes_nothing_more(

@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 
 import pytest
 
+from tasks.oci.errors import StateError
 from tasks.stores.state import lock_holder
-from tasks.stores.state.lock_holder import LockHolder
+from tasks.stores.state.lock_holder import Heartbeat, LockHolder
 
 HERE = LockHolder.here("run", "s3://bucket", "registry.example")
 
@@ -73,3 +75,20 @@ def test_a_number_that_means_many_processes_is_not_asked_for(monkeypatch: pytest
     monkeypatch.setattr(os, "kill", lambda pid, _: asked.append(pid))
     assert not replace(HERE, pid=pid).is_dead
     assert asked == []
+
+
+def test_a_store_that_is_away_for_a_beat_loses_nobody_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock_holder, "HEARTBEAT_SECONDS", 0.01)
+    away, reached = [StateError("the store is away")], threading.Event()
+
+    def renew() -> bool:
+        if away:
+            raise away.pop()
+        reached.set()
+        return True
+
+    heart = Heartbeat(renew, lambda: pytest.fail("the run is told that it lost its lock"))
+    heart.start()
+    assert reached.wait(10)
+    heart.stop()
+    assert not heart.is_lost
