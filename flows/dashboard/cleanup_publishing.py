@@ -39,14 +39,19 @@ class Applied:
     problems: list[Finding] = field(default_factory=list)
     repositories: int = 0
     bytes_freed: int = 0
+    is_for_good: bool = False
+    """Whether all of it is done, and nothing of it can be put back."""
 
     def show(self, run: str, outcomes: Iterable[RepositoryOutcome]) -> bool:
         """See what comes of each repository, tell the run's log, and leave it as artifacts."""
         self.run = run
         logger.info("run %s; to put back what it takes: layoutlift cleanup undo %s", run, run)
+        undoable = 0
         try:
             for outcome in outcomes:
                 self._see(outcome)
+                undoable += outcome.may_be_undone
+            self.is_for_good = not undoable
         finally:
             self._publish()
         return not self.problems
@@ -66,7 +71,9 @@ class Applied:
         lines = [
             f"# {counted(self.repositories, 'repository')} changed, {human_bytes(self.bytes_freed)} came back",
             "",
-            f"To put back what it took: `layoutlift cleanup undo {self.run}`",
+            f"Run {self.run} took nothing that can be put back."
+            if self.is_for_good
+            else f"To put back what it took: `layoutlift cleanup undo {self.run}`",
             "",
             *(["| repository | what was done |", "|---|---|", *self.rows] if self.rows else []),
         ]

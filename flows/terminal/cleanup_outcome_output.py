@@ -39,7 +39,7 @@ def print_outcomes(
         for place, outcome in enumerate(outcomes):
             codes |= dict.fromkeys(problem.code for problem in outcome.problems)
             is_idle = is_idle and _is_idle(outcome)
-            is_for_good = is_for_good and not _can_be_undone(outcome)
+            is_for_good = is_for_good and not outcome.may_be_undone
             alone += outcome.left_alone
             if as_json:
                 click.echo(("," if place else "") + "\n" + json.dumps(asdict(outcome)), nl=False)
@@ -68,12 +68,6 @@ def _nothing_done(alone: int, undone: str | None) -> str:
 def _is_idle(outcome: RepositoryOutcome) -> bool:
     """Whether nothing was done with a repository, and nothing was to be done that was not."""
     return not (any(outcome_parts(outcome)) or outcome.skipped or outcome.problems)
-
-
-def _can_be_undone(outcome: RepositoryOutcome) -> bool:
-    """Whether `undo` may find something to put back, and not only marks and what is gone for good."""
-    came_or_went = outcome.removed, outcome.added, outcome.hidden, outcome.restored, outcome.dropped, outcome.remade
-    return any(came_or_went) or bool(outcome.problems)
 
 
 @dataclass(slots=True)

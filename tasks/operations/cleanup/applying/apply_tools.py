@@ -71,3 +71,9 @@ class RepositoryOutcome:
     problems: list[Finding] = field(default_factory=list)
     is_checked: bool = False
     """Whether the check at the end saw everything that the remaining entries need."""
+
+    @property
+    def may_be_undone(self) -> bool:
+        """Whether `undo` may find something to put back, and not only marks and what is gone for good."""
+        came_or_went = self.removed, self.added, self.hidden, self.restored, self.dropped, self.remade
+        return any(came_or_went) or bool(self.problems)
