@@ -26,7 +26,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "no_layouts": "Mount the bucket, or name the directory that holds the layouts; a registry's own storage "
         "holds none.",
         "nothing_chosen": "Correct --include and --exclude; a path in them begins below SOURCE, without a registry's "
-        "host.",
+        "host, and layoutlift ls shows what is there.",
         "missing_at_source": "Correct the line that the message names, or take it off the list; a repository is "
         "named as layoutlift ls prints it, without a registry's host.",
         "shard_lost": "See the log of the shard's own run, and run again: what is at the target is not sent twice.",
@@ -104,8 +104,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "repository_missing": "Make it at the target, or have layoutlift do so with --create-repositories.",
         "to_create": "Nothing to do: the migration makes it.",
         "tag_moved": "Nothing to do: the target follows the source.",
-        "tag_vanished": "See whether that was on purpose; only --delete-vanished takes it off the target.",
-        "layout_vanished": "See whether that was on purpose; only --delete-vanished takes its tags off the target.",
+        "tag_vanished": "See whether that was on purpose; without --delete-vanished the target keeps it.",
+        "layout_vanished": "See whether that was on purpose; without --delete-vanished the target keeps its tags.",
         "to_delete": "Nothing to do: the migration deletes it with --delete-vanished.",
         "tag_deleted": "Nothing to do: the target followed the source.",
         "tag_kept": "Nothing to do: others have moved the tag since it was migrated, so it is theirs.",
