@@ -118,7 +118,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "target_lacks": "Migrate it first, or clean up without naming a target.",
         "missing_at_target": "Run migrate again; if it stays, look for what deletes at the target.",
         "different_at_target": "See who wrote to the target; then migrate with --on-conflict overwrite, or leave it.",
-        "extra_at_target": "Nothing to do, if others push to the target too; else see who did, and delete it there.",
+        "extra_at_target": "Nothing to do, if it vanished at the source or others push to the target; else see who "
+        "did, and delete it there.",
         "authentication": "Log in to the target again (docker login), or correct the user name and password.",
         "authorization_expired": "Run again; if it stays, make the registry's tokens last longer.",
         "permission_denied": "Have the rights to this repository granted; some registries want it made first.",

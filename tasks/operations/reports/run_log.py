@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 MOST_TOLD = 200
 """Problems that are logged one by one, as many as the dashboard's table shows."""
+_NOT_TRIED = "not tried, since before it: "
 
 
 class Recorder(Protocol):
@@ -63,7 +64,7 @@ class RunLog:
             self._tell(result)
         for kind in FATAL:
             if result.code == kind.code:
-                self.give_up(kind(f"not tried, since before it: {result.message}"))
+                self.give_up(kind(f"{_NOT_TRIED}{result.message}"))
         if self._fail_fast:
             self._stop.set()
 
@@ -128,7 +129,7 @@ class RunLog:
         with self._lock:
             is_first, self._fatal = self._fatal is None, self._fatal or error
         if is_first:
-            logger.warning("the rest is not tried")
+            logger.warning("the rest is not tried: %s", printable(str(error).removeprefix(_NOT_TRIED)))
 
     def reason_to_skip(self) -> LayoutliftError | None:
         """Why nothing more should be begun, None while the run goes on."""

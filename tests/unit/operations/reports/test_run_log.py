@@ -107,10 +107,18 @@ def test_what_ends_a_run_is_told_once_and_not_of_each_tag_that_is_left(
     log.keep(failed("v2", "gone while it was read", SourceUnavailableError.code))
     assert caplog.messages == [
         r"failed app\x1b[2J:v1: nobody is there",
-        "the rest is not tried",
+        "the rest is not tried: nobody is there",
         r"failed app\x1b[2J:v2: gone while it was read",
     ]
     assert log.progress.totals.problems == 5
+
+
+def test_why_the_rest_is_not_tried_is_told_where_no_tag_was_looked_at(
+    log: RunLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        log.give_up(TargetUnavailableError("the target has not been there for 5 s"))
+    assert caplog.messages == ["the rest is not tried: the target has not been there for 5 s"]
 
 
 @pytest.mark.parametrize("kind", [ConnectionFailedError, RegistryUnavailableError, SourceReadError])
