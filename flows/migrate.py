@@ -13,8 +13,8 @@ from flows.scale.scaling import work_for
 from flows.server.own_flow import OF_BATCHES, flow
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.choosing.newest import NewestBy
-from tasks.operations.copying.planning import OnConflict, Untagged
 from tasks.operations.reports.results import Depth
+from tasks.operations.work.planning import OnConflict, Untagged
 from tasks.run_options import RunKind
 
 

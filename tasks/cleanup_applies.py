@@ -22,7 +22,7 @@ from tasks.operations.cleanup.applying.undoing import undo_run, undoable
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.journal import Journal
 from tasks.operations.cleanup.values import QuarantineMode
-from tasks.operations.running.concurrency import map_ahead
+from tasks.operations.work.concurrency import map_ahead
 from tasks.patience import patience_with_source
 from tasks.stores.bucket.s3_address import BucketAddress, is_bucket
 from tasks.stores.directory import mounts

@@ -29,7 +29,7 @@ from tasks.operations.cleanup.planning.repository_planning import PlanTools, pla
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.values import PlanFooter, PlanHeader, PlanKind, RepositoryPlan
 from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN
-from tasks.operations.running.concurrency import map_ahead
+from tasks.operations.work.concurrency import map_ahead
 from tasks.ports import Finding
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress, BucketLogin, is_bucket
 from tasks.stores.directory.directory_files import DirectoryFiles

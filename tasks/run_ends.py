@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tasks.operations.choosing.chosen_tags import unused_patterns
 from tasks.operations.in_step.equality import Equality
 from tasks.operations.in_step.vanished_course import VanishedCourse
-from tasks.operations.reports.findings import FITTED_BEFORE, NOTHING_CHOSEN, unused_patterns
+from tasks.operations.reports.findings import FITTED_BEFORE, NOTHING_CHOSEN
 from tasks.run_options import RunKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from tasks.operations.reports.run_log import RunLog
-    from tasks.operations.source.source_survey import RunJob
+    from tasks.operations.running.source_survey import RunJob
     from tasks.ports import Source, Target
     from tasks.run_options import RunOptions
     from tasks.stores.state.ledger import Ledger

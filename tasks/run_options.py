@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.exact_lists import read_exact_list
 from tasks.operations.choosing.selection import Selection
-from tasks.operations.copying.planning import CopyPolicy
 from tasks.operations.running.hold import Limits
 from tasks.operations.running.hours import Hours
+from tasks.operations.work.planning import CopyPolicy
 from tasks.stores.bucket.s3_address import BucketAccess, BucketLogin
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tasks.endpoints import open_source, open_state, open_target, own_name, parse_target, source_identity
 from tasks.operations.choosing.selection import Renames
 from tasks.operations.copying.repository_preparation import Preparation
-from tasks.operations.source.source_survey import RunJob
+from tasks.operations.running.source_survey import RunJob
 from tasks.run_options import RunKind
 from tasks.stores.state.state_directory import made_state_root
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from tasks.operations.copying.copy_tools import CopyTools
 from tasks.operations.copying.copy_work import CopyWork
 from tasks.operations.copying.other_layouts import OtherLayouts
-from tasks.operations.copying.referrer_lists import ReferrerLists
+from tasks.operations.copying.plan_work import PlanWork
 from tasks.operations.copying.tag_planner import TagPlanner
 from tasks.operations.in_step.since_last import RememberedWork, UnchangedWork, is_unchanged, settings_mark
+from tasks.operations.referrers.referrer_lists import ReferrerLists
 from tasks.operations.reports.results import Depth
 from tasks.operations.source.source_graph import SourceGraph
-from tasks.operations.verifying.check_work import CheckWork, PlanWork
+from tasks.operations.verifying.check_work import CheckWork
 from tasks.operations.verifying.verification import RepositoryVerifier
 from tasks.operations.verifying.verify_work import VerifyWork
 from tasks.operations.zot.zot_work import RepeatedContent, ZotWork, read_served_layout
@@ -24,13 +25,13 @@ from tasks.stores.zot_storage import served_prefix
 if TYPE_CHECKING:
     from tasks.ledger_ports import LayoutLedger
     from tasks.operations.choosing.selection import Selection
-    from tasks.operations.copying.planning import CopyPolicy
     from tasks.operations.copying.repository_preparation import Preparation
     from tasks.operations.reports.progress import Progress
     from tasks.operations.reports.results import RepositoryInventory
-    from tasks.operations.running.repository_work import BeginWork, RepositoryWork
-    from tasks.operations.running.spare_hands import SpareHands
     from tasks.operations.source.source_graph import Census
+    from tasks.operations.work.planning import CopyPolicy
+    from tasks.operations.work.repository_work import BeginWork, RepositoryWork
+    from tasks.operations.work.spare_hands import SpareHands
     from tasks.ports import BlobContent, LayoutReader
     from tasks.run_options import RunOptions
     from tasks.stores.pacing import Pace

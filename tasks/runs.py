@@ -20,10 +20,10 @@ from tasks.operations.reports.report_rows import result_of_row, tag_row, totals_
 from tasks.operations.reports.results import Outcome
 from tasks.operations.reports.run_log import RunLog
 from tasks.operations.running.head_start import HeadStart
-from tasks.operations.running.spare_hands import SpareHands
 from tasks.operations.running.traced_work import traced
 from tasks.operations.running.tree_run import TreeRun
 from tasks.operations.source.source_graph import Census
+from tasks.operations.work.spare_hands import SpareHands
 from tasks.run_controls import RunControls
 from tasks.run_ends import RunEnds
 from tasks.run_options import RunKind, RunOptions, shown_options
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tasks.operations.reports.results import TagResult, Totals
     from tasks.operations.reports.shard_report import ShardSummary
     from tasks.operations.running.batches import Batch
-    from tasks.operations.source.source_survey import Survey
+    from tasks.operations.running.source_survey import Survey
     from tasks.stores.pacing import Stop
     from tasks.stores.registry.registry_store import RegistryStore
     from tasks.stores.state.ledger import Ledger

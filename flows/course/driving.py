@@ -9,9 +9,9 @@ from flows.course.one_heap import use_one_heap
 from flows.course.telemetry import told_by_metrics
 from tasks.oci.codes import Refused
 from tasks.oci.errors import TRANSIENT_CODES, ConflictsError, LayoutliftError, ReferrerConflictError
-from tasks.operations.copying.planning import OnConflict
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import FATAL
+from tasks.operations.work.planning import OnConflict
 from tasks.ports import Finding
 from tasks.run_options import RunKind
 from tasks.runs import open_run
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from flows.course.live_limits import LimitsReader
     from flows.course.watching import Watcher
-    from tasks.operations.source.source_survey import Survey
+    from tasks.operations.running.source_survey import Survey
     from tasks.run_options import RunOptions
     from tasks.runs import Run
     from tasks.stores.pacing import Stop

@@ -12,7 +12,7 @@ from flows.course.live_limits import DEFAULT_VARIABLE
 from flows.forms.block_names import names_block
 from flows.server.prefect_server import has_no_variable
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
-from tasks.operations.copying.planning import OnConflict
+from tasks.operations.work.planning import OnConflict
 from tasks.ports import Finding
 from tasks.run_options import RunKind
 from tasks.runs import Run, open_run

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from prefect.futures import PrefectFuture
 
     from tasks.operations.running.batches import Batch
-    from tasks.operations.source.source_survey import Survey
+    from tasks.operations.running.source_survey import Survey
     from tasks.runs import Run
 
 LETS_GO_SECONDS = 8.0

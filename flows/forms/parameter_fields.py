@@ -15,8 +15,8 @@ from tasks.endpoints import parse_target
 from tasks.oci.errors import ConfigurationError
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.choosing.newest import NewestBy
-from tasks.operations.copying.planning import OnConflict, Untagged
 from tasks.operations.reports.results import Depth
+from tasks.operations.work.planning import OnConflict, Untagged
 from tasks.stores.bucket.s3_address import check_endpoint_url
 from tasks.stores.source_checks import check_home, check_place
 

@@ -20,9 +20,9 @@ from tasks.exact_lists import read_exact_list
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.choosing.newest import Newest, NewestBy
 from tasks.operations.choosing.selection import Selection
-from tasks.operations.copying.planning import CopyPolicy, OnConflict, Untagged
 from tasks.operations.in_step.vanished import DeletionLimits
 from tasks.operations.reports.results import Depth
+from tasks.operations.work.planning import CopyPolicy, OnConflict, Untagged
 from tasks.registry_ports import NewRepositories
 from tasks.run_options import RunOptions
 

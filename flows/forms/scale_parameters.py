@@ -13,7 +13,7 @@ from flows.course.live_limits import VARIABLE
 from flows.forms.block_names import block_name
 from flows.forms.parameters import MigrateParameters, Parameters, VerifyParameters
 from flows.forms.quantities import bytes_per_second
-from tasks.operations.copying.planning import OnConflict
+from tasks.operations.work.planning import OnConflict
 
 
 class TaskRunner(StrEnum):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from flows.course.driving import Work
     from flows.forms.scale_parameters import ScaledParameters
-    from tasks.operations.source.source_survey import Survey
+    from tasks.operations.running.source_survey import Survey
     from tasks.runs import Run
 
     WorkOnParts = Callable[[ScaledParameters, Gathering, Sequence[Shard]], None]

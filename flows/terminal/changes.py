@@ -12,10 +12,10 @@ import click
 from flows.terminal.finding_lines import print_findings
 from tasks.endpoints import blamed_on, open_source, open_state, source_identity
 from tasks.oci.errors import LayoutliftError
-from tasks.operations.choosing.chosen_tags import absent_of, plan_chosen, refused_findings
+from tasks.operations.choosing.chosen_tags import absent_of, plan_chosen, refused_findings, unused_patterns
 from tasks.operations.in_step.since_last import TagChange, tag_changes, vanished_layouts
 from tasks.operations.reports.counts import counted
-from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, unused_patterns
+from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful
 from tasks.operations.reports.shown_text import printable
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.ports import Finding

@@ -12,12 +12,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from flows.terminal.finding_lines import print_findings
 from tasks.endpoints import open_source
 from tasks.oci.errors import LayoutliftError
-from tasks.operations.choosing.chosen_tags import absent_of, fitting_patterns, plan_chosen, refused_findings
+from tasks.operations.choosing.chosen_tags import (
+    absent_of,
+    fitting_patterns,
+    plan_chosen,
+    refused_findings,
+    unused_patterns,
+)
 from tasks.operations.choosing.newest import not_ordered
-from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, tagless, unused_patterns
+from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, tagless
 from tasks.operations.reports.shown_text import printable
-from tasks.operations.running.concurrency import map_ahead
 from tasks.operations.source.enumeration import enumerate_repository
+from tasks.operations.work.concurrency import map_ahead
 from tasks.ports import Finding
 from tasks.stores.bucket.s3_address import BucketAccess, is_bucket
 

@@ -34,8 +34,8 @@ ALLOWED_BROAD_EXCEPTS: dict[str, str] = {
     "flows/course/live_limits.py": "a look at the limits that fails must not be the last one",
     "flows/dashboard/shown_progress.py": "a dashboard that does not answer must not fail a migration",
     "tasks/stores/directory/layout_process.py": "a bug costs the request that met it, not the mount, and is told",
-    "tasks/operations/running/spare_hands.py": "raises what it caught once the helpers have ended, too",
-    "tasks/operations/running/repository_work.py": "a bug costs its own tags and is named in the report, not the run",
+    "tasks/operations/work/spare_hands.py": "raises what it caught once the helpers have ended, too",
+    "tasks/operations/work/repository_work.py": "a bug costs its own tags and is named in the report, not the run",
     "tasks/operations/running/tree_run.py": "the same when a repository is opened",
 }
 """Modules that may catch `Exception`, each with its reason."""

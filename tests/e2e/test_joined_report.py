@@ -13,7 +13,7 @@ from flows.course.watching import NoWatcher
 from flows.forms.parameters import MigrateParameters, VerifyParameters
 from infra.real_parts import Registry
 from tasks.oci.errors import IncompleteError
-from tasks.operations.source.source_survey import Survey
+from tasks.operations.running.source_survey import Survey
 from tasks.ports import IndexFile, Shard
 from tasks.run_options import RunKind, RunOptions
 from tasks.runs import Run

@@ -13,9 +13,9 @@ from tasks.oci.errors import ContentError, LayoutliftError
 from tasks.operations.copying.copy_graph import RepositoryCopy
 from tasks.operations.copying.copy_tools import CopyTools
 from tasks.operations.reports.results import Depth
-from tasks.operations.running.spare_hands import SpareHands
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.verifying.verification import RepositoryVerifier
+from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import BlobArrival, BlobContent, Buffer, RemoteManifest
 from tasks.stores.memory import MemorySource, MemoryTarget
 from tasks.stores.verified_content import VerifiedContent

@@ -20,8 +20,8 @@ from infra.real_parts import Registry, SeaweedFS, wait_until
 from infra.real_parts.prefect_worker import PrefectWorker, ask
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.choosing.newest import NewestBy
-from tasks.operations.copying.planning import OnConflict, Untagged
 from tasks.operations.reports.results import Depth
+from tasks.operations.work.planning import OnConflict, Untagged
 from tests.support.buckets import upload
 from tests.support.dashboard import Browser, browsing
 from tests.support.layouts import LayoutBuilder

@@ -10,15 +10,15 @@ from tasks.oci.reference import TargetAddress
 from tasks.operations.choosing.selection import Renames, Selection
 from tasks.operations.copying.copy_tools import CopyTools
 from tasks.operations.copying.copy_work import CopyWork
-from tasks.operations.copying.planning import CopyPolicy
 from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.results import TagResult
 from tasks.operations.reports.run_log import RunLog
-from tasks.operations.running.repository_work import units_of
-from tasks.operations.running.spare_hands import SpareHands
+from tasks.operations.running.source_survey import RunJob
 from tasks.operations.running.tree_run import TreeRun
 from tasks.operations.source.enumeration import enumerate_repository
-from tasks.operations.source.source_survey import RunJob
+from tasks.operations.work.planning import CopyPolicy
+from tasks.operations.work.repository_work import units_of
+from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import Finding
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.copying.copy_graph import RepositoryCopy
 from tasks.operations.copying.copy_tools import CopyTools
-from tasks.operations.running.spare_hands import SpareHands
 from tasks.operations.source.enumeration import enumerate_repository
+from tasks.operations.work.spare_hands import SpareHands
 from tasks.stores.memory import MemorySource, MemoryTarget
 from tests.support.layouts import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, LayoutBuilder
 

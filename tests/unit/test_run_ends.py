@@ -6,13 +6,13 @@ import pytest
 
 from tasks.oci.reference import TargetAddress
 from tasks.operations.choosing.selection import Renames, Selection
-from tasks.operations.copying.planning import CopyPolicy
 from tasks.operations.in_step.vanished import DeletionLimits
 from tasks.operations.reports.findings import NOTHING_CHOSEN
 from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.results import Outcome, TagResult
 from tasks.operations.reports.run_log import RunLog
-from tasks.operations.source.source_survey import RunJob
+from tasks.operations.running.source_survey import RunJob
+from tasks.operations.work.planning import CopyPolicy
 from tasks.ports import Finding, Shard
 from tasks.run_ends import RunEnds
 from tasks.run_options import RunKind, RunOptions

@@ -6,8 +6,10 @@ from collections import defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from tasks.oci.codes import Remark
 from tasks.oci.reference import parse_referrers_tag
 from tasks.operations.choosing.newest import plan_newest
+from tasks.operations.reports.findings import FITTED_BEFORE, is_harmful
 from tasks.operations.reports.results import TagEntry
 from tasks.ports import Finding
 
@@ -114,3 +116,13 @@ def _referring(
         further -= seen
         seen |= further
         held += further
+
+
+def unused_patterns(
+    selection: Selection, fitting: Collection[str], findings: Iterable[Finding]
+) -> tuple[Finding, ...]:
+    """A finding for each include pattern that surely fits nothing: not even what can't be read, or has vanished."""
+    unread = {finding.path for finding in findings if is_harmful(finding) or finding.code in FITTED_BEFORE}
+    unused = selection.unused(fitting, unread)
+    message = "--include has it, and it fits nothing of the source"
+    return tuple(Finding(pattern, Remark.INCLUDE_UNUSED, message) for pattern in unused)

@@ -11,19 +11,22 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import (
-    ContentError,
     LayoutliftError,
     ManifestRefusedError,
     MissingReferencedContentError,
-    SourceError,
     SourceUnavailableError,
-    SpecError,
 )
 from tasks.oci.media_types import is_index
 from tasks.operations.copying.blob_copy import BlobCopy
-from tasks.operations.copying.graph_lists import GraphLists
+from tasks.operations.referrers.graph_lists import GraphLists
 from tasks.operations.source.enumeration import read_child, read_manifest
-from tasks.operations.source.graph_walk import MAX_NESTING, check_nesting, reached_from, referrers_of
+from tasks.operations.source.graph_walk import (
+    BROKEN_AT_SOURCE,
+    MAX_NESTING,
+    check_nesting,
+    reached_from,
+    referrers_of,
+)
 from tasks.ports import BlobArrival, Finding, RemoteManifest
 
 if TYPE_CHECKING:
@@ -33,12 +36,10 @@ if TYPE_CHECKING:
     from tasks.oci.digest import Digest
     from tasks.oci.manifest import Manifest
     from tasks.operations.copying.copy_tools import CopyTools
-    from tasks.operations.copying.referrer_lists import ReferrerListing
+    from tasks.operations.referrers.referrer_lists import ReferrerListing
     from tasks.operations.reports.results import RepositoryInventory
 
 MANIFEST_INVALID = "MANIFEST_INVALID"
-BROKEN_AT_SOURCE = (SpecError, ContentError, SourceError, ManifestRefusedError)
-"""What trying again can't mend, so that a tag may stand without the referrer that has it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.operations.copying.claims import Claims
-from tasks.operations.copying.referrer_lists import ReferrerLists
+from tasks.operations.referrers.referrer_lists import ReferrerLists
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tasks.operations.running.spare_hands import SpareHands
+    from tasks.operations.work.spare_hands import SpareHands
     from tasks.ports import BlobContent, LayoutReader, Target
 
 

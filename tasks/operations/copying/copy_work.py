@@ -11,12 +11,12 @@ from tasks.operations.copying.copy_graph import RepositoryCopy
 from tasks.operations.copying.list_merge import ListMerge
 from tasks.operations.copying.noted_tags import NotedTags
 from tasks.operations.copying.other_layouts import OtherLayouts
-from tasks.operations.copying.planning import Action, CopyPolicy, TagPlan
-from tasks.operations.copying.referrer_lists import ReferrerListing, lost_referrers
 from tasks.operations.copying.tag_planner import TagPlanner
+from tasks.operations.referrers.referrer_lists import ReferrerListing, lost_referrers
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
-from tasks.operations.running.repository_work import REFUSALS, RepositoryWork, Unit
 from tasks.operations.verifying.verification import RepositoryVerifier
+from tasks.operations.work.planning import Action, CopyPolicy, TagPlan
+from tasks.operations.work.repository_work import REFUSALS, RepositoryWork, Unit
 from tasks.registry_ports import MADE_BY_A_PUSH
 
 if TYPE_CHECKING:

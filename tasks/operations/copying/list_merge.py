@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import MissingAtTargetError
-from tasks.operations.copying.referrer_lists import ReferrerListing
+from tasks.operations.referrers.referrer_lists import ReferrerListing
 from tasks.operations.reports.results import Depth, Outcome
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from tasks.oci.digest import Digest
     from tasks.operations.copying.copy_graph import RepositoryCopy
     from tasks.operations.copying.noted_tags import NotedTags
-    from tasks.operations.copying.referrer_lists import ReferrerLists
-    from tasks.operations.running.repository_work import Unit
+    from tasks.operations.referrers.referrer_lists import ReferrerLists
     from tasks.operations.verifying.verification import RepositoryVerifier
+    from tasks.operations.work.repository_work import Unit
 
 
 class ListMerge:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Refused
 from tasks.oci.errors import ImmutableTagError
-from tasks.operations.copying.planning import Action, CopyPolicy, TagPlan, plan_tag
 from tasks.operations.reports.results import TagEntry
+from tasks.operations.work.planning import Action, CopyPolicy, TagPlan, plan_tag
 from tasks.registry_ports import MADE_BY_A_PUSH
 
 if TYPE_CHECKING:
     from tasks.ledger_ports import Ledger
     from tasks.operations.copying.other_layouts import OtherLayouts
-    from tasks.operations.running.repository_work import Unit
+    from tasks.operations.work.repository_work import Unit
     from tasks.ports import ManifestResolver
     from tasks.registry_ports import RepositoryState
 

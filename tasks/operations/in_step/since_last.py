@@ -19,7 +19,7 @@ from tasks.oci.reference import is_referrers_list, parse_referrers_tag
 from tasks.operations.choosing.chosen_tags import plan_chosen
 from tasks.operations.reports.findings import is_harmful
 from tasks.operations.reports.results import Depth, Outcome
-from tasks.operations.running.repository_work import RepositoryWork, Unit, WrappedWork
+from tasks.operations.work.repository_work import RepositoryWork, Unit, WrappedWork
 from tasks.ports import Finding
 
 if TYPE_CHECKING:

@@ -15,9 +15,7 @@ from tasks.oci.errors import (
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-
-    from tasks.operations.choosing.selection import Selection
+    from collections.abc import Iterable
 
 _REMARKS = frozenset(Remark)
 FITTED_BEFORE = frozenset({Remark.TAG_VANISHED, Remark.LAYOUT_VANISHED, Remark.TAG_DELETED, Remark.TAG_KEPT})
@@ -46,13 +44,3 @@ def tagless(path: str, entries: int) -> Finding:
     """The finding on a layout without any tag: nothing of it is taken, and the report has no row of it."""
     message = f"no entry of its index.json has a tag ({entries} have none): nothing of it is taken without --untagged"
     return Finding(path, Remark.NO_TAGS, message)
-
-
-def unused_patterns(
-    selection: Selection, fitting: Collection[str], findings: Iterable[Finding]
-) -> tuple[Finding, ...]:
-    """A finding for each include pattern that surely fits nothing: not even what can't be read, or has vanished."""
-    unread = {finding.path for finding in findings if is_harmful(finding) or finding.code in FITTED_BEFORE}
-    unused = selection.unused(fitting, unread)
-    message = "--include has it, and it fits nothing of the source"
-    return tuple(Finding(pattern, Remark.INCLUDE_UNUSED, message) for pattern in unused)

@@ -1,1 +1,1 @@
-"""How a run works through a tree: batches, workers, hours, shards."""
+"""How a run works through a tree: a survey of it, batches, workers, hours, shards."""

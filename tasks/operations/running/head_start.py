@@ -14,8 +14,8 @@ from tasks.operations.running.tree_run import BATCHES_AT_ONCE
 
 if TYPE_CHECKING:
     from tasks.operations.running.batches import Batch
+    from tasks.operations.running.source_survey import Survey
     from tasks.operations.running.tree_run import TreeRun
-    from tasks.operations.source.source_survey import Survey
 
 
 class HeadStart:

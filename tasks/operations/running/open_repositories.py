@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tasks.operations.running.batches import Slice
-    from tasks.operations.running.repository_work import RepositoryWork, Unit
+    from tasks.operations.work.repository_work import RepositoryWork, Unit
 
 
 @dataclass(slots=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from tasks.operations.running.repository_work import WrappedWork
+from tasks.operations.work.repository_work import WrappedWork
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
     from tasks.operations.reports.results import TagResult
-    from tasks.operations.running.repository_work import BeginWork, RepositoryWork, Unit
+    from tasks.operations.work.repository_work import BeginWork, RepositoryWork, Unit
 
 SHOWN_TAGS = 20
 """Most tags that a span names: thousands may share a digest."""

@@ -18,16 +18,16 @@ from tasks.oci.codes import Problem
 from tasks.oci.errors import TRANSIENT_CODES, BatchUnfinishedError, LayoutliftError
 from tasks.operations.choosing.chosen_tags import absent_of, fitting_patterns, plan_selection
 from tasks.operations.choosing.newest import not_ordered
-from tasks.operations.copying.planning import NamePlan
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import FATAL
 from tasks.operations.reports.shown_text import printable
 from tasks.operations.running.hold import Hold
 from tasks.operations.running.open_repositories import OpenRepositories, OpenRepository
-from tasks.operations.running.repository_work import RepositoryWork, refused_of, units_of
+from tasks.operations.running.source_survey import RunJob, Survey, Surveyor
 from tasks.operations.source.enumeration import children_of, enumerate_repository
 from tasks.operations.source.looking_again import RETRY_DELAYS
-from tasks.operations.source.source_survey import RunJob, Survey, Surveyor
+from tasks.operations.work.planning import NamePlan
+from tasks.operations.work.repository_work import RepositoryWork, refused_of, units_of
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from tasks.operations.reports.results import RepositoryInventory, TagEntry
     from tasks.operations.reports.run_log import RunLog
     from tasks.operations.running.batches import Batch, Slice
-    from tasks.operations.running.repository_work import BeginWork, Unit
-    from tasks.operations.running.spare_hands import SpareHands
+    from tasks.operations.work.repository_work import BeginWork, Unit
+    from tasks.operations.work.spare_hands import SpareHands
     from tasks.ports import Source, StopSign
 
 BATCHES_AT_ONCE = 4

@@ -32,15 +32,15 @@ from tasks.oci.manifest import MAX_MANIFEST_SIZE, Manifest, check_type, parse_ma
 from tasks.oci.reference import REF_NAME, parse_referrers_tag, tag_of_ref_name
 from tasks.operations.choosing.noted_times import NotedTimes
 from tasks.operations.reports.results import RefusedEntry, RepositoryInventory, TagEntry, UntaggedKind
-from tasks.operations.running.concurrency import map_in_rounds
 from tasks.operations.source.graph_walk import manifests_of
 from tasks.operations.source.writers_notes import WritersNotes, first_of, shown
+from tasks.operations.work.concurrency import map_in_rounds
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tasks.operations.running.concurrency import MapConcurrently
+    from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
 
 UNREADABLE = (SpecError, ContentError, SourceError)

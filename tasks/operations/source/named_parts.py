@@ -22,9 +22,9 @@ from tasks.oci.reference import (
     repository_of_reference,
     tag_of_ref_name,
 )
-from tasks.operations.running.concurrency import map_in_rounds
 from tasks.operations.source.enumeration import UNREADABLE, read_manifest
 from tasks.operations.source.graph_walk import manifests_of, reached_from
+from tasks.operations.work.concurrency import map_in_rounds
 from tasks.ports import IndexFile
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.manifest import Manifest
-    from tasks.operations.running.concurrency import MapConcurrently
+    from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
-    from tasks.operations.running.spare_hands import SpareHands
+    from tasks.operations.work.spare_hands import SpareHands
     from tasks.ports import LayoutReader
 
 

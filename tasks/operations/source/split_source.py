@@ -19,9 +19,9 @@ from tasks.oci.errors import (
     SourceReadError,
     SourceUnavailableError,
 )
-from tasks.operations.running.concurrency import map_ahead
 from tasks.operations.source.looking_again import RETRY_DELAYS, look_again
 from tasks.operations.source.named_parts import parts_of
+from tasks.operations.work.concurrency import map_ahead
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
-    from tasks.operations.running.concurrency import MapConcurrently
+    from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import BlobContent, BlobStat, IndexFile, Source, StopSign
 
 READS_AT_ONCE = 8

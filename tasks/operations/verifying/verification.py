@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from tasks.oci.descriptor import Descriptor
-    from tasks.operations.running.spare_hands import SpareHands
+    from tasks.operations.work.spare_hands import SpareHands
     from tasks.ports import Target
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
 from tasks.oci.errors import LayoutliftError, ReferrersLostError
-from tasks.operations.copying.referrer_lists import ReferrerListing, lost_referrers
+from tasks.operations.referrers.referrer_lists import ReferrerListing, lost_referrers
 from tasks.operations.reports.results import Outcome, RepositoryInventory, TagResult
-from tasks.operations.running.repository_work import RepositoryWork, Unit
+from tasks.operations.work.repository_work import RepositoryWork, Unit
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
-    from tasks.operations.copying.planning import CopyPolicy
-    from tasks.operations.copying.referrer_lists import ReferrerLists
+    from tasks.operations.referrers.referrer_lists import ReferrerLists
     from tasks.operations.verifying.verification import RepositoryVerifier
+    from tasks.operations.work.planning import CopyPolicy
 
 
 class VerifyWork(RepositoryWork):

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
-    from tasks.operations.running.repository_work import Unit
     from tasks.operations.source.source_graph import Census, SourceGraph
+    from tasks.operations.work.repository_work import Unit
     from tasks.ports import LayoutReader
 
 

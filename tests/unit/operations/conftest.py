@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.operations.running.spare_hands import SpareHands
+from tasks.operations.work.spare_hands import SpareHands
 from tests.support.layouts import LayoutBuilder
 
 

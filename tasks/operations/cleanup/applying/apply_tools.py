@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.records.holdings import Holdings
     from tasks.operations.cleanup.records.journal import Journal
     from tasks.operations.cleanup.values import IndexEntry, RepositoryPlan, Timing
-    from tasks.operations.running.concurrency import MapConcurrently
+    from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import Finding
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.layout.graph import Graph
     from tasks.operations.cleanup.layout.layout_view import Entry
     from tasks.operations.cleanup.records.holdings import HeldBlob
-    from tasks.operations.running.concurrency import MapConcurrently
+    from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import BlobContent, BlobStat, IndexFile, LayoutReader
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.oci.manifest import Manifest
-    from tasks.operations.running.concurrency import MapConcurrently
+    from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
 
     _Named = tuple[Digest, str]

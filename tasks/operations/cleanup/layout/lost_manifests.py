@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tasks.file_ports import StoredFile
     from tasks.oci.digest import Digest
-    from tasks.operations.running.concurrency import MapConcurrently
+    from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
 
 

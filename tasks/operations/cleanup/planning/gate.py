@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tasks.oci.reference import TargetAddress
     from tasks.operations.cleanup.layout.graph import Graph, Node
     from tasks.operations.cleanup.values import RepositoryPlan
-    from tasks.operations.running.concurrency import MapConcurrently
+    from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
 
 NamedDigest = tuple[str, "Digest"]

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.planning.gate import Gate
     from tasks.operations.cleanup.records.holdings import HeldBlob, Holdings
     from tasks.operations.cleanup.records.marks import Mark
-    from tasks.operations.running.concurrency import MapConcurrently
+    from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
 
 _Decision = TypeVar("_Decision", "BlobDecision", "QuarantineDecision")

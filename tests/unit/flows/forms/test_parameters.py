@@ -11,7 +11,7 @@ from flows.forms.parameters import MigrateParameters, RunParameters, VerifyParam
 from flows.forms.scale_parameters import ScaledMigrateParameters, ScaledVerifyParameters
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.choosing.newest import Newest, NewestBy
-from tasks.operations.copying.planning import Untagged
+from tasks.operations.work.planning import Untagged
 
 MODELS = pytest.mark.parametrize("model", [MigrateParameters, VerifyParameters])
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.forms.scale_parameters import ScaledMigrateParameters, ScaledVerifyParameters
-from tasks.operations.copying.planning import OnConflict
+from tasks.operations.work.planning import OnConflict
 
 WHOLE = ScaledMigrateParameters(
     source="/bucket",

@@ -11,8 +11,8 @@ from flows.forms.scale_parameters import ScaledMigrateParameters, TaskRunner
 from flows.scale import scaling
 from flows.scale.scaling import work_for
 from tasks.oci.errors import ConfigurationError
-from tasks.operations.copying.planning import NamePlan
-from tasks.operations.source.source_survey import Survey
+from tasks.operations.running.source_survey import Survey
+from tasks.operations.work.planning import NamePlan
 
 
 def test_without_its_extra_dask_is_refused_before_a_run_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from uuid import uuid4
 from prefect.futures import PrefectDistributedFuture
 
 from flows.migrate import migrate
-from tasks.operations.copying.planning import Untagged
+from tasks.operations.work.planning import Untagged
 
 PROGRAM = """
 import sys

@@ -13,11 +13,11 @@ from tasks.oci.reference import referrers_tag
 from tasks.operations.choosing.chosen_tags import absent_of, plan_selection
 from tasks.operations.choosing.exact_list import ExactList
 from tasks.operations.choosing.selection import Selection
-from tasks.operations.copying.planning import CopyPolicy, Untagged
 from tasks.operations.reports.findings import is_harmful
 from tasks.operations.reports.results import RefusedEntry, RepositoryInventory, TagEntry, UntaggedKind
-from tasks.operations.running.repository_work import units_of
 from tasks.operations.source.enumeration import enumerate_repository
+from tasks.operations.work.planning import CopyPolicy, Untagged
+from tasks.operations.work.repository_work import units_of
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tests.support.layouts import LayoutBuilder
 

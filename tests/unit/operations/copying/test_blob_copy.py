@@ -12,7 +12,7 @@ from tasks.oci.errors import ContentNotFoundError, LayoutliftError, TransportErr
 from tasks.operations.copying.blob_copy import BlobCopy
 from tasks.operations.copying.copy_tools import CopyTools
 from tasks.operations.reports.results import Traffic
-from tasks.operations.running.spare_hands import SpareHands
+from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import BlobArrival, BlobContent
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget

@@ -8,8 +8,8 @@ import pytest
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ImmutableTagError, MissingReferencedContentError
 from tasks.oci.reference import referrers_tag
-from tasks.operations.copying.planning import CopyPolicy, Untagged
 from tasks.operations.source.graph_walk import MAX_NESTING
+from tasks.operations.work.planning import CopyPolicy, Untagged
 from tasks.ports import RemoteManifest
 from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine

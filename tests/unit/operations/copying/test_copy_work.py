@@ -19,11 +19,11 @@ from tasks.oci.image_layout import REFERRER_SUBJECT
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
 from tasks.operations.copying import tag_planner
-from tasks.operations.copying.planning import CopyPolicy, OnConflict, Untagged
-from tasks.operations.copying.referrer_lists import ReferrerListing, ReferrerLists
 from tasks.operations.in_step.since_last import tag_changes
+from tasks.operations.referrers.referrer_lists import ReferrerListing, ReferrerLists
 from tasks.operations.reports.results import Depth
 from tasks.operations.source.enumeration import enumerate_repository
+from tasks.operations.work.planning import CopyPolicy, OnConflict, Untagged
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget

@@ -8,10 +8,10 @@ import pytest
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import LayoutliftError
-from tasks.operations.copying.planning import CopyPolicy
 from tasks.operations.reports.results import Depth
-from tasks.operations.running.spare_hands import SpareHands
 from tasks.operations.source.source_graph import SourceGraph
+from tasks.operations.work.planning import CopyPolicy
+from tasks.operations.work.spare_hands import SpareHands
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine

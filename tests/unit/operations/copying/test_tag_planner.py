@@ -13,9 +13,9 @@ from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import REF_NAME
 from tasks.operations.copying import tag_planner
 from tasks.operations.copying.other_layouts import OtherLayouts
-from tasks.operations.copying.planning import Action, CopyPolicy, OnConflict
 from tasks.operations.copying.tag_planner import TagPlanner
-from tasks.operations.running.repository_work import Unit
+from tasks.operations.work.planning import Action, CopyPolicy, OnConflict
+from tasks.operations.work.repository_work import Unit
 from tasks.ports import IndexFile, RemoteManifest
 from tasks.registry_ports import RepositoryState
 from tasks.stores.memory import MemorySource, MemoryTarget

@@ -29,7 +29,7 @@ from tasks.operations.reports.results import (
     TagResult,
     Traffic,
 )
-from tasks.operations.running.repository_work import RepositoryWork, Unit
+from tasks.operations.work.repository_work import RepositoryWork, Unit
 from tasks.ports import Finding
 from tasks.stores.state.ledger import Ledger
 from tasks.stores.state.ledger_memory import LayoutNote

@@ -24,10 +24,10 @@ from tasks.oci.errors import (
 )
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.copying.copy_work import CopyWork
-from tasks.operations.copying.planning import CopyPolicy
 from tasks.operations.in_step.since_last import RememberedWork
 from tasks.operations.reports.results import Depth
 from tasks.operations.running import batches, tree_run
+from tasks.operations.work.planning import CopyPolicy
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
 from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import pytest
 
 from tasks.operations.reports.results import RepositoryInventory, TagResult
-from tasks.operations.running.repository_work import RepositoryWork, Unit
 from tasks.operations.running.traced_work import Span, traced
+from tasks.operations.work.repository_work import RepositoryWork, Unit
 
 
 class NoTracer:

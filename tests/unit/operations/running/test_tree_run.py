@@ -18,12 +18,12 @@ from tasks.oci.errors import (
 )
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.copying.copy_work import CopyWork
-from tasks.operations.copying.planning import CopyPolicy, Untagged
 from tasks.operations.in_step.since_last import RememberedWork
 from tasks.operations.reports.findings import FATAL
 from tasks.operations.running import tree_run
 from tasks.operations.running.batches import Slice
-from tasks.operations.running.repository_work import MOST_TAGS
+from tasks.operations.work.planning import CopyPolicy, Untagged
+from tasks.operations.work.repository_work import MOST_TAGS
 from tasks.ports import Finding, IndexFile, RemoteManifest
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget

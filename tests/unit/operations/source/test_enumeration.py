@@ -8,9 +8,9 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import UnsupportedMediaTypeError
 from tasks.operations.choosing.noted_times import CREATED
-from tasks.operations.copying.planning import CopyPolicy, Untagged
 from tasks.operations.reports.findings import is_harmful
 from tasks.operations.source.enumeration import enumerate_repository, read_manifest
+from tasks.operations.work.planning import CopyPolicy, Untagged
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemorySource, MemoryTarget
 from tests.support.engine import Engine

@@ -9,9 +9,9 @@ import pytest
 
 from tasks.oci.digest import Digest
 from tasks.oci.image_layout import blob_path
-from tasks.operations.running.concurrency import MapConcurrently
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.source.named_parts import parts_of
+from tasks.operations.work.concurrency import MapConcurrently
 from tasks.stores.memory import MemorySource
 from tests.support.layouts import OCI_CONFIG, OCI_MANIFEST, REF_NAME
 

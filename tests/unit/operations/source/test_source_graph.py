@@ -17,9 +17,9 @@ from tasks.oci.errors import (
     SizeMismatchError,
 )
 from tasks.operations.reports.results import Depth
-from tasks.operations.running.spare_hands import SpareHands
 from tasks.operations.source.graph_walk import MAX_NESTING
 from tasks.operations.source.source_graph import Census, SourceGraph
+from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import BlobStat
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tests.support.layouts import OCI_MANIFEST, LayoutBuilder

@@ -9,9 +9,9 @@ import pytest
 from tasks.oci import descriptor as oci
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InterruptedRunError, InvalidLayoutError, SourceReadError, SourceUnavailableError
-from tasks.operations.copying.planning import CopyPolicy, Untagged
 from tasks.operations.source import split_source
 from tasks.operations.source.split_source import SplitSource, layouts_of
+from tasks.operations.work.planning import CopyPolicy, Untagged
 from tasks.ports import Finding, IndexFile
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget

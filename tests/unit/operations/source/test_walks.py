@@ -20,15 +20,15 @@ from tasks.oci.errors import (
 from tasks.oci.reference import referrers_tag
 from tasks.operations.copying.copy_graph import RepositoryCopy
 from tasks.operations.copying.copy_tools import CopyTools
-from tasks.operations.copying.planning import CopyPolicy
-from tasks.operations.copying.referrer_lists import ReferrerLists
+from tasks.operations.referrers.referrer_lists import ReferrerLists
 from tasks.operations.reports.results import Depth
-from tasks.operations.running.repository_work import units_of
-from tasks.operations.running.spare_hands import SpareHands
 from tasks.operations.source.enumeration import enumerate_repository, read_manifest
 from tasks.operations.source.source_graph import SourceGraph
 from tasks.operations.verifying.verification import RepositoryVerifier
 from tasks.operations.verifying.verify_work import VerifyWork
+from tasks.operations.work.planning import CopyPolicy
+from tasks.operations.work.repository_work import units_of
+from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import BlobContent, RemoteManifest
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget

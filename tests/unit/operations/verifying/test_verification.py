@@ -10,8 +10,8 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import DifferentAtTargetError, DigestMismatchError, MissingAtTargetError, SizeMismatchError
 from tasks.operations.reports.results import Depth
-from tasks.operations.running.spare_hands import SpareHands
 from tasks.operations.verifying.verification import RepositoryVerifier
+from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import RemoteManifest
 from tasks.stores.memory import MemoryTarget
 from tasks.stores.verified_content import VerifiedContent

@@ -10,14 +10,14 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import MissingAtTargetError, ReferrersLostError
 from tasks.oci.reference import referrers_tag
-from tasks.operations.copying.planning import CopyPolicy, Untagged
-from tasks.operations.copying.referrer_lists import ReferrerLists
+from tasks.operations.referrers.referrer_lists import ReferrerLists
 from tasks.operations.reports.results import TagResult
-from tasks.operations.running.repository_work import units_of
-from tasks.operations.running.spare_hands import SpareHands
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.verifying.verification import RepositoryVerifier
 from tasks.operations.verifying.verify_work import VerifyWork
+from tasks.operations.work.planning import CopyPolicy, Untagged
+from tasks.operations.work.repository_work import units_of
+from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import RemoteManifest
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ImmutableTagError, ReferrersLostError
-from tasks.operations.copying.referrer_lists import ReferrerListing, lost_referrers
+from tasks.operations.referrers.referrer_lists import ReferrerListing, lost_referrers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.oci.manifest import Manifest
-    from tasks.operations.copying.referrer_lists import ReferrerLists
+    from tasks.operations.referrers.referrer_lists import ReferrerLists
 
 
 class GraphLists:

@@ -7,7 +7,6 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import ManifestRefusedError, RegistryUnavailableError
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
 from tasks.oci.reference import referrers_tag
-from tasks.operations.copying.planning import CopyPolicy, Untagged
 from tasks.operations.reports.results import (
     RefusedEntry,
     RepositoryInventory,
@@ -16,7 +15,8 @@ from tasks.operations.reports.results import (
     Traffic,
     UntaggedKind,
 )
-from tasks.operations.running.repository_work import MOST_TAGS, RepositoryWork, Unit, units_of
+from tasks.operations.work.planning import CopyPolicy, Untagged
+from tasks.operations.work.repository_work import MOST_TAGS, RepositoryWork, Unit, units_of
 from tasks.ports import Finding
 
 SUBJECT = Digest.of(b"subject")

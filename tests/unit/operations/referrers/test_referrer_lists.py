@@ -12,7 +12,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import MissingReferencedContentError, ReferrerConflictError
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
-from tasks.operations.copying.referrer_lists import ATTEMPTS, ReferrerListing, ReferrerLists, _Turn
+from tasks.operations.referrers.referrer_lists import ATTEMPTS, ReferrerListing, ReferrerLists, _Turn
 from tasks.ports import RemoteManifest
 from tasks.stores.memory import MemoryTarget
 

@@ -8,7 +8,8 @@ from tasks.oci.digest import Digest
 from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.oci.reference import TargetAddress, referrers_tag
 from tasks.oci.registry_profiles import GENERIC
-from tasks.operations.copying.planning import (
+from tasks.operations.reports.results import RepositoryInventory, TagEntry, UntaggedKind
+from tasks.operations.work.planning import (
     Action,
     CopyPolicy,
     NamePlan,
@@ -18,7 +19,6 @@ from tasks.operations.copying.planning import (
     plan_tag,
     plan_untagged,
 )
-from tasks.operations.reports.results import RepositoryInventory, TagEntry, UntaggedKind
 
 OURS, THEIRS, NEW = (Digest.of(text) for text in (b"ours", b"theirs", b"new"))
 

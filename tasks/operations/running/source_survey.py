@@ -11,15 +11,15 @@ from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
 from tasks.oci.reference import REF_NAME
 from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.choosing.chosen_tags import absent_of, plan_selection
-from tasks.operations.copying.planning import CopyPolicy, NamePlan, Untagged, plan_names
 from tasks.operations.in_step.since_last import vanished_layouts
 from tasks.operations.reports.findings import NO_LAYOUTS, tagless
 from tasks.operations.reports.results import Outcome, TagResult
 from tasks.operations.running.batches import Batch, plan_batches
-from tasks.operations.running.concurrency import map_in_rounds
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.source.looking_again import look_again
 from tasks.operations.source.split_source import layouts_of
+from tasks.operations.work.concurrency import map_in_rounds
+from tasks.operations.work.planning import CopyPolicy, NamePlan, Untagged, plan_names
 from tasks.ports import Finding
 
 if TYPE_CHECKING:

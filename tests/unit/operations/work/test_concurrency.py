@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.operations.running.concurrency import map_ahead
+from tasks.operations.work.concurrency import map_ahead
 
 
 def test_results_are_in_the_order_of_the_items() -> None:

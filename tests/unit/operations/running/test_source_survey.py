@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.operations.copying.planning import CopyPolicy, Untagged
+from tasks.operations.work.planning import CopyPolicy, Untagged
 from tasks.stores.memory import MemorySource, MemoryTarget
 from tests.support.engine import Engine
 from tests.support.layouts import LayoutBuilder

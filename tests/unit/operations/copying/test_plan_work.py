@@ -7,15 +7,15 @@ import pytest
 from tasks.oci.digest import Digest
 from tasks.oci.reference import referrers_tag
 from tasks.operations.copying.other_layouts import OtherLayouts
-from tasks.operations.copying.planning import CopyPolicy
-from tasks.operations.copying.referrer_lists import ReferrerLists
+from tasks.operations.copying.plan_work import PlanWork
 from tasks.operations.copying.tag_planner import TagPlanner
+from tasks.operations.referrers.referrer_lists import ReferrerLists
 from tasks.operations.reports.results import Depth, TagResult
-from tasks.operations.running.repository_work import units_of
-from tasks.operations.running.spare_hands import SpareHands
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.source.source_graph import Census, SourceGraph
-from tasks.operations.verifying.check_work import PlanWork
+from tasks.operations.work.planning import CopyPolicy
+from tasks.operations.work.repository_work import units_of
+from tasks.operations.work.spare_hands import SpareHands
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine

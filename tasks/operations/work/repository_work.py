@@ -18,7 +18,6 @@ from tasks.oci.errors import (
 )
 from tasks.oci.media_types import is_index
 from tasks.oci.reference import parse_referrers_tag
-from tasks.operations.copying.planning import CopyPolicy, plan_untagged
 from tasks.operations.reports.results import (
     Depth,
     Outcome,
@@ -29,6 +28,7 @@ from tasks.operations.reports.results import (
     Traffic,
 )
 from tasks.operations.reports.shown_text import printable
+from tasks.operations.work.planning import CopyPolicy, plan_untagged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -1,0 +1,1 @@
+"""What every kind of work on a repository has in common: decisions, units, results, and workers to share."""
