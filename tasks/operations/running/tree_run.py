@@ -284,9 +284,9 @@ class TreeRun:
         self, inventory: RepositoryInventory, *, patient: bool
     ) -> tuple[tuple[TagEntry, ...], list[Finding]]:
         """What is chosen of a repository, and what could not be read when it was looked for."""
-        unread: list[Finding] = []
-        below = partial(children_of, self._source, inventory.path, tell=unread.append, patient=patient)
-        return plan_selection(inventory, self._job.selection, below), unread
+        told: list[Finding] = []
+        below = partial(children_of, self._source, inventory.path, self._pool.map, tell=told.append, patient=patient)
+        return plan_selection(inventory, self._job.selection, below), told
 
     def _release(self, path: str) -> None:
         """After the last slice of a repository, report the slices that could not be opened, and free it."""

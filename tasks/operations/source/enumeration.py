@@ -111,13 +111,19 @@ def enumerate_repository(
 
 
 def children_of(
-    source: LayoutReader, path: str, given: Iterable[Descriptor], *, tell: Callable[[Finding], None], patient: bool
+    source: LayoutReader,
+    path: str,
+    map_concurrently: MapConcurrently,
+    given: Iterable[Descriptor],
+    *,
+    tell: Callable[[Finding], None],
+    patient: bool,
 ) -> frozenset[Digest]:
     """The manifests below these, where they are indexes; what can't be read for good is told by who copies it.
 
     What can't be for the moment is for `tell`, since it may be copied after all; to the `patient` it is raised.
     """
-    work = _Enumeration(source, path, map, patient=patient)
+    work = _Enumeration(source, path, map_concurrently, patient=patient)
     children = frozenset(work.children_of(given))
     for finding in work.findings:
         if finding.code in TRANSIENT_CODES:
@@ -227,26 +233,21 @@ class _Enumeration:
 
     def _leave_out_other_content(self) -> None:
         """Untagged entries of types that are no manifest's are no error (image-spec v1.1.1, image-index.md)."""
-        for entry in list(self.untagged.values()):
-            if not media_types.is_manifest(entry.media_type) and not media_types.may_list_more(entry.media_type):
-                del self.untagged[entry.digest]
-                message = (
-                    f"{entry.digest}, without a tag, is of the type {entry.media_type}: no manifest, so it stays"
-                )
+        for each in list(self.untagged.values()):
+            if not media_types.is_manifest(each.media_type) and not media_types.may_list_more(each.media_type):
+                del self.untagged[each.digest]
+                message = f"{each.digest}, without a tag, is of the type {each.media_type}: no manifest, so it stays"
                 self.findings.append(Finding(self.path, Remark.NOT_A_MANIFEST, message))
 
     def _read_referrer_tags(self, tags: tuple[TagEntry, ...]) -> None:
-        for entry in tags:
-            named = parse_referrers_tag(entry.tag or "")
-            if named is not None and not named.suffix and media_types.is_index(entry.descriptor.media_type):
-                self._add_referrer_list(named.subject, entry.descriptor)
-
-    def _add_referrer_list(self, subject: Digest, descriptor: Descriptor) -> None:
-        read = self._manifest_or_finding(descriptor)
-        if isinstance(read, Finding):
-            self.broken_lists[descriptor.digest] = read
-        else:
-            self._add_members(subject, read)
+        named = ((parse_referrers_tag(entry.tag or ""), entry.descriptor) for entry in tags)
+        lists = [(n.subject, d) for n, d in named if n and not n.suffix and media_types.is_index(d.media_type)]
+        found = map_in_rounds(self.map_concurrently, self._manifest_or_finding, (each for _, each in lists))
+        for (subject, descriptor), read in zip(lists, found, strict=True):
+            if isinstance(read, Finding):
+                self.broken_lists[descriptor.digest] = read
+            else:
+                self._add_members(subject, read)
 
     def _add_members(self, subject: Digest, manifest: Manifest) -> None:
         self.referrers[subject].update({child.digest: child for child in manifest.manifests})

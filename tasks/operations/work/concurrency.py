@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item")
 _Value = TypeVar("_Value")
 
-ROUND = 256
-"""Items; the last ones of a round have few beside them, so that it is many times the number of workers."""
+ROUND = 512
+"""Items, many times the number of workers: the last ones of a round have few beside them, and the next one waits
+behind what others had the pool do meanwhile."""
 
 
 class MapConcurrently(Protocol):
