@@ -90,6 +90,9 @@ def test_all_wrong_lines_are_named_but_not_thousands_and_none_at_all_is_wrong_to
     lines = str(raised.value).splitlines()
     assert [line.split(":")[1] for line in lines[:20]] == [str(number) for number in range(2, 41, 2)]
     assert lines[20:] == ["images.txt: 80 more lines are wrong"]
+    with pytest.raises(ConfigurationError) as raised:
+        listed(*["bad"] * 20)
+    assert len(str(raised.value).splitlines()) == 20
     with pytest.raises(ConfigurationError, match="txt lists nothing"):
         listed("", "# app:v1")
 

@@ -268,6 +268,21 @@ def test_a_damaged_layout_may_still_have_content_of_a_repository_that_it_held(
     assert source.stat_blob("app", Digest.of(b"other")) is None
 
 
+def test_content_that_a_repository_lacks_is_not_looked_for_in_a_damaged_layout(
+    tmp_path: Path, dump: LayoutBuilder
+) -> None:
+    """A check would say that all is there, and a copy find that it is not."""
+    dump.image("a.example/app:v1", layers=[b"app"])
+    dump.write()
+    damaged = LayoutBuilder(tmp_path / "damaged")
+    other = oci.Descriptor.from_json(damaged.image("v1", layers=[b"other"]))
+    damaged.write()
+    (tmp_path / "damaged" / "index.json").write_text("{")
+    source = SplitSource(LayoutDirectory(tmp_path))
+    assert source.stat_blob("app", other.digest) is None
+    assert source.stat_blob("unknown", other.digest) is not None
+
+
 def test_a_source_that_is_gone_is_no_finding(tmp_path: Path, dump: LayoutBuilder) -> None:
     dump.write()
     source = failing_once(tmp_path, "read_index", SourceUnavailableError("gone"))

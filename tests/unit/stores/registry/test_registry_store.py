@@ -16,6 +16,7 @@ from tasks.oci.errors import (
     ConnectionFailedError,
     ContentNotFoundError,
     DigestMismatchError,
+    LayoutliftError,
     ManifestRefusedError,
     MissingReferencedContentError,
     PermissionDeniedError,
@@ -490,6 +491,33 @@ def test_content_of_which_only_the_end_was_lost_is_read(
     script.expect("GET", BLOB_PATH, cut, rest)
     with pytest.raises(SizeMismatchError) if more else nullcontext():
         assert make_store(script.host).fetch_blob("team/app", BLOB).read() == CONTENT
+
+
+AT = 1024 * 1024 + 3
+LARGE = bytes(AT) + CONTENT
+"""More than is read at a time."""
+
+
+@pytest.mark.parametrize(
+    ("rest", "expected"),
+    [
+        (Reply(206, {"Content-Range": f"bytes {AT}-{AT + 6}/{AT + 7}"}, CONTENT), None),
+        (Reply(body=LARGE), None),
+        (Reply(206, {"Content-Range": f"bytes 0-{AT + 6}/{AT + 7}"}, LARGE), UnexpectedAnswerError),
+        (Reply(206, {}, CONTENT), UnexpectedAnswerError),
+        (Reply(416), RegistryError),
+    ],
+    ids=["the rest", "all of it", "another part", "a part not named", "none of it"],
+)
+def test_content_that_broke_off_is_read_on_and_an_answer_of_other_bytes_is_no_altered_content(
+    script: ScriptedRegistry, make_store: MakeStore, rest: Reply, expected: type[LayoutliftError] | None
+) -> None:
+    blob = Descriptor("application/x", Digest.of(LARGE), len(LARGE))
+    path = f"/v2/team/app/blobs/{blob.digest}"
+    script.expect("GET", path, Reply(body=LARGE, cut=AT), rest)
+    with nullcontext() if expected is None else pytest.raises(expected):
+        assert make_store(script.host).fetch_blob("team/app", blob).read() == LARGE
+    assert [each.headers.get("range") for each in script.requests] == [None, f"bytes={AT}-"]
 
 
 def test_content_read_back_is_checked(script: ScriptedRegistry, make_store: MakeStore) -> None:
