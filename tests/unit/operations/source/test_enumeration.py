@@ -1,16 +1,20 @@
 """What an entry of an index leads to is read only where it can be a manifest, and its time is what was noted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.oci.errors import UnsupportedMediaTypeError
+from tasks.oci.errors import ContentNotFoundError, InvalidManifestError, UnsupportedMediaTypeError
+from tasks.oci.manifest import MAX_MANIFEST_SIZE
+from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.operations.choosing.noted_times import CREATED
 from tasks.operations.reports.findings import is_harmful
+from tasks.operations.reports.results import UntaggedKind
 from tasks.operations.source.enumeration import enumerate_repository, read_manifest
-from tasks.operations.work.planning import CopyPolicy, Untagged
+from tasks.operations.work.planning import CopyPolicy, Untagged, plan_untagged
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemorySource, MemoryTarget
 from tests.support.engine import Engine
@@ -70,6 +74,36 @@ def test_an_entry_that_is_named_by_the_digest_of_a_tag_is_done_with_that(tmp_pat
     layout.entry(entry, f"registry.example/app@{entry['digest']}")
     layout.write()
     assert Engine(tmp_path, MemoryTarget()).copy() == ({"app:v1": "copied"}, set())
+
+
+def test_only_what_belongs_to_nothing_was_moved(tmp_path: Path) -> None:
+    """`--untagged moved` takes just that: platforms and referrers of what has a tag come with it."""
+    layout = LayoutBuilder(tmp_path / "app")
+    platforms = [layout.image(layers=[name]) for name in (b"arm", b"amd", b"riscv")]
+    layout.index(platforms[:1], "v1")
+    layout.index([layout.index(platforms[1:2], listed=False)], "v2")
+    moved = [layout.index(platforms[2:]), layout.image(layers=[b"moved"])]
+    image = layout.image("v3", layers=[b"tagged"])
+    layout.entry(image)
+    referrer = layout.referrer(image)
+    layout.write()
+    found = enumerate_repository(LayoutDirectory(str(tmp_path)), "app")
+    kinds = {entry.descriptor.digest: entry.kind for entry in found.untagged}
+    assert kinds == {
+        **dict.fromkeys((each["digest"] for each in platforms), UntaggedKind.CHILD),
+        **dict.fromkeys((each["digest"] for each in moved), UntaggedKind.MOVED),
+        referrer["digest"]: UntaggedKind.REFERRER,
+    }
+    taken = plan_untagged(found, CopyPolicy(untagged=Untagged.MOVED))
+    assert [entry.descriptor.digest for entry in taken] == [each["digest"] for each in moved]
+
+
+def test_a_manifest_that_registries_would_not_take_for_its_size_is_not_read() -> None:
+    large = Descriptor(IMAGE_MANIFEST, Digest.of(b""), MAX_MANIFEST_SIZE + 1)
+    with pytest.raises(InvalidManifestError, match="registries take 4194304 at most"):
+        read_manifest(MemorySource({}), "app", large)
+    with pytest.raises(ContentNotFoundError):
+        read_manifest(MemorySource({}), "app", replace(large, size=MAX_MANIFEST_SIZE))
 
 
 def test_images_of_several_names_are_told_apart_where_they_share_a_layout_or_a_tag(tmp_path: Path) -> None:
