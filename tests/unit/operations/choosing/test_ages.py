@@ -24,6 +24,8 @@ NOTED = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
         ("2025-01-01T00:00:00", STORED),
         (None, STORED),
         ("2030-01-01T00:00:00Z", None),
+        ("2026-06-15T00:04:00Z", NOW + 240.0),  # as a clock that is a little ahead has it
+        ("2026-06-15T00:06:00Z", None),
     ],
 )
 def test_the_writers_note_counts_where_it_can_be_true(note: str | None, expected: float | None) -> None:

@@ -82,10 +82,13 @@ def test_no_order_is_asked_for_where_all_are_wanted(order_by: NewestBy) -> None:
 def test_signatures_take_no_place_and_come_with_what_they_sign() -> None:
     """Cosign's tags name digests; those of what stays behind stay, and so does one of nothing that is there."""
     signed = {f"{referrers_tag(digest(of))}.sig": f"signature of {of}" for of in ("new", "old", "nothing")}
-    entries = tags(**{"2.0.0": "new", "1.0.0": "old"} | signed)
+    attested = f"{referrers_tag(digest('new'))}.att"
+    entries = tags(**{"2.0.0": "new", "1.0.0": "old", attested: "attestation"} | signed)
     inventory = RepositoryInventory("app", "etag", tuple(entries))
-    chosen = plan_selection(inventory, Selection.parse(newest=Newest(1, NewestBy.SEMVER)))
-    assert {entry.tag for entry in chosen} == {"2.0.0", f"{referrers_tag(digest('new'))}.sig"}
+    wanted = Newest(1, NewestBy.SEMVER)
+    chosen = plan_selection(inventory, Selection.parse(newest=wanted))
+    assert {entry.tag for entry in chosen} == {"2.0.0", f"{referrers_tag(digest('new'))}.sig", attested}
+    assert not_ordered("app", chosen, wanted) == ()
 
 
 def test_a_repository_that_holds_nothing_but_signatures_comes_whole() -> None:
