@@ -98,10 +98,11 @@ class SourceLease:
             return
         holder, stored = LockHolder.parse(found.raw), self._files.stat_file(PATH)
         age = 0.0 if stored is None else self._files.now() - stored.modified
+        is_dead = holder is not None and holder.is_dead
+        if abs(age) > EXPIRY_SECONDS and not is_dead and not self._files.is_conditional:
+            self._watch(found)
         if keeps_out(holder, age):
             raise LockHeldError(held_message(holder, age, PATH))
-        if not self._files.is_conditional and not (holder is not None and holder.is_dead):
-            self._watch(found)
 
     def _watch(self, found: FileContent) -> None:
         """See that nobody renews it: many mounts date a file by the clock of the machine that wrote it."""
