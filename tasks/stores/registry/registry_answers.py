@@ -141,6 +141,11 @@ def _of_gmt(date: datetime) -> datetime:
     return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
 
 
+def may_pass(status: int) -> bool:
+    """Whether a status is of a server, or of a proxy before it, that is in trouble for the moment."""
+    return status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
 def error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
     """The exception for an answer that is not the one hoped for."""
     message = f"{attempted}: the registry answered {describe(answer)}"
@@ -152,7 +157,7 @@ def error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
     if _says_full(answer):
         return TargetFullError(message, status=answer.status, codes=codes)
     is_lost = answer.status == HTTPStatus.NOT_FOUND and not _SESSION_LOST.isdisjoint(codes)
-    if is_lost or answer.status in _PASSING or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if is_lost or may_pass(answer.status):
         unavailable = RegistryUnavailableError(message, status=answer.status, codes=codes)
         unavailable.retry_after = retry_after(answer.headers)
         return unavailable

@@ -29,7 +29,7 @@ from tasks.oci.errors import (
 )
 from tasks.stores.registry.http_answers import address_in
 from tasks.stores.registry.kept_credentials import USED_SHARE, KeptCredentials
-from tasks.stores.registry.registry_answers import describe, retry_after
+from tasks.stores.registry.registry_answers import describe, may_pass, retry_after
 from tasks.stores.registry.transport_errors import redacted
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ def _kept_by(challenge: Challenge, scopes: Scopes) -> Scopes:
 
 def _read_token(answer: HttpAnswer, where: str, named: str, now: float) -> _Token:
     is_limited = answer.status == HTTPStatus.TOO_MANY_REQUESTS
-    if is_limited or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if is_limited or may_pass(answer.status):
         kind = RateLimitedError if is_limited else RegistryUnavailableError
         busy = kind(f"{where} answered {answer.status}", status=answer.status)
         busy.retry_after = retry_after(answer.headers)

@@ -247,6 +247,10 @@ def test_a_helper_that_never_gave_a_password_is_a_mistake_of_the_configuration()
         made.header(())
 
 
+def test_whoever_only_reads_asks_for_no_right_to_write() -> None:
+    assert repository_scope("team/app", write=False) == "repository:team/app:pull"
+
+
 def test_scopes_are_kept_apart(script: ScriptedRegistry, elsewhere: ScriptedRegistry, make_store: MakeStore) -> None:
     elsewhere.always("GET", "/token", token_of_scope)
     for name in ("a", "b"):
@@ -519,6 +523,9 @@ def test_a_secret_is_not_sent_in_the_clear_when_the_registry_is_encrypted(realm:
         (403, b"", AuthenticationError),
         (404, b"", AuthenticationError),
         (429, b"", RateLimitedError),
+        (408, b"", RegistryUnavailableError),
+        (499, b"", RegistryUnavailableError),
+        (500, b"", RegistryUnavailableError),
         (503, b"", RegistryUnavailableError),
         (200, b"", UnexpectedAnswerError),
         (200, b"[]", UnexpectedAnswerError),
