@@ -11,6 +11,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, LockHeldError
 from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
 from tasks.operations.cleanup.applying.undoing import undo_run
+from tasks.operations.cleanup.layout.index_edit import read_entry
 from tasks.operations.cleanup.records.journal import RUNS
 from tasks.operations.cleanup.records.marks import read_marks
 from tasks.operations.cleanup.values import Action, IndexEntry
@@ -25,6 +26,7 @@ from tests.support.cleanup_world import (
     image,
     keep_policy,
     named,
+    tag_of,
     world_of_two,
 )
 
@@ -315,3 +317,16 @@ def test_who_has_lost_the_lease_marks_nothing_of_what_came_back(hidden: World) -
 
 def undone_by(world: World, guard: Callable[[], None]) -> None:
     list(undo_run(replace(world.tools(), guard=guard), "run-1"))
+
+
+def test_two_contents_of_one_tag_that_stood_beside_each_other_come_back_both() -> None:
+    """Nobody but their writer can say which is right."""
+    world = world_of_two()
+    world.files.put(INDEX_PATH, world.index.replace(b'"v2"', b'"v1"'))
+    before = world.entries
+    assert [tag_of(entry) for entry in before] == ["v1", "v1"]
+    plan = replace(world.plan(keep_policy(1)), refused=None, removals=tuple(map(read_entry, before)), tags=())
+    assert world.apply_plan(plan)
+    assert world.entries == []
+    assert not undone(world, "run-0").problems
+    assert sorted(map(str, world.entries)) == sorted(map(str, before))
