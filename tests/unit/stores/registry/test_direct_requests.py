@@ -123,10 +123,11 @@ class RefusingSocket:
 
 class RefusedConnection(HTTPConnection):
     made = 0
+    answer = RefusingSocket().answer
 
     def connect(self) -> None:
         type(self).made += 1
-        self.sock = RefusingSocket()  # type: ignore[assignment]
+        self.sock = RefusingSocket(self.answer)  # type: ignore[assignment]
 
 
 def test_a_refusal_that_comes_before_the_body_was_sent_is_read_and_its_connection_not_used_again() -> None:
@@ -135,3 +136,15 @@ def test_a_refusal_that_comes_before_the_body_was_sent_is_read_and_its_connectio
     assert answer_of(requests, "PUT", "/a", b"x" * 1000) == (413, b"long")
     assert answer_of(requests, "PUT", "/a", b"x" * 1000) == (413, b"long")
     assert RefusedConnection.made == 2
+
+
+@pytest.mark.parametrize("version", [b"HTTP/1.1", b"HTTP/1.0"])
+def test_a_body_of_no_stated_length_is_all_that_comes_and_its_connection_not_used_again(version: bytes) -> None:
+    class Unbounded(RefusedConnection):
+        made = 0
+        answer = version + b" 200 OK\r\nContent-Type: text/plain\r\n\r\nall of it"
+
+    requests = DirectRequests(lambda: Unbounded("nowhere"))
+    assert answer_of(requests, "GET", "/a") == (200, b"all of it")
+    assert answer_of(requests, "GET", "/a") == (200, b"all of it")
+    assert Unbounded.made == 2
