@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import InvalidLayoutError
+from tasks.operations.work.concurrency import map_ahead
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ def index_marks(source: Source, selection: Selection) -> dict[str, str]:
     """
     listed = source.list_layouts()
     paths = [path for path in listed if not isinstance(path, Finding) and selection.may_match(path)]
-    with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="index") as pool:
-        return dict(zip(paths, pool.map(partial(_mark, source), paths), strict=True))
+    marks = map_ahead(partial(_mark, source), paths, READS_AT_ONCE, name="index")
+    return dict(zip(paths, marks, strict=True))
 
 
 def _mark(source: Source, path: str) -> str:
