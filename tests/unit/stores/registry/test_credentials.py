@@ -20,6 +20,7 @@ case "$1 $server" in
 "get registry.example") echo '{"Username": "helped", "Secret": "hunter2"}' ;;
 "get token.example") echo '{"Username": "<token>", "Secret": "hunter2"}' ;;
 "get garbage.example") echo 'hunter2 is not JSON' ;;
+"get https://index.docker.io/v1/") echo '{"Username": "hub", "Secret": "hunter2"}' ;;
 "get half.example") echo '{"Username": "hunter2"}' ;;
 "get list.example") echo '["hunter2"]' ;;
 "get broken.example") echo 'hunter2: no keyring'; exit 1 ;;
@@ -200,6 +201,19 @@ def test_docker_hub_has_a_key_of_its_own(environment: dict[str, str]) -> None:
     desktop = "https://index.docker.io/v1/access-token"
     write(docker_file(environment), {"auths": {desktop: auth("token"), "https://index.docker.io/v1/": auth("hub")}})
     assert username("index.docker.io", environment) == "hub"
+    assert username("registry.example", environment) is None, "its login is for nobody else"
+
+
+def test_docker_hub_is_known_to_a_store_by_that_key(environment: dict[str, str]) -> None:
+    write(docker_file(environment), {"credsStore": "fake"})
+    assert username("docker.io", environment) == "hub"
+    assert username("other.example", environment) is None
+
+
+def test_an_entry_may_have_name_and_password_as_they_are(environment: dict[str, str]) -> None:
+    """So it is in many of Kubernetes' secrets for pulls."""
+    write(docker_file(environment), {"auths": {"a.example": {"username": "me", "password": SECRET}}})
+    assert find_credentials("a.example", "", environment) == Credentials("me", SECRET)
 
 
 def test_a_password_may_hold_colons_and_identity_tokens_are_told_apart(environment: dict[str, str]) -> None:

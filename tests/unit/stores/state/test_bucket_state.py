@@ -76,6 +76,16 @@ def test_a_run_removes_the_locks_of_shards_that_ended_and_reads_none_of_its_own(
     assert set(objects.kept) == {PAIR, *(f"shard-third-{number}" for number in (1, 2, 3))}
 
 
+def test_a_shard_removes_nobodys_lock() -> None:
+    """Several of one run begin at once, and a lock that one of them removed may be taken by then."""
+    objects = Objects()
+    with held(objects, "first"), held(objects, "first", 1):
+        pass
+    before = set(objects.kept)
+    with held(objects, "second", 1):
+        assert set(objects.kept) == before | {"shard-second-1"}
+
+
 def test_a_shard_that_is_at_work_keeps_its_lock_and_others_out() -> None:
     objects: Any = Objects()
     with held(objects, "first"):
