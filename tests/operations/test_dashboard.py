@@ -48,6 +48,7 @@ class Deployed:
 
     url: str
     deployment: str
+    state: Path
 
     @property
     def api(self) -> str:
@@ -102,15 +103,14 @@ def deployed(
     }
     target = {"registry": private_registry.host, "username": username, "password": password, "plain_http": True}
     saved: dict[str, Any] = {"env": client, "cwd": ROOT, "timeout": 120, "text": True}
-    with PrefectWorker(
-        home, api=f"{url}/api", pool="layoutlift", environment={"XDG_STATE_HOME": str(home / "state")}
-    ):
+    state = home / "state"
+    with PrefectWorker(home, api=f"{url}/api", pool="layoutlift", environment={"XDG_STATE_HOME": str(state)}):
         subprocess.run([sys.executable, "-c", SAVE], check=True, input=json.dumps([source, target]), **saved)
         deploy = ["--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml"]
         subprocess.run([Path(sys.executable).with_name("prefect"), *deploy], check=True, capture_output=True, **saved)
         named = {"flows": {"name": {"any_": ["migrate"]}}, "deployments": {"name": {"any_": ["nightly"]}}}
         (deployment,) = ask(f"{url}/api", "deployments/filter", named)
-        yield Deployed(url, deployment["id"])
+        yield Deployed(url, deployment["id"], state)
 
 
 def damaged_bucket(s3: SeaweedFS, tree: Path) -> str:
@@ -164,7 +164,7 @@ def test_a_run_shows_how_far_it_is_and_what_came_of_it(deployed: Deployed, brows
     artifacts = deployed.artifacts(run)
     browser.visit(f"artifacts/artifact/{artifacts['migrate-summary']}")
     browser.shows("s3://dashboard", "copied", "5.5 MiB sent in 30 blobs")
-    browser.picture("summary")
+    browser.picture("summary", unlike_yours=deployed.state)
     browser.visit(f"artifacts/artifact/{artifacts['migrate-problems']}")
     browser.shows("app-7", "digest_mismatch", "The bytes were altered: restore the blob from a backup")
     browser.picture("problems", 560)

@@ -12,6 +12,10 @@ from playwright.sync_api import ConsoleMessage, Page, sync_playwright
 from tasks.oci.errors import ProgramMissingError
 
 WAIT_MS = 60_000
+_LEAVE_OUT = """folder => {
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(folder, "…");
+}"""
 _OF_OTHERS = re.compile(r"net::ERR_|Failed to load resource")
 """What a machine without the internet says of Prefect's own links to it."""
 
@@ -47,10 +51,12 @@ class Browser:
         assert found, pattern
         return int(found[1])
 
-    def picture(self, name: str, height: int = 900) -> None:
-        """Keep what is seen, where somebody wants it."""
+    def picture(self, name: str, height: int = 900, *, unlike_yours: Path | None = None) -> None:
+        """Keep what is seen, where somebody wants it; with "…" for a folder that no reader has."""
         if self.pictures is None:
             return
+        if unlike_yours is not None:
+            self.page.evaluate(_LEAVE_OUT, str(unlike_yours))
         self.pictures.mkdir(parents=True, exist_ok=True)
         clip = {"x": 0, "y": 0, "width": 1024, "height": height}
         self.page.screenshot(path=self.pictures / f"{name}.png", clip=clip)

@@ -58,8 +58,9 @@ def summary_markdown(
     lines = [
         f"# {_verdict(totals)}",
         "",
-        *_table("", "", _run_rows(header, places)),
+        *_table("", "", _run_rows(header)),
         "",
+        *_report_lines(places),
         *_table("tags", "number", _tag_rows(header, totals)),
         *([] if header.get("flow") == _VERIFY else ["", _traffic_line(totals)]),
         *_finding_lines(list(findings)),
@@ -67,14 +68,18 @@ def summary_markdown(
     return "\n".join(lines) + "\n"
 
 
-def _run_rows(header: Mapping[str, object], places: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _run_rows(header: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     for name in ("source", "target", "started", "finished", "id"):
         yield name, _text(header.get(name))
     if "equal_at" in header:
         equal = header["equal_at"] or f"not known: {header.get('not_equal_because')}"
         yield "both sides were equal", _text(equal)
+
+
+def _report_lines(places: Sequence[str]) -> Iterator[str]:
+    """Where the report is: below the table, as the dashboard cuts off what is wider than a cell."""
     if places:
-        yield "report", _text(", ".join(places))
+        yield from (f"Report: {_text(', '.join(places))}", "")
 
 
 def _tag_rows(header: Mapping[str, object], totals: Totals) -> list[tuple[str, str]]:

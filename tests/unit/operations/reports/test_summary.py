@@ -63,7 +63,7 @@ def test_summary_does_not_call_verified_what_was_skipped():
 
 def test_summary_says_where_the_report_is_and_when_both_sides_were_equal():
     equal = summary_markdown({**HEADER, "equal_at": "noon", "not_equal_because": None}, Totals(), [], ["/s/r", "/x"])
-    assert "| report | /s/r, /x |" in equal.splitlines()
+    assert "Report: /s/r, /x" in equal.splitlines()
     assert "| both sides were equal | noon |" in equal.splitlines()
     not_known = {**HEADER, "equal_at": None, "not_equal_because": "1 of 2 tags are not equal"}
     assert "| both sides were equal | not known\\: 1 of 2 tags are not equal |" in summary_markdown(
