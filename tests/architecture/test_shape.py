@@ -36,7 +36,7 @@ ALLOWED_BROAD_EXCEPTS: dict[str, str] = {
     "tasks/stores/directory/layout_process.py": "a bug costs the request that met it, not the mount, and is told",
     "tasks/operations/work/spare_hands.py": "raises what it caught once the helpers have ended, too",
     "tasks/operations/work/repository_work.py": "a bug costs its own tags and is named in the report, not the run",
-    "tasks/operations/running/tree_run.py": "the same when a repository is opened",
+    "tasks/operations/running/repository_run.py": "the same when a repository is opened",
 }
 """Modules that may catch `Exception`, each with its reason."""
 

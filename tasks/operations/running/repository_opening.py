@@ -1,0 +1,77 @@
+"""Opens a repository of a run: what its layout holds, what is chosen of that, and the work on it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tasks.operations.choosing.chosen_tags import absent_of, fitting_patterns, plan_selection
+from tasks.operations.choosing.newest import not_ordered
+from tasks.operations.running.repository_run import OpenRepository
+from tasks.operations.source.enumeration import children_of, enumerate_repository
+from tasks.operations.work.repository_work import refused_of, units_of
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from tasks.operations.reports.results import RepositoryInventory, TagEntry
+    from tasks.operations.reports.run_log import RunLog
+    from tasks.operations.running.repository_run import RepositoryRun
+    from tasks.operations.running.source_survey import RunJob
+    from tasks.operations.work.repository_work import BeginWork
+    from tasks.operations.work.spare_hands import SpareHands
+    from tasks.ports import Finding, Source
+
+
+class RepositoryOpener:
+    """Safe to share by all workers; what a layout holds besides its index is read in `pool`."""
+
+    def __init__(
+        self, source: Source, job: RunJob, begin_work: BeginWork, *, hands: SpareHands, log: RunLog, pool: Executor
+    ) -> None:
+        self._source = source
+        self._job = job
+        self._begin_work = begin_work
+        self._hands = hands
+        self._log = log
+        self._pool = pool
+
+    def open(self, repository: RepositoryRun, *, patient: bool) -> OpenRepository:
+        """Read a repository, begin the work on it, and report the entries that can't be migrated.
+
+        With `patient` there will be another attempt at what can't be read for the moment.
+
+        Raises:
+            LayoutliftError: the source can't be read, or the target does not say what it has; nothing is noted then
+                of what was found, as the next attempt will find it again.
+        """
+        selection = self._job.selection
+        dated = selection.asks_for_times
+        inventory = enumerate_repository(self._source, repository.path, self._pool.map, dated=dated, patient=patient)
+        self._log.note_index(repository.path, inventory.etag)
+        self._log.note_fitting(fitting_patterns(inventory, selection, self._log.fitting))
+        selected, unread = self._selected(inventory, patient=patient)
+        inventory = replace(inventory, findings=(*inventory.findings, *unread))
+        with self._hands.one():
+            work = self._begin_work(inventory, repository.place)
+        absent = absent_of(inventory, selection)
+        unordered = not_ordered(repository.path, selected, selection.newest)
+        self._log.note_all((*inventory.findings, *absent, *unordered))
+        if not work.asks_target:
+            self._log.note_unasked()
+        units = units_of(inventory, selected, self._job.policy)
+        refused = refused_of(inventory, selection, units)
+        known = len(refused) + sum(len(unit.tags) or 1 for unit in units)
+        self._log.progress.expect(known - repository.expected)
+        for entry in refused:
+            self._log.keep(work.refuse(entry))
+        return OpenRepository(work, units)
+
+    def _selected(
+        self, inventory: RepositoryInventory, *, patient: bool
+    ) -> tuple[tuple[TagEntry, ...], list[Finding]]:
+        """What is chosen of a repository, and what could not be read when it was looked for."""
+        told: list[Finding] = []
+        below = partial(children_of, self._source, inventory.path, self._pool.map, tell=told.append, patient=patient)
+        return plan_selection(inventory, self._job.selection, below), told
