@@ -24,7 +24,6 @@ logger = logging.getLogger(__name__)
 
 MOST_TOLD = 200
 """Problems that are logged one by one, as many as the dashboard's table shows."""
-_NOT_TRIED = "not tried, since before it: "
 
 
 class Recorder(Protocol):
@@ -64,13 +63,14 @@ class RunLog:
             self._tell(result)
         for kind in FATAL:
             if result.code == kind.code:
-                self.give_up(kind(f"{_NOT_TRIED}{result.message}"))
+                self._give_up(kind(f"not tried, since before it: {result.message}"), result.message or "")
         if self._fail_fast:
             self._stop.set()
 
     def _was_left(self, result: TagResult) -> bool:
-        """Whether the run ended before it got to this tag: that is said of the run, and not of each tag."""
-        return result.code == InterruptedRunError.code or result.message == str(self._fatal)
+        """Whether it has the code of what ended the run: that is said of the run, and not of each tag."""
+        fatal = self._fatal
+        return result.code == InterruptedRunError.code or (fatal is not None and result.code == fatal.code)
 
     def _tell(self, result: TagResult) -> None:
         """Log a problem, unless there were many: each line costs as much as a tag where Prefect keeps them."""
@@ -126,10 +126,14 @@ class RunLog:
 
     def give_up(self, error: LayoutliftError) -> None:
         """Have the run begin nothing more, for the reason that `error` gives."""
+        self._give_up(error, str(error))
+
+    def _give_up(self, error: LayoutliftError, reason: str) -> None:
+        """`error` is said of each tag that is left, `reason` once."""
         with self._lock:
             is_first, self._fatal = self._fatal is None, self._fatal or error
         if is_first:
-            logger.warning("the rest is not tried: %s", printable(str(error).removeprefix(_NOT_TRIED)))
+            logger.warning("the rest is not tried: %s", printable(reason))
 
     def reason_to_skip(self) -> LayoutliftError | None:
         """Why nothing more should be begun, None while the run goes on."""
