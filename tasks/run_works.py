@@ -9,7 +9,7 @@ from tasks.operations.copying.copy_tools import CopyTools
 from tasks.operations.copying.copy_work import CopyWork
 from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.plan_work import PlanWork
-from tasks.operations.copying.tag_planner import TagPlanner
+from tasks.operations.copying.tag_planner import TagPlanner, listed_tags
 from tasks.operations.in_step.since_last import RememberedWork, UnchangedWork, is_unchanged, settings_mark
 from tasks.operations.referrers.referrer_lists import ReferrerLists
 from tasks.operations.reports.results import Depth
@@ -84,7 +84,8 @@ class Works:
                 return UnchangedWork(inventory, repository, target.host, self.ledger)
             self.preparation.prepare(repository)
             state = self.preparation.state(repository)
-            work = CopyWork(tools, inventory, repository, policy, self.ledger, state=state)
+            listed = listed_tags(target, repository, self.ledger)
+            work = CopyWork(tools, inventory, repository, policy, self.ledger, listed=listed, state=state)
             return RememberedWork(work, repository, self.ledger, settings, selection)
 
         return begin
@@ -96,7 +97,8 @@ class Works:
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
             state = self.preparation.state(repository)
             others = OtherLayouts(self.source, self.ledger, repository, inventory.path)
-            planner = TagPlanner(target, repository, self.policy, self.ledger, others, state=state)
+            listed = listed_tags(target, repository, self.ledger)
+            planner = TagPlanner(target, repository, self.policy, self.ledger, others, listed=listed, state=state)
             graph = SourceGraph(self.source, inventory.path, Depth.BLOBS, self.hands)
             announced = self.preparation.announce(inventory.path, repository)
             work = PlanWork(

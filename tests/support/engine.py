@@ -10,8 +10,9 @@ from tasks.oci.reference import TargetAddress
 from tasks.operations.choosing.selection import Renames, Selection
 from tasks.operations.copying.copy_tools import CopyTools
 from tasks.operations.copying.copy_work import CopyWork
+from tasks.operations.copying.tag_planner import listed_tags
 from tasks.operations.reports.progress import Progress
-from tasks.operations.reports.results import TagResult
+from tasks.operations.reports.results import RepositoryInventory, TagResult
 from tasks.operations.reports.run_log import RunLog
 from tasks.operations.running.source_survey import RunJob
 from tasks.operations.running.tree_run import TreeRun
@@ -99,7 +100,11 @@ class Engine:
         job = RunJob(address, "root", self.policy, selection, Renames.parse(self.rename))
         self.results.clear()
         self._log = RunLog(self, Progress(), self.stop, fail_fast=False)
-        begin = lambda inventory, name: CopyWork(tools, inventory, name, self.policy, self.ledger)  # noqa: E731
+
+        def begin(inventory: RepositoryInventory, name: str) -> CopyWork:
+            listed = listed_tags(self.target, name, self.ledger)
+            return CopyWork(tools, inventory, name, self.policy, self.ledger, listed=listed)
+
         tree = TreeRun(source, job, begin, hands, log=self._log, stop=self.stop, workers=2)
         try:
             yield tree
@@ -116,7 +121,8 @@ class Engine:
         hands = SpareHands(1)
         inventory = enumerate_repository(source, path)
         tools = CopyTools(source, self.target, hands, lambda content: content)
-        work = CopyWork(tools, inventory, path, self.policy, self.ledger)
+        listed = listed_tags(self.target, path, self.ledger)
+        work = CopyWork(tools, inventory, path, self.policy, self.ledger, listed=listed)
         for unit in units_of(inventory, inventory.tags, self.policy):
             yield from work.execute(unit)
         hands.close()

@@ -11,7 +11,7 @@ from tasks.operations.copying.copy_graph import RepositoryCopy
 from tasks.operations.copying.list_merge import ListMerge
 from tasks.operations.copying.noted_tags import NotedTags
 from tasks.operations.copying.other_layouts import OtherLayouts
-from tasks.operations.copying.tag_planner import TagPlanner
+from tasks.operations.copying.tag_planner import UNLISTED, ListedTags, TagPlanner
 from tasks.operations.referrers.referrer_lists import ReferrerListing, lost_referrers
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
 from tasks.operations.verifying.verification import RepositoryVerifier
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class CopyWork(RepositoryWork):
-    """Copies the units of one repository."""
+    """Copies the units of one repository, of which `listed` says what it had when the work began."""
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class CopyWork(RepositoryWork):
         policy: CopyPolicy,
         ledger: Ledger,
         *,
+        listed: ListedTags = UNLISTED,
         state: RepositoryState = MADE_BY_A_PUSH,
     ) -> None:
         super().__init__(inventory, f"{tools.target.host}/{repository}")
@@ -49,7 +50,7 @@ class CopyWork(RepositoryWork):
         self._policy = policy
         self._noted = NotedTags(ledger, repository, inventory.path, policy.depth)
         others = OtherLayouts(tools.source, ledger, repository, inventory.path)
-        self._planner = TagPlanner(tools.target, repository, policy, ledger, others, state=state)
+        self._planner = TagPlanner(tools.target, repository, policy, ledger, others, listed=listed, state=state)
         is_new = self._planner.is_new  # asked before anything is noted as begun
         self._copier = RepositoryCopy(tools, inventory, repository, new=is_new, referrers=policy.referrers)
         self._verifier = RepositoryVerifier(tools.target, repository, policy.depth, tools.hands, pushed=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -25,11 +25,36 @@ FRESH_SECONDS = 5.0
 """How long what the target said of a tag is believed; a tag that is written later is asked for again before."""
 
 
-class TagPlanner:
-    """Plans tags of one repository from what the target has now.
+@dataclass(frozen=True, slots=True)
+class ListedTags:
+    """The tags that the target listed at a moment of the monotonic clock; None where it did not list them."""
 
-    Its tags are listed at the start, unless an earlier run was there, when most of them exist anyway.
+    names: frozenset[str] | None = None
+    as_of: float = 0.0
+
+    def lacks(self, tag: str) -> bool:
+        """Whether the repository surely did not have this tag then."""
+        return self.names is not None and tag not in self.names
+
+
+UNLISTED = ListedTags()
+"""Any tag may be there: each is asked for."""
+
+
+def listed_tags(target: ManifestResolver, repository: str, ledger: Ledger) -> ListedTags:
+    """Ask the target which tags a repository has, unless an earlier run was there, when most of them exist anyway.
+
+    Raises:
+        LayoutliftError: the target does not say.
     """
+    if ledger.was_started(repository):
+        return UNLISTED
+    as_of = monotonic()  # before the question: a long list comes in pages, which may have to wait
+    return ListedTags(target.list_tags(repository), as_of)
+
+
+class TagPlanner:
+    """Plans tags of one repository from what was listed of it, and what the target says of each tag."""
 
     def __init__(
         self,
@@ -39,6 +64,7 @@ class TagPlanner:
         ledger: Ledger,
         others: OtherLayouts,
         *,
+        listed: ListedTags = UNLISTED,
         state: RepositoryState = MADE_BY_A_PUSH,
     ) -> None:
         self._target = target
@@ -46,17 +72,13 @@ class TagPlanner:
         self._policy = policy
         self._ledger = ledger
         self._others = others
+        self._listed = listed
         self._state = state
-        self._listed_at = monotonic()  # before the question: a long list comes in pages, which may have to wait
-        self._known_tags = None if ledger.was_started(repository) else target.list_tags(repository)
-        """None where any may be there."""
 
     @property
     def is_new(self) -> bool:
         """Whether the repository surely holds nothing yet."""
-        return (
-            self._known_tags is not None and not self._known_tags and not self._ledger.was_started(self._repository)
-        )
+        return self._listed.names == frozenset() and not self._ledger.was_started(self._repository)
 
     def plans(self, unit: Unit) -> dict[str, TagPlan]:
         """What is to become of each tag of a unit."""
@@ -73,8 +95,8 @@ class TagPlanner:
         return TagPlan(Action.COPY if seen is None else Action.UP_TO_DATE, seen=seen)
 
     def _plan(self, unit: Unit, tag: str) -> TagPlan:
-        if self._known_tags is not None and tag not in self._known_tags:
-            return TagPlan(Action.COPY, as_of=self._listed_at)
+        if self._listed.lacks(tag):
+            return TagPlan(Action.COPY, as_of=self._listed.as_of)
         return self._ask(unit, tag)
 
     def renewed(self, unit: Unit, tag: str, plan: TagPlan) -> TagPlan:

@@ -8,7 +8,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.reference import referrers_tag
 from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.plan_work import PlanWork
-from tasks.operations.copying.tag_planner import TagPlanner
+from tasks.operations.copying.tag_planner import TagPlanner, listed_tags
 from tasks.operations.referrers.referrer_lists import ReferrerLists
 from tasks.operations.reports.results import Depth, TagResult
 from tasks.operations.source.enumeration import enumerate_repository
@@ -32,7 +32,8 @@ def plan_of(made: Engine) -> list[TagResult]:
     inventory = enumerate_repository(source, "app")
     graph = SourceGraph(source, "app", Depth.BLOBS, hands)
     others = OtherLayouts(source, made.ledger, "app", "app")
-    planner = TagPlanner(made.target, "app", made.policy, made.ledger, others)
+    listed = listed_tags(made.target, "app", made.ledger)
+    planner = TagPlanner(made.target, "app", made.policy, made.ledger, others, listed=listed)
     lists = ReferrerLists(made.target)
     work = PlanWork(inventory, graph, census, planner, host="registry.example", repository="app", lists=lists)
     results = [r for unit in units_of(inventory, inventory.tags, made.policy) for r in work.execute(unit)]

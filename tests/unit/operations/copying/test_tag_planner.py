@@ -13,7 +13,7 @@ from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import REF_NAME
 from tasks.operations.copying import tag_planner
 from tasks.operations.copying.other_layouts import OtherLayouts
-from tasks.operations.copying.tag_planner import TagPlanner
+from tasks.operations.copying.tag_planner import TagPlanner, listed_tags
 from tasks.operations.work.planning import Action, CopyPolicy, OnConflict
 from tasks.operations.work.repository_work import Unit
 from tasks.ports import IndexFile, RemoteManifest
@@ -58,7 +58,8 @@ def planner(
         ledger.note_started("app")
         ledger.note_tag("app", "v1", Digest.of(OLD), None, 0, layout="app")
     state = RepositoryState(immutable_tags=immutable, exceptions=exceptions)
-    return TagPlanner(target, "app", CopyPolicy(), ledger, alone(ledger), state=state)
+    listed = listed_tags(target, "app", ledger)
+    return TagPlanner(target, "app", CopyPolicy(), ledger, alone(ledger), listed=listed, state=state)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,9 @@ def test_a_repository_is_new_where_it_has_no_tag_and_no_run_has_begun_it(
 
 def test_a_repository_that_a_run_begins_in_between_is_new_no_more() -> None:
     ledger = Ledger(MemoryLines())
-    made = TagPlanner(Noting(), "app", CopyPolicy(), ledger, alone(ledger))
+    target = Noting()
+    listed = listed_tags(target, "app", ledger)
+    made = TagPlanner(target, "app", CopyPolicy(), ledger, alone(ledger), listed=listed)
     assert made.is_new
     ledger.note_started("app")
     assert not made.is_new
@@ -91,7 +94,9 @@ def test_a_target_that_lists_no_tags_may_have_any() -> None:
             return None
 
     ledger = Ledger(MemoryLines())
-    assert not TagPlanner(Silent(), "app", CopyPolicy(), ledger, alone(ledger)).is_new
+    target = Silent()
+    listed = listed_tags(target, "app", ledger)
+    assert not TagPlanner(target, "app", CopyPolicy(), ledger, alone(ledger), listed=listed).is_new
 
 
 @pytest.mark.parametrize(("immutable", "action"), [(False, Action.OVERWRITE), (True, Action.REFUSE)])
@@ -161,7 +166,8 @@ def test_a_tag_that_another_layout_brought_and_still_has_is_a_conflict(
     layout = {f"{path}/oci-layout": b'{"imageLayoutVersion":"1.0.0"}' for path in files}
     source = MemorySource(layout | {f"{path}/index.json": index_of(*tags) for path, tags in files.items()})
     others = OtherLayouts(source, ledger, "team/app", "app")
-    made = TagPlanner(target, "team/app", CopyPolicy(on_conflict=policy), ledger, others)
+    listed = listed_tags(target, "team/app", ledger)
+    made = TagPlanner(target, "team/app", CopyPolicy(on_conflict=policy), ledger, others, listed=listed)
     plan = made.plans(UNIT)["v1"]
     assert (plan.action, plan.code) == (action, code)
     assert (code != Refused.CONFLICT) or "from the layout 'other'" in (plan.message or "")

@@ -114,8 +114,8 @@ def test_a_slice_that_could_not_be_opened_is_told_of_where_another_one_was_opene
     made = Engine(root, RefusesOnce())
     began = CopyWork
 
-    def begin(*parts: Any) -> RememberedWork:
-        return RememberedWork(began(*parts), parts[2], made.ledger, "settings", Selection())
+    def begin(*parts: Any, **more: Any) -> RememberedWork:
+        return RememberedWork(began(*parts, **more), parts[2], made.ledger, "settings", Selection())
 
     monkeypatch.setattr("tests.support.engine.CopyWork", begin)
     outcomes, findings = made.copy()
@@ -229,8 +229,8 @@ def test_what_was_found_in_a_repository_that_is_left_is_told_once(
     made = opened(root)
     began = CopyWork
 
-    def begin(*parts: Any) -> RememberedWork:
-        work = began(*parts)
+    def begin(*parts: Any, **more: Any) -> RememberedWork:
+        work = began(*parts, **more)
         work._copier.findings[Finding(parts[1].path, "found", "by its first slice")] = None
         return RememberedWork(work, parts[2], made.ledger, "settings", Selection())
 
