@@ -1,4 +1,18 @@
-"""Opens a run and begins its work in threads while Prefect is imported; the flow then goes on with that run."""
+"""Opens a run and begins its work in threads while Prefect is imported; the flow then goes on with that run.
+
+Two things are begun: the run is opened (the early start, here), and its work is taken up (the head start, which is
+`tasks/operations/running/head_start.py`). In the order of events:
+
+1. Once the server answers, `flows/server/embedded.py` enters `begun_early`, unless `flows/commands/running.py` found
+   that something comes first. It waits a moment for the run to be open.
+2. In a thread, `EarlyStart` opens the run. If the server keeps no limits, `Run.head_start` has a `HeadStart` survey
+   the source and make first attempts at the batches. What the engine logs is kept until Prefect's handlers are there.
+3. The main thread imports Prefect, and with it the flow.
+4. The flow's course (`driving.py`) asks its watcher, the console, for a run, and gets this one (`taken_over`). It
+   goes on as with any other: `Run.survey` and `Run.execute` give what the head start has, or wait for it, and from
+   the first `execute` on nothing more is begun ahead.
+5. Where no flow comes, because of Ctrl-C or of Prefect, `end` stops the run in order and writes its report.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +53,7 @@ def may_begin_early(kind: RunKind, options: RunOptions) -> bool:
 
 
 class EarlyStart:
-    """A run that is opened in a thread, at once, and begun there if `may_begin` says so."""
+    """A run that is opened in a thread, at once, and begun there if `may_begin` says so; see the module."""
 
     def __init__(
         self, kind: RunKind, options: RunOptions, console: Console, may_begin: Callable[[], bool] = lambda: True
