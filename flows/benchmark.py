@@ -8,6 +8,7 @@ from flows.course.stopping import stopped_as_before
 from flows.course.watching import current_watcher
 from flows.dashboard.benchmark_publishing import measure_as_tasks, publish_benchmark
 from flows.forms import benchmark_parameters as p
+from flows.forms.filled_in import filled_in
 from flows.forms.parameter_fields import EndpointUrl, PlainHttp
 from flows.forms.parameters import documented
 from flows.server.heartbeats import heartbeats
@@ -44,7 +45,7 @@ def benchmark(
     resume: p.Resume = False,
 ) -> None:
     """Measure what pulling artifacts costs through each mount, the native API and a registry."""
-    given = p.BenchmarkParameters(**locals())
+    given = filled_in(p.BenchmarkParameters, locals())
     with stopped_as_before(), heartbeats():
         options = with_lasting_results(given.to_options())
         drive_benchmark(options, current_watcher().stop, measure_as_tasks, publish_benchmark)

@@ -8,6 +8,7 @@ from flows.course.cleanup_course import clean_up
 from flows.dashboard.blocks import resolved_cleanup
 from flows.forms import cleanup_parameters as c
 from flows.forms import parameter_fields as p
+from flows.forms.filled_in import filled_in
 from flows.forms.parameters import documented
 from flows.server.own_flow import flow
 
@@ -34,5 +35,5 @@ def cleanup(
     state: c.PlansFolder = None,
 ) -> State[None]:
     """Plan a cleanup, wait for a yes or keep within the limits, and apply that very plan."""
-    given = c.CleanupParameters(**locals())
+    given = filled_in(c.CleanupParameters, locals())
     return clean_up(*resolved_cleanup(given))

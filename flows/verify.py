@@ -8,6 +8,7 @@ from flows.course.flow_body import run_as_flow
 from flows.forms import pace_parameters as pace
 from flows.forms import parameter_fields as p
 from flows.forms import scale_parameters as s
+from flows.forms.filled_in import filled_in
 from flows.forms.parameters import documented
 from flows.scale.scaling import work_for
 from flows.server.own_flow import OF_BATCHES, flow
@@ -59,5 +60,5 @@ def verify(
     dask_scheduler: s.DaskScheduler = None,
 ) -> State[None] | None:
     """Prove that the registry holds every repository and tag of a tree of image layouts."""
-    given = s.ScaledVerifyParameters(**locals())
+    given = filled_in(s.ScaledVerifyParameters, locals())
     return run_as_flow(RunKind.VERIFY, given.to_options(), work_for(given))

@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic_core import to_jsonable_python
 
+from flows.server.short_log import tell_ends_shortly
 from tasks.operations.running.tree_run import BATCHES_AT_ONCE
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class OwnFlow(Flow[P, R]):
 
 def flow(**options: Any) -> Callable[[Callable[P, R]], OwnFlow[P, R]]:
     """Make a function a flow; the options are those of Prefect's `Flow`."""
+    tell_ends_shortly()
 
     def made(function: Callable[P, R]) -> OwnFlow[P, R]:
         return OwnFlow(function, on_crashed=[name_unknown_parameters], **options)

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.migrate import migrate
 from infra.real_parts import Registry
 from tests.support.command import Ended, Layoutlift
 from tests.support.layouts import LayoutBuilder
@@ -98,7 +100,21 @@ def test_a_migration_with_problems_is_a_failed_run_that_says_why(
     assert row["what to do"]
     assert "Incomplete" in artifacts["migrate-summary"]["data"]
     assert "invalid\\_layout" in artifacts["migrate-summary"]["data"]
-    assert any("app-1:v2" in log["message"] for log in dashboard.logs(run)), "what workers log belongs to the run"
+    logged = [log["message"] for log in dashboard.logs(run)]
+    assert any("app-1:v2" in message for message in logged), "what workers log belongs to the run"
+    assert not [message for message in logged if "Traceback" in message], "what ended it is a line"
+
+
+def test_fields_of_a_form_that_do_not_fit_together_are_named(
+    prefect_environment: dict[str, str], dashboard: PrefectHistory, source: Path
+) -> None:
+    with temporary_settings({PREFECT_API_URL: f"{dashboard.url}/api"}):
+        state = migrate(source=str(source), target="localhost:1", backup_tag="old", return_state=True)
+    assert state.is_failed()
+    assert state.message == (
+        "Flow run encountered an exception: ConfigurationError: "
+        "backup_tag: it must hold {tag}, so that each tag has a backup of its own"
+    )
 
 
 def test_a_verification_is_a_run_too(
