@@ -31,10 +31,10 @@ def logger(request: pytest.FixtureRequest) -> Iterator[logging.Logger]:
 
 
 @pytest.fixture
-def log_end(logger: logging.Logger) -> Iterator[Callable[[Exception], list[str]]]:
+def log_end(logger: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], list[str]]:
     """Log an error as Prefect does, by the engine of the flow and by what called it; the lines that come of it."""
     kept = _Kept()
-    logger.addHandler(kept)
+    monkeypatch.setattr(logger, "handlers", [kept])  # Prefect's own are for runs of a server
 
     def log(error: Exception) -> list[str]:
         try:
@@ -44,8 +44,7 @@ def log_end(logger: logging.Logger) -> Iterator[Callable[[Exception], list[str]]
             logger.error("Engine execution exited with unexpected exception", exc_info=True)  # noqa: G201 - as it does
         return kept.lines
 
-    yield log
-    logger.removeHandler(kept)
+    return log
 
 
 @pytest.mark.parametrize(
