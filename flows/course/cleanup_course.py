@@ -121,7 +121,8 @@ class _Course:
             applied = self.given.to_apply(**answer.raised)
             try:
                 check_limits(plan.path, applied.raised)
-            except RefusedError:
+            except RefusedError as beyond:
+                logger.warning("a yes alone was not enough: %s", beyond)
                 question = f"A yes alone is not enough for this plan. {question}"  # another one, to be answered anew
                 continue
             return applied

@@ -72,6 +72,9 @@ class Deployed:
     def artifacts(self, run: str) -> dict[str, dict[str, Any]]:
         return self.history.artifacts({"id": run})
 
+    def logs(self, run: str, words: str) -> list[str]:
+        return [log["message"] for log in self.history.logs({"id": run}) if words in log["message"]]
+
     @property
     def plans(self) -> list[Path]:
         return sorted(self.plans_folder.glob("*.jsonl"))
@@ -86,6 +89,7 @@ def runner(
         **{name: value for name, value in os.environ.items() if not name.startswith("LAYOUTLIFT_")},
         "PREFECT_API_URL": f"{PrefectHistory.of(prefect_environment).url}/api",
         "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks,flows",
         "XDG_STATE_HOME": str(home / "state"),
     }
     with subprocess.Popen(
@@ -180,6 +184,9 @@ def test_a_yes_beyond_the_limits_is_asked_back_until_one_is_raised(
     again = deployed.execute(run)
     assert again["name"] == "Suspended"
     assert tags(source) == {"v0", "v1", "v2", "v3"}
+    wait_until(lambda: deployed.logs(run, "a yes alone was not enough"), what="the log says why it asks again")
+    (line,) = deployed.logs(run, "a yes alone was not enough")
+    assert "max_percent is 10" in line
     deployed.answer(run, approve=True, max_percent=50)
     assert deployed.execute(run)["type"] == "COMPLETED"
     assert tags(source) == {"v2", "v3"}
