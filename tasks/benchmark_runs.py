@@ -33,6 +33,7 @@ from tasks.stores.benchmark.free_space import refuse_without_space
 from tasks.stores.benchmark.remains import WorkFolder, sweep, work_root
 from tasks.stores.benchmark.result_folder import History, ResultFolder
 from tasks.stores.benchmark.venue import bucket_venue, local_venue
+from tasks.stores.bucket.s3_errors import let_in
 from tasks.stores.state.state_directory import made_state_root
 
 if TYPE_CHECKING:
@@ -251,10 +252,12 @@ def open_benchmark(options: BenchmarkOptions, stop: Stop) -> Iterator[BenchmarkR
     folder = _result_folder(options, run_id)
     with ExitStack() as stack:
         work = stack.enter_context(WorkFolder(root, run_id))
-        venue = _venue(options, run_id, work, stack)
+        with let_in():
+            venue = _venue(options, run_id, work, stack)
         paths, used = usable_paths(options, venue)
         refuse_without_space(root, least_space(options.cases, paths, local=options.location is None))
-        venue.claim(paths, stack)
+        with let_in():
+            venue.claim(paths, stack)
         drops = page_cache.may_drop() and not options.keep_page_cache
         bench = Bench(venue, work, stop, options.pause, drops)
         shown = [shown_path(each, bench, paths) for each in used]

@@ -6,7 +6,7 @@ This is the only module through which anything gets at a store that can write to
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,7 @@ from tasks.stores.source_lease import SourceLease
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from tasks.file_ports import WritableSource
     from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
@@ -144,26 +145,43 @@ def open_cleaner(
     """Open a source for changes and take its lease; `require` is asked before anything of a repository goes.
 
     Raises:
-        ConfigurationError: it can't be changed, or has no versions to serve as quarantine.
+        ConfigurationError: it can't be changed, its store does not let us in, or it has no versions to serve as
+            quarantine.
         LockHeldError: another run cleans it up.
         SourceError: it can't be read or written.
     """
     with ExitStack() as stack:
-        source = stack.enter_context(open_writable(options.source, options.access, stop))
-        if options.timing.mode is QuarantineMode.VERSIONS and not source.files.keeps_versions:
-            raise ConfigurationError("quarantine 'versions' needs a bucket that keeps versions; choose 'prefix'")
-        lease = stack.enter_context(SourceLease(source.files, options.run, options.source, stop))
-        readers = stack.enter_context(ThreadPoolExecutor(options.jobs, thread_name_prefix="read"))
-        tools = ApplyTools(
-            source=source,
-            holdings=Holdings.load(source.files),
-            journal=Journal(source.files, options.run),
-            timing=options.timing,
-            map_concurrently=readers.map,
-            guard=lease.check,
-            **({} if require is None else {"require": require}),
-        )
+        with _let_in(options.source):
+            tools = _opened(options, stop, require, stack)
         yield Cleaner(tools, stop, options.only_writer, options.forgets)
+
+
+def _let_in(source: str) -> AbstractContextManager[None]:
+    if not is_bucket(source):
+        return nullcontext()
+    from tasks.stores.bucket.s3_errors import let_in  # noqa: PLC0415 - directories don't wait for the SDK
+
+    return let_in()
+
+
+def _opened(
+    options: CleanerOptions, stop: Stop, require: Callable[[RepositoryPlan], None] | None, stack: ExitStack
+) -> ApplyTools:
+    """Open a source for changes and take its lease, both for as long as `stack` says."""
+    source = stack.enter_context(open_writable(options.source, options.access, stop))
+    if options.timing.mode is QuarantineMode.VERSIONS and not source.files.keeps_versions:
+        raise ConfigurationError("quarantine 'versions' needs a bucket that keeps versions; choose 'prefix'")
+    lease = stack.enter_context(SourceLease(source.files, options.run, options.source, stop))
+    readers = stack.enter_context(ThreadPoolExecutor(options.jobs, thread_name_prefix="read"))
+    return ApplyTools(
+        source=source,
+        holdings=Holdings.load(source.files),
+        journal=Journal(source.files, options.run),
+        timing=options.timing,
+        map_concurrently=readers.map,
+        guard=lease.check,
+        **({} if require is None else {"require": require}),
+    )
 
 
 @contextmanager

@@ -271,3 +271,16 @@ def test_a_wrong_bucket_is_one_clear_line(
         assert words in ended.stderr, command
         assert len(ended.stderr.splitlines()) == 1
         assert ended.stdout == ""
+
+
+@pytest.mark.parametrize("mistake", ["no such bucket", "no credentials", "wrong secret", "no such profile"])
+def test_what_would_change_a_wrong_bucket_ends_as_what_reads_it(
+    mistake: str, mistakes: dict[str, tuple[str, dict[str, str], int, str]], with_bucket: Layoutlift
+) -> None:
+    source, environment, code, words = mistakes[mistake]
+    undo = ("cleanup", "undo", "20260615T120000Z-1a2b3c", "--source", source)
+    measure = ("benchmark", "run", source, "--paths", "native", "--sizes", "40kB", "--standalone")
+    for command in (undo, measure):
+        ended = with_bucket(*command, code=code, environment=environment)
+        assert words in ended.stderr
+        assert len(ended.stderr.splitlines()) == 1

@@ -10,6 +10,7 @@ from botocore import exceptions as sdk
 from urllib3.exceptions import HTTPError
 
 from tasks.oci.errors import (
+    ConfigurationError,
     ContentNotFoundError,
     LayoutliftError,
     SizeMismatchError,
@@ -151,6 +152,19 @@ def translated(name: str) -> Iterator[None]:
         if type(error) is not RuntimeError:  # the SDK's own word for credentials that had expired when they came
             raise
         raise NotAdmittedError(f"no usable credentials for S3: {_one_line(str(error))}") from None
+
+
+@contextmanager
+def let_in() -> Iterator[None]:
+    """Raise what keeps us out of a bucket as the wrong configuration that it is, as long as nothing was done.
+
+    Raises:
+        ConfigurationError: the store does not let us in, or not to this.
+    """
+    try:
+        yield
+    except (NotAdmittedError, DeniedError) as error:
+        raise ConfigurationError(str(error)) from error
 
 
 @contextmanager
