@@ -14,6 +14,7 @@ from tasks.benchmark_values.facts import About, UsedPath
 from tasks.benchmark_values.paths import Origin
 from tasks.oci.errors import ProgramMissingError
 from tasks.operations.benchmark.visits import most_traffic
+from tasks.operations.reports.counts import counted
 from tasks.operations.reports.shown_text import human_bytes
 from tasks.stores.benchmark.venue import find_parts
 from tasks.stores.directory.mounts import hanging_mounts, on_the_way, resolve
@@ -99,9 +100,10 @@ def traffic_lines(options: BenchmarkOptions, cases: Sequence[Case], paths: Seque
     """What will be written into a bucket of the user's and read there, which somebody pays for."""
     written, read = most_traffic(cases, paths, options.repeats, counted=not options.uncounted)
     if options.location is not None and written:
+        what = f"{counted(len(cases), 'size')} by {counted(len(paths), 'path')}"
         yield (
-            f"{len(cases)} sizes by {len(paths)} paths: {human_bytes(written)} are written to {options.location} and "
-            f"deleted again, and at most about {human_bytes(read)} read"
+            f"{what}: {human_bytes(written)} are written to {options.location} and deleted again, and at most about "
+            f"{human_bytes(read)} read"
         )
 
 

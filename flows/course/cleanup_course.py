@@ -144,8 +144,9 @@ class _Course:
                 raise
             return State(type=StateType.CANCELLED, name=SKIPPED, message=str(held))
         if done.problems or not plan.is_whole:
-            alone = "" if plan.is_whole else "; something at the source was left alone, see cleanup-plan"
-            raise IncompleteError(f"the plan was applied with {counted(len(done.problems), 'problem')}{alone}")
+            problems = f" with {counted(len(done.problems), 'problem')}" if done.problems else ""
+            findings = "" if plan.is_whole else "; the findings in cleanup-plan say what it left alone"
+            raise IncompleteError(f"the plan was applied{problems}{findings}")
         changed = counted(done.repositories, "repository")
         message = f"{changed} changed, {human_bytes(done.bytes_freed)} came back; run {done.run}"
         return State(type=StateType.COMPLETED, message=message)

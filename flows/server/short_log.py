@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from weakref import ref
 
-from prefect.exceptions import ParameterTypeError
+from prefect.exceptions import CancelledRun, ParameterTypeError
 
 from tasks.oci.errors import LayoutliftError
 
+_WHOLE = (LayoutliftError, ParameterTypeError, CancelledRun)
+"""What says all by its message; the last is what Prefect makes of a run that ends as Skipped or Rejected."""
 RUN_LOGGERS = ("prefect.flow_runs", "prefect.engine")
 """Where Prefect tells of what a flow raised: up to three times, each with the whole traceback."""
 
@@ -22,12 +24,14 @@ class _Shortly(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if not isinstance(error, LayoutliftError | ParameterTypeError) or _whole_log_is_wanted(record):
+        if not isinstance(error, _WHOLE) or _whole_log_is_wanted(record):
             return True
         if self._told is not None and self._told() is error:
             return False
         self._told = ref(error)  # and not the error, which would keep all that its traceback leads to
         record.msg, record.args, record.exc_info = "%s", (str(error),), None
+        if isinstance(error, CancelledRun):
+            record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
         return True
 
 

@@ -237,3 +237,14 @@ def test_a_yes_that_comes_too_late_is_none(deployed: Deployed, source: Path, pol
     assert deployed.answer(run, approve=True)["status"] != "ACCEPT"
     assert deployed.state(run)["type"] == "FAILED"
     assert files_in_directory(source) == before
+
+
+def test_a_policy_that_is_about_nothing_fails_and_leads_to_what_was_found(
+    deployed: Deployed, source: Path, policy: Path
+) -> None:
+    policy.write_text(POLICY.replace('"**"', '"other/**"'))
+    run = deployed.begin(source, policy)
+    ended = deployed.execute(run)
+    assert ended["type"] == "FAILED"
+    assert ended["message"].endswith(": the plan was applied; the findings in cleanup-plan say what it left alone")
+    assert "no policy is about any repository" in deployed.artifacts(run)["cleanup-plan"]["data"]

@@ -225,10 +225,12 @@ def test_what_will_be_written_and_read_is_said_before_of_a_bucket_of_the_users(
     given = replace(options("8MiB", "16MiB", repeats=3), location="s3://bucket")
     begun(tmp_path, given, Course(), paths=(CATALOGUE["s3fs"], CATALOGUE["directory"]))
     begun(tmp_path, options("8MiB"), Course(), paths=(CATALOGUE["s3fs"],))
-    (said,) = [line for line in caplog.messages if "are written" in line]
+    begun(tmp_path, replace(options("8MiB"), location="s3://bucket"), Course(), paths=(CATALOGUE["s3fs"],))
+    said, of_one = (line for line in caplog.messages if "are written" in line)
     assert said == (
         "2 sizes by 2 paths: 24.0 MiB are written to s3://bucket and deleted again, and at most about 192.0 MiB read"
     )
+    assert of_one.startswith("1 size by 1 path: 8.0 MiB are written to s3://bucket")
 
 
 def test_an_own_mount_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from tasks.benchmark_values.cases import MIB
 from tasks.benchmark_values.facts import Phase
 from tasks.benchmark_values.summary import FEWEST
 from tasks.operations.benchmark.summaries import summarize
+from tasks.operations.reports.counts import counted
 from tasks.operations.reports.shown_text import escape_markdown, printable
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _about_lines(about: About) -> list[str]:
     machine = escape_markdown(f"{about.host}, {about.processors} processors, {about.system}")
     return [
         f"Run `{about.run}` of {about.started} on {where}.",
-        f"Content: {about.content}; {about.repeats} repeats, in random order{_pause(about)}.",
+        f"Content: {about.content}; {counted(about.repeats, 'repeat')}, in random order{_pause(about)}.",
         f"Machine: {machine}; load average at the start {about.load_before:.1f}.",
         f"Cold: {about.cold}.",
         *([f"Requests were counted {about.counted}."] if about.counted else []),

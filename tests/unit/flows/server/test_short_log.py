@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 
 import pytest
-from prefect.exceptions import ParameterTypeError
+from prefect.exceptions import CancelledRun, ParameterTypeError
 
 from flows.server.short_log import RUN_LOGGERS, tell_ends_shortly
 from tasks.oci.errors import ConfigurationError, IncompleteError
@@ -16,9 +16,11 @@ class _Kept(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[str] = []
+        self.levels: list[int] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(self.format(record))
+        self.levels.append(record.levelno)
 
 
 @pytest.fixture(params=RUN_LOGGERS)
@@ -58,6 +60,15 @@ def log_end(logger: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> Callable
 )
 def test_what_ended_a_run_is_one_line(log_end: Callable[[Exception], list[str]], error: Exception) -> None:
     assert log_end(error) == [str(error)]
+
+
+def test_a_run_that_was_skipped_has_not_failed(
+    log_end: Callable[[Exception], list[str]], logger: logging.Logger
+) -> None:
+    assert log_end(CancelledRun("another run is at work")) == ["another run is at work"]
+    (kept,) = logger.handlers
+    assert isinstance(kept, _Kept)
+    assert kept.levels == [logging.INFO]
 
 
 def test_two_runs_of_one_process_that_end_alike_are_both_told(log_end: Callable[[Exception], list[str]]) -> None:
