@@ -29,6 +29,7 @@ class _Row:
     target: str = "-"
     tags: int = 0
     problems: int = 0
+    skipped: int = 0
     not_done: int = 0
     good: Counter[str] = field(default_factory=Counter)
 
@@ -36,7 +37,8 @@ class _Row:
         self.tags += 1
         if result.outcome in {Outcome.REFUSED, Outcome.FAILED}:
             self.not_done += result.code in RUN_WIDE
-            self.problems += result.code not in RUN_WIDE
+            self.skipped += not result.is_problem
+            self.problems += result.is_problem and result.code not in RUN_WIDE
         if result.outcome in _HEADINGS:
             self.good[_HEADINGS[result.outcome]] += 1
         if result.target is not None:
@@ -75,7 +77,7 @@ def _width(column: Sequence[str]) -> int:
 def _outcome(row: _Row, *, verified: bool) -> str:
     good = Counter(verified=row.good.total()) if verified else row.good
     bad = {"with problems": row.problems, "not done": row.not_done}
-    counts = {**bad, **{name: good[name] for name in ("verified", *_HEADINGS.values())}}
+    counts = {**bad, "skipped": row.skipped, **{name: good[name] for name in ("verified", *_HEADINGS.values())}}
     parts = {name: count for name, count in counts.items() if count}
     if len(parts) == 1 and not any(bad.values()):
         return next(iter(parts))

@@ -39,6 +39,13 @@ def test_what_the_run_did_not_get_to_is_not_said_to_have_a_problem() -> None:
     assert line.split(maxsplit=3)[3] == "1 with problems, 2 not done, 1 copied"
 
 
+def test_a_tag_that_was_skipped_as_somebody_asked_is_not_said_to_have_a_problem() -> None:
+    skipped = TagResult("app", "v1", None, None, "r.example/app:v1", REFUSED, code="conflict_skipped")
+    _, line = repository_lines([skipped, TagResult("app", "v2", None, None, "r.example/app:v2", COPIED)])
+    assert line.split(maxsplit=3)[3] == "1 skipped, 1 copied"
+    assert list(repository_lines([skipped]))[1].split(maxsplit=3)[3] == "skipped"
+
+
 def test_a_repository_with_a_problem_is_shown_however_many_there_are() -> None:
     good = [TagResult(f"a{number:02}", "v1", None, None, "r.example/a:v1", COPIED) for number in range(SHOWN + 4)]
     wrong = [TagResult(name, "v1", None, None, f"r.example/{name}:v1", FAILED, code="conflict") for name in "zc"]
