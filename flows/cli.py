@@ -16,7 +16,7 @@ import click
 from flows.commands.debugging import with_debug
 from flows.commands.headings import HeadedCommand
 from flows.commands.known_variables import warn_of_unknown
-from flows.commands.options import said_on_command_line, with_parameters
+from flows.commands.options import said_on_command_line, standalone_option, with_parameters
 from flows.commands.running import checked, exit_code, logs_in, run_to_end
 from flows.course.one_heap import use_one_heap
 from flows.exit_codes import INCOMPLETE, INTERRUPTED
@@ -141,13 +141,10 @@ def _runs(command: Callable[..., Any]) -> Callable[..., Any]:
     return logs_in(click.option("--json", "as_json", is_flag=True, help="Print the report as JSON")(command))
 
 
-_standalone = click.option("--standalone", is_flag=True, help="Run in this process alone, without a Prefect server")
-
-
 @main.command(short_help="Copy SOURCE into TARGET, and verify it there")
 @with_parameters(ScaledMigrateParameters, arguments_required=False)
 @_runs
-@_standalone
+@standalone_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, as the command plan does")
 @click.option("--config", "-c", type=click.Path(path_type=Path), help="Migrate what this file lists; see validate")
 @click.pass_context
@@ -183,7 +180,7 @@ def plan(**given: Any) -> None:
 @main.command(short_help="Prove that TARGET holds what SOURCE says")
 @with_parameters(ScaledVerifyParameters)
 @_runs
-@_standalone
+@standalone_option
 def verify(*, standalone: bool, **given: Any) -> None:
     """Prove that TARGET holds what SOURCE says, and list what it has besides."""
     run_to_end(RunKind.VERIFY, ScaledVerifyParameters, given, standalone=standalone)

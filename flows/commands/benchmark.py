@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.headings import HeadedCommand
-from flows.commands.options import with_parameters
+from flows.commands.options import standalone_option, with_parameters
 from flows.commands.running import checked, exit_code
 from flows.course.stopping import stopped_by_signals
 from flows.exit_codes import COMPLETE, INTERRUPTED
@@ -36,7 +36,7 @@ def benchmark() -> None:
 @benchmark.command(cls=HeadedCommand, short_help="Measure on a bucket, or on SeaweedFS here")
 @with_parameters(BenchmarkParameters, arguments_required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON lines")
-@click.option("--standalone", is_flag=True, help="Run in this process alone, without a Prefect server")
+@standalone_option
 def run(*, as_json: bool, standalone: bool, **given: Any) -> None:
     """Measure on a bucket, or on SeaweedFS here where none is named: push, pull cold and warm, by all paths."""
     from flows.forms.benchmark_variables import with_article_variables  # noqa: PLC0415 - not for --help

@@ -42,6 +42,18 @@ _ORDER = {name: place for place, name in enumerate(_HEADING)}
 class HeadedCommand(click.Command):
     """A command that lists its options by what they are about, under headings where there are many."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, but say of an option of another tool what to do here instead."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            from flows.commands.other_tools import INSTEAD  # noqa: PLC0415 - only for a mistake
+
+            instead = INSTEAD.get(error.option_name)
+            if instead is None:
+                raise
+            raise click.UsageError(f"No such option {error.option_name!r}: {instead}", ctx) from None
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write them, in place of click's one list in the order of their declaration."""
         for heading, options in headed(self, ctx):

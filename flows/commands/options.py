@@ -92,6 +92,15 @@ def variable_of(field: str, context: click.Context | None = None) -> str | None:
     return f"LAYOUTLIFT_{field.upper()}" if from_variable else None
 
 
+standalone_option = click.option(
+    "--standalone",
+    cls=NamedOption,
+    is_flag=True,
+    envvar="LAYOUTLIFT_STANDALONE",
+    help="Run in this process alone, without a Prefect server",
+)
+
+
 class _Needed(click.types.StringParamType):
     """A text that a command can't do without: where it is missing, its description says how to come by it."""
 

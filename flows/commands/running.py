@@ -152,7 +152,9 @@ def refuse_scale(parameters: RunParameters) -> None:
         ConfigurationError: it was asked to use more processes.
     """
     if isinstance(parameters, ScaleParameters) and parameters.is_scaled:
-        raise ConfigurationError("--shards and --task-runner need Prefect: leave out --standalone and --dry-run")
+        raise ConfigurationError(
+            f"--shards and --task-runner need Prefect: leave out {_shown_name('standalone')} and --dry-run"
+        )
 
 
 def checked(model: type[_Model], given: dict[str, Any], *, blocks: bool = False) -> _Model:

@@ -25,7 +25,7 @@ try:
     import dask.config
     from prefect_dask.task_runners import DaskTaskRunner
 except ImportError as error:
-    raise ConfigurationError("--task-runner dask: install layoutlift with its extra: layoutlift[dask]") from error
+    raise ConfigurationError("--task-runner dask: install layoutlift[dask]") from error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

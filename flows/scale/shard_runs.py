@@ -112,8 +112,8 @@ class ShardRuns:
             )
         except ObjectNotFound as error:
             raise ConfigurationError(
-                f"--shard-deployment {self._deployment}: the Prefect server has no such deployment; "
-                "deployments/prefect.yaml has one"
+                f"--shard-deployment {self._deployment}: the Prefect server has no such deployment: "
+                "deploy it, as docs/scale.md shows"
             ) from error
         self._runs[shard] = started.id
 

@@ -23,7 +23,7 @@ try:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 except ImportError as missing:
-    raise ConfigurationError("--traces: install layoutlift[telemetry] to send traces") from missing
+    raise ConfigurationError("--traces: install layoutlift[telemetry]") from missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,5 +1,6 @@
 """What the options of a command make of what they are given, and of the environment."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -57,3 +58,10 @@ def test_a_shell_completes_what_an_option_takes(option: str) -> None:
     items = BashComplete(main, {}, "layoutlift", "_LAYOUTLIFT_COMPLETE").get_completions(["migrate", option], "")
     assert {item.type for item in items} == {"plain"}
     assert {"overwrite", "harbor"} & {item.value for item in items}
+
+
+def test_a_process_alone_can_be_asked_for_in_the_environment(tmp_path: Path) -> None:
+    command = ["migrate", str(tmp_path), "localhost:1", "--shards", "2"]
+    ended = CliRunner().invoke(main, command, env={"LAYOUTLIFT_STANDALONE": "1"})
+    assert ended.exit_code == 2
+    assert "need Prefect: leave out --standalone (LAYOUTLIFT_STANDALONE) and --dry-run" in ended.stderr

@@ -1,0 +1,39 @@
+"""Who types an option of the tool that was used before is told what to do here instead."""
+
+import re
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from flows.cli import main
+from flows.commands.other_tools import INSTEAD
+
+
+def options_of(command: str) -> set[str]:
+    found = main.get_command(click.Context(main), command)
+    assert found is not None
+    return {name for each in found.params for name in each.opts}
+
+
+def said(*options: str) -> str:
+    ended = CliRunner().invoke(main, ["migrate", "/mnt/bucket", "localhost:5000", *options])
+    assert ended.exit_code == 2
+    return ended.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("option", INSTEAD)
+def test_an_option_of_another_tool_leads_to_ours(option: str) -> None:
+    assert said(option) == f"Error: No such option '{option}': {INSTEAD[option]}"
+
+
+@pytest.mark.parametrize("option", INSTEAD)
+def test_what_is_named_is_there(option: str) -> None:
+    assert set(re.findall(r"--[a-z-]+", INSTEAD[option])) <= options_of("migrate")
+    assert option not in options_of("migrate")
+
+
+def test_a_mistyped_option_leads_to_the_one_that_is_written_nearly_so() -> None:
+    shown = said("--reporrt")
+    assert shown.startswith("Error: No such option '--reporrt'. ")
+    assert "'--report'" in shown
