@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.file_ports import below
+from tasks.oci.errors import ContentNotFoundError, SizeMismatchError
 from tasks.oci.image_layout import blob_path
 from tasks.operations.cleanup.layout.graph import read_graph
 from tasks.operations.cleanup.layout.index_edit import Removals
@@ -18,6 +19,7 @@ from tasks.operations.cleanup.layout.layout_view import view_layout
 from tasks.operations.cleanup.records.holdings import by_digest
 from tasks.operations.cleanup.records.strays import subject_in_manifest
 from tasks.operations.cleanup.values import IndexEntry
+from tasks.ports import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -62,6 +64,15 @@ class FreshView:
     def is_whole(self) -> bool:
         """Whether everything that is needed is there, in its size, and was understood."""
         return not self.missing and not self.unreadable and not self.altered
+
+    def gaps(self, path: str) -> Iterator[Finding]:
+        """What keeps the layout at `path` from being whole."""
+        for digest in self.missing:
+            yield Finding(path, ContentNotFoundError.code, f"{self.needed[digest]} needs {digest}, which is missing")
+        for digest, how in sorted(self.altered.items()):
+            yield Finding(path, SizeMismatchError.code, f"{self.needed[digest]} needs {digest}, which {how}")
+        for digest, error in sorted(self.unreadable.items()):
+            yield Finding(path, error.code, f"{self.needed.get(digest, digest)}: {error}")
 
 
 def still_wanted(view: FreshView, removals: Collection[IndexEntry]) -> list[IndexEntry]:

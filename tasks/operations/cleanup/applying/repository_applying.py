@@ -22,7 +22,6 @@ from tasks.oci.errors import (
     InvalidLayoutError,
     LayoutliftError,
     LockHeldError,
-    SizeMismatchError,
     SourceChangedError,
 )
 from tasks.oci.image_layout import INDEX
@@ -245,16 +244,7 @@ class _Applying:
         self.outcome.dropped = drop_layout(self.tools, self.plan.path)
 
     def _say_what_is_missing(self, view: FreshView) -> None:
-        path = self.plan.path
-        for digest in view.missing:
-            message = f"{view.needed[digest]} needs {digest}, which is missing"
-            self.outcome.problems.append(Finding(path, ContentNotFoundError.code, message))
-        for digest, how in sorted(view.altered.items()):
-            message = f"{view.needed[digest]} needs {digest}, which {how}"
-            self.outcome.problems.append(Finding(path, SizeMismatchError.code, message))
-        for digest, error in sorted(view.unreadable.items()):
-            message = f"{view.needed.get(digest, digest)}: {error}"
-            self.outcome.problems.append(Finding(path, error.code, message))
+        self.outcome.problems.extend(view.gaps(self.plan.path))
         self.outcome.is_checked = view.is_whole
 
 

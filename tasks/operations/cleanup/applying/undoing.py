@@ -17,7 +17,6 @@ from tasks.oci.errors import (
     InvalidLayoutError,
     LayoutliftError,
     LockHeldError,
-    SizeMismatchError,
 )
 from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
 from tasks.operations.cleanup.applying.dropping import restore_dropped
@@ -189,12 +188,7 @@ class _Undoing:
 
     def _check(self) -> FreshView:
         view = FreshLook(self.tools.source, self.tools.map_concurrently).view(self.outcome.path, ())
-        for digest in view.missing:
-            self._note(ContentNotFoundError.code, f"{view.needed[digest]} needs {digest}, which is gone")
-        for digest, how in view.altered.items():
-            self._note(SizeMismatchError.code, f"{view.needed[digest]} needs {digest}, which {how}")
-        for error in view.unreadable.values():
-            self._note(error.code, str(error))
+        self.outcome.problems.extend(view.gaps(self.outcome.path))
         self.outcome.is_checked = view.is_whole
         return view
 
