@@ -226,14 +226,6 @@ def test_pods_name_what_exists_and_secrets_only_by_reference(path: Path) -> None
         assert main["securityContext"]["readOnlyRootFilesystem"] is True
 
 
-@pytest.mark.parametrize("path", MANIFESTS, ids=names)
-def test_a_file_that_only_its_owner_may_read_is_given_to_no_group(path: Path) -> None:
-    """Kubernetes adds the group's rights to all files of a pod's volumes where it has an `fsGroup`."""
-    for pod in pods(path):
-        modes = [volume["secret"].get("defaultMode", 0o644) for volume in pod["volumes"] if "secret" in volume]
-        assert all(mode & 0o040 for mode in modes) or "fsGroup" not in pod["securityContext"]
-
-
 @pytest.mark.parametrize("path", [path for path in MANIFESTS if path.name.startswith("cronjob")], ids=names)
 def test_the_command_takes_the_arguments_of_a_cronjob(path: Path) -> None:
     """As far as the source, which is not here."""

@@ -93,6 +93,7 @@ def test_until_when_the_source_is_watched_is_said_before_the_wait(
 
 def test_where_there_is_no_time_to_watch_nothing_is_said_of_it(world: World) -> None:
     world.cut_over()
+    assert world.said
     assert not any("watched until" in line for line in world.said)
 
 
