@@ -146,7 +146,13 @@ def _runs(command: Callable[..., Any]) -> Callable[..., Any]:
 @_runs
 @standalone_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, as the command plan does")
-@click.option("--config", "-c", type=click.Path(path_type=Path), help="Migrate what this file lists; see validate")
+@click.option(
+    "--config",
+    "-c",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Migrate what this file lists; see validate",
+)
 @click.pass_context
 def migrate(context: click.Context, /, *, dry_run: bool, standalone: bool, config: Path | None, **given: Any) -> None:
     """Copy every repository and tag of SOURCE into TARGET, and verify them there."""

@@ -102,7 +102,9 @@ def _log_progress() -> None:
 
 @benchmark.command(short_help="Draw plots of one benchmark, or compare two")
 @click.argument("files", nargs=-1, required=True, metavar="FILE…", type=click.Path(path_type=Path))
-@click.option("--out", default="build/benchmark/plots", show_default=True, help="Folder for the plots")
+@click.option(
+    "--out", metavar="FOLDER", default="build/benchmark/plots", show_default=True, help="Folder for the plots"
+)
 def plot(*, files: tuple[Path, ...], out: str) -> None:
     """Draw plots of a benchmark's .jsonl or .dat file, also of the article's own; of two, their comparison."""
     from tasks.benchmark_results import draw_files  # noqa: PLC0415 - half a second

@@ -72,7 +72,7 @@ def apply(*, plan_file: Path, as_json: bool, username: str | None, password_stdi
 
 @cleanup.command(short_help="Put back what RUN took away")
 @click.argument("run")
-@click.option("--source", help="The source that RUN changed, where another machine did that")
+@click.option("--source", metavar="SOURCE", help="The source that RUN changed, where another machine did that")
 @with_parameters(UndoParameters)
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON")
 def undo(*, run: str, source: str | None, as_json: bool, **given: Any) -> None:

@@ -158,17 +158,25 @@ def _kind(field: FieldInfo) -> dict[str, Any]:
 _METAVARS = {str: "TEXT", int: "N", float: "N"}
 _VALUES = {
     **dict.fromkeys(
-        ("ca_file", "metrics", "output", "paths_file", "policy", "report", "dat_file", "tags_from"), "FILE"
+        ("ca_file", "metrics", "output", "paths_file", "policy", "report", "dat_file", "tags_from", "way_back"),
+        "FILE",
     ),
     **dict.fromkeys(("include", "exclude"), "PATTERN"),
-    "changed": "TARGET",
+    **dict.fromkeys(("changed", "gate", "registry"), "TARGET"),
+    **dict.fromkeys(("paths", "without"), "PATH"),
+    **dict.fromkeys(("limits_from", "state"), "PLACE"),
+    "backup_tag": "TAG",
+    "dask_scheduler": "ADDRESS",
     "endpoint_url": "URL",
     "frozen_for": "TIME",
-    "gate": "TARGET",
+    "hours": "HOURS",
     "limit_rate": "RATE",
+    "mount_option": "PATH=OPTION",
     "out": "FOLDER",
+    "path_bucket": "PATH=BUCKET",
+    "path_mount": "PATH=FOLDER",
     "rename": "OLD=NEW",
-    "state": "PLACE",
+    "shard_deployment": "NAME",
 }
 """What stands for an option's value in the help, where more can be said than TEXT."""
 

@@ -200,6 +200,7 @@ def logs_in(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--username",
             envvar="LAYOUTLIFT_TARGET_USERNAME",
+            metavar="NAME",
             help="User name at the target; without it, what docker login stored counts",
         ),
     ):
