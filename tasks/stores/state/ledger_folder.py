@@ -84,15 +84,14 @@ def _come_after_all(path: Path, now: int) -> None:
 
 def _read_folder(folder: Path) -> LedgerMemory:
     """Read everything; once more where a compaction elsewhere took a file away meanwhile."""
-    for last in (False,) * (_READ_ATTEMPTS - 1) + (True,):
+    attempts = _READ_ATTEMPTS
+    while True:
+        attempts -= 1
         try:
             return _read_files([folder / _COMPACTED, *_files_by_age(folder)])
-        except FileNotFoundError as error:
-            if last:
-                raise state_error(str(folder), error) from error
         except OSError as error:
-            raise state_error(str(folder), error) from error
-    raise AssertionError  # the loop ends by itself
+            if not attempts or not isinstance(error, FileNotFoundError):
+                raise state_error(str(folder), error) from error
 
 
 def _read_files(paths: list[Path]) -> LedgerMemory:
