@@ -40,6 +40,7 @@ def answered(
 def test_a_registry_that_wants_tls_is_said_to_want_it(body: bytes) -> None:
     assert "leave out --plain-http" in describe(answered(400, body=body))
     assert "--plain-http" not in describe(answered(404, body=body))
+    assert "--plain-http" not in describe(answered(400, body=b"malformed HTTP request"))
 
 
 @pytest.mark.parametrize(
@@ -147,6 +148,13 @@ def test_a_quota_that_is_used_up_is_not_taken_for_missing_rights(words: str) -> 
     )
 
 
+def test_a_quota_that_another_status_speaks_of_ends_no_run() -> None:
+    """As a limit on the size of one blob or of one request, which the next may well keep to."""
+    body = {"errors": [{"code": "SIZE_INVALID", "message": HARBOR_FULL}]}
+    for status, expected in ((413, errors.PayloadTooLargeError), (400, errors.RegistryError)):
+        assert type(error_of(answered(status, body=json.dumps(body).encode()), "sending")) is expected
+
+
 @pytest.mark.parametrize(
     ("said", "statuses"),
     [
@@ -195,6 +203,7 @@ def test_another_trouble_with_the_disk_may_pass(detail: object) -> None:
         (answered(403, "DENIED"), errors.PermissionDeniedError),
         (answered(500, "MANIFEST_BLOB_UNKNOWN"), errors.MissingReferencedContentError),
         (answered(429, "MANIFEST_INVALID"), errors.RateLimitedError),
+        (answered(503, "of the immutable storage"), errors.RegistryUnavailableError),
     ],
 )
 def test_a_refused_manifest_is_told_from_one_whose_children_are_missing(
@@ -262,6 +271,7 @@ def test_a_secret_that_a_registry_repeats_is_not_shown(message: str, shown: str)
     [
         (b'{"details": "invalid repository name"}\n', '400 {"details": "invalid repository name"}'),
         (b"tag v1\r\n is reserved", "400 tag v1 is reserved"),
+        (b'{"errors": [{"code": "DENIED"}]}', "400 DENIED"),
         (b"\n<html><title>400 Bad Request</title></html>", "400"),
         (b"\xff\x00", "400 \N{REPLACEMENT CHARACTER} "),
         (b"", "400"),

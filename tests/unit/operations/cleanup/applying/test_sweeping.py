@@ -105,6 +105,13 @@ def written_anew(world: World) -> None:
     world.files.put(PATH, LAYER)
 
 
+def written_anew_in_the_second_of_its_mark(world: World) -> None:
+    """A writer sent it again just after the mark, and stores tell times in whole seconds."""
+    now, world.now = world.now, read_marks(world.files, LAYOUT)[DIGEST].since
+    world.files.put(PATH, LAYER)
+    world.now = now
+
+
 def written_anew_and_marked(world: World) -> None:
     """The mark is of the file that is there; the plan is about the one before."""
     before, now = world.files.stat_file(PATH), world.now
@@ -118,7 +125,16 @@ def written_anew_and_marked(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "meanwhile", [named_again, gone, without_its_mark, marked_anew, written_anew, written_anew_and_marked]
+    "meanwhile",
+    [
+        named_again,
+        gone,
+        without_its_mark,
+        marked_anew,
+        written_anew,
+        written_anew_in_the_second_of_its_mark,
+        written_anew_and_marked,
+    ],
 )
 def test_a_blob_that_is_not_as_it_was_planned_stays_where_it_is(
     world: World, meanwhile: Callable[[World], None]
