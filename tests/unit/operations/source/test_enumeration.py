@@ -121,14 +121,15 @@ def test_images_of_several_names_are_told_apart_where_they_share_a_layout_or_a_t
     assert refused.endswith("(docker.io/library/db:1)")
 
 
-def test_of_a_thousand_contents_of_one_tag_the_first_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("contents", "more"), [(3, ""), (5, ", …")])
+def test_of_a_thousand_contents_of_one_tag_the_first_are_named(tmp_path: Path, contents: int, more: str) -> None:
     layout = LayoutBuilder(tmp_path / "app")
-    for number in range(5):
+    for number in range(contents):
         layout.image(f"a.example/app{number}:latest", layers=[str(number).encode()])
     layout.write()
     (refused,) = enumerate_repository(LayoutDirectory(tmp_path), "app").refused
     assert refused.message.count("sha256:") == 3
-    assert refused.message.endswith("(a.example/app2:latest), …")
+    assert refused.message.endswith(f"(a.example/app2:latest){more}")
 
 
 def test_one_image_under_whole_references_needs_no_word(tmp_path: Path) -> None:
@@ -153,6 +154,21 @@ def test_a_signature_that_cosign_saved_without_a_tag_is_named_with_the_one_that_
     layout.entry(signature, tag)
     layout.write()
     assert Engine(tmp_path, MemoryTarget()).copy() == ({"app:v1": "copied", f"app:{tag}": "copied"}, set())
+
+
+@pytest.mark.parametrize("tags", [(), ("v1", "v2")], ids=["no image", "two images"])
+def test_which_image_a_signature_is_of_is_not_guessed(tmp_path: Path, tags: tuple[str, ...]) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    for tag in tags:
+        layout.image(tag, layers=[tag.encode()])
+    signature = layout.image(layers=[b"signature"], listed=False)
+    layout.entry({**signature, "annotations": {"kind": "dev.cosignproject.cosign/sigs"}})
+    layout.write()
+    (finding,) = enumerate_repository(LayoutDirectory(tmp_path), "app").findings
+    assert finding.message.endswith(
+        f"{signature['digest']}, which cosign saved, does not have the tag under which "
+        "cosign looks for it: sha256-<hex of its image>.sig"
+    )
 
 
 def test_a_time_is_that_of_the_manifest_whichever_of_its_tags_has_the_note(tmp_path: Path) -> None:

@@ -260,6 +260,18 @@ def test_a_signature_that_cosign_saved_goes_or_stays_with_the_one_image_beside_i
     assert len(plan.removals) == (0 if image_stays else 2)
 
 
+@pytest.mark.parametrize("notes", [{"kind": "sigs"}, {"kind": "dev.cosignproject.cosign/sigs", REF_NAME: "signed"}])
+def test_what_another_writer_calls_so_or_has_a_tag_of_its_own_does_not_go_with_the_image(
+    notes: dict[str, str],
+) -> None:
+    layout = PlannedLayout()
+    layout.image("v1")
+    layout.image(None, "signature")
+    layout.entries[1]["annotations"] = notes
+    layout.write_index()
+    assert len(layout.plan(DeleteChoice(tag="v1")).removals) == 1
+
+
 @pytest.mark.parametrize("named_by", ["tag", *REFERRER_SUBJECT])
 @pytest.mark.parametrize("stays", ["manifest", "name"])
 def test_what_refers_to_one_thing_in_its_manifest_and_to_another_by_name_stays_with_either(
