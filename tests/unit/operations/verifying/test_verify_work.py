@@ -164,16 +164,32 @@ def test_referrers_that_are_left_out_are_not_asked_for(world: World) -> None:
 
 
 @pytest.mark.parametrize("harm", [World.lose, World.hide])
-def test_a_member_of_a_list_that_is_missing_or_not_listed_is_found(world: World, harm: Callable[..., None]) -> None:
+@pytest.mark.parametrize("is_member", [True, False])
+def test_a_member_of_a_list_and_what_signs_it_is_found_missing_or_not_listed(
+    world: World, harm: Callable[..., None], *, is_member: bool
+) -> None:
     subject = {"mediaType": OCI_MANIFEST, "digest": Digest.of(b"not here"), "size": 8}
     tag = referrers_tag(subject["digest"])
     members = [world.layout.referrer(subject, content=bytes([number]), listed=False) for number in range(2)]
     world.layout.index(members, tag)
+    signature = world.layout.referrer(members[0], content=b"signature")
     world.migrate()
     result = world.results()[tag]
     assert (str(result.outcome), result.verified, result.referrers) == ("up_to_date", "manifest", 2)
-    harm(world, members[0])
+    harm(world, members[0] if is_member else signature)
     assert world.codes() == {tag: (MissingAtTargetError if harm is World.lose else ReferrersLostError).code}
+
+
+@pytest.mark.parametrize("by_tag", [True, False])
+def test_a_list_is_named_at_the_target_only_where_the_target_keeps_it_under_its_tag(
+    world: World, *, by_tag: bool
+) -> None:
+    world.target = Hiding(referrers_api=not by_tag)
+    image = world.layout.image("v1", layers=[b"layer"])
+    tag = referrers_tag(Digest(image["digest"]))
+    world.layout.index([world.layout.referrer(image)], tag)
+    world.migrate()
+    assert world.results()[tag].target == (f"memory/app:{tag}" if by_tag else None)
 
 
 @pytest.mark.timeout(30)
