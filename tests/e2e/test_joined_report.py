@@ -120,6 +120,27 @@ def test_what_patterns_fit_in_any_part_of_a_run_they_fit(
     assert "two:v9" in unused[1]
 
 
+def test_what_is_found_of_the_whole_source_is_said_once_of_a_run_in_parts(
+    docker_registry: Registry, prefix: str, source: Path, tmp_path: Path
+) -> None:
+    """A layout without a tag is one whole part; a name that is renamed is not there in all parts but one."""
+    layout = LayoutBuilder(source / "tagless")
+    layout.image(layers=[b"tagless"])
+    layout.write()
+    places = {"source": str(source), "state": str(tmp_path / "state"), "rename": ["one=first", "never=nowhere"]}
+    in_one, joined = (
+        numbers(
+            MigrateParameters(
+                **places, target=f"{docker_registry.host}/{prefix}/{name}", plain_http=True
+            ).to_options(),
+            work,
+        )
+        for name, work in (("whole", work_here), ("parts", in_parts))
+    )
+    assert joined == in_one
+    assert [each.split(":")[0] for each in joined["findings"]] == ["never rename_unused", "tagless no_tags"]
+
+
 def test_each_line_of_a_list_that_finds_nothing_is_said_once_of_a_run_in_parts(
     docker_registry: Registry, prefix: str, source: Path, tmp_path: Path
 ) -> None:
