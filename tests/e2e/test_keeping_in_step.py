@@ -82,6 +82,7 @@ def test_a_layout_that_vanished_is_told_and_what_an_unmounted_bucket_hides_is_no
     shutil.rmtree(source / "app-0")
     assert layoutlift.migrate(source, target).findings == {("app-0", "layout_vanished")}
     assert layoutlift.plan(source, target).findings == {("app-0", "layout_vanished")}
+    assert layoutlift.plan(source, target, "--exclude", "app-0").findings == set(), "it was not asked for"
     shutil.rmtree(source / "app-1")
     assert layoutlift.migrate(source, target, code=1).findings == {(".", "no_layouts")}
 

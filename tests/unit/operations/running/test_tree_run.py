@@ -352,17 +352,30 @@ def test_a_collision_with_a_repository_that_was_not_chosen_is_one(tmp_path: Path
     assert findings == {("App", "name_collision")}
 
 
-def test_every_tag_of_a_repository_without_a_name_is_refused_by_itself_broken_ones_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("chosen", [("v1", "twice"), ("v1",), ("twice",)])
+def test_every_chosen_tag_of_a_repository_without_a_name_is_refused_by_itself_broken_ones_too(
+    tmp_path: Path, chosen: tuple[str, ...]
+) -> None:
     layout = LayoutBuilder(tmp_path / "App")
     layout.image("v1", layers=[b"layer"])
     for content in (b"one", b"two"):
         layout.image("twice", layers=[content])
     layout.write()
-    made = Engine(tmp_path, MemoryTarget(), CopyPolicy(strict_names=True))
+    include = tuple(f"App:{tag}" for tag in chosen)
+    made = Engine(tmp_path, MemoryTarget(), CopyPolicy(strict_names=True), include=include)
     with made.run() as tree:
         tree.execute_all(tree.survey().batches)
     refused = [(result.tag, result.code, str(result.outcome)) for result in made.results]
-    assert set(refused) == {("v1", "invalid_reference", "refused"), ("twice", "invalid_reference", "refused")}
+    assert set(refused) == {(tag, "invalid_reference", "refused") for tag in chosen}
+
+
+def test_what_is_odd_in_a_repository_without_a_name_is_named_too(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "App")
+    layout.image("v1", layers=[b"layer"])
+    layout.entries.append({"digest": "odd"})
+    layout.write()
+    _, findings = Engine(tmp_path, MemoryTarget(), CopyPolicy(strict_names=True)).copy()
+    assert findings == {("App", "invalid_reference"), ("App", "invalid_descriptor")}
 
 
 class BreaksAt(MemoryTarget):

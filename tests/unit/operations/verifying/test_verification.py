@@ -204,6 +204,29 @@ def test_another_manifest_in_answer_to_a_digest_is_different(layout: LayoutBuild
         verifier.verify_presence(("v1",), (index.digest, child))
 
 
+def test_a_manifest_that_the_target_names_by_an_algorithm_of_its_own_is_there(
+    target: Counting, hands: SpareHands, image: Descriptor
+) -> None:
+    """Registries answer with SHA-256 whatever they were asked by."""
+    manifests = target._asked("app").manifests
+    by_sha512 = Digest.of(manifests[image.digest].raw, "sha512")
+    manifests[by_sha512] = manifests[image.digest]
+    RepositoryVerifier(target, "app", Depth.MANIFEST, hands).verify_presence(("v1",), (image.digest, by_sha512))
+    assert target.asked == ["v1", by_sha512]
+
+
+def test_only_what_was_pushed_just_now_is_waited_for(
+    target: Counting, hands: SpareHands, image: Descriptor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A verification of very many tags that are missing would else wait for each."""
+    waited: list[str] = []
+    monkeypatch.setattr(target, "resolve_pushed", lambda _, tag, digest: waited.append(tag) or digest)
+    RepositoryVerifier(target, "app", Depth.MANIFEST, hands).verify_graph(image, "v1")
+    assert waited == []
+    RepositoryVerifier(target, "app", Depth.MANIFEST, hands, pushed=True).verify_graph(image, "v1")
+    assert waited == ["v1"]
+
+
 def test_what_one_manifest_says_of_a_blobs_size_proves_nothing_of_another_size(
     target: Counting, hands: SpareHands, image: Descriptor
 ) -> None:
