@@ -22,8 +22,9 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_layout_of_which_nothing_is_taken_as_it_has_no_tag_is_named(root: Path) -> None:
-    made = Engine(root, MemoryTarget())
+@pytest.mark.parametrize("exclude", [(), ("tagless:v1",)])
+def test_a_layout_of_which_nothing_is_taken_as_it_has_no_tag_is_named(root: Path, exclude: tuple[str, ...]) -> None:
+    made = Engine(root, MemoryTarget(), exclude=exclude)
     assert made.copy() == ({"tagged:v1": "copied"}, {("tagless", "no_tags")})
     assert "(1 have none)" in made.findings[0].message
     assert made.progress.totals.complete, "a remark is no problem"

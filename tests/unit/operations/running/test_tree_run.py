@@ -166,6 +166,15 @@ def test_a_source_that_is_a_layout_itself_is_renamed_beside_one_of_its_own_name(
     assert made.target.list_tags("main") == {"v1"}
 
 
+def test_a_source_that_is_a_layout_itself_can_be_renamed_by_its_own_name(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path)
+    layout.image("v1", layers=[b"layer"])
+    layout.write()
+    made = Engine(tmp_path, MemoryTarget(), rename=("root=main",))
+    assert made.copy() == ({".:v1": "copied"}, set())
+    assert made.target.list_tags("main") == {"v1"}
+
+
 def test_a_batch_with_one_closed_repository_is_taken_up_again_whole(root: Path) -> None:
     made = opened(root, 2)
     with made.run() as tree:
