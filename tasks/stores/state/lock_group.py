@@ -57,9 +57,8 @@ def held_with_others(
 
 def are_of_one_run(one: str, other: str) -> bool:
     """Whether two names are those of shards of the same run, which never are in each other's way."""
-    group, _, number = one.rpartition("-")
-    theirs, _, their_number = other.rpartition("-")
-    return group == theirs and group.startswith(SHARDS) and number.isdigit() and their_number.isdigit()
+    group = one.rpartition("-")[0]
+    return group.startswith(SHARDS) and group == other.rpartition("-")[0]
 
 
 def _belongs(other: SeenLock, run: str) -> bool:

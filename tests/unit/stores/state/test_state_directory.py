@@ -17,6 +17,7 @@ import pytest
 
 from infra.real_parts import wait_until
 from tasks.oci.errors import ConfigurationError, LockHeldError, StateError
+from tasks.ports import Shard
 from tasks.stores.state import lock_holder, run_lock, run_state
 from tasks.stores.state.state_directory import StateDirectory, default_state_root
 from tests.support.lock_race import how_many_get_in
@@ -439,6 +440,14 @@ def test_a_shard_that_died_elsewhere_keeps_a_run_out_until_its_lock_expires(stat
     else:
         with pytest.raises(LockHeldError, match="old"), state.lock("ours"):
             pass
+
+
+def test_a_shard_that_finds_a_half_written_lock_of_a_run_gives_way(state):
+    """Nobody knows whether that run is its own."""
+    state.folder.mkdir()
+    (state.folder / "lock").write_bytes(b"{")
+    with pytest.raises(LockHeldError, match="is taking the lock"), state.lock("r1", None, Shard("r1", 1, ("app",))):
+        pytest.fail("it is inside")
 
 
 def test_asking_a_folder_for_the_time_leaves_no_file_behind(state):
