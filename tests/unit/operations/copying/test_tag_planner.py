@@ -192,11 +192,12 @@ def brought_by(source: MemorySource, layout: str) -> OtherLayouts:
     return OtherLayouts(source, ledger, "app", "app")
 
 
-def test_a_layout_that_can_not_be_read_now_does_not_give_its_tags_away() -> None:
-    class Unreadable(MemorySource):
-        def read_index(self, path: str) -> IndexFile:
-            raise SourceReadError(f"{path}/index.json: Input/output error")
+class Unreadable(MemorySource):
+    def read_index(self, path: str) -> IndexFile:
+        raise SourceReadError(f"{path}/index.json: Input/output error")
 
+
+def test_a_layout_that_can_not_be_read_now_does_not_give_its_tags_away() -> None:
     with pytest.raises(SourceReadError):
         brought_by(Unreadable({}), "other").owner("v1")
 
@@ -220,6 +221,33 @@ def test_nor_does_one_that_lost_a_file_and_has_what_the_tag_names(left: dict[str
 def test_nor_does_one_with_an_entry_that_hides_its_name() -> None:
     source = MemorySource({"other/oci-layout": MARKER, "other/index.json": b'{"schemaVersion":2,"manifests":[7]}'})
     assert brought_by(source, "other").owner("v1") == "other"
+
+
+@pytest.mark.parametrize(
+    ("present", "action", "said"),
+    [
+        (None, Action.COPY, ""),
+        (NEW, Action.UP_TO_DATE, ""),
+        (
+            NEW + b" ",
+            Action.REFUSE,
+            f"the target has {Digest.of(NEW + b' ')} under this tag, which this migration did",
+        ),
+    ],
+    ids=["nothing", "equal", "somebody else's"],
+)
+def test_another_layout_is_not_asked_for_what_it_did_not_bring(
+    present: bytes | None, action: Action, said: str
+) -> None:
+    target, ledger = Noting(), Ledger(MemoryLines())
+    ledger.note_started("app")
+    ledger.note_tag("app", "v1", Digest.of(OLD), None, 0, layout="other")
+    if present is not None:
+        target.push_manifest("app", "v1", RemoteManifest(present, IMAGE_INDEX))
+    unreadable = OtherLayouts(Unreadable({}), ledger, "app", "app")
+    plan = TagPlanner(target, "app", CopyPolicy(), ledger, unreadable).plans(UNIT)["v1"]
+    assert plan.action is action
+    assert (plan.message or "").startswith(said)
 
 
 def test_a_layout_that_is_gone_is_looked_for_once_whatever_tags_it_had() -> None:
