@@ -224,24 +224,26 @@ def test_nor_does_one_with_an_entry_that_hides_its_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("present", "action", "said"),
+    ("noted", "present", "action", "said"),
     [
-        (None, Action.COPY, ""),
-        (NEW, Action.UP_TO_DATE, ""),
+        (OLD, None, Action.COPY, ""),
+        (OLD, NEW, Action.UP_TO_DATE, ""),
+        (NEW, NEW, Action.UP_TO_DATE, ""),
         (
+            OLD,
             NEW + b" ",
             Action.REFUSE,
             f"the target has {Digest.of(NEW + b' ')} under this tag, which this migration did",
         ),
     ],
-    ids=["nothing", "equal", "somebody else's"],
+    ids=["nothing", "equal", "equal ever since", "somebody else's"],
 )
-def test_another_layout_is_not_asked_for_what_it_did_not_bring(
-    present: bytes | None, action: Action, said: str
+def test_another_layout_is_not_asked_where_the_target_has_what_it_should_or_nothing_of_that_layout(
+    noted: bytes, present: bytes | None, action: Action, said: str
 ) -> None:
     target, ledger = Noting(), Ledger(MemoryLines())
     ledger.note_started("app")
-    ledger.note_tag("app", "v1", Digest.of(OLD), None, 0, layout="other")
+    ledger.note_tag("app", "v1", Digest.of(noted), None, 0, layout="other")
     if present is not None:
         target.push_manifest("app", "v1", RemoteManifest(present, IMAGE_INDEX))
     unreadable = OtherLayouts(Unreadable({}), ledger, "app", "app")
