@@ -19,15 +19,20 @@ from tasks.oci.image_layout import REFERRER_SUBJECT
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
 from tasks.operations.copying import tag_planner
+from tasks.operations.copying.copy_tools import CopyTools
+from tasks.operations.copying.copy_work import CopyWork
 from tasks.operations.in_step.since_last import tag_changes
 from tasks.operations.referrers.referrer_lists import ReferrerListing, ReferrerLists
 from tasks.operations.reports.results import Depth
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.work.planning import CopyPolicy, OnConflict, Untagged
+from tasks.operations.work.repository_work import units_of
+from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
-from tests.support.engine import Engine
+from tasks.stores.state.ledger import Ledger
+from tests.support.engine import Engine, MemoryLines
 from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
 
 OTHERS = RemoteManifest(
@@ -1085,3 +1090,17 @@ def test_what_others_put_in_the_place_of_ours_is_kept_too(layout: LayoutBuilder)
     made.target.push_manifest("app", "v1", OTHERS)
     assert outcomes(made) == {"v1": "copied"}
     assert made.target.resolve_manifest("app", "old-v1") == Digest.of(OTHERS.raw)
+
+
+def test_what_is_kept_of_a_repository_is_freed_when_it_is_finished(layout: LayoutBuilder, hands: SpareHands) -> None:
+    """A run would else remember the blobs of all of its repositories by the name of each."""
+    layout.index([layout.image(layers=[b"layer"], listed=False)], "v1")
+    source = LayoutDirectory(str(layout.write().parent))
+    tools, policy = CopyTools(source, MemoryTarget(), hands, lambda content: content), CopyPolicy()
+    work = CopyWork(tools, enumerate_repository(source, "app"), "app", policy, Ledger(MemoryLines()))
+    (unit,) = units_of(work.inventory, work.inventory.tags, policy)
+    (result,) = work.execute(unit)
+    assert str(result.outcome) == "copied"
+    assert "app" in tools.blobs._guests.keys() & tools.manifests._guests.keys()
+    work.finish()
+    assert tools.blobs._guests == tools.manifests._guests == {}
