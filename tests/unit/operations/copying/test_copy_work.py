@@ -337,6 +337,21 @@ def test_a_list_whose_proof_failed_is_proved_again(layout: LayoutBuilder) -> Non
     assert outcomes(made) == {tag: "missing_at_target"}
 
 
+def test_a_list_that_the_target_does_not_give_back_is_not_noted_as_proved(layout: LayoutBuilder) -> None:
+    class Hiding(MemoryTarget):
+        def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
+            return frozenset()
+
+    subject = layout.image(layers=[b"layer"], listed=False)
+    tag = referrers_tag(Digest(subject["digest"]))
+    layout.index([layout.referrer(subject, listed=False)], tag)
+    made = engine(layout, Hiding())
+    assert outcomes(made) == {tag: "referrer_lost"}
+    noted = made.ledger.entry("app", tag)
+    assert noted is not None
+    assert noted.verified is None
+
+
 @pytest.mark.parametrize("referrers_api", [True, False])
 def test_a_list_without_members_is_no_obstacle(layout: LayoutBuilder, referrers_api: bool) -> None:
     """As is left where the last signature was deleted."""
