@@ -510,6 +510,26 @@ def test_what_the_target_does_not_list_is_named_by_each_run_until_it_does(
     assert target.questions == before
 
 
+def test_nor_is_a_list_proved_before_what_refers_to_its_members_is_listed(layout: LayoutBuilder) -> None:
+    class ListsSome(MemoryTarget):
+        lists = False
+
+        def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
+            listed = super().list_referrers(repository, subject)
+            return listed if self.lists or subject != sbom["digest"] else frozenset()
+
+    tag = referrers_tag(Digest.of(b"not here"))
+    subject = {"mediaType": OCI_MANIFEST, "digest": Digest.of(b"not here"), "size": 8}
+    sbom = layout.referrer(subject, listed=False)
+    layout.index([sbom], tag)
+    layout.referrer(sbom)
+    made = engine(layout, ListsSome())
+    for outcome in ("copied", "up_to_date"):
+        assert made.copy() == ({f"app:{tag}": outcome}, {("app", "referrer_lost")})
+    made.target.lists = True
+    assert made.copy() == ({f"app:{tag}": "up_to_date"}, set())
+
+
 def test_a_list_is_written_once_for_all_parts_of_a_graph_that_are_in_it(layout: LayoutBuilder) -> None:
     """As attestations of one image in an index: written for each by itself, 160 of them took 2.8 MB."""
     image = layout.image("v1", layers=[b"layer"])
