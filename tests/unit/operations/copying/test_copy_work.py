@@ -429,6 +429,24 @@ def test_what_refers_to_a_member_of_a_list_comes_along(layout: LayoutBuilder) ->
         forget(made)
 
 
+@pytest.mark.parametrize("referrers_api", [True, False])
+def test_a_run_that_knows_of_no_earlier_one_sends_nothing_of_a_list_twice(
+    layout: LayoutBuilder, referrers_api: bool
+) -> None:
+    subject = {"mediaType": OCI_MANIFEST, "digest": Digest.of(b"not here"), "size": 8}
+    layout.image("v1", layers=[b"layer"])
+    sbom = layout.referrer(subject, listed=False)
+    tag = referrers_tag(subject["digest"])
+    layout.index([sbom], tag)
+    layout.index([layout.image(layers=[b"part"], listed=False)], subject=sbom)
+    target = Scripted(referrers_api=referrers_api)
+    assert outcomes(engine(layout, target)) == {"v1": "copied", tag: "copied"}
+    target.pushed.clear()
+    target.blobs_sent.clear()
+    assert outcomes(engine(layout, target)) == {"v1": "up_to_date", tag: "up_to_date"}
+    assert target.pushed + target.blobs_sent == []
+
+
 def test_a_referrer_of_which_a_part_was_deleted_is_sent_again(layout: LayoutBuilder) -> None:
     part = layout.image(layers=[b"part"], listed=False)
     layout.index([part], subject=layout.image("v1", layers=[b"layer"]))
