@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import ImmutableTagError, ReferrersLostError
+from tasks.oci.errors import (
+    ManifestRefusedError,
+    MissingReferencedContentError,
+    PayloadTooLargeError,
+    ReferrerConflictError,
+    ReferrersLostError,
+)
 from tasks.operations.referrers.referrer_lists import ReferrerListing, lost_referrers
 
 if TYPE_CHECKING:
@@ -14,6 +20,9 @@ if TYPE_CHECKING:
     from tasks.oci.digest import Digest
     from tasks.oci.manifest import Manifest
     from tasks.operations.referrers.referrer_lists import ReferrerLists
+
+NOT_TAKEN = (ManifestRefusedError, MissingReferencedContentError, PayloadTooLargeError, ReferrerConflictError)
+"""What keeps a list from being written: a tag that does not move or is another's, or a list too long or not liked."""
 
 
 class GraphLists:
@@ -62,13 +71,13 @@ class GraphLists:
     def ensure_all(self, subject: Digest, referrers: Sequence[Descriptor]) -> bool:
         """As `ensure`; whether the target lists all of them, which is noted where it does not.
 
-        One that lets no tag be moved takes no further entry.
+        A list that the target does not take, or has no place for, is not the fate of what it belongs to.
         """
         try:
             if self.ensure(subject, referrers) is not ReferrerListing.LOST:
                 return True
             because = ""
-        except ImmutableTagError as refusal:
+        except NOT_TAKEN as refusal:
             because = f": {refusal}"
         self._note(ReferrersLostError.code, lost_referrers(subject, referrers) + because)
         return False

@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import ImmutableTagError, MissingReferencedContentError
+from tasks.oci.errors import (
+    ImmutableTagError,
+    ManifestRefusedError,
+    MissingReferencedContentError,
+    PayloadTooLargeError,
+)
 from tasks.oci.reference import referrers_tag
 from tasks.operations.source.graph_walk import MAX_NESTING
 from tasks.operations.work.planning import CopyPolicy, Untagged
@@ -200,6 +205,41 @@ def test_a_list_whose_tag_can_not_be_moved_is_not_the_fate_of_what_it_belongs_to
     assert found == {digest: digest for digest in found}
     (finding,) = made.findings
     assert "is immutable" in finding.message
+
+
+@pytest.mark.parametrize("refusal", [ManifestRefusedError, MissingReferencedContentError, PayloadTooLargeError])
+def test_a_list_that_is_refused_is_not_the_fate_of_what_it_belongs_to(
+    layout: LayoutBuilder, refusal: type[ManifestRefusedError]
+) -> None:
+    """Of some thousand referrers it is larger than a manifest may be, which distribution calls invalid."""
+
+    class TakesNoList(MemoryTarget):
+        def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+            if reference.startswith("sha256-"):
+                raise refusal("request body too large", status=400, codes=("MANIFEST_INVALID",))
+            return super().push_manifest(repository, reference, manifest)
+
+    sbom = layout.referrer(layout.image("v1", layers=[b"layer"]))
+    made = engine(layout, TakesNoList(referrers_api=False))
+    assert made.copy() == ({"app:v1": "copied"}, {("app", "referrer_lost")})
+    assert made.copy() == ({"app:v1": "up_to_date"}, {("app", "referrer_lost")}), "as long as it is lost"
+    assert made.target.resolve_manifest("app", sbom["digest"]) == sbom["digest"]
+    (finding,) = made.findings
+    assert "request body too large" in finding.message
+
+
+def test_a_list_tag_that_holds_something_else_is_not_the_fate_of_what_it_belongs_to(layout: LayoutBuilder) -> None:
+    class HoldsAnImage(Noting):
+        def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+            found = super().fetch_manifest(repository, reference)
+            return RemoteManifest(b'{"layers":[]}', OCI_MANIFEST) if reference.startswith("sha256-") else found
+
+    layout.referrer(layout.image("v1", layers=[b"layer"]))
+    made = engine(layout, target := HoldsAnImage(referrers_api=False))
+    assert made.copy() == ({"app:v1": "copied"}, {("app", "referrer_lost")})
+    assert not any(reference.startswith("sha256-") for reference in target.pushed), "theirs stays"
+    (finding,) = made.findings
+    assert "holds something that lists no referrers" in finding.message
 
 
 @pytest.mark.parametrize("of_a_list", [False, True], ids=["of a tag", "of a member of a list"])
