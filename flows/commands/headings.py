@@ -47,9 +47,9 @@ class HeadedCommand(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            from flows.commands.other_tools import INSTEAD  # noqa: PLC0415 - only for a mistake
+            from flows.commands.other_tools import advice_instead  # noqa: PLC0415 - only for a mistake
 
-            instead = INSTEAD.get(error.option_name)
+            instead = advice_instead(error.option_name, {name for each in self.params for name in each.opts})
             if instead is None:
                 raise
             raise click.UsageError(f"No such option {error.option_name!r}: {instead}", ctx) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 
 _ALL = "all tags are taken anyway, and --include takes some"
@@ -41,3 +42,9 @@ INSTEAD = MappingProxyType(
         "--verbose": "use --debug",
     }
 )
+
+
+def advice_instead(option: str, own: set[str]) -> str | None:
+    """What to do instead of an option, where that needs none but the command's own options."""
+    advice = INSTEAD.get(option)
+    return advice if advice is not None and own.issuperset(re.findall("--[a-z-]+", advice)) else None

@@ -16,8 +16,8 @@ def options_of(command: str) -> set[str]:
     return {name for each in found.params for name in each.opts}
 
 
-def said(*options: str) -> str:
-    ended = CliRunner().invoke(main, ["migrate", "/mnt/bucket", "localhost:5000", *options])
+def said(*options: str, command: str = "migrate") -> str:
+    ended = CliRunner().invoke(main, [command, "/mnt/bucket", *options])
     assert ended.exit_code == 2
     return ended.stderr.splitlines()[-1]
 
@@ -31,6 +31,11 @@ def test_an_option_of_another_tool_leads_to_ours(option: str) -> None:
 def test_what_is_named_is_there(option: str) -> None:
     assert set(re.findall(r"--[a-z-]+", INSTEAD[option])) <= options_of("migrate")
     assert option not in options_of("migrate")
+
+
+def test_nothing_is_advised_that_the_command_does_not_have() -> None:
+    assert "--plain-http" not in said("--insecure", command="ls")
+    assert said("--profile", command="ls") == f"Error: No such option '--profile': {INSTEAD['--profile']}"
 
 
 def test_a_mistyped_option_leads_to_the_one_that_is_written_nearly_so() -> None:
