@@ -1158,3 +1158,12 @@ def test_what_is_kept_of_a_repository_is_freed_when_it_is_finished(layout: Layou
     assert "app" in tools.blobs._guests.keys() & tools.manifests._guests.keys()
     work.finish()
     assert tools.blobs._guests == tools.manifests._guests == {}
+
+
+def test_what_goes_without_a_tag_is_noted_under_none(layout: LayoutBuilder) -> None:
+    """A tag of the ledger that the source does not have has vanished there, and may be deleted."""
+    layout.image("v1", layers=[b"tagged"])
+    layout.image(layers=[b"untagged"])
+    made = engine(layout, MemoryTarget(), untagged=Untagged.ALL)
+    assert made.copy()[0] == {"app:v1": "copied", "app:None": "copied"}
+    assert made.ledger.tags_of("app").keys() == {"v1"}
