@@ -54,6 +54,14 @@ class Ledger(Protocol):
         """Note that something may be sent into the repository from now on."""
         ...
 
+    def note_coming(self, repository: str, tag: str, digest: str, *, layout: str) -> None:
+        """Note what is about to be brought to a tag, for the run after one that is killed."""
+        ...
+
+    def may_have_brought(self, repository: str, tag: str, digest: str, *, layout: str) -> bool:
+        """Whether an earlier run was about to bring this from that layout, and did not live to note the end."""
+        ...
+
     def note_tag(
         self,
         repository: str,

@@ -184,6 +184,26 @@ def test_a_run_that_is_killed_has_said_that_it_began(opened: OpenState) -> None:
     assert opened().ledger("r2").was_started("app")
 
 
+def test_what_a_killed_run_was_about_to_bring_is_known_until_the_tag_is_noted(opened: OpenState) -> None:
+    first = opened().ledger("r1")
+    first.note_coming("app", "v1", DIGEST, layout="app")
+    first.note_coming("app", "v2", DIGEST, layout="App")
+    first.close()
+    again = opened().ledger("r2")
+    again.note_coming("app", "v1", OTHER, layout="app")
+    assert again.entry("app", "v1") is None
+    again.close()
+    later = opened().ledger("r3")
+    assert [later.may_have_brought("app", "v1", each, layout="app") for each in (DIGEST, OTHER)] == [True, True]
+    assert not later.may_have_brought("app", "v2", DIGEST, layout="app"), "another layout's"
+    later.note_tag("app", "v1", DIGEST, None, 0, layout="app")
+    assert not later.may_have_brought("app", "v1", OTHER, layout="app")
+    later.close()
+    last = opened().ledger("r4")
+    assert not last.may_have_brought("app", "v1", OTHER, layout="app")
+    assert last.may_have_brought("app", "v2", DIGEST, layout="App")
+
+
 def test_many_runs_are_made_one_and_nothing_is_lost(opened: OpenState, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 5)
     monkeypatch.setattr(ledger_folder, "MOST_FILES", 5)

@@ -40,7 +40,7 @@ class MemoryLines:
     def read(self) -> LedgerMemory:
         return self._memory
 
-    def append(self, line: dict[str, Any]) -> None:
+    def append(self, line: dict[str, Any], *, before_it_is_so: bool = False) -> None:
         self._memory.take_line(line)
 
     def flush(self) -> None:

@@ -116,6 +116,7 @@ class CopyWork(RepositoryWork):
 
     def _copy(self, unit: Unit, tags: Sequence[str], plans: Mapping[str, TagPlan]) -> list[TagResult]:
         self._noted.note_started()
+        self._noted.note_coming(tags, unit.descriptor.digest)
         left: dict[str, TagPlan] = {}
         may_write = partial(self._may_write, unit, plans, left)
         copied = self._copier.copy(unit.descriptor, tags, may_write, patient=unit.patient)

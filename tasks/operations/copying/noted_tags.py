@@ -41,6 +41,11 @@ class NotedTags:
         """Note that something may be sent into the repository from now on; see `Ledger`."""
         self.ledger.note_started(self.repository)
 
+    def note_coming(self, tags: Collection[str], digest: Digest) -> None:
+        """Note that this is about to be brought under these tags."""
+        for tag in tags:
+            self.ledger.note_coming(self.repository, tag, digest, layout=self.layout)
+
     def note_unproved(self, tag: str, digest: Digest, *, found: bool) -> None:
         """Note a tag that was brought, or only `found` there."""
         self.ledger.note_tag(self.repository, tag, digest, None, 0, layout=self.layout, found=found)

@@ -27,6 +27,10 @@ class OtherLayouts:
         self._layout = layout
         self._named: dict[str, _Named] = {}
 
+    def was_coming(self, tag: str, digest: Digest) -> bool:
+        """Whether an earlier run was about to bring this from the layout itself, and did not live to note the end."""
+        return self._ledger.may_have_brought(self._repository, tag, digest, layout=self._layout)
+
     def owner(self, tag: str) -> str | None:
         """The other layout that a tag was brought from and that may name it still; None where that is over.
 

@@ -108,7 +108,10 @@ class TagPlanner:
         present = self._target.resolve_manifest(self._repository, tag)
         noted = self._ledger.entry(self._repository, tag)
         ours = noted.digest if noted is not None else None
-        owner = self._others.owner(tag) if present not in {None, unit.descriptor.digest} and ours == present else None
+        owner = None
+        if present is not None and present != unit.descriptor.digest:
+            owner = self._others.owner(tag) if ours == present else None
+            ours = present if self._others.was_coming(tag, present) else ours
         plan = plan_tag(TagEntry(tag, unit.descriptor), present, None if owner else ours, self._policy)
         if owner is not None and plan.code == Refused.CONFLICT:
             plan = replace(plan, message=f"the target has {present} under this tag from the layout {owner!r}")

@@ -60,9 +60,9 @@ class JsonLinesWriter:
         """Whether the last line of the file, as it was found, may lack its end."""
         self._lines = LineBuffer(self._write, seconds=FLUSH_SECONDS, most_bytes=_BUFFERED_BYTES)
 
-    def append(self, value: Mapping[str, object]) -> None:
+    def append(self, value: Mapping[str, object], *, at_once: bool = False) -> None:
         """Add a line; see `LineBuffer.append`."""
-        self._lines.append(json_line(value))
+        self._lines.append(json_line(value), at_once=at_once)
 
     def flush(self) -> None:
         """See `LineBuffer.flush`."""

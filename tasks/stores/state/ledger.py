@@ -10,7 +10,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, Protocol
 
 from tasks.oci.digest import Digest
-from tasks.stores.state.ledger_memory import LayoutNote, LedgerEntry, layout_line, origin_of, tag_line
+from tasks.stores.state.ledger_memory import LayoutNote, LedgerEntry, coming_line, layout_line, origin_of, tag_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,8 +29,8 @@ class LedgerLines(Protocol):
         """
         ...
 
-    def append(self, line: Mapping[str, object]) -> None:
-        """Add a line of this run; it is kept a little later, by itself.
+    def append(self, line: Mapping[str, object], *, before_it_is_so: bool = False) -> None:
+        """Add a line of this run; it is kept a little later, by itself, or sooner where it is `before_it_is_so`.
 
         Raises:
             StateError: this or an earlier line could not be written.
@@ -97,6 +97,24 @@ class Ledger:
             self._lines.append({"started": repository})
             self._lines.flush()  # a run that is killed now must not be taken for one that sent nothing
 
+    def note_coming(self, repository: str, tag: str, digest: str, *, layout: str) -> None:
+        """Keep what this run is about to bring: one that is killed then knows it for its own afterwards.
+
+        Raises:
+            StateError: the ledger can't be written.
+        """
+        origin = origin_of(self._prefix, repository, layout)
+        with self._lock:
+            known = self._memory.get(repository, tag)
+            if known is None or known.digest != digest:
+                self._lines.append(coming_line(repository, tag, digest, origin), before_it_is_so=True)
+
+    def may_have_brought(self, repository: str, tag: str, digest: str, *, layout: str) -> bool:
+        """Whether an earlier run was about to bring this from the layout of that path, and nobody noted the end."""
+        coming = (digest, origin_of(self._prefix, repository, layout))
+        with self._lock:
+            return coming in self._memory.coming.get(f"{repository}:{tag}", ())
+
     def note_tag(
         self,
         repository: str,
@@ -155,7 +173,7 @@ class Ledger:
             StateError: the ledger can't be written.
         """
         with self._lock:
-            if self._memory.tags.pop(f"{repository}:{tag}", None) is not None:
+            if self._memory.drop(repository, tag):
                 self._lines.append({"repository": repository, "tag": tag, "gone": True})
 
     def forget_layout(self, path: str) -> None:

@@ -39,11 +39,11 @@ class LedgerFolder:
         _compact_if_many(self._folder)
         return _read_folder(self._folder)
 
-    def append(self, line: Mapping[str, object]) -> None:
-        """See `LedgerLines.append`."""
+    def append(self, line: Mapping[str, object], *, before_it_is_so: bool = False) -> None:
+        """See `LedgerLines.append`; what is not so yet is on disk at once."""
         if self._in_use is None:
             self._in_use = _mark_in_use(self._path)
-        self._writer.append(line)
+        self._writer.append(line, at_once=before_it_is_so)
 
     def flush(self) -> None:
         """See `LedgerLines.flush`."""

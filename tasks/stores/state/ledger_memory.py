@@ -54,6 +54,12 @@ def tag_line(repository: str, tag: str, entry: LedgerEntry) -> dict[str, object]
     return {**values, "verified": entry.verified, "referrers": entry.referrers, **more}
 
 
+def coming_line(repository: str, tag: str, digest: str, origin: str) -> dict[str, object]:
+    """What is kept of a tag before it is brought."""
+    line: dict[str, object] = {"repository": repository, "tag": tag, "coming": digest}
+    return {**line, "origin": origin} if origin else line
+
+
 @dataclass(frozen=True, slots=True)
 class LayoutNote:
     """Where a layout of the source went, and the mark of its index when all of it was there; empty otherwise."""
@@ -87,6 +93,8 @@ class LedgerMemory:
 
     def __init__(self) -> None:
         self.tags: dict[str, bytes] = {}
+        self.coming: dict[str, set[tuple[str, str]]] = {}
+        """By tag, the digests and origins that runs were about to bring, of which nothing was noted since."""
         self.started: set[str] = set()
         self.layouts: dict[str, LayoutNote] = {}
         self._origins = {"": 0}
@@ -95,6 +103,12 @@ class LedgerMemory:
     def put(self, repository: str, tag: str, entry: LedgerEntry) -> None:
         """Remember an entry in place of an earlier one."""
         self.tags[f"{repository}:{tag}"] = self._pack(entry)
+        self.coming.pop(f"{repository}:{tag}", None)
+
+    def drop(self, repository: str, tag: str) -> bool:
+        """Forget a tag; whether anything was known of it."""
+        known = [noted.pop(f"{repository}:{tag}", None) for noted in (self.tags, self.coming)]
+        return any(each is not None for each in known)
 
     def get(self, repository: str, tag: str) -> LedgerEntry | None:
         """The last entry of a tag."""
@@ -130,7 +144,10 @@ class LedgerMemory:
             case {"gone": str(path)}:
                 self.layouts.pop(path, None)
             case {"repository": str(repository), "tag": str(tag), "gone": True}:
-                self.tags.pop(f"{repository}:{tag}", None)
+                self.drop(repository, tag)
+            case {"repository": str(repository), "tag": str(tag), "coming": str(digest)}:
+                origin = _entry_of(digest, line).origin
+                self.coming.setdefault(f"{repository}:{tag}", set()).add((digest, origin))
             case {"repository": str(repository), "tag": str(tag), "digest": str(digest)}:
                 with contextlib.suppress(InvalidDigestError):
                     self.put(repository, tag, _entry_of(digest, line))
@@ -151,5 +168,9 @@ class LedgerMemory:
         for name, packed in self.tags.items():
             repository, _, tag = name.rpartition(":")
             yield tag_line(repository, tag, self.unpack(packed))
+        for name, coming in self.coming.items():  # after the tag, whose line would end it
+            repository, _, tag = name.rpartition(":")
+            for digest, origin in coming:
+                yield coming_line(repository, tag, digest, origin)
         for path, note in self.layouts.items():
             yield layout_line(path, note)

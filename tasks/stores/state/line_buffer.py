@@ -25,8 +25,8 @@ class LineBuffer:
         self._failure: StateError | None = None
         self._failure_was_told = False
 
-    def append(self, line: bytes) -> None:
-        """Add a line.
+    def append(self, line: bytes, *, at_once: bool = False) -> None:
+        """Add a line, and write it `at_once` with what waits.
 
         Raises:
             StateError: this or an earlier line could not be written.
@@ -34,8 +34,8 @@ class LineBuffer:
         with self._lock:
             self._tell_failure()
             self._buffer += line
-            if len(self._buffer) >= self._most_bytes:
-                self._write_out()
+            if at_once or len(self._buffer) >= self._most_bytes:
+                self._write_buffer()  # a timer goes on: to begin one costs more than to write
                 self._tell_failure()
             elif self._timer is None:
                 self._timer = threading.Timer(self._seconds, self._flush_in_time)
@@ -77,6 +77,9 @@ class LineBuffer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._write_buffer()
+
+    def _write_buffer(self) -> None:
         if self._failure is None and self._buffer:
             try:
                 self._write(bytes(self._buffer))

@@ -803,6 +803,28 @@ def test_a_tag_that_came_to_be_ours_meanwhile_is_no_conflict(layout: LayoutBuild
     assert outcomes(made) == {"v1": "up_to_date"}
 
 
+def test_a_tag_that_a_killed_run_wrote_is_ours_though_the_source_has_moved_since(layout: LayoutBuilder) -> None:
+    """Nobody noted that it was brought; it was noted before that it would be."""
+    image = layout.image("v1", layers=[b"layer"])
+    target = Scripted()
+
+    def killed() -> None:
+        target.before.clear()
+        target.push_manifest("app", "v1", RemoteManifest(layout.blob_path(image).read_bytes(), OCI_MANIFEST))
+        raise UnexpectedAnswerError("the run ended here")
+
+    target.before["v1"] = killed
+    made = engine(layout, target)
+    assert outcomes(made) == {"v1": "unexpected_answer"}
+    layout.entries.clear()
+    moved = layout.image("v1", layers=[b"another"])
+    layout.write()
+    assert outcomes(made) == {"v1": "copied"}
+    assert target.resolve_manifest("app", "v1") == moved["digest"]
+    target.push_manifest("app", "v1", RemoteManifest(layout.blob_path(image).read_bytes(), OCI_MANIFEST))
+    assert outcomes(made) == {"v1": "conflict"}, "who moves it back by hand means it"
+
+
 def test_what_was_just_read_is_not_asked_for_again(layout: LayoutBuilder) -> None:
     layout.image("v1", layers=[b"layer"])
     target = Scripted()

@@ -246,7 +246,7 @@ def test_what_changed_since_the_last_run_is_told_with_what_was_found() -> None:
 
 def test_a_ledger_that_can_not_be_written_is_a_finding() -> None:
     class Full(MemoryLines):
-        def append(self, line: dict[str, Any]) -> None:
+        def append(self, line: dict[str, Any], *, before_it_is_so: bool = False) -> None:
             raise StateError("no space is left")
 
     [found] = RememberedWork(Work(inventory()), "app", Ledger(Full()), "settings", Selection()).finish()

@@ -33,7 +33,7 @@ class Lines:
             memory.take_line(line)
         return memory
 
-    def append(self, line) -> None:
+    def append(self, line, **_) -> None:
         self.lines.append(dict(line))
 
     def flush(self) -> None:

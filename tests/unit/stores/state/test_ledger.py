@@ -158,6 +158,8 @@ def test_what_is_made_one_says_all_that_the_lines_before_said():
         layout_line("App", LayoutNote("app", "etag", "settings")),
         tag_line("app", "v1", LedgerEntry(DIGEST, "blobs", 2, origin="App")),
         tag_line("app", "v2", LedgerEntry(DIGEST, None, 0, found=True)),
+        {"repository": "app", "tag": "v2", "coming": OTHER},
+        {"repository": "app", "tag": "v3", "coming": DIGEST, "origin": "App"},
     ]
     for line in said:
         memory.take_line(line)
@@ -183,6 +185,18 @@ def test_that_a_repository_was_begun_is_on_disk_at_once(tmp_path):
     ledger.note_started("app")
     assert opened(tmp_path, "r2").was_started("app")
     ledger.close()
+
+
+def test_what_is_about_to_be_brought_is_on_disk_at_once_and_only_where_it_is_new(tmp_path):
+    ledger = opened(tmp_path, "r1")
+    ledger.note_tag("app", "v1", DIGEST, None, 0, layout="app")
+    ledger.note_coming("app", "v1", DIGEST, layout="app")
+    ledger.note_coming("app", "v2", DIGEST, layout="app")
+    assert opened(tmp_path, "r2").may_have_brought("app", "v2", DIGEST, layout="app")
+    assert digest_of(opened(tmp_path, "r2"), "app", "v1") == DIGEST, "so is what waited"
+    ledger.close()
+    lines = [json.loads(line) for line in (tmp_path / "ledger-r1.jsonl").read_text().splitlines()]
+    assert lines[1:] == [{"repository": "app", "tag": "v2", "coming": DIGEST}]
 
 
 def test_lines_are_on_disk_after_a_second_without_another_call(tmp_path):
