@@ -19,7 +19,6 @@ from tasks.oci.errors import (
 from tasks.oci.media_types import is_index
 from tasks.operations.copying.blob_copy import BlobCopy
 from tasks.operations.referrers.graph_lists import GraphLists
-from tasks.operations.source.enumeration import read_child, read_manifest
 from tasks.operations.source.graph_walk import (
     BROKEN_AT_SOURCE,
     MAX_NESTING,
@@ -27,6 +26,7 @@ from tasks.operations.source.graph_walk import (
     reached_from,
     referrers_of,
 )
+from tasks.operations.source.manifest_reading import read_child, read_manifest
 from tasks.ports import BlobArrival, Finding, RemoteManifest
 
 if TYPE_CHECKING:

@@ -16,23 +16,19 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     TRANSIENT_CODES,
-    ContentError,
-    ContentNotFoundError,
     DigestOnlyError,
     InvalidDigestError,
-    InvalidManifestError,
     InvalidReferenceError,
-    SourceError,
     SourceUnavailableError,
-    SpecError,
     UnsupportedMediaTypeError,
 )
 from tasks.oci.image_layout import REFERRER_SUBJECT, BrokenEntry, decode_index, iter_index
-from tasks.oci.manifest import MAX_MANIFEST_SIZE, Manifest, check_type, parse_manifest
+from tasks.oci.manifest import Manifest
 from tasks.oci.reference import REF_NAME, parse_referrers_tag, tag_of_ref_name
 from tasks.operations.choosing.noted_times import NotedTimes
 from tasks.operations.reports.results import RefusedEntry, RepositoryInventory, TagEntry, UntaggedKind
 from tasks.operations.source.graph_walk import manifests_of
+from tasks.operations.source.manifest_reading import UNREADABLE, read_manifest
 from tasks.operations.source.writers_notes import WritersNotes, first_of, shown
 from tasks.operations.work.concurrency import map_in_rounds
 from tasks.ports import Finding
@@ -42,49 +38,6 @@ if TYPE_CHECKING:
 
     from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
-
-UNREADABLE = (SpecError, ContentError, SourceError)
-
-
-def read_manifest(source: LayoutReader, path: str, descriptor: Descriptor) -> Manifest:
-    """Fetch and read a manifest of a layout.
-
-    Raises:
-        UnsupportedMediaTypeError: it is no manifest by its type; it is not read then.
-        InvalidManifestError: it is larger than registries take, or not of its type's form.
-        ContentError: it is missing or altered.
-        SourceError: it can't be read.
-    """
-    check_type(descriptor)
-    if descriptor.size > MAX_MANIFEST_SIZE:
-        raise InvalidManifestError(
-            f"the manifest has {descriptor.size} bytes, registries take {MAX_MANIFEST_SIZE} at most"
-        )
-    return parse_manifest(source.blob(path, descriptor).read(), descriptor)
-
-
-def read_part(source: LayoutReader, path: str, descriptor: Descriptor) -> Manifest:
-    """The same for a manifest that is one of many below a tag: what is wrong with its form names it.
-
-    Raises:
-        SpecError, ContentError, SourceError: as `read_manifest`, of which the last two name the file.
-    """
-    try:
-        return read_manifest(source, path, descriptor)
-    except SpecError as error:
-        raise type(error)(f"{descriptor.digest}: {error}") from error
-
-
-def read_child(source: LayoutReader, path: str, descriptor: Descriptor) -> Manifest:
-    """The same for a manifest that an index lists, which some writers leave out on purpose.
-
-    Raises:
-        SpecError, ContentError, SourceError: as `read_part`.
-    """
-    try:
-        return read_part(source, path, descriptor)
-    except ContentNotFoundError as error:
-        raise ContentNotFoundError(f"{error}, and an index lists it") from error
 
 
 def enumerate_repository(

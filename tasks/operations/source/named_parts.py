@@ -22,8 +22,8 @@ from tasks.oci.reference import (
     repository_of_reference,
     tag_of_ref_name,
 )
-from tasks.operations.source.enumeration import UNREADABLE, read_manifest
 from tasks.operations.source.graph_walk import manifests_of, reached_from
+from tasks.operations.source.manifest_reading import UNREADABLE, read_manifest
 from tasks.operations.work.concurrency import map_in_rounds
 from tasks.ports import IndexFile
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import ContentNotFoundError, SizeMismatchError
 from tasks.oci.media_types import may_be_absent
 from tasks.operations.reports.results import Depth
-from tasks.operations.source.enumeration import read_child, read_manifest
 from tasks.operations.source.graph_walk import check_nesting
+from tasks.operations.source.manifest_reading import read_child, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

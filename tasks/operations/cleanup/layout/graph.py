@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci import media_types
 from tasks.oci.errors import LayoutliftError, UnsupportedMediaTypeError
-from tasks.operations.source.enumeration import read_part
+from tasks.operations.source.manifest_reading import read_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping

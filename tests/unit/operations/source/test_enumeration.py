@@ -1,34 +1,21 @@
 """What an entry of an index leads to is read only where it can be a manifest, and its time is what was noted."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tasks.oci.descriptor import Descriptor
-from tasks.oci.digest import Digest
-from tasks.oci.errors import ContentNotFoundError, InvalidManifestError, UnsupportedMediaTypeError
-from tasks.oci.manifest import MAX_MANIFEST_SIZE
-from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.operations.choosing.noted_times import CREATED
 from tasks.operations.reports.findings import is_harmful
 from tasks.operations.reports.results import UntaggedKind
-from tasks.operations.source.enumeration import enumerate_repository, read_manifest
+from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.work.planning import CopyPolicy, Untagged, plan_untagged
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.memory import MemorySource, MemoryTarget
+from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine
 from tests.support.layouts import LayoutBuilder
 
 IMAGE_NAME = "io.containerd.image.name"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
-
-
-@pytest.mark.parametrize("size", [1, 5 * 1024 * 1024], ids=["small", "larger than any manifest"])
-def test_what_is_no_manifest_is_named_as_that_and_not_read(size: int) -> None:
-    nothing = MemorySource({})
-    with pytest.raises(UnsupportedMediaTypeError, match=r"tar\+gzip is not a type of manifest"):
-        read_manifest(nothing, "app", Descriptor(LAYER, Digest.of(b"layer"), size))
 
 
 @pytest.mark.parametrize(
@@ -96,14 +83,6 @@ def test_only_what_belongs_to_nothing_was_moved(tmp_path: Path) -> None:
     }
     taken = plan_untagged(found, CopyPolicy(untagged=Untagged.MOVED))
     assert [entry.descriptor.digest for entry in taken] == [each["digest"] for each in moved]
-
-
-def test_a_manifest_that_registries_would_not_take_for_its_size_is_not_read() -> None:
-    large = Descriptor(IMAGE_MANIFEST, Digest.of(b""), MAX_MANIFEST_SIZE + 1)
-    with pytest.raises(InvalidManifestError, match="registries take 4194304 at most"):
-        read_manifest(MemorySource({}), "app", large)
-    with pytest.raises(ContentNotFoundError):
-        read_manifest(MemorySource({}), "app", replace(large, size=MAX_MANIFEST_SIZE))
 
 
 def test_images_of_several_names_are_told_apart_where_they_share_a_layout_or_a_tag(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from tasks.operations.copying.copy_graph import RepositoryCopy
 from tasks.operations.copying.copy_tools import CopyTools
 from tasks.operations.referrers.referrer_lists import ReferrerLists
 from tasks.operations.reports.results import Depth
-from tasks.operations.source.enumeration import enumerate_repository, read_manifest
+from tasks.operations.source.enumeration import enumerate_repository
+from tasks.operations.source.manifest_reading import read_manifest
 from tasks.operations.source.source_graph import SourceGraph
 from tasks.operations.verifying.verification import RepositoryVerifier
 from tasks.operations.verifying.verify_work import VerifyWork
