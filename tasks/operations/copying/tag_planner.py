@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.oci.codes import Refused
 from tasks.oci.errors import ImmutableTagError
@@ -25,8 +25,7 @@ FRESH_SECONDS = 5.0
 """How long what the target said of a tag is believed; a tag that is written later is asked for again before."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListedTags:
+class ListedTags(NamedTuple):
     """The tags that the target listed at a moment of the monotonic clock; None where it did not list them."""
 
     names: frozenset[str] | None = None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.oci.codes import Problem
@@ -43,27 +42,22 @@ class Todo(NamedTuple):
     unit: Unit
 
 
-@dataclass(slots=True, eq=False)
 class RepositoryRun:
     """See the module. `place` is its name at the target, `expected` how many outcomes the survey foresaw."""
 
-    path: str
-    place: str
-    expected: int
-    slices: InitVar[tuple[Slice, ...]]
-    _log: RunLog
-    _unbegun: tuple[Slice, ...] = ()
-    _unfinished: int = 0
-    _unopened: dict[Slice, LayoutliftError] = field(default_factory=dict)
-    _open: OpenRepository | None = None
-    _is_abandoned: bool = False
-    _is_accounted_for: bool = False
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _opening: threading.Lock = field(default_factory=threading.Lock)
-
-    def __post_init__(self, slices: tuple[Slice, ...]) -> None:
+    def __init__(self, path: str, place: str, expected: int, slices: tuple[Slice, ...], log: RunLog) -> None:
+        self.path = path
+        self.place = place
+        self.expected = expected
+        self._log = log
+        self._lock = threading.Lock()
+        self._opening = threading.Lock()
+        self._open: OpenRepository | None = None
         self._unbegun = slices
         self._unfinished = len(slices)
+        self._unopened: dict[Slice, LayoutliftError] = {}
+        self._is_abandoned = False
+        self._is_accounted_for = False
 
     @property
     def is_open(self) -> bool:
