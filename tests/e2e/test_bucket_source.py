@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra.layout_builder import DOCKER_MANIFEST
-from infra.real_parts import Registry, SeaweedFS
+from infra.real_parts import Registry, SeaweedFS, find_tool
 from tasks.oci.errors import ConfigurationError
 from tasks.stores.bucket.layout_bucket import LayoutBucket
 from tasks.stores.bucket.s3_address import BucketAccess
@@ -17,7 +17,7 @@ from tasks.stores.directory.layout_directory import LayoutDirectory
 from tests.support.buckets import open_bucket, seen, upload, use_environment
 from tests.support.command import Layoutlift
 from tests.support.layouts import LayoutBuilder, random_bytes
-from tests.support.real_parts import MOUNT_FIXTURES
+from tests.support.real_parts import MOUNT_FIXTURES, skipped_where_unavailable
 from tests.support.registry_view import everything_tagged
 
 REPOSITORIES, TAGS = 50, 20
@@ -280,7 +280,9 @@ def test_what_would_change_a_wrong_bucket_ends_as_what_reads_it(
     source, environment, code, words = mistakes[mistake]
     undo = ("cleanup", "undo", "20260615T120000Z-1a2b3c", "--source", source)
     measure = ("benchmark", "run", source, "--paths", "native", "--sizes", "40kB", "--standalone")
+    with skipped_where_unavailable():
+        programs = {"PATH": f"{find_tool('oras').parent}:/usr/bin:/bin"}  # without it, there is nothing to measure
     for command in (undo, measure):
-        ended = with_bucket(*command, code=code, environment=environment)
+        ended = with_bucket(*command, code=code, environment=environment | programs)
         assert words in ended.stderr
         assert len(ended.stderr.splitlines()) == 1
