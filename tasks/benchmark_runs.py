@@ -27,6 +27,7 @@ from tasks.oci.errors import (
 from tasks.operations.benchmark.data_files import ended_row, warning_row
 from tasks.operations.benchmark.resuming import Kept, kept_of
 from tasks.operations.benchmark.visits import least_space, plan_visits
+from tasks.operations.reports.counts import counted
 from tasks.stores.benchmark import page_cache
 from tasks.stores.benchmark.bench import Bench
 from tasks.stores.benchmark.free_space import refuse_without_space
@@ -146,10 +147,9 @@ class BenchmarkRun:
         self.regressions = comparison.regressions
         self.report = write_results(self.results, self.paths, comparison, self.folder)
         if self.failures:
-            first = self.failures[0]
+            failed, first = counted(len(self.failures), "measurement"), self.failures[0]
             raise IncompleteError(
-                f"{len(self.failures)} measurements failed, the first: {first.path} {first.case} {first.phase}: "
-                f"{first.message} ({first.code})"
+                f"{failed} failed, the first: {first.path} {first.case} {first.phase}: {first.message} ({first.code})"
             )
         if self.regressions:
             raise RegressionError("slower than before: " + "; ".join(map(str, self.regressions)))
