@@ -43,14 +43,31 @@ class Todo(NamedTuple):
 
 
 class RepositoryRun:
-    """See the module. `place` is its name at the target, `expected` how many outcomes the survey foresaw."""
+    """See the module. `place` is its name at the target, `expected` how many outcomes the survey foresaw.
+
+    There may be 100,000 of them, so that each is to be small; the one lock of all is held for moments only.
+    """
+
+    __slots__ = (
+        "_is_abandoned",
+        "_is_accounted_for",
+        "_log",
+        "_open",
+        "_opening",
+        "_unbegun",
+        "_unfinished",
+        "_unopened",
+        "expected",
+        "path",
+        "place",
+    )
+    _lock = threading.Lock()
 
     def __init__(self, path: str, place: str, expected: int, slices: tuple[Slice, ...], log: RunLog) -> None:
         self.path = path
         self.place = place
         self.expected = expected
         self._log = log
-        self._lock = threading.Lock()
         self._opening = threading.Lock()
         self._open: OpenRepository | None = None
         self._unbegun = slices
