@@ -254,9 +254,8 @@ def open_benchmark(options: BenchmarkOptions, stop: Stop) -> Iterator[BenchmarkR
         work = stack.enter_context(WorkFolder(root, run_id))
         with let_in():
             venue = _venue(options, run_id, work, stack)
-        paths, used = usable_paths(options, venue)
-        refuse_without_space(root, least_space(options.cases, paths, local=options.location is None))
-        with let_in():
+            paths, used = usable_paths(options, venue)
+            refuse_without_space(root, least_space(options.cases, paths, local=options.location is None))
             venue.claim(paths, stack)
         drops = page_cache.may_drop() and not options.keep_page_cache
         bench = Bench(venue, work, stop, options.pause, drops)

@@ -786,18 +786,23 @@ def test_a_tag_of_ours_that_others_move_during_a_copy_is_theirs(layout: LayoutBu
     assert target.resolve_manifest("app", "v1") == Digest.of(OTHERS.raw)
 
 
+def write_without_an_answer(target: Scripted, raw: bytes) -> None:
+    """Have the target take app:v1 when it is next asked to, and not say so."""
+
+    def lost() -> None:
+        target.before.clear()
+        target.push_manifest("app", "v1", RemoteManifest(raw, OCI_MANIFEST))
+        raise UnexpectedAnswerError("the answer was lost")
+
+    target.before["v1"] = lost
+
+
 @pytest.mark.usefixtures("slow")
 def test_a_tag_that_came_to_be_ours_meanwhile_is_no_conflict(layout: LayoutBuilder) -> None:
     """As when the answer to an earlier attempt was lost."""
     image = layout.image("v1", layers=[b"layer"])
     target = Scripted()
-
-    def lost() -> None:
-        target.before.clear()
-        target.push_manifest("app", "v1", RemoteManifest(layout.blob_path(image).read_bytes(), OCI_MANIFEST))
-        raise UnexpectedAnswerError("the answer was lost")
-
-    target.before["v1"] = lost
+    write_without_an_answer(target, layout.blob_path(image).read_bytes())
     made = engine(layout, target)
     assert outcomes(made) == {"v1": "unexpected_answer"}
     assert outcomes(made) == {"v1": "up_to_date"}
@@ -807,13 +812,7 @@ def test_a_tag_that_a_killed_run_wrote_is_ours_though_the_source_has_moved_since
     """Nobody noted that it was brought; it was noted before that it would be."""
     image = layout.image("v1", layers=[b"layer"])
     target = Scripted()
-
-    def killed() -> None:
-        target.before.clear()
-        target.push_manifest("app", "v1", RemoteManifest(layout.blob_path(image).read_bytes(), OCI_MANIFEST))
-        raise UnexpectedAnswerError("the run ended here")
-
-    target.before["v1"] = killed
+    write_without_an_answer(target, layout.blob_path(image).read_bytes())
     made = engine(layout, target)
     assert outcomes(made) == {"v1": "unexpected_answer"}
     layout.entries.clear()
