@@ -158,8 +158,9 @@ class CopyWork(RepositoryWork):
         return True
 
     def _verify_referrers(self, unit: Unit) -> None:
-        """With less than blobs to prove, that the target lists them is proof enough."""
-        for referrer in () if self._policy.depth is Depth.MANIFEST else self._copier.referrers_of(unit.descriptor):
+        if self._policy.depth is Depth.MANIFEST:
+            return  # that the target lists them is proof enough
+        for referrer in self._copier.links.referrers_of(unit.descriptor):
             self._verifier.verify_graph(referrer, None)
 
     def _confirm_or_mend(
@@ -178,10 +179,10 @@ class CopyWork(RepositoryWork):
         unproved = [tag for tag in tags if tag is None or not self._noted.is_proved(tag, digest, expected)]
         if unproved:
             if self._policy.depth is Depth.MANIFEST:
-                self._verifier.verify_presence((), self._copier.closure(unit.descriptor))
+                self._verifier.verify_presence((), self._copier.links.closure(unit.descriptor))
             else:
                 self._verifier.verify_graph(unit.descriptor, None)  # a part that is missing is listed nowhere either
-            referrers = self._copier.complete_referrers(unit.descriptor, patient=unit.patient)
+            referrers = self._copier.referrers.complete(unit.descriptor, patient=unit.patient)
             self._verify_referrers(unit)
         return self._done(unit, tags, Outcome.UP_TO_DATE, referrers)
 
@@ -222,14 +223,15 @@ class CopyWork(RepositoryWork):
 
     def _done(self, unit: Unit, tags: Sequence[str | None], outcome: Outcome, referrers: int) -> list[TagResult]:
         depth, digest, expected = self._policy.depth, unit.descriptor.digest, self._referrers_of(unit)
-        proved = depth if self._copier.is_listed(unit.descriptor) else None  # what is not listed is looked at again
+        is_listed = self._copier.referrers.is_listed(unit.descriptor)
+        proved = depth if is_listed else None  # what is not listed is looked at again
         for tag in tags:
             if tag is not None:
                 self._noted.note(tag, digest, proved, referrers, expected)
         return [self._result(unit, tag, outcome, verified=depth, referrers=referrers) for tag in tags]
 
     def _referrers_of(self, unit: Unit) -> list[Digest]:
-        return [referrer.digest for referrer in self._copier.referrers_of(unit.descriptor)]
+        return [referrer.digest for referrer in self._copier.links.referrers_of(unit.descriptor)]
 
     def _refused(self, unit: Unit, tag: str, plan: TagPlan) -> TagResult:
         return self._result(unit, tag, Outcome.REFUSED, code=plan.code, message=plan.message)

@@ -51,10 +51,10 @@ class ListMerge:
         (tag,), digest = unit.tags, unit.descriptor.digest
         expected = {each.digest for member in members for each in self._with_referrers(member)}
         is_proved = self._noted.is_proved(tag, digest, expected)
-        complete = partial(self._copier.complete_referrer_list, subject, members, patient=unit.patient)
+        complete = partial(self._copier.referrers.complete_list, subject, members, patient=unit.patient)
         listing, outcome = self._listing(subject, members, is_proved=is_proved), Outcome.UP_TO_DATE
         if listing is ReferrerListing.LOST:
-            listing, outcome = self._copier.copy_referrer_list(subject, members), Outcome.COPIED
+            listing, outcome = self._copier.referrers.copy_list(subject, members), Outcome.COPIED
             is_whole = complete(ask=False)
             self._noted.note_unproved(tag, digest, found=True)
             self._verify(members)
@@ -82,7 +82,7 @@ class ListMerge:
 
     def _verify(self, members: Sequence[Descriptor]) -> None:
         if members and self._noted.depth is Depth.MANIFEST:
-            held = [digest for member in members for digest in self._copier.closure(member)]
+            held = [digest for member in members for digest in self._copier.links.closure(member)]
             self._verifier.verify_presence((), held)
             return
         for member in members:
@@ -90,4 +90,4 @@ class ListMerge:
                 self._verifier.verify_graph(root, None)
 
     def _with_referrers(self, member: Descriptor) -> tuple[Descriptor, ...]:
-        return (member, *self._copier.referrers_of(member))
+        return (member, *self._copier.links.referrers_of(member))

@@ -66,7 +66,7 @@ def test_the_closure_of_a_braid_is_walked_once(layout: LayoutBuilder, hands: Spa
     inventory = enumerate_repository(source, "app")
     tools = CopyTools(source, MemoryTarget(), hands, lambda content: content)
     copy = RepositoryCopy(tools, inventory, "app", new=True)
-    assert len(copy.closure(inventory.tags[0].descriptor)) == 2 * LEVELS + 3
+    assert len(copy.links.closure(inventory.tags[0].descriptor)) == 2 * LEVELS + 3
 
 
 def test_the_check_of_a_braid_walks_it_once(layout: LayoutBuilder, hands: SpareHands) -> None:
