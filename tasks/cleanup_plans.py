@@ -25,7 +25,8 @@ from tasks.operations.cleanup.planning.gate import Gate
 from tasks.operations.cleanup.planning.gone_layouts import plan_gone
 from tasks.operations.cleanup.planning.limits import LimitCheck
 from tasks.operations.cleanup.planning.plan_lines import PlanReader, PlanWriter, check_plan
-from tasks.operations.cleanup.planning.repository_planning import PlanTools, plan_repository
+from tasks.operations.cleanup.planning.plan_tools import PlanTools
+from tasks.operations.cleanup.planning.repository_planning import plan_repository
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.values import PlanFooter, PlanHeader, PlanKind, RepositoryPlan
 from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN

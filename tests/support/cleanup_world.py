@@ -17,7 +17,8 @@ from tasks.operations.cleanup.applying.undoing import undo_run
 from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
 from tasks.operations.cleanup.deciding.choices import PolicyChoice
 from tasks.operations.cleanup.deciding.policy import RepositoryPolicy, TagRule, select_repositories, select_tags
-from tasks.operations.cleanup.planning.repository_planning import PlanTools, plan_repository
+from tasks.operations.cleanup.planning.plan_tools import PlanTools
+from tasks.operations.cleanup.planning.repository_planning import plan_repository
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.journal import Journal
 from tasks.operations.cleanup.values import RepositoryPlan, Timing

@@ -8,7 +8,8 @@ from tasks.operations.choosing.tag_order import OrderBy
 from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
 from tasks.operations.cleanup.deciding.choices import Choice, PolicyChoice
 from tasks.operations.cleanup.deciding.policy import RepositoryPolicy, TagRule, select_repositories, select_tags
-from tasks.operations.cleanup.planning.repository_planning import PlanTools, plan_repository
+from tasks.operations.cleanup.planning.plan_tools import PlanTools
+from tasks.operations.cleanup.planning.repository_planning import plan_repository
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.values import RepositoryPlan, Timing
 from tasks.stores.memory import MemorySource

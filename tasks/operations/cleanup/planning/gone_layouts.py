@@ -9,7 +9,7 @@ from tasks.oci.codes import Problem
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.oci.image_layout import BLOBS, INDEX, MARKER
 from tasks.operations.cleanup.deciding.blob_decisions import decide_unneeded, hidden_of, spare
-from tasks.operations.cleanup.planning.repository_planning import gated_held
+from tasks.operations.cleanup.planning.holding_back import hold_back_quarantined
 from tasks.operations.cleanup.values import Refusal, RepositoryPlan
 from tasks.ports import Finding
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tasks.file_ports import FileReader
     from tasks.oci.digest import Digest
-    from tasks.operations.cleanup.planning.repository_planning import PlanTools
+    from tasks.operations.cleanup.planning.plan_tools import PlanTools
 
 
 def is_gone(files: FileReader, path: str) -> bool:
@@ -44,7 +44,7 @@ def plan_gone(tools: PlanTools, path: str) -> RepositoryPlan | None:
             return None
         decisions = [decide_unneeded(blob, tools.rules) for blob in held]
         hidden = hidden_of(tools.protected, held, ())
-        quarantined = gated_held(tools, path, spare(decisions, hidden))
+        quarantined = hold_back_quarantined(tools, path, spare(decisions, hidden))
         findings = tuple(_hidden(path, hidden))
         return RepositoryPlan(path, "", quarantined=quarantined, is_gone=True, findings=findings)
     except InterruptedRunError:

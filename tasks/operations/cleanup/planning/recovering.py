@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tasks.oci.manifest import Manifest
     from tasks.operations.cleanup.layout.graph import Graph
     from tasks.operations.cleanup.layout.layout_view import LayoutView
-    from tasks.operations.cleanup.planning.repository_planning import PlanTools
+    from tasks.operations.cleanup.planning.plan_tools import PlanTools
 
 TAG_DIGITS = 12
 _REASON = "a manifest that nothing names"

@@ -6,8 +6,8 @@ there is would delete what the other half needs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Problem
 from tasks.oci.descriptor import Descriptor
@@ -30,61 +30,31 @@ from tasks.operations.cleanup.layout.graph import read_graph
 from tasks.operations.cleanup.layout.index_edit import written_as
 from tasks.operations.cleanup.layout.layout_view import several_images, view_layout
 from tasks.operations.cleanup.layout.lost_manifests import find_manifests
-from tasks.operations.cleanup.layout.shared_content import SharedContent
+from tasks.operations.cleanup.planning.holding_back import hold_back_blobs, hold_back_quarantined, lacking_entries
 from tasks.operations.cleanup.records.holdings import in_place
 from tasks.operations.cleanup.records.marks import read_marks
 from tasks.operations.cleanup.records.strays import stray_since
-from tasks.operations.cleanup.values import (
-    Action,
-    BlobDecision,
-    IndexEntry,
-    QuarantineDecision,
-    Refusal,
-    RepositoryPlan,
-    TagDecision,
-)
+from tasks.operations.cleanup.values import Action, IndexEntry, Refusal, RepositoryPlan, TagDecision
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-    from tasks.file_ports import FileReader
     from tasks.oci.digest import Digest
-    from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
     from tasks.operations.cleanup.deciding.choices import Choice
     from tasks.operations.cleanup.deciding.entry_decisions import EntryDecisions
     from tasks.operations.cleanup.layout.graph import Graph
     from tasks.operations.cleanup.layout.layout_view import Entry, LayoutView
-    from tasks.operations.cleanup.planning.gate import Gate
-    from tasks.operations.cleanup.records.holdings import HeldBlob, Holdings
+    from tasks.operations.cleanup.planning.plan_tools import PlanTools
+    from tasks.operations.cleanup.records.holdings import HeldBlob
     from tasks.operations.cleanup.records.marks import Mark
-    from tasks.operations.work.concurrency import MapConcurrently
-    from tasks.ports import LayoutReader
+    from tasks.operations.cleanup.values import BlobDecision, QuarantineDecision
 
-_Decision = TypeVar("_Decision", "BlobDecision", "QuarantineDecision")
 _LOST_MESSAGE = "a manifest that nothing names; two writers may have lost it (layoutlift recover brings it back)"
 _EMPTY_INDEX = (
     "its index names nothing though there are blobs; a writer may be at work, or lost its entries "
     "(layoutlift recover shows them)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class PlanTools:
-    """What planning reads with, and the rules that hold for every repository."""
-
-    source: LayoutReader
-    files: FileReader
-    holdings: Holdings
-    rules: BlobRules
-    map_concurrently: MapConcurrently
-    protected: frozenset[Digest] = frozenset()
-    gate: Gate | None = None
-    shared: SharedContent = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Look for what is shared where all else is read."""
-        object.__setattr__(self, "shared", SharedContent(self.files))
 
 
 def plan_repository(tools: PlanTools, path: str, choice: Choice) -> RepositoryPlan:
@@ -146,13 +116,13 @@ class _RepositoryPlanning:
         self, view: LayoutView, graph: Graph, decided: EntryDecisions, marks: Mapping[Digest, Mark]
     ) -> tuple[BlobDecision, ...]:
         decisions = decide_blobs(view, decided, marks, graph.nodes, self.tools.rules)
-        return _gated_blobs(self.tools, self.path, list(decisions))
+        return hold_back_blobs(self.tools, self.path, list(decisions))
 
     def _quarantined(
         self, view: LayoutView, decided: EntryDecisions, held: tuple[HeldBlob, ...], hidden: Mapping[Digest, str]
     ) -> tuple[QuarantineDecision, ...]:
         decisions = list(decide_quarantined(held, view, decided, self.tools.rules))
-        return gated_held(self.tools, self.path, spare(decisions, hidden))
+        return hold_back_quarantined(self.tools, self.path, spare(decisions, hidden))
 
     def _hidden(self, hidden: Mapping[Digest, str]) -> list[Finding]:
         """What is protected and was hidden before it was."""
@@ -192,7 +162,7 @@ class _RepositoryPlanning:
             decided = decide_entries(view, graph, self.choice, now, forced=forced, stray_since=since, roots=protected)
             if tools.gate is None:
                 return decided
-            lacking = dict(_lacking(tools.gate, view, graph, decided, tools.map_concurrently))
+            lacking = dict(lacking_entries(tools.gate, view, graph, decided, tools.map_concurrently))
             if not lacking:
                 return decided
             forced |= lacking
@@ -226,61 +196,6 @@ class _RepositoryPlanning:
         return [
             Finding(self.path, Problem.LOST_MANIFEST, f"{m.descriptor.digest}: {_LOST_MESSAGE}") for m in manifests
         ]
-
-
-def _lacking(
-    gate: Gate, view: LayoutView, graph: Graph, decided: EntryDecisions, map_concurrently: MapConcurrently
-) -> Iterator[tuple[Entry, str]]:
-    """Entries that were to go, of which the target lacks something; each tag and content is asked for once."""
-    going = [e for e, verdict in zip(view.entries, decided.verdicts, strict=True) if not verdict.keep]
-    tags = dict.fromkeys((entry.tag, entry.digest) for entry in going if entry.tag is not None)
-    lists = gate.lists_itself(view.path, tags, graph, map_concurrently)
-    needed = graph.reach({entry.digest: "" for entry in going}, view.blobs).keys() - {digest for _, digest in lists}
-    sizes = {digest: view.blobs[digest].size for digest in needed if digest in view.blobs}
-    lacking_tags = gate.lacking_tags(view.path, tags.keys() - lists, map_concurrently)
-    lacking = gate.lacking(view.path, sizes, map_concurrently)
-    for entry in going:
-        lack = lacking_tags.get((entry.tag or "", entry.digest))
-        lack = lack or _first_lack(lacking, graph.reach({entry.digest: ""}, view.blobs))
-        if lack is not None:
-            yield entry, lack
-
-
-def _first_lack(lacking: Mapping[Digest, str], content: Iterable[Digest]) -> str | None:
-    return next((lacking[digest] for digest in content if digest in lacking), None) if lacking else None
-
-
-def _gated_blobs(tools: PlanTools, path: str, decisions: Sequence[BlobDecision]) -> tuple[BlobDecision, ...]:
-    """A blob leaves the layout only if no other repository needs it and the target holds it; its mark stays."""
-    return _held_back(tools, path, decisions, Action.QUARANTINE, Action.MARK)
-
-
-def gated_held(
-    tools: PlanTools, path: str, decisions: Sequence[QuarantineDecision]
-) -> tuple[QuarantineDecision, ...]:
-    """A blob leaves the quarantine for good only if no other repository needs it and the target holds it.
-
-    Raises:
-        SourceError: the source can't be listed whole.
-        RegistryError: the target can't say.
-    """
-    return _held_back(tools, path, decisions, Action.PURGE, Action.KEEP)
-
-
-def _held_back(
-    tools: PlanTools, path: str, decisions: Sequence[_Decision], going: Action, instead: Action
-) -> tuple[_Decision, ...]:
-    """The decisions, with `instead` for what is `going` and other repositories need, or the target lacks."""
-    sizes = {each.digest: each.size for each in decisions if each.action is going}
-    reasons = dict(tools.shared.needing(path, sizes))
-    if tools.gate is not None:
-        reasons |= tools.gate.lacking(path, sizes, tools.map_concurrently)
-    return tuple(
-        replace(each, action=instead, reason=reasons[each.digest])
-        if each.action is going and each.digest in reasons
-        else each
-        for each in decisions
-    )
 
 
 def _tag_decisions(view: LayoutView, decided: EntryDecisions) -> Iterator[TagDecision]:

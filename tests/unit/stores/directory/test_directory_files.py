@@ -15,7 +15,8 @@ from tasks.operations.cleanup.applying.apply_tools import ApplyTools
 from tasks.operations.cleanup.applying.dropping import drop_layout, remake_halves
 from tasks.operations.cleanup.applying.repository_applying import apply_repository
 from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
-from tasks.operations.cleanup.planning.repository_planning import PlanTools, plan_repository
+from tasks.operations.cleanup.planning.plan_tools import PlanTools
+from tasks.operations.cleanup.planning.repository_planning import plan_repository
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.journal import Journal
 from tasks.operations.cleanup.values import RepositoryPlan, Timing

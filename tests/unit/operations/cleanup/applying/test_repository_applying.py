@@ -16,7 +16,7 @@ from tasks.operations.cleanup.applying.repository_applying import ATTEMPTS, appl
 from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
 from tasks.operations.cleanup.layout.index_edit import read_entry
 from tasks.operations.cleanup.planning.gone_layouts import plan_gone
-from tasks.operations.cleanup.planning.repository_planning import PlanTools
+from tasks.operations.cleanup.planning.plan_tools import PlanTools
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.marks import read_marks
 from tasks.operations.cleanup.values import (

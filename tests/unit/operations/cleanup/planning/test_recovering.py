@@ -7,8 +7,8 @@ import pytest
 
 from tasks.oci.errors import InterruptedRunError
 from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
+from tasks.operations.cleanup.planning.plan_tools import PlanTools
 from tasks.operations.cleanup.planning.recovering import plan_recovery
-from tasks.operations.cleanup.planning.repository_planning import PlanTools
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.values import Action, RepositoryPlan, Timing
 from tasks.stores.memory import MemorySource

@@ -8,8 +8,8 @@ import pytest
 from tasks.file_ports import StoredFile
 from tasks.oci.digest import Digest
 from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
+from tasks.operations.cleanup.planning.plan_tools import PlanTools
 from tasks.operations.cleanup.planning.recovering import plan_recovery
-from tasks.operations.cleanup.planning.repository_planning import PlanTools
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.marks import (
     UNREFERENCED,

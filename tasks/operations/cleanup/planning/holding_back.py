@@ -1,0 +1,85 @@
+"""Holds back what was to go: what other repositories need, and what the target does not hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from tasks.operations.cleanup.values import Action, BlobDecision, QuarantineDecision
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from tasks.oci.digest import Digest
+    from tasks.operations.cleanup.deciding.entry_decisions import EntryDecisions
+    from tasks.operations.cleanup.layout.graph import Graph
+    from tasks.operations.cleanup.layout.layout_view import Entry, LayoutView
+    from tasks.operations.cleanup.planning.gate import Gate
+    from tasks.operations.cleanup.planning.plan_tools import PlanTools
+    from tasks.operations.work.concurrency import MapConcurrently
+
+_Decision = TypeVar("_Decision", "BlobDecision", "QuarantineDecision")
+
+
+def lacking_entries(
+    gate: Gate, view: LayoutView, graph: Graph, decided: EntryDecisions, map_concurrently: MapConcurrently
+) -> Iterator[tuple[Entry, str]]:
+    """Entries that were to go, of which the target lacks something, and what; each tag and content is asked for once.
+
+    Raises:
+        RegistryError: the target can't say.
+    """
+    going = [e for e, verdict in zip(view.entries, decided.verdicts, strict=True) if not verdict.keep]
+    tags = dict.fromkeys((entry.tag, entry.digest) for entry in going if entry.tag is not None)
+    lists = gate.lists_itself(view.path, tags, graph, map_concurrently)
+    needed = graph.reach({entry.digest: "" for entry in going}, view.blobs).keys() - {digest for _, digest in lists}
+    sizes = {digest: view.blobs[digest].size for digest in needed if digest in view.blobs}
+    lacking_tags = gate.lacking_tags(view.path, tags.keys() - lists, map_concurrently)
+    lacking = gate.lacking(view.path, sizes, map_concurrently)
+    for entry in going:
+        lack = lacking_tags.get((entry.tag or "", entry.digest))
+        lack = lack or _first_lack(lacking, graph.reach({entry.digest: ""}, view.blobs))
+        if lack is not None:
+            yield entry, lack
+
+
+def hold_back_blobs(tools: PlanTools, path: str, decisions: Sequence[BlobDecision]) -> tuple[BlobDecision, ...]:
+    """A blob leaves the layout only if no other repository needs it and the target holds it; its mark stays.
+
+    Raises:
+        SourceError: the source can't be listed whole.
+        RegistryError: the target can't say.
+    """
+    return _held_back(tools, path, decisions, Action.QUARANTINE, Action.MARK)
+
+
+def hold_back_quarantined(
+    tools: PlanTools, path: str, decisions: Sequence[QuarantineDecision]
+) -> tuple[QuarantineDecision, ...]:
+    """A blob leaves the quarantine for good only if no other repository needs it and the target holds it.
+
+    Raises:
+        SourceError: the source can't be listed whole.
+        RegistryError: the target can't say.
+    """
+    return _held_back(tools, path, decisions, Action.PURGE, Action.KEEP)
+
+
+def _first_lack(lacking: Mapping[Digest, str], content: Iterable[Digest]) -> str | None:
+    return next((lacking[digest] for digest in content if digest in lacking), None) if lacking else None
+
+
+def _held_back(
+    tools: PlanTools, path: str, decisions: Sequence[_Decision], going: Action, instead: Action
+) -> tuple[_Decision, ...]:
+    """The decisions, with `instead` for what is `going` and other repositories need, or the target lacks."""
+    sizes = {each.digest: each.size for each in decisions if each.action is going}
+    reasons = dict(tools.shared.needing(path, sizes))
+    if tools.gate is not None:
+        reasons |= tools.gate.lacking(path, sizes, tools.map_concurrently)
+    return tuple(
+        replace(each, action=instead, reason=reasons[each.digest])
+        if each.action is going and each.digest in reasons
+        else each
+        for each in decisions
+    )

@@ -1,0 +1,35 @@
+"""What the planning of all repositories shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tasks.operations.cleanup.layout.shared_content import SharedContent
+
+if TYPE_CHECKING:
+    from tasks.file_ports import FileReader
+    from tasks.oci.digest import Digest
+    from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
+    from tasks.operations.cleanup.planning.gate import Gate
+    from tasks.operations.cleanup.records.holdings import Holdings
+    from tasks.operations.work.concurrency import MapConcurrently
+    from tasks.ports import LayoutReader
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTools:
+    """What planning reads with, and the rules that hold for every repository."""
+
+    source: LayoutReader
+    files: FileReader
+    holdings: Holdings
+    rules: BlobRules
+    map_concurrently: MapConcurrently
+    protected: frozenset[Digest] = frozenset()
+    gate: Gate | None = None
+    shared: SharedContent = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look for what is shared where all else is read."""
+        object.__setattr__(self, "shared", SharedContent(self.files))
