@@ -20,7 +20,7 @@ from tasks.benchmark_values.options import ContentKind
 @documented(p.BenchmarkParameters)
 def benchmark(
     *,
-    location: p.Location = None,
+    location: p.Location = p.LOCAL,
     sizes: p.Sizes = [],  # noqa: B006 - read only; a form needs a list
     multis: p.Multis = [],  # noqa: B006
     quick: p.Quick = False,

@@ -1,3 +1,4 @@
+import inspect
 from typing import Any
 
 import pytest
@@ -58,3 +59,9 @@ def test_the_dashboard_names_where_a_run_measures(
     monkeypatch.setattr("flows.server.embedded.run_flow", lambda _, parameters, __: runs.append(parameters))
     assert CliRunner().invoke(main, ["benchmark", "run", *given]).exit_code == 0
     assert str(benchmark.flow_run_name).format(**runs[0].model_dump()) == named
+
+
+def test_a_run_of_a_deployment_that_names_no_place_is_not_named_after_none() -> None:
+    defaults = {name: each.default for name, each in inspect.signature(benchmark.fn).parameters.items()}
+    assert str(benchmark.flow_run_name).format(**defaults) == "benchmark local"
+    assert BenchmarkParameters(**defaults).to_options() == BenchmarkParameters().to_options()
