@@ -64,6 +64,13 @@ def test_a_worker_plans_ends_and_applies_after_a_yes(prefect_environment: dict[s
         wait_until(lambda: state() in waits, what="it waits", deadline_seconds=120)
         assert state() == "Suspended"
         assert tags(tmp_path / "tree") == {"v1", "v2"}
+
+        def can_be_answered() -> bool:
+            """Prefect stores the form when the run waits already."""
+            stored = ask(api, f"flow_runs/{run}/input/filter", {"prefix": "", "limit": 10})
+            return any(each["key"].endswith("schema") for each in stored)
+
+        wait_until(can_be_answered, what="its form is there")
         assert ask(api, f"flow_runs/{run}/resume", {"run_input": {"approve": True}})["status"] == "ACCEPT"
         wait_until(lambda: state() in {"Completed", "Failed", "Crashed"}, what="it is applied", deadline_seconds=120)
         assert state() == "Completed"
