@@ -45,7 +45,7 @@ class ReferrerCopy:
         self._is_there = is_there
         self._note = note
 
-    def copy(self, subjects: Iterable[Digest], *, ask: bool = False, patient: bool = False) -> int:
+    def copy(self, subjects: Iterable[Digest], *, patient: bool, ask: bool = False) -> int:
         """Copy all referrers of `subjects` and theirs, breadth first, each once; how many are there and listed.
 
         `ask` for what the target may have already.
@@ -67,7 +67,7 @@ class ReferrerCopy:
             pending.extend(reached)
         return count
 
-    def complete(self, root: Descriptor, *, patient: bool = False) -> int:
+    def complete(self, root: Descriptor, *, patient: bool) -> int:
         """Have all referrers of a graph that is at the target already there and listed; how many of them are.
 
         What of the graph itself refers to something is listed too.
@@ -86,9 +86,7 @@ class ReferrerCopy:
             self._send(member)
         return self._lists.ensure(subject, members)
 
-    def complete_list(
-        self, subject: Digest, members: Sequence[Descriptor], *, ask: bool, patient: bool = False
-    ) -> bool:
+    def complete_list(self, subject: Digest, members: Sequence[Descriptor], *, ask: bool, patient: bool) -> bool:
         """Have there, and listed, what refers to members of a list; whether all of it is.
 
         `ask` for what the target may have already.
