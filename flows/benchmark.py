@@ -20,7 +20,7 @@ from tasks.benchmark_values.options import ContentKind
 @documented(p.BenchmarkParameters)
 def benchmark(
     *,
-    location: p.Location = p.LOCAL,
+    location: p.Location = None,
     sizes: p.Sizes = [],  # noqa: B006 - read only; a form needs a list
     multis: p.Multis = [],  # noqa: B006
     quick: p.Quick = False,

@@ -15,7 +15,7 @@ from flows.commands.options import standalone_option, with_parameters
 from flows.commands.running import checked, exit_code
 from flows.course.stopping import stopped_by_signals
 from flows.exit_codes import COMPLETE, INTERRUPTED
-from flows.forms.benchmark_parameters import LOCAL, BenchmarkParameters
+from flows.forms.benchmark_parameters import BenchmarkParameters
 from flows.terminal.log_lines import log_to_stderr
 from flows.terminal.told_errors import tell
 from tasks.oci.errors import ConfigurationError, LayoutliftError
@@ -46,7 +46,6 @@ def run(*, as_json: bool, standalone: bool, **given: Any) -> None:
     given, counted = with_article_variables(given, os.environ)
     if counted:
         click.echo(f"from the environment: {', '.join(counted)}", err=True)
-    given["location"] = given["location"] or LOCAL  # the run is named after it
     parameters = checked(BenchmarkParameters, given)
     console = Console()
     with stopped_by_signals(console, patience=CLEANUP_SECONDS):

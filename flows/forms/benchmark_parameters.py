@@ -22,11 +22,13 @@ NONE = "none"
 LOCAL = "local"
 
 
-def _bucket(location: str | None) -> str | None:
-    """Refuse what is no bucket before Prefect stores it."""
-    if location not in {None, LOCAL}:
+def _place(location: str | None) -> str:
+    """Where to measure, after which Prefect names the run; what is no bucket is refused before Prefect stores it."""
+    if not location:
+        return LOCAL
+    if location != LOCAL:
         try:
-            BucketAddress.parse(str(location))
+            BucketAddress.parse(location)
         except ConfigurationError as error:
             raise ValueError(str(error)) from None
     return location
@@ -50,7 +52,7 @@ Location = Annotated[
         description="s3://bucket[/prefix] that holds nothing else, or local (the default): SeaweedFS on loopback",
         json_schema_extra=PLACE_FORM,
     ),
-    AfterValidator(_bucket),
+    AfterValidator(_place),
 ]
 Sizes = Annotated[
     list[str], Field(description="Sizes of single blobs as head -c takes them, such as '8MiB 1GiB', or none")

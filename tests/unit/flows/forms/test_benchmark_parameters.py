@@ -63,5 +63,7 @@ def test_the_dashboard_names_where_a_run_measures(
 
 def test_a_run_of_a_deployment_that_names_no_place_is_not_named_after_none() -> None:
     defaults = {name: each.default for name, each in inspect.signature(benchmark.fn).parameters.items()}
-    assert str(benchmark.flow_run_name).format(**defaults) == "benchmark local"
-    assert BenchmarkParameters(**defaults).to_options() == BenchmarkParameters().to_options()
+    for given in (defaults, {"location": None}, {"location": ""}):  # as fields send that were emptied
+        taken = benchmark.validate_parameters(given)
+        assert str(benchmark.flow_run_name).format(**taken) == "benchmark local"
+        assert BenchmarkParameters(**taken).to_options() == BenchmarkParameters().to_options()
