@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from tasks.registry_ports import NewRepositories
     from tasks.stores.registry.credentials import Credentials
     from tasks.stores.registry.ecr import EcrRegistry
-    from tasks.stores.registry.http_pool import HttpPool
     from tasks.stores.registry.registry_store import RegistryStore
+    from tasks.stores.registry.transport.http_pool import HttpPool
     from tasks.stores.state.run_state import RunState
 
 LOOK_SECONDS, GRACE_SECONDS = 0.25, 3.0
@@ -189,11 +189,11 @@ def open_target(
     """
     from tasks.stores.registry.credentials import find_credentials  # noqa: PLC0415 - `ls` needs nothing of the network
     from tasks.stores.registry.harbor import HarborProjects  # noqa: PLC0415
-    from tasks.stores.registry.http_pool import HttpPool, HttpSettings  # noqa: PLC0415
     from tasks.stores.registry.oras_provider import OrasProvider  # noqa: PLC0415
     from tasks.stores.registry.registry_auth import Authorizer  # noqa: PLC0415
     from tasks.stores.registry.registry_store import RegistryStore  # noqa: PLC0415
     from tasks.stores.registry.request_retry import RequestRetry  # noqa: PLC0415
+    from tasks.stores.registry.transport.http_pool import HttpPool, HttpSettings  # noqa: PLC0415
 
     address, longest_away = parse_target(options.target), patience_with_target()
     profile = profile_of(options.kind, address.host)

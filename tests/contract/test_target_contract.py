@@ -21,11 +21,11 @@ from tasks.oci.errors import (
 from tasks.ports import BlobArrival, RemoteManifest, Target
 from tasks.stores.memory import MemoryTarget
 from tasks.stores.pacing import RequestGate, Stop
-from tasks.stores.registry.http_pool import HttpPool, HttpSettings
 from tasks.stores.registry.oras_provider import OrasProvider
 from tasks.stores.registry.registry_auth import Authorizer
 from tasks.stores.registry.registry_store import RegistryStore
 from tasks.stores.registry.request_retry import RequestRetry
+from tasks.stores.registry.transport.http_pool import HttpPool, HttpSettings
 from tasks.stores.verified_content import VerifiedContent
 from tests.support.layouts import DOCKER_CONFIG, DOCKER_LAYER, OCI_CONFIG, OCI_LAYER, random_bytes
 from tests.support.real_parts import REGISTRY_FIXTURES

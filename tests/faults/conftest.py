@@ -8,11 +8,11 @@ import pytest
 from infra.real_parts import Registry, ToxicProxy, Toxiproxy
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.registry.credentials import Credentials
-from tasks.stores.registry.http_pool import HttpPool, HttpSettings
 from tasks.stores.registry.oras_provider import OrasProvider
 from tasks.stores.registry.registry_auth import Authorizer
 from tasks.stores.registry.registry_store import RegistryStore
 from tasks.stores.registry.request_retry import RequestRetry
+from tasks.stores.registry.transport.http_pool import HttpPool, HttpSettings
 
 PATIENCE_SECONDS = 20.0
 """Of a store for a registry that says nothing: a real one pauses, too, where the disk has much to do.

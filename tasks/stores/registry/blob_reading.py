@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ContentNotFoundError, SizeMismatchError, UnexpectedAnswerError
 from tasks.stores.registry.head_requests import HeadRequests
-from tasks.stores.registry.http_answers import StreamedAnswer, said_once
 from tasks.stores.registry.oras_provider import read_refusal
 from tasks.stores.registry.registry_answers import error_of
 from tasks.stores.registry.registry_auth import repository_scope
+from tasks.stores.registry.transport.http_answers import StreamedAnswer, said_once
 from tasks.stores.resuming_stream import resuming
 from tasks.stores.verified_content import VerifiedContent
 

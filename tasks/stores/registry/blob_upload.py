@@ -22,19 +22,19 @@ from tasks.oci.errors import (
 )
 from tasks.ports import BlobArrival
 from tasks.stores.registry.chunked_upload import CHUNK_SIZES, ChunkedUpload, completed_at, uploads_of
-from tasks.stores.registry.http_answers import said_once
 from tasks.stores.registry.registry_answers import error_of, upload_error_of
 from tasks.stores.registry.registry_auth import repository_scope
-from tasks.stores.registry.watched_connections import COMMITTED_BYTES_A_SECOND
+from tasks.stores.registry.transport.http_answers import said_once
+from tasks.stores.registry.transport.watched_connections import COMMITTED_BYTES_A_SECOND
 
 if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
     from tasks.ports import BlobContent
-    from tasks.stores.registry.http_answers import HttpAnswer
-    from tasks.stores.registry.http_pool import HttpPool
     from tasks.stores.registry.oras_provider import OrasProvider
     from tasks.stores.registry.registry_auth import Scopes
     from tasks.stores.registry.request_retry import RequestRetry
+    from tasks.stores.registry.transport.http_answers import HttpAnswer
+    from tasks.stores.registry.transport.http_pool import HttpPool
 
 SMALL_BLOB = 256 * 1024
 """Bytes up to which a blob is read whole before it is sent: one system call instead of several."""

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from tasks.oci.digest import Digest
     from tasks.ports import BlobContent, Buffer
-    from tasks.stores.registry.http_answers import HttpAnswer
     from tasks.stores.registry.oras_provider import OrasProvider
     from tasks.stores.registry.registry_auth import Scopes
+    from tasks.stores.registry.transport.http_answers import HttpAnswer
 
 CHUNK_SIZES: tuple[int, ...] = (64 * 1024**2, 16 * 1024**2, 4 * 1024**2, 1024**2 - 1024, 256 * 1024)
 """Bytes of a chunk, tried in this order: just below the limits that proxies have by default."""

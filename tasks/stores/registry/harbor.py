@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from tasks.registry_ports import NewRepositories
     from tasks.stores.registry.credentials import Credentials
-    from tasks.stores.registry.http_answers import HttpAnswer
-    from tasks.stores.registry.http_pool import HttpPool
     from tasks.stores.registry.request_retry import RequestRetry
+    from tasks.stores.registry.transport.http_answers import HttpAnswer
+    from tasks.stores.registry.transport.http_pool import HttpPool
 
 _PROJECTS = "/api/v2.0/projects"
 _NOT_SAID = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})

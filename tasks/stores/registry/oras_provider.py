@@ -22,17 +22,17 @@ from tasks.oci.errors import (
     PermissionDeniedError,
     RegistryError,
 )
-from tasks.stores.registry.http_answers import MAX_ANSWER_SIZE, HttpAnswer
 from tasks.stores.registry.registry_answers import describe, error_of, says_expired
 from tasks.stores.registry.registry_auth import scopes_after
-from tasks.stores.registry.transport_errors import redacted
+from tasks.stores.registry.transport.http_answers import MAX_ANSWER_SIZE, HttpAnswer
+from tasks.stores.registry.transport.transport_errors import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tasks.stores.registry.http_answers import StreamedAnswer
-    from tasks.stores.registry.http_pool import Body, HttpPool
     from tasks.stores.registry.registry_auth import Authorizer, Scopes
+    from tasks.stores.registry.transport.http_answers import StreamedAnswer
+    from tasks.stores.registry.transport.http_pool import Body, HttpPool
 
 MAX_REFUSAL_SIZE = 64 * 1024
 

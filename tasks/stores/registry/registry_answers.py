@@ -29,13 +29,13 @@ from tasks.oci.errors import (
 )
 from tasks.registry_ports import Deletion
 from tasks.stores.hidden_secrets import without_secrets
-from tasks.stores.registry.http_answers import said_once
+from tasks.stores.registry.transport.http_answers import said_once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from tasks.stores.registry.http_answers import HttpAnswer
+    from tasks.stores.registry.transport.http_answers import HttpAnswer
 
 MISSING_CONTENT_CODES = frozenset(
     {

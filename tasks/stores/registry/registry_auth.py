@@ -27,16 +27,16 @@ from tasks.oci.errors import (
     UnexpectedAnswerError,
     UntrustedConnectionError,
 )
-from tasks.stores.registry.http_answers import address_in
 from tasks.stores.registry.kept_credentials import USED_SHARE, KeptCredentials
 from tasks.stores.registry.registry_answers import describe, may_pass, retry_after
-from tasks.stores.registry.transport_errors import redacted
+from tasks.stores.registry.transport.http_answers import address_in
+from tasks.stores.registry.transport.transport_errors import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tasks.stores.registry.credentials import Credentials
-    from tasks.stores.registry.http_answers import HttpAnswer
+    from tasks.stores.registry.transport.http_answers import HttpAnswer
 
 Scopes = tuple[str, ...]
 

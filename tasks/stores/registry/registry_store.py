@@ -27,10 +27,10 @@ from tasks.ports import RemoteManifest
 from tasks.stores.registry.blob_reading import BlobReading
 from tasks.stores.registry.blob_upload import BlobUpload
 from tasks.stores.registry.head_requests import HeadRequests
-from tasks.stores.registry.http_answers import MAX_LIST_SIZE, HttpAnswer, said_once
 from tasks.stores.registry.registry_answers import deletion_of, error_codes, error_of, manifest_error_of
 from tasks.stores.registry.registry_auth import Scopes, repository_scope
 from tasks.stores.registry.registry_lists import NOT_LISTED, digests_of, is_index, read_pages
+from tasks.stores.registry.transport.http_answers import MAX_LIST_SIZE, HttpAnswer, said_once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from tasks.oci.registry_profiles import RegistryProfile
     from tasks.ports import BlobArrival, BlobContent
     from tasks.registry_ports import Deletion, RepositoryKeeper
-    from tasks.stores.registry.http_pool import HttpPool
     from tasks.stores.registry.oras_provider import OrasProvider
     from tasks.stores.registry.request_retry import RequestRetry
+    from tasks.stores.registry.transport.http_pool import HttpPool
     from tasks.stores.verified_content import VerifiedContent
 
 _STORED = frozenset({200, 201, 202, 204})

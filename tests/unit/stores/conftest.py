@@ -7,11 +7,11 @@ import pytest
 
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.registry.credentials import Credentials
-from tasks.stores.registry.http_pool import HttpPool, HttpSettings
 from tasks.stores.registry.oras_provider import OrasProvider
 from tasks.stores.registry.registry_auth import Authorizer
 from tasks.stores.registry.registry_store import RegistryStore
 from tasks.stores.registry.request_retry import RequestRetry
+from tasks.stores.registry.transport.http_pool import HttpPool, HttpSettings
 from tests.support.scripted_registry import ScriptedRegistry
 from tests.support.scripted_s3 import OpenBucket, open_scripted, use_worthless_credentials
 

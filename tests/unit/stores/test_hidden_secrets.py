@@ -8,7 +8,7 @@ import pytest
 
 from tasks.oci.errors import ConnectionFailedError
 from tasks.stores.hidden_secrets import MOST, without_secrets
-from tasks.stores.registry.http_pool import HttpPool
+from tasks.stores.registry.transport.http_pool import HttpPool
 
 MakePool = Callable[..., HttpPool]
 SECRET = "hunter2SECRET"

@@ -8,8 +8,8 @@ import pytest
 
 from tasks.oci.errors import RegistryUnavailableError, TransportError
 from tasks.stores.pacing import RequestGate, Stop
-from tasks.stores.registry.http_pool import HttpPool
 from tasks.stores.registry.request_retry import RequestRetry
+from tasks.stores.registry.transport.http_pool import HttpPool
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 from tests.support.scripted_s3 import (
     INDEX,

@@ -14,7 +14,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import PayloadTooLargeError, RegistryError, UnexpectedAnswerError
 from tasks.stores.registry import chunked_upload
 from tasks.stores.registry.chunked_upload import ChunkedUpload
-from tasks.stores.registry.http_answers import HttpAnswer
+from tasks.stores.registry.transport.http_answers import HttpAnswer
 from tasks.stores.verified_content import VerifiedContent
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import pytest
 
 from tasks.oci.digest import Digest
 from tasks.stores.registry.credentials import Credentials, find_credentials
-from tasks.stores.registry.http_answers import HttpAnswer
 from tasks.stores.registry.registry_auth import Authorizer, scopes_after
 from tasks.stores.registry.registry_store import RegistryStore
+from tasks.stores.registry.transport.http_answers import HttpAnswer
 from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
 
 MakeStore = Callable[..., RegistryStore]

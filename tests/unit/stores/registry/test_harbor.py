@@ -13,9 +13,9 @@ from tasks.registry_ports import NewRepositories
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.registry.credentials import Credentials
 from tasks.stores.registry.harbor import HarborProjects
-from tasks.stores.registry.http_pool import HttpPool
 from tasks.stores.registry.kept_credentials import KeptCredentials
 from tasks.stores.registry.request_retry import RequestRetry
+from tasks.stores.registry.transport.http_pool import HttpPool
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 
 PROJECTS = "/api/v2.0/projects"

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from tasks.oci import errors
 from tasks.registry_ports import Deletion
-from tasks.stores.registry.http_answers import HttpAnswer
 from tasks.stores.registry.registry_answers import (
     MAX_RETRY_AFTER,
     deletion_of,
@@ -21,6 +20,7 @@ from tasks.stores.registry.registry_answers import (
     retry_after,
     upload_error_of,
 )
+from tasks.stores.registry.transport.http_answers import HttpAnswer
 
 
 def answered(

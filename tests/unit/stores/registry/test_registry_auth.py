@@ -27,10 +27,10 @@ from tasks.oci.errors import (
     UntrustedConnectionError,
 )
 from tasks.stores.registry.credentials import Credentials
-from tasks.stores.registry.http_answers import HttpAnswer
-from tasks.stores.registry.http_pool import HttpPool
 from tasks.stores.registry.registry_auth import MOST_TOKENS, Authorizer, Challenge, parse_challenges, repository_scope
 from tasks.stores.registry.registry_store import RegistryStore
+from tasks.stores.registry.transport.http_answers import HttpAnswer
+from tasks.stores.registry.transport.http_pool import HttpPool
 from tests.support.counting_lock import CountingLock
 from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
 

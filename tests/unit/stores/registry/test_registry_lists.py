@@ -6,8 +6,8 @@ import time
 import pytest
 
 from tasks.stores.registry import registry_lists
-from tasks.stores.registry.http_answers import HttpAnswer
 from tasks.stores.registry.registry_lists import next_page, read_pages
+from tasks.stores.registry.transport.http_answers import HttpAnswer
 
 BEGINNINGS = ["<" * 20_000, "<a" * 20_000, '<a>; rel="x", ' * 4_000, ";" * 60_000, " rel=" * 9_000]
 

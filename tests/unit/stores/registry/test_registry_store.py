@@ -29,9 +29,9 @@ from tasks.oci.errors import (
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST, MANIFESTS
 from tasks.oci.registry_profiles import RegistryKind, profile_of
 from tasks.ports import RemoteManifest
-from tasks.stores.registry.http_answers import HttpAnswer
 from tasks.stores.registry.registry_store import RegistryStore
 from tasks.stores.registry.request_retry import MAX_ATTEMPTS, MOST_LOOKS
+from tasks.stores.registry.transport.http_answers import HttpAnswer
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 
 MakeStore = Callable[..., RegistryStore]

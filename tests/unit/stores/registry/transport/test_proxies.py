@@ -6,7 +6,7 @@ import traceback
 import pytest
 
 from tasks.oci.errors import ConfigurationError
-from tasks.stores.registry.proxies import Proxy, proxy_for
+from tasks.stores.registry.transport.proxies import Proxy, proxy_for
 
 HUB = "https://registry-1.docker.io/v2/"
 PROXY = {"HTTPS_PROXY": "http://proxy:3128"}

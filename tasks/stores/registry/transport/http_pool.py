@@ -25,12 +25,18 @@ from tasks.oci.errors import (
     UnexpectedAnswerError,
     UntrustedConnectionError,
 )
-from tasks.stores.registry.direct_requests import DirectRequests
-from tasks.stores.registry.http_answers import MAX_ANSWER_SIZE, HttpAnswer, StreamedAnswer, address_in, read_capped
-from tasks.stores.registry.proxies import Proxy, proxy_for
-from tasks.stores.registry.tls_certificates import tls_context
-from tasks.stores.registry.transport_errors import PROXY_REFUSES, redacted, translate
-from tasks.stores.registry.watched_connections import OpenConnections
+from tasks.stores.registry.transport.direct_requests import DirectRequests
+from tasks.stores.registry.transport.http_answers import (
+    MAX_ANSWER_SIZE,
+    HttpAnswer,
+    StreamedAnswer,
+    address_in,
+    read_capped,
+)
+from tasks.stores.registry.transport.proxies import Proxy, proxy_for
+from tasks.stores.registry.transport.tls_certificates import tls_context
+from tasks.stores.registry.transport.transport_errors import PROXY_REFUSES, redacted, translate
+from tasks.stores.registry.transport.watched_connections import OpenConnections
 from tasks.stores.shown_requests import ShownRequest
 
 if TYPE_CHECKING:
@@ -41,7 +47,7 @@ if TYPE_CHECKING:
 
     from tasks.ports import Buffer
     from tasks.stores.pacing import RequestGate
-    from tasks.stores.registry.http_answers import Response
+    from tasks.stores.registry.transport.http_answers import Response
 
 MAX_REDIRECTS = 5
 MOST_PASSED_OVER = 256 * 1024

@@ -9,9 +9,9 @@ import trustme
 from cryptography.hazmat.primitives import serialization as s
 
 from tasks.oci.errors import ConfigurationError, UntrustedConnectionError
-from tasks.stores.registry.http_pool import HttpPool
-from tasks.stores.registry.tls_certificates import certificate_folder, tls_context
-from tasks.stores.registry.transport_errors import translate
+from tasks.stores.registry.transport.http_pool import HttpPool
+from tasks.stores.registry.transport.tls_certificates import certificate_folder, tls_context
+from tasks.stores.registry.transport.transport_errors import translate
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 
 MakePool = Callable[..., HttpPool]

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from tasks.stores.registry.transport_errors import translate
+from tasks.stores.registry.transport.transport_errors import translate
 
 REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
 

@@ -10,8 +10,8 @@ import pytest
 from urllib3.exceptions import ProtocolError
 
 from tasks.oci.errors import TransportError, UnexpectedAnswerError
-from tasks.stores.registry import http_answers
-from tasks.stores.registry.http_answers import StreamedAnswer, read_capped
+from tasks.stores.registry.transport import http_answers
+from tasks.stores.registry.transport.http_answers import StreamedAnswer, read_capped
 
 URL = "http://registry.example/v2/"
 BODY = bytes(range(10))

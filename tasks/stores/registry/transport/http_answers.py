@@ -12,8 +12,8 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from tasks.oci.errors import UnexpectedAnswerError
-from tasks.stores.registry.direct_requests import DirectAnswer
-from tasks.stores.registry.transport_errors import redacted, translate
+from tasks.stores.registry.transport.direct_requests import DirectAnswer
+from tasks.stores.registry.transport.transport_errors import redacted, translate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,8 +20,8 @@ from tasks.oci.errors import (
     UntrustedConnectionError,
     is_transient,
 )
-from tasks.stores.registry.http_pool import MAX_ANSWER_SIZE, HttpPool
-from tasks.stores.registry.transport_errors import redacted, translate
+from tasks.stores.registry.transport.http_pool import MAX_ANSWER_SIZE, HttpPool
+from tasks.stores.registry.transport.transport_errors import redacted, translate
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 
 MakePool = Callable[..., HttpPool]

@@ -6,7 +6,7 @@ from http.client import HTTPException, IncompleteRead, LineTooLong
 import pytest
 from urllib3.connection import HTTPConnection
 
-from tasks.stores.registry.direct_requests import LONGEST_LINE, MOST_HEADERS, DirectRequests, read_headers
+from tasks.stores.registry.transport.direct_requests import LONGEST_LINE, MOST_HEADERS, DirectRequests, read_headers
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from tasks.stores.registry.bounded_responses import BoundedResponse
+from tasks.stores.registry.transport.bounded_responses import BoundedResponse
 
 if TYPE_CHECKING:
     from tasks.ports import Buffer

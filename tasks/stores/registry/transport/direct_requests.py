@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from urllib3.connection import HTTPConnection
 
-from tasks.stores.registry.bounded_responses import LONGEST_LINE, MOST_HEADERS, BoundedResponse
+from tasks.stores.registry.transport.bounded_responses import LONGEST_LINE, MOST_HEADERS, BoundedResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

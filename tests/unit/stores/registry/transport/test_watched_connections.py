@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from tasks.stores.registry.watched_connections import LEAST_BYTES_A_SECOND, ProgressFloor
+from tasks.stores.registry.transport.watched_connections import LEAST_BYTES_A_SECOND, ProgressFloor
 
 
 def outlasts(deadline: float, steps: list[tuple[float, int]]) -> bool:

@@ -12,9 +12,9 @@ import pytest
 from urllib3.connection import HTTPConnection
 
 from tasks.oci.errors import ConnectionFailedError
-from tasks.stores.registry.bounded_responses import MOST_HEADERS, MOST_HEADS
-from tasks.stores.registry.direct_requests import DirectRequests
-from tasks.stores.registry.http_pool import HttpPool
+from tasks.stores.registry.transport.bounded_responses import MOST_HEADERS, MOST_HEADS
+from tasks.stores.registry.transport.direct_requests import DirectRequests
+from tasks.stores.registry.transport.http_pool import HttpPool
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 
 MakePool = Callable[..., HttpPool]

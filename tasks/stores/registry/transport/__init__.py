@@ -1,0 +1,1 @@
+"""HTTP to the host of a registry: connections, requests, answers, deadlines, proxies, certificates."""
