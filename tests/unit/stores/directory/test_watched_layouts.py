@@ -99,6 +99,7 @@ def test_a_list_of_which_nothing_comes_is_waited_for_no_longer_than_one_look(
     assert process._pid is not None
     with stopped_process(process._pid):
         os.kill(process._pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, process._pid, os.WSTOPPED)  # until it has stopped, it may still answer
         stop.set()
         with pytest.raises(InterruptedRunError):
             next(WatchedLayouts(process).list_layouts())
