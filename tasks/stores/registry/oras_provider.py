@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     from tasks.stores.registry.registry_auth import Authorizer, Scopes
     from tasks.stores.registry.transport.http_answers import StreamedAnswer
-    from tasks.stores.registry.transport.http_pool import Body, HttpPool
+    from tasks.stores.registry.transport.http_pool import HttpPool
+    from tasks.stores.registry.transport.request_writing import Body
 
 MAX_REFUSAL_SIZE = 64 * 1024
 

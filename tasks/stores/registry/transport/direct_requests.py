@@ -9,17 +9,19 @@ is most of the rest (docs/decisions/012-direct-requests.md).
 from __future__ import annotations
 
 import threading
-from http.client import HTTPConnection as PlainConnection
 from http.client import HTTPException, HTTPResponse, IncompleteRead, LineTooLong
 from typing import TYPE_CHECKING, Any
 
 from urllib3.connection import HTTPConnection
 
 from tasks.stores.registry.transport.bounded_responses import LONGEST_LINE, MOST_HEADERS, BoundedResponse
+from tasks.stores.registry.transport.request_writing import write_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import BinaryIO
+
+    from tasks.stores.registry.transport.request_writing import Body
 
 LONGEST_LENGTH = 18
 """Digits of a body's length; no number of a thousand digits is one."""
@@ -133,13 +135,25 @@ class DirectAnswer:
 
     def close(self) -> None:
         """Give up the rest of the body, and the connection with it."""
+        self._response.close()
         self._connection.close()
 
     def release_conn(self) -> None:
         """Let the next request have the connection, unless it is spent."""
         if self._response.will_close or not self._response.isclosed():
-            self._connection.close()
+            self.close()
         self._give_back(self._connection)
+
+
+def _answered(sock: Any, method: str) -> HTTPResponse:
+    """The answer to a request, its headers read."""
+    response = _Response(sock, method=method)
+    try:
+        response.begin()
+    except BaseException:
+        response.close()
+        raise
+    return response
 
 
 class DirectRequests:
@@ -157,7 +171,7 @@ class DirectRequests:
             while self._idle:
                 self._idle.pop().close()
 
-    def send(self, method: str, path: str, headers: Mapping[str, str], body: Any) -> DirectAnswer:
+    def send(self, method: str, path: str, headers: Mapping[str, str], body: Body) -> DirectAnswer:
         """Send a request and read its answer's headers.
 
         Raises:
@@ -166,8 +180,8 @@ class DirectRequests:
         """
         connection = self._take()
         try:
-            whole = _sent(connection, method, path, headers, body)
-            response = PlainConnection.getresponse(connection)
+            whole = write_request(connection, method, path, headers, body)
+            response = _answered(connection.sock, method)
         except BaseException:
             connection.close()
             raise
@@ -178,7 +192,6 @@ class DirectRequests:
             connection = self._idle.pop() if self._idle else None
         if connection is None:
             connection = self._connect()
-            connection.response_class = _Response
         elif connection.sock is not None and not connection.is_connected:
             connection.close()  # the server has ended it meanwhile; it is made anew
         return connection
@@ -186,14 +199,3 @@ class DirectRequests:
     def _put(self, connection: HTTPConnection) -> None:
         with self._lock:
             self._idle.append(connection)
-
-
-def _sent(connection: HTTPConnection, method: str, path: str, headers: Mapping[str, str], body: Any) -> bool:
-    """Send a request; False when the server ended the connection before it had all, as after an early refusal."""
-    try:
-        PlainConnection.request(connection, method, path, body, headers)
-    except (BrokenPipeError, ConnectionResetError):
-        if connection.sock is None:
-            raise
-        return False
-    return True

@@ -7,7 +7,6 @@ a proxy, or to hosts that it redirects to, go through urllib3. All exceptions of
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -41,13 +40,13 @@ from tasks.stores.shown_requests import ShownRequest
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from urllib3.connection import HTTPConnection
 
-    from tasks.ports import Buffer
     from tasks.stores.pacing import RequestGate
     from tasks.stores.registry.transport.http_answers import Response
+    from tasks.stores.registry.transport.request_writing import Body
 
 MAX_REDIRECTS = 5
 MOST_PASSED_OVER = 256 * 1024
@@ -56,8 +55,6 @@ FOLLOWED = frozenset({"GET", "HEAD"})
 """What may be asked of another place than the one named; nothing is ever written there."""
 _PROXY_REFUSED = 407
 _USUAL_PORTS = {"http": 80, "https": 443}
-
-Body = bytes | Iterable["Buffer"] | None
 
 
 @dataclass(frozen=True, slots=True)

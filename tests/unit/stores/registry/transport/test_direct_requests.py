@@ -133,8 +133,8 @@ class RefusedConnection(HTTPConnection):
 def test_a_refusal_that_comes_before_the_body_was_sent_is_read_and_its_connection_not_used_again() -> None:
     RefusedConnection.made = 0
     requests = DirectRequests(lambda: RefusedConnection("nowhere"))
-    assert answer_of(requests, "PUT", "/a", b"x" * 1000) == (413, b"long")
-    assert answer_of(requests, "PUT", "/a", b"x" * 1000) == (413, b"long")
+    assert answer_of(requests, "PUT", "/a", b"x" * 100_000) == (413, b"long")
+    assert answer_of(requests, "PUT", "/a", b"x" * 100_000) == (413, b"long")
     assert RefusedConnection.made == 2
 
 
