@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -133,8 +133,10 @@ class Traffic:
 
     def add(self, other: Traffic) -> None:
         """Add the counts of `other` to these."""
-        for each in fields(self):
-            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+        self.blobs_pushed += other.blobs_pushed
+        self.blobs_mounted += other.blobs_mounted
+        self.blobs_present += other.blobs_present
+        self.bytes_pushed += other.bytes_pushed
 
 
 @dataclass(slots=True)

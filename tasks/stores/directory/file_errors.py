@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import (
@@ -15,8 +14,6 @@ from tasks.oci.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tasks.oci.errors import LayoutliftError
 
 _DEAD_MOUNT = frozenset({errno.ENOTCONN, errno.ESHUTDOWN, errno.ENODEV, errno.ECONNABORTED})
@@ -35,13 +32,23 @@ class PassingAbsenceError(ContentNotFoundError):
     transient = True
 
 
-@contextmanager
-def translated(name: str) -> Iterator[None]:
-    """Raise what the file system raises within the block as the error of ours that it is; see `translate`."""
-    try:
-        yield
-    except OSError as error:
-        raise translate(error, name) from error
+class translated:  # noqa: N801 - it reads as what it does
+    """Raise what the file system raises within the block as the error of ours that it is; see `translate`.
+
+    A class, as there are several of these around each blob that is read, and a generator costs three times as much.
+    """
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, OSError):
+            raise translate(error, self._name) from error
 
 
 def translate(error: OSError, name: str) -> LayoutliftError:

@@ -173,8 +173,9 @@ class LayoutDirectory:
         with self._open(relative) as stream:
             actual = _size(stream, relative)
             if actual == descriptor.size:
-                with translated(relative):
-                    stream.seek(offset)
+                if offset:
+                    with translated(relative):
+                        stream.seek(offset)
                 yield _TranslatedStream(stream, relative)
                 return
         if not image_layout.is_placeholder(actual, descriptor.digest):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 1.0
 _BUFFERED_BYTES = 256 * 1024
+_encoded = json.JSONEncoder(separators=(",", ":")).encode  # `json.dumps` makes an encoder for each line
 
 
 def state_error(what: str, error: OSError) -> StateError:
@@ -24,7 +25,7 @@ def state_error(what: str, error: OSError) -> StateError:
 
 def json_line(value: object) -> bytes:
     """One line of plain ASCII; names that are not UTF-8 (lone surrogates) are escaped and come back as they were."""
-    return json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n"
+    return _encoded(value).encode("ascii") + b"\n"
 
 
 def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
