@@ -132,6 +132,7 @@ def _wait(
 
 def _has_content(folder: Path) -> bool:
     try:
-        return any(entry.stat().st_size for entry in os.scandir(folder))
+        with os.scandir(folder) as entries:
+            return any(entry.stat().st_size for entry in entries)
     except FileNotFoundError:  # a program may give its file another name meanwhile
         return True

@@ -43,6 +43,16 @@ def test_the_first_byte_is_seen_before_the_end(tmp_path: Path) -> None:
     assert timing.first_byte < timing.wall - 0.1
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_folder_that_is_looked_at_is_closed_though_the_first_of_its_files_says_all(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("one", "two"):
+        (out / name).write_text("x")
+    timing = command(tmp_path, "import time; time.sleep(0.1)").run(Stop(), out=out)
+    assert timing.first_byte is not None
+
+
 def test_a_command_that_fails_has_no_timing_and_its_words_are_told(tmp_path: Path) -> None:
     with pytest.raises(ProgramFailedError, match="status 3: no such bucket"):
         command(tmp_path, "print('no such bucket'); raise SystemExit(3)").run(Stop())
