@@ -98,13 +98,20 @@ class RunLock:
 
 
 def seen_locks(folder: Path, own: str) -> Iterator[SeenLock]:
-    """The other locks of a folder that are held just now; the time is that of the lock `own`, taken a moment ago."""
-    now = (folder / own).stat().st_mtime
-    for path in [folder / PAIR, *sorted(folder.glob(f"{SHARDS}*"))]:
-        with contextlib.suppress(FileNotFoundError):
-            holder, age = LockHolder.parse(path.read_bytes()), now - path.stat().st_mtime
-            if path.name != own and keeps_out(holder, age):
-                yield SeenLock(path.name, holder, age)
+    """The other locks of a folder that are held just now; the time is that of the lock `own`, taken a moment ago.
+
+    Raises:
+        StateError: they can't be read.
+    """
+    try:
+        now = (folder / own).stat().st_mtime
+        for path in [folder / PAIR, *sorted(folder.glob(f"{SHARDS}*"))]:
+            with contextlib.suppress(FileNotFoundError):
+                holder, age = LockHolder.parse(path.read_bytes()), now - path.stat().st_mtime
+                if path.name != own and keeps_out(holder, age):
+                    yield SeenLock(path.name, holder, age)
+    except OSError as error:
+        raise state_error(str(error.filename or folder), error) from error
 
 
 def _folder_time(folder: Path) -> float:

@@ -185,6 +185,14 @@ def test_a_lock_that_goes_while_others_are_looked_at_is_in_nobodys_way(state, mo
         assert going == []
 
 
+def test_a_lock_of_others_that_cannot_be_read_is_an_error_of_the_state(state):
+    """As that of another user's shard, in a folder that several share; what is there can't be called ended."""
+    (state.folder / "shard-theirs-1").mkdir(parents=True)
+    with pytest.raises(StateError, match="shard-theirs-1 can't be written or read: Is a directory"), state.lock("r1"):
+        pytest.fail("another run may be at work")
+    assert not (state.folder / "lock").exists()
+
+
 @pytest.mark.parametrize("content", [None, b"{"])
 def test_a_lock_dated_ahead_says_so_and_what_to_do(state, content):
     leave_lock(state, host="elsewhere")
