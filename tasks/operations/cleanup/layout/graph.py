@@ -6,6 +6,7 @@ what that means. Only digests are kept of each, so that memory grows by the edge
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -92,6 +93,22 @@ class Graph:
                     pending.append(needed)
                     new.append(needed)
         return new
+
+    def leading_to(self, ends: Mapping[Digest, str], present: Container[Digest]) -> dict[Digest, str]:
+        """The ends, and all that needs them at any depth, each with the name of one that it needs."""
+        above: dict[Digest, list[Digest]] = {}
+        for digest, node in self.nodes.items():
+            for needed in self._needs(node, present):
+                above.setdefault(needed, []).append(digest)
+        found = dict(ends)
+        pending = deque(found)
+        while pending:
+            digest = pending.popleft()
+            for needing in above.get(digest, ()):
+                if needing not in found:
+                    found[needing] = found[digest]
+                    pending.append(needing)
+        return found
 
     def _needs(self, node: Node, present: Container[Digest]) -> Iterator[Digest]:
         yield from node.below

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 from tasks.operations.cleanup.values import Action, BlobDecision, QuarantineDecision
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from tasks.oci.digest import Digest
     from tasks.operations.cleanup.deciding.entry_decisions import EntryDecisions
     from tasks.operations.cleanup.layout.graph import Graph
     from tasks.operations.cleanup.layout.layout_view import Entry, LayoutView
@@ -32,13 +31,13 @@ def lacking_entries(
     going = [e for e, verdict in zip(view.entries, decided.verdicts, strict=True) if not verdict.keep]
     tags = dict.fromkeys((entry.tag, entry.digest) for entry in going if entry.tag is not None)
     lists = gate.lists_itself(view.path, tags, graph, map_concurrently)
-    needed = graph.reach({entry.digest: "" for entry in going}, view.blobs).keys() - {digest for _, digest in lists}
-    sizes = {digest: view.blobs[digest].size for digest in needed if digest in view.blobs}
+    only_listed = {digest for _, digest in lists}
+    needed = graph.reach({entry.digest: "" for entry in going}, view.blobs)
+    sizes = {each: view.blobs[each].size for each in needed if each in view.blobs and each not in only_listed}
     lacking_tags = gate.lacking_tags(view.path, tags.keys() - lists, map_concurrently)
-    lacking = gate.lacking(view.path, sizes, map_concurrently)
+    lacking = graph.leading_to(gate.lacking(view.path, sizes, map_concurrently), view.blobs)
     for entry in going:
-        lack = lacking_tags.get((entry.tag or "", entry.digest))
-        lack = lack or _first_lack(lacking, graph.reach({entry.digest: ""}, view.blobs))
+        lack = lacking_tags.get((entry.tag or "", entry.digest)) or lacking.get(entry.digest)
         if lack is not None:
             yield entry, lack
 
@@ -63,10 +62,6 @@ def hold_back_quarantined(
         RegistryError: the target can't say.
     """
     return _held_back(tools, path, decisions, Action.PURGE, Action.KEEP)
-
-
-def _first_lack(lacking: Mapping[Digest, str], content: Iterable[Digest]) -> str | None:
-    return next((lacking[digest] for digest in content if digest in lacking), None) if lacking else None
 
 
 def _held_back(
