@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ProgramMissingError
+from tasks.stores.home_folder import home_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,9 +28,13 @@ _TAIL = 300
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:
-    """Where the virtual environment is kept between runs."""
+    """Where the virtual environment is kept between runs.
+
+    Raises:
+        ConfigurationError: nowhere, as this user has no home.
+    """
     chosen = Path(environment.get("XDG_CACHE_HOME", ""))
-    base = chosen if chosen.is_absolute() else Path.home() / ".cache"
+    base = chosen if chosen.is_absolute() else home_of(environment) / ".cache"
     return base / "layoutlift" / f"awscli-{VERSION}"
 
 

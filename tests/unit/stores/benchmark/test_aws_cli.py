@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tasks.oci.errors import ProgramMissingError
-from tasks.stores.benchmark.aws_cli import LOCKED, VERSION, ready_aws_cli
+from tasks.oci.errors import ConfigurationError, ProgramMissingError
+from tasks.stores.benchmark.aws_cli import LOCKED, VERSION, cache_folder, ready_aws_cli
 
 ROOT = Path(__file__).parents[4]
 
@@ -45,3 +45,19 @@ def test_nothing_is_installed_without_its_hash_and_a_failure_is_told_and_tried_a
     assert commands[1][-3:] == ["--require-hashes", "-r", str(LOCKED)]
     assert ready_aws_cli(tmp_path / "awscli") == tmp_path / "awscli" / "bin" / "aws"
     assert len(commands) == 4
+
+
+@pytest.mark.parametrize("cache", ["", "relative"])
+def test_it_is_kept_below_the_home_that_the_environment_names(cache: str) -> None:
+    found = cache_folder({"HOME": "/home/one", "XDG_CACHE_HOME": cache})
+    assert found == Path("/home/one/.cache/layoutlift", f"awscli-{VERSION}")
+    assert cache_folder({"HOME": "/home/one", "XDG_CACHE_HOME": "/cache"}).parent == Path("/cache/layoutlift")
+
+
+def test_a_user_without_a_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", home)
+    with pytest.raises(ConfigurationError, match="no home folder"):
+        cache_folder({})
