@@ -6,12 +6,13 @@ This is the only module through which anything gets at a store that can write to
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.endpoints import let_in
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, RefusedError
 from tasks.operations.choosing.ages import FUTURE_SECONDS
 from tasks.operations.cleanup.applying.apply_tools import ApplyTools
@@ -34,7 +35,6 @@ from tasks.stores.source_lease import SourceLease
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from contextlib import AbstractContextManager
 
     from tasks.file_ports import WritableSource
     from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
@@ -151,17 +151,9 @@ def open_cleaner(
         SourceError: it can't be read or written.
     """
     with ExitStack() as stack:
-        with _let_in(options.source):
+        with let_in(options.source):
             tools = _opened(options, stop, require, stack)
         yield Cleaner(tools, stop, options.only_writer, options.forgets)
-
-
-def _let_in(source: str) -> AbstractContextManager[None]:
-    if not is_bucket(source):
-        return nullcontext()
-    from tasks.stores.bucket.s3_errors import let_in  # noqa: PLC0415 - directories don't wait for the SDK
-
-    return let_in()
 
 
 def _opened(

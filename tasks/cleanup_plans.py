@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, BinaryIO
 from tasks.endpoints import (
     TargetOptions,
     close_source,
+    let_in,
     open_source,
     open_target,
     own_name,
     parse_target,
     source_identity,
 )
-from tasks.oci.errors import ConfigurationError, InterruptedRunError, SourceUnavailableError
+from tasks.oci.errors import ConfigurationError, InterruptedRunError
 from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
 from tasks.operations.cleanup.deciding.choices import PolicyChoice
 from tasks.operations.cleanup.planning.gate import Gate
@@ -166,26 +167,11 @@ def open_planner(options: CleanupOptions, policy: Policy, stop: Stop, *, sweeps:
         gate = None
         if policy.gate is not None:
             gate = stack.enter_context(open_gate(options, policy.gate, stop))
-        holdings = _first_look(files, options.source)
+        with let_in(options.source):
+            holdings = Holdings.load(files)
         rules = BlobRules(files.now(), policy.timing, policy.ingest_after, policy.multipart_after, sweeps)
         tools = PlanTools(source, files, holdings, rules, readers.map, policy.protected_digests, gate)
         yield Planner(source, tools, stop)
-
-
-def _first_look(files: FileReader, source: str) -> Holdings:
-    """What the source keeps of earlier cleanups; the first that a bucket is asked for.
-
-    Raises:
-        ConfigurationError: there is no such bucket, or it does not let us in.
-    """
-    try:
-        return Holdings.load(files)
-    except SourceUnavailableError as error:
-        from tasks.stores.bucket.s3_errors import NotAdmittedError  # noqa: PLC0415 - directories don't wait for the SDK
-
-        if not isinstance(error, NotAdmittedError):
-            raise
-        raise ConfigurationError(f"the source {source} can't be listed: {error}") from error
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from tasks.stores.state.state_directory import StateDirectory, default_state_roo
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from contextlib import AbstractContextManager
 
     from tasks.ports import Source
     from tasks.registry_ports import NewRepositories
@@ -108,6 +109,19 @@ def close_source(source: Source) -> None:
     whole = source.whole if isinstance(source, SplitSource) else source
     if isinstance(whole, WatchedLayouts):
         whole.process.close()
+
+
+def let_in(source: str) -> AbstractContextManager[None]:
+    """Have what keeps us out of a source count as a wrong configuration, as long as nothing was done.
+
+    Raises:
+        ConfigurationError: its bucket does not let us in, or not to this.
+    """
+    if not is_bucket(source):
+        return nullcontext()
+    from tasks.stores.bucket.s3_errors import let_in as let_into_bucket  # noqa: PLC0415 - not for directories
+
+    return let_into_bucket()
 
 
 def own_name(source: str) -> str:

@@ -1,0 +1,41 @@
+"""What keeps a cleanup from being planned is told before anything of the source is judged."""
+
+from collections.abc import Generator
+
+import pytest
+
+from tasks.cleanup_plans import CleanupOptions, open_planner
+from tasks.oci.errors import ConfigurationError
+from tasks.operations.cleanup.deciding.policy import Policy
+from tasks.stores.bucket.s3_address import BucketAccess
+from tasks.stores.pacing import Stop
+from tests.support.scripted_registry import Reply, ScriptedRegistry
+from tests.support.scripted_s3 import always, refusal, use_worthless_credentials
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Generator[ScriptedRegistry]:
+    use_worthless_credentials(monkeypatch)
+    server = ScriptedRegistry()
+    yield server
+    server.stop()
+    server.check()
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (refusal("NoSuchBucket", 404), "does not exist"),
+        (refusal("AccessDenied", 403), "access to bucket is denied .*s3:ListBucket"),
+        (refusal("InvalidAccessKeyId", 403), "refuses the credentials"),
+    ],
+    ids=["no bucket", "denied", "no such key pair"],
+)
+def test_a_bucket_that_does_not_let_us_in_is_wrong_configuration(
+    script: ScriptedRegistry, reply: Reply, words: str
+) -> None:
+    """As it is for whoever reads the layouts: the codes that commands end with are the same."""
+    always(script, "/bucket", reply)
+    options = CleanupOptions("s3://bucket", BucketAccess(endpoint_url=script.url))
+    with pytest.raises(ConfigurationError, match=words), open_planner(options, Policy(()), Stop()):
+        pytest.fail("nothing can be planned")
