@@ -73,7 +73,7 @@ class Cleaner:
     tools: ApplyTools
     stop: Stop
     only_writer: bool
-    forgets: bool = True
+    forgets: bool
 
     def check_allowed(self, plans: Iterable[RepositoryPlan]) -> None:
         """Pass where all of these may be applied while others write; nothing is changed.

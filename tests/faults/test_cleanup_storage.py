@@ -101,7 +101,7 @@ def cleaner(store: Store) -> Cleaner:
     world.runs.append(f"run-{len(world.runs)}")
     files, run = store.files, world.runs[-1]
     tools = ApplyTools(store, Holdings.load(files), Journal(files, run), world.timing, map, guard=lambda: None)
-    return Cleaner(tools, Stop(), only_writer=False)
+    return Cleaner(tools, Stop(), only_writer=False, forgets=True)
 
 
 def apply_next(world: World) -> bool:

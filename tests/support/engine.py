@@ -14,6 +14,7 @@ from tasks.operations.copying.tag_planner import listed_tags
 from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.results import RepositoryInventory, TagResult
 from tasks.operations.reports.run_log import RunLog
+from tasks.operations.running.hold import Hold
 from tasks.operations.running.source_survey import RunJob
 from tasks.operations.running.tree_run import TreeRun
 from tasks.operations.source.enumeration import enumerate_repository
@@ -21,6 +22,7 @@ from tasks.operations.work.planning import CopyPolicy
 from tasks.operations.work.repository_work import units_of
 from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import Finding
+from tasks.registry_ports import MADE_BY_A_PUSH
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
 from tasks.stores.pacing import Stop
@@ -103,9 +105,9 @@ class Engine:
 
         def begin(inventory: RepositoryInventory, name: str) -> CopyWork:
             listed = listed_tags(self.target, name, self.ledger)
-            return CopyWork(tools, inventory, name, self.policy, self.ledger, listed=listed)
+            return CopyWork(tools, inventory, name, self.policy, self.ledger, listed=listed, state=MADE_BY_A_PUSH)
 
-        tree = TreeRun(source, job, begin, hands, log=self._log, stop=self.stop, workers=2)
+        tree = TreeRun(source, job, begin, hands, log=self._log, stop=self.stop, hold=Hold(), workers=2)
         try:
             yield tree
         finally:
@@ -122,7 +124,7 @@ class Engine:
         inventory = enumerate_repository(source, path)
         tools = CopyTools(source, self.target, hands, lambda content: content)
         listed = listed_tags(self.target, path, self.ledger)
-        work = CopyWork(tools, inventory, path, self.policy, self.ledger, listed=listed)
+        work = CopyWork(tools, inventory, path, self.policy, self.ledger, listed=listed, state=MADE_BY_A_PUSH)
         for unit in units_of(inventory, inventory.tags, self.policy):
             yield from work.execute(unit)
         hands.close()

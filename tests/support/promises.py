@@ -65,10 +65,10 @@ def lift_all(source: MemorySource, target: MemoryTarget) -> list[LayoutliftError
         except LayoutliftError as error:
             errors.append(error)
             continue
-        copy = RepositoryCopy(tools, inventory, str(path), new=True)
+        copy = RepositoryCopy(tools, inventory, str(path), new=True, referrers=True)
         for entry in inventory.tags:
             try:
-                copy.copy(entry.descriptor, [entry.tag or ""])
+                copy.copy(entry.descriptor, [entry.tag or ""], lambda _: True, patient=False)
             except LayoutliftError as error:
                 errors.append(error)
     hands.close()

@@ -42,18 +42,15 @@ class Copied:
     failed: Mapping[str, LayoutliftError]
 
 
-def _always(_: str) -> bool:
-    return True
-
-
 class RepositoryCopy:
     """Copies from one layout into one repository of the target; shared by all workers on it.
 
-    `new` says that the repository has no tag yet, so that few blobs need to be asked for first.
+    `new` says that the repository has no tag yet, so that few blobs need to be asked for first, and `referrers` that
+    what refers to a graph goes with it.
     """
 
     def __init__(
-        self, tools: CopyTools, inventory: RepositoryInventory, repository: str, *, new: bool, referrers: bool = True
+        self, tools: CopyTools, inventory: RepositoryInventory, repository: str, *, new: bool, referrers: bool
     ) -> None:
         self._tools = tools
         self._path = inventory.path
@@ -73,12 +70,7 @@ class RepositoryCopy:
         """In the order in which they came; units may share what is found."""
 
     def copy(
-        self,
-        root: Descriptor,
-        tags: Sequence[str],
-        may_write: Callable[[str], bool] = _always,
-        *,
-        patient: bool = False,
+        self, root: Descriptor, tags: Sequence[str], may_write: Callable[[str], bool], *, patient: bool
     ) -> Copied:
         """Copy the graph of `root` and have it under each of `tags`, or by its digest alone without any.
 

@@ -11,13 +11,12 @@ from tasks.operations.copying.copy_graph import RepositoryCopy
 from tasks.operations.copying.list_merge import ListMerge
 from tasks.operations.copying.noted_tags import NotedTags
 from tasks.operations.copying.other_layouts import OtherLayouts
-from tasks.operations.copying.tag_planner import UNLISTED, ListedTags, TagPlanner
+from tasks.operations.copying.tag_planner import TagPlanner
 from tasks.operations.referrers.referrer_lists import ReferrerListing, lost_referrers
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
 from tasks.operations.verifying.verification import RepositoryVerifier
 from tasks.operations.work.planning import Action, CopyPolicy, TagPlan
 from tasks.operations.work.repository_work import REFUSALS, RepositoryWork, Unit
-from tasks.registry_ports import MADE_BY_A_PUSH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from tasks.ledger_ports import Ledger
     from tasks.operations.copying.copy_graph import Copied
     from tasks.operations.copying.copy_tools import CopyTools
+    from tasks.operations.copying.tag_planner import ListedTags
     from tasks.operations.reports.results import Traffic
     from tasks.ports import Finding, RemoteManifest
     from tasks.registry_ports import RepositoryState
@@ -41,8 +41,8 @@ class CopyWork(RepositoryWork):
         policy: CopyPolicy,
         ledger: Ledger,
         *,
-        listed: ListedTags = UNLISTED,
-        state: RepositoryState = MADE_BY_A_PUSH,
+        listed: ListedTags,
+        state: RepositoryState,
     ) -> None:
         super().__init__(inventory, f"{tools.target.host}/{repository}")
         self._tools = tools

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.referrers.referrer_lists import ReferrerListing
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
 from tasks.operations.source.graph_walk import BROKEN_AT_SOURCE
@@ -45,8 +44,8 @@ class PlanWork(CheckWork):
         host: str,
         repository: str,
         lists: ReferrerLists,
-        profile: RegistryProfile = GENERIC,
-        announced: Iterable[Finding] = (),
+        profile: RegistryProfile,
+        announced: Iterable[Finding],
     ) -> None:
         super().__init__(inventory, graph, census, Depth.BLOBS, f"{host}/{repository}")
         self._planner = planner

@@ -10,7 +10,6 @@ from tasks.oci.codes import Refused
 from tasks.oci.errors import ImmutableTagError
 from tasks.operations.reports.results import TagEntry
 from tasks.operations.work.planning import Action, CopyPolicy, TagPlan, plan_tag
-from tasks.registry_ports import MADE_BY_A_PUSH
 
 if TYPE_CHECKING:
     from tasks.ledger_ports import Ledger
@@ -63,8 +62,8 @@ class TagPlanner:
         ledger: Ledger,
         others: OtherLayouts,
         *,
-        listed: ListedTags = UNLISTED,
-        state: RepositoryState = MADE_BY_A_PUSH,
+        listed: ListedTags,
+        state: RepositoryState,
     ) -> None:
         self._target = target
         self._repository = repository

@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 class Equality:
     """`at` is the moment, in ISO 8601; where it is None, `reason` says why. `known` are layouts of earlier runs."""
 
-    def __init__(
-        self, source: Source, selection: Selection, log: RunLog, known: Callable[[], Iterable[str]] = tuple
-    ) -> None:
+    def __init__(self, source: Source, selection: Selection, log: RunLog, known: Callable[[], Iterable[str]]) -> None:
         self._source = source
         self._selection = selection
         self._log = log

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.oci.codes import Remark
@@ -64,8 +64,8 @@ class Survey:
     sizes: dict[str, int]
     batches: tuple[Batch, ...]
     untagged: frozenset[str]
-    expected: Mapping[str, int] = field(default_factory=dict)
-    layouts: Mapping[str, str] = field(default_factory=dict)
+    expected: Mapping[str, int]
+    layouts: Mapping[str, str]
 
     def layouts_of(self, repositories: Iterable[str]) -> tuple[str, ...]:
         """The layouts of some of them, each once; nothing where their paths say it."""

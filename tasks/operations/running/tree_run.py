@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tasks.oci.errors import TRANSIENT_CODES, BatchUnfinishedError
 from tasks.operations.reports.counts import counted
-from tasks.operations.running.hold import Hold
 from tasks.operations.running.repository_opening import RepositoryOpener
 from tasks.operations.running.repository_run import RepositoryRun, Todo, leave
 from tasks.operations.running.source_survey import RunJob, Survey, Surveyor
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from tasks.operations.reports.run_log import RunLog
     from tasks.operations.running.batches import Batch, Slice
+    from tasks.operations.running.hold import Hold
     from tasks.operations.work.repository_work import BeginWork
     from tasks.operations.work.spare_hands import SpareHands
     from tasks.ports import Source, StopSign
@@ -56,12 +56,12 @@ class TreeRun:
         log: RunLog,
         stop: StopSign,
         workers: int,
-        hold: Hold | None = None,
+        hold: Hold,
     ) -> None:
         self._hands = hands
         self._log = log
         self.stop = stop
-        self._hold = hold or Hold()
+        self._hold = hold
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="copy")
         self._openers = ThreadPoolExecutor(max_workers=min(workers, OPENED_AT_ONCE), thread_name_prefix="open")
         self._surveyor = Surveyor(source, job, log, stop, self._pool, pauses=RETRY_DELAYS)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from tasks.oci.codes import Refused
 from tasks.oci.errors import InvalidReferenceError, NameCollisionError, ReferrerConflictError
 from tasks.oci.reference import is_repository, map_repository, parse_referrers_tag
-from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.reports.results import Depth, TagEntry, UntaggedKind
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def plan_names(
     *,
     own_name: str,
     strict: bool,
-    profile: RegistryProfile = GENERIC,
+    profile: RegistryProfile,
 ) -> NamePlan:
     """Give every layout its repository at the target.
 

@@ -49,4 +49,4 @@ def test_each_part_of_a_split_source_knows_which_layouts_it_needs() -> None:
 
 
 def survey_of(**sizes: int) -> Survey:
-    return Survey(NamePlan({}, {}), sizes, (), frozenset())
+    return Survey(NamePlan({}, {}), sizes, (), frozenset(), sizes, {})

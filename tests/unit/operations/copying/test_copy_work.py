@@ -21,6 +21,7 @@ from tasks.oci.reference import referrers_tag
 from tasks.operations.copying import tag_planner
 from tasks.operations.copying.copy_tools import CopyTools
 from tasks.operations.copying.copy_work import CopyWork
+from tasks.operations.copying.tag_planner import UNLISTED
 from tasks.operations.in_step.since_last import tag_changes
 from tasks.operations.referrers.referrer_lists import ReferrerListing, ReferrerLists
 from tasks.operations.reports.results import Depth
@@ -29,6 +30,7 @@ from tasks.operations.work.planning import CopyPolicy, OnConflict, Untagged
 from tasks.operations.work.repository_work import units_of
 from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
+from tasks.registry_ports import MADE_BY_A_PUSH
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
 from tasks.stores.state.ledger import Ledger
@@ -1172,7 +1174,8 @@ def test_what_is_kept_of_a_repository_is_freed_when_it_is_finished(layout: Layou
     layout.index([layout.image(layers=[b"layer"], listed=False)], "v1")
     source = LayoutDirectory(str(layout.write().parent))
     tools, policy = CopyTools(source, MemoryTarget(), hands, lambda content: content), CopyPolicy()
-    work = CopyWork(tools, enumerate_repository(source, "app"), "app", policy, Ledger(MemoryLines()))
+    inventory, ledger = enumerate_repository(source, "app"), Ledger(MemoryLines())
+    work = CopyWork(tools, inventory, "app", policy, ledger, listed=UNLISTED, state=MADE_BY_A_PUSH)
     (unit,) = units_of(work.inventory, work.inventory.tags, policy)
     (result,) = work.execute(unit)
     assert str(result.outcome) == "copied"

@@ -6,6 +6,7 @@ import pytest
 
 from tasks.oci.digest import Digest
 from tasks.oci.reference import referrers_tag
+from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.plan_work import PlanWork
 from tasks.operations.copying.tag_planner import TagPlanner, listed_tags
@@ -16,6 +17,7 @@ from tasks.operations.source.source_graph import Census, SourceGraph
 from tasks.operations.work.planning import CopyPolicy
 from tasks.operations.work.repository_work import units_of
 from tasks.operations.work.spare_hands import SpareHands
+from tasks.registry_ports import MADE_BY_A_PUSH
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine
@@ -33,9 +35,19 @@ def plan_of(made: Engine) -> list[TagResult]:
     graph = SourceGraph(source, "app", Depth.BLOBS, hands)
     others = OtherLayouts(source, made.ledger, "app", "app")
     listed = listed_tags(made.target, "app", made.ledger)
-    planner = TagPlanner(made.target, "app", made.policy, made.ledger, others, listed=listed)
+    planner = TagPlanner(made.target, "app", made.policy, made.ledger, others, listed=listed, state=MADE_BY_A_PUSH)
     lists = ReferrerLists(made.target)
-    work = PlanWork(inventory, graph, census, planner, host="registry.example", repository="app", lists=lists)
+    work = PlanWork(
+        inventory,
+        graph,
+        census,
+        planner,
+        host="registry.example",
+        repository="app",
+        lists=lists,
+        profile=GENERIC,
+        announced=(),
+    )
     results = [r for unit in units_of(inventory, inventory.tags, made.policy) for r in work.execute(unit)]
     hands.close()
     return results

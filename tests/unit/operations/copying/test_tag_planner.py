@@ -13,11 +13,11 @@ from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import REF_NAME
 from tasks.operations.copying import tag_planner
 from tasks.operations.copying.other_layouts import OtherLayouts
-from tasks.operations.copying.tag_planner import TagPlanner, listed_tags
+from tasks.operations.copying.tag_planner import UNLISTED, TagPlanner, listed_tags
 from tasks.operations.work.planning import Action, CopyPolicy, OnConflict
 from tasks.operations.work.repository_work import Unit
 from tasks.ports import IndexFile, RemoteManifest
-from tasks.registry_ports import RepositoryState
+from tasks.registry_ports import MADE_BY_A_PUSH, RepositoryState
 from tasks.stores.memory import MemorySource, MemoryTarget
 from tasks.stores.state.ledger import Ledger
 from tests.support.engine import MemoryLines
@@ -82,7 +82,7 @@ def test_a_repository_that_a_run_begins_in_between_is_new_no_more() -> None:
     ledger = Ledger(MemoryLines())
     target = Noting()
     listed = listed_tags(target, "app", ledger)
-    made = TagPlanner(target, "app", CopyPolicy(), ledger, alone(ledger), listed=listed)
+    made = TagPlanner(target, "app", CopyPolicy(), ledger, alone(ledger), listed=listed, state=MADE_BY_A_PUSH)
     assert made.is_new
     ledger.note_started("app")
     assert not made.is_new
@@ -96,7 +96,8 @@ def test_a_target_that_lists_no_tags_may_have_any() -> None:
     ledger = Ledger(MemoryLines())
     target = Silent()
     listed = listed_tags(target, "app", ledger)
-    assert not TagPlanner(target, "app", CopyPolicy(), ledger, alone(ledger), listed=listed).is_new
+    made = TagPlanner(target, "app", CopyPolicy(), ledger, alone(ledger), listed=listed, state=MADE_BY_A_PUSH)
+    assert not made.is_new
 
 
 @pytest.mark.parametrize(("immutable", "action"), [(False, Action.OVERWRITE), (True, Action.REFUSE)])
@@ -167,7 +168,8 @@ def test_a_tag_that_another_layout_brought_and_still_has_is_a_conflict(
     source = MemorySource(layout | {f"{path}/index.json": index_of(*tags) for path, tags in files.items()})
     others = OtherLayouts(source, ledger, "team/app", "app")
     listed = listed_tags(target, "team/app", ledger)
-    made = TagPlanner(target, "team/app", CopyPolicy(on_conflict=policy), ledger, others, listed=listed)
+    wanted = CopyPolicy(on_conflict=policy)
+    made = TagPlanner(target, "team/app", wanted, ledger, others, listed=listed, state=MADE_BY_A_PUSH)
     plan = made.plans(UNIT)["v1"]
     assert (plan.action, plan.code) == (action, code)
     assert (code != Refused.CONFLICT) or "from the layout 'other'" in (plan.message or "")
@@ -247,7 +249,8 @@ def test_another_layout_is_not_asked_where_the_target_has_what_it_should_or_noth
     if present is not None:
         target.push_manifest("app", "v1", RemoteManifest(present, IMAGE_INDEX))
     unreadable = OtherLayouts(Unreadable({}), ledger, "app", "app")
-    plan = TagPlanner(target, "app", CopyPolicy(), ledger, unreadable).plans(UNIT)["v1"]
+    made = TagPlanner(target, "app", CopyPolicy(), ledger, unreadable, listed=UNLISTED, state=MADE_BY_A_PUSH)
+    plan = made.plans(UNIT)["v1"]
     assert plan.action is action
     assert (plan.message or "").startswith(said)
 
