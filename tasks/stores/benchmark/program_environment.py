@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from tasks.stores.bucket.s3_address import ENDPOINT_VARIABLES
@@ -18,12 +19,21 @@ CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
 _IGNORES = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
 """With it, the SDK does not look at the variables that name an endpoint."""
 _NO_PROXY = ("NO_PROXY", "no_proxy")
+_SDK_VARIABLES = "AWS_"
+_NO_FILES = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+_NO_METADATA = {"AWS_EC2_METADATA_DISABLED": "true"}
 
 
 def with_endpoint(environment: Mapping[str, str], endpoint: str) -> dict[str, str]:
     """The environment with one endpoint, by every name that the SDKs know."""
     kept = {name: value for name, value in environment.items() if name != _IGNORES}
     return kept | dict.fromkeys(ENDPOINT_VARIABLES, endpoint)
+
+
+def with_own_server(environment: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """The environment with what reaches a server of our own, and nothing that the user has of other services."""
+    kept = {name: value for name, value in environment.items() if not name.startswith(_SDK_VARIABLES)}
+    return {**past_proxies(kept), **_NO_FILES, **given, **for_s3fs(given), **_NO_METADATA}
 
 
 def past_proxies(environment: Mapping[str, str]) -> dict[str, str]:

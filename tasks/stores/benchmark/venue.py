@@ -22,6 +22,7 @@ from tasks.stores.benchmark.program_environment import (
     for_s3fs,
     past_proxies,
     with_endpoint,
+    with_own_server,
 )
 from tasks.stores.benchmark.request_counts import ServerCounts
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 
 LOCAL_BUCKET = "benchmark"
 DEFAULT_PREFIX = "layoutlift-benchmark"
-_SDK_VARIABLES = "AWS_"
-_NO_METADATA = "AWS_EC2_METADATA_DISABLED"
 _VERSION_SECONDS = 60.0
 AWS = "aws"
 """The program that is not looked for, but put into an environment of ours."""
@@ -234,15 +233,12 @@ def local_venue(
         work.note_started(s3.pid)
         s3.create_bucket(LOCAL_BUCKET)
         host = registry or (_own_registry(work, stack) if needs_registry else None)
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(_SDK_VARIABLES)}
-        kept = past_proxies(kept)
-        no_files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
         yield Venue(
             run_id=run_id,
             address=BucketAddress(LOCAL_BUCKET, f"{DEFAULT_PREFIX}/"),
             endpoint=s3.endpoint,
             region=s3.region,
-            environment=kept | no_files | s3.environment() | for_s3fs(s3.environment()) | {_NO_METADATA: "true"},
+            environment=with_own_server(os.environ, s3.environment()),
             credentials=dict,  # its own are in the environment, and there are no others
             client=s3.client(),
             metrics_url=s3.metrics_url,
