@@ -1,4 +1,4 @@
-"""The one prefix of a bucket, or the one folder of a mount, that a benchmark writes to and deletes from.
+"""The one prefix of a bucket that a benchmark writes to and deletes from.
 
 A marker says whose it is. Whatever else is there is somebody's data: then nothing is written at all. Each run has a
 prefix of its own below, so that what an earlier run left when it died can be told apart, and removed.
@@ -6,24 +6,13 @@ prefix of its own below, so that what an earlier run left when it died can be to
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
 from contextlib import contextmanager
-from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from tasks.oci.errors import (
-    LayoutliftError,
-    LockHeldError,
-    RefusedError,
-    SourceError,
-    SourceUnavailableError,
-    is_transient,
-)
+from tasks.oci.errors import LayoutliftError, RefusedError, SourceError, is_transient
+from tasks.stores.benchmark.area_marker import MARKER, is_run_name, marker_content, refuse_living, run_name
 from tasks.stores.bucket.s3_answers import objects_of, with_all
 from tasks.stores.bucket.s3_errors import DeniedError, translated
 from tasks.stores.state.lock_holder import LockHolder
@@ -37,10 +26,6 @@ if TYPE_CHECKING:
 
     from tasks.stores.bucket.s3_address import BucketAddress
 
-MARKER = ".layoutlift-benchmark"
-OTHERS_HOLD = timedelta(hours=24)
-"""How long the marker of a run on another machine keeps others out: whether that still runs can't be told."""
-_RUN = re.compile(r"run-[0-9]{8}T[0-9]{6}-[0-9a-f]{6}")
 _DELETED_AT_ONCE = 1000
 RIGHTS = (
     "besides those for reading, a benchmark needs s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and "
@@ -48,11 +33,6 @@ RIGHTS = (
 )
 PATIENCE_SECONDS = 45.0
 """How long a store that asks to slow down is asked to delete: what is not deleted costs money."""
-
-
-def run_name(run_id: str) -> str:
-    """The name of a run's own prefix or folder."""
-    return f"run-{run_id}"
 
 
 class BucketArea:
@@ -170,7 +150,7 @@ class BucketArea:
         """Let go of the parts that runs had uploaded when they died: they cost money, and no listing shows them."""
         pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
         for upload in (upload for page in pages for upload in page.get("Uploads", [])):
-            if _RUN.fullmatch(upload["Key"].removeprefix(self._area).partition("/")[0]):
+            if is_run_name(upload["Key"].removeprefix(self._area).partition("/")[0]):
                 self._client.abort_multipart_upload(
                     Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
                 )
@@ -191,7 +171,7 @@ class BucketArea:
             name = key.removeprefix(self._area)
             if name in {"", MARKER}:
                 continue
-            if not (marked and _RUN.fullmatch(name.partition("/")[0])):
+            if not (marked and is_run_name(name.partition("/")[0])):
                 raise RefusedError(
                     f"s3://{self.bucket}/{self._area} holds {name!r}, which is not the benchmark's: "
                     "name a prefix that holds nothing else"
@@ -205,96 +185,3 @@ class BucketArea:
             answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": part, "Quiet": True})
             for refused in answer.get("Errors", []):
                 raise SourceError(f"{refused.get('Key')} can't be deleted: {refused.get('Message')}")
-
-
-class FolderArea:
-    """The area of one run below a mount of the user's own."""
-
-    def __init__(self, mount: Path, run_id: str) -> None:
-        self._area = mount / "layoutlift-benchmark"
-        self.folder = self._area / run_name(run_id)
-        self._marker = self._area / MARKER
-        self._holder = LockHolder.here(run_id, str(mount), "")
-        self._claimed = False
-
-    def claim(self) -> None:
-        """As `BucketArea.claim`, of a folder.
-
-        Raises:
-            RefusedError: something else is there.
-            LockHeldError: another run is at work there.
-            SourceUnavailableError: the mount can't be read or written.
-        """
-        with self._translated():
-            self._claim()
-
-    def release(self) -> None:
-        """Remove all that this run put there; harmless when the area was never claimed.
-
-        Raises:
-            SourceUnavailableError: something can't be removed; the marker then stays for the next run to find.
-        """
-        if not self._claimed:
-            return
-        with self._translated():
-            shutil.rmtree(self.folder)
-            self._marker.unlink(missing_ok=True)
-            self._area.rmdir()
-        self._claimed = False
-
-    def empty(self) -> None:
-        """Delete the repositories that were pushed, and keep the area.
-
-        Raises:
-            SourceUnavailableError: one can't be deleted.
-        """
-        with self._translated():
-            for path in self.folder.iterdir():
-                shutil.rmtree(path)
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise SourceUnavailableError(f"{self._area} can't be used: {error.strerror}") from error
-
-    def _claim(self) -> None:
-        if not self._area.parent.is_dir():
-            raise SourceUnavailableError(f"{self._area.parent} is no folder: mount the bucket first")
-        self._area.mkdir(exist_ok=True)
-        names = {path.name for path in self._area.iterdir()}
-        foreign = sorted(n for n in names - {MARKER} if MARKER not in names or not _RUN.fullmatch(n))
-        if foreign:
-            raise RefusedError(f"{self._area} holds {foreign[0]!r}, which is not the benchmark's")
-        if MARKER in names:
-            written = datetime.fromtimestamp(self._marker.stat().st_mtime, UTC)
-            refuse_living(self._marker.read_bytes(), written, str(self._area))
-        self._marker.write_bytes(marker_content(self._holder))
-        self._claimed = True
-        for name in names - {MARKER}:
-            shutil.rmtree(self._area / name)
-        self.folder.mkdir()
-
-
-def marker_content(holder: LockHolder) -> bytes:
-    """What the marker of a run holds."""
-    return json.dumps(asdict(holder)).encode()
-
-
-def refuse_living(content: bytes, written: datetime, where: str) -> None:
-    """Refuse an area whose marker belongs to a run that may still be at work.
-
-    Raises:
-        LockHeldError: that run may still be at work.
-    """
-    holder = LockHolder.parse(content)
-    if holder is None or holder.is_dead:
-        return
-    here = LockHolder.here("", "", "")
-    is_elsewhere = (holder.host, holder.machine) != (here.host, here.machine)
-    if is_elsewhere and datetime.now(UTC) - written > OTHERS_HOLD:
-        return
-    raise LockHeldError(
-        f"{where} is in use by the benchmark {holder.run} on {holder.host} (pid {holder.pid}) since {holder.started}"
-    )

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from tasks.benchmark_values.paths import Origin, fill
 from tasks.oci.errors import ProgramMissingError
+from tasks.stores.benchmark.area_marker import run_name
 from tasks.stores.benchmark.aws_cli import cache_folder, ready_aws_cli
-from tasks.stores.benchmark.bucket_area import BucketArea, FolderArea, run_name
+from tasks.stores.benchmark.bucket_area import BucketArea
+from tasks.stores.benchmark.folder_area import FolderArea
 from tasks.stores.benchmark.leaving import release_with
 from tasks.stores.benchmark.program_environment import (
     CREDENTIALS,

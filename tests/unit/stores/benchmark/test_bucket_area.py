@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from tasks.oci.errors import RefusedError, RegressionError, SourceError, SourceUnavailableError
-from tasks.stores.benchmark.bucket_area import MARKER, BucketArea, FolderArea
-from tasks.stores.benchmark.leaving import release_with
+from tasks.oci.errors import RefusedError, SourceError
+from tasks.stores.benchmark.area_marker import MARKER
+from tasks.stores.benchmark.bucket_area import BucketArea
 from tasks.stores.bucket.s3_address import BucketAddress
 from tasks.stores.bucket.s3_client import ATTEMPTS
 from tasks.stores.bucket.s3_errors import ThrottledError
@@ -151,34 +150,3 @@ def test_what_is_no_listing_is_not_taken_for_a_prefix_that_holds_nothing(
     with pytest.raises(SourceError, match=said):
         area_of(client).claim()
     assert client.list_objects(Bucket="bucket").get("Contents", []) == []
-
-
-class Unremovable:
-    def release(self) -> None:
-        raise SourceError("it stays")
-
-
-def test_what_stays_is_said_without_hiding_why_the_run_ended(caplog: pytest.LogCaptureFixture) -> None:
-    def end(why: Exception | None) -> None:
-        with ExitStack() as stack:
-            release_with(stack, Unremovable())
-            if why is not None:
-                raise why
-
-    with pytest.raises(SourceError, match="it stays"):
-        end(None)
-    assert caplog.messages == []
-    with pytest.raises(RegressionError, match="slower"):
-        end(RegressionError("slower"))
-    assert caplog.messages == ["it stays"]
-
-
-def test_a_mount_that_goes_away_is_named_in_one_line(tmp_path: Path) -> None:
-    area = FolderArea(tmp_path, OURS)
-    area.claim()
-    for path in sorted(tmp_path.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
-    with pytest.raises(SourceUnavailableError, match="layoutlift-benchmark can't be used: No such file"):
-        area.empty()
-    with pytest.raises(SourceUnavailableError, match="layoutlift-benchmark can't be used: No such file"):
-        area.release()
