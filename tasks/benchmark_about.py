@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import platform
 import socket
@@ -12,14 +11,10 @@ from typing import TYPE_CHECKING
 
 from tasks.benchmark_values.facts import About, UsedPath
 from tasks.benchmark_values.paths import Origin
-from tasks.oci.errors import ProgramMissingError
 from tasks.operations.benchmark.visits import most_traffic
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.shown_text import human_bytes
-from tasks.stores.benchmark.venue import find_parts
 from tasks.stores.directory.mounts import hanging_mounts, on_the_way, resolve
-from tasks.stores.local_parts.programs import program
-from tasks.stores.local_parts.registry import registry_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,55 +25,7 @@ if TYPE_CHECKING:
     from tasks.stores.benchmark.bench import Bench
     from tasks.stores.benchmark.venue import Venue
 
-logger = logging.getLogger("tasks.benchmark_runs")
 LOCALLY = "SeaweedFS on loopback"
-
-
-def refuse_without_parts(options: BenchmarkOptions) -> None:
-    """See that what a benchmark needs is installed here, before anything is started for it.
-
-    Raises:
-        ProgramMissingError: a path that was asked for by name can't be measured; or none can, and why not.
-    """
-    if options.location is None:
-        program("weed")
-    _refuse_without_paths(options, [_why_not(path, options) for path in options.paths])
-
-
-def _why_not(path: PathSpec, options: BenchmarkOptions) -> str:
-    try:
-        if path.origin is Origin.REGISTRY and options.registry is None and options.location is None:
-            registry_program()
-        find_parts(path, has_registry=options.registry is not None or options.location is None)
-    except ProgramMissingError as error:
-        return str(error)
-    return ""
-
-
-def _refuse_without_paths(options: BenchmarkOptions, missing: Sequence[str]) -> None:
-    for path, why in zip(options.paths, missing, strict=True):
-        if why and options.all_needed:
-            raise ProgramMissingError(f"{path.name} can't be measured: {why}")
-    if all(missing):
-        raise ProgramMissingError(f"none of the paths can be measured here: {'; '.join(dict.fromkeys(missing))}")
-
-
-def usable_paths(options: BenchmarkOptions, venue: Venue) -> tuple[tuple[PathSpec, ...], list[UsedPath]]:
-    """The paths that can be measured here, and what is said of all.
-
-    Raises:
-        ProgramMissingError: one can't, and was asked for by name; or none can.
-    """
-    missing = [venue.why_not(path) for path in options.paths]
-    _refuse_without_paths(options, missing)
-    used = [
-        UsedPath(name=path.name, place=own_place(path, options), left_out=why)
-        for path, why in zip(options.paths, missing, strict=True)
-    ]
-    for each in used:
-        if each.left_out:
-            logger.warning("%s is left out: %s", each.name, each.left_out)
-    return tuple(path for path, why in zip(options.paths, missing, strict=True) if not why), used
 
 
 def own_place(path: PathSpec, options: BenchmarkOptions) -> str:

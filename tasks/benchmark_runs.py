@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.benchmark_about import about_run, no_mounts, shown_path, traffic_lines, usable_paths
+from tasks.benchmark_about import about_run, no_mounts, shown_path, traffic_lines
+from tasks.benchmark_parts import result_folder_of, usable_paths, venue_of
 from tasks.benchmark_results import compare_and_keep, write_results
 from tasks.benchmark_values.cases import MIB
 from tasks.benchmark_values.facts import About, Failure, Measurement, Phase, Results
-from tasks.benchmark_values.paths import Origin, Visit
+from tasks.benchmark_values.paths import Visit
 from tasks.oci.errors import (
-    ConfigurationError,
     IncompleteError,
     InterruptedRunError,
     LayoutliftError,
@@ -32,8 +32,7 @@ from tasks.stores.benchmark import page_cache
 from tasks.stores.benchmark.bench import Bench
 from tasks.stores.benchmark.free_space import refuse_without_space
 from tasks.stores.benchmark.remains import WorkFolder, sweep, work_root
-from tasks.stores.benchmark.result_folder import History, ResultFolder
-from tasks.stores.benchmark.venue import bucket_venue, local_venue
+from tasks.stores.benchmark.result_folder import History
 from tasks.stores.bucket.s3_errors import let_in
 from tasks.stores.state.state_directory import made_state_root
 
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     from tasks.benchmark_values.options import BenchmarkOptions
     from tasks.benchmark_values.paths import PathSpec
     from tasks.operations.benchmark.history import Regression
-    from tasks.stores.benchmark.venue import Venue
+    from tasks.stores.benchmark.result_folder import ResultFolder
     from tasks.stores.pacing import Stop
 
 logger = logging.getLogger(__name__)
@@ -249,11 +248,11 @@ def open_benchmark(options: BenchmarkOptions, stop: Stop) -> Iterator[BenchmarkR
     root = work_root(state)
     for name in sweep(root):
         logger.info("removed what the benchmark %s left when it died", name)
-    folder = _result_folder(options, run_id)
+    folder = result_folder_of(options, run_id)
     with ExitStack() as stack:
         work = stack.enter_context(WorkFolder(root, run_id))
         with let_in():
-            venue = _venue(options, run_id, work, stack)
+            venue = venue_of(options, run_id, work, stack)
             paths, used = usable_paths(options, venue)
             refuse_without_space(root, least_space(options.cases, paths, local=options.location is None))
             venue.claim(paths, stack)
@@ -271,29 +270,3 @@ def open_benchmark(options: BenchmarkOptions, stop: Stop) -> Iterator[BenchmarkR
         )
         run.begin()
         yield run
-
-
-def _result_folder(options: BenchmarkOptions, run_id: str) -> ResultFolder:
-    if options.resume and options.out is None:
-        raise ConfigurationError("--resume: name the folder of the interrupted run by --out")
-    out = Path(options.out) if options.out else Path("build") / "benchmark" / run_id
-    return ResultFolder(out, Path(options.dat_file) if options.dat_file else None)
-
-
-def _venue(options: BenchmarkOptions, run_id: str, work: WorkFolder, stack: ExitStack) -> Venue:
-    if options.location is None:
-        local = local_venue(
-            run_id,
-            work,
-            registry=options.registry,
-            needs_registry=any(path.origin is Origin.REGISTRY for path in options.paths),
-            plain_http=options.plain_http,
-        )
-        return stack.enter_context(local)
-    return bucket_venue(
-        run_id,
-        options.location,
-        endpoint_url=options.endpoint_url,
-        registry=options.registry,
-        plain_http=options.plain_http,
-    )

@@ -55,7 +55,7 @@ def run(*, as_json: bool, standalone: bool, **given: Any) -> None:
 
 def _complete(parameters: BenchmarkParameters, console: Any, *, standalone: bool, as_json: bool) -> int:
     from flows.course.benchmark_course import drive_benchmark, measure_here, shown_by  # noqa: PLC0415 - not for --help
-    from tasks.benchmark_about import refuse_without_parts  # noqa: PLC0415
+    from tasks.benchmark_parts import refuse_without_parts  # noqa: PLC0415
 
     def show(ended: BenchmarkRun) -> None:
         _print_outcome(ended, as_json=as_json)

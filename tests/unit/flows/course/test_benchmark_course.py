@@ -38,7 +38,7 @@ def test_the_figures_are_printed_at_the_end(
     monkeypatch.setattr(benchmark_course, "open_benchmark", measured_already)
     monkeypatch.setattr(benchmark_course, "measure_here", lambda _: None)
     monkeypatch.setattr("flows.server.embedded.run_flow", in_a_flow)
-    monkeypatch.setattr("tasks.benchmark_about.refuse_without_parts", lambda _: None)
+    monkeypatch.setattr("tasks.benchmark_parts.refuse_without_parts", lambda _: None)
     ended = CliRunner().invoke(main, ["benchmark", "run", *way, *form])
     assert ended.exit_code == 0, ended.output
     assert all(each in ended.stdout for each in said)

@@ -55,7 +55,7 @@ def test_the_dashboard_names_where_a_run_measures(
     runs: list[BenchmarkParameters] = []
     monkeypatch.delenv("S3_BUCKET", raising=False)
     monkeypatch.setattr("flows.commands.benchmark._log_progress", lambda: None)  # it would stay for other tests
-    monkeypatch.setattr("tasks.benchmark_about.refuse_without_parts", lambda _: None)
+    monkeypatch.setattr("tasks.benchmark_parts.refuse_without_parts", lambda _: None)
     monkeypatch.setattr("flows.server.embedded.run_flow", lambda _, parameters, __: runs.append(parameters))
     assert CliRunner().invoke(main, ["benchmark", "run", *given]).exit_code == 0
     assert str(benchmark.flow_run_name).format(**runs[0].model_dump()) == named
