@@ -28,18 +28,18 @@ def drop_layout(tools: ApplyTools, path: str) -> bool:
         LockHeldError: the lease is another run's by now.
     """
     files = tools.source.files
-    paths = [below(path, name) for name in (INDEX, MARKER)]
-    found = [file for path in paths if (file := files.stat_file(path)) is not None]
-    contents = [(path, files.read_file(path)) for path in paths]
+    places = [below(path, name) for name in (INDEX, MARKER)]
+    stored = [file for place in places if (file := files.stat_file(place)) is not None]
+    contents = [(place, files.read_file(place)) for place in places]
     texts = tuple(
-        (path, found.raw.decode("utf-8", "surrogateescape")) for path, found in contents if found is not None
+        (place, each.raw.decode("utf-8", "surrogateescape")) for place, each in contents if each is not None
     )
     index = dict(texts).get(below(path, INDEX))
     if (index is not None and next(iter_index(index), None) is not None) or _has_writer(files, path):
         return False  # somebody has written it since the look, or is about to
     tools.guard()
     tools.journal.announce(Record(Step.DROP, path, files.now(), contents=texts))
-    is_whole = len(files.delete_files(found)) == len(found)
+    is_whole = len(files.delete_files(stored)) == len(stored)
     if is_whole and not _has_writer(files, path):
         return True
     restore_dropped(files, texts)
