@@ -101,7 +101,7 @@ class LayoutLedger(Ledger, Protocol):
     """A ledger that knows layouts, too."""
 
     def tags_of(self, repository: str, layout: str | None = None) -> Mapping[str, str]:
-        """The digests that were written last, by tag; of one layout, or of all."""
+        """The digests that were written last to tags that earlier runs noted, by tag; of one layout, or of all."""
         ...
 
     def layout(self, path: str) -> LayoutNote | None:

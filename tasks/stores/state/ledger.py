@@ -145,7 +145,7 @@ class Ledger:
                 self._lines.append(tag_line(repository, tag, entry))
 
     def tags_of(self, repository: str, layout: str | None = None) -> dict[str, str]:
-        """The digests that a repository had last, by tag; those from one layout, or all."""
+        """The digests a repository had last under tags that earlier runs noted; those from one layout, or all."""
         return {tag: entry.digest for tag, entry in self._entries_of(repository, layout)}
 
     def brought_to(self, repository: str, layout: str) -> dict[str, str]:
@@ -155,7 +155,7 @@ class Ledger:
     def _entries_of(self, repository: str, layout: str | None) -> list[tuple[str, LedgerEntry]]:
         origin = None if layout is None else origin_of(self._prefix, repository, layout)
         with self._lock:
-            if self._sorted is None:
+            if self._sorted is None:  # once: nobody asks for tags that this run is the first to bring
                 self._sorted = sorted(self._memory.tags)
             first, last = (bisect_left(self._sorted, f"{repository}{end}") for end in ":;")  # ; comes after :
             known = self._memory.tags
