@@ -12,6 +12,7 @@ from tasks.operations.choosing.selection import Renames
 from tasks.operations.copying.repository_preparation import Preparation
 from tasks.operations.running.source_survey import RunJob
 from tasks.run_options import RunKind
+from tasks.stores.source_checks import refuse_within
 from tasks.stores.state.state_directory import made_state_root
 
 if TYPE_CHECKING:
@@ -31,6 +32,17 @@ def source_of(options: RunOptions, stop: Stop) -> Source:
     """The source; see `open_source`. A shard looks at the layouts that it is told of, and at no others."""
     layouts = options.shard.layouts if options.shard is not None else ()
     return open_source(options.source, stop, options.bucket_access, by_name=options.split_by_name, layouts=layouts)
+
+
+def refuse_within_source(options: RunOptions) -> None:
+    """See that nothing that the user names for a run's own files is in the source.
+
+    Raises:
+        ConfigurationError: something is.
+    """
+    named = {"--state": options.state, "--report": options.report, "--metrics": options.metrics}
+    for option, place in named.items():
+        refuse_within(options.source, option, place)
 
 
 def state_of(kind: RunKind, options: RunOptions, stop: Stop) -> RunState:

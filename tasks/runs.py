@@ -27,7 +27,16 @@ from tasks.operations.work.spare_hands import SpareHands
 from tasks.run_controls import RunControls
 from tasks.run_ends import RunEnds
 from tasks.run_options import RunKind, RunOptions, shown_options
-from tasks.run_parts import job_at_target, job_of, preparation_of, source_of, state_of, target_of, tracer_of
+from tasks.run_parts import (
+    job_at_target,
+    job_of,
+    preparation_of,
+    refuse_within_source,
+    source_of,
+    state_of,
+    target_of,
+    tracer_of,
+)
 from tasks.run_works import Works
 from tasks.stores.state.run_spool import RunSpool, check_report_place
 
@@ -209,7 +218,8 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
     """Open everything that a run needs; a migration holds its lock until the end.
 
     Raises:
-        ConfigurationError: an option makes no sense, the source is not there, or state or report can't be written.
+        ConfigurationError: an option makes no sense, the source is not there, or state or report can't be written
+            or would be in it.
         LockHeldError: another migration works on the same source and target.
         AuthenticationError, TransportError: the target does not let us in.
     """
@@ -219,6 +229,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
     progress, controls = Progress(), RunControls(options.limits, stop)
     with ExitStack() as stack:
         stack.callback(close_source, source)
+        refuse_within_source(options)
         state = state_of(kind, options, stop)
         if kind is RunKind.MIGRATE:
             with blamed_on("--state"):

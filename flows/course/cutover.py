@@ -19,6 +19,7 @@ from tasks.operations.in_step.cutover import OLD_REFERENCE, check_template, refu
 from tasks.operations.source.index_marks import index_marks
 from tasks.run_options import RunKind
 from tasks.stores.mapping_files import RowList, check_files, write_lists
+from tasks.stores.source_checks import refuse_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,7 +64,7 @@ def cut_over(parameters: CutoverParameters, console: Console, say: Callable[[str
         RefusedError: an index changed while the source was watched; no file was written.
         ConfigurationError: a file can't be written.
     """
-    check_files([Path(name) for name in (*parameters.output, *filter(None, [parameters.way_back]))])
+    _check_files(parameters)
     options = parameters.to_options()
     selection = options.selection
     watched_until = time.monotonic() + seconds(parameters.frozen_for)
@@ -84,6 +85,13 @@ def cut_over(parameters: CutoverParameters, console: Console, say: Callable[[str
     say(f"source and target were equal at {equal_at}, and the source did not change while it was watched")
     for name in _write(parameters, console, equal_at):
         say(f"{name} written")
+
+
+def _check_files(parameters: CutoverParameters) -> None:
+    for name in parameters.output:
+        refuse_within(parameters.source, "--output", name)
+    refuse_within(parameters.source, "--way-back", parameters.way_back)
+    check_files([Path(name) for name in (*parameters.output, *filter(None, [parameters.way_back]))])
 
 
 def _verify(options: RunOptions, console: Console) -> None:

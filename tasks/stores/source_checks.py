@@ -46,6 +46,25 @@ def check_place(place: str) -> None:
         raise ConfigurationError(f"{place.partition('://')[0]}:// can't be used; name a directory or s3://bucket")
 
 
+def refuse_within(source: str, option: str, place: str | None) -> None:
+    """Refuse an option that would have something written in the source, over what it holds perhaps.
+
+    Raises:
+        ConfigurationError: the place that it names, if any, is the source or lies in it.
+    """
+    if place is not None and _lies_in(source, place):
+        raise ConfigurationError(f"{option} {place}: it is in the source, where nothing is written; name another")
+
+
+def _lies_in(source: str, place: str) -> bool:
+    if is_bucket(source) != is_bucket(place):
+        return False
+    if is_bucket(source):
+        address, other = BucketAddress.parse(source), BucketAddress.parse(place)
+        return address.bucket == other.bucket and other.prefix.startswith(address.prefix)
+    return mounts.is_below(mounts.resolve(place)[0], mounts.resolve(source)[0])
+
+
 def check_home(path: str) -> None:
     """Refuse `~`, which is a folder of that name where no shell has put a home in its place.
 

@@ -50,6 +50,18 @@ def test_nothing_is_written_while_the_sides_differ_and_the_report_says_so(
     assert "map.csv written" in ended.stderr
 
 
+def test_a_list_is_never_written_into_the_source(
+    layoutlift: Layoutlift, docker_registry: Registry, tmp_path: Path, prefix: str
+) -> None:
+    source, target = tree(tmp_path / "s", 1, 1), f"{docker_registry.host}/{prefix}"
+    layoutlift.migrate(source, target)
+    for option in ("--output", "--way-back"):
+        place = source / "map.csv"
+        ended = layoutlift("cutover", source, target, "--plain-http", option, place, code=2)
+        assert ended.stderr.startswith(f"layoutlift: {option} {place}: it is in the source")
+        assert not place.exists()
+
+
 def test_nothing_is_written_when_somebody_still_writes(
     layoutlift: Layoutlift, docker_registry: Registry, tmp_path: Path, prefix: str
 ) -> None:
@@ -72,7 +84,8 @@ def test_nothing_is_written_when_somebody_still_writes(
 
 def test_a_file_that_could_not_be_written_is_told_before_the_work(layoutlift: Layoutlift, tmp_path: Path) -> None:
     for name in ("map.txt", "missing/map.csv"):
-        ended = layoutlift("cutover", tmp_path, "127.0.0.1:1", "--plain-http", "--output", tmp_path / name, code=2)
+        line = (tmp_path / "s", "127.0.0.1:1", "--plain-http", "--output", tmp_path / name)
+        ended = layoutlift("cutover", *line, code=2)
         assert str(tmp_path / name) in ended.stderr
     assert "--frozen-for: a duration" in layoutlift("cutover", tmp_path, "r", "--frozen-for", "soon", code=2).stderr
 

@@ -114,10 +114,8 @@ def test_a_report_that_can_not_be_written_is_found_before_anything_is_done(
     assert f"--report: the report {place} can't be written: " in only_line(ended.stderr)
 
 
-def test_the_summary_names_the_report_that_was_asked_for(
-    layoutlift: Layoutlift, source: Path, tmp_path: Path
-) -> None:
-    asked_for = tmp_path / "r.json"
+def test_the_summary_names_the_report_that_was_asked_for(layoutlift: Layoutlift, source: Path) -> None:
+    asked_for = layoutlift.home / "r.json"
     assert f"  report: {asked_for}, " in layoutlift("check", source, "--report", asked_for).stdout
 
 

@@ -1,6 +1,8 @@
-"""A run's report gets to where it can, and a place that it does not get to is told when all else was said."""
+"""A run's report gets to where it can, never into the source, and what does not get there is told after all else."""
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from tasks.oci.errors import ConfigurationError, StateError
 from tasks.run_options import RunKind, RunOptions
 from tasks.runs import Run, open_run
 from tasks.stores.pacing import Stop
+from tasks.stores.source_checks import refuse_within
 from tasks.stores.state.ledger_folder import LedgerFolder
 from tasks.stores.state.state_directory import StateDirectory
 from tests.support.layouts import LayoutBuilder
@@ -79,3 +82,26 @@ def test_a_ledger_that_can_not_be_read_is_found_before_anything_is_done(
     monkeypatch.setattr(LedgerFolder, "read", unreadable)
     with pytest.raises(ConfigurationError, match="--state: ledger-r1"), open_run(RunKind.CHECK, options, Stop()):
         pytest.fail("it was opened")
+
+
+@pytest.mark.parametrize("option", ["state", "report", "metrics"])
+@pytest.mark.parametrize("place", ["", "state", "app/index.json", "../link/new/file"])
+def test_nothing_of_a_run_is_written_in_its_source(
+    options: RunOptions, tmp_path: Path, option: str, place: str
+) -> None:
+    source = tmp_path / "source"
+    (tmp_path / "link").symlink_to(source)
+    before = {path: path.stat().st_mtime_ns for path in source.rglob("*")}
+    named = replace(options, **{option: f"{source}/{place}"})
+    message = re.escape(f"--{option} {source}/{place}: it is in the source, where nothing is written")
+    with pytest.raises(ConfigurationError, match=message), open_run(RunKind.CHECK, named, Stop()):
+        pytest.fail("it was opened")
+    assert {path: path.stat().st_mtime_ns for path in source.rglob("*")} == before
+
+
+def test_a_state_beside_the_source_in_one_bucket_is_not_in_it() -> None:
+    for place in ("s3://bucket/team/state", "s3://bucket/team"):
+        with pytest.raises(ConfigurationError, match="it is in the source"):
+            refuse_within("s3://bucket/team/", "--state", place)
+    for place in ("s3://bucket/team-state", "s3://bucket", "s3://other/team", "/bucket/team", None):
+        refuse_within("s3://bucket/team", "--state", place)

@@ -29,12 +29,17 @@ def mount_points() -> list[str]:
 
 def on_the_way(mounts: frozenset[str], path: str) -> list[str]:
     """Which of these mounts a path leads through, the outermost first."""
-    return sorted((mount for mount in mounts if _is_below(path, mount)), key=len)
+    return sorted((mount for mount in mounts if is_below(path, mount)), key=len)
 
 
 def mounted_below(mounts: frozenset[str], path: str) -> list[str]:
     """Which of these mounts are below a path."""
-    return sorted(mount for mount in mounts if mount != path and _is_below(mount, path))
+    return sorted(mount for mount in mounts if mount != path and is_below(mount, path))
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether a path is a folder or lies in it; both are real paths."""
+    return f"{path.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def taken_away(mounts: frozenset[str], path: str, *, below: bool = False) -> str | None:
@@ -46,10 +51,6 @@ def taken_away(mounts: frozenset[str], path: str, *, below: bool = False) -> str
     missing = mounts - now if now else frozenset()  # without a table, nothing is known
     gone = on_the_way(missing, path) + (mounted_below(missing, path) if below else [])
     return gone[0] if gone else None
-
-
-def _is_below(path: str, folder: str) -> bool:
-    return f"{path.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def _entries() -> list[list[str]]:

@@ -28,11 +28,18 @@ def shown(*arguments: str, **environment: str) -> str:
     "arguments", [("ls",), ("ls", "--json"), ("check",), ("check", "--json"), ("check", "--help")]
 )
 def test_output_that_can_not_be_written_is_one_line(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    layout = LayoutBuilder(tmp_path / "app")
+    layout = LayoutBuilder(tmp_path / "bucket" / "app")
     for number in range(200):
         layout.image(f"v{number}", layers=[b"layer"])
     layout.write()
-    program = [sys.executable, "-c", "from flows.cli import main; main()", arguments[0], tmp_path, *arguments[1:]]
+    program = [
+        sys.executable,
+        "-c",
+        "from flows.cli import main; main()",
+        arguments[0],
+        layout.path.parent,
+        *arguments[1:],
+    ]
     with Path("/dev/full").open("wb") as full:
         environment = os.environ | {"LAYOUTLIFT_STATE": str(tmp_path / "state")}
         ended = subprocess.run(program, env=environment, stdout=full, stderr=subprocess.PIPE, check=False)
