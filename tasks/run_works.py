@@ -111,6 +111,7 @@ class Works:
                 lists=lists,
                 profile=target.profile,
                 announced=announced,
+                referrers=self.policy.referrers,
             )
             return RememberedWork(work, repository, self.ledger, None, self.selection)
 

@@ -207,3 +207,16 @@ def test_exclude_referrers_leaves_them_behind(
     assert set(ended.outcomes.values()) == {"copied"}
     for name in ("entries", "fallback-tags"):
         assert discovered(oras_cli, "--plain-http", f"{target}/{name}:v1") == {}
+
+
+def test_a_broken_referrer_that_is_left_behind_is_a_problem_of_no_command(
+    layoutlift: Layoutlift, docker_registry: Registry, prefix: str, tmp_path: Path
+) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.referrer(layout.image("v1", layers=[b"layer"]), content=b"sbom")
+    layout.write()
+    layout.blob_path(layout.blob(b"sbom")).unlink()
+    target = f"{docker_registry.host}/{prefix}"
+    for run in (layoutlift.plan, layoutlift.migrate, layoutlift.verify):
+        assert run(tmp_path, target, "--exclude-referrers").findings == set()
+    assert layoutlift.plan(tmp_path, target, code=1).findings == {("app", "content_not_found")}

@@ -46,8 +46,9 @@ class PlanWork(CheckWork):
         lists: ReferrerLists,
         profile: RegistryProfile,
         announced: Iterable[Finding],
+        referrers: bool,
     ) -> None:
-        super().__init__(inventory, graph, census, Depth.BLOBS, f"{host}/{repository}")
+        super().__init__(inventory, graph, census, Depth.BLOBS, f"{host}/{repository}", referrers=referrers)
         self._planner = planner
         self._lists = lists
         self._repository = repository

@@ -25,14 +25,18 @@ class CheckWork(RepositoryWork):
         census: Census,
         depth: Depth,
         place: str | None = None,
+        *,
+        referrers: bool = True,
     ) -> None:
+        """Check what refers to something in a graph, too, unless `referrers` are left out."""
         super().__init__(inventory, place)
         self._graph = graph
         self._census = census
         self._depth = depth
+        self._followed = inventory.referrers if referrers else {}
         self._findings: list[Finding] = []
-        referrers = sum(len(found) for found in inventory.referrers.values())
-        census.note_repository(len(inventory.tags) + len(inventory.refused), referrers, len(inventory.untagged))
+        known = sum(len(found) for found in inventory.referrers.values())
+        census.note_repository(len(inventory.tags) + len(inventory.refused), known, len(inventory.untagged))
 
     def found(self) -> list[Finding]:
         """See `RepositoryWork.found`."""
@@ -46,7 +50,7 @@ class CheckWork(RepositoryWork):
         """Check a graph, and the referrers of all that is in it and in them."""
         found = self._graph.check(root)
         self._census.note_content(found)
-        referrers_of((each.digest for each in found), self.inventory.referrers, self._check_referrer)
+        referrers_of((each.digest for each in found), self._followed, self._check_referrer)
         return found
 
     def _check_referrer(self, referrer: Descriptor) -> list[Digest]:
