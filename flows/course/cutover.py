@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, field_validator
 from flows.course.driving import drive, work_here
 from flows.forms.parameters import VerifyParameters
 from flows.forms.quantities import seconds, waiting_time
-from tasks.endpoints import close_source, open_source
+from tasks.endpoints import close_source, open_source, own_name
 from tasks.oci.errors import IncompleteError, InterruptedRunError, RefusedError
 from tasks.operations.in_step.cutover import OLD_REFERENCE, check_template, refuse_changes, replacements
 from tasks.operations.source.index_marks import index_marks
@@ -119,7 +119,8 @@ def _write(parameters: CutoverParameters, console: Console, equal_at: str) -> li
     """Write the files; their names."""
     if console.run is None:
         return []
-    found = replacements(console.run.results(), parameters.source, parameters.old_reference)
+    own = own_name(parameters.source)
+    found = replacements(console.run.results(), parameters.source, parameters.old_reference, own_name=own)
     header = {
         "schema": SCHEMA,
         "source": parameters.source,

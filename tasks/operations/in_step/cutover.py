@@ -45,23 +45,28 @@ def check_template(template: str) -> None:
         raise ValueError("it must hold {tag}, or all tags of a repository would have one old name")
 
 
-def replacements(results: Iterable[TagResult], source: str, template: str = OLD_REFERENCE) -> list[Replacement]:
+def replacements(
+    results: Iterable[TagResult], source: str, template: str = OLD_REFERENCE, *, own_name: str = ""
+) -> list[Replacement]:
     """A replacement for each verified tag, in the same order each time.
 
+    A layout that is the source itself has no path below it; where a template has its name alone, that is `own_name`.
     Tags that name a digest are left out: they are found by tools, and named by nobody.
     """
-    return sorted(each for result in results if (each := _replacement(result, source, template)) is not None)
+    found = (_replacement(result, source, template, own_name) for result in results)
+    return sorted(each for each in found if each is not None)
 
 
-def _replacement(result: TagResult, source: str, template: str) -> Replacement | None:
+def _replacement(result: TagResult, source: str, template: str, own_name: str) -> Replacement | None:
     tag, digest = result.tag, result.digest
     if tag is None or digest is None or result.target is None or result.verified is None:
         return None
     if parse_referrers_tag(tag) is not None:
         return None
-    old = template.replace("{source}", source.rstrip("/")).replace("{tag}", tag)
-    here = result.repository == "."
-    old = old.replace("/{repository}", "") if here else old.replace("{repository}", result.repository)
+    is_source = result.repository == "."
+    old = template.replace("{source}/{repository}", "{source}") if is_source else template
+    old = old.replace("{source}", source.rstrip("/")).replace("{tag}", tag)
+    old = old.replace("{repository}", own_name if is_source else result.repository)
     return Replacement(old, f"{result.target}@{digest}", digest)
 
 

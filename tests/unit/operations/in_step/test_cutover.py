@@ -66,6 +66,13 @@ def test_a_layout_that_is_the_source_itself_has_no_path() -> None:
     assert found.old == "s3://bucket/app:v1"
 
 
+@pytest.mark.parametrize("before", ["", "oci:", "docker.io/", "{source}:"])
+def test_a_layout_that_is_the_source_itself_goes_by_its_own_name_where_a_template_has_that(before: str) -> None:
+    template = f"{before}{{repository}}:{{tag}}"
+    (found,) = replacements([result(".", "v1")], "/mnt/app", template, own_name="app")
+    assert found.old == f"{before.replace('{source}', '/mnt/app')}app:v1"
+
+
 @pytest.mark.parametrize("after", [{"a": "2"}, {}, {"a": "1", "b": "1"}])
 def test_an_index_that_changed_came_or_went_is_refused(after: dict[str, str]) -> None:
     with pytest.raises(RefusedError, match=r"still written to: [ab] changed"):
