@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.codes import Problem, Remark
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.reports.counts import counted
-from tasks.operations.reports.findings import NOTHING_CHOSEN
+from tasks.operations.reports.findings import NOTHING_CHOSEN, is_harmful
 from tasks.operations.reports.results import Outcome
 from tasks.operations.source.index_marks import changed_layouts, index_marks
 
@@ -56,7 +56,8 @@ class Equality:
         if any(each.code == Problem.MISSING_AT_SOURCE for each in self._log.findings):
             return "the list of --tags-from has lines that find nothing at the source"
         if not complete:
-            return "something could not be read or ordered, or the run was interrupted"
+            codes = ", ".join(sorted({each.code for each in self._log.findings if is_harmful(each)}))
+            return f"something besides the tags has a problem ({codes})" if codes else "the run was interrupted"
         if unasked:
             return "with --since-last, the target was not asked for layouts that were unchanged"
         return None

@@ -116,7 +116,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "referrer_conflict": "The target's tag of this name lists no referrers: remove it if nobody needs it.",
         "target_full": "Make room at the target, then run again: what it has already is not sent twice.",
         "target_lacks": "Migrate it first, or clean up without naming a target.",
-        "missing_at_target": "Run migrate again; if it stays, look for what deletes at the target.",
+        "missing_at_target": "Run migrate again, which names what the target does not take; if it stays, look for "
+        "what deletes at the target.",
         "different_at_target": "See who wrote to the target; then migrate with --on-conflict overwrite, or leave it.",
         "extra_at_target": "Nothing to do, if it vanished at the source or others push to the target; else see who "
         "did, and delete it there.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
-from tasks.oci.errors import LayoutliftError, ReferrersLostError
+from tasks.oci.errors import DifferentAtTargetError, LayoutliftError, MissingAtTargetError, ReferrersLostError
 from tasks.operations.referrers.referrer_lists import ReferrerListing, lost_referrers
 from tasks.operations.reports.results import Outcome, RepositoryInventory, TagResult
 from tasks.operations.work.repository_work import RepositoryWork, Unit
@@ -83,13 +83,20 @@ class VerifyWork(RepositoryWork):
                 continue
             visited.add(subject)
             for referrer in referrers:
-                self._verifier.verify_graph(referrer, None)
+                self._verify_referrer(referrer, subject)
                 reached = self._verifier.closure(referrer)
                 self._verify_listed(reached, subject)
                 pending += reached
             self._check_listed(subject, referrers)
             count += len(referrers)
         return count
+
+    def _verify_referrer(self, referrer: Descriptor, subject: Digest) -> None:
+        """See that a referrer is there; of one that is not, a migration says why with the same words before that."""
+        try:
+            self._verifier.verify_graph(referrer, None)
+        except (MissingAtTargetError, DifferentAtTargetError) as error:
+            raise type(error)(f"{referrer.digest}, a referrer of {subject}: {error}") from error
 
     def _verify_listed(self, digests: Iterable[Digest], listed: Digest | None) -> None:
         """What of these refers to something itself is listed there; of several in one list, that is read once."""
@@ -109,7 +116,7 @@ class VerifyWork(RepositoryWork):
     def _verify_list(self, unit: Unit, subject: Digest) -> TagResult:
         members = self.inventory.referrers.get(subject, ())
         for member in members:
-            self._verifier.verify_graph(member, None)
+            self._verify_referrer(member, subject)
         listing = self._check_listed(subject, members)
         for member in members:
             self._verify_referrers(member, listed=subject)

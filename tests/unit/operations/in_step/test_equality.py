@@ -132,6 +132,15 @@ def test_what_a_list_names_and_the_source_lacks_is_told_from_what_could_not_be_r
     assert reason == "the list of --tags-from has lines that find nothing at the source"
 
 
+def test_what_else_is_wrong_is_named_by_its_codes_and_an_interruption_by_that() -> None:
+    world = World()
+    assert world.judged(complete=False).reason == "the run was interrupted"
+    for code in ("tag_vanished", "manifest_refused", "content_not_found", "manifest_refused"):
+        world.log.note(Finding("app", code, "said of a referrer"))
+    reason = world.judged(complete=False).reason
+    assert reason == "something besides the tags has a problem (content_not_found, manifest_refused)"
+
+
 def test_findings_of_other_kinds_do_not_matter() -> None:
     world = World()
     world.log.note(Finding("app", "tag_vanished", "v0"))

@@ -226,3 +226,13 @@ def test_what_a_verification_names_has_the_type_that_the_source_gives_it(world: 
     world.migrate()
     result = world.results()["v1"]
     assert (result.target, result.digest, result.media_type) == ("memory/app:v1", image.digest, image.media_type)
+
+
+def test_a_referrer_that_is_missing_is_said_to_be_one_and_of_what(world: World) -> None:
+    """Else the tag seems to lack a part, and who looks at it finds nothing wrong."""
+    image = world.layout.image("v1", layers=[b"layer"])
+    sbom = world.layout.referrer(image)
+    world.migrate()
+    world.lose(sbom)
+    message = world.results()["v1"].message
+    assert str(message).startswith(f"{sbom['digest']}, a referrer of {image['digest']}: the target does not have")
