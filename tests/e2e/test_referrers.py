@@ -220,3 +220,22 @@ def test_a_broken_referrer_that_is_left_behind_is_a_problem_of_no_command(
     for run in (layoutlift.plan, layoutlift.migrate, layoutlift.verify):
         assert run(tmp_path, target, "--exclude-referrers").findings == set()
     assert layoutlift.plan(tmp_path, target, code=1).findings == {("app", "content_not_found")}
+
+
+def test_referrers_that_stay_behind_are_counted_where_the_layout_is_taken_as_it_is(
+    layoutlift: Layoutlift, docker_registry: Registry, prefix: str, tmp_path: Path
+) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.referrer(layout.image("v1", layers=[b"layer"]), content=b"comes along")
+    layout.referrer(layout.image(layers=[b"the tag has moved"]), content=b"stays")
+    layout.write()
+    target = f"{docker_registry.host}/{prefix}"
+    for run in (layoutlift.plan, layoutlift.migrate, layoutlift.verify):
+        ended = run(tmp_path, target)
+        assert ended.findings == {("app", "referrers_left")}
+        assert " stays behind: what it refers to has no tag here, or is not here at all" in ended.stdout
+    again = layoutlift.migrate(tmp_path, target, "--since-last")
+    assert "--since-last, the target was not asked" in again.stdout, "a remark does not make a layout be asked for"
+    for options in (["--untagged", "all"], ["--exclude-referrers"], ["--include", "app:v1"]):
+        assert layoutlift.plan(tmp_path, target, *options).findings == set()
+    assert layoutlift.check(tmp_path).findings == set()

@@ -54,6 +54,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "--split-by-name, migrate each of the layouts that the message names as a SOURCE of its own.",
         "no_tags": "Give it a tag at the source (oras tag --oci-layout LAYOUT@DIGEST TAG), or take it by digest with "
         "--untagged all.",
+        "referrers_left": "Nothing to do, if nobody needs them; else take them by digest with --untagged all.",
         "order_unknown": "Choose another --order-by, or leave out --newest for this repository.",
         "not_ordered": "Leave them behind with --exclude if they are not wanted, or choose another --order-by.",
         "not_a_manifest": "Nothing to do: registries have no place for it, and no tag names it.",

@@ -76,7 +76,8 @@ class RepositoryInventory:
     `referrers` maps a subject to the manifests that refer to it, from every convention that layouts use, and
     `broken_lists` lists of them that can't be read to why; `etag` marks the index that was read. `made` has the
     times of tagged manifests, in seconds since 1970, where they were asked for and can be known. `unnamed` is what
-    is refused for its tag alone.
+    is refused for its tag alone. `strays` are referrers that nothing with a tag leads to, and whether something does
+    whose tag has moved.
     """
 
     path: str
@@ -89,6 +90,7 @@ class RepositoryInventory:
     made: Mapping[Digest, float] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     unnamed: tuple[TagEntry, ...] = ()
+    strays: Mapping[Digest, bool] = field(default_factory=dict)
 
     @property
     def by_digest(self) -> Iterator[TagEntry]:

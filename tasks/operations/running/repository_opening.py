@@ -10,9 +10,11 @@ from tasks.operations.choosing.chosen_tags import absent_of, fitting_patterns, p
 from tasks.operations.choosing.newest import not_ordered
 from tasks.operations.running.repository_run import OpenRepository
 from tasks.operations.source.enumeration import children_of, enumerate_repository
+from tasks.operations.work.left_behind import referrers_left
 from tasks.operations.work.repository_work import refused_of, units_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from concurrent.futures import Executor
 
     from tasks.operations.reports.results import RepositoryInventory, TagEntry
@@ -57,7 +59,7 @@ class RepositoryOpener:
             work = self._begin_work(inventory, repository.place)
         absent = absent_of(inventory, selection)
         unordered = not_ordered(repository.path, selected, selection.newest)
-        self._log.note_all((*inventory.findings, *absent, *unordered))
+        self._log.note_all((*inventory.findings, *absent, *unordered, *self._left(inventory)))
         if not work.asks_target:
             self._log.note_unasked()
         units = units_of(inventory, selected, self._job.policy)
@@ -67,6 +69,11 @@ class RepositoryOpener:
         for entry in refused:
             self._log.keep(work.refuse(entry))
         return OpenRepository(work, units)
+
+    def _left(self, inventory: RepositoryInventory) -> Iterator[Finding]:
+        """What is said of what stays behind, where something of the layout goes somewhere and no list says what."""
+        if self._job.address is not None and self._job.selection.takes_whole(inventory.path, has_tags=False):
+            yield from referrers_left(inventory, self._job.policy)
 
     def _selected(
         self, inventory: RepositoryInventory, *, patient: bool

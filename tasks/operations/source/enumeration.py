@@ -27,14 +27,14 @@ from tasks.oci.manifest import Manifest
 from tasks.oci.reference import REF_NAME, parse_referrers_tag, tag_of_ref_name
 from tasks.operations.choosing.noted_times import NotedTimes
 from tasks.operations.reports.results import RefusedEntry, RepositoryInventory, TagEntry, UntaggedKind
-from tasks.operations.source.graph_walk import manifests_of
+from tasks.operations.source.graph_walk import manifests_of, referrers_of
 from tasks.operations.source.manifest_reading import UNREADABLE, read_manifest
 from tasks.operations.source.writers_notes import WritersNotes, first_of, shown
 from tasks.operations.work.concurrency import map_in_rounds
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
@@ -105,6 +105,8 @@ class _Enumeration:
     referrers: dict[Digest, dict[Digest, Descriptor]] = field(default_factory=lambda: defaultdict(dict))
     referrer_lists: dict[Digest, Digest] = field(default_factory=dict)
     broken_lists: dict[Digest, Finding] = field(default_factory=dict)
+    with_lists: set[Digest] = field(default_factory=set)
+    strays: Mapping[Digest, bool] = field(default_factory=dict)
 
     def run(self, entries: Iterator[Descriptor | BrokenEntry], etag: str) -> RepositoryInventory:
         for entry in entries:
@@ -135,6 +137,7 @@ class _Enumeration:
             made=made,
             findings=tuple(self.findings),
             unnamed=tuple(TagEntry(None, each) for each in self.unnamed.values()),
+            strays=self.strays,
         )
 
     def _note_broken(self, broken: BrokenEntry) -> None:
@@ -197,6 +200,7 @@ class _Enumeration:
         lists = [(n.subject, d) for n, d in named if n and not n.suffix and media_types.is_index(d.media_type)]
         found = map_in_rounds(self.map_concurrently, self._manifest_or_finding, (each for _, each in lists))
         for (subject, descriptor), read in zip(lists, found, strict=True):
+            self.with_lists.add(subject)
             if isinstance(read, Finding):
                 self.broken_lists[descriptor.digest] = read
             else:
@@ -220,9 +224,42 @@ class _Enumeration:
             elif listed is not None:
                 self._add_members(listed, manifest)
             manifests.append((manifest.descriptor, subject or listed))
-        children.update(self.children_of(entry.descriptor for entry in tags))
-        for descriptor, subject in manifests:
-            yield TagEntry(None, descriptor, _kind(descriptor.digest, subject, children))
+        told = len(self.findings)
+        with_tags = {*self.children_of(entry.descriptor for entry in tags)}
+        children |= with_tags
+        found = [TagEntry(None, each, _kind(each.digest, subject, children)) for each, subject in manifests]
+        if len(self.findings) == told:  # else nobody knows what is below a tag
+            with_tags |= {*(entry.descriptor.digest for entry in tags), *self.with_lists}
+            self.strays = self._strays(found, with_tags)
+        yield from found
+
+    def _strays(self, untagged: Iterable[TagEntry], with_tags: set[Digest]) -> dict[Digest, bool]:
+        """The referrers that no tag leads to; of each, whether something leads there whose tag has moved."""
+        by_kind: dict[UntaggedKind | None, list[Descriptor]] = defaultdict(list)
+        for entry in untagged:
+            by_kind[entry.kind].append(entry.descriptor)
+        own = {each.digest for each in by_kind[UntaggedKind.REFERRER]} - self.referrer_lists.keys() - with_tags
+        if not own:
+            return {}
+        known = {subject: tuple(found.values()) for subject, found in self.referrers.items()}
+        below = _Enumeration(self.source, self.path, self.map_concurrently, patient=self.patient).children_of
+
+        def led_to(roots: Iterable[Digest]) -> set[Digest]:
+            reached: set[Digest] = set()
+
+            def held_by(referrer: Descriptor) -> list[Digest]:
+                held = [referrer.digest, *below([referrer])]
+                reached.update(held)
+                return held
+
+            referrers_of(roots, known, held_by)
+            return reached
+
+        if not (strays := own - led_to(with_tags)):
+            return {}
+        moved = by_kind[UntaggedKind.MOVED]
+        of_moved = led_to({*(each.digest for each in moved), *below(moved)})
+        return {digest: digest in of_moved for digest in sorted(strays)}
 
     def children_of(self, descriptors: Iterable[Descriptor]) -> Iterator[Digest]:
         indexes = (each for each in descriptors if media_types.is_index(each.media_type))
