@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tasks.operations.copying.copy_tools import CopyTools
 from tasks.operations.copying.copy_work import CopyWork
+from tasks.operations.copying.noted_tags import NotedTags
 from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.plan_work import PlanWork
 from tasks.operations.copying.tag_planner import TagPlanner, listed_tags
@@ -112,6 +113,7 @@ class Works:
                 profile=target.profile,
                 announced=announced,
                 referrers=self.policy.referrers,
+                noted=NotedTags(self.ledger, repository, inventory.path, self.policy.depth),
             )
             return RememberedWork(work, repository, self.ledger, None, self.selection)
 

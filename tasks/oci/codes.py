@@ -32,6 +32,7 @@ class Remark(StrEnum):
     LAYOUT_VANISHED = "layout_vanished"
     # at the target
     TO_CREATE = "to_create"
+    REFERRERS_TO_COPY = "referrers_to_copy"
     TO_DELETE = "to_delete"
     TAG_DELETED = "tag_deleted"
     TAG_KEPT = "tag_kept"

@@ -239,3 +239,20 @@ def test_referrers_that_stay_behind_are_counted_where_the_layout_is_taken_as_it_
     for options in (["--untagged", "all"], ["--exclude-referrers"], ["--include", "app:v1"]):
         assert layoutlift.plan(tmp_path, target, *options).findings == set()
     assert layoutlift.check(tmp_path).findings == set()
+
+
+def test_a_plan_names_what_was_attached_to_a_tag_since_it_was_migrated(
+    layoutlift: Layoutlift, docker_registry: Registry, oras_cli: Cli, prefix: str, tmp_path: Path
+) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.image("v1", layers=[b"layer"])
+    layout.write()
+    target = f"{docker_registry.host}/{prefix}"
+    layoutlift.migrate(tmp_path, target)
+    (layoutlift.home / "sbom.json").write_text("[]")
+    kind = ("--artifact-type", SBOM, "--disable-path-validation")
+    oras_cli("attach", "--oci-layout", *kind, f"{layout.path}:v1", str(layoutlift.home / "sbom.json"))
+    assert layoutlift.plan(tmp_path, target).findings == {("app", "referrers_to_copy")}
+    assert layoutlift.plan(tmp_path, target, "--exclude-referrers").findings == set()
+    assert layoutlift.migrate(tmp_path, target).totals["blobs_pushed"] == 2
+    assert layoutlift.plan(tmp_path, target).findings == set()

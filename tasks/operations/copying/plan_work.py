@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.oci.codes import Remark
 from tasks.operations.referrers.referrer_lists import ReferrerListing
+from tasks.operations.reports.counts import counted
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
 from tasks.operations.source.graph_walk import BROKEN_AT_SOURCE
 from tasks.operations.verifying.check_work import CheckWork
 from tasks.operations.work.planning import Action
 from tasks.operations.work.repository_work import REFUSALS, Unit
+from tasks.ports import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.oci.errors import LayoutliftError
     from tasks.oci.registry_profiles import RegistryProfile
+    from tasks.operations.copying.noted_tags import NotedTags
     from tasks.operations.copying.tag_planner import TagPlanner
     from tasks.operations.referrers.referrer_lists import ReferrerLists
     from tasks.operations.source.source_graph import Census, SourceGraph
     from tasks.operations.work.planning import TagPlan
-    from tasks.ports import Finding
 
 _OUTCOMES = {
     Action.COPY: Outcome.TO_COPY,
@@ -47,27 +51,43 @@ class PlanWork(CheckWork):
         profile: RegistryProfile,
         announced: Iterable[Finding],
         referrers: bool,
+        noted: NotedTags,
     ) -> None:
+        """Plan; of tags that an earlier run `noted` as proved with all that refers to them, that is not asked for."""
         super().__init__(inventory, graph, census, Depth.BLOBS, f"{host}/{repository}", referrers=referrers)
         self._planner = planner
         self._lists = lists
         self._repository = repository
         self._profile = profile
+        self._noted = noted
         self._findings.extend(announced)
+        self._to_bring: dict[Digest, None] = {}
+
+    def found(self) -> list[Finding]:
+        """See `RepositoryWork.found`; what refers to a tag that is there has no row of its own."""
+        first = next(iter(self._to_bring), None)
+        if first is None:
+            return super().found()
+        message = f"{counted(len(self._to_bring), 'referrer')} of what is there would be copied"
+        message += f": {first}" if len(self._to_bring) == 1 else f", {first} among them"
+        return [*super().found(), Finding(self.inventory.path, Remark.REFERRERS_TO_COPY, message)]
 
     def _execute(self, unit: Unit) -> list[TagResult]:
         if unit.subject is not None:
             return [self._planned_list(unit, unit.subject)]
-        plans = self._planner.plans(unit)
-        broken = self._broken(unit)
-        if not unit.tags:
-            return [self._planned(unit, None, self._planner.plan_untagged(unit).action, broken)]
+        plans = self._plans(unit)
+        broken, referrers = self._looked_at(unit)
+        there = [tag for tag, plan in plans if plan.action is Action.UP_TO_DATE]
+        self._note_lacking(unit, there, [each.digest for each in referrers])
         return [
             self._refused(unit, tag, plan)
             if plan.action is Action.REFUSE
             else self._planned(unit, tag, plan.action, broken)
-            for tag, plan in plans.items()
+            for tag, plan in plans
         ]
+
+    def _plans(self, unit: Unit) -> list[tuple[str | None, TagPlan]]:
+        return [*self._planner.plans(unit).items()] if unit.tags else [(None, self._planner.plan_untagged(unit))]
 
     def _planned_list(self, unit: Unit, subject: Digest) -> TagResult:
         """A list is merged into what the target has, so never in conflict with it; none is there by tag and API."""
@@ -76,14 +96,22 @@ class PlanWork(CheckWork):
             listing = self._lists.check(self._repository, subject, members)
         action = Action.COPY if listing is ReferrerListing.LOST else Action.UP_TO_DATE
         by_tag = listing is not ReferrerListing.API and bool(members)
-        return self._planned(unit, unit.tags[0], action, self._broken(unit), at_target=by_tag)
+        broken, _ = self._looked_at(unit)
+        return self._planned(unit, unit.tags[0], action, broken, at_target=by_tag)
 
-    def _broken(self, unit: Unit) -> LayoutliftError | None:
+    def _looked_at(self, unit: Unit) -> tuple[LayoutliftError | None, list[Descriptor]]:
+        """What keeps a unit from being copied, and what would come along with it."""
         try:
-            found = self._walk(unit.descriptor)
+            found, referrers = self._walk(unit.descriptor)
         except BROKEN_AT_SOURCE as error:
-            return error
-        return next((no for each in found if (no := self._profile.refusal(each)) is not None), None)
+            return error, []
+        return next((no for each in found if (no := self._profile.refusal(each)) is not None), None), referrers
+
+    def _note_lacking(self, unit: Unit, there: list[str | None], referrers: list[Digest]) -> None:
+        """Note what a migration would bring to tags that are `there`, as it does unless a run has proved them."""
+        digest = unit.descriptor.digest
+        if referrers and any(t is None or not self._noted.is_proved(t, digest, referrers) for t in there):
+            self._to_bring |= dict.fromkeys(self._planner.lacking(referrers))
 
     def _planned(
         self, unit: Unit, tag: str | None, action: Action, broken: LayoutliftError | None, *, at_target: bool = True
@@ -93,5 +121,5 @@ class PlanWork(CheckWork):
         outcome = Outcome.REFUSED if isinstance(broken, REFUSALS) else Outcome.FAILED
         return self._result(unit, tag, outcome, code=broken.code, message=str(broken))
 
-    def _refused(self, unit: Unit, tag: str, plan: TagPlan) -> TagResult:
+    def _refused(self, unit: Unit, tag: str | None, plan: TagPlan) -> TagResult:
         return self._result(unit, tag, Outcome.REFUSED, code=plan.code, message=plan.message)

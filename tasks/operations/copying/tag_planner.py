@@ -12,7 +12,10 @@ from tasks.operations.reports.results import TagEntry
 from tasks.operations.work.planning import Action, CopyPolicy, TagPlan, plan_tag
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tasks.ledger_ports import Ledger
+    from tasks.oci.digest import Digest
     from tasks.operations.copying.other_layouts import OtherLayouts
     from tasks.operations.work.repository_work import Unit
     from tasks.ports import ManifestResolver
@@ -91,6 +94,10 @@ class TagPlanner:
         digest = unit.descriptor.digest
         seen = None if self.is_new else self._target.resolve_manifest(self._repository, digest)
         return TagPlan(Action.COPY if seen is None else Action.UP_TO_DATE, seen=seen)
+
+    def lacking(self, digests: Iterable[Digest]) -> list[Digest]:
+        """Which of these manifests the target does not have."""
+        return [each for each in digests if self._target.resolve_manifest(self._repository, each) is None]
 
     def _plan(self, unit: Unit, tag: str) -> TagPlan:
         if self._listed.lacks(tag):

@@ -104,6 +104,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "immutable_tag": "Set the target's repository to mutable tags, or give the new content a new tag.",
         "repository_missing": "Make it at the target, or have layoutlift do so with --create-repositories.",
         "to_create": "Nothing to do: the migration makes it.",
+        "referrers_to_copy": "Nothing to do: the migration brings them.",
         "tag_moved": "Nothing to do, unless the tag was refused: the target follows the source.",
         "tag_vanished": "See whether that was on purpose; without --delete-vanished the target keeps it.",
         "layout_vanished": "See whether that was on purpose; without --delete-vanished the target keeps its tags.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
 from tasks.operations.source.graph_walk import BROKEN_AT_SOURCE, referrers_of
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.operations.source.source_graph import Census, SourceGraph
+
+
+class Walked(NamedTuple):
+    """What a graph is made of, and what refers to something in it or in its referrers and is whole itself."""
+
+    content: list[Descriptor]
+    referrers: list[Descriptor]
 
 
 class CheckWork(RepositoryWork):
@@ -35,6 +42,7 @@ class CheckWork(RepositoryWork):
         self._depth = depth
         self._followed = inventory.referrers if referrers else {}
         self._findings: list[Finding] = []
+        self._broken_referrers: set[Digest] = set()
         known = sum(len(found) for found in inventory.referrers.values())
         census.note_repository(len(inventory.tags) + len(inventory.refused), known, len(inventory.untagged))
 
@@ -46,12 +54,12 @@ class CheckWork(RepositoryWork):
         self._walk(unit.descriptor)
         return [self._result(unit, tag, Outcome.UP_TO_DATE, verified=self._depth) for tag in unit.tags or (None,)]
 
-    def _walk(self, root: Descriptor) -> list[Descriptor]:
+    def _walk(self, root: Descriptor) -> Walked:
         """Check a graph, and the referrers of all that is in it and in them."""
         found = self._graph.check(root)
         self._census.note_content(found)
-        referrers_of((each.digest for each in found), self._followed, self._check_referrer)
-        return found
+        referrers = referrers_of((each.digest for each in found), self._followed, self._check_referrer)
+        return Walked(found, [each for each in referrers if each.digest not in self._broken_referrers])
 
     def _check_referrer(self, referrer: Descriptor) -> list[Digest]:
         """Check a referrer, and give what it is made of; a broken one is a finding, and may have referrers, too."""
@@ -60,6 +68,7 @@ class CheckWork(RepositoryWork):
         except BROKEN_AT_SOURCE as error:
             message = f"the referrer {referrer.digest}: {error}"
             self._findings.append(Finding(self.inventory.path, error.code, message))
+            self._broken_referrers.add(referrer.digest)
             return [referrer.digest]
         self._census.note_content(found)
         return [each.digest for each in found]

@@ -105,7 +105,7 @@ class ZotWork(CheckWork):
     def _execute(self, unit: Unit) -> list[TagResult]:
         if (obstacle := self._served.obstacle) is not None:
             return self._failed(unit, unit.tags, Problem.NOT_SERVED, obstacle, refused=True)
-        found = self._walk(unit.descriptor)
+        found = self._walk(unit.descriptor).content
         self._duplicates += self._repeated.note(self.inventory.path, found)
         if (unlisted := self._unlisted(found)) is not None:
             return self._failed(unit, unit.tags, Problem.NOT_SERVED, unlisted, refused=True)

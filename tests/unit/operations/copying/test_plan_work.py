@@ -7,6 +7,7 @@ import pytest
 from tasks.oci.digest import Digest
 from tasks.oci.reference import referrers_tag
 from tasks.oci.registry_profiles import GENERIC
+from tasks.operations.copying.noted_tags import NotedTags
 from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.plan_work import PlanWork
 from tasks.operations.copying.tag_planner import TagPlanner, listed_tags
@@ -17,6 +18,7 @@ from tasks.operations.source.source_graph import Census, SourceGraph
 from tasks.operations.work.planning import CopyPolicy
 from tasks.operations.work.repository_work import units_of
 from tasks.operations.work.spare_hands import SpareHands
+from tasks.ports import Finding
 from tasks.registry_ports import MADE_BY_A_PUSH
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
@@ -29,7 +31,8 @@ def planned(made: Engine) -> list[str]:
     return [result.code or str(result.outcome) for result in plan_of(made)]
 
 
-def plan_of(made: Engine) -> list[TagResult]:
+def plan_of(made: Engine, told: list[Finding] | None = None, *, depth: Depth = Depth.MANIFEST) -> list[TagResult]:
+    """The results; what is said besides is `told`."""
     source, hands, census = LayoutDirectory(made.root), SpareHands(1), Census()
     inventory = enumerate_repository(source, "app")
     graph = SourceGraph(source, "app", Depth.BLOBS, hands)
@@ -47,9 +50,13 @@ def plan_of(made: Engine) -> list[TagResult]:
         lists=lists,
         profile=GENERIC,
         announced=(),
+        referrers=True,
+        noted=NotedTags(made.ledger, "app", "app", depth),
     )
     results = [r for unit in units_of(inventory, inventory.tags, made.policy) for r in work.execute(unit)]
     hands.close()
+    if told is not None:
+        told += work.finish()
     return results
 
 
@@ -71,3 +78,46 @@ def test_a_list_that_the_target_has_is_planned_as_up_to_date(tmp_path: Path, ref
     layout.index([first, layout.referrer(subject, content=b"2", listed=False)], tag)
     layout.write()
     assert planned(made) == ["to_copy"]
+
+
+def test_referrers_of_a_tag_that_is_there_are_planned_when_the_target_lacks_them_and_then_no_more(
+    tmp_path: Path,
+) -> None:
+    """As when images are signed that were migrated before."""
+    layout = LayoutBuilder(tmp_path / "app")
+    image = layout.image("v1", layers=[b"layer"])
+    layout.write()
+    made = Engine(tmp_path, MemoryTarget(), CopyPolicy())
+    made.copy()
+    sbom = layout.referrer(image, content=b"SBOM")
+    layout.referrer(sbom, content=b"signature")
+    layout.write()
+    told: list[Finding] = []
+    (planned_v1,) = plan_of(made, told)
+    assert (planned_v1.tag, str(planned_v1.outcome)) == ("v1", "up_to_date")
+    assert [(each.path, each.code) for each in told] == [("app", "referrers_to_copy")]
+    assert told[0].message == f"2 referrers of what is there would be copied, {sbom['digest']} among them"
+    made.copy()
+    told.clear()
+    plan_of(made, told)
+    assert told == []
+
+
+def test_a_plan_asks_for_no_referrer_that_a_run_has_proved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    sbom = layout.referrer(layout.image("v1", layers=[b"layer"]))
+    layout.write()
+    made = Engine(tmp_path, MemoryTarget(), CopyPolicy())
+    made.copy()
+    asked: list[str] = []
+    really = MemoryTarget.resolve_manifest
+
+    def resolve(target: MemoryTarget, repository: str, reference: str) -> Digest | None:
+        asked.append(reference)
+        return really(target, repository, reference)
+
+    monkeypatch.setattr(MemoryTarget, "resolve_manifest", resolve)
+    plan_of(made)
+    assert asked == ["v1"]
+    plan_of(made, depth=Depth.CONTENT)
+    assert asked == ["v1", "v1", sbom["digest"]], "it was not proved so deep"
