@@ -9,7 +9,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import SourceUnavailableError
+from tasks.oci.errors import MissingReferencedContentError, PayloadTooLargeError, SourceUnavailableError
 from tasks.operations.source.graph_walk import BROKEN_AT_SOURCE
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tasks.operations.referrers.graph_lists import GraphLists
     from tasks.operations.referrers.referrer_lists import ReferrerListing
     from tasks.operations.source.graph_links import GraphLinks
+
+NOT_BROUGHT = (*BROKEN_AT_SOURCE, MissingReferencedContentError, PayloadTooLargeError)
+"""What is wrong with a referrer alone, at the source or in the eyes of the target."""
 
 
 class ReferrerCopy:
@@ -109,7 +112,7 @@ class ReferrerCopy:
                 self._links.read(referrer)
             else:
                 self._send(referrer)
-        except BROKEN_AT_SOURCE as error:
+        except NOT_BROUGHT as error:
             if isinstance(error, SourceUnavailableError) or (patient and error.transient):
                 raise
             self._note(error.code, f"{referrer.digest}, a referrer of {subject}: {error}")

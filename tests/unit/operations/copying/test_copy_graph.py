@@ -13,6 +13,7 @@ from tasks.oci.errors import (
     PayloadTooLargeError,
 )
 from tasks.oci.reference import referrers_tag
+from tasks.operations.reports.findings import is_harmful
 from tasks.operations.source.graph_walk import MAX_NESTING
 from tasks.operations.work.planning import CopyPolicy, Untagged
 from tasks.ports import RemoteManifest
@@ -226,6 +227,27 @@ def test_a_list_that_is_refused_is_not_the_fate_of_what_it_belongs_to(
     assert made.target.resolve_manifest("app", sbom["digest"]) == sbom["digest"]
     (finding,) = made.findings
     assert "request body too large" in finding.message
+
+
+@pytest.mark.parametrize("refusal", [ManifestRefusedError, MissingReferencedContentError, PayloadTooLargeError])
+def test_a_referrer_that_is_refused_is_not_the_fate_of_what_it_refers_to(
+    layout: LayoutBuilder, refusal: type[ManifestRefusedError]
+) -> None:
+    """Such as an SBOM that is larger than a proxy lets through, or one with a layer that has URLs."""
+    image = layout.image("v1", layers=[b"layer"])
+    sbom = layout.referrer(image)
+
+    class TakesNoReferrer(MemoryTarget):
+        def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+            if reference == sbom["digest"]:
+                raise refusal("not this one", status=400, codes=("MANIFEST_BLOB_UNKNOWN",))
+            return super().push_manifest(repository, reference, manifest)
+
+    made = engine(layout, TakesNoReferrer())
+    assert [set(made.copy()[0].values()) for _ in range(2)] == [{"copied"}, {"up_to_date"}]
+    (finding,) = made.findings
+    assert finding.message.startswith(f"{sbom['digest']}, a referrer of {image['digest']}: ")
+    assert (finding.message.endswith("not this one"), is_harmful(finding)) == (True, True)
 
 
 def test_a_list_tag_that_holds_something_else_is_not_the_fate_of_what_it_belongs_to(layout: LayoutBuilder) -> None:
