@@ -62,6 +62,7 @@ class PlanWork(CheckWork):
         self._noted = noted
         self._findings.extend(announced)
         self._to_bring: dict[Digest, None] = {}
+        self._tags = frozenset(entry.tag for entry in inventory.tags)
 
     def found(self) -> list[Finding]:
         """See `RepositoryWork.found`; what refers to a tag that is there has no row of its own."""
@@ -87,7 +88,9 @@ class PlanWork(CheckWork):
         ]
 
     def _plans(self, unit: Unit) -> list[tuple[str | None, TagPlan]]:
-        return [*self._planner.plans(unit).items()] if unit.tags else [(None, self._planner.plan_untagged(unit))]
+        if not unit.tags:
+            return [(None, self._planner.plan_untagged(unit))]
+        return [(tag, self._planner.kept(tag, plan, self._tags)) for tag, plan in self._planner.plans(unit).items()]
 
     def _planned_list(self, unit: Unit, subject: Digest) -> TagResult:
         """A list is merged into what the target has, so never in conflict with it; none is there by tag and API."""

@@ -7,12 +7,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.oci.codes import Refused
-from tasks.oci.errors import ImmutableTagError
+from tasks.oci.errors import BackupRefusedError, ImmutableTagError
 from tasks.operations.reports.results import TagEntry
 from tasks.operations.work.planning import Action, CopyPolicy, TagPlan, plan_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from tasks.ledger_ports import Ledger
     from tasks.oci.digest import Digest
@@ -94,6 +94,21 @@ class TagPlanner:
         digest = unit.descriptor.digest
         seen = None if self.is_new else self._target.resolve_manifest(self._repository, digest)
         return TagPlan(Action.COPY if seen is None else Action.UP_TO_DATE, seen=seen)
+
+    def kept(self, tag: str, plan: TagPlan, own: Collection[str | None]) -> TagPlan:
+        """The plan for a tag, given the source's `own`: refused where what it overwrites could not be kept.
+
+        What an earlier run wrote needs no backup.
+        """
+        template, noted = self._policy.backup_tag, self._ledger.entry(self._repository, tag)
+        is_ours = noted is not None and noted.digest == plan.seen
+        if plan.action is not Action.OVERWRITE or template is None or is_ours:
+            return plan
+        name = template.replace("{tag}", tag)
+        if name not in own and self._target.resolve_manifest(self._repository, name) in {None, plan.seen}:
+            return plan
+        message = f"the backup's tag {name} is taken, so {tag} would not be overwritten"
+        return TagPlan(Action.REFUSE, BackupRefusedError.code, message)
 
     def lacking(self, digests: Iterable[Digest]) -> list[Digest]:
         """Which of these manifests the target does not have."""

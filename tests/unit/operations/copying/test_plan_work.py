@@ -15,15 +15,18 @@ from tasks.operations.referrers.referrer_lists import ReferrerLists
 from tasks.operations.reports.results import Depth, TagResult
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.source.source_graph import Census, SourceGraph
-from tasks.operations.work.planning import CopyPolicy
+from tasks.operations.work.planning import CopyPolicy, OnConflict
 from tasks.operations.work.repository_work import units_of
 from tasks.operations.work.spare_hands import SpareHands
-from tasks.ports import Finding
+from tasks.ports import Finding, RemoteManifest
 from tasks.registry_ports import MADE_BY_A_PUSH
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine
-from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
+from tests.support.layouts import OCI_INDEX, OCI_MANIFEST, LayoutBuilder
+
+THEIRS = b'{"schemaVersion":2,"manifests":[]}'
+"""Content that others have pushed."""
 
 
 def planned(made: Engine) -> list[str]:
@@ -121,3 +124,38 @@ def test_a_plan_asks_for_no_referrer_that_a_run_has_proved(tmp_path: Path, monke
     assert asked == ["v1"]
     plan_of(made, depth=Depth.CONTENT)
     assert asked == ["v1", "v1", sbom["digest"]], "it was not proved so deep"
+
+
+@pytest.mark.parametrize("taken", ["at the source", "at the target", "by the same", "by nothing"])
+def test_a_backup_whose_tag_is_taken_is_refused_by_the_plan_and_by_the_migration(tmp_path: Path, taken: str) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.image("v1", layers=[b"ours"])
+    if taken == "at the source":
+        layout.image("old-v1", layers=[b"another of ours"])
+    layout.write()
+    policy = CopyPolicy(on_conflict=OnConflict.OVERWRITE, backup_tag="old-{tag}")
+    made = Engine(tmp_path, MemoryTarget(), policy)
+    theirs, other = (RemoteManifest(THEIRS + b" " * spaces, OCI_INDEX) for spaces in (1, 2))
+    made.target.push_manifest("app", "v1", theirs)
+    if taken in {"at the target", "by the same"}:
+        made.target.push_manifest("app", "old-v1", other if taken == "at the target" else theirs)
+    is_refused = taken in {"at the source", "at the target"}
+    assert {r.tag: r.code or str(r.outcome) for r in plan_of(made)}["v1"] == (
+        "backup_refused" if is_refused else "to_copy"
+    )
+    outcomes, _ = made.copy()
+    assert outcomes["app:v1"] == ("backup_refused" if is_refused else "copied")
+
+
+def test_what_an_earlier_run_wrote_is_planned_without_a_backup(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.image("v1", layers=[b"first"])
+    layout.write()
+    made = Engine(tmp_path, MemoryTarget(), CopyPolicy(on_conflict=OnConflict.OVERWRITE, backup_tag="old-{tag}"))
+    made.copy()
+    made.target.push_manifest("app", "old-v1", RemoteManifest(THEIRS, OCI_INDEX))
+    layout.entries.clear()
+    layout.image("v1", layers=[b"moved"])
+    layout.write()
+    assert planned(made) == ["to_copy"]
+    assert made.copy()[0] == {"app:v1": "copied"}
