@@ -14,6 +14,7 @@ from flows.commands.options import with_parameters
 from flows.commands.running import checked, take_credentials
 from flows.exit_codes import INCOMPLETE
 from flows.forms.cleanup_parameters import ApplyParameters, DeleteParameters, RecoverParameters
+from tasks.stores.source_checks import refuse_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,7 @@ def delete(
 
     take_credentials(username, from_stdin=password_stdin)
     parameters = checked(DeleteParameters, given)
+    refuse_within(parameters.source, "--output", parameters.output)
     meant = Named.parse(named)
     applied = ApplyParameters(
         i_am_the_only_writer=parameters.i_am_the_only_writer,
@@ -64,6 +66,7 @@ def recover(*, applies: bool, as_json: bool, **given: Any) -> None:
     from flows.course.deleting import plan_recover  # noqa: PLC0415 - not for --help
 
     parameters = checked(RecoverParameters, given)
+    refuse_within(parameters.source, "--output", parameters.output)
     applied = ApplyParameters(i_am_the_only_writer=parameters.i_am_the_only_writer, jobs=parameters.jobs)
     _plan_and_apply(
         partial(plan_recover, parameters),

@@ -21,6 +21,7 @@ from tasks.operations.cleanup.deciding.policy_use import PolicyUse
 from tasks.operations.cleanup.values import PlanKind
 from tasks.operations.reports.findings import NO_LAYOUTS, is_harmful
 from tasks.stores.bucket.s3_address import BucketAccess
+from tasks.stores.source_checks import refuse_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -65,6 +66,7 @@ def plan_cleanup(given: CleanupPlanParameters, stop: Stop, show: ShowPlan, login
         policy = replace(policy, gate=given.gate)
     options = replace(cleanup_options(given, logins), plain_http=given.plain_http, ca_file=given.ca_file)
     with open_planner(options, policy, stop) as planner:
+        refuse_within(given.source, "--output", given.output)
         now = planner.tools.rules.now
         header = make_header(options, PlanKind.CLEANUP, policy, now, digest=digest)
         plans = _watched(planner, policy, now)

@@ -245,6 +245,18 @@ def test_a_plan_that_would_be_a_folder_is_refused_before_the_work(source: Path, 
     assert ended.stderr == f"layoutlift: the plan can't be written to {tmp_path}: it is a folder\n"
 
 
+@pytest.mark.parametrize("command", [("cleanup", "plan"), ("delete",), ("recover",)], ids=" ".join)
+def test_a_plan_is_never_written_into_the_source(source: Path, tmp_path: Path, command: tuple[str, ...]) -> None:
+    (policy := tmp_path / "policy.yaml").write_text(EXAMPLE)
+    more = {"delete": ["app:v1"], "recover": []}.get(command[0], ["--policy", policy])
+    place = source / "app" / "index.json"
+    before = place.read_bytes()
+    ended = layoutlift(*command, source, *more, "--output", place)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"layoutlift: --output {place}: it is in the source")
+    assert place.read_bytes() == before
+
+
 def test_a_policy_that_could_not_be_written_leaves_nothing_in_the_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
