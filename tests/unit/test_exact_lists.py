@@ -19,6 +19,22 @@ def test_a_file_is_read_as_it_is_now(tmp_path: Path) -> None:
     assert read_exact_list(None) is None
 
 
+def test_a_list_whose_name_came_out_empty_is_not_taken_for_no_list() -> None:
+    """As of a variable that is not set: everything would be migrated."""
+    with pytest.raises(ConfigurationError, match=r"--tags-from: .*can't be read: Is a directory"):
+        read_exact_list("")
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\x85", "\x0b", "\x1c"])
+def test_only_a_line_feed_ends_a_line(tmp_path: Path, separator: str) -> None:
+    """What follows such a character in a comment is a comment still, and the numbers are those of editors."""
+    file = tmp_path / "images.txt"
+    file.write_text(f"# not{separator}app:v1\napp:v2\n", encoding="utf-8", newline="")
+    found = read_exact_list(str(file))
+    assert found is not None
+    assert found.repositories == {"app": {"v2": 2}}
+
+
 def test_standard_input_is_the_same_each_time_that_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     for tag in ("v1", "v2"):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(f"app:{tag}\n".encode())))

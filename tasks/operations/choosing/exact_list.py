@@ -50,7 +50,7 @@ class ExactList:
             try:
                 repository, wanted = _reference(text)
             except LayoutliftError as error:
-                mistakes.append(f"{name}:{number}: {printable(text)!r}: {error}")
+                mistakes.append(f"{name}:{number}: {text!r}: {error}")
             else:
                 repositories.setdefault(repository, {}).setdefault(wanted, number)
         if mistakes:
@@ -68,7 +68,7 @@ class ExactList:
     def reaches(self, folder: str) -> bool:
         """Whether a listed repository is a folder, lies below it, or has it inside."""
         shown = printable(folder)
-        return folder == "." or shown in self.folders or any(above in self.repositories for above in _above(shown))
+        return shown in self.folders or any(above in self.repositories for above in _above(shown))
 
     def absent(self, path: str, found: Collection[str]) -> tuple[Finding, ...]:
         """Name each line with a tag or digest that is not among what was `found` in a repository."""

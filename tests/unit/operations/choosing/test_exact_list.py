@@ -22,6 +22,7 @@ from tasks.stores.directory.layout_directory import LayoutDirectory
 from tests.support.layouts import LayoutBuilder
 
 ONE, TWO, MOVED = (Digest.of(content) for content in (b"one", b"two", b"moved"))
+LONG = Digest(f"sha512:{'ab' * 64}")
 
 
 def listed(*lines: str) -> ExactList:
@@ -52,15 +53,16 @@ APP = RepositoryInventory(
 def test_lines_are_references_and_what_surrounds_them_says_nothing() -> None:
     found = listed(
         "# what runs in production", "", "app:v1\r", "  team/app:1.0  ", "app:v1", f"app@{ONE}", f"app:v2\t{TWO}",
-        "Legacy Tools:2019", "a:b:v1", "a@b:v1", ".:v1",
+        "Legacy Tools:2019", "a:b:v1", "a@b:v1", ".:v1", f"odd@sha256:/app@{ONE}", f"app@{LONG}", "app:v3\tx\ty",
     )  # fmt: skip
     assert found.repositories == {
-        "app": {"v1": 3, ONE: 6, "v2": 7},
+        "app": {"v1": 3, ONE: 6, "v2": 7, LONG: 13, "v3": 14},
         "team/app": {"1.0": 4},
         "Legacy Tools": {"2019": 8},
         "a:b": {"v1": 9},
         "a@b": {"v1": 10},
         ".": {"v1": 11},
+        "odd@sha256:/app": {ONE: 12},
     }
 
 
@@ -77,6 +79,7 @@ def test_lines_are_references_and_what_surrounds_them_says_nothing() -> None:
         ("app@sha256:12", "not a sha256 or sha512 digest"),
         (f"@{ONE}", "no slash at its ends"),
         (f"app:v1@{ONE}", "it has a tag and a digest"),
+        (f"a:b/app:v1@{ONE}", "it has a tag and a digest"),
     ],
 )
 def test_a_line_that_is_no_reference_is_named_with_its_number(line: str, why: str) -> None:
@@ -95,6 +98,12 @@ def test_all_wrong_lines_are_named_but_not_thousands_and_none_at_all_is_wrong_to
     assert len(str(raised.value).splitlines()) == 20
     with pytest.raises(ConfigurationError, match="txt lists nothing"):
         listed("", "# app:v1")
+
+
+def test_a_line_that_is_no_reference_steers_no_terminal_and_is_shown_as_it_is() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        listed("bad\x1b[2J\u202e")
+    assert str(raised.value).startswith(r"images.txt:1: 'bad\x1b[2J\u202e': it is not")
 
 
 def test_just_what_is_listed_comes_and_what_refers_to_it() -> None:
@@ -123,9 +132,9 @@ def test_each_line_that_finds_nothing_is_a_problem_and_named() -> None:
     assert all(map(is_harmful, found))
     assert absent_of(APP, Selection.parse(["app:v7"])) == ()
     found = listed("app:v1", "team/other:v2", "team/other:v3").unknown(["app", "team"])
-    assert [each.message.partition(":")[2] for each in found] == [
-        "2: the source has no such repository, for v2",
-        "3: the source has no such repository, for v3",
+    assert [(each.path, each.code, each.message.partition(":")[2]) for each in found] == [
+        ("team/other", "missing_at_source", "2: the source has no such repository, for v2"),
+        ("team/other", "missing_at_source", "3: the source has no such repository, for v3"),
     ]
 
 
