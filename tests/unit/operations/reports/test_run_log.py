@@ -1,19 +1,26 @@
 """What a run notes of its source while it goes on."""
 
+from dataclasses import replace
+
 import pytest
 
+from tasks.oci.codes import Problem, Refused
 from tasks.oci.errors import (
     AuthenticationError,
     ConnectionFailedError,
+    InterruptedRunError,
     LayoutliftError,
     RegistryUnavailableError,
     SourceReadError,
     SourceUnavailableError,
+    StateError,
     TargetUnavailableError,
 )
 from tasks.operations.reports.progress import Progress
-from tasks.operations.reports.results import Outcome, TagResult
+from tasks.operations.reports.results import Outcome, TagResult, Traffic
 from tasks.operations.reports.run_log import MOST_TOLD, RunLog
+from tasks.operations.reports.shard_report import ShardSummary
+from tasks.ports import Finding
 from tasks.stores.pacing import Stop
 
 
@@ -42,6 +49,7 @@ def test_an_index_that_is_another_one_by_now_tells_of_a_writer_and_costs_no_tag(
     log.note_index("app", "2")
     (finding,) = log.findings
     assert (finding.path, finding.code) == ("app", "index_changed")
+    assert finding.message == "index.json was written to during the run: 1, then 2"
     assert log.indexes == {"app": "2"}
     assert log.progress.totals.complete
 
@@ -125,3 +133,68 @@ def test_why_the_rest_is_not_tried_is_told_where_no_tag_was_looked_at(
 def test_what_one_tag_meets_ends_no_run(log: RunLog, kind: type[LayoutliftError]) -> None:
     log.keep(failed("v1", "it broke", kind.code))
     assert log.reason_to_skip() is None
+
+
+def test_one_that_goes_to_a_target_is_named_by_that(log: RunLog, caplog: pytest.LogCaptureFixture) -> None:
+    place = "host/team/app:v1"
+    log.keep(TagResult("App", "v1", "sha256:0", "", place, Outcome.REFUSED, code="c", message="it is too large"))
+    assert caplog.messages == ["refused host/team/app:v1: it is too large"]
+
+
+def test_what_could_not_be_kept_is_not_counted(log: RunLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report will not have it either."""
+
+    def full(*_: object) -> None:
+        raise StateError("no room")
+
+    monkeypatch.setattr(Forgetful, "record", full)
+    with pytest.raises(StateError):
+        log.keep(failed("v1"))
+    assert log.progress.totals.problems == 0
+
+
+COPIED = TagResult("app", "v1", "sha256:0", "", "host/app:v1", Outcome.COPIED)
+SKIPPED = replace(COPIED, outcome=Outcome.REFUSED, code=Refused.CONFLICT_SKIPPED, message="it is another's")
+
+
+@pytest.mark.parametrize("result", [COPIED, SKIPPED])
+def test_what_is_no_problem_is_not_told_and_ends_nothing(result: TagResult, caplog: pytest.LogCaptureFixture) -> None:
+    log = RunLog(Forgetful(), Progress(), Stop(), fail_fast=True)
+    log.keep(result)
+    assert log.reason_to_skip() is None
+    assert caplog.messages == []
+    assert log.progress.totals.tags == 1
+
+
+def test_the_first_problem_ends_a_run_that_is_to_fail_fast() -> None:
+    log = RunLog(Forgetful(), Progress(), Stop(), fail_fast=True)
+    log.keep(failed("v1"))
+    assert isinstance(log.reason_to_skip(), InterruptedRunError)
+
+
+def test_the_first_reason_to_give_up_is_the_one_that_is_told(log: RunLog, caplog: pytest.LogCaptureFixture) -> None:
+    """What follows from it may look like another, and what it says is anybody's text."""
+    first = TargetUnavailableError("nobody\nis there")
+    log.give_up(first)
+    log.give_up(SourceUnavailableError("it was read through what is gone"))
+    assert log.reason_to_skip() is first
+    assert caplog.messages == [r"the rest is not tried: nobody\nis there"]
+
+
+@pytest.mark.parametrize(("before", "after"), [(False, True), (True, False)])
+def test_what_a_part_of_a_run_did_is_told_as_the_run_s_own(log: RunLog, before: bool, after: bool) -> None:
+    if before:
+        log.note_unasked()
+    log.note_index("app", "1")
+    log.note_fitting(["lib"])
+    missing = Finding("lib", Problem.MISSING_AT_SOURCE, "it is not there")
+    part = ShardSummary(1, Traffic(1, 2, 3, 4), 50, 6, after, {"app": "2", "lib": "3"}, (missing,), ("app",))
+    log.absorb(part, [failed("v1")])
+    assert log.unasked
+    assert (log.indexes, log.fitting) == ({"app": "2", "lib": "3"}, {"app", "lib"})
+    assert {(each.path, each.code) for each in log.findings} == {
+        ("app", "index_changed"),
+        ("lib", "missing_at_source"),
+    }
+    assert (log.progress.totals.traffic, log.progress.bytes_read) == (Traffic(1, 2, 3, 4), 50)
+    assert (log.progress.totals.problems, log.progress.totals.other_problems) == (1, 1)
