@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from flows.files.mistakes import in_our_words
 from flows.files.yaml_files import load_model
 from flows.forms.parameter_fields import Source, Target
 from flows.forms.parameters import MigrateParameters
@@ -72,20 +71,16 @@ class MigrationFile(BaseModel):
             try:
                 MigrateParameters(**self._said_of(mapping))
             except ValidationError as error:
-                yield from (_mistake(in_our_words(each), number, *each["loc"]) for each in error.errors())
+                yield from (_mistake(each["msg"], number, *each["loc"]) for each in error.errors())
 
     def _files_written_twice(self) -> Iterator[InitErrorDetails]:
         """Runs follow each other, and each replaces what the one before has written."""
-        said = [self._said_of(mapping) for mapping in self.mappings]
-        for field in WRITTEN_BY_RUN:
-            written: set[Path] = set()
-            for number, mapping in enumerate(said):
-                if not mapping.get(field):
-                    continue
-                file = Path(mapping[field]).resolve()
-                if file in written:
-                    yield _mistake("an earlier mapping writes the same file", number, field)
-                written.add(file)
+        written: set[Path] = set()
+        for number, said in enumerate(map(self._said_of, self.mappings)):
+            files = {field: Path(said[field]).resolve() for field in WRITTEN_BY_RUN if said.get(field)}
+            for field in (field for field, file in files.items() if file in written):
+                yield _mistake("an earlier mapping writes the same file", number, field)
+            written.update(files.values())
 
     def _said_of(self, mapping: MigrationSettings) -> dict[str, Any]:
         own = mapping.model_dump(exclude_unset=True)

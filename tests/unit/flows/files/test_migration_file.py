@@ -77,6 +77,19 @@ def test_the_order_of_the_defaults_is_for_the_mappings_that_say_how_many(file: P
     ]
 
 
+def test_the_order_of_the_defaults_goes_with_their_number_unless_a_mapping_wants_all(file: Path) -> None:
+    found = written(
+        file,
+        "defaults: {target: 'a:1', newest: 5, order_by: semver}\n"
+        "mappings:\n- source: /one\n- {source: /two, newest: 1}\n- {source: /three, newest: null}\n",
+    )
+    assert [(each.newest, str(each.order_by)) for each in found.migrations()] == [
+        (5, "semver"),
+        (1, "semver"),
+        (None, "created"),
+    ]
+
+
 def test_a_list_is_for_one_mapping_and_goes_with_no_pattern_of_the_defaults(file: Path) -> None:
     wanted = "{source: /one, target: 'a:1', tags_from: images.txt"
     (found,) = written(file, f"defaults: {{exclude: [x]}}\nmappings: [{wanted}, exclude: []}}]\n").migrations()
@@ -95,6 +108,7 @@ def test_the_command_line_wins(file: Path) -> None:
     ("text", "named"),
     [
         ("mappings:\n- {target: 'a:1'}\n", ["3: mappings.0.source: neither the mapping nor the defaults say it"]),
+        ("mappings:\n- {source: /s}\n", ["3: mappings.0.target: neither the mapping nor the defaults say it"]),
         ("mappings: []\n", ["2: mappings: it holds too few entries"]),
         (
             "mapings: []\n",
@@ -130,14 +144,19 @@ def test_each_mistake_is_named_with_line_and_field(file: Path, text: str, named:
 
 @pytest.mark.parametrize(
     ("defaults", "mapping"),
-    [("create_repositories", "scan_on_push"), ("scan_on_push", "create_repositories")],
+    [
+        ("create_repositories", "scan_on_push"),
+        ("scan_on_push", "create_repositories"),
+        ("create_repositories", "immutable_tags"),
+        ("immutable_tags", "create_repositories"),
+    ],
 )
 def test_a_setting_and_what_it_is_one_of_may_stand_in_different_parts(
     file: Path, defaults: str, mapping: str
 ) -> None:
     text = f"defaults: {{target: 'a:1', {defaults}: true}}\nmappings: [{{source: /s, {mapping}: true}}]\n"
     (one,) = written(file, text).migrations()
-    assert (one.create_repositories, one.scan_on_push) == (True, True)
+    assert (getattr(one, defaults), getattr(one, mapping)) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -163,10 +182,36 @@ def test_a_setting_and_what_it_is_one_of_may_stand_in_different_parts(
             "defaults: {target: 'a:1'}\nmappings:\n- {source: /s, report: /x/../r}\n- {source: /t, report: /r}\n",
             "5: mappings.1.report: an earlier mapping writes the same file",
         ),
+        (
+            "defaults: {target: 'a:1'}\nmappings:\n- {source: /s, report: r}\n- {source: /t, metrics: r}\n",
+            "5: mappings.1.metrics: an earlier mapping writes the same file",
+        ),
     ],
 )
 def test_what_is_wrong_only_together_is_named_before_anything_runs(file: Path, text: str, named: str) -> None:
     assert mistakes(file, text) == [named]
+
+
+def test_all_that_is_wrong_only_together_is_named_at_once(file: Path) -> None:
+    text = (
+        "defaults: {target: 'a:1', report: r, newest: 3}\n"
+        "mappings:\n- source: /s\n- {source: /t, tags_from: l, scan_on_push: true}\n"
+    )
+    assert mistakes(file, text) == [
+        "5: mappings.1.tags_from: it says exactly what comes: leave out --newest",
+        "5: mappings.1.scan_on_push: it is a setting of --create-repositories",
+        "5: mappings.1.report: an earlier mapping writes the same file",
+    ]
+
+
+def test_a_mapping_may_do_without_the_files_of_the_defaults(file: Path) -> None:
+    found = written(
+        file,
+        "defaults: {target: 'a:1', report: r}\n"
+        "mappings:\n- source: /s\n- {source: /t, report: null}\n"
+        "- {source: /u, report: ''}\n- {source: /v, report: ''}\n",
+    )
+    assert [each.report for each in found.migrations()] == ["r", None, "", ""]
 
 
 @pytest.mark.parametrize("option", ["--report", "--metrics"])
