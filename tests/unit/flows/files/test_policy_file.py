@@ -77,7 +77,7 @@ def test_every_field_means_what_it_says() -> None:
         "    referrers: keep\n"
         "    empty_layouts: delete\n"
         "    tags:\n"
-        "      - {match: 'v*', keep_newest_semver: 2, per: minor, keep_within: 1w}\n"
+        "      - {match: [v*, w*], exclude: v0, keep_newest_semver: 2, per: minor, keep_within: 1w}\n"
         "protect: {tags: ['prod-*'], digests: ['sha256:" + "a" * 64 + "']}\n"
         "blobs: {grace: 1d, ingest_after: 2h, multipart_after: 30m}\n"
         "quarantine: {mode: versions, hold: 10d}\n"
@@ -89,6 +89,9 @@ def test_every_field_means_what_it_says() -> None:
     assert (chosen.referrers, chosen.drop_empty_layouts) == (Referrers.KEEP, True)
     [rule] = chosen.rules
     assert (rule.keep_newest_semver, rule.per, rule.keep_within) == (2, Per.MINOR, 7 * DAY)
+    assert [rule.tags.matches(".", tag) for tag in ("v0", "v1", "w0", "x")] == [False, True, True, False]
+    assert rule.shown == "v* w*"
+    assert (chosen.shown_excludes, policy.shown_protected) == (("team/x",), ("prod-*",))
     assert policy.of("team/y") is chosen
     assert policy.of("team/x") is policy.of("team/y/z") is None
     assert chosen.protected_tags is not None
@@ -100,7 +103,31 @@ def test_every_field_means_what_it_says() -> None:
     assert policy.gate == "host:5000/mirror"
 
 
+def test_a_policy_takes_from_the_defaults_what_it_does_not_say() -> None:
+    policy = parsed(
+        START + "    referrers: with_subject\n"
+        "  - name: b\n    repositories: [team/*, lib]\n"
+        "defaults: {order_by: semver, referrers: keep, orphans_after: 3d, empty_layouts: delete}\n"
+    )
+    said, silent = policy.policies
+    assert (said.referrers, silent.referrers) == (Referrers.WITH_SUBJECT, Referrers.KEEP)
+    assert (silent.order_by, silent.orphans_after, silent.drop_empty_layouts) == (OrderBy.SEMVER, 3 * DAY, True)
+    assert [silent.repositories.matches(path, None) for path in ("team/x", "lib", "x")] == [True, True, False]
+
+
+@pytest.mark.parametrize(("keep", "keeps_all"), [("all", True), ("none", False)])
+def test_a_rule_keeps_all_or_nothing_where_it_says_so(keep: str, keeps_all: bool) -> None:
+    [rule] = parsed(START + f"    tags: [{{match: '*', keep: {keep}}}]\n").policies[0].rules
+    assert (rule.keep_all, rule.keeps_any) == (keeps_all, keeps_all)
+
+
+def test_who_protects_no_tag_protects_none_and_not_all() -> None:
+    [chosen] = parsed(START + "protect: {tags: []}\n").policies
+    assert chosen.protected_tags is None
+
+
 def test_the_gate_can_be_opened_but_not_named_without_a_target() -> None:
+    assert parsed(START + "migrated_only: false\n").gate is None
     assert parsed(START + "target: host\nmigrated_only: false\n").gate is None
     assert "needs the target" in mistakes(START + "migrated_only: true\n")[0]
 
@@ -117,6 +144,11 @@ def test_the_gate_can_be_opened_but_not_named_without_a_target() -> None:
             "p.yaml:5: policies.0.untagged.delete_afer: there is no such field; is delete_after meant?",
         ),
         (START + "    tags:\n      - match: '*'\n", "p.yaml:6: policies.0.tags.0: it keeps nothing"),
+        (
+            START + "    tags: [{match: '*', exclude: v1, per: all}]\n",
+            "p.yaml:5: policies.0.tags.0: it keeps nothing",
+        ),
+        (START + "    tags: [{match: [], keep: none}]\n", "p.yaml:5: policies.0.tags.0.match: it holds too few"),
         (START + "    tags:\n      - match: '*'\n        keep_last: 0\n", "p.yaml:7: policies.0.tags.0.keep_last:"),
         (
             START + "    tags:\n      - match: 'regex:('\n        keep: all\n",
@@ -136,11 +168,16 @@ def test_the_gate_can_be_opened_but_not_named_without_a_target() -> None:
             "p.yaml:6: policies.0.tags.0: 'keep: all' goes",
         ),
         (
+            START + "    tags: [{match: '*', keep: none, keep_last: 1}]\n",
+            "p.yaml:5: policies.0.tags.0: 'keep: none' goes",
+        ),
+        (
             START + "    tags:\n      - {match: '*', keep_last: 1, per: major}\n",
             "p.yaml:6: policies.0.tags.0: 'per' goes",
         ),
         (START + "limits:\n  max_bytes: lots\n", "p.yaml:6: limits.max_bytes: a size is"),
         (START + "limits:\n  max_percent: 200\n", "p.yaml:6: limits.max_percent:"),
+        (START + "limits:\n  min_tags_left: true\n", "p.yaml:6: limits.min_tags_left: it must be a whole number"),
         (START + "protect:\n  digests:\n    - sha256:abc\n", "p.yaml:7: protect.digests.0: not a sha256"),
         (START.replace("'**'", "2024"), "p.yaml:4: policies.0.repositories.0: it must be a text; put it between"),
         (
@@ -172,11 +209,24 @@ def test_lists_of_digests_are_read_from_files_of_any_form(tmp_path: Path) -> Non
     digests = ["sha256:" + letter * 64 for letter in "abc"]
     (tmp_path / "deployed.json").write_text(json.dumps({"images": [f"host/app@{digests[0]}"]}))
     (tmp_path / "more.txt").write_text(f"{digests[1]}\n# {digests[2]}\n")
-    policy = loaded(START + "protect: {digest_files: [deployed.json, more.txt]}\n", tmp_path)
-    assert policy.protected_digests == set(digests)
+    long = f"sha512:{'d' * 128}"
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9 " + long.encode())
+    files = "digest_files: [deployed.json, more.txt, latin.txt]"
+    policy = loaded(START + f"protect: {{digests: ['sha256:{'e' * 64}'], {files}}}\n", tmp_path)
+    assert policy.protected_digests == {*digests, long, "sha256:" + "e" * 64}
 
 
-@pytest.mark.parametrize("content", [None, "nothing here"])
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("gone", "/gone can't be read: No such file or directory"), (".", " can't be read: Is a directory")],
+)
+def test_one_list_that_can_not_be_read_is_enough_to_refuse_a_policy(tmp_path: Path, name: str, why: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        loaded(START + f"protect:\n  digest_files: ['{name}']\n", tmp_path)
+    assert str(raised.value) == f"{tmp_path}/p.yaml:6: protect.digest_files.0: {tmp_path}{why}"
+
+
+@pytest.mark.parametrize("content", [None, "nothing here", f"sha256:{'a' * 65}"])
 def test_a_list_that_would_protect_nothing_is_refused(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "list").write_text(content)
