@@ -88,7 +88,6 @@ class ShardRuns:
                 with only_noted():
                     self._remove_left(self._over)
                     self._remove_abandoned()
-            self._runs.clear()
 
     def start(self, shard: Shard, *, attempt: int, delay: float) -> None:
         """Have a shard done, so many seconds from now, by whichever worker is free.
