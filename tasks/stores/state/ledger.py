@@ -9,7 +9,6 @@ import threading
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Protocol
 
-from tasks.oci.digest import Digest
 from tasks.stores.state.ledger_memory import LayoutNote, LedgerEntry, coming_line, layout_line, origin_of, tag_line
 
 if TYPE_CHECKING:
@@ -139,7 +138,7 @@ class Ledger:
             known = self._memory.get(repository, tag)
             only_found = found and (known is None or known.found or known.digest != digest)
             origin = origin_of(self._prefix, repository, layout)
-            entry = LedgerEntry(Digest(digest), verified, referrers, origin, only_found, referrers_mark)
+            entry = LedgerEntry(digest, verified, referrers, origin, only_found, referrers_mark)
             if known != entry:
                 self._memory.put(repository, tag, entry)
                 self._lines.append(tag_line(repository, tag, entry))

@@ -9,12 +9,13 @@ import sys
 import threading
 import time
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
 from infra.real_parts import wait_until
 from tasks.oci.errors import InvalidDigestError, StateError
-from tasks.stores.state import ledger_folder
+from tasks.stores.state import json_lines, ledger_folder
 from tasks.stores.state.json_lines import JsonLinesWriter
 from tasks.stores.state.ledger import Ledger
 from tasks.stores.state.ledger_folder import LedgerFolder
@@ -115,19 +116,108 @@ def test_the_last_word_counts_whatever_the_clock_said_before_it_was_set_back(tmp
     assert digest_of(opened(tmp_path, "reader"), "app", "v1") == DIGEST
 
 
+def test_what_is_dated_back_keeps_its_order_and_comes_before_what_is_written_now(tmp_path):
+    """Also what is dated just as the new file: clocks of file systems go in steps."""
+    now = 1_000_000_000 * 10**9
+    ages = {"older": -1, "z": 0, "y-ahead": 7, "b-further": 9, "a-new": 0}
+    for run, ahead in ages.items():
+        (tmp_path / f"ledger-{run}.jsonl").touch()
+        os.utime(tmp_path / f"ledger-{run}.jsonl", ns=(now, now + ahead * 10**9))
+    ledger_folder._come_after_all(tmp_path / "ledger-a-new.jsonl", now)
+    names = [path.stem.removeprefix("ledger-") for path in ledger_folder._files_by_age(tmp_path)]
+    assert names == list(ages)
+    assert (tmp_path / "ledger-a-new.jsonl").stat().st_mtime_ns == now
+
+
+def test_a_file_of_another_user_that_is_dated_ahead_keeps_no_run_from_its_own(tmp_path, monkeypatch):
+    note(tmp_path, "r1")
+    os.utime(tmp_path / "ledger-r1.jsonl", (time.time() + 86_400,) * 2)
+
+    def denied(*_, **__):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_folder.os, "utime", denied)
+        note(tmp_path, "r2", tag="v2")
+    assert opened(tmp_path, "reader").tags_of("app").keys() == {"v1", "v2"}
+
+
+def test_a_folder_that_knows_no_flock_keeps_a_ledger_all_the_same(tmp_path, monkeypatch):
+    def unsupported(*_):
+        raise OSError(errno.ENOTSUP, "not supported")
+
+    monkeypatch.setattr(ledger_folder.fcntl, "flock", unsupported)
+    many_runs(tmp_path)
+    assert None not in written(tmp_path)
+    assert len(list(tmp_path.glob("ledger-*"))) == 25, "nobody knows which are in use"
+
+
+def open_files(folder):
+    """The files of a folder that this process has open."""
+    links = [each.readlink() for each in Path("/proc/self/fd").iterdir() if each.exists()]
+    return [link for link in links if link.is_relative_to(folder)]
+
+
+def test_a_ledger_opens_its_file_once_and_lets_go_of_it_also_where_it_can_not_be_written(tmp_path, monkeypatch):
+    ledger = opened(tmp_path, "r1")
+    for number in range(10):
+        ledger.note_started(f"app{number}")
+    assert len(open_files(tmp_path)) == 2, "to write to, and to have it be in use"
+
+    def no_room(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(json_lines.os, "write", no_room)
+        ledger.note_tag("app", "v1", DIGEST, None, 0, layout="app")
+        with pytest.raises(StateError, match="No space"):
+            ledger.close()
+    assert open_files(tmp_path) == []
+    ledger.close()
+
+
 def test_unknown_depths_prove_nothing(tmp_path):
     line = {"repository": "app", "tag": "v1", "digest": DIGEST, "verified": "magic", "referrers": "x", "new": 1}
     (tmp_path / "ledger-r1.jsonl").write_text(json.dumps(line))
     assert opened(tmp_path, "r2").entry("app", "v1") == LedgerEntry(DIGEST, None, 0)
 
 
-@pytest.mark.parametrize("name", ["referrers", "referrers_mark"])
-@pytest.mark.parametrize("number", [-1, 2**40, "3", True])
-def test_numbers_that_no_run_writes_are_no_obstacle(tmp_path, name, number):
+@pytest.mark.parametrize(
+    ("name", "number", "most"),
+    [
+        *(("referrers", number, most) for number, most in ((-1, 0), (2**24, 2**24 - 1), (2**40, 2**24 - 1))),
+        *(("referrers_mark", number, 0) for number in (-1, 2**32, 2**40)),
+        *((name, number, 0) for name in ("referrers", "referrers_mark") for number in ("3", True, None, [3])),
+    ],
+)
+def test_numbers_that_no_run_writes_are_no_obstacle(tmp_path, name, number, most):
     line = {"repository": "app", "tag": "v1", "digest": DIGEST, "verified": "blobs", name: number}
     (tmp_path / "ledger-r1.jsonl").write_text(json.dumps(line) + "\n")
     entry = opened(tmp_path, "r2").entry("app", "v1")
-    assert (entry.digest, entry.verified) == (DIGEST, "blobs")
+    assert (entry.digest, entry.verified, getattr(entry, name)) == (DIGEST, "blobs", most)
+
+
+@pytest.mark.parametrize(
+    "said", [{"origin": ["a"]}, {"origin": 3}, {"found": "true"}, {"found": 1}, {"verified": ["blobs"]}, {"new": {}}]
+)
+def test_values_of_another_type_say_nothing(tmp_path, said):
+    line = {"repository": "app", "tag": "v1", "digest": DIGEST, **said}
+    (tmp_path / "ledger-r1.jsonl").write_text(json.dumps(line) + "\n")
+    assert opened(tmp_path, "r2").entry("app", "v1") == LedgerEntry(DIGEST)
+
+
+def test_lines_that_no_run_writes_change_nothing(tmp_path):
+    note(tmp_path, "r1")
+    lines = [
+        {"gone": "nowhere"},
+        {"repository": "app", "tag": "v1", "gone": False},
+        {"repository": "app", "tag": "v9", "gone": True},
+        {"layout": "app", "repository": "app", "etag": "etag", "settings": 3},
+    ]
+    with (tmp_path / "ledger-r1.jsonl").open("a") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+    ledger = opened(tmp_path, "r2")
+    assert (ledger.tags_of("app"), ledger.layouts()) == ({"v1": DIGEST}, [])
 
 
 @pytest.mark.parametrize("mark", [0, 1, 2**32 - 1])
@@ -166,6 +256,54 @@ def test_what_is_made_one_says_all_that_the_lines_before_said():
     for line in memory.lines():
         again.take_line(line)
     assert sorted(map(str, again.lines())) == sorted(map(str, said))
+
+
+def test_a_tag_that_was_only_about_to_be_brought_is_forgotten_for_later_runs_too(tmp_path):
+    opened(tmp_path, "killed").note_coming("app", "v1", DIGEST, layout="app")
+    ledger = opened(tmp_path, "r1")
+    assert ledger.may_have_brought("app", "v1", DIGEST, layout="app")
+    ledger.forget_tag("app", "v1")
+    assert not ledger.may_have_brought("app", "v1", DIGEST, layout="app")
+    ledger.close()
+    assert not opened(tmp_path, "r2").may_have_brought("app", "v1", DIGEST, layout="app")
+
+
+def test_what_is_about_to_come_in_place_of_what_is_known_is_noted(tmp_path):
+    ledger = opened(tmp_path, "r1")
+    ledger.note_tag("app", "v1", DIGEST, None, 0, layout="app")
+    ledger.note_coming("app", "v1", OTHER, layout="app")
+    assert opened(tmp_path, "r2").may_have_brought("app", "v1", OTHER, layout="app")
+    ledger.close()
+
+
+def test_what_is_forgotten_after_a_look_at_all_tags_is_not_among_them(tmp_path):
+    note(tmp_path, "r1")
+    note(tmp_path, "r1", tag="v2")
+    ledger = opened(tmp_path, "r2")
+    assert ledger.tags_of("app").keys() == {"v1", "v2"}
+    ledger.forget_tag("app", "v1")
+    assert ledger.tags_of("app").keys() == {"v2"}
+    ledger.close()
+
+
+def test_of_a_layout_the_last_note_counts(tmp_path):
+    ledger = opened(tmp_path, "r1")
+    for etag in ("one", "two", ""):
+        ledger.note_layout("App", "app", etag, "settings")
+        assert ledger.layout("App") == LayoutNote("app", etag, "settings")
+    ledger.close()
+    assert opened(tmp_path, "r2").layout("App") == LayoutNote("app", "", "settings")
+
+
+@pytest.mark.parametrize("prefix", ["", "mirror"])
+def test_the_layout_that_a_tag_was_noted_from_is_told(tmp_path, prefix):
+    repository = f"{prefix}/team/app".strip("/")
+    ledger = Ledger(LedgerFolder(tmp_path, "r1"), prefix)
+    ledger.note_tag(repository, "v1", DIGEST, None, 0, layout="team/app")
+    ledger.note_tag(repository, "v2", DIGEST, None, 0, layout="Team/App")
+    ledger.close()
+    again = Ledger(LedgerFolder(tmp_path, "r2"), prefix)
+    assert [again.origin(repository, tag) for tag in ("v1", "v2", "v3")] == ["team/app", "Team/App", None]
 
 
 def test_only_digests_are_noted(tmp_path):
@@ -310,6 +448,16 @@ def test_files_in_use_or_just_written_are_not_compacted(tmp_path, monkeypatch):
     assert None not in before
 
 
+@pytest.mark.parametrize(("age", "is_idle"), [(590, False), (610, True)])
+def test_a_file_is_in_nobodys_use_when_it_has_been_left_alone_for_ten_minutes(tmp_path, monkeypatch, age, is_idle):
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+        many_runs(tmp_path)
+    os.utime(tmp_path / "ledger-r24.jsonl", (time.time() - age,) * 2)
+    assert None not in written(tmp_path)
+    assert [path.name for path in tmp_path.glob("ledger-*")] == ([] if is_idle else ["ledger-r24.jsonl"])
+
+
 def test_a_share_that_locks_only_what_is_open_for_writing_is_compacted_too(tmp_path, monkeypatch):
     """NFS makes of an exclusive `flock` one that `fcntl` gives, which asks for a file that may be written."""
     with monkeypatch.context() as patch:
@@ -393,12 +541,13 @@ def test_files_are_made_one_when_they_are_more_than_enough_and_again_when_they_a
         assert len(list(tmp_path.glob("ledger-*"))) == (3 if most == 3 else 0)
 
 
-def test_what_another_process_is_making_one_is_left_to_it(tmp_path, monkeypatch):
+@pytest.mark.parametrize("lock", [fcntl.LOCK_EX, fcntl.LOCK_SH])
+def test_what_another_process_is_making_one_is_left_to_it(tmp_path, monkeypatch, lock):
     with monkeypatch.context() as patch:
         patch.setattr(ledger_folder, "MOST_FILES", 1000)
         many_runs(tmp_path)
     with (tmp_path / "compaction.guard").open("wb") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
+        fcntl.flock(guard, lock)
         assert None not in written(tmp_path)
     assert len(list(tmp_path.glob("ledger-*"))) == 25
 
@@ -449,7 +598,7 @@ def test_memory_is_less_than_300_bytes_a_tag(tmp_path, tags_each):
 
 def test_tags_of_a_repository_are_those_of_earlier_runs_and_of_no_neighbour(tmp_path):
     ledger = opened(tmp_path, "r1")
-    for repository in ("team/app", "team/app2", "team", "team/app/deep"):
+    for repository in ("team/app", "team/app2", "team", "team/app/deep", "team/apple", "team/app.x"):
         ledger.note_tag(repository, f"of-{repository.replace('/', '-')}", DIGEST, None, 0, layout=repository)
     ledger.note_layout("Team/App", "team/app", "etag", "settings")
     ledger.close()
