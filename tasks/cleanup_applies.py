@@ -54,7 +54,8 @@ ONLY_WRITER = (
 class CleanerOptions:
     """What to change and how; `only_writer` is the user's word that nobody else writes meanwhile.
 
-    `forgets` says that `timing` is a policy's, by which the journals of old runs go as well.
+    `forgets` says that `timing` is a policy's, by which the journals of old runs go as well. `undoes` names a run
+    without whose journal there is nothing to do, and so nothing is written, not even the lease.
     """
 
     source: str
@@ -64,6 +65,7 @@ class CleanerOptions:
     only_writer: bool = False
     jobs: int = 16
     forgets: bool = True
+    undoes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +147,8 @@ def open_cleaner(
     """Open a source for changes and take its lease; `require` is asked before anything of a repository goes.
 
     Raises:
-        ConfigurationError: it can't be changed, its store does not let us in, or it has no versions to serve as
-            quarantine.
+        ConfigurationError: it can't be changed, its store does not let us in, it has no versions to serve as
+            quarantine, or no journal of the run to undo.
         LockHeldError: another run cleans it up.
         SourceError: it can't be read or written.
     """
@@ -163,6 +165,8 @@ def _opened(
     source = stack.enter_context(open_writable(options.source, options.access, stop))
     if options.timing.mode is QuarantineMode.VERSIONS and not source.files.keeps_versions:
         raise ConfigurationError("quarantine 'versions' needs a bucket that keeps versions; choose 'prefix'")
+    if options.undoes is not None:
+        undoable(source.files, options.undoes)
     lease = stack.enter_context(SourceLease(source.files, options.run, options.source, stop))
     readers = stack.enter_context(ThreadPoolExecutor(options.jobs, thread_name_prefix="read"))
     return ApplyTools(

@@ -116,7 +116,8 @@ def undo(given: UndoParameters, run: str, source: str | None, stop: Stop, show: 
     note = read_note(run) if source is None else RunNote(run, source)
     access = BucketAccess(given.endpoint_url or note.endpoint_url, given.request_payer or note.request_payer)
     undoing = new_plan_id()
-    options = CleanerOptions(note.source, access, DEFAULT_TIMING, undoing, given.i_am_the_only_writer, given.jobs)
+    alone = given.i_am_the_only_writer
+    options = CleanerOptions(note.source, access, DEFAULT_TIMING, undoing, alone, given.jobs, undoes=run)
     with open_cleaner(options, stop) as cleaner:
         undone = cleaner.undo(run)
         note_run(replace(note, run=undoing))

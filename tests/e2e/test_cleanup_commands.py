@@ -126,6 +126,7 @@ def test_an_edited_plan_is_refused(tree: Path, tmp_path: Path, layoutlift: Layou
 def test_a_run_that_nobody_knows_can_not_be_undone(tree: Path, layoutlift: Layoutlift) -> None:
     assert "--source" in layoutlift("cleanup", "undo", "unknown", ALONE, code=2).stderr
     assert not layoutlift("cleanup", "undo", "unknown", "--source", tree, ALONE, code=2).stdout
+    assert files_in_directory(tree) == layout_files(tree)
 
 
 def test_a_bucket_is_cleaned_up_while_others_may_write(

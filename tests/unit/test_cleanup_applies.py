@@ -65,6 +65,13 @@ def test_a_run_that_never_was_is_not_undone(source: Path) -> None:
         held.undo("never")  # before any outcome is asked for
 
 
+def test_where_nothing_is_to_be_undone_nothing_is_written(source: Path) -> None:
+    options = CleanerOptions(str(source), BucketAccess(), TIMING, "run", only_writer=True, undoes="never")
+    with pytest.raises(ConfigurationError, match="never"), open_cleaner(options, Stop()):
+        pass
+    assert [path.name for path in source.rglob("*")] == ["app"]
+
+
 def test_runs_are_forgotten_only_by_the_times_of_a_policy(source: Path) -> None:
     record = source / ".layoutlift/runs/old/app/000001-settled.json"
     record.parent.mkdir(parents=True)
