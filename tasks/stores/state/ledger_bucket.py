@@ -11,7 +11,6 @@ import contextlib
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import StateError
@@ -43,7 +42,6 @@ class LedgerBucket:
         """Read all below the prefix of `objects`, write the lines of this run there."""
         self._objects = objects
         self._run = file_name(run_id)
-        self._numbers = count()
         self._stamp = 0
         self._lines = LineBuffer(self._write, seconds=FLUSH_SECONDS, most_bytes=_BUFFERED_BYTES)
 
@@ -71,8 +69,7 @@ class LedgerBucket:
 
     def _write(self, lines: bytes) -> None:
         self._stamp = max(time.time_ns() // 1_000_000, self._stamp + 1)
-        name = f"{_PREFIX}{self._stamp:014d}-{self._run}-{next(self._numbers):06d}"
-        self._objects.put(name, lines)
+        self._objects.put(f"{_PREFIX}{self._stamp:014d}-{self._run}", lines)
 
     def _read(self, names: Sequence[str]) -> LedgerMemory | None:
         """What the objects say, in their order; None when one was taken away by a compaction meanwhile."""

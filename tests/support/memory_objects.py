@@ -1,0 +1,36 @@
+"""A bucket of small objects, in memory."""
+
+from collections.abc import Iterator
+
+from tasks.stores.state.state_objects import ConditionFailedError, StoredObject
+
+
+class MemoryObjects:
+    """A bucket in memory, with a clock of its own."""
+
+    def __init__(self) -> None:
+        self.now = 1e6
+        self.kept: dict[str, StoredObject] = {}
+        self.read: list[str] = []
+        self._writes = 0
+
+    def check_conditions(self) -> float:
+        return self.now
+
+    def get(self, name: str) -> StoredObject | None:
+        self.read.append(name)
+        return self.kept.get(name)
+
+    def put(self, name: str, body: bytes, *, only_if: str | None = None, if_absent: bool = False) -> str:
+        there = self.kept.get(name)
+        if (if_absent and there) or (only_if is not None and (there is None or there.etag != only_if)):
+            raise ConditionFailedError(name)
+        self._writes += 1
+        self.kept[name] = StoredObject(body, str(self._writes), self.now)
+        return str(self._writes)
+
+    def names(self, prefix: str) -> Iterator[str]:
+        return iter(sorted(name for name in self.kept if name.startswith(prefix)))
+
+    def delete(self, name: str) -> None:
+        self.kept.pop(name, None)

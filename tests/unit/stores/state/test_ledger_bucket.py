@@ -1,0 +1,149 @@
+"""A ledger in a bucket says the same in the same order, however many runs wrote it and whoever reads it meanwhile."""
+
+import time
+from typing import Any
+
+import pytest
+
+from tasks.oci.errors import StateError
+from tasks.stores.state import ledger_bucket
+from tasks.stores.state.ledger import Ledger
+from tasks.stores.state.state_objects import StoredObject
+from tests.support.memory_objects import MemoryObjects
+
+DIGESTS = [f"sha256:{letter * 64}" for letter in "ab"]
+
+
+def test_the_last_word_counts_whatever_the_clocks_of_machines_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    objects: Any = MemoryObjects()
+    for run, seconds, digest in (("z-ahead", 2e9, 0), ("y-behind", 1e9, 1), ("x-behind", 1e9, 0), ("w", 1e9, 1)):
+        monkeypatch.setattr(ledger_bucket.time, "time_ns", lambda seconds=seconds: int(seconds * 1e9))
+        ledger = bucket_ledger(objects, run)
+        ledger.note_tag("app", "v1", DIGESTS[digest], None, 0, layout="app")
+        ledger.close()
+        assert bucket_ledger(objects, "next").tags_of("app")["v1"] == DIGESTS[digest]
+
+
+def test_of_runs_that_do_not_know_of_each_other_the_later_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = MemoryObjects()
+    runs = [bucket_ledger(objects, run) for run in ("z-first", "a-second")]
+    for seconds, (run, digest) in enumerate(zip(runs, DIGESTS, strict=True), start=1000):
+        monkeypatch.setattr(ledger_bucket.time, "time_ns", lambda seconds=seconds: seconds * 1_000_000_000)
+        run.note_tag("app", "v1", digest, None, 0, layout="app")
+        run.close()
+    assert bucket_ledger(objects, "next").tags_of("app")["v1"] == DIGESTS[1]
+
+
+def test_what_a_shard_writes_late_comes_after_what_was_made_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its machine's clock is behind, or its answer was, while another shard begins and finds many objects."""
+    monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 3)
+    objects: Any = MemoryObjects()
+
+    def note(ledger: Ledger, tag: str, digest: str, seconds: int) -> None:
+        monkeypatch.setattr(ledger_bucket.time, "time_ns", lambda: seconds * 1_000_000_000)
+        ledger.note_tag("app", tag, digest, None, 0, layout="app")
+        ledger.close()
+
+    for number in range(5):
+        note(bucket_ledger(objects, "earlier"), f"v{number}", DIGESTS[0], number)
+    objects.now = time.time()
+    on_time, late = bucket_ledger(objects, "on time"), bucket_ledger(objects, "late")
+    assert len(objects.kept) < 5, "what is old was made one"
+    for number in range(5):
+        note(on_time, f"w{number}", DIGESTS[0], 100 + number)
+    bucket_ledger(objects, "begins now")
+    note(late, "v1", DIGESTS[1], 98)
+    assert bucket_ledger(objects, "next").tags_of("app")["v1"] == DIGESTS[1]
+
+
+def bucket_ledger(objects: Any, run: str) -> Ledger:
+    return Ledger(ledger_bucket.LedgerBucket(objects, run))
+
+
+def noted(objects: Any, count: int) -> None:
+    """As many runs with a tag each, the last of which moves what all have."""
+    for number in range(count):
+        ledger = bucket_ledger(objects, f"r{number}")
+        ledger.note_tag("app", f"v{number}", DIGESTS[0], None, 0, layout="app")
+        ledger.note_tag("app", "moving", DIGESTS[number % 2], None, 0, layout="app")
+        ledger.close()
+
+
+def test_many_objects_become_one_that_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 4)
+    objects = MemoryObjects()
+    noted(objects, 4)
+    before = bucket_ledger(objects, "reader").tags_of("app")
+    assert (len(objects.kept), len(before)) == (4, 5)
+    noted(objects, 1)
+    assert bucket_ledger(objects, "reader").tags_of("app") == {**before, "moving": DIGESTS[0]}
+    assert len(objects.kept) == 1
+    noted(objects, 2)
+    assert bucket_ledger(objects, "reader").tags_of("app")["moving"] == DIGESTS[1], "later words come after it"
+
+
+def test_objects_that_can_not_be_made_one_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    class ReadOnly(MemoryObjects):
+        def put(self, name: str, body: bytes, *, only_if: str | None = None, if_absent: bool = False) -> str:
+            if name.endswith("+"):
+                raise StateError("it can't be written")
+            return super().put(name, body, only_if=only_if, if_absent=if_absent)
+
+    monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 2)
+    objects = ReadOnly()
+    noted(objects, 4)
+    assert (len(objects.kept), len(bucket_ledger(objects, "reader").tags_of("app"))) == (4, 5)
+
+
+@pytest.mark.parametrize("times", [1, 4, 5])
+def test_a_ledger_that_is_made_one_while_it_is_read_is_read_again_and_not_for_ever(times: int) -> None:
+    class Vanishing(MemoryObjects):
+        def get(self, name: str) -> StoredObject | None:
+            self.read.append(name)
+            return None if len(self.read) <= times else super().get(name)
+
+    objects = MemoryObjects()
+    noted(objects, 1)
+    vanishing = Vanishing()
+    vanishing.kept = objects.kept
+    if times < 5:
+        assert bucket_ledger(vanishing, "reader").tags_of("app")["v0"] == DIGESTS[0]
+    else:
+        with pytest.raises(StateError, match="faster"):
+            bucket_ledger(vanishing, "reader")
+
+
+def test_that_a_repository_was_begun_is_kept_at_once() -> None:
+    objects = MemoryObjects()
+    bucket_ledger(objects, "r1").note_started("app")
+    assert bucket_ledger(objects, "r2").was_started("app")
+
+
+def test_what_is_old_becomes_one_below_what_is_new_which_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    objects: Any = MemoryObjects()
+    noted(objects, 4)
+    old = set(objects.kept)
+    objects.now = time.time()
+    noted(objects, 5)
+    new = set(objects.kept) - old
+    monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 3)
+    said = bucket_ledger(objects, "reader").tags_of("app")
+    assert said == {**{f"v{number}": DIGESTS[0] for number in range(5)}, "moving": DIGESTS[0]}
+    assert set(objects.kept) == {f"{max(old)}+", *new}
+    assert bucket_ledger(objects, "reader").tags_of("app") == said
+
+
+def test_what_is_written_in_one_moment_is_all_kept_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By two runs, and by one of them twice; and the tenth moment comes after the ninth."""
+    objects: Any = MemoryObjects()
+    runs = [bucket_ledger(objects, run) for run in ("r1", "r2")]
+    for moment in (9, 10):
+        monkeypatch.setattr(ledger_bucket.time, "time_ns", lambda moment=moment: moment * 1_000_000)
+        for number, run in enumerate(runs):
+            run.note_tag("app", f"r{number}", DIGESTS[moment - 9], None, 0, layout="app")
+            run.note_started(f"{number}-{moment}")  # which is kept at once
+    runs[0].note_started("in-the-same-moment")
+    assert len(objects.kept) == 5
+    after = bucket_ledger(objects, "next")
+    assert after.tags_of("app") == {"r0": DIGESTS[1], "r1": DIGESTS[1]}
+    assert after.was_started("in-the-same-moment")
