@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tasks.endpoints import open_source, open_state, open_target, own_name, parse_target, source_identity
+from tasks.oci.errors import ConfigurationError
 from tasks.operations.choosing.selection import Renames
 from tasks.operations.copying.repository_preparation import Preparation
 from tasks.operations.running.source_survey import RunJob
@@ -34,15 +35,18 @@ def source_of(options: RunOptions, stop: Stop) -> Source:
     return open_source(options.source, stop, options.bucket_access, by_name=options.split_by_name, layouts=layouts)
 
 
-def refuse_within_source(options: RunOptions) -> None:
-    """See that nothing that the user names for a run's own files is in the source.
+def check_own_files(options: RunOptions) -> None:
+    """See that what the user names for a run's own files is not in the source, and not one file for two.
 
     Raises:
-        ConfigurationError: something is.
+        ConfigurationError: it is.
     """
     named = {"--state": options.state, "--report": options.report, "--metrics": options.metrics}
     for option, place in named.items():
         refuse_within(options.source, option, place)
+    files = [os.path.realpath(place) for place in (options.report, options.metrics) if place]
+    if len(files) != len(set(files)):
+        raise ConfigurationError(f"--report and --metrics are one file, {options.report}: name two")
 
 
 def state_of(kind: RunKind, options: RunOptions, stop: Stop) -> RunState:

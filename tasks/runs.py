@@ -28,10 +28,10 @@ from tasks.run_controls import RunControls
 from tasks.run_ends import RunEnds
 from tasks.run_options import RunKind, RunOptions, shown_options
 from tasks.run_parts import (
+    check_own_files,
     job_at_target,
     job_of,
     preparation_of,
-    refuse_within_source,
     source_of,
     state_of,
     target_of,
@@ -219,7 +219,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
 
     Raises:
         ConfigurationError: an option makes no sense, the source is not there, or state or report can't be written
-            or would be in it.
+            or would be in it or be one file.
         LockHeldError: another migration works on the same source and target.
         AuthenticationError, TransportError: the target does not let us in.
     """
@@ -229,7 +229,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
     progress, controls = Progress(), RunControls(options.limits, stop)
     with ExitStack() as stack:
         stack.callback(close_source, source)
-        refuse_within_source(options)
+        check_own_files(options)
         state = state_of(kind, options, stop)
         if kind is RunKind.MIGRATE:
             with blamed_on("--state"):

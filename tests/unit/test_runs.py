@@ -105,3 +105,15 @@ def test_a_state_beside_the_source_in_one_bucket_is_not_in_it() -> None:
             refuse_within("s3://bucket/team/", "--state", place)
     for place in ("s3://bucket/team-state", "s3://bucket", "s3://other/team", "/bucket/team", None):
         refuse_within("s3://bucket/team", "--state", place)
+
+
+def test_a_report_and_metrics_that_are_one_file_are_refused(options: RunOptions, tmp_path: Path) -> None:
+    """The one would be written over the other."""
+    (tmp_path / "linked").symlink_to(tmp_path)
+    same = replace(options, metrics=str(tmp_path / "linked" / "report.json"))
+    with (
+        pytest.raises(ConfigurationError, match="--report and --metrics are one file"),
+        open_run(RunKind.CHECK, same, Stop()),
+    ):
+        pass
+    assert not (tmp_path / "report.json").exists()
