@@ -30,17 +30,18 @@ def imported(layoutlift: Layoutlift, *line: str | Path) -> set[str]:
 def test_commands_without_a_server_import_no_prefect(
     command: str, layoutlift: Layoutlift, docker_registry: Registry, prefix: str, tmp_path: Path
 ) -> None:
-    layout = LayoutBuilder(tmp_path / "app")
+    source = tmp_path / "source"
+    layout = LayoutBuilder(source / "app")
     layout.image("v1", layers=[b"layer"])
     layout.write()
     target = f"{docker_registry.host}/{prefix}"
     if command == "ls":
-        line = ["ls", str(tmp_path)]
+        line = ["ls", str(source)]
     elif command == "check":
-        line = layoutlift.line("check", tmp_path)
+        line = layoutlift.line("check", source)
     else:
-        line = layoutlift.line(command, tmp_path, target)
-        layoutlift.migrate(tmp_path, target, "--state", tmp_path / "state")
+        line = layoutlift.line(command, source, target)
+        layoutlift.migrate(source, target, "--state", tmp_path / "state")
     packages = imported(layoutlift, *line)
     assert "prefect" not in packages
     if command in {"ls", "check"}:

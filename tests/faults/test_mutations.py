@@ -90,8 +90,9 @@ def lift_first(source: MemorySource, target: MemoryTarget, kind: type[Repository
     hands = SpareHands(2)
     try:
         inventory = enumerate_repository(source, "app-0")
-        copy = kind(CopyTools(source, target, hands, lambda content: content), inventory, "app-0", new=True)
-        copy.copy(inventory.tags[0].descriptor, ["v0"])
+        tools = CopyTools(source, target, hands, lambda content: content)
+        copy = kind(tools, inventory, "app-0", new=True, referrers=True)
+        copy.copy(inventory.tags[0].descriptor, ["v0"], lambda _: True, patient=False)
     finally:
         hands.close()
 
