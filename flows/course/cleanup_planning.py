@@ -16,7 +16,6 @@ from tasks.cleanup_plans import (
     policy_choices,
     write_plan,
 )
-from tasks.oci.digest import Digest
 from tasks.operations.cleanup.deciding.policy_use import PolicyUse
 from tasks.operations.cleanup.values import PlanKind
 from tasks.operations.reports.findings import NO_LAYOUTS, is_harmful
@@ -40,15 +39,6 @@ if TYPE_CHECKING:
 NO_LOGINS = Logins()
 
 
-def read_policy(path: Path) -> tuple[Policy, Digest]:
-    """The policy in a file, and the file's digest.
-
-    Raises:
-        ConfigurationError: it can't be read or used; a line for each mistake.
-    """
-    return load_policy(path), Digest.of(path.read_bytes())
-
-
 def cleanup_options(given: PlanParameters, logins: Logins = NO_LOGINS) -> CleanupOptions:
     """The engine's options."""
     access = BucketAccess(given.endpoint_url, given.request_payer, login=logins.bucket)
@@ -61,7 +51,7 @@ def plan_cleanup(given: CleanupPlanParameters, stop: Stop, show: ShowPlan, login
     Raises:
         ConfigurationError: the policy or an option is wrong, or the source is not there.
     """
-    policy, digest = read_policy(Path(given.policy))
+    policy, digest = load_policy(Path(given.policy))
     if given.gate is not None:
         policy = replace(policy, gate=given.gate)
     options = replace(cleanup_options(given, logins), plain_http=given.plain_http, ca_file=given.ca_file)

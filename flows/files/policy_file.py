@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from flows.files import policy_values as v  # noqa: TC001 - pydantic reads annotations
-from flows.files.yaml_files import load_model, mistakes_in
+from flows.files.yaml_files import mistakes_in, parse_model, read_file, text_of
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.choosing.tag_order import OrderBy
@@ -239,13 +239,17 @@ def read_digests(path: Path) -> set[Digest]:
     return found
 
 
-def load_policy(path: Path) -> engine.Policy:
-    """The policy in a file; files with digests that it names are read, relative ones from its folder.
+def load_policy(path: Path) -> tuple[engine.Policy, Digest]:
+    """The policy in a file, and the file's digest.
+
+    Files with digests that it names are read, relative ones from its folder.
 
     Raises:
         ConfigurationError: it can't be read or used; a line for each mistake.
     """
-    file = load_model(path, PolicyFile)
+    raw = read_file(path)
+    text = text_of(raw, path)
+    file = parse_model(text, PolicyFile, name=str(path))
     listed: set[Digest] = set()
     mistakes: list[tuple[tuple[int | str, ...], str]] = []
     for number, name in enumerate(file.protect.digest_files):
@@ -254,8 +258,8 @@ def load_policy(path: Path) -> engine.Policy:
         except ConfigurationError as error:
             mistakes.append((("protect", "digest_files", number), str(error)))
     if mistakes:
-        raise mistakes_in(path, mistakes)
-    return file.to_policy(frozenset(listed))
+        raise mistakes_in(text, mistakes, name=str(path))
+    return file.to_policy(frozenset(listed)), Digest.of(raw)
 
 
 def json_schema() -> str:

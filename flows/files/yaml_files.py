@@ -39,7 +39,7 @@ def load_model(path: Path, model: type[_Model], variables: Mapping[str, str] | N
         ConfigurationError: it can't be read, is no YAML, or breaks the model; a line for each mistake, as
             `FILE:LINE: FIELD: what is wrong`.
     """
-    return parse_model(_read(path), model, name=str(path), variables=variables)
+    return parse_model(text_of(read_file(path), path), model, name=str(path), variables=variables)
 
 
 def parse_model(text: str, model: type[_Model], *, name: str, variables: Mapping[str, str] | None = None) -> _Model:
@@ -74,9 +74,9 @@ def _parsed(
     return node, content, mistakes
 
 
-def mistakes_in(path: Path, found: Iterable[tuple[_Place, str]]) -> ConfigurationError:
-    """The error for a file that fits its model and can't be used all the same: what is wrong at which place."""
-    return _refusal(str(path), _mistakes(found, yaml.compose(_read(path), yaml.SafeLoader)))
+def mistakes_in(text: str, found: Iterable[tuple[_Place, str]], *, name: str) -> ConfigurationError:
+    """The error for text that fits its model and can't be used all the same: what is wrong at which place."""
+    return _refusal(name, _mistakes(found, yaml.compose(text, yaml.SafeLoader)))
 
 
 def top_fields(path: Path) -> frozenset[str]:
@@ -86,19 +86,36 @@ def top_fields(path: Path) -> frozenset[str]:
         ConfigurationError: it can't be read.
     """
     try:
-        node = yaml.compose(_read(path), Loader=yaml.SafeLoader)
+        node = yaml.compose(text_of(read_file(path), path), Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError):
         return frozenset()  # whoever loads it says where it is broken
     return frozenset(str(key.value) for key, _ in node.value) if isinstance(node, yaml.MappingNode) else frozenset()
 
 
-def _read(path: Path) -> str:
+def read_file(path: Path) -> bytes:
+    """What a file holds, once: one that a shell makes of a command's output has nothing the second time.
+
+    Raises:
+        ConfigurationError: it can't be read, or is larger than anybody writes by hand.
+    """
     try:
-        if path.stat().st_size > MAX_FILE_SIZE:
-            raise ConfigurationError(f"{path} is larger than {MAX_FILE_SIZE} bytes")
-        return path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE_SIZE + 1)
     except OSError as error:
         raise ConfigurationError(f"{path} can't be read: {error.strerror}") from error
+    if len(raw) > MAX_FILE_SIZE:
+        raise ConfigurationError(f"{path} is larger than {MAX_FILE_SIZE} bytes")
+    return raw
+
+
+def text_of(raw: bytes, path: Path) -> str:
+    """What was read from `path` as text.
+
+    Raises:
+        ConfigurationError: it is not UTF-8.
+    """
+    try:
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is not UTF-8") from error
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
 
 import jsonschema
@@ -29,7 +31,7 @@ def parsed(text: str) -> Policy:
 
 def loaded(text: str, folder: Path) -> Policy:
     (folder / "p.yaml").write_text(text)
-    return load_policy(folder / "p.yaml")
+    return load_policy(folder / "p.yaml")[0]
 
 
 def mistakes(text: str) -> list[str]:
@@ -41,9 +43,20 @@ def mistakes(text: str) -> list[str]:
 def test_the_example_is_a_policy_that_keeps_everything(tmp_path: Path) -> None:
     path = tmp_path / "cleanup.yaml"
     path.write_text(EXAMPLE)
-    [only] = load_policy(path).policies
+    [only] = load_policy(path)[0].policies
     assert only.rules[0].keep_all
     assert only.repositories.matches("any/where", None)
+
+
+def test_a_policy_is_read_once_and_its_digest_is_of_what_was_read(tmp_path: Path) -> None:
+    """A shell's <(...) has nothing the second time, and a file may be another by then."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_bytes, args=(EXAMPLE.replace("\n", "\r\n").encode(),), daemon=True)
+    writer.start()
+    policy, digest = load_policy(path)
+    assert policy.policies[0].rules[0].keep_all
+    assert digest == Digest.of(EXAMPLE.replace("\n", "\r\n").encode())
 
 
 def test_the_example_shows_every_rule() -> None:
