@@ -203,12 +203,12 @@ class CopyWork(RepositoryWork):
         Raises:
             BackupRefusedError: the backup's tag is one of the source's, or holds something else already.
         """
-        if self._policy.backup_tag is None:
+        name = self._policy.backup_of(tag)
+        if name is None:
             return
         existing = self._theirs(tag)
         if existing is None:
             return
-        name = self._policy.backup_tag.replace("{tag}", tag)
         kept = self._tools.target.resolve_manifest(self._repository, name)
         if any(entry.tag == name for entry in self.inventory.tags) or kept not in {None, Digest.of(existing.raw)}:
             raise BackupRefusedError(f"the backup's tag {name} is taken, so {tag} was not overwritten")

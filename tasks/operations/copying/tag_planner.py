@@ -100,11 +100,10 @@ class TagPlanner:
 
         What an earlier run wrote needs no backup.
         """
-        template, noted = self._policy.backup_tag, self._ledger.entry(self._repository, tag)
+        name, noted = self._policy.backup_of(tag), self._ledger.entry(self._repository, tag)
         is_ours = noted is not None and noted.digest == plan.seen
-        if plan.action is not Action.OVERWRITE or template is None or is_ours:
+        if plan.action is not Action.OVERWRITE or name is None or is_ours:
             return plan
-        name = template.replace("{tag}", tag)
         if name not in own and self._target.resolve_manifest(self._repository, name) in {None, plan.seen}:
             return plan
         message = f"the backup's tag {name} is taken, so {tag} would not be overwritten"

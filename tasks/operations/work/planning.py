@@ -50,6 +50,10 @@ class CopyPolicy:
     strict_names: bool = False
     fail_fast: bool = False
 
+    def backup_of(self, tag: str) -> str | None:
+        """Under which other tag is kept what `tag` has before it is overwritten; None where nothing is to be kept."""
+        return None if self.backup_tag is None else self.backup_tag.replace("{tag}", tag)
+
 
 class Action(StrEnum):
     """What a plan says of a tag."""

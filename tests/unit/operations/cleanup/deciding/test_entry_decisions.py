@@ -24,10 +24,11 @@ from tasks.operations.cleanup.deciding.policy import Referrers
 from tasks.operations.cleanup.layout.graph import Graph, Node
 from tasks.operations.cleanup.layout.layout_view import Entry, LayoutView
 from tasks.operations.cleanup.values import Action, IndexEntry
+from tests.support.graph_looks import counted_looks
 from tests.support.planned_layout import DAY, REF_NAME, PlannedLayout, keep_last
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from tasks.operations.choosing.tag_order import DatedTag
     from tasks.operations.cleanup.deciding.retention import Verdict
@@ -330,14 +331,7 @@ def test_a_long_chain_of_referrers_is_gone_along_once(monkeypatch: pytest.Monkey
     graph = Graph({digest: Node(subject=before) for before, digest in pairwise([None, *chain])})
     entries = (entry("v1", chain[0]), *(entry(None, digest) for digest in chain[1:]))
     blobs = {digest: StoredFile(digest, 1, 1.0, "e") for digest in chain}
-    looks: list[Node] = []
-    really = Graph._needs
-
-    def counted(self: Graph, node: Node, present: Container[Digest]) -> Iterator[Digest]:
-        looks.append(node)
-        return really(self, node, present)
-
-    monkeypatch.setattr(Graph, "_needs", counted)
+    looks = counted_looks(monkeypatch)
     view = LayoutView("app", "e", entries, blobs, (), ())
     decided = decide_entries(view, graph, DeleteChoice(tag="other"), 2.0, forced={}, stray_since={})
     assert all(verdict.keep for verdict in decided.verdicts)

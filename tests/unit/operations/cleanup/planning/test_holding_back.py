@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,9 +18,7 @@ from tasks.operations.cleanup.layout.layout_view import Entry, LayoutView
 from tasks.operations.cleanup.planning.gate import Gate
 from tasks.operations.cleanup.planning.holding_back import lacking_entries
 from tasks.stores.memory import MemoryTarget
-
-if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+from tests.support.graph_looks import counted_looks
 
 CHAIN = [Digest.of(str(number).encode()) for number in range(300)]
 """Each refers to the one before; the length is up to whoever writes the layout."""
@@ -65,13 +62,6 @@ def test_what_leads_to_something_that_the_target_lacks_stays_with_the_reason() -
 def test_a_long_chain_of_referrers_is_gone_along_once(
     lacking: tuple[Digest, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks: list[Node] = []
-    really = Graph._needs
-
-    def counted(self: Graph, node: Node, present: Container[Digest]) -> Iterator[Digest]:
-        looks.append(node)
-        return really(self, node, present)
-
-    monkeypatch.setattr(Graph, "_needs", counted)
+    looks = counted_looks(monkeypatch)
     held_back(*lacking)
     assert len(looks) < 10 * len(CHAIN)
