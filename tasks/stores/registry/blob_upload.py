@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 from tasks.oci.errors import (
     AuthenticationError,
+    AuthorizationExpiredError,
     PermissionDeniedError,
     RegistryUnavailableError,
     UnexpectedAnswerError,
@@ -28,8 +29,10 @@ from tasks.stores.registry.transport.http_answers import said_once
 from tasks.stores.registry.transport.watched_connections import COMMITTED_BYTES_A_SECOND
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from tasks.oci.descriptor import Descriptor
-    from tasks.ports import BlobContent
+    from tasks.ports import BlobContent, Buffer
     from tasks.stores.registry.oras_provider import OrasProvider
     from tasks.stores.registry.registry_auth import Scopes
     from tasks.stores.registry.request_retry import RequestRetry
@@ -157,8 +160,7 @@ class BlobUpload:
         if size <= SMALL_BLOB:
             answer = self._provider.do_request(url, "PUT", content.read(), headers, scopes)
         else:
-            with content.chunks() as chunks:
-                answer = self._provider.do_request(url, "PUT", chunks, headers, scopes)
+            answer = self._put_in_parts(url, content, headers, scopes, tried)
         tried.sent = answer.status in _NOT_WAITED_FOR
         if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and size > CHUNK_SIZES[-1]:
             self._chunks.refused = min(self._chunks.refused, size)
@@ -167,6 +169,16 @@ class BlobUpload:
         if not is_taken and not (answer.status in _MAY_BE_THERE and self._arrived(repository, content.descriptor)):
             raise upload_error_of(answer, f"sending {digest}")
         return BlobArrival.PUSHED
+
+    def _put_in_parts(
+        self, url: str, content: BlobContent, headers: dict[str, str], scopes: Scopes, tried: _Tried
+    ) -> HttpAnswer:
+        with content.chunks() as chunks:
+            try:
+                return self._provider.do_request(url, "PUT", _noting_end(chunks, tried), headers, scopes)
+            except AuthorizationExpiredError:
+                tried.sent = False  # it was refused, and nothing is stored
+                raise
 
     def _needs_chunks(self, size: int) -> bool:
         return size >= self._chunks.refused and size > CHUNK_SIZES[-1]
@@ -205,6 +217,12 @@ class BlobUpload:
         )
         length = said_once(answer.headers.get("Content-Length"))
         return answer.status == HTTPStatus.OK and length in {None, str(descriptor.size)}
+
+
+def _noting_end(chunks: Iterable[Buffer], tried: _Tried) -> Iterator[Buffer]:
+    """The chunks; once the last was taken, the registry may be storing the blob, whatever becomes of its answer."""
+    yield from chunks
+    tried.note_sent()
 
 
 def _is_refusal(answer: HttpAnswer) -> bool:

@@ -53,7 +53,11 @@ def read_headers(lines: BinaryIO) -> Headers:
         HTTPException: there are more or longer ones than any server sends, or one that is none.
     """
     found: dict[str, str] = {}
+    key = ""
     for line in _header_lines(lines):
+        if key and line[:1] in {b" ", b"\t"}:  # the rest of a folded line (RFC 9112 section 5.2)
+            found[key] += f" {line.decode('latin-1').strip()}"
+            continue
         name, colon, value = line.decode("latin-1").partition(":")
         if not colon or not name or name != name.strip():
             raise HTTPException(f"an answer has a header that is none: {line[:60]!r}")
@@ -87,7 +91,8 @@ class _Response(BoundedResponse):
         self.reason = reason.strip()
         self.version = 10 if version == "HTTP/1.0" else 11
         self.headers = self.msg = headers
-        self.chunked = _last(headers.get("transfer-encoding", "")).lower() == "chunked"
+        is_chunked = _last(headers.get("transfer-encoding", "")).lower() == "chunked"
+        self.chunked = is_chunked and not self._has_no_body()
         self.chunk_left = None
         self.length = self._announced_length()
         unbounded = self.length is None and not self.chunked
@@ -97,8 +102,12 @@ class _Response(BoundedResponse):
         version, status, reason = self._read_status()
         return version, status, reason, read_headers(self.fp)
 
+    def _has_no_body(self) -> bool:
+        """Whether it ends with its headers, whatever these say (RFC 9112 section 6.3)."""
+        return self.status in {_NO_CONTENT, _NOT_MODIFIED} or self._method == "HEAD"  # type: ignore[attr-defined]
+
     def _announced_length(self) -> int | None:
-        if self.status in {_NO_CONTENT, _NOT_MODIFIED} or self._method == "HEAD":  # type: ignore[attr-defined]
+        if self._has_no_body():
             return 0
         given: str = self.headers.get("content-length", "")
         length = _last(given)

@@ -8,6 +8,7 @@ is more of a processor than all the rest of sending it, and one more call for ea
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Iterable
 from http.client import HTTPException
 from itertools import chain
@@ -25,6 +26,8 @@ Body = bytes | Iterable["Buffer"] | None
 
 SENT_WITH_HEAD = 64 * 1024
 """Bytes of a body up to which copying it costs less than a call of its own."""
+_ENDED_BY_SERVER = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError)
+"""What sending meets then; over TLS, versions of Python make the last of the first two (cpython issue 115627)."""
 _BRING_SOMETHING = frozenset({"POST", "PUT", "PATCH"})
 _NOT_OF_A_PATH = re.compile(r"[^\x21-\x7e]")
 _NOT_OF_A_HEADER = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
@@ -44,7 +47,7 @@ def write_request(connection: HTTPConnection, method: str, path: str, headers: M
     try:
         for part in _parts(head, body):
             sock.sendall(part)
-    except (BrokenPipeError, ConnectionResetError):
+    except _ENDED_BY_SERVER:
         return False
     return True
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import socket
+import ssl
 import threading
 import time
 import weakref
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.ssltransport import SSLTransport
 
 from tasks.stores.registry.transport.bounded_responses import BoundedResponse
 
@@ -27,6 +29,8 @@ LEAST_BYTES_A_SECOND = 64
 COMMITTED_BYTES_A_SECOND = 20_000_000
 """How fast a registry must be able to hash or copy what it was sent, before it answers."""
 _BUFFER = 64 * 1024
+_TLS_RECORD = 16 * 1024
+"""Bytes that TLS sends in one piece (RFC 8446 section 5.1)."""
 
 
 class ProgressFloor:
@@ -63,6 +67,8 @@ class WatchedSocket:
         self._receiving = ProgressFloor(deadline)
         self._unanswered = 0
         self._timeout: float | None = None
+        # TLS takes what it is given whole, or not at all: within one deadline that must be little
+        self._at_once = _TLS_RECORD if isinstance(sock, ssl.SSLSocket | SSLTransport) else None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
@@ -87,7 +93,7 @@ class WatchedSocket:
         self._set_timeout(self._deadline)
         while rest:
             started = time.monotonic()
-            sent = self._sock.send(rest, flags)
+            sent = self._sock.send(rest[: self._at_once], flags)
             self._sending.note(time.monotonic() - started, sent)
             rest = rest[sent:]
 
@@ -175,8 +181,12 @@ class OpenConnections:
         return type(connection.__name__, (connection,), {"connect": connect, "response_class": BoundedResponse})
 
 
-def _shut(sock: WatchedSocket) -> None:
+def _shut(watched: WatchedSocket) -> None:
+    """End a connection beneath TLS, whose own way takes the encryption off under who is just sending."""
+    sock: Any = watched._sock  # noqa: SLF001 - its owner's
+    if isinstance(sock, SSLTransport):
+        sock = sock.socket
     try:
-        sock.shutdown(socket.SHUT_RDWR)
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
     except OSError:
         return  # it has ended by itself

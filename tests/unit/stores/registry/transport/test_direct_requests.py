@@ -35,6 +35,11 @@ def test_headers_are_found_in_any_case_and_joined_where_repeated() -> None:
     assert found.get("none", "default") == "default"
 
 
+def test_a_header_that_is_folded_over_several_lines_is_one() -> None:
+    found = headers_of(b'WWW-Authenticate: Bearer realm="x",\r\n  service="y",\r\n\tscope="z" \r\nNext: 1\r\n\r\n')
+    assert found == {"www-authenticate": 'Bearer realm="x", service="y", scope="z"', "next": "1"}
+
+
 @pytest.mark.parametrize(
     "text",
     [b"no colon\r\n\r\n", b": no name\r\n\r\n", b" folded: x\r\n\r\n", b"Spaced : x\r\n\r\n", b"Cut: of"],
@@ -100,6 +105,16 @@ def test_what_a_proxy_says_twice_of_a_body_does_not_keep_it_waiting(head: bytes)
     connection = HTTPConnection("nowhere")
     connection.sock = answer  # type: ignore[assignment]
     assert answer_of(DirectRequests(lambda: connection), "GET", "/a") == (200, b"{}")
+
+
+@pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
+def test_an_answer_that_has_no_body_is_not_waited_for_whatever_its_headers_say(status: bytes) -> None:
+    class Empty(RefusedConnection):
+        made = 0
+        answer = b"HTTP/1.1 " + status + b"\r\nTransfer-Encoding: chunked\r\n\r\n" + b"HTTP/1.1 200 OK\r\n\r\n"
+
+    requests = DirectRequests(lambda: Empty("nowhere"))
+    assert answer_of(requests, "PUT", "/a") == (int(status[:3]), b"")
 
 
 class RefusingSocket:

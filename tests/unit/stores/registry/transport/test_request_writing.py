@@ -1,5 +1,6 @@
 """A request is one well-formed head, with its body; nothing that is put into it can end it early or add to it."""
 
+import ssl
 from http.client import HTTPException
 from typing import TYPE_CHECKING
 
@@ -15,13 +16,14 @@ if TYPE_CHECKING:
 class RecordingSocket:
     """Keeps what it is given to send, piece by piece, and takes no more than `most` pieces."""
 
-    def __init__(self, most: int = 100) -> None:
+    def __init__(self, most: int = 100, end: OSError | None = None) -> None:
         self.pieces: list[bytes] = []
         self.most = most
+        self.end = end or BrokenPipeError()
 
     def sendall(self, data: bytes) -> None:
         if len(self.pieces) == self.most:
-            raise BrokenPipeError
+            raise self.end
         self.pieces.append(bytes(data))
 
 
@@ -119,6 +121,20 @@ def test_a_server_that_ends_the_connection_early_may_have_answered(most: int) ->
     connection = RecordingConnection(most=most)
     assert write_request(connection, "PUT", "/a", {"Content-Length": "2"}, iter([b"a", b"b"])) is False
     assert len(connection.recorded.pieces) == most
+
+
+@pytest.mark.parametrize("end", [ConnectionResetError(), ssl.SSLEOFError(8, "EOF occurred in violation of protocol")])
+def test_so_it_is_however_the_end_is_told(end: OSError) -> None:
+    connection = RecordingConnection(most=0)
+    connection.recorded.end = end
+    assert write_request(connection, "PUT", "/a", {}, b"a") is False
+
+
+def test_silence_is_no_end() -> None:
+    connection = RecordingConnection(most=0)
+    connection.recorded.end = TimeoutError("timed out")
+    with pytest.raises(TimeoutError):
+        write_request(connection, "PUT", "/a", {}, b"a")
 
 
 def test_a_connection_that_can_not_be_made_is_an_error() -> None:
