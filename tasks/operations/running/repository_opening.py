@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from tasks.operations.choosing.chosen_tags import absent_of, fitting_patterns, plan_selection
 from tasks.operations.choosing.newest import not_ordered
 from tasks.operations.running.repository_run import OpenRepository
-from tasks.operations.source.enumeration import children_of, enumerate_repository
+from tasks.operations.source.enumeration import enumerate_repository
+from tasks.operations.source.many_manifests import children_of
 from tasks.operations.work.left_behind import referrers_left
 from tasks.operations.work.repository_work import refused_of, units_of
 

@@ -1,0 +1,90 @@
+"""How a lock is taken in a folder, and what is in nobody's way there; see test_state_directory for what runs see."""
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.oci.errors import LockHeldError, StateError
+from tasks.stores.state import run_lock
+from tasks.stores.state.lock_group import PAIR
+from tasks.stores.state.lock_holder import EXPIRY_SECONDS, LockHolder
+from tasks.stores.state.run_lock import RunLock, seen_locks
+
+
+def holder(run: str = "run") -> LockHolder:
+    return LockHolder.here(run, "/mnt/bucket", "registry.example")
+
+
+def age(path: Path, seconds: float) -> None:
+    then = path.stat().st_mtime - seconds
+    os.utime(path, (then, then))
+
+
+@pytest.fixture
+def all_may_write() -> Iterator[None]:
+    """As in a folder that users of one team share."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def test_the_folder_of_a_lock_is_made_with_those_above(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "pair"
+    with RunLock(folder, holder()):
+        assert (folder / PAIR).exists()
+
+
+@pytest.mark.usefixtures("all_may_write")
+def test_who_may_write_is_for_the_umask_to_say(tmp_path: Path) -> None:
+    """Else the lock of one user could be taken over by no other."""
+    with RunLock(tmp_path, holder()):
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == {PAIR: 0o666, run_lock._GUARD: 0o666}
+
+
+def test_while_one_judges_the_lock_nobody_else_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_lock, "_GUARD_SECONDS", 0.0)
+    with (tmp_path / run_lock._GUARD).open("wb") as guard:
+        fcntl.flock(guard, fcntl.LOCK_SH)
+        with pytest.raises(LockHeldError, match="another run is taking the lock"), RunLock(tmp_path, holder()):
+            pass
+    assert not (tmp_path / PAIR).exists()
+
+
+def test_another_lock_of_the_same_run_is_not_ones_own(tmp_path: Path) -> None:
+    other = holder()
+    with RunLock(tmp_path, holder()):
+        (tmp_path / PAIR).write_bytes(other.content())
+    assert LockHolder.parse((tmp_path / PAIR).read_bytes()) == other
+
+
+def test_what_stands_in_the_place_of_a_lock_and_cannot_be_read_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / PAIR).mkdir()
+    with pytest.raises(StateError, match=str(tmp_path / PAIR)), RunLock(tmp_path, holder()):
+        pass
+
+
+def test_two_that_ask_for_the_time_use_files_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the first to be done would remove the file under the other's eyes."""
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", lambda *_, **__: None)
+        for _ in range(2):
+            run_lock._folder_time(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_what_is_held_is_seen_and_neither_the_own_lock_nor_one_without_life(tmp_path: Path) -> None:
+    for name in ("shard-own", "shard-living", "shard-expired", PAIR):
+        (tmp_path / name).write_bytes(holder(name).content())
+        os.utime(tmp_path / name, (1000.0, 1000.0))
+    age(tmp_path / "shard-living", EXPIRY_SECONDS)
+    age(tmp_path / "shard-expired", EXPIRY_SECONDS + 1)
+    seen = list(seen_locks(tmp_path, "shard-own"))
+    assert [(lock.name, lock.holder and lock.holder.run, lock.age) for lock in seen] == [
+        (PAIR, PAIR, 0.0),
+        ("shard-living", "shard-living", EXPIRY_SECONDS),
+    ]
