@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
 from tasks.oci.errors import DifferentAtTargetError, LayoutliftError, MissingAtTargetError, ReferrersLostError
+from tasks.oci.reference import is_referrers_tag
 from tasks.operations.referrers.referrer_lists import ReferrerListing, lost_referrers
 from tasks.operations.reports.results import Outcome, RepositoryInventory, TagResult
 from tasks.operations.work.repository_work import RepositoryWork, Unit
@@ -45,7 +46,7 @@ class VerifyWork(RepositoryWork):
     def found(self) -> list[Finding]:
         """What the target has besides."""
         known = {entry.tag for entry in self.inventory.tags} | {entry.tag for entry in self.inventory.refused}
-        extra = sorted(tag for tag in self._target_tags - known if not tag.startswith(("sha256-", "sha512-")))
+        extra = sorted(tag for tag in self._target_tags - known if not is_referrers_tag(tag))
         return [
             Finding(self.inventory.path, Remark.EXTRA_AT_TARGET, f"{self._place}:{tag} is not at the source")
             for tag in extra

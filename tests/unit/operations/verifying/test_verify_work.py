@@ -210,8 +210,9 @@ def test_tags_that_the_target_has_besides_are_named_and_lists_and_what_was_refus
         world.layout.image("shared", layers=[layer])
     manifest = world.target.fetch_manifest("app", "v1")
     assert isinstance(manifest, RemoteManifest)
-    others = [f"extra-{number}" for number in range(9)]
-    lists = [referrers_tag(Digest(image["digest"])), f"sha512-{'0' * 128}"]
+    others = [*(f"extra-{number}" for number in range(8)), "sha256-of-release"]
+    subject = referrers_tag(Digest(image["digest"]))
+    lists = [subject, f"{subject}.sig", f"sha512-{'0' * 128}", f"sha512-{'0' * 64}"]
     for tag in ("shared", *others, *lists):
         world.target.push_manifest("app", tag, manifest)
     work = world.work(CopyPolicy())
