@@ -22,6 +22,7 @@ from infra.real_parts import find_tool
 from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.report_rows import totals_json
 from tasks.operations.reports.run_metrics import RunMoment, run_metrics
+from tasks.stores.state.state_directory import default_state_root
 from tests.support.real_parts import Cli, skipped_where_unavailable
 
 ROOT = Path(__file__).parents[2]
@@ -224,6 +225,33 @@ def test_pods_name_what_exists_and_secrets_only_by_reference(path: Path) -> None
         (main,) = pod["containers"]
         assert main["securityContext"]["allowPrivilegeEscalation"] is False
         assert main["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def workers() -> Iterator[tuple[str, dict[str, str], set[str]]]:
+    """Each worker that runs in a container: its name, its environment, and where its volumes are mounted."""
+    service = yaml.safe_load((INFRA / "compose.yaml").read_text())["services"]["worker"]
+    yield "compose", service["environment"], {each.split(":")[1] for each in service["volumes"]}
+    (worker,) = next(pods(INFRA / "kubernetes" / "worker.yaml"))["containers"]
+    (claimed,) = [each["name"] for each in workers_volumes() if "persistentVolumeClaim" in each]
+    environment = {each["name"]: each["value"] for each in worker["env"]}
+    mounted = {each["mountPath"] for each in worker["volumeMounts"] if each["name"] == claimed}
+    yield "kubernetes", environment, mounted
+    pool = yaml.safe_load((ROOT / "deployments" / "pools" / "docker.yaml").read_text())
+    variables = pool["definitions"]["work_pool"]["job_variables"]
+    yield "docker", variables["env"], {each.split(":")[1] for each in variables["volumes"] if each[0] != "/"}
+
+
+def workers_volumes() -> list[dict[str, Any]]:
+    return next(pods(INFRA / "kubernetes" / "worker.yaml"))["volumes"]
+
+
+@pytest.mark.parametrize(("environment", "mounted"), [pytest.param(*how, id=name) for name, *how in workers()])
+def test_a_worker_keeps_its_state_where_it_outlives_the_container(
+    environment: dict[str, str], mounted: set[str]
+) -> None:
+    """Flows have parameters in place of the variables of options, as LAYOUTLIFT_STATE is one: those say nothing."""
+    assert str(default_state_root(environment).parent) in mounted
+    assert not [name for name in environment if name.startswith("LAYOUTLIFT_")]
 
 
 @pytest.mark.parametrize("path", [path for path in MANIFESTS if path.name.startswith("cronjob")], ids=names)
