@@ -116,7 +116,7 @@ bench-native: install system-packages ## migrate one bucket natively and through
 
 .PHONY: benchmark
 benchmark: install tools system-packages ## what pulling through mounts costs, on SeaweedFS (BENCHMARK_ARGS=--sizes=... or FULL=1)
-	@PATH="$$($(BIN)/python -m infra.tool_path):$$PATH" $(BIN)/layoutlift benchmark run \
+	@PATH="$$($(BIN)/python -m infra.tool_path):$$PATH" $(BIN)/layoutlift benchmark run local \
 	  $(if $(FULL),,--quick) --standalone --out build/benchmark/latest $(BENCHMARK_ARGS)
 
 .PHONY: demo

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from prefect.client.schemas.objects import State
+
 from flows.course.benchmark_course import drive_benchmark
 from flows.course.deployed_paths import with_lasting_results
+from flows.course.flow_body import skipped
 from flows.course.stopping import stopped_as_before
 from flows.course.watching import current_watcher
 from flows.dashboard.benchmark_publishing import measure_as_tasks, publish_benchmark
+from flows.dashboard.dashboard_limits import ended_by_a_pause
 from flows.forms import benchmark_parameters as p
 from flows.forms.filled_in import filled_in
 from flows.forms.parameter_fields import EndpointUrl, PlainHttp
@@ -14,6 +18,7 @@ from flows.forms.parameters import documented
 from flows.server.heartbeats import heartbeats
 from flows.server.own_flow import flow
 from tasks.benchmark_values.options import ContentKind
+from tasks.oci.errors import LockHeldError
 
 
 @flow(name="benchmark", flow_run_name="benchmark {location}", persist_result=False)
@@ -43,9 +48,14 @@ def benchmark(
     state: p.State = None,
     uncounted: p.Uncounted = False,
     resume: p.Resume = False,
-) -> None:
+) -> State[None] | None:
     """Measure what pulling artifacts costs through each mount, the native API and a registry."""
     given = filled_in(p.BenchmarkParameters, locals())
-    with stopped_as_before(), heartbeats():
-        options = with_lasting_results(given.to_options())
-        drive_benchmark(options, current_watcher().stop, measure_as_tasks, publish_benchmark)
+    watcher = current_watcher()
+    try:
+        with stopped_as_before(), heartbeats(), ended_by_a_pause(watcher.stop.set):
+            options = with_lasting_results(given.to_options())
+            drive_benchmark(options, watcher.stop, measure_as_tasks, publish_benchmark)
+    except LockHeldError as held:
+        return skipped(held, watcher)
+    return None

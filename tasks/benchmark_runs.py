@@ -22,6 +22,7 @@ from tasks.oci.errors import (
     InterruptedRunError,
     LayoutliftError,
     RegressionError,
+    SourceUnavailableError,
     StateError,
 )
 from tasks.operations.benchmark.data_files import ended_row, warning_row
@@ -118,8 +119,10 @@ class BenchmarkRun:
 
         Raises:
             InterruptedRunError: the run was told to stop.
+            SourceUnavailableError: a mount of the user's own is not there any more.
             StateError: the run's own folders can't be used; the disk may be full.
         """
+        self._refuse_lost_mounts()
         self.bench.begin(case, self.options.content)
         try:
             pushed = [path for path in self.paths if self._push(path, case)]
@@ -130,6 +133,7 @@ class BenchmarkRun:
                 self._visit(visit)
         finally:
             self._warn(self.bench.leave_registry(case))
+        self._refuse_lost_mounts()
         self.ended[case.label] = None
         self.folder.keep(ended_row(case.label))
         self.bench.end(self.paths)
@@ -152,6 +156,12 @@ class BenchmarkRun:
             )
         if self.regressions:
             raise RegressionError("slower than before: " + "; ".join(map(str, self.regressions)))
+
+    def _refuse_lost_mounts(self) -> None:
+        """See that what was a mount at the beginning is one now: below it is this machine's own disk."""
+        for line in no_mounts(self.paths):
+            if line not in self.warnings:
+                raise SourceUnavailableError(line)
 
     def _push(self, path: PathSpec, case: Case) -> bool:
         visit = Visit(path, case, 1)

@@ -59,6 +59,7 @@ def _complete(parameters: BenchmarkParameters, console: Any, *, standalone: bool
 
     def show(ended: BenchmarkRun) -> None:
         _print_outcome(ended, as_json=as_json)
+        console.has_shown = True
 
     options = parameters.to_options()
     try:

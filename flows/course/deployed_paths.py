@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from flows.course.watching import NoWatcher, current_watcher
 from tasks.oci.errors import ConfigurationError
+from tasks.stores.benchmark.result_folder import ResultFolder
 from tasks.stores.listed_text import STANDARD_INPUT
 from tasks.stores.state.state_directory import default_state_root
 
@@ -54,6 +55,8 @@ def refuse_standard_input(**places: str | None) -> None:
 def with_lasting_results(options: BenchmarkOptions) -> BenchmarkOptions:
     """The options of a benchmark, whose results a worker's run leaves below the state folder if nothing else is said.
 
+    A run that was paused begins anew when it is resumed, and goes on with what it left there.
+
     Raises:
         ConfigurationError: as for `refuse_passing`.
     """
@@ -62,4 +65,5 @@ def with_lasting_results(options: BenchmarkOptions) -> BenchmarkOptions:
     if run is None or options.out is not None or options.resume:
         return options
     state = Path(options.state) if options.state else default_state_root(os.environ)
-    return replace(options, out=str(state / "benchmark" / "results" / run))
+    out = state / "benchmark" / "results" / run
+    return replace(options, out=str(out), resume=ResultFolder(out).is_interrupted)

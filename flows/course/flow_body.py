@@ -18,6 +18,7 @@ from tasks.oci.errors import LockHeldError
 
 if TYPE_CHECKING:
     from flows.course.driving import Publish, Work
+    from flows.course.watching import Watcher
     from tasks.run_options import RunKind, RunOptions
 
 SKIPPED = "Skipped"
@@ -28,9 +29,6 @@ def run_as_flow(
     kind: RunKind, options: RunOptions, work: Work = work_as_tasks, publish: Publish = publish
 ) -> State[None] | None:
     """Run in the flow that this is called from; the state that it should end in, where that is a special one.
-
-    A scheduled run that finds the one before still at work has not failed: it is cancelled, as Prefect itself
-    does with a run that it has no room for.
 
     Raises:
         ConfigurationError: something would be written where it does not last.
@@ -43,10 +41,22 @@ def run_as_flow(
         with stopped_as_before(), heartbeats():
             drive(kind, _with_places(options), watcher, work, publish, limits=limits_reader)
     except LockHeldError as held:
-        if not isinstance(watcher, NoWatcher):
-            raise  # the command says it itself
-        return State(type=StateType.CANCELLED, name=SKIPPED, message=str(held))
+        return skipped(held, watcher)
     return None
+
+
+def skipped(held: LockHeldError, watcher: Watcher) -> State[None]:
+    """The state of a run that could not begin beside another.
+
+    A scheduled run that finds the one before still at work has not failed: it is cancelled, as Prefect itself
+    does with a run that it has no room for.
+
+    Raises:
+        LockHeldError: somebody watches the run, as the command does, and says it themselves.
+    """
+    if not isinstance(watcher, NoWatcher):
+        raise held
+    return State(type=StateType.CANCELLED, name=SKIPPED, message=str(held))
 
 
 def _with_places(options: RunOptions) -> RunOptions:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.files.yaml_files import load_model
-from tasks.benchmark_values.paths import Arrives, Command, Origin, PathSpec
+from tasks.benchmark_values.paths import Arrives, Command, Origin, PathSpec, refuse_secret
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.benchmark.catalogue import FUSERMOUNT
 
@@ -80,6 +80,8 @@ def _spec(name: str, given: PathModel, known: Mapping[str, PathSpec]) -> PathSpe
         raise ConfigurationError(f"the path {name}: bucket: it reads from no bucket")
     if spec.options and not spec.mount:
         raise ConfigurationError(f"the path {name}: options: it has no mount that could have them")
+    for option in spec.options:
+        refuse_secret(option)
     _refuse_elsewhere(spec)
     return spec
 

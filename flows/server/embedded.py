@@ -150,7 +150,7 @@ def _tell_truth(error: Exception, server: str, console: Console) -> None:
         LayoutliftError: what the run ended with, or that it could not begin.
     """
     ours = next((each for each in _causes(error) if isinstance(each, LayoutliftError)), None)
-    if console.run is None and ours is None:
+    if console.run is None and not console.has_shown and ours is None:
         raise ConfigurationError(
             f"the Prefect server at {server} can't be used ({_reason(error)}): start it, correct PREFECT_API_URL "
             "or PREFECT_API_AUTH_STRING, or use --standalone"

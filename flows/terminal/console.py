@@ -46,6 +46,8 @@ class Console:
         self.stop = Stop()
         self.run: Run | None = None
         self.interrupted = False
+        self.has_shown = False
+        """Whether it has shown the outcome of what it does not watch, as of a benchmark."""
         self.early: EarlyStart | None = None
 
     def interrupt(self) -> None:

@@ -10,7 +10,7 @@ from infra.real_parts.passwords import write_htpasswd
 from infra.real_parts.tools import find_tool
 from infra.real_parts.waiting import http_status
 from tasks.stores.local_parts.ports import LOOPBACK, free_port
-from tasks.stores.local_parts.registry import distribution_configuration
+from tasks.stores.local_parts.registry import distribution_configuration, distribution_environment
 from tasks.stores.local_parts.server import Server
 
 HTTP_OK = 200
@@ -68,8 +68,8 @@ class _Distribution(Registry):
         auth = {"auth": {"htpasswd": {"realm": "layoutlift", "path": str(htpasswd)}}} if htpasswd else {}
         return {**distribution_configuration(self.host, self.storage), **auth}
 
-    def _environment(self) -> dict[str, str]:
-        return {"OTEL_TRACES_EXPORTER": "none"}  # distribution 3 would look for a collector
+    def _whole_environment(self) -> dict[str, str]:
+        return distribution_environment()
 
 
 class DebianRegistry(_Distribution):

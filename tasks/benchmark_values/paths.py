@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 Command = tuple[str, ...]
 FLAGS = frozenset({"plain_http", "to_plain_http"})
 """Names that stand for a whole option, so that the word before them is another's."""
+_SECRETS = ("secret", "token", "password", "customer-key", "sse-c")
 
 
 class Origin(StrEnum):
@@ -144,11 +145,11 @@ def fill(command: Command, values: Mapping[str, str | None]) -> list[str]:
     """Put values into a command; a word that is nothing but a missing value goes, and its option with it.
 
     Raises:
-        ConfigurationError: the command asks for a value that there is not.
+        ConfigurationError: the command asks for a value that there is not, or a brace of it has no other.
     """
     filled: list[str] = []
     for word in command:
-        names = [name for _, name, _, _ in string.Formatter().parse(word) if name is not None]
+        names = _names_in(word)
         unknown = [name for name in names if name not in values]
         if unknown:
             raise ConfigurationError(f"{word!r} in the command of a path: there is no {{{unknown[0]}}} to fill in")
@@ -158,6 +159,17 @@ def fill(command: Command, values: Mapping[str, str | None]) -> list[str]:
             continue
         filled.append(word.format_map(values))
     return filled
+
+
+def _names_in(word: str) -> list[str]:
+    """The values that a word asks for, each a name in braces and nothing else."""
+    try:
+        parts = list(string.Formatter().parse(word))
+    except ValueError as error:
+        raise ConfigurationError(f"{word!r} in the command of a path: {error}; write {{{{ or }}}} for one") from error
+    if any(form or conversion for _, _, form, conversion in parts):
+        raise ConfigurationError(f"{word!r} in the command of a path: a name in braces stands alone")
+    return [name for _, name, _, _ in parts if name is not None]
 
 
 def chosen(
@@ -197,7 +209,7 @@ def altered(
         result[name] = _mounted_at(result.get(name), name, folder)
     for name, option in _pairs(options, "mount option"):
         spec = _mounting(result, name)
-        _refuse_secret(option)
+        refuse_secret(option)
         result[name] = replace(spec, options=(*spec.options, option))
     for name, bucket in _pairs(buckets, "bucket"):
         result[name] = _in_bucket(result, name, bucket)
@@ -221,10 +233,14 @@ def _mounting(catalogue: Mapping[str, PathSpec], name: str) -> PathSpec:
     return catalogue[name]
 
 
-def _refuse_secret(option: str) -> None:
-    """Options are part of the results, and of the flow's parameters."""
+def refuse_secret(option: str) -> None:
+    """Options are part of the results, and of the flow's parameters.
+
+    Raises:
+        ConfigurationError: it gives what looks like a secret by its name.
+    """
     kind, _, value = option.partition("=")
-    if value and any(word in kind.replace("_", "-") for word in ("secret", "session-token")):
+    if value and any(word in kind.replace("_", "-") for word in _SECRETS):
         raise ConfigurationError(f"{kind!r} would put a secret into the results: leave it to the environment")
 
 

@@ -10,6 +10,7 @@ from infra.real_parts import DebianRegistry, Goofys, Registry, S3Fs, SeaweedFS, 
 from infra.real_parts.waiting import http_status, wait_until
 from tasks.oci.errors import ProgramFailedError
 from tasks.stores.local_parts import ports
+from tasks.stores.local_parts.registry import LocalRegistry
 from tests.support.layouts import DOCKER_MANIFEST, LayoutBuilder, random_bytes
 from tests.support.real_parts import Cli
 
@@ -99,6 +100,16 @@ def test_an_object_store_that_was_killed_comes_back_with_its_data(tmp_path: Path
         store.kill()
         store.start()
         assert store.client().get_object(Bucket="kept", Key="a")["Body"].read() == b"hello"
+
+
+@pytest.mark.parametrize("kind", [DebianRegistry, LocalRegistry])
+def test_a_registry_goes_by_its_configuration_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[DebianRegistry | LocalRegistry]
+) -> None:
+    """Podman's REGISTRY_AUTH_FILE has the form of a setting of distribution, which would not start with it."""
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", "/run/user/1000/containers/auth.json")
+    with kind(tmp_path) as registry:
+        assert http_status(f"http://{registry.host}/v2/") == 200
 
 
 @pytest.mark.parametrize("kind", [DebianRegistry, ZotRegistry])

@@ -18,7 +18,14 @@ from tasks.benchmark_values.cases import MIB, parse_cases
 from tasks.benchmark_values.facts import Cost, Phase
 from tasks.benchmark_values.options import BenchmarkOptions
 from tasks.benchmark_values.paths import Origin, PathSpec, Visit, altered
-from tasks.oci.errors import LayoutliftError, ProgramFailedError, RefusedError, SourceError, StateError
+from tasks.oci.errors import (
+    LayoutliftError,
+    ProgramFailedError,
+    RefusedError,
+    SourceError,
+    SourceUnavailableError,
+    StateError,
+)
 from tasks.operations.benchmark.catalogue import CATALOGUE
 from tasks.operations.benchmark.data_files import json_lines
 from tasks.stores.benchmark.result_folder import History, ResultFolder
@@ -236,7 +243,28 @@ def test_what_will_be_written_and_read_is_said_before_of_a_bucket_of_the_users(
 def test_an_own_mount_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = tuple(PathSpec(name=name, origin=Origin.PUSHED, mounted_at=f"/mnt/{name}") for name in ("here", "gone"))
     monkeypatch.setattr("tasks.benchmark_about.hanging_mounts", lambda: frozenset({"/mnt/here"}))
+    run: Any = None
     for _ in range(2):
-        run = begun(tmp_path, options("8MiB"), Course(), paths=paths)
+        run = begun(tmp_path, options("8MiB", repeats=1, uncounted=True), Course(), paths=paths)
         said = "gone: nothing is mounted at /mnt/gone, so that this machine's own disk is measured"
         assert run.warnings == [said]
+    (case,) = run.cases_left
+    run.measure(case)
+    assert len(run.measurements) == 2
+
+
+def test_an_own_mount_that_is_not_there_any_more_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the disk below it would be measured under its name, and be in its history."""
+    mounts = {"/mnt/here"}
+    path = PathSpec(name="here", origin=Origin.PUSHED, mounted_at="/mnt/here")
+    monkeypatch.setattr("tasks.benchmark_about.hanging_mounts", lambda: frozenset(mounts))
+    course: Any = Course()
+    course.end = Mock()
+    course.visit = Mock(side_effect=lambda _: mounts.clear() or iter(()))
+    run = begun(tmp_path, options("8MiB", "16MiB", repeats=1, uncounted=True), course, paths=(path,))
+    for case in run.cases_left:
+        with pytest.raises(SourceUnavailableError, match="here: nothing is mounted at /mnt/here"):
+            run.measure(case)
+    assert (course.visit.call_count, course.end.call_count, list(run.ended)) == (1, 0, [])

@@ -12,7 +12,7 @@ from tasks.stores.state.lock_holder import LockHolder
 
 MARKER = ".layoutlift-benchmark"
 OTHERS_HOLD = timedelta(hours=24)
-"""How long the marker of a run on another machine keeps others out: whether that still runs can't be told."""
+"""How long a run on another machine, or of another boot, keeps others out: whether that still runs can't be told."""
 _RUN = re.compile(r"run-[0-9]{8}T[0-9]{6}-[0-9a-f]{6}")
 
 
@@ -40,9 +40,7 @@ def refuse_living(content: bytes, written: datetime, where: str) -> None:
     holder = LockHolder.parse(content)
     if holder is None or holder.is_dead:
         return
-    here = LockHolder.here("", "", "")
-    is_elsewhere = (holder.host, holder.machine) != (here.host, here.machine)
-    if is_elsewhere and datetime.now(UTC) - written > OTHERS_HOLD:
+    if not holder.is_here and datetime.now(UTC) - written > OTHERS_HOLD:
         return
     raise LockHeldError(
         f"{where} is in use by the benchmark {holder.run} on {holder.host} (pid {holder.pid}) since {holder.started}"

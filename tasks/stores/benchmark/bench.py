@@ -37,6 +37,7 @@ REPOSITORY = "junk"
 """The repository's name in the article."""
 UPLOADED = "uploaded"
 COMPLETE_SECONDS, LEAST_RATE = 300.0, 1024.0**2
+SMALL_SECONDS = 60.0
 """How long a mount may upload after a push: so long, and as if it had one MiB a second."""
 
 
@@ -173,7 +174,7 @@ class Bench:
     def _bring(self, path: PathSpec, case: Case) -> None:
         if path.origin is Origin.UPLOADED:
             self.venue.area(path).prepare(UPLOADED)
-            self.venue.area(path).upload(self._directory, f"{self._prefix(path)}/{REPOSITORY}")
+            self.venue.area(path).upload(self._directory, f"{self._prefix(path)}/{REPOSITORY}", self.stop)
         elif path.origin is Origin.REGISTRY:
             to = (
                 "oras",
@@ -264,10 +265,10 @@ class Bench:
         return values
 
     def _run_oras(self, command: Command, values: dict[str, str | None]) -> None:
-        """Run a small command to its end, also when the run was told to stop."""
-        line = self.venue.command(command, values)
-        log = self.work.path / "command.log"
-        TimedCommand(line, folder=self.work.path, environment=self.venue.whole_environment, log=log).run(Stop())
+        """Run a small command to its end, also when the run was told to stop, but not for long."""
+        line, place = self.venue.command(command, values), self.work.path
+        timed = TimedCommand(line, folder=place, environment=self.venue.whole_environment, log=place / "command.log")
+        timed.run(Stop(), deadline_seconds=SMALL_SECONDS)
 
     def _warm_up(self, path: PathSpec) -> None:
         command = self.venue.command(path.warm_up, self._values(path))

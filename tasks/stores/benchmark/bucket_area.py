@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
     from tasks.stores.bucket.s3_address import BucketAddress
+    from tasks.stores.pacing import Stop
 
 _DELETED_AT_ONCE = 1000
 RIGHTS = (
@@ -83,12 +84,22 @@ class BucketArea:
             )
         return prefix
 
-    def upload(self, folder: Path, prefix: str) -> None:
-        """Put all files of a folder below a prefix."""
-        with self._translated():
-            for path in (each for each in sorted(folder.rglob("*")) if each.is_file()):
-                with path.open("rb") as file:
-                    self._client.upload_fileobj(file, self.bucket, f"{prefix}/{path.relative_to(folder).as_posix()}")
+    def upload(self, folder: Path, prefix: str, stop: Stop) -> None:
+        """Put all files of a folder below a prefix.
+
+        Raises:
+            InterruptedRunError: the run was told to stop.
+            SourceError: the store does not take one.
+        """
+        for path in (each for each in sorted(folder.rglob("*")) if each.is_file()):
+            self._upload_file(path, f"{prefix}/{path.relative_to(folder).as_posix()}", stop)
+
+    def _upload_file(self, path: Path, key: str, stop: Stop) -> None:
+        try:
+            with self._translated(), path.open("rb") as file:
+                self._client.upload_fileobj(file, self.bucket, key, Callback=lambda _: stop.check())
+        finally:
+            stop.check()  # the SDK makes an error of its own of one that it is called back with
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """The size of each object below a prefix, by what comes behind the prefix."""

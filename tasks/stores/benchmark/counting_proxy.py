@@ -144,9 +144,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             self._send(answer)
-        except urllib3.exceptions.HTTPError:
+        except (urllib3.exceptions.HTTPError, OSError):  # of who broke off, the service or who asked
             self.close_connection = True
-        finally:
+            answer.close()
+        else:
             answer.release_conn()
 
     def _send(self, answer: urllib3.BaseHTTPResponse) -> None:

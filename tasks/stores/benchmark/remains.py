@@ -8,10 +8,12 @@ import shutil
 import signal
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tasks.oci.errors import StateError
+from tasks.stores.benchmark.area_marker import OTHERS_HOLD
 from tasks.stores.directory.mounts import mount_points
 from tasks.stores.local_parts.fuse import is_mounted, unmount
 from tasks.stores.local_parts.processes import start_time
@@ -121,17 +123,38 @@ def _mounted_in(folder: Path) -> list[Path]:
 
 
 def _is_dead(folder: Path) -> bool:
+    """Whether the run of a folder has ended; of another machine or boot that can't be told, and its age has to do.
+
+    What has no owner's file is none of ours, and what can't be looked at is left alone.
+    """
     try:
-        owner = LockHolder.parse((folder / _OWNER).read_bytes())
+        owner = _owner_of(folder)
+        if owner is not None and owner.is_here:
+            return owner.is_dead
+        return datetime.now(UTC) - _last_change(folder) > OTHERS_HOLD
     except OSError:
         return False
-    return owner is not None and owner.is_dead
+
+
+def _owner_of(folder: Path) -> LockHolder | None:
+    """Whose folder it is; None where that is half written."""
+    return LockHolder.parse((folder / _OWNER).read_bytes())
+
+
+def _last_change(folder: Path) -> datetime:
+    """When something was made or removed in a folder, or in one of those that are in it."""
+    seconds = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _programs(folder: Path) -> Iterator[tuple[int, int]]:
+    """The programs that a run started here, with their start times; those of another boot have ended with that."""
     try:
+        owner = _owner_of(folder)
         lines = (folder / _STARTED).read_text(encoding="ascii").splitlines()
     except OSError:
+        return
+    if owner is None or not owner.is_here:
         return
     for pid, _, started in (line.partition(" ") for line in lines):
         if pid.isdigit() and started.isdigit():

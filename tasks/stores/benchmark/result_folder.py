@@ -38,6 +38,11 @@ class ResultFolder:
         return _rows(self._lines)
 
     @property
+    def is_interrupted(self) -> bool:
+        """Whether a run began here and has not ended."""
+        return self._lines.exists() and not (self.path / f"{NAME}.md").exists()
+
+    @property
     def data_files(self) -> list[Path]:
         """The files for programs, as far as they are written."""
         return [path for suffix in DATA if (path := self.path / f"{NAME}{suffix}").exists()]

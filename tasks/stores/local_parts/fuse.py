@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tasks.stores.directory.mounts import mount_points
 from tasks.stores.local_parts.programs import program
 
 FUSE_DEVICE = Path("/dev/fuse")
+STATUS = Path("/proc/self/status")
 UNMOUNT_SECONDS = 30.0
 
 
@@ -18,13 +20,19 @@ def check_fuse() -> None:
     """Say why no FUSE file system can be mounted on this machine, where that is so.
 
     Raises:
-        ProgramMissingError: fusermount3 is missing, or the device is closed to this user.
+        ProgramMissingError: fusermount3 is missing, the device is closed to this user, or the user may not become
+            root by it, as it is setuid.
     """
     program("fusermount3")
     if not os.access(FUSE_DEVICE, os.R_OK | os.W_OK):
         raise ProgramMissingError(
             f"FUSE is not allowed here: {FUSE_DEVICE} is missing or closed "
             "(a container needs `--device /dev/fuse --cap-add SYS_ADMIN`)"
+        )
+    if os.geteuid() != 0 and re.search(r"^NoNewPrivs:\s*1$", STATUS.read_text(), re.MULTILINE):
+        raise ProgramMissingError(
+            "FUSE is not allowed here: fusermount3 mounts as root, which a process without new privileges can't "
+            "become (NoNewPrivileges= of a systemd unit, `--security-opt no-new-privileges` of a container)"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from tasks.stores.local_parts.ports import LOOPBACK, free_port
@@ -31,6 +32,12 @@ def distribution_configuration(host: str, storage: Path) -> dict[str, Any]:
     }
 
 
+def distribution_environment() -> dict[str, str]:
+    """Our environment without distribution's settings: podman knows one of the names (REGISTRY_AUTH_FILE), too."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
+    return ours | {"OTEL_TRACES_EXPORTER": "none"}  # distribution 3 would look for a collector
+
+
 def registry_program() -> Path:
     """Whichever distribution is installed.
 
@@ -56,8 +63,8 @@ class LocalRegistry(Server):
         )  # JSON is YAML, too
         return [str(registry_program()), "serve", str(path)]
 
-    def _environment(self) -> dict[str, str]:
-        return {"OTEL_TRACES_EXPORTER": "none"}  # distribution 3 would look for a collector
+    def _whole_environment(self) -> dict[str, str]:
+        return distribution_environment()
 
     def _is_ready(self) -> bool:
         return http_status(f"http://{self.host}/v2/") == HTTP_OK

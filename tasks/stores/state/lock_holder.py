@@ -66,9 +66,14 @@ class LockHolder:
         return json.dumps({**asdict(self), **more}).encode()
 
     @property
+    def is_here(self) -> bool:
+        """Whether the holder ran on this boot of this machine, among the processes that we see."""
+        return self.host == socket.gethostname() and self.machine == _machine()
+
+    @property
     def is_dead(self) -> bool:
         """Whether the holder ran on this boot of this machine and is gone; False where that can't be told."""
-        if self.host != socket.gethostname() or self.machine != _machine() or not self.machine or self.pid <= 0:
+        if not self.is_here or not self.machine or self.pid <= 0:
             return False
         try:
             os.kill(self.pid, 0)

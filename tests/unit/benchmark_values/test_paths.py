@@ -51,6 +51,14 @@ def test_an_unknown_name_in_braces_is_named() -> None:
         fill(("mount", "{bukket}"), VALUES)
 
 
+@pytest.mark.parametrize("word", ["foo={bar", "foo=}", "{bucket!r}", "{bucket:>9}"])
+def test_a_brace_that_is_no_name_is_named(word: str) -> None:
+    with pytest.raises(ConfigurationError, match="in the command of a path") as refused:
+        fill(("mount", word), VALUES)
+    assert word in str(refused.value)
+    assert fill(("mount", "foo={{bar}}"), VALUES) == ["mount", "foo={bar}"]
+
+
 def test_paths_come_in_the_catalogues_order_and_unknown_ones_are_named() -> None:
     specs, named = chosen(CATALOGUE, ["native", "s3fs"], [])
     assert [spec.name for spec in specs] == ["s3fs", "native"]
@@ -91,7 +99,10 @@ def test_credentials_are_handed_over_unless_an_option_names_others(option: str) 
 
 
 def test_a_secret_is_no_mount_option_and_is_not_repeated() -> None:
-    for option in ("rclone=s3-secret-access-key=hidden", "rclone=s3-session-token=hidden"):
+    for option in (
+        *("rclone=s3-secret-access-key=hidden", "rclone=s3-session-token=hidden"),
+        *("rclone=s3-sse-customer-key=hidden", "goofys=--sse-c=hidden", "s3fs=proxy_password=hidden"),
+    ):
         with pytest.raises(ConfigurationError, match="into the results") as refused:
             altered(CATALOGUE, options=[option])
         assert "hidden" not in str(refused.value)

@@ -33,6 +33,7 @@ def test_the_figures_are_printed_at_the_end(
 ) -> None:
     def in_a_flow(_: str, parameters: Any, console: Any, work: Callable[[Any], None] = lambda _: None) -> None:
         benchmark_course.drive_benchmark(parameters.to_options(), console.stop, work)
+        assert console.has_shown, "a server that is lost from here on changes nothing"
 
     monkeypatch.setattr("flows.commands.benchmark._log_progress", lambda: None)  # it would stay for other tests
     monkeypatch.setattr(benchmark_course, "open_benchmark", measured_already)

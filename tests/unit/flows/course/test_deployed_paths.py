@@ -68,5 +68,17 @@ def test_a_scheduled_benchmark_leaves_its_results_where_they_last(tmp_path: Path
     assert with_lasting_results(BenchmarkParameters(out="/var/lib/results").to_options()).out == "/var/lib/results"
 
 
+@pytest.mark.usefixtures("worker")
+def test_a_scheduled_benchmark_that_is_resumed_goes_on_and_one_that_has_ended_begins_anew(tmp_path: Path) -> None:
+    given = BenchmarkParameters(state=str(tmp_path)).to_options()
+    results = tmp_path / "benchmark/results/0a1b"
+    assert not with_lasting_results(given).resume
+    results.mkdir(parents=True)
+    (results / "benchmark.jsonl").touch()
+    assert with_lasting_results(given).resume
+    (results / "benchmark.md").touch()
+    assert not with_lasting_results(given).resume
+
+
 def test_a_benchmark_by_command_leaves_its_results_where_it_is_called() -> None:
     assert with_lasting_results(BenchmarkParameters().to_options()).out is None

@@ -58,6 +58,7 @@ def test_the_page_shows_a_file_that_can_be_read(tmp_path: Path) -> None:
         ('paths: {x: {origin: pushed, mount: [m, "{bucket}", "{mountpoint}"]}}', "x: mount: has no {prefix}"),
         ('paths: {x: {like: mount-s3, mount: [m, "{bucket}", "{mountpoint}"]}}', "x: mount: has no {prefix}"),
         ('paths: {x: {like: native, pull: [c, "s3://{bucket}", "{out}"]}}', "x: pull: has no {prefix}"),
+        ("paths: {x: {like: rclone, options: [s3-secret-access-key=hidden]}}", "would put a secret into the results"),
         ("paths: {x: {origin: pushed}}", "x: pull: has no {prefix}"),
         ('paths: {x: {origin: directory, mount: [m, "{directory}"]}}', "x: mount: has no {mountpoint}"),
     ],

@@ -143,3 +143,21 @@ def test_a_server_that_refuses_is_named_without_its_password(
         raised.value
     )
     assert "cret" not in str(raised.value)
+
+
+def test_a_server_that_is_lost_when_the_outcome_was_shown_changes_nothing_of_that(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As of a benchmark, which is no run that a console watches."""
+    console = Console()
+
+    def lost(**_: object) -> None:
+        console.has_shown = True
+        raise httpx.ConnectError("All connection attempts failed")
+
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.setattr(embedded, "_load", lambda _: lost)
+    monkeypatch.setattr(embedded.prefect_server, "client_environment", lambda _: {})
+    embedded.run_flow("benchmark", PARAMETERS, console)
+    assert "the Prefect server at http://127.0.0.1:9 was lost" in capsys.readouterr().err

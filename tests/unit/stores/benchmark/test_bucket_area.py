@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from tasks.oci.errors import RefusedError, SourceError
+from tasks.oci.errors import InterruptedRunError, RefusedError, SourceError
 from tasks.stores.benchmark.area_marker import MARKER
 from tasks.stores.benchmark.bucket_area import BucketArea
 from tasks.stores.bucket.s3_address import BucketAddress
 from tasks.stores.bucket.s3_client import ATTEMPTS
 from tasks.stores.bucket.s3_errors import ThrottledError
+from tasks.stores.pacing import Stop
 from tasks.stores.state.lock_holder import LockHolder
 from tests.support.buckets import moto_bucket
 from tests.unit.stores.benchmark.test_remains import a_dead_pid
@@ -116,7 +117,28 @@ def test_an_upload_that_fails_is_an_error_of_ours(client: S3Client, tmp_path: Pa
     area.claim()
     refusing(client, "PutObject", "SlowDown", 503)
     with pytest.raises(ThrottledError, match="slow down"):
-        area.upload(tmp_path, f"{area.prefix}/uploaded")
+        area.upload(tmp_path, f"{area.prefix}/uploaded", Stop())
+
+
+def test_an_upload_ends_when_the_run_is_told_to_stop_and_leaves_nothing_behind(
+    client: S3Client, tmp_path: Path
+) -> None:
+    size = 3 * 8 * 1024**2  # in three parts, as the SDK has it
+    (tmp_path / "blob").write_bytes(b"x" * size)
+    area, stop, sent = area_of(client), Stop(), []
+
+    def part(**_: object) -> None:
+        sent.append(1)
+        stop.set()
+
+    client.meta.events.register("before-send.s3.UploadPart", part)
+    area.claim()
+    with pytest.raises(InterruptedRunError):
+        area.upload(tmp_path, f"{area.prefix}/uploaded", stop)
+    area.release()
+    assert sent
+    assert keys_in(client) == []
+    assert not client.list_multipart_uploads(Bucket="bucket").get("Uploads")
 
 
 def test_a_prefix_of_somebody_elses_is_not_listed_to_its_end(client: S3Client) -> None:

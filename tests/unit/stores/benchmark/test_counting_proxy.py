@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 from contextlib import contextmanager
-from http.client import HTTPConnection
+from http.client import HTTPConnection, IncompleteRead
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -119,6 +119,30 @@ def test_a_list_of_everything_is_one_of_what_the_run_wrote(proxy: CountingProxy)
     ours = "prefix=bench%2Frun-1%2F"
     assert proxy.narrowed("GET", "/bucket/") == f"/bucket/?{ours}"
     assert proxy.narrowed("GET", "/bucket?list-type=2") == f"/bucket?{ours}&list-type=2"
+
+
+def test_a_client_that_has_enough_is_no_error_and_those_after_it_get_what_they_ask_for(
+    proxy: CountingProxy, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As goofys, which closes what it read ahead in vain."""
+    gone = threading.Event()
+
+    def broken(*_: object) -> None:
+        gone.set()
+        raise BrokenPipeError
+
+    connection = HTTPConnection("127.0.0.1", proxy.server_port)
+    with monkeypatch.context() as patched:
+        patched.setattr(proxy, "went_out", broken)
+        connection.request("GET", "/bucket/bench/run-1/key")
+        with pytest.raises(IncompleteRead):
+            connection.getresponse().read()
+        assert gone.is_set()
+    connection.close()
+    connection.request("GET", "/bucket/bench/run-1/key")
+    assert connection.getresponse().read() == CONTENT
+    connection.close()
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(("known", "status"), [(True, 200), (False, 502)])

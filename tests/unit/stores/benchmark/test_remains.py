@@ -2,6 +2,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -51,6 +53,33 @@ def test_a_run_that_is_at_work_is_left_alone(tmp_path: Path) -> None:
     assert sweep(tmp_path) == []
     assert folder.exists()
     assert (tmp_path / "not ours").exists()
+
+
+def of_another_boot(folder: Path) -> None:
+    owner = replace(LockHolder.here("run", "", ""), machine="another boot")
+    (folder / "owner.json").write_text(json.dumps(asdict(owner)))
+
+
+def half_written(folder: Path) -> None:
+    (folder / "owner.json").write_text("{")
+
+
+@pytest.mark.parametrize("owned", [of_another_boot, half_written])
+def test_what_a_run_before_the_last_boot_left_goes_after_a_day_and_no_program_with_it(
+    tmp_path: Path, owned: Callable[[Path], None]
+) -> None:
+    """Their process ids are others' by now; within that day, it may be another machine that has the folder, too."""
+    folder = leave_behind(tmp_path, os.getpid())
+    owned(folder)
+    (folder / "started").write_text(f"{os.getpid()} {start_time(os.getpid())}\n")
+    assert sweep(tmp_path) == []
+    then = time.time() - remains.OTHERS_HOLD.total_seconds() - 60
+    for path in (folder / "owner.json", folder / "started", folder):
+        os.utime(path, (then, then))
+    assert sweep(tmp_path) == [], "something in it was touched a moment ago"
+    os.utime(folder / "data", (then, then))
+    assert sweep(tmp_path) == ["run"]
+    assert not folder.exists()
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

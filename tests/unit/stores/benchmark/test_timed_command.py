@@ -1,4 +1,5 @@
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -6,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.oci.errors import InterruptedRunError, ProgramFailedError, StateError
+from tasks.stores.benchmark import timed_command
 from tasks.stores.benchmark.timed_command import TimedCommand
 from tasks.stores.pacing import Stop
 
@@ -67,6 +69,30 @@ def test_a_run_that_is_told_to_stop_ends_the_command(tmp_path: Path) -> None:
     threading.Timer(0.3, stop.set).start()
     with pytest.raises(InterruptedRunError):
         command(tmp_path, "import time; time.sleep(60)").run(stop)
+
+
+@pytest.mark.timeout(30)
+def test_a_command_that_never_gets_ready_is_ended_too(tmp_path: Path) -> None:
+    stop = Stop()
+    threading.Timer(0.3, stop.set).start()
+    with pytest.raises(InterruptedRunError):
+        command(tmp_path, "import time; time.sleep(60)").run(stop, waits=True)
+
+
+@pytest.mark.timeout(30)
+def test_a_command_that_can_not_be_killed_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hung mount holds its readers until its own program has ended, which is for who started that."""
+    held: list[int] = []
+    stop = Stop()
+    threading.Timer(0.3, stop.set).start()
+    with monkeypatch.context() as patched:
+        patched.setattr(timed_command, "LETS_GO_SECONDS", 0.1)
+        patched.setattr(timed_command.os, "killpg", lambda pid, _: held.append(pid))
+        with pytest.raises(InterruptedRunError):
+            command(tmp_path, "import time; time.sleep(60)").run(stop)
+    (pid,) = held
+    os.kill(pid, signal.SIGKILL)  # it is there
+    os.waitpid(pid, 0)
 
 
 def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
