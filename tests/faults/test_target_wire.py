@@ -167,6 +167,19 @@ def test_http_in_a_location_behind_a_tls_proxy_is_read_as_https(
     assert RepositoryView(docker_registry, prefix).blob(blob(LARGE).descriptor.digest) == LARGE
 
 
+def test_a_refusal_that_comes_before_the_body_was_sent_is_read_through_tls_too(
+    tls_proxy: tuple[FaultProxy, str], make_store: MakeStore, docker_registry: Registry, prefix: str
+) -> None:
+    """Python tells such an end of a connection in other words there; the blob goes in chunks then."""
+    proxy, ca_file = tls_proxy
+    data = random_bytes(9, 9_000_000)
+    proxy.most_body = 5_000_000
+    store = make_store(proxy.host, plain_http=False, ca_file=ca_file, stall_timeout=10.0)
+    assert store.push_blob(prefix, blob(data)) is BlobArrival.PUSHED
+    assert RepositoryView(docker_registry, prefix).blob(blob(data).descriptor.digest) == data
+    assert len([seen for seen in proxy.seen if seen.status == 413]) <= 5
+
+
 def test_a_certificate_that_is_not_trusted_ends_the_run_with_a_hint(
     layoutlift: Layoutlift, tls_proxy: tuple[FaultProxy, str], tmp_path: Path
 ) -> None:
