@@ -15,7 +15,7 @@ import click
 
 from flows.commands.debugging import with_debug
 from flows.commands.headings import HeadedCommand
-from flows.commands.known_variables import warn_of_unknown
+from flows.commands.known_variables import warn_of_unheeded, warn_of_unknown
 from flows.commands.options import said_on_command_line, standalone_option, with_parameters
 from flows.commands.running import checked, exit_code, logs_in, run_to_end
 from flows.course.one_heap import use_one_heap
@@ -163,6 +163,7 @@ def migrate(context: click.Context, /, *, dry_run: bool, standalone: bool, confi
     from flows.commands.mappings import run_mappings  # noqa: PLC0415 - only here
 
     typed = said_on_command_line(context) | {"as_json", "username", "password_stdin"}
+    warn_of_unheeded(context, typed | {"standalone", "dry_run", "config"})
     kept = {name: value for name, value in given.items() if name in typed}
     run_mappings(kind, config, kept, standalone=standalone or dry_run)
 

@@ -17,7 +17,10 @@ PREAMBLE = """\
 Every command, with its options and what `--help` says of them.
 `make docs` writes this page from the commands themselves.
 An option with a variable is also read from the environment; each line of it is a value where several can be given.
-A variable `LAYOUTLIFT_…` that no option is read from is named on standard error, and does nothing.
+A variable `LAYOUTLIFT_…` that nothing is read from is named on standard error.
+Of no option are `LAYOUTLIFT_TARGET_PASSWORD`, `LAYOUTLIFT_TARGET_TIMEOUT` (seconds that a target may be away, 300),
+`LAYOUTLIFT_SOURCE_TIMEOUT` (seconds after which a mount that does not answer counts as hung, 30), and
+`LAYOUTLIFT_TOOLS` (a folder in which a benchmark looks for programs first).
 [Exit codes](../README.md#exit-codes) are in the README; [migrating](migrating.md) says what its options mean.
 """
 

@@ -4,7 +4,8 @@
 #   15 2 * * *  /home/lifter/scheduled-migration.sh /mnt/bucket registry.example:5000
 # The first line is for cron, whose own PATH has no layoutlift that pipx installed.
 # Needs no Prefect server. Credentials: what `docker login` stored for this user, or LAYOUTLIFT_TARGET_USERNAME
-# and LAYOUTLIFT_TARGET_PASSWORD. Further options for both steps, such as --plain-http, may follow.
+# and LAYOUTLIFT_TARGET_PASSWORD. Further options for both steps, such as --plain-http, may follow. What only migrate
+# knows is told it by its variable, such as LAYOUTLIFT_LIMIT_RATE=50M or LAYOUTLIFT_SINCE_LAST=1.
 set -uo pipefail
 
 source_directory=${1:?usage: scheduled-migration.sh SOURCE TARGET [OPTION...]}

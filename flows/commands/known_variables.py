@@ -46,6 +46,19 @@ def warn_of_unknown(group: click.Group, loaded: Iterable[str]) -> None:
         _warn(name, meant_by(name, known))
 
 
+def warn_of_unheeded(context: click.Context, heeded: Collection[str]) -> None:
+    """Name each variable that an option was read from which does not count, as `heeded` are the options that do."""
+    told = click.core.ParameterSource.ENVIRONMENT
+    for parameter in context.command.get_params(context):
+        name, variable = parameter.name, parameter.envvar
+        if name and name not in heeded and isinstance(variable, str) and context.get_parameter_source(name) is told:
+            click.echo(
+                f"layoutlift: the variable {variable} does nothing beside --config: "
+                f"write {name}: ${{{variable}}} into the file",
+                err=True,
+            )
+
+
 def variables_of(group: click.Group, commands: Iterable[str]) -> Iterator[str]:
     """The variables that options of these commands of a group are read from."""
     context = click.Context(group)
