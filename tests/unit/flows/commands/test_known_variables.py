@@ -78,6 +78,21 @@ def test_commands_are_not_loaded_for_variables_of_those_that_are(monkeypatch: py
     assert warned("LAYOUTLIFT_STATE", "LAYOUTLIFT_JOBS", "LAYOUTLIFT_TOOLS") == []
 
 
+def unheeded(*options: str, **variables: str) -> list[str]:
+    ended = CliRunner().invoke(main, ["migrate", "-c", "/nowhere.yaml", *options], env=variables)
+    assert ended.exit_code == 2
+    *said, _ = ended.stderr.splitlines()
+    return said
+
+
+def test_a_variable_in_whose_place_a_file_of_migrations_speaks_is_named() -> None:
+    """A limit that is set for all that somebody runs would silently be none."""
+    told = {"LAYOUTLIFT_LIMIT_RATE": "5M", "LAYOUTLIFT_TARGET_USERNAME": "me", "LAYOUTLIFT_TARGET_PASSWORD": "x"}
+    said = "layoutlift: the variable LAYOUTLIFT_LIMIT_RATE does nothing beside --config: "
+    assert unheeded(**told) == [f"{said}write limit_rate: ${{LAYOUTLIFT_LIMIT_RATE}} into the file"]
+    assert unheeded("--limit-rate", "1M", **told) == []
+
+
 def test_every_variable_that_the_pages_and_files_name_is_known() -> None:
     context = cli.click.Context(main)
     known = OF_NO_OPTION.union(variables_of(main, main.list_commands(context)))
