@@ -55,8 +55,8 @@ blobs:
 
 # Where it goes then, until it is gone for good; layoutlift cleanup undo brings it back meanwhile.
 quarantine:
-  mode: prefix                        # or versions, in a bucket that keeps them; or none
-  hold: 14d
+  mode: prefix                        # or versions, in a bucket that keeps them; or none, where nobody else writes
+  hold: 14d                           # longer than the longest push as well, and not shorter than grace
 
 # A plan that goes beyond these is printed, and refused when it is to be applied. null is no limit.
 limits:

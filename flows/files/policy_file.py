@@ -7,7 +7,16 @@ import re
 from pathlib import Path  # noqa: TC003 - pydantic reads annotations
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from flows.files import policy_values as v  # noqa: TC001 - pydantic reads annotations
 from flows.files.yaml_files import mistakes_in, parse_model, read_file, text_of
@@ -16,6 +25,7 @@ from tasks.oci.errors import ConfigurationError
 from tasks.operations.choosing.tag_order import OrderBy
 from tasks.operations.cleanup.deciding import policy as engine
 from tasks.operations.cleanup.deciding.policy import OtherTags, Per, Period, Referrers
+from tasks.operations.cleanup.deciding.retention import human_duration
 from tasks.operations.cleanup.values import Limits, QuarantineMode, Timing
 
 
@@ -168,7 +178,7 @@ class PolicyFile(_Fields):
     defaults: ChoiceFields = ChoiceFields()
     protect: ProtectFields = ProtectFields()
     blobs: BlobFields = BlobFields()
-    quarantine: QuarantineFields = QuarantineFields()
+    quarantine: Annotated[QuarantineFields, Field(validate_default=True)] = QuarantineFields()
     limits: LimitFields = LimitFields()
     target: v.TargetText | None = None
     migrated_only: bool | None = None
@@ -180,6 +190,19 @@ class PolicyFile(_Fields):
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"two policies are called {twice!r}")
         return value
+
+    @field_validator("quarantine")
+    @classmethod
+    def _outlasts_a_push(cls, value: QuarantineFields, info: ValidationInfo) -> QuarantineFields:
+        """A writer who looked right before a blob was hidden has no longer than `hold`, whatever `grace` says."""
+        blobs = info.data.get("blobs")  # absent where it is wrong itself
+        if blobs is None or value.mode is QuarantineMode.NONE or value.hold >= blobs.grace:
+            return value
+        hold, grace = human_duration(value.hold), human_duration(blobs.grace)
+        raise ValueError(
+            f"hold ({hold}) is shorter than blobs.grace ({grace}); both have to be longer than the longest push, "
+            "as what a push saw just before it was hidden is deleted for good after hold"
+        )
 
     @model_validator(mode="after")
     def _gate_has_target(self) -> PolicyFile:

@@ -207,6 +207,40 @@ def test_a_mistake_is_named_with_line_and_field(text: str, expected: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("waits", "expected"),
+    [
+        ("quarantine: {hold: 1h}\n", "p.yaml:5: quarantine: hold (1h) is shorter than blobs.grace (7d)"),
+        ("blobs: {grace: 15d}\n", "p.yaml:1: quarantine: hold (14d) is shorter than blobs.grace (15d)"),
+        (
+            "quarantine: {mode: versions, hold: 0s}\nblobs: {grace: 1s}\n",
+            "p.yaml:5: quarantine: hold (0s) is shorter than blobs.grace (1s)",
+        ),
+    ],
+)
+def test_a_quarantine_that_a_push_may_outlast_is_refused(waits: str, expected: str) -> None:
+    """Who takes less than the grace time must not lose what was hidden right after it looked."""
+    (said,) = mistakes(START + waits)
+    assert said.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("waits", "timing"),
+    [
+        ("blobs: {grace: 0s}\nquarantine: {hold: 0s}\n", Timing(0.0, 0.0)),
+        ("blobs: {grace: 14d}\n", Timing(14 * DAY, 14 * DAY)),
+        ("quarantine: {mode: none, hold: 0s}\n", Timing(7 * DAY, 0.0, QuarantineMode.NONE)),
+    ],
+)
+def test_waits_that_are_equal_or_have_no_quarantine_are_taken(waits: str, timing: Timing) -> None:
+    assert parsed(START + waits).timing == timing
+
+
+def test_a_grace_time_that_is_none_is_said_alone() -> None:
+    (said,) = mistakes(START + "blobs: {grace: long}\nquarantine: {hold: 1h}\n")
+    assert said.startswith("p.yaml:5: blobs.grace: a duration is")
+
+
+@pytest.mark.parametrize(
     ("untagged", "expected"),
     [
         ("soon", "p.yaml:5: policies.0.untagged: it must be keep, or {delete_after: 30d}"),
