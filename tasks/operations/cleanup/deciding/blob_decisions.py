@@ -113,11 +113,9 @@ def decide_unneeded(blob: HeldBlob, rules: BlobRules) -> QuarantineDecision:
     return QuarantineDecision(blob.run, blob.digest, blob.size, blob.since, action, reason)
 
 
-def hidden_of(
-    protected: Collection[Digest], held: Iterable[HeldBlob], blobs: Container[Digest]
-) -> Mapping[Digest, str]:
-    """What is protected and nowhere but in the quarantine, each with the run that hid it last."""
-    return {blob.digest: blob.run for blob in held if blob.digest in protected and blob.digest not in blobs}
+def hidden_of(wanted: Collection[Digest], held: Iterable[HeldBlob], blobs: Container[Digest]) -> Mapping[Digest, str]:
+    """What of the `wanted` is nowhere but in the quarantine, each with the run that hid it last."""
+    return {blob.digest: blob.run for blob in held if blob.digest in wanted and blob.digest not in blobs}
 
 
 def spare(decisions: Sequence[QuarantineDecision], protected: Collection[Digest]) -> tuple[QuarantineDecision, ...]:

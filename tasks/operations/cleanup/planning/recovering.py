@@ -18,7 +18,7 @@ from tasks.operations.cleanup.values import Action, IndexEntry, Refusal, Reposit
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from tasks.oci.digest import Digest
     from tasks.oci.manifest import Manifest
@@ -54,7 +54,8 @@ def _plan(tools: PlanTools, path: str, *, marked: bool) -> RepositoryPlan:
     graph = read_graph(tools.source, path, roots, view.blobs, tools.map_concurrently)
     parts = graph.parents()
     top = [manifest for manifest in lost if manifest.descriptor.digest not in parts]
-    broken = {m.descriptor.digest: gap for m in top if (gap := _gap(m, graph, view)) is not None}
+    held = {blob.digest: blob.run for blob in tools.holdings.held(tools.files, path)}
+    broken = {m.descriptor.digest: gap for m in top if (gap := _gap(m, graph, view, held)) is not None}
     whole = [manifest for manifest in top if manifest.descriptor.digest not in broken]
     entries = tuple(_entries(whole, {entry.tag for entry in view.entries if entry.tag is not None}))
     return RepositoryPlan(
@@ -92,13 +93,19 @@ def _named_by(graph: Graph, roots: list[Digest]) -> set[Digest]:
     return found
 
 
-def _gap(manifest: Manifest, graph: Graph, view: LayoutView) -> str | None:
-    """Why a manifest can't be named again, None where it can."""
+def _gap(manifest: Manifest, graph: Graph, view: LayoutView, held: Mapping[Digest, str]) -> str | None:
+    """Why a manifest can't be named again, None where it can; blobs in the quarantine come back with it.
+
+    `held` is what that has, each with the run that hid it.
+    """
     needed = graph.reach({manifest.descriptor.digest: ""}, view.blobs)
     for digest in needed:
         if digest in graph.unreadable:
+            if digest in held and digest not in view.blobs:
+                how = f"layoutlift cleanup undo {held[digest]} brings it back"
+                return f"needs the manifest {digest}, which is in the quarantine; {how}"
             return f"something that it needs can't be read: {graph.unreadable[digest]}"
-    gone = sorted(needed.keys() - view.blobs.keys() - graph.optional())
+    gone = sorted(needed.keys() - view.blobs.keys() - held.keys() - graph.optional())
     return f"needs {gone[0]}, which is gone" if gone else None
 
 

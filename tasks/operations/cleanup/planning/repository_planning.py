@@ -55,6 +55,9 @@ _EMPTY_INDEX = (
     "its index names nothing though there are blobs; a writer may be at work, or lost its entries "
     "(layoutlift recover shows them)"
 )
+_HIDDEN_MANIFEST = (
+    "which is in the quarantine (run {run}): applying this plan brings it back, and the next plan judges the rest"
+)
 
 
 def plan_repository(tools: PlanTools, path: str, choice: Choice) -> RepositoryPlan:
@@ -90,7 +93,7 @@ class _RepositoryPlanning:
             raise InvalidLayoutError(_EMPTY_INDEX)
         graph = self._graph(view, self._protected(view))
         decided = self._decided(view, graph)
-        self._check_complete(view, graph, decided)
+        self._check_complete(view, graph, decided, held)
         blobs = self._blobs(view, graph, decided, marks)
         hidden = hidden_of(tools.protected, held, view.blobs)
         quarantined = self._quarantined(view, decided, held, hidden)
@@ -167,12 +170,18 @@ class _RepositoryPlanning:
                 return decided
             forced |= lacking
 
-    def _check_complete(self, view: LayoutView, graph: Graph, decided: EntryDecisions) -> None:
-        """See that everything that stays is there and was read.
+    def _check_complete(
+        self, view: LayoutView, graph: Graph, decided: EntryDecisions, held: tuple[HeldBlob, ...]
+    ) -> None:
+        """See that everything that stays is there and was read; what only the quarantine has comes back.
 
         What goes may be broken if it is plainly gone: nothing of it is left to be judged.
         """
+        hidden = hidden_of(decided.needed, held, view.blobs)
         for digest, error in graph.unreadable.items():
+            if digest in hidden and isinstance(error, ContentNotFoundError):
+                where = _HIDDEN_MANIFEST.format(run=hidden[digest])
+                raise ContentNotFoundError(f"{decided.needed[digest]} needs the manifest {digest}, {where}")
             if digest in decided.needed or digest in view.blobs or not isinstance(error, ContentNotFoundError):
                 raise error
         for digest, how in graph.altered.items():
@@ -180,7 +189,7 @@ class _RepositoryPlanning:
                 raise SizeMismatchError(f"{decided.needed[digest]} needs {digest}, which {how}")
         optional = graph.optional()
         for digest, label in decided.needed.items():
-            if digest in view.blobs or digest in optional:
+            if digest in view.blobs or digest in optional or digest in hidden:
                 continue
             if self.tools.source.stat_blob(self.path, digest) is None:
                 raise ContentNotFoundError(f"{label} needs {digest}, which is missing; delete it or bring that back")
