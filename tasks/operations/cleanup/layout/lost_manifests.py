@@ -1,17 +1,20 @@
 """Finds manifests among blobs that nothing names: what two writers lost who wrote `index.json` one after the other.
 
-Nothing but its content tells a manifest from a layer, so small blobs are read.
+Nothing but its content tells a manifest from a layer, so small blobs are read, those that do not begin like a
+manifest no further than their first part.
 """
 
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci import media_types
 from tasks.oci.descriptor import Descriptor
-from tasks.oci.errors import SpecError
+from tasks.oci.errors import DigestMismatchError, SizeMismatchError, SpecError
 from tasks.oci.manifest import MAX_MANIFEST_SIZE, Manifest, parse_manifest
+from tasks.ports import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from tasks.file_ports import StoredFile
     from tasks.oci.digest import Digest
     from tasks.operations.work.concurrency import MapConcurrently
-    from tasks.ports import LayoutReader
+    from tasks.ports import BlobContent, LayoutReader
 
 
 _SMALLEST = len('{"layers":[],"config":{}}')
@@ -34,15 +37,51 @@ def find_manifests(
         ContentError: one is not what its name says.
         SourceError: one can't be read.
     """
-    small = [(digest, file) for digest, file in blobs if _SMALLEST <= file.size <= MAX_MANIFEST_SIZE]
-
-    def read(blob: tuple[Digest, StoredFile]) -> Manifest | None:
-        digest, file = blob
-        return sniff(source.blob(path, Descriptor("application/octet-stream", digest, file.size)).read(), digest)
-
-    for found in map_concurrently(read, small):
+    for found in map_concurrently(partial(_read, source, path), _small(blobs)):
         if found is not None:
             yield found
+
+
+def find_lost(
+    source: LayoutReader, path: str, blobs: Iterable[tuple[Digest, StoredFile]], map_concurrently: MapConcurrently
+) -> tuple[list[Manifest], list[Finding]]:
+    """The manifests among blobs that nothing names, and what is damaged among them, which is none for anybody.
+
+    Raises:
+        ContentNotFoundError: one is gone by now.
+        SourceError: one can't be read.
+    """
+
+    def read(blob: tuple[Digest, StoredFile]) -> Manifest | Finding | None:
+        try:
+            return _read(source, path, blob)
+        except (DigestMismatchError, SizeMismatchError) as error:
+            return Finding(path, error.code, f"{error}; nothing names it, so it is taken for no manifest")
+
+    found = list(map_concurrently(read, _small(blobs)))
+    return [each for each in found if isinstance(each, Manifest)], [e for e in found if isinstance(e, Finding)]
+
+
+def _small(blobs: Iterable[tuple[Digest, StoredFile]]) -> list[tuple[Digest, StoredFile]]:
+    return [(digest, file) for digest, file in blobs if _SMALLEST <= file.size <= MAX_MANIFEST_SIZE]
+
+
+def _read(source: LayoutReader, path: str, blob: tuple[Digest, StoredFile]) -> Manifest | None:
+    digest, file = blob
+    raw = _whole_object(source.blob(path, Descriptor("application/octet-stream", digest, file.size)))
+    return None if raw is None else sniff(raw, digest)
+
+
+def _whole_object(content: BlobContent) -> bytes | None:
+    """All of what begins as a JSON object does; None for anything else, which is read no further."""
+    raw = bytearray()
+    with content.chunks() as chunks:
+        for chunk in chunks:
+            raw += chunk
+            begun = raw.lstrip()
+            if begun and not begun.startswith(b"{"):
+                return None
+    return bytes(raw)
 
 
 def sniff(raw: bytes, digest: Digest) -> Manifest | None:

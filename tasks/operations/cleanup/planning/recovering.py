@@ -12,7 +12,7 @@ from tasks.oci.errors import ContentNotFoundError, InterruptedRunError, Layoutli
 from tasks.oci.reference import REF_NAME, is_tag
 from tasks.operations.cleanup.layout.graph import read_graph
 from tasks.operations.cleanup.layout.layout_view import view_layout
-from tasks.operations.cleanup.layout.lost_manifests import find_manifests
+from tasks.operations.cleanup.layout.lost_manifests import find_lost
 from tasks.operations.cleanup.records.marks import read_marks
 from tasks.operations.cleanup.values import Action, IndexEntry, Refusal, RepositoryPlan, TagDecision
 from tasks.ports import Finding
@@ -49,7 +49,7 @@ def plan_recovery(tools: PlanTools, path: str, *, marked: bool = False) -> Repos
 def _plan(tools: PlanTools, path: str, *, marked: bool) -> RepositoryPlan:
     known = () if marked else read_marks(tools.files, path)
     view = view_layout(tools.source, tools.files, path)
-    lost = _lost(tools, view, known)
+    lost, damaged = _lost(tools, view, known)
     roots = [manifest.descriptor for manifest in lost]
     graph = read_graph(tools.source, path, roots, view.blobs, tools.map_concurrently)
     parts = graph.parents()
@@ -67,19 +67,27 @@ def _plan(tools: PlanTools, path: str, *, marked: bool) -> RepositoryPlan:
             if entry.tag is not None
         ),
         additions=entries,
-        findings=tuple(Finding(path, ContentNotFoundError.code, f"{each}: {gap}") for each, gap in broken.items()),
+        findings=(*_gaps_of(path, broken), *damaged),
     )
 
 
-def _lost(tools: PlanTools, view: LayoutView, known: Iterable[Digest]) -> list[Manifest]:
-    """The manifests that no entry or index names, but for those that are `known` to be unreferenced."""
+def _gaps_of(path: str, broken: Mapping[Digest, str]) -> Iterator[Finding]:
+    return (Finding(path, ContentNotFoundError.code, f"{digest}: {gap}") for digest, gap in broken.items())
+
+
+def _lost(tools: PlanTools, view: LayoutView, known: Iterable[Digest]) -> tuple[list[Manifest], list[Finding]]:
+    """The manifests that no entry or index names, but for those that are `known` to be unreferenced; what is damaged.
+
+    Raises:
+        LayoutliftError: something that the index leads to can't be read.
+    """
     named = [entry.descriptor for entry in view.entries]
     graph = read_graph(tools.source, view.path, named, view.blobs, tools.map_concurrently)
     for error in graph.unreadable.values():
         raise error
     passed = {*_named_by(graph, [found.digest for found in named]), *known}
     unnamed = [(digest, file) for digest, file in view.blobs.items() if digest not in passed]
-    return list(find_manifests(tools.source, view.path, unnamed, tools.map_concurrently))
+    return find_lost(tools.source, view.path, unnamed, tools.map_concurrently)
 
 
 def _named_by(graph: Graph, roots: list[Digest]) -> set[Digest]:

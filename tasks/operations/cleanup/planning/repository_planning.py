@@ -29,7 +29,7 @@ from tasks.operations.cleanup.deciding.entry_decisions import decide_entries
 from tasks.operations.cleanup.layout.graph import read_graph
 from tasks.operations.cleanup.layout.index_edit import written_as
 from tasks.operations.cleanup.layout.layout_view import several_images, view_layout
-from tasks.operations.cleanup.layout.lost_manifests import find_manifests
+from tasks.operations.cleanup.layout.lost_manifests import find_lost, find_manifests
 from tasks.operations.cleanup.planning.holding_back import hold_back_blobs, hold_back_quarantined, lacking_entries
 from tasks.operations.cleanup.records.holdings import in_place
 from tasks.operations.cleanup.records.marks import read_marks
@@ -195,15 +195,17 @@ class _RepositoryPlanning:
                 raise ContentNotFoundError(f"{label} needs {digest}, which is missing; delete it or bring that back")
 
     def _lost(self, view: LayoutView, decided: EntryDecisions, marks: Mapping[Digest, Mark]) -> list[Finding]:
-        """Manifests that nothing names, among blobs that were not marked by an earlier run."""
+        """Manifests that nothing names, and damaged content, among blobs that were not marked by an earlier run."""
         unnamed = [
             (digest, file)
             for digest, file in view.blobs.items()
             if digest not in decided.needed and digest not in decided.before and digest not in marks
         ]
-        manifests = find_manifests(self.tools.source, self.path, unnamed, self.tools.map_concurrently)
+        lost, damaged = find_lost(self.tools.source, self.path, unnamed, self.tools.map_concurrently)
+        digests = [manifest.descriptor.digest for manifest in lost]
         return [
-            Finding(self.path, Problem.LOST_MANIFEST, f"{m.descriptor.digest}: {_LOST_MESSAGE}") for m in manifests
+            *(Finding(self.path, Problem.LOST_MANIFEST, f"{each}: {_LOST_MESSAGE}") for each in digests),
+            *damaged,
         ]
 
 

@@ -133,6 +133,17 @@ def test_a_layer_that_may_lawfully_be_absent_is_no_gap(layout: Lost) -> None:
     assert layout.named() == {made_up(image)}
 
 
+def test_what_is_damaged_and_unnamed_keeps_nothing_else_from_coming_back(layout: Lost) -> None:
+    """A writer that died in the middle of a push leaves such files."""
+    image, damaged = layout.lost_image("a"), layout.blob(b"x" * 100)
+    layout.files.put(layout.place(damaged["digest"]), b"y" * 100)
+    plan = layout.recovery()
+    assert [each.descriptor.digest for each in plan.additions] == [image["digest"]]
+    [finding] = plan.findings
+    assert (finding.path, finding.code) == (APP, "digest_mismatch")
+    assert damaged["digest"] in finding.message
+
+
 def test_a_layout_that_is_not_understood_whole_is_left_alone(layout: Lost) -> None:
     layout.lost_image("a")
     place = layout.place(layout.stays["digest"])

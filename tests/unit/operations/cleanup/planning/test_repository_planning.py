@@ -180,6 +180,28 @@ def test_a_manifest_that_nothing_names_is_reported_once_and_stays_for_now() -> N
     assert fate(plan, lost) is Action.MARK
 
 
+def test_what_is_damaged_and_unnamed_is_named_once_and_goes_as_other_blobs_do() -> None:
+    """A writer that died in the middle of a push leaves such files, which else would stay for ever."""
+    layout = two_images()
+    damaged = layout.blob(b"{" + b"x" * 100)
+    layout.files.put(layout.place(damaged["digest"]), b"{" + b"y" * 100)
+    plan = layout.plan()
+    assert fate(plan, damaged) is Action.MARK
+    [finding] = plan.findings
+    assert (finding.code, damaged["digest"] in finding.message) == ("digest_mismatch", True)
+    mark(layout, damaged, NOW - DAY)
+    later = layout.plan()
+    assert (fate(later, damaged), later.findings) == (Action.QUARANTINE, ())
+
+
+def test_protected_content_that_is_damaged_leaves_nothing_to_be_judged() -> None:
+    layout = two_images()
+    damaged = layout.blob(b"{" + b"x" * 100)
+    layout.files.put(layout.place(damaged["digest"]), b"{" + b"y" * 100)
+    layout.protected = frozenset({Digest(damaged["digest"])})
+    assert refusal(layout.plan()) == "digest_mismatch"
+
+
 def test_deleting_one_tag_leaves_other_tags_of_its_digest() -> None:
     layout = two_images()
     layout.entries.append({**layout.entries[0], "annotations": {REF_NAME: "stable"}})

@@ -1,0 +1,78 @@
+"""Manifests are told from layers by their content, of which no more is read than tells it."""
+
+import json
+from contextlib import AbstractContextManager, nullcontext
+from io import BytesIO
+from typing import cast
+
+import pytest
+
+from tasks.file_ports import StoredFile
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.errors import DigestMismatchError
+from tasks.operations.cleanup.layout.lost_manifests import find_lost, find_manifests
+from tasks.ports import LayoutReader
+from tasks.stores.verified_content import CHUNK_SIZE, VerifiedContent
+from tests.support.cleanup_world import CONFIG, MANIFEST, describe
+
+
+class _Counted(BytesIO):
+    read_bytes = 0
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        count = super().readinto(buffer)
+        self.read_bytes += count
+        return count
+
+
+class OneBlob:
+    """A layout with one blob, which may have other bytes than its digest says."""
+
+    def __init__(self, named: bytes, stored: bytes | None = None) -> None:
+        self.digest = Digest.of(named)
+        self.stream = _Counted(named if stored is None else stored)
+
+    def blob(self, _: str, descriptor: Descriptor) -> VerifiedContent:
+        def opened() -> AbstractContextManager[_Counted]:
+            return nullcontext(self.stream)
+
+        return VerifiedContent(descriptor, opened)
+
+    @property
+    def reader(self) -> LayoutReader:
+        return cast("LayoutReader", self)
+
+    @property
+    def blobs(self) -> list[tuple[Digest, StoredFile]]:
+        return [(self.digest, StoredFile("", len(self.stream.getvalue()), 1.0, "etag"))]
+
+    def lost(self) -> tuple[list[Digest], list[str]]:
+        manifests, damaged = find_lost(self.reader, "app", self.blobs, map)
+        return [each.descriptor.digest for each in manifests], [each.code for each in damaged]
+
+
+def manifest(padding: int) -> bytes:
+    body = {"schemaVersion": 2, "mediaType": MANIFEST, "config": describe(b"{}", CONFIG), "layers": []}
+    return json.dumps({**body, "annotations": {"a": "x" * padding}}).encode()
+
+
+@pytest.mark.parametrize("before", [0, 3, CHUNK_SIZE + 1], ids=["none", "some", "a whole part"])
+@pytest.mark.parametrize("padding", [1, 2 * CHUNK_SIZE], ids=["small", "of several parts"])
+def test_a_manifest_is_found_whatever_white_space_is_before_it(before: int, padding: int) -> None:
+    layout = OneBlob(b" " * before + manifest(padding))
+    assert layout.lost() == ([layout.digest], [])
+
+
+def test_what_does_not_begin_like_a_manifest_is_read_no_further() -> None:
+    layout = OneBlob(b"\x1f\x8b" + b"x" * (3 * CHUNK_SIZE))
+    assert layout.lost() == ([], [])
+    assert layout.stream.read_bytes <= CHUNK_SIZE
+
+
+def test_what_is_damaged_is_no_manifest_where_nothing_names_it_and_a_fault_elsewhere() -> None:
+    layout = OneBlob(manifest(1), manifest(1).replace(b"x", b"y"))
+    assert layout.lost() == ([], ["digest_mismatch"])
+    layout.stream.seek(0)
+    with pytest.raises(DigestMismatchError):
+        list(find_manifests(layout.reader, "app", layout.blobs, map))
