@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.oci.reference import is_referrers_tag
+from tasks.oci.errors import InvalidReferenceError
+from tasks.oci.reference import is_referrers_tag, tag_of_ref_name
 from tasks.operations.cleanup.planning.plan_summary import takes_something
 from tasks.operations.cleanup.values import Action, PlanTotals, totals_of
 from tasks.operations.reports.counts import counted
@@ -30,6 +31,14 @@ def _bytes_taken(plan: RepositoryPlan) -> int:
     )
     held = sum(held.size for held in plan.quarantined if held.action is Action.PURGE)
     return blobs + held + sum(file.size for file in plan.files if file.action is Action.DELETE)
+
+
+def _is_of_referrers(ref_name: str) -> bool:
+    """Whether a name in the index is a tag of referrers, also where a repository's name is before it."""
+    try:
+        return is_referrers_tag(tag_of_ref_name(ref_name))
+    except InvalidReferenceError:
+        return is_referrers_tag(ref_name)
 
 
 def _is_emptied(plan: RepositoryPlan) -> bool:
@@ -69,7 +78,7 @@ class LimitCheck:
     def _repository(self, plan: RepositoryPlan) -> Iterator[str]:
         """Tags of referrers are tags, too, but must not make up for those that people know."""
         every = {tag.tag: tag.action is Action.DELETE for tag in plan.tags}
-        known = {tag: goes for tag, goes in every.items() if not is_referrers_tag(tag)}
+        known = {tag: goes for tag, goes in every.items() if not _is_of_referrers(tag)}
         percent, left = max(_percent(every), _percent(known)), len(known) - sum(known.values())
         limits = self._limits
         if limits.max_percent is not None and percent > limits.max_percent:

@@ -70,11 +70,12 @@ def test_a_limit_holds_from_the_first_beyond_it(
 
 @pytest.mark.parametrize("limits", [{"max_percent": 25.0}, {"min_tags_left": 1}])
 @pytest.mark.parametrize("suffix", ["", ".sig"])
+@pytest.mark.parametrize("name", ["", "registry.example:5000/team/app:"], ids=["a bare tag", "a whole reference"])
 def test_tags_of_referrers_do_not_make_up_for_those_that_people_know(
-    limits: dict[str, float | None], suffix: str
+    limits: dict[str, float | None], suffix: str, name: str
 ) -> None:
     """As cosign leaves them where images were deleted without their signatures, which stay."""
-    signatures = (f"sha256-{Digest.of(bytes([place])).encoded}{suffix}" for place in range(9))
+    signatures = (f"{name}sha256-{Digest.of(bytes([place])).encoded}{suffix}" for place in range(9))
     kept = tuple(TagDecision(tag, DIGEST, Action.KEEP, "") for tag in signatures)
     [line] = beyond(limits, RepositoryPlan("a", "", (*plan("a", 0, 3).tags, *kept)))
     assert ("100 %" in line) is ("max_percent" in limits)
