@@ -14,7 +14,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, InvalidDigestError, RefusedError
 from tasks.operations.cleanup.deciding.choices import DeleteChoice
 from tasks.operations.cleanup.deciding.policy import Policy
-from tasks.operations.cleanup.planning.recovering import plan_recovery
+from tasks.operations.cleanup.planning.recovering import marked_left_out, plan_recovery
 from tasks.operations.cleanup.values import Limits, PlanKind
 
 if TYPE_CHECKING:
@@ -115,13 +115,18 @@ def plan_recover(given: RecoverParameters, plan_file: Path | None, stop: Stop, s
     Raises:
         ConfigurationError: an option is wrong, or the source is not there.
     """
+    left_out: list[int] = []
 
     def recovered(planner: Planner, path: str) -> RepositoryPlan | None:
-        plan = plan_recovery(planner.tools, path, marked=given.marked)
+        found = plan_recovery(planner.tools, path, marked=given.marked)
+        left_out.append(found.left_out)
+        plan = found.plan
         return plan if plan.additions or plan.findings or plan.refused else None
 
     def plans(planner: Planner) -> Iterator[RepositoryPlan]:
-        return planner.each(lambda path: recovered(planner, path))
+        yield from planner.each(lambda path: recovered(planner, path))
+        if any(left_out):
+            planner.findings.append(marked_left_out(sum(left_out)))
 
     options = cleanup_options(given)
     return _plan(options, plans, stop, kind=PlanKind.RECOVER, gate=None, plan_file=plan_file, show=show)

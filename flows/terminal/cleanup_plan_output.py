@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from flows.terminal.finding_lines import print_findings
+from tasks.oci.codes import Remark
 from tasks.operations.cleanup.deciding.choices import NOT_NAMED
 from tasks.operations.cleanup.planning.limits import LimitCheck
 from tasks.operations.cleanup.planning.plan_lines import footer_json, header_json, repository_json
@@ -82,8 +83,9 @@ class _Lines:
 
     def end(self, footer: PlanFooter, findings: Sequence[Finding]) -> None:
         if self._header.kind is PlanKind.RECOVER and not footer.totals.repositories:
-            click.echo(NOTHING_TO_RECOVER)
-            print_findings(findings)
+            left_out = [each for each in findings if each.code == Remark.MARKED_LEFT_OUT]
+            click.echo("; ".join([NOTHING_TO_RECOVER, *(each.message for each in left_out)]))
+            print_findings(each for each in findings if each not in left_out)
             return
         print_footer(footer, findings)
         if self._doer is not None and self._has_work(footer.totals):

@@ -26,6 +26,8 @@ class Remark(StrEnum):
     RENAME_UNUSED = "rename_unused"
     INCLUDE_UNUSED = "include_unused"
     POLICY_UNUSED = "policy_unused"
+    # cleanups
+    MARKED_LEFT_OUT = "marked_left_out"
     # since an earlier run
     TAG_MOVED = "tag_moved"
     TAG_VANISHED = "tag_vanished"

@@ -93,7 +93,10 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "policy that fits decides.",
         "not_in_catalog": "Nothing to do for those who know the name; to have it listed, rename the folder.",
         # cleanups
-        "lost_manifest": "Look with layoutlift recover what it is; with --apply, that names it again.",
+        "lost_manifest": "Look with layoutlift recover --marked what it is; with --apply, that names again all "
+        "that it shows.",
+        "marked_left_out": "Nothing to do, unless something is missed: layoutlift recover --marked shows what of it "
+        "can be named again.",
         "protected_is_hidden": "Run the command that the message names, as long as the quarantine has it.",
         "tag_taken": "Nothing to do, if the new content is meant; else point the tag at the old digest again.",
         # the target's answers

@@ -6,8 +6,10 @@ blobs stay. Those blobs don't say what tag they had: it comes back under a tag o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasks.oci.codes import Remark
 from tasks.oci.errors import ContentNotFoundError, InterruptedRunError, LayoutliftError
 from tasks.oci.reference import REF_NAME, is_tag
 from tasks.operations.cleanup.layout.graph import read_graph
@@ -15,11 +17,13 @@ from tasks.operations.cleanup.layout.layout_view import view_layout
 from tasks.operations.cleanup.layout.lost_manifests import find_lost
 from tasks.operations.cleanup.records.marks import read_marks
 from tasks.operations.cleanup.values import Action, IndexEntry, Refusal, RepositoryPlan, TagDecision
+from tasks.operations.reports.counts import counted
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
+    from tasks.file_ports import StoredFile
     from tasks.oci.digest import Digest
     from tasks.oci.manifest import Manifest
     from tasks.operations.cleanup.layout.graph import Graph
@@ -30,7 +34,21 @@ TAG_DIGITS = 12
 _REASON = "a manifest that nothing names"
 
 
-def plan_recovery(tools: PlanTools, path: str, *, marked: bool = False) -> RepositoryPlan:
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """The plan for one layout, and how many blobs were not looked at, as an earlier cleanup has marked them."""
+
+    plan: RepositoryPlan
+    left_out: int = 0
+
+
+def marked_left_out(blobs: int) -> Finding:
+    """The finding on blobs of the whole source that no recovery without `--marked` looks at."""
+    left = f"{counted(blobs, 'blob')} left out, as an earlier cleanup has marked what nothing names"
+    return Finding(".", Remark.MARKED_LEFT_OUT, f"{left}; layoutlift recover --marked looks there as well")
+
+
+def plan_recovery(tools: PlanTools, path: str, *, marked: bool = False) -> Recovery:
     """What can be named again in one layout; with `marked`, also what an earlier cleanup has seen go.
 
     Manifests of which content is gone are findings and stay unnamed. One that can't be judged is left alone.
@@ -43,13 +61,15 @@ def plan_recovery(tools: PlanTools, path: str, *, marked: bool = False) -> Repos
     except InterruptedRunError:
         raise
     except LayoutliftError as error:
-        return RepositoryPlan(path, "", refused=Refusal(error.code, str(error)))
+        return Recovery(RepositoryPlan(path, "", refused=Refusal(error.code, str(error))))
 
 
-def _plan(tools: PlanTools, path: str, *, marked: bool) -> RepositoryPlan:
-    known = () if marked else read_marks(tools.files, path)
+def _plan(tools: PlanTools, path: str, *, marked: bool) -> Recovery:
+    known = {} if marked else read_marks(tools.files, path)
     view = view_layout(tools.source, tools.files, path)
-    lost, damaged = _lost(tools, view, known)
+    unnamed = _unnamed(tools, view)
+    looked_at = [(digest, file) for digest, file in unnamed if digest not in known]
+    lost, damaged = find_lost(tools.source, path, looked_at, tools.map_concurrently)
     roots = [manifest.descriptor for manifest in lost]
     graph = read_graph(tools.source, path, roots, view.blobs, tools.map_concurrently)
     parts = graph.parents()
@@ -58,7 +78,7 @@ def _plan(tools: PlanTools, path: str, *, marked: bool) -> RepositoryPlan:
     broken = {m.descriptor.digest: gap for m in top if (gap := _gap(m, graph, view, held)) is not None}
     whole = [manifest for manifest in top if manifest.descriptor.digest not in broken]
     entries = tuple(_entries(whole, {entry.tag for entry in view.entries if entry.tag is not None}))
-    return RepositoryPlan(
+    plan = RepositoryPlan(
         path=path,
         etag=view.etag,
         tags=tuple(
@@ -69,14 +89,15 @@ def _plan(tools: PlanTools, path: str, *, marked: bool) -> RepositoryPlan:
         additions=entries,
         findings=(*_gaps_of(path, broken), *damaged),
     )
+    return Recovery(plan, len(unnamed) - len(looked_at))
 
 
 def _gaps_of(path: str, broken: Mapping[Digest, str]) -> Iterator[Finding]:
     return (Finding(path, ContentNotFoundError.code, f"{digest}: {gap}") for digest, gap in broken.items())
 
 
-def _lost(tools: PlanTools, view: LayoutView, known: Iterable[Digest]) -> tuple[list[Manifest], list[Finding]]:
-    """The manifests that no entry or index names, but for those that are `known` to be unreferenced; what is damaged.
+def _unnamed(tools: PlanTools, view: LayoutView) -> list[tuple[Digest, StoredFile]]:
+    """The blobs that no entry or index names.
 
     Raises:
         LayoutliftError: something that the index leads to can't be read.
@@ -85,9 +106,8 @@ def _lost(tools: PlanTools, view: LayoutView, known: Iterable[Digest]) -> tuple[
     graph = read_graph(tools.source, view.path, named, view.blobs, tools.map_concurrently)
     for error in graph.unreadable.values():
         raise error
-    passed = {*_named_by(graph, [found.digest for found in named]), *known}
-    unnamed = [(digest, file) for digest, file in view.blobs.items() if digest not in passed]
-    return find_lost(tools.source, view.path, unnamed, tools.map_concurrently)
+    passed = _named_by(graph, [found.digest for found in named])
+    return [(digest, file) for digest, file in view.blobs.items() if digest not in passed]
 
 
 def _named_by(graph: Graph, roots: list[Digest]) -> set[Digest]:

@@ -50,10 +50,13 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.records.marks import Mark
     from tasks.operations.cleanup.values import BlobDecision, QuarantineDecision
 
-_LOST_MESSAGE = "a manifest that nothing names; two writers may have lost it (layoutlift recover brings it back)"
+_LOST_MESSAGE = (
+    "a manifest that nothing names; two writers may have lost it (layoutlift recover --marked shows it, and with "
+    "--apply brings it back)"
+)
 _EMPTY_INDEX = (
     "its index names nothing though there are blobs; a writer may be at work, or lost its entries "
-    "(layoutlift recover shows them)"
+    "(layoutlift recover --marked shows them)"
 )
 _HIDDEN_MANIFEST = (
     "which is in the quarantine (run {run}): applying this plan brings it back, and the next plan judges the rest"

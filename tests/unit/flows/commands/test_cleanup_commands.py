@@ -13,6 +13,8 @@ from click.testing import CliRunner, Result
 
 from flows.cli import main
 from flows.files.policy_example import EXAMPLE
+from tasks.oci.codes import Problem
+from tasks.operations.reports.advice import advice_on
 from tasks.stores.directory.directory_files import DirectoryFiles
 from tests.support.layouts import LayoutBuilder
 from tests.support.policies import newest_by_name
@@ -133,6 +135,43 @@ def test_a_source_with_nothing_to_recover_is_told_in_words(source: Path) -> None
     assert ended.stdout.startswith("nothing to recover")
     assert "0" not in ended.stdout
     assert '"tags_added": 0' in layoutlift("recover", source, "--json").stdout
+
+
+def lost_and_marked(source: Path, tmp_path: Path) -> str:
+    """An image of two blobs that no index names, as the plan told that marked it."""
+    layout = LayoutBuilder(source / "app")
+    layout.image("v1", layers=[b"layer"])
+    layout.image(layers=[b"lost"], listed=False)
+    layout.write()
+    assert applied_policy_that_keeps_all(source, tmp_path).exit_code == 0
+    return (tmp_path / "plan.jsonl").read_text()
+
+
+def test_a_lost_manifest_is_found_by_what_the_plan_names_also_when_that_was_applied(
+    source: Path, tmp_path: Path
+) -> None:
+    assert "(layoutlift recover --marked shows it" in lost_and_marked(source, tmp_path)
+    assert "layoutlift recover --marked" in advice_on(Problem.LOST_MANIFEST)
+    assert "tags added" in layoutlift("recover", source, "--marked").stdout
+
+
+def test_what_marks_left_out_is_counted_where_nothing_is_found(source: Path, tmp_path: Path) -> None:
+    lost_and_marked(source, tmp_path)
+    ended = layoutlift("recover", source)
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("nothing to recover was found; 2 blobs left out")
+    assert "--marked" in ended.stdout
+    assert '"code": "marked_left_out"' in layoutlift("recover", source, "--json").stdout
+    assert "left out" not in layoutlift("recover", source, "--marked").output
+
+
+def test_what_marks_left_out_is_named_where_something_is_found(source: Path, tmp_path: Path) -> None:
+    lost_and_marked(source, tmp_path)
+    LayoutBuilder(source / "app").image(layers=[b"lost later"], listed=False)
+    ended = layoutlift("recover", source)
+    assert ended.exit_code == 0
+    assert "tags added" in ended.stdout
+    assert "! .: 2 blobs left out" in ended.stderr
 
 
 def test_a_file_that_is_no_plan_is_named(tmp_path: Path) -> None:
