@@ -35,6 +35,7 @@ class Trial:
     files: FileWriter
     put: Callable[[str, bytes], object]
     trash: str | None = TRASH
+    begin_upload: Callable[[str], object] = lambda path: pytest.fail(f"{path}: no upload can be begun here")
 
     def stored(self, path: str) -> StoredFile:
         found = self.files.stat_file(path)
@@ -70,7 +71,10 @@ def in_bucket(client: S3Client, bucket: str, trash: str | None) -> Trial:
     def put(path: str, raw: bytes) -> object:
         return client.put_object(Bucket=bucket, Key=f"{address.prefix}{path}", Body=raw)
 
-    return Trial(files, put, trash)
+    def begin_upload(path: str) -> object:
+        return client.create_multipart_upload(Bucket=bucket, Key=f"{address.prefix}{path}")
+
+    return Trial(files, put, trash, begin_upload)
 
 
 def enable_versions(client: S3Client, bucket: str) -> None:
@@ -311,6 +315,19 @@ def test_what_is_replaced_in_a_bucket_keeps_its_type_and_what_was_noted_of_it_bu
     replace_content(BucketWriter(bucket, BucketAddress.parse(f"s3://{BUCKET}/{source}")), "app/index.json")
     found = moto_client.head_object(Bucket=BUCKET, Key=key)
     assert (found["Metadata"], found["ContentType"]) == (noted, kind)
+
+
+@pytest.mark.parametrize("kind", ["bucket", "bucket-versions", "moto"])
+def test_an_upload_that_was_given_up_already_is_no_error(
+    kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where its writer ended it meanwhile, or a lifecycle rule did."""
+    trial = make_trial(kind, request, monkeypatch)
+    trial.begin_upload("app/blobs/one")
+    (upload,) = trial.files.list_uploads("app/blobs")
+    for _ in range(2):
+        trial.files.abort_upload(upload)
+    assert list(trial.files.list_uploads("app/blobs")) == []
 
 
 @pytest.mark.parametrize("kind", ["bucket", "bucket-versions", "moto"])

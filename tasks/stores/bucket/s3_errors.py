@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _SHOWN = 200
 _SERVER_ERROR = 500
 _ABSENT = frozenset({"NoSuchKey", "NoSuchVersion", "NotFound", "404"})
+_NO_UPLOAD = ("NoSuchUpload", "AbortMultipartUpload")
+"""Of an upload that is to be given up; of a copy that needs it, it says nothing of what is copied."""
 _THROTTLED = frozenset(
     {
         "SlowDown",
@@ -187,7 +189,7 @@ def _of_answer(error: sdk.ClientError, name: str) -> LayoutliftError:
     code, message = str(said.get("Code", "")), str(said.get("Message", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     reason = _one_line(f"{code}: {message}")
-    if code in _ABSENT:
+    if code in _ABSENT or (code, error.operation_name) == _NO_UPLOAD:
         return ContentNotFoundError(f"{name} does not exist")
     if code == "NoSuchBucket":
         return NotAdmittedError(" ".join(("the bucket", *_bucket_in(said), "does not exist")))
