@@ -5,9 +5,11 @@ import os
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mypy_boto3_s3 import S3Client
+from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 from infra.real_parts import S3Fs, SeaweedFS, wait_until
 from tasks.file_ports import FileWriter, StoredFile
@@ -304,17 +306,39 @@ def test_a_mount_shows_the_same_owner_and_rights_of_what_was_replaced_natively(
     assert owned(mounted_folder / "app/index.json") == (OWNER, OWNER, RIGHTS)
 
 
-def test_what_is_replaced_in_a_bucket_keeps_its_type_and_what_was_noted_of_it_but_for_times(
-    moto_client: S3Client,
-) -> None:
-    noted = {"uid": "4321", "mode": "33204"}
-    source, kind = f"copy {next(_numbers)}", "application/json"
+def replaced(client: S3Client, **described: Any) -> HeadObjectOutputTypeDef:
+    """What is said of an object that was described so, once we have replaced its content."""
+    source = f"copy {next(_numbers)}"
     key = f"{source}/app/index.json"
-    moto_client.put_object(Bucket=BUCKET, Key=key, Body=b"one", ContentType=kind, Metadata=noted | {"mtime": "1"})
-    bucket = WritableS3Bucket(moto_client, BUCKET, BucketAccess())
+    client.put_object(Bucket=BUCKET, Key=key, Body=b"one", **described)
+    bucket = WritableS3Bucket(client, BUCKET, BucketAccess())
     replace_content(BucketWriter(bucket, BucketAddress.parse(f"s3://{BUCKET}/{source}")), "app/index.json")
-    found = moto_client.head_object(Bucket=BUCKET, Key=key)
-    assert (found["Metadata"], found["ContentType"]) == (noted, kind)
+    return client.head_object(Bucket=BUCKET, Key=key)
+
+
+def test_what_is_replaced_in_a_bucket_keeps_what_was_noted_of_it_but_for_times(moto_client: S3Client) -> None:
+    noted = {"uid": "4321", "mode": "33204"}
+    assert replaced(moto_client, Metadata=noted | {"mtime": "1"})["Metadata"] == noted
+
+
+SERVED = {
+    "ContentType": "application/json",
+    "CacheControl": "no-cache",
+    "ContentEncoding": "identity",
+    "ContentDisposition": "inline",
+    "ContentLanguage": "en",
+}
+
+
+def test_what_is_replaced_in_a_bucket_is_served_as_before(moto_client: S3Client) -> None:
+    """An index that caches may keep by now is an old one for as long as they like."""
+    assert replaced(moto_client, **SERVED).items() >= SERVED.items()
+
+
+def test_how_an_object_was_sent_is_not_said_of_what_replaces_it(moto_client: S3Client) -> None:
+    """A store would look for the parts of a body that is sent whole."""
+    assert replaced(moto_client, ContentEncoding="identity,aws-chunked")["ContentEncoding"] == "identity"
+    assert "ContentEncoding" not in replaced(moto_client, ContentEncoding="aws-chunked")
 
 
 @pytest.mark.parametrize("kind", ["bucket", "bucket-versions", "moto"])

@@ -42,6 +42,7 @@ _OTHERS = ("PreconditionFailed", "412", "ConditionalRequestConflict")
 """What stores call an object that is not the one that was to be deleted."""
 _TIMES = frozenset({"atime", "ctime", "mtime"})
 """As s3fs, geesefs and rclone call them."""
+_SERVED = ("ContentType", "CacheControl", "ContentEncoding", "ContentDisposition", "ContentLanguage")
 _NOT_KNOWN = frozenset({"NotImplemented", "MethodNotAllowed", "NotSupported", "UnsupportedOperation"})
 
 
@@ -79,7 +80,7 @@ class WritableS3Bucket(S3Bucket):
             return etag_of(answer, key).strip('"')
 
     def description(self, key: str) -> Mapping[str, Any]:
-        """The type of an object and what its writer noted of it: mounts keep owner and rights there.
+        """How an object is served, and what its writer noted of it: mounts keep owner and rights there.
 
         Times are left out, which are those of the content that it has now.
 
@@ -93,7 +94,7 @@ class WritableS3Bucket(S3Bucket):
             for name, value in found.get("Metadata", {}).items()
             if name not in _TIMES and value.isascii()  # the SDK sends nothing else
         }
-        return {"Metadata": noted} | {name: found[name] for name in ("ContentType",) if name in found}
+        return {"Metadata": noted} | dict(_served(found))
 
     def copy(self, key: str, to: str, size: int, etag: str | None) -> bool:
         """Copy an object within the store; False when it is gone, or not the one with this ETag any more."""
@@ -217,6 +218,16 @@ def _written(name: str) -> Iterator[None]:
         raise UnwrittenError(f"{name} can't be written: {error}") from error
     except SourceError as error:
         raise SourceWriteError(f"{name} can't be written: {error}") from error
+
+
+def _served(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is said of an object to whoever gets it, as `put` takes it."""
+    for name in _SERVED:
+        value = found.get(name, "")
+        if name == "ContentEncoding":  # some stores keep how it was sent to them, too, which is said of each request
+            value = ",".join(part for each in value.split(",") if (part := each.strip()) not in {"", "aws-chunked"})
+        if value and value.isascii():
+            yield name, value
 
 
 def _undeleted(key: str, code: str) -> SourceWriteError:
