@@ -22,7 +22,7 @@ from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
 from tasks.operations.cleanup.applying.dropping import restore_dropped
 from tasks.operations.cleanup.applying.fresh_view import FreshLook
 from tasks.operations.cleanup.applying.repository_applying import change_index
-from tasks.operations.cleanup.layout.index_edit import edit_index, read_entry
+from tasks.operations.cleanup.layout.index_edit import edit_index, read_as_written, read_entry
 from tasks.operations.cleanup.planning.gone_layouts import is_gone
 from tasks.operations.cleanup.records.holdings import settle_restored
 from tasks.operations.cleanup.records.journal import Record, Step, blob_digest, list_records, read_record
@@ -167,15 +167,18 @@ class _Undoing:
         """Take out what the run put in, put in what it took out."""
         if not removed and not added:
             return
-        goes = [read_entry(body) for body in added]
+        goes = [read_as_written(body) for body in added]
         edit = change_index(
             self.tools, self.outcome.path, lambda raw: edit_index(raw, goes, removed, stood_together=True)
         )
         self.outcome.removed = [read_entry(body) for body in edit.removed]
         self.outcome.added = [read_entry(body) for body in edit.added]
-        self.outcome.skipped = list(edit.taken)
+        self.outcome.skipped = [*edit.taken, *edit.anew]
         for entry in edit.taken:
             self._note(Problem.TAG_TAKEN, f"{entry.tag} has other content by now and keeps it")
+        for entry in edit.anew:
+            name = entry.tag or entry.descriptor.digest
+            self._note(Problem.TAG_TAKEN, f"{name} has other annotations than the run wrote, and stays")
 
     def _mark_again(self, records: Sequence[Record], view: FreshView) -> None:
         """Note what came back and nothing names, as it was noted before it went: no writer has lost that."""

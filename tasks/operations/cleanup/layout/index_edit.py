@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.descriptor import Descriptor
@@ -27,13 +27,15 @@ _MANIFESTS = "manifests"
 class IndexEdit:
     """The new bytes; the entries that left, those that came, and those that can't come any more.
 
-    An entry is `taken` when its tag has another digest by now.
+    An entry is `taken` when its tag has another digest by now. Those that are `anew` have tag and digest of one
+    that was to leave, and stay as they have other annotations: somebody has written them since.
     """
 
     raw: bytes
     removed: tuple[dict[str, Any], ...] = ()
     added: tuple[dict[str, Any], ...] = ()
     taken: tuple[IndexEntry, ...] = ()
+    anew: tuple[IndexEntry, ...] = ()
 
     @property
     def changes(self) -> bool:
@@ -59,6 +61,16 @@ def read_entry(body: dict[str, Any]) -> IndexEntry:
     return IndexEntry(descriptor.annotations.get(REF_NAME), descriptor)
 
 
+def read_as_written(body: dict[str, Any]) -> IndexEntry:
+    """As `read_entry`, of an entry that is to leave only as it stands there.
+
+    Raises:
+        SpecError: the entry is no descriptor.
+    """
+    entry = read_entry(body)
+    return replace(entry, written=written_as(entry.descriptor))
+
+
 def written_as(descriptor: Descriptor) -> Digest:
     """The digest of all that an entry says, as `IndexEntry.written` has it."""
     return Digest.of(json.dumps(descriptor.to_json(), sort_keys=True).encode())
@@ -76,6 +88,10 @@ class Removals:
         if entry not in self._known:
             return False
         return (entry, None) in self._entries or (entry, written_as(entry.descriptor)) in self._entries
+
+    def are_about(self, entry: IndexEntry) -> bool:
+        """Whether an entry of this tag and digest is to leave, with whatever annotations."""
+        return entry in self._known
 
 
 def not_removed(removals: Iterable[IndexEntry], removed: Iterable[IndexEntry]) -> list[IndexEntry]:
@@ -109,15 +125,16 @@ def edit_index(
     goes: list[Element] = []
     for place in places:
         (goes if wanted.has(read_entry(place[2])) else stays).append(place)
+    anew = tuple(entry for place in stays if wanted.are_about(entry := read_entry(place[2])))
     added, taken = _possible([place[2] for place in stays], additions, stood_together=stood_together)
     if not goes and not added:
-        return IndexEdit(raw, taken=taken)
+        return IndexEdit(raw, taken=taken, anew=anew)
     parts = [text[begin:end] for begin, end, _ in stays] + [_compact(entry) for entry in added]
     new = _joined(text, places, parts) if places else _filled(text, added)
     encoded = new.encode(json.detect_encoding(raw))
     removed = tuple(element for _, _, element in goes)
     _check(encoded, [*(element for _, _, element in stays), *added])
-    return IndexEdit(encoded, removed, added, taken)
+    return IndexEdit(encoded, removed, added, taken, anew)
 
 
 def _possible(

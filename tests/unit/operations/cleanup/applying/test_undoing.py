@@ -251,6 +251,22 @@ def test_what_a_run_has_named_is_taken_out_again() -> None:
     assert ([each.tag for each in outcome.removed], outcome.added, tags(world)) == (["found"], [], [])
 
 
+def test_what_a_run_has_named_and_a_writer_has_written_anew_since_stays_and_is_told() -> None:
+    world = World()
+    for raw in image([1]).blobs:
+        world.files.put(blob_path(raw), raw)
+    entry = IndexEntry("found", Descriptor.from_json(image([1]).entry))
+    assert world.apply_plan(replace(world.plan(keep_policy(0)), additions=(entry,), blobs=(), refused=None))
+    [body] = world.entries
+    body["annotations"]["created"] = "by a writer"
+    world.files.put(INDEX_PATH, json.dumps({"schemaVersion": 2, "manifests": [body]}).encode())
+    outcome = undone(world, "run-0")
+    assert (world.entries, outcome.removed, [each.tag for each in outcome.skipped]) == ([body], [], ["found"])
+    assert [problem.message for problem in outcome.problems] == [
+        "found has other annotations than the run wrote, and stays"
+    ]
+
+
 def test_undoing_what_was_undone_changes_nothing(hidden: World) -> None:
     undone(hidden, "run-0")
     index = hidden.index
