@@ -19,36 +19,31 @@ from tasks.file_ports import StoredFile, UnfinishedUpload, below
 from tasks.oci.errors import (
     ContentNotFoundError,
     InterruptedRunError,
-    InvalidLayoutError,
     LayoutliftError,
     LockHeldError,
     SourceChangedError,
 )
-from tasks.oci.image_layout import INDEX
 from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
+from tasks.operations.cleanup.applying.changing_index import change_index
 from tasks.operations.cleanup.applying.dropping import drop_layout
 from tasks.operations.cleanup.applying.fresh_view import FreshLook, FreshView, still_wanted
 from tasks.operations.cleanup.applying.sweeping import Sweep
 from tasks.operations.cleanup.layout.graph import Graph
-from tasks.operations.cleanup.layout.index_edit import IndexEdit, edit_index, entry_json, not_removed, read_entry
+from tasks.operations.cleanup.layout.index_edit import edit_index, entry_json, not_removed, read_entry
 from tasks.operations.cleanup.planning.gone_layouts import is_gone
 from tasks.operations.cleanup.records.holdings import Holdings, in_place, settle_restored
-from tasks.operations.cleanup.records.journal import TRASH, Record, Step
 from tasks.operations.cleanup.records.marks import Mark, mark_ahead, read_marks, still_marked, write_marks
 from tasks.operations.cleanup.records.strays import note_strays
 from tasks.operations.cleanup.values import Action, FileKind, QuarantineMode
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from tasks.file_ports import FileContent, FileWriter
+    from tasks.file_ports import FileWriter
     from tasks.operations.cleanup.applying.apply_tools import ApplyTools
     from tasks.operations.cleanup.records.holdings import HeldBlob
     from tasks.operations.cleanup.values import FileDecision, IndexEntry, RepositoryPlan, Timing
-
-ATTEMPTS = 5
-"""How often an index is read and written anew when writers are quicker."""
 
 
 def needs_only_writer(plan: RepositoryPlan, timing: Timing, *, is_conditional: bool) -> bool:
@@ -246,41 +241,3 @@ class _Applying:
     def _say_what_is_missing(self, view: FreshView) -> None:
         self.outcome.problems.extend(view.gaps(self.plan.path))
         self.outcome.is_checked = view.is_whole
-
-
-def change_index(tools: ApplyTools, path: str, edit: Callable[[bytes], IndexEdit]) -> IndexEdit:
-    """Write `index.json` as `edit` makes it of what is there, announced, under the condition that nobody else did.
-
-    Raises:
-        SourceChangedError: writers were quicker each time.
-        InvalidLayoutError: there is no index, or it can't be read whole.
-    """
-    files, place = tools.source.files, below(path, INDEX)
-    for _ in range(ATTEMPTS):
-        found = files.read_file(place)
-        if found is None:
-            raise InvalidLayoutError(f"{INDEX} is missing")
-        made = edit(found.raw)
-        if not made.changes:
-            return made
-        tools.guard()
-        _announce_edit(tools, path, found, made)
-        try:
-            files.write_file(place, made.raw, found.etag)
-        except SourceChangedError:
-            continue
-        return made
-    raise SourceChangedError(f"{place} was written by others {ATTEMPTS} times in a row; it was left to them")
-
-
-def _announce_edit(tools: ApplyTools, path: str, found: FileContent, made: IndexEdit) -> None:
-    """Note what the edit does, for `undo`, and keep the whole index as it was, for people.
-
-    In this order, as what is kept goes with the journal of its run: without one it would stay for ever.
-    """
-    files, journal = tools.source.files, tools.journal
-    record = Record(Step.INDEX, path, files.now(), removed=made.removed, added=made.added, etag=found.etag)
-    journal.announce(record)
-    kept = f"{TRASH}/{journal.run}/{below(path, INDEX)}.before"
-    if files.read_file(kept) is None:
-        files.write_file(kept, found.raw, None)

@@ -19,13 +19,20 @@ from tasks.oci.errors import (
     LockHeldError,
 )
 from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
+from tasks.operations.cleanup.applying.changing_index import change_index
 from tasks.operations.cleanup.applying.dropping import restore_dropped
 from tasks.operations.cleanup.applying.fresh_view import FreshLook
-from tasks.operations.cleanup.applying.repository_applying import change_index
 from tasks.operations.cleanup.layout.index_edit import edit_index, read_as_written, read_entry
 from tasks.operations.cleanup.planning.gone_layouts import is_gone
 from tasks.operations.cleanup.records.holdings import settle_restored
-from tasks.operations.cleanup.records.journal import Record, Step, blob_digest, list_records, read_record
+from tasks.operations.cleanup.records.journal import (
+    Record,
+    Step,
+    blob_digest,
+    edits_made,
+    list_records,
+    read_record,
+)
 from tasks.operations.cleanup.records.marks import mark_ahead
 from tasks.ports import Finding
 
@@ -94,8 +101,9 @@ class _Undoing:
         for record in reversed(records):
             if record.step is Step.DROP:
                 self.outcome.remade |= restore_dropped(self._files, record.contents)
-        added = [body for record in records for body in record.added]
-        removed = [body for record in reversed(records) for body in record.removed if body not in added]
+        edits = edits_made(records)
+        added = [body for record in edits for body in record.added]
+        removed = [body for record in reversed(edits) for body in record.removed if body not in added]
         self._merge(self._complete(removed), added)
         view = self._check()
         if view.is_whole:

@@ -22,7 +22,7 @@ from tasks.oci.errors import InvalidDigestError, StateError
 from tasks.oci.image_layout import BLOBS, INDEX, MARKER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tasks.file_ports import FileReader, FileWriter
 
@@ -51,7 +51,8 @@ class Record:
     """One step; `removed` and `added` are entries of `index.json` as they stand there.
 
     `trash` is where hidden files went: a folder, or None where they stay in place as old versions. `contents`
-    holds small files that a step deletes. `etag` is the mark of the index before the step.
+    holds small files that a step deletes. `etag` is the mark of the index before the step. `withdraws` says of an
+    edit of the index that it is none: the one that was announced before it was refused, and not made.
     """
 
     step: Step
@@ -63,6 +64,7 @@ class Record:
     trash: str | None = None
     contents: tuple[tuple[str, str], ...] = ()
     etag: str = ""
+    withdraws: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -122,6 +124,17 @@ def read_record(files: FileReader, place: RecordPlace) -> Record:
     return record
 
 
+def edits_made(records: Iterable[Record]) -> list[Record]:
+    """Of the records of a repository in a run, in order, those of edits of its index that were not withdrawn."""
+    made: list[Record] = []
+    for record in records:
+        if record.step is Step.INDEX and not record.withdraws:
+            made.append(record)
+        elif record.withdraws:
+            del made[-1:]
+    return made
+
+
 def _damaged(place: RecordPlace) -> str:
     return f"{place.path} at the source is damaged; nothing that depends on it is done"
 
@@ -137,6 +150,7 @@ def _record(body: dict[str, Any], place: RecordPlace) -> Record:
         trash=body["trash"],
         contents=tuple((name, text) for name, text in body["contents"]),
         etag=body["etag"],
+        withdraws=body.get("withdraws") is True,  # records were written without that
     )
 
 

@@ -12,7 +12,8 @@ from tasks.file_ports import UnfinishedUpload
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InterruptedRunError, LayoutliftError, LockHeldError, TargetLacksError
-from tasks.operations.cleanup.applying.repository_applying import ATTEMPTS, apply_repository, needs_only_writer
+from tasks.operations.cleanup.applying.changing_index import ATTEMPTS
+from tasks.operations.cleanup.applying.repository_applying import apply_repository, needs_only_writer
 from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
 from tasks.operations.cleanup.layout.index_edit import read_entry
 from tasks.operations.cleanup.planning.gone_layouts import plan_gone

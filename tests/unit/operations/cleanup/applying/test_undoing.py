@@ -335,6 +335,51 @@ def undone_by(world: World, guard: Callable[[], None]) -> None:
     list(undo_run(replace(world.tools(), guard=guard), "run-1"))
 
 
+def without(world: World, *gone: str) -> None:
+    """A writer takes tags out himself."""
+    left = [entry for entry in world.entries if tag_of(entry) not in gone]
+    world.files.put(INDEX_PATH, json.dumps({"schemaVersion": 2, "manifests": left}).encode())
+
+
+def announced_then(world: World, monkeypatch: pytest.MonkeyPatch, *gone: str) -> None:
+    """A run that takes v1 and v2 out; just before it writes the index, a writer takes some out himself."""
+    write_file, quicker = world.files.write_file, [gone]
+
+    def write(path: str, raw: bytes, expected: str | None) -> str:
+        if path == INDEX_PATH and quicker:
+            without(world, *quicker.pop())
+        return write_file(path, raw, expected)
+
+    world.now += 1
+    plan = world.plan(keep_policy(1))
+    assert [entry.tag for entry in plan.removals] == ["v1", "v2"]
+    with monkeypatch.context() as patched:
+        patched.setattr(world.files, "write_file", write)
+        assert world.apply_plan(plan)
+
+
+@pytest.mark.parametrize("gone", [("v1",), ("v1", "v2")])
+def test_what_a_writer_took_out_before_the_run_came_to_it_is_not_put_back(
+    gone: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = world_of_two()
+    world.finish(Push(image([3]), "v3", world.now))
+    announced_then(world, monkeypatch, *gone)
+    assert tags(world) == ["v3"]
+    assert {entry.tag for entry in undone(world, "run-0").added} == {"v1", "v2"}.difference(gone)
+
+
+def test_where_the_store_does_not_compare_what_may_have_been_taken_is_put_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may be that the writer read what the run had written for a moment."""
+    world = world_of_two()
+    world.finish(Push(image([3]), "v3", world.now))
+    monkeypatch.setattr(world.files, "is_conditional", False)
+    announced_then(world, monkeypatch, "v1")
+    assert {entry.tag for entry in undone(world, "run-0").added} == {"v1", "v2"}
+
+
 def test_two_contents_of_one_tag_that_stood_beside_each_other_come_back_both() -> None:
     """Nobody but their writer can say which is right."""
     world = world_of_two()

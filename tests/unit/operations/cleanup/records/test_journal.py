@@ -26,6 +26,7 @@ def record(repository: str = "team/app", *, step: Step = Step.INDEX, time: float
         trash=".layoutlift/trash/run",
         contents=((f"{folder}oci-layout", "{}"),),
         etag="mark",
+        withdraws=step is Step.INDEX,
     )
 
 
