@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tasks.file_ports import below
 from tasks.oci.errors import ContentNotFoundError, SizeMismatchError
 from tasks.oci.image_layout import blob_path
-from tasks.operations.cleanup.layout.graph import read_graph
+from tasks.operations.cleanup.layout.graph import Graph, read_graph
 from tasks.operations.cleanup.layout.index_edit import Removals
 from tasks.operations.cleanup.layout.layout_view import view_layout
 from tasks.operations.cleanup.records.holdings import by_digest
@@ -22,13 +22,12 @@ from tasks.operations.cleanup.values import IndexEntry
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 
     from tasks.file_ports import FileWriter, StoredFile, WritableSource
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.oci.errors import LayoutliftError
-    from tasks.operations.cleanup.layout.graph import Graph
     from tasks.operations.cleanup.layout.layout_view import Entry
     from tasks.operations.cleanup.records.holdings import HeldBlob
     from tasks.operations.work.concurrency import MapConcurrently
@@ -64,6 +63,17 @@ class FreshView:
     def is_whole(self) -> bool:
         """Whether everything that is needed is there, in its size, and was understood."""
         return not self.missing and not self.unreadable and not self.altered
+
+    def whole_of(self, roots: Iterable[Digest], hidden: Container[Digest]) -> frozenset[Digest]:
+        """Those roots that are whole by themselves; `hidden` is what the quarantine had before the look."""
+        missing, broken = frozenset(self.missing), self.unreadable.keys() | self.altered.keys()
+
+        def is_whole(root: Digest) -> bool:
+            reached = self.graph.reach({root: ""}, hidden).keys()
+            below = Graph({digest: self.graph.nodes[digest] for digest in reached if digest in self.graph.nodes})
+            return reached.isdisjoint(broken) and below.optional().issuperset(reached & missing)
+
+        return frozenset(root for root in roots if is_whole(root))
 
     def gaps(self, path: str) -> Iterator[Finding]:
         """What keeps the layout at `path` from being whole."""

@@ -156,20 +156,19 @@ class _Undoing:
 
     def _complete(self, removed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Have in place what the entries need, whichever run hid it; those of which nothing is gone for good."""
-        path, complete = self.outcome.path, []
-        held = self._held()
-        for body in removed:
-            entry = read_entry(body)
-            look = FreshLook(self.tools.source, self.tools.map_concurrently)
-            view = look.ensure(path, [entry.descriptor], held)
-            if view.restored:
-                self.outcome.restored += sorted({blob.digest for blob in view.restored})
-                settle_restored(self.tools.journal, path, view.restored, self._files.now())
-            if view.is_whole:
-                complete.append(body)
-            else:
-                self._note(ContentNotFoundError.code, f"{entry.tag or entry.descriptor.digest} is not whole any more")
-        return complete
+        path = self.outcome.path
+        entries, held = [read_entry(body) for body in removed], self._held()
+        look = FreshLook(self.tools.source, self.tools.map_concurrently)
+        view = look.ensure(path, [entry.descriptor for entry in entries], held)
+        if view.restored:
+            self.outcome.restored += sorted({blob.digest for blob in view.restored})
+            settle_restored(self.tools.journal, path, view.restored, self._files.now())
+        roots = [entry.descriptor.digest for entry in entries]
+        whole = view.whole_of(roots, frozenset(blob.digest for blob in held))
+        for entry, root in zip(entries, roots, strict=True):
+            if root not in whole:
+                self._note(ContentNotFoundError.code, f"{entry.tag or root} is not whole any more")
+        return [body for body, root in zip(removed, roots, strict=True) if root in whole]
 
     def _merge(self, removed: Sequence[dict[str, Any]], added: Sequence[dict[str, Any]]) -> None:
         """Take out what the run put in, put in what it took out."""

@@ -15,6 +15,8 @@ from tasks.operations.cleanup.layout.index_edit import read_entry
 from tasks.operations.cleanup.records.journal import RUNS
 from tasks.operations.cleanup.records.marks import read_marks
 from tasks.operations.cleanup.values import Action, IndexEntry
+from tasks.stores.memory import MemorySource
+from tasks.stores.memory_files import MemoryFiles, WritableMemory
 from tests.support.cleanup_world import (
     GRACE,
     HOLD,
@@ -378,6 +380,65 @@ def test_where_the_store_does_not_compare_what_may_have_been_taken_is_put_back(
     monkeypatch.setattr(world.files, "is_conditional", False)
     announced_then(world, monkeypatch, "v1")
     assert {entry.tag for entry in undone(world, "run-0").added} == {"v1", "v2"}
+
+
+class Counted(WritableMemory):
+    """A source that counts who begins to look at its layouts anew, and so lists what is there."""
+
+    def __init__(self, files: MemoryFiles) -> None:
+        super().__init__(files)
+        self.opened = 0
+
+    def open_layouts(self) -> MemorySource:
+        self.opened += 1
+        return super().open_layouts()
+
+
+def looks_to_put_back(tags_taken: int) -> int:
+    world = World()
+    for number in range(tags_taken):
+        world.finish(Push(image([number]), f"v{number}", world.now))
+    world.now += 1
+    assert world.apply_plan(world.plan(keep_policy(0)))
+    source = Counted(world.files)
+    [outcome] = undo_run(replace(world.tools(), source=source), "run-0")
+    assert (len(outcome.added), outcome.problems) == (tags_taken, [])
+    return source.opened
+
+
+def test_a_layout_is_not_looked_at_once_more_for_each_entry_that_is_put_back() -> None:
+    assert looks_to_put_back(7) == looks_to_put_back(1)
+
+
+@pytest.fixture
+def all_hidden() -> World:
+    """v1 to v3 left with the first run; the blobs of all were hidden by the second."""
+    world = world_of_two()
+    world.finish(Push(image([1, 3]), "v3", world.now))
+    for wait in (1, GRACE):
+        world.now += wait
+        assert world.apply_plan(world.plan(keep_policy(0)))
+    assert world.entries == []
+    return world
+
+
+@pytest.mark.parametrize(
+    ("gone", "back"),
+    [
+        (b"layer 2", {"v1", "v3"}),
+        (b"layer 3", {"v1", "v2"}),
+        (b"layer 1", {"v2"}),
+        (image([2]).blobs[-1], {"v1", "v3"}),
+    ],
+)
+def test_an_entry_of_which_something_is_gone_keeps_no_other_out(
+    all_hidden: World, gone: bytes, back: set[str]
+) -> None:
+    all_hidden.files.purge_files([blob_path(gone)], ".layoutlift/trash/run-1")
+    outcome = undone(all_hidden, "run-0")
+    assert set(tags(all_hidden)) == back
+    assert {problem.message.split()[0] for problem in outcome.problems} == {"v1", "v2", "v3"} - back
+    assert outcome.is_checked
 
 
 def test_two_contents_of_one_tag_that_stood_beside_each_other_come_back_both() -> None:
