@@ -144,7 +144,7 @@ class FileWriter(FileReader, Protocol):
         complete before an original goes.
 
         Raises:
-            SourceWriteError: one can't be hidden; those before it may be.
+            SourceWriteError: one can't be hidden; any of the others may be.
         """
         ...
 

@@ -116,25 +116,23 @@ class WritableS3Bucket(S3Bucket):
         """Delete keys, or versions of keys, a thousand at a request; what is gone already is no error.
 
         Raises:
-            SourceWriteError: the store did not delete one of them; others may be gone.
+            SourceWriteError: the store did not delete some; the others are gone, unless a whole request failed.
         """
-        for key, code in self._delete(
+        objects = (
             {"Key": each} if isinstance(each, str) else {"Key": each[0], "VersionId": each[1]} for each in keys
-        ):
-            raise _undeleted(key, code)
+        )
+        _raise_first(list(self._delete(objects)))
 
     def delete_unchanged(self, etags: Mapping[str, str]) -> frozenset[str]:
         """Delete keys that have these ETags, and tell those that have another one; where the store compares.
 
         Raises:
-            SourceWriteError: the store did not delete one of them; others may be gone.
+            SourceWriteError: the store did not delete some; the others are gone, unless a whole request failed.
         """
-        others: set[str] = set()
-        for key, code in self._delete({"Key": key, "ETag": f'"{etag}"'} for key, etag in etags.items()):
-            if not any(other in code for other in _OTHERS):
-                raise _undeleted(key, code)
-            others.add(key)
-        return frozenset(others)
+        kept = list(self._delete({"Key": key, "ETag": f'"{etag}"'} for key, etag in etags.items()))
+        others = frozenset(key for key, code in kept if any(other in code for other in _OTHERS))
+        _raise_first([(key, code) for key, code in kept if key not in others])
+        return others
 
     def _delete(self, objects: Iterable[dict[str, str]]) -> Iterator[tuple[str, str]]:
         """Delete them as they are asked for; the key and reason of each that was not, though it may be there."""
@@ -230,8 +228,16 @@ def _served(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def _undeleted(key: str, code: str) -> SourceWriteError:
-    return (UnwrittenError if may_pass(code) else SourceWriteError)(f"{key} was not deleted ({code})")
+def _raise_first(refused: Sequence[tuple[str, str]]) -> None:
+    """Name the first of the keys that were not deleted, and how many more there are.
+
+    Raises:
+        SourceWriteError: there is one.
+    """
+    if refused:
+        key, code = refused[0]
+        more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
+        raise (UnwrittenError if may_pass(code) else SourceWriteError)(f"{key} was not deleted ({code}){more}")
 
 
 def _version(found: Any, *, is_marker: bool) -> ObjectVersion:

@@ -106,9 +106,10 @@ class _Applying:
             return
         sweep = Sweep(tools, plan, self.outcome, self.held)
         hidden = sweep.run(view)
-        self.held = (*self.held, *hidden)
+        self.held = (*sweep.held, *hidden)
         if hidden or self.tools.timing.mode is QuarantineMode.NONE:
             view = self._look()  # a writer may have named some of it just now; then it is back
+            sweep.count_doubtful(view)
         self._mark(view)
         note_strays(self._files, plan.path, view.entries, view.graph, view.blobs)
         self._delete_leftovers()

@@ -30,7 +30,7 @@ from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
 from tasks.stores.bucket.s3_bucket import ATTEMPTS, S3Bucket
 from tasks.stores.bucket.s3_client import make_client
 from tasks.stores.bucket.s3_errors import UnwrittenError
-from tasks.stores.bucket.s3_writing import WritableS3Bucket
+from tasks.stores.bucket.s3_writing import KEYS_A_REQUEST, WritableS3Bucket
 from tasks.stores.pacing import Stop
 from tasks.stores.silence import LEAST_FAILURES
 from tasks.stores.state.state_objects import StateObjects
@@ -523,12 +523,31 @@ def test_a_store_that_fails_at_a_write_is_told_from_one_that_does_not_know_it(
     assert isinstance(raised.value, UnwrittenError) is may_succeed_later
 
 
+def left(*codes: str) -> Reply:
+    """What is said of a deletion of which keys were left, one for each code."""
+    rows = (f"<Error><Key>key {number}</Key><Code>{code}</Code></Error>" for number, code in enumerate(codes))
+    body = f"<DeleteResult>{''.join(rows)}</DeleteResult>"
+    return Reply(200, {"Content-Type": "application/xml"}, body.encode())
+
+
 @pytest.mark.parametrize(("code", "may_succeed_later"), [("InternalError", True), ("AccessDenied", False)])
 def test_so_is_a_key_that_a_deletion_leaves(code: str, may_succeed_later: bool, script: ScriptedRegistry) -> None:
     settings = BucketAccess(endpoint_url=script.url)
     store = WritableS3Bucket(make_client(settings), "bucket", settings)
-    left = f"<DeleteResult><Error><Key>one</Key><Code>{code}</Code></Error></DeleteResult>"
-    script.always("POST", "/bucket", Reply(200, {"Content-Type": "application/xml"}, left.encode()))
+    script.always("POST", "/bucket", left(code))
     with pytest.raises(SourceWriteError, match=code) as raised:
-        store.delete_unchanged({"one": "etag"})
+        store.delete_unchanged({"key 0": "etag"})
     assert isinstance(raised.value, UnwrittenError) is may_succeed_later
+
+
+def test_keys_that_can_not_be_deleted_keep_no_others_from_it(script: ScriptedRegistry) -> None:
+    settings = BucketAccess(endpoint_url=script.url)
+    store = WritableS3Bucket(make_client(settings), "bucket", settings)
+    script.expect("POST", "/bucket", left("AccessDenied", "NoSuchKey", "AccessDenied"), left("AccessDenied"), left())
+    with pytest.raises(SourceWriteError, match=r"^key 0 was not deleted \(AccessDenied\), and 2 more$"):
+        store.delete([f"key {number}" for number in range(2 * KEYS_A_REQUEST + 1)])
+    assert len(script.asked("POST", "/bucket")) == 3
+    script.expect("POST", "/bucket", left("PreconditionFailed", "AccessDenied"), left())
+    with pytest.raises(SourceWriteError, match=r"^key 1 was not deleted \(AccessDenied\)$"):
+        store.delete_unchanged({f"key {number}": "etag" for number in range(KEYS_A_REQUEST + 1)})
+    assert len(script.asked("POST", "/bucket")) == 5
