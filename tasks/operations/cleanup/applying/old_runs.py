@@ -38,10 +38,14 @@ def forget_old_runs(tools: ApplyTools) -> tuple[str, ...]:
     files = tools.source.files
     latest = _last_written(files)
     now, holdings = files.now(), Holdings.load(files)
-    held = [blob for path in holdings.repositories for blob in holdings.held(files, path)]
-    in_use = {blob.run for blob in held}
+    in_use: set[str] = set()
+    held: set[tuple[str, Digest]] = set()
+    for path in holdings.repositories:
+        for blob in holdings.held(files, path):
+            in_use.add(blob.run)
+            held.add((path, blob.digest))
     edits = _edits(files)
-    waiting = _Waiting(tools, {(blob.repository, blob.digest) for blob in held})
+    waiting = _Waiting(tools, held)
     for run in [run for run in latest if run not in in_use]:
         waits = tools.timing.hold + (tools.timing.grace if run in edits else 0.0)
         if now - latest[run] < waits or waiting.has_any(edits.get(run, ())):

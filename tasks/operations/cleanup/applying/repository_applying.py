@@ -31,7 +31,7 @@ from tasks.operations.cleanup.applying.sweeping import Sweep
 from tasks.operations.cleanup.layout.graph import Graph
 from tasks.operations.cleanup.layout.index_edit import edit_index, entry_json, not_removed, read_entry
 from tasks.operations.cleanup.planning.gone_layouts import is_gone
-from tasks.operations.cleanup.records.holdings import Holdings, in_place, settle_restored
+from tasks.operations.cleanup.records.holdings import in_place, settle_restored
 from tasks.operations.cleanup.records.marks import Mark, mark_ahead, read_marks, still_marked, write_marks
 from tasks.operations.cleanup.records.strays import note_strays
 from tasks.operations.cleanup.values import Action, FileKind, QuarantineMode
@@ -235,8 +235,8 @@ class _Applying:
 
     def _drop(self, view: FreshView) -> None:
         """Delete the last two files of a layout in which there is nothing; a writer who comes finds it again."""
-        if view.entries or view.blobs or Holdings.load(self._files).held(self._files, self.plan.path):
-            return  # looked at anew: the sweep may just have purged the last of it
+        if view.entries or view.blobs or self.held:
+            return
         self.outcome.dropped = drop_layout(self.tools, self.plan.path)
 
     def _say_what_is_missing(self, view: FreshView) -> None:

@@ -8,8 +8,21 @@ import pytest
 from tasks.file_ports import UnfinishedUpload
 from tasks.oci.errors import InterruptedRunError, LockHeldError
 from tasks.operations.cleanup.applying.dropping import drop_layout, remake_halves
-from tasks.operations.cleanup.records.journal import Journal
-from tests.support.cleanup_world import INDEX_PATH, LAYOUT, Push, World, blob_path, image, keep_policy, named
+from tasks.operations.cleanup.applying.repository_applying import apply_repository
+from tasks.operations.cleanup.records.journal import RUNS, Journal
+from tests.support.cleanup_world import (
+    GRACE,
+    HOLD,
+    INDEX_PATH,
+    LAYOUT,
+    Push,
+    World,
+    blob_path,
+    image,
+    keep_policy,
+    named,
+    world_of_two,
+)
 
 MARKER_PATH = f"{LAYOUT}/oci-layout"
 
@@ -189,3 +202,16 @@ def test_what_else_runs_have_noted_hides_no_layout_that_is_half() -> None:
     assert drop_layout(replace(world.tools(), journal=Journal(world.files, "run-later")), "other")
     world.files.put("other/index.json", b"a writer's")
     assert [outcome.path for outcome in remake_halves(world.files, is_alone=False)] == ["other"]
+
+
+def test_a_layout_is_dropped_without_a_listing_of_all_journals(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = world_of_two()
+    policy = replace(keep_policy(0), drop_empty_layouts=True)
+    for wait in (1, GRACE):
+        world.now += wait
+        assert world.apply_plan(world.plan(policy))
+    world.now += HOLD
+    plan, tools, listed, list_files = world.plan(policy), world.tools(), [], world.files.list_files
+    monkeypatch.setattr(world.files, "list_files", lambda folder: listed.append(folder) or list_files(folder))
+    outcome = apply_repository(tools, plan)
+    assert (outcome.dropped, RUNS in listed) == (True, False)
