@@ -27,7 +27,7 @@ from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
 from tasks.operations.cleanup.applying.changing_index import change_index
 from tasks.operations.cleanup.applying.dropping import drop_layout
 from tasks.operations.cleanup.applying.fresh_view import FreshLook, FreshView, still_wanted
-from tasks.operations.cleanup.applying.sweeping import Sweep
+from tasks.operations.cleanup.applying.sweeping import ENDS_ALL, Sweep
 from tasks.operations.cleanup.layout.graph import Graph
 from tasks.operations.cleanup.layout.index_edit import edit_index, entry_json, not_removed, read_entry
 from tasks.operations.cleanup.planning.gone_layouts import is_gone
@@ -217,10 +217,17 @@ class _Applying:
         self.outcome.marked = len(marks)
 
     def _delete_leftovers(self) -> None:
+        """Delete what writers left; one that can't be deleted keeps no other."""
         for file in self.plan.files:
-            if file.action is Action.DELETE:
-                self.tools.guard()
+            if file.action is not Action.DELETE:
+                continue
+            self.tools.guard()
+            try:
                 self._delete_leftover(file)
+            except ENDS_ALL:
+                raise
+            except LayoutliftError as error:
+                self.outcome.problems.append(Finding(self.plan.path, error.code, str(error)))
 
     def _delete_leftover(self, decision: FileDecision) -> None:
         path = below(self.plan.path, decision.name)

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 BATCH = 1000
 MOST_REFUSED = 30
 """Once so many failures were told, a batch that fails is told as a whole: much may fail that takes its time to."""
-_ENDS_ALL = (LockHeldError, InterruptedRunError, SourceUnavailableError)
+ENDS_ALL = (LockHeldError, InterruptedRunError, SourceUnavailableError)
+"""After these nothing more may or can be changed; after others the next file may be."""
 
 
 @dataclass(slots=True)
@@ -104,7 +105,7 @@ class Sweep:
                     self._gone(self._files.delete_files, batch)
                 else:
                     hidden += self._hide(batch)
-        except _ENDS_ALL:
+        except ENDS_ALL:
             raise
         except LayoutliftError as error:  # it can't be announced, so nothing more may be done; what was, is looked at
             self._note(error)
@@ -143,7 +144,7 @@ class Sweep:
         """Act on files, or where that fails on each half of them; what was done, and whether that is all of it."""
         try:
             return list(act(files)), True
-        except _ENDS_ALL:
+        except ENDS_ALL:
             raise
         except LayoutliftError as error:
             if len(files) == 1 or self._refused >= MOST_REFUSED:

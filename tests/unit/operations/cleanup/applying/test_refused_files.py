@@ -18,7 +18,7 @@ from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
 from tasks.operations.cleanup.applying.repository_applying import apply_repository
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.journal import Step, list_records, read_record
-from tasks.operations.cleanup.values import Action, QuarantineMode, Timing
+from tasks.operations.cleanup.values import Action, FileDecision, FileKind, QuarantineMode, Timing
 from tests.support.cleanup_world import (
     GRACE,
     HOLD,
@@ -260,3 +260,27 @@ def test_each_blob_waits_for_all_of_its_time_however_long_it_takes_to_hide_those
     hides = [read_record(world.files, place) for place in list_records(world.files) if place.step is Step.HIDE]
     assert {file.path: record.time for record in hides for file in record.files} == hidden_at
     assert len(set(hidden_at.values())) == len(GOING)
+
+
+def leftover(world: World, name: str) -> FileDecision:
+    world.files.put(f"{LAYOUT}/{name}", b"half a blob")
+    file = world.files.stat_file(f"{LAYOUT}/{name}")
+    assert file is not None
+    return FileDecision(FileKind.INGEST, name, file.size, file.modified, file.etag, Action.DELETE, "")
+
+
+def test_what_a_writer_left_and_can_not_be_deleted_is_named_and_keeps_nothing_else(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = replace(world.plan(keep_policy(1)), files=(leftover(world, "locked"), leftover(world, "left")))
+    delete = world.files.delete_files
+
+    def delete_files(files: Sequence[StoredFile]) -> tuple[StoredFile, ...]:
+        if files[0].path == f"{LAYOUT}/locked":
+            raise SourceWriteError("it is locked")
+        return delete(files)
+
+    monkeypatch.setattr(world.files, "delete_files", delete_files)
+    outcome = apply_repository(world.tools(), plan)
+    assert [problem.message for problem in outcome.problems] == ["it is locked"]
+    assert (outcome.files_deleted, outcome.is_checked) == (1, True)
