@@ -158,7 +158,7 @@ def test_a_run_uses_the_secrets_of_blocks_and_leaves_them_nowhere(
 
 def test_blocks_are_made_as_the_page_on_operations_says(client: dict[str, str]) -> None:
     page = PAGE.read_text()
-    (register,) = (line for line in page.splitlines() if line.startswith("prefect block register"))
+    (register,) = re.findall(r"^\.venv/bin/(prefect block register .*)$", page, re.MULTILINE)
     (snippet,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     environment = client | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     subprocess.run(["bash", "-c", register], env=environment, check=True, capture_output=True, timeout=120)
