@@ -21,7 +21,7 @@ from tasks.operations.source.many_manifests import ManyManifests
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
@@ -52,11 +52,8 @@ def enumerate_repository(
     entries, etag = iter_index(decode_index(file.raw), file.places), file.etag
     del file  # of its bytes, its text and what is made of it, no two are needed at once for longer than must be
     index = sort_index(path, entries, dated=dated)
-
-    def many_manifests() -> ManyManifests:
-        return ManyManifests(source, path, map_concurrently or map, patient=patient)
-
-    referring = _Referring(path, index, many_manifests)
+    manifests = ManyManifests(source, path, map_concurrently or map, patient=patient)
+    referring = _Referring(path, index, manifests)
     referring.read_lists()
     untagged = referring.classified() if index.untagged else ()
     return RepositoryInventory(
@@ -68,7 +65,7 @@ def enumerate_repository(
         referrers={subject: tuple(found.values()) for subject, found in referring.referrers.items()},
         broken_lists=referring.broken_lists,
         made=index.made,
-        findings=(*index.findings, *referring.findings),
+        findings=(*index.findings, *manifests.findings),
         unnamed=index.unnamed,
         strays=referring.strays,
     )
@@ -80,41 +77,36 @@ class _Referring:
 
     path: str
     index: SortedIndex
-    many_manifests: Callable[[], ManyManifests]
+    manifests: ManyManifests
     referrers: dict[Digest, dict[Digest, Descriptor]] = field(default_factory=lambda: defaultdict(dict))
     broken_lists: dict[Digest, Finding] = field(default_factory=dict)
     with_lists: set[Digest] = field(default_factory=set)
     strays: Mapping[Digest, bool] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
 
     def read_lists(self) -> None:
         """Read what has a referrers tag."""
         named = ((parse_referrers_tag(entry.tag or ""), entry.descriptor) for entry in self.index.tags)
         lists = [(n.subject, d) for n, d in named if n and not n.suffix and media_types.is_index(d.media_type)]
-        manifests = self.many_manifests()
-        found = manifests.read_or_find(each for _, each in lists)
+        found = self.manifests.read_or_find(each for _, each in lists)
         for (subject, descriptor), read in zip(lists, found, strict=True):
             self.with_lists.add(subject)
             if isinstance(read, Finding):
                 self.broken_lists[descriptor.digest] = read
-                self.findings.append(read)
             else:
                 self._add_members(subject, read)
 
     def classified(self) -> tuple[TagEntry, ...]:
         """The untagged entries that can be read, with their kinds; their subjects are known from here on."""
-        manifests = self.many_manifests()
         children: set[Digest] = set()
         read: list[tuple[Descriptor, Digest | None]] = []
-        for manifest in manifests.read(self.index.untagged.values()):
+        for manifest in self.manifests.read(self.index.untagged.values()):
             children.update(child.digest for child in manifest.manifests)
             read.append((manifest.descriptor, self._noted_subject(manifest)))
-        unread = len(manifests.findings)
-        with_tags = {*manifests.below(entry.descriptor for entry in self.index.tags)}
-        self.findings += manifests.findings
+        told = len(self.manifests.findings)
+        with_tags = {*self.manifests.below(entry.descriptor for entry in self.index.tags)}
         children |= with_tags
         found = tuple(TagEntry(None, each, _kind(each.digest, subject, children)) for each, subject in read)
-        if len(manifests.findings) == unread:  # else nobody knows what is below a tag
+        if len(self.manifests.findings) == told:  # else nobody knows what is below a tag
             with_tags |= {*(entry.descriptor.digest for entry in self.index.tags), *self.with_lists}
             self.strays = self._strays(found, with_tags)
         return found
@@ -134,7 +126,7 @@ class _Referring:
         self.referrers[subject].update({child.digest: child for child in manifest.manifests})
         for other in manifest.blobs:
             message = f"{other.digest}, listed as a referrer of {subject}, is of the type {other.media_type}"
-            self.findings.append(Finding(self.path, UnsupportedMediaTypeError.code, message))
+            self.manifests.findings.append(Finding(self.path, UnsupportedMediaTypeError.code, message))
 
     def _strays(self, untagged: Iterable[TagEntry], with_tags: set[Digest]) -> dict[Digest, bool]:
         """The referrers that no tag leads to; of each, whether something leads there whose tag has moved."""
@@ -145,7 +137,7 @@ class _Referring:
         if not own:
             return {}
         known = {subject: tuple(found.values()) for subject, found in self.referrers.items()}
-        below = self.many_manifests().below  # what can't be read has been told
+        below = self.manifests.afresh().below  # what can't be read has been told
 
         def led_to(roots: Iterable[Digest]) -> set[Digest]:
             reached: set[Digest] = set()

@@ -35,6 +35,10 @@ class ManyManifests:
         self._map_concurrently = map_concurrently
         self._patient = patient
 
+    def afresh(self) -> ManyManifests:
+        """The same layout, of which nothing has been found yet."""
+        return ManyManifests(self._source, self._path, self._map_concurrently, patient=self._patient)
+
     def read(self, descriptors: Iterable[Descriptor]) -> Iterator[Manifest]:
         """Those that can be read, in order.
 

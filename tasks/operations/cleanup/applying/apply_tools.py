@@ -6,16 +6,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.operations.cleanup.layout.shared_content import SharedContent
+from tasks.ports import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tasks.file_ports import WritableSource
+    from tasks.oci.errors import LayoutliftError
     from tasks.operations.cleanup.records.holdings import Holdings
     from tasks.operations.cleanup.records.journal import Journal
     from tasks.operations.cleanup.values import IndexEntry, RepositoryPlan, Timing
     from tasks.operations.work.concurrency import MapConcurrently
-    from tasks.ports import Finding
 
 
 def _no_gate(_: RepositoryPlan) -> None:
@@ -71,6 +72,10 @@ class RepositoryOutcome:
     problems: list[Finding] = field(default_factory=list)
     is_checked: bool = False
     """Whether the check at the end saw everything that the remaining entries need."""
+
+    def note(self, error: LayoutliftError) -> None:
+        """Keep what something could not be done for."""
+        self.problems.append(Finding(self.path, error.code, str(error)))
 
     @property
     def may_be_undone(self) -> bool:

@@ -10,7 +10,6 @@ from tasks.oci.image_layout import BLOBS, INDEX, INGEST, MARKER, iter_index
 from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
 from tasks.operations.cleanup.layout.layout_view import blobs_begun
 from tasks.operations.cleanup.records.journal import Record, Step, list_records, read_record
-from tasks.ports import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,7 +81,7 @@ def remake_halves(files: FileWriter, *, is_alone: bool) -> Iterator[RepositoryOu
         except InterruptedRunError:
             raise
         except LayoutliftError as error:
-            outcome.problems.append(Finding(place.repository, error.code, str(error)))
+            outcome.note(error)
         if outcome.remade or outcome.problems:
             yield outcome
 

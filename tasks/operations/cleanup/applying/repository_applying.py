@@ -35,7 +35,6 @@ from tasks.operations.cleanup.records.holdings import in_place, settle_restored
 from tasks.operations.cleanup.records.marks import Mark, mark_ahead, read_marks, still_marked, write_marks
 from tasks.operations.cleanup.records.strays import note_strays
 from tasks.operations.cleanup.values import Action, FileKind, QuarantineMode
-from tasks.ports import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +71,7 @@ def apply_repository(tools: ApplyTools, plan: RepositoryPlan) -> RepositoryOutco
     except (LockHeldError, InterruptedRunError):
         raise
     except LayoutliftError as error:
-        work.outcome.problems.append(Finding(plan.path, error.code, str(error)))
+        work.outcome.note(error)
     return work.outcome
 
 
@@ -227,7 +226,7 @@ class _Applying:
             except ENDS_ALL:
                 raise
             except LayoutliftError as error:
-                self.outcome.problems.append(Finding(self.plan.path, error.code, str(error)))
+                self.outcome.note(error)
 
     def _delete_leftover(self, decision: FileDecision) -> None:
         path = below(self.plan.path, decision.name)

@@ -18,7 +18,6 @@ from tasks.operations.cleanup.records.holdings import HeldBlob
 from tasks.operations.cleanup.records.journal import TRASH, Record, Step, blob_digest
 from tasks.operations.cleanup.records.marks import read_marks
 from tasks.operations.cleanup.values import Action, QuarantineMode
-from tasks.ports import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -108,7 +107,7 @@ class Sweep:
         except ENDS_ALL:
             raise
         except LayoutliftError as error:  # it can't be announced, so nothing more may be done; what was, is looked at
-            self._note(error)
+            self.outcome.note(error)
         return hidden
 
     def _hide(self, batch: tuple[StoredFile, ...]) -> Iterator[HeldBlob]:
@@ -149,16 +148,13 @@ class Sweep:
         except LayoutliftError as error:
             if len(files) == 1 or self._refused >= MOST_REFUSED:
                 self._refused += 1
-                self._note(error)
+                self.outcome.note(error)
                 return [], False
         done: list[StoredFile] = []
         for part in (files[: len(files) // 2], files[len(files) // 2 :]):
             self.tools.guard()
             done += self._in_parts(act, part)[0]
         return done, False
-
-    def _note(self, error: LayoutliftError) -> None:
-        self.outcome.problems.append(Finding(self.plan.path, error.code, str(error)))
 
     def _purge(self, view: FreshView, now: float) -> None:
         places: dict[tuple[str, str | None], list[StoredFile]] = {}

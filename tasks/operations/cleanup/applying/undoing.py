@@ -83,7 +83,7 @@ def _undo_repository(
     except (LockHeldError, InterruptedRunError):
         raise
     except LayoutliftError as error:
-        work.outcome.problems.append(Finding(repository, error.code, str(error)))
+        work.outcome.note(error)
     return work.outcome
 
 
