@@ -17,6 +17,7 @@ from flows.forms.pace_parameters import LimitRate, MaxRequests, PaceParameters
 from flows.forms.quantities import bytes_per_second
 from tasks.endpoints import TargetOptions
 from tasks.exact_lists import read_exact_list
+from tasks.oci.reference import is_tag
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.choosing.newest import Newest, NewestBy
 from tasks.operations.choosing.selection import Selection
@@ -217,6 +218,8 @@ class MigrateParameters(PairParameters):
     def _backup_differs(cls, value: str | None) -> str | None:
         if value is not None and "{tag}" not in value:
             raise ValueError("it must hold {tag}, so that each tag has a backup of its own")
+        if value is not None and (value == "{tag}" or not is_tag(value.replace("{tag}", "v1"))):
+            raise ValueError("it must make another tag of each, of letters, digits and . _ - only: old-{tag}")
         return value
 
     @field_validator("immutable_tags", "scan_on_push")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.digest import Digest
 from tasks.oci.errors import BackupRefusedError, LayoutliftError, MissingAtTargetError, ReferrersLostError
+from tasks.oci.reference import is_tag
 from tasks.operations.copying.copy_graph import RepositoryCopy
 from tasks.operations.copying.list_merge import ListMerge
 from tasks.operations.copying.noted_tags import NotedTags
@@ -201,7 +202,7 @@ class CopyWork(RepositoryWork):
         What an earlier run wrote needs no backup: the source had it.
 
         Raises:
-            BackupRefusedError: the backup's tag is one of the source's, or holds something else already.
+            BackupRefusedError: the backup's tag is one of the source's, holds something else already, or is too long.
         """
         name = self._policy.backup_of(tag)
         if name is None:
@@ -209,6 +210,8 @@ class CopyWork(RepositoryWork):
         existing = self._theirs(tag)
         if existing is None:
             return
+        if not is_tag(name):
+            raise BackupRefusedError(f"the backup's tag {name} is too long, so {tag} was not overwritten")
         kept = self._tools.target.resolve_manifest(self._repository, name)
         if any(entry.tag == name for entry in self.inventory.tags) or kept not in {None, Digest.of(existing.raw)}:
             raise BackupRefusedError(f"the backup's tag {name} is taken, so {tag} was not overwritten")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.oci.codes import Refused
 from tasks.oci.errors import BackupRefusedError, ImmutableTagError
+from tasks.oci.reference import is_tag
 from tasks.operations.reports.results import TagEntry
 from tasks.operations.work.planning import Action, CopyPolicy, TagPlan, plan_tag
 
@@ -104,9 +105,11 @@ class TagPlanner:
         is_ours = noted is not None and noted.digest == plan.seen
         if plan.action is not Action.OVERWRITE or name is None or is_ours:
             return plan
-        if name not in own and self._target.resolve_manifest(self._repository, name) in {None, plan.seen}:
+        may_be = is_tag(name)
+        if may_be and name not in own and self._target.resolve_manifest(self._repository, name) in {None, plan.seen}:
             return plan
-        message = f"the backup's tag {name} is taken, so {tag} would not be overwritten"
+        wrong = "taken" if may_be else "too long"
+        message = f"the backup's tag {name} is {wrong}, so {tag} would not be overwritten"
         return TagPlan(Action.REFUSE, BackupRefusedError.code, message)
 
     def lacking(self, digests: Iterable[Digest]) -> list[Digest]:

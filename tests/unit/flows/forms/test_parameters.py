@@ -143,3 +143,11 @@ def test_an_order_without_a_number_is_refused_as_it_has_no_use(model: type[RunPa
     with pytest.raises(ConfigurationError, match="--newest"):
         checked(model, given | {"newest": 0})
     assert checked(model, given | {"newest": 3}).to_options().newest == Newest(3, NewestBy.SEMVER)
+
+
+@pytest.mark.parametrize("backup", ["{tag}", "old {tag}", "{tag}-{date}", "old/{tag}", ".{tag}", "{tag}?", "{tag}é"])
+def test_a_backup_under_what_is_no_tag_or_the_same_one_is_refused_before_anything_is_asked(backup: str) -> None:
+    given = {"source": "/mnt/bucket", "target": "registry.example", "on_conflict": "overwrite"}
+    assert MigrateParameters(**given, backup_tag="old_{tag}-{tag}.1").backup_tag
+    with pytest.raises(ConfigurationError, match="--backup-tag: it must make another tag of each"):
+        checked(MigrateParameters, given | {"backup_tag": backup})

@@ -147,6 +147,18 @@ def test_a_backup_whose_tag_is_taken_is_refused_by_the_plan_and_by_the_migration
     assert outcomes["app:v1"] == ("backup_refused" if is_refused else "copied")
 
 
+def test_a_backup_whose_tag_gets_too_long_is_refused_by_the_plan_and_by_the_migration(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    long = "v" * 125
+    layout.image(long, layers=[b"ours"])
+    layout.write()
+    made = Engine(tmp_path, MemoryTarget(), CopyPolicy(on_conflict=OnConflict.OVERWRITE, backup_tag="old-{tag}"))
+    made.target.push_manifest("app", long, RemoteManifest(THEIRS, OCI_INDEX))
+    assert planned(made) == ["backup_refused"]
+    assert made.copy()[0] == {f"app:{long}": "backup_refused"}
+    assert made.target.list_tags("app") == {long}
+
+
 def test_what_an_earlier_run_wrote_is_planned_without_a_backup(tmp_path: Path) -> None:
     layout = LayoutBuilder(tmp_path / "app")
     layout.image("v1", layers=[b"first"])
