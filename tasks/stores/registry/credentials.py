@@ -7,7 +7,6 @@ Read: `LAYOUTLIFT_TARGET_USERNAME` and `_PASSWORD`, `REGISTRY_AUTH_FILE`, docker
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import math
 import os
@@ -131,8 +130,9 @@ def _from_configuration(config: dict[str, Any], place: str, host: str, prefix: s
             if (found := _from_helper(store, server)) is not None:
                 return found
     for key in _keys(host, prefix):
-        if isinstance(entry := auths.get(_as_written(key, auths)), dict) and entry:
-            return _from_entry(entry, place, key)
+        entry = auths.get(_as_written(key, auths))
+        if isinstance(entry, dict) and (found := _from_entry(entry, place, key)) is not None:
+            return found
     return None
 
 
@@ -170,9 +170,9 @@ def _as_written(key: str, table: dict[str, Any]) -> str:
 
 
 def _host_of_address(key: str) -> str | None:
-    """The host of a key with a scheme; some writers put the API's path behind it, too."""
-    scheme, _, rest = key.lower().partition("://")
-    return re.sub(r"(/v[12])?/?$", "", rest) if scheme in {"http", "https"} else None
+    """The host of a key with a scheme, or a slash at its end; some writers put the API's path behind it, too."""
+    scheme, _, rest = key.lower().rpartition("://")
+    return re.sub(r"(/v[12])?/?$", "", rest) if scheme in {"http", "https"} or key.endswith("/") else None
 
 
 def _servers(host: str) -> list[str]:
@@ -192,18 +192,24 @@ def _keys(host: str, prefix: str) -> Iterator[str]:
         yield from _DOCKER_HUB
 
 
-def _from_entry(entry: dict[str, Any], place: str, key: str) -> Credentials:
+def _from_entry(entry: dict[str, Any], place: str, key: str) -> Credentials | None:
+    """What an entry says, as docker reads it; None where all it could say is empty, as after a logout."""
+    if not any(map(entry.get, ("identitytoken", "username", "password", "auth"))):
+        return None
     token = entry.get("identitytoken")
     if isinstance(token, str) and token:
         return Credentials(identity_token=token)
-    if isinstance(entry.get("username"), str) and isinstance(entry.get("password"), str):
+    if entry.get("username") and all(isinstance(entry.get(name), str) for name in ("username", "password")):
         return Credentials.of(entry["username"], entry["password"])
     try:
-        username, colon, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
-    except (KeyError, TypeError, UnicodeDecodeError, binascii.Error) as error:
+        lines = entry["auth"].split()  # the command base64 breaks a long one
+        username, colon, password = base64.b64decode("".join(lines), validate=True).decode().partition(":")
+    except (KeyError, AttributeError, ValueError) as error:
         raise ConfigurationError(f"{place}: the entry for {key} holds no usable credentials") from error
     if not colon:
         raise ConfigurationError(f"{place}: the entry for {key} holds no name and password")
+    if not username and not password:
+        return None
     return Credentials.of(username, password.rstrip("\0"))
 
 

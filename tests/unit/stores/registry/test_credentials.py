@@ -166,7 +166,10 @@ def test_the_longest_namespace_wins(environment: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["https://r.example", "https://r.example/", "https://r.example/v2/", "http://r.example", "https://r.example/v1/"],
+    [
+        *("https://r.example", "https://r.example/", "https://r.example/v2/", "http://r.example"),
+        *("https://r.example/v1/", "r.example/", "r.example/v1/"),
+    ],
 )
 def test_keys_may_be_addresses(environment: dict[str, str], key: str) -> None:
     write(docker_file(environment), {"auths": {key: auth("me")}})
@@ -216,6 +219,29 @@ def test_an_entry_may_have_name_and_password_as_they_are(environment: dict[str, 
     assert find_credentials("a.example", "", environment) == Credentials("me", SECRET)
 
 
+@pytest.mark.parametrize(
+    "entry", [{"auth": ""}, {"auth": "Og=="}, {"username": "", "password": ""}, {"email": "me@r.example"}], ids=repr
+)
+def test_an_entry_that_is_empty_is_none_as_it_is_to_docker(environment: dict[str, str], entry: object) -> None:
+    write(docker_file(environment), {"auths": {"r.example": entry}})
+    assert find_credentials("r.example", "", environment) is None
+    write(podman_file(environment), {"auths": {"r.example": auth("me")}})
+    assert username("r.example", environment) == "me"
+
+
+def test_an_entry_with_an_empty_name_beside_what_is_encoded_is_that(environment: dict[str, str]) -> None:
+    write(docker_file(environment), {"auths": {"r.example": {"username": "", "password": "", **auth("me")}}})
+    assert username("r.example", environment) == "me"
+
+
+def test_what_is_encoded_may_have_several_lines(environment: dict[str, str]) -> None:
+    """The command base64 makes a new one after 76 characters, and docker minds none."""
+    long = base64.encodebytes(b"me:" + b"x" * 200).decode()
+    assert long.count("\n") > 2
+    write(docker_file(environment), {"auths": {"r.example": {"auth": long}}})
+    assert find_credentials("r.example", "", environment) == Credentials("me", "x" * 200)
+
+
 def test_a_password_may_hold_colons_and_identity_tokens_are_told_apart(environment: dict[str, str]) -> None:
     auths = {"a.example": auth("me", "pass:wörd"), "b.example": {**auth("x"), "identitytoken": "identity"}}
     write(docker_file(environment), {"auths": auths})
@@ -261,6 +287,7 @@ def test_a_helper_that_is_not_installed_is_named(environment: dict[str, str]) ->
         {"auths": {"r.example": {"auth": "aHVudGVyMg=="}}},
         {"auths": {"r.example": {"auth": f"!{SECRET}"}}},
         {"auths": {"r.example": {"auth": 5}}},
+        {"auths": {"r.example": {"auth": f"é{SECRET}"}}},
         {"auths": {"r.example": {"username": SECRET}}},
     ],
     ids=repr,
