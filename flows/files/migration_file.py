@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
@@ -13,9 +12,11 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from flows.files.yaml_files import load_model
 from flows.forms.parameter_fields import Source, Target
 from flows.forms.parameters import MigrateParameters
+from tasks.stores.directory.mounts import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
     from typing import Self
 
     from tasks.operations.choosing.newest import NewestBy
@@ -75,9 +76,9 @@ class MigrationFile(BaseModel):
 
     def _files_written_twice(self) -> Iterator[InitErrorDetails]:
         """Runs follow each other, and each replaces what the one before has written."""
-        written: set[Path] = set()
+        written: set[str] = set()
         for number, said in enumerate(map(self._said_of, self.mappings)):
-            files = {field: Path(said[field]).resolve() for field in WRITTEN_BY_RUN if said.get(field)}
+            files = {field: resolve(said[field])[0] for field in WRITTEN_BY_RUN if said.get(field)}
             for field in (field for field, file in files.items() if file in written):
                 yield _mistake("an earlier mapping writes the same file", number, field)
             written.update(files.values())

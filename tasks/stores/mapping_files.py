@@ -13,6 +13,7 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ConfigurationError
+from tasks.stores.directory.mounts import resolve
 from tasks.stores.whole_files import whole_or_not_at_all
 
 if TYPE_CHECKING:
@@ -30,10 +31,10 @@ def check_files(paths: Iterable[Path]) -> None:
     Raises:
         ConfigurationError: an ending is not known, a folder is not there or can't be written to, or two are one.
     """
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for path in paths:
         _check(path)
-        if (real := path.resolve()) in seen:
+        if (real := resolve(str(path))[0]) in seen:
             raise ConfigurationError(f"{path}: two lists can't be in one file")
         seen.add(real)
 

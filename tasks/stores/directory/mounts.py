@@ -10,6 +10,8 @@ import os
 import re
 from pathlib import Path
 
+from tasks.oci.errors import ConfigurationError
+
 MOUNT_TABLE = Path("/proc/self/mountinfo")
 _MAY_HANG = re.compile(r"fuse.*|nfs4?|cifs|smb3|ceph|afs")
 _OCTAL = re.compile(r"\\([0-7]{3})")
@@ -73,9 +75,12 @@ def resolve(path: str, mounts: frozenset[str] | None = None) -> tuple[str, bool]
     """The real path, and whether it is on a mount that may hang or has one below it.
 
     Links are resolved up to the first such mount; what comes behind it is taken as it is written.
+
+    Raises:
+        ConfigurationError: it begins at the working folder, which is gone.
     """
     known = hanging_mounts() if mounts is None else mounts
-    whole = path if path.startswith("/") else f"{os.getcwd()}/{path}"  # noqa: PTH109 - `..` stays: links come first
+    whole = path if path.startswith("/") else f"{_working_folder(path)}/{path}"
     resolved, pending, links = "", _parts(whole), 0
     while pending:
         name = pending.pop(0)
@@ -94,6 +99,15 @@ def resolve(path: str, mounts: frozenset[str] | None = None) -> tuple[str, bool]
         resolved = "" if link.startswith("/") else resolved
     below = resolved + "/"
     return resolved or "/", "/" in known or any(mount.startswith(below) for mount in known)
+
+
+def _working_folder(path: str) -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109 - `..` stays in what is added to it: links come first
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"{path}: the working folder was deleted; change to another, or write the path in full"
+        ) from None
 
 
 def _parts(path: str) -> list[str]:

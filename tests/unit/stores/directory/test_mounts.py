@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.oci.errors import ConfigurationError
 from tasks.stores.directory import mounts
 from tasks.stores.directory.mounts import hanging_mounts, mounted_below, on_the_way, resolve, taken_away
 
@@ -65,6 +66,16 @@ def test_without_such_mounts_a_path_is_what_the_system_says(tmp_path: Path) -> N
     (tmp_path / "a").mkdir()
     (tmp_path / "b").symlink_to("a")
     assert resolve(str(tmp_path / "b"), frozenset()) == (str((tmp_path / "b").resolve()), False)
+
+
+def test_who_stands_in_a_folder_that_was_deleted_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(ConfigurationError, match=r"bucket: the working folder was deleted"):
+        resolve("bucket", frozenset())
+    assert resolve(str(tmp_path), frozenset()) == (str(tmp_path), False)
 
 
 def test_mounts_on_the_way_to_a_path_are_told_from_those_below_it() -> None:
