@@ -6,8 +6,10 @@ import re
 from types import MappingProxyType
 
 _ALL = "all tags are taken anyway, and --include takes some"
+_CLIENT = "put client.cert and client.key into docker's certs.d"
 _AUTH_FILE = "name the file in the variable REGISTRY_AUTH_FILE"
 _LOGIN = "use docker login, or --username and --password-stdin"
+_LEAVE = "use --on-conflict skip; without it, a tag with other content is refused"
 _PASSWORD = "use --password-stdin, or the variable LAYOUTLIFT_TARGET_PASSWORD"  # noqa: S105 - no password
 _REFERRERS = "referrers come along anyway, and --exclude-referrers leaves them behind"
 _TLS = "use --plain-http for a registry without TLS, or --ca-file for an authority of your own"
@@ -19,13 +21,17 @@ INSTEAD = MappingProxyType(
         "--concurrency": "use --jobs",
         "--creds": _LOGIN,
         "--dest-authfile": _AUTH_FILE,
-        "--dest-cert-dir": "use --ca-file",
+        "--dest-cert-dir": f"use --ca-file; for a client's certificate, {_CLIENT}",
         "--dest-creds": _LOGIN,
+        "--dest-password": _PASSWORD,
         "--dest-tls-verify": _TLS,
+        "--dest-username": "use --username",
         "--digestfile": "use --report",
+        "--image-refs": "use --report",
         "--insecure": _TLS,
         "--keep-going": "this is so anyway, and --fail-fast stops at the first problem",
-        "--no-clobber": "use --on-conflict skip; without it, a tag with other content is refused",
+        "--missing": _LEAVE,
+        "--no-clobber": _LEAVE,
         "--password": _PASSWORD,
         "--platform": "an index is always copied whole, with all its platforms",
         "--profile": "use the variable AWS_PROFILE",
@@ -33,13 +39,19 @@ INSTEAD = MappingProxyType(
         "--referrers": _REFERRERS,
         "--region": "use the variable AWS_REGION",
         "--registry-config": _AUTH_FILE,
+        "--scoped": "a prefix in TARGET, and --rename, make other names",
+        "--src": "SOURCE is a directory or s3://bucket[/prefix], and --config takes a file of several",
+        "--tls-verify": _TLS,
         "--to-ca-file": "use --ca-file",
+        "--to-cert-file": _CLIENT,
+        "--to-key-file": _CLIENT,
         "--to-password": _PASSWORD,
         "--to-password-stdin": "use --password-stdin",
         "--to-plain-http": "use --plain-http",
         "--to-registry-config": _AUTH_FILE,
         "--to-username": "use --username",
         "--verbose": "use --debug",
+        "--verbosity": "use --debug",
     }
 )
 

@@ -1,6 +1,7 @@
 """Who types an option of the tool that was used before is told what to do here instead."""
 
 import re
+from pathlib import Path
 
 import click
 import pytest
@@ -8,6 +9,8 @@ from click.testing import CliRunner
 
 from flows.cli import main
 from flows.commands.other_tools import INSTEAD
+
+PAGE = Path(__file__).parents[4] / "docs" / "coming-from.md"
 
 
 def options_of(command: str) -> set[str]:
@@ -31,6 +34,13 @@ def test_an_option_of_another_tool_leads_to_ours(option: str) -> None:
 def test_what_is_named_is_there(option: str) -> None:
     assert set(re.findall(r"--[a-z-]+", INSTEAD[option])) <= options_of("migrate")
     assert option not in options_of("migrate")
+
+
+def test_the_command_knows_each_option_of_another_tool_that_the_page_has_another_name_for() -> None:
+    rows = [line.split("|")[2:6] for line in PAGE.read_text().splitlines() if line.count("|") == 7]
+    named = set(re.findall(r"`(--[a-z-]+)", " ".join(map(" ".join, rows))))
+    assert len(named) > 15
+    assert named - options_of("migrate") <= INSTEAD.keys()
 
 
 def test_nothing_is_advised_that_the_command_does_not_have() -> None:
