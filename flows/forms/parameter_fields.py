@@ -15,6 +15,7 @@ from tasks.endpoints import parse_target
 from tasks.oci.errors import ConfigurationError
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.choosing.newest import NewestBy
+from tasks.operations.choosing.selection import Renames, Selection
 from tasks.operations.reports.results import Depth
 from tasks.operations.work.planning import OnConflict, Untagged
 from tasks.stores.bucket.s3_address import check_endpoint_url
@@ -50,6 +51,32 @@ def check_storage(text: str) -> str:
 def check_endpoint(url: str | None) -> str | None:
     """As `check_address`, for the endpoint of an S3 server, where there is one."""
     return check_endpoint_url(url) if url else None
+
+
+def check_pattern(text: str) -> str:
+    """As `check_address`, for a pattern of `include` or `exclude`.
+
+    Raises:
+        ValueError: it can't be used.
+    """
+    try:
+        Selection.parse([text])
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+def check_renames(texts: list[str]) -> list[str]:
+    """As `check_address`, for all values of `rename`.
+
+    Raises:
+        ValueError: one is no rename, or two are of the same path.
+    """
+    try:
+        Renames.parse(texts)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None
+    return texts
 
 
 def check_file(path: str | None, instead: str = "/dev/stdout is standard output") -> str | None:
@@ -94,13 +121,14 @@ Target = Annotated[
     ),
     AfterValidator(lambda text: text if block_name(text) else check_address(text)),
 ]
+Pattern = Annotated[str, AfterValidator(check_pattern)]
 Include = Annotated[
-    list[str],
+    list[Pattern],
     Field(
         description="Only these: globs on repository:tag (** crosses slashes); the tag may be regex:… or semver:…",
     ),
 ]
-Exclude = Annotated[list[str], Field(description="Not these: patterns as for include")]
+Exclude = Annotated[list[Pattern], Field(description="Not these: patterns as for include")]
 Newest = Annotated[
     int | None,
     Field(description="Only the newest N manifests of each repository, with all their tags and referrers", ge=1),
@@ -122,7 +150,11 @@ SplitByName = Annotated[
         "goes to library/alpine)"
     ),
 ]
-Rename = Annotated[list[str], Field(description="Change repository paths, OLD=NEW, for whole components")]
+Rename = Annotated[
+    list[str],
+    Field(description="Change repository paths, OLD=NEW, for whole components"),
+    AfterValidator(check_renames),
+]
 StrictNames = Annotated[
     bool, Field(description="Refuse repository names that registries don't take, instead of mapping them")
 ]

@@ -136,6 +136,17 @@ def test_the_command_line_wins(file: Path) -> None:
                 "5: mappings.0.jbos: there is no such field; is jobs meant?",
             ],
         ),
+        (
+            "mappings:\n- source: /s\n  target: a:1\n  include: [team/app]\n  exclude:\n  - v1\n  - ''\n",
+            ["8: mappings.0.exclude.1: the pattern '' can't be used: it is empty"],
+        ),
+        (
+            "defaults: {target: 'a:1', rename: [old]}\nmappings:\n- source: /s\n  rename: [a=b, a=c]\n",
+            [
+                "2: defaults.rename: not a rename of the form OLD=NEW, both repository paths: 'old'",
+                "5: mappings.0.rename: two renames of the same path: 'a=c' and 'a=b'",
+            ],
+        ),
     ],
 )
 def test_each_mistake_is_named_with_line_and_field(file: Path, text: str, named: list[str]) -> None:

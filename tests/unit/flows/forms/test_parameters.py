@@ -1,5 +1,7 @@
 """What a user says is checked before anything is stored: Prefect keeps the parameters of a run, and shows them."""
 
+import re
+
 import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ValidationError
@@ -151,3 +153,12 @@ def test_a_backup_under_what_is_no_tag_or_the_same_one_is_refused_before_anythin
     assert MigrateParameters(**given, backup_tag="old_{tag}-{tag}.1").backup_tag
     with pytest.raises(ConfigurationError, match="--backup-tag: it must make another tag of each"):
         checked(MigrateParameters, given | {"backup_tag": backup})
+
+
+@pytest.mark.parametrize(
+    ("field", "text"), [("include", "app:regex:("), ("exclude", ""), ("rename", "app"), ("include", "/app")]
+)
+def test_a_pattern_or_rename_that_can_t_be_used_is_named_with_its_option(field: str, text: str) -> None:
+    given = {"source": "/mnt/bucket", "target": "registry.example", field: ("team/app=team/web", text)}
+    with pytest.raises(ConfigurationError, match=f"^--{field}: .*'{re.escape(text)}'"):
+        checked(MigrateParameters, given)
