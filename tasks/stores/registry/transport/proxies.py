@@ -7,12 +7,12 @@ machine are always reached directly, as Go's programs (docker, skopeo, the ORAS 
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
+from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, unquote, urlsplit
-
-from urllib3 import make_headers
+from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from tasks.oci.errors import ConfigurationError
 
@@ -69,8 +69,8 @@ def _parse(name: str, given: str) -> Proxy:
         raise ConfigurationError(message)
     headers: Mapping[str, str] = {}
     if parts.username is not None:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers = make_headers(proxy_basic_auth=pair)
+        pair = b":".join(unquote_to_bytes(os.fsencode(part)) for part in (parts.username, parts.password or ""))
+        headers = {"proxy-authorization": f"Basic {b64encode(pair).decode()}"}
     shown = f"[{host}]" if ":" in host else host
     return Proxy(f"{parts.scheme}://{shown}:{port}", headers)
 

@@ -88,6 +88,14 @@ def test_credentials_become_a_header_and_are_shown_nowhere() -> None:
     assert "me" not in repr(found)
 
 
+@pytest.mark.parametrize("written", ["h%C3%A9:%D0%BF", "hé:п"])
+def test_credentials_of_any_letters_are_sent_as_they_are_written(written: str) -> None:
+    """As curl and Go's programs send them, in UTF-8 where that is how they are written."""
+    found = proxy_for(HUB, {"HTTPS_PROXY": f"http://{written}@proxy:3128"})
+    assert found is not None
+    assert found.headers == {"proxy-authorization": "Basic " + base64.b64encode("hé:п".encode()).decode()}
+
+
 @pytest.mark.parametrize("value", ["socks5://me:hunter2@proxy:1", "http://", "http://me:hunter2@proxy:port"])
 def test_what_is_no_http_proxy_is_named_without_its_secret(value: str) -> None:
     with pytest.raises(ConfigurationError, match="HTTPS_PROXY must be") as caught:
