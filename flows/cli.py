@@ -105,8 +105,10 @@ def _show_any_text() -> None:
     """Show as escapes what the terminal's encoding lacks: arrows are ours, and names are anybody's.
 
     Where a stream is closed (`>&-`), Python has none, and what is printed goes nowhere; else a file of ours would
-    take its place.
+    take its place. So is it with standard input, which has nothing then.
     """
+    if sys.stdin is None:
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for as long as we run
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as we run

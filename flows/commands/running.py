@@ -212,9 +212,15 @@ def take_credentials(username: str | None, *, from_stdin: bool) -> None:
     """Put what the user gave where the engine looks for it: this process's environment, never a parameter.
 
     A password may have many lines, as a key of Google's has; who types one ends it with the line.
+
+    Raises:
+        ConfigurationError: what is read is no text.
     """
     if username:
         os.environ["LAYOUTLIFT_TARGET_USERNAME"] = username
     if from_stdin:
-        given = sys.stdin.readline() if sys.stdin.isatty() else sys.stdin.read()
-        os.environ["LAYOUTLIFT_TARGET_PASSWORD"] = given.rstrip("\r\n")
+        try:
+            given = sys.stdin.readline() if sys.stdin.isatty() else sys.stdin.read()
+            os.environ["LAYOUTLIFT_TARGET_PASSWORD"] = given.rstrip("\r\n")
+        except ValueError:  # not chained: it may carry what was read; a null character can't be handed on
+            raise ConfigurationError("--password-stdin: what standard input holds is no text in UTF-8") from None

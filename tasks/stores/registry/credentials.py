@@ -44,7 +44,15 @@ class Credentials:
 
     @classmethod
     def of(cls, username: str, secret: str) -> Credentials:
-        """What a name and its secret mean: some names say that the secret is an identity token."""
+        """What a name and its secret mean: some names say that the secret is an identity token.
+
+        Raises:
+            ConfigurationError: they hold what is no text.
+        """
+        try:
+            f"{username}{secret}".encode()
+        except UnicodeEncodeError:  # not chained: it carries the secret with it
+            raise ConfigurationError("the name or password for the target is not in UTF-8") from None
         if username == _TOKEN_USER:
             return cls(identity_token=secret)
         if username == _AZURE_USER:

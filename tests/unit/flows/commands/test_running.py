@@ -2,10 +2,12 @@
 
 import io
 import os
+import traceback
 
 import pytest
 
 from flows.commands.running import take_credentials
+from tasks.oci.errors import ConfigurationError
 
 KEY = '{\n  "type": "service_account",\n  "private_key": "-----BEGIN\\n"\n}'
 """A password of many lines: the name `_json_key` at Google's registries wants the key's file."""
@@ -42,6 +44,14 @@ def test_all_of_standard_input_is_the_password_but_the_end_of_its_last_line(
     take_credentials("_json_key", from_stdin=True)
     assert os.environ["LAYOUTLIFT_TARGET_USERNAME"] == "_json_key"
     assert os.environ["LAYOUTLIFT_TARGET_PASSWORD"] == password
+
+
+@pytest.mark.parametrize("given", [b"hunter2\xff\n", b"hunter2\0\n"], ids=repr)
+def test_a_password_that_is_no_text_is_refused_and_not_shown(given: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given), encoding="utf-8"))
+    with pytest.raises(ConfigurationError, match=r"--password-stdin: .* is no text") as raised:
+        take_credentials("me", from_stdin=True)
+    assert "hunter2" not in "".join(traceback.format_exception(raised.value))
 
 
 def test_at_a_terminal_a_line_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -213,6 +213,13 @@ def test_docker_hub_is_known_to_a_store_by_that_key(environment: dict[str, str])
     assert username("other.example", environment) is None
 
 
+def test_a_password_that_is_no_text_is_refused_and_not_shown(environment: dict[str, str]) -> None:
+    given = {"LAYOUTLIFT_TARGET_USERNAME": "me", "LAYOUTLIFT_TARGET_PASSWORD": f"{SECRET}\udcff"}
+    with pytest.raises(ConfigurationError, match="is not in UTF-8") as raised:
+        find_credentials("r.example", "", environment | given)
+    assert SECRET not in "".join(traceback.format_exception(raised.value))
+
+
 def test_an_entry_may_have_name_and_password_as_they_are(environment: dict[str, str]) -> None:
     """So it is in many of Kubernetes' secrets for pulls."""
     write(docker_file(environment), {"auths": {"a.example": {"username": "me", "password": SECRET}}})
