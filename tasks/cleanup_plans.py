@@ -230,10 +230,10 @@ def write_plan(path: Path | None, header: PlanHeader, plans: Iterable[Repository
     if path is None:
         yield from plans
         return
-    if path.is_dir():  # told before the work, not after it
-        raise ConfigurationError(f"the plan can't be written to {path}: it is a folder")
     writer, check = PlanWriter(), LimitCheck(header.limits, header.timing.mode)
     try:
+        if path.is_dir():  # told before the work, not after it
+            raise ConfigurationError(f"the plan can't be written to {path}: it is a folder")
         with whole_or_not_at_all(path) as file:
             file.write(writer.header(header))
             for plan in plans:

@@ -42,9 +42,9 @@ def check_files(paths: Iterable[Path]) -> None:
 def _check(path: Path) -> None:
     if path.suffix not in ENDINGS:
         raise ConfigurationError(f"{path}: the file's name must end in {' or '.join(ENDINGS)}")
-    if not path.parent.is_dir():
-        raise ConfigurationError(f"{path}: there is no folder {path.parent}")
     try:
+        if not path.parent.is_dir():
+            raise ConfigurationError(f"{path}: there is no folder {path.parent}")
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         TemporaryFile(dir=path.parent).close()

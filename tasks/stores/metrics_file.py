@@ -45,9 +45,9 @@ class MetricsFile:
 
     def value(self, name: str) -> float | None:
         """A value that an earlier run of the same labels left; None where there is none that can be read."""
-        if is_special(self._path):  # to read it may take for ever
-            return None
         try:
+            if is_special(self._path):  # to read it may take for ever
+                return None
             families = list(text_string_to_metric_families(self._path.read_text(encoding="utf-8")))
         except (OSError, ValueError):
             return None

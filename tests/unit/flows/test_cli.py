@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from flows import cli
 from flows.cli import main
+from flows.files.policy_example import EXAMPLE
 from flows.server import prefect_server
 from tests.support.layouts import LayoutBuilder
 
@@ -168,6 +169,30 @@ def test_standard_input_that_is_closed_has_nothing(reader: tuple[str, ...], tmp_
         ["sh", "-c", '"$@" <&-', "sh", *program, *reader], capture_output=True, check=False, env=environment
     )
     assert (ended.returncode, ended.stderr.count(b"\n"), ended.stderr[:12]) == (2, 1, b"layoutlift: ")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["check", "{source}", "--metrics", "{name}"],
+        ["cutover", "{source}", "localhost:1", "--output", "{name}/x.csv"],
+        ["cleanup", "plan", "{source}", "--policy", "{policy}", "--output", "{name}"],
+        ["delete", "{source}", "app:v1", "--output", "{name}"],
+    ],
+    ids=lambda line: line[0],
+)
+def test_a_file_that_can_not_even_be_looked_at_is_named(
+    line: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a folder that is closed to this user; root is kept out of none, but by a name that is too long."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    layout = LayoutBuilder(tmp_path / "bucket" / "app")
+    layout.image("v1", layers=[b"layer"])
+    layout.write()
+    (policy := tmp_path / "policy.yaml").write_text(EXAMPLE)
+    known = {"source": tmp_path / "bucket", "policy": policy, "name": tmp_path / ("n" * 300)}
+    ended = CliRunner().invoke(main, [word.format(**known) for word in line])
+    assert (ended.exit_code, "n" * 300 in ended.stderr, "can't be written" in ended.stderr) == (2, True, True)
 
 
 def test_a_directory_that_is_not_there_gets_no_configuration_for_zot(tmp_path: Path) -> None:
