@@ -19,6 +19,8 @@ MAX_FILE_SIZE = 4 * 1024 * 1024
 """Bytes; nobody writes more by hand, and YAML takes many times a file's size in memory."""
 _Model = TypeVar("_Model", bound=BaseModel)
 _Place = tuple[int | str, ...]
+_read_ahead: dict[Path, bytes] = {}
+"""What `top_fields` has read of pipes, for whoever loads them then."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -85,8 +87,11 @@ def top_fields(path: Path) -> frozenset[str]:
     Raises:
         ConfigurationError: it can't be read.
     """
+    raw = read_file(path)
+    if not path.is_file():
+        _read_ahead[path] = raw
     try:
-        node = yaml.compose(text_of(read_file(path), path), Loader=yaml.SafeLoader)
+        node = yaml.compose(text_of(raw, path), Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError):
         return frozenset()  # whoever loads it says where it is broken
     return frozenset(str(key.value) for key, _ in node.value) if isinstance(node, yaml.MappingNode) else frozenset()
@@ -98,6 +103,8 @@ def read_file(path: Path) -> bytes:
     Raises:
         ConfigurationError: it can't be read, or is larger than anybody writes by hand.
     """
+    if path in _read_ahead:
+        return _read_ahead.pop(path)
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_FILE_SIZE + 1)

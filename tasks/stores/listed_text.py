@@ -1,4 +1,4 @@
-"""Text of lists that users write: a file, or standard input, which can be read once."""
+"""Text of lists that users write: a file, or standard input or another pipe, which can be read once."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ STANDARD_INPUT = "-"
 
 
 def read_listed_text(place: str) -> str:
-    """The text of a file, or of standard input, the same each time.
+    """The text of a file as it is now, or of standard input or another pipe, the same each time.
 
     Raises:
         ConfigurationError: it can't be read, or is not UTF-8.
     """
     try:
-        raw = _all_of(sys.stdin) if place == STANDARD_INPUT else Path(place).read_bytes()
+        raw = _all_of(sys.stdin) if place == STANDARD_INPUT else _held_by(Path(place))
         return raw.decode("utf-8-sig")
     except (OSError, ValueError) as error:
         if isinstance(error, UnicodeDecodeError):
@@ -34,3 +34,12 @@ def read_listed_text(place: str) -> str:
 @cache
 def _all_of(stream: TextIO) -> bytes:
     return stream.buffer.read()
+
+
+def _held_by(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else _once(path)
+
+
+@cache
+def _once(path: Path) -> bytes:
+    return path.read_bytes()

@@ -1,6 +1,7 @@
 """A list is read from a file, or from standard input, which can be read once."""
 
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,16 @@ def test_standard_input_is_the_same_each_time_that_it_is_asked_for(monkeypatch: 
         found = read_exact_list("-")
         assert found is not None
         assert (found.name, found.repositories) == ("standard input", {"app": {tag: 1}})
+
+
+def test_a_pipe_is_the_same_each_time_that_it_is_asked_for() -> None:
+    """As a shell's <(...), which a run and its flow look at one after the other."""
+    reader, writer = os.pipe()
+    os.write(writer, b"app:v1\n")
+    os.close(writer)
+    found = [read_exact_list(f"/dev/fd/{reader}") for _ in range(2)]
+    os.close(reader)
+    assert [each and each.repositories for each in found] == [{"app": {"v1": 1}}] * 2
 
 
 @pytest.mark.parametrize(

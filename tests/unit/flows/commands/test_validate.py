@@ -1,5 +1,6 @@
 """`layoutlift validate` tells the kinds of files apart by their fields."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,20 @@ def test_a_file_is_checked_as_the_kind_that_it_is(content: str, code: int, expec
     ended = CliRunner().invoke(main, ["validate", str(path)])
     assert ended.exit_code == code
     assert expected in ended.output
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (POLICY.format(rule="keep_last"), "a policy without mistakes"),
+        ("version: 1\nmappings:\n  - source: /a\n    target: r.example\n", "a migration without mistakes"),
+    ],
+)
+def test_a_pipe_is_checked_as_a_file_is(content: str, expected: str) -> None:
+    """As what envsubst or another template's program prints."""
+    reader, writer = os.pipe()
+    os.write(writer, content.encode())
+    os.close(writer)
+    ended = CliRunner().invoke(main, ["validate", f"/dev/fd/{reader}"])
+    os.close(reader)
+    assert (ended.exit_code, expected in ended.output) == (0, True), ended.output
