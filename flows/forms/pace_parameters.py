@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from flows.forms.quantities import bytes_per_second
+from flows.forms.quantities import bytes_per_second, number
 from tasks.operations.running.hours import Hours
 
 LimitRate = Annotated[
@@ -14,7 +14,9 @@ LimitRate = Annotated[
     Field(description="Most bytes to send a second, such as 50M"),
     AfterValidator(lambda rate: rate if rate is None or bytes_per_second(rate) else None),
 ]
-MaxRequests = Annotated[float | None, Field(description="Most requests to send a second", gt=0)]
+MaxRequests = Annotated[
+    float | None, Field(description="Most requests to send a second", gt=0), BeforeValidator(number)
+]
 AllowedHours = Annotated[
     str | None,
     Field(

@@ -8,9 +8,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from flows.forms.block_names import block_name
+from flows.forms.quantities import number
 from tasks.endpoints import parse_target
 from tasks.oci.errors import ConfigurationError
 from tasks.oci.registry_profiles import RegistryKind
@@ -132,6 +133,7 @@ Exclude = Annotated[list[Pattern], Field(description="Not these: patterns as for
 Newest = Annotated[
     int | None,
     Field(description="Only the newest N manifests of each repository, with all their tags and referrers", ge=1),
+    BeforeValidator(number),
 ]
 Order = Annotated[
     NewestBy,
@@ -180,7 +182,9 @@ NoSignRequest = Annotated[
         description="Send no credentials to the source's bucket, which everybody may read; a state still gets them"
     ),
 ]
-Jobs = Annotated[int, Field(description="How many tags and blobs are in work at once", ge=1, le=256)]
+Jobs = Annotated[
+    int, Field(description="How many tags and blobs are in work at once", ge=1, le=256), BeforeValidator(number)
+]
 FailFast = Annotated[bool, Field(description="Stop at the first tag that is refused or fails")]
 OnConflictChoice = Annotated[
     OnConflict,
@@ -197,7 +201,9 @@ DeleteVanished = Annotated[
     Field(description="Delete at the target what an earlier run brought and the source has no more; plan shows it"),
 ]
 DeleteMaxTags = Annotated[
-    int | None, Field(description="Refuse to delete anything (exit code 3) if more tags than this vanished", ge=0)
+    int | None,
+    Field(description="Refuse to delete anything (exit code 3) if more tags than this vanished", ge=0),
+    BeforeValidator(number),
 ]
 DeleteMaxPercent = Annotated[
     float | None,
@@ -206,6 +212,7 @@ DeleteMaxPercent = Annotated[
         ge=0,
         le=100,
     ),
+    BeforeValidator(number),
 ]
 State = Annotated[
     str | None,

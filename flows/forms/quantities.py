@@ -17,6 +17,17 @@ SIZE = r"([0-9]+(?:\.[0-9]+)?)\s*([kKMGT]?)i?B?"
 """As regular expressions, for the schemas of files."""
 
 
+def number(value: object) -> object:
+    """The value as it is, unless it is a switch: true would count as 1, be it of tags or of requests a second.
+
+    Raises:
+        ValueError: it is one.
+    """
+    if isinstance(value, bool):
+        raise ValueError("it must be a number")  # noqa: TRY004 - pydantic's form
+    return value
+
+
 def seconds(text: object) -> float:
     """Read a duration such as `90d`, `12h` or `1w2d`.
 

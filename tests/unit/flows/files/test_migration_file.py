@@ -147,6 +147,14 @@ def test_the_command_line_wins(file: Path) -> None:
                 "5: mappings.0.rename: two renames of the same path: 'a=c' and 'a=b'",
             ],
         ),
+        (
+            "mappings:\n- source: /s\n  target: a:1\n  newest: yes\n  max_requests: true\n  jobs: on\n",
+            [
+                "5: mappings.0.newest: it must be a number",
+                "6: mappings.0.max_requests: it must be a number",
+                "7: mappings.0.jobs: it must be a number",
+            ],
+        ),
     ],
 )
 def test_each_mistake_is_named_with_line_and_field(file: Path, text: str, named: list[str]) -> None:
