@@ -24,7 +24,12 @@ def tls_context(host: str, ca_file: str | None, environment: Mapping[str, str]) 
     Raises:
         ConfigurationError: a file can't be read, is no certificate or key, or half of a pair is missing.
     """
-    context = ssl.create_default_context()
+    try:
+        context = ssl.create_default_context()
+    except OSError as error:  # the file for keys that a variable names, as for Wireshark, is opened here
+        if error.filename is None:
+            raise
+        raise ConfigurationError(f"SSLKEYLOGFILE: {error.filename}: {error.strerror}") from error
     if ca_file is not None:
         _trust(context, ca_file, f"--ca-file {ca_file}")
     if (folder := certificate_folder(host, environment)) is not None:

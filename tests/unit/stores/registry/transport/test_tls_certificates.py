@@ -148,3 +148,11 @@ def test_a_key_with_a_pass_phrase_is_refused_and_nobody_is_asked_for_it(
     (folder / "client.key").write_bytes(key.private_bytes(*form))
     with pytest.raises(ConfigurationError, match="pass phrase"):
         tls_context("r.example", None, environment)
+
+
+def test_a_file_for_keys_that_can_not_be_written_is_named_with_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "gone" / "keys"))
+    with pytest.raises(ConfigurationError, match=r"SSLKEYLOGFILE: .*gone/keys: No such file or directory"):
+        tls_context("r.example", None, {})
