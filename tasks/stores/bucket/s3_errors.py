@@ -193,7 +193,7 @@ def _of_answer(error: sdk.ClientError, name: str) -> LayoutliftError:
         return ContentNotFoundError(f"{name} does not exist")
     if code == "NoSuchBucket":
         return NotAdmittedError(" ".join(("the bucket", *_bucket_in(said), "does not exist")))
-    if code.startswith("KMS.") or "kms" in message.lower():
+    if _is_of_key(code, message) and not _is_passing(code, status):
         return SourceError(
             f"{name} is encrypted with a KMS key that can't be used ({reason}); kms:Decrypt on the key is needed"
         )
@@ -202,6 +202,11 @@ def _of_answer(error: sdk.ClientError, name: str) -> LayoutliftError:
     if code == _BARE and not error.operation_name.startswith("Head"):  # of which the answer has no body
         return SourceError(f"what answers for {name} is no S3 store ({reason}); {_OTHER_ENDPOINT}")
     return _of_refused_read(code, name) or _of_refusal(code, status, name, reason)
+
+
+def _is_of_key(code: str, message: str) -> bool:
+    """Whether an answer is about a key; a denial names bucket and user, which may be called so as well."""
+    return code.startswith("KMS.") or ("kms:" if code in _DENIED else "kms") in message.lower()
 
 
 def _bucket_in(said: dict[str, Any]) -> tuple[str, ...]:
@@ -220,10 +225,16 @@ def _of_refused_read(code: str, name: str) -> LayoutliftError | None:
     return None
 
 
+def _is_passing(code: str, status: int) -> bool:
+    """Whether an answer is of a failure that may pass, be it of the store or of what it asks for keys."""
+    is_of_store = status >= _SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
+    return may_pass(code) or status in _THROTTLING or is_of_store
+
+
 def _of_refusal(code: str, status: int, name: str, reason: str) -> LayoutliftError:
     if code in _THROTTLED or status in _THROTTLING:
         return ThrottledError(f"the store asks to slow down at {name} ({reason})")
-    if code in _PASSING or (status >= _SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED):
+    if _is_passing(code, status):
         return SourceReadError(f"{name} can't be read for the moment ({reason})")
     if code in _DENIED:
         return DeniedError(name, reason)

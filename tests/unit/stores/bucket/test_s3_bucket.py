@@ -57,6 +57,7 @@ pytestmark = pytest.mark.usefixtures("environment")
         (refusal("NoSuchKey", 404), ContentNotFoundError, "does not exist"),
         (refusal("AccessDenied", 403), SourceError, "access to .* is denied .*s3:GetObject"),
         (refusal("AccessDenied", 403, "not authorized to perform: kms:Decrypt"), SourceError, "KMS key"),
+        (refusal("AccessDenied", 403, "User u/kms-reader is not authorized"), SourceError, "access to .* is denied"),
         (refusal("KMS.DisabledException", 400), SourceError, "KMS key"),
         (
             refusal("InvalidObjectState", 403, more="<StorageClass>GLACIER</StorageClass>"),
@@ -195,6 +196,23 @@ def answering(*answers: tuple[str, int] | Exception | None) -> S3Bucket:
 @pytest.mark.parametrize(("code", "status"), [("SlowDownRead", 503), ("NotReady", 503), ("Enough", 429)])
 def test_a_store_may_have_a_word_of_its_own_for_it(code: str, status: int) -> None:
     assert answering(*[(code, status)] * (ATTEMPTS + 1), None).stat("key") is not None
+
+
+@pytest.mark.parametrize(("code", "status"), [("SlowDown", 503), ("ThrottlingException", 400)])
+def test_a_store_whose_key_service_asks_to_slow_down_is_asked_again_until_it_answers(
+    script: ScriptedRegistry, bucket: OpenBucket, code: str, status: int
+) -> None:
+    slow = refusal(code, status, "Please reduce your request rate for operations involving AWS KMS.")
+    script.expect("GET", BLOB_KEY, *[slow] * (s3_client.ATTEMPTS + 1), content(CONTENT))
+    assert bucket().blob("app", BLOB).read() == CONTENT
+
+
+def test_a_key_service_that_fails_for_the_moment_is_no_key_that_is_refused(
+    script: ScriptedRegistry, bucket: OpenBucket
+) -> None:
+    always(script, BLOB_KEY, refusal("InternalError", 500, "The KMS did not answer."))
+    with pytest.raises(SourceReadError, match="for the moment"):
+        bucket().blob("app", BLOB).read()
 
 
 def test_being_told_to_slow_down_uses_up_no_attempt() -> None:
