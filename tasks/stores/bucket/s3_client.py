@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import logging
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import boto3
@@ -50,11 +52,19 @@ def make_client(access: BucketAccess, read_seconds: float = READ_SECONDS) -> S3C
             check_endpoint_url(client.meta.endpoint_url)  # it may come from a variable or a profile, too
             if has_own_endpoint(client) and not _chosen_style(session):
                 client = _client(session, access, "path", read_seconds)
+            if has_own_endpoint(client):
+                client.meta.events.register("before-call.s3.DeleteObjects", _add_md5)
             show_requests(client)
             _tell_of_silence(client, read_seconds)
     except (SourceError, ValueError) as error:
         raise ConfigurationError(f"the settings for S3 can't be used: {error}") from error
     return client
+
+
+def _add_md5(params: dict[str, Any], **_: object) -> None:
+    """Send the checksum that a deletion had to have once, and that older stores insist on; the SDK sends another."""
+    digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
+    params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
 
 
 def _tell_of_silence(client: S3Client, seconds: float) -> None:

@@ -1,5 +1,7 @@
 """What an S3 store says is told in one line, and what passes is waited for."""
 
+import base64
+import hashlib
 import json
 import re
 import threading
@@ -556,6 +558,17 @@ def test_so_is_a_key_that_a_deletion_leaves(code: str, may_succeed_later: bool, 
     with pytest.raises(SourceWriteError, match=code) as raised:
         store.delete_unchanged({"key 0": "etag"})
     assert isinstance(raised.value, UnwrittenError) is may_succeed_later
+
+
+def test_a_deletion_has_the_checksum_without_which_older_stores_delete_nothing(script: ScriptedRegistry) -> None:
+    settings = BucketAccess(endpoint_url=script.url)
+    store = WritableS3Bucket(make_client(settings), "bucket", settings)
+    script.expect("POST", "/bucket", left())
+    store.delete(["a key"])
+    (asked,) = script.asked("POST", "/bucket")
+    of_body = hashlib.md5(asked.body, usedforsecurity=False).digest()
+    assert asked.headers["content-md5"] == base64.b64encode(of_body).decode()
+    assert "content-md5" in asked.headers["authorization"], "it is signed"
 
 
 def test_keys_that_can_not_be_deleted_keep_no_others_from_it(script: ScriptedRegistry) -> None:
