@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Element = tuple[int, int, Any]
 
 FIRST_LOOK = 4 * 1024
+_FURTHER = 8
 MOST_AT_ONCE = 4 * 1024 * 1024
 """Characters of a single element, or of all other members: as Python objects they may take twenty times that."""
 _CUT_NUMBER = 2
@@ -84,7 +85,7 @@ def _elements(text: str, at: int, name: str) -> Generator[Element, None, int]:
 
 def _value(text: str, at: int, most: int, what: str) -> tuple[Any, int]:
     """A value and its end; of one with more than `most` characters no object is made, and `what` it is is said."""
-    for reach in (min(FIRST_LOOK, most), most):
+    for reach in _reaches(most):
         part = text[at : at + reach]
         is_rest = at + len(part) == len(text)
         try:
@@ -97,6 +98,15 @@ def _value(text: str, at: int, most: int, what: str) -> tuple[Any, int]:
             if is_rest or end < len(part) - _CUT_NUMBER:
                 return value, at + end
     raise TooLongError(f"{what} is longer than {MOST_AT_ONCE} characters, and nothing so long is read")
+
+
+def _reaches(most: int) -> Iterator[int]:
+    """How far to look for the end of a value, little by little: what is looked at is copied, for each value anew."""
+    reach = FIRST_LOOK
+    while reach < most:
+        yield reach
+        reach *= _FURTHER
+    yield most
 
 
 def _after_element(text: str, at: int, end: str) -> int:

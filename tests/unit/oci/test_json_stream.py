@@ -117,3 +117,18 @@ def test_zero_bytes_at_the_end_are_passed_over_where_they_are() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 1024 * 1024
+
+
+def test_elements_of_any_length_are_looked_at_about_as_often_as_they_are_long() -> None:
+    class Watched(str):
+        __slots__ = ()
+        copied = 0
+
+        def __getitem__(self, place: Any) -> str:
+            part = super().__getitem__(place)
+            Watched.copied += len(part)
+            return part
+
+    text = Watched(json.dumps({"list": ["x" * 6_000] * 300}))
+    assert len(read(text)[0]) == 300
+    assert Watched.copied < 10 * len(text)
