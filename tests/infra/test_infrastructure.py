@@ -464,6 +464,15 @@ def test_who_stops_a_worker_waits_until_its_runs_have_ended() -> None:
     assert "entrypoint" not in compose
 
 
+def test_a_worker_that_waits_for_its_server_is_not_ended_by_kubernetes_with_the_runs_that_go_on_meanwhile() -> None:
+    """Its health check fails when nothing has answered for five minutes; it ends by itself after twelve requests."""
+    (worker,) = next(pods(INFRA / "kubernetes" / "worker.yaml"))["containers"]
+    retries = next(int(each["value"]) for each in worker["env"] if each["name"] == "PREFECT_CLIENT_MAX_RETRIES")
+    gives_up_after = 12 * sum(1.2 * 2**number for number in range(1, retries + 1))  # Prefect adds a fifth at most
+    probe = worker["livenessProbe"]
+    assert probe["periodSeconds"] * probe.get("failureThreshold", 3) > gives_up_after
+
+
 def options_of(program: str, *arguments: str) -> str:
     with skipped_where_unavailable():
         outcome = subprocess.run([find_tool(program), *arguments], capture_output=True, text=True, check=False)
