@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_validator
 
 from flows.course.live_limits import VARIABLE
 from flows.forms.block_names import block_name
@@ -23,6 +25,20 @@ class TaskRunner(StrEnum):
     DASK = "dask"
 
 
+def check_deployment(name: str) -> str:
+    """Return what names a deployment as Prefect takes it: by its flow's name and its own, or by its id.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if re.fullmatch(r"[^/]+/[^/]+", name):
+        return name
+    try:
+        return str(UUID(name))
+    except ValueError:
+        raise ValueError("it must be FLOW/DEPLOYMENT, such as migrate-shard/shard") from None
+
+
 Shards = Annotated[
     int,
     Field(
@@ -31,7 +47,11 @@ Shards = Annotated[
         le=200,
     ),
 ]
-ShardDeployment = Annotated[str, Field(description="Deployment whose flow runs do the parts of --shards")]
+ShardDeployment = Annotated[
+    str,
+    Field(description="Deployment whose flow runs do the parts of --shards"),
+    AfterValidator(check_deployment),
+]
 TaskRunnerChoice = Annotated[
     TaskRunner,
     Field(description="What works on the batches: threads of the run's process, or a Dask cluster"),

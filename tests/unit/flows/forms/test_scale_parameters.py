@@ -76,3 +76,15 @@ def test_a_part_whose_process_begins_in_another_folder_finds_what_the_whole_name
         part = model(target="registry.example", **others).of_part(2).model_dump()
         assert {name: part[name] for name in others} == others
         assert model(source="block:team-a", target="block:harbor").of_part(2).source == "block:team-a"
+
+
+@pytest.mark.parametrize("name", ["shard", "migrate-shard/", "a/b/c", ""])
+def test_what_can_name_no_deployment_is_refused_before_anything_is_done(name: str) -> None:
+    with pytest.raises(ValueError, match="it must be FLOW/DEPLOYMENT"):
+        ScaledMigrateParameters(source="/bucket", target="registry.example", shard_deployment=name)
+
+
+@pytest.mark.parametrize("name", ["migrate-shard/shard-docker", "5dc1d4f5-5579-48a7-848c-4c852af0adce"])
+def test_a_deployment_is_named_as_prefect_itself_takes_it(name: str) -> None:
+    given = ScaledMigrateParameters(source="/bucket", target="registry.example", shard_deployment=name)
+    assert given.shard_deployment == name
