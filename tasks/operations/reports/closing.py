@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import is_harmful
 
 if TYPE_CHECKING:
@@ -20,11 +21,13 @@ def closing_line(
 ) -> str:
     """How many tags and other things have a problem; a finding is left out where tags of its path have the same."""
     tags = f"{totals.problems} of {totals.tags} tags have a problem"
-    if interrupted:
-        return f"the run was interrupted: {tags} or were not begun; {_SEE}"
     harmful = list(filter(is_harmful, findings))
     told = {(result.repository, result.code) for result in results if result.is_problem} if harmful else set()
     others = sum((each.path, each.code) not in told for each in harmful)
+    if interrupted:
+        besides = f" and {counted(others, 'other thing')}" if others else ""
+        left = f"{totals.problems} of {totals.tags} tags{besides} have a problem or were not begun"
+        return f"the run was interrupted: {left}; {_SEE}"
     if not others:
         return f"{tags}; {_SEE}"
     if not totals.tags:

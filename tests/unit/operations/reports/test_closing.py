@@ -51,3 +51,12 @@ def test_an_interrupted_run_is_said_to_be_one() -> None:
     assert line(left, findings=(begun_never,), interrupted=True) == (
         f"the run was interrupted: 1 of 1 tags have a problem or were not begun; {SEE}"
     )
+
+
+def test_repositories_that_an_interrupted_run_did_not_get_to_are_counted_where_their_tags_are_not() -> None:
+    """As of a run in shards, which counts the tags of a shard when it ends."""
+    left = (Finding("app", "interrupted", "not begun"), Finding("lib", "interrupted", "not begun"))
+    good = tag("v2", Outcome.UP_TO_DATE, None)
+    assert line(good, findings=left, interrupted=True) == (
+        f"the run was interrupted: 0 of 1 tags and 2 other things have a problem or were not begun; {SEE}"
+    )
