@@ -58,12 +58,15 @@ def work_part(kind: RunKind, options: RunOptions, label: str) -> list[str]:  # n
 
 
 def work_on_dask(given: ScaledParameters, gathering: Gathering, shards: Sequence[Shard]) -> None:
-    """Submit each part as a task to the cluster, and take over what came of it as it comes."""
+    """Submit each part as a task to the cluster, and take over what came of it as it comes.
+
+    Raises:
+        ConfigurationError: there is no scheduler where one was named.
+    """
     if not shards:
         return  # a cluster takes seconds to begin
     with _runner(given.dask_scheduler) as runner:
-        workers = runner.client.scheduler_info(n_workers=-1)["workers"].values()
-        threads = sum(worker["nthreads"] for worker in workers) or len(shards)  # none: they are still to come
+        threads = _threads(_client(runner, given.dask_scheduler)) or len(shards)  # none: they are still to come
         at_once = min(threads, len(shards))
         _Cluster(given.of_part(at_once).to_options(), gathering, runner, at_once).work(shards)
 
@@ -75,6 +78,20 @@ def _runner(scheduler: str | None) -> DaskTaskRunner:
     dask.config.set({"distributed.worker.profile.enabled": False})
     processes = {"n_workers": os.cpu_count() or 1, "threads_per_worker": 1}
     return DaskTaskRunner(cluster_kwargs=processes | {"processes": True, "dashboard_address": None})
+
+
+def _client(runner: DaskTaskRunner, scheduler: str | None) -> Any:
+    """Dask's own client, which connects when it is asked for first; it has no annotations."""
+    try:
+        return runner.client
+    except Exception as error:
+        if scheduler is None:
+            raise
+        raise ConfigurationError(f"--dask-scheduler {scheduler}: it can't be used: {_why(error)}") from error
+
+
+def _threads(client: Any) -> int:
+    return sum(worker["nthreads"] for worker in client.scheduler_info(n_workers=-1)["workers"].values())
 
 
 def _dask(future: PrefectDaskFuture[list[str]]) -> Any:
@@ -115,7 +132,10 @@ class _Cluster:
         label = f"{self._run.kind} part {shard.number}: {counted(len(shard.repositories), 'repository')}"
         options = replace(self._options, shard=replace(shard, of=self._at_once))
         parameters = {"kind": self._run.kind, "options": options, "label": label}
-        self._futures[shard] = self._runner.submit(work_part, parameters)
+        try:
+            self._futures[shard] = self._runner.submit(work_part, parameters)
+        except Exception as error:  # noqa: BLE001 - Dask raises of its own once it has given its scheduler up
+            self._again(shard, _why(error))
 
     def _take(self, shard: Shard) -> None:
         try:

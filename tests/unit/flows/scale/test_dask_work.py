@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -12,7 +12,7 @@ import pytest
 from flows.forms.scale_parameters import ScaledMigrateParameters, TaskRunner
 from flows.scale import dask_work
 from flows.scale.dask_work import work_on_dask
-from tasks.oci.errors import LockHeldError
+from tasks.oci.errors import ConfigurationError, LockHeldError
 from tasks.ports import Shard
 from tests.support.gathered import Gathered
 
@@ -30,6 +30,7 @@ class Cluster:
     expiry: float = EXPIRY_SECONDS
     error: Exception = field(default_factory=lambda: LockHeldError("a worker that died has the lock"))
     threads: int = 0
+    is_lost: bool = False
     begun: float = field(default_factory=time.monotonic)
     rates: list[float | None] = field(default_factory=list)
     shares: list[int] = field(default_factory=list)
@@ -47,6 +48,8 @@ class Cluster:
     def submit(self, _: object, parameters: dict[str, Any]) -> Any:
         self.rates.append(parameters["options"].limit_rate)
         self.shares.append(parameters["options"].shard.of)
+        if self.is_lost and len(self.shares) > 1:
+            raise RuntimeError("Client is closed. Can't send update-graph message.")
         return SimpleNamespace(result=self._result, wrapped_future=SimpleNamespace(done=lambda: True))
 
     def _result(self) -> list[str]:
@@ -87,6 +90,22 @@ def test_whatever_a_part_ends_with_costs_an_attempt_and_not_the_run(monkeypatch:
     gathered = done(Cluster(error=error), [SHARD], monkeypatch)
     assert (gathered.taken, gathered.given_up) == ([["page"]], [])
     assert set(gathered.restarts) == {"RuntimeError: GET http://prefect/api: 500"}
+
+
+def test_what_is_left_when_the_scheduler_is_lost_is_given_up_and_not_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gathered = done(Cluster(expiry=0.0, is_lost=True), [SHARD, replace(SHARD, number=2)], monkeypatch)
+    assert gathered.taken == [["page"]]
+    assert ["the last: RuntimeError: Client is closed" in str(error) for error in gathered.given_up] == [True]
+
+
+def test_an_address_that_is_no_scheduler_s_is_named_with_its_option() -> None:
+    given = ScaledMigrateParameters(source="/b", target="h", task_runner=TaskRunner.DASK, dask_scheduler="nowhere")
+    with pytest.raises(
+        ConfigurationError, match=r"--dask-scheduler nowhere: it can't be used: .*missing port number"
+    ):
+        work_on_dask(given, cast("Gathering", Gathered()), [SHARD])
 
 
 @pytest.mark.parametrize(("threads", "share"), [(2, 2), (16, 3), (0, 3)])
