@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from dataclasses import replace
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
     from tasks.ports import Shard
 
 LOOK_SECONDS = 0.2
+UNATTENDED_SECONDS = 300.0
+"""After so long without any worker in the cluster, somebody should look at it."""
+
+logger = logging.getLogger(__name__)
 
 
 @task(task_run_name="{label}", cache_policy=NO_CACHE, persist_result=False)
@@ -111,6 +116,7 @@ class _Cluster:
         self._futures: dict[Shard, PrefectDaskFuture[list[str]]] = {}
         self._attempts: dict[Shard, int] = {}
         self._due: dict[Shard, float] = {}
+        self._attended = time.monotonic()
 
     def work(self, shards: Sequence[Shard]) -> None:
         """See `work_on_dask`; of a run that is told to stop, what is at work is left to end by itself."""
@@ -124,6 +130,7 @@ class _Cluster:
                 self._submit(shard)
             for shard in [each for each, future in self._futures.items() if _dask(future).done()]:
                 self._take(shard)
+            self._miss_workers()
         for future in self._futures.values():
             _dask(future).cancel()
 
@@ -136,6 +143,18 @@ class _Cluster:
             self._futures[shard] = self._runner.submit(work_part, parameters)
         except Exception as error:  # noqa: BLE001 - Dask raises of its own once it has given its scheduler up
             self._again(shard, _why(error))
+
+    def _miss_workers(self) -> None:
+        """Say from time to time that the cluster has no worker: Dask itself waits for one without a word."""
+        if time.monotonic() - self._attended < UNATTENDED_SECONDS:
+            return
+        self._attended = time.monotonic()
+        try:
+            attended = _threads(self._runner.client) > 0
+        except Exception:  # noqa: BLE001 - what Dask raises of a scheduler that is gone, each part tells
+            return
+        if not attended:
+            logger.warning("the Dask cluster has no worker: start some, or end this run")
 
     def _take(self, shard: Shard) -> None:
         try:

@@ -100,6 +100,15 @@ def test_what_is_left_when_the_scheduler_is_lost_is_given_up_and_not_the_run(
     assert ["the last: RuntimeError: Client is closed" in str(error) for error in gathered.given_up] == [True]
 
 
+@pytest.mark.parametrize("threads", [0, 2])
+def test_a_cluster_without_any_worker_is_not_waited_for_without_a_word(
+    threads: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(dask_work, "UNATTENDED_SECONDS", 0.0)
+    done(Cluster(threads=threads), [SHARD], monkeypatch)
+    assert ("the Dask cluster has no worker" in caplog.text) == (threads == 0)
+
+
 def test_an_address_that_is_no_scheduler_s_is_named_with_its_option() -> None:
     given = ScaledMigrateParameters(source="/b", target="h", task_runner=TaskRunner.DASK, dask_scheduler="nowhere")
     with pytest.raises(
