@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from json import JSONDecodeError
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,4 +84,7 @@ def _answering_server() -> Iterator[None]:
         yield
     except httpx.HTTPError as error:
         said = f"the Prefect server at {os.environ['PREFECT_API_URL']} says no, or nothing: {error}".splitlines()[0]
+        raise StateError(without_secrets(said)) from error
+    except JSONDecodeError as error:
+        said = f"what answers at {os.environ['PREFECT_API_URL']} is no Prefect server, or a proxy before it"
         raise StateError(without_secrets(said)) from error

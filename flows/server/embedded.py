@@ -7,6 +7,8 @@ import os
 import sys
 import threading
 from contextlib import contextmanager, nullcontext
+from json import JSONDecodeError
+from traceback import walk_tb
 from typing import TYPE_CHECKING
 
 import click
@@ -171,7 +173,13 @@ def _is_of_prefect(error: Exception) -> bool:
     from httpx import HTTPError  # noqa: PLC0415 - loaded with Prefect
     from prefect.exceptions import PrefectException  # noqa: PLC0415
 
-    return any(isinstance(each, HTTPError | PrefectException) for each in _causes(error))
+    return any(isinstance(each, HTTPError | PrefectException) or _is_no_answer(each) for each in _causes(error))
+
+
+def _is_no_answer(error: BaseException) -> bool:
+    """Whether it is about an answer that is no JSON, such as the page of a proxy that wants a login."""
+    modules = (frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__))
+    return isinstance(error, JSONDecodeError) and any(name.startswith("httpx.") for name in modules)
 
 
 def _reason(error: Exception) -> str:
@@ -179,6 +187,8 @@ def _reason(error: Exception) -> str:
 
     httpx names the whole address, with the name and password that PREFECT_API_URL may hold.
     """
+    if any(map(_is_no_answer, _causes(error))):
+        return "what answers there is no Prefect server, or a proxy before it"
     *_, first = _causes(error)
     line = next(iter(str(first).splitlines()), "") or type(first).__name__
     return without_secrets(line)

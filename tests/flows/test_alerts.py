@@ -1,7 +1,9 @@
 """People are told by a real Prefect server of what goes wrong: by webhook, Slack's kind of webhook, and mail."""
 
 import json
+import threading
 import urllib.request
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from tasks.stores.local_parts.ports import free_port
 from tests.support.collectors import receiving
 from tests.support.command import Layoutlift
 from tests.support.layouts import LayoutBuilder
+from tests.support.loopback_server import LoopbackServer
 from tests.support.mail import taking_mail
 from tests.support.registry_view import RepositoryView
 
@@ -151,6 +154,32 @@ def test_a_server_that_does_not_answer_is_said_in_a_line_without_its_password(la
     environment = {"PREFECT_API_URL": f"http://lifter:hunter2@{server}", "PREFECT_CLIENT_MAX_RETRIES": "0"}
     ended = layoutlift("alerts", "remove", environment=environment, code=2)
     assert f"http://{server}" in ended.stderr
+    assert "hunter2" not in ended.output
+
+
+def test_what_is_no_prefect_server_is_said_in_a_line_without_its_password(layoutlift: Layoutlift) -> None:
+
+    class Proxy(BaseHTTPRequestHandler):
+        """Answers with a page, as one that wants a login."""
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>log in</html>")
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with LoopbackServer(Proxy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://lifter:hunter2@127.0.0.1:{server.server_port}/api"
+        ended = layoutlift("alerts", "remove", environment={"PREFECT_API_URL": url}, code=2)
+        server.shutdown()
+    assert ended.stderr.endswith("is no Prefect server, or a proxy before it\n")
+    assert ended.stderr.count("\n") == 1
     assert "hunter2" not in ended.output
 
 

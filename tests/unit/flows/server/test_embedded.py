@@ -1,6 +1,7 @@
 """What the command says of the Prefect server that its flow reports to."""
 
 import importlib
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -161,3 +162,38 @@ def test_a_server_that_is_lost_when_the_outcome_was_shown_changes_nothing_of_tha
     monkeypatch.setattr(embedded.prefect_server, "client_environment", lambda _: {})
     embedded.run_flow("benchmark", PARAMETERS, console)
     assert "the Prefect server at http://127.0.0.1:9 was lost" in capsys.readouterr().err
+
+
+def page_of_a_proxy() -> object:
+    return httpx.Response(200, text="<html>log in</html>").json()
+
+
+@pytest.mark.parametrize(
+    ("ask", "expected"),
+    [
+        (
+            page_of_a_proxy,
+            (ConfigurationError, r"http://127.0.0.1:9 can't be used \(what answers there is no Prefect"),
+        ),
+        (lambda: json.loads("a file of ours"), (RuntimeError, "Failed to reach API")),
+    ],
+    ids=["a page", "a defect of ours is seen whole"],
+)
+def test_what_answers_with_a_page_is_no_prefect_server(
+    ask: Callable[[], object],
+    expected: tuple[type[Exception], str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    def asked(**_: object) -> None:
+        try:
+            ask()
+        except ValueError as error:  # as Prefect does
+            raise RuntimeError("Failed to reach API") from error
+
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.setattr(embedded, "_load", lambda _: asked)
+    monkeypatch.setattr(embedded.prefect_server, "client_environment", lambda _: {})
+    with pytest.raises(expected[0], match=expected[1]):
+        embedded.run_flow("check", PARAMETERS, Console())
