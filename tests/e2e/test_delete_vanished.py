@@ -235,3 +235,18 @@ def test_what_is_not_chosen_stays(
     assert codes(ended) == {("app", "tag_deleted")}
     assert tags(docker_registry, f"{prefix}/app") == {"stays", "goes"}
     assert tags(docker_registry, f"{prefix}/whole") == {"v1"}
+
+
+def test_a_layout_that_comes_back_after_some_of_its_tags_were_deleted_is_brought_again(
+    layoutlift: Layoutlift, docker_registry: Registry, source: Path, prefix: str
+) -> None:
+    target = f"{docker_registry.host}/{prefix}"
+    write(source / "back", v1="v1", v2="v2")
+    layoutlift.migrate(source, target)
+    (source / "back").rename(source.parent / "away")
+    layoutlift.migrate(source, target, "--include", "app", "--include", "back:v1", *ALLOWED)
+    assert tags(docker_registry, f"{prefix}/back") == {"v2"}
+    (source.parent / "away").rename(source / "back")
+    again = layoutlift.migrate(source, target, "--since-last")
+    assert (again.totals["copied"], again.totals["up_to_date"]) == (1, 5)
+    assert tags(docker_registry, f"{prefix}/back") == {"v1", "v2"}

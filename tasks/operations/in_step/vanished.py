@@ -89,6 +89,8 @@ class VanishedRemoval:
             StateError: the ledger can't be written.
         """
         for each in sorted(vanished):
+            if each.path in gone:  # it may come back with the very index of which all was at the target
+                self._ledger.note_layout(each.path, each.repository, "", "")
             yield self._removed(each)
             if each.path in gone and not self._ledger.brought_to(each.repository, each.path):
                 self._ledger.forget_layout(each.path)

@@ -205,7 +205,7 @@ class Ledger:
         with self._lock:
             if self._memory.layouts.get(path) != note:
                 self._memory.layouts[path] = note
-                self._lines.append(layout_line(path, note))
+                self._lines.append(layout_line(path, note), before_it_is_so=not etag)
 
     def close(self) -> None:
         """Write what is buffered; may be called twice.

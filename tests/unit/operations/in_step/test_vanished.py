@@ -15,7 +15,7 @@ from tasks.ports import BlobArrival, BlobContent, RemoteManifest
 from tasks.registry_ports import Deletion
 from tasks.stores.memory import MemoryTarget
 from tasks.stores.state.ledger import Ledger
-from tasks.stores.state.ledger_memory import LedgerMemory
+from tasks.stores.state.ledger_memory import LayoutNote, LedgerMemory
 
 BODY = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": []}
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -86,6 +86,16 @@ def test_a_layout_is_forgotten_with_its_last_tag() -> None:
     target, lines = MemoryTarget(), Lines()
     assert remove(target, lines, *brought(target, lines, "a", "b")) == ["tag_deleted", "tag_deleted"]
     assert not Ledger(lines).layouts()
+
+
+def test_a_layout_that_lost_one_of_its_tags_is_not_remembered_as_whole_if_it_comes_back() -> None:
+    target, lines = MemoryTarget(), Lines()
+    goes, _ = brought(target, lines, "goes", "stays")
+    assert remove(target, lines, goes) == ["tag_deleted"]
+    assert Ledger(lines).layout("app") == LayoutNote("app", "", "")
+    told = (line for line in lines.lines if line.get("etag") == "" or "gone" in line)
+    said = ["layout" if "layout" in line else "tag" for line in told]
+    assert said == ["layout", "tag"], "before the tag goes: the run may die over it"
 
 
 def test_a_tag_that_others_moved_is_theirs() -> None:
