@@ -82,7 +82,8 @@ class Works:
             chosen = (*self.options.chooses, *selection.wanted_of(inventory.path))
             settings = settings_mark(repository, chosen, policy.untagged, policy.referrers, policy.depth)
             if self.options.since_last and is_unchanged(inventory, repository, self.ledger, settings, selection):
-                return UnchangedWork(inventory, repository, target.host, self.ledger)
+                done = UnchangedWork(inventory, repository, target.host, self.ledger)
+                return RememberedWork(done, repository, self.ledger, None, selection)
             self.preparation.prepare(repository)
             state = self.preparation.state(repository)
             listed = listed_tags(target, repository, self.ledger)

@@ -113,3 +113,17 @@ def test_ls_shows_what_a_next_run_would_bring(
     layoutlift.migrate(source, target)
     after = layoutlift("ls", source, "--changed", target).stdout
     assert after == ""
+
+
+def test_what_vanished_is_told_by_each_run_and_no_pattern_that_fitted_it_is_mistyped(
+    layoutlift: Layoutlift, docker_registry: Registry, tmp_path: Path, prefix: str
+) -> None:
+    source, target = tree(tmp_path / "s", 2, 1), f"{docker_registry.host}/{prefix}"
+    replace_layout(source / "app-1", v0=b"stays", v1=b"goes")
+    options = (source, target, "--include", "app-1:v1", "--since-last")
+    assert layoutlift.migrate(*options).totals["copied"] == 1
+    replace_layout(source / "app-1", v0=b"stays")
+    assert layoutlift.migrate(*options).findings == {("app-1", "tag_vanished")}
+    again = layoutlift.migrate(*options)
+    assert again.findings == {("app-1", "tag_vanished")}
+    assert again.totals["requests"] == 1, "the layout is unchanged, and not asked for"

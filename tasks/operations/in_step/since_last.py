@@ -157,7 +157,7 @@ class RememberedWork(WrappedWork):
         settings: str | None,
         selection: Selection,
     ) -> None:
-        """Compare with the ledger; in a plan, which notes nothing in it, `settings` is None."""
+        """Compare with the ledger; `settings` is None where nothing is noted in it, as in a plan."""
         super().__init__(work)
         self._repository = repository
         self._ledger = ledger
