@@ -100,6 +100,10 @@ class LayoutNote(Protocol):
 class LayoutLedger(Ledger, Protocol):
     """A ledger that knows layouts, too."""
 
+    def is_coming(self, repository: str, tag: str) -> bool:
+        """Whether an earlier run was about to bring something to a tag, and did not live to note the end."""
+        ...
+
     def tags_of(self, repository: str, layout: str | None = None) -> Mapping[str, str]:
         """The digests that were written last to tags that earlier runs noted, by tag; of one layout, or of all."""
         ...

@@ -111,15 +111,16 @@ def is_unchanged(
     """Whether a layout is as it was when all of it was at the target, and no run has changed its tags there since.
 
     Its index and settings alone do not tell: another layout may have written the same tags meanwhile, or a killed
-    run may have brought an index that was taken back later. Tags that are not chosen do not count: another run, which
-    chose them, may have brought what it found.
+    run may have brought an index that was taken back later, of which it lived to note no more than that it would.
+    Tags that are not chosen do not count: another run, which chose them, may have brought what it found.
     """
     noted = ledger.layout(inventory.path)
     if noted is None or (noted.etag, noted.settings) != (inventory.etag, settings):
         return False
     written = ledger.tags_of(repository)
     now = ((e.tag or "", e.descriptor.digest) for e in inventory.tags)
-    return not _followed({tag for tag, digest in now if written.get(tag, digest) != digest}, inventory, selection)
+    other = {tag for tag, digest in now if written.get(tag, digest) != digest or ledger.is_coming(repository, tag)}
+    return not _followed(other, inventory, selection)
 
 
 class UnchangedWork(RepositoryWork):

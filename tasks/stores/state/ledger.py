@@ -114,6 +114,11 @@ class Ledger:
         with self._lock:
             return coming in self._memory.coming.get(f"{repository}:{tag}", ())
 
+    def is_coming(self, repository: str, tag: str) -> bool:
+        """Whether an earlier run was about to bring something to a tag, and nobody noted the end."""
+        with self._lock:
+            return self._memory.is_coming(repository, tag)
+
     def note_tag(
         self,
         repository: str,
@@ -139,7 +144,7 @@ class Ledger:
             only_found = found and (known is None or known.found or known.digest != digest)
             origin = origin_of(self._prefix, repository, layout)
             entry = LedgerEntry(digest, verified, referrers, origin, only_found, referrers_mark)
-            if known != entry:
+            if known != entry or self._memory.is_coming(repository, tag):
                 self._memory.put(repository, tag, entry)
                 self._lines.append(tag_line(repository, tag, entry))
 

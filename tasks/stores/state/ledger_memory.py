@@ -115,6 +115,10 @@ class LedgerMemory:
         packed = self.tags.get(f"{repository}:{tag}")
         return None if packed is None else self.unpack(packed)
 
+    def is_coming(self, repository: str, tag: str) -> bool:
+        """Whether something was about to be brought to a tag, and nothing was noted since."""
+        return f"{repository}:{tag}" in self.coming
+
     def _pack(self, entry: LedgerEntry) -> bytes:
         """An entry in about 80 bytes of memory; a depth that is not known here proves nothing."""
         first = _DEPTHS.index(entry.verified) if entry.verified in _DEPTHS else 0

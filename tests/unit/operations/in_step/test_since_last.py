@@ -290,6 +290,18 @@ def test_a_layout_is_not_unchanged_once_a_run_of_its_own_that_was_killed_has_mov
     assert not is_unchanged(replace(inventory(v1=ONE), path="team"), "team", Ledger(lines), "settings", Selection())
 
 
+def test_a_layout_is_not_unchanged_where_a_run_was_killed_that_was_about_to_move_its_tags() -> None:
+    """What is noted after a tag was written is written a moment later: all that such a run left may be its intent."""
+    lines = MemoryLines()
+    noted_run(Ledger(lines), "App", v1=ONE, latest=ONE)
+    Ledger(lines).note_coming("team", "v1", TWO, layout="App")
+    here = inventory(v1=ONE, latest=ONE)
+    assert not is_unchanged(here, "team", Ledger(lines), "settings", Selection())
+    assert is_unchanged(here, "team", Ledger(lines), "settings", Selection.parse(["App:latest"]))
+    Ledger(lines).note_tag("team", "v1", ONE, "manifest", 0, layout="App", found=True)
+    assert is_unchanged(here, "team", Ledger(lines), "settings", Selection()), "a later run has looked at it"
+
+
 def test_a_tag_that_is_not_chosen_does_not_make_a_layout_another_one() -> None:
     """A run of everything brought it once; it moved at the source since, and the runs with patterns leave it."""
     lines = MemoryLines()

@@ -268,6 +268,21 @@ def test_a_tag_that_was_only_about_to_be_brought_is_forgotten_for_later_runs_too
     assert not opened(tmp_path, "r2").may_have_brought("app", "v1", DIGEST, layout="app")
 
 
+def test_a_run_that_finds_a_tag_as_it_was_noted_ends_what_was_coming_to_it(tmp_path):
+    """What others bring there after that is theirs, whatever a run that was killed had in mind."""
+    note(tmp_path, "r1")
+    opened(tmp_path, "killed").note_coming("app", "v1", OTHER, layout="app")
+    ledger = opened(tmp_path, "r2")
+    assert (ledger.is_coming("app", "v1"), ledger.is_coming("app", "v2")) == (True, False)
+    known = ledger.entry("app", "v1")
+    ledger.note_tag("app", "v1", DIGEST, known.verified, known.referrers, layout="app", found=True)
+    assert not ledger.is_coming("app", "v1")
+    ledger.close()
+    later = opened(tmp_path, "r3")
+    assert not later.may_have_brought("app", "v1", OTHER, layout="app")
+    assert later.entry("app", "v1") == known, "and stays brought"
+
+
 def test_what_is_about_to_come_in_place_of_what_is_known_is_noted(tmp_path):
     ledger = opened(tmp_path, "r1")
     ledger.note_tag("app", "v1", DIGEST, None, 0, layout="app")
