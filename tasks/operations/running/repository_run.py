@@ -112,16 +112,20 @@ class RepositoryRun:
             return True
 
     def finish_slice(self) -> None:
-        """Count a slice as done; after the last, tell of those that could not be opened, and end the work."""
+        """Count a slice as done; after the last, tell of those that could not be opened, and end the work.
+
+        Work of which a slice was passed over, as the run ends, has not come to its end.
+        """
         with self._lock:
             self._unfinished -= 1
             if self._unfinished > 0:
                 return
             unopened, self._unopened = self._unopened, {}
+            was_left = bool(self._unbegun)
         for part, reason in unopened.items():
             self._leave(part, reason)
         if (opened := self._take()) is not None:
-            self._log.note_all(opened.work.finish())
+            self._log.note_all(opened.work.found() if was_left else opened.work.finish())
 
     def abandon(self, reason: LayoutliftError) -> None:
         """Tell of each slice that was not begun, which it can't be any more, and of what was found so far.

@@ -230,6 +230,34 @@ def test_slices_that_nobody_has_begun_are_named_when_the_run_is_stopped(
     assert [(finding.path, finding.code) for finding in made.findings] == [("other", "interrupted")]
 
 
+def test_a_repository_with_a_slice_that_was_not_begun_is_not_remembered_as_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tags are all in the first slice; the run ends while the other one opens it."""
+    monkeypatch.setattr("tasks.operations.running.batches.MIN_BATCH", 2)
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.image("v0", layers=[b"of v0"])
+    for number in range(3):
+        layout.image(layers=[f"untagged {number}".encode()])
+    layout.write()
+    made = Engine(tmp_path, MemoryTarget())
+    began = CopyWork
+
+    def begin(*parts: Any, **more: Any) -> RememberedWork:
+        made.stop.set()
+        tree.execute(batches[0])
+        return RememberedWork(began(*parts, **more), parts[2], made.ledger, "settings", Selection())
+
+    monkeypatch.setattr("tests.support.engine.CopyWork", begin)
+    with made.run() as tree:
+        batches = tree.survey().batches
+        assert len(batches) == 2
+        tree.execute(batches[1])
+        tree.abandon()
+    assert made.ledger.layout("app") is None
+    assert [(finding.path, finding.code) for finding in made.findings] == [("app", "interrupted")]
+
+
 def test_what_was_found_in_a_repository_that_is_left_is_told_once(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
