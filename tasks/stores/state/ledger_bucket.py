@@ -29,7 +29,7 @@ MOST_OBJECTS = 100
 SETTLED_SECONDS = 600.0
 """Shards write at once, by clocks of their own and with patience: so old, no object is preceded by a late one."""
 _BUFFERED_BYTES = 1024 * 1024
-_PREFIX = "ledger-"
+_PREFIX, _MADE_ONE = "ledger-", "+"
 _READERS = 8
 _READ_ATTEMPTS = 5
 _STAMP = re.compile(rf"{_PREFIX}([0-9]+)-")
@@ -72,15 +72,26 @@ class LedgerBucket:
         self._objects.put(f"{_PREFIX}{self._stamp:014d}-{self._run}", lines)
 
     def _read(self, names: Sequence[str]) -> LedgerMemory | None:
-        """What the objects say, in their order; None when one was taken away by a compaction meanwhile."""
-        memory, settled = LedgerMemory(), True
+        """What the objects say, in their order; None when one was taken away, and none that stands for it was listed.
+
+        What lacks some of the objects that another one stands for begins with that one. It was made just now, or by
+        whom died over it: the others are left to whoever is at it, since what is made of a part is not all of it.
+        """
+        memory, settled, lacks = LedgerMemory(), True, False
+        made_one = max((place for place, name in enumerate(names) if name.endswith(_MADE_ONE)), default=-1)
         with ThreadPoolExecutor(_READERS, thread_name_prefix="ledger") as pool:
             for place, found in enumerate(pool.map(self._objects.get, names)):
                 if found is None:
-                    return None
+                    if place >= made_one:
+                        return None
+                    lacks = True
+                    continue
                 if settled and not _is_settled(found):
                     settled = False
-                    self._compact_if_many(names[:place], memory)
+                    if place > made_one:
+                        self._compact_if_many(names[:place], memory)
+                if lacks and place == made_one:
+                    memory = LedgerMemory()
                 for line in parse_json_lines(found.body.splitlines()):
                     memory.take_line(line)
         if settled:
@@ -96,7 +107,7 @@ class LedgerBucket:
         if len(names) <= MOST_OBJECTS:
             return
         with contextlib.suppress(StateError):
-            self._objects.put(f"{names[-1]}+", b"".join(map(json_line, memory.lines())))
+            self._objects.put(f"{names[-1]}{_MADE_ONE}", b"".join(map(json_line, memory.lines())))
             for name in names:
                 self._objects.delete(name)
 

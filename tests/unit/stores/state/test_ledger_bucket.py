@@ -147,3 +147,59 @@ def test_what_is_written_in_one_moment_is_all_kept_and_in_order(monkeypatch: pyt
     after = bucket_ledger(objects, "next")
     assert after.tags_of("app") == {"r0": DIGESTS[1], "r1": DIGESTS[1]}
     assert after.was_started("in-the-same-moment")
+
+
+@pytest.mark.parametrize("deleted", [0, 1, 3, 8])
+def test_whoever_reads_a_ledger_while_it_is_made_one_finds_all_of_it_and_leaves_all_of_it(
+    monkeypatch: pytest.MonkeyPatch, deleted: int
+) -> None:
+    """Some of it is gone by then: that is no reason to fail, and the rest is not to be made one again."""
+
+    class Watched(MemoryObjects):
+        names_gone = 0
+
+        def delete(self, name: str) -> None:
+            self.names_gone += 1
+            if self.names_gone == deleted + 1:
+                assert bucket_ledger(self, "another").tags_of("app") == said
+            super().delete(name)
+
+    objects: Any = Watched()
+    noted(objects, 9)
+    said = bucket_ledger(objects, "before").tags_of("app")
+    assert len(said) == 10
+    objects.now = time.time()
+    monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 3)
+    assert bucket_ledger(objects, "first").tags_of("app") == said
+    assert bucket_ledger(objects, "later").tags_of("app") == said
+    assert objects.names_gone == 9, "whoever comes while others are at it leaves it to them"
+    assert len(objects.kept) == 1
+
+
+def test_what_goes_while_it_is_read_does_not_bring_back_what_was_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tag's line is read, and the one that ends it is gone before it is: what was made of both says it."""
+
+    class Going(MemoryObjects):
+        going: frozenset[str] = frozenset()
+
+        def get(self, name: str) -> StoredObject | None:
+            if name in self.going and "forgets" in name:
+                self.kept = {each: kept for each, kept in self.kept.items() if each not in self.going}
+            return super().get(name)
+
+    objects: Any = Going()
+    noted(objects, 4)
+    ledger = bucket_ledger(objects, "forgets")
+    ledger.forget_tag("app", "v0")
+    ledger.close()
+    said = bucket_ledger(objects, "before").tags_of("app")
+    objects.now = time.time()
+    monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 3)
+    monkeypatch.setattr(ledger_bucket, "_READERS", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(objects, "delete", lambda _: None)
+        bucket_ledger(objects, "first")
+    *old, made_one = sorted(objects.kept)
+    objects.going = frozenset(old)
+    assert bucket_ledger(objects, "another").tags_of("app") == said
+    assert list(objects.kept) == [made_one]
