@@ -50,6 +50,8 @@ class ChunkedUpload:
         self._place_of = place_of
         self.refused = sys.maxsize
         """The smallest number of bytes that is known to be too many for one request."""
+        self._taken = 0
+        """The largest number of bytes that was taken in one request; what is refused after that is the whole blob."""
 
     def push(self, repository: str, content: BlobContent, scopes: Scopes, note_sent: Callable[[], None]) -> None:
         """Send a blob; each size of chunk that is refused is tried no more in this run.
@@ -57,7 +59,7 @@ class ChunkedUpload:
         `note_sent` is called when all was sent and is left to be stored.
 
         Raises:
-            PayloadTooLargeError: even the smallest chunks are refused.
+            PayloadTooLargeError: even the smallest chunks are refused, or the blob as a whole.
             ContentError: the content is not what its descriptor says; the upload is not completed then.
         """
         for size in CHUNK_SIZES:
@@ -66,6 +68,8 @@ class ChunkedUpload:
             try:
                 self._push(repository, content, scopes, size, note_sent)
             except PayloadTooLargeError:
+                if size <= self._taken:
+                    raise
                 self.refused = min(self.refused, size)  # another worker may be further down
                 if size == CHUNK_SIZES[-1]:
                     raise
@@ -120,6 +124,7 @@ class ChunkedUpload:
         answer = self._provider.do_request(url, "PATCH", body, headers, scopes)
         if answer.status not in {HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT}:
             raise upload_error_of(answer, f"sending bytes {start} to {start + length - 1}")
+        self._taken = max(self._taken, length)
         return answer
 
 

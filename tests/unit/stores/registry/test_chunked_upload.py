@@ -130,6 +130,27 @@ def test_where_even_the_smallest_chunks_are_refused_nothing_arrives() -> None:
     assert "PUT" not in {method for method, *_ in registry.sent}
 
 
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_a_blob_that_is_too_large_as_a_whole_keeps_no_other_back(method: str) -> None:
+    """Quay has a limit for layers, however they come: chunks that it takes are not what it refuses."""
+
+    class Limited(Registry):
+        def do_request(self, url: str, asked: str, *request: Any) -> HttpAnswer:
+            answer = super().do_request(url, asked, *request)
+            is_refused = asked == method and len(self.has) > 9
+            return HttpAnswer(413, {}, b"", url) if is_refused else answer
+
+    registry = Limited(most=8)
+    made = upload(registry)
+    made.refused = 10
+    with pytest.raises(PayloadTooLargeError):
+        push(made)
+    assert registry.chunks() == [DATA[:8], DATA[8:]], "smaller chunks come to as much"
+    assert made.refused == 10
+    push(made, DATA[:9])
+    assert registry.has == DATA[:9]
+
+
 @pytest.mark.parametrize(
     ("least", "first"), [("6", 6), ("2", 4), ("-9", 4), ("x", 4), ("\u0666", 4), ("9" * 12, 4), ("9" * 11, 10)]
 )
