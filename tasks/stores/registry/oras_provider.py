@@ -111,8 +111,10 @@ class OrasProvider(Registry):
         if answer.status != HTTPStatus.UNAUTHORIZED and not says_expired(answer):
             self._works = sent or self._works
             return answer
-        scopes = scopes_after(answer.headers.get("WWW-Authenticate", ""), scopes)
+        asked, scopes = scopes, scopes_after(answer.headers.get("WWW-Authenticate", ""), scopes)
         renewed = self._renew(scopes, sent, answer)
+        if scopes != asked and all(map(_covers, scopes, asked)):
+            self._authorizer.keep_for(asked, scopes)  # else a body that follows, and can't be sent twice, is refused
         if renewed != sent and not (data is None or isinstance(data, bytes)):
             raise AuthorizationExpiredError(f"{self.hostname}: the authorization ended during an upload", status=401)
         if renewed == sent:
@@ -171,6 +173,12 @@ class OrasProvider(Registry):
             raise PermissionDeniedError(f"{where} wants credentials, and gets none", status=refusal.status)
         self._authorizer.refused(scopes, sent, refusal.headers.get("WWW-Authenticate", ""))
         return self._authorizer.header(scopes)
+
+
+def _covers(scope: str, other: str) -> bool:
+    """Whether a scope gives all rights of another of the same repository; Azure's for lists gives none of these."""
+    given, wanted = (set(each.rpartition(":")[2].split(",")) for each in (scope, other))
+    return "*" in given or wanted <= given
 
 
 def _with(headers: Mapping[str, str] | None, authorization: str | None) -> dict[str, str]:

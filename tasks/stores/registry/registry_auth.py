@@ -89,7 +89,7 @@ def scopes_after(refusal: str, asked: Scopes) -> Scopes:
     for scope in asked:
         its_place, _, actions = scope.rpartition(":")
         if place == its_place and not set(needed.split(",")) <= set(actions.split(",")):
-            return (named,)
+            return tuple(named if each == scope else each for each in asked)
     return asked
 
 
@@ -167,6 +167,12 @@ class Authorizer:
         self.credentials.forget()
         with self._lock:
             self._tokens.pop(scopes, None)
+
+    def keep_for(self, asked: Scopes, wider: Scopes) -> None:
+        """Have what was granted for `wider` scopes sent with requests that ask for less, too."""
+        with self._lock:
+            if (token := self._tokens.get(wider)) is not None:
+                self._keep(asked, token)
 
     def _keep(self, key: Scopes, token: _Token) -> None:
         self._tokens.pop(key, None)

@@ -409,6 +409,25 @@ def test_authorization_that_ends_during_a_large_upload_starts_it_anew(
     assert AuthorizationExpiredError.transient
 
 
+@pytest.mark.parametrize("needed", ["pull,push,create", "*"])
+@pytest.mark.parametrize("mounted_from", [None, "other"])
+def test_a_right_that_a_registry_wants_for_uploads_besides_is_sent_with_all_of_the_upload(
+    script: ScriptedRegistry, make_store: MakeStore, needed: str, mounted_from: str | None
+) -> None:
+    wanted = f"repository:app:{needed}"
+
+    def guarded(answer: Reply) -> Callable[[Request], Reply]:
+        named = {"WWW-Authenticate": f'Bearer realm="{script.url}/token",scope="{wanted}"'}
+        return lambda request: answer if wanted in request.headers.get("authorization", "") else Reply(401, named)
+
+    script.always("GET", "/token", lambda request: Reply(body=f'{{"token":"{request.query["scope"]}"}}'.encode()))
+    script.always("POST", UPLOADS, guarded(ACCEPTED))
+    script.always("PUT", SESSION, guarded(Reply(201)))
+    store = make_store(script.host, Credentials("me", "x"))
+    assert store.push_blob("app", blob(LARGE), mounted_from) is BlobArrival.PUSHED
+    assert len(script.asked("PUT", SESSION)) == 1
+
+
 def test_a_push_that_is_not_allowed_fails_at_once(script: ScriptedRegistry, make_store: MakeStore) -> None:
     script.expect("POST", UPLOADS, *[Reply(401, {"WWW-Authenticate": "Basic"})] * 2)
     with pytest.raises(AuthenticationError):
