@@ -33,6 +33,11 @@ class KeptCredentials:
         return self._kept is not None
 
     @property
+    def are_found(self) -> bool:
+        """Whether there were any when they were last looked for."""
+        return self._has_found
+
+    @property
     def named(self) -> str:
         """What messages call those that were found last."""
         return f"the credentials of {self._place}" if self._place else "the credentials"

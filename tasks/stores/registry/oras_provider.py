@@ -23,7 +23,7 @@ from tasks.oci.errors import (
     RegistryError,
 )
 from tasks.stores.registry.registry_answers import describe, error_of, says_expired
-from tasks.stores.registry.registry_auth import scopes_after
+from tasks.stores.registry.registry_auth import NONE_CONFIGURED, scopes_after
 from tasks.stores.registry.transport.http_answers import MAX_ANSWER_SIZE, HttpAnswer
 from tasks.stores.registry.transport.transport_errors import redacted
 
@@ -127,7 +127,9 @@ class OrasProvider(Registry):
 
     def _refusal(self, sent: str | None, scopes: Scopes, answer: HttpAnswer) -> RegistryError:
         """What was just granted, or is good elsewhere, and is refused here tells of this repository only."""
-        message = f"{self.hostname} refuses {self._authorizer.credentials.named}: {describe(answer)}"
+        credentials = self._authorizer.credentials
+        refuses = f"refuses {credentials.named}" if credentials.are_found else f"wants a login and {NONE_CONFIGURED}"
+        message = f"{self.hostname} {refuses}: {describe(answer)}"
         kind = PermissionDeniedError if scopes and self._is_good(sent) else AuthenticationError
         return kind(message, status=HTTPStatus.UNAUTHORIZED)
 

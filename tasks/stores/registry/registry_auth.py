@@ -46,7 +46,7 @@ _CLIENT_ID = "layoutlift"
 MOST_TOKENS = 5_000
 """Tokens that are kept at once: 10 MB or 20. A batch's repositories are all opened before the first is worked on, and
 in a source of 300,000 small ones so many are in work at once; with fewer tokens each would be fetched twice."""
-_NONE_CONFIGURED = (
+NONE_CONFIGURED = (
     "none is configured; log in with docker or podman, or set LAYOUTLIFT_TARGET_USERNAME and "
     "LAYOUTLIFT_TARGET_PASSWORD"
 )
@@ -220,7 +220,7 @@ class Authorizer:
                     raise
             return self._fetch_granted(challenge, scopes, self.credentials.get())
         if credentials is None:
-            raise AuthenticationError(f"{self._origin} asks for a password and {_NONE_CONFIGURED}", status=401)
+            raise AuthenticationError(f"{self._origin} asks for a password and {NONE_CONFIGURED}", status=401)
         return _Token(credentials.basic(), self._clock() + credentials.lifetime * USED_SHARE)
 
     def _fetch_granted(self, challenge: Challenge, scopes: Scopes, credentials: Credentials | None) -> _Token:
@@ -249,7 +249,7 @@ class Authorizer:
             answer = self._send("GET", f"{realm}{'&' if '?' in realm else '?'}{query}", headers, None)
         where = f"the token server {redacted(realm)[:200]}"
         if credentials is None and answer.status in {401, 403}:  # Quay's, of whoever names no repository
-            raise AuthenticationError(f"{where} asks for a login and {_NONE_CONFIGURED}", status=answer.status)
+            raise AuthenticationError(f"{where} asks for a login and {NONE_CONFIGURED}", status=answer.status)
         return _read_token(answer, where, self.credentials.named, self._clock())
 
     def _exchange(self, realm: str, service: str, scopes: Scopes, identity_token: str) -> HttpAnswer:

@@ -26,6 +26,8 @@ from tasks.oci.errors import (
     UnexpectedAnswerError,
     UntrustedConnectionError,
 )
+from tasks.oci.media_types import IMAGE_MANIFEST
+from tasks.ports import RemoteManifest
 from tasks.stores.registry.credentials import Credentials
 from tasks.stores.registry.registry_auth import MOST_TOKENS, Authorizer, Challenge, parse_challenges, repository_scope
 from tasks.stores.registry.registry_store import RegistryStore
@@ -455,6 +457,17 @@ def test_a_login_that_a_token_server_asks_for_is_said_so_with_the_remedy(
     script.expect("GET", "/token", Reply(status))
     with pytest.raises(AuthenticationError, match="none is configured; log in"):
         make_store(script.host).check_access()
+
+
+def test_a_login_that_is_missing_for_a_push_is_said_so_with_the_remedy(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    """Docker Hub grants everybody a token, of which only the push shows that it gives no right to that."""
+    script.always("PUT", "/v2/app/manifests/v1", challenge(script.url))
+    script.always("GET", "/token", token("of nobody"))
+    for credentials, said in ((None, "none is configured; log in"), (ME, "refuses the credentials")):
+        with pytest.raises(PermissionDeniedError, match=said):
+            make_store(script.host, credentials).push_manifest("app", "v1", RemoteManifest(b"{}", IMAGE_MANIFEST))
 
 
 @pytest.mark.parametrize("origin", ["https://registry.example", "http://registry.example"])
