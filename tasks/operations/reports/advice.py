@@ -141,7 +141,10 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "connection_failed": "See whether host and port are right and reachable (--plain-http for one without TLS).",
         "transfer_stalled": "Run again; if it stays, look for a proxy that holds uploads back, or use fewer --jobs.",
         "target_unavailable": "Run again when the target is there and well: what it has already is not sent twice.",
-        "untrusted_connection": "Name its authority with --ca-file, renew its certificate, or correct the host name.",
+        "untrusted_connection": (
+            "Name its authority with --ca-file, renew its certificate, or correct the host name; where it names "
+            "another host, have it told its own (http.host of distribution; Host and X-Forwarded-Proto of a proxy)."
+        ),
     }
 )  # fmt: skip
 

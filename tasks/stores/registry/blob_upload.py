@@ -194,7 +194,8 @@ class BlobUpload:
             raise UnexpectedAnswerError("the registry accepted an upload and named no place for it", status=202)
         url, kept = self._pool.next_hop(started.url, location, {"Authorization": ""})
         if not kept:
-            raise UntrustedConnectionError(f"the registry wants a blob sent to another host: {urlsplit(url).netloc}")
+            host = urlsplit(url).netloc.rpartition("@")[2]  # before it, a name and password may stand
+            raise UntrustedConnectionError(f"the registry wants a blob sent to another host: {host}")
         return url
 
     def _has_arrived(self, tried: _Tried, repository: str, descriptor: Descriptor) -> bool:

@@ -124,8 +124,8 @@ def test_a_blob_that_does_not_come_in_the_time_that_storing_it_takes_is_sent_aga
 def test_a_blob_is_not_sent_to_another_host(
     script: ScriptedRegistry, elsewhere: ScriptedRegistry, make_store: MakeStore
 ) -> None:
-    script.expect("POST", UPLOADS, Reply(202, {"Location": f"{elsewhere.url}/u"}))
-    with pytest.raises(UntrustedConnectionError):
+    script.expect("POST", UPLOADS, Reply(202, {"Location": f"http://me:secret@{elsewhere.host}/u"}))
+    with pytest.raises(UntrustedConnectionError, match=f": {elsewhere.host}$"):
         make_store(script.host).push_blob("app", blob(SMALL))
 
 
