@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import math
 import os
 import re
 import shutil
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +25,10 @@ from tasks.stores.home_folder import home_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+logger = logging.getLogger(__name__)
+
+SLOW_SECONDS = 15.0
+"""How long a credential helper may take before it is said what is waited for."""
 _DOCKER_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 _DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 _TOKEN_USER = "<token>"  # noqa: S105 - what helpers say in place of a name when the secret is a token
@@ -229,7 +236,8 @@ def _from_helper(helper: str, server: str) -> Credentials | None:
     if shutil.which(program) is None:
         raise ConfigurationError(f"{program}, which is to know the credentials for {server}, is not installed")
     try:
-        answer = Store(helper, environment=dict(os.environ)).get(server)
+        with _told_if_slow(f"{program}, which is to know the credentials for {server}, has not answered yet"):
+            answer = Store(helper, environment=dict(os.environ)).get(server)
         username, secret = str(answer["Username"]), str(answer["Secret"])
     except errors.CredentialsNotFound:
         return None
@@ -239,3 +247,15 @@ def _from_helper(helper: str, server: str) -> Credentials | None:
         reason = type(error).__name__
         raise ConfigurationError(f"{program} gave no usable answer for {server}: {reason}") from None
     return Credentials.of(username, secret)
+
+
+@contextmanager
+def _told_if_slow(message: str) -> Iterator[None]:
+    """Whoever has no terminal does not see that a helper asks for the password of its own store."""
+    told = threading.Timer(SLOW_SECONDS, logger.warning, (message,))
+    told.daemon = True
+    told.start()
+    try:
+        yield
+    finally:
+        told.cancel()

@@ -5,11 +5,14 @@ import json
 import os
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from infra.real_parts import wait_until
 from tasks.oci.errors import ConfigurationError
+from tasks.stores.registry import credentials
 from tasks.stores.registry.credentials import Credentials, find_credentials
 from tasks.stores.registry.kept_credentials import KeptCredentials
 
@@ -23,6 +26,7 @@ case "$1 $server" in
 "get https://index.docker.io/v1/") echo '{"Username": "hub", "Secret": "hunter2"}' ;;
 "get half.example") echo '{"Username": "hunter2"}' ;;
 "get list.example") echo '["hunter2"]' ;;
+"get slow.example") read go < "$0.go"; echo '{"Username": "late", "Secret": "hunter2"}' ;;
 "get broken.example") echo 'hunter2: no keyring'; exit 1 ;;
 *) echo 'credentials not found in native keychain'; exit 1 ;;
 esac
@@ -277,6 +281,24 @@ def test_a_helper_that_fails_is_named_and_its_answer_is_not_shown(environment: d
     with pytest.raises(ConfigurationError, match="docker-credential-fake") as raised:
         find_credentials(host, "", environment)
     assert SECRET not in "".join(traceback.format_exception(raised.value)), "Prefect keeps it, in a flow's log"
+
+
+def test_a_helper_that_does_not_answer_is_named_while_it_is_waited_for(
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one that asks for the password of its store, in a run that nobody looks at."""
+    monkeypatch.setattr(credentials, "SLOW_SECONDS", 0.01)
+    go = tmp_path / "bin" / "docker-credential-fake.go"
+    os.mkfifo(go)
+    write(docker_file(environment), {"credsStore": "fake"})
+    with ThreadPoolExecutor() as pool:
+        found = pool.submit(find_credentials, "slow.example", "", environment)
+        try:
+            wait_until(lambda: "docker-credential-fake" in caplog.text, what="it is named", deadline_seconds=20)
+        finally:
+            go.write_text("go\n")
+        assert found.result() == Credentials("late", SECRET)
+    assert SECRET not in caplog.text
 
 
 def test_a_helper_that_is_not_installed_is_named(environment: dict[str, str]) -> None:
