@@ -164,7 +164,10 @@ class RegistryStore:
     def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
         """See `ContentFetcher.list_referrers`; a page of another place is none of the registry's."""
         ask = partial(self._ask_for_list, repository, headers={"Accept": IMAGE_INDEX}, follow=False)
-        first = ask(f"/v2/{repository}/referrers/{subject}")
+        try:
+            first = ask(f"/v2/{repository}/referrers/{subject}")
+        except PermissionDeniedError:
+            return None  # what Harbor before 2.8 says of it; whoever may read nothing is told so by the list's tag
         if first.status != HTTPStatus.OK or not is_index(first):
             return None
         return frozenset(digests_of(read_pages(first, "manifests", ask).entries))

@@ -29,6 +29,7 @@ from tasks.oci.errors import (
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST, MANIFESTS
 from tasks.oci.registry_profiles import RegistryKind, profile_of
 from tasks.ports import RemoteManifest
+from tasks.stores.registry.credentials import Credentials
 from tasks.stores.registry.registry_store import RegistryStore
 from tasks.stores.registry.request_retry import MAX_ATTEMPTS, MOST_LOOKS
 from tasks.stores.registry.transport.http_answers import HttpAnswer
@@ -405,6 +406,19 @@ def test_every_way_to_have_no_referrers_api_is_understood(
     script.expect("GET", REFERRERS_PATH, reply)
     assert make_store(script.host).list_referrers("team/app", BLOB.digest) is None
     assert script.requests[0].headers["accept"] == IMAGE_INDEX
+
+
+def test_a_registry_that_forbids_to_ask_for_referrers_has_no_such_list(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    """Harbor before 2.8 answers 401, with no word on how to be let in, whatever token it is shown."""
+    script.always("GET", "/token", Reply(body=b'{"token":"good"}'))
+    script.expect("GET", "/v2/", Reply(401, {"WWW-Authenticate": f'Bearer realm="{script.url}/token"'}), Reply())
+    script.expect("GET", REFERRERS_PATH, Reply(401), Reply(403))
+    store = make_store(script.host, Credentials("me", "x"))
+    store.check_access()
+    assert store.list_referrers("team/app", BLOB.digest) is None
+    assert store.list_referrers("team/app", BLOB.digest) is None, "as a firewall does"
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
