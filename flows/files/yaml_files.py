@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from flows.files.mistakes import in_our_words
 from flows.files.yaml_variables import expand
 from tasks.oci.errors import ConfigurationError
+from tasks.stores.given_files import read_file_or_pipe
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -19,8 +20,6 @@ MAX_FILE_SIZE = 4 * 1024 * 1024
 """Bytes; nobody writes more by hand, and YAML takes many times a file's size in memory."""
 _Model = TypeVar("_Model", bound=BaseModel)
 _Place = tuple[int | str, ...]
-_read_ahead: dict[Path, bytes] = {}
-"""What `top_fields` has read of pipes, for whoever loads them then."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -87,27 +86,21 @@ def top_fields(path: Path) -> frozenset[str]:
     Raises:
         ConfigurationError: it can't be read.
     """
-    raw = read_file(path)
-    if not path.is_file():
-        _read_ahead[path] = raw
     try:
-        node = yaml.compose(text_of(raw, path), Loader=yaml.SafeLoader)
+        node = yaml.compose(text_of(read_file(path), path), Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError):
         return frozenset()  # whoever loads it says where it is broken
     return frozenset(str(key.value) for key, _ in node.value) if isinstance(node, yaml.MappingNode) else frozenset()
 
 
 def read_file(path: Path) -> bytes:
-    """What a file holds, once: one that a shell makes of a command's output has nothing the second time.
+    """What a file holds, the same each time where a shell makes it of a command's output.
 
     Raises:
         ConfigurationError: it can't be read, or is larger than anybody writes by hand.
     """
-    if path in _read_ahead:
-        return _read_ahead.pop(path)
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_FILE_SIZE + 1)
+        raw = read_file_or_pipe(path, MAX_FILE_SIZE + 1)
     except OSError as error:
         raise ConfigurationError(f"{path} can't be read: {error.strerror}") from error
     if len(raw) > MAX_FILE_SIZE:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ConfigurationError
+from tasks.stores.given_files import read_file_or_pipe
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -22,7 +23,7 @@ def read_listed_text(place: str) -> str:
         ConfigurationError: it can't be read, or is not UTF-8.
     """
     try:
-        raw = _all_of(sys.stdin) if place == STANDARD_INPUT else _held_by(Path(place))
+        raw = _all_of(sys.stdin) if place == STANDARD_INPUT else read_file_or_pipe(Path(place))
         return raw.decode("utf-8-sig")
     except (OSError, ValueError) as error:
         if isinstance(error, UnicodeDecodeError):
@@ -34,12 +35,3 @@ def read_listed_text(place: str) -> str:
 @cache
 def _all_of(stream: TextIO) -> bytes:
     return stream.buffer.read()
-
-
-def _held_by(path: Path) -> bytes:
-    return path.read_bytes() if path.is_file() else _once(path)
-
-
-@cache
-def _once(path: Path) -> bytes:
-    return path.read_bytes()
