@@ -32,5 +32,8 @@ class MemoryObjects:
     def names(self, prefix: str) -> Iterator[str]:
         return iter(sorted(name for name in self.kept if name.startswith(prefix)))
 
+    def written(self, prefix: str) -> Iterator[tuple[str, float]]:
+        return ((name, self.kept[name].modified) for name in self.names(prefix))
+
     def delete(self, name: str) -> None:
         self.kept.pop(name, None)

@@ -22,7 +22,7 @@ from tasks.stores.state.run_state import file_name
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tasks.stores.state.state_objects import StateObjects, StoredObject
+    from tasks.stores.state.state_objects import StateObjects
 
 FLUSH_SECONDS = 10.0
 MOST_OBJECTS = 100
@@ -30,7 +30,7 @@ SETTLED_SECONDS = 600.0
 """Shards write at once, by clocks of their own and with patience: so old, no object is preceded by a late one."""
 _BUFFERED_BYTES = 1024 * 1024
 _PREFIX, _MADE_ONE = "ledger-", "+"
-_READERS = 8
+_AT_ONCE = 8
 _READ_ATTEMPTS = 5
 _STAMP = re.compile(rf"{_PREFIX}([0-9]+)-")
 
@@ -48,10 +48,10 @@ class LedgerBucket:
     def read(self) -> LedgerMemory:
         """See `LedgerLines.read`; old objects that are many are made one."""
         for _ in range(_READ_ATTEMPTS):
-            names = list(self._objects.names(_PREFIX))
-            memory = self._read(names)
+            written = list(self._objects.written(_PREFIX))
+            memory = self._read(written)
             if memory is not None:
-                self._stamp = max((int(stamp[1]) for name in names if (stamp := _STAMP.match(name))), default=0)
+                self._stamp = max((int(stamp[1]) for name, _ in written if (stamp := _STAMP.match(name))), default=0)
                 return memory
         raise StateError(f"the ledger below {self._objects} changes faster than it can be read")
 
@@ -71,46 +71,47 @@ class LedgerBucket:
         self._stamp = max(time.time_ns() // 1_000_000, self._stamp + 1)
         self._objects.put(f"{_PREFIX}{self._stamp:014d}-{self._run}", lines)
 
-    def _read(self, names: Sequence[str]) -> LedgerMemory | None:
-        """What the objects say, in their order; None when one was taken away, and none that stands for it was listed.
-
-        What lacks some of the objects that another one stands for begins with that one. It was made just now, or by
-        whom died over it: the others are left to whoever is at it, since what is made of a part is not all of it.
-        """
-        memory, settled, lacks = LedgerMemory(), True, False
-        made_one = max((place for place, name in enumerate(names) if name.endswith(_MADE_ONE)), default=-1)
-        with ThreadPoolExecutor(_READERS, thread_name_prefix="ledger") as pool:
-            for place, found in enumerate(pool.map(self._objects.get, names)):
+    def _read(self, written: Sequence[tuple[str, float]]) -> LedgerMemory | None:
+        """What the objects say, in their order; None when one was taken away, since others stand for it then."""
+        made_one, said = _last_made_one(written), _not_said_again(written)
+        fresh = next((name for name, when in said if time.time() - when < SETTLED_SECONDS), None)
+        names, memory = [name for name, _ in said], LedgerMemory()
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ledger") as pool:
+            for name, found in zip(names, pool.map(self._objects.get, names), strict=True):
                 if found is None:
-                    if place >= made_one:
-                        return None
-                    lacks = True
-                    continue
-                if settled and not _is_settled(found):
-                    settled = False
-                    if place > made_one:
-                        self._compact_if_many(names[:place], memory)
-                if lacks and place == made_one:
-                    memory = LedgerMemory()
+                    return None
+                if name == fresh and name > made_one:
+                    self._compact_if_many([each for each, _ in written if each < fresh], memory)
                 for line in parse_json_lines(found.body.splitlines()):
                     memory.take_line(line)
-        if settled:
-            self._compact_if_many(names, memory)
+        if fresh is None:
+            self._compact_if_many([name for name, _ in written], memory)
         return memory
 
     def _compact_if_many(self, names: Sequence[str], memory: LedgerMemory) -> None:
-        """Write one object in place of all; should two runs do so at once, both write the same.
+        """Write one object in place of all; should two runs do so at once, the later of the two stands for both.
 
         Objects do not change, so none can be in use, and the new one sorts after all that it stands for and
         before all that were written since. Where this fails, everything stays readable as it is.
         """
         if len(names) <= MOST_OBJECTS:
             return
-        with contextlib.suppress(StateError):
+        with contextlib.suppress(StateError), ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ledger") as pool:
             self._objects.put(f"{names[-1]}{_MADE_ONE}", b"".join(map(json_line, memory.lines())))
-            for name in names:
-                self._objects.delete(name)
+            for _ in pool.map(self._objects.delete, names):
+                pass
 
 
-def _is_settled(found: StoredObject) -> bool:
-    return time.time() - found.modified >= SETTLED_SECONDS
+def _last_made_one(written: Sequence[tuple[str, float]]) -> str:
+    return max((name for name, _ in written if name.endswith(_MADE_ONE)), default="")
+
+
+def _not_said_again(written: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    """The objects to read, of all with their times: without those that the last which was made of others stands for.
+
+    Of these, some may be there and others not: whoever made it is at it, or died over it; and what a part of them
+    says may be over. An object that is younger is read before it: a shard whose clock is behind wrote it.
+    """
+    made_one = _last_made_one(written)
+    until = dict(written).get(made_one, 0.0) - SETTLED_SECONDS
+    return [(name, when) for name, when in written if name >= made_one or when > until]

@@ -1,5 +1,6 @@
 """A ledger in a bucket says the same in the same order, however many runs wrote it and whoever reads it meanwhile."""
 
+import threading
 import time
 from typing import Any
 
@@ -54,6 +55,23 @@ def test_what_a_shard_writes_late_comes_after_what_was_made_one(monkeypatch: pyt
     bucket_ledger(objects, "begins now")
     note(late, "v1", DIGESTS[1], 98)
     assert bucket_ledger(objects, "next").tags_of("app")["v1"] == DIGESTS[1]
+
+
+def test_what_a_shard_whose_clock_is_behind_writes_is_read_though_later_names_were_made_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 3)
+    objects: Any = MemoryObjects()
+    behind = bucket_ledger(objects, "behind")
+    noted(objects, 4)
+    objects.now = time.time()
+    bucket_ledger(objects, "makes them one")
+    (made_one,) = objects.kept
+    monkeypatch.setattr(ledger_bucket.time, "time_ns", lambda: 0)
+    behind.note_tag("app", "late", DIGESTS[1], None, 0, layout="app")
+    behind.close()
+    assert sorted(objects.kept)[1] == made_one
+    assert bucket_ledger(objects, "next").tags_of("app")["late"] == DIGESTS[1]
 
 
 def bucket_ledger(objects: Any, run: str) -> Ledger:
@@ -164,6 +182,7 @@ def test_whoever_reads_a_ledger_while_it_is_made_one_finds_all_of_it_and_leaves_
                 assert bucket_ledger(self, "another").tags_of("app") == said
             super().delete(name)
 
+    monkeypatch.setattr(ledger_bucket, "_AT_ONCE", 1)
     objects: Any = Watched()
     noted(objects, 9)
     said = bucket_ledger(objects, "before").tags_of("app")
@@ -176,30 +195,40 @@ def test_whoever_reads_a_ledger_while_it_is_made_one_finds_all_of_it_and_leaves_
     assert len(objects.kept) == 1
 
 
-def test_what_goes_while_it_is_read_does_not_bring_back_what_was_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tag's line is read, and the one that ends it is gone before it is: what was made of both says it."""
-
-    class Going(MemoryObjects):
-        going: frozenset[str] = frozenset()
-
-        def get(self, name: str) -> StoredObject | None:
-            if name in self.going and "forgets" in name:
-                self.kept = {each: kept for each, kept in self.kept.items() if each not in self.going}
-            return super().get(name)
-
-    objects: Any = Going()
+@pytest.mark.parametrize("left", range(5))
+def test_whatever_a_run_that_died_left_of_what_it_made_one_does_not_bring_back_what_was_forgotten(
+    monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    """The line that ends a tag is gone, and the one that began it is not, or the other way round."""
+    objects: Any = MemoryObjects()
     noted(objects, 4)
     ledger = bucket_ledger(objects, "forgets")
     ledger.forget_tag("app", "v0")
     ledger.close()
     said = bucket_ledger(objects, "before").tags_of("app")
+    assert "v0" not in said
+    before = dict(objects.kept)
     objects.now = time.time()
     monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 3)
-    monkeypatch.setattr(ledger_bucket, "_READERS", 1)
-    with monkeypatch.context() as patch:
-        patch.setattr(objects, "delete", lambda _: None)
-        bucket_ledger(objects, "first")
-    *old, made_one = sorted(objects.kept)
-    objects.going = frozenset(old)
+    bucket_ledger(objects, "first")
+    (made_one,) = objects.kept
+    name = sorted(before)[left]
+    objects.kept[name] = before[name]
+    objects.read.clear()
     assert bucket_ledger(objects, "another").tags_of("app") == said
-    assert list(objects.kept) == [made_one]
+    assert objects.read == [made_one]
+
+
+def test_what_was_made_one_is_deleted_several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Together(MemoryObjects):
+        met = threading.Barrier(4, timeout=60)
+
+        def delete(self, name: str) -> None:
+            self.met.wait()
+            super().delete(name)
+
+    objects = Together()
+    noted(objects, 8)
+    monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 3)
+    bucket_ledger(objects, "first")
+    assert len(objects.kept) == 1
