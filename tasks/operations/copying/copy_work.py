@@ -121,19 +121,24 @@ class CopyWork(RepositoryWork):
         left: dict[str, TagPlan] = {}
         may_write = partial(self._may_write, unit, plans, left)
         copied = self._copier.copy(unit.descriptor, tags, may_write, patient=unit.patient)
-        refused = {tag: plan for tag, plan in left.items() if plan.action is Action.REFUSE}
-        there = [tag for tag in tags if tag not in copied.failed and tag not in refused]
+        results = self._not_there(unit, copied, left)
+        not_there = {result.tag for result in results}
+        there = [tag for tag in tags if tag not in not_there]
         for tag in there:  # what was written is ours from now on, proved or not; not what had a hole that was filled
             was_there = tag in left or plans[tag].seen == unit.descriptor.digest
             self._noted.note_unproved(tag, unit.descriptor.digest, found=was_there)
-        results = [
-            self._failed(unit, [tag], error.code, str(error), refused=isinstance(error, REFUSALS))[0]
-            for tag, error in copied.failed.items()
-        ]
-        results += [self._refused(unit, tag, plan) for tag, plan in refused.items()]
         for proved in there or (() if tags else (None,)):
             results += self._attempt(unit, (proved,), partial(self._prove, unit, proved, copied))
         return results
+
+    def _not_there(self, unit: Unit, copied: Copied, left: Mapping[str, TagPlan]) -> list[TagResult]:
+        """The results of the tags that could not be written, and of those that were not to be, after all."""
+        failed = [
+            self._failed(unit, [tag], error.code, str(error), refused=isinstance(error, REFUSALS))[0]
+            for tag, error in copied.failed.items()
+        ]
+        refused = [(tag, plan) for tag, plan in left.items() if plan.action is Action.REFUSE]
+        return failed + [self._refused(unit, tag, plan) for tag, plan in refused]
 
     def _prove(self, unit: Unit, tag: str | None, copied: Copied) -> list[TagResult]:
         if self._policy.depth is Depth.MANIFEST:
