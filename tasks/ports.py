@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from tasks.registry_ports import ManifestRemover
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from tasks.oci.descriptor import Descriptor
@@ -210,6 +210,15 @@ class ContentPusher(Protocol):
         Raises:
             MissingReferencedContentError: the target misses something that the manifest refers to.
             ManifestRefusedError: the target does not take it.
+        """
+        ...
+
+    def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> None:
+        """Store a manifest under a tag if it still may be written, which is asked right before each attempt.
+
+        Raises:
+            MissingReferencedContentError, ManifestRefusedError: as `push_manifest`.
+            LayoutliftError: what `may_write` raises.
         """
         ...
 

@@ -28,7 +28,7 @@ from tasks.stores.bucket.bucket_search import KeySearch
 from tasks.stores.verified_content import VerifiedContent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tasks.ports import BlobContent, Finding
 
@@ -173,6 +173,11 @@ class MemoryTarget:
             if reference != digest:
                 stored.tags[reference] = digest
         return self._referrers_api and parsed.subject is not None
+
+    def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> None:
+        """See `ContentPusher.push_tag`."""
+        if may_write():
+            self.push_manifest(repository, tag, manifest)
 
     def delete_manifest(self, repository: str, reference: str) -> Deletion:
         """See `ManifestRemover.delete_manifest`."""

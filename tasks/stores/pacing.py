@@ -120,11 +120,24 @@ class RequestGate:
             InterruptedRunError: the run is to end, or ended meanwhile.
         """
         while True:
-            while (remaining := self._open_at - time.monotonic()) > 0:
-                self._stop.wait(remaining)
+            self.wait_open()
             self._pace.take()
-            if self._open_at <= time.monotonic():
+            if self.is_open:
                 return  # else the host asked for a pause in the meantime, and this turn has passed
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no pause is left that the host asked for."""
+        return self._open_at <= time.monotonic()
+
+    def wait_open(self) -> None:
+        """Wait until the pauses are over that the host asked for.
+
+        Raises:
+            InterruptedRunError: the run ended meanwhile.
+        """
+        while (remaining := self._open_at - time.monotonic()) > 0:
+            self._stop.wait(remaining)
 
     def change(self, max_per_second: float | None) -> None:
         """Let so many requests pass a second from now on."""

@@ -197,6 +197,13 @@ def test_an_index_is_kept_with_its_children(target: Target, repository: str, med
     assert target.fetch_manifest(repository, "multi") == listed
 
 
+def test_a_tag_is_written_only_where_it_may_be(target: Target, repository: str) -> None:
+    push_image(target, repository, "v1", image())
+    target.push_tag(repository, "v2", image(), lambda: False)
+    target.push_tag(repository, "v3", image(), lambda: True)
+    assert target.list_tags(repository) == {"v1", "v3"}
+
+
 def test_a_manifest_whose_blobs_are_missing_is_not_tagged(target: Target, repository: str) -> None:
     target.push_blob(repository, blob(CONFIG))
     with pytest.raises(MissingReferencedContentError):

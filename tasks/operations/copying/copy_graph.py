@@ -74,7 +74,8 @@ class RepositoryCopy:
     ) -> Copied:
         """Copy the graph of `root` and have it under each of `tags`, or by its digest alone without any.
 
-        Each tag is written only if `may_write` says so, which is asked when nothing else is left to do.
+        Each tag is written only if `may_write` says so, which is asked when nothing else is left to do, before each
+        attempt.
         A referrer that can't be copied is a finding; the tag is good without it. To the `patient`, one that can't
         be read for the moment is not, and is raised.
 
@@ -91,8 +92,7 @@ class RepositoryCopy:
         failed: dict[str, LayoutliftError] = {}
         for tag in tags:
             try:
-                if may_write(tag):
-                    self._push(manifest, tag)
+                self._push(manifest, tag, partial(may_write, tag))
             except LayoutliftError as error:
                 failed[tag] = error
         return Copied(tuple(reached), count, failed)
@@ -113,22 +113,19 @@ class RepositoryCopy:
 
         self._tools.manifests.ensure(self._repository, descriptor, push)
 
-    def _push(self, manifest: Manifest, reference: str) -> None:
-        remote = RemoteManifest(manifest.raw, manifest.descriptor.media_type)
+    def _push(self, manifest: Manifest, reference: str, may_write: Callable[[], bool] | None = None) -> None:
+        """Have a manifest there under its digest, or under a tag if it still `may_write` that."""
+        remote, target = RemoteManifest(manifest.raw, manifest.descriptor.media_type), self._tools.target
+        if may_write is None:
+            push: Callable[[], object] = partial(target.push_manifest, self._repository, reference, remote)
+        else:
+            push = partial(target.push_tag, self._repository, reference, remote, may_write)
         try:
-            self._tools.target.push_manifest(self._repository, reference, remote)
+            push()
         except MissingReferencedContentError as error:
             vague = set(error.codes) == {MANIFEST_INVALID}
             self._send_children_again(manifest, surely=not vague)
-            self._push_again(remote, reference)
-
-    def _push_again(self, remote: RemoteManifest, reference: str) -> None:
-        try:
-            self._tools.target.push_manifest(self._repository, reference, remote)
-        except MissingReferencedContentError as error:
-            if MANIFEST_INVALID not in error.codes:
-                raise
-            raise ManifestRefusedError(str(error), status=error.status, codes=error.codes) from error
+            _push_again(push)
 
     def _send_children_again(self, manifest: Manifest, *, surely: bool) -> None:
         """The target misses something that it said it has: `surely` trusts nothing that it said of the children.
@@ -148,3 +145,12 @@ class RepositoryCopy:
 
     def _note(self, code: str, message: str) -> None:
         self.findings[Finding(self._path, code, message)] = None
+
+
+def _push_again(push: Callable[[], object]) -> None:
+    try:
+        push()
+    except MissingReferencedContentError as error:
+        if MANIFEST_INVALID not in error.codes:
+            raise
+        raise ManifestRefusedError(str(error), status=error.status, codes=error.codes) from error

@@ -119,7 +119,7 @@ class CopyWork(RepositoryWork):
         self._noted.note_started()
         self._noted.note_coming(tags, unit.descriptor.digest)
         left: dict[str, TagPlan] = {}
-        may_write = partial(self._may_write, unit, plans, left)
+        may_write = partial(self._may_write, unit, plans, {}, left)
         copied = self._copier.copy(unit.descriptor, tags, may_write, patient=unit.patient)
         results = self._not_there(unit, copied, left)
         not_there = {result.tag for result in results}
@@ -148,19 +148,24 @@ class CopyWork(RepositoryWork):
         self._verify_referrers(unit)
         return self._done(unit, (tag,), Outcome.COPIED, copied.referrers)
 
-    def _may_write(self, unit: Unit, plans: Mapping[str, TagPlan], left: dict[str, TagPlan], tag: str) -> bool:
+    def _may_write(
+        self, unit: Unit, plans: Mapping[str, TagPlan], tried: dict[str, TagPlan], left: dict[str, TagPlan], tag: str
+    ) -> bool:
         """Whether a tag is still as it was when its fate was decided, or may be written all the same.
 
         One that has come meanwhile with the very content is `left`, too: some targets let none be written twice, and
-        what others brought is theirs.
+        what others brought is theirs. Once it was `tried`, it is ours, and an answer was lost.
         """
-        plan = self._planner.renewed(unit, tag, plans[tag])
+        before = tried.get(tag, plans[tag])
+        plan = self._planner.renewed(unit, tag, before)
         has_come = plan.action is Action.UP_TO_DATE and plans[tag].action is not Action.UP_TO_DATE
         if has_come or plan.action is Action.REFUSE:
-            left[tag] = plan
+            if not (has_come and tag in tried):
+                left[tag] = plan
             return False
-        if plan.action is Action.OVERWRITE and plan.seen != plans[tag].seen:
+        if plan.action is Action.OVERWRITE and plan.seen != before.seen:
             self._back_up(tag)
+        tried[tag] = plan
         return True
 
     def _verify_referrers(self, unit: Unit) -> None:

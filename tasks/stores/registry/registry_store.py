@@ -33,7 +33,7 @@ from tasks.stores.registry.registry_lists import NOT_LISTED, digests_of, is_inde
 from tasks.stores.registry.transport.http_answers import MAX_LIST_SIZE, HttpAnswer, said_once
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tasks.oci.registry_profiles import RegistryProfile
     from tasks.ports import BlobArrival, BlobContent
@@ -179,6 +179,16 @@ class RegistryStore:
 
     def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
         """See `ContentPusher.push_manifest`."""
+        answer = self._push_manifest(repository, reference, manifest, None)
+        return answer is not None and "OCI-Subject" in answer.headers
+
+    def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> None:
+        """See `ContentPusher.push_tag`; pauses that the registry asked for are over before it is asked."""
+        self._push_manifest(repository, tag, manifest, may_write)
+
+    def _push_manifest(
+        self, repository: str, reference: str, manifest: RemoteManifest, may_write: Callable[[], bool] | None
+    ) -> HttpAnswer | None:
         if self.profile is not GENERIC:
             self._refuse_what_it_refuses(Descriptor(manifest.media_type, Digest.of(manifest.raw), len(manifest.raw)))
         attempted = f"pushing {repository}:{reference}" if ":" not in reference else f"pushing {reference}"
@@ -186,8 +196,10 @@ class RegistryStore:
         headers, scopes = {"Content-Type": manifest.media_type}, self._scopes(repository)
         attempts = count()
 
-        def attempt() -> HttpAnswer:
+        def attempt() -> HttpAnswer | None:
             is_again = next(attempts) > 0
+            if may_write is not None and not self._pool.after_pauses(may_write):
+                return None
             answer = self._provider.do_request(path, "PUT", manifest.raw, headers, scopes)
             if answer.status in _STORED:
                 return answer
@@ -198,10 +210,10 @@ class RegistryStore:
             raise error
 
         answer = self._retry(attempt)
-        stored = said_once(answer.headers.get("Docker-Content-Digest"))
+        stored = None if answer is None else said_once(answer.headers.get("Docker-Content-Digest"))
         if stored is not None and not _names(stored, manifest.raw):
             raise UnexpectedAnswerError(f"{attempted}: the registry says it stored {stored[:100]!r} instead")
-        return "OCI-Subject" in answer.headers
+        return answer
 
     def _has_stored(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
         """Whether what is refused now is there: an earlier answer was lost, and the tag may be written once only."""

@@ -102,6 +102,14 @@ class HttpPool:
         """End every request that is under way, and any that is still begun."""
         self._connections.break_all()
 
+    def after_pauses(self, look: Callable[[], bool]) -> bool:
+        """What `look` says when the registry lets requests through: anew where a pause began meanwhile."""
+        while True:
+            self._gate.wait_open()
+            seen = look()
+            if self._gate.is_open:
+                return seen
+
     def send(
         self,
         method: str,

@@ -799,6 +799,48 @@ def write_without_an_answer(target: Scripted, raw: bytes) -> None:
     target.before["v1"] = lost
 
 
+class Unavailable(Scripted):
+    """Takes a tag when it is told for the second time to, and something happens in between."""
+
+    def __init__(self, meanwhile: RemoteManifest | None) -> None:
+        super().__init__()
+        self._meanwhile = meanwhile
+
+    def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> None:
+        assert may_write()
+        if self._meanwhile is not None:
+            self.push_manifest(repository, tag, self._meanwhile)
+        super().push_tag(repository, tag, manifest, may_write)
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_tag_that_others_push_between_two_attempts_is_theirs(layout: LayoutBuilder) -> None:
+    """The target may have asked for a pause of minutes, or been away."""
+    layout.image("v1", layers=[b"layer"])
+    target = Unavailable(OTHERS)
+    assert outcomes(engine(layout, target)) == {"v1": "conflict"}
+    assert target.resolve_manifest("app", "v1") == Digest.of(OTHERS.raw)
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_tag_that_others_push_between_two_attempts_is_kept_before_it_is_overwritten(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer"])
+    target = Unavailable(OTHERS)
+    made = engine(layout, target, on_conflict=OnConflict.OVERWRITE, backup_tag="old-{tag}")
+    assert outcomes(made) == {"v1": "copied"}
+    assert target.resolve_manifest("app", "old-v1") == Digest.of(OTHERS.raw)
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_tag_that_was_taken_and_whose_answer_was_lost_is_ours(layout: LayoutBuilder) -> None:
+    image = layout.image("v1", layers=[b"layer"])
+    target = Unavailable(RemoteManifest(layout.blob_path(image).read_bytes(), OCI_MANIFEST))
+    made = engine(layout, target)
+    assert outcomes(made) == {"v1": "copied"}
+    assert target.pushed == ["v1"]
+    assert made.ledger.brought_to("app", "app") == {"v1": image["digest"]}
+
+
 @pytest.mark.usefixtures("slow")
 def test_a_tag_that_came_to_be_ours_meanwhile_is_no_conflict(layout: LayoutBuilder) -> None:
     """As when the answer to an earlier attempt was lost."""

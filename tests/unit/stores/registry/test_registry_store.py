@@ -485,6 +485,37 @@ def test_a_tag_that_moves_no_more_is_no_refusal_where_only_the_answer_was_lost(
             make_store(script.host).push_manifest("team/app", "v1", MANIFEST)
 
 
+def test_a_tag_is_asked_about_once_more_after_each_pause_that_the_target_wants(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    """Others may push it in that time, and it would be theirs."""
+    store, asked = make_store(script.host), []
+
+    def may_write() -> bool:
+        asked.append((len(script.requests), store._retry._gate.is_open))
+        return len(asked) < 3
+
+    script.expect("PUT", MANIFEST_PATH, Reply(429, {"Retry-After": "1"}), Reply(429, {"Retry-After": "1"}))
+    store.push_tag("team/app", "v1", MANIFEST, may_write)
+    assert asked == [(0, True), (1, True), (2, True)]
+
+
+def test_a_tag_is_asked_about_once_more_where_another_worker_is_told_to_wait_meanwhile(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    store, asked = make_store(script.host), []
+
+    def may_write() -> bool:
+        asked.append(len(script.requests))
+        if len(asked) == 1:
+            store._retry._gate.pause(0.5)
+        return True
+
+    script.expect("PUT", MANIFEST_PATH, Reply(201))
+    store.push_tag("team/app", "v1", MANIFEST, may_write)
+    assert asked == [0, 0]
+
+
 def test_a_manifest_whose_children_are_missed_after_a_lost_answer_is_not_taken_for_stored(
     script: ScriptedRegistry, make_store: MakeStore
 ) -> None:
