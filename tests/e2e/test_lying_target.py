@@ -1,5 +1,6 @@
 """A target that says it has what it has not: what it refuses for that is sent again, and a lie is no proof."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,6 +73,21 @@ def test_a_blob_that_went_away_between_two_runs_is_sent_again(
     ended = layoutlift.migrate(tmp_path, target)
     assert ended.outcomes == {"app:v1": "up_to_date", "app:v2": "copied"}
     layoutlift.verify(tmp_path, target, "--depth", "content")
+
+
+def test_a_blob_whose_link_a_full_disk_left_empty_is_sent_again(
+    layoutlift: Layoutlift, own_registry: Callable[..., Registry], tmp_path: Path
+) -> None:
+    """Whoever made room there and ran again got the same 500 for each tag that has the blob, for ever."""
+    layer = write(tmp_path / "source", "v1").blob(random_bytes(0, LARGE))
+    registry = own_registry()
+    layoutlift.migrate(tmp_path / "source", registry.host)
+    storage = DistributionStorage(registry, "app")
+    storage.empty_link_of_blob(layer["digest"])
+    storage.remove_tag("v1")
+    ended = layoutlift.migrate(tmp_path / "source", registry.host)
+    assert ended.outcomes == {"app:v1": "copied"}
+    layoutlift.verify(tmp_path / "source", registry.host, "--depth", "content")
 
 
 def test_a_manifest_that_the_target_answers_with_other_bytes_is_found(

@@ -126,8 +126,15 @@ class DistributionStorage:
 
     def unlink_blob(self, digest: str) -> None:
         """Take the blob out of this repository; other repositories keep it."""
+        self._link_of_blob(digest).unlink()
+
+    def empty_link_of_blob(self, digest: str) -> None:
+        """As a disk leaves it that was full when the link was written."""
+        self._link_of_blob(digest).write_bytes(b"")
+
+    def _link_of_blob(self, digest: str) -> Path:
         algorithm, _, encoded = digest.partition(":")
-        (self._root / "repositories" / self.repository / "_layers" / algorithm / encoded / "link").unlink()
+        return self._root / "repositories" / self.repository / "_layers" / algorithm / encoded / "link"
 
     def unlink_manifest(self, digest: str) -> None:
         algorithm, _, encoded = digest.partition(":")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from tasks.oci.errors import RegistryUnavailableError
+
 if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
     from tasks.ports import Target
@@ -13,6 +15,8 @@ WORTH_ASKING, ALWAYS_ASKED_FOR = 256 * 1024, 16 * 1024 * 1024
 """Bytes from which a blob may be, or is, asked for in a repository that seems new."""
 ASKED_AT_FIRST = 4
 """An interrupted run leaves blobs without a tag, the first ones first: where none of so many is there, none is."""
+_BROKEN = 500
+"""How a registry answers what it can't read of its own; the other errors of servers tell of the moment."""
 
 
 class Presence:
@@ -29,12 +33,20 @@ class Presence:
     def has(self, blob: Descriptor, *, ask: bool = False) -> bool:
         """Whether the blob is known to be there; `ask` looks in any case.
 
+        One of which the target can't tell, and goes on being unable to, is not: an entry that a full disk left broken
+        is mended by sending the blob once more.
+
         Raises:
             RegistryError: the target does not say.
         """
         if not (ask or not self._new or blob.size >= ALWAYS_ASKED_FOR or self._takes_a_question(blob.size)):
             return False
-        there = self._target.has_blob(self._repository, blob)
+        try:
+            there = self._target.has_blob(self._repository, blob)
+        except RegistryUnavailableError as error:
+            if error.status != _BROKEN:
+                raise
+            return False
         self._found = self._found or there
         return there
 

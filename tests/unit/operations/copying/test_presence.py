@@ -1,11 +1,13 @@
 """Few questions to a repository that seems new, enough that an interrupted run's blobs are not sent again."""
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
+from tasks.oci.errors import RegistryUnavailableError
 from tasks.operations.copying.presence import ALWAYS_ASKED_FOR, ASKED_AT_FIRST, WORTH_ASKING, Presence
 
 if TYPE_CHECKING:
@@ -62,3 +64,15 @@ def test_small_blobs_are_asked_for_where_there_are_tags_or_somebody_wants_to_kno
     assert target.asked == []
     assert presence(target, new=True).has(small, ask=True)
     assert presence(target, new=False).has(small)
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_blob_of_which_the_target_can_not_tell_for_good_is_sent(status: int) -> None:
+    """Distribution answers 500 to an entry that a full disk left empty, and mends it when the blob is sent."""
+
+    class Broken(AskedTarget):
+        def has_blob(self, _: str, blob: Descriptor) -> bool:
+            raise RegistryUnavailableError(f"HEAD {blob.digest}", status=status)
+
+    with nullcontext() if status == 500 else pytest.raises(RegistryUnavailableError):
+        assert not presence(Broken(), new=False).has(blobs(1)[0])
