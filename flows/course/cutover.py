@@ -15,16 +15,23 @@ from flows.forms.parameters import VerifyParameters
 from flows.forms.quantities import seconds, waiting_time
 from tasks.endpoints import close_source, open_source, own_name
 from tasks.oci.errors import IncompleteError, InterruptedRunError, RefusedError
-from tasks.operations.in_step.cutover import OLD_REFERENCE, check_template, refuse_changes, replacements
+from tasks.operations.in_step.cutover import (
+    OLD_REFERENCE,
+    check_template,
+    refuse_changes,
+    refuse_shared_names,
+    replacements,
+)
 from tasks.operations.source.index_marks import index_marks
 from tasks.run_options import RunKind
 from tasks.stores.mapping_files import RowList, check_files, write_lists
 from tasks.stores.source_checks import refuse_within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from flows.terminal.console import Console
+    from tasks.operations.in_step.cutover import Replacement
     from tasks.run_options import RunOptions
 
 SCHEMA = 1
@@ -62,7 +69,7 @@ def cut_over(parameters: CutoverParameters, console: Console, say: Callable[[str
     Raises:
         IncompleteError: the sides are not equal; no file was written.
         RefusedError: an index changed while the source was watched; no file was written.
-        ConfigurationError: a file can't be written.
+        ConfigurationError: a file can't be written, or one old reference would stand for two new ones.
     """
     _check_files(parameters)
     options = parameters.to_options()
@@ -73,6 +80,7 @@ def cut_over(parameters: CutoverParameters, console: Console, say: Callable[[str
         before = index_marks(source, selection)
         _verify(options, console)
         equal_at = _moment_of(console, before)
+        found = _replacements(parameters, console)
         if (left := watched_until - time.monotonic()) > 0:
             until = datetime.now(UTC) + timedelta(seconds=left)
             say(f"all tags are verified; the source is watched until {until.isoformat(timespec='seconds')}")
@@ -83,7 +91,7 @@ def cut_over(parameters: CutoverParameters, console: Console, say: Callable[[str
     finally:
         close_source(source)
     say(f"source and target were equal at {equal_at}, and the source did not change while it was watched")
-    for name in _write(parameters, console, equal_at):
+    for name in _write(parameters, found, equal_at):
         say(f"{name} written")
 
 
@@ -115,12 +123,17 @@ def _moment_of(console: Console, before: Mapping[str, str]) -> str:
     return run.ends.equality.at
 
 
-def _write(parameters: CutoverParameters, console: Console, equal_at: str) -> list[str]:
-    """Write the files; their names."""
-    if console.run is None:
-        return []
+def _replacements(parameters: CutoverParameters, console: Console) -> list[Replacement]:
+    """What replaces what, each old reference once."""
+    results = () if console.run is None else console.run.results()
     own = own_name(parameters.source)
-    found = replacements(console.run.results(), parameters.source, parameters.old_reference, own_name=own)
+    found = replacements(results, parameters.source, parameters.old_reference, own_name=own)
+    refuse_shared_names(found)
+    return found
+
+
+def _write(parameters: CutoverParameters, found: Sequence[Replacement], equal_at: str) -> list[str]:
+    """Write the files; their names."""
     header = {
         "schema": SCHEMA,
         "source": parameters.source,

@@ -101,6 +101,20 @@ def test_users_name_their_references_as_they_do(
     assert row["old"] == "oci:app-0:v0"
 
 
+def test_an_old_reference_never_stands_for_two_new_ones(
+    layoutlift: Layoutlift, docker_registry: Registry, tmp_path: Path, prefix: str
+) -> None:
+    """Whoever goes by such a list would deploy either of them."""
+    source, target = tree(tmp_path / "s", 2, 1), f"{docker_registry.host}/{prefix}"
+    layoutlift.migrate(source, target)
+    template = ("--plain-http", "--old-reference", "old.example/app:{tag}", "--output", tmp_path / "map.csv")
+    ended = layoutlift("cutover", source, target, *template, code=2)
+    assert "the one name old.example/app:v0" in ended.stderr
+    assert not (tmp_path / "map.csv").exists()
+    layoutlift("cutover", source, target, *template, "--include", "app-0")
+    assert len((tmp_path / "map.csv").read_text().splitlines()) == 2
+
+
 def test_nothing_is_written_where_a_mount_within_the_source_went_away(
     layoutlift: Layoutlift, docker_registry: Registry, tmp_path: Path, prefix: str
 ) -> None:

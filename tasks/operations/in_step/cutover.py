@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import RefusedError
+from tasks.oci.errors import ConfigurationError, RefusedError
 from tasks.oci.reference import parse_referrers_tag
 from tasks.operations.source.index_marks import changed_layouts
 
@@ -68,6 +68,19 @@ def _replacement(result: TagResult, source: str, template: str, own_name: str) -
     old = old.replace("{source}", source.rstrip("/")).replace("{tag}", tag)
     old = old.replace("{repository}", own_name if is_source else result.repository)
     return Replacement(old, f"{result.target}@{digest}", digest)
+
+
+def refuse_shared_names(found: Iterable[Replacement]) -> None:
+    """See that no old reference stands for two new ones: whoever replaces it would get either.
+
+    Raises:
+        ConfigurationError: one does, as the template for old references leaves out what tells repositories apart.
+    """
+    new_ones: dict[str, str] = {}
+    for each in found:
+        if (other := new_ones.setdefault(each.old, each.new)) != each.new:
+            message = f"--old-reference gives {other} and {each.new} the one name {each.old}; no file was written"
+            raise ConfigurationError(f"{message}: put {{repository}} into it, or choose fewer by --include")
 
 
 def refuse_changes(before: Mapping[str, str], after: Mapping[str, str]) -> None:

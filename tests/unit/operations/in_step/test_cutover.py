@@ -7,9 +7,15 @@ from dataclasses import replace
 import pytest
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import InvalidLayoutError, RefusedError
+from tasks.oci.errors import ConfigurationError, InvalidLayoutError, RefusedError
 from tasks.operations.choosing.selection import Selection
-from tasks.operations.in_step.cutover import OLD_REFERENCE, check_template, refuse_changes, replacements
+from tasks.operations.in_step.cutover import (
+    OLD_REFERENCE,
+    check_template,
+    refuse_changes,
+    refuse_shared_names,
+    replacements,
+)
 from tasks.operations.reports.results import Depth, Outcome, TagResult
 from tasks.operations.source.index_marks import index_marks
 from tasks.ports import Finding
@@ -32,6 +38,13 @@ def test_only_verified_tags_that_people_write_down_are_replaced() -> None:
     ]
     (found,) = replacements(results, "/mnt/bucket/")
     assert (found.old, found.new) == ("/mnt/bucket/Team App:v1", f"r.example/app:v1@{ONE}")
+
+
+def test_an_old_reference_that_two_new_ones_have_is_refused_by_name() -> None:
+    both = [result("app", "v1"), replace(result("web", "v1"), target="r.example/web:v1")]
+    refuse_shared_names(replacements(both, "s3://bucket"))
+    with pytest.raises(ConfigurationError, match=r"app:v1@.* and r.example/web:v1@.* the one name old/app:v1;"):
+        refuse_shared_names(replacements(both, "s3://bucket", "old/app:{tag}"))
 
 
 @pytest.mark.parametrize("missing", ["digest", "target", "verified", "tag"])
