@@ -213,8 +213,10 @@ class ContentPusher(Protocol):
         """
         ...
 
-    def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> None:
+    def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> bool:
         """Store a manifest under a tag if it still may be written, which is asked right before each attempt.
+
+        False where it was not, the last time.
 
         Raises:
             MissingReferencedContentError, ManifestRefusedError: as `push_manifest`.

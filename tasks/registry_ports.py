@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Deletion(StrEnum):
@@ -14,6 +17,7 @@ class Deletion(StrEnum):
     DELETED = "deleted"
     MISSING = "missing"
     UNSUPPORTED = "unsupported"
+    LEFT = "left"
 
 
 class ManifestRemover(Protocol):
@@ -21,6 +25,14 @@ class ManifestRemover(Protocol):
 
     def delete_manifest(self, repository: str, reference: str) -> Deletion:
         """Delete a tag alone, or by digest a manifest with all its tags, where the target does that."""
+        ...
+
+    def delete_tag(self, repository: str, tag: str, may_delete: Callable[[], bool]) -> Deletion:
+        """Delete a tag alone if it still may be, which is asked right before each attempt; `LEFT` where not.
+
+        Raises:
+            LayoutliftError: what `may_delete` raises.
+        """
         ...
 
 

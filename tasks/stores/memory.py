@@ -174,10 +174,12 @@ class MemoryTarget:
                 stored.tags[reference] = digest
         return self._referrers_api and parsed.subject is not None
 
-    def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> None:
+    def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> bool:
         """See `ContentPusher.push_tag`."""
-        if may_write():
+        may = may_write()
+        if may:
             self.push_manifest(repository, tag, manifest)
+        return may
 
     def delete_manifest(self, repository: str, reference: str) -> Deletion:
         """See `ManifestRemover.delete_manifest`."""
@@ -192,6 +194,10 @@ class MemoryTarget:
                 return Deletion.MISSING
             stored.tags = {tag: each for tag, each in stored.tags.items() if each != digest}
         return Deletion.DELETED
+
+    def delete_tag(self, repository: str, tag: str, may_delete: Callable[[], bool]) -> Deletion:
+        """See `ManifestRemover.delete_tag`."""
+        return self.delete_manifest(repository, tag) if may_delete() else Deletion.LEFT
 
     def _asked(self, repository: str) -> _Repository:
         with self._lock:

@@ -10,6 +10,8 @@ import json
 import secrets
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
@@ -28,12 +30,14 @@ from tasks.ports import Finding, RemoteManifest
 from tasks.registry_ports import Deletion
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from tasks.ledger_ports import ForgettingLedger
     from tasks.ports import Buffer, Target
 
 _EMPTY = b"{}"
+FRESH_SECONDS = 5.0
+"""How long what the target said of a tag is believed; see `tag_planner` for tags that are written."""
 STAND_IN = "org.layoutlift.deleted"
 """The annotation by which a stand-in is known again after a run that died over it."""
 
@@ -104,17 +108,29 @@ class VanishedRemoval:
         return finding
 
     def _remove(self, vanished: VanishedTag) -> Finding:
-        place = self._place(vanished)
+        place, as_of = self._place(vanished), monotonic()
         present = self._target.resolve_manifest(vanished.repository, vanished.tag)
-        if present is not None and present != vanished.digest and not self._is_stand_in(vanished, present):
+        if self._is_theirs(vanished, present):
             message = f"{place} vanished at the source; the target has {present} by now, of others, and keeps it"
             return Finding(vanished.path, Remark.TAG_KEPT, message)
         if present is not None:
             self._refuse_without_deletion(vanished.repository)
-            self._untag(vanished)
+            if not self._untag(vanished, partial(self._may_go, vanished, as_of)):
+                return self._remove(vanished)
         return Finding(
             vanished.path, Remark.TAG_DELETED, f"{place} vanished at the source, and was deleted ({vanished.digest})"
         )
+
+    def _is_theirs(self, vanished: VanishedTag, present: Digest | None) -> bool:
+        if present is None or present == vanished.digest:
+            return False
+        return not self._is_stand_in(vanished, present)
+
+    def _may_go(self, vanished: VanishedTag, as_of: float) -> bool:
+        """Whether a tag that was looked at then is not of others yet: pauses of the target may lie in between."""
+        if monotonic() - as_of < FRESH_SECONDS:
+            return True
+        return not self._is_theirs(vanished, self._target.resolve_manifest(vanished.repository, vanished.tag))
 
     def _place(self, vanished: VanishedTag) -> str:
         return f"{self._target.host}/{vanished}"
@@ -127,24 +143,31 @@ class VanishedRemoval:
         if not self._deletes:
             raise DeletionUnsupportedError("the registry does not delete manifests; it stays at the target")
 
-    def _untag(self, vanished: VanishedTag) -> None:
+    def _untag(self, vanished: VanishedTag, may_go: Callable[[], bool]) -> bool:
         """Delete the tag alone; the manifest may have other tags, and may be part of an index.
+
+        False where others have pushed to it, so that it stays.
 
         A registry that deletes by digest only (distribution 2.8) would take all tags of the digest with it. There
         the tag is moved to a manifest made for nothing else, which is then deleted by its digest.
         """
         repository, tag = vanished.repository, vanished.tag
-        if self._target.delete_manifest(repository, tag) is Deletion.UNSUPPORTED:
+        deletion = self._target.delete_tag(repository, tag, may_go)
+        if deletion is Deletion.LEFT:
+            return False
+        if deletion is Deletion.UNSUPPORTED:
             stand_in = _stand_in()
             digest = Digest.of(stand_in.raw)
             self._target.push_blob(repository, _Empty())
-            self._target.push_manifest(repository, tag, stand_in)
+            if not self._target.push_tag(repository, tag, stand_in, may_go):
+                return False
             self._note(vanished, digest)  # ours to overwrite, should the source have the tag again before it is gone
             if self._target.delete_manifest(repository, digest) is Deletion.UNSUPPORTED:
                 self._put_back(vanished)
                 raise DeletionUnsupportedError("the registry deletes neither tags nor manifests; it stays as it was")
         if self._target.resolve_manifest(repository, tag) is not None:
             raise DeletionUnsupportedError("the registry said that it deleted the tag, and still has it")
+        return True
 
     def _is_stand_in(self, vanished: VanishedTag, present: Digest) -> bool:
         manifest = self._target.fetch_manifest(vanished.repository, present)

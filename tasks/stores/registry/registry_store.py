@@ -24,6 +24,7 @@ from tasks.oci.media_types import ACCEPT_MANIFESTS, IMAGE_INDEX
 from tasks.oci.reference import is_tag
 from tasks.oci.registry_profiles import GENERIC, profile_of_service
 from tasks.ports import RemoteManifest
+from tasks.registry_ports import Deletion
 from tasks.stores.registry.blob_reading import BlobReading
 from tasks.stores.registry.blob_upload import BlobUpload
 from tasks.stores.registry.head_requests import HeadRequests
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from tasks.oci.registry_profiles import RegistryProfile
     from tasks.ports import BlobArrival, BlobContent
-    from tasks.registry_ports import Deletion, RepositoryKeeper
+    from tasks.registry_ports import RepositoryKeeper
     from tasks.stores.registry.oras_provider import OrasProvider
     from tasks.stores.registry.request_retry import RequestRetry
     from tasks.stores.registry.transport.http_pool import HttpPool
@@ -182,9 +183,9 @@ class RegistryStore:
         answer = self._push_manifest(repository, reference, manifest, None)
         return answer is not None and "OCI-Subject" in answer.headers
 
-    def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> None:
+    def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> bool:
         """See `ContentPusher.push_tag`; pauses that the registry asked for are over before it is asked."""
-        self._push_manifest(repository, tag, manifest, may_write)
+        return self._push_manifest(repository, tag, manifest, may_write) is not None
 
     def _push_manifest(
         self, repository: str, reference: str, manifest: RemoteManifest, may_write: Callable[[], bool] | None
@@ -221,11 +222,22 @@ class RegistryStore:
 
     def delete_manifest(self, repository: str, reference: str) -> Deletion:
         """See `ManifestRemover.delete_manifest` (distribution-spec v1.1.1 "Deleting tags", "Deleting Manifests")."""
+        return self._delete(repository, reference, lambda: True)
+
+    def delete_tag(self, repository: str, tag: str, may_delete: Callable[[], bool]) -> Deletion:
+        """See `ManifestRemover.delete_tag`; pauses that the registry asked for are over before it is asked."""
+        return self._delete(repository, tag, may_delete)
+
+    def _delete(self, repository: str, reference: str, may_delete: Callable[[], bool]) -> Deletion:
         path = self._manifest_path(repository, reference)
         scopes = (f"repository:{repository}:pull,push,delete",)
-        return self._retry(
-            lambda: deletion_of(self._provider.do_request(path, "DELETE", None, None, scopes), f"DELETE {path}")
-        )
+
+        def attempt() -> Deletion:
+            if not self._pool.after_pauses(may_delete):
+                return Deletion.LEFT
+            return deletion_of(self._provider.do_request(path, "DELETE", None, None, scopes), f"DELETE {path}")
+
+        return self._retry(attempt)
 
     def _refuse_what_it_refuses(self, descriptor: Descriptor) -> None:
         """Better said here than by the registry, after gigabytes were sent."""

@@ -806,11 +806,11 @@ class Unavailable(Scripted):
         super().__init__()
         self._meanwhile = meanwhile
 
-    def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> None:
+    def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> bool:
         assert may_write()
         if self._meanwhile is not None:
             self.push_manifest(repository, tag, self._meanwhile)
-        super().push_tag(repository, tag, manifest, may_write)
+        return super().push_tag(repository, tag, manifest, may_write)
 
 
 @pytest.mark.usefixtures("slow")

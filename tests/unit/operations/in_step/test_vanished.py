@@ -10,6 +10,7 @@ import pytest
 from tasks.oci.digest import Digest
 from tasks.oci.errors import TooManyVanishedError, TransportError
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
+from tasks.operations.in_step import vanished
 from tasks.operations.in_step.vanished import DeletionLimits, VanishedRemoval, VanishedTag
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
 from tasks.registry_ports import Deletion
@@ -105,6 +106,31 @@ def test_a_tag_that_others_moved_is_theirs() -> None:
     assert remove(target, lines, moved) == ["tag_kept"]
     assert target.resolve_manifest("app", "v1") == theirs
     assert not Ledger(lines).tags_of("app")
+
+
+@pytest.mark.parametrize("deletes_tags", [True, False])
+def test_a_tag_that_others_push_before_it_is_deleted_is_theirs(
+    monkeypatch: pytest.MonkeyPatch, *, deletes_tags: bool
+) -> None:
+    """As in a pause that the target wants, between two attempts."""
+
+    class Paused(MemoryTarget):
+        def push_tag(
+            self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]
+        ) -> bool:
+            push(self, tag, "theirs")
+            return super().push_tag(repository, tag, manifest, may_write)
+
+        def delete_tag(self, repository: str, tag: str, may_delete: Callable[[], bool]) -> Deletion:
+            if deletes_tags:
+                push(self, tag, "theirs")
+            return super().delete_tag(repository, tag, may_delete)
+
+    monkeypatch.setattr(vanished, "FRESH_SECONDS", -1.0)
+    target, lines = Paused(deletes_tags=deletes_tags), Lines()
+    (goes,) = brought(target, lines, "v1")
+    assert remove(target, lines, goes) == ["tag_kept"]
+    assert target.resolve_manifest("app", "v1") == push(MemoryTarget(), "v1", "theirs")
 
 
 def test_a_target_that_does_not_delete_is_not_changed() -> None:

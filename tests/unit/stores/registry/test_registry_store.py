@@ -29,6 +29,7 @@ from tasks.oci.errors import (
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST, MANIFESTS
 from tasks.oci.registry_profiles import RegistryKind, profile_of
 from tasks.ports import RemoteManifest
+from tasks.registry_ports import Deletion
 from tasks.stores.registry.credentials import Credentials
 from tasks.stores.registry.registry_store import RegistryStore
 from tasks.stores.registry.request_retry import MAX_ATTEMPTS, MOST_LOOKS
@@ -498,6 +499,15 @@ def test_a_tag_is_asked_about_once_more_after_each_pause_that_the_target_wants(
     script.expect("PUT", MANIFEST_PATH, Reply(429, {"Retry-After": "1"}), Reply(429, {"Retry-After": "1"}))
     store.push_tag("team/app", "v1", MANIFEST, may_write)
     assert asked == [(0, True), (1, True), (2, True)]
+
+
+def test_a_tag_is_asked_about_once_more_before_each_attempt_to_delete_it(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    store, answers = make_store(script.host), [True, False]
+    script.expect("DELETE", MANIFEST_PATH, Reply(429, {"Retry-After": "1"}))
+    assert store.delete_tag("team/app", "v1", lambda: answers.pop(0)) is Deletion.LEFT
+    assert answers == []
 
 
 def test_a_tag_is_asked_about_once_more_where_another_worker_is_told_to_wait_meanwhile(
