@@ -9,6 +9,8 @@ import json
 import threading
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.digest import Digest
@@ -18,7 +20,7 @@ from tasks.oci.reference import referrers_tag
 from tasks.ports import RemoteManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tasks.oci.descriptor import Descriptor
     from tasks.ports import Target
@@ -27,6 +29,8 @@ ATTEMPTS = 3
 """Other clients may write the same list between our read and our write; what they removed is added again.
 
 As often a list is sent again that the target would not take."""
+FRESH_SECONDS = 5.0
+"""How long a list is believed to be as it was read; see `tag_planner` for other tags that are written."""
 _STRIPES = 64
 
 
@@ -88,14 +92,18 @@ class ReferrerLists:
             is_begun = self._turns.get(key) is not turn
             due = referrers if is_begun else self._turns.pop(key).referrers
         for attempt in range(ATTEMPTS):
-            body = self._fallback_list(*key)
-            missing = _missing(body["manifests"], due)
+            as_of, read = monotonic(), self._fallback_list(*key)
+            missing = _missing(read["manifests"], due)
             turn.is_listed = not is_begun and not missing
-            if not missing or (attempt and not _missing(body["manifests"], referrers)):
+            if not missing or (attempt and not _missing(read["manifests"], referrers)):
                 return ReferrerListing.FALLBACK
-            body["manifests"] += [referrer.to_json() for referrer in missing]
-            self._write(*key, body)
+            entries = [*read["manifests"], *(referrer.to_json() for referrer in missing)]
+            self._write(*key, {**read, "manifests": entries}, partial(self._is_still, key, read, as_of))
         return ReferrerListing.LOST
+
+    def _is_still(self, key: tuple[str, Digest], read: dict[str, Any], as_of: float) -> bool:
+        """Whether a list is as it was read then: pauses of the target may lie between, and others write it, too."""
+        return monotonic() - as_of < FRESH_SECONDS or self._fallback_list(*key) == read
 
     def check(self, repository: str, subject: Digest, referrers: Sequence[Descriptor]) -> ReferrerListing:
         """How the target lists `referrers`; changes nothing."""
@@ -130,24 +138,24 @@ class ReferrerLists:
             raise ReferrerConflictError(f"{repository}:{tag} holds something that lists no referrers")
         return listed
 
-    def _write(self, repository: str, subject: Digest, body: dict[str, Any]) -> None:
-        """Write a list; entries whose manifest was deleted leave it where the target would not take it otherwise.
+    def _write(self, repository: str, subject: Digest, body: dict[str, Any], may_write: Callable[[], bool]) -> None:
+        """Write a list if it still may be; entries of what was deleted leave it where it is not taken otherwise.
 
         Distribution 2.8 does not take one either while a member of it is written once more, as by its tag.
         """
         for _ in range(ATTEMPTS - 1):
             try:
-                self._push(repository, subject, body)
+                self._push(repository, subject, body, may_write)
             except MissingReferencedContentError:
                 there = [entry for entry in body["manifests"] if self._is_there(repository, entry.get("digest"))]
                 body = {**body, "manifests": there}
             else:
                 return
-        self._push(repository, subject, body)
+        self._push(repository, subject, body, may_write)
 
-    def _push(self, repository: str, subject: Digest, body: dict[str, Any]) -> None:
+    def _push(self, repository: str, subject: Digest, body: dict[str, Any], may_write: Callable[[], bool]) -> None:
         raw = json.dumps(body, separators=(",", ":")).encode()
-        self._target.push_manifest(repository, referrers_tag(subject), RemoteManifest(raw, IMAGE_INDEX))
+        self._target.push_tag(repository, referrers_tag(subject), RemoteManifest(raw, IMAGE_INDEX), may_write)
 
     def _is_there(self, repository: str, digest: object) -> bool:
         try:

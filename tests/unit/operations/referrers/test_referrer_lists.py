@@ -1,6 +1,7 @@
 """A list of referrers is the target's own where it has one, and else a tag in which others keep what is theirs."""
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,6 +13,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import MissingReferencedContentError, ReferrerConflictError
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
+from tasks.operations.referrers import referrer_lists
 from tasks.operations.referrers.referrer_lists import ATTEMPTS, ReferrerListing, ReferrerLists, _Turn
 from tasks.ports import RemoteManifest
 from tasks.stores.memory import MemoryTarget
@@ -189,6 +191,28 @@ def test_entries_of_others_that_name_nothing_leave_a_list_that_is_not_taken_with
     lenient.misses = 1
     assert ReferrerLists(lenient).ensure("app", SUBJECT, [member]) is ReferrerListing.FALLBACK
     assert target.listed() == [member.digest]
+
+
+def test_what_others_put_into_a_list_between_two_attempts_to_write_it_stays(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The target may have asked for a pause of minutes, or been away."""
+    ours, theirs = (target.put(EMPTY + space) for space in (b"", b" "))
+    written = json.dumps({"schemaVersion": 2, "manifests": [theirs.to_json()]}).encode()
+
+    class Paused(Target):
+        def push_tag(
+            self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]
+        ) -> bool:
+            if not self.listed():
+                self.push_manifest(repository, tag, RemoteManifest(written, IMAGE_INDEX))
+            return super().push_tag(repository, tag, manifest, may_write)
+
+    monkeypatch.setattr(referrer_lists, "FRESH_SECONDS", -1.0)
+    paused = Paused()
+    paused._repositories = target._repositories
+    assert ReferrerLists(paused).ensure("app", SUBJECT, [ours]) is ReferrerListing.FALLBACK
+    assert paused.listed() == [theirs.digest, ours.digest]
 
 
 def test_a_list_that_others_write_over_again_and_again_is_lost(target: Target) -> None:
