@@ -143,10 +143,12 @@ class RequestGate:
         """Let so many requests pass a second from now on."""
         self._pace.change(max_per_second)
 
-    def pause(self, seconds: float) -> None:
-        """Let no request of any worker pass for so long from now."""
+    def pause(self, seconds: float) -> bool:
+        """Let no request of any worker pass for so long from now; whether there was no pause already."""
         with self._lock:
+            was_open = self.is_open
             self._open_at = max(self._open_at, time.monotonic() + seconds)
+        return was_open
 
 
 @dataclass(frozen=True, slots=True)

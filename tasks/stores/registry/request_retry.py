@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from dataclasses import dataclass
@@ -40,9 +41,13 @@ if TYPE_CHECKING:
 
 _Value = TypeVar("_Value")
 
+logger = logging.getLogger(__name__)
+
 MAX_ATTEMPTS = 6
 THROTTLED_SECONDS = 900.0
 """How long a request may be told to slow down before that counts as a failure."""
+TOLD_SECONDS = 30.0
+"""From how long on a pause is told of: nothing moves meanwhile, and it may be an hour."""
 FIRST_WAIT, LONGEST_WAIT = 0.25, 30.0
 MOST_LOOKS = 5
 """For what was written just now and does not show yet: the waits between them come to four seconds at most."""
@@ -185,7 +190,9 @@ class RequestRetry:
         wait = grown * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
         asked = error.retry_after if isinstance(error, RateLimitedError | RegistryUnavailableError) else None
         if asked or isinstance(error, RateLimitedError):
-            self._gate.pause(asked or wait)  # a wish of 0 seconds would make a storm
+            seconds = asked or wait  # a wish of 0 seconds would make a storm
+            if self._gate.pause(seconds) and seconds >= TOLD_SECONDS:
+                logger.warning("the target wants a pause of %.0f s, and all workers wait: %s", seconds, error)
             return 0.0
         return wait
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from infra.real_parts.waiting import wait_until
 from tasks.oci.errors import (
     AuthenticationError,
     ConnectionFailedError,
@@ -22,7 +23,7 @@ from tasks.oci.errors import (
 from tasks.stores import silence
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.registry import request_retry
-from tasks.stores.registry.request_retry import MAX_ATTEMPTS, RequestRetry
+from tasks.stores.registry.request_retry import MAX_ATTEMPTS, TOLD_SECONDS, RequestRetry
 from tasks.stores.silence import LEAST_FAILURES, SILENT_SECONDS
 
 
@@ -286,3 +287,27 @@ def test_a_target_that_throttles_for_good_does_not_hold_each_request_as_long(mon
     assert retry(Failing(limited(None), 0)) == "done"
     with pytest.raises(TargetUnavailableError, match=r"slow down got through .*--max-requests"):
         retry(Failing(limited(None), 100_000))
+
+
+def test_a_long_pause_that_the_target_wants_is_told_once_for_all_workers(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing moves in it, and whoever looks on would take the run for hung."""
+    stop = Stop()
+    gate = RequestGate(stop)
+    retry = RequestRetry(gate, stop)
+
+    def attempt() -> None:
+        gate.enter()
+        raise limited(TOLD_SECONDS)
+
+    def work() -> None:
+        with contextlib.suppress(InterruptedRunError):
+            retry(attempt)
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    wait_until(lambda: caplog.text, what="the pause is told")
+    stop.set()
+    for worker in workers:
+        worker.join()
+    assert caplog.text.count("wants a pause of 30 s, and all workers wait: slow down") == 1
