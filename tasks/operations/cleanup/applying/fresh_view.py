@@ -126,20 +126,23 @@ def _belongs_to(entry: Entry, graph: Graph) -> Iterator[Digest]:
 
 
 class FreshLook:
-    """Looks at layouts of one source, and restores what they need of `held`."""
+    """Looks at layouts of one source, and restores what they need of `held`.
+
+    Of `returned`, which came back before, it restores what is needed and not there all the same.
+    """
 
     def __init__(self, source: WritableSource, map_concurrently: MapConcurrently) -> None:
         self._source = source
         self._map = map_concurrently
 
-    def view(self, path: str, held: Iterable[HeldBlob]) -> FreshView:
+    def view(self, path: str, held: Iterable[HeldBlob], returned: Iterable[HeldBlob] = ()) -> FreshView:
         """Look at a layout.
 
         Raises:
             InvalidLayoutError: it can't be understood whole.
             SourceError: something can't be listed, read or brought back.
         """
-        reader = _RestoringReader(self._source, path, held)
+        reader = _RestoringReader(self._source, path, held, returned)
         seen = view_layout(reader, self._source.files, path)
         reader.absent(seen.blobs)
         roots = {entry.digest: entry.label for entry in seen.entries}
@@ -152,9 +155,11 @@ class FreshLook:
         missing = {digest for digest in absent if reader.stat_blob(path, digest) is None}
         return FreshView(seen.entries, blobs, needed, tuple(sorted(missing)), reader.brought(), graph)
 
-    def ensure(self, path: str, roots: Sequence[Descriptor], held: Iterable[HeldBlob]) -> FreshView:
+    def ensure(
+        self, path: str, roots: Sequence[Descriptor], held: Iterable[HeldBlob], returned: Iterable[HeldBlob] = ()
+    ) -> FreshView:
         """Have everything that manifests need which the index does not name yet; entries are none."""
-        reader = _RestoringReader(self._source, path, held)
+        reader = _RestoringReader(self._source, path, held, returned)
         blobs = {blob.digest: blob.file for blob in reader.all_held()}
         reader.absent({})
         graph = self._read(reader, path, roots, blobs)
@@ -176,11 +181,14 @@ class FreshLook:
 class _RestoringReader:
     """A `LayoutReader` of one layout that brings a hidden manifest back when it is asked for."""
 
-    def __init__(self, source: WritableSource, path: str, held: Iterable[HeldBlob]) -> None:
+    def __init__(
+        self, source: WritableSource, path: str, held: Iterable[HeldBlob], returned: Iterable[HeldBlob]
+    ) -> None:
         self._files: FileWriter = source.files
         self._layouts: LayoutReader = source.open_layouts()
         self._path = path
         self._held = by_digest(held)
+        self._copies = by_digest((*self.all_held(), *returned))
         self._absent: frozenset[Digest] = frozenset()
         self._brought: set[Digest] = set()
         self._lock = threading.Lock()
@@ -191,7 +199,7 @@ class _RestoringReader:
 
     def absent(self, blobs: Mapping[Digest, StoredFile]) -> None:
         """Note which of the hidden blobs the layout lacks."""
-        self._absent = frozenset(self._held.keys() - blobs.keys())
+        self._absent = frozenset(self._copies.keys() - blobs.keys())
 
     def known(self, blobs: Mapping[Digest, StoredFile]) -> frozenset[Digest]:
         """What the layout has, or can have back."""
@@ -207,7 +215,7 @@ class _RestoringReader:
 
     def brought(self) -> tuple[HeldBlob, ...]:
         """All that was hidden of what came back; what was in its place already did not."""
-        return tuple(blob for digest in sorted(self._brought) for blob in self._held[digest])
+        return tuple(blob for digest in sorted(self._brought) for blob in self._copies[digest])
 
     def read_index(self, path: str) -> IndexFile:
         """See `LayoutReader.read_index`."""
@@ -228,7 +236,7 @@ class _RestoringReader:
         place = below(self._path, blob_path(digest))
         if (present := self._files.stat_file(place)) is not None:
             return present
-        for blob in self._held[digest]:
+        for blob in self._copies[digest]:
             if place in self._files.restore_files([place], blob.trash):
                 self._brought.add(digest)
                 break

@@ -83,10 +83,11 @@ class _Applying:
     plan: RepositoryPlan
     outcome: RepositoryOutcome
     held: tuple[HeldBlob, ...] = field(init=False, default=())
+    returned: tuple[HeldBlob, ...] = field(init=False, default=())
 
     def run(self) -> None:
         tools, plan = self.tools, self.plan
-        self.held = tools.holdings.held(self._files, plan.path)
+        self.held, self.returned = tools.holdings.held_and_returned(self._files, plan.path)
         if plan.refused is not None:
             self.outcome.left_alone = True
             self._only_restore()
@@ -121,7 +122,8 @@ class _Applying:
         return self.tools.source.files
 
     def _look(self) -> FreshView:
-        view = FreshLook(self.tools.source, self.tools.map_concurrently).view(self.plan.path, self.held)
+        look = FreshLook(self.tools.source, self.tools.map_concurrently)
+        view = look.view(self.plan.path, self.held, self.returned)
         self._settle(view)
         return view
 
@@ -136,7 +138,7 @@ class _Applying:
 
     def _only_restore(self) -> None:
         """A layout that is left alone still gets back what its index names."""
-        if self.held:
+        if self.held or self.returned:
             self._look()
 
     def _purge_gone(self) -> None:
@@ -158,7 +160,8 @@ class _Applying:
             ContentNotFoundError: something of it is gone.
         """
         roots = [entry.descriptor for entry in self.plan.additions]
-        view = FreshLook(self.tools.source, self.tools.map_concurrently).ensure(self.plan.path, roots, self.held)
+        look = FreshLook(self.tools.source, self.tools.map_concurrently)
+        view = look.ensure(self.plan.path, roots, self.held, self.returned)
         for error in view.unreadable.values():
             raise error
         if view.missing:

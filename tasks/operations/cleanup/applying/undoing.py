@@ -116,11 +116,19 @@ class _Undoing:
     def _restore_files(self, records: Sequence[Record]) -> None:
         """Bring back everything that the run hid, needed or not."""
         settled = {file.path for record in records if record.step is Step.SETTLED for file in record.files}
+        settled -= self._taken_late()
         self._note_purged(settled)
         for record in records:
             waiting = [file for file in record.files if file.path not in settled]
             if record.step is Step.HIDE and waiting:
                 self._restore_hidden(waiting, record.trash)
+
+    def _taken_late(self) -> set[str]:
+        """What came back of the run, and is neither in its place nor hidden by another: it was taken away late."""
+        held, returned = self._held_and_returned()
+        elsewhere = {blob.digest for blob in held}
+        paths = {b.file.path for b in returned if b.run == self.run and b.digest not in elsewhere}
+        return {path for path, file in self._stat(sorted(paths)) if file is None}
 
     def _note_purged(self, settled: set[str]) -> None:
         """Name what is neither in its place nor in the quarantine any more."""
@@ -143,12 +151,15 @@ class _Undoing:
 
     def _held(self) -> tuple[HeldBlob, ...]:
         """All that the quarantine had when the run began; what is back by now counts as being there."""
-        return self.tools.holdings.held(self._files, self.outcome.path)
+        return self._held_and_returned()[0]
+
+    def _held_and_returned(self) -> tuple[tuple[HeldBlob, ...], tuple[HeldBlob, ...]]:
+        return self.tools.holdings.held_and_returned(self._files, self.outcome.path)
 
     def _settle_own(self, back: tuple[StoredFile, ...]) -> None:
         """Note that the quarantine has these no more, so that no later run counts them as gone."""
         if back:
-            record = Record(Step.SETTLED, self.outcome.path, self._files.now(), files=back)
+            record = Record(Step.SETTLED, self.outcome.path, self._files.now(), files=back, back=True)
             self.tools.journal.settle(self.run, record)
 
     def _stat(self, paths: Sequence[str]) -> Iterator[tuple[str, StoredFile | None]]:
@@ -157,9 +168,9 @@ class _Undoing:
     def _complete(self, removed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Have in place what the entries need, whichever run hid it; those of which nothing is gone for good."""
         path = self.outcome.path
-        entries, held = [read_entry(body) for body in removed], self._held()
+        entries, (held, returned) = [read_entry(body) for body in removed], self._held_and_returned()
         look = FreshLook(self.tools.source, self.tools.map_concurrently)
-        view = look.ensure(path, [entry.descriptor for entry in entries], held)
+        view = look.ensure(path, [entry.descriptor for entry in entries], held, returned)
         if view.restored:
             self.outcome.restored += sorted({blob.digest for blob in view.restored})
             settle_restored(self.tools.journal, path, view.restored, self._files.now())

@@ -88,7 +88,7 @@ class _RepositoryPlanning:
     def plan(self) -> RepositoryPlan:
         tools = self.tools
         marks = read_marks(tools.files, self.path)
-        known = tools.holdings.held(tools.files, self.path)
+        known, returned = tools.holdings.held_and_returned(tools.files, self.path)
         view = view_layout(tools.source, tools.files, self.path)
         in_layout = set(in_place(known, view.blobs))
         held = tuple(blob for blob in known if blob not in in_layout)
@@ -96,7 +96,7 @@ class _RepositoryPlanning:
             raise InvalidLayoutError(_EMPTY_INDEX)
         graph = self._graph(view, self._protected(view))
         decided = self._decided(view, graph)
-        self._check_complete(view, graph, decided, held)
+        self._check_complete(view, graph, decided, (*held, *returned))
         blobs = self._blobs(view, graph, decided, marks)
         hidden = hidden_of(tools.protected, held, view.blobs)
         quarantined = self._quarantined(view, decided, held, hidden)

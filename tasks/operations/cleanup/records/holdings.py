@@ -63,17 +63,42 @@ class Holdings:
             StateError: a journal is damaged.
             SourceError: one can't be read.
         """
+        return self.held_and_returned(files, repository)[0]
+
+    def held_and_returned(
+        self, files: FileReader, repository: str
+    ) -> tuple[tuple[HeldBlob, ...], tuple[HeldBlob, ...]]:
+        """What `held` gives, and what has come back since and was never deleted for good.
+
+        Of the latter the quarantine may have a copy all the same: a run that slept, or whose last request was late,
+        takes an original away after another one saw it in its place.
+
+        Raises:
+            StateError: a journal is damaged.
+            SourceError: one can't be read.
+        """
         hidden: dict[tuple[str, str], HeldBlob] = {}
+        returned: list[tuple[HeldBlob, float]] = []
+        purged: dict[str, float] = {}
         for place in self._places.get(repository, ()):
             record = read_record(files, place)
             for file in record.files:
                 digest = blob_digest(repository, file.path)
                 if place.step is Step.SETTLED:
-                    hidden.pop((place.run, file.path), None)
+                    blob = hidden.pop((place.run, file.path), None)
+                    if blob is not None and record.back:
+                        returned.append((blob, record.time))
+                    elif not record.back:
+                        purged[file.path] = max(record.time, purged.get(file.path, 0.0))
                 elif digest is not None:
                     found = HeldBlob(place.run, repository, digest, file, record.time, record.trash)
                     hidden[place.run, file.path] = found
-        return tuple(sorted(hidden.values(), key=lambda blob: (blob.since, blob.run, blob.digest)))
+        left = (blob for blob, when in returned if when >= purged.get(blob.file.path, 0.0))
+        return _in_order(hidden.values()), _in_order(left)
+
+
+def _in_order(blobs: Iterable[HeldBlob]) -> tuple[HeldBlob, ...]:
+    return tuple(sorted(blobs, key=lambda blob: (blob.since, blob.run, blob.digest)))
 
 
 def in_place(held: Iterable[HeldBlob], blobs: Mapping[Digest, StoredFile]) -> tuple[HeldBlob, ...]:
@@ -91,7 +116,7 @@ def settle_restored(journal: Journal, repository: str, restored: Iterable[HeldBl
     for blob in restored:
         runs.setdefault(blob.run, []).append(blob.file)
     for run, files in runs.items():
-        journal.settle(run, Record(Step.SETTLED, repository, now, files=tuple(files)))
+        journal.settle(run, Record(Step.SETTLED, repository, now, files=tuple(files), back=True))
 
 
 def by_digest(held: Iterable[HeldBlob]) -> Mapping[Digest, list[HeldBlob]]:

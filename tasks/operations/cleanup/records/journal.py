@@ -52,7 +52,8 @@ class Record:
 
     `trash` is where hidden files went: a folder, or None where they stay in place as old versions. `contents`
     holds small files that a step deletes. `etag` is the mark of the index before the step. `withdraws` says of an
-    edit of the index that it is none: the one that was announced before it was refused, and not made.
+    edit of the index that it is none: the one that was announced before it was refused, and not made. `back` says of
+    settled files that they are in their place, and not gone for good.
     """
 
     step: Step
@@ -65,6 +66,7 @@ class Record:
     contents: tuple[tuple[str, str], ...] = ()
     etag: str = ""
     withdraws: bool = False
+    back: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -150,7 +152,8 @@ def _record(body: dict[str, Any], place: RecordPlace) -> Record:
         trash=body["trash"],
         contents=tuple((name, text) for name, text in body["contents"]),
         etag=body["etag"],
-        withdraws=body.get("withdraws") is True,  # records were written without that
+        withdraws=body.get("withdraws") is True,  # records were written without these two
+        back=body.get("back") is True,
     )
 
 

@@ -27,6 +27,7 @@ def record(repository: str = "team/app", *, step: Step = Step.INDEX, time: float
         contents=((f"{folder}oci-layout", "{}"),),
         etag="mark",
         withdraws=step is Step.INDEX,
+        back=step is Step.SETTLED,
     )
 
 
