@@ -11,7 +11,7 @@ import click
 
 from flows.commands.options import with_parameters
 from flows.commands.running import checked, logs_in, take_credentials
-from flows.exit_codes import INCOMPLETE
+from flows.exit_codes import INCOMPLETE, INTERRUPTED
 from flows.forms.cleanup_parameters import ApplyParameters, CleanupPlanParameters, UndoParameters
 from tasks.oci.errors import ConfigurationError
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flows.course.cleanup_applying import ShowOutcomes
+    from flows.terminal.console import Console
     from tasks.stores.pacing import Stop
 
 
@@ -49,8 +50,7 @@ def plan(*, as_json: bool, username: str | None, password_stdin: bool, **given: 
     show = partial(print_plan, as_json=as_json, doer=f"{keeping}layoutlift cleanup apply {file}")
     with stopped_by_signals(console):
         whole = plan_cleanup(parameters, console.stop, show)
-    if not whole:
-        raise SystemExit(INCOMPLETE)
+    exit_unless(whole, console)
 
 
 @cleanup.command(short_help="Do what PLAN says, and nothing else")
@@ -100,6 +100,16 @@ def change(act: Callable[[Stop, ShowOutcomes], bool], *, as_json: bool, show: Sh
     console = Console()
     with stopped_by_signals(console):
         whole = act(console.stop, show or partial(print_outcomes, as_json=as_json))
+    exit_unless(whole, console)
+
+
+def exit_unless(whole: bool, console: Console) -> None:  # noqa: FBT001 - as it reads
+    """Exit with 130 where somebody stopped the command, though its end was near, else with 1 unless all is well.
+
+    A script goes on to apply a plan where the one that made it ended with 0.
+    """
+    if console.interrupted:
+        raise SystemExit(INTERRUPTED)
     if not whole:
         raise SystemExit(INCOMPLETE)
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.commands.cleanup import change, plans
+from flows.commands.cleanup import change, exit_unless, plans
 from flows.commands.options import with_parameters
 from flows.commands.running import checked, take_credentials
-from flows.exit_codes import INCOMPLETE
 from flows.forms.cleanup_parameters import ApplyParameters, DeleteParameters, RecoverParameters
+from tasks.oci.errors import InterruptedRunError
 from tasks.stores.source_checks import refuse_within
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ def _plan_and_apply(
             with stopped_by_signals(console):
                 whole = plan(place, console.stop, shown)
             with AppliedPart() if as_json else nullcontext() as part:
+                if console.interrupted:
+                    raise InterruptedRunError("the run was interrupted while it planned; nothing was changed")
                 show = None if part is None else part.show
                 change(partial(apply_plan, applied, place), as_json=as_json, show=show)
-    if not whole:
-        raise SystemExit(INCOMPLETE)
+    exit_unless(whole, console)
