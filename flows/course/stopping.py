@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
+import select
 import signal
 import threading
 from contextlib import contextmanager, suppress
@@ -43,23 +43,29 @@ def stopped_by_signals(console: Console, patience: float = LAST_RESORT_SECONDS) 
                 die()
             return
         if number == signal.SIGHUP:
-            _leave_closed_terminal()
-        with suppress(OSError):  # nobody may be left to read it; and a handler must not touch buffered files
-            os.write(2, b"stopping; once more to stop at once\n")
+            _leave_lost_output()
         console.interrupt()
         threading.Thread(
             target=_last_resort, args=(console, ended, patience), name="last resort", daemon=True
         ).start()
+        with suppress(OSError):  # nobody may be left to read it; and a handler must not touch buffered files
+            os.write(2, b"stopping; once more to stop at once\n")
 
     before = {number: signal.signal(number, request) for number in _ending()}
     token = _request.set(request)
     try:
         yield
+    except BrokenPipeError:
+        if not console.interrupted:
+            raise
+        raise SystemExit(INTERRUPTED) from None
     finally:
         ended.set()
         _request.reset(token)
         for number, handler in before.items():
             signal.signal(number, handler)
+        if console.interrupted:
+            _leave_lost_output()
 
 
 def _ending() -> list[signal.Signals]:
@@ -68,14 +74,17 @@ def _ending() -> list[signal.Signals]:
     return [signal.SIGINT, signal.SIGTERM, *hangup]
 
 
-def _leave_closed_terminal() -> None:
-    """Have output that would go to a terminal that is gone go nowhere: each write would be an error."""
+def _leave_lost_output() -> None:
+    """Have output go nowhere that would go to a terminal that is gone, or to a program that has ended.
+
+    Ctrl-C ends the `tee` of a pipeline before us; each write would be an error, and hide how the run ended.
+    """
+    outputs = select.poll()
     for descriptor in (1, 2):
-        try:
-            os.write(descriptor, b"")
-        except OSError as error:
-            if error.errno == errno.EIO:
-                os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), descriptor)
+        outputs.register(descriptor, 0)
+    for descriptor, event in outputs.poll(0):
+        if event & (select.POLLERR | select.POLLHUP):
+            os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), descriptor)
 
 
 @contextmanager
@@ -125,11 +134,16 @@ def _last_resort(console: Console, ended: threading.Event, patience: float) -> N
     """Write the report as it stands and end the process, unless the run ends by itself in time."""
     if ended.wait(patience):
         return
-    click.echo("layoutlift: something does not let go of the run; it is ended without waiting for it", err=True)
-    writer = threading.Thread(target=_write_report, args=(console,), daemon=True)
-    writer.start()
-    writer.join(1.0)  # its disk may be what hangs
+    for last in (_tell_of_it, _write_report):
+        act = threading.Thread(target=last, args=(console,), daemon=True)
+        act.start()
+        act.join(1.0)  # its disk, or whoever reads what is said, may be what hangs
     die()
+
+
+def _tell_of_it(_: Console) -> None:
+    _leave_lost_output()
+    click.echo("layoutlift: something does not let go of the run; it is ended without waiting for it", err=True)
 
 
 def _write_report(console: Console) -> None:

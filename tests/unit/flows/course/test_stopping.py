@@ -2,6 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,21 @@ from flows.terminal.console import Console
 from tasks.oci.errors import InterruptedRunError
 
 PARAMETERS = CheckParameters(source="/source")
+STOPPED = """
+import signal, sys, threading
+import click
+from flows.course.stopping import stopped_by_signals
+from flows.terminal.console import Console
+
+console = Console()
+with stopped_by_signals(console, patience=0.1):
+    signal.raise_signal(signal.SIGINT)
+    {within}
+click.echo("what came of it")
+click.echo("and what was wrong", err=True)
+sys.exit(130 if console.interrupted else 1)
+"""
+HELD, TOLD, QUICKLY = "threading.Event().wait()", "click.echo('line by line')", "pass"
 
 
 def test_sigterm_stops_the_run_in_a_flow_that_took_it_over() -> None:
@@ -55,6 +74,39 @@ def test_a_signal_ends_a_run_whose_messages_nobody_reads_any_more() -> None:
         os.dup2(kept, 2)
         os.close(kept)
     assert console.stop.requested
+
+
+def nobody_reads(reader: int, writer: int) -> None:
+    """As when Ctrl-C has ended the `tee` of a pipeline, too."""
+    os.close(reader)
+
+
+def reader_sleeps(reader: int, writer: int) -> None:
+    """As when `less` shows its first page."""
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while os.write(writer, bytes(4096)):
+            pass
+    os.set_blocking(writer, True)
+
+
+@pytest.mark.parametrize(
+    ("state", "within"),
+    [(nobody_reads, HELD), (reader_sleeps, HELD), (nobody_reads, TOLD), (nobody_reads, QUICKLY)],
+    ids=["held and nobody reads", "held and the reader sleeps", "prints in the run", "prints after it"],
+)
+def test_lost_output_neither_keeps_a_stopped_run_nor_hides_that_it_was_stopped(
+    state: Callable[[int, int], None], within: str
+) -> None:
+    reader, writer = os.pipe()
+    state(reader, writer)
+    program = [sys.executable, "-c", STOPPED.format(within=within)]
+    with subprocess.Popen(program, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer) as process:
+        try:
+            assert process.wait(30) == 130
+        finally:
+            process.kill()
+    os.close(writer)
 
 
 def test_a_worker_keeps_its_own_sigterm() -> None:
