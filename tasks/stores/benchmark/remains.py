@@ -114,6 +114,8 @@ def remove(folder: Path) -> None:
         wait_until(lambda at=mountpoint: not is_mounted(at), what=f"{mountpoint} is unmounted")  # type: ignore[misc]
     for pid, started in _programs(folder):
         _end(pid, started)
+    for content in folder.glob("*/"):  # gigabytes: whoever is killed meanwhile still has to be known for their owner
+        shutil.rmtree(content, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 

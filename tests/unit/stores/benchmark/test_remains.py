@@ -47,6 +47,28 @@ def test_what_a_dead_run_left_is_removed_and_its_programs_are_ended(tmp_path: Pa
     assert not folder.exists()
 
 
+def test_what_a_run_left_that_was_killed_while_it_tidied_up_is_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a second Ctrl-C; a folder whose owner is not told is left alone for good."""
+    folder, unlink = leave_behind(tmp_path, a_dead_pid()), os.unlink
+    for number in range(100):
+        (folder / f"mounted-{number}").mkdir()
+        (folder / f"mounted-{number}" / "data").write_bytes(b"x")
+
+    def killed(path: str, **more: int) -> None:
+        unlink(path, **more)
+        if path == "owner.json" or not any(folder.glob("mounted-*/data")):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            sweep(tmp_path)
+    assert sweep(tmp_path) == ["run"]
+    assert not folder.exists()
+
+
 def test_a_run_that_is_at_work_is_left_alone(tmp_path: Path) -> None:
     folder = leave_behind(tmp_path, os.getpid())
     (tmp_path / "not ours").mkdir()
