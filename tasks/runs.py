@@ -87,6 +87,8 @@ class Run:
         self._target = target
         self._started = datetime.now(UTC)
         self._head_start: HeadStart | None = None
+        self.is_ending = False
+        """Whether its report is being written, or is there: the work has let go."""
         self.report_path: Path | None = None
         self.report_places: list[str] = []
         self._is_delivered = True
@@ -177,6 +179,7 @@ class Run:
         Raises:
             StateError: it can't be written on this machine.
         """
+        self.is_ending = True
         self.tree.abandon()
         self.report_places.clear()
         wanted = self.options.report

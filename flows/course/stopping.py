@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 LAST_RESORT_SECONDS = 8.0
 """After so long, whatever still waits in the system (a name server, a dead disk) is left where it is."""
+LAST_WORDS_SECONDS = 1.0
+REPORTED_A_SECOND = 10_000
+"""Tags that a busy machine writes into two reports, and reads once more, in a second."""
 
 _request: ContextVar[Callable[[int, FrameType | None], None] | None] = ContextVar("layoutlift_stop", default=None)
 
@@ -131,13 +134,18 @@ def ending_waits(check: Callable[[], None]) -> Iterator[None]:
 
 
 def _last_resort(console: Console, ended: threading.Event, patience: float) -> None:
-    """Write the report as it stands and end the process, unless the run ends by itself in time."""
-    if ended.wait(patience):
+    """Write the report as it stands and end the process, unless the run ends by itself in time.
+
+    A report of very many tags takes longer than all else that a run still has to do, and is waited for.
+    """
+    run = None if ended.wait(patience) else console.latest_run
+    more = 0.0 if run is None else run.totals.tags / REPORTED_A_SECOND
+    if ended.wait(more if run is not None and run.is_ending else 0.0):
         return
-    for last in (_tell_of_it, _write_report):
+    for last, seconds in ((_tell_of_it, LAST_WORDS_SECONDS), (_write_report, LAST_WORDS_SECONDS + more)):
         act = threading.Thread(target=last, args=(console,), daemon=True)
         act.start()
-        act.join(1.0)  # its disk, or whoever reads what is said, may be what hangs
+        act.join(seconds)  # its disk, or whoever reads what is said, may be what hangs
     die()
 
 

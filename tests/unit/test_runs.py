@@ -73,6 +73,15 @@ def test_a_report_that_got_everywhere_is_named_where_the_user_and_the_state_have
     run.raise_if_incomplete()
 
 
+def test_a_run_is_at_its_end_as_soon_as_its_report_is_begun(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who was told to stop it waits for the report."""
+    seen: list[bool] = []
+    monkeypatch.setattr(run.tree, "abandon", lambda: seen.append(run.is_ending))
+    assert not run.is_ending
+    run.write_report()
+    assert seen == [True]
+
+
 def test_a_ledger_that_can_not_be_read_is_found_before_anything_is_done(
     options: RunOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,10 +7,13 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from prefect.exceptions import TerminationSignal
 
+from flows.course import stopping
 from flows.course.stopping import stopped_as_before, stopped_by_signals
 from flows.forms.parameters import CheckParameters
 from flows.server import embedded
@@ -22,6 +25,7 @@ PARAMETERS = CheckParameters(source="/source")
 STOPPED = """
 import signal, sys, threading
 import click
+from flows.course import stopping
 from flows.course.stopping import stopped_by_signals
 from flows.terminal.console import Console
 
@@ -107,6 +111,31 @@ def test_lost_output_neither_keeps_a_stopped_run_nor_hides_that_it_was_stopped(
         finally:
             process.kill()
     os.close(writer)
+
+
+class NeverEnds:
+    """The end of a run that does not come; keeps for how long it was waited for."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    def wait(self, seconds: float) -> bool:
+        self.waits.append(seconds)
+        return False
+
+
+@pytest.mark.parametrize(("is_ending", "waits"), [(True, [8.0, 60.0]), (False, [8.0, 0.0])], ids=["report", "work"])
+def test_a_report_of_very_many_tags_is_waited_for_and_work_that_does_not_let_go_is_not(
+    monkeypatch: pytest.MonkeyPatch, *, is_ending: bool, waits: list[float]
+) -> None:
+    ended, reports = NeverEnds(), []
+    monkeypatch.setattr(stopping, "die", lambda: None)
+    monkeypatch.setattr(stopping, "_write_report", reports.append)
+    totals = SimpleNamespace(tags=600_000)
+    console: Any = SimpleNamespace(latest_run=SimpleNamespace(is_ending=is_ending, totals=totals))
+    stopping._last_resort(console, cast("Any", ended), 8.0)
+    assert ended.waits == waits
+    assert reports == [console]
 
 
 def test_a_worker_keeps_its_own_sigterm() -> None:
