@@ -33,16 +33,30 @@ _TLS_REFUSALS = (
     "WRONG_VERSION_NUMBER",
     "UNSUPPORTED_PROTOCOL",
     "HANDSHAKE_FAILURE",
+    "ALERT_UNKNOWN_CA",
+    "ALERT_PROTOCOL_VERSION",
     "doesn't match",
 )
+_CLIENT_CERTIFICATE = (
+    "it wants a client's certificate, or another one: put client.cert and client.key into docker's certs.d"
+)
+_OTHER_HOST = "its certificate is of another host: correct the address"
+_OLD_TLS = "it knows only versions of TLS that are not safe any more: have it updated"
 _TLS_HINTS = {
+    "alert certificate": _CLIENT_CERTIFICATE,
+    "alert bad certificate": _CLIENT_CERTIFICATE,
+    "alert unsupported certificate": _CLIENT_CERTIFICATE,
+    "alert unknown ca": _CLIENT_CERTIFICATE,
+    "alert handshake failure": f"{_CLIENT_CERTIFICATE}; or its ciphers are not safe any more",
+    "PROTOCOL": _OLD_TLS,
     "expired": "renew the certificate, or correct this machine's clock",
     "not yet valid": "correct this machine's clock, or the certificate",
-    "CERTIFICATE_REQUIRED": "it wants a client's certificate: put client.cert and client.key into docker's certs.d",
-    "not valid for": "its certificate is of another host: correct the address",
+    "not valid for": _OTHER_HOST,
+    "doesn't match": _OTHER_HOST,
     "CERTIFICATE": "--ca-file names other authorities",
 }
-"""What to do, by what OpenSSL says; the first that fits counts."""
+"""What to do, by what OpenSSL says; the first that fits counts. An alert is what the registry says of us."""
+_NO_TLS = "a registry without TLS needs --plain-http"
 _CONNECTION_HINTS = {
     "Connection refused": "nothing listens there: look at host and port, or start the registry",
     "Name or service not known": "no such host is known: look at its name",
@@ -50,9 +64,9 @@ _CONNECTION_HINTS = {
     "name resolution": "names can't be looked up for the moment: look at this machine's DNS",
     "No route to host": "look at the address, and at firewalls",
     "Network is unreachable": "look at this machine's network",
+    "record layer failure": _NO_TLS,  # what OpenSSL has for WRONG_VERSION_NUMBER since 3.2
 }
 """What to look at, by what the system says."""
-_NO_TLS = "a registry without TLS needs --plain-http"
 _PROXY_REFUSAL = "Tunnel connection failed: 407"
 PROXY_REFUSES = "the proxy wants a name and password, or other ones (407); put them into HTTPS_PROXY"
 
