@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
+import os
+import ssl
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -42,14 +44,15 @@ def make_client(access: BucketAccess, read_seconds: float = READ_SECONDS) -> S3C
     says otherwise (`s3 = addressing_style = …`).
 
     Raises:
-        ConfigurationError: the endpoint is no URL or holds credentials, or the profile or a program that it
-            names can't be found or read.
+        ConfigurationError: the endpoint is no URL or holds credentials, or the profile, a program that it names
+            or a file of authorities can't be found or read.
     """
     try:
         with translated("S3"):
             session = _session(access.login)
             client = _client(session, access, None, read_seconds)
             check_endpoint_url(client.meta.endpoint_url)  # it may come from a variable or a profile, too
+            _check_authorities(session, client)
             if has_own_endpoint(client) and not _chosen_style(session):
                 client = _client(session, access, "path", read_seconds)
             if has_own_endpoint(client):
@@ -59,6 +62,21 @@ def make_client(access: BucketAccess, read_seconds: float = READ_SECONDS) -> S3C
     except (SourceError, ValueError) as error:
         raise ConfigurationError(f"the settings for S3 can't be used: {error}") from error
     return client
+
+
+def _check_authorities(session: boto3.Session, client: S3Client) -> None:
+    """Refuse a file of authorities that is none, of which the SDK says at each request that TLS failed."""
+    named = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 - boto3 has no way of its own
+    if named is None:
+        named = os.environ.get("REQUESTS_CA_BUNDLE")
+    if named is None or urlsplit(client.meta.endpoint_url).scheme != "https":
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=named)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the file of authorities that AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE or the profile names: {named}: {error}"
+        ) from error
 
 
 def _add_md5(params: dict[str, Any], **_: object) -> None:

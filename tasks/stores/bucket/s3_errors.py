@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from botocore import exceptions as sdk
 from urllib3.exceptions import HTTPError
@@ -75,10 +76,18 @@ NO_CREDENTIALS = (
     sdk.SSOError,
     sdk.TokenRetrievalError,
 )
-_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
-"""How Python's TLS begins to say so; that text is all that the SDK leaves of it."""
-_NO_TLS = "WRONG_VERSION_NUMBER"
-"""What OpenSSL says of an answer that is none of TLS."""
+_OTHER_HOST = "it is of another host: correct the endpoint's address"
+_CERTIFICATE_HINTS = {
+    "expired": "renew it, or correct this machine's clock",
+    "not yet valid": "correct this machine's clock, or the certificate",
+    "doesn't match": _OTHER_HOST,
+    "not valid for": _OTHER_HOST,
+    "subjectAltName": "it names no host",
+    "CERTIFICATE_VERIFY_FAILED": "AWS_CA_BUNDLE names a file of other authorities",
+}
+"""What to do, by what Python's TLS says of a certificate; that text is all that the SDK leaves of it."""
+_NO_TLS = ("WRONG_VERSION_NUMBER", "record layer failure")
+"""What OpenSSL says of an answer that is none of TLS, and says since 3.2."""
 _BARE = "400"
 """What the SDK makes of an answer that is none of S3, as of a server with TLS to a request without."""
 _OTHER_ENDPOINT = "is the endpoint's address right, and its http:// or https://?"
@@ -249,18 +258,26 @@ def _of_failure(error: Exception, name: str) -> LayoutliftError:
     reason = _one_line(str(error))
     if isinstance(error, NO_CREDENTIALS):
         return NoCredentialsError(f"no usable credentials for S3: {reason} (AWS_PROFILE, AWS_ACCESS_KEY_ID, …)")
-    if isinstance(error, sdk.SSLError) and _UNTRUSTED in str(error):  # else the connection broke meanwhile
-        return NotAdmittedError(
-            f"the endpoint's certificate is not trusted ({reason}); AWS_CA_BUNDLE names a file of other authorities"
-        )
+    if (said := _of_certificate(error)) is not None:
+        return NotAdmittedError(said)
     if isinstance(error, _UNREACHABLE):
-        hint = f"; {_OTHER_ENDPOINT}" if _NO_TLS in str(error) else ""
+        hint = f"; {_OTHER_ENDPOINT}" if any(sign in str(error) for sign in _NO_TLS) else ""
         return UnreachableError(f"the S3 endpoint does not answer: {reason}{hint}")
     if isinstance(error, sdk.ReadTimeoutError):
         return SilentError(f"{name} can't be read for the moment: {reason}; is that the address of an S3 store?")
     if isinstance(error, sdk.HTTPClientError | sdk.IncompleteReadError | HTTPError | OSError):
         return SourceReadError(f"{name} can't be read for the moment: {reason}")
     return NotAdmittedError(f"{name} can't be asked for: {reason}")
+
+
+def _of_certificate(error: Exception) -> str | None:
+    """What is wrong with an endpoint's certificate, None where the connection only broke."""
+    if not isinstance(error, sdk.SSLError):
+        return None
+    said = str(error.kwargs["error"])  # without the object's address, which may leave no room for it
+    hint = next((hint for sign, hint in _CERTIFICATE_HINTS.items() if sign in said), None)
+    host = urlsplit(str(error.kwargs["endpoint_url"])).netloc
+    return f"the certificate of {host} is not trusted ({_one_line(said)}); {hint}" if hint else None
 
 
 def _storage_class(said: dict[str, Any]) -> str:

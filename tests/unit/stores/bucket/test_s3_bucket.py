@@ -31,7 +31,7 @@ from tasks.stores.bucket import s3_bucket, s3_client
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
 from tasks.stores.bucket.s3_bucket import ATTEMPTS, S3Bucket
 from tasks.stores.bucket.s3_client import make_client
-from tasks.stores.bucket.s3_errors import UnwrittenError
+from tasks.stores.bucket.s3_errors import NotAdmittedError, UnwrittenError
 from tasks.stores.bucket.s3_writing import KEYS_A_REQUEST, WritableS3Bucket
 from tasks.stores.pacing import Stop
 from tasks.stores.silence import LEAST_FAILURES
@@ -302,6 +302,33 @@ def test_a_handshake_that_breaks_is_not_taken_for_a_certificate() -> None:
     untrusted = SSLError(endpoint_url="https://store", error="[SSL: CERTIFICATE_VERIFY_FAILED] self-signed")
     with pytest.raises(SourceUnavailableError, match=r"not trusted .*AWS_CA_BUNDLE"):
         answering(untrusted).stat("key")
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired", "renew it"),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate is not yet valid", "clock"),
+        ("hostname 's3.example' doesn't match 'elsewhere.example'", "of another host"),
+        ("no appropriate subjectAltName fields were found", "names no host"),
+    ],
+    ids=["expired", "not yet valid", "of another host", "of no host"],
+)
+def test_a_certificate_that_is_no_good_is_told_with_what_helps(said: str, hint: str) -> None:
+    """Whole, however long the address is that was asked; and not waited for, as an endpoint that is away is."""
+    untrusted = SSLError(endpoint_url=f"https://store/{'long' * 50}", error=said)
+    store = answering(None, untrusted)
+    store.stat("key")
+    with pytest.raises(NotAdmittedError, match=re.escape(f"({said}); ")) as told:
+        store.stat("key")
+    assert hint in str(told.value)
+    assert "AWS_CA_BUNDLE" not in str(told.value)
+
+
+def test_an_endpoint_without_tls_is_told_as_openssl_has_it_since_3_2() -> None:
+    plain = SSLError(endpoint_url="https://store", error="[SSL] record layer failure (_ssl.c:1033)")
+    with pytest.raises(SourceUnavailableError, match=r"does not answer: .* http:// or https://\?$"):
+        answering(plain).stat("key")
 
 
 def test_waiting_for_a_store_that_stays_slow_ends_with_the_run(script: ScriptedRegistry, bucket: OpenBucket) -> None:

@@ -37,6 +37,22 @@ def test_settings_that_make_no_sense_are_told(
         open_source("s3://bucket", access=BucketAccess(endpoint_url=endpoint))
 
 
+@pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
+@pytest.mark.parametrize("content", [None, "", "no certificate"], ids=["not there", "empty", "of something else"])
+def test_a_file_of_authorities_that_is_none_is_told_by_its_name(
+    environment: pytest.MonkeyPatch, tmp_path: Path, variable: str, content: str | None
+) -> None:
+    """The SDK takes it, and then says of each request that TLS failed."""
+    bundle = tmp_path / "bundle.pem"
+    if content is not None:
+        bundle.write_text(content)
+    environment.delenv("AWS_CA_BUNDLE", raising=False)
+    environment.setenv(variable, str(bundle))
+    with pytest.raises(ConfigurationError, match=f"{variable}.*{bundle}: "):
+        make_client(BucketAccess(endpoint_url="https://127.0.0.1:1"))
+    make_client(BucketAccess(endpoint_url="http://127.0.0.1:1"))
+
+
 def test_what_is_written_is_signed_also_where_the_source_is_read_without_credentials(
     script: ScriptedRegistry,
 ) -> None:
