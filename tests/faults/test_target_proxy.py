@@ -116,6 +116,17 @@ def test_a_proxy_that_is_not_there_is_named_as_the_cause(make_store: MakeStore) 
     assert "wrong-word" not in str(caught.value)
 
 
+def test_a_proxy_without_tls_that_is_asked_with_it_is_told_by_what_helps(make_store: MakeStore) -> None:
+    proxy = ScriptedRegistry()
+    try:
+        environment = {"HTTPS_PROXY": f"https://{proxy.host}"}
+        store = make_store("registry.test:5000", plain_http=False, environment=environment)
+        with pytest.raises(ConnectionFailedError, match=r"through the proxy: .* name it as http://host:port\)$"):
+            store.resolve_manifest("app", "v1")
+    finally:
+        proxy.stop()
+
+
 def test_an_upload_is_not_sent_to_another_host_through_a_proxy_either(
     make_store: MakeStore, make_proxy: Callable[..., ConnectProxy]
 ) -> None:

@@ -67,6 +67,8 @@ _CONNECTION_HINTS = {
     "record layer failure": _NO_TLS,  # what OpenSSL has for WRONG_VERSION_NUMBER since 3.2
 }
 """What to look at, by what the system says."""
+_NO_TLS_SIGNS = ("wrong version number", "record layer failure")
+_PROXY_WITHOUT_TLS = "it has no TLS: have HTTPS_PROXY name it as http://host:port"
 _PROXY_REFUSAL = "Tunnel connection failed: 407"
 PROXY_REFUSES = "the proxy wants a name and password, or other ones (407); put them into HTTPS_PROXY"
 
@@ -84,7 +86,8 @@ def translate(error: HTTPError | HTTPException | OSError, method: str, url: str)
     if _PROXY_REFUSAL in _cause(error):
         return AuthenticationError(f"{where}: {PROXY_REFUSES}", status=407)
     if isinstance(error, ProxyError):
-        return ConnectionFailedError(f"{where} through the proxy: {_cause(error)}")
+        hint = next((f" ({_PROXY_WITHOUT_TLS})" for sign in _NO_TLS_SIGNS if sign in _cause(error)), "")
+        return ConnectionFailedError(f"{where} through the proxy: {_cause(error)}{hint}")
     return ConnectionFailedError(f"{where}: {_cause(error)}{_what_to_look_at(error, url)}")
 
 
