@@ -30,6 +30,7 @@ from tasks.oci.errors import (
 from tasks.registry_ports import Deletion
 from tasks.stores.hidden_secrets import without_secrets
 from tasks.stores.registry.transport.http_answers import said_once
+from tasks.stores.registry.transport.transport_errors import CLIENT_CERTIFICATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,9 +81,7 @@ def error_codes(answer: HttpAnswer) -> tuple[str, ...]:
 def describe(answer: HttpAnswer) -> str:
     """Status and the registry's own words, in one short line without control characters and what may be secret."""
     words = "; ".join(f"{code}: {message}" if message else code for code, message in _errors(answer))
-    words = words or _text(answer)
-    if _wants_tls(answer):
-        words = "to a request without TLS, which it wants: leave out --plain-http"
+    words = _of_tls(answer) or words or _text(answer)
     text = f"{answer.status} {words}" if words else f"{answer.status}"
     return without_secrets("".join(c if c.isprintable() else " " for c in text))[:_SHOWN]
 
@@ -93,10 +92,14 @@ def _text(answer: HttpAnswer) -> str:
     return "" if said.startswith("<") else said
 
 
-def _wants_tls(answer: HttpAnswer) -> bool:
-    """Whether a server in Go or nginx says that plain HTTP came to a port with TLS."""
+def _of_tls(answer: HttpAnswer) -> str:
+    """What helps where a server in Go or nginx says that TLS is missing, or nginx that a client's certificate is."""
     said = answer.body.lower()
-    return answer.status == HTTPStatus.BAD_REQUEST and b"http request" in said and b"https" in said
+    if answer.status != HTTPStatus.BAD_REQUEST:
+        return ""
+    if b"http request" in said and b"https" in said:
+        return "to a request without TLS, which it wants: leave out --plain-http"
+    return f"({CLIENT_CERTIFICATE})" if b"ssl certificate" in said else ""
 
 
 def _errors(answer: HttpAnswer) -> list[tuple[str, str]]:

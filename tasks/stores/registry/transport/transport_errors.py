@@ -37,17 +37,17 @@ _TLS_REFUSALS = (
     "ALERT_PROTOCOL_VERSION",
     "doesn't match",
 )
-_CLIENT_CERTIFICATE = (
+CLIENT_CERTIFICATE = (
     "it wants a client's certificate, or another one: put client.cert and client.key into docker's certs.d"
 )
 _OTHER_HOST = "its certificate is of another host: correct the address"
 _OLD_TLS = "it knows only versions of TLS that are not safe any more: have it updated"
 _TLS_HINTS = {
-    "alert certificate": _CLIENT_CERTIFICATE,
-    "alert bad certificate": _CLIENT_CERTIFICATE,
-    "alert unsupported certificate": _CLIENT_CERTIFICATE,
-    "alert unknown ca": _CLIENT_CERTIFICATE,
-    "alert handshake failure": f"{_CLIENT_CERTIFICATE}; or its ciphers are not safe any more",
+    "alert certificate": CLIENT_CERTIFICATE,
+    "alert bad certificate": CLIENT_CERTIFICATE,
+    "alert unsupported certificate": CLIENT_CERTIFICATE,
+    "alert unknown ca": CLIENT_CERTIFICATE,
+    "alert handshake failure": f"{CLIENT_CERTIFICATE}; or its ciphers are not safe any more",
     "PROTOCOL": _OLD_TLS,
     "expired": "renew the certificate, or correct this machine's clock",
     "not yet valid": "correct this machine's clock, or the certificate",

@@ -43,6 +43,13 @@ def test_a_registry_that_wants_tls_is_said_to_want_it(body: bytes) -> None:
     assert "--plain-http" not in describe(answered(400, body=b"malformed HTTP request"))
 
 
+@pytest.mark.parametrize("said", ["No required SSL certificate was sent", "The SSL certificate error"])
+def test_a_registry_behind_nginx_that_wants_a_certificate_is_said_to_want_it(said: str) -> None:
+    page = f"<html>\r\n<head><title>400 {said}</title></head>".encode()
+    assert "client.cert and client.key" in describe(answered(400, body=page))
+    assert describe(answered(404, body=page)) == "404"
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
