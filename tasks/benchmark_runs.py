@@ -16,7 +16,7 @@ from tasks.benchmark_parts import result_folder_of, usable_paths, venue_of
 from tasks.benchmark_results import compare_and_keep, write_results
 from tasks.benchmark_values.cases import MIB
 from tasks.benchmark_values.facts import About, Failure, Measurement, Phase, Results
-from tasks.benchmark_values.paths import Visit
+from tasks.benchmark_values.paths import Origin, Visit
 from tasks.oci.errors import (
     IncompleteError,
     InterruptedRunError,
@@ -32,6 +32,7 @@ from tasks.operations.reports.counts import counted
 from tasks.stores.benchmark import page_cache
 from tasks.stores.benchmark.bench import Bench
 from tasks.stores.benchmark.free_space import refuse_without_space
+from tasks.stores.benchmark.registry_area import refuse_unreachable
 from tasks.stores.benchmark.remains import WorkFolder, sweep, work_root
 from tasks.stores.benchmark.result_folder import History
 from tasks.stores.bucket.s3_errors import let_in
@@ -249,7 +250,8 @@ def open_benchmark(options: BenchmarkOptions, stop: Stop) -> Iterator[BenchmarkR
     """Clean up after dead runs, claim what is written to, start what is needed; and take all away at the end.
 
     Raises:
-        ConfigurationError: the bucket or its settings can't be used, or a path that was asked for is not here.
+        ConfigurationError: the bucket or its settings can't be used, a path that was asked for is not here, or
+            nobody answers at the user's registry.
         RefusedError: the bucket's path holds something else, another run is there, or the disk has too little room.
         StateError: the folder for the work or the results can't be used.
     """
@@ -268,6 +270,8 @@ def open_benchmark(options: BenchmarkOptions, stop: Stop) -> Iterator[BenchmarkR
             venue.claim(paths, stack)
         drops = page_cache.may_drop() and not options.keep_page_cache
         bench = Bench(venue, work, stop, options.pause, drops)
+        if venue.has_others_registry and any(path.origin is Origin.REGISTRY for path in paths):
+            refuse_unreachable(str(venue.registry), bench.run_oras)
         shown = [shown_path(each, bench, paths) for each in used]
         run = BenchmarkRun(
             options=options,

@@ -273,6 +273,14 @@ def test_what_was_pushed_to_a_registry_of_the_users_is_deleted_or_named(
     assert ("is still in the registry" in (bench.home / "out" / "benchmark.md").read_text()) is not allowed
 
 
+def test_a_registry_that_is_away_ends_it_before_anything_is_measured(bench: Layoutlift) -> None:
+    away = ["--paths", "registry,directory", "--registry", "127.0.0.1:1", "--plain-http"]
+    ended = run(bench, NO_BUCKET, *SMALL, *away, code=2)
+    assert ended.stderr.splitlines()[-1].startswith("layoutlift: --registry 127.0.0.1:1: dial tcp")
+    assert not (bench.home / "out").exists()
+    assert nothing_is_left(bench)
+
+
 def test_an_interrupted_run_is_resumed_without_measuring_twice(bench: Layoutlift) -> None:
     options = ["--sizes", "10kB 20kB 30kB", "--paths", "directory", "--repeats", "2", "--keep-page-cache"]
     options += ["--pause", "0.2"]

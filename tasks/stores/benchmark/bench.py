@@ -116,7 +116,7 @@ class Bench:
         """Delete what a case put into a registry of the user's; what that did not allow, a line each."""
         if not (self.venue.has_others_registry and self._is_in_registry):
             return []
-        return remove_from_registry(self._directory, case.label, str(self.venue.registry), self._run_oras)
+        return remove_from_registry(self._directory, case.label, str(self.venue.registry), self.run_oras)
 
     def end(self, paths: Sequence[PathSpec]) -> None:
         """Delete the test repositories of a case everywhere."""
@@ -264,7 +264,7 @@ class Bench:
             values |= {"bucket": self.venue.area(path).bucket, "prefix": self._prefix(path)}
         return values
 
-    def _run_oras(self, command: Command, values: dict[str, str | None]) -> None:
+    def run_oras(self, command: Command, values: dict[str, str | None]) -> None:
         """Run a small command to its end, also when the run was told to stop, but not for long."""
         line, place = self.venue.command(command, values), self.work.path
         timed = TimedCommand(line, folder=place, environment=self.venue.whole_environment, log=place / "command.log")

@@ -1,11 +1,12 @@
-"""Takes what a benchmark put into a registry of the user's out again."""
+"""Sees that a registry of the user's is there, and takes what a benchmark put into it out again."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import LayoutliftError
+from tasks.oci.errors import ConfigurationError, LayoutliftError, ProgramFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,8 +14,32 @@ if TYPE_CHECKING:
 
     from tasks.benchmark_values.paths import Command
 
+ASK: Command = ("oras", "resolve", "{plain_http}", "{registry}:{tag}")
 DELETE_MANIFEST: Command = ("oras", "manifest", "delete", "--force", "{plain_http}", "{registry}:{tag}")
 DELETE_BLOB: Command = ("oras", "blob", "delete", "--force", "{plain_http}", "{registry}@sha256:{blob}")
+_NOT_LET_IN = re.compile(r'\b(?:Head|Get) "https?://[^"]*": (.+)|(basic credential not found)')
+"""How oras says that a request had no answer, or that a password is wanted and there is none. Other words prove
+nothing: a registry may refuse to look for what is not there, and take a push of it."""
+_HINTS = {
+    "HTTP response to HTTPS client": "a registry without TLS needs --plain-http",
+    "unknown authority": "SSL_CERT_FILE names a file of other authorities",
+    "credential": "log in with docker or oras",
+}
+
+
+def refuse_unreachable(repository: str, run: Callable[[Command, dict[str, str | None]], None]) -> None:
+    """Ask for a tag that is not there, by `run`, before what takes long and costs traffic is begun.
+
+    Raises:
+        ConfigurationError: nobody answers there, or lets us in.
+    """
+    try:
+        run(ASK, {"tag": "absent"})
+    except ProgramFailedError as error:
+        if (found := _NOT_LET_IN.search(str(error))) is not None:
+            said = found[1] or found[2]
+            hint = next((f" ({hint})" for sign, hint in _HINTS.items() if sign in said), "")
+            raise ConfigurationError(f"--registry {repository.partition('/')[0]}: {said}{hint}") from error
 
 
 def remove_from_registry(

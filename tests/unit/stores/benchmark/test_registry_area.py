@@ -1,4 +1,4 @@
-"""What a benchmark leaves in a registry is deleted, or named."""
+"""A registry is asked for before a benchmark begins; what that leaves in it is deleted, or named."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tasks.benchmark_values.paths import Command
-from tasks.oci.errors import ProgramFailedError
-from tasks.stores.benchmark.registry_area import remove_from_registry
+from tasks.oci.errors import ConfigurationError, ProgramFailedError
+from tasks.stores.benchmark.registry_area import refuse_unreachable, remove_from_registry
 
 
 @pytest.fixture
@@ -43,3 +43,43 @@ def test_what_may_not_be_deleted_is_named(layout: Path, refused: str, said: str)
             raise ProgramFailedError("405")
 
     assert remove_from_registry(layout, "8MiB", "host/name", run) == [said]
+
+
+URL = "https://host:5000/v2/name/manifests/absent"
+UNKNOWN = "tls: failed to verify certificate: x509: certificate signed by unknown authority"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            f'Error: Head "{URL}": http: server gave HTTP response to HTTPS client',
+            "http: server gave HTTP response to HTTPS client (a registry without TLS needs --plain-http)",
+        ),
+        (
+            f'Head "{URL}": {UNKNOWN}',
+            f"{UNKNOWN} (SSL_CERT_FILE names a file of other authorities)",
+        ),
+        (
+            f'Head "{URL}": dial tcp 127.0.0.1:5000: connect: connection refused',
+            "dial tcp 127.0.0.1:5000: connect: connection refused",
+        ),
+        ("Error: basic credential not found", "basic credential not found (log in with docker or oras)"),
+    ],
+    ids=["without TLS", "untrusted", "away", "without a login"],
+)
+def test_a_registry_that_nobody_gets_at_is_told_before_anything_is_measured(said: str, told: str) -> None:
+    def run(*_: object) -> None:
+        raise ProgramFailedError(f"oras ended with status 1: {said}")
+
+    with pytest.raises(ConfigurationError) as refused:
+        refuse_unreachable("host:5000/layoutlift-benchmark/run", run)
+    assert str(refused.value) == f"--registry host:5000: {told}"
+
+
+@pytest.mark.parametrize("said", ["not found", f'HEAD "{URL}": response status code 401: Unauthorized'])
+def test_a_registry_that_answers_is_measured(said: str) -> None:
+    def run(*_: object) -> None:
+        raise ProgramFailedError(f"oras ended with status 1: Error: {said}")
+
+    refuse_unreachable("host:5000/name", run)
