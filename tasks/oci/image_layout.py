@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.errors import InvalidLayoutError, InvalidReferenceError, SpecError
 from tasks.oci.json_stream import TooLongError, iter_places
-from tasks.oci.reference import REF_NAME, tag_of_ref_name
+from tasks.oci.reference import REF_NAME, tag_of_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -140,12 +140,12 @@ def tags_named(raw: bytes) -> frozenset[str] | None:
     """
     tags = set()
     for entry in iter_index(decode_index(raw)):
-        named = entry.ref_name if isinstance(entry, BrokenEntry) else entry.annotations.get(REF_NAME)
-        if named is not None:
-            with suppress(InvalidReferenceError):
-                tags.add(tag_of_ref_name(named))
-        elif isinstance(entry, BrokenEntry):
+        if isinstance(entry, BrokenEntry) and entry.ref_name is None:
             return None
+        named = {REF_NAME: entry.ref_name or ""} if isinstance(entry, BrokenEntry) else entry.annotations
+        if REF_NAME in named:
+            with suppress(InvalidReferenceError):
+                tags.add(tag_of_annotations(named))
     return frozenset(tags)
 
 

@@ -90,6 +90,22 @@ def tag_of_ref_name(ref_name: str) -> str:
     raise InvalidReferenceError(f"registries don't take the tag {_shown(ref_name)}, and tags are not changed")
 
 
+def tag_of_annotations(annotations: Mapping[str, str]) -> str:
+    """The tag that the `ref.name` of an entry of an index means, for whose repository other annotations may be asked.
+
+    containerd leaves the repository out, also of a reference that has both a tag and a digest: `1.25@sha256:...`.
+    By itself that might as well be a repository and a digest; the whole reference beside it tells.
+
+    Raises:
+        DigestOnlyError, InvalidReferenceError: see `tag_of_ref_name`.
+    """
+    ref_name = annotations[REF_NAME]
+    tag, at, _ = ref_name.partition("@")
+    if at and is_tag(tag) and annotations.get(IMAGE_NAME, "").endswith(f":{ref_name}"):
+        return tag_of_ref_name(annotations[IMAGE_NAME])
+    return tag_of_ref_name(ref_name)
+
+
 def _shown(name: str) -> str:
     """A name between quotes; of one that is too long, the middle is left out: its tag or digest is at its end."""
     if len(name) <= _SHOWN:

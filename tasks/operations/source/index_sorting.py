@@ -11,7 +11,7 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import DigestOnlyError, InvalidDigestError, InvalidReferenceError
 from tasks.oci.image_layout import REFERRER_SUBJECT, BrokenEntry
-from tasks.oci.reference import REF_NAME, tag_of_ref_name
+from tasks.oci.reference import REF_NAME, tag_of_annotations
 from tasks.operations.choosing.noted_times import NotedTimes
 from tasks.operations.reports.results import RefusedEntry, TagEntry
 from tasks.operations.source.writers_notes import WritersNotes, first_of, shown
@@ -75,7 +75,7 @@ class _Sorting:
             self._note_referrer_list(entry)
             return
         try:
-            tag = tag_of_ref_name(ref_name)
+            tag = tag_of_annotations(entry.annotations)
         except InvalidReferenceError as error:
             self._refuse(RefusedEntry(ref_name, plain.digest, plain.media_type, error.code, str(error)))
             kept = self.untagged if isinstance(error, DigestOnlyError) else self.unnamed

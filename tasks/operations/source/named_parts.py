@@ -20,7 +20,7 @@ from tasks.oci.reference import (
     parse_referrers_tag,
     repository_of_annotations,
     repository_of_reference,
-    tag_of_ref_name,
+    tag_of_annotations,
 )
 from tasks.operations.source.graph_walk import manifests_of, reached_from
 from tasks.operations.source.manifest_reading import UNREADABLE, read_manifest
@@ -119,7 +119,7 @@ def _held_by(entry: Descriptor) -> Digest | None:
     if (referrers := parse_referrers_tag(ref_name)) is not None:
         return referrers.subject
     try:
-        tag_of_ref_name(ref_name)
+        tag_of_annotations(entry.annotations)
     except DigestOnlyError:
         return entry.digest
     except InvalidReferenceError:

@@ -14,7 +14,7 @@ from tasks.oci.errors import InvalidLayoutError, SpecError
 from tasks.oci.image_layout import LayoutIndex, blob_path, check_marker, parse_index, tags_named
 from tasks.oci.json_stream import MOST_AT_ONCE
 from tasks.oci.media_types import IMAGE_MANIFEST
-from tasks.oci.reference import REF_NAME
+from tasks.oci.reference import IMAGE_NAME, REF_NAME
 from tests.support.oci_strategies import (
     HOSTILE_DIGESTS,
     descriptors,
@@ -167,5 +167,7 @@ def test_broken_entries_name_their_tags_or_hide_them() -> None:
     broken = {"mediaType": IMAGE_MANIFEST, "digest": "none", "annotations": {REF_NAME: "v2"}}
     odd = {**good, "annotations": {REF_NAME: "not a tag!"}}
     untagged = {**good, "annotations": {}}
-    assert tags_named(index([odd, untagged, good, broken])) == {"v1", "v2"}
+    pinned = f"1.25@{digest}"
+    exported = {**good, "annotations": {REF_NAME: pinned, IMAGE_NAME: f"docker.io/library/app:{pinned}"}}
+    assert tags_named(index([odd, untagged, good, broken, exported])) == {"v1", "v2", "1.25"}
     assert tags_named(index([good, {"digest": "none"}])) is None

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from tasks.oci.digest import Digest
 from tasks.oci.errors import DigestOnlyError, InvalidReferenceError
 from tasks.oci.reference import (
+    IMAGE_NAME,
+    REF_NAME,
     TargetAddress,
     is_referrers_tag,
     is_repository,
@@ -18,6 +20,7 @@ from tasks.oci.reference import (
     parse_referrers_tag,
     referrers_tag,
     repository_of_reference,
+    tag_of_annotations,
     tag_of_ref_name,
 )
 from tests.support.oci_strategies import digests, sha256
@@ -117,6 +120,20 @@ def test_a_tag_that_registries_refuse_is_never_changed_into_another(ref_name: st
 def test_what_is_named_by_its_digest_alone_is_told_from_a_tag_that_is_refused(ref_name: str) -> None:
     with pytest.raises(DigestOnlyError, match="by its digest and without a tag"):
         tag_of_ref_name(ref_name)
+
+
+@given(names, tags)
+def test_a_tag_beside_a_digest_is_told_from_a_repository_by_the_whole_reference(name: str, tag: str) -> None:
+    """As containerd exports `name:tag@digest`; a digest alone, and another reference beside it, tell of no tag."""
+    pinned = f"{tag}@{sha256(b'')}"
+    assert tag_of_annotations({REF_NAME: pinned, IMAGE_NAME: f"docker.io/{name}:{pinned}"}) == tag
+    for ref_name, image_name in (
+        (pinned, f"docker.io/{name}/{pinned}"),
+        (pinned, f"docker.io/{name}:other-{pinned}"),
+        (f"@{sha256(b'')}", f"docker.io/{name}@{sha256(b'')}"),
+    ):
+        with pytest.raises(DigestOnlyError):
+            tag_of_annotations({REF_NAME: ref_name, IMAGE_NAME: image_name})
 
 
 @given(names, tags)

@@ -100,6 +100,16 @@ def test_images_of_several_names_are_told_apart_where_they_share_a_layout_or_a_t
     assert refused.endswith("(docker.io/library/db:1)")
 
 
+def test_a_tag_that_containerd_exported_with_a_digest_is_that_tag(tmp_path: Path) -> None:
+    """`ctr image pull docker.io/library/app:1@sha256:…` names an image so, and its export what follows the colon."""
+    layout = LayoutBuilder(tmp_path / "app")
+    image = layout.image(layers=[b"pinned"], listed=False)
+    pinned = f"1@{image['digest']}"
+    layout.entry({**image, "annotations": {IMAGE_NAME: f"docker.io/library/app:{pinned}"}}, pinned)
+    layout.write()
+    assert Engine(tmp_path, MemoryTarget()).copy() == ({"app:1": "copied"}, set())
+
+
 @pytest.mark.parametrize(("contents", "more"), [(3, ""), (5, ", …")])
 def test_of_a_thousand_contents_of_one_tag_the_first_are_named(tmp_path: Path, contents: int, more: str) -> None:
     layout = LayoutBuilder(tmp_path / "app")
