@@ -153,9 +153,11 @@ def _tell_truth(error: Exception, server: str, console: Console) -> None:
     """
     ours = next((each for each in _causes(error) if isinstance(each, LayoutliftError)), None)
     if console.run is None and not console.has_shown and ours is None:
+        helps = "start it, correct PREFECT_API_URL or PREFECT_API_AUTH_STRING"
+        if "CERTIFICATE_VERIFY_FAILED" in (reason := _reason(error)):
+            helps = "have PREFECT_API_SSL_CERT_FILE name its authority, or see to its certificate"
         raise ConfigurationError(
-            f"the Prefect server at {server} can't be used ({_reason(error)}): start it, correct PREFECT_API_URL "
-            "or PREFECT_API_AUTH_STRING, or use --standalone"
+            f"the Prefect server at {server} can't be used ({reason}): {helps}, or use --standalone"
         ) from None
     click.echo(
         f"layoutlift: the Prefect server at {server} was lost ({_reason(error)}): what it shows is not "

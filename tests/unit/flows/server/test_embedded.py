@@ -146,6 +146,20 @@ def test_a_server_that_refuses_is_named_without_its_password(
     assert "cret" not in str(raised.value)
 
 
+def test_a_server_whose_certificate_is_not_trusted_is_told_with_what_helps(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def untrusted(**_: object) -> None:
+        raise httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed")
+
+    monkeypatch.setenv("PREFECT_API_URL", "https://127.0.0.1:9/api")
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.setattr(embedded, "_load", lambda _: untrusted)
+    monkeypatch.setattr(embedded.prefect_server, "client_environment", lambda _: {})
+    with pytest.raises(ConfigurationError, match=r"self-signed\): have PREFECT_API_SSL_CERT_FILE name its authority"):
+        embedded.run_flow("check", PARAMETERS, Console())
+
+
 def test_a_server_that_is_lost_when_the_outcome_was_shown_changes_nothing_of_that(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
