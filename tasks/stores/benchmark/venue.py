@@ -31,7 +31,7 @@ from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
 from tasks.stores.bucket.s3_client import has_own_endpoint, make_client
 from tasks.stores.local_parts.fuse import check_fuse
 from tasks.stores.local_parts.programs import program
-from tasks.stores.local_parts.registry import LocalRegistry
+from tasks.stores.local_parts.registry import LocalRegistry, registry_program
 from tasks.stores.local_parts.seaweedfs import SeaweedFS
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def find_parts(path: PathSpec, *, has_registry: bool) -> dict[str, Path]:
     if path.mount:
         check_fuse()
     if path.origin is Origin.REGISTRY and not has_registry:
-        raise ProgramMissingError("there is no registry: name one with --registry, or install docker-registry")
+        raise ProgramMissingError("there is no registry: name one with --registry")
     return {name: program(name) for name in ("oras", *path.programs) if name != AWS}
 
 
@@ -170,6 +170,8 @@ class Venue:
         return ""
 
     def _check(self, path: PathSpec) -> None:
+        if path.origin is Origin.REGISTRY and self.registry is None and self.local_s3 is not None:
+            registry_program()  # says what to install: one would be started here
         self.programs.update(find_parts(path, has_registry=self.registry is not None))
         if AWS in path.programs and AWS not in self.programs:
             self.programs[AWS] = ready_aws_cli(cache_folder(os.environ))

@@ -94,12 +94,15 @@ def test_a_source_that_is_not_there_is_named_before_a_server_is_started(
         )
 
 
+NO_REGISTRY = "registry can't be measured: there is no registry"
+
+
 @pytest.mark.parametrize(
     ("options", "missing"),
     [
         (("local",), "weed is not installed: install layoutlift[benchmark], or put it on PATH"),
         (("s3://bucket", "--paths", "native"), "native can't be measured: oras is not installed: see "),
-        (("s3://bucket", "--paths", "registry"), "registry can't be measured: there is no registry: name one with "),
+        (("s3://bucket", "--paths", "registry"), f"{NO_REGISTRY}: name one with --registry\n"),
         (("s3://bucket",), "none of the paths can be measured here: fusermount3 is not installed: "),
     ],
 )
