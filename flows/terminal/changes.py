@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.terminal.finding_lines import print_findings
-from tasks.endpoints import blamed_on, open_source, open_state, source_identity
+from flows.terminal.reading_source import opened_source
+from tasks.endpoints import blamed_on, open_state, source_identity
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.choosing.chosen_tags import absent_of, plan_chosen, refused_findings, unused_patterns
 from tasks.operations.in_step.since_last import TagChange, tag_changes, vanished_layouts
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from flows.forms.list_parameters import ListParameters
     from tasks.operations.choosing.selection import Selection
+    from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import Source
     from tasks.stores.state.ledger import Ledger
 
@@ -50,11 +52,12 @@ def list_changes(parameters: ListParameters, target: str, *, as_json: bool) -> b
     known = len(ledger.layouts())
     changes: list[TagChange] = []
     findings: list[Finding] = []
-    for found in _compared(parameters, access, ledger):
-        if isinstance(found, Finding):
-            findings.append(found)
-        else:
-            changes.append(found)
+    with opened_source(parameters, access) as (source, map_concurrently):
+        for found in _compared(parameters.selection, source, map_concurrently, ledger):
+            if isinstance(found, Finding):
+                findings.append(found)
+            else:
+                changes.append(found)
     if as_json:
         click.echo(json.dumps(_document(parameters.source, target, known, changes, findings), indent=1))
     else:
@@ -65,9 +68,9 @@ def list_changes(parameters: ListParameters, target: str, *, as_json: bool) -> b
     return not any(map(is_harmful, findings))
 
 
-def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) -> Iterator[TagChange | Finding]:
-    selection = parameters.selection
-    source = open_source(parameters.source, access=access, by_name=parameters.split_by_name)
+def _compared(
+    selection: Selection, source: Source, map_concurrently: MapConcurrently, ledger: Ledger
+) -> Iterator[TagChange | Finding]:
     paths: list[str] = []
     others: list[Finding] = []
     fitting: set[str] = set()
@@ -80,7 +83,7 @@ def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) 
         paths.append(found)
         fitting |= selection.fitting(found, None, fitting)  # the tags of what did not change are not looked at
         if selection.may_match(found):
-            yield from _changes_in(found, source, ledger, selection)
+            yield from _changes_in(found, source, map_concurrently, ledger, selection)
     if not paths:
         yield NO_LAYOUTS
         return
@@ -94,13 +97,15 @@ def _compared(parameters: ListParameters, access: BucketAccess, ledger: Ledger) 
     yield from vanished_layouts(known, paths, others)
 
 
-def _changes_in(path: str, source: Source, ledger: Ledger, selection: Selection) -> Iterator[TagChange | Finding]:
+def _changes_in(
+    path: str, source: Source, map_concurrently: MapConcurrently, ledger: Ledger, selection: Selection
+) -> Iterator[TagChange | Finding]:
     """How the chosen tags of a layout differ from those in the ledger; none where its index is the one of then."""
     noted = ledger.layout(path)
     try:
         if selection.listed is None and noted is not None and noted.etag == source.read_index(path).etag:
             return  # of a list, each line is looked for
-        inventory = enumerate_repository(source, path, dated=selection.asks_for_times)
+        inventory = enumerate_repository(source, path, map_concurrently, dated=selection.asks_for_times)
         chosen = {entry.tag for entry in plan_chosen(inventory, selection)}
     except LayoutliftError as error:
         yield Finding(path, error.code, str(error))

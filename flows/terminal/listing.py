@@ -10,7 +10,7 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from flows.terminal.finding_lines import print_findings
-from tasks.endpoints import open_source
+from flows.terminal.reading_source import opened_source
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.choosing.chosen_tags import (
     absent_of,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from flows.forms.list_parameters import ListParameters
     from tasks.operations.choosing.selection import Selection
     from tasks.operations.reports.results import RepositoryInventory, TagEntry
+    from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import Source
 
 SCHEMA = 1
@@ -64,10 +65,10 @@ def list_source(parameters: ListParameters, *, as_json: bool) -> bool:
     selection = parameters.selection
     access = BucketAccess(parameters.endpoint_url, parameters.request_payer, anonymous=parameters.no_sign_request)
     readers = BUCKET_READERS if is_bucket(parameters.source) else 1
-    source = open_source(parameters.source, access=access, by_name=parameters.split_by_name)
-    found = _inventories(source, selection, readers)
-    printer = _JsonPrinter(parameters.source) if as_json else _LinePrinter()
-    return not any(map(is_harmful, _print_all(found, printer, selection)))
+    with opened_source(parameters, access) as (source, map_concurrently):
+        found = _inventories(source, selection, map_concurrently, readers)
+        printer = _JsonPrinter(parameters.source) if as_json else _LinePrinter()
+        return not any(map(is_harmful, _print_all(found, printer, selection)))
 
 
 def _chooses(selection: Selection, listed: _Listed) -> bool:
@@ -122,20 +123,24 @@ def _findings_in(listed: _Listed, selection: Selection) -> Iterator[Finding]:
         yield tagless(path, len(inventory.untagged))
 
 
-def _inventories(store: Source, selection: Selection, readers: int) -> Iterator[_Listed | Finding | str]:
+def _inventories(
+    store: Source, selection: Selection, map_concurrently: MapConcurrently, readers: int
+) -> Iterator[_Listed | Finding | str]:
     """All layouts in order, as many read at once as there are readers; of those that are not chosen, the paths."""
-    read = partial(_inventory, store, selection)
+    read = partial(_inventory, store, selection, map_concurrently)
     layouts = store.list_layouts()
     return map(read, layouts) if readers == 1 else map_ahead(read, layouts, readers, name="ls")
 
 
-def _inventory(store: Source, selection: Selection, found: str | Finding) -> _Listed | Finding | str:
+def _inventory(
+    store: Source, selection: Selection, map_concurrently: MapConcurrently, found: str | Finding
+) -> _Listed | Finding | str:
     if isinstance(found, Finding):
         return found if selection.may_match_below(found.path) else found.path
     if not selection.may_match(found):
         return found
     try:
-        inventory = enumerate_repository(store, found, dated=selection.asks_for_times)
+        inventory = enumerate_repository(store, found, map_concurrently, dated=selection.asks_for_times)
         return _Listed(inventory, plan_chosen(inventory, selection))
     except LayoutliftError as error:
         return Finding(found, error.code, str(error))

@@ -1,6 +1,7 @@
 """What `layoutlift ls` says of what it lists, and of what it can't."""
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,14 @@ from click.testing import CliRunner, Result
 from flows.cli import main
 from flows.terminal import changes
 from tasks.endpoints import source_identity
+from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.operations.reports.results import RepositoryInventory
 from tasks.stores.bucket.s3_address import BucketAccess
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.state.state_directory import StateDirectory
-from tests.support.layouts import LayoutBuilder
+from tasks.stores.verified_content import VerifiedContent
+from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
 
 TARGET = "registry.example"
 
@@ -215,13 +218,33 @@ def test_of_a_layout_that_is_as_it_was_only_the_index_is_read(
     ledger.close()
     read: list[str] = []
 
-    def enumerated(_: object, path: str, **_options: bool) -> RepositoryInventory:
+    def enumerated(_: object, path: str, _map: object, **_options: bool) -> RepositoryInventory:
         read.append(path)
         return RepositoryInventory(path, "")
 
     monkeypatch.setattr(changes, "enumerate_repository", enumerated)
     assert listed(source, "--changed", TARGET, "--state", tmp_path / "own").exit_code == 0
     assert read == ["web"]
+
+
+@pytest.mark.parametrize("more", [(), ("--changed", TARGET)])
+def test_manifests_of_one_layout_are_read_several_at_a_time(
+    source: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    """A layout lists each platform of each image without a tag, and one costs a way to the bucket and back."""
+    layout = LayoutBuilder(source / "app")
+    layout.index([layout.image(layers=[name]) for name in (b"arm", b"amd")], "v1")
+    layout.write()
+    both = threading.Barrier(2)
+    read = LayoutDirectory.blob
+
+    def beside_another(self: LayoutDirectory, path: str, descriptor: Descriptor) -> VerifiedContent:
+        if descriptor.media_type == OCI_MANIFEST:
+            both.wait(10)
+        return read(self, path, descriptor)
+
+    monkeypatch.setattr(LayoutDirectory, "blob", beside_another)
+    assert "app:v1" in listed(source, *more).stdout
 
 
 def test_state_in_a_file_is_refused(source: Path, tmp_path: Path) -> None:

@@ -1,0 +1,38 @@
+"""What `layoutlift ls` reads a source with: what a layout holds besides its index is read several at a time."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tasks.endpoints import open_source
+from tasks.stores.pacing import Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flows.forms.list_parameters import ListParameters
+    from tasks.operations.work.concurrency import MapConcurrently
+    from tasks.ports import Source
+    from tasks.stores.bucket.s3_address import BucketAccess
+
+READS_AT_ONCE = 8
+"""Manifests of one layout, as in a run: each may cost a way to a bucket and back, and a layout has thousands."""
+
+
+@contextmanager
+def opened_source(parameters: ListParameters, access: BucketAccess) -> Iterator[tuple[Source, MapConcurrently]]:
+    """The source, and what does several things with it at once; both end with the block, also where Ctrl-C does.
+
+    Raises:
+        ConfigurationError: the source is not there.
+    """
+    stop = Stop()
+    source = open_source(parameters.source, stop, access, by_name=parameters.split_by_name)
+    pool = ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="manifests")
+    try:
+        yield source, pool.map
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
