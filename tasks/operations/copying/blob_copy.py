@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tasks.oci.descriptor import Descriptor
+    from tasks.oci.digest import Digest
     from tasks.operations.copying.copy_tools import CopyTools
 
 
@@ -31,6 +32,7 @@ class BlobCopy:
         self._repository = repository
         self._presence = Presence(tools.target, repository, new=new)
         self._traffic = Traffic()
+        self._absent: set[Digest] = set()
         self._lock = threading.Lock()
 
     def take_traffic(self) -> Traffic:
@@ -63,7 +65,7 @@ class BlobCopy:
             running.wait()
 
     def _attempt(self, blob: Descriptor, *, surely: bool = False, ask: bool = False) -> UnderWay | None:
-        if may_be_absent(blob.media_type) and self._tools.source.stat_blob(self._path, blob.digest) is None:
+        if may_be_absent(blob.media_type) and self._is_absent(blob.digest):
             return None
         outcome = self._tools.blobs.attempt(
             self._repository, blob, lambda home: self._push(blob, home, surely=surely, ask=ask)
@@ -73,6 +75,12 @@ class BlobCopy:
         with self._lock:
             _count(self._traffic, outcome, blob.size)
         return None
+
+    def _is_absent(self, digest: Digest) -> bool:
+        """Whether the layout lacks a blob; found out once, as a mount is asked for what it lacks again and again."""
+        if digest not in self._absent and self._tools.source.stat_blob(self._path, digest) is None:
+            self._absent.add(digest)
+        return digest in self._absent
 
     def _push(self, blob: Descriptor, home: str | None, *, surely: bool, ask: bool) -> BlobArrival:
         if not surely and self._presence.has(blob, ask=ask):

@@ -72,6 +72,7 @@ class SourceGraph:
         self._hands = hands
         self._lock = threading.Lock()
         self._checked: set[tuple[Digest, int]] = set()
+        self._absent: set[Digest] = set()
 
     def check(self, root: Descriptor) -> list[Descriptor]:
         """Check the graph of `root`; all manifests and blobs in it, each once.
@@ -100,9 +101,12 @@ class SourceGraph:
     def _check_blob(self, blob: Descriptor) -> None:
         if self._depth is Depth.MANIFEST or (blob.digest, blob.size) in self._checked:
             return
+        if blob.digest in self._absent and may_be_absent(blob.media_type):
+            return
         stat = self._source.stat_blob(self._path, blob.digest)
         if stat is None:
             if may_be_absent(blob.media_type):
+                self._absent.add(blob.digest)
                 return
             raise ContentNotFoundError(f"the blob {blob.digest} is missing")
         if stat.size != blob.size:

@@ -3,11 +3,11 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
 from tasks.oci.errors import ContentNotFoundError, LayoutliftError, TransportError
 from tasks.operations.copying.blob_copy import BlobCopy
 from tasks.operations.copying.copy_tools import CopyTools
@@ -17,9 +17,6 @@ from tasks.ports import BlobArrival, BlobContent
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
 from tests.support.layouts import LayoutBuilder
-
-if TYPE_CHECKING:
-    from tasks.oci.digest import Digest
 
 SECONDS = 30
 BASE, OWN = b"base layer", b"own layer"
@@ -218,3 +215,22 @@ def test_what_the_target_misses_after_all_is_sent_again_and_only_a_vague_word_is
     copy.send_again(blobs[0], surely=surely)
     assert target.asked == ([] if surely else [blobs[0].digest])
     assert target.homes == ([None, "home", None] if surely else [None, "home"])
+
+
+def test_a_layer_that_may_be_absent_is_looked_for_once_a_repository(
+    tools: CopyTools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the base layers of Windows, which many images have: a mount takes a while to be sure of what is absent."""
+    foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+    absent = Descriptor(foreign, Digest.of(b"elsewhere"), 9)
+    asked: list[Digest] = []
+
+    def none_there(_: object, __: str, digest: Digest) -> None:
+        asked.append(digest)
+
+    monkeypatch.setattr(LayoutDirectory, "stat_blob", none_there)
+    copied = BlobCopy(tools, "app", "app", new=True)
+    for _ in range(3):
+        copied.ensure([absent])
+    assert asked == [absent.digest]
+    assert copied.take_traffic() == Traffic()
