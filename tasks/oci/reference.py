@@ -73,11 +73,13 @@ def tag_of_ref_name(ref_name: str) -> str:
     annotations.md lets `ref.name` hold either).
 
     Raises:
-        DigestOnlyError: it is a digest, or a reference that names one and no tag.
+        DigestOnlyError: it is empty, a digest, or a reference that names one and no tag.
         InvalidReferenceError: it holds no tag, or one that registries don't take; tags are never changed.
     """
     if is_tag(ref_name):
         return ref_name
+    if not ref_name:  # to clients in Go, no name; containerd writes it for an image whose name has no tag
+        raise DigestOnlyError("index.json gives it an empty name, and so no tag")
     name, _, digest = ref_name.partition("@")
     last = name.rpartition("/")[2]
     tag = last.partition(":")[2]

@@ -39,12 +39,15 @@ def test_an_entry_without_a_tag_that_is_no_manifest_is_a_problem_only_where_it_m
     assert made.progress.totals.complete is not harmful
 
 
-def test_an_entry_that_is_named_by_its_digest_alone_goes_by_digest_where_that_is_asked_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["registry.example/app@{}", ""])
+def test_an_entry_that_is_named_by_its_digest_alone_goes_by_digest_where_that_is_asked_for(
+    tmp_path: Path, name: str
+) -> None:
     layout = LayoutBuilder(tmp_path / "app")
     layout.image("v1", layers=[b"tagged"])
     pulled = layout.image(layers=[b"as crane pulls it by digest"], listed=False)
     digest = pulled["digest"]
-    name = f"registry.example/app@{digest}"
+    name = name.format(digest)
     layout.entry(pulled, name)
     layout.write()
     assert Engine(tmp_path, MemoryTarget()).copy()[0] == {"app:v1": "copied", f"app:{name}": "digest_only"}
