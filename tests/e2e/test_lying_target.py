@@ -90,6 +90,18 @@ def test_a_blob_whose_link_a_full_disk_left_empty_is_sent_again(
     layoutlift.verify(tmp_path / "source", registry.host, "--depth", "content")
 
 
+def test_a_tag_whose_link_a_full_disk_left_empty_is_written_again_where_all_may_be(
+    layoutlift: Layoutlift, own_registry: Callable[..., Registry], tmp_path: Path
+) -> None:
+    write(tmp_path / "source", "v1")
+    registry = own_registry()
+    layoutlift.migrate(tmp_path / "source", registry.host)
+    DistributionStorage(registry, "app").empty_link_of_tag("v1")
+    ended = layoutlift.migrate(tmp_path / "source", registry.host, "--on-conflict", "overwrite")
+    assert ended.outcomes == {"app:v1": "copied"}
+    layoutlift.verify(tmp_path / "source", registry.host)
+
+
 def test_a_manifest_that_the_target_answers_with_other_bytes_is_found(
     layoutlift: Layoutlift, proxy: FaultProxy, prefix: str, tmp_path: Path
 ) -> None:

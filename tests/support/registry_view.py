@@ -122,7 +122,14 @@ class DistributionStorage:
         return self._root / "blobs" / algorithm / encoded[:2] / encoded / "data"
 
     def remove_tag(self, tag: str) -> None:
-        shutil.rmtree(self._root / "repositories" / self.repository / "_manifests" / "tags" / tag)
+        shutil.rmtree(self._folder_of_tag(tag))
+
+    def empty_link_of_tag(self, tag: str) -> None:
+        """As a disk leaves it that was full when the link was written."""
+        (self._folder_of_tag(tag) / "current" / "link").write_bytes(b"")
+
+    def _folder_of_tag(self, tag: str) -> Path:
+        return self._root / "repositories" / self.repository / "_manifests" / "tags" / tag
 
     def unlink_blob(self, digest: str) -> None:
         """Take the blob out of this repository; other repositories keep it."""

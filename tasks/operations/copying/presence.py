@@ -15,7 +15,7 @@ WORTH_ASKING, ALWAYS_ASKED_FOR = 256 * 1024, 16 * 1024 * 1024
 """Bytes from which a blob may be, or is, asked for in a repository that seems new."""
 ASKED_AT_FIRST = 4
 """An interrupted run leaves blobs without a tag, the first ones first: where none of so many is there, none is."""
-_BROKEN = 500
+BROKEN = 500
 """How a registry answers what it can't read of its own; the other errors of servers tell of the moment."""
 
 
@@ -44,7 +44,7 @@ class Presence:
         try:
             there = self._target.has_blob(self._repository, blob)
         except RegistryUnavailableError as error:
-            if error.status != _BROKEN:
+            if error.status != BROKEN:
                 raise
             return False
         self._found = self._found or there

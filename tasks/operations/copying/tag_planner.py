@@ -7,10 +7,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.oci.codes import Refused
-from tasks.oci.errors import BackupRefusedError, ImmutableTagError
+from tasks.oci.errors import BackupRefusedError, ImmutableTagError, RegistryUnavailableError
 from tasks.oci.reference import is_tag
+from tasks.operations.copying.presence import BROKEN
 from tasks.operations.reports.results import TagEntry
-from tasks.operations.work.planning import Action, CopyPolicy, TagPlan, plan_tag
+from tasks.operations.work.planning import Action, CopyPolicy, OnConflict, TagPlan, plan_tag
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -127,7 +128,7 @@ class TagPlanner:
 
     def _ask(self, unit: Unit, tag: str) -> TagPlan:
         as_of = monotonic()
-        present = self._target.resolve_manifest(self._repository, tag)
+        present = self._present(tag)
         noted = self._ledger.entry(self._repository, tag)
         ours = noted.digest if noted is not None else None
         owner = None
@@ -141,3 +142,13 @@ class TagPlanner:
             message = f"the target has {present} under this tag, and does not move it"
             plan = TagPlan(Action.REFUSE, ImmutableTagError.code, message)
         return replace(plan, seen=present, as_of=as_of)
+
+    def _present(self, tag: str) -> Digest | None:
+        """What the target has; nothing where it can't read that for good, and is to lose it whatever it is."""
+        try:
+            return self._target.resolve_manifest(self._repository, tag)
+        except RegistryUnavailableError as error:
+            is_lost = self._policy.on_conflict is OnConflict.OVERWRITE and self._policy.backup_tag is None
+            if error.status != BROKEN or not is_lost:
+                raise
+            return None

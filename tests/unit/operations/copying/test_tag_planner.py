@@ -1,13 +1,14 @@
 """What becomes of each tag follows from what the target has, and of what can't be there nothing is asked."""
 
 import json
+from contextlib import nullcontext
 
 import pytest
 
 from tasks.oci.codes import Refused
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.oci.errors import InvalidLayoutError, SourceReadError
+from tasks.oci.errors import InvalidLayoutError, RegistryUnavailableError, SourceReadError
 from tasks.oci.image_layout import blob_path
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import REF_NAME
@@ -268,3 +269,27 @@ def test_a_layout_that_is_gone_is_looked_for_once_whatever_tags_it_had() -> None
         ledger.note_tag("app", tag, Digest.of(OLD), None, 0, layout="other")
     others = OtherLayouts(source, ledger, "app", "app")
     assert (others.owner("v1"), others.owner("v2"), source.reads) == (None, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("policy", "status", "is_copied"),
+    [
+        (CopyPolicy(on_conflict=OnConflict.OVERWRITE), 500, True),
+        (CopyPolicy(on_conflict=OnConflict.OVERWRITE), 503, False),
+        (CopyPolicy(on_conflict=OnConflict.OVERWRITE, backup_tag="old-{tag}"), 500, False),
+        (CopyPolicy(), 500, False),
+    ],
+)
+def test_a_tag_that_the_target_can_not_read_for_good_is_overwritten_only_where_all_may_be(
+    policy: CopyPolicy, status: int, *, is_copied: bool
+) -> None:
+    """As a full disk leaves a tag at distribution 2.8, for ever."""
+
+    class Broken(Noting):
+        def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+            raise RegistryUnavailableError(f"HEAD {reference}", status=status)
+
+    ledger = Ledger(MemoryLines())
+    made = TagPlanner(Broken(), "app", policy, ledger, alone(ledger), listed=UNLISTED, state=MADE_BY_A_PUSH)
+    with nullcontext() if is_copied else pytest.raises(RegistryUnavailableError):
+        assert made.plans(UNIT)["v1"].action is Action.COPY
