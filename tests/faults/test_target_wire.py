@@ -106,9 +106,18 @@ def test_a_peer_that_hardly_moves_is_given_up(
 
 def test_an_answer_that_drips_is_given_up(proxy: FaultProxy, make_store: MakeStore, prefix: str) -> None:
     store = make_store(proxy.host, stall_timeout=0.5)
-    proxy.when("GET", ".*/tags/list", Drip(0.05), times=99)
+    proxy.when("GET", ".*/manifests/v1", Drip(0.05), times=99)
     with pytest.raises(TransferStalledError):
-        store.list_tags(prefix)
+        store.fetch_manifest(prefix, "v1")
+
+
+def test_a_list_that_drips_is_given_up_and_no_tag_with_it(
+    proxy: FaultProxy, make_store: MakeStore, prefix: str
+) -> None:
+    store = make_store(proxy.host, stall_timeout=0.5)
+    proxy.when("GET", ".*/tags/list", Drip(0.05), times=99)
+    assert store.list_tags(prefix) is None
+    assert store.resolve_manifest(prefix, "v1") is None
 
 
 def test_a_blob_whose_answer_drips_is_found_and_not_sent_again(

@@ -6,6 +6,7 @@ can't be said are kept apart throughout.
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -18,6 +19,8 @@ from tasks.oci.errors import (
     InvalidDigestError,
     ManifestRefusedError,
     PermissionDeniedError,
+    RegistryUnavailableError,
+    TransferStalledError,
     UnexpectedAnswerError,
 )
 from tasks.oci.media_types import ACCEPT_MANIFESTS, IMAGE_INDEX
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
     from tasks.stores.registry.request_retry import RequestRetry
     from tasks.stores.registry.transport.http_pool import HttpPool
     from tasks.stores.verified_content import VerifiedContent
+
+logger = logging.getLogger(__name__)
 
 _STORED = frozenset({200, 201, 202, 204})
 """How registries say that they took a manifest. Only 201 is the specification's; older Quay answered 202."""
@@ -110,7 +115,17 @@ class RegistryStore:
         return _checked(self._provider.knock(), f"GET {self._pool.origin}/v2/")
 
     def list_tags(self, repository: str) -> frozenset[str] | None:
-        """See `ManifestResolver.list_tags`; where nothing else may be asked either, that is raised."""
+        """See `ManifestResolver.list_tags`; where nothing else may be asked either, that is raised.
+
+        Distribution takes minutes for the list of a large repository in a bucket, and a proxy does not wait for it.
+        """
+        try:
+            return self._list_tags(repository)
+        except (RegistryUnavailableError, TransferStalledError) as error:
+            logger.warning("each tag of %s is asked for by itself, as they are not listed: %s", repository, error)
+            return None
+
+    def _list_tags(self, repository: str) -> frozenset[str] | None:
         ask = partial(self._ask_for_list, repository)
         try:
             container = self._provider.container(repository)

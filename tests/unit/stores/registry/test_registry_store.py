@@ -333,6 +333,17 @@ def test_a_registry_that_lists_no_tags_is_not_taken_for_one_without(
     assert store.list_tags("team/app") is None
 
 
+@pytest.mark.parametrize("pages", [0, 1])
+def test_a_list_that_a_proxy_does_not_wait_for_is_not_the_fate_of_all_its_tags(
+    script: ScriptedRegistry, make_store: MakeStore, caplog: pytest.LogCaptureFixture, pages: int
+) -> None:
+    """Distribution takes minutes for that of a large repository in a bucket; each tag can be asked for by itself."""
+    script.expect("GET", TAGS_PATH, *[page("v1", following=f"<{TAGS_PATH}?last=v1>; rel=next")] * pages)
+    script.expect("GET", TAGS_PATH, *[Reply(504)] * MAX_ATTEMPTS)
+    assert make_store(script.host).list_tags("team/app") is None
+    assert "each tag of team/app is asked for by itself" in caplog.text
+
+
 def test_who_may_push_and_not_list_is_told_of_each_tag_by_itself(
     script: ScriptedRegistry, make_store: MakeStore
 ) -> None:
