@@ -81,6 +81,8 @@ class MigrationFile(BaseModel):
             files = {field: resolve(said[field])[0] for field in WRITTEN_BY_RUN if said.get(field)}
             for field in (field for field, file in files.items() if file in written):
                 yield _mistake("an earlier mapping writes the same file", number, field)
+            if len(files) > len(set(files.values())):
+                yield _mistake("the mapping's report is the same file", number, WRITTEN_BY_RUN[-1])
             written.update(files.values())
 
     def _said_of(self, mapping: MigrationSettings) -> dict[str, Any]:

@@ -205,6 +205,10 @@ def test_a_setting_and_what_it_is_one_of_may_stand_in_different_parts(
             "defaults: {target: 'a:1'}\nmappings:\n- {source: /s, report: r}\n- {source: /t, metrics: r}\n",
             "5: mappings.1.metrics: an earlier mapping writes the same file",
         ),
+        (
+            "defaults: {target: 'a:1', report: r}\nmappings:\n- {source: /s, metrics: ./r}\n",
+            "4: mappings.0.metrics: the mapping's report is the same file",
+        ),
     ],
 )
 def test_what_is_wrong_only_together_is_named_before_anything_runs(file: Path, text: str, named: str) -> None:
