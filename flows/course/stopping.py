@@ -28,6 +28,8 @@ LAST_RESORT_SECONDS = 8.0
 LAST_WORDS_SECONDS = 1.0
 REPORTED_A_SECOND = 10_000
 """Tags that a busy machine writes into two reports, and reads once more, in a second."""
+NO_CURSOR = frozenset({"dumb", "unknown"})
+"""Kinds of terminals on which no bars are drawn."""
 
 _request: ContextVar[Callable[[int, FrameType | None], None] | None] = ContextVar("layoutlift_stop", default=None)
 
@@ -169,4 +171,12 @@ def _write_report(console: Console) -> None:
 
 def die() -> NoReturn:
     """End the process without waiting for its threads."""
+    _show_cursor()
     os._exit(INTERRUPTED)
+
+
+def _show_cursor() -> None:
+    """Bars on a terminal hide it, and are not there any more to show it again; nobody waits for that terminal."""
+    if os.isatty(2) and os.environ.get("TERM") not in NO_CURSOR and select.select([], [2], [], 0)[1]:
+        with suppress(OSError):
+            os.write(2, b"\x1b[?25h\n")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests.support.registry_view import everything_tagged
 SIZE = 3_000_000
 SLOWLY = ("--limit-rate", "1M", "--jobs", "2")
 ENDS_WITHIN_SECONDS = 10
+CTRL_C, CURSOR_HIDDEN, CURSOR_SHOWN = b"\x03", b"\x1b[?25l", b"\x1b[?25h"
 NO_HEAD_START = ("--hours", "00:00-24:00")
 """With hours to keep, nothing is sent before Prefect has begun the flow and taken SIGTERM over."""
 
@@ -121,6 +123,46 @@ def test_a_terminal_that_is_closed_ends_a_run_in_order(
     )
     assert float(running) == 0
     assert not any(layoutlift.home.rglob("lock"))
+
+
+def test_a_terminal_has_its_cursor_again_when_a_second_ctrl_c_has_ended_a_run_at_once(
+    layoutlift: Layoutlift, source: Path
+) -> None:
+    """Bars hide it. The run is held by a report into a pipe that nobody reads."""
+    os.mkfifo(layoutlift.home / "report.json")
+    ours, its = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", ON_A_TERMINAL, LAYOUTLIFT, *layoutlift.line("check", source)],
+        env=layoutlift.full_environment({"TERM": "xterm"}),
+        stdin=its,
+        stdout=its,
+        stderr=its,
+    ) as process:
+        os.close(its)
+        try:
+            shown = read_until(ours, CURSOR_HIDDEN)
+            os.write(ours, CTRL_C)
+            shown += read_until(ours, b"stopping")
+            os.write(ours, CTRL_C)
+            shown += read_until(ours, None)
+            assert process.wait(ENDS_WITHIN_SECONDS) == 130
+        finally:
+            process.kill()
+    os.close(ours)
+    assert shown.rfind(CURSOR_SHOWN) > shown.rfind(CURSOR_HIDDEN)
+
+
+def read_until(terminal: int, wanted: bytes | None) -> bytes:
+    """What a terminal is told until that comes, or nobody has it open any more."""
+    told = b""
+    while wanted is None or wanted not in told:
+        if not select.select([terminal], [], [], 2 * ENDS_WITHIN_SECONDS)[0]:
+            pytest.fail(f"{wanted!r} did not come after {told!r}")
+        try:
+            told += os.read(terminal, 4096)
+        except OSError:
+            break
+    return told
 
 
 def test_a_killed_run_leaves_nothing_in_the_way_and_is_not_sent_twice(
