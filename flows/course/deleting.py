@@ -151,9 +151,19 @@ def _plan(
 
 @contextmanager
 def plan_place(output: str | None) -> Iterator[Path]:
-    """The file for a plan that is applied at once: the user's, or one that goes at the end of the block."""
+    """The file for a plan that is applied at once: the user's, or one that goes at the end of the block.
+
+    Raises:
+        ConfigurationError: no folder for temporary files can be written.
+    """
     if output is not None:
         yield Path(output)
         return
-    with tempfile.TemporaryDirectory(prefix="layoutlift-") as folder:
+    try:
+        temporary = tempfile.TemporaryDirectory(prefix="layoutlift-")
+    except OSError as error:
+        raise ConfigurationError(
+            f"the plan can't be written: {error.strerror}; let --output say where, or TMPDIR"
+        ) from error
+    with temporary as folder:
         yield Path(folder) / "plan.jsonl"

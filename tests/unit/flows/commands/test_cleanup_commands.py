@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -89,6 +90,19 @@ def test_a_plan_of_a_policy_says_that_nothing_was_done_and_what_does_it(
     shown = planned(source, "**", *output)
     assert shown.stderr == f"nothing was changed: {said}\n"
     assert "nothing was changed" not in planned(source, "**", *output, "--json").output
+
+
+@pytest.mark.parametrize("command", [("delete", "app:v1"), ("recover",)], ids=lambda command: command[0])
+def test_what_is_to_be_applied_says_where_its_plan_can_go_where_no_temporary_file_can_be_written(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """As on a full disk, or in a container that may write to its volumes only."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
+    line = (command[0], source, *command[1:], "--apply", ALONE)
+    refused = layoutlift(*line)
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("layoutlift: the plan can't be written: ")
+    assert layoutlift(*line, "--output", tmp_path / "plan.jsonl").exit_code == 0
 
 
 def test_a_plan_of_a_policy_with_nothing_to_do_names_no_next_step(source: Path) -> None:
