@@ -25,6 +25,8 @@ READY_WITHIN = 120.0
 STOPPED_WITHIN = 15.0
 KILLED_WITHIN = 5.0
 POLL_EVERY = 0.05
+STARTED_BY = "_LAYOUTLIFT_SERVER_STARTED_BY"
+"""Variable by which a server knows the process that is to write it down."""
 _OK = 200
 STOP_COMMAND = "layoutlift server stop"
 NO_REASONS = (
@@ -142,6 +144,7 @@ def server_environment(state: Path, port: int) -> dict[str, str]:
         "PREFECT_SERVER_API_HOST": HOST,
         "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT__SERVER_FINAL": "1",  # what `prefect server start` passes to create_app
+        STARTED_BY: str(os.getpid()),
     }
     return defaults | kept | fixed
 

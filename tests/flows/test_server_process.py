@@ -4,9 +4,10 @@ import fcntl
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +52,22 @@ def test_a_server_that_stays_silent_is_told(state: Path, monkeypatch: pytest.Mon
             ensure_server()
         assert stop().pid == child.pid
         assert not record.is_running
+
+
+def test_a_server_that_nobody_lived_to_write_down_ends(state: Path) -> None:
+    """As where a signal ends `layoutlift server start` just then; nobody could find it again."""
+    dies = (
+        "import os, sys; from pathlib import Path; from flows.server.server_process import launch; "
+        "record = launch(Path(sys.argv[1]), '3.8.8'); print(record.pid, record.start_time, flush=True); os._exit(1)"
+    )
+    starter = subprocess.run([sys.executable, "-c", dies, state], stdout=subprocess.PIPE, text=True, check=False)
+    pid, started = map(int, starter.stdout.split())
+    try:
+        wait_until(lambda: start_time(pid) != started, what="the server ends by itself")
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    assert "was ended before it had written that down" in (state / "server.log").read_text()
 
 
 def test_a_server_that_can_not_be_written_down_is_ended(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
