@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 from contextlib import contextmanager
@@ -119,6 +120,25 @@ def test_a_list_of_everything_is_one_of_what_the_run_wrote(proxy: CountingProxy)
     ours = "prefix=bench%2Frun-1%2F"
     assert proxy.narrowed("GET", "/bucket/") == f"/bucket/?{ours}"
     assert proxy.narrowed("GET", "/bucket?list-type=2") == f"/bucket?{ours}&list-type=2"
+
+
+def test_a_client_that_leaves_an_answer_unread_shows_no_traceback(
+    proxy: CountingProxy, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a mount that is unmounted after it read ahead: the kernel resets such a connection."""
+    over, shutdown = threading.Event(), proxy.shutdown_request
+
+    def shut_down(request: socket.socket) -> None:
+        shutdown(request)
+        over.set()
+
+    monkeypatch.setattr(proxy, "shutdown_request", shut_down)
+    with socket.create_connection(("127.0.0.1", proxy.server_port), timeout=30) as client:
+        client.sendall(b"GET /bucket/bench/run-1/key HTTP/1.1\r\nHost: here\r\n\r\n")
+        while not client.recv(10_000, socket.MSG_PEEK).endswith(CONTENT):
+            pass
+    assert over.wait(30)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_client_that_has_enough_is_no_error_and_those_after_it_get_what_they_ask_for(
