@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -65,6 +66,8 @@ def figure_of(columns: int, width: float, height: float) -> tuple[Figure, list[A
 def saved(figure: Figure, folder: Path, name: str) -> list[str]:
     """Write a figure in both formats; the name of the PNG file."""
     folder.mkdir(parents=True, exist_ok=True)
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # what a path or file is called may hold dollars
     unchanging: dict[str, Any] = {"svg": {"Date": None}, "png": {}}
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "layoutlift"}):  # text stays text, and ids the same
         for kind in FORMATS:

@@ -6,6 +6,7 @@ import pytest
 
 from tasks.benchmark_values.facts import Phase
 from tasks.operations.benchmark.summaries import summarize
+from tasks.stores.benchmark.plot_trend import Moment, draw_trend
 from tasks.stores.benchmark.plots import Named, draw_comparison, draw_results
 from tests.support.benchmark_facts import measured
 
@@ -50,6 +51,23 @@ def test_two_runs_are_drawn_beside_each_other(tmp_path: Path) -> None:
     assert drawn == ["comparison.png", "comparison-multi.png"]
     assert {"run (solid) and other (dashed)", "cold pulls", "warm pulls"} <= words(tmp_path / "comparison.svg")
     assert {"run", "other", "s3fs 2MiBx8 warm"} <= words(tmp_path / "comparison-multi.svg")
+
+
+def test_names_with_dollars_are_no_formulas(tmp_path: Path) -> None:
+    name = r"my$\path$"
+    made = [
+        measured(1.0, path=name, case=case, phase=phase)
+        for case in ("16MiB", "2MiBx8")
+        for phase in (Phase.COLD, Phase.WARM)
+    ]
+    run = Named(name, summarize(made))
+    draw_results(run, tmp_path)
+    draw_comparison(run, run, tmp_path)
+    rates = {f"{name} [use_cache={name}] 16MiB warm": 1e6}
+    draw_trend([Moment("2026-01-01T00:00:00+00:00", rates), Moment("2026-01-02T00:00:00+00:00", rates)], tmp_path)
+    assert {name, f"Pulling one blob: {name}"} <= words(tmp_path / "throughput.svg")
+    assert {*rates} <= words(tmp_path / "trend.svg")
+    assert {name, f"{name} 2MiBx8 warm"} <= words(tmp_path / "comparison-multi.svg")
 
 
 def test_of_two_runs_only_what_both_pulled_in_the_same_way_is_drawn(tmp_path: Path) -> None:
