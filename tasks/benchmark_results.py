@@ -9,6 +9,7 @@ from tasks.operations.benchmark.data_files import csv_text, dat_text, json_lines
 from tasks.operations.benchmark.history import Entry, compare, entries_of
 from tasks.operations.benchmark.report_text import markdown_report
 from tasks.operations.benchmark.summaries import summarize
+from tasks.operations.reports.shown_text import printable
 from tasks.stores.benchmark.plot_trend import Moment
 from tasks.stores.benchmark.plots import Named, draw_comparison, draw_results
 from tasks.stores.benchmark.result_folder import read_text
@@ -65,7 +66,7 @@ def draw_files(files: Sequence[Path], folder: Path) -> list[Path]:
         ConfigurationError: a file can't be read, there is nothing to draw, or the folder can't be written.
     """
     read = [parse(read_text(path), path.name) for path in files]
-    named = [Named(each.about.run if each.about else each.name, summarize(each.measurements)) for each in read]
+    named = [Named(n, summarize(each.measurements)) for n, each in zip(_names(files, read), read, strict=True)]
     try:
         drawn = draw_results(named[0], folder) if len(named) == 1 else draw_comparison(named[0], named[1], folder)
     except OSError as error:
@@ -74,3 +75,11 @@ def draw_files(files: Sequence[Path], folder: Path) -> list[Path]:
         names = " and ".join(str(path) for path in files)
         raise ConfigurationError(f"{names}: there are no pulls {'of both ' if len(named) > 1 else ''}to draw")
     return [folder / name for name in drawn]
+
+
+def _names(files: Sequence[Path], read: Sequence[Results]) -> list[str]:
+    """What each is called in plots: its run or file; of files of one name, as each run writes them, their folders."""
+    own = [each.about.run if each.about else each.name for each in read]
+    ways = (own, [path.absolute().parent.name for path in files], [str(path) for path in files])
+    found = next((names for names in ways if len(set(names)) == len(names)), own)
+    return [printable(name) for name in found]
