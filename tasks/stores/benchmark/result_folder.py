@@ -11,6 +11,7 @@ from tasks.stores.state.json_lines import json_line, read_json_lines, state_erro
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+    from typing import BinaryIO
 
     from tasks.stores.benchmark.plot_trend import Moment
     from tasks.stores.benchmark.plots import Named
@@ -161,11 +162,19 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 def _append(path: Path, row: Mapping[str, Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as file:
-            file.write(json_line(row))
+        with path.open("a+b") as file:
+            file.write(b"\n" * _is_torn(file) + json_line(row))
             os.fsync(file.fileno())
     except OSError as error:
         raise state_error(str(path), error) from error
+
+
+def _is_torn(file: BinaryIO) -> bool:
+    """Whether the last line lacks its end, as where the disk ran full: the next one would be lost with it."""
+    if not file.seek(0, os.SEEK_END):
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read() != b"\n"
 
 
 def read_text(path: Path) -> str:

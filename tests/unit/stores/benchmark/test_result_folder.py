@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tasks.oci.errors import ConfigurationError, StateError
-from tasks.stores.benchmark.result_folder import ResultFolder
+from tasks.stores.benchmark.result_folder import History, ResultFolder
 
 
 def test_what_an_earlier_run_left_goes_and_what_is_another_s_stays_and_is_not_taken_for_ours(tmp_path: Path) -> None:
@@ -51,3 +51,14 @@ def test_figures_that_are_written_outlive_a_disk_that_is_full_when_they_are_writ
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert folder.rows() == [{"kind": "about"}, {"kind": "measurement"}]
+
+
+def test_the_run_after_one_whose_line_was_torn_is_in_the_history(tmp_path: Path) -> None:
+    """As where the disk ran full at the end of a run."""
+    history = History(tmp_path / "history.jsonl")
+    history.append({"run": "1"})
+    with (tmp_path / "history.jsonl").open("ab") as file:
+        file.write(b'{"run":"2","sta')
+    for run in ("3", "4"):
+        history.append({"run": run})
+    assert [row["run"] for row in history.rows()] == ["1", "3", "4"]
