@@ -296,4 +296,4 @@ def _with_mount(cost: Cost, path: PathSpec, mount: MountedPath, before: ProcessU
 
 
 def _ended(path: PathSpec, mount: MountedPath) -> ProgramFailedError:
-    return ProgramFailedError(f"{path.name} ended while it was used: {mount.log_tail()}")
+    return ProgramFailedError(f"{path.name} ended while it was used: {mount.log_tail() or 'it said nothing'}")

@@ -40,22 +40,24 @@ def test_a_program_that_fails_on_a_full_disk_ends_the_run_and_is_not_called_bad(
             next(bench.visit(Visit(path, CASE, 1)))
 
 
-DIES = ("/bin/sh", "-c", "echo out of memory; echo $$ > new && mv new pid; exec sleep 600")
+LIVES = "echo $$ > new && mv new pid; exec sleep 600"
 ENDED = "pid=$(cat mounted/pid); kill -9 $pid; while [ -e /proc/$pid/exe ]; do :; done"
 
 
 @pytest.mark.parametrize("pull", [f"{ENDED}; exit 1", ENDED], ids=["failing", "ending well"])
+@pytest.mark.parametrize(("says", "said"), [("echo out of memory", "out of memory"), ("true", "it said nothing")])
 def test_a_mount_that_dies_is_told_by_what_it_said_and_not_by_what_was_read_through_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pull: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pull: str, says: str, said: str
 ) -> None:
     monkeypatch.setattr(mounted_path, "check_fuse", lambda: None)
     monkeypatch.setattr(mounted_path, "is_mounted", lambda mountpoint: (mountpoint.parent / "pid").exists())
     monkeypatch.setattr(mounted_path, "unmount", lambda _: None)
-    path = replace(CATALOGUE["directory"], mount=DIES, unmount=("true",), pull=("/bin/sh", "-c", pull))
+    mount = ("/bin/sh", "-c", f"{says}; {LIVES}")
+    path = replace(CATALOGUE["directory"], mount=mount, unmount=("true",), pull=("/bin/sh", "-c", pull))
     with WorkFolder(tmp_path, "run") as work:
         bench = Bench(a_venue(), work, Stop(), 0.0, drop_caches=False)
         bench.begin(CASE, ContentKind.BINARY)
-        with pytest.raises(ProgramFailedError, match="directory ended while it was used: out of memory"):
+        with pytest.raises(ProgramFailedError, match=f"directory ended while it was used: {said}"):
             next(bench.visit(Visit(path, CASE, 1)))
 
 
