@@ -26,3 +26,8 @@ def without_secrets(text: str) -> str:
     text = _MEMBER.sub(r"\1…", _NAMED.sub(r"\1…", _AUTHORIZATION.sub(r"\1…", text)))
     text = _JSON_WEB_TOKEN.sub("…", text)
     return _QUERY_OF_URL.sub(r"\1…", _USER_OF_URL.sub(r"\1", _PASSWORD_OF_URL.sub(r"\1", text)))
+
+
+def end_without_secrets(text: str, most: int) -> str:
+    """The last `most` characters of what a program said, as `without_secrets`."""
+    return without_secrets(text[-MOST:])[-most:]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ProgramFailedError
+from tasks.stores.hidden_secrets import end_without_secrets
 from tasks.stores.local_parts.processes import use_of
 from tasks.stores.state.json_lines import state_error
 
@@ -128,7 +129,7 @@ class TimedCommand:
 
     def _tail(self) -> str:
         text = " ".join(self._log.read_text(errors="replace").split())
-        return text[-_TAIL:] or "it said nothing"
+        return end_without_secrets(text, _TAIL) or "it said nothing"  # it becomes a part of the results
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
 from tasks.oci.errors import ProgramFailedError
+from tasks.stores.hidden_secrets import end_without_secrets
 from tasks.stores.local_parts.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Server(ABC):
         """The end of the log, for a message."""
         if not self.log_file.exists():
             return "(no log)"
-        return self.log_file.read_text(errors="replace")[-LOG_TAIL_CHARACTERS:]
+        return end_without_secrets(self.log_file.read_text(errors="replace"), LOG_TAIL_CHARACTERS)
 
     def __enter__(self) -> Self:
         return self.start()

@@ -64,6 +64,14 @@ def test_a_command_that_fails_has_no_timing_and_its_words_are_told(tmp_path: Pat
         TimedCommand(["/nonexistent"], folder=tmp_path, environment={}, log=tmp_path / "log").run(Stop())
 
 
+def test_what_a_command_says_is_told_without_its_secrets(tmp_path: Path) -> None:
+    """As oras, which names where a registry redirected it to."""
+    said = "Get https://bucket.example/blob?X-Amz-Signature=hidden-signature: connection refused"
+    with pytest.raises(ProgramFailedError, match=r"bucket\.example/blob") as failed:
+        command(tmp_path, f"print({'x ' * 5_000 + said!r}); raise SystemExit(1)").run(Stop())
+    assert "hidden-signature" not in str(failed.value)
+
+
 def test_a_run_that_is_told_to_stop_ends_the_command(tmp_path: Path) -> None:
     stop = Stop()
     threading.Timer(0.3, stop.set).start()
