@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+_NO_FOLDERS = {"", ".", "..", Origin.UPLOADED}
+"""Names that lead out of a run's own prefix, or to what is uploaded there for all paths that only read."""
+
 
 class PathModel(BaseModel):
     """One path; what is left out is as in the path that it is `like`, or as with s3fs."""
@@ -66,6 +69,8 @@ def load_paths(path: Path, known: Mapping[str, PathSpec]) -> dict[str, PathSpec]
 
 
 def _spec(name: str, given: PathModel, known: Mapping[str, PathSpec]) -> PathSpec:
+    if "/" in name or name in _NO_FOLDERS:
+        raise ConfigurationError(f"the path {name!r}: can't be called so: what is pushed is in a folder of that name")
     if given.like is not None and given.like not in known:
         raise ConfigurationError(f"the path {name}: like: there is no path {given.like!r}")
     if given.like is None and given.origin is None:

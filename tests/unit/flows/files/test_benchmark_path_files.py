@@ -61,6 +61,9 @@ def test_the_page_shows_a_file_that_can_be_read(tmp_path: Path) -> None:
         ("paths: {x: {like: rclone, options: [s3-secret-access-key=hidden]}}", "would put a secret into the results"),
         ("paths: {x: {origin: pushed}}", "x: pull: has no {prefix}"),
         ('paths: {x: {origin: directory, mount: [m, "{directory}"]}}', "x: mount: has no {mountpoint}"),
+        ("paths: {../x: {like: s3fs}}", "'../x': can't be called so"),
+        ("paths: {'': {like: s3fs}}", "'': can't be called so"),
+        ("paths: {uploaded: {like: s3fs}}", "'uploaded': can't be called so"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, named: str) -> None:
