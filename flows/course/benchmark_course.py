@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.benchmark_runs import open_benchmark
 from tasks.oci.errors import LayoutliftError
+from tasks.operations.reports.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +62,8 @@ def told_how_to_go_on(run: BenchmarkRun) -> Iterator[None]:
         yield
     except LayoutliftError:
         if run.ended:
-            logger.warning("%d sizes are measured: go on by --resume --out %s", len(run.ended), run.folder.path)
+            measured = counted(len(run.ended), "size", "are")
+            logger.warning("%s measured: go on by --resume --out %s", measured, run.folder.path)
         raise
 
 

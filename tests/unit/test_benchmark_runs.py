@@ -168,7 +168,7 @@ def test_a_run_that_ends_early_says_how_to_go_on_behind_what_it_measured(
     run = begun(tmp_path, options("8MiB", "16MiB"), course, paths=(CATALOGUE["directory"],))
     with pytest.raises(SourceError, match="can't be deleted"), told_how_to_go_on(run):
         run.measure(run.cases_left[0])
-    assert caplog.messages[1:] == [f"1 sizes are measured: go on by --resume --out {tmp_path}"]
+    assert caplog.messages[1:] == [f"1 size is measured: go on by --resume --out {tmp_path}"]
     assert begun(tmp_path, options("8MiB", "16MiB"), course).cases_left == list(parse_cases(["16MiB"], []))
 
 
