@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.oci.codes import Refused
 from tasks.oci.errors import BackupRefusedError, ImmutableTagError, RegistryUnavailableError
-from tasks.oci.reference import is_tag
+from tasks.oci.reference import is_tag, parse_referrers_tag
 from tasks.operations.copying.presence import BROKEN
 from tasks.operations.reports.results import TagEntry
 from tasks.operations.work.planning import Action, CopyPolicy, OnConflict, TagPlan, plan_tag
@@ -144,11 +144,14 @@ class TagPlanner:
         return replace(plan, seen=present, as_of=as_of)
 
     def _present(self, tag: str) -> Digest | None:
-        """What the target has; nothing where it can't read that for good, and is to lose it whatever it is."""
+        """What the target has; nothing where it can't read that for good, and is to lose it whatever it is.
+
+        What holds referrers is not: see `plan_tag`.
+        """
         try:
             return self._target.resolve_manifest(self._repository, tag)
         except RegistryUnavailableError as error:
             is_lost = self._policy.on_conflict is OnConflict.OVERWRITE and self._policy.backup_tag is None
-            if error.status != BROKEN or not is_lost:
+            if error.status != BROKEN or not is_lost or parse_referrers_tag(tag) is not None:
                 raise
             return None

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 
@@ -11,11 +12,11 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidLayoutError, RegistryUnavailableError, SourceReadError
 from tasks.oci.image_layout import blob_path
 from tasks.oci.media_types import IMAGE_INDEX
-from tasks.oci.reference import REF_NAME
+from tasks.oci.reference import REF_NAME, referrers_tag
 from tasks.operations.copying import tag_planner
 from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.tag_planner import UNLISTED, TagPlanner, listed_tags
-from tasks.operations.work.planning import Action, CopyPolicy, OnConflict
+from tasks.operations.work.planning import Action, CopyPolicy, OnConflict, TagPlan
 from tasks.operations.work.repository_work import Unit
 from tasks.ports import IndexFile, RemoteManifest
 from tasks.registry_ports import MADE_BY_A_PUSH, RepositoryState
@@ -271,6 +272,24 @@ def test_a_layout_that_is_gone_is_looked_for_once_whatever_tags_it_had() -> None
     assert (others.owner("v1"), others.owner("v2"), source.reads) == (None, None, 1)
 
 
+class Broken(Noting):
+    """A target that answers this to every tag, as distribution 2.8 does for ever to those that a full disk left."""
+
+    def __init__(self, status: int = 500) -> None:
+        super().__init__()
+        self._status = status
+
+    def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+        raise RegistryUnavailableError(f"HEAD {repository}:{reference}", status=self._status)
+
+
+def planned_at(target: Broken, unit: Unit, policy: CopyPolicy) -> dict[str, TagPlan]:
+    """What is planned for a unit where any tag may be there."""
+    ledger = Ledger(MemoryLines())
+    made = TagPlanner(target, "app", policy, ledger, alone(ledger), listed=UNLISTED, state=MADE_BY_A_PUSH)
+    return made.plans(unit)
+
+
 @pytest.mark.parametrize(
     ("policy", "status", "is_copied"),
     [
@@ -283,13 +302,13 @@ def test_a_layout_that_is_gone_is_looked_for_once_whatever_tags_it_had() -> None
 def test_a_tag_that_the_target_can_not_read_for_good_is_overwritten_only_where_all_may_be(
     policy: CopyPolicy, status: int, *, is_copied: bool
 ) -> None:
-    """As a full disk leaves a tag at distribution 2.8, for ever."""
-
-    class Broken(Noting):
-        def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
-            raise RegistryUnavailableError(f"HEAD {reference}", status=status)
-
-    ledger = Ledger(MemoryLines())
-    made = TagPlanner(Broken(), "app", policy, ledger, alone(ledger), listed=UNLISTED, state=MADE_BY_A_PUSH)
     with nullcontext() if is_copied else pytest.raises(RegistryUnavailableError):
-        assert made.plans(UNIT)["v1"].action is Action.COPY
+        assert planned_at(Broken(status), UNIT, policy)["v1"].action is Action.COPY
+
+
+@pytest.mark.parametrize("suffix", ["", ".sig", ".att"])
+def test_a_tag_of_referrers_that_can_not_be_read_is_overwritten_by_no_policy(suffix: str) -> None:
+    """It may hold those of others, which stay whatever the policy."""
+    unit = replace(UNIT, tags=(f"{referrers_tag(Digest.of(OLD))}{suffix}",))
+    with pytest.raises(RegistryUnavailableError):
+        planned_at(Broken(), unit, CopyPolicy(on_conflict=OnConflict.OVERWRITE))
