@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ from tasks.stores.pacing import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
     from flows.forms.list_parameters import ListParameters
     from tasks.operations.work.concurrency import MapConcurrently
@@ -32,7 +35,27 @@ def opened_source(parameters: ListParameters, access: BucketAccess) -> Iterator[
     source = open_source(parameters.source, stop, access, by_name=parameters.split_by_name)
     pool = ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="manifests")
     try:
-        yield source, pool.map
+        with _set_by_interrupt(stop):
+            yield source, pool.map
     finally:
         stop.set()
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _set_by_interrupt(stop: Stop) -> Iterator[None]:
+    """Have Ctrl-C set `stop` before it is raised: what it breaks off waits for all that other threads still read."""
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():  # it handles signals alone
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

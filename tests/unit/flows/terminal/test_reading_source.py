@@ -1,0 +1,34 @@
+"""What a listing reads ends with it."""
+
+import os
+import signal
+
+import pytest
+
+from flows.forms.list_parameters import ListParameters
+from flows.terminal import reading_source
+from tasks.operations.work.concurrency import map_ahead
+from tasks.stores.bucket.s3_address import BucketAccess
+from tasks.stores.pacing import Stop
+
+
+def test_ctrl_c_ends_what_other_threads_read_of_layouts_before_these_are_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Layouts of a bucket are read ahead, and one may have thousands of manifests."""
+    stop = Stop()
+    monkeypatch.setattr(reading_source, "Stop", lambda: stop)
+    monkeypatch.setattr(reading_source, "open_source", lambda *_, **__: None)
+    told: list[bool] = []
+
+    def read(_: int) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        stop.pause(5)
+        told.append(stop.requested)
+
+    handler = signal.getsignal(signal.SIGINT)
+    opened = reading_source.opened_source(ListParameters(source="s3://bucket"), BucketAccess())
+    with pytest.raises(KeyboardInterrupt), opened as (_, map_concurrently):
+        list(map_ahead(lambda layout: list(map_concurrently(read, [layout])), [1], 1, name="test"))
+    assert told == [True]
+    assert signal.getsignal(signal.SIGINT) is handler
