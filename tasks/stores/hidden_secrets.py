@@ -15,6 +15,8 @@ _NAMED = re.compile(rf"({_NAMES}=[\"']?)[^\s&\"',;)]+")
 _MEMBER = re.compile(rf"([\"']\w{{0,40}}{_NAMES}[\"']\s?:\s?[\"'])[^\"']+")
 """A member of an object, as JSON and Python write them."""
 _JSON_WEB_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w.-]+")
+_CUT = re.compile(r"(?i)(?<![\s:\"'])(?<!basic)(?<!bearer)\s+")
+"""Where the beginning of a text may be cut off, and no secret from what tells that it is one."""
 MOST = 4_096
 """Characters of a text that are looked at: what a server says may be long, and made to keep the patterns busy."""
 
@@ -29,5 +31,8 @@ def without_secrets(text: str) -> str:
 
 
 def end_without_secrets(text: str, most: int) -> str:
-    """The last `most` characters of what a program said, as `without_secrets`."""
-    return without_secrets(text[-MOST:])[-most:]
+    """The last `most` characters of what a program said, as `without_secrets`; a very long one is cut at a blank."""
+    if len(text) > MOST:
+        blank = _CUT.search(text, len(text) - MOST)
+        text = "" if blank is None else text[blank.end() :]
+    return without_secrets(text)[-most:]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tasks.oci.errors import ConnectionFailedError
-from tasks.stores.hidden_secrets import MOST, without_secrets
+from tasks.stores.hidden_secrets import MOST, end_without_secrets, without_secrets
 from tasks.stores.registry.transport.http_pool import HttpPool
 
 MakePool = Callable[..., HttpPool]
@@ -79,3 +79,19 @@ def test_an_address_that_can_not_be_asked_is_shown_without_its_query(make_pool: 
     with pytest.raises(ConnectionFailedError, match="99999") as raised:
         make_pool("127.0.0.1:1").send("GET", f"http://127.0.0.1:99999/token?key={SECRET}", {})
     assert SECRET not in "".join(traceback.format_exception(raised.value)), "Prefect keeps it, in a flow's log"
+
+
+@pytest.mark.parametrize(
+    "before", ["Get https://h/p?X-Amz-Signature=", "Bearer ", "Authorization:  Bearer: ", '{"password" : "', "token="]
+)
+def test_a_secret_whose_beginning_is_cut_off_is_not_in_the_end_of_a_text(before: str) -> None:
+    """What is hidden behind it makes the end short, so that it reaches back to the cut."""
+    secret = f'{before}{"z" * 1_500}"'
+    for more in range(0, len(secret), 3):
+        said = f"{secret} failed; {secret} failed; {secret} failed; {'x' * more}"
+        assert "zz" not in end_without_secrets(said, 2_000)
+
+
+def test_the_end_of_a_text_without_blanks_may_be_a_secret() -> None:
+    assert end_without_secrets("s" * 2 * MOST, 2_000) == ""
+    assert end_without_secrets("it said this", 4) == "this"
