@@ -63,7 +63,8 @@ _FULL = re.compile(r"no space left on device|disk quota exceeded|'Err': (?:28|12
 _OVER_QUOTA = re.compile(r"quota (?:has been )?exceeded|exceed the configured upper limit", re.IGNORECASE)
 """How Harbor and Quay say so, with the status and code of missing rights."""
 _IMMUTABLE = re.compile(
-    r"\bimmutab(?:le|ility)\b|cannot be overwritten|does not allow updating assets|/manifests/\S+ cannot be updated",
+    r"\bimmutab(?:le|ility)\b|cannot be overwritten|does not allow updating assets|"
+    r"/manifests/[^\s/]+ cannot be updated",
     re.IGNORECASE,
 )
 """How Harbor (412), Amazon ECR (400, TAG_INVALID), Google, Alibaba, Nexus (400, BLOB_UPLOAD_INVALID) and others, also

@@ -28,9 +28,9 @@ NOT_LISTED = frozenset({301, 302, 303, 307, 308, 400, 404, 405, 406, 501})
 """How registries say that they do not list this. Only 404 is the specification's: GitHub's redirects to a page for
 people, Artifactory answers 406, others 400."""
 _LINK = re.compile(r"<([^<>]*)>([^<]*)")  # no address holds "<": many of them took the square of their time
-_NEXT = re.compile(
-    r"""(?:^|;)\s*rel\s*=\s*(?:(["'])(?:(?:(?!\1).)*\s)?next(?:\s(?:(?!\1).)*)?\1|next\s*(?:[;,]|$))""", re.IGNORECASE
-)
+_RELATIONS = re.compile(
+    r"""(?:^|;)\s*rel\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s;,"']+)\s*(?=[;,]|$))""", re.IGNORECASE
+)  # what is quoted is split, not searched: many words in it took the square of their time
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +74,18 @@ def next_page(answer: HttpAnswer) -> str | None:
     """
     given = answer.headers.get("Link", "")
     for target, relation in _LINK.findall(given) or [given.partition(";")[::2]]:
-        if _NEXT.search(relation):
+        if _leads_on(relation):
             try:
                 return _path(urljoin(answer.url, address_in(target.strip())))
             except ValueError as error:
                 message = f"{redacted(answer.url)}: the next page is said to be at {target[:100]!r}"
                 raise UnexpectedAnswerError(message, status=answer.status) from error
     return None
+
+
+def _leads_on(relation: str) -> bool:
+    """Whether "next" is among the relations that a link's parameters name, in any letters."""
+    return any("next" in "".join(named).lower().split() for named in _RELATIONS.findall(relation))
 
 
 def is_index(answer: HttpAnswer) -> bool:

@@ -130,6 +130,16 @@ def test_a_tag_that_a_rule_of_the_target_holds_is_named_as_one(status: int, code
     assert error.code == "immutable_tag"
 
 
+def test_words_that_only_begin_like_such_a_rule_are_gone_through_at_once() -> None:
+    """An answer may have megabytes of them, and no thread of the run works while a pattern looks for its end."""
+    body = {"errors": [{"code": "UNKNOWN", "message": "/manifests/" * 15_000}]}
+    begun = time.process_time()
+    assert type(manifest_error_of(answered(400, body=json.dumps(body).encode()), "pushing")) is (
+        errors.ManifestRefusedError
+    )
+    assert time.process_time() - begun < 1
+
+
 HARBOR_FULL = "adding 29.0 MiB of storage resource, which when updated to current usage of 9.0 GiB will exceed the \
 configured upper limit of 9.0 GiB."
 

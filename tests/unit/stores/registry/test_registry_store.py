@@ -292,6 +292,7 @@ def test_a_page_may_be_larger_than_any_manifest(script: ScriptedRegistry, make_s
         '</v2/team/app/tags/list?n=0>; rel="prev", </v2/team/app/tags/list?n=2>; rel="next"',
         '</v2/team/app/tags/list?n=2>; title="a; b"; REL=next, </v2/other>; rel=last',
         '<list?n=2>; rel="last next"',
+        "<list?n=2>; rel=last; rel=next",
         '/v2/team/app/tags/list?n=2; rel="next"',
         "</v2/team/app/tags/list?n=2>; rel='next'",
     ],
