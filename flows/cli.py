@@ -50,6 +50,8 @@ AS_WORK_GOES = (
 """All commands, as --help lists them."""
 OUTPUT_LOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """What writing to a full disk ends with; where that is a file of ours, its store has made another error of it."""
+NO_THREAD = "can't start new thread"
+"""What Python says where the system lets it have no further one."""
 
 
 class _Commands(click.Group):
@@ -61,6 +63,11 @@ class _Commands(click.Group):
         _show_any_text()
         try:
             return super().main(*args, **kwargs)
+        except (RuntimeError, MemoryError) as error:
+            if isinstance(error, RuntimeError) and str(error) != NO_THREAD:
+                raise
+            click.echo(f"layoutlift: {_lack(error)}", err=True)
+            raise SystemExit(INCOMPLETE) from None
         except OSError as error:
             if error.errno not in OUTPUT_LOST or error.filename is not None:
                 raise
@@ -90,6 +97,14 @@ class _Commands(click.Group):
         except LayoutliftError as error:
             tell(error)
             raise SystemExit(exit_code(error)) from None
+
+
+def _lack(error: RuntimeError | MemoryError) -> str:
+    """What this machine, or the limits that it sets us, did not give."""
+    if isinstance(error, MemoryError):
+        return "there is no memory left: raise the limit (ulimit -v, or the container's), or use fewer --jobs"
+    limits = "ulimit -u and -v, systemd's TasksMax, or the container's"
+    return f"no further thread can be started: raise the limit ({limits}), or use fewer --jobs"
 
 
 @contextmanager

@@ -48,6 +48,37 @@ def test_output_that_can_not_be_written_is_one_line(arguments: tuple[str, ...], 
     assert ended.returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ('RuntimeError("can\'t start new thread")', "no further thread can be started: raise the limit"),
+        ("MemoryError()", "there is no memory left"),
+    ],
+    ids=["threads", "memory"],
+)
+def test_a_machine_that_gives_no_more_is_one_line(error: str, said: str, tmp_path: Path) -> None:
+    """As under the limits of a container, or of systemd's TasksMax; a traceback says nothing of these."""
+    layout = LayoutBuilder(tmp_path / "bucket" / "app")
+    layout.image("v1", layers=[b"layer"])
+    layout.write()
+    program = f"""
+import threading
+from flows.cli import main
+
+def refuse(*_, **__):
+    raise {error}
+
+threading._start_new_thread = threading._start_joinable_thread = refuse
+main()
+"""
+    environment = os.environ | {"LAYOUTLIFT_STATE": str(tmp_path / "state")}
+    command = [sys.executable, "-c", program, "check", layout.path.parent]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode == 1
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
 def test_a_terminal_of_any_encoding_gets_the_text(encoding: str) -> None:
     assert "regex:" in shown("plan", "--help", PYTHONIOENCODING=encoding)
