@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasks.file_ports import below
 from tasks.oci.codes import Problem
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.errors import (
@@ -96,7 +97,7 @@ class _RepositoryPlanning:
             raise InvalidLayoutError(_EMPTY_INDEX)
         graph = self._graph(view, self._protected(view))
         decided = self._decided(view, graph)
-        self._check_complete(view, graph, decided, (*held, *returned))
+        self._check_complete(view, graph, decided, (*held, *self._taken_late(view, decided, returned)))
         blobs = self._blobs(view, graph, decided, marks)
         hidden = hidden_of(tools.protected, held, view.blobs)
         quarantined = self._quarantined(view, decided, held, hidden)
@@ -172,6 +173,20 @@ class _RepositoryPlanning:
             if not lacking:
                 return decided
             forced |= lacking
+
+    def _taken_late(
+        self, view: LayoutView, decided: EntryDecisions, returned: tuple[HeldBlob, ...]
+    ) -> list[HeldBlob]:
+        """What had come back, is needed and absent, and can come back again; a folder may have its copy no more."""
+        files = self.tools.files
+
+        def can_come_back(blob: HeldBlob) -> bool:
+            return blob.trash is None or files.stat_file(below(blob.trash, blob.file.path)) is not None
+
+        absent = [blob for blob in returned if blob.digest in decided.needed and blob.digest not in view.blobs]
+        return [
+            blob for blob, can in zip(absent, self.tools.map_concurrently(can_come_back, absent), strict=True) if can
+        ]
 
     def _check_complete(
         self, view: LayoutView, graph: Graph, decided: EntryDecisions, held: tuple[HeldBlob, ...]

@@ -136,3 +136,18 @@ def test_what_was_deleted_for_good_since_is_not_looked_for(waited: World) -> Non
     assert "in the quarantine" not in refused.message
     waited.finish(Push(image([1]), "keep-b", waited.now))
     assert waited.absent() == set()
+
+
+@pytest.mark.parametrize("lost", [image([1]).blobs[-1], b"layer 1"], ids=["manifest", "blob"])
+def test_what_came_back_and_was_lost_since_is_not_taken_for_hidden(waited: World, lost: bytes) -> None:
+    """A quarantine that is a folder has no copy of it any more, and nobody can bring it back."""
+    assert waited.apply_plan(waited.plan(keep_policy(1)))
+    assert waited.undo("run-0")
+    assert waited.undo("run-1")
+    assert waited.plan(keep_policy(9)).refused is None
+    path = blob_path(lost)
+    waited.files.delete_files([file for file in waited.files.list_files(".") if file.path.endswith(path)])
+    assert waited.absent() == {path}
+    refused = waited.plan(keep_policy(9)).refused
+    assert refused is not None
+    assert "quarantine" not in refused.message
