@@ -2,6 +2,8 @@
 
 import os
 import signal
+import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -20,8 +22,14 @@ def test_ctrl_c_ends_what_other_threads_read_of_layouts_before_these_are_waited_
     monkeypatch.setattr(reading_source, "Stop", lambda: stop)
     monkeypatch.setattr(reading_source, "open_source", lambda *_, **__: None)
     told: list[bool] = []
+    is_waited_for = threading.Event()
 
-    def read(_: int) -> None:
+    def layouts() -> Iterator[str]:
+        yield "app"
+        is_waited_for.set()
+
+    def read(_: str) -> None:
+        is_waited_for.wait(10)
         os.kill(os.getpid(), signal.SIGINT)
         stop.pause(5)
         told.append(stop.requested)
@@ -29,6 +37,6 @@ def test_ctrl_c_ends_what_other_threads_read_of_layouts_before_these_are_waited_
     handler = signal.getsignal(signal.SIGINT)
     opened = reading_source.opened_source(ListParameters(source="s3://bucket"), BucketAccess())
     with pytest.raises(KeyboardInterrupt), opened as (_, map_concurrently):
-        list(map_ahead(lambda layout: list(map_concurrently(read, [layout])), [1], 1, name="test"))
+        list(map_ahead(lambda layout: list(map_concurrently(read, [layout])), layouts(), 1, name="test"))
     assert told == [True]
     assert signal.getsignal(signal.SIGINT) is handler
