@@ -117,7 +117,7 @@ class _Sorting:
             self._refuse(RefusedEntry(broken.ref_name, None, None, broken.code, broken.message))
 
     def _refuse(self, entry: RefusedEntry) -> None:
-        self.refused.setdefault(entry.tag, entry)
+        self.refused.setdefault(entry.tag or entry.digest or "", entry)  # an empty name is that of many
 
     def _note_referrer_list(self, entry: Descriptor) -> None:
         for name in REFERRER_SUBJECT:

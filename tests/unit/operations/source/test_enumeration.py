@@ -39,6 +39,16 @@ def test_an_entry_without_a_tag_that_is_no_manifest_is_a_problem_only_where_it_m
     assert made.progress.totals.complete is not harmful
 
 
+def test_of_entries_with_an_empty_name_none_is_kept_back_by_another_that_is_sent(tmp_path: Path) -> None:
+    """So does containerd name each image without a tag, and one of them may have a tag besides."""
+    layout = LayoutBuilder(tmp_path / "app")
+    tagged = layout.image("v1", layers=[b"tagged"])
+    layout.entry(tagged, "")
+    layout.image("", layers=[b"nowhere else"])
+    layout.write()
+    assert Engine(tmp_path, MemoryTarget()).copy()[0] == {"app:v1": "copied", "app:": "digest_only"}
+
+
 @pytest.mark.parametrize("name", ["registry.example/app@{}", ""])
 def test_an_entry_that_is_named_by_its_digest_alone_goes_by_digest_where_that_is_asked_for(
     tmp_path: Path, name: str
