@@ -5,6 +5,7 @@ See docs/decisions/010-reading-a-mount.md.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 _READS, _CHANGES = "tasks.stores.directory.layout_process", "tasks.stores.directory.writer_process"
 _LOOK_EVERY = 0.5
 _STOPPED_SECONDS = 2.0
+_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
 _LATE = "; what it has begun may still be done then, so let nobody write before"
 
 
@@ -245,8 +247,12 @@ class WatchedProcess:
             )
             self._check_alive()
 
-    def _lost(self) -> SourceUnavailableError:
+    def _lost(self, error: OSError | None = None) -> SourceUnavailableError:
+        """What to raise where the process does not listen, or this machine gives no more of what it takes to ask."""
         self._check_alive()
+        if error is not None and error.errno in _LIMITS:
+            lack = f"{error.strerror or error}; raise the limit (ulimit -n and -u, or the container's)"
+            return SourceUnavailableError(f"no process can be had that {self._role} the source {self._root}: {lack}")
         return SourceUnavailableError(f"the process {self._pid} that {self._role} the source {self._root} has ended")
 
     @property
@@ -258,7 +264,10 @@ class WatchedProcess:
         return self._process.pid if self._process is not None else None
 
     def _open_channel(self) -> Channel:
-        here, there, memory = make_link()
+        try:
+            here, there, memory = make_link()
+        except OSError as error:
+            raise self._lost(error) from error
         try:
             with self._lock:
                 if self._control is None:
@@ -267,7 +276,7 @@ class WatchedProcess:
             return Channel(here, memory)
         except OSError as error:
             here.close()
-            raise self._lost() from error
+            raise self._lost(error) from error
         finally:
             there.close()
             os.close(memory)

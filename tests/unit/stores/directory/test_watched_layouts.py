@@ -1,5 +1,6 @@
 """What goes wrong in the process that reads a mount is told to whoever asked, and to nobody else."""
 
+import errno
 import os
 import shutil
 import signal
@@ -43,6 +44,23 @@ def test_an_empty_root_is_told_from_one_with_something_in_it(source: WatchedLayo
     assert not source.is_empty()
     shutil.rmtree(tmp_path / "app")
     assert source.is_empty()
+
+
+@pytest.mark.parametrize("lacking", ["socket.socketpair", "os.memfd_create", "subprocess.Popen"])
+def test_a_machine_that_gives_no_more_is_not_taken_for_a_process_that_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    """As under a limit of open files or of processes; whoever reads that a process ended looks for what killed it."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(lacking, refuse)
+    with (
+        closing(WatchedProcess(str(tmp_path), Patience())) as process,
+        pytest.raises(SourceUnavailableError, match="Too many open files; raise the limit"),
+    ):
+        process.ask({"do": "look", "path": "."}, "the source")
 
 
 @pytest.fixture
