@@ -10,9 +10,9 @@ _PASSWORD_OF_URL = re.compile(r"(\w://)[^\s/:@\"'\[]*:(?:(?!://)[^\s?#\"'])*@(?!
 """Up to the last @, whatever lies between; some write a password with its slashes. A digest is none's host."""
 _USER_OF_URL = re.compile(r"(\w://)[^\s/\"']*@")
 _QUERY_OF_URL = re.compile(r"(\w://(?:(?!://)[^\s?#\"'])*[?#])[^\s\"']+")
-_NAMES = r"(?i:password|passwd|secret|token|signature|credential|(?:api|access)_?key)"
+_NAMES = r"(?i:password|passwd|secret|token|signature|credential|(?:api|access)[_-]?key)"
 _NAMED = re.compile(rf"({_NAMES}=[\"']?)[^\s&\"',;)]+")
-_MEMBER = re.compile(rf"([\"']\w{{0,40}}{_NAMES}[\"']\s?:\s?[\"'])[^\"']+")
+_MEMBER = re.compile(rf"([\"'][\w-]{{0,40}}{_NAMES}[\"']\s?:\s?[\"'])[^\"']+")
 """A member of an object, as JSON and Python write them."""
 _JSON_WEB_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w.-]+")
 _CUT = re.compile(r"(?i)(?<![\s:\"'])(?<!basic)(?<!bearer)\s+")
