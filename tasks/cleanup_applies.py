@@ -30,7 +30,7 @@ from tasks.stores.directory import mounts
 from tasks.stores.directory.file_errors import translated
 from tasks.stores.directory.watched_writer import WatchedWritable
 from tasks.stores.directory.writable_directory import WritableDirectory
-from tasks.stores.source_checks import no_directory, refuse_absent, refuse_other_encodings
+from tasks.stores.source_checks import no_directory, refuse_absent, refuse_no_proc, refuse_other_encodings
 from tasks.stores.source_lease import SourceLease
 
 if TYPE_CHECKING:
@@ -193,6 +193,7 @@ def open_writable(source: str, access: BucketAccess, stop: Stop) -> Iterator[Wri
         yield _writable_bucket(BucketAddress.parse(source), access, stop)
         return
     refuse_other_encodings()
+    refuse_no_proc()
     path, may_hang = mounts.resolve(source)
     if not may_hang:
         refuse_absent(source, path)

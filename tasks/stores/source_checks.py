@@ -15,6 +15,7 @@ _NO_DIRECTORY = "the source {} is not a directory; is the bucket mounted there?"
 _NO_RIGHT = "this user may not look at the source {}; a mount that another user made needs -o allow_other"
 _A_FILE = "the source {} is a file; name a directory with layouts in it, and unpack an archive first"
 _NO_BUCKET = "the source {} is not a directory; a bucket is named as s3://bucket[/prefix]"
+_OPENED = Path("/proc/self/fd")
 _NO_PATH = "the source {} is not a directory; name the directory alone, and tags by --include"
 
 
@@ -22,11 +23,13 @@ def check_source(source: str) -> None:
     """Refuse a SOURCE argument for what can be told of it at once: without a network, and of no mount that may hang.
 
     Raises:
-        ConfigurationError: it names no kind of source that can be read, or no directory, or names can't be told.
+        ConfigurationError: it names no kind of source that can be read, or no directory, or names can't be told, or
+            where files are.
     """
     check_place(source)
     if not is_bucket(source):
         refuse_other_encodings()
+        refuse_no_proc()
         path, may_hang = mounts.resolve(source)
         if not may_hang:
             refuse_absent(source, path)
@@ -115,3 +118,13 @@ def refuse_other_encodings() -> None:
             f"names of files would be read as {encoding}, and become other names than in UTF-8: "
             "set LC_ALL=C.UTF-8 or PYTHONUTF8=1"
         )
+
+
+def refuse_no_proc() -> None:
+    """See that a file that was opened can be asked where it is: without that, each looks as if it were not there.
+
+    Raises:
+        ConfigurationError: it can't, as in a bare chroot.
+    """
+    if not _OPENED.is_dir():
+        raise ConfigurationError("/proc is not mounted here, and nothing else tells where a file really is; mount it")

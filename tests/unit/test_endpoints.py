@@ -12,6 +12,7 @@ from infra.real_parts.waiting import wait_until
 from tasks.cleanup_applies import open_writable
 from tasks.endpoints import close_source, open_source, open_state, source_identity
 from tasks.oci.errors import ConfigurationError, LockHeldError
+from tasks.stores import source_checks
 from tasks.stores.bucket.s3_address import BucketAccess
 from tasks.stores.directory import layout_search, mounts
 from tasks.stores.pacing import Stop
@@ -33,6 +34,19 @@ def test_a_folder_is_read_only_where_its_names_are_read_as_utf_8(
     with pytest.raises(ConfigurationError, match=f"{encoding}.*: set LC_ALL=C.UTF-8 or PYTHONUTF8=1"):
         open_source(str(tmp_path))
     with pytest.raises(ConfigurationError, match="PYTHONUTF8"):
+        enter_writable(str(tmp_path))
+
+
+def test_a_folder_is_read_only_where_a_file_can_be_asked_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a chroot without /proc, each layout would look as if it had lost its files, and be called broken."""
+    (tmp_path / "app").mkdir()
+    open_source(str(tmp_path))
+    monkeypatch.setattr(source_checks, "_OPENED", tmp_path / "proc")
+    with pytest.raises(ConfigurationError, match="/proc is not mounted"):
+        open_source(str(tmp_path))
+    with pytest.raises(ConfigurationError, match="/proc is not mounted"):
         enter_writable(str(tmp_path))
 
 
