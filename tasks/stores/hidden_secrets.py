@@ -10,6 +10,8 @@ _PASSWORD_OF_URL = re.compile(r"(\w://)[^\s/:@\"'\[]*:(?:(?!://)[^\s?#\"'])*@(?!
 """Up to the last @, whatever lies between; some write a password with its slashes. A digest is none's host."""
 _USER_OF_URL = re.compile(r"(\w://)[^\s/\"']*@")
 _QUERY_OF_URL = re.compile(r"(\w://(?:(?!://)[^\s?#\"'])*[?#])[^\s\"']+")
+_QUERY_OF_PATH = re.compile(r"((?:^|(?<=[\s\"']))/[^\s?#\"']*\?)[^\s\"']+")
+"""Of an address without its host, as urllib3 has it in what it says of one that it can't reach."""
 _NAMES = r"(?i:password|passwd|secret|token|signature|credential|(?:api|access)[_-]?key)"
 _NAMED = re.compile(rf"({_NAMES}=[\"']?)[^\s&\"',;)]+")
 _MEMBER = re.compile(rf"([\"'][\w-]{{0,40}}{_NAMES}[\"']\s?:\s?[\"'])[^\"']+")
@@ -26,7 +28,7 @@ def without_secrets(text: str) -> str:
     if len(text) > MOST:
         text = f"{text[:MOST].rpartition(' ')[0]} …"
     text = _MEMBER.sub(r"\1…", _NAMED.sub(r"\1…", _AUTHORIZATION.sub(r"\1…", text)))
-    text = _JSON_WEB_TOKEN.sub("…", text)
+    text = _QUERY_OF_PATH.sub(r"\1…", _JSON_WEB_TOKEN.sub("…", text))
     return _QUERY_OF_URL.sub(r"\1…", _USER_OF_URL.sub(r"\1", _PASSWORD_OF_URL.sub(r"\1", text)))
 
 

@@ -34,6 +34,8 @@ SAID = [
     "{{'x-amz-signature': '{}'}}",
     "{{'x-api-key': '{}'}}",
     "api-key={}",
+    "Max retries exceeded with url: /otlp?k={}/v1/traces (Caused by",
+    'the upload goes on at "/v2/app/blobs/uploads/1?_state={}"',
 ]
 
 
@@ -51,6 +53,7 @@ def test_what_may_be_secret_is_left_out(said: str) -> None:
         "see https://registry.example:5000/v2/u:x/app@sha256:abc",
         "see http://[::1]:5000/@scope/name or http://127.0.0.1:80/app:v1@sha512:ab (for a@b)",
         "Bearer token is missing",
+        "is /mnt/bucket mounted? see /v2/ or /proc/1/fd, and/or what?why",
         "pull access denied for https://registry.example/app@sha256:abc, what are your rights?",
         "the token server https://auth.example/token answered 500",
         "NAME_UNKNOWN: token: the repository has no such name = app",
@@ -61,7 +64,9 @@ def test_what_is_none_is_left(said: str) -> None:
     assert without_secrets(said) == said
 
 
-@pytest.mark.parametrize("part", ["a://", "a://u:", "eyJ-", "a://u:@sha256:", "token=", "basic ", "'token", "'a-"])
+@pytest.mark.parametrize(
+    "part", ["a://", "a://u:", "eyJ-", "a://u:@sha256:", "token=", "basic ", "'token", "'a-", " /a"]
+)
 def test_a_long_text_of_nothing_but_beginnings_is_gone_through_at_once(part: str) -> None:
     begun = time.process_time()
     without_secrets(part * 16_384)
