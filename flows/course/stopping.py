@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import threading
+import time
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NoReturn
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 LAST_RESORT_SECONDS = 8.0
 """After so long, whatever still waits in the system (a name server, a dead disk) is left where it is."""
+SAME_REQUEST_SECONDS = 0.5
+"""Signals so close together are one: `timeout` sends its own to the command and then to the group that it is in."""
 LAST_WORDS_SECONDS = 1.0
 REPORTED_A_SECOND = 10_000
 """Tags that a busy machine writes into two reports, and reads once more, in a second."""
@@ -41,10 +44,13 @@ def stopped_by_signals(console: Console, patience: float = LAST_RESORT_SECONDS) 
     So does a terminal that is closed, unless that is to be ignored (`nohup`).
     """
     ended = threading.Event()
+    asked: list[float] = []
 
     def request(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's form
-        if console.interrupted:
-            if number != signal.SIGHUP:  # a shell hands on what the terminal's end has said already
+        asked.append(time.monotonic())
+        if console.interrupted or asked[1:]:
+            is_same = number == signal.SIGHUP  # a shell hands on what the terminal's end has said already
+            if not is_same and asked[-1] - asked[0] > SAME_REQUEST_SECONDS:
                 die()
             return
         if number == signal.SIGHUP:

@@ -65,6 +65,21 @@ def test_a_terminal_that_is_closed_ends_a_run_unless_that_is_to_be_ignored(ignor
     signal.signal(signal.SIGHUP, before)
 
 
+@pytest.mark.parametrize(("seconds", "deaths"), [(0.1, 0), (2.0, 1)], ids=["by timeout", "by a person"])
+def test_a_signal_that_comes_twice_at_once_still_ends_a_run_in_order(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, deaths: int
+) -> None:
+    """`timeout 60 layoutlift …` sends each signal to the command itself, and to the group that it is in."""
+    console, died, clock = Console(), [], iter([100.0, 100.0 + seconds])
+    monkeypatch.setattr(stopping, "die", lambda: died.append("without a report"))
+    monkeypatch.setattr(stopping, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with stopped_by_signals(console):
+        for _ in range(2):
+            signal.raise_signal(signal.SIGTERM)
+    assert console.interrupted
+    assert len(died) == deaths
+
+
 def test_a_signal_ends_a_run_whose_messages_nobody_reads_any_more() -> None:
     """As in `layoutlift migrate … 2>&1 | head`."""
     console, (reader, writer), kept = Console(), os.pipe(), os.dup(2)
