@@ -38,6 +38,13 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _can_be_a_name(cls, value: object) -> object:
+        if isinstance(value, str) and "\0" in value:  # the system's calls raise an error of their own over it
+            raise ValueError("it holds a NUL, which no name has")
+        return value
+
 
 def documented(model: type[BaseModel]) -> Callable[[_Flow], _Flow]:
     """Add each field's description to a flow's docstring, where Prefect looks for what its form shows."""

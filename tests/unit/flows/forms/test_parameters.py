@@ -122,6 +122,14 @@ def test_a_home_that_no_shell_put_in_is_refused_and_not_made_a_folder_of_that_na
     assert checked(MigrateParameters, given | {field: "./~/lift"})
 
 
+@pytest.mark.parametrize("field", ["source", "state", "report", "ca_file", "limits_from", "tags_from"])
+def test_a_name_with_a_nul_in_it_is_refused_and_no_error_of_python(field: str) -> None:
+    """No argument of a command can hold one; a migration file's string and a parameter of a deployment can."""
+    given = {"source": "/mnt/bucket", "target": "registry.example"}
+    with pytest.raises(ConfigurationError, match="holds a NUL"):
+        checked(MigrateParameters, given | {field: "/srv/a\0b"})
+
+
 @MODELS
 def test_a_name_that_is_not_in_utf_8_is_said_so(model: type[RunParameters]) -> None:
     with pytest.raises(ConfigurationError, match="SOURCE: it is not in UTF-8"):
