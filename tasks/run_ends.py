@@ -44,7 +44,15 @@ class RunEnds:
         self._may_choose_nothing = options.shard is not None or job.selection.is_everything
         self.equality = Equality(source, job.selection, log, ledger.layouts)
         self._vanished = (
-            VanishedCourse(source, target, ledger, selection=job.selection, log=log, limits=limits)
+            VanishedCourse(
+                source,
+                target,
+                ledger,
+                selection=job.selection,
+                log=log,
+                limits=limits,
+                place_of=lambda path: job.names([path]).repositories.get(path),
+            )
             if target is not None and limits is not None
             else None
         )

@@ -176,3 +176,21 @@ def test_only_a_migration_that_is_to_delete_something_has_to_wait_for_that(
     ends = RunEnds(kind, MemorySource(files), MemoryTarget(), ledger, job=job, log=log, options=options)
     ends.begin({"app": "app"}, {"app": 1})
     assert ends.deletes is deletes
+
+
+def test_a_layout_that_is_not_chosen_or_came_during_the_run_keeps_the_tags_of_the_repository_that_it_goes_to() -> (
+    None
+):
+    index = b'{"schemaVersion":2,"manifests":[{"mediaType":"m","size":2,"digest":"%s",'
+    index += b'"annotations":{"org.opencontainers.image.ref.name":"v1"}}]}'
+    files = {"moved/oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "moved/index.json": index % DIGEST.encode()}
+    ledger = Ledger(MemoryLines())
+    ledger.note_layout("app", "app", "", "settings")
+    ledger.note_tag("app", "v1", DIGEST, "manifest", 0, layout="app")
+    log = RunLog(Nowhere(), Progress(), Stop(), fail_fast=False)
+    selection, renames = Selection.parse(("app",)), Renames.parse(("moved=app",))
+    job = RunJob(TargetAddress.parse("registry.example"), "root", CopyPolicy(), selection, renames)
+    options = RunOptions("/source", None, deletion=DeletionLimits(None, None))
+    ends = RunEnds(RunKind.MIGRATE, MemorySource(files), MemoryTarget(), ledger, job=job, log=log, options=options)
+    ends.begin({}, {})
+    assert not ends.deletes

@@ -12,7 +12,7 @@ from tasks.operations.reports.counts import counted
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tasks.ledger_ports import ForgettingLedger
     from tasks.operations.choosing.selection import Selection
@@ -33,6 +33,7 @@ class VanishedCourse:
         selection: Selection,
         log: RunLog,
         limits: DeletionLimits,
+        place_of: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self._source = source
         self._target = target
@@ -40,6 +41,7 @@ class VanishedCourse:
         self._selection = selection
         self._log = log
         self._limits = limits
+        self._place_of = place_of
         self._repositories: Mapping[str, str] = {}
         self._planned: frozenset[VanishedTag] = frozenset()
 
@@ -92,4 +94,4 @@ class VanishedCourse:
             self._log.note(finding)
 
     def _search(self) -> VanishedSearch:
-        return VanishedSearch(self._source, self._ledger, self._selection, self._repositories)
+        return VanishedSearch(self._source, self._ledger, self._selection, self._repositories, self._place_of)

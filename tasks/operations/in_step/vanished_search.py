@@ -14,7 +14,7 @@ from tasks.operations.in_step.vanished import VanishedTag
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tasks.ledger_ports import ForgettingLedger
     from tasks.operations.choosing.selection import Selection
@@ -30,15 +30,24 @@ class Vanished:
 
 
 class VanishedSearch:
-    """Compares the source with what earlier runs brought; `repositories` are the targets of the chosen layouts."""
+    """Compares the source with what earlier runs brought; `repositories` are the targets of the chosen layouts.
+
+    `place_of` tells to which repository a layout would go, chosen or not, also one that came during the run.
+    """
 
     def __init__(
-        self, source: Source, ledger: ForgettingLedger, selection: Selection, repositories: Mapping[str, str]
+        self,
+        source: Source,
+        ledger: ForgettingLedger,
+        selection: Selection,
+        repositories: Mapping[str, str],
+        place_of: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self._source = source
         self._ledger = ledger
         self._selection = selection
         self._repositories = repositories
+        self._place_of = place_of
 
     def find(self) -> Vanished:
         """What vanished; nothing where the source shows no layout at all.
@@ -82,10 +91,11 @@ class VanishedSearch:
         """The layouts of the source that have each repository for a target, or had it when they were copied last."""
         feeding: dict[str, set[str]] = defaultdict(set)
         for path in paths:
-            if path in self._repositories:
-                feeding[self._repositories[path]].add(path)
-            if (note := self._ledger.layout(path)) is not None:
-                feeding[note.repository].add(path)
+            note = self._ledger.layout(path)
+            before = note.repository if note is not None else None
+            for place in (self._repositories.get(path), self._place_of(path), before):
+                if place is not None:
+                    feeding[place].add(path)
         return feeding
 
     def _missing(

@@ -51,6 +51,15 @@ class RunJob:
     only: tuple[str, ...] | None = None
     """The layouts of a shard, which are looked for nowhere else."""
 
+    def names(self, paths: Iterable[str]) -> NamePlan:
+        """The names of layouts at the target, collisions among them refused; their own where there is no target."""
+        if self.address is None:
+            return NamePlan({path: path for path in paths}, {})
+        strict = self.policy.strict_names
+        return plan_names(
+            paths, self.address, self.renames.apply, own_name=self.own_name, strict=strict, profile=self.profile
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Survey:
@@ -169,12 +178,7 @@ class Surveyor:
     def _names(self, paths: list[str]) -> NamePlan:
         """Names of what is selected; collisions are judged over all, so that a part can't slip past one."""
         job = self._job
-        names = NamePlan({path: path for path in paths}, {})
-        if job.address is not None:
-            strict = job.policy.strict_names
-            names = plan_names(
-                paths, job.address, job.renames.apply, own_name=job.own_name, strict=strict, profile=job.profile
-            )
+        names = job.names(paths)
         chosen = {path: name for path, name in names.repositories.items() if job.selection.may_match(path)}
         reasons = {path: reason for path, reason in names.refused.items() if job.selection.may_match(path)}
         asked = zip(chosen, map_in_rounds(self._pool.map, job.preflight, chosen.values()), strict=True)

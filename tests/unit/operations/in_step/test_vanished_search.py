@@ -30,6 +30,7 @@ class World:
         self.files: dict[str, bytes] = {}
         self.ledger = Ledger(MemoryLines())
         self.repositories: dict[str, str] = {}
+        self.named: dict[str, str] = {}
         self.closed: list[str] = []
         for path, named in tags.items():
             self.write(path, *named.split())
@@ -60,7 +61,7 @@ class World:
 
         chosen = Selection.parse(include)
         repositories = {path: name for path, name in self.repositories.items() if chosen.may_match(path)}
-        return VanishedSearch(Source(self.files), self.ledger, chosen, repositories)
+        return VanishedSearch(Source(self.files), self.ledger, chosen, repositories, self.named.get)
 
     def vanished(self, *include: str) -> set[str]:
         found = self.search(*include).find().tags
@@ -129,12 +130,14 @@ def test_what_was_only_found_at_the_target_is_not_ours(world: World) -> None:
     assert world.vanished() == {"app>app:v2"}
 
 
-@pytest.mark.parametrize("feeds", ["now", "before"])
+@pytest.mark.parametrize("feeds", ["now", "not chosen", "before"])
 def test_a_tag_that_another_layout_of_the_same_repository_names_is_still_wanted(world: World, feeds: str) -> None:
     """Two layouts may have had one name in turn, by a rename."""
     world.write("other", "v2")
     if feeds == "now":
         world.repositories["other"] = "app"
+    elif feeds == "not chosen":
+        world.named["other"] = "app"
     else:
         world.bring("other", "app")
     assert world.vanished() == set()
