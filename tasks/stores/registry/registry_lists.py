@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MAX_PAGES = 100_000
 MOST_LISTED = 4 * MAX_LIST_SIZE
 """Bytes of all pages of a list: more than ten million tags."""
+MOST_VALUES = 4_000_000
+"""Values of a page: ordinary tags that fill one are fewer. Short ones take twenty times a page's size as objects."""
 NOT_LISTED = frozenset({301, 302, 303, 307, 308, 400, 404, 405, 406, 501})
 """How registries say that they do not list this. Only 404 is the specification's: GitHub's redirects to a page for
 people, Artifactory answers 406, others 400."""
@@ -51,7 +53,7 @@ def read_pages(first: HttpAnswer, field: str, ask: Callable[[str], HttpAnswer]) 
     seen = {_path(first.url)}
     path = next_page(first)
     while path is not None:
-        if path in seen or len(seen) >= MAX_PAGES or size > MOST_LISTED:
+        if path in seen or len(seen) >= MAX_PAGES or size > MOST_LISTED or len(entries) > 3 * MOST_VALUES:
             return Listed(tuple(entries), whole=False)
         seen.add(path)
         answer = ask(path)
@@ -108,6 +110,9 @@ def _path(url: str) -> str:
 
 
 def _entries(answer: HttpAnswer, field: str) -> list[object]:
+    if answer.body.count(b",") > MOST_VALUES:
+        message = f"{redacted(answer.url)}: the list has more than {MOST_VALUES:,} values"
+        raise UnexpectedAnswerError(message, status=answer.status)
     try:
         listed = json.loads(answer.body).get(field)
     except (ValueError, AttributeError, RecursionError) as error:

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tasks.oci.errors import UnexpectedAnswerError
 from tasks.stores.registry import registry_lists
 from tasks.stores.registry.registry_lists import next_page, read_pages
 from tasks.stores.registry.transport.http_answers import HttpAnswer
@@ -20,6 +21,23 @@ def test_a_header_of_nothing_but_beginnings_is_gone_through_at_once(link: str) -
     begun = time.process_time()
     assert next_page(HttpAnswer(200, {"Link": link}, b"", "http://registry.example/v2/app/tags/list")) is None
     assert time.process_time() - begun < 1
+
+
+@pytest.mark.parametrize("value", ["{}", "[]", '"a"'])
+def test_a_page_of_nothing_but_small_values_is_not_made_objects_of(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of 64 MB took two gigabytes, and a list may have several."""
+    monkeypatch.setattr(registry_lists, "MOST_VALUES", 1_000)
+    pages = [f'{{"tags": [{",".join([value] * count)}]}}'.encode() for count in (1_001, 1_002)]
+    listed, refused = (HttpAnswer(200, {}, page, "http://registry.example/v2/app/tags/list") for page in pages)
+    assert read_pages(listed, "tags", refuse_to_ask).whole
+    with pytest.raises(UnexpectedAnswerError, match="more than 1,000 values"):
+        read_pages(refused, "tags", refuse_to_ask)
+
+
+def refuse_to_ask(path: str) -> HttpAnswer:
+    raise AssertionError(path)
 
 
 def test_pages_without_end_are_not_kept_until_memory_ends(monkeypatch: pytest.MonkeyPatch) -> None:
