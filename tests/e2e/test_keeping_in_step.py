@@ -127,3 +127,23 @@ def test_what_vanished_is_told_by_each_run_and_no_pattern_that_fitted_it_is_mist
     again = layoutlift.migrate(*options)
     assert again.findings == {("app-1", "tag_vanished")}
     assert again.totals["requests"] == 1, "the layout is unchanged, and not asked for"
+
+
+def test_what_is_part_of_an_index_or_wanted_by_its_digest_stays_when_its_tag_moves(
+    layoutlift: Layoutlift, any_registry: Registry, tmp_path: Path, prefix: str
+) -> None:
+    """A zot lets a manifest go with its last tag, also one that an index has for a part."""
+    source, target = tmp_path / "s", f"{any_registry.host}/{prefix}"
+    layout = LayoutBuilder(source / "app")
+    layout.index([layout.image("amd64", layers=[b"first"])], "v1")
+    layout.image("latest", layers=[b"one"])
+    layout.write()
+    layoutlift.migrate(source, target, "--untagged", "all")
+    layout = LayoutBuilder(source / "app")
+    layout.index([layout.image(layers=[b"first"])], "v1")
+    layout.image(layers=[b"one"])
+    for tag, layer in (("amd64", b"second"), ("latest", b"two")):
+        layout.image(tag, layers=[layer])
+    layout.write()
+    layoutlift.migrate(source, target, "--untagged", "all")
+    layoutlift.verify(source, target, "--untagged", "all")

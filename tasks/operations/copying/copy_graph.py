@@ -5,23 +5,24 @@ Every manifest and blob is sent once a run into each repository, however many ta
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tasks.oci.descriptor import Descriptor
 from tasks.oci.errors import LayoutliftError, ManifestRefusedError, MissingReferencedContentError
 from tasks.operations.copying.blob_copy import BlobCopy
 from tasks.operations.copying.referrer_copy import ReferrerCopy
 from tasks.operations.referrers.graph_lists import GraphLists
 from tasks.operations.source.graph_links import GraphLinks
-from tasks.operations.source.graph_walk import check_nesting
+from tasks.operations.source.graph_walk import BROKEN_AT_SOURCE, check_nesting
 from tasks.operations.source.manifest_reading import read_child, read_manifest
 from tasks.ports import BlobArrival, Finding, RemoteManifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.oci.manifest import Manifest
     from tasks.operations.copying.copy_tools import CopyTools
@@ -96,6 +97,24 @@ class RepositoryCopy:
             except LayoutliftError as error:
                 failed[tag] = error
         return Copied(tuple(reached), count, failed)
+
+    def keep(self, replaced: Digest) -> Callable[[], None]:
+        """What has a manifest there again after its tag was moved, where the layout has it still.
+
+        A zot lets it go with its last tag, though indexes may have it for a part, or users its digest.
+        """
+        there = self._tools.source.stat_blob(self._path, replaced)
+        manifest = self._tools.target.fetch_manifest(self._repository, replaced) if there is not None else None
+        if manifest is None:
+            return lambda: None
+        return partial(self._keep, Descriptor(manifest.media_type, replaced, len(manifest.raw)))
+
+    def _keep(self, descriptor: Descriptor) -> None:
+        if self._are_there((descriptor.digest,)):
+            return
+        self._tools.manifests.doubt(self._repository, descriptor)
+        with suppress(*BROKEN_AT_SOURCE):  # what the layout has not whole, no graph of it needs
+            self._ensure_manifest(0, descriptor)
 
     def _copy_below(self, descriptor: Descriptor, depth: int) -> Manifest:
         check_nesting(depth)

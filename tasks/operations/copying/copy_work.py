@@ -108,12 +108,17 @@ class CopyWork(RepositoryWork):
     def _back_up_and_copy(self, unit: Unit, tags: Sequence[str], plans: Mapping[str, TagPlan]) -> list[TagResult]:
         """Copy, and overwrite only what could be kept."""
         results: list[TagResult] = []
+        overwritten = {p.seen for tag in tags if (p := plans[tag]).action is Action.OVERWRITE and p.seen is not None}
+        keeping = [self._copier.keep(digest) for digest in overwritten]
         for tag in tags:
             if plans[tag].action is Action.OVERWRITE:
                 results += self._attempt(unit, (tag,), partial(self._back_up, tag))
         failed = {result.tag for result in results}
         left = [tag for tag in tags if tag not in failed]
-        return results + (self._copy(unit, left, plans) if left else [])
+        results += self._copy(unit, left, plans) if left else []
+        for keep in keeping:
+            keep()
+        return results
 
     def _copy(self, unit: Unit, tags: Sequence[str], plans: Mapping[str, TagPlan]) -> list[TagResult]:
         self._noted.note_started()

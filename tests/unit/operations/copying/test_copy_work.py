@@ -1233,3 +1233,29 @@ def test_what_goes_without_a_tag_is_noted_under_none(layout: LayoutBuilder) -> N
     made = engine(layout, MemoryTarget(), untagged=Untagged.ALL)
     assert made.copy()[0] == {"app:v1": "copied", "app:None": "copied"}
     assert made.ledger.tags_of("app").keys() == {"v1"}
+
+
+class ForgettingManifests(MemoryTarget):
+    """Loses a manifest with its last tag, as zot does, whatever has it for a part."""
+
+    def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> bool:
+        stored = self._asked(repository)
+        before = stored.tags.get(tag)
+        written = super().push_tag(repository, tag, manifest, may_write)
+        if before not in {None, *stored.tags.values()}:
+            stored.manifests.pop(before)
+        return written
+
+
+def test_a_part_of_an_index_that_the_target_loses_with_its_tag_is_sent_again(layout: LayoutBuilder) -> None:
+    part = layout.image("amd64", layers=[b"first"])
+    layout.index([part], "v1")
+    target = ForgettingManifests()
+    made = engine(layout, target)
+    made.copy()
+    moved = LayoutBuilder(layout.path)
+    moved.index([moved.image(layers=[b"first"], listed=False)], "v1")
+    moved.image("amd64", layers=[b"second"])
+    moved.write()
+    assert made.copy()[0] == {"app:v1": "up_to_date", "app:amd64": "copied"}
+    assert target.resolve_manifest("app", part["digest"]) == part["digest"]
