@@ -34,9 +34,12 @@ def test_ctrl_c_ends_what_other_threads_read_of_layouts_before_these_are_waited_
         stop.pause(5)
         told.append(stop.requested)
 
-    handler = signal.getsignal(signal.SIGINT)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored
     opened = reading_source.opened_source(ListParameters(source="s3://bucket"), BucketAccess())
-    with pytest.raises(KeyboardInterrupt), opened as (_, map_concurrently):
-        list(map_ahead(lambda layout: list(map_concurrently(read, [layout])), layouts(), 1, name="test"))
+    try:
+        with pytest.raises(KeyboardInterrupt), opened as (_, map_concurrently):
+            list(map_ahead(lambda layout: list(map_concurrently(read, [layout])), layouts(), 1, name="test"))
+    finally:
+        handler = signal.signal(signal.SIGINT, before)
     assert told == [True]
-    assert signal.getsignal(signal.SIGINT) is handler
+    assert handler is signal.default_int_handler
