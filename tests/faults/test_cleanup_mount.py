@@ -4,12 +4,15 @@ import os
 import subprocess
 import time
 from collections.abc import Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
 from infra.real_parts import Goofys, Mount, Rclone, S3Fs, SeaweedFS, wait_until
+from tasks.oci.errors import SourceUnavailableError
+from tasks.patience import patience_with_source
+from tasks.stores.directory.watched_writer import WatchedWritable
 from tests.support.buckets import upload
 from tests.support.cleanup_trials import entries, files_in_bucket, holes
 from tests.support.command import Layoutlift, interrupt
@@ -164,3 +167,16 @@ def test_nothing_is_written_below_a_mount_that_was_taken_away(
     assert "was taken away" in stderr
     assert list(mount.mountpoint.iterdir()) == []
     assert not list(holes(stored(mount)))
+
+
+def test_nothing_is_written_for_a_first_request_below_a_mount_that_went_just_now(
+    mount: S3Fs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the last look whether it is there; each request that waits for none has a channel of its own."""
+    with closing(WatchedWritable(str(mount.mountpoint), patience_with_source())) as writable:
+        assert writable.files.now()
+        subprocess.run(["fusermount3", "-uz", str(mount.mountpoint)], check=True)
+        monkeypatch.setattr(writable._process, "check_mounted", lambda *_, **__: None)
+        with closing(writable._process._idle.pop()), pytest.raises(SourceUnavailableError, match="was taken away"):
+            writable.files.now()
+    assert list(mount.mountpoint.iterdir()) == []

@@ -25,7 +25,7 @@ from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.verified_content import fill
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tasks.stores.verified_content import ByteStream
 
@@ -160,7 +160,7 @@ class _Bytes:
         return count
 
 
-def serve_all(server: type[LayoutServer], root: str, control: int) -> None:
+def serve_all(server: Callable[[str, Channel], LayoutServer], root: str, control: int) -> None:
     """Serve links until the control socket says that the parent is gone."""
     with socket.socket(fileno=control) as links:
         while True:
@@ -173,7 +173,7 @@ def serve_all(server: type[LayoutServer], root: str, control: int) -> None:
             threading.Thread(target=_serve, args=(server, root, channel), daemon=True).start()
 
 
-def _serve(server: type[LayoutServer], root: str, channel: Channel) -> None:
+def _serve(server: Callable[[str, Channel], LayoutServer], root: str, channel: Channel) -> None:
     """Serve one link; whoever accepts links looks at nothing that may hang, so that the process can end."""
     server(root, channel).serve()
 

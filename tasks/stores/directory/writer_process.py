@@ -7,6 +7,7 @@ has in common.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tasks.file_ports import StoredFile
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 class WritingServer(LayoutServer):
     """Answers requests about one source that is being changed, on one channel."""
 
-    def __init__(self, root: str, channel: Channel) -> None:
+    def __init__(self, root: str, channel: Channel, *, writer: DirectoryWriter) -> None:
+        """Answer with what `writer` does, which all channels share: it knows whether there was a mount."""
         super().__init__(root, channel)
-        self._writer = DirectoryWriter(root)
+        self._writer = writer
         self._answers |= {
             "now": self._now,
             "write_file": self._write_file,
@@ -61,4 +63,4 @@ class WritingServer(LayoutServer):
 
 
 if __name__ == "__main__":
-    serve_all(WritingServer, sys.argv[1], int(sys.argv[2]))
+    serve_all(partial(WritingServer, writer=DirectoryWriter(sys.argv[1])), sys.argv[1], int(sys.argv[2]))
