@@ -195,7 +195,7 @@ class RegistryStore:
 
     def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
         """See `ContentPusher.push_manifest`."""
-        answer = self._push_manifest(repository, reference, manifest, None)
+        answer = self._push_manifest(repository, reference, manifest, lambda: True)
         return answer is not None and "OCI-Subject" in answer.headers
 
     def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> bool:
@@ -203,7 +203,7 @@ class RegistryStore:
         return self._push_manifest(repository, tag, manifest, may_write) is not None
 
     def _push_manifest(
-        self, repository: str, reference: str, manifest: RemoteManifest, may_write: Callable[[], bool] | None
+        self, repository: str, reference: str, manifest: RemoteManifest, may_write: Callable[[], bool]
     ) -> HttpAnswer | None:
         if self.profile is not GENERIC:
             self._refuse_what_it_refuses(Descriptor(manifest.media_type, Digest.of(manifest.raw), len(manifest.raw)))
@@ -214,7 +214,7 @@ class RegistryStore:
 
         def attempt() -> HttpAnswer | None:
             is_again = next(attempts) > 0
-            if may_write is not None and not self._pool.after_pauses(may_write):
+            if not self._pool.after_pauses(may_write):
                 return None
             answer = self._provider.do_request(path, "PUT", manifest.raw, headers, scopes)
             if answer.status in _STORED:
