@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tasks.endpoints import open_source
+from tasks.operations.work.concurrency import READS_AT_ONCE
 from tasks.stores.pacing import Stop
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import Source
     from tasks.stores.bucket.s3_address import BucketAccess
-
-READS_AT_ONCE = 8
-"""Manifests of one layout, as in a run: each may cost a way to a bucket and back, and a layout has thousands."""
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import InvalidLayoutError
-from tasks.operations.work.concurrency import map_ahead
+from tasks.operations.work.concurrency import READS_AT_ONCE, map_ahead
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from tasks.operations.choosing.selection import Selection
     from tasks.ports import Source
-
-READS_AT_ONCE = 8
 
 
 def index_marks(source: Source, selection: Selection) -> dict[str, str]:

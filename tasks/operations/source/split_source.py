@@ -21,7 +21,7 @@ from tasks.oci.errors import (
 )
 from tasks.operations.source.looking_again import RETRY_DELAYS, look_again
 from tasks.operations.source.named_parts import parts_of
-from tasks.operations.work.concurrency import map_ahead
+from tasks.operations.work.concurrency import READS_AT_ONCE, map_ahead
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import BlobContent, BlobStat, IndexFile, Source, StopSign
 
-READS_AT_ONCE = 8
 _SHOWN = 5
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item")
 _Value = TypeVar("_Value")
 
+READS_AT_ONCE = 8
+"""Small files beside each other, where each costs a way to a bucket and back."""
 ROUND = 512
 """Items, many times the number of workers: the last ones of a round have few beside them, and the next one waits
 behind what others had the pool do meanwhile."""
