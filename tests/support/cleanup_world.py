@@ -282,6 +282,14 @@ def keep_policy(keep_last: int) -> RepositoryPolicy:
     )
 
 
+def world_that_waited() -> World:
+    """`v1` of `world_of_two` left the index, and its blobs have been marked for as long as the grace time."""
+    world = world_of_two()
+    assert world.apply_plan(world.plan(keep_policy(1)))
+    world.now += GRACE
+    return world
+
+
 def world_of_two() -> World:
     """`v1` and `v2` were pushed, each with a layer of its own."""
     world = World()

@@ -21,17 +21,14 @@ from tests.support.cleanup_world import (
     image,
     keep_policy,
     named,
-    world_of_two,
+    world_that_waited,
 )
 
 
 @pytest.fixture
 def waited() -> World:
     """v1 left the index, and its blobs have waited for as long as the grace time."""
-    world = world_of_two()
-    assert world.apply_plan(world.plan(keep_policy(1)))
-    world.now += GRACE
-    return world
+    return world_that_waited()
 
 
 def die_late(world: World, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> str:

@@ -11,7 +11,7 @@ from tasks.operations.cleanup.layout.shared_content import SharedContent, is_pla
 from tasks.operations.cleanup.values import Action
 from tasks.stores.directory.directory_files import DirectoryFiles
 from tasks.stores.memory_files import MemoryFiles
-from tests.support.cleanup_world import GRACE, HOLD, World, blob_path, keep_policy, world_of_two
+from tests.support.cleanup_world import HOLD, World, blob_path, keep_policy, world_that_waited
 
 LAYER = b"layer 1"
 DIGEST = Digest.of(LAYER)
@@ -21,10 +21,7 @@ OTHER = f"other/blobs/sha256/{DIGEST.encoded}"
 @pytest.fixture
 def world() -> World:
     """v1 left the index, and its blobs are marked."""
-    world = world_of_two()
-    assert world.apply_plan(world.plan(keep_policy(1)))
-    world.now += GRACE
-    return world
+    return world_that_waited()
 
 
 def test_what_another_repository_has_a_placeholder_for_stays(world: World) -> None:
