@@ -11,6 +11,7 @@ from tasks.oci.errors import BackupRefusedError, ImmutableTagError, RegistryUnav
 from tasks.oci.reference import is_tag, parse_referrers_tag
 from tasks.operations.copying.presence import BROKEN
 from tasks.operations.reports.results import TagEntry
+from tasks.operations.work.freshness import is_fresh
 from tasks.operations.work.planning import Action, CopyPolicy, OnConflict, TagPlan, plan_tag
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 TAGGED_BY = "sha256"
 """The algorithm of the digest under which every registry known keeps a manifest that is pushed by tag."""
-FRESH_SECONDS = 5.0
-"""How long what the target said of a tag is believed; a tag that is written later is asked for again before."""
 
 
 class ListedTags(NamedTuple):
@@ -124,7 +123,7 @@ class TagPlanner:
 
     def renewed(self, unit: Unit, tag: str, plan: TagPlan) -> TagPlan:
         """The plan for a tag that is written next: made anew where others had the time to write it meanwhile."""
-        return plan if monotonic() - plan.as_of < FRESH_SECONDS else self._ask(unit, tag)
+        return plan if is_fresh(plan.as_of) else self._ask(unit, tag)
 
     def _ask(self, unit: Unit, tag: str) -> TagPlan:
         as_of = monotonic()

@@ -26,6 +26,7 @@ from tasks.oci.errors import (
 from tasks.oci.manifest import parse_manifest
 from tasks.oci.media_types import EMPTY_JSON, IMAGE_MANIFEST
 from tasks.operations.reports.counts import counted
+from tasks.operations.work.freshness import is_fresh
 from tasks.ports import Finding, RemoteManifest
 from tasks.registry_ports import Deletion
 
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from tasks.ports import Buffer, Target
 
 _EMPTY = b"{}"
-FRESH_SECONDS = 5.0
-"""How long what the target said of a tag is believed; see `tag_planner` for tags that are written."""
 STAND_IN = "org.layoutlift.deleted"
 """The annotation by which a stand-in is known again after a run that died over it."""
 
@@ -128,7 +127,7 @@ class VanishedRemoval:
 
     def _may_go(self, vanished: VanishedTag, as_of: float) -> bool:
         """Whether a tag that was looked at then is not of others yet: pauses of the target may lie in between."""
-        if monotonic() - as_of < FRESH_SECONDS:
+        if is_fresh(as_of):
             return True
         return not self._is_theirs(vanished, self._target.resolve_manifest(vanished.repository, vanished.tag))
 

@@ -17,6 +17,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError, MissingReferencedContentError, ReferrerConflictError
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
+from tasks.operations.work.freshness import is_fresh
 from tasks.ports import RemoteManifest
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ ATTEMPTS = 3
 """Other clients may write the same list between our read and our write; what they removed is added again.
 
 As often a list is sent again that the target would not take."""
-FRESH_SECONDS = 5.0
-"""How long a list is believed to be as it was read; see `tag_planner` for other tags that are written."""
 _STRIPES = 64
 
 
@@ -103,7 +102,7 @@ class ReferrerLists:
 
     def _is_still(self, key: tuple[str, Digest], read: dict[str, Any], as_of: float) -> bool:
         """Whether a list is as it was read then: pauses of the target may lie between, and others write it, too."""
-        return monotonic() - as_of < FRESH_SECONDS or self._fallback_list(*key) == read
+        return is_fresh(as_of) or self._fallback_list(*key) == read
 
     def check(self, repository: str, subject: Digest, referrers: Sequence[Descriptor]) -> ReferrerListing:
         """How the target lists `referrers`; changes nothing."""

@@ -18,7 +18,6 @@ from tasks.oci.errors import (
 from tasks.oci.image_layout import REFERRER_SUBJECT
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
-from tasks.operations.copying import tag_planner
 from tasks.operations.copying.copy_tools import CopyTools
 from tasks.operations.copying.copy_work import CopyWork
 from tasks.operations.copying.tag_planner import UNLISTED
@@ -26,6 +25,7 @@ from tasks.operations.in_step.since_last import tag_changes
 from tasks.operations.referrers.referrer_lists import ReferrerListing, ReferrerLists
 from tasks.operations.reports.results import Depth
 from tasks.operations.source.enumeration import enumerate_repository
+from tasks.operations.work import freshness
 from tasks.operations.work.planning import CopyPolicy, OnConflict, Untagged
 from tasks.operations.work.repository_work import units_of
 from tasks.operations.work.spare_hands import SpareHands
@@ -716,7 +716,7 @@ class Meanwhile(Scripted):
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every copy takes longer than what was read before it is believed."""
-    monkeypatch.setattr(tag_planner, "FRESH_SECONDS", -1.0)
+    monkeypatch.setattr(freshness, "FRESH_SECONDS", -1.0)
 
 
 @pytest.mark.usefixtures("slow")

@@ -16,6 +16,7 @@ from tasks.oci.reference import REF_NAME, referrers_tag
 from tasks.operations.copying import tag_planner
 from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.tag_planner import UNLISTED, TagPlanner, listed_tags
+from tasks.operations.work import freshness
 from tasks.operations.work.planning import Action, CopyPolicy, OnConflict, TagPlan
 from tasks.operations.work.repository_work import Unit
 from tasks.ports import IndexFile, RemoteManifest
@@ -115,13 +116,14 @@ def test_a_target_that_moves_no_tags_is_not_asked_to(*, immutable: bool, action:
 def test_what_a_list_of_tags_says_is_as_old_as_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody may push a tag while the target still lists, which takes minutes where it wants few requests."""
     now = 100.0
-    monkeypatch.setattr(tag_planner, "monotonic", lambda: now)
+    for module in (tag_planner, freshness):
+        monkeypatch.setattr(module, "monotonic", lambda: now)
 
     class Slow(Noting):
         def list_tags(self, repository: str) -> frozenset[str]:
             nonlocal now
             listed = super().list_tags(repository)
-            now += tag_planner.FRESH_SECONDS
+            now += freshness.FRESH_SECONDS
             self.push_manifest(repository, "v1", RemoteManifest(OLD, IMAGE_INDEX))
             return listed
 

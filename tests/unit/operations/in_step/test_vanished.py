@@ -10,8 +10,8 @@ import pytest
 from tasks.oci.digest import Digest
 from tasks.oci.errors import TooManyVanishedError, TransportError
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
-from tasks.operations.in_step import vanished
 from tasks.operations.in_step.vanished import DeletionLimits, VanishedRemoval, VanishedTag
+from tasks.operations.work import freshness
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
 from tasks.registry_ports import Deletion
 from tasks.stores.memory import MemoryTarget
@@ -126,7 +126,7 @@ def test_a_tag_that_others_push_before_it_is_deleted_is_theirs(
                 push(self, tag, "theirs")
             return super().delete_tag(repository, tag, may_delete)
 
-    monkeypatch.setattr(vanished, "FRESH_SECONDS", -1.0)
+    monkeypatch.setattr(freshness, "FRESH_SECONDS", -1.0)
     target, lines = Paused(deletes_tags=deletes_tags), Lines()
     (goes,) = brought(target, lines, "v1")
     assert remove(target, lines, goes) == ["tag_kept"]

@@ -13,8 +13,8 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import MissingReferencedContentError, ReferrerConflictError
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
-from tasks.operations.referrers import referrer_lists
 from tasks.operations.referrers.referrer_lists import ATTEMPTS, ReferrerListing, ReferrerLists, _Turn
+from tasks.operations.work import freshness
 from tasks.ports import RemoteManifest
 from tasks.stores.memory import MemoryTarget
 
@@ -208,7 +208,7 @@ def test_what_others_put_into_a_list_between_two_attempts_to_write_it_stays(
                 self.push_manifest(repository, tag, RemoteManifest(written, IMAGE_INDEX))
             return super().push_tag(repository, tag, manifest, may_write)
 
-    monkeypatch.setattr(referrer_lists, "FRESH_SECONDS", -1.0)
+    monkeypatch.setattr(freshness, "FRESH_SECONDS", -1.0)
     paused = Paused()
     paused._repositories = target._repositories
     assert ReferrerLists(paused).ensure("app", SUBJECT, [ours]) is ReferrerListing.FALLBACK

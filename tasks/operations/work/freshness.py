@@ -1,0 +1,16 @@
+"""For how long what the target said is believed, before something is written or deleted on the strength of it.
+
+See docs/decisions/056-tags-that-others-push.md.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+
+FRESH_SECONDS = 5.0
+"""What was said earlier is asked again: pauses of the target may lie between, and others write tags, too."""
+
+
+def is_fresh(as_of: float) -> bool:
+    """Whether what was asked at this moment of the monotonic clock is believed still."""
+    return monotonic() - as_of < FRESH_SECONDS
