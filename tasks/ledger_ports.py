@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from tasks.oci.descriptor import Descriptor
+
 
 class LedgerEntry(Protocol):
     """What an earlier run noted of a tag."""
@@ -60,6 +62,18 @@ class Ledger(Protocol):
 
     def may_have_brought(self, repository: str, tag: str, digest: str, *, layout: str) -> bool:
         """Whether an earlier run was about to bring this from that layout, and did not live to note the end."""
+        ...
+
+    def note_at_risk(self, repository: str, manifest: Descriptor) -> None:
+        """Note a manifest that the target may let go with its tag, which is moved next."""
+        ...
+
+    def note_kept(self, repository: str, digest: str) -> None:
+        """Note that a manifest that was at risk is at the target."""
+        ...
+
+    def at_risk(self, repository: str) -> list[Descriptor]:
+        """The manifests that were noted as at risk, and not as kept."""
         ...
 
     def note_tag(

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tasks.oci.descriptor import Descriptor
 from tasks.oci.errors import LayoutliftError, ManifestRefusedError, MissingReferencedContentError
 from tasks.operations.copying.blob_copy import BlobCopy
 from tasks.operations.copying.referrer_copy import ReferrerCopy
@@ -23,6 +22,7 @@ from tasks.ports import BlobArrival, Finding, RemoteManifest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.oci.manifest import Manifest
     from tasks.operations.copying.copy_tools import CopyTools
@@ -98,18 +98,12 @@ class RepositoryCopy:
                 failed[tag] = error
         return Copied(tuple(reached), count, failed)
 
-    def keep(self, replaced: Digest) -> Callable[[], None]:
-        """What has a manifest there again after its tag was moved, where the layout has it still.
+    def send_missing(self, descriptor: Descriptor) -> None:
+        """Have a manifest of the layout there by its digest, whatever the target said of it before.
 
-        A zot lets it go with its last tag, though indexes may have it for a part, or users its digest.
+        Raises:
+            LayoutliftError: it can't be sent, or read for the moment.
         """
-        there = self._tools.source.stat_blob(self._path, replaced)
-        manifest = self._tools.target.fetch_manifest(self._repository, replaced) if there is not None else None
-        if manifest is None:
-            return lambda: None
-        return partial(self._keep, Descriptor(manifest.media_type, replaced, len(manifest.raw)))
-
-    def _keep(self, descriptor: Descriptor) -> None:
         if self._are_there((descriptor.digest,)):
             return
         self._tools.manifests.doubt(self._repository, descriptor)

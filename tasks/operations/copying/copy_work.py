@@ -9,6 +9,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import BackupRefusedError, LayoutliftError, MissingAtTargetError, ReferrersLostError
 from tasks.oci.reference import is_tag
 from tasks.operations.copying.copy_graph import RepositoryCopy
+from tasks.operations.copying.kept_manifests import KeptManifests
 from tasks.operations.copying.list_merge import ListMerge
 from tasks.operations.copying.noted_tags import NotedTags
 from tasks.operations.copying.other_layouts import OtherLayouts
@@ -54,6 +55,7 @@ class CopyWork(RepositoryWork):
         self._planner = TagPlanner(tools.target, repository, policy, ledger, others, listed=listed, state=state)
         is_new = self._planner.is_new  # asked before anything is noted as begun
         self._copier = RepositoryCopy(tools, inventory, repository, new=is_new, referrers=policy.referrers)
+        self._kept = KeptManifests(tools, inventory.path, repository, self._copier, self._noted)
         self._verifier = RepositoryVerifier(tools.target, repository, policy.depth, tools.hands, pushed=True)
         self._lists = ListMerge(
             tools.lists,
@@ -73,9 +75,10 @@ class CopyWork(RepositoryWork):
 
     def finish(self) -> list[Finding]:
         """See `RepositoryWork.finish`."""
+        unsettled = self._kept.settle()
         self._tools.blobs.forget(self._repository)
         self._tools.manifests.forget(self._repository)
-        return super().finish()
+        return [*super().finish(), *unsettled]
 
     def _execute(self, unit: Unit) -> list[TagResult]:
         if unit.subject is not None:
@@ -109,15 +112,14 @@ class CopyWork(RepositoryWork):
         """Copy, and overwrite only what could be kept."""
         results: list[TagResult] = []
         overwritten = {p.seen for tag in tags if (p := plans[tag]).action is Action.OVERWRITE and p.seen is not None}
-        keeping = [self._copier.keep(digest) for digest in overwritten]
+        at_risk = self._kept.put_at_risk(overwritten)
         for tag in tags:
             if plans[tag].action is Action.OVERWRITE:
                 results += self._attempt(unit, (tag,), partial(self._back_up, tag))
         failed = {result.tag for result in results}
         left = [tag for tag in tags if tag not in failed]
         results += self._copy(unit, left, plans) if left else []
-        for keep in keeping:
-            keep()
+        self._kept.keep(at_risk)
         return results
 
     def _copy(self, unit: Unit, tags: Sequence[str], plans: Mapping[str, TagPlan]) -> list[TagResult]:

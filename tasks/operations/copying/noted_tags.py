@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from tasks.ledger_ports import Ledger
+    from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
 
 
@@ -45,6 +46,18 @@ class NotedTags:
         """Note that this is about to be brought under these tags."""
         for tag in tags:
             self.ledger.note_coming(self.repository, tag, digest, layout=self.layout)
+
+    def note_at_risk(self, manifest: Descriptor) -> None:
+        """Note a manifest that the target may let go with the tag that is moved next."""
+        self.ledger.note_at_risk(self.repository, manifest)
+
+    def note_kept(self, digest: Digest) -> None:
+        """Note that a manifest that was at risk is there."""
+        self.ledger.note_kept(self.repository, digest)
+
+    def at_risk(self) -> list[Descriptor]:
+        """The manifests that were noted as at risk, by any run, and not as kept."""
+        return self.ledger.at_risk(self.repository)
 
     def note_unproved(self, tag: str, digest: Digest, *, found: bool) -> None:
         """Note a tag that was brought, or only `found` there."""

@@ -9,11 +9,20 @@ import threading
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Protocol
 
-from tasks.stores.state.ledger_memory import LayoutNote, LedgerEntry, coming_line, layout_line, origin_of, tag_line
+from tasks.stores.state.ledger_memory import (
+    LayoutNote,
+    LedgerEntry,
+    at_risk_line,
+    coming_line,
+    layout_line,
+    origin_of,
+    tag_line,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tasks.oci.descriptor import Descriptor
     from tasks.stores.state.ledger_memory import LedgerMemory
 
 
@@ -118,6 +127,31 @@ class Ledger:
         """Whether an earlier run was about to bring something to a tag, and nobody noted the end."""
         with self._lock:
             return self._memory.is_coming(repository, tag)
+
+    def note_at_risk(self, repository: str, manifest: Descriptor) -> None:
+        """Keep that the target may let a manifest go with its tag: one that is killed then leaves that to be seen.
+
+        Raises:
+            StateError: the ledger can't be written.
+        """
+        with self._lock:
+            if self._memory.put_at_risk(repository, manifest):
+                self._lines.append(at_risk_line(repository, manifest), before_it_is_so=True)
+
+    def note_kept(self, repository: str, digest: str) -> None:
+        """Keep that a manifest that was at risk is at the target.
+
+        Raises:
+            StateError: the ledger can't be written.
+        """
+        with self._lock:
+            if self._memory.take_from_risk(repository, digest):
+                self._lines.append({"repository": repository, "kept": digest})
+
+    def at_risk(self, repository: str) -> list[Descriptor]:
+        """The manifests that were noted as at risk, and not as kept."""
+        with self._lock:
+            return list(self._memory.at_risk.get(repository, {}).values())
 
     def note_tag(
         self,

@@ -6,8 +6,9 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.oci.errors import InvalidDigestError
+from tasks.oci.errors import InvalidDescriptorError, InvalidDigestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,6 +61,11 @@ def coming_line(repository: str, tag: str, digest: str, origin: str) -> dict[str
     return {**line, "origin": origin} if origin else line
 
 
+def at_risk_line(repository: str, manifest: Descriptor) -> dict[str, object]:
+    """What is kept of a manifest that the target may let go."""
+    return {"repository": repository, "at_risk": manifest.to_json()}
+
+
 @dataclass(frozen=True, slots=True)
 class LayoutNote:
     """Where a layout of the source went, and the mark of its index when all of it was there; empty otherwise."""
@@ -95,6 +101,8 @@ class LedgerMemory:
         self.tags: dict[str, bytes] = {}
         self.coming: dict[str, set[tuple[str, str]]] = {}
         """By tag, the digests and origins that runs were about to bring, of which nothing was noted since."""
+        self.at_risk: dict[str, dict[str, Descriptor]] = {}
+        """By repository and digest, the manifests that may be gone with their tags, and are wanted."""
         self.started: set[str] = set()
         self.layouts: dict[str, LayoutNote] = {}
         self._origins = {"": 0}
@@ -109,6 +117,15 @@ class LedgerMemory:
         """Forget a tag; whether anything was known of it."""
         known = [noted.pop(f"{repository}:{tag}", None) for noted in (self.tags, self.coming)]
         return any(each is not None for each in known)
+
+    def put_at_risk(self, repository: str, manifest: Descriptor) -> bool:
+        """Remember a manifest as at risk; whether it was not."""
+        known = self.at_risk.setdefault(repository, {})
+        return known.setdefault(manifest.digest, manifest) is manifest
+
+    def take_from_risk(self, repository: str, digest: str) -> bool:
+        """Forget that a manifest was at risk; whether it was."""
+        return self.at_risk.get(repository, {}).pop(digest, None) is not None
 
     def get(self, repository: str, tag: str) -> LedgerEntry | None:
         """The last entry of a tag."""
@@ -147,6 +164,11 @@ class LedgerMemory:
                 self.started.add(repository)
             case {"gone": str(path)}:
                 self.layouts.pop(path, None)
+            case {"repository": str(repository), "at_risk": dict(manifest)}:
+                with contextlib.suppress(InvalidDescriptorError, InvalidDigestError):
+                    self.put_at_risk(repository, Descriptor.from_json(manifest))
+            case {"repository": str(repository), "kept": str(digest)}:
+                self.take_from_risk(repository, digest)
             case {"repository": str(repository), "tag": str(tag), "gone": True}:
                 self.drop(repository, tag)
             case {"repository": str(repository), "tag": str(tag), "coming": str(digest)}:
@@ -176,5 +198,8 @@ class LedgerMemory:
             repository, _, tag = name.rpartition(":")
             for digest, origin in coming:
                 yield coming_line(repository, tag, digest, origin)
+        for repository, manifests in self.at_risk.items():
+            for manifest in manifests.values():
+                yield at_risk_line(repository, manifest)
         for path, note in self.layouts.items():
             yield layout_line(path, note)

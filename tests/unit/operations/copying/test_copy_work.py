@@ -9,6 +9,7 @@ import pytest
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
+    LayoutliftError,
     ManifestRefusedError,
     MissingReferencedContentError,
     ReferrerConflictError,
@@ -1236,7 +1237,16 @@ def test_what_goes_without_a_tag_is_noted_under_none(layout: LayoutBuilder) -> N
 
 
 class ForgettingManifests(MemoryTarget):
-    """Loses a manifest with its last tag, as zot does, whatever has it for a part."""
+    """Loses a manifest with its last tag, as zot does, whatever has it for a part; `refused` are not taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused: dict[str, LayoutliftError] = {}
+
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+        if reference in self.refused:
+            raise self.refused[reference]
+        return super().push_manifest(repository, reference, manifest)
 
     def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> bool:
         stored = self._asked(repository)
@@ -1247,7 +1257,9 @@ class ForgettingManifests(MemoryTarget):
         return written
 
 
-def test_a_part_of_an_index_that_the_target_loses_with_its_tag_is_sent_again(layout: LayoutBuilder) -> None:
+@pytest.fixture
+def moved_part(layout: LayoutBuilder) -> tuple[Engine, ForgettingManifests, str]:
+    """A tag that was brought together with an index that has its manifest for a part, and has been moved since."""
     part = layout.image("amd64", layers=[b"first"])
     layout.index([part], "v1")
     target = ForgettingManifests()
@@ -1257,5 +1269,38 @@ def test_a_part_of_an_index_that_the_target_loses_with_its_tag_is_sent_again(lay
     moved.index([moved.image(layers=[b"first"], listed=False)], "v1")
     moved.image("amd64", layers=[b"second"])
     moved.write()
+    return made, target, part["digest"]
+
+
+def test_a_part_of_an_index_that_the_target_loses_with_its_tag_is_sent_again(
+    moved_part: tuple[Engine, ForgettingManifests, str],
+) -> None:
+    made, target, part = moved_part
     assert made.copy()[0] == {"app:v1": "up_to_date", "app:amd64": "copied"}
-    assert target.resolve_manifest("app", part["digest"]) == part["digest"]
+    assert target.resolve_manifest("app", part) == part
+    assert made.ledger.at_risk("app") == []
+
+
+def test_a_part_that_could_not_be_sent_again_is_by_the_next_run(
+    moved_part: tuple[Engine, ForgettingManifests, str],
+) -> None:
+    """Which finds all tags as they are to be, and the index proved."""
+    made, target, part = moved_part
+    target.refused[part] = RegistryUnavailableError("for the moment", status=503)
+    outcomes, findings = made.copy()
+    assert outcomes == {"app:v1": "up_to_date", "app:amd64": "up_to_date"}, "by the second attempt"
+    assert findings == {("app", "registry_unavailable")}
+    assert part in made.findings[0].message
+    target.refused.clear()
+    assert made.copy()[0] == {"app:v1": "up_to_date", "app:amd64": "up_to_date"}
+    assert target.resolve_manifest("app", part) == part
+    assert made.ledger.at_risk("app") == []
+
+
+def test_what_is_at_risk_is_left_to_the_layout_that_has_it(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer"])
+    made = engine(layout, MemoryTarget())
+    elsewhere = Descriptor(OCI_MANIFEST, Digest.of(b"in another layout"), 17)
+    made.ledger.note_at_risk("app", elsewhere)
+    assert made.copy() == ({"app:v1": "copied"}, set())
+    assert made.ledger.at_risk("app") == [elsewhere]

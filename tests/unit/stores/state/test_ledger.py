@@ -14,15 +14,25 @@ from pathlib import Path
 import pytest
 
 from infra.real_parts import wait_until
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError, StateError
 from tasks.stores.state import json_lines, ledger_folder
 from tasks.stores.state.json_lines import JsonLinesWriter
 from tasks.stores.state.ledger import Ledger
 from tasks.stores.state.ledger_folder import LedgerFolder
-from tasks.stores.state.ledger_memory import LayoutNote, LedgerEntry, LedgerMemory, layout_line, tag_line
+from tasks.stores.state.ledger_memory import (
+    LayoutNote,
+    LedgerEntry,
+    LedgerMemory,
+    at_risk_line,
+    layout_line,
+    tag_line,
+)
 
 DIGEST = "sha256:" + "ab" * 32
 OTHER = "sha512:" + "cd" * 64
+MANIFEST = Descriptor("application/vnd.oci.image.manifest.v1+json", Digest(DIGEST), 123)
 
 
 def opened(folder, run):
@@ -250,12 +260,35 @@ def test_what_is_made_one_says_all_that_the_lines_before_said():
         tag_line("app", "v2", LedgerEntry(DIGEST, None, 0, found=True)),
         {"repository": "app", "tag": "v2", "coming": OTHER},
         {"repository": "app", "tag": "v3", "coming": DIGEST, "origin": "App"},
+        at_risk_line("app", MANIFEST),
     ]
     for line in said:
         memory.take_line(line)
     for line in memory.lines():
         again.take_line(line)
     assert sorted(map(str, again.lines())) == sorted(map(str, said))
+
+
+def test_a_manifest_at_risk_is_known_until_it_was_kept_whatever_became_of_the_run(tmp_path):
+    opened(tmp_path, "killed").note_at_risk("app", MANIFEST)
+    ledger = opened(tmp_path, "r1")
+    assert (ledger.at_risk("app"), ledger.at_risk("other")) == ([MANIFEST], [])
+    for _ in range(2):  # what is known already is no line
+        ledger.note_at_risk("app", MANIFEST)
+        ledger.note_kept("app", DIGEST)
+        ledger.note_kept("app", OTHER)
+    ledger.close()
+    assert opened(tmp_path, "r2").at_risk("app") == []
+    lines = [json.loads(line) for line in (tmp_path / "ledger-r1.jsonl").read_text().splitlines()]
+    kept = {"repository": "app", "kept": DIGEST}
+    assert lines == [kept, at_risk_line("app", MANIFEST), kept]
+
+
+def test_a_manifest_at_risk_that_nobody_can_read_is_passed_over():
+    memory = LedgerMemory()
+    for wrong in ({}, {"mediaType": "text/plain", "digest": "none", "size": 1}, "text"):
+        memory.take_line({"repository": "app", "at_risk": wrong})
+    assert list(memory.lines()) == []
 
 
 def test_a_tag_that_was_only_about_to_be_brought_is_forgotten_for_later_runs_too(tmp_path):

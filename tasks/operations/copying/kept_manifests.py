@@ -1,0 +1,78 @@
+"""Keeps manifests at the target whose tags are moved.
+
+A zot lets a manifest go with its last tag, though indexes may have it for a part, or users its digest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.errors import LayoutliftError
+from tasks.ports import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tasks.oci.digest import Digest
+    from tasks.operations.copying.copy_graph import RepositoryCopy
+    from tasks.operations.copying.copy_tools import CopyTools
+    from tasks.operations.copying.noted_tags import NotedTags
+
+
+class KeptManifests:
+    """Sends again what the layout at `path` has still, and the target not any more; shared by all workers on it.
+
+    What may go is `at_risk` in the ledger until it is known to be there: after a run that was killed, or could not
+    send it, the tags are as they are to be, and nobody would look.
+    """
+
+    def __init__(
+        self, tools: CopyTools, path: str, repository: str, copier: RepositoryCopy, noted: NotedTags
+    ) -> None:
+        self._tools = tools
+        self._path = path
+        self._repository = repository
+        self._copier = copier
+        self._noted = noted
+
+    def put_at_risk(self, replaced: Iterable[Digest]) -> list[Descriptor]:
+        """Note which of these manifests, whose tags are moved next, the target and the layout have.
+
+        Raises:
+            LayoutliftError: one of the two does not say, or the ledger can't be written.
+        """
+        at_risk: list[Descriptor] = []
+        for digest in replaced:
+            manifest = self._tools.target.fetch_manifest(self._repository, digest) if self._has(digest) else None
+            if manifest is not None:
+                at_risk.append(Descriptor(manifest.media_type, digest, len(manifest.raw)))
+                self._noted.note_at_risk(at_risk[-1])
+        return at_risk
+
+    def keep(self, at_risk: Iterable[Descriptor]) -> None:
+        """Have these manifests there by their digests, now that their tags are moved.
+
+        Raises:
+            LayoutliftError: one can't be sent; it is at risk still.
+        """
+        for manifest in at_risk:
+            self._copier.send_missing(manifest)
+            self._noted.note_kept(manifest.digest)
+
+    def settle(self) -> list[Finding]:
+        """Keep what this run or an earlier one could not; a finding for each that can't be kept now, either."""
+        findings = self._tools.hands.map(self._settled, self._noted.at_risk())
+        return [finding for finding in findings if finding is not None]
+
+    def _settled(self, manifest: Descriptor) -> Finding | None:
+        try:
+            if self._has(manifest.digest):
+                self.keep([manifest])
+        except LayoutliftError as error:
+            message = f"{manifest.digest} lost its tag at the target, and may be gone from it: {error}"
+            return Finding(self._path, error.code, message)
+        return None
+
+    def _has(self, digest: Digest) -> bool:
+        return self._tools.source.stat_blob(self._path, digest) is not None
