@@ -250,3 +250,21 @@ def test_a_layout_that_comes_back_after_some_of_its_tags_were_deleted_is_brought
     again = layoutlift.migrate(source, target, "--since-last")
     assert (again.totals["copied"], again.totals["up_to_date"]) == (1, 5)
     assert tags(docker_registry, f"{prefix}/back") == {"v1", "v2"}
+
+
+def test_a_tag_that_was_deleted_is_brought_again_by_any_layout_that_has_it(
+    layoutlift: Layoutlift, docker_registry: Registry, tmp_path: Path, prefix: str
+) -> None:
+    source, target = tmp_path / "s", f"{docker_registry.host}/{prefix}"
+    write(source / "a", a1="a1", both="both")
+    write(source / "b", b1="b1", both="both")
+    of_a = ("--include", "a", "--rename", "a=x")
+    of_b = ("--include", "b", "--rename", "b=x")
+    for options in (of_b, of_a):
+        layoutlift.migrate(source, target, *options)
+    write(source / "a", a1="a1")
+    write(source / "b", b1="b1")
+    assert codes(layoutlift.migrate(source, target, *of_a, *ALLOWED)) == {("a", "tag_deleted")}
+    write(source / "b", b1="b1", both="both")
+    assert layoutlift.migrate(source, target, *of_b, "--since-last").outcomes["b:both"] == "copied"
+    assert tags(docker_registry, f"{prefix}/x") == {"a1", "b1", "both"}

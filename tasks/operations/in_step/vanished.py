@@ -91,12 +91,19 @@ class VanishedRemoval:
         Raises:
             StateError: the ledger can't be written.
         """
-        for each in sorted(vanished):
-            if each.path in gone:  # it may come back with the very index of which all was at the target
-                self._ledger.note_layout(each.path, each.repository, "", "")
+        vanished = sorted(vanished)
+        self._ask_again({each.repository for each in vanished})
+        for each in vanished:
             yield self._removed(each)
             if each.path in gone and not self._ledger.brought_to(each.repository, each.path):
                 self._ledger.forget_layout(each.path)
+
+    def _ask_again(self, repositories: Collection[str]) -> None:
+        """Each layout that goes there may have again the very index of which all was at the target, or come back."""
+        for path in self._ledger.layouts():
+            note = self._ledger.layout(path)
+            if note is not None and note.repository in repositories:
+                self._ledger.note_layout(path, note.repository, "", "")
 
     def _removed(self, vanished: VanishedTag) -> Finding:
         try:

@@ -99,6 +99,17 @@ def test_a_layout_that_lost_one_of_its_tags_is_not_remembered_as_whole_if_it_com
     assert said == ["layout", "tag"], "before the tag goes: the run may die over it"
 
 
+def test_no_layout_of_the_repository_is_remembered_as_whole_once_one_of_its_tags_went() -> None:
+    """The other layout lost the tag, too, and may have it again before a run looks at it."""
+    target, lines = MemoryTarget(), Lines()
+    Ledger(lines).note_layout("other", "app", "etag", "settings")
+    Ledger(lines).note_layout("elsewhere", "team", "etag", "settings")
+    goes, _ = brought(target, lines, "goes", "stays")
+    assert remove(target, lines, goes) == ["tag_deleted"]
+    assert Ledger(lines).layout("other") == LayoutNote("app", "", "")
+    assert Ledger(lines).layout("elsewhere") == LayoutNote("team", "etag", "settings")
+
+
 def test_a_tag_that_others_moved_is_theirs() -> None:
     target, lines = MemoryTarget(), Lines()
     (moved,) = brought(target, lines, "v1")
