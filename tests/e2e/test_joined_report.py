@@ -182,6 +182,24 @@ def test_the_parts_of_a_run_over_a_split_source_read_just_the_indexes_that_they_
     assert read - read_by_one == Counter(each_part)
 
 
+def test_a_part_of_a_run_over_a_split_source_leaves_alone_what_came_from_a_layout_that_it_was_not_told_of(
+    docker_registry: Registry, prefix: str, source: Path, tmp_path: Path
+) -> None:
+    for name in ("app", "web"):
+        layout = LayoutBuilder(source / f"dump-{name}")
+        layout.image(f"docker.io/{name}:v1", layers=[name.encode()])
+        layout.write()
+    places = {"source": str(source), "target": f"{docker_registry.host}/{prefix}", "state": str(tmp_path / "state")}
+    given = places | {"plain_http": True, "split_by_name": True}
+    numbers(MigrateParameters(**given, include=["app"], rename=["app=x"]).to_options(), work_here)
+    before = RepositoryView(docker_registry, f"{prefix}/x").digest("v1")
+    of_web = MigrateParameters(**given, include=["web"], rename=["web=x"]).to_options()
+    joined = numbers(of_web, in_parts)
+    assert joined["tags"] == {("web", "v1"): ("refused", None, "conflict")}
+    assert RepositoryView(docker_registry, f"{prefix}/x").digest("v1") == before
+    assert joined == numbers(of_web, work_here)
+
+
 @pytest.mark.parametrize("damaged", [False, True])
 def test_a_verification_in_parts_says_what_one_in_one_says(
     docker_registry: Registry, prefix: str, source: Path, tmp_path: Path, damaged: bool

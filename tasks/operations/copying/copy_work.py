@@ -51,7 +51,7 @@ class CopyWork(RepositoryWork):
         self._repository = repository
         self._policy = policy
         self._noted = NotedTags(ledger, repository, inventory.path, policy.depth)
-        others = OtherLayouts(tools.source, ledger, repository, inventory.path)
+        others = OtherLayouts(tools.others, ledger, repository, inventory.path)
         self._planner = TagPlanner(tools.target, repository, policy, ledger, others, listed=listed, state=state)
         is_new = self._planner.is_new  # asked before anything is noted as begun
         self._copier = RepositoryCopy(tools, inventory, repository, new=is_new, referrers=policy.referrers)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.operations.work.concurrency import MapConcurrently
-    from tasks.ports import BlobContent, BlobStat, IndexFile, Source, StopSign
+    from tasks.ports import BlobContent, BlobStat, IndexFile, LayoutReader, Source, StopSign
 
 _SHOWN = 5
 
@@ -104,6 +104,10 @@ class SplitSource:
         self._parts_of(path)
         return self._layouts.get(path, path)
 
+    def with_all_layouts(self) -> SplitSource:
+        """The same source as it is for whom no layouts were named; nothing is read before it is asked."""
+        return SplitSource(self.whole, self._stop) if self._only else self
+
     def _why_unknown(self, path: str) -> LayoutliftError:
         """Why there is nothing of a repository: a layout that can't be read may hold it."""
         unread = self._unread.get(path) or next(iter(self._unread.values()), None)
@@ -169,3 +173,8 @@ class SplitSource:
 def layouts_of(source: Source, repositories: Iterable[str]) -> Mapping[str, str]:
     """The layout of each repository of a source that is split; of any other, nothing: a path says it there."""
     return {each: source.layout_of(each) for each in repositories} if isinstance(source, SplitSource) else {}
+
+
+def with_all_layouts(source: LayoutReader) -> LayoutReader:
+    """The source in which a part of a run finds the repositories that it was not told of, too."""
+    return source.with_all_layouts() if isinstance(source, SplitSource) else source
