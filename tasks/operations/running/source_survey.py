@@ -118,14 +118,13 @@ class Surveyor:
             self._note_fitting(paths)
             self._note_unknown(paths)
         names = self._names(paths)
-        for path, reason in names.refused.items():
-            self._refuse(path, *reason)
+        refused = sum([self._refuse(path, *reason) for path, reason in names.refused.items()])
         wanted = list(names.repositories)
         counted = self._counted(wanted)
         sizes = {path: counts.entries for path, counts in counted.items()}
         takes_untagged = self._job.policy.untagged is not Untagged.NONE
         expected = sizes if takes_untagged else {path: counts.tagged for path, counts in counted.items()}
-        self._log.progress.expect(sum(expected.values()))
+        self._log.progress.expect(refused + sum(expected.values()))
         untagged = frozenset(path for path, counts in counted.items() if not counts.tagged)
         self._note_tagless({path: sizes[path] for path in wanted if path in untagged})
         return Survey(names, sizes, plan_batches(sizes), untagged, expected, layouts_of(self._source, sizes))
@@ -207,8 +206,8 @@ class Surveyor:
         except LayoutliftError as error:
             return error
 
-    def _refuse(self, path: str, code: str, message: str) -> None:
-        """Every selected tag of a layout without a name at the target is refused, each by itself."""
+    def _refuse(self, path: str, code: str, message: str) -> int:
+        """Every selected tag of a layout without a name at the target is refused, each by itself; how many."""
         self._log.note(Finding(path, code, message))
         selection = self._job.selection
         try:
@@ -216,7 +215,7 @@ class Surveyor:
             selected = plan_selection(inventory, selection)
         except LayoutliftError as error:
             self._log.note(Finding(path, error.code, str(error)))
-            return
+            return 0
         self._log.note_all((*inventory.findings, *absent_of(inventory, selection)))
         named: list[tuple[str | None, str | None, str | None]] = [
             (entry.tag, entry.descriptor.digest, entry.descriptor.media_type) for entry in selected
@@ -224,6 +223,7 @@ class Surveyor:
         named += [(e.tag, e.digest, e.media_type) for e in inventory.refused if selection.matches(path, e.tag)]
         for entry in named:
             self._log.keep(TagResult(path, *entry, None, Outcome.REFUSED, code=code, message=message))
+        return len(named)
 
 
 def _counts(entries: Iterator[Descriptor | BrokenEntry]) -> _Counts:

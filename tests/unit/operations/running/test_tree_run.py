@@ -532,6 +532,18 @@ def test_entries_that_can_not_be_migrated_are_told_of_where_they_are_chosen(
     assert made.progress.expected == len(made.results)
 
 
+def test_the_tags_of_a_layout_without_a_name_at_the_target_are_expected_too(root: Path) -> None:
+    layout = LayoutBuilder(root / "No Name")
+    layout.image("v1")
+    layout.entry(layout.image("v2"), "no tag")
+    layout.image(None)
+    layout.write()
+    made = Engine(root, Noting(), CopyPolicy(strict_names=True))
+    outcomes, _ = made.copy()
+    assert outcomes["No Name:v1"] == outcomes["No Name:no tag"] == "invalid_reference"
+    assert made.progress.expected == len(made.results)
+
+
 def test_an_untagged_entry_is_expected_and_taken_up_again_like_a_tag(tmp_path: Path) -> None:
     layout = LayoutBuilder(tmp_path / "app")
     layout.image(None, layers=[b"layer"])
