@@ -160,18 +160,21 @@ class LayoutDirectory:
 
     def _read_whole(self, relative: str, limit: int) -> bytes:
         with self._open(relative) as stream:
-            size = _size(stream, relative)
+            size, written = _size_and_time(stream, relative)
             if size > limit:
                 raise InvalidLayoutError(f"{relative} has {size} bytes, more than the {limit} that it may have")
             raw: bytes = _given(stream.readall, relative)
+            _, written_since = _size_and_time(stream, relative)
         if len(raw) != size:
             raise SourceReadError(f"{relative} changed while it was read: {size} bytes announced, {len(raw)} read")
+        if written_since != written:  # in place, as oras does: the end may be of another state than the beginning
+            raise SourceReadError(f"{relative} changed while it was read: it was written meanwhile")
         return raw
 
     @contextmanager
     def _open_at(self, relative: str, descriptor: Descriptor, offset: int) -> Iterator[ByteStream]:
         with self._open(relative) as stream:
-            actual = _size(stream, relative)
+            actual, _ = _size_and_time(stream, relative)
             if actual == descriptor.size:
                 if offset:
                     with translated(relative):
@@ -248,9 +251,11 @@ class _TranslatedStream:
         return count
 
 
-def _size(stream: io.FileIO, name: str) -> int:
+def _size_and_time(stream: io.FileIO, name: str) -> tuple[int, int]:
+    """The size of an open file, and when it was last written."""
     with translated(name):
-        return os.fstat(stream.fileno()).st_size
+        found = os.fstat(stream.fileno())
+    return found.st_size, found.st_mtime_ns
 
 
 def _given(read: Callable[[], _Value | None], name: str) -> _Value:

@@ -8,6 +8,7 @@ import pickle
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -457,6 +458,38 @@ def test_an_index_that_is_being_written_is_read_once_more(tmp_path: Path, writte
     index.write_bytes(whole[:written])
     source = LayoutDirectory(tmp_path, pause=lambda _: index.write_bytes(whole))
     assert source.read_index("app").raw == whole
+
+
+class _ReadInParts(io.FileIO):
+    """A file that is read by two reads; `between` is called once, when the first has given something of an index."""
+
+    between: ClassVar[list[Callable[[], object]]] = []
+
+    def readall(self) -> bytes:
+        begin = self.read(4096)
+        if len(begin) == 4096 and self.between:
+            self.between.pop()()
+        return begin + super().readall()
+
+
+def test_an_index_that_is_written_in_place_while_it_is_read_is_never_a_mix_of_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ORAS writes its entries in any order: one could be there twice, and another not at all."""
+    layout = LayoutBuilder(tmp_path / "app")
+    for number in range(50):
+        layout.image(f"v{number:02}")
+    index = layout.write() / "index.json"
+    before = index.read_bytes()
+    layout.entries.reverse()
+    layout.write()
+    after = index.read_bytes()
+    assert len(after) == len(before) > 2 * 4096
+    index.write_bytes(before)
+    os.utime(index, (1, 1))
+    monkeypatch.setattr(io, "FileIO", _ReadInParts)
+    monkeypatch.setattr(_ReadInParts, "between", [lambda: index.write_bytes(after)])
+    assert LayoutDirectory(tmp_path, retry_wait=0.001).read_index("app").raw == after
 
 
 def test_an_index_that_stays_broken_is_given_as_it_is(tmp_path: Path) -> None:
