@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import SizeMismatchError, SourceError, SourceReadError
+from tasks.stores.bucket.s3_errors import ChangedError
 from tasks.stores.verified_content import fill
 
 if TYPE_CHECKING:
@@ -79,9 +80,12 @@ class BodyStream:
 
 def _open_range(bucket: S3Bucket, known: OpenObject, start: int, stop: int) -> OpenObject:
     opened = bucket.get(known.key, start, stop, known.etag)
-    if (opened.start, opened.stop) == (start, stop):
+    is_other = "" not in (opened.etag, known.etag) and opened.etag != known.etag  # not every store heeds If-Match
+    if (opened.start, opened.stop) == (start, stop) and not is_other:
         return opened
     opened.close()
+    if is_other:
+        raise ChangedError(f"{known.name} changed while it was read")
     raise SourceError(f"{known.name} can't be read from byte {start} on: the store does not know ranges")
 
 

@@ -47,13 +47,14 @@ class OneObject:
     content: bytes
     breaks: Iterator[int] = field(default_factory=lambda: iter(()))
     knows_ranges: bool = True
+    compares: bool = True
     etag: str = '"1"'
     asked: list[tuple[int, int | None, str | None]] = field(default_factory=list)
     closed: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def get(self, key: str, start: int = 0, stop: int | None = None, if_match: str | None = None) -> OpenObject:
         self.asked.append((start, stop, if_match))
-        if if_match not in {None, self.etag}:
+        if self.compares and if_match not in {None, self.etag}:
             raise SourceReadError(f"{key} changed while it was read")
         if not self.knows_ranges:
             start, stop = 0, None
@@ -97,9 +98,10 @@ def test_a_connection_that_always_breaks_is_given_up() -> None:
     assert len(bucket.asked) == 1 + RESUMES
 
 
+@pytest.mark.parametrize("compares", [True, False], ids=["refused", "If-Match is ignored"])
 @pytest.mark.parametrize("size", [1000, 9000])
-def test_an_object_that_changes_in_mid_read_is_told(size: int) -> None:
-    bucket = OneObject(bytes(size), iter([500]))
+def test_an_object_that_changes_in_mid_read_is_told(size: int, compares: bool) -> None:
+    bucket = OneObject(bytes(size), iter([500]), compares=compares)
     reader = ObjectReader(bucket, part_size=1000, large=2000)
     with reader.open("key", size) as stream:
         bucket.etag = '"2"'
