@@ -172,10 +172,7 @@ class FreshLook:
     def _read(
         self, reader: _RestoringReader, path: str, roots: Sequence[Descriptor], blobs: Mapping[Digest, StoredFile]
     ) -> Graph:
-        def size_of(digest: Digest) -> int | None:
-            return blobs[digest].size if digest in blobs else None
-
-        return read_graph(reader, path, roots, reader.known(blobs), self._map, size_of=size_of)
+        return read_graph(reader, path, roots, reader.known(blobs), self._map, files=blobs)
 
 
 class _RestoringReader:

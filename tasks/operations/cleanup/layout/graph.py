@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tasks.oci import media_types
@@ -16,8 +17,9 @@ from tasks.oci.errors import LayoutliftError, UnsupportedMediaTypeError
 from tasks.operations.source.manifest_reading import read_part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
+    from tasks.file_ports import StoredFile
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.oci.manifest import Manifest
@@ -130,10 +132,6 @@ class Graph:
         return found
 
 
-def _unknown(_: Digest) -> int | None:
-    return None
-
-
 def read_graph(
     source: LayoutReader,
     path: str,
@@ -141,11 +139,11 @@ def read_graph(
     present: Container[Digest],
     map_concurrently: MapConcurrently,
     *,
-    size_of: Callable[[Digest], int | None] = _unknown,
+    files: Mapping[Digest, StoredFile] = MappingProxyType({}),
 ) -> Graph:
     """Read all manifests that the roots lead to, a level at a time; subjects where they are present.
 
-    `size_of` gives the bytes of what is there, None where that is not known: what manifests say is compared.
+    What manifests say of the size of content is compared with `files`, as far as these are given.
     """
     graph = Graph()
     level = {_named(root): root for root in roots}
@@ -155,7 +153,7 @@ def read_graph(
         read.update(level)
         level = {}
         for descriptor, found in zip(
-            descriptors, map_concurrently(partial(_read, source, path, size_of), descriptors), strict=True
+            descriptors, map_concurrently(partial(_read, source, path, files), descriptors), strict=True
         ):
             if isinstance(found, LayoutliftError):
                 graph.unreadable[descriptor.digest] = found
@@ -176,20 +174,20 @@ def _named(descriptor: Descriptor) -> _Named:
 
 
 def _read(
-    source: LayoutReader, path: str, size_of: Callable[[Digest], int | None], descriptor: Descriptor
+    source: LayoutReader, path: str, files: Mapping[Digest, StoredFile], descriptor: Descriptor
 ) -> _Found | LayoutliftError:
     try:
         manifest = read_part(source, path, descriptor)
-        return _found(manifest, dict(_altered(manifest, size_of)))
+        return _found(manifest, dict(_altered(manifest, files)))
     except LayoutliftError as error:
         return error
 
 
-def _altered(manifest: Manifest, size_of: Callable[[Digest], int | None]) -> Iterator[tuple[Digest, str]]:
+def _altered(manifest: Manifest, files: Mapping[Digest, StoredFile]) -> Iterator[tuple[Digest, str]]:
     for named in manifest.blobs:
-        size = size_of(named.digest)
-        if size is not None and size != named.size:
-            yield named.digest, f"has {size} bytes in place of {named.size}"
+        file = files.get(named.digest)
+        if file is not None and file.size != named.size:
+            yield named.digest, f"has {file.size} bytes in place of {named.size}"
 
 
 def _found(manifest: Manifest, altered: Mapping[Digest, str]) -> _Found:

@@ -153,11 +153,7 @@ class _RepositoryPlanning:
     def _graph(self, view: LayoutView, protected: list[Descriptor]) -> Graph:
         roots = [*(entry.descriptor for entry in view.entries), *protected]
         tools = self.tools
-
-        def size_of(digest: Digest) -> int | None:
-            return view.blobs[digest].size if digest in view.blobs else None
-
-        return read_graph(tools.source, self.path, roots, view.blobs, tools.map_concurrently, size_of=size_of)
+        return read_graph(tools.source, self.path, roots, view.blobs, tools.map_concurrently, files=view.blobs)
 
     def _decided(self, view: LayoutView, graph: Graph) -> EntryDecisions:
         """Decide until the target holds all that goes: what it lacks is kept, and with it what that needs."""

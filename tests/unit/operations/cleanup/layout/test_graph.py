@@ -29,14 +29,12 @@ def index(layout: PlannedLayout, *children: Json) -> Json:
 
 def graph(layout: PlannedLayout, *roots: Json, present: tuple[Json, ...] = ()) -> Graph:
     known = {each["digest"] for each in present}
-    sizes = {Digest(f"sha256:{path.rpartition('/')[2]}"): len(raw) for path, raw in blobs(layout).items()}
+    files = {
+        Digest(f"sha256:{file.path.rpartition('/')[2]}"): file for file in layout.files.list_files(f"{APP}/blobs")
+    }
     source = MemorySource(layout.files.contents())
     descriptors = [Descriptor.from_json(root) for root in roots]
-    return read_graph(source, APP, descriptors, known, map, size_of=sizes.get)
-
-
-def blobs(layout: PlannedLayout) -> dict[str, bytes]:
-    return {path: raw for path, raw in layout.files.contents().items() if "/blobs/" in path}
+    return read_graph(source, APP, descriptors, known, map, files=files)
 
 
 def needed(found: Graph, root: Json, *present: Json) -> dict[Digest, str]:
