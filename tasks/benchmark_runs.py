@@ -56,7 +56,7 @@ ENDS_RUN = (InterruptedRunError, StateError)
 
 @dataclass
 class BenchmarkRun:
-    """One benchmark that is under way; `outcome` is there once it has ended."""
+    """One benchmark that is under way; its `regressions` and `report` are there once it has come to its end."""
 
     options: BenchmarkOptions
     about: About
@@ -211,8 +211,8 @@ class BenchmarkRun:
 
     def _keep(self, visit: Visit, phase: Phase, cost: Cost) -> None:
         case = visit.case
-        if counted := self._counts.get((visit.path.name, phase)):
-            cost = replace(cost, s3_requests=counted.s3_requests, s3_sent=counted.s3_sent)
+        if by_proxy := self._counts.get((visit.path.name, phase)):
+            cost = replace(cost, s3_requests=by_proxy.s3_requests, s3_sent=by_proxy.s3_sent)
         made = Measurement(
             path=visit.path.name,
             case=case.label,

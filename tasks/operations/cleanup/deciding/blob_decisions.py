@@ -39,7 +39,7 @@ _NO_POLICY = "for how long is a policy's to say"
 class BlobRules:
     """How long things wait, in seconds, and what time it is.
 
-    Without a policy nobody has said how long. Then it does not `sweep`: blobs stay where they are, in the layout or
+    Without a policy nobody has said how long. Then nothing `sweeps`: blobs stay where they are, in the layout or
     in the quarantine, and so do leftovers of writers.
     """
 
