@@ -59,7 +59,7 @@ class RepositoryCopy:
         self.blobs = BlobCopy(tools, inventory.path, repository, new=new)
         self._lists = GraphLists(tools.lists, repository, self._note)
         followed = inventory.referrers if referrers else {}
-        self.links = GraphLinks(tools.source, inventory.path, followed, tools.hands, self._lists.note_subject)
+        self.links = GraphLinks(tools.source, inventory.path, followed, tools.hands, self._lists.subjects.note)
         self.referrers = ReferrerCopy(
             self.links,
             self._lists,

@@ -12,13 +12,13 @@ from tasks.oci.errors import (
     ReferrersLostError,
 )
 from tasks.operations.referrers.referrer_lists import ReferrerListing, lost_referrers
+from tasks.operations.referrers.subjects import Subjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
-    from tasks.oci.manifest import Manifest
     from tasks.operations.referrers.referrer_lists import ReferrerLists
 
 NOT_TAKEN = (ManifestRefusedError, MissingReferencedContentError, PayloadTooLargeError, ReferrerConflictError)
@@ -28,31 +28,22 @@ NOT_TAKEN = (ManifestRefusedError, MissingReferencedContentError, PayloadTooLarg
 class GraphLists:
     """What one repository of the target lists of what is copied into it; shared by all workers on it.
 
-    Where a list lacks something, `note` is told a code and a message.
+    `subjects` is to be told of what is read. Where a list lacks something, `note` is told a code and a message.
     """
 
     def __init__(self, lists: ReferrerLists, repository: str, note: Callable[[str, str], None]) -> None:
         self._lists = lists
         self._repository = repository
         self._note = note
-        self._subjects: dict[Digest, tuple[Digest, Descriptor]] = {}
+        self.subjects = Subjects()
         self._unlisted: set[Digest] = set()
 
-    def note_subject(self, manifest: Manifest) -> None:
-        """Keep what a manifest refers to, for when it is at the target."""
-        if manifest.subject is not None:
-            self._subjects[manifest.descriptor.digest] = (manifest.subject.digest, manifest.as_referrer())
-
     def list_subjects(self, digests: Iterable[Digest], but: Digest | None = None) -> None:
-        """Have the target list those of `digests` that refer to something: a tag, or an attestation beside its image.
+        """Have the target list those of `digests` that refer to something.
 
         `but` is a subject whose list is written already.
         """
-        found: dict[Digest, list[Descriptor]] = {}
-        for subject, referrer in [self._subjects[digest] for digest in digests if digest in self._subjects]:
-            if subject != but:
-                found.setdefault(subject, []).append(referrer)
-        for subject, referrers in found.items():
+        for subject, referrers in self.subjects.referring(digests, but).items():
             note = self._unlisted.difference_update if self.ensure_all(subject, referrers) else self._unlisted.update
             note(referrer.digest for referrer in referrers)
 
@@ -64,9 +55,8 @@ class GraphLists:
         Raises:
             ReferrerConflictError: see `ReferrerLists.ensure`.
         """
-        told = [self._subjects.get(referrer.digest, (None, referrer)) for referrer in referrers]
-        own = [own if of == subject else given for (of, own), given in zip(told, referrers, strict=True)]
-        return self._lists.ensure(self._repository, subject, own)
+        told = [self.subjects.as_told(referrer, subject) for referrer in referrers]
+        return self._lists.ensure(self._repository, subject, told)
 
     def ensure_all(self, subject: Digest, referrers: Sequence[Descriptor]) -> bool:
         """As `ensure`; whether the target lists all of them, which is noted where it does not.

@@ -13,6 +13,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import DifferentAtTargetError, MissingAtTargetError
 from tasks.oci.manifest import Manifest, parse_manifest
 from tasks.oci.media_types import may_be_absent
+from tasks.operations.referrers.subjects import Subjects
 from tasks.operations.reports.results import Depth
 from tasks.operations.source.graph_walk import reached_from
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 class RepositoryVerifier:
     """Verifies graphs in one repository of the target; what tags share is looked at once.
 
-    `pushed` says that the tags are what was pushed just now.
+    `pushed` says that the tags are what was pushed just now. `subjects` has those of what was verified.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class RepositoryVerifier:
         self._lock = threading.Lock()
         self._verified: set[tuple[Digest, object]] = set()  # manifests by type, blobs by size: either may be a lie
         self._children: dict[Digest, tuple[Digest, ...]] = {}
-        self._subjects: dict[Digest, tuple[Digest, Descriptor]] = {}
+        self.subjects = Subjects()
 
     def verify_presence(self, tags: Collection[str], manifests: Iterable[Digest]) -> None:
         """Ask, without reading anything, whether the tags point at the first of `manifests` and all are there.
@@ -92,17 +93,12 @@ class RepositoryVerifier:
             seen[key] = None
             manifest = self._read_back(descriptor)
             pending.extend(manifest.manifests)
-            if manifest.subject is not None:
-                self._subjects[descriptor.digest] = (manifest.subject.digest, manifest.as_referrer())
+            self.subjects.note(manifest)
             if manifest.manifests:
                 self._children[descriptor.digest] = tuple(child.digest for child in manifest.manifests)
             if self._depth.includes(Depth.BLOBS):
                 self._hands.map(self._verify_blob, manifest.blobs)
         self._note(seen)  # only now: what shares a broken part with this graph must find it too
-
-    def subject_of(self, digest: Digest) -> tuple[Digest, Descriptor] | None:
-        """The subject of a manifest that was verified, and the manifest as the list of its referrers shows it."""
-        return self._subjects.get(digest)
 
     def closure(self, root: Descriptor) -> list[Digest]:
         """The digests of all manifests below a root that was verified, it first."""

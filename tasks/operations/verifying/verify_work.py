@@ -101,11 +101,7 @@ class VerifyWork(RepositoryWork):
 
     def _verify_listed(self, digests: Iterable[Digest], listed: Digest | None) -> None:
         """What of these refers to something itself is listed there; of several in one list, that is read once."""
-        found: dict[Digest, list[Descriptor]] = {}
-        for digest in digests:
-            if (own := self._verifier.subject_of(digest)) is not None and own[0] != listed:
-                found.setdefault(own[0], []).append(own[1])
-        for subject, referrers in found.items():
+        for subject, referrers in self._verifier.subjects.referring(digests, but=listed).items():
             self._check_listed(subject, referrers)
 
     def _check_listed(self, subject: Digest, referrers: Sequence[Descriptor]) -> ReferrerListing:
