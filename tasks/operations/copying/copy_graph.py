@@ -15,8 +15,8 @@ from tasks.operations.copying.blob_copy import BlobCopy
 from tasks.operations.copying.referrer_copy import ReferrerCopy
 from tasks.operations.referrers.graph_lists import GraphLists
 from tasks.operations.source.graph_links import GraphLinks
-from tasks.operations.source.graph_walk import BROKEN_AT_SOURCE, check_nesting
-from tasks.operations.source.manifest_reading import read_child, read_manifest
+from tasks.operations.source.graph_walk import check_nesting
+from tasks.operations.source.manifest_reading import BROKEN_AT_SOURCE, read_child, read_manifest
 from tasks.ports import BlobArrival, Finding, RemoteManifest
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class RepositoryCopy:
         if self._are_there((descriptor.digest,)):
             return
         self._tools.manifests.doubt(self._repository, descriptor)
-        with suppress(*BROKEN_AT_SOURCE):  # what the layout has not whole, no graph of it needs
+        with suppress(*BROKEN_AT_SOURCE, ManifestRefusedError):  # what the layout has not whole, no graph of it needs
             self._ensure_manifest(0, descriptor)
 
     def _copy_below(self, descriptor: Descriptor, depth: int) -> Manifest:

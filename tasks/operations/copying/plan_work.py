@@ -8,7 +8,7 @@ from tasks.oci.codes import Remark
 from tasks.operations.referrers.referrer_lists import ReferrerListing
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
-from tasks.operations.source.graph_walk import BROKEN_AT_SOURCE
+from tasks.operations.source.manifest_reading import BROKEN_AT_SOURCE
 from tasks.operations.verifying.check_work import CheckWork
 from tasks.operations.work.planning import Action
 from tasks.operations.work.repository_work import REFUSALS, Unit

@@ -9,8 +9,8 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import MissingReferencedContentError, PayloadTooLargeError, SourceUnavailableError
-from tasks.operations.source.graph_walk import BROKEN_AT_SOURCE
+from tasks.oci.errors import ManifestRefusedError, MissingReferencedContentError, PayloadTooLargeError
+from tasks.operations.source.manifest_reading import BROKEN_AT_SOURCE, leaves_open
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tasks.operations.referrers.referrer_lists import ReferrerListing
     from tasks.operations.source.graph_links import GraphLinks
 
-NOT_BROUGHT = (*BROKEN_AT_SOURCE, MissingReferencedContentError, PayloadTooLargeError)
+NOT_BROUGHT = (*BROKEN_AT_SOURCE, ManifestRefusedError, MissingReferencedContentError, PayloadTooLargeError)
 """What is wrong with a referrer alone, at the source or in the eyes of the target."""
 
 
@@ -113,7 +113,7 @@ class ReferrerCopy:
             else:
                 self._send(referrer)
         except NOT_BROUGHT as error:
-            if isinstance(error, SourceUnavailableError) or (patient and error.transient):
+            if leaves_open(error, patient=patient):
                 raise
             self._note(error.code, f"{referrer.digest}, a referrer of {subject}: {error}")
             return False

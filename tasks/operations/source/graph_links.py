@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.oci.media_types import is_index
-from tasks.operations.source.graph_walk import BROKEN_AT_SOURCE, MAX_NESTING, reached_from, referrers_of
-from tasks.operations.source.manifest_reading import read_manifest
+from tasks.operations.source.graph_walk import MAX_NESTING, reached_from, referrers_of
+from tasks.operations.source.manifest_reading import BROKEN_AT_SOURCE, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import ContentError, ManifestRefusedError, NestingTooDeepError, SourceError, SpecError
+from tasks.oci.errors import NestingTooDeepError
 from tasks.oci.media_types import is_index
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from tasks.oci.manifest import Manifest
 
 
-BROKEN_AT_SOURCE = (SpecError, ContentError, SourceError, ManifestRefusedError)
-"""What trying again can't mend, so that a tag may stand without the referrer that has it."""
 MAX_NESTING = 32
 """Levels of indexes within indexes; honest writers use two or three."""
 

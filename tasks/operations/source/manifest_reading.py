@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import ContentError, ContentNotFoundError, InvalidManifestError, SourceError, SpecError
+from tasks.oci.errors import (
+    ContentError,
+    ContentNotFoundError,
+    InvalidManifestError,
+    SourceError,
+    SourceUnavailableError,
+    SpecError,
+)
 from tasks.oci.manifest import MAX_MANIFEST_SIZE, Manifest, check_type, parse_manifest
 
 if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
+    from tasks.oci.errors import LayoutliftError
     from tasks.ports import LayoutReader
 
-UNREADABLE = (SpecError, ContentError, SourceError)
-"""What keeps a manifest from being read."""
+BROKEN_AT_SOURCE = (SpecError, ContentError, SourceError)
+"""What is wrong with something at the source, or keeps it from being read."""
+
+
+def leaves_open(error: LayoutliftError, *, patient: bool) -> bool:
+    """Whether nobody knows by an error what could not be read: the source is gone, or will be asked again.
+
+    To the `patient` there will be another attempt at what can't be read for the moment.
+    """
+    return isinstance(error, SourceUnavailableError) or (patient and error.transient)
 
 
 def read_manifest(source: LayoutReader, path: str, descriptor: Descriptor) -> Manifest:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.oci import media_types
-from tasks.oci.errors import TRANSIENT_CODES, SourceUnavailableError
+from tasks.oci.errors import TRANSIENT_CODES
 from tasks.oci.manifest import Manifest
 from tasks.operations.source.graph_walk import manifests_of
-from tasks.operations.source.manifest_reading import UNREADABLE, read_manifest
+from tasks.operations.source.manifest_reading import BROKEN_AT_SOURCE, leaves_open, read_manifest
 from tasks.operations.work.concurrency import map_in_rounds
 from tasks.ports import Finding
 
@@ -68,8 +68,8 @@ class ManyManifests:
     def _read_one(self, descriptor: Descriptor) -> Manifest | Finding:
         try:
             return read_manifest(self._source, self._path, descriptor)
-        except UNREADABLE as error:
-            if isinstance(error, SourceUnavailableError) or (self._patient and error.transient):
+        except BROKEN_AT_SOURCE as error:
+            if leaves_open(error, patient=self._patient):
                 raise
             finding = Finding(self._path, error.code, f"{descriptor.digest}: {error}")
             self.findings.append(finding)

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import DigestOnlyError, InvalidDigestError, InvalidReferenceError, SourceUnavailableError
+from tasks.oci.errors import DigestOnlyError, InvalidDigestError, InvalidReferenceError
 from tasks.oci.image_layout import REFERRER_SUBJECT, BrokenEntry, decode_index, index_of, iter_entries
 from tasks.oci.media_types import is_index
 from tasks.oci.reference import (
@@ -23,7 +23,7 @@ from tasks.oci.reference import (
     tag_of_annotations,
 )
 from tasks.operations.source.graph_walk import manifests_of, reached_from
-from tasks.operations.source.manifest_reading import UNREADABLE, read_manifest
+from tasks.operations.source.manifest_reading import BROKEN_AT_SOURCE, leaves_open, read_manifest
 from tasks.operations.work.concurrency import map_in_rounds
 from tasks.ports import IndexFile
 
@@ -163,8 +163,8 @@ class _Edges:
     def _read_one(self, descriptor: Descriptor) -> Manifest | None:
         try:
             return read_manifest(self._source, self._path, descriptor)
-        except UNREADABLE as error:
-            if isinstance(error, SourceUnavailableError) or error.transient:
+        except BROKEN_AT_SOURCE as error:
+            if leaves_open(error, patient=True):
                 raise
             return None
 

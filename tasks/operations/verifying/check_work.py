@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
-from tasks.operations.source.graph_walk import BROKEN_AT_SOURCE, referrers_of
+from tasks.operations.source.graph_walk import referrers_of
+from tasks.operations.source.manifest_reading import BROKEN_AT_SOURCE
 from tasks.operations.work.repository_work import RepositoryWork, Unit
 from tasks.ports import Finding
 
