@@ -40,14 +40,16 @@ def entry(tag: str | None, digest: Digest, media_type: str = IMAGE_MANIFEST) -> 
     return Entry(tag, tag, Descriptor(media_type, digest, 1))
 
 
-def decisions(choice: DeleteChoice, child_tag: str | None = None) -> EntryDecisions:
+def decisions(
+    choice: DeleteChoice, child_tag: str | None = None, child_subject: Digest | None = None
+) -> EntryDecisions:
     """An index tagged v1 with one child, a signature of that child, and a manifest whose tag moved away."""
     entries = (entry("v1", INDEX, IMAGE_INDEX), entry(child_tag, CHILD), entry(None, SIGNATURE), entry(None, MOVED))
     blobs = {digest: StoredFile(digest, 1, 1.0, "e") for digest in (CHILD, INDEX, SIGNATURE, MOVED, LAYER)}
     graph = Graph(
         {
             INDEX: Node((CHILD,), is_index=True),
-            CHILD: Node((LAYER,)),
+            CHILD: Node((LAYER,), subject=child_subject),
             SIGNATURE: Node(subject=CHILD),
             MOVED: Node((LAYER,)),
         }
@@ -67,6 +69,13 @@ def test_children_and_referrers_go_with_their_index_and_what_others_need_stays()
     assert [verdict.keep for verdict in decided.verdicts] == [False, False, False, True]
     assert set(decided.needed) == {MOVED, LAYER}
     assert set(decided.before) == {CHILD, INDEX, SIGNATURE, MOVED, LAYER}
+
+
+def test_all_of_a_repository_goes_also_a_part_that_refers_to_what_is_gone() -> None:
+    for subject in (None, Digest.of(b"gone")):
+        decided = decisions(DeleteChoice(), child_subject=subject)
+        assert [verdict.keep for verdict in decided.verdicts] == [False, False, False, False]
+        assert not decided.needed
 
 
 def noted(*times: str | None) -> list[str | None]:
