@@ -89,10 +89,9 @@ def _lines(run: Run) -> Iterator[None]:
 
 def _progress_line(run: Run) -> str:
     progress = run.progress
-    rate = progress.bytes_read / max(progress.seconds, 0.001)
     return (
         f"{progress.line}, {counted(progress.totals.problems, 'problem')}, "
-        f"{human_bytes(progress.bytes_read)} sent, {human_bytes(int(rate))}/s"
+        f"{human_bytes(progress.bytes_read)} sent, {human_bytes(progress.rate)}/s"
     )
 
 
@@ -114,8 +113,7 @@ def _bars(run: Run) -> Iterator[None]:
 
         def update() -> None:
             progress = run.progress
-            rate = progress.bytes_read / max(progress.seconds, 0.001)
-            sent = f"{human_bytes(progress.bytes_read)}, {human_bytes(int(rate))}/s"
+            sent = f"{human_bytes(progress.bytes_read)}, {human_bytes(progress.rate)}/s"
             bars.update(row, completed=progress.totals.tags, total=progress.expected or None, sent=sent)
 
         with every(REFRESH, update, name="console"):

@@ -23,7 +23,7 @@ from tasks.operations.choosing.newest import not_ordered
 from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, tagless
 from tasks.operations.reports.shown_text import printable
 from tasks.operations.source.enumeration import enumerate_repository
-from tasks.operations.work.concurrency import map_ahead
+from tasks.operations.work.concurrency import READS_AT_ONCE, map_ahead
 from tasks.ports import Finding
 from tasks.stores.bucket.s3_address import BucketAccess, is_bucket
 
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from tasks.ports import Source
 
 SCHEMA = 1
-BUCKET_READERS = 8
-"""Indexes read at once from a bucket, where each costs a way there and back and no seek."""
 
 
 class _Listed(NamedTuple):
@@ -64,7 +62,7 @@ def list_source(parameters: ListParameters, *, as_json: bool) -> bool:
     """
     selection = parameters.selection
     access = BucketAccess(parameters.endpoint_url, parameters.request_payer, anonymous=parameters.no_sign_request)
-    readers = BUCKET_READERS if is_bucket(parameters.source) else 1
+    readers = READS_AT_ONCE if is_bucket(parameters.source) else 1  # in a directory, each costs a seek
     with opened_source(parameters, access) as (source, map_concurrently):
         found = _inventories(source, selection, map_concurrently, readers)
         printer = _JsonPrinter(parameters.source) if as_json else _LinePrinter()

@@ -62,3 +62,8 @@ class Progress:
     def seconds(self) -> float:
         """How long the run has lasted."""
         return time.monotonic() - self.started
+
+    @property
+    def rate(self) -> int:
+        """Bytes a second since the run began."""
+        return int(self.bytes_read / max(self.seconds, 0.001))
