@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from flows.forms.quantities import DURATION, SIZE, seconds, size_in_bytes
+from flows.forms.told_to_pydantic import told_to_pydantic
 from tasks.endpoints import parse_target
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, LayoutliftError
@@ -20,10 +21,8 @@ def _usable(check: Callable[[Any], object]) -> AfterValidator:
     """Have pydantic name the place of what the engine refuses."""
 
     def validate(value: Any) -> Any:
-        try:
+        with told_to_pydantic():
             check(value)
-        except LayoutliftError as error:
-            raise ValueError(str(error)) from None
         return value
 
     return AfterValidator(validate)

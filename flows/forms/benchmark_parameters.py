@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from flows.forms.parameter_fields import ADDRESS_FORM, PLACE_FORM, EndpointUrl, PlainHttp, check_address
+from flows.forms.told_to_pydantic import told_to_pydantic
 from tasks.benchmark_values import cases
 from tasks.benchmark_values.options import BenchmarkOptions, ContentKind
 from tasks.benchmark_values.paths import PathSpec, altered, chosen
@@ -27,10 +28,8 @@ def _place(location: str | None) -> str:
     if not location:
         return LOCAL
     if location != LOCAL:
-        try:
+        with told_to_pydantic():
             BucketAddress.parse(location)
-        except ConfigurationError as error:
-            raise ValueError(str(error)) from None
     return location
 
 

@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from flows.forms.block_names import block_name
 from flows.forms.quantities import number
-from tasks.endpoints import parse_target
-from tasks.oci.errors import ConfigurationError
+from flows.forms.told_to_pydantic import told_to_pydantic
+from tasks.oci.reference import TargetAddress
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.choosing.newest import NewestBy
 from tasks.operations.choosing.selection import Renames, Selection
@@ -29,10 +29,8 @@ def check_address(text: str) -> str:
     Raises:
         ValueError: the text is no address.
     """
-    try:
-        parse_target(text)
-    except ConfigurationError as error:
-        raise ValueError(str(error).removeprefix("TARGET: ")) from None
+    with told_to_pydantic():
+        TargetAddress.parse(text)
     return text
 
 
@@ -42,10 +40,8 @@ def check_storage(text: str) -> str:
     Raises:
         ValueError: the text names something else.
     """
-    try:
+    with told_to_pydantic():
         check_place(text)
-    except ConfigurationError as error:
-        raise ValueError(str(error)) from None
     return text
 
 
@@ -60,10 +56,8 @@ def check_pattern(text: str) -> str:
     Raises:
         ValueError: it can't be used.
     """
-    try:
+    with told_to_pydantic():
         Selection.parse([text])
-    except ConfigurationError as error:
-        raise ValueError(str(error)) from None
     return text
 
 
@@ -73,10 +67,8 @@ def check_renames(texts: list[str]) -> list[str]:
     Raises:
         ValueError: one is no rename, or two are of the same path.
     """
-    try:
+    with told_to_pydantic():
         Renames.parse(texts)
-    except ConfigurationError as error:
-        raise ValueError(str(error)) from None
     return texts
 
 
@@ -89,10 +81,8 @@ def check_file(path: str | None, instead: str = "/dev/stdout is standard output"
     """
     if path == "-":
         raise ValueError(f"it would be a file of that name; {instead}")
-    try:
+    with told_to_pydantic():
         check_home(path or "")
-    except ConfigurationError as error:
-        raise ValueError(str(error)) from None
     return path
 
 
