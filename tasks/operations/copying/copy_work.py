@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.digest import Digest
 from tasks.oci.errors import BackupRefusedError, LayoutliftError, MissingAtTargetError, ReferrersLostError
-from tasks.oci.reference import is_tag
 from tasks.operations.copying.copy_graph import RepositoryCopy
 from tasks.operations.copying.kept_manifests import KeptManifests
 from tasks.operations.copying.list_merge import ListMerge
@@ -227,11 +226,9 @@ class CopyWork(RepositoryWork):
         existing = self._theirs(tag)
         if existing is None:
             return
-        if not is_tag(name):
-            raise BackupRefusedError(f"the backup's tag {name} is too long, so {tag} was not overwritten")
-        kept = self._tools.target.resolve_manifest(self._repository, name)
-        if any(entry.tag == name for entry in self.inventory.tags) or kept not in {None, Digest.of(existing.raw)}:
-            raise BackupRefusedError(f"the backup's tag {name} is taken, so {tag} was not overwritten")
+        own = {entry.tag for entry in self.inventory.tags}
+        if (wrong := self._planner.wrong_with_backup(name, own, Digest.of(existing.raw))) is not None:
+            raise BackupRefusedError(f"the backup's tag {name} is {wrong}, so {tag} was not overwritten")
         self._tools.target.push_manifest(self._repository, name, existing)
 
     def _theirs(self, tag: str) -> RemoteManifest | None:

@@ -105,12 +105,17 @@ class TagPlanner:
         is_ours = noted is not None and noted.digest == plan.seen
         if plan.action is not Action.OVERWRITE or name is None or is_ours:
             return plan
-        may_be = is_tag(name)
-        if may_be and name not in own and self._target.resolve_manifest(self._repository, name) in {None, plan.seen}:
+        if (wrong := self.wrong_with_backup(name, own, plan.seen)) is None:
             return plan
-        wrong = "taken" if may_be else "too long"
         message = f"the backup's tag {name} is {wrong}, so {tag} would not be overwritten"
         return TagPlan(Action.REFUSE, BackupRefusedError.code, message)
+
+    def wrong_with_backup(self, name: str, own: Collection[str | None], replaced: Digest | None) -> str | None:
+        """Why what is `replaced` can't be kept under a tag, as one of the source's `own`; None where it can."""
+        if not is_tag(name):
+            return "too long"
+        is_free = name not in own and self._target.resolve_manifest(self._repository, name) in {None, replaced}
+        return None if is_free else "taken"
 
     def lacking(self, digests: Iterable[Digest]) -> list[Digest]:
         """Which of these manifests the target does not have."""
