@@ -242,7 +242,7 @@ def write_record(record: ServerRecord, state: Path) -> None:
 
 def installed_prefect() -> str:
     """The version of Prefect that this command would import."""
-    from importlib.metadata import version  # noqa: PLC0415 (most commands never get here)
+    from importlib.metadata import version  # noqa: PLC0415 - most commands never get here
 
     return version("prefect")
 

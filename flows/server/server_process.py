@@ -73,7 +73,7 @@ def launch(state: Path, prefect_version: str) -> ServerRecord:
     """
     with open_port() as listener, fresh_log(state).open("wb") as log:
         port = listener.getsockname()[1]
-        child = subprocess.Popen(  # noqa: S603 (our own interpreter)
+        child = subprocess.Popen(  # noqa: S603 - our own interpreter
             server_command(listener.fileno()),
             cwd=state,
             env=server_environment(state, port),
@@ -183,7 +183,7 @@ def is_healthy(port: int) -> bool:
 
 def status_at(port: int, path: str, patience: float = 1.0) -> int | None:
     """The status of the server's answer to a GET, None where it gives none within `patience` seconds."""
-    from http.client import HTTPConnection, HTTPException  # noqa: PLC0415 (most commands never get here)
+    from http.client import HTTPConnection, HTTPException  # noqa: PLC0415 - most commands never get here
 
     connection = HTTPConnection(HOST, port, timeout=patience)
     try:

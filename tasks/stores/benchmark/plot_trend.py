@@ -44,11 +44,11 @@ def trend_of(runs: Sequence[Moment]) -> Figure:
         dates = [datetime.fromisoformat(run.started) for run in of_path]
         style = styles[name.partition(" ")[0]]
         rates = [run.rates[name] / MIB for run in of_path]
-        axis.plot(dates, rates, color=style.colour, marker=style.marker, markersize=5, label=name)  # type: ignore[arg-type]
+        axis.plot(dates, rates, color=style.colour, marker=style.marker, markersize=5, label=name)  # type: ignore[arg-type] # dates, too
     # with five at least, its default, there are spans that no distance of its own divides
     locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call] # no annotations there
     axis.xaxis.set_major_locator(locator)
-    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call] # nor here
     axis.yaxis.set_major_formatter(FuncFormatter(shown_rate))
     axis.set_xlabel("start of the run (UTC)")
     axis.set_ylabel(f"best {RATE}")

@@ -110,13 +110,17 @@ def remove(folder: Path) -> None:
         ProgramFailedError: something can't be unmounted or does not end; then nothing is deleted.
     """
     for mountpoint in _mounted_in(folder):
-        unmount(mountpoint)
-        wait_until(lambda at=mountpoint: not is_mounted(at), what=f"{mountpoint} is unmounted")  # type: ignore[misc]
+        _unmount(mountpoint)
     for pid, started in _programs(folder):
         _end(pid, started)
     for content in folder.glob("*/"):  # gigabytes: whoever is killed meanwhile still has to be known for their owner
         shutil.rmtree(content, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unmount(mountpoint: Path) -> None:
+    unmount(mountpoint)
+    wait_until(lambda: not is_mounted(mountpoint), what=f"{mountpoint} is unmounted")
 
 
 def _mounted_in(folder: Path) -> list[Path]:

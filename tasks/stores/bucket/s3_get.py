@@ -73,7 +73,8 @@ class PlainGet:
 
     def _send(self, request: AWSRequest) -> Any:
         if self._signs:
-            self._client._request_signer.get_auth_instance("s3", self._region, _SIGNATURE).add_auth(request)  # noqa: SLF001
+            signer = self._client._request_signer  # noqa: SLF001 - boto3 shows it nowhere
+            signer.get_auth_instance("s3", self._region, _SIGNATURE).add_auth(request)
         request.stream_output = True
         prepared = request.prepare()
         for _, answer in self._client.meta.events.emit(_EVENT, request=prepared):

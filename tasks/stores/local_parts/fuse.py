@@ -58,7 +58,7 @@ def _fusermount(*arguments: str) -> str:
     """Return why fusermount3 refused, or nothing."""
     command = [str(program("fusermount3")), *arguments]
     try:
-        outcome = subprocess.run(command, capture_output=True, check=False, text=True, timeout=UNMOUNT_SECONDS)  # noqa: S603
+        outcome = subprocess.run(command, capture_output=True, check=False, text=True, timeout=UNMOUNT_SECONDS)  # noqa: S603 - of the system
     except subprocess.TimeoutExpired:
         return "it does not answer"
     return "" if outcome.returncode == 0 else outcome.stderr.strip() or f"status {outcome.returncode}"

@@ -55,7 +55,7 @@ class LedgerBucket:
                 return memory
         raise StateError(f"the ledger below {self._objects} changes faster than it can be read")
 
-    def append(self, line: Mapping[str, object], *, before_it_is_so: bool = False) -> None:  # noqa: ARG002
+    def append(self, line: Mapping[str, object], *, before_it_is_so: bool = False) -> None:  # noqa: ARG002 - see below
         """See `LedgerLines.append`; an object for each tag would cost more than to take a tag for another's."""
         self._lines.append(json_line(line))
 

@@ -68,7 +68,7 @@ class RunLock:
             self._give_way_or_take_over()
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
-            with open(descriptor, "wb") as file:  # noqa: PTH123  (a descriptor, not a path)
+            with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
                 file.write(self._holder.content())
         except OSError:
             self._path.unlink(missing_ok=True)

@@ -104,7 +104,7 @@ class _Response(BoundedResponse):
 
     def _has_no_body(self) -> bool:
         """Whether it ends with its headers, whatever these say (RFC 9112 section 6.3)."""
-        return self.status in {_NO_CONTENT, _NOT_MODIFIED} or self._method == "HEAD"  # type: ignore[attr-defined]
+        return self.status in {_NO_CONTENT, _NOT_MODIFIED} or self._method == "HEAD"  # type: ignore[attr-defined] # as above
 
     def _announced_length(self) -> int | None:
         if self._has_no_body():
