@@ -5,7 +5,6 @@ Every manifest and blob is sent once a run into each repository, however many ta
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from tasks.operations.copying.referrer_copy import ReferrerCopy
 from tasks.operations.referrers.graph_lists import GraphLists
 from tasks.operations.source.graph_links import GraphLinks
 from tasks.operations.source.graph_walk import check_nesting
-from tasks.operations.source.manifest_reading import BROKEN_AT_SOURCE, read_child, read_manifest
+from tasks.operations.source.manifest_reading import BROKEN_AT_SOURCE, leaves_open, read_child, read_manifest
 from tasks.ports import BlobArrival, Finding, RemoteManifest
 
 if TYPE_CHECKING:
@@ -107,8 +106,11 @@ class RepositoryCopy:
         if self._are_there((descriptor.digest,)):
             return
         self._tools.manifests.doubt(self._repository, descriptor)
-        with suppress(*BROKEN_AT_SOURCE, ManifestRefusedError):  # what the layout has not whole, no graph of it needs
+        try:
             self._ensure_manifest(0, descriptor)
+        except BROKEN_AT_SOURCE as error:
+            if leaves_open(error, patient=True):
+                raise  # what the layout has not whole, no graph of it needs; this may be whole
 
     def _copy_below(self, descriptor: Descriptor, depth: int) -> Manifest:
         check_nesting(depth)

@@ -14,6 +14,7 @@ from tasks.oci.errors import (
     MissingReferencedContentError,
     ReferrerConflictError,
     RegistryUnavailableError,
+    SourceReadError,
     UnexpectedAnswerError,
 )
 from tasks.oci.image_layout import REFERRER_SUBJECT
@@ -1295,6 +1296,24 @@ def test_a_part_that_could_not_be_sent_again_is_by_the_next_run(
     assert made.copy()[0] == {"app:v1": "up_to_date", "app:amd64": "up_to_date"}
     assert target.resolve_manifest("app", part) == part
     assert made.ledger.at_risk("app") == []
+
+
+def test_a_part_that_can_not_be_read_for_the_moment_is_sent_again_by_the_next_run(
+    moved_part: tuple[Engine, ForgettingManifests, str],
+) -> None:
+    made, target, part = moved_part
+
+    class Unreadable(LayoutDirectory):
+        def blob(self, path: str, descriptor: Descriptor) -> BlobContent:
+            if descriptor.digest == part:
+                raise SourceReadError("for the moment")
+            return super().blob(path, descriptor)
+
+    made.wrap = lambda _: Unreadable(str(made.root))
+    assert made.copy()[1] == {("app", "source_read")}
+    made.wrap = lambda source: source
+    assert made.copy()[1] == set()
+    assert target.resolve_manifest("app", part) == part
 
 
 def test_what_is_at_risk_is_left_to_the_layout_that_has_it(layout: LayoutBuilder) -> None:
