@@ -59,10 +59,15 @@ def exit_code(error: LayoutliftError) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a run ended: its exit code, and its report where it came to have one."""
+    """How a run ended: its exit code, and the run, with which the report goes that is in no folder of a state."""
 
     code: int
-    report: Path | None = None
+    run: Run | None = None
+
+    @property
+    def report(self) -> Path | None:
+        """The report, where the run came to have one."""
+        return self.run.report_path if self.run is not None else None
 
 
 def run_to_end(kind: RunKind, model: type[RunParameters], given: dict[str, Any], *, standalone: bool) -> NoReturn:
@@ -99,10 +104,9 @@ def run_one(kind: RunKind, parameters: RunParameters, *, standalone: bool, show:
     console = Console()
     with stopped_by_signals(console):
         code = _complete(kind, parameters, console, standalone=standalone)
-    report = console.run.report_path if console.run is not None else None
     if show and console.run is not None and console.run.report_places and not _is_all_told(code, console.run):
         print_outcome(console.run)
-    return Ended(INTERRUPTED if console.interrupted else code, report)
+    return Ended(INTERRUPTED if console.interrupted else code, console.run)
 
 
 def _is_all_told(code: int, run: Run) -> bool:

@@ -248,6 +248,20 @@ def test_a_state_in_a_bucket_is_signed_also_where_the_source_is_not(
     with_bucket("check", f"s3://{open_bucket_name}", *options)
 
 
+def test_a_report_that_is_kept_in_a_bucket_is_printed_too(
+    bucket: str, with_bucket: Layoutlift, docker_registry: Registry, prefix: str, tmp_path: Path
+) -> None:
+    write_small_tree(tmp_path, repositories=1, tags=1)
+    target, state = f"{docker_registry.host}/{prefix}", f"s3://{bucket}/state-of-printed"
+    printed = ("--json", "--state", state)
+    assert json.loads(with_bucket("check", tmp_path, *printed).stdout)["run"]["flow"] == "check"
+    migrate = ("migrate", "--plain-http", "--standalone", *printed)
+    assert json.loads(with_bucket(*migrate, tmp_path, target).stdout)["run"]["flow"] == "migrate"
+    mapping = f"{{source: {tmp_path}, target: '{target}'}}"
+    (tmp_path / "two.yaml").write_text(f"version: 1\nmappings: [{mapping}, {mapping}]\n")
+    assert len(json.loads(with_bucket(*migrate, "-c", tmp_path / "two.yaml").stdout)["reports"]) == 2
+
+
 @pytest.mark.parametrize(
     "mistake",
     [
