@@ -48,10 +48,11 @@ def run_flow(
 
     Raises:
         LayoutliftError: whatever the flow ended with.
-        ConfigurationError: the server that PREFECT_API_URL names does not answer, or the local one can't be started;
-            nothing was done.
+        ConfigurationError: the server that PREFECT_API_URL names does not answer, or the local one can't be started,
+            or a parameter is nothing that a server can keep; nothing was done.
         InterruptedRunError: the run was told to stop before the flow had begun; what `meanwhile` began is ended.
     """
+    _refuse_other_than_utf8(parameters)
     address = _ensured_server(console)
     click.echo(f"Dashboard: {address.shown}", err=True)
     try:
@@ -63,6 +64,22 @@ def run_flow(
         if not _is_of_prefect(error):
             raise
         _tell_truth(error, address.shown, console)
+
+
+def _refuse_other_than_utf8(parameters: BaseModel) -> None:
+    """Refuse what Prefect's client can't send: names of files may be any bytes, which come as lone surrogates.
+
+    Raises:
+        ConfigurationError: such a name is among the parameters.
+    """
+    for name, value in parameters:
+        try:
+            for text in value if isinstance(value, list) else [value]:
+                str(text).encode()
+        except UnicodeEncodeError:
+            raise ConfigurationError(
+                f"--{name.replace('_', '-')}: it is not in UTF-8, as all that Prefect keeps; use --standalone"
+            ) from None
 
 
 def _ensured_server(console: Console) -> ServerAddress:

@@ -45,6 +45,15 @@ def test_each_run_of_a_command_looks_for_the_local_server_anew(
     assert used == [server.api for server in servers]
 
 
+@pytest.mark.parametrize(("field", "value"), [("report", "caf\udce9.json"), ("include", ["app", "caf\udce9"])])
+def test_a_name_that_prefect_can_not_keep_is_one_line_before_a_server_is_started(
+    monkeypatch: pytest.MonkeyPatch, field: str, value: object
+) -> None:
+    monkeypatch.setattr(prefect_server, "ensure_server", lambda _: pytest.fail("a server was started"))
+    with pytest.raises(ConfigurationError, match=f"^--{field}: it is not in UTF-8, .*--standalone$"):
+        embedded.run_flow("check", PARAMETERS.model_copy(update={field: value}), Console())
+
+
 def test_ctrl_c_while_the_server_gets_ready_ends_the_run_at_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
