@@ -24,6 +24,8 @@ try:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 except ImportError as missing:
     raise ConfigurationError("--traces: install layoutlift[telemetry]") from missing
+except ValueError as error:  # some of the OTEL_* variables are read here
+    raise ConfigurationError(f"--traces: {error}") from error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -109,27 +111,31 @@ def _text(text: str) -> str:
 
 
 class _ToldOnce(logging.Handler):
-    """Says in our words, and once, what the SDK says of each batch that it could not send."""
+    """Says in our words what the SDK says of its settings, and once what it says of batches that it can not send."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
+        self.is_set_up = False
         self._is_told = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass on the first record, on which nothing of the run depends."""
-        if not self._is_told:
+        """Pass on what is said of settings, and the first record after that; nothing of the run depends on either."""
+        said = without_secrets(" ".join(record.getMessage().split()))
+        if not self.is_set_up:
+            logger.warning("--traces: %s", said)
+        elif not self._is_told:
             self._is_told = True
-            said = without_secrets(" ".join(record.getMessage().split()))
             logger.warning("traces can't be sent to OTEL_EXPORTER_OTLP_ENDPOINT, and the run goes on: %s", said)
 
 
 def _own_provider() -> TracerProvider:
-    of_sdk = logging.getLogger("opentelemetry")
-    of_sdk.handlers, of_sdk.propagate = [_ToldOnce()], False
+    of_sdk, told = logging.getLogger("opentelemetry"), _ToldOnce()
+    of_sdk.handlers, of_sdk.propagate = [told], False
     try:
         name = os.environ.get(OTEL_SERVICE_NAME, NAME)
         provider = TracerProvider(resource=Resource.create({"service.name": name}))
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     except ValueError as error:
         raise ConfigurationError(f"--traces: {error}") from error
+    told.is_set_up = True
     return provider

@@ -1,7 +1,10 @@
 """Spans arrive whatever is in them, and a collector that says nothing keeps no run waiting."""
 
 import logging
+import os
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
@@ -53,3 +56,32 @@ def test_a_collector_that_is_not_there_is_told_of_once_and_by_us(
     (told,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert told.name.startswith("tasks.")
     assert "the run goes on: Transient error: Connection refused" in told.getMessage()
+
+
+def test_a_setting_that_the_sdk_passes_over_is_not_told_as_traces_that_can_not_be_sent(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "often")
+    with receiving() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        with run_traced("migrate", {}):
+            logging.getLogger("opentelemetry.exporter").warning("Connection refused")
+    of_setting, of_batch = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
+    assert of_setting == "--traces: Couldn't recognize sampler often."
+    assert of_batch.endswith("the run goes on: Connection refused"), (
+        "the first word on settings hides none on batches"
+    )
+
+
+def test_a_limit_that_the_sdk_does_not_take_is_one_clear_line() -> None:
+    environment = os.environ | {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "-1"}
+    ended = subprocess.run(
+        [sys.executable, "-c", "from tasks.stores import tracing"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    *_, said = ended.stderr.splitlines()
+    assert said.startswith("tasks.oci.errors.ConfigurationError: --traces: OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT must be")
