@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
 REFRESH = 0.25
 """Seconds between looks at the counters on a terminal."""
 LINE_EVERY = 10.0
-"""Seconds between lines where there is no terminal."""
+"""Seconds between lines where there is no terminal that takes bars."""
 SHOWN_FAILURES = 20
+_DUMB = frozenset({"dumb", "unknown"})
+"""Terminals that can't draw over a line, by $TERM: bars would be seen on them at the end only."""
 
 
 class Console:
@@ -77,8 +80,12 @@ class Console:
     def watch(self, run: Run) -> Iterator[None]:
         """See `Watcher.watch`."""
         self.run = run
-        with _bars(run) if sys.stderr.isatty() else _lines(run):
+        with _bars(run) if _takes_bars() else _lines(run):
             yield
+
+
+def _takes_bars() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in _DUMB
 
 
 @contextmanager

@@ -1,13 +1,51 @@
-"""What is printed of a run's problems."""
+"""What is shown of a run while it goes on, and printed of its problems."""
 
+import io
+import sys
+import threading
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from flows.terminal.console import SHOWN_FAILURES, print_problems
+from flows.terminal import console
+from flows.terminal.console import SHOWN_FAILURES, Console, print_problems
 from tasks.operations.reports.advice import ADVICE
+from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.results import Outcome, TagResult
 from tasks.ports import Finding
+
+DEADLINE = 10.0
+
+
+class Terminal(io.StringIO):
+    """A terminal that says when something is first shown on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown = threading.Event()
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            self.shown.set()
+        return super().write(text)
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown", "xterm"])
+def test_progress_is_seen_while_the_run_goes_on_whatever_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, term: str
+) -> None:
+    terminal = Terminal()
+    run: Any = SimpleNamespace(progress=Progress())
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(console, "LINE_EVERY", 0.01)
+    monkeypatch.setenv("TERM", term)
+    with Console().watch(run):
+        assert terminal.shown.wait(DEADLINE)
 
 
 def failed(tag: str, code: str) -> TagResult:
