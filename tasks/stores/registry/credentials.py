@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import re
+import shlex
 import shutil
 import threading
 from contextlib import contextmanager
@@ -241,8 +242,10 @@ def _from_helper(helper: str, server: str) -> Credentials | None:
         username, secret = str(answer["Username"]), str(answer["Secret"])
     except errors.CredentialsNotFound:
         return None
-    except errors.StoreError as error:  # not chained, nor is the next: such an error carries the answer with it
-        raise ConfigurationError(f"{program} failed for {server}: {type(error).__name__}") from None
+    except errors.StoreError:  # not chained, nor is the next: such an error carries the answer with it
+        raise ConfigurationError(
+            f"{program} failed for {server}; to see why: echo {shlex.quote(server)} | {program} get"
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
         reason = type(error).__name__
         raise ConfigurationError(f"{program} gave no usable answer for {server}: {reason}") from None

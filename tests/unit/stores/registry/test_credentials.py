@@ -283,6 +283,12 @@ def test_a_helper_that_fails_is_named_and_its_answer_is_not_shown(environment: d
     assert SECRET not in "".join(traceback.format_exception(raised.value)), "Prefect keeps it, in a flow's log"
 
 
+def test_who_has_a_helper_that_fails_is_told_how_to_see_why(environment: dict[str, str]) -> None:
+    write(docker_file(environment), {"credsStore": "fake"})
+    with pytest.raises(ConfigurationError, match=r"see why: echo broken\.example \| docker-credential-fake get$"):
+        find_credentials("broken.example", "", environment)
+
+
 def test_a_helper_that_does_not_answer_is_named_while_it_is_waited_for(
     environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -176,7 +176,7 @@ def test_a_way_that_can_not_be_gone_is_said_so(script: ScriptedRegistry, make_st
         make_store(script.host, ME).check_access()
 
 
-HELPER_FAILED = ConfigurationError("docker-credential-cloud failed for registry.example: StoreError")
+HELPER_FAILED = ConfigurationError("docker-credential-cloud failed for registry.example")
 
 
 def finder(*answers: Credentials | LayoutliftError) -> Callable[[], Credentials]:
