@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from flows.cli import main
 from flows.files.policy_example import EXAMPLE
 from infra.real_parts import Registry
+from tasks.operations.benchmark.data_files import _READERS
 from tests.support.layouts import LayoutBuilder
 
 PAGE = (Path(__file__).parents[2] / "docs" / "machine-output.md").read_text()
@@ -78,6 +79,23 @@ def test_documents_of_cleanups_have_the_fields_that_are_named(source: Path) -> N
     for field in ("plan", "kind", "source", "created", "repositories", "totals", "beyond_limits", "findings"):
         assert field in NAMED & plan.keys() & deletion.keys()
     assert "applied" in NAMED & deletion.keys()
+
+
+def test_the_times_of_a_plan_are_told_apart_from_those_of_other_documents(source: Path) -> None:
+    """A report's are text, and a plan's numbers."""
+    layout = LayoutBuilder(source / "good")
+    layout.image("v1")
+    layout.write()
+    plan = document("cleanup", "plan", source, "--policy", source.parent / "cleanup.yaml")
+    rows = [plan, *(blob for repository in plan["repositories"] for blob in repository.get("blobs", ()))]
+    numbers = {name for row in rows for name, value in row.items() if isinstance(value, float)}
+    (told,) = (line for line in PAGE.splitlines() if "seconds since 1970" in line)
+    assert {"created", "modified"} <= numbers
+    assert all(f"`{name}`" in told for name in numbers)
+
+
+def test_every_kind_of_a_line_of_a_benchmark_is_named() -> None:
+    assert {"kind", *_READERS} <= NAMED
 
 
 def test_a_field_that_the_page_lacks_is_seen() -> None:
