@@ -29,7 +29,7 @@ from tasks.ports import IndexFile
 from tasks.stores.bucket.blob_table import BlobTable, BlobTables
 from tasks.stores.bucket.bucket_search import KeySearch
 from tasks.stores.bucket.object_stream import ObjectReader
-from tasks.stores.bucket.s3_errors import DeniedError, NoCredentialsError, UnreachableError
+from tasks.stores.bucket.s3_errors import DeniedError, GarbledError, NoCredentialsError, UnreachableError
 from tasks.stores.sibling_blobs import SiblingBlobs
 from tasks.stores.verified_content import VerifiedContent
 
@@ -170,7 +170,8 @@ class LayoutBucket:
 
 
 def _may_pass(error: Exception) -> bool:
-    return isinstance(error, UnreachableError) or (isinstance(error, SourceError) and error.transient)
+    is_passing = isinstance(error, SourceError) and error.transient and not isinstance(error, GarbledError)
+    return is_passing or isinstance(error, UnreachableError)
 
 
 def _stamp_of(content: bytes) -> Stamp:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.errors import SourceError
+from tasks.stores.bucket.s3_errors import GarbledError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,11 +18,11 @@ def objects_of(page: Mapping[str, Any], where: str) -> Iterable[Mapping[str, Any
     """The objects of a page of a listing.
 
     Raises:
-        SourceError: it is none. A page to log in at, or an empty answer of something on the way, would pass for a
+        GarbledError: it is none. A page to log in at, or an empty answer of something on the way, would pass for a
             listing of nothing. A few stores leave out that a listing ends (`IsTruncated`), but none says nothing.
     """
     if _OF_LISTINGS.isdisjoint(page):
-        raise SourceError(f"what answers a listing of {where} is no listing; is the endpoint an S3 store's?")
+        raise GarbledError(f"a listing of {where}")
     listed: Iterable[Mapping[str, Any]] = page.get("Contents", ())
     return listed
 

@@ -15,6 +15,7 @@ from tasks.ports import BlobStat
 from tasks.stores.bucket.s3_answers import next_place, objects_of, with_all
 from tasks.stores.bucket.s3_errors import (
     ChangedError,
+    GarbledError,
     SilentError,
     ThrottledError,
     UnreachableError,
@@ -140,12 +141,19 @@ class S3Bucket:
         """
         place: dict[str, str] | None = {}
         while place is not None:
-            page = self._ask(self._client.list_objects_v2, self._name, Prefix=prefix, **self._more, **place)
+            page = self._tried(partial(self._page, prefix, place), self._name)
             for each in objects_of(page, self._name):
                 found = with_all(each, self._name, "Key", "Size", "LastModified")
                 modified = found["LastModified"].timestamp()
                 yield ListedObject(found["Key"], found["Size"], found.get("ETag", "").strip('"'), modified)
             place = next_place(page, place, self._name, ContinuationToken="NextContinuationToken")
+
+    def _page(self, prefix: str, place: Mapping[str, str]) -> Any:
+        """A page of a listing, and nothing else, so that what is none is asked for again."""
+        more: dict[str, Any] = {**self._more, **place}
+        page = self._client.list_objects_v2(Bucket=self._name, Prefix=prefix, **more)
+        objects_of(page, self._name)
+        return page
 
     def list_uploads(self, prefix: str) -> Iterator[tuple[str, str, float]]:
         """Key, id and begin of every multipart upload that is not finished.
@@ -244,8 +252,8 @@ class S3Bucket:
         return isinstance(error, ThrottledError) or (isinstance(error, UnreachableError) and self._answered)
 
     def _may_pass(self, error: BaseException) -> bool:
-        """An endpoint that never said anything was asked often enough by the SDK, and a minute each time."""
-        if isinstance(error, SilentError) and not self._answered:
+        """One that never answered as a store does is a wrong endpoint, or was asked by the SDK for minutes."""
+        if isinstance(error, SilentError | GarbledError) and not self._answered:
             return False
         return is_transient(error) and not isinstance(error, ChangedError | ThrottledError)
 

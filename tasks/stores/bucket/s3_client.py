@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import hashlib
 import logging
 import os
 import ssl
 from functools import cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -21,7 +23,7 @@ from botocore.session import Session
 from tasks.oci.errors import ConfigurationError, SourceError
 from tasks.stores.bucket.object_stream import PARTS_AT_ONCE
 from tasks.stores.bucket.s3_address import check_endpoint_url
-from tasks.stores.bucket.s3_errors import translated
+from tasks.stores.bucket.s3_errors import PAGE, translated
 from tasks.stores.shown_requests import show_requests
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
 ATTEMPTS = 3
 """By the SDK, at one request; what is throttled is asked for again for longer, see `S3Bucket`."""
 _AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
+_PAGES = (b"<!doctype html", b"<html")
+_BEGIN = 64
 
 
 def make_client(access: BucketAccess, read_seconds: float = READ_SECONDS) -> S3Client:
@@ -57,6 +61,7 @@ def make_client(access: BucketAccess, read_seconds: float = READ_SECONDS) -> S3C
                 client = _client(session, access, "path", read_seconds)
             if has_own_endpoint(client):
                 client.meta.events.register("before-call.s3.DeleteObjects", _add_md5)
+            client.meta.events.register("before-parse.s3", _note_pages)
             show_requests(client)
             _tell_of_silence(client, read_seconds)
     except (SourceError, ValueError) as error:
@@ -83,6 +88,15 @@ def _add_md5(params: dict[str, Any], **_: object) -> None:
     """Send the checksum that a deletion had to have once, and that older stores insist on; the SDK sends another."""
     digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
     params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
+
+
+def _note_pages(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
+    """Have it said what is no XML: the SDK calls an answer with 200 that it can't read a store's failure, of 500."""
+    body = response_dict["body"]
+    if response_dict["status_code"] == HTTPStatus.INTERNAL_SERVER_ERROR and isinstance(body, bytes):
+        begin = body[:_BEGIN].removeprefix(codecs.BOM_UTF8).lstrip().lower()
+        if begin and (not begin.startswith(b"<") or begin.startswith(_PAGES)):
+            customized_response_dict[PAGE] = True
 
 
 def _tell_of_silence(client: S3Client, seconds: float) -> None:

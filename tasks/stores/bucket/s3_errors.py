@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from botocore import exceptions as sdk
+from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from tasks.oci.errors import (
@@ -25,6 +26,7 @@ from tasks.stores.hidden_secrets import without_secrets
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PAGE = "IsPage"  # what an answer has besides that is none of S3, but a page or text for people
 _SHOWN = 200
 _SERVER_ERROR = 500
 _ABSENT = frozenset({"NoSuchKey", "NoSuchVersion", "NotFound", "404"})
@@ -88,8 +90,7 @@ _CERTIFICATE_HINTS = {
 """What to do, by what Python's TLS says of a certificate; that text is all that the SDK leaves of it."""
 _NO_TLS = ("WRONG_VERSION_NUMBER", "record layer failure")
 """What OpenSSL says of an answer that is none of TLS, and says since 3.2."""
-_BARE = "400"
-"""What the SDK makes of an answer that is none of S3, as of a server with TLS to a request without."""
+_BARE = "400"  # what the SDK makes of an answer that is none of S3, as of a server with TLS to a request without
 _OTHER_ENDPOINT = "is the endpoint's address right, and its http:// or https://?"
 _UNREACHABLE = (sdk.EndpointConnectionError, sdk.ConnectTimeoutError, sdk.ProxyConnectionError, sdk.SSLError)
 
@@ -108,6 +109,13 @@ class UnwrittenError(SourceWriteError):
 
 class SilentError(SourceReadError):
     """Whoever was asked took the request and did not answer, also when it was asked again."""
+
+
+class GarbledError(SourceReadError):
+    """What was answered is nothing that S3 answers, as a page to log in at, or one of something on the way."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"what answers for {name} is no S3 store; {_OTHER_ENDPOINT}")
 
 
 class UnreachableError(SourceUnavailableError):
@@ -147,14 +155,16 @@ def translated(name: str) -> Iterator[None]:
     Raises:
         ContentNotFoundError: there is no such object.
         SizeMismatchError: it ends before the bytes that were asked for.
-        ThrottledError, ChangedError, SilentError, SourceReadError: it may be readable later.
+        ThrottledError, ChangedError, SilentError, GarbledError, SourceReadError: it may be readable later.
         NotAdmittedError, UnreachableError: nothing else of this store can be read either.
         SourceError: it can't be read; the message says why.
     """
     try:
         yield
     except sdk.ClientError as error:
-        raise _of_answer(error, name) from None
+        raise (GarbledError(name) if error.response.get(PAGE) else _of_answer(error, name)) from None
+    except ResponseParserError:  # whose text has all of the answer in it
+        raise GarbledError(name) from None
     except (sdk.BotoCoreError, HTTPError, OSError) as error:
         raise _of_failure(error, name) from None
     except RecursionError:  # each question where the bucket is, is led elsewhere too, and asked again by the SDK
@@ -174,7 +184,7 @@ def let_in() -> Iterator[None]:
     """
     try:
         yield
-    except (NotAdmittedError, DeniedError) as error:
+    except (NotAdmittedError, DeniedError, GarbledError) as error:
         raise ConfigurationError(str(error)) from error
 
 

@@ -17,7 +17,14 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from tasks.oci.errors import ConfigurationError, ContentNotFoundError, LayoutliftError, StateError, is_transient
 from tasks.stores.bucket.s3_answers import etag_of, modified_of, next_place, objects_of, with_all
 from tasks.stores.bucket.s3_bucket import AWAY_SECONDS
-from tasks.stores.bucket.s3_errors import ChangedError, DeniedError, NotAdmittedError, UnreachableError, answered
+from tasks.stores.bucket.s3_errors import (
+    ChangedError,
+    DeniedError,
+    GarbledError,
+    NotAdmittedError,
+    UnreachableError,
+    answered,
+)
 from tasks.stores.shown_requests import show_repetition
 
 if TYPE_CHECKING:
@@ -217,6 +224,6 @@ class StateObjects:
             logger.warning("the state is away, and waited for, %.0f s at most: %s", self._patience, error)
 
     def _may_pass(self, error: BaseException) -> bool:
-        if isinstance(error, UnreachableError):
+        if isinstance(error, UnreachableError | GarbledError):
             return self._has_answered
         return is_transient(error) and not isinstance(error, ChangedError)

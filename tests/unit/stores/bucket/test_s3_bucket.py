@@ -376,6 +376,46 @@ def test_what_is_no_whole_listing_is_not_taken_for_one_of_nothing(
         list(objects.names(""))
 
 
+PAGES = [
+    b'<!doctype html><html lang="en"><head><meta charset="utf-8"></head></html>',
+    b"<html>&nbsp;</html>",
+    b'{"ok": true}',
+    *NO_LISTINGS[:2],
+]
+
+
+@pytest.mark.parametrize("status", [200, 203])
+@pytest.mark.parametrize(
+    "body", PAGES, ids=["console", "old page", "other service", "nothing", "a page to log in at"]
+)
+def test_an_endpoint_that_is_none_of_s3_is_wrong_configuration_and_no_failure_of_a_store(
+    script: ScriptedRegistry, bucket: OpenBucket, body: bytes, status: int
+) -> None:
+    """As the address of a store's console is, beside that of the store."""
+    script.always("GET", "/bucket", Reply(status, {"Content-Type": "text/html"}, body))
+    with pytest.raises(ConfigurationError, match=r"no S3 store; is the endpoint's address right") as raised:
+        bucket().list_layouts()
+    assert "<" not in str(raised.value)
+    assert "500" not in str(raised.value)
+    assert len(script.requests) <= s3_client.ATTEMPTS
+    objects = StateObjects(make_client(BucketAccess(script.url)), BucketAddress("bucket", ""), Stop())
+    with pytest.raises(StateError, match="no S3 store"):
+        list(objects.names(""))
+
+
+@pytest.mark.parametrize("status", [200, 203])
+@pytest.mark.parametrize(
+    "body", PAGES, ids=["console", "old page", "other service", "nothing", "a page to log in at"]
+)
+def test_what_something_on_the_way_says_once_in_mid_run_is_asked_again(
+    script: ScriptedRegistry, bucket: OpenBucket, body: bytes, status: int
+) -> None:
+    whole = page({"app/index.json": INDEX, "app/oci-layout": MARKER})
+    script.expect("GET", "/bucket", whole, Reply(status, {"Content-Type": "text/html"}, body), whole)
+    source = bucket()
+    assert [list(source.list_layouts()) for _ in range(2)] == [["app"], ["app"]]
+
+
 def test_a_listing_that_does_not_say_that_it_ends_is_one_all_the_same(
     script: ScriptedRegistry, bucket: OpenBucket
 ) -> None:
