@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -148,12 +149,13 @@ class StateObjects:
         return found, next_place(page, place, str(self), ContinuationToken="NextContinuationToken")
 
     def delete(self, name: str) -> None:
-        """Remove an object; one that does not exist is removed already.
+        """Remove an object; one that does not exist is removed already, also where the store says so.
 
         Raises:
             StateError: it can't be removed.
         """
-        self._ask(name, lambda: self._client.delete_object(Bucket=self._address.bucket, Key=self._key(name)))
+        with suppress(ContentNotFoundError):
+            self._ask(name, lambda: self._client.delete_object(Bucket=self._address.bucket, Key=self._key(name)))
 
     def check_conditions(self) -> float:
         """The time by the store's clock, after a look whether it does what conditions ask.

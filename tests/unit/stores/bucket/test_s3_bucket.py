@@ -416,6 +416,12 @@ def test_what_something_on_the_way_says_once_in_mid_run_is_asked_again(
     assert [list(source.list_layouts()) for _ in range(2)] == [["app"], ["app"]]
 
 
+def test_what_the_store_says_is_not_there_has_been_removed_from_the_state(script: ScriptedRegistry) -> None:
+    """As some do, at the second attempt of a deletion whose answer was lost."""
+    script.always("DELETE", "/bucket/gone", refusal("NoSuchKey", 404))
+    StateObjects(make_client(BucketAccess(script.url)), BucketAddress("bucket", ""), Stop()).delete("gone")
+
+
 def test_a_listing_that_does_not_say_that_it_ends_is_one_all_the_same(
     script: ScriptedRegistry, bucket: OpenBucket
 ) -> None:
