@@ -90,10 +90,14 @@ class LayoutBucket:
     def read_index(self, path: str) -> IndexFile:
         """See `LayoutReader.read_index`; the mark is the ETag, with the version where the bucket keeps versions.
 
+        One that is empty is read once more, as somebody may be writing it.
         A store that gives no ETag, as some gateways don't, has its content for a mark.
         """
         self._check_marker(path)
         raw, opened = self._read_small(path, image_layout.INDEX, image_layout.MAX_INDEX_SIZE)
+        if not raw:  # oras empties the file before it writes it anew, and s3fs does the same to the object
+            self._bucket.wait_for_writer()
+            raw, opened = self._read_small(path, image_layout.INDEX, image_layout.MAX_INDEX_SIZE)
         return IndexFile(raw, _mark(opened) or Digest.of(raw))
 
     def blob(self, path: str, descriptor: Descriptor) -> VerifiedContent:

@@ -114,6 +114,7 @@ class S3Bucket:
         self._silence = Silence(SILENT_SECONDS)
         self._plain: PlainGet | None = None
         stop = stop or Stop()
+        self._wait_for_writer = partial(stop.wait, 2 * first_wait)
         self._gate = RequestGate(stop)
         self._grown = wait_random_exponential(multiplier=first_wait, max=LONGEST_WAIT)
         self._patient = Retrying(
@@ -197,6 +198,14 @@ class S3Bucket:
         if not {"ContentLength", "LastModified"} <= found.keys():
             raise SourceError(f"the store does not say how large and how old {self.name_of(key)} is")
         return BlobStat(found["ContentLength"], found["LastModified"].timestamp())
+
+    def wait_for_writer(self) -> None:
+        """Wait for a second: a mount takes less to write an object that it has emptied before.
+
+        Raises:
+            InterruptedRunError: the run is to end.
+        """
+        self._wait_for_writer()
 
     def name_of(self, key: str) -> str:
         """What messages call an object."""

@@ -68,6 +68,17 @@ def test_an_unusual_marker_is_read_once_for_all_layouts_that_have_it(
         source.read_index(str(path))
 
 
+@pytest.mark.parametrize("after", [INDEX, b""], ids=["written", "left empty"])
+def test_an_index_that_is_empty_is_read_once_more(script: ScriptedRegistry, bucket: OpenBucket, after: bytes) -> None:
+    """A mount such as s3fs writes it in two steps, of which the first leaves nothing."""
+    script.expect("GET", "/bucket", page({"app/index.json": b"", "app/oci-layout": MARKER}))
+    script.expect("GET", "/bucket/app/index.json", content(b""), content(after))
+    source = bucket()
+    assert lists(source) == ["app"]
+    read = source.read_index("app")
+    assert (read.raw, read.etag) == (after, etag(after).strip('"'))
+
+
 def test_a_layout_without_its_marker_is_refused(script: ScriptedRegistry, bucket: OpenBucket) -> None:
     script.expect("GET", "/bucket", page({"app/index.json": INDEX}))
     always(script, "/bucket/app/oci-layout", refusal("NoSuchKey", 404))
