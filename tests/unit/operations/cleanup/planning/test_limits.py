@@ -120,6 +120,13 @@ def test_a_plan_that_takes_nothing_away_is_within_all_limits() -> None:
     assert beyond({"max_bytes": 0}, RepositoryPlan("a", "", blobs=(blob(Action.MARK, 9),))) == ()
 
 
+@pytest.mark.parametrize("is_last", [False, True])
+def test_a_repository_that_only_notes_neither_hides_nor_lessens_what_another_takes(*, is_last: bool) -> None:
+    notes, takes = RepositoryPlan("a", "", blobs=(blob(Action.MARK, 5),)), plan("b", 1, 1, 5)
+    [line] = beyond({"max_bytes": 9}, *((notes, takes) if is_last else (takes, notes)))
+    assert line == "10 bytes go, max_bytes is 9"
+
+
 def test_tags_and_bytes_are_counted_over_all_repositories() -> None:
     assert len(beyond({"max_tags": 3, "max_bytes": 9}, plan("a", 1, 2, 5), plan("b", 1, 2, 5))) == 2
 
