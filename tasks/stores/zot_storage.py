@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 FOLDER_OF_ZOT = "/var/lib/zot"
 """Where a zot on a bucket keeps what it has of its own."""
-DEFAULT_REGION = "us-east-1"
 
 
 def served_prefix(source: str) -> str:
@@ -39,14 +38,13 @@ def zot_storage(source: str, access: BucketAccess) -> dict[str, Any]:
 
 
 def _driver(bucket: str, access: BucketAccess) -> dict[str, Any]:
-    from tasks.stores.bucket.s3_client import has_own_endpoint, make_client  # noqa: PLC0415 - directories need no SDK
+    from tasks.stores.bucket.s3_client import has_own_endpoint, make_client, region_of  # noqa: PLC0415 - directories need no SDK
 
     client = make_client(access)
     endpoint = client.meta.endpoint_url
-    region = client.meta.region_name
     driver = {
         "name": "s3",
-        "region": DEFAULT_REGION if region in {None, "aws-global"} else region,
+        "region": region_of(client),
         "bucket": bucket,
         "secure": urlsplit(endpoint).scheme == "https",
         "skipverify": False,

@@ -22,6 +22,7 @@ from botocore.exceptions import BotoCoreError
 
 from tasks.stores.benchmark.program_environment import sdk_credentials
 from tasks.stores.benchmark.request_counts import Counts
+from tasks.stores.bucket.s3_client import region_of
 from tasks.stores.local_parts.ports import LOOPBACK
 
 if TYPE_CHECKING:
@@ -110,8 +111,7 @@ class CountingProxy(ThreadingHTTPServer):
         request = AWSRequest(method, url, {**headers, "Host": urlsplit(url).netloc}, stream_output=True)
         credentials = sdk_credentials(self._client)
         if credentials is not None:
-            region = self._client.meta.region_name or "us-east-1"
-            S3SigV4Auth(credentials.get_frozen_credentials(), "s3", region).add_auth(request)
+            S3SigV4Auth(credentials.get_frozen_credentials(), "s3", region_of(self._client)).add_auth(request)
         session = self._client._endpoint.http_session  # type: ignore[attr-defined]  # noqa: SLF001 - boto3 shows it nowhere
         answer: urllib3.BaseHTTPResponse = session.send(request.prepare()).raw
         return answer

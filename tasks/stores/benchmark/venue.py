@@ -28,7 +28,7 @@ from tasks.stores.benchmark.program_environment import (
 )
 from tasks.stores.benchmark.request_counts import ServerCounts
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
-from tasks.stores.bucket.s3_client import has_own_endpoint, make_client
+from tasks.stores.bucket.s3_client import has_own_endpoint, make_client, region_of
 from tasks.stores.local_parts.fuse import check_fuse
 from tasks.stores.local_parts.programs import program
 from tasks.stores.local_parts.registry import LocalRegistry, registry_program
@@ -276,7 +276,7 @@ def bucket_venue(
     client = make_client(access)
     credentials = partial(credentials_of, client, location)
     held = {*CREDENTIALS, *for_s3fs(dict.fromkeys(CREDENTIALS, "")), "AWS_PROFILE"} if credentials() else set()
-    region = client.meta.region_name or "us-east-1"
+    region = region_of(client)
     endpoint = client.meta.endpoint_url if has_own_endpoint(client) else access.endpoint  # a profile may name one
     kept = {name: value for name, value in os.environ.items() if name not in held}
     own = kept | {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}

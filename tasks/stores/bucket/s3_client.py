@@ -39,6 +39,7 @@ ATTEMPTS = 3
 _AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
 _PAGES = (b"<!doctype html", b"<html")
 _BEGIN = 64
+_OF_NO_REGION, _DEFAULT_REGION = frozenset({None, "aws-global"}), "us-east-1"
 
 
 def make_client(access: BucketAccess, read_seconds: float = READ_SECONDS) -> S3Client:
@@ -153,6 +154,12 @@ def _client(
 def has_own_endpoint(client: S3Client) -> bool:
     """Whether a client talks to another store than Amazon's."""
     return not (urlsplit(client.meta.endpoint_url).hostname or "").endswith(_AMAZON)
+
+
+def region_of(client: S3Client) -> str:
+    """The region that requests are signed for: the SDK may have none, or a name of its own for that."""
+    region = client.meta.region_name
+    return _DEFAULT_REGION if region in _OF_NO_REGION else region
 
 
 def _chosen_style(session: boto3.Session) -> str | None:

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSRequest
 
+from tasks.stores.bucket.s3_client import region_of
 from tasks.stores.shown_requests import ShownRequest
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 _GOOD = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT})
 _SIGNATURE = "s3v4"
-_NO_REGION, _DEFAULT_REGION = "aws-global", "us-east-1"
 _EVENT = "before-send.s3.GetObject"
 REFUSALS = 20
 """After so many answers in a row that were no success, the SDK alone is asked."""
@@ -47,8 +47,7 @@ class PlainGet:
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client: Any = client
         self._base = _base_url(client, bucket)
-        region = client.meta.region_name
-        self._region = _DEFAULT_REGION if region == _NO_REGION else region
+        self._region = region_of(client)
         self._signs = _signature(client) == _SIGNATURE
         self._refused = 0
 

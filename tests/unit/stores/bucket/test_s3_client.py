@@ -12,7 +12,7 @@ from tasks.cleanup_applies import open_writable
 from tasks.endpoints import open_source, open_state, own_name, source_identity
 from tasks.oci.errors import ConfigurationError, SourceUnavailableError
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress, BucketLogin, check_endpoint_url
-from tasks.stores.bucket.s3_client import make_client
+from tasks.stores.bucket.s3_client import make_client, region_of
 from tasks.stores.pacing import Stop
 from tests.support.layouts import LayoutBuilder
 from tests.support.scripted_registry import ScriptedRegistry
@@ -212,3 +212,16 @@ def test_a_profile_that_is_named_counts_and_not_the_one_of_the_environment(
     environment.delenv("AWS_REGION", raising=False)
     environment.delenv("AWS_DEFAULT_REGION", raising=False)
     assert make_client(BucketAccess(login=BucketLogin(profile="named"))).meta.region_name == "eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("named", "signed_for"), [(None, "us-east-1"), ("aws-global", "us-east-1"), ("eu-west-1", "eu-west-1")]
+)
+def test_requests_are_signed_for_a_region_that_there_is(
+    environment: pytest.MonkeyPatch, named: str | None, signed_for: str
+) -> None:
+    environment.delenv("AWS_REGION", raising=False)
+    environment.delenv("AWS_DEFAULT_REGION", raising=False)
+    if named is not None:
+        environment.setenv("AWS_DEFAULT_REGION", named)
+    assert region_of(make_client(BucketAccess())) == signed_for
