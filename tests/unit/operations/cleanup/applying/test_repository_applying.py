@@ -12,10 +12,12 @@ from tasks.file_ports import UnfinishedUpload
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InterruptedRunError, LayoutliftError, LockHeldError, TargetLacksError
+from tasks.oci.reference import TargetAddress
 from tasks.operations.cleanup.applying.changing_index import ATTEMPTS
 from tasks.operations.cleanup.applying.repository_applying import apply_repository, needs_only_writer
 from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
 from tasks.operations.cleanup.layout.index_edit import read_entry
+from tasks.operations.cleanup.planning.gate import Gate
 from tasks.operations.cleanup.planning.gone_layouts import plan_gone
 from tasks.operations.cleanup.planning.plan_tools import PlanTools
 from tasks.operations.cleanup.records.holdings import Holdings
@@ -32,7 +34,7 @@ from tasks.operations.cleanup.values import (
     RepositoryPlan,
     Timing,
 )
-from tasks.stores.memory import MemorySource
+from tasks.stores.memory import MemorySource, MemoryTarget
 from tests.support.cleanup_world import (
     GRACE,
     HOLD,
@@ -356,6 +358,30 @@ def test_nothing_of_a_layout_that_is_gone_is_purged_while_something_protected_is
     [finding] = spared.findings
     assert (finding.path, finding.code) == (LAYOUT, "protected_is_hidden")
     assert f"its layout is gone; once that is back, layoutlift cleanup undo {hidden.runs[-1]} " in finding.message
+
+
+class EmptyTarget(MemoryTarget):
+    """Holds nothing."""
+
+    def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
+        del repository, descriptor
+        return False
+
+
+def test_of_a_layout_that_is_gone_nothing_is_purged_that_others_count_on(hidden: World) -> None:
+    held = {each.digest for each in gone_plan(hidden).quarantined}
+    gate = Gate(EmptyTarget(), TargetAddress("target"), "own")
+    plan = plan_gone(replace(plan_tools(hidden), gate=gate), LAYOUT)
+    assert plan is not None
+    assert {(each.action, each.reason) for each in plan.quarantined} == {
+        (Action.KEEP, f"the target does not have {digest}") for digest in held
+    }
+    needed = Digest.of(b"layer 1")
+    hidden.files.put(f"other/blobs/sha256/{needed.encoded}", b"")
+    plan = plan_gone(plan_tools(hidden), LAYOUT)
+    assert plan is not None
+    kept = {each.digest: each.reason for each in plan.quarantined if each.action is Action.KEEP}
+    assert kept == {needed: "other has a placeholder of zot for it"}
 
 
 @pytest.mark.parametrize("name", ["index.json", "oci-layout", "blobs/sha256/x"])
