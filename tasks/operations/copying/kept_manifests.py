@@ -5,6 +5,7 @@ A zot lets a manifest go with its last tag, though indexes may have it for a par
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tasks.oci.descriptor import Descriptor
@@ -53,12 +54,11 @@ class KeptManifests:
     def keep(self, at_risk: Iterable[Descriptor]) -> None:
         """Have these manifests there by their digests, now that their tags are moved.
 
-        Raises:
-            LayoutliftError: one can't be sent; it is at risk still.
+        The tags are as they are to be, whatever comes of it: what can't be sent now is left to `settle`.
         """
         for manifest in at_risk:
-            self._copier.send_missing(manifest)
-            self._noted.note_kept(manifest.digest)
+            with suppress(LayoutliftError):
+                self._keep(manifest)
 
     def settle(self) -> list[Finding]:
         """Keep what this run or an earlier one could not; a finding for each that can't be kept now, either."""
@@ -68,11 +68,15 @@ class KeptManifests:
     def _settled(self, manifest: Descriptor) -> Finding | None:
         try:
             if self._has(manifest.digest):
-                self.keep([manifest])
+                self._keep(manifest)
         except LayoutliftError as error:
             message = f"{manifest.digest} lost its tag at the target, and may be gone from it: {error}"
             return Finding(self._path, error.code, message)
         return None
+
+    def _keep(self, manifest: Descriptor) -> None:
+        self._copier.send_missing(manifest)
+        self._noted.note_kept(manifest.digest)
 
     def _has(self, digest: Digest) -> bool:
         return self._tools.source.stat_blob(self._path, digest) is not None

@@ -1289,13 +1289,23 @@ def test_a_part_that_could_not_be_sent_again_is_by_the_next_run(
     made, target, part = moved_part
     target.refused[part] = RegistryUnavailableError("for the moment", status=503)
     outcomes, findings = made.copy()
-    assert outcomes == {"app:v1": "up_to_date", "app:amd64": "up_to_date"}, "by the second attempt"
+    assert outcomes == {"app:v1": "up_to_date", "app:amd64": "copied"}
     assert findings == {("app", "registry_unavailable")}
     assert part in made.findings[0].message
     target.refused.clear()
     assert made.copy()[0] == {"app:v1": "up_to_date", "app:amd64": "up_to_date"}
     assert target.resolve_manifest("app", part) == part
     assert made.ledger.at_risk("app") == []
+
+
+def test_a_tag_moves_also_where_the_target_does_not_take_again_what_it_loses_with_it(
+    moved_part: tuple[Engine, ForgettingManifests, str],
+) -> None:
+    made, target, part = moved_part
+    target.refused[part] = ManifestRefusedError("only tags are taken", status=400)
+    assert made.copy() == ({"app:v1": "up_to_date", "app:amd64": "copied"}, {("app", "manifest_refused")})
+    assert target.resolve_manifest("app", part) is None
+    assert made.copy()[1] == {("app", "manifest_refused")}, "as long as it is so"
 
 
 def test_a_part_that_can_not_be_read_for_the_moment_is_sent_again_by_the_next_run(
