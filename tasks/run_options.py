@@ -76,6 +76,11 @@ class RunOptions:
     shard: Shard | None = None
 
     @property
+    def title(self) -> str:
+        """What goes where."""
+        return self.source if self.target is None else f"{self.source} → {self.target.target}"
+
+    @property
     def selection(self) -> Selection:
         """Which tags the run is about; a list of them is read each time.
 

@@ -144,8 +144,7 @@ class Run:
     @property
     def title(self) -> str:
         """What goes where."""
-        source = self.options.source
-        return source if self.options.target is None else f"{source} → {self.options.target.target}"
+        return self.options.title
 
     def results(self) -> Iterator[TagResult]:
         """All results so far, in the order in which they came."""

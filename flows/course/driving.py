@@ -107,7 +107,8 @@ def refuse_conflicts(options: RunOptions, stop: Stop, read: LimitsReader | None)
     if conflicts:
         shown = ", ".join(str(result.target) for result in conflicts[:5])
         raise ConflictsError(
-            f"the target has other content under {counted(len(conflicts), 'tag')} ({shown}); nothing was changed"
+            f"the target has other content under {counted(len(conflicts), 'tag')} ({shown}); nothing was changed",
+            len(conflicts),
         )
     if unseen and not stop.requested:
         shown = ", ".join(unseen[:5])

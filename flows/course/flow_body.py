@@ -10,11 +10,12 @@ from flows.course.deployed_paths import refuse_passing, refuse_standard_input
 from flows.course.driving import drive
 from flows.course.stopping import stopped_as_before
 from flows.course.watching import NoWatcher, current_watcher
+from flows.dashboard.announcing import announce_conflicts
 from flows.dashboard.dashboard_limits import limits_reader
 from flows.dashboard.publishing import publish, work_as_tasks
 from flows.forms.block_names import names_block
 from flows.server.heartbeats import heartbeats
-from tasks.oci.errors import LockHeldError
+from tasks.oci.errors import ConflictsError, LockHeldError
 
 if TYPE_CHECKING:
     from flows.course.driving import Publish, Work
@@ -39,10 +40,19 @@ def run_as_flow(
     watcher = current_watcher()
     try:
         with stopped_as_before(), heartbeats():
-            drive(kind, _with_places(options), watcher, work, publish, limits=limits_reader)
+            _drive(kind, _with_places(options), watcher, work, publish)
     except LockHeldError as held:
         return skipped(held, watcher)
     return None
+
+
+def _drive(kind: RunKind, options: RunOptions, watcher: Watcher, work: Work, publish: Publish) -> None:
+    try:
+        drive(kind, options, watcher, work, publish, limits=limits_reader)
+    except ConflictsError as found:  # before there was a run to publish
+        if found.tags:
+            announce_conflicts(kind, options, found.tags)
+        raise
 
 
 def skipped(held: LockHeldError, watcher: Watcher) -> State[None]:

@@ -116,9 +116,13 @@ class TooManyVanishedError(RefusedError):
 
 
 class ConflictsError(RefusedError):
-    """The target has other digests under some of the tags, and the user asked to stop then."""
+    """The target has other digests under so many `tags`, and the user asked to stop then."""
 
     code = "conflicts"
+
+    def __init__(self, message: str, tags: int = 0) -> None:
+        super().__init__(message)
+        self.tags = tags
 
 
 class SpecError(LayoutliftError):

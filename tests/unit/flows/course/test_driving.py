@@ -57,8 +57,9 @@ def test_a_run_does_not_begin_where_there_is_or_may_be_a_conflict(
     monkeypatch: pytest.MonkeyPatch, found: TagResult | Finding, said: str
 ) -> None:
     planned(monkeypatch, found)
-    with pytest.raises(ConflictsError, match=said):
+    with pytest.raises(ConflictsError, match=said) as raised:
         refuse()
+    assert raised.value.tags == ("other content" in said), "who is told of conflicts is not told of what nobody knows"
 
 
 def test_what_has_nothing_to_do_with_conflicts_does_not_keep_a_run_from_beginning(

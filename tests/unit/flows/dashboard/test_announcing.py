@@ -29,8 +29,7 @@ def run(*results: TagResult, shard: Shard | None = None) -> Any:
 
     return SimpleNamespace(
         kind="migrate",
-        title="bucket → registry.example",
-        options=SimpleNamespace(shard=shard),
+        options=SimpleNamespace(shard=shard, title="bucket → registry.example"),
         progress=SimpleNamespace(expected=2),
         tree=SimpleNamespace(complete=not results),
         totals=SimpleNamespace(problems=len(results)),
