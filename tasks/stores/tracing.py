@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -111,10 +112,14 @@ def _text(text: str) -> str:
 
 
 class _ToldOnce(logging.Handler):
-    """Says in our words what the SDK says of its settings, and once what it says of batches that it can not send."""
+    """Says in our words what the SDK says of its settings, and once what it says of batches that it can not send.
+
+    The latter in a thread of its own, which has no part in the run: what is logged there would not be on its page.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
+        self._context = copy_context()
         self.is_set_up = False
         self._is_told = False
 
@@ -125,7 +130,11 @@ class _ToldOnce(logging.Handler):
             logger.warning("--traces: %s", said)
         elif not self._is_told:
             self._is_told = True
-            logger.warning("traces can't be sent to OTEL_EXPORTER_OTLP_ENDPOINT, and the run goes on: %s", said)
+            self._context.run(
+                logger.warning,
+                "traces can't be sent to OTEL_EXPORTER_OTLP_ENDPOINT, and the run goes on: %s",
+                said,
+            )
 
 
 def _own_provider() -> TracerProvider:

@@ -5,7 +5,9 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
+from contextvars import ContextVar
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -85,3 +87,19 @@ def test_a_limit_that_the_sdk_does_not_take_is_one_clear_line() -> None:
     )
     *_, said = ended.stderr.splitlines()
     assert said.startswith("tasks.oci.errors.ConfigurationError: --traces: OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT must be")
+
+
+def test_what_the_sdk_says_in_a_thread_of_its_own_is_told_as_the_run_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what is set around the flow, Prefect knows on whose page a warning belongs."""
+    of_run: ContextVar[str | None] = ContextVar("of_run", default=None)
+    told_in: list[str | None] = []
+    monkeypatch.setattr(tracing.logger, "warning", lambda *_: told_in.append(of_run.get()))
+    of_run.set("this run")
+    with receiving() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        with run_traced("migrate", {}):
+            said = logging.getLogger("opentelemetry.exporter").warning
+            sender = threading.Thread(target=said, args=("Connection refused",))
+            sender.start()
+            sender.join()
+    assert told_in == ["this run"]
