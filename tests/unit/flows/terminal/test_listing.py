@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from flows.terminal import changes
 from tasks.endpoints import source_identity
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
+from tasks.oci.errors import SourceUnavailableError
 from tasks.operations.reports.results import RepositoryInventory
+from tasks.ports import Finding
 from tasks.stores.bucket.s3_address import BucketAccess
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.state.state_directory import StateDirectory
@@ -106,6 +109,24 @@ def test_a_list_says_nothing_of_a_folder_that_the_patterns_leave_out(source: Pat
 def test_a_list_in_json_has_the_chosen_repositories(source: Path) -> None:
     chosen = json.loads(listed(source, "--include", "app", "--json").stdout)["repositories"]
     assert [each["repository"] for each in chosen] == ["app"]
+
+
+def test_a_list_in_json_is_not_taken_for_whole_where_the_source_goes_away_meanwhile(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe to jq forgets the exit code."""
+    find = LayoutDirectory.list_layouts
+
+    def list_layouts(directory: LayoutDirectory) -> Iterator[str | Finding]:
+        yield next(iter(find(directory)))
+        raise SourceUnavailableError("the mount went away")
+
+    monkeypatch.setattr(LayoutDirectory, "list_layouts", list_layouts)
+    ended = listed(source, "--json")
+    assert (ended.exit_code, ended.stderr) == (1, "layoutlift: the mount went away\n")
+    assert '"repository": "app"' in ended.stdout
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(ended.stdout)
 
 
 @pytest.mark.parametrize("command", ["ls", "check"])
