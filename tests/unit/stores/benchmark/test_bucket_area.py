@@ -141,6 +141,33 @@ def test_an_upload_ends_when_the_run_is_told_to_stop_and_leaves_nothing_behind(
     assert not client.list_multipart_uploads(Bucket="bucket").get("Uploads")
 
 
+@pytest.mark.parametrize("is_marked", [False, True])
+def test_what_is_not_the_benchmarks_is_not_taken_for_what_a_dead_run_left(
+    client: S3Client, *, is_marked: bool
+) -> None:
+    """What is named as a run's only is one's where the marker is."""
+    if is_marked:
+        dead = json.dumps(asdict(replace(LockHolder.here(DEAD, "", ""), pid=a_dead_pid()))).encode()
+        client.put_object(Bucket="bucket", Key=f"bench/{MARKER}", Body=dead)
+    client.put_object(Bucket="bucket", Key=f"bench/{'data' if is_marked else f'run-{DEAD}'}/blob", Body=b"x")
+    before = keys_in(client)
+    with pytest.raises(RefusedError, match="is not the benchmark's"):
+        area_of(client).claim()
+    assert keys_in(client) == before
+
+
+@pytest.mark.parametrize("name", ["", "/", f"/run-{DEAD}", f"/run-{OURS}0", f"/run-{OURS[:-1]}"])
+def test_what_is_not_below_the_prefix_of_a_run_is_not_deleted(client: S3Client, name: str) -> None:
+    area = area_of(client)
+    area.claim()
+    client.put_object(Bucket="bucket", Key=f"bench/run-{DEAD}/blob", Body=b"x")
+    client.put_object(Bucket="bucket", Key=f"bench/run-{OURS}0/blob", Body=b"x")
+    before = keys_in(client)
+    with pytest.raises(RefusedError, match="is not deleted"):
+        area.clear(f"bench{name}")
+    assert keys_in(client) == before
+
+
 def test_a_prefix_of_somebody_elses_is_not_listed_to_its_end(client: S3Client) -> None:
     for number in range(5):
         client.put_object(Bucket="bucket", Key=f"bench/{number}", Body=b"")
