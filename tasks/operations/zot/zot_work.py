@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -30,17 +31,23 @@ class RepeatedContent:
 
     _first: dict[bytes, str] = field(default_factory=dict)
     _repeated: set[bytes] = field(default_factory=set)
+    _counts: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def note(self, path: str, content: Iterable[Descriptor]) -> int:
-        """Note content of a repository; how much of it is now known to be in another one too, each counted once."""
-        before = len(self._repeated)
+    def note(self, path: str, content: Iterable[Descriptor]) -> None:
+        """Note content of a repository."""
         with self._lock:
+            before = len(self._repeated)
             for descriptor in content:
                 key = bytes.fromhex(descriptor.digest.encoded)
                 if self._first.setdefault(key, path) != path:
                     self._repeated.add(key)
-            return len(self._repeated) - before
+            self._counts[path] += len(self._repeated) - before
+
+    def count(self, path: str) -> int:
+        """How much turned out to be in several repositories when it was noted of this one; each counts once."""
+        with self._lock:
+            return self._counts[path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,6 @@ class ZotWork(CheckWork):
         super().__init__(inventory, graph, census, depth)
         self._served = served
         self._repeated = repeated
-        self._duplicates = 0
 
     def finish(self) -> list[Finding]:
         """See `RepositoryWork.finish`."""
@@ -106,7 +112,7 @@ class ZotWork(CheckWork):
         if (obstacle := self._served.obstacle) is not None:
             return self._failed(unit, unit.tags, Problem.NOT_SERVED, obstacle, refused=True)
         found = self._walk(unit.descriptor).content
-        self._duplicates += self._repeated.note(self.inventory.path, found)
+        self._repeated.note(self.inventory.path, found)
         if (unlisted := self._unlisted(found)) is not None:
             return self._failed(unit, unit.tags, Problem.NOT_SERVED, unlisted, refused=True)
         return [self._answered(unit, tag) for tag in unit.tags or (None,)]
@@ -144,8 +150,8 @@ class ZotWork(CheckWork):
                 f"zot's garbage collection, on by default, deletes {counted(moved, 'untagged manifest')} here and "
                 f"{counted(self._served.index.unknown, 'entry')} of types that it does not know"
             )
-        if self._duplicates:
+        if repeated := self._repeated.count(self.inventory.path):
             yield (
-                f"zot's deduplication, on by default, leaves one copy of {self._duplicates} manifests and blobs that "
+                f"zot's deduplication, on by default, leaves one copy of {repeated} manifests and blobs that "
                 "other repositories have too: in a bucket the others become empty objects, in a directory links"
             )
