@@ -91,3 +91,8 @@ def test_what_other_commands_measured_is_not_compared() -> None:
     silent = before[0].to_json()
     del silent["recipes"]
     assert find_regressions(entry("r2", 9.0, paths=other), entries_of([silent]), 0.3)
+
+
+def test_no_run_is_compared_with_itself() -> None:
+    made = compare(entry("r2", 2.0), [entry("r2", 1.0)], 0.3)
+    assert (made.results, [run.run for run in made.runs]) == (0, ["r2"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from tasks.oci.errors import InterruptedRunError, RefusedError, SourceError
+from tasks.oci.errors import InterruptedRunError, LockHeldError, RefusedError, SourceError
 from tasks.stores.benchmark.area_marker import MARKER
 from tasks.stores.benchmark.bucket_area import BucketArea
 from tasks.stores.bucket.s3_address import BucketAddress
@@ -139,6 +139,25 @@ def test_an_upload_ends_when_the_run_is_told_to_stop_and_leaves_nothing_behind(
     assert sent
     assert keys_in(client) == []
     assert not client.list_multipart_uploads(Bucket="bucket").get("Uploads")
+
+
+def test_an_area_of_a_run_that_is_at_work_is_left_alone(client: S3Client) -> None:
+    area_of(client).claim()
+    other = BucketArea(client, BucketAddress.parse("s3://bucket/bench"), DEAD)
+    client.put_object(Bucket="bucket", Key=f"bench/run-{OURS}/blob", Body=b"x")
+    before = keys_in(client)
+    with pytest.raises(LockHeldError, match=f"is in use by the benchmark {OURS}"):
+        other.claim()
+    other.release()
+    assert keys_in(client) == before
+
+
+def test_without_a_marker_parts_of_uploads_are_somebody_elses(client: S3Client) -> None:
+    client.create_multipart_upload(Bucket="bucket", Key=f"bench/run-{DEAD}/blob")
+    area = area_of(client)
+    area.claim()
+    area.release()
+    assert len(client.list_multipart_uploads(Bucket="bucket")["Uploads"]) == 1
 
 
 @pytest.mark.parametrize("is_marked", [False, True])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.oci.errors import StateError
+from tasks.oci.errors import ProgramFailedError, StateError
 from tasks.stores.benchmark import remains
 from tasks.stores.benchmark.remains import WorkFolder, sweep, work_root
 from tasks.stores.local_parts.processes import start_time
@@ -40,11 +40,29 @@ def test_what_a_dead_run_left_is_removed_and_its_programs_are_ended(tmp_path: Pa
             (folder / "started").write_text(f"{program.pid} {start_time(program.pid)}\n{stranger.pid} 1\n")
             assert sweep(tmp_path) == ["run"]
             assert program.wait(10) == -9
-            assert stranger.poll() is None, "its process id was another's before"
+            with pytest.raises(subprocess.TimeoutExpired):  # its process id was another's before
+                stranger.wait(0.2)
         finally:
             program.kill()
             stranger.kill()
     assert not folder.exists()
+
+
+def test_nothing_of_a_dead_run_is_deleted_while_something_is_mounted_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = leave_behind(tmp_path, a_dead_pid())
+    (folder / "mount").mkdir()
+    (folder / "mount" / "theirs").touch()
+
+    def busy(mountpoint: Path) -> None:
+        raise ProgramFailedError(f"{mountpoint} is busy")
+
+    monkeypatch.setattr(remains, "mount_points", lambda: [str(folder / "mount")])
+    monkeypatch.setattr(remains, "unmount", busy)
+    with pytest.raises(ProgramFailedError, match="run/mount is busy"):
+        sweep(tmp_path)
+    assert (folder / "mount" / "theirs").exists()
 
 
 def test_what_a_run_left_that_was_killed_while_it_tidied_up_is_removed_by_the_next(
