@@ -3,7 +3,7 @@
 import json
 from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -11,6 +11,7 @@ from tasks.file_ports import StoredFile
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import DigestMismatchError
+from tasks.oci.media_types import DOCKER_MANIFEST, IMAGE_INDEX, IMAGE_MANIFEST
 from tasks.operations.cleanup.layout.lost_manifests import find_lost, find_manifests
 from tasks.ports import LayoutReader
 from tasks.stores.verified_content import CHUNK_SIZE, VerifiedContent
@@ -76,3 +77,34 @@ def test_what_is_damaged_is_no_manifest_where_nothing_names_it_and_a_fault_elsew
     layout.stream.seek(0)
     with pytest.raises(DigestMismatchError):
         list(find_manifests(layout.reader, "app", layout.blobs, map))
+
+
+IMAGE = {"schemaVersion": 2, "config": describe(b"{}", CONFIG), "layers": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (IMAGE, IMAGE_MANIFEST),
+        ({"schemaVersion": 2, "manifests": [describe(b"{}", MANIFEST)]}, IMAGE_INDEX),
+        ({**IMAGE, "mediaType": DOCKER_MANIFEST}, DOCKER_MANIFEST),
+        ({**IMAGE, "mediaType": CONFIG}, None),
+        ({**IMAGE, "mediaType": 1}, None),
+        ({**IMAGE, "schemaVersion": 1}, None),
+        ({**IMAGE, "layers": [{"digest": "no digest", "size": 1}]}, None),
+        ({"schemaVersion": 2, "config": {"an image's config": "has one, too"}, "rootfs": {}}, None),
+        ({"schemaVersion": 2, "layers": [], "of": "something else"}, None),
+    ],
+)
+def test_a_manifest_need_not_say_that_it_is_one_and_what_says_so_may_be_none(
+    body: dict[str, Any], media_type: str | None
+) -> None:
+    """The field `mediaType` may be left out (image-spec v1.1.1, "Image Manifest")."""
+    layout = OneBlob(json.dumps(body).encode())
+    found = list(find_manifests(layout.reader, "app", layout.blobs, map))
+    assert [each.descriptor.media_type for each in found] == ([media_type] if media_type else [])
+
+
+def test_what_only_begins_like_a_manifest_is_none() -> None:
+    for raw in (manifest(1)[:-1], b'{"a":' + b"[" * 10**5, b'{"schemaVersion":2,"manifests":[\xff]}'):
+        assert OneBlob(raw).lost() == ([], [])
