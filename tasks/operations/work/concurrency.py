@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -40,13 +41,14 @@ def map_in_rounds(
 def map_ahead(act: Callable[[_Item], _Value], items: Iterable[_Item], workers: int, *, name: str) -> Iterator[_Value]:
     """`act` on each item, in order; as many items are ahead of whoever asks as there are workers.
 
-    What has not begun when an item or `act` raises, or nobody asks any more, is not begun.
+    What has not begun when an item or `act` raises, or nobody asks any more, is not begun. What is logged belongs to
+    the caller's flow.
     """
     with ThreadPoolExecutor(workers, thread_name_prefix=name) as pool:
         ahead: deque[Future[_Value]] = deque()
         try:
             for item in items:
-                ahead.append(pool.submit(act, item))
+                ahead.append(pool.submit(copy_context().run, act, item))
                 if len(ahead) > workers:
                     yield ahead.popleft().result()
             while ahead:

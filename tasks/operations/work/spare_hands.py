@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ _Value = TypeVar("_Value")
 
 class SpareHands:
     """A fixed number of hands: whoever works holds one, and may have parts done by those left over.
+
+    What a part logs belongs to the caller's flow, whoever does it.
 
     A part that finds no free hand is done by the caller itself, so nothing ever waits for a hand while it
     holds one: no deadlock, no more than `hands` at work, and none idle as long as there are parts.
@@ -40,7 +43,7 @@ class SpareHands:
         for place, item in enumerate(items):
             last = place == len(items) - 1
             if failure is None and not last and self._free.acquire(blocking=False):
-                helped[place] = self._helpers.submit(self._help, act, item)
+                helped[place] = self._helpers.submit(copy_context().run, self._help, act, item)
             elif failure is None:
                 try:
                     results[place] = act(item)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 import pytest
 
@@ -35,3 +36,9 @@ def test_what_an_item_raises_ends_the_work() -> None:
 
     with pytest.raises(ValueError, match="odd"):
         list(map_ahead(str, broken(), 1, name="test"))
+
+
+def test_what_is_done_beside_each_other_is_done_in_the_caller_s_context() -> None:
+    of_run: ContextVar[str | None] = ContextVar("of_run", default=None)
+    of_run.set("this run")
+    assert set(map_ahead(lambda _: of_run.get(), range(5), 2, name="test")) == {"this run"}
