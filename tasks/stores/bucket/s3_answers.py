@@ -22,7 +22,7 @@ def objects_of(page: Mapping[str, Any], where: str) -> Iterable[Mapping[str, Any
             listing of nothing. A few stores leave out that a listing ends (`IsTruncated`), but none says nothing.
     """
     if _OF_LISTINGS.isdisjoint(page):
-        raise GarbledError(f"a listing of {where}")
+        raise GarbledError(where, "listing")
     listed: Iterable[Mapping[str, Any]] = page.get("Contents", ())
     return listed
 

@@ -114,8 +114,8 @@ class SilentError(SourceReadError):
 class GarbledError(SourceReadError):
     """What was answered is nothing that S3 answers, as a page to log in at, or one of something on the way."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"what answers for {name} is no S3 store; {_OTHER_ENDPOINT}")
+    def __init__(self, name: str, wanted: str = "S3 store") -> None:
+        super().__init__(f"what answers for {name} is no {wanted}; {_OTHER_ENDPOINT}")
 
 
 class UnreachableError(SourceUnavailableError):
