@@ -365,3 +365,15 @@ def test_a_file_that_is_written_between_the_look_and_the_deletion_stays_where_th
     assert trial.files.delete_files([one, two]) == ((one, two) if kind == "moto" else (one,))
     assert trial.content("app/two") == (None if kind == "moto" else b"a writer's")
     assert [file.path for file in trial.files.list_files(".") if "probe" in file.path] == []
+
+
+def test_a_file_of_which_no_copy_was_made_is_not_hidden(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the store compared, and found that somebody wrote it between the look and the copy."""
+    trial = make_trial("moto", request, monkeypatch)
+    one, two = (trial.put_and_stat(f"app/{name}", b"seen") for name in ("one", "two"))
+    copy = WritableS3Bucket.copy
+    monkeypatch.setattr(WritableS3Bucket, "copy", lambda *asked: not asked[1].endswith("app/two") and copy(*asked))
+    assert trial.files.hide_files([one, two], TRASH) == (one,)
+    assert (trial.content("app/one"), trial.content("app/two")) == (None, b"seen")
