@@ -5,7 +5,6 @@ This is the only module through which anything gets at a store that can write to
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +22,7 @@ from tasks.operations.cleanup.applying.undoing import undo_run, undoable
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.journal import Journal
 from tasks.operations.cleanup.values import QuarantineMode
-from tasks.operations.work.concurrency import map_ahead
+from tasks.operations.work.concurrency import CallersPool, map_ahead
 from tasks.patience import patience_with_source
 from tasks.stores.bucket.s3_address import BucketAddress, is_bucket
 from tasks.stores.directory import mounts
@@ -168,7 +167,7 @@ def _opened(
     if options.undoes is not None:
         undoable(source.files, options.undoes)
     lease = stack.enter_context(SourceLease(source.files, options.run, options.source, stop))
-    readers = stack.enter_context(ThreadPoolExecutor(options.jobs, thread_name_prefix="read"))
+    readers = stack.enter_context(CallersPool(options.jobs, thread_name_prefix="read"))
     return ApplyTools(
         source=source,
         holdings=Holdings.load(source.files),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -31,7 +30,7 @@ from tasks.operations.cleanup.planning.repository_planning import plan_repositor
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.values import PlanFooter, PlanHeader, PlanKind, RepositoryPlan
 from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN
-from tasks.operations.work.concurrency import map_ahead
+from tasks.operations.work.concurrency import CallersPool, map_ahead
 from tasks.ports import Finding
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress, BucketLogin, is_bucket
 from tasks.stores.directory.directory_files import DirectoryFiles
@@ -163,7 +162,7 @@ def open_planner(options: CleanupOptions, policy: Policy, stop: Stop, *, sweeps:
         source = open_source(options.source, stop, access)
         stack.callback(close_source, source)
         files = open_files(options.source, access, stop, source)
-        readers = stack.enter_context(ThreadPoolExecutor(options.jobs, thread_name_prefix="read"))
+        readers = stack.enter_context(CallersPool(options.jobs, thread_name_prefix="read"))
         gate = None
         if policy.gate is not None:
             gate = stack.enter_context(open_gate(options, policy.gate, stop))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from tasks.oci.errors import ConfigurationError, RefusedError
 from tasks.operations.cleanup.deciding.policy import DEFAULT_TIMING
 from tasks.operations.cleanup.planning.limits import LimitCheck
 from tasks.operations.cleanup.values import PlanKind
+from tasks.operations.work.concurrency import CallersPool
 from tasks.stores.bucket.s3_address import BucketAccess
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _requirement(
     with ExitStack() as stack:
         gate = stack.enter_context(open_gate(asked, header.gate, stop))
         layouts = stack.enter_context(open_writable(header.source, asked.access, stop)).open_layouts()
-        askers = stack.enter_context(ThreadPoolExecutor(asked.jobs, thread_name_prefix="ask"))
+        askers = stack.enter_context(CallersPool(asked.jobs, thread_name_prefix="ask"))
         yield lambda plan: gate.require_plan(layouts, plan, askers.map)
 
 

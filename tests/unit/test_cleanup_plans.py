@@ -1,6 +1,8 @@
 """What keeps a cleanup from being planned is told before anything of the source is judged."""
 
 from collections.abc import Generator
+from contextvars import ContextVar
+from pathlib import Path
 
 import pytest
 
@@ -39,3 +41,11 @@ def test_a_bucket_that_does_not_let_us_in_is_wrong_configuration(
     options = CleanupOptions("s3://bucket", BucketAccess(endpoint_url=script.url))
     with pytest.raises(ConfigurationError, match=words), open_planner(options, Policy(()), Stop()):
         pytest.fail("nothing can be planned")
+
+
+def test_what_a_source_is_read_by_works_in_the_context_of_the_flow(tmp_path: Path) -> None:
+    """By that, Prefect knows on whose page it belongs that the bucket is away, and waited for."""
+    of_run: ContextVar[str | None] = ContextVar("of_run", default=None)
+    of_run.set("this run")
+    with open_planner(CleanupOptions(str(tmp_path), BucketAccess()), Policy(()), Stop()) as planner:
+        assert list(planner.tools.map_concurrently(lambda _: of_run.get(), [1, 2])) == ["this run"] * 2

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _Item = TypeVar("_Item")
 _Value = TypeVar("_Value")
+_Given = ParamSpec("_Given")
 
 READS_AT_ONCE = 8
 """Small files beside each other, where each costs a way to a bucket and back."""
@@ -29,6 +31,14 @@ class MapConcurrently(Protocol):
         ...
 
 
+class CallersPool(ThreadPoolExecutor):
+    """A pool that works in the context of whoever asks: what its threads log belongs to the caller's flow."""
+
+    def submit(self, fn: Callable[_Given, _Value], /, *args: _Given.args, **kwargs: _Given.kwargs) -> Future[_Value]:
+        """As any pool does; `map` comes here, too."""
+        return super().submit(partial(copy_context().run, fn, *args, **kwargs))
+
+
 def map_in_rounds(
     map_concurrently: MapConcurrently, act: Callable[[_Item], _Value], items: Iterable[_Item]
 ) -> Iterator[_Value]:
@@ -41,14 +51,13 @@ def map_in_rounds(
 def map_ahead(act: Callable[[_Item], _Value], items: Iterable[_Item], workers: int, *, name: str) -> Iterator[_Value]:
     """`act` on each item, in order; as many items are ahead of whoever asks as there are workers.
 
-    What has not begun when an item or `act` raises, or nobody asks any more, is not begun. What is logged belongs to
-    the caller's flow.
+    What has not begun when an item or `act` raises, or nobody asks any more, is not begun.
     """
-    with ThreadPoolExecutor(workers, thread_name_prefix=name) as pool:
+    with CallersPool(workers, thread_name_prefix=name) as pool:
         ahead: deque[Future[_Value]] = deque()
         try:
             for item in items:
-                ahead.append(pool.submit(copy_context().run, act, item))
+                ahead.append(pool.submit(act, item))
                 if len(ahead) > workers:
                     yield ahead.popleft().result()
             while ahead:

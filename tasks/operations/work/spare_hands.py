@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import copy_context
 from typing import TYPE_CHECKING, TypeVar
+
+from tasks.operations.work.concurrency import CallersPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ class SpareHands:
 
     def __init__(self, hands: int) -> None:
         self._free = threading.Semaphore(hands)
-        self._helpers = ThreadPoolExecutor(max_workers=hands, thread_name_prefix="hand")
+        self._helpers = CallersPool(max_workers=hands, thread_name_prefix="hand")
 
     @contextmanager
     def one(self) -> Iterator[None]:
@@ -43,7 +43,7 @@ class SpareHands:
         for place, item in enumerate(items):
             last = place == len(items) - 1
             if failure is None and not last and self._free.acquire(blocking=False):
-                helped[place] = self._helpers.submit(copy_context().run, self._help, act, item)
+                helped[place] = self._helpers.submit(self._help, act, item)
             elif failure is None:
                 try:
                     results[place] = act(item)
