@@ -9,8 +9,7 @@ a repository, whose slices may be in several batches, is in `repository_run.py`.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextvars import copy_context
+from concurrent.futures import wait
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -23,6 +22,7 @@ from tasks.operations.running.repository_opening import RepositoryOpener
 from tasks.operations.running.repository_run import RepositoryRun, Todo, leave
 from tasks.operations.running.source_survey import RunJob, Survey, Surveyor
 from tasks.operations.source.looking_again import RETRY_DELAYS
+from tasks.operations.work.concurrency import CallersPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -62,8 +62,8 @@ class TreeRun:
         self._log = log
         self.stop = stop
         self._hold = hold
-        self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="copy")
-        self._openers = ThreadPoolExecutor(max_workers=min(workers, OPENED_AT_ONCE), thread_name_prefix="open")
+        self._pool = CallersPool(max_workers=workers, thread_name_prefix="copy")
+        self._openers = CallersPool(max_workers=min(workers, OPENED_AT_ONCE), thread_name_prefix="open")
         self._surveyor = Surveyor(source, job, log, stop, self._pool, pauses=RETRY_DELAYS)
         self._opener = RepositoryOpener(source, job, begin_work, hands=hands, log=log, pool=self._pool)
         self._repositories: dict[str, RepositoryRun] = {}
@@ -125,7 +125,7 @@ class TreeRun:
 
     def execute_all(self, batches: Sequence[Batch]) -> None:
         """Do all batches, a few at a time, so that the workers always have some, and again what failed for now."""
-        with ThreadPoolExecutor(max_workers=BATCHES_AT_ONCE, thread_name_prefix="batch") as pool:
+        with CallersPool(max_workers=BATCHES_AT_ONCE, thread_name_prefix="batch") as pool:
             for future in [pool.submit(self._execute_with_retries, batch) for batch in batches]:
                 future.result()
 
@@ -193,7 +193,7 @@ class TreeRun:
 
 
 def _all_done(pool: Executor, do: Callable[[Item], Done], items: Iterable[Item]) -> list[Done]:
-    """What comes of each, once all are done; in the caller's context, as what is logged belongs to its flow."""
-    futures = [pool.submit(copy_context().run, do, item) for item in items]
+    """What comes of each, once all are done."""
+    futures = [pool.submit(do, item) for item in items]
     wait(futures)
     return [future.result() for future in futures]

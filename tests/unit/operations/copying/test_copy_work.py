@@ -1326,6 +1326,21 @@ def test_a_part_that_can_not_be_read_for_the_moment_is_sent_again_by_the_next_ru
     assert target.resolve_manifest("app", part) == part
 
 
+def test_what_a_killed_run_had_put_at_risk_is_sent_again_by_the_next(layout: LayoutBuilder) -> None:
+    """The tag was moved by then, so that nothing but the ledger tells."""
+    part = layout.image("amd64", layers=[b"first"])
+    layout.index([part], "v1")
+    target = MemoryTarget(deletes=True)
+    made = engine(layout, target)
+    made.copy()
+    made.ledger.note_at_risk("app", Descriptor(part["mediaType"], Digest(part["digest"]), part["size"]))
+    layout.entries = [entry for entry in layout.entries if entry["digest"] != part["digest"]]
+    layout.write()
+    target.delete_manifest("app", part["digest"])
+    assert made.copy()[0] == {"app:v1": "up_to_date"}
+    assert target.resolve_manifest("app", part["digest"]) == part["digest"]
+
+
 def test_what_is_at_risk_is_left_to_the_layout_that_has_it(layout: LayoutBuilder) -> None:
     layout.image("v1", layers=[b"layer"])
     made = engine(layout, MemoryTarget())

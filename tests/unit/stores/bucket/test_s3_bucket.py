@@ -377,17 +377,16 @@ def test_what_is_no_whole_listing_is_not_taken_for_one_of_nothing(
 
 
 PAGES = [
-    b'<!doctype html><html lang="en"><head><meta charset="utf-8"></head></html>',
-    b"<html>&nbsp;</html>",
-    b'{"ok": true}',
-    *NO_LISTINGS[:2],
+    pytest.param(b'<!doctype html><html lang="en"><head><meta charset="utf-8"></head></html>', id="console"),
+    pytest.param(b"<html>&nbsp;</html>", id="old page"),
+    pytest.param(b'{"ok": true}', id="other service"),
+    pytest.param(NO_LISTINGS[0], id="nothing"),
+    pytest.param(NO_LISTINGS[1], id="a page to log in at"),
 ]
 
 
 @pytest.mark.parametrize("status", [200, 203])
-@pytest.mark.parametrize(
-    "body", PAGES, ids=["console", "old page", "other service", "nothing", "a page to log in at"]
-)
+@pytest.mark.parametrize("body", PAGES)
 def test_an_endpoint_that_is_none_of_s3_is_wrong_configuration_and_no_failure_of_a_store(
     script: ScriptedRegistry, bucket: OpenBucket, body: bytes, status: int
 ) -> None:
@@ -406,9 +405,7 @@ def test_an_endpoint_that_is_none_of_s3_is_wrong_configuration_and_no_failure_of
 
 
 @pytest.mark.parametrize("status", [200, 203])
-@pytest.mark.parametrize(
-    "body", PAGES, ids=["console", "old page", "other service", "nothing", "a page to log in at"]
-)
+@pytest.mark.parametrize("body", PAGES)
 def test_what_something_on_the_way_says_once_in_mid_run_is_asked_again(
     script: ScriptedRegistry, bucket: OpenBucket, body: bytes, status: int
 ) -> None:
