@@ -702,3 +702,18 @@ def test_nothing_begins_while_the_run_is_held(root: Path, monkeypatch: pytest.Mo
         tree.execute_all(batches)
     assert seen[:4] == [0, 0, 0, 0]
     assert set(made.outcomes.values()) == {"copied"}
+
+
+def test_what_is_read_in_a_survey_belongs_to_the_flow_of_whoever_asks(root: Path) -> None:
+    """So that Prefect shows there what these reads log, as that a bucket is away."""
+    flow = contextvars.ContextVar("flow", default="none")
+    seen: set[str] = set()
+
+    class Asked(LayoutDirectory):
+        def read_index(self, path: str) -> IndexFile:
+            seen.add(flow.get())
+            return super().read_index(path)
+
+    flow.set("this")
+    Engine(root, MemoryTarget(), wrap=lambda _: Asked(str(root))).copy()
+    assert seen == {"this"}
