@@ -131,6 +131,12 @@ FLOW = """
 # -- a running server
 
 
+def test_what_tasks_tell_it_is_written_down_together_and_soon(server: ServerRecord) -> None:
+    recorder = json.loads(get(server, "/api/admin/settings"))["server"]["services"]["task_run_recorder"]
+    assert recorder["batch_size"] > 1
+    assert recorder["flush_interval"] <= 1
+
+
 def test_it_is_found_again_and_not_started_twice(server: ServerRecord) -> None:
     assert ensure_server() == ensure_server() == ServerAddress(server.url)
     assert status().pid == start().pid == server.pid

@@ -367,10 +367,12 @@ def test_the_server_answers_no_pages_but_its_own_dashboard() -> None:
     assert origins.endswith("_ALLOWED_ORIGINS=http://127.0.0.1:4200,http://localhost:4200")
 
 
-def test_each_server_keeps_its_history_for_as_long(tmp_path: Path) -> None:
+def test_each_server_keeps_its_history_for_as_long_and_writes_it_down_together(tmp_path: Path) -> None:
     ours = {
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": "P30D",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
     }
     unit = dict(each.split("=", 1) for each in setting("layoutlift-server.service", "Environment"))
     compose = yaml.safe_load((INFRA / "compose.yaml").read_text())["services"]
