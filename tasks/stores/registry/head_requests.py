@@ -6,6 +6,7 @@ import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from tasks.oci.errors import is_transient
 from tasks.stores.registry.registry_answers import error_of
 
 if TYPE_CHECKING:
@@ -35,22 +36,27 @@ class HeadRequests:
     def ask(
         self, path: str, scopes: Scopes, attempted: str, headers: Mapping[str, str] | None = None
     ) -> HttpAnswer | None:
-        """An answer of 200 or 404; None where HEAD is refused, and then it is sent no more.
+        """An answer of 200 or 404; None where only a GET tells more.
+
+        That is so where HEAD is refused, and then it is sent no more; and of what may not be read, as no answer to
+        HEAD has words that say why: Harbor's 412 is of what was not scanned or signed yet.
 
         Raises:
-            RegistryError: the registry answers something else.
+            RegistryError: the registry is in trouble for the moment.
         """
 
         def attempt() -> HttpAnswer:
             answer = self._provider.do_request(path, "HEAD", None, headers, scopes)
             if answer.status not in _FOUND_OR_NOT and not self._is_refused(answer):
-                raise error_of(answer, attempted)
+                error = error_of(answer, attempted)
+                if is_transient(error):
+                    raise error
             return answer
 
         answer = self._retry(attempt) if self._is_taken else None
-        if answer is None or not self._is_refused(answer):
+        if answer is None or answer.status in _FOUND_OR_NOT:
             return answer
-        if self._is_taken:
+        if self._is_taken and self._is_refused(answer):
             self._is_taken = False
             logger.warning(
                 "the target answers %d to HEAD: %s are read instead, which may count as pulls",

@@ -91,8 +91,9 @@ def test_missing_is_none(script: ScriptedRegistry, make_store: MakeStore) -> Non
 def test_what_a_registry_can_not_say_is_never_missing(
     script: ScriptedRegistry, make_store: MakeStore, status: int, expected: type[RegistryError]
 ) -> None:
-    script.expect("HEAD", BLOB_PATH, Reply(status))
-    script.expect("HEAD", MANIFEST_PATH, Reply(status))
+    for method in ("HEAD", "GET"):
+        script.expect(method, BLOB_PATH, Reply(status))
+        script.expect(method, MANIFEST_PATH, Reply(status))
     store = make_store(script.host)
     for act in (lambda: store.has_blob("team/app", BLOB), lambda: store.resolve_manifest("team/app", "v1")):
         with pytest.raises(expected):
@@ -132,6 +133,22 @@ def test_a_head_that_is_led_to_an_address_for_get_is_refused_there_and_nowhere_e
     with pytest.raises(PermissionDeniedError):
         store.has_blob("team/app", BLOB)
     assert store.resolve_manifest("team/app", "v1") == Digest.of(MANIFEST.raw)
+
+
+def test_why_something_may_not_be_read_is_asked_by_get_and_head_sent_on(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    """No answer to HEAD has words; Harbor gives 412 for what is not scanned or signed, if a project wants that."""
+    error = {"code": "PROJECTPOLICYVIOLATION", "message": "current image without scanning cannot be pulled"}
+    said = Reply(412, body=json.dumps({"errors": [error]}).encode())
+    for path in (MANIFEST_PATH, BLOB_PATH):
+        script.expect("HEAD", path, Reply(412), Reply(404))
+        script.expect("GET", path, said)
+    store = make_store(script.host)
+    for act in (lambda: store.has_blob("team/app", BLOB), lambda: store.resolve_manifest("team/app", "v1")):
+        with pytest.raises(RegistryError, match=r"412 PROJECTPOLICYVIOLATION: .* cannot be pulled"):
+            act()
+        assert not act(), "HEAD is taken, and tells what is not there"
 
 
 def test_where_get_is_refused_too_nothing_is_known(script: ScriptedRegistry, make_store: MakeStore) -> None:
@@ -248,6 +265,7 @@ def test_what_the_target_can_not_say_of_a_tag_is_not_asked_again_and_again(
     script: ScriptedRegistry, make_store: MakeStore
 ) -> None:
     script.expect("HEAD", MANIFEST_PATH, Reply(404), Reply(403))
+    script.expect("GET", MANIFEST_PATH, Reply(403))
     with pytest.raises(PermissionDeniedError):
         make_store(script.host).resolve_pushed("team/app", "v1", BLOB.digest)
 
@@ -359,7 +377,8 @@ def test_a_repository_of_which_nothing_may_be_asked_is_told_of_before_its_tags(
     script: ScriptedRegistry, make_store: MakeStore
 ) -> None:
     script.expect("GET", TAGS_PATH, Reply(403, body=b'{"errors":[{"code":"DENIED"}]}'))
-    script.expect("HEAD", "/v2/team/app/manifests/latest", Reply(403))
+    for method in ("HEAD", "GET"):
+        script.expect(method, "/v2/team/app/manifests/latest", Reply(403))
     with pytest.raises(PermissionDeniedError, match="403"):
         make_store(script.host).list_tags("team/app")
 
@@ -616,11 +635,12 @@ def test_why_content_can_not_be_read_back_is_told_apart(
 
 def test_a_refusal_names_what_was_asked_of_whom(script: ScriptedRegistry, make_store: MakeStore) -> None:
     script.always("GET", "/v2/", Reply(403))
-    script.always("HEAD", MANIFEST_PATH, Reply(403))
+    for method in ("HEAD", "GET"):
+        script.always(method, MANIFEST_PATH, Reply(403))
     store = make_store(script.host)
     with pytest.raises(PermissionDeniedError, match=f"^GET http://{script.host}/v2/: "):
         store.check_access()
-    with pytest.raises(PermissionDeniedError, match=f"^HEAD http://{script.host}{MANIFEST_PATH}: "):
+    with pytest.raises(PermissionDeniedError, match=f"^GET http://{script.host}{MANIFEST_PATH}: "):
         store.resolve_manifest("team/app", "v1")
 
 
