@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from tasks.oci.errors import (
     AuthenticationError,
     AuthorizationExpiredError,
+    PayloadTooLargeError,
     PermissionDeniedError,
     RegistryUnavailableError,
     UnexpectedAnswerError,
@@ -162,13 +163,14 @@ class BlobUpload:
         else:
             answer = self._put_in_parts(url, content, headers, scopes, tried)
         tried.sent = answer.status in _NOT_WAITED_FOR
-        if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and size > CHUNK_SIZES[-1]:
+        is_taken = answer.status in {HTTPStatus.CREATED, HTTPStatus.NO_CONTENT}
+        if is_taken or (answer.status in _MAY_BE_THERE and self._arrived(repository, content.descriptor)):
+            return BlobArrival.PUSHED
+        error = upload_error_of(answer, f"sending {digest}")
+        if isinstance(error, PayloadTooLargeError) and size > CHUNK_SIZES[-1]:
             self._chunks.refused = min(self._chunks.refused, size)
             return self._push_in_chunks(repository, content, scopes, tried)
-        is_taken = answer.status in {HTTPStatus.CREATED, HTTPStatus.NO_CONTENT}
-        if not is_taken and not (answer.status in _MAY_BE_THERE and self._arrived(repository, content.descriptor)):
-            raise upload_error_of(answer, f"sending {digest}")
-        return BlobArrival.PUSHED
+        raise error
 
     def _put_in_parts(
         self, url: str, content: BlobContent, headers: dict[str, str], scopes: Scopes, tried: _Tried

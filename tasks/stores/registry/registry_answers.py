@@ -60,8 +60,17 @@ _REACTIONS: Mapping[int, type[RegistryError]] = {
 }
 _FULL = re.compile(r"no space left on device|disk quota exceeded|'Err': (?:28|122)\b", re.IGNORECASE)
 """How distribution says so, 3 and 2.8: by the words or the number of ENOSPC and EDQUOT."""
-_OVER_QUOTA = re.compile(r"quota (?:has been )?exceeded|exceed the configured upper limit", re.IGNORECASE)
-"""How Harbor and Quay say so, with the status and code of missing rights."""
+_OVER_QUOTA = re.compile(
+    r"quota (?:has been )?exceeded|exceed the configured upper limit|maximum allowed number of", re.IGNORECASE
+)
+"""How Harbor, Quay and Amazon ECR (of images, or of an image's tags) say so, with the status and code of missing
+rights."""
+_DATASTORE_FULL = re.compile(r"disk usage is too high", re.IGNORECASE)
+"""How Artifactory says so, with the status of what is too large."""
+_FULL_BY_STATUS: Mapping[int, re.Pattern[str]] = {
+    HTTPStatus.FORBIDDEN: _OVER_QUOTA,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: _DATASTORE_FULL,
+}
 _IMMUTABLE = re.compile(
     r"\bimmutab(?:le|ility)\b|cannot be overwritten|does not allow updating assets|"
     r"/manifests/[^\s/]+ cannot be updated",
@@ -181,7 +190,7 @@ def _says_full(answer: HttpAnswer) -> bool:
     if answer.status == HTTPStatus.INSUFFICIENT_STORAGE:
         return True
     is_broken = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    sign = _FULL if is_broken else _OVER_QUOTA if answer.status == HTTPStatus.FORBIDDEN else None
+    sign = _FULL if is_broken else _FULL_BY_STATUS.get(answer.status)
     return sign is not None and any(sign.search(words) for _, words in _errors(answer))
 
 

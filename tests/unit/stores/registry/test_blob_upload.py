@@ -14,6 +14,7 @@ from tasks.oci.errors import (
     DigestMismatchError,
     PayloadTooLargeError,
     RegistryError,
+    TargetFullError,
     UnexpectedAnswerError,
     UntrustedConnectionError,
 )
@@ -328,6 +329,16 @@ def test_a_blob_that_is_too_large_is_not_sent_again(script: ScriptedRegistry, ma
     script.expect("PUT", SESSION, Reply(413))
     with pytest.raises(PayloadTooLargeError):
         make_store(script.host).push_blob("app", blob(SMALL))
+
+
+def test_a_full_disk_that_is_told_as_too_large_leads_to_no_chunks(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    said = b'{"errors":[{"status":413,"message":"Datastore disk usage is too high."}]}'
+    script.expect("POST", UPLOADS, ACCEPTED)
+    script.expect("PUT", SESSION, Reply(413, body=said))
+    with pytest.raises(TargetFullError, match="Datastore disk usage"):
+        make_store(script.host).push_blob("app", blob(b"x" * 400_000))
 
 
 def test_chunks_are_smaller_than_what_was_refused_and_than_the_blob(

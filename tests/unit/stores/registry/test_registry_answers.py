@@ -150,11 +150,13 @@ configured upper limit of 9.0 GiB."
         HARBOR_FULL,
         f"Quota exceeded when processing the request of {HARBOR_FULL}",
         "Quota has been exceeded on namespace",
+        "The repository with name 'app' already has the maximum allowed number of images which is '10000'",
+        "Adding tag 'v1' to an image exceeds the maximum allowed number of tags per image which is '1000'",
     ],
-    ids=["Harbor's quotas", "Harbor", "Quay"],
+    ids=["Harbor's quotas", "Harbor", "Quay", "Amazon ECR, images", "Amazon ECR, tags of one"],
 )
 def test_a_quota_that_is_used_up_is_not_taken_for_missing_rights(words: str) -> None:
-    """Harbor and Quay answer 403 and DENIED to both."""
+    """Harbor, Quay and Amazon ECR answer 403 and DENIED to both."""
     body = {"errors": [{"code": "DENIED", "message": words}]}
     answer = answered(403, body=json.dumps(body).encode())
     for error in (error_of(answer, "sending"), manifest_error_of(answer, "pushing")):
@@ -163,6 +165,14 @@ def test_a_quota_that_is_used_up_is_not_taken_for_missing_rights(words: str) -> 
     assert (
         type(error_of(answered(403, body=json.dumps(missing_rights).encode()), "x")) is errors.PermissionDeniedError
     )
+
+
+def test_a_full_disk_is_not_taken_for_a_blob_that_is_too_large() -> None:
+    """Artifactory's answer to every upload; a higher limit on bodies would not help."""
+    words = "Datastore disk usage is too high. Contact your Artifactory administrator to add additional storage space"
+    body = {"errors": [{"status": 413, "message": words}]}
+    answer = answered(413, body=json.dumps(body).encode())
+    assert type(error_of(answer, "sending")) is errors.TargetFullError
 
 
 def test_a_quota_that_another_status_speaks_of_ends_no_run() -> None:
