@@ -214,8 +214,10 @@ def manifest_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
     error = error_of(answer, attempted)
     missing = not MISSING_CONTENT_CODES.isdisjoint(error.codes)
     as_500 = answer.status == HTTPStatus.INTERNAL_SERVER_ERROR and missing  # distribution, of foreign layers
+    as_501 = answer.status == HTTPStatus.NOT_IMPLEMENTED  # Gitea, of manifests of a form that it does not know
     held = any(_IMMUTABLE.search(words) for _, words in _errors(answer))
-    if type(error) is not RegistryError and not as_500 and not (held and type(error) is PermissionDeniedError):
+    is_plain = type(error) is RegistryError or as_500 or as_501
+    if not is_plain and not (held and type(error) is PermissionDeniedError):
         return error
     kind = ImmutableTagError if held else MissingReferencedContentError if missing else ManifestRefusedError
     return kind(str(error), status=error.status, codes=error.codes)

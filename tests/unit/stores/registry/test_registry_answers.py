@@ -89,6 +89,14 @@ def test_a_blob_that_is_unknown_when_it_is_sent_is_an_upload_that_was_lost(
     assert not manifest_error_of(answer, "pushing").transient
 
 
+def test_a_form_of_manifest_that_is_not_implemented_is_refused_for_good() -> None:
+    """Gitea says so of what it does not know; a minute of asking again would be lost for each tag."""
+    body = {"errors": [{"code": "UNSUPPORTED", "message": "Schema version is not supported"}]}
+    error = manifest_error_of(answered(501, body=json.dumps(body).encode()), "pushing")
+    assert type(error) is errors.ManifestRefusedError
+    assert not error.transient
+
+
 FULL_2 = {"DriverName": "filesystem", "Enclosed": {"Op": "write", "Path": "/v2/startedat", "Err": 28}}
 FULL_3 = f"filesystem: write /{'deep/' * 80}startedat: no space left on device"
 
