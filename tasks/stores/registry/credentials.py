@@ -137,11 +137,15 @@ def _configurations(environment: Mapping[str, str]) -> Iterator[tuple[str, dict[
 def _from_configuration(config: dict[str, Any], place: str, host: str, prefix: str) -> Credentials | None:
     helpers = _table(config, "credHelpers")
     auths = _table(config, "auths")
+    store = config.get("credsStore")
     for key in _keys(host, prefix):
         known = _as_written(key, helpers)
         if isinstance(helper := helpers.get(known), str):
-            return _from_helper(helper, known)
-    if isinstance(store := config.get("credsStore"), str) and store:
+            if helper:
+                return _from_helper(helper, known)
+            store = None  # to docker, an empty name means that this host's login is in the file
+            break
+    if isinstance(store, str) and store:
         for server in _servers(host):
             if (found := _from_helper(store, server)) is not None:
                 return found

@@ -201,6 +201,18 @@ def test_helpers_are_asked_for_a_host_in_other_letters_as_they_may_know_it(envir
     assert username("Registry.Example", environment) == "helped"
 
 
+def test_a_helper_without_a_name_has_a_host_be_asked_for_in_the_file_as_docker_has_it(
+    environment: dict[str, str],
+) -> None:
+    """So one registry is taken out of what a store is for; docker's own login writes into the file then."""
+    config = {"credsStore": "fake", "credHelpers": {"registry.example": ""}}
+    write(docker_file(environment), {**config, "auths": {"registry.example": auth("written")}})
+    assert username("registry.example", environment) == "written"
+    write(docker_file(environment), config)
+    assert username("registry.example", environment) is None, "the store is not for this host"
+    assert username("docker.io", environment) == "hub"
+
+
 def test_docker_hub_has_a_key_of_its_own(environment: dict[str, str]) -> None:
     write(docker_file(environment), {"auths": {"https://index.docker.io/v1/": auth("hub")}})
     assert username("registry-1.docker.io", environment) == "hub"
