@@ -25,6 +25,8 @@ AUTOMATIONS = Path("deployments", "automations.yaml")
 POOL = "layoutlift"
 TAG = "layoutlift"
 RUN_ENDS_WITHIN_SECONDS = 30.0
+RUNS_AT_ONCE = 10
+"""As many as a server on SQLite bears: what schedules missed while no worker ran begins at once."""
 PATIENT = {"PREFECT_CLIENT_MAX_RETRIES": "8"}
 """As in prefect.env: a worker that can't reach its server ends, and kills its runs; with Prefect's 5 it soon does."""
 PARENT_FIELD = 1  # of /proc/PID/stat, behind the program's name
@@ -83,7 +85,8 @@ class Desk:
         self._end_worker()
         earlier = self.left_running
         earlier.begin()
-        worker = PrefectWorker(self.state / "worker" / "files", api=api, pool=POOL, environment=PATIENT)
+        files = self.state / "worker" / "files"
+        worker = PrefectWorker(files, api=api, pool=POOL, environment=PATIENT, limit=RUNS_AT_ONCE)
         worker.start()
         earlier.add(worker)
 

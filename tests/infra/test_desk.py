@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from infra.demo.left_running import LeftRunning, Running
 from infra.operations import desk
 from infra.operations.desk import Desk, deployed_state
 from infra.real_parts import wait_until
-from infra.real_parts.prefect_worker import ask
+from infra.real_parts.prefect_worker import PrefectWorker, ask
 from tasks.stores.local_parts.processes import start_time
 from tests.support.collectors import receiving
 
@@ -108,3 +109,14 @@ def test_deployments_are_told_again_to_a_server_that_has_none(
     (state / "deployed.sha256").write_text(deployed_state())
     Desk(state)._deploy(API)
     assert sum(arguments[0] == "deploy" for arguments in told) == deployed
+
+
+def test_its_worker_begins_no_more_runs_at_once_than_the_server_bears(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(PrefectWorker, "start", lambda worker: commands.append(worker._command()))
+    monkeypatch.setattr(LeftRunning, "add", lambda left, part: None)
+    Desk(state)._start_worker(API)
+    (command,) = commands
+    assert dict(pairwise(command))["--limit"] == "10"

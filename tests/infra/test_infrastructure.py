@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 import yaml
 
 from flows.server.server_process import server_environment
-from infra.operations.desk import RUN_ENDS_WITHIN_SECONDS
+from infra.operations.desk import RUN_ENDS_WITHIN_SECONDS, RUNS_AT_ONCE
 from infra.real_parts import find_tool
 from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.report_rows import totals_json
@@ -464,6 +465,23 @@ def test_who_stops_a_worker_waits_until_its_runs_have_ended() -> None:
     (worker,) = spec["containers"]
     assert "command" not in worker, "in Kubernetes, that takes the place of the image's entrypoint"
     assert "entrypoint" not in compose
+
+
+def test_no_worker_begins_more_runs_at_once_than_a_server_on_sqlite_bears() -> None:
+    """All that schedules missed while no worker ran is late when one is back, and a worker takes up all of it."""
+    assert "**With SQLite, have at most ten flow runs at work at once.**" in (ROOT / "docs/operations.md").read_text()
+    assert RUNS_AT_ONCE == 10
+    (pod,) = next(pods(INFRA / "kubernetes" / "worker.yaml"))["containers"]
+    page = (ROOT / "docs" / "prefect.md").read_text()
+    commands = [
+        setting("layoutlift-worker.service", "ExecStart"),
+        yaml.safe_load((INFRA / "compose.yaml").read_text())["services"]["worker"]["command"],
+        pod["args"],
+        *(line.split() for line in re.findall(r"^prefect worker start .*", page, re.MULTILINE)),
+    ]
+    assert len(commands) == 4
+    for command in commands:
+        assert dict(pairwise(command))["--limit"] == str(RUNS_AT_ONCE)
 
 
 def test_a_worker_that_waits_for_its_server_is_not_ended_by_kubernetes_with_the_runs_that_go_on_meanwhile() -> None:
