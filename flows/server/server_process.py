@@ -71,7 +71,7 @@ def launch(state: Path, prefect_version: str) -> ServerRecord:
     The port is opened here and handed over, so that no other program can take it while the server gets ready,
     and whoever answers on it is the server that was started.
     """
-    with open_port() as listener, fresh_log(state).open("wb") as log:
+    with open_port() as listener, fresh_log(state).open("ab") as log:  # one that is cut short begins anew
         port = listener.getsockname()[1]
         child = subprocess.Popen(  # noqa: S603 - our own interpreter
             server_command(listener.fileno()),

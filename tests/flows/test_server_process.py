@@ -16,7 +16,7 @@ import pytest
 from flows.course.stopping import stopped_by_signals
 from flows.server import prefect_server, server_process
 from flows.server.prefect_server import ensure_server, read_record, status, stop, write_record
-from flows.server.server_process import ServerRecord, is_inherited
+from flows.server.server_process import ServerRecord, is_inherited, launch
 from flows.terminal.console import Console
 from infra.real_parts import wait_until
 from tasks.oci.errors import InterruptedRunError, StateError
@@ -79,6 +79,25 @@ def test_a_server_that_can_not_be_written_down_is_ended(state: Path, monkeypatch
             ensure_server()
         assert not record.is_running
         assert child.wait(5) is not None
+
+
+def test_a_log_that_is_cut_short_while_the_server_runs_begins_anew(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As logrotate's copytruncate does; else a hole of the former size stands before all that comes."""
+    program = "echo before; while ! test -e go; do sleep 0.02; done; echo after"
+    monkeypatch.setattr(server_process, "server_command", lambda _: ["sh", "-c", program])
+    log = state / "server.log"
+    record = launch(state, "3.8.8")
+    try:
+        wait_until(lambda: log.read_text() == "before\n", what="the server says something")
+        os.truncate(log, 0)
+        (state / "go").touch()
+        os.waitpid(record.pid, 0)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(record.pid, signal.SIGKILL)
+    assert log.read_bytes() == b"after\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
