@@ -6,6 +6,7 @@ run's own name; a plan that is not found is made anew, and somebody has to appro
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import secrets
@@ -110,5 +111,6 @@ class PlanShelf:
         """Remove what is old: plans, notes, and the drafts of runs that were killed."""
         for path in self.folder.iterdir():
             is_ours = path.name.endswith((_PLAN, _OPEN)) or _DRAFT in path.name
-            if is_ours and time.time() - path.stat().st_mtime > KEPT_SECONDS:
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # another run has renamed its draft, or done with its plan
+                if is_ours and time.time() - path.stat().st_mtime > KEPT_SECONDS:
+                    path.unlink()

@@ -32,3 +32,24 @@ def test_nobodys_file_is_touched(tmp_path: Path) -> None:
     draft.write_text("{}")
     shelf.keep("run", draft, "plan", is_whole=True)
     assert (tmp_path / "notes.txt").exists()
+
+
+def test_what_another_run_does_with_its_own_meanwhile_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where schedules that were missed begin together: all cleanups have one shelf."""
+    shelf, listed = PlanShelf(tmp_path), Path.iterdir
+    theirs = shelf.draft()
+    theirs.write_text("{}")
+
+    def renamed_once_listed(folder: Path) -> list[Path]:
+        found = list(listed(folder))
+        if theirs.exists():
+            theirs.rename(tmp_path / "theirs.jsonl")
+        return found
+
+    monkeypatch.setattr(Path, "iterdir", renamed_once_listed)
+    draft = shelf.draft()
+    draft.write_text("{}")
+    assert shelf.keep("run", draft, "plan", is_whole=True) == shelf.find("run")
+    assert (tmp_path / "theirs.jsonl").exists()
