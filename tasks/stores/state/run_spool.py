@@ -33,7 +33,7 @@ SORTED_AT_ONCE = 1_000
 MOST_RUNS = 200
 """Sorted runs of rows, each an open file when they are merged: with very many rows, longer ones are made."""
 SCHEMA = 1
-_RESULTS = "results.jsonl"
+RESULTS = "results.jsonl"
 REPORT = "report.json"
 _Result = TypeVar("_Result")
 
@@ -50,7 +50,7 @@ class RunSpool(Generic[_Result]):
         self.folder = folder
         self._to_row = to_row
         self._from_row = from_row
-        self._path = folder / _RESULTS
+        self._path = folder / RESULTS
         self._writer = JsonLinesWriter(self._path, fresh=True)
         try:
             folder.mkdir(parents=True, exist_ok=True)

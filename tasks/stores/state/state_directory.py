@@ -15,8 +15,15 @@ from tasks.stores.state.ledger_folder import LedgerFolder
 from tasks.stores.state.lock_group import held_with_others
 from tasks.stores.state.lock_holder import LockHolder
 from tasks.stores.state.run_lock import RunLock, seen_locks
-from tasks.stores.state.run_spool import REPORT
-from tasks.stores.state.run_state import file_name, pair_name, plan_forgetting, prefix_of, without_credentials
+from tasks.stores.state.run_spool import REPORT, RESULTS
+from tasks.stores.state.run_state import (
+    KEPT_SECONDS,
+    file_name,
+    pair_name,
+    plan_forgetting,
+    prefix_of,
+    without_credentials,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -93,6 +100,9 @@ def _forget_old_runs(runs: Path) -> None:
         written = {path.parent: path.stat().st_mtime for path in runs.glob(f"*/{REPORT}")}
         for folder in plan_forgetting(written, now):
             shutil.rmtree(folder)
+        for folder, when in written.items():
+            if now - when > KEPT_SECONDS:  # the report has all of it; until then, who prints its end may read it
+                (folder / RESULTS).unlink(missing_ok=True)
         for folder in {*runs.iterdir()} - written.keys():
             if now - max(path.stat().st_mtime for path in (folder, *folder.iterdir())) > DEAD_SECONDS:
                 shutil.rmtree(folder)

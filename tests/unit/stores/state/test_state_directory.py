@@ -421,6 +421,21 @@ def test_old_runs_leave_room_and_what_is_at_work_or_young_stays(state, monkeypat
     assert {path.name for path in (state.folder / "runs").iterdir()} == {"at-work", "young"}
 
 
+@pytest.mark.parametrize(("days", "stays"), [(0.9, True), (1.1, False)])
+def test_what_a_report_was_made_of_goes_after_a_day(state, days, stays):
+    """It is as large again as the report, of each of the runs that are kept."""
+    earlier, last = state.run_folder("earlier"), state.run_folder("last")
+    for folder in (earlier, last):
+        folder.mkdir(parents=True)
+        for name in ("results.jsonl", "report.json"):
+            (folder / name).write_text("{}")
+    os.utime(earlier / "report.json", (time.time() - days * 86_400,) * 2)
+    state.keep_report("last", last / "report.json")
+    assert (earlier / "report.json").exists()
+    assert (earlier / "results.jsonl").exists() is stays
+    assert (last / "results.jsonl").exists()
+
+
 @pytest.mark.parametrize(("days", "stays"), [(29, True), (31, False)])
 def test_what_a_killed_run_left_goes_after_a_month(state, days, stays):
     """A run that the system kills each night would fill the disk with results that nobody reads."""
