@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -86,7 +87,10 @@ class Desk:
         earlier = self.left_running
         earlier.begin()
         files = self.state / "worker" / "files"
-        worker = PrefectWorker(files, api=api, pool=POOL, environment=PATIENT, limit=RUNS_AT_ONCE)
+        # A worker of another user may have made /tmp/runner_storage, for itself alone. Not beside the log: a run that
+        # outlives its worker has its results there.
+        environment = PATIENT | {"TMPDIR": tempfile.mkdtemp(prefix="layoutlift-worker-")}
+        worker = PrefectWorker(files, api=api, pool=POOL, environment=environment, limit=RUNS_AT_ONCE)
         worker.start()
         earlier.add(worker)
 

@@ -411,6 +411,12 @@ def test_the_dashboard_is_unpacked_where_the_server_may_write() -> None:
         assert Path(environment[name]).is_relative_to(f"/var/lib/{own}"), name
 
 
+@pytest.mark.parametrize("unit", ["layoutlift-server.service", "layoutlift-worker.service"])
+def test_prefect_finds_no_folder_of_another_user_where_it_makes_its_temporary_ones(unit: str) -> None:
+    """A worker does not start where `/tmp/runner_storage` is somebody else's."""
+    assert setting(unit, "PrivateTmp") == ["true"]
+
+
 RUN = "trap 'sleep 0.2; echo in order; exit' TERM; echo begun; while :; do sleep 0.02; done"
 """A flow run, as far as its worker's end matters to it."""
 
