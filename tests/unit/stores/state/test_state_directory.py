@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from types import SimpleNamespace
 import pytest
 
 from infra.real_parts import wait_until
+from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, LockHeldError, StateError
 from tasks.ports import Shard
 from tasks.stores.state import lock_holder, run_lock, run_state
@@ -396,6 +398,19 @@ def test_each_run_has_a_file_of_the_ledger_and_reads_those_of_all(state):
     ledger.close()
     assert (state.folder / "ledger-r1.jsonl").exists()
     assert state.ledger("r2").tags_of("app") == {"v1": DIGEST}
+
+
+def test_a_folder_that_was_copied_with_its_times_has_the_same_last_words(state, tmp_path):
+    """As `cp -a` does it; in which order the files are copied is a matter of chance."""
+    for run in ("r1", "r2", "r3"):
+        ledger = state.ledger(run)
+        ledger.note_tag("app", "v1", Digest.of(run.encode()), "manifest", 0, layout="app")
+        ledger.close()
+    copy = StateDirectory(tmp_path / "copy", "/mnt/bucket", "registry.example:5000/team")
+    copy.folder.mkdir(parents=True)
+    for path in sorted(state.folder.glob("ledger-*"), reverse=True):
+        shutil.copy2(path, copy.folder)
+    assert copy.ledger("r4").tags_of("app") == {"v1": Digest.of(b"r3")}
 
 
 def test_a_run_has_a_folder_below_the_pairs(state):
