@@ -65,6 +65,7 @@ class _Writer:
         self._file = file
         self._started = started
         self._last_success = last_success
+        self._wrong: str | None = None
 
     def write(self, *, complete: bool | None) -> None:
         moment = RunMoment(self._started, time.time(), complete, self._last_success)
@@ -74,4 +75,8 @@ class _Writer:
         try:
             self.write(complete=complete)
         except StateError as error:
-            logger.warning("%s", error)
+            if str(error) != self._wrong:  # once, and not each ten seconds of a run of weeks
+                logger.warning("%s", error)
+            self._wrong = str(error)
+        else:
+            self._wrong = None
