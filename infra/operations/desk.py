@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -87,9 +86,11 @@ class Desk:
         earlier = self.left_running
         earlier.begin()
         files = self.state / "worker" / "files"
-        # A worker of another user may have made /tmp/runner_storage, for itself alone. Not beside the log: a run that
-        # outlives its worker has its results there.
-        environment = PATIENT | {"TMPDIR": tempfile.mkdtemp(prefix="layoutlift-worker-")}
+        # A worker of another user may have made /tmp/runner_storage, for itself alone. Not below /tmp, which systems
+        # tidy up, and not beside the log, which goes with the next worker: a run may outlive its own.
+        scratch = self.state / "worker-tmp"
+        scratch.mkdir(mode=0o700, exist_ok=True)
+        environment = PATIENT | {"TMPDIR": str(scratch)}
         worker = PrefectWorker(files, api=api, pool=POOL, environment=environment, limit=RUNS_AT_ONCE)
         worker.start()
         earlier.add(worker)
