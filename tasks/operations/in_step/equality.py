@@ -2,7 +2,8 @@
 
 Equal means: every tag that was chosen at the source has the same digest at the target, proved in this run by asking
 the target, and no index of the source changed, came or went from before the first question until after the last.
-Nor is a layout of an earlier run out of sight, below a folder that is empty now: a mount within the source went away.
+Nor is a layout of an earlier run out of sight, below a folder that is empty now: a mount within the source went away;
+nor are only files or blobs left of one, as while it is copied.
 What the target has besides does not count. The moment is the end of the questions.
 """
 
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Problem, Remark
 from tasks.oci.errors import LayoutliftError
+from tasks.operations.in_step.since_last import owners
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import NOTHING_CHOSEN, is_harmful
 from tasks.operations.reports.results import Outcome
@@ -43,7 +45,12 @@ class Equality:
         The source's indexes are read once more, unless the answer is no already.
         """
         moment = datetime.now(UTC).isoformat(timespec="seconds")
-        self.reason = self._difference(complete=complete, unasked=unasked) or self._hidden() or self._change()
+        self.reason = (
+            self._difference(complete=complete, unasked=unasked)
+            or self._hidden()
+            or self._remains()
+            or self._change()
+        )
         self.at = moment if self.reason is None else None
 
     def _difference(self, *, complete: bool, unasked: bool) -> str | None:
@@ -71,6 +78,15 @@ class Equality:
             return None
         folder = min(places)
         return f"the folder {folder!r} is empty, and an earlier run found layouts there; is something mounted there?"
+
+    def _remains(self) -> str | None:
+        """Why a layout of an earlier run is neither there nor gone: without its index, something of it is left."""
+        strays = [each.path for each in self._log.findings if each.code == Remark.NOT_A_LAYOUT]
+        left = {owner for path in strays for owner in owners(path)} - self._log.indexes.keys()
+        lost = set(filter(self._selection.may_match, self._known() if left else ())) & left
+        if not lost:
+            return None
+        return f"of {min(lost)!r}, a layout in an earlier run, only files or blobs are left; is it being copied?"
 
     def _change(self) -> str | None:
         """What changed at the source since its indexes were read first."""

@@ -91,14 +91,14 @@ def vanished_layouts(noted: Iterable[str], found: Iterable[str], others: Iterabl
     """
     others = tuple(others)
     hidden = tuple(f"{other.path}/" for other in others if other.code != Remark.NOT_A_LAYOUT)
-    left = {owner for other in others if other.code == Remark.NOT_A_LAYOUT for owner in _owners(other.path)}
+    left = {owner for other in others if other.code == Remark.NOT_A_LAYOUT for owner in owners(other.path)}
     left |= {other.path.rpartition("/")[0] or "." for other in others if other.code == Problem.UNREADABLE_ENTRY}
     for path in sorted(set(noted) - set(found) - left):
         if "./" not in hidden and not f"{path}/".startswith(hidden):
             yield Finding(path, Remark.LAYOUT_VANISHED, "it was migrated earlier, and is not at the source any more")
 
 
-def _owners(path: str) -> Iterator[str]:
+def owners(path: str) -> Iterator[str]:
     """The layouts that files in a folder may be part of: the folder itself, and those that it holds blobs of."""
     yield path
     parts = path.split("/")

@@ -154,3 +154,18 @@ def test_a_layout_that_lay_in_a_folder_that_is_empty_now_takes_the_moment_away(k
     assert "'team' is empty" in (world.judged(known=("app", known)).reason or "")
     assert world.judged(known=("app", "teams", "other/team")).at is not None, "it never held anything"
     assert world.judged(known=(known,), include=("app", "web")).at is not None, "it was not chosen"
+
+
+@pytest.mark.parametrize("left", ["team/web", "team/web/blobs/sha256"])
+def test_a_layout_of_which_only_files_or_blobs_are_left_takes_the_moment_away(left: str) -> None:
+    world = World()
+    world.log.note(Finding(left, "not_a_layout", "3 files that belong to no layout"))
+    assert "'team/web', a layout in an earlier run" in (world.judged(known=("app", "team/web")).reason or "")
+    assert world.judged(known=("app", "team", "team/web/blobs")).at is not None, "it never was a layout"
+    assert world.judged(known=("team/web",), include=("app", "web")).at is not None, "it was not chosen"
+
+
+def test_files_below_a_layout_that_is_there_leave_the_moment() -> None:
+    world = World()
+    world.log.note(Finding("web/blobs/team/notes", "not_a_layout", "a file that belongs to no layout"))
+    assert world.judged(known=("app", "web")).at is not None
