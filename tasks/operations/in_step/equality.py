@@ -19,6 +19,7 @@ from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import NOTHING_CHOSEN, is_harmful
 from tasks.operations.reports.results import Outcome
 from tasks.operations.source.index_marks import changed_layouts, index_marks
+from tasks.operations.source.split_source import SplitSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -83,8 +84,12 @@ class Equality:
         """Why a layout of an earlier run is neither there nor gone: without its index, something of it is left."""
         strays = [each.path for each in self._log.findings if each.code == Remark.NOT_A_LAYOUT]
         left = {owner for path in strays for owner in owners(path)} - self._log.indexes.keys()
-        lost = set(filter(self._selection.may_match, self._known() if left else ())) & left
-        if not lost:
+        lost = set(filter(self._selection.may_match, self._known() if left else ())) - self._log.indexes.keys()
+        if isinstance(self._source, SplitSource):  # nobody knows which repositories a layout held that has no index
+            if not lost or left <= set(strays):
+                return None
+            return f"there are blobs without an index, which may have named {min(lost)!r}, as in an earlier run"
+        if not (lost := lost & left):
             return None
         return f"of {min(lost)!r}, a layout in an earlier run, only files or blobs are left; is it being copied?"
 

@@ -11,6 +11,7 @@ from tasks.operations.reports.findings import NOTHING_CHOSEN
 from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.results import Outcome, TagResult
 from tasks.operations.reports.run_log import RunLog
+from tasks.operations.source.split_source import SplitSource
 from tasks.ports import Finding
 from tasks.stores.memory import MemorySource
 from tasks.stores.pacing import Stop
@@ -169,3 +170,18 @@ def test_files_below_a_layout_that_is_there_leave_the_moment() -> None:
     world = World()
     world.log.note(Finding("web/blobs/team/notes", "not_a_layout", "a file that belongs to no layout"))
     assert world.judged(known=("app", "web")).at is not None
+
+
+@pytest.mark.parametrize(("left", "is_named"), [("dump/blobs/sha256", False), ("notes", True)])
+def test_blobs_of_any_layout_may_be_those_of_a_repository_that_a_split_source_had(left: str, is_named: bool) -> None:
+    world = World()
+    world.log.note(Finding(left, "not_a_layout", "3 files that belong to no layout"))
+
+    def judged(*known: str) -> str | None:
+        source = SplitSource(MemorySource(world.files))
+        judged = Equality(source, Selection.parse((), ()), world.log, lambda: known)
+        judged.settle(complete=True)
+        return judged.reason
+
+    assert judged("app", "web") is None, "nothing is missing"
+    assert (judged("app", "library/alpine") is None) == is_named
