@@ -16,6 +16,8 @@ _NAMES = r"(?i:password|passwd|secret|token|signature|credential|(?:api|access)[
 _NAMED = re.compile(rf"({_NAMES}=[\"']?)[^\s&\"',;)]+")
 _MEMBER = re.compile(rf"([\"'][\w-]{{0,40}}{_NAMES}[\"']\s?:\s?[\"'])[^\"']+")
 """A member of an object, as JSON and Python write them."""
+_HEADER = re.compile(rf"(\b[Xx]-[\w-]{{0,40}}{_NAMES}\s?:\s?)[^\s\"',;]+")
+"""A header of a request, as S3 and its like repeat what was signed."""
 _JSON_WEB_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w.-]+")
 _CUT = re.compile(r"(?i)(?<![\s:\"'])(?<!basic)(?<!bearer)\s+")
 """Where the beginning of a text may be cut off, and no secret from what tells that it is one."""
@@ -28,7 +30,7 @@ def without_secrets(text: str) -> str:
     if len(text) > MOST:
         text = f"{text[:MOST].rpartition(' ')[0]} …"
     text = _MEMBER.sub(r"\1…", _NAMED.sub(r"\1…", _AUTHORIZATION.sub(r"\1…", text)))
-    text = _QUERY_OF_PATH.sub(r"\1…", _JSON_WEB_TOKEN.sub("…", text))
+    text = _QUERY_OF_PATH.sub(r"\1…", _JSON_WEB_TOKEN.sub("…", _HEADER.sub(r"\1…", text)))
     return _QUERY_OF_URL.sub(r"\1…", _USER_OF_URL.sub(r"\1", _PASSWORD_OF_URL.sub(r"\1", text)))
 
 

@@ -202,10 +202,15 @@ def _code(error: Exception) -> str:
 
 def _translated(error: Exception, attempted: str) -> LayoutliftError:
     if not isinstance(error, ClientError):
-        reason = without_secrets(" ".join(str(error).split()))[:200]
+        reason = _in_short(error)
         if isinstance(error, NO_CREDENTIALS):
             return PermissionDeniedError(f"{attempted}: no usable AWS credentials: {reason}")
         return ConnectionFailedError(f"{attempted}: {reason}")
-    words = str(error.response.get("Error", {}).get("Message", ""))[:200]
+    words = _in_short(error.response.get("Error", {}).get("Message", ""))
     kind = PermissionDeniedError if _code(error) in _DENIED else RegistryError
-    return kind(f"{attempted}: AWS answered {_code(error)}: {words}")
+    return kind(f"{attempted}: AWS answered {_in_short(_code(error))}: {words}")
+
+
+def _in_short(words: object) -> str:
+    """A line of what AWS says: of a wrong signature, it may repeat what was signed, the session's token included."""
+    return without_secrets(" ".join(str(words).split()))[:200]

@@ -34,6 +34,8 @@ SAID = [
     "{{'x-amz-signature': '{}'}}",
     "{{'x-api-key': '{}'}}",
     "api-key={}",
+    "the canonical string: host:h x-amz-security-token:{} x-amz-date:1",
+    "X-Api-Key: {}",
     "Max retries exceeded with url: /otlp?k={}/v1/traces (Caused by",
     'the upload goes on at "/v2/app/blobs/uploads/1?_state={}"',
 ]

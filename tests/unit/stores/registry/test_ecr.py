@@ -243,3 +243,12 @@ def test_a_region_that_nobody_names_is_asked_for(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     with pytest.raises(ConfigurationError, match="region"):
         make_client("registry.example", {})
+
+
+def test_what_aws_repeats_of_a_signed_request_is_not_told() -> None:
+    words = "The signature does not match:\nx-amz-security-token:hunter2\nAuthorization: Bearer hunter2"
+    error = ClientError({"Error": {"Code": "InvalidSignatureException", "Message": words}}, "Operation")
+    with pytest.raises(RegistryError, match="does not match") as caught:
+        EcrRegistry(Answers(get_authorization_token=error), HOST).credentials()
+    assert "hunter2" not in str(caught.value)
+    assert "\n" not in str(caught.value)

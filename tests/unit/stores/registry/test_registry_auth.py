@@ -370,7 +370,10 @@ def authorizer(server: TokenServer, clock: Clock, credentials: Credentials | Non
     return made
 
 
-@pytest.mark.parametrize(("more", "fresh", "stale"), [({"expires_in": 300}, 239, 241), ({}, 47, 49)])
+@pytest.mark.parametrize(
+    ("more", "fresh", "stale"),
+    [({"expires_in": 300}, 239, 241), ({}, 47, 49), ({"expires_in": float("nan")}, 0.7, 0.9)],
+)
 def test_a_token_is_renewed_before_it_ends(more: dict[str, object], fresh: float, stale: float) -> None:
     server, clock = TokenServer(**more), Clock()
     made = authorizer(server, clock)
