@@ -8,7 +8,6 @@ from tasks.oci.errors import (
     ManifestRefusedError,
     MissingReferencedContentError,
     PayloadTooLargeError,
-    PermissionDeniedError,
     ReferrerConflictError,
     ReferrersLostError,
 )
@@ -22,15 +21,8 @@ if TYPE_CHECKING:
     from tasks.oci.digest import Digest
     from tasks.operations.referrers.referrer_lists import ReferrerLists
 
-NOT_TAKEN = (
-    ManifestRefusedError,
-    MissingReferencedContentError,
-    PayloadTooLargeError,
-    PermissionDeniedError,
-    ReferrerConflictError,
-)
-"""What keeps a list from being written: a tag that does not move, is another's or not allowed, or a list too long or
-not liked."""
+NOT_TAKEN = (ManifestRefusedError, MissingReferencedContentError, PayloadTooLargeError, ReferrerConflictError)
+"""What keeps a list from being written: a tag that does not move or is another's, or a list too long or not liked."""
 
 
 class GraphLists:
