@@ -297,4 +297,4 @@ def _read_token(answer: HttpAnswer, where: str, named: str, now: float) -> _Toke
         raise UnexpectedAnswerError(f"{where} answered without a token", status=answer.status) from error
     if not isinstance(token, str) or not token.isascii() or not token.isprintable():
         raise UnexpectedAnswerError(f"{where} answered without a usable token", status=answer.status)
-    return _Token(f"Bearer {token}", now + max(1.0, lifetime) * USED_SHARE)  # 1.0 first: it is more than NaN, too
+    return _Token(f"Bearer {token}", now + max(1.0, lifetime) * USED_SHARE)  # in this order: NaN is not more than 1.0
