@@ -5,6 +5,7 @@ It is a memory, never a proof: who loses it loses time.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -13,28 +14,33 @@ if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
 
 
-class LedgerEntry(Protocol):
-    """What an earlier run noted of a tag."""
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """What a run wrote under a tag: digest, the depth at which it was verified, how many referrers it has.
 
-    @property
-    def digest(self) -> str:
-        """What the tag pointed at."""
-        ...
+    `referrers_mark` is a checksum of 32 bits that says which they were at the source, 0 where nobody noted it.
+    `origin` is the layout's path where the repository's name does not tell it. What was `found` equal at the target
+    was not brought by any run.
+    """
 
-    @property
-    def verified(self) -> str | None:
-        """The depth of the proof, None without one."""
-        ...
+    digest: str
+    verified: str | None = None
+    referrers: int = 0
+    origin: str = ""
+    found: bool = False
+    referrers_mark: int = 0
 
-    @property
-    def referrers(self) -> int:
-        """How many referrers came with it."""
-        ...
 
-    @property
-    def referrers_mark(self) -> int:
-        """Which ones the source had, as a checksum of their digests; 0 for none."""
-        ...
+@dataclass(frozen=True, slots=True)
+class LayoutNote:
+    """Where a layout of the source went, and the mark of its index when all of it was there; empty otherwise.
+
+    `settings` is the mark of the options under which that was so.
+    """
+
+    repository: str
+    etag: str
+    settings: str
 
 
 class Ledger(Protocol):
@@ -89,25 +95,6 @@ class Ledger(Protocol):
         referrers_mark: int = 0,
     ) -> None:
         """Note a tag that the target has as the layout of that path does, brought or only `found` there."""
-        ...
-
-
-class LayoutNote(Protocol):
-    """What an earlier run noted of a layout."""
-
-    @property
-    def repository(self) -> str:
-        """Where it went at the target."""
-        ...
-
-    @property
-    def etag(self) -> str:
-        """The mark of its index, when everything selected of it was at the target; else empty."""
-        ...
-
-    @property
-    def settings(self) -> str:
-        """The mark of the options under which that was so."""
         ...
 
 

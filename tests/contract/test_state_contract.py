@@ -14,6 +14,7 @@ import pytest
 
 from infra.real_parts import SeaweedFS, wait_until
 from tasks.endpoints import open_state
+from tasks.ledger_ports import LedgerEntry
 from tasks.oci.errors import ConfigurationError, LockHeldError, StateError
 from tasks.ports import Shard
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
@@ -28,7 +29,6 @@ from tasks.stores.state import (
     state_bucket,
     state_directory,
 )
-from tasks.stores.state.ledger_memory import LedgerEntry
 from tasks.stores.state.lock_holder import LockHolder
 from tasks.stores.state.run_state import RunState
 from tasks.stores.state.state_objects import StateObjects

@@ -9,15 +9,8 @@ import threading
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Protocol
 
-from tasks.stores.state.ledger_memory import (
-    LayoutNote,
-    LedgerEntry,
-    at_risk_line,
-    coming_line,
-    layout_line,
-    origin_of,
-    tag_line,
-)
+from tasks.ledger_ports import LayoutNote, LedgerEntry
+from tasks.stores.state.ledger_memory import at_risk_line, coming_line, layout_line, origin_of, tag_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tasks.ledger_ports import LayoutNote, LedgerEntry
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDescriptorError, InvalidDigestError
@@ -19,23 +19,6 @@ _MOST_REFERRERS = 0xFFFFFF
 _ORIGIN, _MARK, _HEAD = 4, 8, 12
 _MOST_MARK = 0xFFFFFFFF
 _FOUND = 0x80
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
-    """What a run wrote under a tag: digest, the depth at which it was verified, how many referrers it has.
-
-    `referrers_mark` is a checksum of 32 bits that says which they were at the source, 0 where nobody noted it.
-    `origin` is the layout's path where the repository's name does not tell it; see `origin_of`. What was `found`
-    equal at the target was not brought by any run.
-    """
-
-    digest: str
-    verified: str | None = None
-    referrers: int = 0
-    origin: str = ""
-    found: bool = False
-    referrers_mark: int = 0
 
 
 def origin_of(prefix: str, repository: str, layout: str) -> str:
@@ -64,15 +47,6 @@ def coming_line(repository: str, tag: str, digest: str, origin: str) -> dict[str
 def at_risk_line(repository: str, manifest: Descriptor) -> dict[str, object]:
     """What is kept of a manifest that the target may let go."""
     return {"repository": repository, "at_risk": manifest.to_json()}
-
-
-@dataclass(frozen=True, slots=True)
-class LayoutNote:
-    """Where a layout of the source went, and the mark of its index when all of it was there; empty otherwise."""
-
-    repository: str
-    etag: str
-    settings: str
 
 
 def _entry_of(digest: str, line: Mapping[str, Any]) -> LedgerEntry:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tasks.ledger_ports import LayoutNote
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InterruptedRunError, StateError
@@ -32,7 +33,6 @@ from tasks.operations.reports.results import (
 from tasks.operations.work.repository_work import RepositoryWork, Unit
 from tasks.ports import Finding
 from tasks.stores.state.ledger import Ledger
-from tasks.stores.state.ledger_memory import LayoutNote
 from tests.support.engine import MemoryLines
 
 ONE, TWO = Digest.of(b"one"), Digest.of(b"two")

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from tasks.ledger_ports import LayoutNote
 from tasks.oci.digest import Digest
 from tasks.oci.errors import TooManyVanishedError, TransportError
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
@@ -16,7 +17,7 @@ from tasks.ports import BlobArrival, BlobContent, RemoteManifest
 from tasks.registry_ports import Deletion
 from tasks.stores.memory import MemoryTarget
 from tasks.stores.state.ledger import Ledger
-from tasks.stores.state.ledger_memory import LayoutNote, LedgerMemory
+from tasks.stores.state.ledger_memory import LedgerMemory
 
 BODY = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": []}
 REF_NAME = "org.opencontainers.image.ref.name"

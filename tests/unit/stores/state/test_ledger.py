@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from infra.real_parts import wait_until
+from tasks.ledger_ports import LayoutNote, LedgerEntry
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError, StateError
@@ -21,14 +22,7 @@ from tasks.stores.state import json_lines, ledger_folder
 from tasks.stores.state.json_lines import JsonLinesWriter
 from tasks.stores.state.ledger import Ledger
 from tasks.stores.state.ledger_folder import LedgerFolder
-from tasks.stores.state.ledger_memory import (
-    LayoutNote,
-    LedgerEntry,
-    LedgerMemory,
-    at_risk_line,
-    layout_line,
-    tag_line,
-)
+from tasks.stores.state.ledger_memory import LedgerMemory, at_risk_line, layout_line, tag_line
 
 DIGEST = "sha256:" + "ab" * 32
 OTHER = "sha512:" + "cd" * 64
