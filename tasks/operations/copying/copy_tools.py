@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class CopyTools:
     """See the module; `paced` counts content as it is read, and holds it back to the run's pace.
 
-    A part of a run may be asked of `others` than the repositories that its `source` is limited to.
+    A shard's `source` knows the repositories that the shard was told of; `whole_source` knows the others, too.
     """
 
     source: LayoutReader
@@ -30,8 +30,8 @@ class CopyTools:
     blobs: Claims = field(default_factory=Claims)
     manifests: Claims = field(default_factory=Claims)
     lists: ReferrerLists = field(init=False)
-    others: LayoutReader = field(init=False)
+    whole_source: LayoutReader = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lists", ReferrerLists(self.target))
-        object.__setattr__(self, "others", with_all_layouts(self.source))
+        object.__setattr__(self, "whole_source", with_all_layouts(self.source))

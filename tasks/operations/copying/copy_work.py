@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,37 @@ if TYPE_CHECKING:
     from tasks.registry_ports import RepositoryState
 
 
+@dataclass(frozen=True, slots=True)
+class _LastLook:
+    """Looks at each tag of a unit before each attempt to write it: its fate was decided a while ago."""
+
+    unit: Unit
+    plans: Mapping[str, TagPlan]
+    planner: TagPlanner
+    back_up: Callable[[str], None]
+    left: dict[str, TagPlan] = field(default_factory=dict, init=False)
+    """What was not to be written after all, and why."""
+    _tried: dict[str, TagPlan] = field(default_factory=dict, init=False)
+
+    def may_write(self, tag: str) -> bool:
+        """Whether a tag is still as it was when its fate was decided, or may be written all the same.
+
+        One that has come meanwhile with the very content is `left`, too: some targets let none be written twice, and
+        what others brought is theirs. Once it was tried, it is ours, and an answer was lost.
+        """
+        before = self._tried.get(tag, self.plans[tag])
+        plan = self.planner.renewed(self.unit, tag, before)
+        has_come = plan.action is Action.UP_TO_DATE and self.plans[tag].action is not Action.UP_TO_DATE
+        if has_come or plan.action is Action.REFUSE:
+            if not (has_come and tag in self._tried):
+                self.left[tag] = plan
+            return False
+        if plan.action is Action.OVERWRITE and plan.seen != before.seen:
+            self.back_up(tag)
+        self._tried[tag] = plan
+        return True
+
+
 class CopyWork(RepositoryWork):
     """Copies the units of one repository, of which `listed` says what it had when the work began."""
 
@@ -50,7 +82,7 @@ class CopyWork(RepositoryWork):
         self._repository = repository
         self._policy = policy
         self._noted = NotedTags(ledger, repository, inventory.path, policy.depth)
-        others = OtherLayouts(tools.others, ledger, repository, inventory.path)
+        others = OtherLayouts(tools.whole_source, ledger, repository, inventory.path)
         self._planner = TagPlanner(tools.target, repository, policy, ledger, others, listed=listed, state=state)
         is_new = self._planner.is_new  # asked before anything is noted as begun
         self._copier = RepositoryCopy(tools, inventory, repository, new=is_new, referrers=policy.referrers)
@@ -124,14 +156,13 @@ class CopyWork(RepositoryWork):
     def _copy(self, unit: Unit, tags: Sequence[str], plans: Mapping[str, TagPlan]) -> list[TagResult]:
         self._noted.note_started()
         self._noted.note_coming(tags, unit.descriptor.digest)
-        left: dict[str, TagPlan] = {}
-        may_write = partial(self._may_write, unit, plans, {}, left)
-        copied = self._copier.copy(unit.descriptor, tags, may_write, patient=unit.patient)
-        results = self._not_there(unit, copied, left)
+        look = _LastLook(unit, plans, self._planner, self._back_up)
+        copied = self._copier.copy(unit.descriptor, tags, look.may_write, patient=unit.patient)
+        results = self._not_there(unit, copied, look.left)
         not_there = {result.tag for result in results}
         there = [tag for tag in tags if tag not in not_there]
         for tag in there:  # what was written is ours from now on, proved or not; not what had a hole that was filled
-            was_there = tag in left or plans[tag].seen == unit.descriptor.digest
+            was_there = tag in look.left or plans[tag].seen == unit.descriptor.digest
             self._noted.note_unproved(tag, unit.descriptor.digest, found=was_there)
         for proved in there or (() if tags else (None,)):
             results += self._attempt(unit, (proved,), partial(self._prove, unit, proved, copied))
@@ -153,26 +184,6 @@ class CopyWork(RepositoryWork):
             self._verifier.verify_graph(unit.descriptor, tag)
         self._verify_referrers(unit)
         return self._done(unit, (tag,), Outcome.COPIED, copied.referrers)
-
-    def _may_write(
-        self, unit: Unit, plans: Mapping[str, TagPlan], tried: dict[str, TagPlan], left: dict[str, TagPlan], tag: str
-    ) -> bool:
-        """Whether a tag is still as it was when its fate was decided, or may be written all the same.
-
-        One that has come meanwhile with the very content is `left`, too: some targets let none be written twice, and
-        what others brought is theirs. Once it was `tried`, it is ours, and an answer was lost.
-        """
-        before = tried.get(tag, plans[tag])
-        plan = self._planner.renewed(unit, tag, before)
-        has_come = plan.action is Action.UP_TO_DATE and plans[tag].action is not Action.UP_TO_DATE
-        if has_come or plan.action is Action.REFUSE:
-            if not (has_come and tag in tried):
-                left[tag] = plan
-            return False
-        if plan.action is Action.OVERWRITE and plan.seen != before.seen:
-            self._back_up(tag)
-        tried[tag] = plan
-        return True
 
     def _verify_referrers(self, unit: Unit) -> None:
         if self._policy.depth is Depth.MANIFEST:
