@@ -44,6 +44,14 @@ class Digest(str):
         return super().__new__(cls, text)
 
     @classmethod
+    def or_none(cls, text: object) -> Self | None:
+        """The digest that `text` is, None where it is none."""
+        try:
+            return cls(text)
+        except InvalidDigestError:
+            return None
+
+    @classmethod
     def of(cls, content: bytes, algorithm: str = "sha256") -> Self:
         """The digest of `content`."""
         hasher = _HASHERS[algorithm]()

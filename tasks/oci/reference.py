@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import DigestOnlyError, InvalidDigestError, InvalidReferenceError
+from tasks.oci.errors import DigestOnlyError, InvalidReferenceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,11 +143,7 @@ def repository_of_annotations(annotations: Mapping[str, str]) -> str | None:
 
 
 def _is_digest(text: str) -> bool:
-    try:
-        Digest(text)
-    except InvalidDigestError:
-        return False
-    return True
+    return Digest.or_none(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

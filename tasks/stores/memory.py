@@ -14,7 +14,6 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     ContentNotFoundError,
-    InvalidDigestError,
     InvalidLayoutError,
     ManifestRefusedError,
     MissingReferencedContentError,
@@ -157,7 +156,7 @@ class MemoryTarget:
     def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
         """See `ContentPusher.push_manifest`."""
         stored = self._asked(repository)
-        digest = _digest_or_none(reference) or Digest.of(manifest.raw)
+        digest = Digest.or_none(reference) or Digest.of(manifest.raw)
         if Digest.of(manifest.raw, digest.algorithm) != digest:
             raise ManifestRefusedError(f"{reference} is not the digest of the manifest", status=400)
         try:
@@ -184,7 +183,7 @@ class MemoryTarget:
     def delete_manifest(self, repository: str, reference: str) -> Deletion:
         """See `ManifestRemover.delete_manifest`."""
         stored = self._asked(repository)
-        digest = _digest_or_none(reference)
+        digest = Digest.or_none(reference)
         if not self._deletes or (digest is None and not self._deletes_tags):
             return Deletion.UNSUPPORTED
         with self._lock:
@@ -206,15 +205,8 @@ class MemoryTarget:
 
     def _manifest(self, repository: str, reference: str) -> Manifest | None:
         stored = self._asked(repository)
-        digest = _digest_or_none(reference) or stored.tags.get(reference)
+        digest = Digest.or_none(reference) or stored.tags.get(reference)
         return None if digest is None else stored.manifests.get(digest)
-
-
-def _digest_or_none(reference: str) -> Digest | None:
-    try:
-        return Digest(reference)
-    except InvalidDigestError:
-        return None
 
 
 def _content(descriptor: Descriptor, raw: bytes | None) -> VerifiedContent:

@@ -14,7 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import InvalidDigestError, MissingReferencedContentError, ReferrerConflictError
+from tasks.oci.errors import MissingReferencedContentError, ReferrerConflictError
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
 from tasks.operations.work.freshness import is_fresh
@@ -156,11 +156,9 @@ class ReferrerLists:
         raw = json.dumps(body, separators=(",", ":")).encode()
         self._target.push_tag(repository, referrers_tag(subject), RemoteManifest(raw, IMAGE_INDEX), may_write)
 
-    def _is_there(self, repository: str, digest: object) -> bool:
-        try:
-            return self._target.resolve_manifest(repository, Digest(digest)) is not None
-        except InvalidDigestError:
-            return False
+    def _is_there(self, repository: str, named: object) -> bool:
+        digest = Digest.or_none(named)
+        return digest is not None and self._target.resolve_manifest(repository, digest) is not None
 
 
 def _list_of(entries: list[dict[str, Any]]) -> dict[str, Any]:

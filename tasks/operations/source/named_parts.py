@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import DigestOnlyError, InvalidDigestError, InvalidReferenceError
+from tasks.oci.errors import DigestOnlyError, InvalidReferenceError
 from tasks.oci.image_layout import REFERRER_SUBJECT, BrokenEntry, decode_index, index_of, iter_entries
 from tasks.oci.media_types import is_index
 from tasks.oci.reference import (
@@ -175,8 +175,6 @@ def _noted_subjects(entry: Descriptor) -> Iterator[Digest]:
     if named is not None:
         yield named.subject
     for name in REFERRER_SUBJECT:
-        if name in entry.annotations:
-            try:
-                yield Digest(entry.annotations[name])
-            except InvalidDigestError:
-                continue  # the inventory of the repository tells of it
+        subject = Digest.or_none(entry.annotations.get(name))
+        if subject is not None:  # the inventory of the repository tells of what is none
+            yield subject

@@ -19,7 +19,6 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     ConfigurationError,
     ContentNotFoundError,
-    InvalidDigestError,
     InvalidLayoutError,
     SizeMismatchError,
     SourceError,
@@ -166,11 +165,9 @@ class LayoutBucket:
         prefix = self._address.key(path, f"{image_layout.BLOBS}/")
         for found in self._bucket.list_objects(prefix):
             algorithm, _, encoded = found.key[len(prefix) :].partition("/")
-            try:
-                digest = Digest(f"{algorithm}:{encoded}")
-            except InvalidDigestError:
-                continue  # what else lies there is nobody's blob
-            yield digest, found.size, found.modified
+            digest = Digest.or_none(f"{algorithm}:{encoded}")
+            if digest is not None:  # what else lies there is nobody's blob
+                yield digest, found.size, found.modified
 
 
 def _may_pass(error: Exception) -> bool:

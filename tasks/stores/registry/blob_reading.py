@@ -60,7 +60,7 @@ class BlobReading:
         Raises:
             ContentNotFoundError: it says that it has no such blob.
         """
-        path = self._path(repository, descriptor)
+        path = self._provider.container(repository).blob_path(descriptor.digest)
         answer = self._heads.ask(path, self._scopes(repository), f"HEAD {self._origin}{path}")
         if answer is None:
             return self._begun(repository, descriptor)
@@ -82,7 +82,7 @@ class BlobReading:
 
     @contextmanager
     def _stream(self, repository: str, descriptor: Descriptor, offset: int) -> Iterator[ByteStream]:
-        path = self._path(repository, descriptor)
+        path = self._provider.container(repository).blob_path(descriptor.digest)
         wanted = {"Range": f"bytes={offset}-"} if offset else {}
         with self._provider.stream(path, self._scopes(repository), wanted) as answer:
             if answer.status == HTTPStatus.NOT_FOUND:
@@ -97,10 +97,6 @@ class BlobReading:
             elif answer.status != HTTPStatus.OK:
                 raise error_of(read_refusal(answer), f"reading {descriptor.digest}")
             yield answer
-
-    def _path(self, repository: str, descriptor: Descriptor) -> str:
-        container = self._provider.container(repository)
-        return container.path(container.get_blob_url(descriptor.digest))
 
     def _scopes(self, repository: str) -> Scopes:
         return (repository_scope(repository, write=self._write),)

@@ -23,7 +23,7 @@ from tasks.oci.errors import (
     UntrustedConnectionError,
 )
 from tasks.ports import BlobArrival
-from tasks.stores.registry.chunked_upload import CHUNK_SIZES, ChunkedUpload, completed_at, uploads_of
+from tasks.stores.registry.chunked_upload import CHUNK_SIZES, ChunkedUpload, completed_at
 from tasks.stores.registry.registry_answers import error_of, upload_error_of
 from tasks.stores.registry.registry_auth import repository_scope
 from tasks.stores.registry.transport.http_answers import said_once
@@ -110,7 +110,8 @@ class BlobUpload:
         query = urlencode({"mount": content.descriptor.digest, "from": mount_from})
         own, other = repository_scope(repository, write=True), repository_scope(mount_from, write=False)
         try:
-            answer = self._provider.do_request(f"{uploads_of(repository)}?{query}", "POST", b"", {}, (own, other))
+            path = f"{self._uploads_path(repository)}?{query}"
+            answer = self._provider.do_request(path, "POST", b"", {}, (own, other))
         except (AuthenticationError, PermissionDeniedError):
             return None
         if answer.status == HTTPStatus.CREATED:
@@ -124,7 +125,7 @@ class BlobUpload:
             return self._post_whole(repository, content, scopes, tried)
         if self._needs_chunks(content.descriptor.size):
             return self._push_in_chunks(repository, content, scopes, tried)
-        opened = self._provider.do_request(uploads_of(repository), "POST", b"", {}, scopes)
+        opened = self._provider.do_request(self._uploads_path(repository), "POST", b"", {}, scopes)
         return self._put(repository, opened, content, scopes, tried)
 
     def _post_whole(self, repository: str, content: BlobContent, scopes: Scopes, tried: _Tried) -> BlobArrival:
@@ -134,7 +135,7 @@ class BlobUpload:
         """
         headers = {"Content-Type": "application/octet-stream"}
         raw = content.read()
-        url = completed_at(uploads_of(repository), content.descriptor.digest)
+        url = completed_at(self._uploads_path(repository), content.descriptor.digest)
         answer = self._provider.do_request(url, "POST", raw, headers, scopes)
         if answer.status == HTTPStatus.CREATED:
             self._took_single_post = True
@@ -210,14 +211,13 @@ class BlobUpload:
         look = partial(self._arrived, repository, descriptor)
         return bool(self._retry.until(wanted=True, look=look, seconds=seconds))
 
+    def _uploads_path(self, repository: str) -> str:
+        return self._provider.container(repository).uploads_path
+
     def _arrived(self, repository: str, descriptor: Descriptor) -> bool:
-        answer = self._provider.do_request(
-            f"/v2/{repository}/blobs/{descriptor.digest}",
-            "HEAD",
-            None,
-            {},
-            (repository_scope(repository, write=True),),
-        )
+        path = self._provider.container(repository).blob_path(descriptor.digest)
+        scopes = (repository_scope(repository, write=True),)
+        answer = self._provider.do_request(path, "HEAD", None, {}, scopes)
         length = said_once(answer.headers.get("Content-Length"))
         return answer.status == HTTPStatus.OK and length in {None, str(descriptor.size)}
 

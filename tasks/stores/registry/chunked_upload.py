@@ -81,7 +81,8 @@ class ChunkedUpload:
         self, repository: str, content: BlobContent, scopes: Scopes, chunk: int, note_sent: Callable[[], None]
     ) -> None:
         digest = content.descriptor.digest
-        answer = self._provider.do_request(uploads_of(repository), "POST", b"", {}, scopes)
+        path = self._provider.container(repository).uploads_path
+        answer = self._provider.do_request(path, "POST", b"", {}, scopes)
         if answer.status != HTTPStatus.ACCEPTED:
             raise error_of(answer, f"starting the upload of {digest}")
         url = completed_at(self._place_of(self._send_all(content, answer, chunk, scopes)), digest)
@@ -150,11 +151,6 @@ class _Pieces:
             part, self._rest = self._rest[:length], self._rest[length:]
             length -= len(part)
             yield part
-
-
-def uploads_of(repository: str) -> str:
-    """Where uploads into a repository begin."""
-    return f"/v2/{repository}/blobs/uploads/"
 
 
 def completed_at(place: str, digest: Digest) -> str:

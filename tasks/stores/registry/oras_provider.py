@@ -1,9 +1,9 @@
 """oras-py's registry provider, with the parts replaced that a migration can't live with.
 
-The only module that imports oras. What stays is its model of a registry: the container whose URLs are built
-here, and a session that requests go through. Replaced are its retry (131 s on a wrong password, none on 429),
-its authorization (one token for all repositories), its uploads (whole blobs in memory), its existence checks
-(any error is "missing") and its manifests (serialised again, so that digests change);
+The only module that imports oras. What stays is its model of a registry: a provider for one host, containers that
+know the paths of its API, and `do_request` as the one way there. Replaced are its session, its retry (131 s on a
+wrong password, none on 429), its authorization (one token for all repositories), its uploads (whole blobs in memory),
+its existence checks (any error is "missing") and its manifests (serialised again, so that digests change);
 docs/decisions/003-oras-py.md has the list.
 """
 
@@ -30,6 +30,7 @@ from tasks.stores.registry.transport.transport_errors import redacted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tasks.oci.digest import Digest
     from tasks.stores.registry.registry_auth import Authorizer, Scopes
     from tasks.stores.registry.transport.http_answers import StreamedAnswer
     from tasks.stores.registry.transport.http_pool import HttpPool
@@ -50,8 +51,26 @@ class RepositoryContainer(Container):
         self.tag = None
         self.digest = None
 
-    def path(self, url: str) -> str:
-        """The path of one of this container's URLs, which come without a scheme."""
+    def manifest_path(self, reference: str) -> str:
+        """Where a manifest is, by tag or digest."""
+        return self._path(self.manifest_url(reference))
+
+    def blob_path(self, digest: Digest) -> str:
+        """Where a blob is."""
+        return self._path(self.get_blob_url(digest))
+
+    @property
+    def uploads_path(self) -> str:
+        """Where uploads begin."""
+        return self._path(self.upload_blob_url())
+
+    @property
+    def tags_path(self) -> str:
+        """Where the tags are listed."""
+        return self._path(self.tags_url())
+
+    def _path(self, url: str) -> str:
+        """The path of one of oras's URLs, which come without a scheme."""
         return url.removeprefix(self.registry)
 
 
@@ -80,7 +99,7 @@ class OrasProvider(Registry):
         return self.do_request("/v2/")
 
     def container(self, repository: str) -> RepositoryContainer:
-        """The container of a repository, for its URLs."""
+        """The container of a repository, for its paths."""
         return RepositoryContainer(self.hostname, repository)
 
     def do_request(

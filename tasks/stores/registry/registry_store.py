@@ -7,7 +7,6 @@ can't be said are kept apart throughout.
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from itertools import count
@@ -128,8 +127,7 @@ class RegistryStore:
     def _list_tags(self, repository: str) -> frozenset[str] | None:
         ask = partial(self._ask_for_list, repository)
         try:
-            container = self._provider.container(repository)
-            first = ask(container.path(container.tags_url()))
+            first = ask(self._provider.container(repository).tags_path)
         except PermissionDeniedError:
             self.resolve_manifest(repository, _ANY_TAG)
             return None  # whoever may push may not list, as with Amazon's rights for a push, and Azure's scope map
@@ -141,14 +139,15 @@ class RegistryStore:
 
     def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
         """See `ManifestResolver.resolve_manifest`."""
-        path = self._manifest_path(repository, reference)
+        path = self._provider.container(repository).manifest_path(reference)
         accept, attempted = {"Accept": ACCEPT_MANIFESTS}, f"HEAD {self._pool.origin}{path}"
         answer = self._heads.ask(path, self._scopes(repository), attempted, accept)
         if answer is not None:
             if answer.status == HTTPStatus.NOT_FOUND:
                 return None
-            with suppress(InvalidDigestError):  # a SHOULD in v1.1.1; ECR leaves it out
-                return Digest(said_once(answer.headers.get("Docker-Content-Digest")))
+            digest = Digest.or_none(said_once(answer.headers.get("Docker-Content-Digest")))
+            if digest is not None:  # a SHOULD in v1.1.1; ECR leaves it out
+                return digest
         manifest = self.fetch_manifest(repository, reference)
         return None if manifest is None else Digest.of(manifest.raw)
 
@@ -162,7 +161,7 @@ class RegistryStore:
 
     def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
         """See `ContentFetcher.fetch_manifest`."""
-        path = self._manifest_path(repository, reference)
+        path = self._provider.container(repository).manifest_path(reference)
         headers, scopes = {"Accept": ACCEPT_MANIFESTS, "Accept-Encoding": "identity"}, self._scopes(repository)
         answer = self._retry(
             lambda: _checked(
@@ -208,7 +207,7 @@ class RegistryStore:
         if self.profile is not GENERIC:
             self._refuse_what_it_refuses(Descriptor(manifest.media_type, Digest.of(manifest.raw), len(manifest.raw)))
         attempted = f"pushing {repository}:{reference}" if ":" not in reference else f"pushing {reference}"
-        path = self._manifest_path(repository, reference)
+        path = self._provider.container(repository).manifest_path(reference)
         headers, scopes = {"Content-Type": manifest.media_type}, self._scopes(repository)
         attempts = count()
 
@@ -244,7 +243,7 @@ class RegistryStore:
         return self._delete(repository, tag, may_delete)
 
     def _delete(self, repository: str, reference: str, may_delete: Callable[[], bool]) -> Deletion:
-        path = self._manifest_path(repository, reference)
+        path = self._provider.container(repository).manifest_path(reference)
         scopes = (f"repository:{repository}:pull,push,delete",)
 
         def attempt() -> Deletion:
@@ -277,10 +276,6 @@ class RegistryStore:
 
     def _scopes(self, repository: str) -> Scopes:
         return (repository_scope(repository, write=self._write),)
-
-    def _manifest_path(self, repository: str, reference: str) -> str:
-        container = self._provider.container(repository)
-        return container.path(container.manifest_url(reference))
 
 
 def _checked(answer: HttpAnswer, attempted: str) -> HttpAnswer:

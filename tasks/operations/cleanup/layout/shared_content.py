@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tasks.file_ports import OWN_FOLDER
 from tasks.oci.digest import Digest
-from tasks.oci.errors import InvalidDigestError, InvalidLayoutError
+from tasks.oci.errors import InvalidLayoutError
 from tasks.oci.image_layout import BLOBS, is_placeholder
 
 if TYPE_CHECKING:
@@ -81,13 +81,6 @@ def _layouts_with(blobs: str | None) -> Iterator[str]:
 
 def _placeholder(path: str) -> Iterator[tuple[Digest, str]]:
     *layout, blobs, algorithm, encoded = ["", "", *path.split("/")]
-    digest = _digest(f"{algorithm}:{encoded}") if blobs == BLOBS else None
+    digest = Digest.or_none(f"{algorithm}:{encoded}") if blobs == BLOBS else None
     if digest is not None and is_placeholder(0, digest):
         yield digest, "/".join(layout[2:]) or "."
-
-
-def _digest(text: str) -> Digest | None:
-    try:
-        return Digest(text)
-    except InvalidDigestError:
-        return None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.file_ports import OWN_FOLDER, StoredFile, below
 from tasks.oci.digest import Digest
-from tasks.oci.errors import InvalidDigestError, StateError
+from tasks.oci.errors import StateError
 from tasks.oci.image_layout import BLOBS, INDEX, MARKER
 
 if TYPE_CHECKING:
@@ -174,12 +174,7 @@ def _may_be_ours(record: Record, place: RecordPlace) -> bool:
 def blob_digest(repository: str, path: str) -> Digest | None:
     """The digest of a file below a layout's `blobs/`, None for any other file."""
     prefix = below(repository, f"{BLOBS}/")
-    if not path.startswith(prefix):
-        return None
-    try:
-        return Digest(path[len(prefix) :].replace("/", ":", 1))
-    except InvalidDigestError:
-        return None
+    return Digest.or_none(path[len(prefix) :].replace("/", ":", 1)) if path.startswith(prefix) else None
 
 
 def write_record(files: FileWriter, run: str, number: int, record: Record) -> None:

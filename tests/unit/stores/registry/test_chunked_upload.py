@@ -14,6 +14,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import PayloadTooLargeError, RegistryError, UnexpectedAnswerError
 from tasks.stores.registry import chunked_upload
 from tasks.stores.registry.chunked_upload import ChunkedUpload
+from tasks.stores.registry.oras_provider import RepositoryContainer
 from tasks.stores.registry.transport.http_answers import HttpAnswer
 from tasks.stores.verified_content import VerifiedContent
 
@@ -37,6 +38,9 @@ class Registry:
     least: str = ""
     statuses: dict[str, int] = field(default_factory=lambda: {"POST": 202, "PATCH": 202, "PUT": 201})
     sent: list[tuple[str, str, bytes, dict[str, str]]] = field(default_factory=list)
+
+    def container(self, repository: str) -> RepositoryContainer:
+        return RepositoryContainer("registry.example", repository)
 
     def do_request(
         self, url: str, method: str, body: bytes | Iterable[bytes], headers: dict[str, str], _: object
