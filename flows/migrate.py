@@ -49,6 +49,7 @@ def migrate(
     immutable_tags: p.ImmutableTags = False,
     scan_on_push: p.ScanOnPush = False,
     fail_fast: p.FailFast = False,
+    lock_timeout: p.LockTimeout = "0s",
     jobs: p.Jobs = 8,
     limit_rate: pace.LimitRate = None,
     since_last: p.SinceLast = False,

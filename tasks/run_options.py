@@ -46,7 +46,7 @@ class RunOptions:
 
     Secrets are among them where a flow found some in a block; they are never shown, and never leave the process.
 
-    Rates are in bytes a second. Checks have no target.
+    Rates are in bytes a second, and `lock_timeout` in seconds. Checks have no target.
     """
 
     source: str
@@ -61,6 +61,7 @@ class RunOptions:
     jobs: int = 8
     limit_rate: float | None = None
     state: str | None = None
+    lock_timeout: float = 0.0
     report: str | None = None
     endpoint_url: str | None = None
     request_payer: bool = False
@@ -90,7 +91,7 @@ class RunOptions:
         return Selection.parse(self.include, self.exclude, self.newest, read_exact_list(self.tags_from))
 
     @property
-    def chooses(self) -> tuple[object, ...]:
+    def choice_settings(self) -> tuple[object, ...]:
         """The options that make the selection, for the ledger's marks; each repository adds its part of a list."""
         newest = () if self.newest is None else (self.newest.count, str(self.newest.order_by))
         return (self.include, self.exclude, *newest)

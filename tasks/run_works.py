@@ -79,7 +79,7 @@ class Works:
         tools, policy, selection = CopyTools(self.source, target, self.hands, paced), self.policy, self.selection
 
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
-            chosen = (*self.options.chooses, *selection.wanted_of(inventory.path))
+            chosen = (*self.options.choice_settings, *selection.wanted_of(inventory.path))
             settings = settings_mark(repository, chosen, policy.untagged, policy.referrers, policy.depth)
             if self.options.since_last and is_unchanged(inventory, repository, self.ledger, settings, selection):
                 done = UnchangedWork(inventory, repository, target.host, self.ledger)

@@ -9,6 +9,7 @@ import logging
 import uuid
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ from tasks.run_parts import (
     tracer_of,
 )
 from tasks.run_works import Works
+from tasks.stores.state.lock_patience import held_within
 from tasks.stores.state.run_spool import RunSpool, check_report_place
 
 if TYPE_CHECKING:
@@ -222,7 +224,8 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
     Raises:
         ConfigurationError: an option makes no sense, the source is not there, or state or report can't be written
             or would be in it or be one file.
-        LockHeldError: another migration works on the same source and target.
+        LockHeldError: another migration works on the same source and target, and goes on for longer than is waited.
+        InterruptedRunError: the run is to end while it waits for that.
         AuthenticationError, TransportError: the target does not let us in.
     """
     job = job_of(options)
@@ -235,7 +238,8 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         state = state_of(kind, options, stop)
         if kind is RunKind.MIGRATE:
             with blamed_on("--state"):
-                stack.enter_context(state.lock(run_id, stop.set, options.shard))
+                lock = partial(state.lock, run_id, stop.set, options.shard)
+                stack.enter_context(held_within(options.lock_timeout, lock, stop))
         target = stack.enter_context(target_of(kind, options, controls, stop))
         ledger, spool = _open_records(stack, state, options, run_id)
         preparation = preparation_of(target, options)

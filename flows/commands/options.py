@@ -171,6 +171,7 @@ _VALUES = {
     "frozen_for": "TIME",
     "hours": "HOURS",
     "limit_rate": "RATE",
+    "lock_timeout": "TIME",
     "mount_option": "PATH=OPTION",
     "out": "FOLDER",
     "path_bucket": "PATH=BUCKET",

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from flows.forms.block_names import block_name
-from flows.forms.quantities import number
+from flows.forms.quantities import number, waiting_time
 from flows.forms.told_to_pydantic import told_to_pydantic
 from tasks.oci.reference import TargetAddress
 from tasks.oci.registry_profiles import RegistryKind
@@ -185,6 +185,11 @@ BackupTag = Annotated[
 ]
 PlainHttp = Annotated[bool, Field(description="Talk to the registry over plain HTTP; credentials travel unencrypted")]
 CaFile = Annotated[str | None, Field(description="PEM file of further certificate authorities to trust")]
+LockTimeout = Annotated[
+    str,
+    Field(description="Wait for so long (30m) while another run works on this source and target, instead of ending"),
+    AfterValidator(waiting_time),
+]
 SinceLast = Annotated[bool, Field(description="Do not ask the target for layouts unchanged since the last good run")]
 DeleteVanished = Annotated[
     bool,

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from flows.forms import parameter_fields as f
 from flows.forms.pace_parameters import LimitRate, MaxRequests, PaceParameters
-from flows.forms.quantities import bytes_per_second
+from flows.forms.quantities import bytes_per_second, seconds
 from tasks.endpoints import TargetOptions
 from tasks.exact_lists import read_exact_list
 from tasks.oci.reference import is_tag
@@ -214,6 +214,7 @@ class MigrateParameters(PairParameters):
     immutable_tags: f.ImmutableTags = False
     scan_on_push: f.ScanOnPush = False
     fail_fast: f.FailFast = False
+    lock_timeout: f.LockTimeout = "0s"
     limit_rate: LimitRate = None
     since_last: f.SinceLast = False
     delete_vanished: f.DeleteVanished = False
@@ -260,6 +261,7 @@ class MigrateParameters(PairParameters):
             target=replace(self.to_target(self.target), new_repositories=new),
             limit_rate=None if self.limit_rate is None else bytes_per_second(self.limit_rate),
             since_last=self.since_last,
+            lock_timeout=seconds(self.lock_timeout),
             deletion=DeletionLimits(self.delete_max_tags, self.delete_max_percent) if self.delete_vanished else None,
         )
 
@@ -271,14 +273,13 @@ class VerifyParameters(PairParameters):
 
     def to_options(self) -> RunOptions:
         """The same as values of the engine."""
-        return self._options(
-            CopyPolicy(
-                untagged=self.untagged,
-                referrers=not self.exclude_referrers,
-                depth=self.depth,
-                strict_names=self.strict_names,
-            )
+        policy = CopyPolicy(
+            untagged=self.untagged,
+            referrers=not self.exclude_referrers,
+            depth=self.depth,
+            strict_names=self.strict_names,
         )
+        return self._options(policy)
 
 
 class InPlaceParameters(RunParameters):

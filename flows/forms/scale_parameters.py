@@ -98,12 +98,13 @@ class ScaledMigrateParameters(MigrateParameters, ScaleParameters):
     def of_part(self, parts: int) -> MigrateParameters:
         """The parameters of one of so many parts, at most all of which are at work at once.
 
-        What the whole run does once is none of theirs: the report, the metrics, the look for conflicts before
-        anything is written. Rates are shared out evenly.
+        What the whole run does once is none of theirs: the report, the metrics, the wait for another run, the look
+        for conflicts before anything is written. Rates are shared out evenly.
         """
         rate = None if self.limit_rate is None else str(math.ceil(bytes_per_second(self.limit_rate) / parts))
         once = {"on_conflict": OnConflict.REFUSE} if self.on_conflict is OnConflict.FAIL else {}
-        return MigrateParameters(**_shared(self, MigrateParameters, parts) | once | {"limit_rate": rate})
+        own = {"limit_rate": rate, "lock_timeout": "0s"}
+        return MigrateParameters(**_shared(self, MigrateParameters, parts) | once | own)
 
 
 class ScaledVerifyParameters(VerifyParameters, ScaleParameters):

@@ -50,6 +50,44 @@ def test_a_run_beside_a_running_one_is_refused(
     assert again.totals["copied"] + again.totals["up_to_date"] == 20
 
 
+@pytest.mark.parametrize("with_prefect", [False, True], ids=["standalone", "flow"])
+def test_a_run_that_may_wait_begins_when_the_other_one_has_ended_or_leaves_when_it_is_told_to(
+    with_prefect: bool,
+    layoutlift: Layoutlift,
+    docker_registry: Registry,
+    prefix: str,
+    source: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    if with_prefect:
+        layoutlift.environment = request.getfixturevalue("prefect_environment")
+        layoutlift.standalone = False
+    target = f"{docker_registry.host}/{prefix}"
+    patiently = ("migrate", source, target, "--lock-timeout", "4m")
+    with layoutlift.running("migrate", source, target, *SLOWLY, *NO_HEAD_START) as first:
+        wait_until(lambda: any(layoutlift.home.rglob("lock")), what="the first run holds its lock")
+        with layoutlift.running(*patiently) as second:
+            wait_for_words(second, f"pid {first.pid}")
+            code, _, stderr, seconds = interrupt(second, within=2 * ENDS_WITHIN_SECONDS)
+            assert code == 130, stderr
+            assert seconds < ENDS_WITHIN_SECONDS
+        with layoutlift.running(*patiently) as third:
+            wait_for_words(third, f"pid {first.pid}")
+            assert interrupt(first, within=2 * ENDS_WITHIN_SECONDS)[0] == 130
+            _, stderr = third.communicate(timeout=60)
+            assert third.returncode == 0, stderr
+    assert layoutlift.last_report["totals"]["tags"] == len(everything_tagged(docker_registry, prefix)) == 20
+
+
+def wait_for_words(process: subprocess.Popen[str], words: str) -> None:
+    """Read what it says to its end, or until the words come."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if words in line:
+            return
+    pytest.fail(f"it ended without a word of {words}")
+
+
 @pytest.mark.parametrize(
     ("with_prefect", "by", "options"),
     [(False, signal.SIGINT, ()), (True, signal.SIGINT, ()), (True, signal.SIGTERM, NO_HEAD_START)],

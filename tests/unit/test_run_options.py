@@ -18,12 +18,12 @@ def test_a_report_says_how_many_were_wanted_and_in_which_order() -> None:
 def test_a_report_says_where_the_list_is_and_a_mark_has_it_by_repository() -> None:
     listed = replace(PLAIN, include=(), tags_from="images.txt")
     assert shown_options(listed)["tags_from"] == "images.txt"
-    assert listed.chooses == replace(PLAIN, include=()).chooses
+    assert listed.choice_settings == replace(PLAIN, include=()).choice_settings
 
 
 def test_another_number_or_order_is_another_choice_and_none_is_that_of_earlier_versions() -> None:
     """A layout is taken as unchanged only under the mark that it has; what a ledger has must go on to count."""
     numbered = [Newest(5), Newest(6), Newest(5, NewestBy.NAME)]
-    marks = {settings_mark(replace(PLAIN, newest=each).chooses) for each in (None, *numbered)}
+    marks = {settings_mark(replace(PLAIN, newest=each).choice_settings) for each in (None, *numbered)}
     assert len(marks) == 4
     assert settings_mark((("team/**",), ())) in marks

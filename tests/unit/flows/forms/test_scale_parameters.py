@@ -22,6 +22,7 @@ WHOLE = ScaledMigrateParameters(
     report="report.json",
     metrics="layoutlift.prom",
     shards=8,
+    lock_timeout="1h",
 )
 
 
@@ -31,7 +32,8 @@ def test_a_part_has_its_share_of_the_rates_and_nothing_that_is_done_once() -> No
     assert part.max_requests == 50 / 3
     assert (part.report, part.metrics) == (None, None)
     assert part.on_conflict is OnConflict.REFUSE, "the run itself looked for conflicts before it began"
-    changed = {"limit_rate", "max_requests", "report", "metrics", "on_conflict"}
+    assert part.to_options().lock_timeout == 0, "the run itself has waited"
+    changed = {"limit_rate", "max_requests", "report", "metrics", "on_conflict", "lock_timeout"}
     assert part.model_dump(exclude=changed) == WHOLE.model_dump(include=set(type(part).model_fields) - changed)
 
 

@@ -1,0 +1,49 @@
+"""Waits for a lock that another run holds, for whoever would rather be late than not work at all."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import LockHeldError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from tasks.stores.pacing import Stop
+
+LOOK_EVERY = 2.0
+"""Seconds between two looks; each costs a state in a bucket some requests."""
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def held_within(seconds: float, lock: Callable[[], AbstractContextManager[object]], stop: Stop) -> Iterator[None]:
+    """Hold the lock that `lock` makes, once whoever holds it lets go, within so many seconds.
+
+    Raises on entering:
+        LockHeldError: they did not.
+        InterruptedRunError: the run is to end.
+        StateError: as the lock itself.
+    """
+    give_up_at = time.monotonic() + seconds
+    is_told = False
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(lock())
+            except LockHeldError as held:
+                left = give_up_at - time.monotonic()
+                if left <= 0:
+                    raise
+                if not is_told:
+                    logger.warning("%s; this run waits for it, for %.0f s at the most", held, left)
+                    is_told = True
+                stop.wait(min(LOOK_EVERY, left))
+            else:
+                break
+        yield
