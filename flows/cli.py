@@ -210,11 +210,11 @@ def verify(*, standalone: bool, **given: Any) -> None:
     run_to_end(RunKind.VERIFY, ScaledVerifyParameters, given, standalone=standalone)
 
 
-@main.command(short_help="Prove that what SOURCE refers to is there, unaltered")
+@main.command(short_help="Prove that all that SOURCE refers to is there")
 @with_parameters(CheckParameters)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON")
 def check(**given: Any) -> None:
-    """Check inside SOURCE that everything each tag refers to is there, unaltered."""
+    """Check inside SOURCE that everything each tag refers to is there, and with --depth content unaltered."""
     run_to_end(RunKind.CHECK, CheckParameters, given, standalone=True)
 
 
