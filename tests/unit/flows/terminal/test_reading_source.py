@@ -1,6 +1,5 @@
 """What a listing reads ends with it."""
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ def test_ctrl_c_ends_what_other_threads_read_of_layouts_before_these_are_waited_
     monkeypatch.setattr(reading_source, "Stop", lambda: stop)
     monkeypatch.setattr(reading_source, "open_source", lambda *_, **__: None)
     told: list[bool] = []
+    main = threading.main_thread()
     is_waited_for = threading.Event()
 
     def layouts() -> Iterator[str]:
@@ -30,8 +30,8 @@ def test_ctrl_c_ends_what_other_threads_read_of_layouts_before_these_are_waited_
 
     def read(_: str) -> None:
         is_waited_for.wait(10)
-        os.kill(os.getpid(), signal.SIGINT)
-        stop.pause(5)
+        signal.pthread_kill(main.ident or 0, signal.SIGINT)  # a process's may come to a thread that wakes nobody
+        stop.pause(30)
         told.append(stop.requested)
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored
