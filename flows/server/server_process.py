@@ -18,6 +18,7 @@ from tasks.stores.local_parts.processes import start_time
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import BinaryIO
 
 HOST = "127.0.0.1"
 USUAL_PORT = 4200
@@ -71,7 +72,7 @@ def launch(state: Path, prefect_version: str) -> ServerRecord:
     The port is opened here and handed over, so that no other program can take it while the server gets ready,
     and whoever answers on it is the server that was started.
     """
-    with open_port() as listener, fresh_log(state).open("ab") as log:  # one that is cut short begins anew
+    with open_port() as listener, fresh_log(state) as log:  # one that is cut short begins anew
         port = listener.getsockname()[1]
         child = subprocess.Popen(  # noqa: S603 - our own interpreter
             server_command(listener.fileno()),
@@ -110,12 +111,15 @@ def listen_on(port: int) -> socket.socket:
     return listener
 
 
-def fresh_log(state: Path) -> Path:
-    """The log's path, with the log of the server before moved aside: it may tell why that one ended."""
+def fresh_log(state: Path) -> BinaryIO:
+    """The log, with that of the server before moved aside: it may tell why that one ended.
+
+    Prefect names there the address of a notification that fails, which is a secret of a block, too.
+    """
     log = state / "server.log"
     with suppress(FileNotFoundError):
         log.replace(state / "server.log.1")
-    return log
+    return os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
 def server_command(descriptor: int) -> list[str]:

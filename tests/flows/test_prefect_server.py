@@ -228,11 +228,13 @@ def test_two_commands_at_once_start_one_server(own_state: Path) -> None:
 
 
 @pytest.mark.usefixtures("server")
-def test_nobody_else_can_read_the_database_of_a_server() -> None:
+def test_nobody_else_can_read_the_database_or_the_log_of_a_server() -> None:
     """Whoever may enter the folder, which may be a PREFECT_HOME of the user's own."""
-    databases = list(prefect_server.state_folder().glob("prefect.db*"))
+    state = prefect_server.state_folder()
+    databases = list(state.glob("prefect.db*"))
     assert databases
-    assert {path.name for path in databases if path.stat().st_mode & 0o077} == set()
+    files = [*databases, state / "server.log"]
+    assert {path.name for path in files if path.stat().st_mode & 0o077} == set()
 
 
 def test_a_server_that_ends_while_it_starts_is_told_with_its_last_words(own_state: Path) -> None:
