@@ -2,16 +2,20 @@
 
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from infra.real_parts import Registry
 from tasks.oci.errors import LayoutliftError, UntrustedConnectionError
 from tasks.ports import BlobArrival
 from tasks.stores.registry.credentials import Credentials
 from tasks.stores.registry.registry_store import RegistryStore
+from tests.support.command import Layoutlift
 from tests.support.content import blob, image
 from tests.support.fault_proxy import BLOB_PUT, Change, FaultProxy, Say, Upstream
-from tests.support.layouts import random_bytes
+from tests.support.layouts import LayoutBuilder, random_bytes
+from tests.support.registry_view import RepositoryView
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 
 MakeStore = Callable[..., RegistryStore]
@@ -102,6 +106,28 @@ def test_a_chunk_goes_nowhere_else_either(
     with pytest.raises(UntrustedConnectionError):
         store.push_blob(prefix, blob(CONTENT[1:]))
     assert elsewhere.requests == []
+
+
+def test_what_lies_elsewhere_is_not_pushed_as_the_backup_of_a_tag(
+    layoutlift: Layoutlift,
+    docker_registry: Registry,
+    proxy: FaultProxy,
+    elsewhere: ScriptedRegistry,
+    prefix: str,
+    tmp_path: Path,
+) -> None:
+    """The place may be one that this machine reaches, and the target does not."""
+    RepositoryView(docker_registry, f"{prefix}/app").push_image("v1")
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.image("v1", layers=[b"ours"])
+    layout.write()
+    elsewhere.always("GET", "/inside", Reply(200, {"Content-Type": "application/json"}, b'{"secret": 1}'))
+    proxy.when("GET", ".*/manifests/v1", Say(307, {"Location": f"{elsewhere.url}/inside"}), times=99)
+    options = ("--on-conflict", "overwrite", "--backup-tag", "old-{tag}")
+    ended = layoutlift.migrate(tmp_path, f"{proxy.host}/{prefix}", *options, code=1)
+    assert elsewhere.asked("GET", "/inside")
+    assert proxy.asked("PUT", ".*/manifests/.*") == []
+    assert ended.outcomes == {"app:v1": "backup_refused"}
 
 
 def test_the_place_of_an_upload_may_be_absolute(store: RegistryStore, proxy: FaultProxy, prefix: str) -> None:

@@ -6,8 +6,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.oci.errors import BackupRefusedError, LayoutliftError, MissingAtTargetError, ReferrersLostError
+from tasks.oci.errors import (
+    BackupRefusedError,
+    LayoutliftError,
+    MissingAtTargetError,
+    ReferrersLostError,
+    SpecError,
+)
+from tasks.oci.manifest import parse_manifest
 from tasks.operations.copying.copy_graph import RepositoryCopy
 from tasks.operations.copying.kept_manifests import KeptManifests
 from tasks.operations.copying.list_merge import ListMerge
@@ -229,7 +237,8 @@ class CopyWork(RepositoryWork):
         What an earlier run wrote needs no backup: the source had it.
 
         Raises:
-            BackupRefusedError: the backup's tag is one of the source's, holds something else already, or is too long.
+            BackupRefusedError: the backup's tag is one of the source's, holds something else already, or is too long;
+                or what is to be kept is no manifest.
         """
         name = self._policy.backup_of(tag)
         if name is None:
@@ -238,7 +247,13 @@ class CopyWork(RepositoryWork):
         if existing is None:
             return
         own = {entry.tag for entry in self.inventory.tags}
-        if (wrong := self._planner.wrong_with_backup(name, own, Digest.of(existing.raw))) is not None:
+        digest = Digest.of(existing.raw)
+        try:  # led elsewhere, we may have got what only this machine reaches, which the target is not to be given
+            parse_manifest(existing.raw, Descriptor(existing.media_type, digest, len(existing.raw)))
+        except SpecError as error:
+            message = f"what the target gives for {tag} is no manifest, so it was not overwritten"
+            raise BackupRefusedError(message) from error
+        if (wrong := self._planner.wrong_with_backup(name, own, digest)) is not None:
             raise BackupRefusedError(f"the backup's tag {name} is {wrong}, so {tag} was not overwritten")
         self._tools.target.push_manifest(self._repository, name, existing)
 

@@ -185,8 +185,9 @@ class VanishedRemoval:
             return False
 
     def _put_back(self, vanished: VanishedTag) -> None:
+        """What does not have the digest may be of a place that only we reach, and that the target led us to."""
         manifest = self._target.fetch_manifest(vanished.repository, vanished.digest)
-        if manifest is not None:
+        if manifest is not None and Digest.of(manifest.raw) == vanished.digest:
             self._target.push_manifest(vanished.repository, vanished.tag, manifest)
             self._note(vanished, vanished.digest)
 

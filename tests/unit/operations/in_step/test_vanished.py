@@ -306,6 +306,20 @@ def test_what_is_put_back_is_what_was_brought() -> None:
     assert Ledger(lines).brought_to("app", "app") == {"v1": goes.digest}
 
 
+def test_what_was_not_brought_is_not_put_back() -> None:
+    """As what an answer is that the target leads elsewhere for."""
+    others = RemoteManifest(json.dumps(BODY).encode(), IMAGE_INDEX)
+
+    class GivesOthers(KeepsWhatItHas):
+        def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+            return others
+
+    target, lines = GivesOthers(), Lines()
+    (goes,) = brought(target, lines, "v1")
+    assert remove(target, lines, goes) == ["deletion_unsupported"]
+    assert target.resolve_manifest("app", Digest.of(others.raw)) is None
+
+
 class SaysSo(MemoryTarget):
     """Answers that it deletes, and keeps everything."""
 
