@@ -81,8 +81,9 @@ def _runner(scheduler: str | None) -> DaskTaskRunner:
         return DaskTaskRunner(address=scheduler)
     # A worker of Python 3.11 can freeze while Dask samples what its threads do (gh-106883 of CPython).
     dask.config.set({"distributed.worker.profile.enabled": False})
-    processes = {"n_workers": os.cpu_count() or 1, "threads_per_worker": 1}
-    return DaskTaskRunner(cluster_kwargs=processes | {"processes": True, "dashboard_address": None})
+    processes = {"n_workers": os.cpu_count() or 1, "threads_per_worker": 1, "processes": True}
+    # Without certificates, whoever is on this machine could have the workers run anything, with our secrets.
+    return DaskTaskRunner(cluster_kwargs=processes | {"dashboard_address": None, "security": True})
 
 
 def _client(runner: DaskTaskRunner, scheduler: str | None) -> Any:

@@ -1,13 +1,17 @@
 """A migration on the processes of a local Dask cluster, one of which is killed in the middle."""
 
+import asyncio
 import os
 import signal
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from distributed import LocalCluster
+from distributed import LocalCluster, Security
+from distributed.comm import connect
 
 from flows.scale import dask_work
 from infra.real_parts import Registry, wait_until
@@ -29,6 +33,16 @@ def source(tmp_path: Path) -> Path:
             layout.image(tag, layers=[os.urandom(50_000)])
         layout.write()
     return tmp_path / "bucket"
+
+
+class Stranger(Security):
+    """Trusts everybody, and has certificates that nobody knows."""
+
+    def get_connection_args(self, role: str) -> dict[str, Any]:
+        arguments: dict[str, Any] = super().get_connection_args(role)
+        if arguments["ssl_context"] is not None:
+            arguments["ssl_context"].verify_mode = ssl.CERT_NONE
+        return arguments
 
 
 def dask_workers(marker: str) -> Iterator[int]:
@@ -81,6 +95,17 @@ def test_no_process_of_a_cluster_of_our_own_is_sampled_by_dask() -> None:
         sampled = runner.client.run(lambda dask_worker: "profile" in dask_worker.periodic_callbacks)
         assert set(sampled.values()) == {False}
         assert not [each.name for each in threading.enumerate() if each.name == "Profile"]
+
+
+def test_a_cluster_of_our_own_takes_nobody_else_of_this_machine_in() -> None:
+    """Whoever is let in has its workers run anything, with the passwords in their environment."""
+    with dask_work._runner(None) as runner:
+        workers = runner.client.scheduler_info(n_workers=-1)["workers"]
+        addresses = [runner.client.scheduler.address, *workers, *(each["nanny"] for each in workers.values())]
+        for address in addresses:
+            stranger = Stranger.temporary() if address.startswith("tls:") else Stranger()
+            with pytest.raises(OSError):
+                asyncio.run(connect(address, timeout=5, **stranger.get_connection_args("client")))
 
 
 def test_the_parts_of_a_migration_are_done_by_a_cluster_that_is_there_already(
