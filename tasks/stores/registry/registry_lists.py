@@ -80,7 +80,7 @@ def next_page(answer: HttpAnswer) -> str | None:
             try:
                 return _path(urljoin(answer.url, address_in(target.strip())))
             except ValueError as error:
-                message = f"{redacted(answer.url)}: the next page is said to be at {target[:100]!r}"
+                message = f"{redacted(answer.url)}: the next page is said to be at what is no web address"
                 raise UnexpectedAnswerError(message, status=answer.status) from error
     return None
 

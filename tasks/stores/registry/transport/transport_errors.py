@@ -115,4 +115,5 @@ def _cause(error: BaseException) -> str:
 def redacted(url: str) -> str:
     """A URL without what may be secret in it: user, password and query."""
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    path = parts.path if parts.netloc else parts.path.rpartition("@")[2]  # `ftp:user:password@host` has no host
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))

@@ -53,3 +53,9 @@ def test_pages_without_end_are_not_kept_until_memory_ends(monkeypatch: pytest.Mo
     listed = read_pages(ask("/v2/app/tags/list"), "tags", ask)
     assert not listed.whole, "so each tag is asked for by itself"
     assert len(listed.entries) == 5
+
+
+@pytest.mark.parametrize("target", ["https://u:pass@[x/?sig=pass", "//u:pass@[x"])
+def test_a_next_page_at_no_address_is_told_without_what_may_be_secret_in_it(target: str) -> None:
+    with pytest.raises(UnexpectedAnswerError, match=r"list: the next page is said to be at what is no web address$"):
+        next_page(HttpAnswer(200, {"Link": f"<{target}>; rel=next"}, b"", "http://registry.example/v2/app/tags/list"))

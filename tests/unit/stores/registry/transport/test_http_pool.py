@@ -274,8 +274,17 @@ def test_every_exception_of_urllib3_has_a_translation(kind: type[urllib3_excepti
     assert "token" not in str(translated)
 
 
-def test_a_url_is_shown_without_what_may_be_secret() -> None:
-    assert redacted("https://me:pw@h:1/a/b?sig=s#f") == "https://h:1/a/b"
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:pw@h:1/a/b?sig=s#f", "https://h:1/a/b"),
+        ("x:me:pw@h/a?sig=s", "x:h/a"),
+        ("x:///me:pw@h/a", "x:h/a"),
+        ("https://h/a@b", "https://h/a@b"),
+    ],
+)
+def test_a_url_is_shown_without_what_may_be_secret(url: str, shown: str) -> None:
+    assert redacted(url) == shown
 
 
 @pytest.fixture(scope="module")
