@@ -27,6 +27,7 @@ from tasks.stores.registry.chunked_upload import CHUNK_SIZES, ChunkedUpload, com
 from tasks.stores.registry.registry_answers import error_of, upload_error_of
 from tasks.stores.registry.registry_auth import repository_scope
 from tasks.stores.registry.transport.http_answers import said_once
+from tasks.stores.registry.transport.transport_errors import LONGEST_SHOWN
 from tasks.stores.registry.transport.watched_connections import COMMITTED_BYTES_A_SECOND
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ class BlobUpload:
             raise UnexpectedAnswerError("the registry accepted an upload and named no place for it", status=202)
         url, kept = self._pool.next_hop(started.url, location, {"Authorization": ""})
         if not kept:
-            host = urlsplit(url).netloc.rpartition("@")[2]  # before it, a name and password may stand
+            host = urlsplit(url).netloc.rpartition("@")[2][:LONGEST_SHOWN]  # before it, a name and password may stand
             raise UntrustedConnectionError(f"the registry wants a blob sent to another host: {host}")
         return url
 

@@ -30,7 +30,7 @@ from tasks.oci.errors import (
 from tasks.stores.registry.kept_credentials import USED_SHARE, KeptCredentials
 from tasks.stores.registry.registry_answers import describe, may_pass, retry_after
 from tasks.stores.registry.transport.http_answers import address_in
-from tasks.stores.registry.transport.transport_errors import redacted
+from tasks.stores.registry.transport.transport_errors import LONGEST_SHOWN, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,6 +43,7 @@ Scopes = tuple[str, ...]
 DEFAULT_LIFETIME = 60.0
 """Seconds that a token lives when its server does not say (token.md, "expires_in")."""
 _CLIENT_ID = "layoutlift"
+_LONGEST_HEADER, _LONGEST_SCOPE = 16 * 1024, 1_000  # characters; a registry may send millions, with every answer
 MOST_TOKENS = 5_000
 """Tokens that are kept at once: 10 MB or 20. A batch's repositories are all opened before the first is worked on, and
 in a source of 300,000 small ones so many are in work at once; with fewer tokens each would be fetched twice."""
@@ -64,7 +65,7 @@ class Challenge:
 def parse_challenges(header: str) -> tuple[Challenge, ...]:
     """All challenges of a `WWW-Authenticate` header; schemes and names in lower case."""
     found: list[tuple[str, dict[str, str]]] = []
-    for name, quoted, plain, scheme in _CHALLENGE.findall(header):
+    for name, quoted, plain, scheme in _CHALLENGE.findall(header[:_LONGEST_HEADER]):
         if scheme:
             found.append((scheme.lower(), {}))
         elif found:
@@ -86,7 +87,7 @@ def scopes_after(refusal: str, asked: Scopes) -> Scopes:
     bearers = (each for each in parse_challenges(refusal) if each.scheme == "bearer")
     named = next(bearers, Challenge("", {})).parameters.get("scope", "")
     place, _, needed = named.rpartition(":")
-    for scope in asked:
+    for scope in asked if len(named) <= _LONGEST_SCOPE else ():
         its_place, _, actions = scope.rpartition(":")
         if place == its_place and not set(needed.split(",")) <= set(actions.split(",")):
             return tuple(named if each == scope else each for each in asked)
@@ -203,10 +204,9 @@ class Authorizer:
             return bearer
         if "basic" in by_scheme:
             return by_scheme["basic"]
-        schemes = ", ".join(by_scheme) or "none"
-        raise AuthenticationError(
-            f"{self._origin} asks for an authentication that is not supported: {schemes}", status=401
-        )
+        schemes = ", ".join(by_scheme)[:LONGEST_SHOWN] or "none"
+        message = f"{self._origin} asks for an authentication that is not supported: {schemes}"
+        raise AuthenticationError(message, status=401)
 
     def _authenticate(self, challenge: Challenge, scopes: Scopes) -> _Token:
         was_kept = self.credentials.is_kept

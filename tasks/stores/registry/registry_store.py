@@ -12,7 +12,7 @@ from http import HTTPStatus
 from itertools import count
 from typing import TYPE_CHECKING
 
-from tasks.oci.descriptor import Descriptor
+from tasks.oci.descriptor import MAX_MEDIA_TYPE, Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     InvalidDigestError,
@@ -170,7 +170,8 @@ class RegistryStore:
         )
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
-        return RemoteManifest(answer.body, answer.headers.get("Content-Type", "").partition(";")[0].strip())
+        media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+        return RemoteManifest(answer.body, media_type[:MAX_MEDIA_TYPE])
 
     def fetch_blob(self, repository: str, descriptor: Descriptor) -> VerifiedContent:
         """See `ContentFetcher.fetch_blob`."""

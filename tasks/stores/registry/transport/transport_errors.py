@@ -71,6 +71,8 @@ _NO_TLS_SIGNS = ("wrong version number", "record layer failure")
 _PROXY_WITHOUT_TLS = "it has no TLS: have HTTPS_PROXY name it as http://host:port"
 _PROXY_REFUSAL = "Tunnel connection failed: 407"
 PROXY_REFUSES = "the proxy wants a name and password, or other ones (407); put them into HTTPS_PROXY"
+LONGEST_SHOWN = 500
+"""Characters of what a registry says, in a message that the report may have once for each tag."""
 
 
 def translate(error: HTTPError | HTTPException | OSError, method: str, url: str) -> LayoutliftError:
@@ -113,7 +115,7 @@ def _cause(error: BaseException) -> str:
 
 
 def redacted(url: str) -> str:
-    """A URL without what may be secret in it: user, password and query."""
+    """A URL without what may be secret in it: user, password and query; and not longer than people read."""
     parts = urlsplit(url)
     path = parts.path if parts.netloc else parts.path.rpartition("@")[2]  # `ftp:user:password@host` has no host
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))[:LONGEST_SHOWN]

@@ -130,6 +130,13 @@ def test_a_blob_is_not_sent_to_another_host(
         make_store(script.host).push_blob("app", blob(SMALL))
 
 
+def test_another_host_is_not_told_without_end(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("POST", UPLOADS, Reply(202, {"Location": f"http://{'h' * 60_000}/u"}))
+    with pytest.raises(UntrustedConnectionError) as raised:
+        make_store(script.host).push_blob("app", blob(SMALL))
+    assert len(str(raised.value)) < 1_000
+
+
 def test_an_upload_without_a_place_is_said_so(script: ScriptedRegistry, make_store: MakeStore) -> None:
     script.expect("POST", UPLOADS, Reply(202))
     with pytest.raises(UnexpectedAnswerError):

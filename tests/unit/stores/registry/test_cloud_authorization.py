@@ -104,6 +104,7 @@ def test_who_may_push_to_azure_and_not_list_is_told_of_each_tag_by_itself(
         "registry:catalog:*",
         "repository:app:pull repository:other:pull",
         "nonsense",
+        pytest.param(f"repository:app:pull,push,{'x' * 1_000}", id="as long as none is"),
     ],
 )
 def test_a_scope_that_is_no_more_of_the_same_repository_is_not_asked_for(named: str) -> None:

@@ -81,6 +81,17 @@ def test_any_header_is_read_without_an_error(header: str) -> None:
     parse_challenges(header)
 
 
+def test_a_header_of_millions_of_challenges_is_not_made_objects_of() -> None:
+    assert len(parse_challenges("a," * 1_000_000)) < 10_000
+
+
+def test_ways_that_can_not_be_gone_are_not_told_without_end() -> None:
+    made = Authorizer("https://registry.example", lambda: ME, TokenServer())
+    with pytest.raises(AuthenticationError) as raised:
+        made.refused((), None, ", ".join(f"way{number}" for number in range(100_000)))
+    assert len(str(raised.value)) < 1_000
+
+
 def challenge(realm: str) -> Reply:
     return Reply(401, {"WWW-Authenticate": f'Bearer realm="{realm}/token",service="registry"'})
 

@@ -412,6 +412,13 @@ def test_a_list_from_elsewhere_is_named_without_what_its_address_grants(
     assert "secret" not in str(raised.value)
 
 
+def test_a_type_is_not_longer_than_types_are(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    """It is in the ledger, or in what a verification says of each tag."""
+    script.expect("GET", MANIFEST_PATH, Reply(200, {"Content-Type": "t" * 60_000}, MANIFEST.raw))
+    manifest = make_store(script.host).fetch_manifest("team/app", "v1")
+    assert manifest == RemoteManifest(MANIFEST.raw, "t" * 255)
+
+
 def test_referrers_are_their_digests(script: ScriptedRegistry, make_store: MakeStore) -> None:
     body = json.dumps({"manifests": [{"digest": Digest.of(b"r")}]}).encode()
     script.expect("GET", REFERRERS_PATH, Reply(body=body))

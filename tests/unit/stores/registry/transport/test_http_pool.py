@@ -177,6 +177,12 @@ def test_a_location_that_leads_astray_is_refused(make_pool: MakePool, location: 
     assert not is_transient(refusal.value)
 
 
+def test_where_a_location_leads_is_not_told_without_end(make_pool: MakePool) -> None:
+    with pytest.raises(UntrustedConnectionError) as refusal:
+        make_pool("unused").next_hop("https://h/v2/", f"ftp://h/{'u' * 1_000_000}", {})
+    assert len(str(refusal.value)) < 2_000
+
+
 @pytest.mark.parametrize("reply", [Reply(silent=True, body=b"x", headers={"Content-Length": "9"}), Reply(deaf=True)])
 def test_a_peer_that_goes_silent_is_left(script: ScriptedRegistry, make_pool: MakePool, reply: Reply) -> None:
     script.expect("GET", "/a", reply)
