@@ -87,8 +87,13 @@ def _media_type(value: dict[str, Any]) -> str:
 def _size(value: dict[str, Any]) -> int:
     size = value.get("size")
     if type(size) is not int or not 0 <= size <= MAX_SIZE:
-        raise InvalidDescriptorError(f"size must be a whole number from 0 to 2^63-1, not {str(size)[:40]}")
+        raise InvalidDescriptorError(f"size must be a whole number from 0 to 2^63-1, not {in_words(size)[:40]}")
     return size
+
+
+def in_words(value: object) -> str:
+    """A value out of JSON; of a list or object only what it is: it may be nested deeper than can be told."""
+    return type(value).__name__ if isinstance(value, list | dict) else str(value)
 
 
 def _optional_text(value: dict[str, Any], name: str) -> str | None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tasks.oci.descriptor import Descriptor
+from tasks.oci.descriptor import Descriptor, in_words
 from tasks.oci.errors import InvalidLayoutError, InvalidReferenceError, SpecError
 from tasks.oci.json_stream import TooLongError, iter_places
 from tasks.oci.reference import REF_NAME, tag_of_annotations
@@ -75,7 +75,7 @@ def check_marker(raw: bytes) -> None:
     """
     version = _decode(raw, MARKER).get("imageLayoutVersion")
     if not isinstance(version, str) or version.partition(".")[0] != "1":
-        raise InvalidLayoutError(f"{MARKER}: imageLayoutVersion must be 1.x, not {str(version)[:40]!r}")
+        raise InvalidLayoutError(f"{MARKER}: imageLayoutVersion must be 1.x, not {in_words(version)[:40]!r}")
 
 
 def parse_index(raw: bytes) -> LayoutIndex:
@@ -165,7 +165,7 @@ def _check_members(others: dict[str, Any]) -> None:
         raise InvalidLayoutError(f"{INDEX}: manifests must be a list, not {type(listed).__name__}")
     version = others.get("schemaVersion")
     if version != 2:  # noqa: PLR2004 - the specification's own number
-        raise InvalidLayoutError(f"{INDEX}: schemaVersion must be 2, not {str(version)[:40]}")
+        raise InvalidLayoutError(f"{INDEX}: schemaVersion must be 2, not {in_words(version)[:40]}")
 
 
 def _entry(place: int, value: object) -> Descriptor | BrokenEntry:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci import media_types
-from tasks.oci.descriptor import NO_ANNOTATIONS, Descriptor, no_annotations
+from tasks.oci.descriptor import NO_ANNOTATIONS, Descriptor, in_words, no_annotations
 from tasks.oci.errors import InvalidManifestError, SpecError, UnsupportedMediaTypeError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def parse_manifest(raw: bytes, descriptor: Descriptor) -> Manifest:
     own_type = body.get("mediaType")
     if own_type is not None and own_type != descriptor.media_type:
         raise InvalidManifestError(
-            f"its descriptor says {descriptor.media_type}, the manifest itself says {str(own_type)[:100]}"
+            f"its descriptor says {descriptor.media_type}, the manifest itself says {in_words(own_type)[:100]}"
         )
     if media_types.is_index(descriptor.media_type):
         return _index(body, raw, descriptor)

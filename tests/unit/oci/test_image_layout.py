@@ -15,6 +15,7 @@ from tasks.oci.image_layout import LayoutIndex, blob_path, check_marker, parse_i
 from tasks.oci.json_stream import MOST_AT_ONCE
 from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.oci.reference import IMAGE_NAME, REF_NAME
+from tests.support.nesting import lists_about_as_deep_as_can_be_read
 from tests.support.oci_strategies import (
     HOSTILE_DIGESTS,
     descriptors,
@@ -111,6 +112,16 @@ def test_an_index_that_is_nested_without_end_is_refused(raw: bytes) -> None:
     for read in (parse_index, check_marker):
         with pytest.raises(InvalidLayoutError, match="is not JSON"):
             read(raw)
+
+
+def test_what_is_nested_as_deep_as_can_just_be_read_is_refused_as_anything_else() -> None:
+    """A message that repeats it may have to go deeper still, as the interpreter counts."""
+    told = r"not '?list|is not JSON"
+    for nested in lists_about_as_deep_as_can_be_read():
+        with pytest.raises(InvalidLayoutError, match=told):
+            parse_index(f'{{"manifests":[],"schemaVersion":{nested}}}'.encode())
+        with pytest.raises(InvalidLayoutError, match=told):
+            check_marker(f'{{"imageLayoutVersion":{nested}}}'.encode())
 
 
 def test_an_entry_that_is_too_large_is_called_so() -> None:

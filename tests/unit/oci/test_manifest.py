@@ -12,6 +12,7 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError, InvalidManifestError, SpecError, UnsupportedMediaTypeError
 from tasks.oci.manifest import MAX_MANIFEST_SIZE, Manifest, parse_manifest
+from tests.support.nesting import lists_about_as_deep_as_can_be_read
 from tests.support.oci_strategies import json_values, nearly_descriptors, sha256
 
 CONFIG = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": sha256(b"{}"), "size": 2}
@@ -131,6 +132,15 @@ def test_any_json_is_read_or_refused_by_our_own_exception(media_type: str, body:
     except SpecError:
         return
     assert all(media_types.is_manifest(child.media_type) for child in manifest.manifests)
+
+
+def test_what_is_nested_as_deep_as_can_just_be_read_is_refused_as_anything_else() -> None:
+    """A message that repeats it may have to go deeper still, as the interpreter counts."""
+    for nested in lists_about_as_deep_as_can_be_read():
+        sized = json.dumps({**CONFIG, "size": "here"}).replace('"here"', nested)
+        for raw in (f'{{"mediaType":{nested}}}', f'{{"config":{sized}}}'):
+            with pytest.raises(SpecError, match=r"(not|says) list|is not JSON"):
+                parse(None, raw=raw.encode())
 
 
 @pytest.mark.parametrize("value", ["{}", "0", '{"a":0}'])
