@@ -6,13 +6,16 @@ indexes (for their children) when an untagged entry may be one of those.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from tasks.oci import media_types
-from tasks.oci.errors import UnsupportedMediaTypeError
+from tasks.oci.errors import InvalidLayoutError, UnsupportedMediaTypeError
 from tasks.oci.image_layout import decode_index, iter_index
+from tasks.oci.manifest import MAX_MANIFEST_SIZE
 from tasks.oci.reference import parse_referrers_tag
 from tasks.operations.reports.results import RepositoryInventory, TagEntry, UntaggedKind
 from tasks.operations.source.graph_walk import referrers_of
@@ -29,6 +32,10 @@ if TYPE_CHECKING:
     from tasks.operations.source.index_sorting import SortedIndex
     from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
+
+MOST_LISTED = 128 * 1024 * 1024
+"""Bytes of all lists of referrers under tags, six thousand for each of twenty thousand signed images: any number of
+tags may name the same list, and its members are kept for each."""
 
 
 def enumerate_repository(
@@ -84,12 +91,15 @@ class _Referring:
     strays: Mapping[Digest, bool] = field(default_factory=dict)
 
     def read_lists(self) -> None:
-        """Read what has a referrers tag."""
+        """Read what has a referrers tag, as far as `MOST_LISTED` goes."""
         named = ((parse_referrers_tag(entry.tag or ""), entry.descriptor) for entry in self.index.tags)
         lists = [(n.subject, d) for n, d in named if n and not n.suffix and media_types.is_index(d.media_type)]
-        found = self.manifests.read_or_find(each for _, each in lists)
-        for (subject, descriptor), read in zip(lists, found, strict=True):
-            self.with_lists.add(subject)
+        self.with_lists.update(subject for subject, _ in lists)
+        sizes = list(accumulate(min(each.size, MAX_MANIFEST_SIZE) for _, each in lists))
+        some = bisect_right(sizes, MOST_LISTED)
+        self._leave_out([each.digest for _, each in lists[some:]])
+        found = self.manifests.read_or_find(each for _, each in lists[:some])
+        for (subject, descriptor), read in zip(lists[:some], found, strict=True):
             if isinstance(read, Finding):
                 self.broken_lists[descriptor.digest] = read
             else:
@@ -122,10 +132,19 @@ class _Referring:
             self._add_members(listed, manifest)
         return listed
 
+    def _leave_out(self, lists: list[Digest]) -> None:
+        if lists:
+            message = f"lists of referrers have more than {MOST_LISTED:,} bytes: {len(lists)} of them are not read"
+            finding = Finding(self.path, InvalidLayoutError.code, message)
+            self.manifests.findings.append(finding)
+            self.broken_lists.update(dict.fromkeys(lists, finding))
+
     def _add_members(self, subject: Digest, manifest: Manifest) -> None:
         self.referrers[subject].update({child.digest: child for child in manifest.manifests})
-        for other in manifest.blobs:
+        if manifest.blobs:
+            other, more = manifest.blobs[0], len(manifest.blobs) - 1
             message = f"{other.digest}, listed as a referrer of {subject}, is of the type {other.media_type}"
+            message += f"; {more} more there are no manifests either" if more else ""
             self.manifests.findings.append(Finding(self.path, UnsupportedMediaTypeError.code, message))
 
     def _strays(self, untagged: Iterable[TagEntry], with_tags: set[Digest]) -> dict[Digest, bool]:

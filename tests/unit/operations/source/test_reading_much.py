@@ -13,6 +13,8 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.image_layout import blob_path
 from tasks.oci.media_types import is_index
+from tasks.operations.reports.results import RepositoryInventory
+from tasks.operations.source import enumeration
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.source.named_parts import parts_of
 from tasks.operations.work import concurrency
@@ -21,7 +23,7 @@ from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemorySource, MemoryTarget
 from tasks.stores.verified_content import VerifiedContent
 from tests.support.engine import Engine
-from tests.support.layouts import OCI_CONFIG, OCI_MANIFEST, REF_NAME, LayoutBuilder
+from tests.support.layouts import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, REF_NAME, LayoutBuilder
 
 MANY = 2_000
 
@@ -92,3 +94,40 @@ def test_indexes_are_read_several_at_a_time(tmp_path: Path, tags: tuple[str, str
     target, slow = MemoryTarget(referrers_api=False), Slow(str(tmp_path))
     outcomes, findings = Engine(tmp_path, target, exclude=(":*.sig",), wrap=lambda _: slow).copy()
     assert (list(outcomes.values()), findings) == (["copied"] * 2, set())
+
+
+def lists_of_referrers(media_type: str, tags: int) -> tuple[MemorySource, int]:
+    """A layout in which one list is that of as many subjects; and the list's size."""
+    members = [{"mediaType": media_type, "digest": Digest.of(b"%d" % number), "size": 1} for number in range(MANY)]
+    raw = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": members}).encode()
+    listed = {"mediaType": OCI_INDEX, "digest": Digest.of(raw), "size": len(raw)}
+    entries = [{**listed, "annotations": {REF_NAME: f"sha256-{number:064x}"}} for number in range(tags)]
+    files = {"app/oci-layout": b'{"imageLayoutVersion":"1.0.0"}', f"app/{blob_path(Digest.of(raw))}": raw}
+    files["app/index.json"] = json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
+    return MemorySource(files), len(raw)
+
+
+def peak_of(source: MemorySource) -> tuple[RepositoryInventory, int]:
+    tracemalloc.start()
+    try:
+        return enumerate_repository(source, "app"), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_list_of_referrers_under_ever_more_tags_takes_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    few, size = lists_of_referrers(OCI_MANIFEST, 20)
+    monkeypatch.setattr(enumeration, "MOST_LISTED", 20 * size)
+    whole, peak = peak_of(few)
+    assert (len(whole.referrers), whole.broken_lists, whole.findings) == (20, {}, ())
+    cut, peak_of_many = peak_of(lists_of_referrers(OCI_MANIFEST, 80)[0])
+    assert peak_of_many < 1.5 * peak
+    (finding,) = cut.findings
+    assert (len(cut.referrers), set(cut.broken_lists.values()), finding.code) == (20, {finding}, "invalid_layout")
+    assert ": 60 of them are not read" in finding.message
+
+
+def test_what_a_list_of_referrers_has_besides_manifests_takes_one_finding_for_each_list() -> None:
+    found, _ = peak_of(lists_of_referrers("a", 3)[0])
+    assert [finding.code for finding in found.findings] == ["unsupported_media_type"] * 3
+    assert all(f"; {MANY - 1} more there are no" in finding.message for finding in found.findings)
