@@ -6,14 +6,14 @@ the images that it belongs to: the manifests of their platforms, and what refers
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import DigestOnlyError, InvalidReferenceError
-from tasks.oci.image_layout import REFERRER_SUBJECT, BrokenEntry, decode_index, index_of, iter_entries
+from tasks.oci.errors import DigestOnlyError, InvalidLayoutError, InvalidReferenceError
+from tasks.oci.image_layout import INDEX, REFERRER_SUBJECT, BrokenEntry, decode_index, index_of, iter_entries
 from tasks.oci.media_types import is_index
 from tasks.oci.reference import (
     REF_NAME,
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
 
+MOST_SHARED = 1_000_000
+"""Times that entries are in a part of an index besides their first, as many as an index has entries: each one without
+a name may belong to the images of all names."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
@@ -46,15 +50,27 @@ class _Entry:
     repository: str | None
 
 
+class IndexPart(NamedTuple):
+    """The entries of an index that are of one repository, by their texts, which parts share, and their places."""
+
+    texts: tuple[str, ...]
+    places: tuple[int, ...]
+
+    def file(self) -> IndexFile:
+        """An index of these entries alone."""
+        raw = index_of(self.texts)
+        return IndexFile(raw, Digest.of(raw), self.places)
+
+
 def parts_of(
     source: LayoutReader, path: str, file: IndexFile, map_concurrently: MapConcurrently
-) -> Mapping[str, IndexFile]:
+) -> Mapping[str, IndexPart]:
     """The index of each repository that a layout holds, by name; that of what has none by the layout's own `path`.
 
     Empty where all entries belong to the layout's own. What belongs to several repositories is in each of them.
 
     Raises:
-        InvalidLayoutError: the index as a whole can't be understood.
+        InvalidLayoutError: the index as a whole can't be understood, or would be too large in parts.
         SourceError: something can't be read for the moment, so that nobody knows where what has no name belongs.
     """
     entries = list(_entries(file))
@@ -79,9 +95,8 @@ def _repository_of(read: Descriptor | BrokenEntry) -> str | None:
     return repository_of_annotations(read.annotations)
 
 
-def _index_of(part: list[_Entry]) -> IndexFile:
-    raw = index_of(entry.text for entry in part)
-    return IndexFile(raw, Digest.of(raw), tuple(entry.place for entry in part))
+def _index_of(part: list[_Entry]) -> IndexPart:
+    return IndexPart(tuple(entry.text for entry in part), tuple(entry.place for entry in part))
 
 
 def _belonging(
@@ -104,10 +119,23 @@ def _belonging(
         return {}
     edges = _Edges(source, path, map_concurrently)
     edges.read([*unread, *(root for each in roots.values() for root in each if is_index(root.media_type))])
-    repositories: dict[Digest, dict[str, None]] = defaultdict(dict)
+    return _placed(waiting, roots, edges)
+
+
+def _placed(
+    waiting: Mapping[int, Digest], roots: Mapping[str, list[Descriptor]], edges: _Edges
+) -> Mapping[int, Collection[str]]:
+    """The repositories of what is waiting, by its place."""
+    wanted = Counter(waiting.values())
+    shared = 0
+    repositories: dict[Digest, list[str]] = defaultdict(list)
     for repository, held in roots.items():
-        for digest in {digest for root in held for digest in reached_from(root.digest, edges.below)}:
-            repositories[digest][repository] = None
+        reached = {digest for root in held for digest in reached_from(root.digest, edges.below)}
+        for digest in wanted.keys() & reached:
+            repositories[digest].append(repository)
+            shared += wanted[digest]
+        if shared - len(waiting) > MOST_SHARED:
+            raise InvalidLayoutError(f"entries of {INDEX} would go with more than {MOST_SHARED:,} further names")
     return {place: repositories[digest] for place, digest in waiting.items() if digest in repositories}
 
 

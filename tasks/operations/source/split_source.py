@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
+    from tasks.operations.source.named_parts import IndexPart
     from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import BlobContent, BlobStat, IndexFile, LayoutReader, Source, StopSign
 
@@ -36,11 +37,11 @@ _SHOWN = 5
 
 
 class _Part(NamedTuple):
-    """What a layout has of a repository: its index, or None where that is the layout's own of this mark."""
+    """What a layout has of a repository: its entries, or None where that is the layout's own of this mark."""
 
     layout: str
     etag: str
-    file: IndexFile | None
+    entries: IndexPart | None
 
 
 class SplitSource:
@@ -86,7 +87,7 @@ class SplitSource:
         if not parts:
             raise self._why_unknown(path)
         (part,) = parts
-        return part.file or self._read_whole(part)
+        return part.entries.file() if part.entries else self._read_whole(part)
 
     def blob(self, path: str, descriptor: Descriptor) -> BlobContent:
         """See `LayoutReader.blob`."""

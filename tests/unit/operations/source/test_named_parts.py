@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tasks.oci.errors import InvalidLayoutError
 from tasks.oci.image_layout import REFERRER_SUBJECT, parse_index
 from tasks.oci.reference import IMAGE_NAME, REF_NAME
+from tasks.operations.source import named_parts
 from tasks.operations.source.named_parts import parts_of
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tests.support.layouts import OCI_MANIFEST, Descriptor, LayoutBuilder
@@ -25,7 +27,7 @@ def places(layout: LayoutBuilder, wanted: Descriptor) -> set[str]:
     """The repositories whose index has an entry."""
     source = LayoutDirectory(layout.write().parent)
     parts = parts_of(source, OWN, source.read_index(OWN), map)
-    entries = {path: {entry.digest for entry in parse_index(part.raw).entries} for path, part in parts.items()}
+    entries = {path: {entry.digest for entry in parse_index(part.file().raw).entries} for path, part in parts.items()}
     return {path for path, digests in entries.items() if wanted["digest"] in digests}
 
 
@@ -93,3 +95,16 @@ def test_what_belongs_to_nothing_or_is_broken_for_good_stays(dump: LayoutBuilder
     tag_without_image = dump.image(f"sha256-{64 * '0'}.sig", layers=[b"signature"])
     odd = dump.image("no tag + at all", layers=[b"odd"])
     assert [places(dump, each) for each in (moved, lost, tag_without_image, odd)] == [{OWN}] * 4
+
+
+def test_what_would_be_repeated_without_end_is_refused(dump: LayoutBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each platform and signature goes with each name: ten thousand of either make a hundred million entries."""
+    platforms = [dump.image(layers=[name]) for name in (b"arm", b"amd", b"riscv")]
+    index = dump.index(platforms, "a.example/one:v1")
+    for name in ("three", "four", "five"):
+        dump.entry(index, f"a.example/{name}:v1")
+    monkeypatch.setattr(named_parts, "MOST_SHARED", 9)
+    assert places(dump, platforms[0]) == {ONE, "three", "four", "five"}
+    monkeypatch.setattr(named_parts, "MOST_SHARED", 8)
+    with pytest.raises(InvalidLayoutError, match="more than 8 further names"):
+        places(dump, platforms[0])

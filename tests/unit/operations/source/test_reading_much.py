@@ -49,7 +49,7 @@ def enumerated(source: MemorySource, map_concurrently: MapConcurrently) -> int:
 
 def parted(source: MemorySource, map_concurrently: MapConcurrently) -> int:
     parts = parts_of(source, "app", source.read_index("app"), map_concurrently)
-    return parts["app"].raw.count(b"digest")
+    return parts["app"].file().raw.count(b"digest")
 
 
 @pytest.mark.parametrize("read", [enumerated, parted])
@@ -131,3 +131,25 @@ def test_what_a_list_of_referrers_has_besides_manifests_takes_one_finding_for_ea
     found, _ = peak_of(lists_of_referrers("a", 3)[0])
     assert [finding.code for finding in found.findings] == ["unsupported_media_type"] * 3
     assert all(f"; {MANY - 1} more there are no" in finding.message for finding in found.findings)
+
+
+def test_what_belongs_to_many_names_is_kept_once() -> None:
+    """Each name of an index has all platforms that are listed beside it."""
+    names = platforms = 400
+    nameless = [
+        {"mediaType": OCI_MANIFEST, "digest": Digest.of(b"%d" % each), "size": 1} for each in range(platforms)
+    ]
+    raw = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": nameless}).encode()
+    index = {"mediaType": OCI_INDEX, "digest": Digest.of(raw), "size": len(raw)}
+    named = [{**index, "annotations": {REF_NAME: f"a.example/app{number}:v1"}} for number in range(names)]
+    files = {"app/oci-layout": b'{"imageLayoutVersion":"1.0.0"}', f"app/{blob_path(Digest.of(raw))}": raw}
+    files["app/index.json"] = json.dumps({"schemaVersion": 2, "manifests": [*named, *nameless]}).encode()
+    source = MemorySource(files)
+    tracemalloc.start()
+    try:
+        parts = parts_of(source, "app", source.read_index("app"), map)
+        assert tracemalloc.get_traced_memory()[1] < 80 * names * platforms
+    finally:
+        tracemalloc.stop()
+    assert len(parts) == names
+    assert all(part.file().raw.count(b"digest") == 1 + platforms for part in parts.values())
