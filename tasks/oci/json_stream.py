@@ -25,6 +25,7 @@ _CUT_NUMBER = 2
 _CUT_NAME = len("-Infinity")
 """Characters before the end at which JSON that is only cut off may seem wrong; strings say so themselves."""
 _decoder = json.JSONDecoder()
+_BLANKS = re.compile(r"[ \t\r\n]++")
 _NOTHING = re.compile(r"[ \t\r\n\0]*+")
 """What may follow; a mount may have filled a file up with zero bytes, to any size."""
 
@@ -127,6 +128,5 @@ def _expect(text: str, at: int, character: str) -> int:
 
 
 def _skip(text: str, at: int) -> int:
-    while text[at : at + 1] in {" ", "\t", "\r", "\n"}:
-        at += 1
-    return at
+    blanks = _BLANKS.match(text, at)
+    return at if blanks is None else blanks.end()

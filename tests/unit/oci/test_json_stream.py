@@ -2,7 +2,7 @@
 
 import json
 import tracemalloc
-from typing import Any
+from typing import Any, SupportsIndex
 
 import pytest
 from hypothesis import given, settings
@@ -132,3 +132,20 @@ def test_elements_of_any_length_are_looked_at_about_as_often_as_they_are_long() 
     text = Watched(json.dumps({"list": ["x" * 6_000] * 300}))
     assert len(read(text)[0]) == 300
     assert Watched.copied < 10 * len(text)
+
+
+def test_blanks_are_not_looked_at_one_by_one() -> None:
+    """An index may be 256 MB of them, and what reads it has all other threads wait meanwhile."""
+    looks: list[object] = []
+
+    class Watched(str):
+        __slots__ = ()
+
+        def __getitem__(self, place: SupportsIndex | slice) -> str:
+            looks.append(place)
+            return super().__getitem__(place)
+
+    blanks = " \t\r\n" * 10_000
+    text = Watched(f'{blanks}{{{blanks}"list"{blanks}:{blanks}[{blanks}1{blanks},{blanks}2{blanks}]{blanks}}}')
+    assert list(iter_list(text, "list", {})) == [1, 2]
+    assert len(looks) < 100
