@@ -6,6 +6,7 @@
 # Needs no Prefect server. Credentials: what `docker login` stored for this user, or LAYOUTLIFT_TARGET_USERNAME
 # and LAYOUTLIFT_TARGET_PASSWORD. Further options for both steps, such as --plain-http, may follow. What only migrate
 # knows is told it by its variable, such as LAYOUTLIFT_LIMIT_RATE=50M or LAYOUTLIFT_SINCE_LAST=1.
+# Each day's reports go to LAYOUTLIFT_REPORTS; what is older than 90 days is removed there once a later one has come.
 set -uo pipefail
 
 source_directory=${1:?usage: scheduled-migration.sh SOURCE TARGET [OPTION...]}
@@ -44,4 +45,6 @@ esac
 
 layoutlift verify "$source_directory" "$target" --standalone --report "$reports/$day-verify.json" "$@"
 verified=$?
+# Two a day, of tens of MB each for 100,000 tags, would in the end fill the disk that the ledger is on.
+find "$reports" -maxdepth 1 \( -name '20*-migrate.json' -o -name '20*-verify.json' \) -mtime +90 -delete
 exit $((migrated > verified ? migrated : verified))

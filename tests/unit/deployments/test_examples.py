@@ -1,6 +1,8 @@
 """The example for cron says what keeps it from beginning."""
 
+import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,28 @@ def test_the_script_makes_the_folder_for_state_for_its_user_alone(tmp_path: Path
         umask=0o022,
     )
     assert (tmp_path / ".local" / "state" / "layoutlift").stat().st_mode & 0o777 == 0o700
+
+
+def test_reports_of_the_script_are_kept_for_90_days_and_nothing_else_goes(tmp_path: Path) -> None:
+    source, reports, commands = (tmp_path / name for name in ("source", "reports", "commands"))
+    for folder in (source / "app", reports / "kept", commands):
+        folder.mkdir(parents=True)
+    (commands / "layoutlift").write_text("#!/bin/sh\nexit ${ENDED:-0}\n")
+    (commands / "layoutlift").chmod(0o755)
+    old = ["2026-01-31-migrate.json", "2026-01-31-verify.json"]
+    others = ["2026-02-01-migrate.json", "2026-01-31-plan.json", "kept/2026-01-31-migrate.json"]
+    for name in (*old, *others):
+        (reports / name).touch()
+    for name in (*old, *others[1:]):
+        os.utime(reports / name, times=(time.time() - 92 * 86_400,) * 2)
+
+    def run(ended: str) -> set[str]:
+        subprocess.run(
+            ["bash", SCRIPT, source, "registry.invalid"],
+            env={"PATH": f"{commands}:/usr/bin:/bin", "LAYOUTLIFT_REPORTS": str(reports), "ENDED": ended},
+            check=ended == "0",
+        )
+        return {str(path.relative_to(reports)) for path in reports.rglob("*.json")}
+
+    assert run(ended="2") == {*old, *others}, "no later one is there"
+    assert run(ended="0") == set(others)
