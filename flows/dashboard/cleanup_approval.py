@@ -7,13 +7,18 @@ taken for a yes to the other.
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
+from prefect import get_client
 from prefect.context import FlowRunContext
 from prefect.flow_runs import pause_flow_run, suspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field
 
 from flows.forms import cleanup_parameters as c  # noqa: TC001 - pydantic reads annotations
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 
 class Approval(RunInput):
@@ -41,7 +46,21 @@ def ask(question: str, plan: str, within: float) -> Approval:
         Pause: there is no answer yet.
     """
     context = FlowRunContext.get()
-    is_deployed = context is not None and context.flow_run is not None and context.flow_run.deployment_id is not None
-    wait = suspend_flow_run if is_deployed else pause_flow_run
+    run = context.flow_run if context is not None else None
     key = hashlib.sha256(f"{plan}\n{question}".encode()).hexdigest()
-    return wait(wait_for_input=Approval.with_initial_data(description=question), timeout=max(1, int(within)), key=key)
+    form, timeout = Approval.with_initial_data(description=question), max(1, int(within))
+    if run is None or run.deployment_id is None:
+        return pause_flow_run(wait_for_input=form, timeout=timeout, key=key)
+    if key not in (run.empirical_policy.pause_keys or ()):
+        _forget_earlier(run.id, key)
+    return suspend_flow_run(wait_for_input=form, timeout=timeout, key=key)
+
+
+def _forget_earlier(run: UUID, key: str) -> None:
+    """Take away the form and the answer of the same question from before the run was retried, if it was.
+
+    Prefect then asks again, but refuses a form that it has already; and a yes from back then is no answer now.
+    """
+    with get_client(sync_client=True) as client:
+        for left in client.filter_flow_run_input(run, key_prefix=f"suspended-{key}", limit=3, exclude_keys=set()):
+            client.delete_flow_run_input(run, left.key)

@@ -69,6 +69,17 @@ class Deployed:
     def answer(self, run: str, **given: Any) -> dict[str, Any]:
         return ask(self.api, f"flow_runs/{run}/resume", {"run_input": given})
 
+    def crash(self, run: str) -> None:
+        self._set(run, "CRASHED", "Crashed")
+
+    def retry(self, run: str) -> None:
+        """As the button in the dashboard does."""
+        self._set(run, "SCHEDULED", "AwaitingRetry")
+
+    def _set(self, run: str, kind: str, name: str) -> None:
+        set_to = ask(self.api, f"flow_runs/{run}/set_state", {"state": {"type": kind, "name": name}})
+        assert (set_to["status"], set_to["state"]["name"]) == ("ACCEPT", name)
+
     def artifacts(self, run: str) -> dict[str, dict[str, Any]]:
         return self.history.artifacts({"id": run})
 
@@ -237,6 +248,22 @@ def test_a_yes_that_comes_too_late_is_none(deployed: Deployed, source: Path, pol
     assert deployed.answer(run, approve=True)["status"] != "ACCEPT"
     assert deployed.state(run)["type"] == "FAILED"
     assert files_in_directory(source) == before
+
+
+def test_a_yes_from_before_a_run_was_retried_is_none(deployed: Deployed, source: Path, policy: Path) -> None:
+    before = files_in_directory(source)
+    run = deployed.begin(source, policy)
+    deployed.execute(run)
+    deployed.answer(run, approve=True)
+    deployed.crash(run)  # its worker is killed, before or while the plan is applied
+    deployed.retry(run)
+    assert deployed.execute(run)["name"] == "Suspended"
+    assert files_in_directory(source) == before
+    (plan,) = deployed.plans
+    assert deployed.answer(run, approve=True)["status"] == "ACCEPT"
+    assert deployed.execute(run)["type"] == "COMPLETED"
+    assert tags(source) == {"v2", "v3"}
+    assert deployed.plans == [plan]
 
 
 def test_a_policy_that_is_about_nothing_fails_and_leads_to_what_was_found(
