@@ -1,4 +1,4 @@
-"""`layoutlift alerts`: who is told when a scheduled run fails, meets conflicts, or has not succeeded for long."""
+"""`layoutlift alerts`: who is told that runs fail, meet conflicts, wait for a yes or long do not succeed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.group(short_help="Have the Prefect server tell people of failed runs")
 def alerts() -> None:
-    """Have the Prefect server tell people when runs fail, meet conflicts or do not succeed."""
+    """Have the Prefect server tell people when runs fail, meet conflicts, wait for a yes or do not succeed."""
 
 
 @alerts.command()

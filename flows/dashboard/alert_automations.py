@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 PREFIX = "layoutlift: "
 FLOWS = ["migrate", "migrate-file", "verify", "cleanup", "benchmark"]
 _FAILURES = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")}
+_WAITS = {"prefect.flow-run.Suspended"}
 _PAIRS: dict[str, str | list[str]] = {"prefect.resource.id": "layoutlift.migrate.*"}
 _BODIES = {
     ChannelKind.WEBHOOK: {"subject": "{{subject}}", "text": "{{body}}"},
@@ -122,10 +123,16 @@ def _block(channel: Channel) -> NotificationBlock:
 def _automations(file: AlertsFile, told: Mapping[str, _Told]) -> Iterator[Automation]:
     alerts = file.alerts
     if alerts.failed:
-        yield _automation("a run failed", _failed(), _said_of_run(), [told[name] for name in alerts.failed])
+        failed = _became(_FAILURES, FLOWS)
+        yield _automation("a run failed", failed, _said_of_run(), [told[name] for name in alerts.failed])
     if alerts.conflict:
         yield _automation(
             "a tag has other content", _conflict(), _said_of_conflict(), [told[name] for name in alerts.conflict]
+        )
+    if alerts.approval:
+        waits = _became(_WAITS, ["cleanup"])
+        yield _automation(
+            "a cleanup waits for a yes", waits, _said_of_plan(), [told[name] for name in alerts.approval]
         )
     if alerts.no_success:
         said = (
@@ -140,11 +147,11 @@ def _automation(name: str, trigger: EventTrigger, said: tuple[str, str], told: l
     return Automation(name=f"{PREFIX}{name}", trigger=trigger, actions=[each.of(*said) for each in told])
 
 
-def _failed() -> EventTrigger:
+def _became(states: set[str], flows: list[str]) -> EventTrigger:
     return EventTrigger(
-        expect=_FAILURES,
+        expect=states,
         match={"prefect.resource.id": "prefect.flow-run.*"},
-        match_related={"prefect.resource.role": "flow", "prefect.resource.name": FLOWS},
+        match_related={"prefect.resource.role": "flow", "prefect.resource.name": flows},
         posture=Posture.Reactive,
         threshold=1,
     )
@@ -178,4 +185,11 @@ def _said_of_conflict() -> tuple[str, str]:
     return (
         "Conflicts: {{ event.resource.name }}",
         "{{ event.payload.conflicts }} tags have other content at the target.\n{{ flow_run|ui_url }}",
+    )
+
+
+def _said_of_plan() -> tuple[str, str]:
+    return (
+        "Waits for a yes: {{ flow_run.name }}",
+        "The artifact cleanup-plan says what goes and why; resume the run with yes or no.\n{{ flow_run|ui_url }}",
     )

@@ -92,12 +92,13 @@ class Alerts(_Part):
 
     failed: Names | None = None
     conflict: Names | None = None
+    approval: Names | None = None
     no_success: NoSuccess | None = None
 
     @property
     def channels(self) -> set[str]:
         """All names of channels that are used."""
-        told = [self.failed, self.conflict, self.no_success.channels if self.no_success else None]
+        told = [self.failed, self.conflict, self.approval, self.no_success.channels if self.no_success else None]
         return {name for names in told for name in names or ()}
 
 

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import urllib.request
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 import yaml
 
 from infra.real_parts import Registry, wait_until
+from infra.real_parts.prefect_worker import ask
 from tasks.oci.errors import ConfigurationError
 from tasks.stores.local_parts.ports import free_port
 from tests.support.collectors import receiving
@@ -32,6 +32,7 @@ alerts:
   failed: [hook, mail]
   conflict: [slack]
   no_success: {within: 10s, channels: [hook]}
+  approval: [slack]
 """
 
 
@@ -60,7 +61,7 @@ def test_failures_conflicts_and_long_silence_are_told(
         try:
             for _ in range(2):  # the second time replaces what the first one made
                 applied = layoutlift("alerts", "apply", file, environment=environment)
-                assert len(applied.stdout.splitlines()) == applied.stdout.count("set layoutlift: ") == 3
+                assert len(applied.stdout.splitlines()) == applied.stdout.count("set layoutlift: ") == 4
             layoutlift.migrate(source, target)
             hook.wait_for(b"No success")  # ten seconds after the last success
             RepositoryView(docker_registry, f"{prefix}/app-v1").push_image("v1")
@@ -68,36 +69,50 @@ def test_failures_conflicts_and_long_silence_are_told(
             hook.wait_for(b"Conflicts")
             hook.wait_for(b"Failed")
             wait_until(lambda: bool(messages), what="mail has come", deadline_seconds=60)
+            waiting = _suspended_cleanup(layoutlift)
+            hook.wait_for(b"Waits for a yes")
             shown = _automations_and_blocks(layoutlift)
-            assert layoutlift("alerts", "remove").stdout.count("removed layoutlift: ") == 3
+            assert layoutlift("alerts", "remove").stdout.count("removed layoutlift: ") == 4
             assert _automations_and_blocks(layoutlift)[0] == []
             assert "nothing to remove" in layoutlift("alerts", "remove").stderr
         finally:
             layoutlift("server", "stop")
-    assert hook.paths.count(HOOK + "/slack") == 1
+    assert hook.paths.count(HOOK + "/slack") == 2
     (failure,) = told(hook.bodies, "migrate Failed")
     assert failure["subject"] == f"migrate Failed: {source} → {target}"
     assert "1 of 2 tags have a problem" in failure["text"]
     assert "/flow-run/" in failure["text"]
     (conflict,) = told(hook.bodies, "Conflicts")
     assert conflict["text"].startswith(f"*Conflicts: {source} → {target}*\n1 tags have other content")
+    (asked,) = told(hook.bodies, "Waits for a yes")
+    assert asked["text"].startswith("*Waits for a yes: cleanup /mnt/bucket*\nThe artifact cleanup-plan says")
+    assert f"/flow-run/{waiting}" in asked["text"]
     assert b"To: ops@example.org" in messages[0]
     assert b"migrate Failed" in messages[0] or b"=?utf-8?" in messages[0]
-    assert len(shown[0]) == 3
+    assert len(shown[0]) == 4
     assert "hunter2" not in json.dumps(shown)
 
 
-def _automations_and_blocks(layoutlift: Layoutlift) -> tuple[list[str], list[object]]:
+def _api(layoutlift: Layoutlift) -> str:
     record = json.loads((layoutlift.home / "prefect" / "server.json").read_bytes())
+    return f"http://127.0.0.1:{record['port']}/api"
 
-    def ask(kind: str) -> list[dict[str, object]]:
-        url = f"http://127.0.0.1:{record['port']}/api/{kind}/filter"
-        request = urllib.request.Request(url, b"{}", {"Content-Type": "application/json"})
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
-            return json.load(answer)
 
-    names = [str(each["name"]) for each in ask("automations")]
-    return [name for name in names if name.startswith("layoutlift: ")], [*ask("block_documents"), names]
+def _suspended_cleanup(layoutlift: Layoutlift) -> str:
+    """The id of a run that waits as a cleanup does whose plan was made; another flow's waits before it."""
+    api = _api(layoutlift)
+    for flow, name in (("migrate", "paused by hand"), ("cleanup", "cleanup /mnt/bucket")):
+        run = {"flow_id": ask(api, "flows/", {"name": flow})["id"], "name": name, "state": {"type": "RUNNING"}}
+        made = ask(api, "flow_runs/", run)["id"]
+        waits = ask(api, f"flow_runs/{made}/set_state", {"state": {"type": "PAUSED", "name": "Suspended"}})
+        assert waits["status"] == "ACCEPT"
+    return made
+
+
+def _automations_and_blocks(layoutlift: Layoutlift) -> tuple[list[str], list[object]]:
+    api = _api(layoutlift)
+    names = [str(each["name"]) for each in ask(api, "automations/filter")]
+    return [name for name in names if name.startswith("layoutlift: ")], [*ask(api, "block_documents/filter"), names]
 
 
 @pytest.mark.parametrize(

@@ -63,17 +63,19 @@ WORDS = "&lt;img src=http://evil.example&gt; &amp; &lt;!channel&gt;"
 )
 def test_a_name_in_what_people_are_told_stays_words(kind: str, subject: str, body: str) -> None:
     """Mail is HTML, and Slack calls everybody by `<!channel>`; a subject of a mail is no HTML."""
-    alerts = {"failed": ["a"], "conflict": ["a"], "no_success": {"within": "1h", "channels": ["a"]}}
+    alerts = {name: ["a"] for name in ("failed", "conflict", "approval")}
+    alerts["no_success"] = {"within": "1h", "channels": ["a"]}
     url = "mailto://h" if kind == "mail" else "https://h"
     channels = [{"name": "a", "kind": kind, "url": url}]
     file = AlertsFile.model_validate({"version": 1, "channels": channels, "alerts": alerts})
     told = {"a": alert_automations._Told(uuid4(), file.channels[0].kind)}
     said = SimpleNamespace(name=HOSTILE, state=SimpleNamespace(name="Failed", message=HOSTILE))
     shown = {"flow": said, "flow_run": said, "event": SimpleNamespace(resource=said, payload={"conflicts": 1})}
-    failed, conflict, silence = (each.actions[0] for each in alert_automations._automations(file, told))
+    failed, conflict, waiting, silence = (each.actions[0] for each in alert_automations._automations(file, told))
     assert rendered(failed.subject, shown) == f"{subject} Failed: {subject}"
     assert rendered(failed.body.partition("\n")[0], shown) == body
     assert rendered(conflict.subject, shown) == f"Conflicts: {subject}"
+    assert rendered(waiting.subject, shown) == f"Waits for a yes: {subject}"
     assert rendered(silence.subject, shown) == f"No success: {subject}"
 
 
