@@ -14,6 +14,7 @@ import yaml
 
 from flows.server import prefect_server
 from infra.demo.left_running import LeftRunning
+from infra.operations.dashboard_settings import TAG, kept_settings
 from infra.real_parts import wait_until
 from infra.real_parts.prefect_worker import PrefectWorker, ask
 from tasks.oci.errors import ProgramFailedError
@@ -23,7 +24,6 @@ CLONE = Path(__file__).resolve().parents[2]
 DEPLOYMENTS = Path("deployments", "prefect.yaml")
 AUTOMATIONS = Path("deployments", "automations.yaml")
 POOL = "layoutlift"
-TAG = "layoutlift"
 RUN_ENDS_WITHIN_SECONDS = 30.0
 RUNS_AT_ONCE = 10
 """As many as a server on SQLite bears: what schedules missed while no worker ran begins at once."""
@@ -96,14 +96,15 @@ class Desk:
         earlier.add(worker)
 
     def _deploy(self, api: str) -> None:
-        """Tell the server of the deployments, once: doing it again would undo what was set in the dashboard."""
+        """Tell the server of the deployments, once: what was set in the dashboard stays, but it takes a while."""
         known = self.state / "deployed.sha256"
         wanted = deployed_state()
         if known.exists() and known.read_text() == wanted and has_deployments(api):
             return
         self._prefect(api, "work-pool", "create", POOL, "--type", "process", "--overwrite")
         self._prefect(api, "block", "register", "--module", "flows.dashboard.block_types")
-        self._prefect(api, "deploy", "--all", "--prefect-file", str(DEPLOYMENTS))
+        with kept_settings(api, self.state / "deployed.json"):
+            self._prefect(api, "deploy", "--all", "--prefect-file", str(DEPLOYMENTS))
         add_automations(api)
         known.write_text(wanted)
 

@@ -19,8 +19,8 @@ ANSWER_WITHIN_SECONDS = 30.0
 BUSY_ATTEMPTS, BUSY_SECONDS = 8, 2.0
 
 
-def ask(api: str, path: str, condition: dict[str, Any] | None = None) -> Any:
-    """POST to a Prefect server's API and return its answer; `path` is such as `flow_runs/filter`.
+def ask(api: str, path: str, condition: Any = None, method: str = "POST") -> Any:
+    """Ask a Prefect server's API and return its answer, None where it is empty; `path` is such as `flow_runs/filter`.
 
     A server that is too busy just now (503) is asked again, as Prefect's own client does, and so is one that does
     not answer a question in time; what would change something is not said twice.
@@ -30,7 +30,7 @@ def ask(api: str, path: str, condition: dict[str, Any] | None = None) -> Any:
     """
     for _ in range(BUSY_ATTEMPTS - 1):
         try:
-            return _ask_once(api, path, condition)
+            return _ask_once(api, path, condition, method)
         except urllib.error.HTTPError as refusal:
             if refusal.code != HTTPStatus.SERVICE_UNAVAILABLE:
                 raise
@@ -38,16 +38,16 @@ def ask(api: str, path: str, condition: dict[str, Any] | None = None) -> Any:
             if not path.endswith("/filter"):
                 raise
         time.sleep(BUSY_SECONDS)
-    return _ask_once(api, path, condition)
+    return _ask_once(api, path, condition, method)
 
 
-def _ask_once(api: str, path: str, condition: dict[str, Any] | None) -> Any:
+def _ask_once(api: str, path: str, condition: Any, method: str) -> Any:
     body = json.dumps(condition or {}).encode()
     headers = {"Content-Type": "application/json", **_login()}
-    request = urllib.request.Request(f"{api}/{path}", body, headers)  # noqa: S310 - loopback
+    request = urllib.request.Request(f"{api}/{path}", body, headers, method=method)  # noqa: S310 - loopback
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy has no say on loopback
     with direct.open(request, timeout=ANSWER_WITHIN_SECONDS) as answer:
-        return json.load(answer)
+        return None if answer.status == HTTPStatus.NO_CONTENT else json.load(answer)
 
 
 def _login() -> dict[str, str]:

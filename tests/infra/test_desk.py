@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -105,6 +105,7 @@ def test_deployments_are_told_again_to_a_server_that_has_none(
     told: list[tuple[str, ...]] = []
     monkeypatch.setattr(desk, "ask", lambda api, path, condition=None: known_to_the_server)
     monkeypatch.setattr(desk, "add_automations", lambda api: None)
+    monkeypatch.setattr(desk, "kept_settings", lambda api, record: nullcontext())
     monkeypatch.setattr(Desk, "_prefect", lambda self, api, *arguments: told.append(arguments))
     (state / "deployed.sha256").write_text(deployed_state())
     Desk(state)._deploy(API)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from infra.demo.left_running import LeftRunning
+from infra.operations.dashboard_settings import settings
 from infra.operations.desk import deployed_state
 from infra.real_parts import Registry
 from infra.real_parts.prefect_worker import ask
@@ -107,6 +108,27 @@ def test_a_deployed_migration_runs_to_its_end(
     found = ask(api, "artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}})
     assert "migrate-summary" in {artifact["key"] for artifact in found}
     assert RepositoryView(docker_registry, f"{prefix}/app").tags == {"v1"}
+
+
+@pytest.mark.operations
+@pytest.mark.timeout(900)
+def test_what_was_set_in_the_dashboard_outlives_an_upgrade(machine: Machine) -> None:
+    (line,) = machine.operations("up")
+    api = f"{line.removeprefix('Dashboard: ')}/api"
+    named = {"flows": {"name": {"any_": ["migrate"]}}, "deployments": {"name": {"any_": ["nightly"]}}}
+    (nightly,) = ask(api, "deployments/filter", named)
+    place, (schedule,) = f"deployments/{nightly['id']}", nightly["schedules"]
+    ask(api, place, {"parameters": {"source": "/mnt/ours", "target": "ours.example"}}, method="PATCH")
+    set_to = {"active": True, "parameters": {"depth": "content"}}
+    ask(api, f"{place}/schedules/{schedule['id']}", set_to, method="PATCH")
+    ask(api, f"{place}/schedules", [{"schedule": {"cron": "0 12 * * *", "timezone": "UTC"}}])  # none has a slug there
+    as_set = settings(api)[nightly["id"]]
+    (machine.prefect_state / "deployed.sha256").write_text("of another version")
+    machine.operations("up")
+    after = settings(api)[nightly["id"]]
+    assert after.parameters == as_set.parameters | {"depth": "manifest"}
+    assert [each for each in as_set.schedules if each not in after.schedules] == []
+    assert len(after.schedules) == len(as_set.schedules) == 2
 
 
 @pytest.mark.timeout(900)
