@@ -5,7 +5,8 @@
 # The first line is for cron, whose own PATH has no layoutlift that pipx installed.
 # Needs no Prefect server. Credentials: what `docker login` stored for this user, or LAYOUTLIFT_TARGET_USERNAME
 # and LAYOUTLIFT_TARGET_PASSWORD. Further options for both steps, such as --plain-http, may follow. What only migrate
-# knows is told it by its variable, such as LAYOUTLIFT_LIMIT_RATE=50M or LAYOUTLIFT_SINCE_LAST=1.
+# knows is told it by its variable, such as LAYOUTLIFT_LIMIT_RATE=50M or LAYOUTLIFT_SINCE_LAST=1. Not --metrics, nor
+# its variable: the file of the second step would replace that of the first.
 # Each day's reports go to LAYOUTLIFT_REPORTS; what is older than 90 days is removed there once a later one has come.
 set -uo pipefail
 
