@@ -137,7 +137,7 @@ def _automations(file: AlertsFile, told: Mapping[str, _Told]) -> Iterator[Automa
     if alerts.no_success:
         said = (
             "No success: {{ event.resource.name }}",
-            f"No migration of this pair has ended complete for {alerts.no_success.within}.",
+            f"No such migration has ended complete for {alerts.no_success.within}.",
         )
         silence = _no_success(alerts.no_success)
         yield _automation("no success", silence, said, [told[name] for name in alerts.no_success.channels])

@@ -40,16 +40,19 @@ def announce_conflicts(kind: RunKind, options: RunOptions, conflicts: int) -> No
 def _emit(kind: RunKind, options: RunOptions, event: str, payload: dict[str, int]) -> None:
     """The resource is the pair of source and target, so that automations can wait for each pair apart.
 
+    Runs with `--since-last` have one of their own: such a run each few minutes would hide for ever that none succeeds
+    which looks at the target, too.
     A shard is silent: how the pair's run ended is for that run to say.
     """
     if options.shard is not None:
         return
     pair = hashlib.sha256(options.title.encode(errors="backslashreplace")).hexdigest()[:16]
+    apart, said = (".since-last", " (--since-last)") if options.since_last else ("", "")
     emit_event(
         event,
         resource={
-            "prefect.resource.id": f"layoutlift.{kind}.{pair}",
-            "prefect.resource.name": options.title,
+            "prefect.resource.id": f"layoutlift.{kind}.{pair}{apart}",
+            "prefect.resource.name": f"{options.title}{said}",
             "layoutlift.flow": str(kind),
         },
         payload=payload,
