@@ -39,10 +39,7 @@ def _metrics_file(run: Run, path: Path) -> Iterator[None]:
     """
     from tasks.stores.metrics_file import MetricsFile  # noqa: PLC0415 - costs nothing where it is not asked for
 
-    target = run.options.target
-    file = MetricsFile(
-        path, {"flow": run.kind, "source": run.options.source, "target": target.target if target else ""}
-    )
+    file = MetricsFile(path, _labels(run))
     writer = _Writer(run, file, time.time(), file.value(LAST_SUCCESS))
     try:
         writer.write(complete=None)
@@ -55,6 +52,13 @@ def _metrics_file(run: Run, path: Path) -> Iterator[None]:
         complete = True  # what is not as it should be is raised in the block
     finally:
         writer.refresh(complete=complete)
+
+
+def _labels(run: Run) -> dict[str, str]:
+    """What tells the series of one command from those of another; `--since-last` is a command beside the full run."""
+    options = run.options
+    flow = f"{run.kind} --since-last" if options.since_last else str(run.kind)
+    return {"flow": flow, "source": options.source, "target": options.target.target if options.target else ""}
 
 
 class _Writer:

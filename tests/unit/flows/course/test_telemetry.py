@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from flows.course import telemetry
 from flows.course.telemetry import told_by_metrics
@@ -20,7 +21,8 @@ def run(tmp_path: Path) -> Any:
     folder = tmp_path / "metrics"
     folder.mkdir()
     progress = Progress()
-    options = SimpleNamespace(metrics=str(folder / "layoutlift.prom"), source="/mnt/bucket", target=None)
+    places = {"source": "/mnt/bucket", "target": None}
+    options = SimpleNamespace(metrics=str(folder / "layoutlift.prom"), since_last=False, **places)
     counts = totals_json(progress.totals, 0)
     return SimpleNamespace(kind=RunKind.MIGRATE, options=options, progress=progress, totals_json=lambda: counts)
 
@@ -47,3 +49,23 @@ def test_a_file_that_can_not_be_written_for_a_while_is_told_once_each_time(
             (tmp_path / "away").rename(tmp_path / "metrics")
             tried_often()
     assert [record.message.rpartition(": ")[2] for record in caplog.records] == ["No such file or directory"] * 2
+
+
+def test_a_success_since_the_last_run_is_none_of_the_run_that_looks_at_the_target_too(run: Any) -> None:
+    """Both are scheduled for one pair; an alarm looks at each flow, and a collector takes no series twice."""
+    path = Path(run.options.metrics)
+    with told_by_metrics(run):
+        pass
+    full = series(path)
+    run.options.since_last = True
+    with told_by_metrics(run):
+        pass
+    assert {labels["flow"] for labels in full.values()} == {"migrate"}
+    assert {labels["flow"] for labels in series(path).values()} == {"migrate --since-last"}
+    assert "layoutlift_last_success_timestamp_seconds" in full
+
+
+def series(path: Path) -> dict[str, dict[str, str]]:
+    """The labels of each value of a metrics file."""
+    families = text_string_to_metric_families(path.read_text())
+    return {sample.name: sample.labels for family in families for sample in family.samples}
