@@ -143,6 +143,7 @@ def server_environment(state: Path, port: int) -> dict[str, str]:
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": "P30D",
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",  # of its own accord, word by word
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",  # second that the dashboard may lag
+        "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P30D",  # what automations wait for, also while it is down
     }
     fixed = {
         "DO_NOT_TRACK": "1",

@@ -375,6 +375,15 @@ def test_each_server_keeps_its_history_for_as_long_and_writes_it_down_together(t
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
     }
+    assert_each_server_has(tmp_path, ours)
+
+
+def test_each_server_tells_of_what_was_awaited_in_vain_while_it_was_down(tmp_path: Path) -> None:
+    assert_each_server_has(tmp_path, {"PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P30D"})
+
+
+def assert_each_server_has(tmp_path: Path, ours: dict[str, str]) -> None:
+    """The local server, that of systemd, and the two processes of the one in containers."""
     unit = dict(each.split("=", 1) for each in setting("layoutlift-server.service", "Environment"))
     compose = yaml.safe_load((INFRA / "compose.yaml").read_text())["services"]
     parts = [compose[name]["environment"] for name in ("server", "server-services")]

@@ -1,4 +1,4 @@
-"""What a Prefect server that is started anew under a worker means for the runs: nothing."""
+"""A Prefect server that is started anew changes nothing for runs at work, and ends those that died with it."""
 
 import json
 import os
@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
-from infra.operations.desk import DEPLOYMENTS, POOL
+from flows.server.server_process import server_environment
+from infra.operations.desk import DEPLOYMENTS, POOL, add_automations
 from infra.real_parts import Registry, wait_until
 from infra.real_parts.prefect_worker import PrefectWorker, ask
 from tasks.stores.local_parts.ports import LOOPBACK, free_port
 from tasks.stores.local_parts.server import Server
 from tests.support.content import tree
 from tests.support.deployed_runs import ENDED, ROOT
+from tests.support.lone_runs import give_a_sign_of_life, lone_run
 from tests.support.registry_view import RepositoryView
 
 pytestmark = [pytest.mark.operations, pytest.mark.timeout(900)]
@@ -43,7 +45,7 @@ class PrefectServer(Server):
         return [str(PREFECT), "server", "start", "--host", LOOPBACK, "--port", str(self.port)]
 
     def _environment(self) -> dict[str, str]:
-        return {"PREFECT_HOME": str(self.folder), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+        return server_environment(self.folder, self.port)  # what counts of it, the unit has too
 
     def _is_ready(self) -> bool:
         try:
@@ -58,6 +60,21 @@ class PrefectServer(Server):
             path.unlink()
         with closing(sqlite3.connect(self.migrated)) as given, closing(sqlite3.connect(self.folder / NAME)) as own:
             given.backup(own)
+
+    def waits_for(self, run: str) -> bool:
+        """Whether an automation expects to hear of the run."""
+        with closing(sqlite3.connect(self.folder / NAME, timeout=30)) as database:
+            query = "SELECT count(*) FROM automation_bucket WHERE bucketing_key LIKE ?"
+            ((found,),) = database.execute(query, (f"%{run}%",)).fetchall()
+        return bool(found)
+
+    def let_three_hours_pass(self) -> None:
+        """Have all that automations wait for begin and end so much earlier, as if it had been down for as long."""
+        earlier = "strftime('%Y-%m-%d %H:%M:%f000', \"{0}\", '-3 hours')"
+        columns = ", ".join(f'"{name}" = {earlier.format(name)}' for name in ("start", "end"))
+        with closing(sqlite3.connect(self.folder / NAME, timeout=30)) as database:
+            database.execute(f"UPDATE automation_bucket SET {columns}")
+            database.commit()
 
 
 @pytest.fixture
@@ -99,6 +116,18 @@ def test_runs_at_work_end_as_they_would_have(
         return
     wait_until(lambda: state_of(server.api, run) in ENDED, what="the server knows it", deadline_seconds=120)
     assert state_of(server.api, run) == "Completed"
+
+
+def test_a_run_that_died_together_with_its_server_is_crashed_once_that_is_back(server: PrefectServer) -> None:
+    """The time within which it had to be heard of ended while nobody listened."""
+    add_automations(server.api)
+    run = lone_run(server.api, "RUNNING")
+    give_a_sign_of_life(server.api, run)
+    wait_until(lambda: server.waits_for(run), what="the next sign of life is waited for", deadline_seconds=60)
+    server.stop()
+    server.let_three_hours_pass()
+    server.start()
+    wait_until(lambda: state_of(server.api, run) == "Crashed", what="the run is crashed", deadline_seconds=60)
 
 
 def deploy(api: str, home: Path) -> None:
