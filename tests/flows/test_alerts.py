@@ -15,6 +15,7 @@ from tasks.oci.errors import ConfigurationError
 from tasks.stores.local_parts.ports import free_port
 from tests.support.collectors import receiving
 from tests.support.command import Layoutlift
+from tests.support.deployed_runs import automations
 from tests.support.layouts import LayoutBuilder
 from tests.support.loopback_server import LoopbackServer
 from tests.support.mail import taking_mail
@@ -206,14 +207,15 @@ def test_failures_of_every_scheduled_flow_are_told_and_lost_runs_of_each_deploye
     def flows(deployments: list[dict[str, Any]]) -> set[str]:
         return {each["entrypoint"].rpartition(".")[2].replace("_", "-") for each in deployments}
 
-    (lost,) = yaml.safe_load((DEPLOYMENTS / "automations.yaml").read_text())["automations"]
     assert flows([each for each in content["deployments"] if each.get("schedules")]) <= set(FLOWS)
-    assert flows(content["deployments"]) == set(lost["trigger"]["match_related"]["prefect.resource.name"])
+    for automation in automations().values():
+        named = automation["trigger"]["match_related"]["prefect.resource.name"]
+        assert flows(content["deployments"]) == set(named)
 
 
 def test_a_lost_run_is_told_from_one_that_ended_in_a_state_of_our_own() -> None:
     from flows.course.cleanup_course import REJECTED  # noqa: PLC0415 - Prefect
     from flows.course.flow_body import SKIPPED  # noqa: PLC0415
 
-    (lost,) = yaml.safe_load((DEPLOYMENTS / "automations.yaml").read_text())["automations"]
+    lost = automations()["layoutlift runs: lost"]
     assert {f"prefect.flow-run.{name}" for name in (REJECTED, SKIPPED)} <= set(lost["trigger"]["expect"])

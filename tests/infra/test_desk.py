@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,6 +97,22 @@ def test_a_server_that_asks_for_a_password_is_told_it(monkeypatch: pytest.Monkey
     with receiving() as server, pytest.raises(json.JSONDecodeError):
         ask(server.url, "deployments/filter")
     assert server.logins == ["Basic bGlmdGVyOmh1bnRlcjI="]
+
+
+def test_a_server_that_has_one_of_the_automations_is_told_of_the_others_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What somebody changed in the dashboard stays as it is, and an earlier version knew fewer."""
+    known = ["layoutlift runs: lost"]
+
+    def asked(api: str, path: str, condition: dict[str, Any]) -> list[str]:
+        if path == "automations/":
+            known.append(condition["name"])
+            return []
+        return [name for name in known if name in condition["automations"]["name"]["any_"]]
+
+    monkeypatch.setattr(desk, "ask", asked)
+    for _ in range(2):
+        desk.add_automations(API)
+    assert known == ["layoutlift runs: lost", "layoutlift runs: never begun"]
 
 
 @pytest.mark.parametrize(("known_to_the_server", "deployed"), [([{"name": "nightly"}], 0), ([], 1)])

@@ -118,12 +118,16 @@ def test_runs_at_work_end_as_they_would_have(
     assert state_of(server.api, run) == "Completed"
 
 
-def test_a_run_that_died_together_with_its_server_is_crashed_once_that_is_back(server: PrefectServer) -> None:
+@pytest.mark.parametrize("state", ["RUNNING", "PENDING"])
+def test_a_run_that_died_together_with_its_server_is_crashed_once_that_is_back(
+    server: PrefectServer, state: str
+) -> None:
     """The time within which it had to be heard of ended while nobody listened."""
     add_automations(server.api)
-    run = lone_run(server.api, "RUNNING")
-    give_a_sign_of_life(server.api, run)
-    wait_until(lambda: server.waits_for(run), what="the next sign of life is waited for", deadline_seconds=60)
+    run = lone_run(server.api, state)
+    if state == "RUNNING":
+        give_a_sign_of_life(server.api, run)
+    wait_until(lambda: server.waits_for(run), what="it is waited for", deadline_seconds=60)
     server.stop()
     server.let_three_hours_pass()
     server.start()

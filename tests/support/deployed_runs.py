@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -178,9 +179,23 @@ def deployed(prefect_environment: dict[str, str], tmp_path_factory: pytest.TempP
 
 @pytest.fixture
 def crashed_when_silent(deployed: DeployedRuns) -> Iterator[None]:
-    """The automation of the file, with less patience."""
-    (automation,) = yaml.safe_load((ROOT / AUTOMATIONS).read_text())["automations"]
-    automation["trigger"]["within"] = 2 * int(HEARTBEAT_SECONDS)
-    made = ask(deployed.api, "automations/", automation)
-    yield
-    delete(f"{deployed.api}/automations/{made['id']}")
+    """Runs of which nothing was heard for two signs of life."""
+    with impatient(deployed.api, "layoutlift runs: lost", 2 * int(HEARTBEAT_SECONDS)):
+        yield
+
+
+@contextmanager
+def impatient(api: str, name: str, seconds: int) -> Iterator[None]:
+    """Have the server do what an automation of the file does, after so many seconds."""
+    automation = automations()[name]
+    automation["trigger"]["within"] = seconds
+    made = ask(api, "automations/", automation)
+    try:
+        yield
+    finally:
+        delete(f"{api}/automations/{made['id']}")
+
+
+def automations() -> dict[str, dict[str, Any]]:
+    """Those of the file, by name."""
+    return {each["name"]: each for each in yaml.safe_load((ROOT / AUTOMATIONS).read_text())["automations"]}

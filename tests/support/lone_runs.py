@@ -28,3 +28,15 @@ def give_a_sign_of_life(api: str, run: str) -> None:
         "payload": {},
     }
     httpx.post(f"{api}/events", json=[event], timeout=30, trust_env=False).raise_for_status()
+
+
+def put_into(api: str, run: str, state: str, name: str | None = None) -> None:
+    """Have the run be in a state, wherever it comes from."""
+    wanted = {"type": state} | ({} if name is None else {"name": name})
+    ask(api, f"flow_runs/{run}/set_state", {"state": wanted, "force": True})
+
+
+def state_of(api: str, run: str) -> tuple[str, str]:
+    """The name of a run's state, and what that says."""
+    (found,) = ask(api, "flow_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
+    return found["state"]["name"], found["state"]["message"] or ""
