@@ -6,7 +6,7 @@ import math
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_validator
@@ -65,6 +65,9 @@ _PATHS = ("source", "tags_from", "state", "ca_file", "limits_from")
 class ScaleParameters(Parameters):
     """How many processes may do a run, and which."""
 
+    part_flow: ClassVar[str]
+    """The flow that does a part of such a run."""
+
     shards: Shards = 1
     shard_deployment: ShardDeployment
     task_runner: TaskRunnerChoice = TaskRunner.THREADS
@@ -93,6 +96,7 @@ class ScaleParameters(Parameters):
 class ScaledMigrateParameters(MigrateParameters, ScaleParameters):
     """Parameters of `migrate`, which may use more than one process."""
 
+    part_flow: ClassVar[str] = "migrate-shard"
     shard_deployment: ShardDeployment = "migrate-shard/shard"
 
     def of_part(self, parts: int) -> MigrateParameters:
@@ -110,6 +114,7 @@ class ScaledMigrateParameters(MigrateParameters, ScaleParameters):
 class ScaledVerifyParameters(VerifyParameters, ScaleParameters):
     """Parameters of `verify`, which may use more than one process."""
 
+    part_flow: ClassVar[str] = "verify-shard"
     shard_deployment: ShardDeployment = "verify-shard/shard"
 
     def of_part(self, parts: int) -> VerifyParameters:

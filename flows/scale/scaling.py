@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from flows.dashboard.publishing import shown_work, work_as_tasks
 from flows.forms.scale_parameters import TaskRunner
@@ -31,7 +32,8 @@ def work_for(given: ScaledParameters) -> Work:
     """What does the work of a run with these parameters; asked for before a run is begun.
 
     Raises:
-        ConfigurationError: what it needs is not installed, or other processes would have to read this one's input.
+        ConfigurationError: what it needs is not installed, or other processes would have to read this one's input, or
+            those would do something else with each tag.
     """
     if given.is_scaled and given.tags_from == STANDARD_INPUT:
         raise ConfigurationError("--tags-from -: other processes than this one have to read it; name a file")
@@ -40,8 +42,26 @@ def work_for(given: ScaledParameters) -> Work:
 
         return lambda run, survey: _on_dask(work_on_dask, given, run, survey)
     if given.shards > 1:
+        _refuse_other_flow(given)
         return lambda run, survey: _on_pool(given, run, survey)
     return work_as_tasks
+
+
+def _refuse_other_flow(given: ScaledParameters) -> None:
+    """See that the parts are done by the flow for them: one that migrates takes what a verification says, and writes.
+
+    Raises:
+        ConfigurationError: the deployment is one of another flow.
+    """
+    from flows.scale.shard_runs import flow_of  # noqa: PLC0415 - only here
+
+    named, slash, _ = given.shard_deployment.partition("/")
+    flow = named if slash else flow_of(UUID(named))
+    if flow not in {given.part_flow, None}:
+        raise ConfigurationError(
+            f"--shard-deployment {given.shard_deployment}: its flow is {flow}, and parts of this run are done by "
+            f"{given.part_flow}; nothing was done"
+        )
 
 
 def _on_pool(given: ScaledParameters, run: Run, survey: Survey) -> None:

@@ -209,6 +209,13 @@ class ShardRuns:
                 return found
 
 
+def flow_of(deployment: UUID) -> str | None:
+    """The name of a deployment's flow; None where the server has no such one, as the first start of it says."""
+    with get_client(sync_client=True) as client, suppress(ObjectNotFound):
+        return client.read_flow(client.read_deployment(deployment).flow_id).name
+    return None
+
+
 @contextmanager
 def _answered() -> Iterator[None]:
     """What is no answer of Prefect's, such as the page of a proxy before it, is a server that fails for the moment.

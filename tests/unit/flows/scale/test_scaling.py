@@ -1,14 +1,16 @@
 """Who does the work of a migration is known, and is there, before its run is begun."""
 
 import sys
+import uuid
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import pytest
+from prefect.exceptions import ObjectNotFound
 
-from flows.forms.scale_parameters import ScaledMigrateParameters, TaskRunner
-from flows.scale import scaling
+from flows.forms.scale_parameters import ScaledMigrateParameters, ScaledVerifyParameters, TaskRunner
+from flows.scale import scaling, shard_runs
 from flows.scale.scaling import work_for
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.running.source_survey import Survey
@@ -50,3 +52,57 @@ def test_each_part_of_a_split_source_knows_which_layouts_it_needs() -> None:
 
 def survey_of(**sizes: int) -> Survey:
     return Survey(NamePlan({}, {}), sizes, (), frozenset(), sizes, {})
+
+
+WRITES = {"source": "/mnt/bucket", "target": "registry.example", "shards": 2}
+
+
+@pytest.mark.parametrize(
+    ("model", "named", "flow"),
+    [
+        (ScaledVerifyParameters, "migrate-shard/shard-docker", "migrate-shard"),
+        (ScaledMigrateParameters, "verify-shard/shard", "verify-shard"),
+    ],
+)
+@pytest.mark.parametrize("by_id", [False, True])
+def test_a_verification_has_no_parts_that_migrate_nor_a_migration_any_that_verify(
+    monkeypatch: pytest.MonkeyPatch, model: Any, named: str, flow: str, by_id: bool
+) -> None:
+    """As where one variable of the environment names the deployment of both: `migrate-shard` takes either's words."""
+    server = DeploymentsOf(flow)
+    monkeypatch.setattr(shard_runs, "get_client", lambda **_: server)
+    given = model(**WRITES, shard_deployment=str(server.id) if by_id else named)
+    with pytest.raises(ConfigurationError, match=f"its flow is {flow}, and parts of this run are done by"):
+        work_for(given)
+    assert work_for(given.model_copy(update={"shards": 1})) is scaling.work_as_tasks, "it is of no use there"
+
+
+def test_a_deployment_of_the_flow_for_the_parts_may_have_any_name_and_one_that_is_missing_is_told_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = DeploymentsOf("verify-shard")
+    monkeypatch.setattr(shard_runs, "get_client", lambda **_: server)
+    for deployment in ("verify-shard/my-own", str(server.id), str(uuid.uuid4())):
+        assert work_for(ScaledVerifyParameters(**WRITES, shard_deployment=deployment)) is not scaling.work_as_tasks
+
+
+class DeploymentsOf:
+    """A Prefect server by way of its client, with one deployment of this flow."""
+
+    def __init__(self, flow: str) -> None:
+        self.flow = flow
+        self.id = uuid.uuid4()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def read_deployment(self, deployment: uuid.UUID) -> Any:
+        if deployment != self.id:
+            raise ObjectNotFound(http_exc=RuntimeError("404"))
+        return SimpleNamespace(flow_id="of this flow")
+
+    def read_flow(self, flow_id: str) -> Any:
+        return SimpleNamespace(name={"of this flow": self.flow}[flow_id])
