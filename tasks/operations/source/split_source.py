@@ -16,9 +16,11 @@ from tasks.oci.errors import (
     InvalidLayoutError,
     LayoutliftError,
     NameCollisionError,
+    OutsideSourceError,
     SourceReadError,
     SourceUnavailableError,
 )
+from tasks.operations.reports.findings import is_harmful
 from tasks.operations.source.looking_again import RETRY_DELAYS, look_again
 from tasks.operations.source.named_parts import parts_of
 from tasks.operations.work.concurrency import READS_AT_ONCE, map_ahead
@@ -67,7 +69,7 @@ class SplitSource:
     def list_layouts(self) -> Iterator[str | Finding]:
         """See `LayoutLister.list_layouts`; all indexes are read for it.
 
-        Where one can't be, any repository may be missing from the list: its finding is one of the source.
+        Where one can't be, or a folder, any repository may be missing from the list: that is a finding of the source.
         """
         with self._lock:
             parts, others = self._list()
@@ -133,14 +135,14 @@ class SplitSource:
             SourceUnavailableError: the source is gone.
         """
         listed = list(self._only or self.whole.list_layouts())
-        others = [each for each in listed if isinstance(each, Finding)]
+        found_besides = [each for each in listed if isinstance(each, Finding)]
+        others = [_of_source(each) if _hides_names(each) else each for each in found_besides]
         parts: dict[str, list[_Part]] = defaultdict(list)
         self._unread = {}
         for path, found in self._looked_at([each for each in listed if not isinstance(each, Finding)]).items():
             if isinstance(found, LayoutliftError):
                 self._unread[path] = found
-                message = f"{path}: {found}; so nobody knows which repositories it holds"
-                others.append(Finding(".", found.code, message))
+                others.append(_of_source(Finding(path, found.code, str(found))))
                 continue
             for repository, part in found.items():
                 parts[repository].append(part)
@@ -169,6 +171,16 @@ class SplitSource:
         if not found:
             return {path: _Part(path, file.etag, None)}
         return {name: _Part(path, file.etag, part) for name, part in found.items()}
+
+
+def _of_source(found: Finding) -> Finding:
+    """What keeps a place from being read, as a finding of the whole source: any repository may lie there."""
+    return Finding(".", found.code, f"{found.path}: {found.message}; so nobody knows which repositories it holds")
+
+
+def _hides_names(found: Finding) -> bool:
+    """Whether it tells of a part of the source that can't be read; what a link leads out to is none."""
+    return is_harmful(found) and found.code != OutsideSourceError.code
 
 
 def layouts_of(source: Source, repositories: Iterable[str]) -> Mapping[str, str]:

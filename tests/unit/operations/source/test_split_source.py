@@ -172,6 +172,30 @@ def test_a_layout_that_can_t_be_read_hides_its_names_and_costs_no_other(tmp_path
     assert not made.progress.totals.complete, "it may hold more of what is chosen"
 
 
+@pytest.mark.parametrize("code", ["unreadable_directory", "unreadable_entry", "unusable_key"])
+@pytest.mark.parametrize("chosen", [{}, {"include": ("library/**",)}, {"exclude": ("closed", "closed/**")}])
+def test_a_folder_that_can_t_be_read_may_hold_any_name_whatever_the_patterns_say_of_its_own(
+    tmp_path: Path, dump: LayoutBuilder, monkeypatch: pytest.MonkeyPatch, chosen: dict[str, Any], code: str
+) -> None:
+    dump.image("docker.io/library/alpine:3", layers=[b"alpine"])
+    dump.write()
+    listed = LayoutDirectory.list_layouts
+    closed = Finding("closed", code, "no permission")
+    monkeypatch.setattr(LayoutDirectory, "list_layouts", lambda source: iter([closed, *listed(source)]))
+    made = split_engine(tmp_path, **chosen)
+    assert made.copy() == ({"library/alpine:3": "copied"}, {(".", code)})
+    assert made.findings[0].message == "closed: no permission; so nobody knows which repositories it holds"
+    assert not made.progress.totals.complete, "it may hold more of what is chosen"
+
+
+def test_a_link_that_leaves_the_source_hides_no_name(tmp_path: Path, dump: LayoutBuilder) -> None:
+    dump.image("docker.io/library/alpine:3", layers=[b"alpine"])
+    dump.write()
+    (tmp_path / "aside").symlink_to("/etc", target_is_directory=True)
+    assert split_engine(tmp_path).copy() == ({"library/alpine:3": "copied"}, {("aside", "outside_source")})
+    assert split_engine(tmp_path, exclude=("aside**",)).copy() == ({"library/alpine:3": "copied"}, set())
+
+
 def test_a_broken_entry_is_named_with_its_place_in_the_whole_index(tmp_path: Path, dump: LayoutBuilder) -> None:
     dump.image("a.example/app:v1", layers=[b"app"])
     dump.image("a.example/other:v1", layers=[b"other"])
