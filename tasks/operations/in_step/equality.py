@@ -73,12 +73,16 @@ class Equality:
     def _hidden(self) -> str | None:
         """Why vanished layouts may only be hidden: a folder is empty in which an earlier run found some."""
         empty = {each.path for each in self._log.findings if each.code == Remark.EMPTY_FOLDER}
-        lost = filter(self._selection.may_match, self._known() if empty else ())
-        places = {folder for path in lost for folder in empty if f"{path}/".startswith(f"{folder}/")}
+        lost = list(filter(self._selection.may_match, self._known() if empty else ()))
+        if isinstance(self._source, SplitSource):  # nobody knows in which folder a layout of these names lay
+            places = empty if set(lost) - self._log.indexes.keys() else set()
+        else:
+            places = {folder for path in lost for folder in empty if f"{path}/".startswith(f"{folder}/")}
         if not places:
             return None
         folder = min(places)
-        return f"the folder {folder!r} is empty, and an earlier run found layouts there; is something mounted there?"
+        found = "layouts that are gone" if isinstance(self._source, SplitSource) else "layouts there"
+        return f"the folder {folder!r} is empty, and an earlier run found {found}; is something mounted there?"
 
     def _remains(self) -> str | None:
         """Why a layout of an earlier run is neither there nor gone: without its index, something of it is left."""

@@ -17,7 +17,7 @@ from tasks.operations.reports.results import Outcome, TagResult
 from tasks.operations.running.batches import Batch, plan_batches
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.source.looking_again import look_again
-from tasks.operations.source.split_source import layouts_of
+from tasks.operations.source.split_source import SplitSource, layouts_of
 from tasks.operations.work.concurrency import map_in_rounds
 from tasks.operations.work.planning import CopyPolicy, NamePlan, Untagged, plan_names
 from tasks.ports import Finding
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from tasks.operations.choosing.selection import Renames, Selection
     from tasks.operations.reports.run_log import RunLog
     from tasks.ports import Source, StopSign
+
+_MAY_BE_LEFT = frozenset({Remark.EMPTY_FOLDER, Remark.NOT_A_LAYOUT})
+"""Codes of what may be left of a layout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +139,14 @@ class Surveyor:
         for found in self._source.list_layouts():
             if not isinstance(found, Finding):
                 yield found
-            elif self._job.selection.may_match_below(found.path):
+            elif self._concerns(found):
                 self._log.note(found)
+
+    def _concerns(self, found: Finding) -> bool:
+        """Whether something chosen may lie there; a folder of a source that is split may have held any name."""
+        if isinstance(self._source, SplitSource) and found.code in _MAY_BE_LEFT:
+            return True
+        return self._job.selection.may_match_below(found.path)
 
     def _note_vanished(self, paths: list[str]) -> None:
         known = [path for path in self._job.known_layouts() if self._job.selection.may_match(path)]

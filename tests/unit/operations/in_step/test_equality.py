@@ -185,3 +185,20 @@ def test_blobs_of_any_layout_may_be_those_of_a_repository_that_a_split_source_ha
 
     assert judged("app", "web") is None, "nothing is missing"
     assert (judged("app", "library/alpine") is None) == is_named
+
+
+def test_a_folder_that_is_empty_now_may_have_held_the_layout_of_any_repository_of_a_split_source() -> None:
+    world = World()
+    world.log.note(Finding("mounted", "empty_folder", "there is nothing in this folder"))
+
+    def judged(*known: str, include: tuple[str, ...] = ()) -> str | None:
+        source = SplitSource(MemorySource(world.files))
+        judged = Equality(source, Selection.parse(include, ()), world.log, lambda: known)
+        judged.settle(complete=True)
+        return judged.reason
+
+    assert judged("app", "web") is None, "nothing is missing"
+    assert "'mounted' is empty, and an earlier run found layouts that are gone" in (
+        judged("app", "web", "library/alpine") or ""
+    )
+    assert judged("app", "web", "library/alpine", include=("app", "web")) is None, "it was not chosen"

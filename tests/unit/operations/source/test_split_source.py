@@ -188,6 +188,19 @@ def test_a_folder_that_can_t_be_read_may_hold_any_name_whatever_the_patterns_say
     assert not made.progress.totals.complete, "it may hold more of what is chosen"
 
 
+def test_patterns_of_names_leave_out_no_word_of_a_folder_that_may_have_held_some(
+    tmp_path: Path, dump: LayoutBuilder
+) -> None:
+    """As of a mount within the source that went away, or a layout that is being copied."""
+    dump.image("docker.io/library/alpine:3", layers=[b"alpine"])
+    dump.write()
+    (tmp_path / "mounted").mkdir()
+    (tmp_path / "copied").mkdir()
+    (tmp_path / "copied" / "index.json.part").write_text("{")
+    made = split_engine(tmp_path, include=("library/**",))
+    assert made.copy() == ({"library/alpine:3": "copied"}, {("mounted", "empty_folder"), ("copied", "not_a_layout")})
+
+
 def test_a_link_that_leaves_the_source_hides_no_name(tmp_path: Path, dump: LayoutBuilder) -> None:
     dump.image("docker.io/library/alpine:3", layers=[b"alpine"])
     dump.write()
