@@ -19,10 +19,12 @@ def migrate_shard(
     of: s.Of = 1,
     repositories: s.Repositories,
     layouts: s.Layouts = None,
+    listed: s.Listed = None,
 ) -> State[None] | None:
     """Lift some repositories of a migration, and hand the report to the run that it is a part of.
 
     Raises:
         LayoutliftError: as `drive` does.
     """
-    return s.run_shard(RunKind.MIGRATE, settings.to_options(), s.shard_of(run, number, of, repositories, layouts))
+    shard = s.shard_of(run, number, of, repositories, layouts=layouts, listed=listed)
+    return s.run_shard(RunKind.MIGRATE, settings.to_options(), shard)

@@ -36,7 +36,8 @@ class Shard:
     """Some of a run's repositories, by their paths at the source; `run` is the id of the whole run.
 
     `of` is among how many parts, at most all of which are at work at once, the run's rates are shared out. `layouts`
-    are those that hold the repositories, where that is not said by their paths.
+    are those that hold the repositories, where that is not said by their paths. `listed` is a mark of what the list
+    of the whole run says of them, where it has one: a part reads the list by itself, maybe on another machine.
     """
 
     run: str
@@ -44,6 +45,7 @@ class Shard:
     repositories: tuple[str, ...]
     of: int = 1
     layouts: tuple[str, ...] = ()
+    listed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

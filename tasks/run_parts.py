@@ -19,8 +19,9 @@ from tasks.stores.state.state_directory import made_state_root
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from tasks.operations.choosing.exact_list import ExactList
     from tasks.operations.running.traced_work import Tracer
-    from tasks.ports import Source
+    from tasks.ports import Shard, Source
     from tasks.run_controls import RunControls
     from tasks.run_options import RunOptions
     from tasks.stores.pacing import Stop
@@ -89,15 +90,28 @@ def preparation_of(target: RegistryStore | None, options: RunOptions) -> Prepara
 
 
 def job_of(options: RunOptions) -> RunJob:
-    """What of the source a run works on, and under which names."""
+    """What of the source a run works on, and under which names.
+
+    Raises:
+        ConfigurationError: a pattern or list can't be used, or a part of a run finds another list than the whole one.
+    """
+    selection = options.selection
+    if options.shard is not None:
+        _refuse_other_list(options.shard, options.tags_from, selection.listed)
     return RunJob(
         address=parse_target(options.target.target) if options.target is not None else None,
         own_name=own_name(options.source),
         policy=options.policy,
-        selection=options.selection,
+        selection=selection,
         renames=Renames.parse(options.rename),
         only=options.shard.repositories if options.shard is not None else None,
     )
+
+
+def _refuse_other_list(shard: Shard, name: str | None, listed: ExactList | None) -> None:
+    """See that a part is about what the whole run expects of it: what is not listed here would be nobody's."""
+    if shard.listed is not None and (listed is None or listed.mark_of(shard.repositories) != shard.listed):
+        raise ConfigurationError(f"--tags-from {name}: it says something else than the one of the whole run")
 
 
 def job_at_target(

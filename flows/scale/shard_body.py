@@ -26,10 +26,16 @@ Layouts = Annotated[
     list[str] | None, Field(description="Where these are, if the source is split by name; percent-encoded")
 ]
 
+Listed = Annotated[
+    str | None, Field(description="Mark of what the run's list says of these, which has to be the same here")
+]
 
-def shard_of(run: str, number: int, of: int, repositories: list[str], layouts: list[str] | None) -> Shard:
+
+def shard_of(
+    run: str, number: int, of: int, repositories: list[str], *, layouts: list[str] | None, listed: str | None
+) -> Shard:
     """The shard that a flow's parameters tell of."""
-    return Shard(run, number, unquoted(repositories), of, unquoted(layouts or ()))
+    return Shard(run, number, unquoted(repositories), of, unquoted(layouts or ()), listed)
 
 
 def run_shard(kind: RunKind, options: RunOptions, shard: Shard) -> State[None] | None:

@@ -100,6 +100,8 @@ class ShardRuns:
         parameters = {"settings": self._settings, **part, "repositories": quoted(shard.repositories)}
         if shard.layouts:
             parameters["layouts"] = quoted(shard.layouts)
+        if shard.listed is not None:
+            parameters["listed"] = shard.listed
         try:
             started: Any = run_deployment(
                 self._deployment,

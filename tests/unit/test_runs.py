@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tasks.oci.errors import ConfigurationError, StateError
+from tasks.operations.choosing.exact_list import ExactList
+from tasks.ports import Shard
 from tasks.run_options import RunKind, RunOptions
 from tasks.runs import Run, open_run
 from tasks.stores.pacing import Stop
@@ -126,3 +128,21 @@ def test_a_report_and_metrics_that_are_one_file_are_refused(options: RunOptions,
     ):
         pass
     assert not (tmp_path / "report.json").exists()
+
+
+def test_a_part_of_a_run_that_finds_another_list_does_nothing(options: RunOptions, tmp_path: Path) -> None:
+    """As on a machine with an older file, or where the file was made anew: what it lacks would be done by nobody."""
+    images = tmp_path / "images.txt"
+
+    def opened(text: str, whole: ExactList | None) -> None:
+        images.write_text(text)
+        part = Shard("run", 1, ("app",), listed=None if whole is None else whole.mark_of(["app"]))
+        with open_run(RunKind.CHECK, replace(options, tags_from=str(images), shard=part), Stop()):
+            pass
+
+    whole = ExactList.parse(["app:v1", "app:v2", "other:v1"], "images.txt")
+    opened("# in another order\nother:v7\napp:v2\napp:v1\n", whole)
+    opened("other:v1\n", None)
+    for text in ("app:v1\n", "app:v1\napp:v2\napp:v3\n", "other:v1\n"):
+        with pytest.raises(ConfigurationError, match=r"--tags-from .*images.txt: it says something else"):
+            opened(text, whole)

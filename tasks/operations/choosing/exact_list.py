@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,11 @@ class ExactList:
     def of(self, path: str) -> Mapping[str, int]:
         """The tags and digests that are wanted of a repository, with their lines."""
         return self.repositories.get(path if path.isprintable() else printable(path), {})
+
+    def mark_of(self, paths: Iterable[str]) -> str:
+        """A short mark of what is wanted of these repositories, wherever in the list that is said."""
+        wanted = sorted((printable(path), sorted(self.of(path))) for path in paths)
+        return sha256(repr(wanted).encode(errors="backslashreplace")).hexdigest()[:16]
 
     def reaches(self, folder: str) -> bool:
         """Whether a listed repository is a folder, lies below it, or has it inside."""

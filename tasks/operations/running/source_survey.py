@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.reference import TargetAddress
     from tasks.oci.registry_profiles import RegistryProfile
+    from tasks.operations.choosing.exact_list import ExactList
     from tasks.operations.choosing.selection import Renames, Selection
     from tasks.operations.reports.run_log import RunLog
     from tasks.ports import Source, StopSign
@@ -78,10 +79,16 @@ class Survey:
     untagged: frozenset[str]
     expected: Mapping[str, int]
     layouts: Mapping[str, str]
+    listed: ExactList | None = None
+    """The list that says what is wanted of them."""
 
     def layouts_of(self, repositories: Iterable[str]) -> tuple[str, ...]:
         """The layouts of some of them, each once; nothing where their paths say it."""
         return tuple(dict.fromkeys(self.layouts[each] for each in repositories if each in self.layouts))
+
+    def list_mark_of(self, repositories: Iterable[str]) -> str | None:
+        """A mark of what the list says of some of them; None without a list."""
+        return None if self.listed is None else self.listed.mark_of(repositories)
 
 
 class _Counts(NamedTuple):
@@ -130,7 +137,8 @@ class Surveyor:
         self._log.progress.expect(refused + sum(expected.values()))
         untagged = frozenset(path for path, counts in counted.items() if not counts.tagged)
         self._note_tagless({path: sizes[path] for path in wanted if path in untagged})
-        return Survey(names, sizes, plan_batches(sizes), untagged, expected, layouts_of(self._source, sizes))
+        layouts, listed = layouts_of(self._source, sizes), self._job.selection.listed
+        return Survey(names, sizes, plan_batches(sizes), untagged, expected, layouts, listed)
 
     def _layouts(self) -> Iterator[str]:
         if self._job.only is not None:

@@ -13,6 +13,7 @@ from flows.forms.scale_parameters import ScaledMigrateParameters, ScaledVerifyPa
 from flows.scale import scaling, shard_runs
 from flows.scale.scaling import work_for
 from tasks.oci.errors import ConfigurationError
+from tasks.operations.choosing.exact_list import ExactList
 from tasks.operations.running.source_survey import Survey
 from tasks.operations.work.planning import NamePlan
 
@@ -48,6 +49,16 @@ def test_each_part_of_a_split_source_knows_which_layouts_it_needs() -> None:
         ("app",): ("dump",),
         ("lib", "tools"): ("more/dump",),
     }
+
+
+def test_each_part_knows_what_the_list_of_the_whole_run_says_of_it() -> None:
+    run: Any = SimpleNamespace(run_id="run")
+    listed = ExactList.parse(["app:v1", "lib:v1"], "images.txt")
+    shards = scaling._shards(run, replace(survey_of(app=2, lib=1), listed=listed), 2)
+    assert {shard.repositories: shard.listed for shard in shards} == {
+        (path,): listed.mark_of([path]) for path in ("app", "lib")
+    }
+    assert [shard.listed for shard in scaling._shards(run, survey_of(app=2), 2)] == [None]
 
 
 def survey_of(**sizes: int) -> Survey:

@@ -111,9 +111,12 @@ SHARD = Shard("run", 3, ("caf\udce9",), of=4)
 
 
 @pytest.mark.parametrize(("attempt", "again"), [(0, ""), (2, ", again (2)")])
-@pytest.mark.parametrize(("layouts", "more"), [((), {}), (("l\udce9",), {"layouts": ["l%E9"]})])
+@pytest.mark.parametrize(
+    ("about", "more"),
+    [({}, {}), ({"layouts": ("l\udce9",)}, {"layouts": ["l%E9"]}), ({"listed": "a1b2"}, {"listed": "a1b2"})],
+)
 def test_a_shard_is_begun_later_by_a_name_of_its_own_with_what_it_is_about(
-    server: Server, monkeypatch: pytest.MonkeyPatch, attempt: int, again: str, layouts: tuple[str, ...], more: Any
+    server: Server, monkeypatch: pytest.MonkeyPatch, attempt: int, again: str, about: Any, more: Any
 ) -> None:
     """An attempt whose answer was lost is not begun twice, and one after it is not taken for it."""
     begun: list[Any] = []
@@ -126,7 +129,7 @@ def test_a_shard_is_begun_later_by_a_name_of_its_own_with_what_it_is_about(
     server.back.set()
     before = datetime.now(UTC)
     with ShardRuns("migrate-shard/shard", {"jobs": 2}, "bucket → host", 5) as runs:
-        runs.start(replace(SHARD, layouts=layouts), attempt=attempt, delay=30.0)
+        runs.start(replace(SHARD, **about), attempt=attempt, delay=30.0)
     [(name, given)] = begun
     assert name == "migrate-shard/shard"
     assert before + timedelta(seconds=30) <= given.pop("scheduled_time") <= datetime.now(UTC) + timedelta(seconds=30)
