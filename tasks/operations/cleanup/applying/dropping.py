@@ -8,7 +8,7 @@ from tasks.file_ports import below
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.oci.image_layout import BLOBS, INDEX, INGEST, MARKER, iter_index
 from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
-from tasks.operations.cleanup.layout.layout_view import blobs_begun
+from tasks.operations.cleanup.layout.layout_view import blobs_begun, uploads_begun
 from tasks.operations.cleanup.records.journal import Record, Step, list_records, read_record
 
 if TYPE_CHECKING:
@@ -47,9 +47,10 @@ def drop_layout(tools: ApplyTools, path: str) -> bool:
 
 def _has_writer(files: FileReader, path: str) -> bool:
     """Whether a writer has stored content, or begun to."""
-    blobs, ingest = below(path, BLOBS), below(path, INGEST)
-    is_empty = next(iter(files.list_files(blobs)), None) is None and next(files.list_uploads(blobs), None) is None
-    return not is_empty or bool(blobs_begun(files.list_files(ingest), ingest))
+    begun = list(files.list_files(below(path, INGEST)))
+    is_empty = next(iter(files.list_files(below(path, BLOBS))), None) is None
+    is_sending = next(uploads_begun(files, path, begun), None) is not None
+    return not is_empty or is_sending or bool(blobs_begun(begun, below(path, INGEST)))
 
 
 def restore_dropped(files: FileWriter, contents: Sequence[tuple[str, str]]) -> bool:

@@ -102,8 +102,9 @@ def view_layout(source: LayoutReader, files: FileReader, path: str) -> LayoutVie
         SourceError: something can't be listed or read.
     """
     blobs = dict(_blobs(files.list_files(below(path, BLOBS)), below(path, BLOBS)))
-    ingest = blobs_begun(files.list_files(below(path, INGEST)), below(path, INGEST))
-    uploads = tuple(files.list_uploads(below(path, BLOBS)))
+    begun = list(files.list_files(below(path, INGEST)))
+    ingest = blobs_begun(begun, below(path, INGEST))
+    uploads = tuple(uploads_begun(files, path, begun))
     index = source.read_index(path)
     if (target := files.link_target(below(path, INDEX))) is not None:
         raise InvalidLayoutError(f"{INDEX} is a link to {target}; nothing is cleaned up through links")
@@ -135,9 +136,31 @@ def _blobs(listed: Iterable[StoredFile], folder: str) -> Iterator[tuple[Digest, 
 def blobs_begun(listed: Iterable[StoredFile], folder: str) -> tuple[StoredFile, ...]:
     """What oras began to write. A repository may be called `ingest` as well, or lie below: then it is its own."""
     found = list(listed)
-    if any(file.path.rpartition("/")[2] in {INDEX, MARKER} for file in found):
+    if _has_repository(found):
         return ()
-    return tuple(file for file in found if file.etag and _BLOB_BEGUN.fullmatch(file.path.removeprefix(f"{folder}/")))
+    return tuple(file for file in found if file.etag and _is_begun(file.path, folder))
+
+
+def uploads_begun(files: FileReader, path: str, ingest: Iterable[StoredFile]) -> Iterator[UnfinishedUpload]:
+    """Uploads to a layout that are not finished: of blobs, and of what lies in `ingest`, where mounts send it first.
+
+    Raises:
+        SourceError: they can't be listed.
+    """
+    blobs, folder = below(path, BLOBS), below(path, INGEST)
+    is_own = not _has_repository(ingest)
+    for upload in files.list_uploads(path):
+        if upload.path.startswith(f"{blobs}/") or (is_own and _is_begun(upload.path, folder)):
+            yield upload
+
+
+def _has_repository(files: Iterable[StoredFile]) -> bool:
+    return any(file.path.rpartition("/")[2] in {INDEX, MARKER} for file in files)
+
+
+def _is_begun(path: str, ingest: str) -> bool:
+    folder, _, name = path.rpartition("/")
+    return folder == ingest and _BLOB_BEGUN.fullmatch(name) is not None
 
 
 def _readable(found: Descriptor | BrokenEntry) -> Descriptor:

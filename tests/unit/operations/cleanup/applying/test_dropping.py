@@ -50,7 +50,15 @@ def begin_upload(world: World) -> None:
     world.files.list_uploads = lambda _: iter([upload])  # type: ignore[method-assign]
 
 
-@pytest.mark.parametrize("begin", [begin_blob, begin_upload])
+def begin_upload_through_a_mount(world: World) -> None:
+    """It sends what oras writes, under the name that this has before all of it is there."""
+    upload = UnfinishedUpload(f"{LAYOUT}/ingest/{'0' * 64}_1", "id", world.now)
+    world.files.list_uploads = lambda folder: iter(  # type: ignore[method-assign]
+        [upload] * upload.path.startswith(f"{folder}/")
+    )
+
+
+@pytest.mark.parametrize("begin", [begin_blob, begin_upload, begin_upload_through_a_mount])
 @pytest.mark.parametrize("is_late", [False, True])
 def test_a_layout_in_which_a_writer_has_begun_stays_whole(begin: Callable[[World], None], *, is_late: bool) -> None:
     """Before the two files go, and right after."""

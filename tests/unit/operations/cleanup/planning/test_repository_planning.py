@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tasks.file_ports import UnfinishedUpload
 from tasks.oci.codes import Problem
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InterruptedRunError, SourceReadError
@@ -17,7 +18,7 @@ from tasks.operations.cleanup.deciding.choices import DeleteChoice
 from tasks.operations.cleanup.deciding.policy import select_tags
 from tasks.operations.cleanup.records.journal import Journal, Record, Step
 from tasks.operations.cleanup.records.marks import Mark, write_marks
-from tasks.operations.cleanup.values import Action, Timing
+from tasks.operations.cleanup.values import Action, FileKind, Timing
 from tasks.stores.memory import MemorySource
 from tests.support.planned_layout import APP, DAY, MANIFEST, NOW, REF_NAME, PlannedLayout, keep_last
 
@@ -346,6 +347,22 @@ def test_blobs_that_writers_began_and_never_ended_go() -> None:
         begun("old", 4294967295).removeprefix(f"{APP}/"): Action.DELETE,
         begun("new").removeprefix(f"{APP}/"): Action.KEEP,
     }
+
+
+@pytest.mark.parametrize("is_another", [False, True])
+def test_uploads_that_were_never_ended_go_also_where_a_mount_sends_them_first(*, is_another: bool) -> None:
+    """Unless a repository is called `ingest`; whatever else is sent to a layout is somebody's."""
+    layout = two_images()
+    sent, blob = begun("large"), layout.place(f"sha256:{'0' * 64}")
+    others = [f"{APP}/ingest/notes.txt", f"{APP}/web/blobs/sha256/{'0' * 64}", f"{APP}/{'0' * 64}_1"]
+    uploads = [UnfinishedUpload(path, "id", NOW - 2 * DAY) for path in (sent, blob, *others)]
+    layout.files.list_uploads = lambda folder: (  # type: ignore[method-assign]
+        upload for upload in uploads if upload.path.startswith(f"{folder}/")
+    )
+    if is_another:
+        layout.files.put(f"{APP}/ingest/index.json", b"{}")
+    found = {f"{APP}/{file.name}": (file.kind, file.action) for file in layout.plan().files}
+    assert found == dict.fromkeys([blob] if is_another else [sent, blob], (FileKind.UPLOAD, Action.DELETE))
 
 
 @pytest.mark.parametrize(
