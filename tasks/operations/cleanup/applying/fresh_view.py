@@ -7,7 +7,7 @@ index leads to was read.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tasks.file_ports import below
@@ -160,14 +160,24 @@ class FreshLook:
     ) -> FreshView:
         """Have everything that manifests need which the index does not name yet; entries are none."""
         reader = _RestoringReader(self._source, path, held, returned)
+        view = self._brought_back(reader, path, roots)
+        absent = [d for d in view.needed if d not in view.blobs and reader.stat_blob(path, d) is None]
+        missing = set(absent) - view.graph.optional() - view.graph.unreadable.keys()
+        return replace(view, missing=tuple(sorted(missing)))
+
+    def bring_back(
+        self, path: str, roots: Sequence[Descriptor], held: Iterable[HeldBlob], returned: Iterable[HeldBlob]
+    ) -> FreshView:
+        """As `ensure`, but what was never hidden is not looked for, so that nothing counts as missing."""
+        return self._brought_back(_RestoringReader(self._source, path, held, returned), path, roots)
+
+    def _brought_back(self, reader: _RestoringReader, path: str, roots: Sequence[Descriptor]) -> FreshView:
         blobs = {blob.digest: blob.file for blob in reader.all_held()}
         reader.absent({})
         graph = self._read(reader, path, roots, blobs)
         needed = graph.reach({root.digest: root.digest for root in roots}, blobs)
         restored = reader.restore(needed)
-        absent = [digest for digest in needed if digest not in restored and reader.stat_blob(path, digest) is None]
-        missing = set(absent) - graph.optional() - graph.unreadable.keys()
-        return FreshView((), restored, needed, tuple(sorted(missing)), reader.brought(), graph)
+        return FreshView((), restored, needed, (), reader.brought(), graph)
 
     def _read(
         self, reader: _RestoringReader, path: str, roots: Sequence[Descriptor], blobs: Mapping[Digest, StoredFile]

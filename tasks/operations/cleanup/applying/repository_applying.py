@@ -19,10 +19,12 @@ from tasks.file_ports import StoredFile, UnfinishedUpload, below
 from tasks.oci.errors import (
     ContentNotFoundError,
     InterruptedRunError,
+    InvalidLayoutError,
     LayoutliftError,
     LockHeldError,
     SourceChangedError,
 )
+from tasks.oci.image_layout import parse_index
 from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
 from tasks.operations.cleanup.applying.changing_index import change_index
 from tasks.operations.cleanup.applying.dropping import drop_layout
@@ -137,9 +139,20 @@ class _Applying:
             settle_restored(self.tools.journal, self.plan.path, settled, self._files.now())
 
     def _only_restore(self) -> None:
-        """A layout that is left alone still gets back what its index names."""
-        if self.held or self.returned:
+        """A layout that is left alone still gets back what its index names, whatever else is there."""
+        if not (self.held or self.returned):
+            return
+        try:
             self._look()
+        except InvalidLayoutError:
+            self._restore_named()
+            raise
+
+    def _restore_named(self) -> None:
+        """Bring back what the index needs, as far as it can be read, though not all of the layout is understood."""
+        index = parse_index(self.tools.source.open_layouts().read_index(self.plan.path).raw)
+        look = FreshLook(self.tools.source, self.tools.map_concurrently)
+        self._settle(look.bring_back(self.plan.path, index.entries, self.held, self.returned))
 
     def _purge_gone(self) -> None:
         """Of a layout that is gone, what waits in the quarantine goes when its time is over.

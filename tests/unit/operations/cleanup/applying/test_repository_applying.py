@@ -213,6 +213,28 @@ def test_a_layout_that_is_left_alone_only_gets_back_what_its_index_needs(hidden:
     assert (hidden.absent(), tags(hidden)) == (set(), {"v1", "v2"})
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda world: world.files.put(f"{LAYOUT}/blobs/sha256/.nfs01", b"somebody's"),
+        lambda world: world.files.put(blob_path(b"in another repository"), b""),
+        lambda world: world.files.put(INDEX_PATH, world.index.replace(b'"manifests": [', b'"manifests": [{}, ')),
+    ],
+    ids=["an unknown file", "a placeholder", "a broken entry"],
+)
+def test_what_nobody_understands_keeps_nothing_from_coming_back(hidden: World, odd: Callable[[World], None]) -> None:
+    """Its plan leaves such a layout alone until somebody has looked at it, and its images are pulled meanwhile."""
+    hidden.files.put(INDEX_PATH, named(hidden.index, image([1]), "v1"))
+    assert hidden.absent()
+    odd(hidden)
+    plan = hidden.plan(keep_policy(2))
+    assert plan.refused is not None
+    outcome = apply_repository(hidden.tools(), plan)
+    assert (len(outcome.restored), [problem.code for problem in outcome.problems]) == (2, [plan.refused.code])
+    assert {blob_path(raw) for raw in image([1]).blobs} <= blobs_in_place(hidden)
+    assert apply_repository(hidden.tools(), plan).restored == []
+
+
 def test_nothing_goes_that_a_target_has_to_hold_and_does_not(waited: World) -> None:
     plan = waited.plan(keep_policy(0))
     before = dict(waited.files.contents())
