@@ -54,10 +54,10 @@ def drive(
         ConflictsError: there are conflicts, and the policy is to stop then; nothing was changed.
     """
     use_one_heap()
-    with limits(options.limits_from) as read:
+    with limits(options.limits_from) as read, watcher.open(kind, options) as run:
         if kind is RunKind.MIGRATE and options.policy.on_conflict is OnConflict.FAIL:
-            refuse_conflicts(options, watcher.stop, read)
-        with watcher.open(kind, options) as run, watcher.watch(run), told_by_metrics(run):
+            refuse_conflicts(options, watcher.stop, read)  # now that no other run of the pair is at work
+        with watcher.watch(run), told_by_metrics(run):
             _carry_out(run, read, work, watcher.stop)
             if publish is not None:
                 publish(run)

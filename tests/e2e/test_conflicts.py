@@ -1,11 +1,15 @@
 """What becomes of a tag that the target has with another digest."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from infra.real_parts import Registry
-from tests.support.command import Layoutlift
+from tasks.endpoints import open_state, source_identity
+from tasks.stores.bucket.s3_address import BucketAccess
+from tasks.stores.pacing import Stop
+from tests.support.command import Layoutlift, wait_for_words
 from tests.support.layouts import LayoutBuilder
 from tests.support.registry_view import RepositoryView, everything_tagged
 
@@ -73,6 +77,25 @@ def test_fail_changes_nothing_at_all(
     assert everything_tagged(docker_registry, prefix) == {"app:v1": theirs}
     write(tmp_path / "other")
     layoutlift.migrate(tmp_path / "other", f"{target}-other", "--on-conflict", "fail")
+
+
+def test_fail_looks_once_the_run_that_it_waited_for_has_ended(
+    layoutlift: Layoutlift, target: str, docker_registry: Registry, repository: RepositoryView, tmp_path: Path
+) -> None:
+    """Before, the tags of a run that is still at work may look like conflicts, and others come after the look."""
+    write(tmp_path)
+    access, kept = BucketAccess(), layoutlift.home / "kept"
+    state = open_state(str(kept), source_identity(str(tmp_path), access), target, access, Stop())
+    options = ("--on-conflict", "fail", "--lock-timeout", "4m", "--state", kept)
+    with ExitStack() as another:
+        another.enter_context(state.lock("another"))
+        with layoutlift.running("migrate", tmp_path, target, *options) as process:
+            wait_for_words(process, "this run waits for it")
+            theirs = repository.push_image("v1")
+            another.close()
+            _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 3, stderr
+    assert everything_tagged(docker_registry, target.partition("/")[2]) == {"app:v1": theirs}
 
 
 def test_a_tag_that_moved_at_the_source_is_overwritten_where_we_wrote_it(

@@ -12,7 +12,7 @@ import pytest
 
 from infra.layout_builder import LayoutBuilder, random_bytes
 from infra.real_parts import Registry, wait_until
-from tests.support.command import LAYOUTLIFT, Layoutlift, interrupt, wait_for_upload
+from tests.support.command import LAYOUTLIFT, Layoutlift, interrupt, wait_for_upload, wait_for_words
 from tests.support.fault_proxy import FaultProxy
 from tests.support.registry_view import everything_tagged
 
@@ -77,15 +77,6 @@ def test_a_run_that_may_wait_begins_when_the_other_one_has_ended_or_leaves_when_
             _, stderr = third.communicate(timeout=60)
             assert third.returncode == 0, stderr
     assert layoutlift.last_report["totals"]["tags"] == len(everything_tagged(docker_registry, prefix)) == 20
-
-
-def wait_for_words(process: subprocess.Popen[str], words: str) -> None:
-    """Read what it says to its end, or until the words come."""
-    assert process.stderr is not None
-    for line in process.stderr:
-        if words in line:
-            return
-    pytest.fail(f"it ended without a word of {words}")
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,15 @@ def interrupt(
     return process.returncode, stdout, stderr, time.monotonic() - pressed
 
 
+def wait_for_words(process: subprocess.Popen[str], words: str) -> None:
+    """Read what it says to its end, or until the words come."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if words in line:
+            return
+    pytest.fail(f"it ended without a word of {words}")
+
+
 def wait_for_upload(storage: Path) -> None:
     """Wait until a registry of distribution's kind has some bytes of a blob that is being sent to it."""
 
