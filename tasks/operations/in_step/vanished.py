@@ -169,8 +169,8 @@ class VanishedRemoval:
                 return False
             self._note(vanished, digest)  # ours to overwrite, should the source have the tag again before it is gone
             if self._target.delete_manifest(repository, digest) is Deletion.UNSUPPORTED:
-                self._put_back(vanished)
-                raise DeletionUnsupportedError("the registry deletes neither tags nor manifests; it stays as it was")
+                left = "it stays as it was" if self._put_back(vanished) else f"it names a stand-in now ({digest})"
+                raise DeletionUnsupportedError(f"the registry deletes neither tags nor manifests; {left}")
         if self._target.resolve_manifest(repository, tag) is not None:
             raise DeletionUnsupportedError("the registry said that it deleted the tag, and still has it")
         return True
@@ -184,12 +184,17 @@ class VanishedRemoval:
         except SpecError:
             return False
 
-    def _put_back(self, vanished: VanishedTag) -> None:
-        """What does not have the digest may be of a place that only we reach, and that the target led us to."""
+    def _put_back(self, vanished: VanishedTag) -> bool:
+        """Whether the target gave what had the tag.
+
+        What does not have the digest may be of a place that only we reach, and that the target led us to.
+        """
         manifest = self._target.fetch_manifest(vanished.repository, vanished.digest)
-        if manifest is not None and Digest.of(manifest.raw) == vanished.digest:
-            self._target.push_manifest(vanished.repository, vanished.tag, manifest)
-            self._note(vanished, vanished.digest)
+        if manifest is None or Digest.of(manifest.raw) != vanished.digest:
+            return False
+        self._target.push_manifest(vanished.repository, vanished.tag, manifest)
+        self._note(vanished, vanished.digest)
+        return True
 
     def _note(self, vanished: VanishedTag, digest: str) -> None:
         self._ledger.note_tag(vanished.repository, vanished.tag, digest, None, 0, layout=vanished.path)

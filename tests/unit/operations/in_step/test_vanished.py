@@ -320,6 +320,19 @@ def test_what_was_not_brought_is_not_put_back() -> None:
     assert target.resolve_manifest("app", Digest.of(others.raw)) is None
 
 
+def test_a_tag_that_can_not_be_put_back_is_not_said_to_be_as_it_was() -> None:
+    class GivesNothing(KeepsWhatItHas):
+        def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+            return None
+
+    target, lines = GivesNothing(), Lines()
+    (goes,) = brought(target, lines, "v1")
+    (told,) = VanishedRemoval(target, Ledger(lines)).execute([goes], gone=())
+    stand_in = target.resolve_manifest("app", "v1")
+    assert stand_in != goes.digest
+    assert told.message.endswith(f"; it names a stand-in now ({stand_in})")
+
+
 class SaysSo(MemoryTarget):
     """Answers that it deletes, and keeps everything."""
 
