@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import LockHeldError
+from tasks.oci.errors import LockHeldError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,10 +25,12 @@ logger = logging.getLogger(__name__)
 def held_within(seconds: float, lock: Callable[[], AbstractContextManager[object]], stop: Stop) -> Iterator[None]:
     """Hold the lock that `lock` makes, once whoever holds it lets go, within so many seconds.
 
+    A state that was seen to be there is waited for, too: in an hour of looks, one may fail that the next does not.
+
     Raises on entering:
         LockHeldError: they did not.
         InterruptedRunError: the run is to end.
-        StateError: as the lock itself.
+        StateError: as the lock itself, at the first look or the last.
     """
     give_up_at = time.monotonic() + seconds
     is_told = False
@@ -36,12 +38,12 @@ def held_within(seconds: float, lock: Callable[[], AbstractContextManager[object
         while True:
             try:
                 stack.enter_context(lock())
-            except LockHeldError as held:
+            except (LockHeldError, StateError) as error:
                 left = give_up_at - time.monotonic()
-                if left <= 0:
+                if left <= 0 or not (is_told or isinstance(error, LockHeldError)):
                     raise
                 if not is_told:
-                    logger.warning("%s; this run waits for it, for %.0f s at the most", held, left)
+                    logger.warning("%s; this run waits for it, for %.0f s at the most", error, left)
                     is_told = True
                 stop.wait(min(LOOK_EVERY, left))
             else:

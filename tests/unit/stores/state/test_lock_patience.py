@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from itertools import count
 
 import pytest
 
@@ -72,6 +73,31 @@ def test_a_state_that_can_t_be_read_is_not_waited_for() -> None:
 
     with pytest.raises(StateError), held_within(3600, broken, Stop()):  # type: ignore[arg-type]
         pytest.fail("it is inside")
+
+
+def test_a_look_that_fails_while_others_hold_it_ends_no_wait() -> None:
+    """A bucket is asked ten thousand times in an hour, each time without patience."""
+    lock, looks = Held(3), count()
+
+    def failing_at_times() -> AbstractContextManager[None]:
+        if next(looks) % 2:
+            raise StateError("it can't be read")
+        return lock()
+
+    with held_within(60, failing_at_times, Stop()):
+        assert lock.inside
+    assert next(looks) == 7
+
+
+def test_who_waited_in_vain_for_a_state_is_told_of_that() -> None:
+    looks = iter([LockHeldError("run r1")])
+
+    def lost() -> AbstractContextManager[None]:
+        raise next(looks, StateError("it can't be read"))
+
+    with pytest.raises(StateError), held_within(0.1, lost, Stop()):
+        pytest.fail("it is inside")
+    assert next(looks, None) is None
 
 
 def test_what_goes_wrong_while_it_is_held_is_not_taken_for_a_lock_of_others() -> None:
