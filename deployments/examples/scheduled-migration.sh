@@ -47,5 +47,5 @@ esac
 layoutlift verify "$source_directory" "$target" --standalone --report "$reports/$day-verify.json" "$@"
 verified=$?
 # Two a day, of tens of MB each for 100,000 tags, would in the end fill the disk that the ledger is on.
-find "$reports" -maxdepth 1 \( -name '20*-migrate.json' -o -name '20*-verify.json' \) -mtime +90 -delete
+find "$reports/" -maxdepth 1 \( -name '20??-??-??-migrate.json' -o -name '20??-??-??-verify.json' \) -mtime +90 -delete
 exit $((migrated > verified ? migrated : verified))

@@ -61,13 +61,15 @@ def test_the_script_makes_the_folder_for_state_for_its_user_alone(tmp_path: Path
 
 
 def test_reports_of_the_script_are_kept_for_90_days_and_nothing_else_goes(tmp_path: Path) -> None:
-    source, reports, commands = (tmp_path / name for name in ("source", "reports", "commands"))
+    source, reports, commands, link = (tmp_path / name for name in ("source", "another disk", "commands", "reports"))
     for folder in (source / "app", reports / "kept", commands):
         folder.mkdir(parents=True)
     (commands / "layoutlift").write_text("#!/bin/sh\nexit ${ENDED:-0}\n")
     (commands / "layoutlift").chmod(0o755)
     old = ["2026-01-31-migrate.json", "2026-01-31-verify.json"]
     others = ["2026-02-01-migrate.json", "2026-01-31-plan.json", "kept/2026-01-31-migrate.json"]
+    others.append("2026-01-31-before-the-cut-over-migrate.json")
+    link.symlink_to(reports)
     for name in (*old, *others):
         (reports / name).touch()
     for name in (*old, *others[1:]):
@@ -76,7 +78,7 @@ def test_reports_of_the_script_are_kept_for_90_days_and_nothing_else_goes(tmp_pa
     def run(ended: str) -> set[str]:
         subprocess.run(
             ["bash", SCRIPT, source, "registry.invalid"],
-            env={"PATH": f"{commands}:/usr/bin:/bin", "LAYOUTLIFT_REPORTS": str(reports), "ENDED": ended},
+            env={"PATH": f"{commands}:/usr/bin:/bin", "LAYOUTLIFT_REPORTS": str(link), "ENDED": ended},
             check=ended == "0",
         )
         return {str(path.relative_to(reports)) for path in reports.rglob("*.json")}
