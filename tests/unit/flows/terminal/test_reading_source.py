@@ -30,8 +30,11 @@ def test_ctrl_c_ends_what_other_threads_read_of_layouts_before_these_are_waited_
 
     def read(_: str) -> None:
         is_waited_for.wait(10)
-        signal.pthread_kill(main.ident or 0, signal.SIGINT)  # a process's may come to a thread that wakes nobody
-        stop.pause(30)
+        for _ in range(30):  # one that comes just before a thread begins to wait does not wake it
+            signal.pthread_kill(main.ident or 0, signal.SIGINT)
+            stop.pause(1)
+            if stop.requested:
+                break
         told.append(stop.requested)
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored
