@@ -60,8 +60,7 @@ def test_a_run_that_may_wait_begins_when_the_other_one_has_ended_or_leaves_when_
     request: pytest.FixtureRequest,
 ) -> None:
     if with_prefect:
-        layoutlift.environment = request.getfixturevalue("prefect_environment")
-        layoutlift.standalone = False
+        request.getfixturevalue("lifted")  # the same command, which runs its flows on the local server from then on
     target = f"{docker_registry.host}/{prefix}"
     patiently = ("migrate", source, target, "--lock-timeout", "4m")
     with layoutlift.running("migrate", source, target, *SLOWLY, *NO_HEAD_START) as first:
@@ -95,8 +94,7 @@ def test_a_signal_ends_a_run_in_order_and_a_rerun_completes_it(
     request: pytest.FixtureRequest,
 ) -> None:
     if with_prefect:
-        layoutlift.environment = request.getfixturevalue("prefect_environment")
-        layoutlift.standalone = False
+        request.getfixturevalue("lifted")  # the same command, which runs its flows on the local server from then on
     target = f"{docker_registry.host}/{prefix}"
     with layoutlift.running("migrate", source, target, *SLOWLY, *options) as process:
         wait_for_upload(docker_registry.storage / f"docker/registry/v2/repositories/{prefix}")

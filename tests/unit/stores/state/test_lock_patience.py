@@ -68,10 +68,10 @@ def test_a_run_that_is_told_to_stop_waits_no_longer(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_state_that_can_t_be_read_is_not_waited_for() -> None:
-    def broken() -> Held:
+    def broken() -> AbstractContextManager[None]:
         raise StateError("it can't be read")
 
-    with pytest.raises(StateError), held_within(3600, broken, Stop()):  # type: ignore[arg-type]
+    with pytest.raises(StateError), held_within(3600, broken, Stop()):
         pytest.fail("it is inside")
 
 
