@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from boto3.s3.transfer import TransferConfig
+from s3transfer.exceptions import S3CopyFailedError
 
 from tasks.oci.errors import (
     ContentNotFoundError,
@@ -108,7 +109,11 @@ class WritableS3Bucket(S3Bucket):
                     config = TransferConfig(multipart_chunksize=MAX_COPY // 5, use_threads=False)
                     arguments = {"ExtraArgs": condition | self._more, "Config": config}
                     self._ask(self._client.copy, key, CopySource=source, Key=to, **arguments)
-        except (ContentNotFoundError, SourceChangedError):
+        except (
+            ContentNotFoundError,
+            SourceChangedError,
+            S3CopyFailedError,
+        ):  # the last: it changed between two parts
             return False
         return True
 
