@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from tasks.stores.pacing import Stop
 
 LOOK_EVERY = 2.0
-"""Seconds between two looks; each costs a state in a bucket some requests."""
+"""Seconds between two looks of a short wait."""
+LATE = 0.02
+"""How much later than the lock is free a long wait may end, in parts of it: a look costs a bucket some requests."""
 
 logger = logging.getLogger(__name__)
 
@@ -32,20 +34,21 @@ def held_within(seconds: float, lock: Callable[[], AbstractContextManager[object
         InterruptedRunError: the run is to end.
         StateError: as the lock itself, at the first look or the last.
     """
-    give_up_at = time.monotonic() + seconds
+    began_at = time.monotonic()
     is_told = False
     with ExitStack() as stack:
         while True:
             try:
                 stack.enter_context(lock())
             except (LockHeldError, StateError) as error:
-                left = give_up_at - time.monotonic()
+                waited = time.monotonic() - began_at
+                left = seconds - waited
                 if left <= 0 or not (is_told or isinstance(error, LockHeldError)):
                     raise
                 if not is_told:
                     logger.warning("%s; this run waits for it, for %.0f s at the most", error, left)
                     is_told = True
-                stop.wait(min(LOOK_EVERY, left))
+                stop.wait(min(max(LOOK_EVERY, waited * LATE), left))
             else:
                 break
         yield

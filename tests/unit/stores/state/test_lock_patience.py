@@ -59,6 +59,15 @@ def test_patience_ends_with_who_holds_it() -> None:
     assert lock.looks < 10**9 - 1
 
 
+def test_a_long_wait_looks_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock_patience, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(lock_patience, "LATE", 0.5)
+    lock = Held(10**9)
+    with pytest.raises(LockHeldError), held_within(0.2, lock, Stop()):
+        pytest.fail("it is inside")
+    assert 10**9 - lock.looks < 100  # thousands, if each of them came at once
+
+
 def test_a_run_that_is_told_to_stop_waits_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock_patience, "LOOK_EVERY", 3600.0)
     stop = Stop()
@@ -76,7 +85,7 @@ def test_a_state_that_can_t_be_read_is_not_waited_for() -> None:
 
 
 def test_a_look_that_fails_while_others_hold_it_ends_no_wait() -> None:
-    """A bucket is asked ten thousand times in an hour, each time without patience."""
+    """A bucket is asked a thousand times in an hour, each time without patience."""
     lock, looks = Held(3), count()
 
     def failing_at_times() -> AbstractContextManager[None]:
