@@ -16,7 +16,6 @@ from flows.commands.running import checked, exit_code
 from flows.course.stopping import stopped_by_signals
 from flows.exit_codes import COMPLETE, INTERRUPTED
 from flows.forms.benchmark_parameters import BenchmarkParameters
-from flows.terminal.log_lines import log_to_stderr
 from flows.terminal.told_errors import tell
 from tasks.oci.errors import ConfigurationError, LayoutliftError
 
@@ -94,7 +93,6 @@ def _print_outcome(ended: BenchmarkRun, *, as_json: bool) -> None:
 
 def _log_progress() -> None:
     """Show a line a measurement on standard error, beside the warnings that every command shows."""
-    log_to_stderr()
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(lambda record: record.levelno == logging.INFO)
     logging.getLogger("tasks.benchmark_runs").addHandler(handler)

@@ -36,8 +36,8 @@ def _option() -> click.Option:
 
 
 def _begin(_context: Context, _option: Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's form
-    """Begin before the command does; the environment tells processes that it starts."""
+    """Begin to log before the command does anything; the environment tells processes that it starts."""
     os.environ.pop(DEBUG, None)
     if wanted:
         os.environ[DEBUG] = "1"
-        log_to_stderr()
+    log_to_stderr()

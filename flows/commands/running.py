@@ -18,7 +18,6 @@ from flows.exit_codes import COMPLETE, INCOMPLETE, INTERRUPTED, REFUSED, WRONG_U
 from flows.files.mistakes import in_our_words
 from flows.forms.block_names import block_name, refuse_blocks
 from flows.forms.scale_parameters import ScaleParameters
-from flows.terminal.log_lines import log_to_stderr
 from flows.terminal.told_errors import tell
 from tasks.exact_lists import read_exact_list
 from tasks.oci.errors import (
@@ -89,7 +88,6 @@ def prepare(given: dict[str, Any]) -> bool:
     Raises:
         ConfigurationError: both the password and a list would be read from standard input.
     """
-    log_to_stderr()
     as_json = bool(given.pop("as_json"))
     if given.get("password_stdin") and given.get("tags_from") == STANDARD_INPUT:
         raise ConfigurationError("--tags-from -: standard input has the password; name a file")

@@ -1,5 +1,6 @@
 """Every command can be made to say what it does."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from click.testing import CliRunner
 
 from flows.cli import main
 from flows.terminal.log_lines import DEBUG
+from tasks.ports import Finding
+from tasks.stores.directory.layout_directory import LayoutDirectory
 from tests.support.layouts import LayoutBuilder
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 
@@ -63,6 +66,19 @@ def test_the_option_and_its_variable_write_each_request_to_standard_error(
     registry.check()
     assert ended.returncode == 0, ended.stderr
     assert (f"debug: GET {registry.url}/v2/app/tags/list: 404, " in ended.stderr) is debugged
+
+
+def test_what_a_store_warns_of_can_not_steer_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = LayoutDirectory.list_layouts
+
+    def list_layouts(directory: LayoutDirectory) -> Iterator[str | Finding]:
+        logging.getLogger("tasks.stores.silence").warning("%s is waited for", "app\x1b]0;owned\x07")
+        return find(directory)
+
+    monkeypatch.setattr(LayoutDirectory, "list_layouts", list_layouts)
+    ended = CliRunner().invoke(main, ["ls", str(tmp_path)])
+    assert "warning: app\\x1b]0;owned\\x07 is waited for\n" in ended.stderr
+    assert "\x1b" not in ended.stderr
 
 
 def test_a_variable_that_is_neither_yes_nor_no_is_told(tmp_path: Path) -> None:
