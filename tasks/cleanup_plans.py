@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from tasks.oci.digest import Digest
     from tasks.operations.cleanup.deciding.choices import Choice
     from tasks.operations.cleanup.deciding.policy import Policy
+    from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import Source
     from tasks.stores.pacing import Stop
     from tasks.stores.registry.credentials import Credentials
@@ -165,7 +166,7 @@ def open_planner(options: CleanupOptions, policy: Policy, stop: Stop, *, sweeps:
         readers = stack.enter_context(CallersPool(options.jobs, thread_name_prefix="read"))
         gate = None
         if policy.gate is not None:
-            gate = stack.enter_context(open_gate(options, policy.gate, stop))
+            gate = stack.enter_context(open_gate(options, policy.gate, stop, readers.map))
         with let_in(options.source):
             holdings = Holdings.load(files)
         rules = BlobRules(files.now(), policy.timing, policy.ingest_after, policy.multipart_after, sweeps)
@@ -174,7 +175,7 @@ def open_planner(options: CleanupOptions, policy: Policy, stop: Stop, *, sweeps:
 
 
 @contextmanager
-def open_gate(options: CleanupOptions, target: str, stop: Stop) -> Iterator[Gate]:
+def open_gate(options: CleanupOptions, target: str, stop: Stop, map_concurrently: MapConcurrently) -> Iterator[Gate]:
     """The target that must hold what goes.
 
     Raises:
@@ -183,7 +184,7 @@ def open_gate(options: CleanupOptions, target: str, stop: Stop) -> Iterator[Gate
     """
     asked = TargetOptions(target, options.plain_http, options.ca_file, options.jobs, credentials=options.credentials)
     with open_target(asked, stop, write=False) as store:
-        yield Gate(store, parse_target(target), own_name(options.source))
+        yield Gate(store, parse_target(target), own_name(options.source), map_concurrently)
 
 
 def policy_choices(policy: Policy, now: float) -> Callable[[str], Choice | None]:

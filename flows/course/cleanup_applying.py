@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flows.course.cleanup_planning import NO_LOGINS
@@ -99,10 +100,10 @@ def _requirement(
         yield None
         return
     with ExitStack() as stack:
-        gate = stack.enter_context(open_gate(asked, header.gate, stop))
-        layouts = stack.enter_context(open_writable(header.source, asked.access, stop)).open_layouts()
         askers = stack.enter_context(CallersPool(asked.jobs, thread_name_prefix="ask"))
-        yield lambda plan: gate.require_plan(layouts, plan, askers.map)
+        gate = stack.enter_context(open_gate(asked, header.gate, stop, askers.map))
+        layouts = stack.enter_context(open_writable(header.source, asked.access, stop)).open_layouts()
+        yield partial(gate.require_plan, layouts)
 
 
 def undo(given: UndoParameters, run: str, source: str | None, stop: Stop, show: ShowOutcomes) -> bool:

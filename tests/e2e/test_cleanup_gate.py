@@ -149,7 +149,7 @@ def test_nothing_goes_while_the_target_can_not_be_asked(
     assert tags(tmp_path / "tree") == {"v4-kept"}
 
 
-@pytest.mark.parametrize(("question", "lost"), [("require_tag", {"v1-other"}), ("require_content", {"v2-holed"})])
+@pytest.mark.parametrize(("question", "lost"), [("_lack_of_tag", {"v1-other"}), ("_lack_of_content", {"v2-holed"})])
 def test_a_gate_that_asks_for_less_is_found_out(
     target: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, question: str, lost: set[str]
 ) -> None:

@@ -1,7 +1,7 @@
 """The gate before anything goes: does the target hold it, under the same digest, at this moment?
 
-Asked while a plan is made and again before each step of it. A target that can't say is no target that holds it:
-its error ends the work on that repository.
+Asked while a plan is made, and again before anything of a repository goes. A target that can't say is no target that
+holds it: its error ends the work on that repository.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.errors import ContentNotFoundError, InvalidReferenceError, SizeMismatchError, TargetLacksError
@@ -19,7 +19,7 @@ from tasks.operations.cleanup.values import Action
 from tasks.ports import ManifestResolver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from tasks.oci.digest import Digest
     from tasks.oci.reference import TargetAddress
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 NamedDigest = tuple[str, "Digest"]
 """A tag with its digest: where a layout holds many images, several may have one tag."""
 _ANY = "application/octet-stream"
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
 
 
 class GateTarget(ManifestResolver, Protocol):
@@ -50,79 +48,39 @@ class Gate:
     target: GateTarget
     address: TargetAddress
     own_name: str
+    map_concurrently: MapConcurrently
 
-    def require_tag(self, path: str, tag: str, digest: Digest) -> None:
-        """Pass where the target has this tag with this digest.
-
-        Raises:
-            TargetLacksError: it does not have it, or has another digest under it.
-            RegistryError: the target can't say.
-        """
-        found = self.target.resolve_manifest(self._repository(path), tag)
-        if found != digest:
-            holds = "does not have it" if found is None else f"has {found} under it"
-            raise TargetLacksError(f"the target {holds}")
-
-    def require_content(self, path: str, digest: Digest, size: int) -> None:
-        """Pass where the target has this content, as a blob or as a manifest.
-
-        Raises:
-            TargetLacksError: the target has neither.
-            RegistryError: the target can't say.
-        """
-        repository = self._repository(path)
-        try:
-            if self.target.has_blob(repository, Descriptor(_ANY, digest, size)):
-                return
-        except SizeMismatchError as error:
-            raise TargetLacksError(str(error)) from error
-        if self.target.resolve_manifest(repository, digest) != digest:
-            raise TargetLacksError(f"the target does not have {digest}")
-
-    def lacking(
-        self, path: str, content: Mapping[Digest, int], map_concurrently: MapConcurrently
-    ) -> Mapping[Digest, str]:
+    def lacking(self, path: str, content: Mapping[Digest, int]) -> Mapping[Digest, str]:
         """What of some content, each with its size, the target does not have, and in which words.
 
         Raises:
             RegistryError: the target can't say.
         """
-        return _refusals(partial(self.require_content, path), content, map_concurrently)
+        answers = self.map_concurrently(partial(self._lack_of_content, path), list(content.items()))
+        return {digest: lack for digest, lack in zip(content, answers, strict=True) if lack is not None}
 
-    def lacking_tags(
-        self, path: str, tags: Iterable[NamedDigest], map_concurrently: MapConcurrently
-    ) -> Mapping[NamedDigest, str]:
-        """Those tags that the target does not have with their digests, and in which words.
+    def ask_for_tags(
+        self,
+        path: str,
+        tags: Collection[NamedDigest],
+        roots: Iterable[Digest],
+        graph: Graph,
+        sizes: Mapping[Digest, int],
+    ) -> tuple[Mapping[NamedDigest, str], dict[Digest, int]]:
+        """Those of some tags that the target does not have with their digests, and in which words.
 
-        Raises:
-            RegistryError: the target can't say.
-        """
-        return _refusals(lambda named, _: self.require_tag(path, *named), dict.fromkeys(tags), map_concurrently)
-
-    def lists_itself(
-        self, path: str, tags: Iterable[NamedDigest], graph: Graph, map_concurrently: MapConcurrently
-    ) -> frozenset[NamedDigest]:
-        """Those of some tags that only list referrers, `sha256-<hex>`, all of which the target lists by its own API.
-
-        It never gets such a tag, nor the index behind it, whose members it has to hold all the same.
+        With them comes what of `sizes` it has to hold, too, before the roots go: they, and what they need.
 
         Raises:
             RegistryError: the target can't say.
         """
+        lists = self._lists_itself(path, tags, graph)
+        only_listed = {digest for _, digest in lists}
+        needed = graph.reach(dict.fromkeys(roots, ""), sizes)
+        content = {each: sizes[each] for each in needed if each in sizes and each not in only_listed}
+        return self._lacking_tags(path, [named for named in tags if named not in lists]), content
 
-        def is_listed(item: NamedDigest) -> bool:
-            tag, digest = item
-            named, node = parse_referrers_tag(tag), graph.nodes.get(digest)
-            if named is None or named.suffix or node is None or not _only_lists(node):
-                return False
-            listed = self.target.list_referrers(self._repository(path), named.subject)
-            return listed is not None and listed >= set(node.below)
-
-        asked = list(tags)
-        answers = zip(asked, map_concurrently(is_listed, asked), strict=True)
-        return frozenset(named for named, answer in answers if answer)
-
-    def require_plan(self, source: LayoutReader, plan: RepositoryPlan, map_concurrently: MapConcurrently) -> None:
+    def require_plan(self, source: LayoutReader, plan: RepositoryPlan) -> None:
         """Pass where the target has everything that a plan takes from a repository, read anew from the source.
 
         That is each tag with its digest, each manifest with all content below it, and each blob that leaves the
@@ -136,40 +94,61 @@ class Gate:
         path = plan.path
         sizes = {blob.digest: blob.size for blob in plan.blobs}
         removed = {entry.descriptor.digest: entry.descriptor for entry in plan.removals}
-        graph = read_graph(source, path, removed.values(), sizes, map_concurrently)
+        graph = read_graph(source, path, removed.values(), sizes, self.map_concurrently)
         for digest, error in graph.unreadable.items():
             if digest in sizes or not isinstance(error, ContentNotFoundError):
                 raise error  # what it needs is not known, so nobody can ask for that
-        tags = dict.fromkeys(_tags_that_go(plan))
-        lists = self.lists_itself(path, tags, graph, map_concurrently)
-        for (tag, _), lack in self.lacking_tags(path, tags.keys() - lists, map_concurrently).items():
+        lacking_tags, going = self.ask_for_tags(path, dict.fromkeys(_tags_that_go(plan)), removed, graph, sizes)
+        for (tag, _), lack in lacking_tags.items():
             raise TargetLacksError(f"{tag}: {lack}")
-        needed = graph.reach(dict.fromkeys(removed, ""), sizes).keys() - {digest for _, digest in lists}
-        going = {digest: sizes[digest] for digest in needed if digest in sizes}
         going |= {blob.digest: blob.size for blob in plan.blobs if blob.action is Action.QUARANTINE}
         going |= {held.digest: held.size for held in plan.quarantined if held.action is Action.PURGE}
-        for lack in self.lacking(path, going, map_concurrently).values():
+        for lack in self.lacking(path, going).values():
             raise TargetLacksError(lack)
+
+    def _lists_itself(self, path: str, tags: Collection[NamedDigest], graph: Graph) -> frozenset[NamedDigest]:
+        """Those of some tags that only list referrers, `sha256-<hex>`, all of which the target lists by its own API.
+
+        It never gets such a tag, nor the index behind it, whose members it has to hold all the same.
+        """
+
+        def is_listed(item: NamedDigest) -> bool:
+            tag, digest = item
+            named, node = parse_referrers_tag(tag), graph.nodes.get(digest)
+            if named is None or named.suffix or node is None or not _only_lists(node):
+                return False
+            listed = self.target.list_referrers(self._repository(path), named.subject)
+            return listed is not None and listed >= set(node.below)
+
+        answers = zip(tags, self.map_concurrently(is_listed, list(tags)), strict=True)
+        return frozenset(named for named, answer in answers if answer)
+
+    def _lacking_tags(self, path: str, tags: Sequence[NamedDigest]) -> Mapping[NamedDigest, str]:
+        answers = self.map_concurrently(partial(self._lack_of_tag, path), tags)
+        return {named: lack for named, lack in zip(tags, answers, strict=True) if lack is not None}
+
+    def _lack_of_tag(self, path: str, named: NamedDigest) -> str | None:
+        """None where the target has this tag with this digest."""
+        tag, digest = named
+        found = self.target.resolve_manifest(self._repository(path), tag)
+        if found == digest:
+            return None
+        return f"the target {'does not have it' if found is None else f'has {found} under it'}"
+
+    def _lack_of_content(self, path: str, sized: tuple[Digest, int]) -> str | None:
+        """None where the target has this content, as a blob or as a manifest."""
+        (digest, size), repository = sized, self._repository(path)
+        try:
+            if self.target.has_blob(repository, Descriptor(_ANY, digest, size)):
+                return None
+        except SizeMismatchError as error:
+            return str(error)
+        if self.target.resolve_manifest(repository, digest) == digest:
+            return None
+        return f"the target does not have {digest}"
 
     def _repository(self, path: str) -> str:
         return self.address.repository(map_repository(self.own_name if path == "." else path))
-
-
-def _refusals(
-    require: Callable[[_Key, _Value], None], wanted: Mapping[_Key, _Value], map_concurrently: MapConcurrently
-) -> Mapping[_Key, str]:
-    """What of `wanted` the target lacks, each with the words in which `require` says so."""
-
-    def ask(item: tuple[_Key, _Value]) -> str | None:
-        try:
-            require(*item)
-        except TargetLacksError as error:
-            return str(error)
-        return None
-
-    asked = list(wanted.items())
-    answers = zip(asked, map_concurrently(ask, asked), strict=True)
-    return {key: answer for (key, _), answer in answers if answer is not None}
 
 
 def _only_lists(node: Node) -> bool:

@@ -15,13 +15,12 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.layout.layout_view import Entry, LayoutView
     from tasks.operations.cleanup.planning.gate import Gate
     from tasks.operations.cleanup.planning.plan_tools import PlanTools
-    from tasks.operations.work.concurrency import MapConcurrently
 
 _Decision = TypeVar("_Decision", "BlobDecision", "QuarantineDecision")
 
 
 def lacking_entries(
-    gate: Gate, view: LayoutView, graph: Graph, decided: EntryDecisions, map_concurrently: MapConcurrently
+    gate: Gate, view: LayoutView, graph: Graph, decided: EntryDecisions
 ) -> Iterator[tuple[Entry, str]]:
     """Entries that were to go, of which the target lacks something, and what; each tag and content is asked for once.
 
@@ -30,12 +29,10 @@ def lacking_entries(
     """
     going = [e for e, verdict in zip(view.entries, decided.verdicts, strict=True) if not verdict.keep]
     tags = dict.fromkeys((entry.tag, entry.digest) for entry in going if entry.tag is not None)
-    lists = gate.lists_itself(view.path, tags, graph, map_concurrently)
-    only_listed = {digest for _, digest in lists}
-    needed = graph.reach({entry.digest: "" for entry in going}, view.blobs)
-    sizes = {each: view.blobs[each].size for each in needed if each in view.blobs and each not in only_listed}
-    lacking_tags = gate.lacking_tags(view.path, tags.keys() - lists, map_concurrently)
-    lacking = graph.leading_to(gate.lacking(view.path, sizes, map_concurrently), view.blobs)
+    sizes = {digest: file.size for digest, file in view.blobs.items()}
+    roots = [entry.digest for entry in going]
+    lacking_tags, content = gate.ask_for_tags(view.path, tags, roots, graph, sizes)
+    lacking = graph.leading_to(gate.lacking(view.path, content), sizes)
     for entry in going:
         lack = lacking_tags.get((entry.tag or "", entry.digest)) or lacking.get(entry.digest)
         if lack is not None:
@@ -71,7 +68,7 @@ def _held_back(
     sizes = {each.digest: each.size for each in decisions if each.action is going}
     reasons = dict(tools.shared.needing(path, sizes))
     if tools.gate is not None:
-        reasons |= tools.gate.lacking(path, sizes, tools.map_concurrently)
+        reasons |= tools.gate.lacking(path, sizes)
     return tuple(
         replace(each, action=instead, reason=reasons[each.digest])
         if each.action is going and each.digest in reasons

@@ -165,7 +165,7 @@ class _RepositoryPlanning:
             decided = decide_entries(view, graph, self.choice, now, forced=forced, stray_since=since, roots=protected)
             if tools.gate is None:
                 return decided
-            lacking = dict(lacking_entries(tools.gate, view, graph, decided, tools.map_concurrently))
+            lacking = dict(lacking_entries(tools.gate, view, graph, decided))
             if not lacking:
                 return decided
             forced |= lacking

@@ -392,7 +392,7 @@ class EmptyTarget(MemoryTarget):
 
 def test_of_a_layout_that_is_gone_nothing_is_purged_that_others_count_on(hidden: World) -> None:
     held = {each.digest for each in gone_plan(hidden).quarantined}
-    gate = Gate(EmptyTarget(), TargetAddress("target"), "own")
+    gate = Gate(EmptyTarget(), TargetAddress("target"), "own", map)
     plan = plan_gone(replace(plan_tools(hidden), gate=gate), LAYOUT)
     assert plan is not None
     assert {(each.action, each.reason) for each in plan.quarantined} == {

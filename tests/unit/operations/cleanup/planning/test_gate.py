@@ -85,7 +85,7 @@ def layout() -> PlannedLayout:
 @pytest.fixture
 def target(layout: PlannedLayout) -> HoldingTarget:
     found = HoldingTarget(layout)
-    layout.gate = Gate(found, TargetAddress("registry.example", "mirror"), "app")
+    layout.gate = Gate(found, TargetAddress("registry.example", "mirror"), "app", map)
     return found
 
 
@@ -144,7 +144,7 @@ def test_the_target_is_asked_again_when_a_plan_is_applied(
         target.forget(Digest.of(b"layer v1"))
     source = MemorySource(layout.files.contents())
     with pytest.raises(TargetLacksError, match="does not have") if lacks else nullcontext():
-        gate.require_plan(source, plan, map)
+        gate.require_plan(source, plan)
 
 
 @pytest.mark.parametrize("damage", [b"{}", None])
@@ -164,7 +164,7 @@ def test_what_can_not_be_read_any_more_when_a_plan_is_applied_counts_as_not_aske
 
 def require(layout: PlannedLayout, plan: RepositoryPlan) -> None:
     assert layout.gate is not None
-    layout.gate.require_plan(MemorySource(layout.files.contents()), plan, map)
+    layout.gate.require_plan(MemorySource(layout.files.contents()), plan)
 
 
 def test_a_tag_that_has_moved_there_since_the_plan_is_named_with_what_it_has(
@@ -258,7 +258,8 @@ def test_a_layout_that_is_itself_the_source_has_a_name_of_its_own_there() -> Non
             asked.append(repository)
             return Digest.of(b"")
 
-    Gate(Asked(), TargetAddress("registry.example", "mirror"), "own name").require_tag(".", "v1", Digest.of(b""))
+    gate = Gate(Asked(), TargetAddress("registry.example", "mirror"), "own name", map)
+    assert gate.ask_for_tags(".", [("v1", Digest.of(b""))], [], Graph({}), {}) == ({}, {})
     assert asked == ["mirror/own-name"]
 
 
@@ -271,10 +272,10 @@ def test_a_tag_inside_a_whole_reference_is_asked_for_by_its_own_name(
     plan, gate = layout.plan(), layout.gate
     assert [entry.tag for entry in plan.removals] == ["docker.io/team/app:v1"]
     assert gate is not None
-    gate.require_plan(MemorySource(layout.files.contents()), plan, map)
+    gate.require_plan(MemorySource(layout.files.contents()), plan)
     del target.tags["v1"]
     with pytest.raises(TargetLacksError):
-        gate.require_plan(MemorySource(layout.files.contents()), plan, map)
+        gate.require_plan(MemorySource(layout.files.contents()), plan)
 
 
 def test_of_two_images_with_one_tag_only_that_goes_which_the_target_has_under_it(
@@ -285,7 +286,7 @@ def test_of_two_images_with_one_tag_only_that_goes_which_the_target_has_under_it
     for name in ("one", "two"):
         for tag in ("v1", "v2"):
             layout.image(f"registry.example/{name}:{tag}", f"{name} {tag}")
-    layout.gate = Gate(HoldingTarget(layout), TargetAddress("registry.example", "mirror"), "app")
+    layout.gate = Gate(HoldingTarget(layout), TargetAddress("registry.example", "mirror"), "app", map)
     layout.gate.target.tags = {"v1": layout.entries[0]["digest"]}
     plan = layout.plan()
     assert [entry.tag for entry in plan.removals] == ["registry.example/one:v1"]
@@ -293,7 +294,7 @@ def test_of_two_images_with_one_tag_only_that_goes_which_the_target_has_under_it
     both = TagDecision(other.tag or "", other.descriptor.digest, Action.DELETE, "")
     plan = replace(plan, removals=(*plan.removals, other), tags=(both, *plan.tags))
     with pytest.raises(TargetLacksError, match="v1: the target has sha256"):
-        layout.gate.require_plan(MemorySource(layout.files.contents()), plan, map)
+        layout.gate.require_plan(MemorySource(layout.files.contents()), plan)
 
 
 @pytest.fixture
@@ -308,7 +309,7 @@ def listed(layout: PlannedLayout) -> HoldingTarget:
     layout.entries.append({**index, "annotations": {REF_NAME: f"sha256-{subject['digest'][7:]}"}})
     layout.write_index()
     target = HoldingTarget(layout)
-    layout.gate = Gate(target, TargetAddress("registry.example", "mirror"), "app")
+    layout.gate = Gate(target, TargetAddress("registry.example", "mirror"), "app", map)
     del target.tags[layout.entries[-1]["annotations"][REF_NAME]]
     target.forget(index["digest"])
     target.referrers = {subject["digest"]: frozenset({Digest(sbom["digest"])})}
@@ -321,10 +322,10 @@ def test_a_list_of_referrers_goes_where_the_target_lists_them_itself(
     plan, gate = layout.plan(), layout.gate
     assert len(plan.removals) == 2
     assert gate is not None
-    gate.require_plan(MemorySource(layout.files.contents()), plan, map)
+    gate.require_plan(MemorySource(layout.files.contents()), plan)
     listed.referrers = {}
     with pytest.raises(TargetLacksError):
-        gate.require_plan(MemorySource(layout.files.contents()), plan, map)
+        gate.require_plan(MemorySource(layout.files.contents()), plan)
 
 
 @pytest.mark.parametrize("lacks", ["an api", "the referrer in its list", "the layer of the referrer"])
@@ -362,8 +363,9 @@ def test_only_a_list_of_what_the_target_lists_itself_needs_no_tag_there(
     assert layout.gate is not None
     target.referrers = {SUBJECT: frozenset(listed)}
     tag = f"sha256-{SUBJECT.encoded}{suffix}"
-    found = layout.gate.lists_itself(APP, [(tag, LIST)], Graph({LIST: node}), map)
-    assert found == ({(tag, LIST)} if is_list else set())
+    lacking, content = layout.gate.ask_for_tags(APP, [(tag, LIST)], [LIST], Graph({LIST: node}), {LIST: 1})
+    assert lacking.keys() == (set() if is_list else {(tag, LIST)})
+    assert content.keys() == (set() if is_list else {LIST})
 
 
 @pytest.mark.parametrize("damage", [b"{}", None])

@@ -45,8 +45,8 @@ def held_back(*lacking: Digest) -> list[str]:
     blobs = {digest: StoredFile(digest, 1, 1.0, "e") for digest in (*CHAIN, LAYER, OTHER)}
     view = LayoutView("app", "e", entries, blobs, (), ())
     decided = EntryDecisions(tuple(Verdict("it goes", keep=False) for _ in entries), {}, {})
-    gate = Gate(LackingTarget(*lacking), TargetAddress("target"), "own")
-    return [lack for _, lack in lacking_entries(gate, view, graph, decided, map)]
+    gate = Gate(LackingTarget(*lacking), TargetAddress("target"), "own", map)
+    return [lack for _, lack in lacking_entries(gate, view, graph, decided)]
 
 
 def test_what_leads_to_something_that_the_target_lacks_stays_with_the_reason() -> None:
