@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,6 +20,16 @@ from tasks.oci.errors import (
     SourceUnavailableError,
     SourceWriteError,
 )
+from tasks.stores.bucket.s3_codes import (
+    ABSENT,
+    DENIED,
+    ELSEWHERE,
+    NO_UPLOAD,
+    REJECTED,
+    is_of_key,
+    is_passing,
+    is_throttling,
+)
 from tasks.stores.hidden_secrets import without_secrets
 
 if TYPE_CHECKING:
@@ -28,47 +37,6 @@ if TYPE_CHECKING:
 
 PAGE = "IsPage"  # what an answer has besides that is none of S3, but a page or text for people
 _SHOWN = 200
-_SERVER_ERROR = 500
-_ABSENT = frozenset({"NoSuchKey", "NoSuchVersion", "NotFound", "404"})
-_NO_UPLOAD = ("NoSuchUpload", "AbortMultipartUpload")
-"""Of an upload that is to be given up; of a copy that needs it, it says nothing of what is copied."""
-_THROTTLED = frozenset(
-    {
-        "SlowDown",
-        "ServiceUnavailable",
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "TooManyRequests",
-        "BandwidthLimitExceeded",
-    }
-)
-_THROTTLING = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
-"""Stores have codes of their own for it, such as MinIO's `SlowDownRead`."""
-_PASSING = frozenset({"RequestTimeout", "InternalError", "OperationAborted"})
-_REJECTED = frozenset(
-    {
-        "InvalidAccessKeyId",
-        "SignatureDoesNotMatch",
-        "ExpiredToken",
-        "InvalidToken",
-        "TokenRefreshRequired",
-        "RequestTimeTooSkewed",
-        "InvalidSecurity",
-        "AccountProblem",
-        "UnauthorizedAccess",
-        "401",
-    }
-)
-_DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "Forbidden", "403"})
-_ELSEWHERE = frozenset(
-    {
-        *("PermanentRedirect", "TemporaryRedirect", "301", "307"),
-        *("AuthorizationHeaderMalformed", "IllegalLocationConstraintException"),
-    }
-)
 _ELSEWHERE_HINT = "set AWS_REGION or --endpoint-url"
 NO_CREDENTIALS = (
     sdk.NoCredentialsError,
@@ -141,11 +109,6 @@ class DeniedError(SourceError):
         )
 
 
-def may_pass(code: str) -> bool:
-    """Whether a code that an answer has for one of several keys is of a failure that may pass."""
-    return code in _PASSING or code in _THROTTLED
-
-
 @contextmanager
 def translated(name: str) -> Iterator[None]:
     """Raise what the SDK raises within the block as the error of ours that it is; `name` is what was asked for.
@@ -208,11 +171,11 @@ def _of_answer(error: sdk.ClientError, name: str) -> LayoutliftError:
     code, message = str(said.get("Code", "")), str(said.get("Message", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     reason = _one_line(f"{code}: {message}")
-    if code in _ABSENT or (code, error.operation_name) == _NO_UPLOAD:
+    if code in ABSENT or (code, error.operation_name) == NO_UPLOAD:
         return ContentNotFoundError(f"{name} does not exist")
     if code == "NoSuchBucket":
         return NotAdmittedError(" ".join(("the bucket", *_bucket_in(said), "does not exist")))
-    if _is_of_key(code, message) and not _is_passing(code, status):
+    if is_of_key(code, message) and not is_passing(code, status):
         return SourceError(
             f"{name} is encrypted with a KMS key that can't be used ({reason}); kms:Decrypt on the key is needed"
         )
@@ -221,11 +184,6 @@ def _of_answer(error: sdk.ClientError, name: str) -> LayoutliftError:
     if code == _BARE and not error.operation_name.startswith("Head"):  # of which the answer has no body
         return SourceError(f"what answers for {name} is no S3 store ({reason}); {_OTHER_ENDPOINT}")
     return _of_refused_read(code, name) or _of_refusal(code, status, name, reason)
-
-
-def _is_of_key(code: str, message: str) -> bool:
-    """Whether an answer is about a key; a denial names bucket and user, which may be called so as well."""
-    return code.startswith("KMS.") or ("kms:" if code in _DENIED else "kms") in message.lower()
 
 
 def _bucket_in(said: dict[str, Any]) -> tuple[str, ...]:
@@ -244,22 +202,16 @@ def _of_refused_read(code: str, name: str) -> LayoutliftError | None:
     return None
 
 
-def _is_passing(code: str, status: int) -> bool:
-    """Whether an answer is of a failure that may pass, be it of the store or of what it asks for keys."""
-    is_of_store = status >= _SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
-    return may_pass(code) or status in _THROTTLING or is_of_store
-
-
 def _of_refusal(code: str, status: int, name: str, reason: str) -> LayoutliftError:
-    if code in _THROTTLED or status in _THROTTLING:
+    if is_throttling(code, status):
         return ThrottledError(f"the store asks to slow down at {name} ({reason})")
-    if _is_passing(code, status):
+    if is_passing(code, status):
         return SourceReadError(f"{name} can't be read for the moment ({reason})")
-    if code in _DENIED:
+    if code in DENIED:
         return DeniedError(name, reason)
-    if code in _REJECTED:
+    if code in REJECTED:
         return NotAdmittedError(f"the store refuses the credentials ({reason})")
-    if code in _ELSEWHERE:
+    if code in ELSEWHERE:
         return NotAdmittedError(f"{name} is in another region ({reason}); {_ELSEWHERE_HINT}")
     return SourceError(f"{name} can't be read ({reason or status})")
 

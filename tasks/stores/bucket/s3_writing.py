@@ -20,13 +20,13 @@ from tasks.oci.errors import (
 )
 from tasks.stores.bucket.s3_answers import etag_of, next_place, with_all
 from tasks.stores.bucket.s3_bucket import S3Bucket
+from tasks.stores.bucket.s3_codes import may_pass
 from tasks.stores.bucket.s3_errors import (
     ChangedError,
     DeniedError,
     NotAdmittedError,
     UnreachableError,
     UnwrittenError,
-    may_pass,
 )
 
 if TYPE_CHECKING:
