@@ -233,7 +233,8 @@ class S3Bucket:
             logger.warning("the bucket is there again")
         if not self._answered:
             self._answered = True
-            self._plain = plain_get(self._client, self._name)
+            with translated(asked_for):
+                self._plain = plain_get(self._client, self._name)
         return answer
 
     def _get(self, key: str, wanted: Mapping[str, str]) -> OpenObject:

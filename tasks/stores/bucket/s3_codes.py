@@ -45,6 +45,10 @@ ELSEWHERE = frozenset(
         *("AuthorizationHeaderMalformed", "IllegalLocationConstraintException"),
     }
 )
+LENDING = frozenset(
+    {"AssumeRole", "AssumeRoleWithWebIdentity", "GetRoleCredentials", "CreateOAuth2Token", "CreateToken"}
+)
+"""What the SDK asks of others than the store, for credentials to sign with; it does so again in mid-run."""
 
 
 def may_pass(code: str) -> bool:

@@ -24,6 +24,7 @@ from tasks.stores.bucket.s3_codes import (
     ABSENT,
     DENIED,
     ELSEWHERE,
+    LENDING,
     NO_UPLOAD,
     REJECTED,
     is_of_key,
@@ -171,19 +172,26 @@ def _of_answer(error: sdk.ClientError, name: str) -> LayoutliftError:
     code, message = str(said.get("Code", "")), str(said.get("Message", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     reason = _one_line(f"{code}: {message}")
+    if error.operation_name in LENDING and not is_passing(code, status):
+        return _no_credentials(reason)
     if code in ABSENT or (code, error.operation_name) == NO_UPLOAD:
         return ContentNotFoundError(f"{name} does not exist")
-    if code == "NoSuchBucket":
-        return NotAdmittedError(" ".join(("the bucket", *_bucket_in(said), "does not exist")))
     if is_of_key(code, message) and not is_passing(code, status):
         return SourceError(
             f"{name} is encrypted with a KMS key that can't be used ({reason}); kms:Decrypt on the key is needed"
         )
-    if code == "InvalidObjectState":
-        return SourceError(f"{name} is archived ({_storage_class(said)}); restore it first")
     if code == _BARE and not error.operation_name.startswith("Head"):  # of which the answer has no body
         return SourceError(f"what answers for {name} is no S3 store ({reason}); {_OTHER_ENDPOINT}")
-    return _of_refused_read(code, name) or _of_refusal(code, status, name, reason)
+    return _of_keeping(said, code, name) or _of_refused_read(code, name) or _of_refusal(code, status, name, reason)
+
+
+def _of_keeping(said: dict[str, Any], code: str, name: str) -> LayoutliftError | None:
+    """What an answer says of the bucket, or of how it keeps the object."""
+    if code == "NoSuchBucket":
+        return NotAdmittedError(" ".join(("the bucket", *_bucket_in(said), "does not exist")))
+    if code == "InvalidObjectState":
+        return SourceError(f"{name} is archived ({_storage_class(said)}); restore it first")
+    return None
 
 
 def _bucket_in(said: dict[str, Any]) -> tuple[str, ...]:
@@ -219,7 +227,7 @@ def _of_refusal(code: str, status: int, name: str, reason: str) -> LayoutliftErr
 def _of_failure(error: Exception, name: str) -> LayoutliftError:
     reason = _one_line(str(error))
     if isinstance(error, NO_CREDENTIALS):
-        return NoCredentialsError(f"no usable credentials for S3: {reason} (AWS_PROFILE, AWS_ACCESS_KEY_ID, …)")
+        return _no_credentials(reason)
     if (said := _of_certificate(error)) is not None:
         return NotAdmittedError(said)
     if isinstance(error, _UNREACHABLE):
@@ -230,6 +238,10 @@ def _of_failure(error: Exception, name: str) -> LayoutliftError:
     if isinstance(error, sdk.HTTPClientError | sdk.IncompleteReadError | HTTPError | OSError):
         return SourceReadError(f"{name} can't be read for the moment: {reason}")
     return NotAdmittedError(f"{name} can't be asked for: {reason}")
+
+
+def _no_credentials(reason: str) -> NoCredentialsError:
+    return NoCredentialsError(f"no usable credentials for S3: {reason} (AWS_PROFILE, AWS_ACCESS_KEY_ID, …)")
 
 
 def _of_certificate(error: Exception) -> str | None:

@@ -6,7 +6,7 @@ import json
 import re
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -46,11 +46,14 @@ from tests.support.scripted_s3 import (
     OpenBucket,
     always,
     content,
+    open_scripted,
     page,
     refusal,
 )
 
 pytestmark = pytest.mark.usefixtures("environment")
+
+XML = {"Content-Type": "application/xml"}
 
 
 @pytest.mark.parametrize(
@@ -137,6 +140,53 @@ def test_credentials_that_had_expired_when_they_came_are_told_in_one_line(
         bucket().list_layouts()
 
 
+@pytest.fixture
+def lent(environment: pytest.MonkeyPatch, script: ScriptedRegistry, tmp_path: Path) -> Reply:
+    """Credentials as a job in the cloud gets them for a token: soon over, and so asked for anew at each use."""
+    (tmp_path / "token").write_text("a token")
+    environment.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    environment.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/reader")
+    environment.setenv("AWS_ENDPOINT_URL_STS", script.url)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        environment.delenv(name)
+    soon = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
+    keys = "<AccessKeyId>A</AccessKeyId><SecretAccessKey>B</SecretAccessKey><SessionToken>C</SessionToken>"
+    credentials = f"<Credentials>{keys}<Expiration>{soon}</Expiration></Credentials>"
+    body = f"<R><AssumeRoleWithWebIdentityResult>{credentials}</AssumeRoleWithWebIdentityResult></R>"
+    return Reply(200, XML, body.encode())
+
+
+def not_lent(code: str, status: int) -> Reply:
+    return Reply(status, XML, f"<R><Error><Code>{code}</Code><Message>No.</Message></Error></R>".encode())
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("ExpiredTokenException", 400), ("AccessDenied", 403)], ids=["token", "role"]
+)
+def test_credentials_that_can_not_be_renewed_in_mid_run_are_no_refusal_of_one_object(
+    script: ScriptedRegistry, lent: Reply, code: str, status: int
+) -> None:
+    """As when the token has run out, or the role was taken away."""
+    script.expect("POST", "/", lent, lent)
+    script.always("POST", "/", not_lent(code, status))
+    always(script, "/bucket", page({"app/oci-layout": MARKER}))
+    source = open_scripted(script)
+    assert list(source.list_layouts()) == ["app"]
+    with pytest.raises(NotAdmittedError, match=rf"^no usable credentials for S3: {code}: No") as told:
+        source.blob("app", BLOB).read()
+    assert "s3:GetObject" not in str(told.value)
+
+
+def test_so_are_those_that_can_not_be_renewed_just_after_the_first_answer(
+    script: ScriptedRegistry, lent: Reply
+) -> None:
+    script.expect("POST", "/", lent)
+    script.always("POST", "/", not_lent("AccessDenied", 403))
+    always(script, "/bucket", page({"app/oci-layout": MARKER}))
+    with pytest.raises(ConfigurationError, match="no usable credentials for S3: AccessDenied: No"):
+        open_scripted(script).list_layouts()
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -198,6 +248,11 @@ def answering(*answers: tuple[str, int] | Exception | None) -> S3Bucket:
 @pytest.mark.parametrize(("code", "status"), [("SlowDownRead", 503), ("NotReady", 503), ("Enough", 429)])
 def test_a_store_may_have_a_word_of_its_own_for_it(code: str, status: int) -> None:
     assert answering(*[(code, status)] * (ATTEMPTS + 1), None).stat("key") is not None
+
+
+def test_whoever_lends_credentials_may_ask_to_slow_down_too() -> None:
+    said = {"Error": {"Code": "Throttling"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    assert answering(*[ClientError(said, "AssumeRole")] * (ATTEMPTS + 1), None).stat("key") is not None
 
 
 @pytest.mark.parametrize(("code", "status"), [("SlowDown", 503), ("ThrottlingException", 400)])
@@ -356,7 +411,6 @@ def test_a_body_that_goes_on_as_another_object_is_refused(script: ScriptedRegist
     assert len(script.requests) == 3, "asked once more, by the SDK, for the reason; more is of no use"
 
 
-XML = {"Content-Type": "application/xml"}
 NO_LISTINGS = [
     b"",
     b'<html xmlns="http://www.w3.org/1999/xhtml"><body>Please log in</body></html>',
