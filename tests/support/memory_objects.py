@@ -1,6 +1,7 @@
 """A bucket of small objects, in memory."""
 
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from tasks.stores.state.state_objects import ConditionFailedError, StoredObject
 
@@ -21,7 +22,10 @@ class MemoryObjects:
         self.read.append(name)
         return self.kept.get(name)
 
-    def put(self, name: str, body: bytes, *, only_if: str | None = None, if_absent: bool = False) -> str:
+    def put(self, name: str, body: bytes | BinaryIO, *, only_if: str | None = None, if_absent: bool = False) -> str:
+        if not isinstance(body, bytes):
+            body.seek(0)
+            body = body.read()
         there = self.kept.get(name)
         if (if_absent and there) or (only_if is not None and (there is None or there.etag != only_if)):
             raise ConditionFailedError(name)

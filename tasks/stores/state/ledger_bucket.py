@@ -8,9 +8,12 @@ more are made one under the name of their last.
 from __future__ import annotations
 
 import contextlib
+import io
 import re
+import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import StateError
@@ -20,9 +23,9 @@ from tasks.stores.state.line_buffer import LineBuffer
 from tasks.stores.state.run_state import file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from tasks.stores.state.state_objects import StateObjects
+    from tasks.stores.state.state_objects import StateObjects, StoredObject
 
 FLUSH_SECONDS = 10.0
 MOST_OBJECTS = 100
@@ -31,6 +34,8 @@ SETTLED_SECONDS = 600.0
 _BUFFERED_BYTES = 1024 * 1024
 _PREFIX, _MADE_ONE = "ledger-", "+"
 _AT_ONCE = 8
+AHEAD = 2 * _AT_ONCE
+"""How many objects are read before their turn: all of them would be the ledger in memory once more."""
 _READ_ATTEMPTS = 5
 _STAMP = re.compile(rf"{_PREFIX}([0-9]+)-")
 
@@ -77,16 +82,25 @@ class LedgerBucket:
         fresh = next((name for name, when in said if time.time() - when < SETTLED_SECONDS), None)
         names, memory = [name for name, _ in said], LedgerMemory()
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ledger") as pool:
-            for name, found in zip(names, pool.map(self._objects.get, names), strict=True):
+            for name, found in zip(names, self._found(names, pool), strict=True):
                 if found is None:
                     return None
                 if name == fresh and name > made_one:
                     self._compact_if_many([each for each, _ in written if each < fresh], memory)
-                for line in parse_json_lines(found.body.splitlines()):
+                for line in parse_json_lines(io.BytesIO(found.body)):
                     memory.take_line(line)
         if fresh is None:
             self._compact_if_many([name for name, _ in written], memory)
         return memory
+
+    def _found(self, names: Sequence[str], pool: ThreadPoolExecutor) -> Iterator[StoredObject | None]:
+        waiting: deque[Future[StoredObject | None]] = deque()
+        for name in names:
+            waiting.append(pool.submit(self._objects.get, name))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
     def _compact_if_many(self, names: Sequence[str], memory: LedgerMemory) -> None:
         """Write one object in place of all; should two runs do so at once, the later of the two stands for both.
@@ -96,10 +110,13 @@ class LedgerBucket:
         """
         if len(names) <= MOST_OBJECTS:
             return
-        with contextlib.suppress(StateError), ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ledger") as pool:
-            self._objects.put(f"{names[-1]}{_MADE_ONE}", b"".join(map(json_line, memory.lines())))
-            for _ in pool.map(self._objects.delete, names):
-                pass
+        with contextlib.suppress(StateError, OSError):
+            with tempfile.TemporaryFile() as whole:
+                whole.writelines(map(json_line, memory.lines()))
+                self._objects.put(f"{names[-1]}{_MADE_ONE}", whole)
+            with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ledger") as pool:
+                for _ in pool.map(self._objects.delete, names):
+                    pass
 
 
 def _last_made_one(written: Sequence[tuple[str, float]]) -> str:

@@ -80,7 +80,8 @@ class StateBucket:
         """See `RunState.keep_report`."""
         name = f"{_RUNS}{file_name(run_id)}/{REPORT}"
         try:
-            self._objects.put(name, report.read_bytes())
+            with report.open("rb") as opened:
+                self._objects.put(name, opened)
         except OSError as error:
             raise StateError(f"{report} can't be read: {error.strerror or error}") from error
         self._forget_old_runs()

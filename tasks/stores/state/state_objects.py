@@ -11,7 +11,7 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
@@ -100,8 +100,10 @@ class StateObjects:
         except ContentNotFoundError:
             return None
 
-    def put(self, name: str, body: bytes, *, only_if: str | None = None, if_absent: bool = False) -> str:
+    def put(self, name: str, body: bytes | BinaryIO, *, only_if: str | None = None, if_absent: bool = False) -> str:
         """Write an object, and return its ETag; with `only_if` in place of the one of that ETag alone.
+
+        A file is sent from its start at each attempt, and is not read into memory.
 
         Raises:
             ConditionFailedError: there is another one, or with `if_absent` any. Also when an earlier attempt of
@@ -112,6 +114,8 @@ class StateObjects:
         key = self._key(name)
 
         def write() -> str:
+            if not isinstance(body, bytes):
+                body.seek(0)
             answer = self._client.put_object(Bucket=self._address.bucket, Key=key, Body=body, **condition)
             return etag_of(answer, name)
 

@@ -2,13 +2,18 @@
 
 import threading
 import time
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tasks.ledger_ports import LedgerEntry
 from tasks.oci.errors import StateError
 from tasks.stores.state import ledger_bucket
+from tasks.stores.state.json_lines import json_line
 from tasks.stores.state.ledger import Ledger
+from tasks.stores.state.ledger_memory import tag_line
 from tasks.stores.state.state_objects import StoredObject
 from tests.support.memory_objects import MemoryObjects
 
@@ -102,7 +107,7 @@ def test_many_objects_become_one_that_says_the_same(monkeypatch: pytest.MonkeyPa
 
 def test_objects_that_can_not_be_made_one_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     class ReadOnly(MemoryObjects):
-        def put(self, name: str, body: bytes, *, only_if: str | None = None, if_absent: bool = False) -> str:
+        def put(self, name: str, body: Any, *, only_if: str | None = None, if_absent: bool = False) -> str:
             if name.endswith("+"):
                 raise StateError("it can't be written")
             return super().put(name, body, only_if=only_if, if_absent=if_absent)
@@ -232,3 +237,77 @@ def test_what_was_made_one_is_deleted_several_at_once(monkeypatch: pytest.Monkey
     monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 3)
     bucket_ledger(objects, "first")
     assert len(objects.kept) == 1
+
+
+def beside_what_stays(act: Callable[[], object]) -> int:
+    """The bytes of memory that `act` takes at its worst, beside those of what it returns."""
+    tracemalloc.start()
+    try:
+        result = act()
+        stays, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    del result
+    return peak - stays
+
+
+class Sent(MemoryObjects):
+    """Each body that is read is another one, as it is when it comes from a store; what is written is only counted."""
+
+    most = 0
+
+    def get(self, name: str) -> StoredObject | None:
+        found = super().get(name)
+        return found and StoredObject(bytes(bytearray(found.body)), found.etag, found.modified)
+
+    def put(self, name: str, body: Any, *, only_if: str | None = None, if_absent: bool = False) -> str:
+        del only_if, if_absent
+        if isinstance(body, bytes):
+            self.most = max(self.most, len(body))
+        return name
+
+
+def with_tags(objects: MemoryObjects, count: int, each: int) -> int:
+    """Fill objects with a ledger of `count` tags, `each` in one; how many bytes it has."""
+    for first in range(0, count, each):
+        entries = ((tag, LedgerEntry(f"sha256:{tag:064x}", "blobs", 1)) for tag in range(first, first + each))
+        lines = (json_line(tag_line("team/app", f"v{tag}", entry)) for tag, entry in entries)
+        objects.kept[f"ledger-{first:014d}-r"] = StoredObject(b"".join(lines), "", objects.now)
+    return sum(len(found.body) for found in objects.kept.values())
+
+
+def test_a_ledger_is_not_twice_in_memory_while_it_is_read() -> None:
+    """But for the lines of one object, as they came."""
+    objects: Any = Sent()
+    size = with_tags(objects, 4_000, 4_000)
+    assert beside_what_stays(ledger_bucket.LedgerBucket(objects, "reader").read) < 1.5 * size
+
+
+def test_of_many_objects_a_few_are_read_ahead_of_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    class First(MemoryObjects):
+        """The first object takes until more of the others were read than are to be, or half a second."""
+
+        others = threading.Semaphore(0)
+
+        def get(self, name: str) -> StoredObject | None:
+            if name != min(self.kept):
+                self.others.release()
+            else:
+                self.came = sum(self.others.acquire(timeout=0.5) for _ in range(ledger_bucket.AHEAD + 1))
+            return super().get(name)
+
+    monkeypatch.setattr(ledger_bucket, "AHEAD", 12)
+    objects: Any = First()
+    with_tags(objects, 100, 1)
+    assert len(bucket_ledger(objects, "reader").tags_of("team/app")) == 100
+    assert 0 < objects.came <= ledger_bucket.AHEAD
+    assert len(objects.read) == 100
+
+
+def test_nor_is_it_while_it_is_made_one() -> None:
+    objects: Any = Sent()
+    size = with_tags(objects, 4_040, 40)
+    reader = ledger_bucket.LedgerBucket(objects, "reader")
+    assert beside_what_stays(reader.read) < 0.7 * size
+    assert not objects.kept
+    assert objects.most == 0, "none of it is sent out of memory"

@@ -1,6 +1,8 @@
 """What a store of small objects says is waited for, asked again, or told as what it means for a state."""
 
 import tempfile
+import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +11,12 @@ from botocore import exceptions as sdk
 from tasks.oci.errors import ConfigurationError, StateError
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
 from tasks.stores.pacing import Stop
-from tasks.stores.state import ledger_bucket
+from tasks.stores.state import ledger_bucket, state_bucket
 from tasks.stores.state.state_bucket import StateBucket
 from tasks.stores.state.state_objects import StateObjects
 
 AWAY = sdk.EndpointConnectionError(endpoint_url="http://s3.example")
+AWAY_FOR_A_MOMENT = sdk.ConnectionClosedError(endpoint_url="http://s3.example")
 ENDED = sdk.ClientError(
     {"Error": {"Code": "ExpiredToken", "Message": "The token has expired."}, "ResponseMetadata": {}}, "PutObject"
 )
@@ -90,3 +93,53 @@ def test_a_machine_without_room_for_temporary_files_is_told_so(monkeypatch: pyte
     monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
     with pytest.raises(ConfigurationError, match="set TMPDIR"):
         StateBucket(BucketAddress("bucket", ""), BucketAccess(), "source", "target", Stop())
+
+
+class Reading:
+    """A client that reads what it is to write as the SDK does, a part at a time, and fails at its first attempt."""
+
+    def __init__(self) -> None:
+        self.bodies: list[Any] = []
+        self.read: list[int] = []
+
+    def put_object(self, *, Body: Any, **_: Any) -> dict[str, str]:  # noqa: N803 - the SDK's name
+        self.bodies.append(Body)
+        self.read.append(sum(map(len, iter(lambda: Body.read(65_536), b""))))
+        if len(self.read) == 1:
+            raise AWAY_FOR_A_MOMENT
+        return TAKEN
+
+    def list_objects_v2(self, **_: Any) -> dict[str, Any]:
+        return {"IsTruncated": False}
+
+
+def test_a_file_is_sent_as_one_and_from_its_start_at_each_attempt(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"1" * 100_000)
+    client = Reading()
+    with (tmp_path / "file").open("rb") as opened:
+        assert asking(client).put("name", opened) == '"1"'
+        assert client.bodies == [opened, opened]
+    assert client.read == [100_000, 100_000]
+
+
+def test_a_report_is_kept_without_being_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report, client = tmp_path / "report.json", Reading()
+    with report.open("wb") as opened:
+        opened.truncate(50_000_000)
+    monkeypatch.setattr(state_bucket, "make_client", lambda *_: client)
+    state = StateBucket(BucketAddress("bucket", ""), BucketAccess(), "source", "target", Stop())
+    state._objects._retrying.sleep = lambda _: None
+    tracemalloc.start()
+    try:
+        state.keep_report("run", report)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert client.read == [50_000_000, 50_000_000]
+    assert peak < 5_000_000
+
+
+def test_a_report_that_is_gone_is_told_so(tmp_path: Path) -> None:
+    state = StateBucket(BucketAddress("bucket", ""), BucketAccess(), "source", "target", Stop())
+    with pytest.raises(StateError, match="gone can't be read: No such file"):
+        state.keep_report("run", tmp_path / "gone")
