@@ -37,6 +37,8 @@ CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
 ATTEMPTS = 3
 """By the SDK, at one request; what is throttled is asked for again for longer, see `S3Bucket`."""
 _AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
+_REGION = "AWS_REGION"
+"""As other SDKs read it; boto3 knows AWS_DEFAULT_REGION only."""
 _PAGES = (b"<!doctype html", b"<html")
 _BEGIN = 64
 _OF_NO_REGION, _DEFAULT_REGION = frozenset({None, "aws-global"}), "us-east-1"
@@ -119,7 +121,7 @@ def _session(login: BucketLogin) -> boto3.Session:
     return boto3.Session(
         botocore_session=session,
         profile_name=login.profile,
-        region_name=login.region,
+        region_name=login.region or os.environ.get(_REGION) or None,
         aws_access_key_id=login.access_key_id,
         aws_secret_access_key=login.secret_access_key,
         aws_session_token=login.session_token,

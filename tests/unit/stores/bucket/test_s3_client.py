@@ -225,3 +225,18 @@ def test_requests_are_signed_for_a_region_that_there_is(
     if named is not None:
         environment.setenv("AWS_DEFAULT_REGION", named)
     assert region_of(make_client(BucketAccess())) == signed_for
+
+
+@pytest.mark.parametrize(
+    ("named", "region"), [("eu-central-1", "eu-central-1"), ("", "eu-west-1"), (None, "eu-west-1")]
+)
+def test_the_region_may_be_named_as_it_is_to_other_sdks(
+    environment: pytest.MonkeyPatch, named: str | None, region: str
+) -> None:
+    """Our messages name AWS_REGION, which boto3 does not read."""
+    environment.delenv("AWS_REGION", raising=False)
+    environment.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    if named is not None:
+        environment.setenv("AWS_REGION", named)
+    assert make_client(BucketAccess()).meta.region_name == region
+    assert make_client(BucketAccess(login=BucketLogin(region="us-west-2"))).meta.region_name == "us-west-2"
