@@ -11,7 +11,8 @@ from tasks.benchmark_values.facts import UsedPath
 from tasks.benchmark_values.paths import Origin
 from tasks.oci.errors import ConfigurationError, ProgramMissingError
 from tasks.stores.benchmark.result_folder import ResultFolder
-from tasks.stores.benchmark.venue import bucket_venue, find_parts, local_venue
+from tasks.stores.benchmark.venue import find_parts
+from tasks.stores.benchmark.venues import bucket_venue, local_venue
 from tasks.stores.local_parts.programs import program
 from tasks.stores.local_parts.registry import registry_program
 
@@ -87,7 +88,7 @@ def result_folder_of(options: BenchmarkOptions, run_id: str) -> ResultFolder:
 
 
 def venue_of(options: BenchmarkOptions, run_id: str, work: WorkFolder, stack: ExitStack) -> Venue:
-    """The bucket that the user names, or servers of our own until `stack` is closed; see `venue`."""
+    """The bucket that the user names, or servers of our own until `stack` is closed; see `venues`."""
     if options.location is None:
         local = local_venue(
             run_id,
@@ -103,4 +104,10 @@ def venue_of(options: BenchmarkOptions, run_id: str, work: WorkFolder, stack: Ex
         endpoint_url=options.endpoint_url,
         registry=options.registry,
         plain_http=options.plain_http,
+        is_read=any(_reads(path, options) for path in options.paths),
     )
+
+
+def _reads(path: PathSpec, options: BenchmarkOptions) -> bool:
+    """Whether the bucket that the user names is read by a path, where that can be measured here."""
+    return path.reads_bucket and path.bucket is None and not _why_not(path, options)

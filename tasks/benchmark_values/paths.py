@@ -5,6 +5,7 @@ A command is a tuple of templates whose names in braces are filled in when it is
     {bucket} {prefix}     what is mounted; the repository is {prefix}/junk; the prefix has no slash at its ends
     {endpoint} {region}   the S3 service; a word that is only "{endpoint}" disappears, with the word before it,
                           where the SDK's own default is used
+    {s3_url}              the same, also where that is the SDK's: for what finds none by the region
     {mountpoint}          an empty folder
     {directory}           the folder with the layout that was written to a plain directory
     {layout} {tag}        the layout to push to or pull from, and the tag

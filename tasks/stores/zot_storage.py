@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tasks.oci.errors import ConfigurationError
+from tasks.oci.errors import ConfigurationError, SourceError
 from tasks.stores.bucket.s3_address import BucketAddress, is_bucket
 from tasks.stores.directory import mounts
 
 if TYPE_CHECKING:
     from tasks.stores.bucket.s3_address import BucketAccess
 
+logger = logging.getLogger(__name__)
 FOLDER_OF_ZOT = "/var/lib/zot"
 """Where a zot on a bucket keeps what it has of its own."""
 
@@ -40,7 +42,7 @@ def zot_storage(source: str, access: BucketAccess) -> dict[str, Any]:
 def _driver(bucket: str, access: BucketAccess) -> dict[str, Any]:
     from tasks.stores.bucket.s3_client import has_own_endpoint, make_client, region_of  # noqa: PLC0415 - directories need no SDK
 
-    client = make_client(access)
+    client = make_client(_located(bucket, access))
     endpoint = client.meta.endpoint_url
     driver = {
         "name": "s3",
@@ -50,3 +52,14 @@ def _driver(bucket: str, access: BucketAccess) -> dict[str, Any]:
         "skipverify": False,
     }
     return driver if not has_own_endpoint(client) else driver | {"regionendpoint": endpoint, "forcepathstyle": True}
+
+
+def _located(bucket: str, access: BucketAccess) -> BucketAccess:
+    """The access with the bucket's own region; zot does not go where it is led to."""
+    from tasks.stores.bucket.s3_client import in_region_of  # noqa: PLC0415 - directories need no SDK
+
+    try:
+        return in_region_of(bucket, access)
+    except SourceError as error:
+        logger.warning("of what region s3://%s is can't be asked, and the settings' own is named: %s", bucket, error)
+        return access

@@ -22,7 +22,7 @@ CATALOGUE: Mapping[str, PathSpec] = {
                 "{mountpoint}",
                 "-f",
                 "-o",
-                "url={endpoint}",
+                "url={s3_url}",
                 "-o",
                 "endpoint={region}",
             ),

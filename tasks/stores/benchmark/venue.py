@@ -1,50 +1,37 @@
-"""Where a benchmark takes place: the S3 service, the bucket's areas, the registry; the user's own or local ones."""
+"""What is at hand where a benchmark takes place: the S3 service, the bucket's areas, the registry, the programs."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.benchmark_values.paths import Origin, fill
 from tasks.oci.errors import ProgramMissingError
-from tasks.stores.benchmark.area_marker import run_name
 from tasks.stores.benchmark.aws_cli import cache_folder, ready_aws_cli
 from tasks.stores.benchmark.bucket_area import BucketArea
 from tasks.stores.benchmark.folder_area import FolderArea
 from tasks.stores.benchmark.leaving import release_with
-from tasks.stores.benchmark.program_environment import (
-    CREDENTIALS,
-    credentials_of,
-    for_s3fs,
-    past_proxies,
-    with_endpoint,
-    with_own_server,
-)
+from tasks.stores.benchmark.program_environment import past_proxies, with_endpoint
 from tasks.stores.benchmark.request_counts import ServerCounts
-from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
-from tasks.stores.bucket.s3_client import has_own_endpoint, make_client, region_of
+from tasks.stores.bucket.s3_address import BucketAddress
 from tasks.stores.local_parts.fuse import check_fuse
 from tasks.stores.local_parts.programs import program
-from tasks.stores.local_parts.registry import LocalRegistry, registry_program
-from tasks.stores.local_parts.seaweedfs import SeaweedFS
+from tasks.stores.local_parts.registry import registry_program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import ExitStack
 
     from mypy_boto3_s3 import S3Client
 
     from tasks.benchmark_values.paths import Command, PathSpec
     from tasks.stores.benchmark.counting_proxy import CountingProxy
-    from tasks.stores.benchmark.remains import WorkFolder
+    from tasks.stores.local_parts.seaweedfs import SeaweedFS
 
-LOCAL_BUCKET = "benchmark"
-DEFAULT_PREFIX = "layoutlift-benchmark"
 _VERSION_SECONDS = 60.0
 AWS = "aws"
 """The program that is not looked for, but put into an environment of ours."""
@@ -140,6 +127,7 @@ class Venue:
         """
         common = {
             "endpoint": self.endpoint,
+            "s3_url": self.endpoint or self.client.meta.endpoint_url,
             "region": self.region,
             "registry": self.registry,
             "plain_http": "--plain-http" if self.plain_http else None,
@@ -220,79 +208,3 @@ class Venue:
             release_with(stack, area)
             area.claim()
             self.folders[mount] = area
-
-
-@contextmanager
-def local_venue(
-    run_id: str, work: WorkFolder, *, registry: str | None, needs_registry: bool, plain_http: bool
-) -> Iterator[Venue]:
-    """A SeaweedFS server, and a registry where one is needed and installed, both with their data in the run's folder.
-
-    Raises:
-        ProgramMissingError: SeaweedFS is not installed.
-        ProgramFailedError: one of them does not start.
-    """
-    with ExitStack() as stack:
-        s3 = stack.enter_context(SeaweedFS(work.folder("seaweedfs")))
-        work.note_started(s3.pid)
-        s3.create_bucket(LOCAL_BUCKET)
-        host = registry or (_own_registry(work, stack) if needs_registry else None)
-        yield Venue(
-            run_id=run_id,
-            address=BucketAddress(LOCAL_BUCKET, f"{DEFAULT_PREFIX}/"),
-            endpoint=s3.endpoint,
-            region=s3.region,
-            environment=with_own_server(os.environ, s3.environment()),
-            credentials=dict,  # its own are in the environment, and there are no others
-            client=s3.client(),
-            metrics_url=s3.metrics_url,
-            registry=_repository(host, run_id),
-            plain_http=plain_http or registry is None,
-            has_others_registry=registry is not None,
-            local_s3=s3,
-        )
-
-
-def _own_registry(work: WorkFolder, stack: ExitStack) -> str | None:
-    try:
-        own = stack.enter_context(LocalRegistry(work.folder("registry")))
-    except ProgramMissingError:
-        return None
-    work.note_started(own.pid)
-    return own.host
-
-
-def bucket_venue(
-    run_id: str, location: str, *, endpoint_url: str | None, registry: str | None, plain_http: bool
-) -> Venue:
-    """A bucket of the user's, with what the SDK finds: credentials, region, endpoint.
-
-    Raises:
-        ConfigurationError: the location is no bucket, or the SDK's settings can't be used.
-        SourceUnavailableError: there are no credentials.
-    """
-    address = BucketAddress.parse(location)
-    access = BucketAccess(endpoint_url)
-    client = make_client(access)
-    credentials = partial(credentials_of, client, location)
-    held = {*CREDENTIALS, *for_s3fs(dict.fromkeys(CREDENTIALS, "")), "AWS_PROFILE"} if credentials() else set()
-    region = region_of(client)
-    endpoint = client.meta.endpoint_url if has_own_endpoint(client) else access.endpoint  # a profile may name one
-    kept = {name: value for name, value in os.environ.items() if name not in held}
-    own = kept | {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
-    return Venue(
-        run_id=run_id,
-        address=address if address.prefix else BucketAddress(address.bucket, f"{DEFAULT_PREFIX}/"),
-        endpoint=endpoint,
-        region=region,
-        environment=with_endpoint(own, endpoint) if endpoint else own,
-        credentials=credentials,
-        client=client,
-        registry=_repository(registry, run_id),
-        has_others_registry=registry is not None,
-        plain_http=plain_http,
-    )
-
-
-def _repository(registry: str | None, run_id: str) -> str | None:
-    return None if registry is None else f"{registry}/layoutlift-benchmark/{run_name(run_id).lower()}"

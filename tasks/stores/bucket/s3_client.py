@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import ssl
+from dataclasses import replace
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.loaders import Loader, create_loader
 from botocore.session import Session
 
@@ -162,6 +163,29 @@ def region_of(client: S3Client) -> str:
     """The region that requests are signed for: the SDK may have none, or a name of its own for that."""
     region = client.meta.region_name
     return _DEFAULT_REGION if region in _OF_NO_REGION else region
+
+
+def in_region_of(bucket: str, access: BucketAccess) -> BucketAccess:
+    """The access with the region in which a bucket is at Amazon: for programs that do not go where they are led to.
+
+    It is asked for without credentials, because whoever may not read a bucket is told that, too.
+
+    Raises:
+        ConfigurationError: the settings for S3 can't be used.
+        SourceError: nobody answers.
+    """
+    client = make_client(replace(access, anonymous=True))
+    region = None if has_own_endpoint(client) else _told_region(client, bucket)
+    return replace(access, login=replace(access.login, region=region)) if region else access
+
+
+def _told_region(client: S3Client, bucket: str) -> str | None:
+    with translated(f"s3://{bucket}"):
+        try:
+            headers = client.head_bucket(Bucket=bucket)["ResponseMetadata"]["HTTPHeaders"]
+        except ClientError as error:  # which says it as well
+            headers = error.response["ResponseMetadata"]["HTTPHeaders"]
+    return headers.get("x-amz-bucket-region")
 
 
 def _chosen_style(session: boto3.Session) -> str | None:

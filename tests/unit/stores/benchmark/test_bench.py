@@ -16,7 +16,8 @@ from tasks.stores.benchmark import mounted_path
 from tasks.stores.benchmark.bench import Bench
 from tasks.stores.benchmark.bucket_area import BucketArea
 from tasks.stores.benchmark.remains import WorkFolder
-from tasks.stores.benchmark.venue import Venue, bucket_venue
+from tasks.stores.benchmark.venue import Venue
+from tasks.stores.benchmark.venues import bucket_venue
 from tasks.stores.bucket.s3_address import BucketAddress
 from tasks.stores.pacing import Stop
 
@@ -24,7 +25,9 @@ CASE = parse_case("1kB")
 
 
 def a_venue() -> Venue:
-    return bucket_venue("run", "s3://none", endpoint_url="http://127.0.0.1:9", registry=None, plain_http=False)
+    return bucket_venue(
+        "run", "s3://none", endpoint_url="http://127.0.0.1:9", registry=None, plain_http=False, is_read=True
+    )
 
 
 @pytest.mark.parametrize(("free", "expected"), [(0, StateError), (64 * MIB, ProgramFailedError)])

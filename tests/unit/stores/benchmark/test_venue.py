@@ -3,18 +3,21 @@
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from tasks.benchmark_values.paths import Origin, PathSpec, altered
 from tasks.operations.benchmark.catalogue import CATALOGUE
 from tasks.stores.benchmark.program_environment import past_proxies
-from tasks.stores.benchmark.venue import Venue, bucket_venue
+from tasks.stores.benchmark.venue import Venue
+from tasks.stores.benchmark.venues import bucket_venue
+from tests.support.buckets import moto_bucket
 
 if TYPE_CHECKING:
     from tasks.stores.benchmark.counting_proxy import CountingProxy
 
+AMAZON: dict[str, Any] = {"endpoint_url": None, "registry": None, "plain_http": False}
 TOKENS = ("AWS_SESSION_TOKEN", "AWSSESSIONTOKEN")
 
 
@@ -34,7 +37,9 @@ def venue(monkeypatch: pytest.MonkeyPatch) -> Venue:
     for name, value in {"ACCESS_KEY_ID": "old", "SECRET_ACCESS_KEY": "old", "SESSION_TOKEN": "old"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setenv("AWSSESSIONTOKEN", "old")
-    found = bucket_venue("run", "s3://bucket", endpoint_url="http://127.0.0.1:9", registry=None, plain_http=False)
+    found = bucket_venue(
+        "run", "s3://bucket", endpoint_url="http://127.0.0.1:9", registry=None, plain_http=False, is_read=True
+    )
     found.client._request_signer._credentials = ARole()  # type: ignore[attr-defined]
     return found
 
@@ -64,7 +69,9 @@ def test_all_programs_ask_the_endpoint_that_was_chosen_whatever_else_the_environ
 ) -> None:
     for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
         monkeypatch.setenv(name, "http://elsewhere:1")
-    found = bucket_venue("run", "s3://bucket", endpoint_url="http://127.0.0.1:9", registry=None, plain_http=False)
+    found = bucket_venue(
+        "run", "s3://bucket", endpoint_url="http://127.0.0.1:9", registry=None, plain_http=False, is_read=True
+    )
     through = found.through(cast("CountingProxy", SimpleNamespace(url="http://127.0.0.1:10")))
     for venue, endpoint in ((found, "http://127.0.0.1:9"), (through, "http://127.0.0.1:10")):
         assert venue.endpoint == endpoint
@@ -77,7 +84,7 @@ def test_mounts_ask_the_endpoint_that_a_profile_names(monkeypatch: pytest.Monkey
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
-    found = bucket_venue("run", "s3://bucket", endpoint_url=None, registry=None, plain_http=False)
+    found = bucket_venue("run", "s3://bucket", endpoint_url=None, registry=None, plain_http=False, is_read=True)
     assert found.endpoint == "http://127.0.0.1:9"
 
 
@@ -96,3 +103,39 @@ def test_a_program_of_the_users_is_found_from_whatever_folder_it_is_run_in(
     path = PathSpec(name="mine", origin=Origin.DIRECTORY, pull=("./mine.sh", "{out}"))
     assert venue.why_not(path) == ""
     assert venue.command(path.pull, {"out": "/out"}) == [str(tmp_path / "mine.sh"), "/out"]
+
+
+@pytest.mark.parametrize("named", ["us-east-1", "eu-west-1", None])
+def test_a_bucket_of_amazons_is_mounted_in_its_own_region_whatever_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, named: str | None
+) -> None:
+    """The SDK follows where it is led to, and mounts don't; s3fs does not find the endpoint of a region either."""
+    with moto_bucket("other", monkeypatch) as client:
+        client.create_bucket(Bucket="mine", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        monkeypatch.delenv("AWS_DEFAULT_REGION")
+        if named is not None:
+            monkeypatch.setenv("AWS_REGION", named)
+        found = bucket_venue("run", "s3://mine/a", **AMAZON, is_read=True)
+    told = found.environment_of(CATALOGUE["native"])
+    regions = {found.region, found.client.meta.region_name, told["AWS_REGION"], told["AWS_DEFAULT_REGION"]}
+    assert regions == {"eu-central-1"}
+    assert "url=https://s3.eu-central-1.amazonaws.com" in filled(found, "s3fs")
+    assert filled(found, "goofys")[-4:-2] == ["--region", "eu-central-1"]
+    assert "--endpoint" not in filled(found, "goofys")
+
+
+def test_nothing_is_asked_of_a_bucket_that_no_path_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    found = bucket_venue("run", "s3://none-that-is-read", **AMAZON, is_read=False)
+    assert "url=https://s3.eu-west-1.amazonaws.com" in filled(found, "s3fs")
+
+
+def test_s3fs_asks_another_store_where_all_others_do(venue: Venue) -> None:
+    through = venue.through(cast("CountingProxy", SimpleNamespace(url="http://127.0.0.1:10")))
+    assert "url=http://127.0.0.1:9" in filled(venue, "s3fs")
+    assert "url=http://127.0.0.1:10" in filled(through, "s3fs")
+
+
+def filled(venue: Venue, name: str) -> list[str]:
+    values = {"bucket": "mine", "prefix": "a", "mountpoint": "/mnt"}
+    return venue.filled(CATALOGUE[name].mount_command, values)
