@@ -3,7 +3,7 @@
 paths:
   s3fs-cached:
     like: s3fs
-    options: [use_cache=/tmp/s3fs]
+    options: ["use_cache={cache}"]
   gcsfuse:
     origin: pushed
     mount: [gcsfuse, --foreground, --only-dir, "{prefix}", "{bucket}", "{mountpoint}"]

@@ -230,6 +230,19 @@ def test_mount_options_and_an_own_mount_are_used(bench: Layoutlift, seaweedfs: S
     assert keys(seaweedfs, own) == {"theirs"}
 
 
+@pytest.mark.fuse
+def test_a_mount_with_a_cache_of_its_own_as_the_page_shows_it_is_cold_at_each_visit(
+    bench: Layoutlift, tmp_path: Path
+) -> None:
+    """A cache that outlives the mount would answer all cold pulls but the first."""
+    (shown,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "benchmark.md").read_text(), re.DOTALL)
+    (tmp_path / "paths.yaml").write_text(shown)
+    options = (*SMALL, "--paths-file", tmp_path / "paths.yaml", "--paths", "s3fs-cached", "--repeats", "2")
+    run(bench, "local", *options)
+    sent = {(row["phase"], row["repeat"]): row["s3_sent"] for row in rows(bench) if row["phase"] != "push"}
+    assert min(sent["cold", repeat] for repeat in (1, 2)) >= 40_000 > max(sent["warm", repeat] for repeat in (1, 2))
+
+
 @pytest.mark.soak  # it slows down every test beside it
 @pytest.mark.fuse
 @pytest.mark.skipif(not page_cache.may_drop(), reason="only root may empty the kernel's caches")
