@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from flows.files import policy_values as v  # noqa: TC001 - pydantic reads annotations
+from flows.files.empty_fields import LeftOut  # noqa: TC001 - as above
 from flows.files.yaml_files import mistakes_in, parse_model, read_file, text_of
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError
@@ -38,14 +39,14 @@ class TagRuleFields(_Fields):
 
     match: Annotated[list[v.TagPattern], Field(min_length=1)]
     exclude: list[v.TagPattern] = []
-    keep: Literal["all", "none"] | None = None
-    keep_last: v.Count | None = None
-    keep_within: v.Duration | None = None
-    keep_daily: v.Count | None = None
-    keep_weekly: v.Count | None = None
-    keep_monthly: v.Count | None = None
-    keep_yearly: v.Count | None = None
-    keep_newest_semver: v.Count | None = None
+    keep: LeftOut[Literal["all", "none"]] = None
+    keep_last: LeftOut[v.Count] = None
+    keep_within: LeftOut[v.Duration] = None
+    keep_daily: LeftOut[v.Count] = None
+    keep_weekly: LeftOut[v.Count] = None
+    keep_monthly: LeftOut[v.Count] = None
+    keep_yearly: LeftOut[v.Count] = None
+    keep_newest_semver: LeftOut[v.Count] = None
     per: Per = Per.ALL
     pulled_within: v.NoPulls = None
 
@@ -180,8 +181,8 @@ class PolicyFile(_Fields):
     blobs: BlobFields = BlobFields()
     quarantine: Annotated[QuarantineFields, Field(validate_default=True)] = QuarantineFields()
     limits: LimitFields = LimitFields()
-    target: v.TargetText | None = None
-    migrated_only: bool | None = None
+    target: LeftOut[v.TargetText] = None
+    migrated_only: LeftOut[bool] = None
 
     @field_validator("policies")
     @classmethod
@@ -288,10 +289,11 @@ def load_policy(path: Path) -> tuple[engine.Policy, Digest]:
 def json_schema() -> str:
     """The JSON schema of policies, for editors."""
     schema = PolicyFile.model_json_schema()
-    for definition in schema["$defs"].values():
+    for definition in (schema, *schema["$defs"].values()):
         fields = definition.get("properties", {})
         fields.pop("pulled_within", None)  # there only to say why it can't be
         for field in fields.values():
-            if field.get("type") == "string" and not isinstance(field.get("default", ""), str):
+            default = field.get("default", "")
+            if "type" in field and (default is None or (field["type"] == "string" and not isinstance(default, str))):
                 del field["default"]  # as the engine has it, which is not how it is written
     return json.dumps(schema, indent=2) + "\n"

@@ -200,6 +200,16 @@ def test_the_gate_can_be_opened_but_not_named_without_a_target() -> None:
         (START + "target: https://host\n", "p.yaml:5: target: "),
         (START.replace("'**'", "'a:b'"), "p.yaml:4: policies.0.repositories.0: 'a:b' holds a tag"),
         (START + "  - name: a\n    repositories: b\n", "p.yaml:2: policies: two policies are called 'a'"),
+        (
+            START + "    tags:\n      - match: '*'\n        keep_last:\n",
+            "p.yaml:7: policies.0.tags.0.keep_last: it is empty",
+        ),
+        (
+            START + "    tags:\n      - {match: '*', keep_last: 10, keep_within: null}\n",
+            "p.yaml:6: policies.0.tags.0.keep_within: it is empty",
+        ),
+        (START + "target:\n", "p.yaml:5: target: it is empty"),
+        (START + "target: host\nmigrated_only:\n", "p.yaml:6: migrated_only: it is empty"),
     ],
 )
 def test_a_mistake_is_named_with_line_and_field(text: str, expected: str) -> None:
@@ -305,6 +315,7 @@ def test_the_published_schema_is_that_of_the_model() -> None:
         ({"quarantine": {"hold": "7 days"}}, False),
         ({"limits": {"max_bytes": "50G"}}, True),
         ({"limits": {"max_bytes": "much"}}, False),
+        ({"target": None}, False),
         ({"polices": []}, False),
     ],
 )
