@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 from pydantic import BeforeValidator
 
+LEFT_EMPTY = "it is empty; give it a value, or leave the field out"
 _Value = TypeVar("_Value")
 
 
 def _refuse_empty(value: object) -> object:
     if value is None:
-        raise ValueError("it is empty; give it a value, or leave the field out")
+        raise ValueError(LEFT_EMPTY)
     return value
 
 

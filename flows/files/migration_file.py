@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from flows.files.empty_fields import LEFT_EMPTY
 from flows.files.yaml_files import load_model
 from flows.forms.parameter_fields import Source, Target
 from flows.forms.parameters import MigrateParameters
@@ -57,14 +58,22 @@ class MigrationFile(BaseModel):
     @model_validator(mode="after")
     def _mappings_are_whole(self) -> Self:
         missing = [
-            _mistake("neither the mapping nor the defaults say it", number, field)
+            _mistake("neither the mapping nor the defaults say it", "mappings", number, field)
             for number, mapping in enumerate(self.mappings)
             for field in ("source", "target")
             if getattr(mapping, field) is None and getattr(self.defaults, field) is None
         ]
-        if wrong := missing or [*self._mistakes_together(), *self._files_written_twice()]:
+        if wrong := missing or [*self._left_empty(), *self._mistakes_together(), *self._files_written_twice()]:
             raise ValidationError.from_exception_data("MigrationFile", wrong)
         return self
+
+    def _left_empty(self) -> Iterator[InitErrorDetails]:
+        """Fields with no value; a mapping may leave one empty to want nothing of what the defaults say."""
+        yield from (_mistake(LEFT_EMPTY, "defaults", field) for field in _empty(self.defaults))
+        for number, mapping in enumerate(self.mappings):
+            for field in _empty(mapping):
+                if getattr(self.defaults, field) is None:
+                    yield _mistake(LEFT_EMPTY, "mappings", number, field)
 
     def _mistakes_together(self) -> Iterator[InitErrorDetails]:
         """What is wrong only with a mapping and the defaults taken together."""
@@ -72,7 +81,7 @@ class MigrationFile(BaseModel):
             try:
                 MigrateParameters(**self._said_of(mapping))
             except ValidationError as error:
-                yield from (_mistake(each["msg"], number, *each["loc"]) for each in error.errors())
+                yield from (_mistake(each["msg"], "mappings", number, *each["loc"]) for each in error.errors())
 
     def _files_written_twice(self) -> Iterator[InitErrorDetails]:
         """Runs follow each other, and each replaces what the one before has written."""
@@ -80,9 +89,9 @@ class MigrationFile(BaseModel):
         for number, said in enumerate(map(self._said_of, self.mappings)):
             files = {field: resolve(said[field])[0] for field in WRITTEN_BY_RUN if said.get(field)}
             for field in (field for field, file in files.items() if file in written):
-                yield _mistake("an earlier mapping writes the same file", number, field)
+                yield _mistake("an earlier mapping writes the same file", "mappings", number, field)
             if len(files) > len(set(files.values())):
-                yield _mistake("the mapping's report is the same file", number, WRITTEN_BY_RUN[-1])
+                yield _mistake("the mapping's report is the same file", "mappings", number, WRITTEN_BY_RUN[-1])
             written.update(files.values())
 
     def _said_of(self, mapping: MigrationSettings) -> dict[str, Any]:
@@ -102,9 +111,15 @@ class MigrationFile(BaseModel):
             yield MigrateParameters(**(self._said_of(mapping) | dict(overrides or {})))
 
 
-def _mistake(said: str, number: int, *field: int | str) -> InitErrorDetails:
+def _empty(settings: MigrationSettings) -> Iterator[str]:
+    """The fields that are given and have no value."""
+    said = settings.model_fields_set - {"source", "target"}  # of which the other part of the file may have one
+    return (field for field in type(settings).model_fields if field in said and getattr(settings, field) is None)
+
+
+def _mistake(said: str, *place: int | str) -> InitErrorDetails:
     kind = PydanticCustomError("unfit", "{said}", {"said": said})
-    return InitErrorDetails(type=kind, loc=("mappings", number, *field), input=None)
+    return InitErrorDetails(type=kind, loc=place, input=None)
 
 
 def load_migrations(path: Path) -> MigrationFile:

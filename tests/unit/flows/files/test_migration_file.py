@@ -47,6 +47,21 @@ def test_a_mapping_takes_from_the_defaults_what_it_does_not_say(file: Path) -> N
     assert (two.source, two.target, two.jobs, two.include) == ("/two", "b:1", 2, ["y"])
 
 
+def test_a_field_is_left_empty_only_where_a_mapping_wants_nothing_of_what_the_defaults_say(file: Path) -> None:
+    """An empty `backup_tag:` would overwrite without a backup, an empty `tags_from:` bring everything."""
+    found = written(
+        file,
+        "defaults: {target: 'a:1', limit_rate: 5M, backup_tag: 'old-{tag}'}\n"
+        "mappings:\n- {source: /one, limit_rate: null, backup_tag: null}\n",
+    )
+    assert [(each.limit_rate, each.backup_tag) for each in found.migrations()] == [(None, None)]
+    text = "defaults:\n  hours:\nmappings:\n- source: /one\n  target: a:1\n  on_conflict: overwrite\n  backup_tag:\n"
+    assert mistakes(file, text) == [
+        "3: defaults.hours: it is empty; give it a value, or leave the field out",
+        "8: mappings.0.backup_tag: it is empty; give it a value, or leave the field out",
+    ]
+
+
 def test_a_bucket_that_everybody_may_read_is_said_of_one_mapping(file: Path) -> None:
     mappings = "- {source: 's3://own'}\n- {source: 's3://open', no_sign_request: true}\n"
     found = written(file, f"defaults: {{target: 'a:1'}}\nmappings:\n{mappings}")
