@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from flows.files.empty_fields import LeftOut  # noqa: TC001 - pydantic reads annotations
 from flows.files.yaml_files import load_model
 from flows.forms.quantities import seconds
 
@@ -90,10 +91,10 @@ class NoSuccess(_Part):
 class Alerts(_Part):
     """What to tell of; what is left out is not told."""
 
-    failed: Names | None = None
-    conflict: Names | None = None
-    approval: Names | None = None
-    no_success: NoSuccess | None = None
+    failed: LeftOut[Names] = None
+    conflict: LeftOut[Names] = None
+    approval: LeftOut[Names] = None
+    no_success: LeftOut[NoSuccess] = None
 
     @property
     def channels(self) -> set[str]:

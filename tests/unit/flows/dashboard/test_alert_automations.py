@@ -39,6 +39,18 @@ def test_variables_of_an_alerts_file_are_those_of_any_other(monkeypatch: pytest.
         load_alerts(path)
 
 
+def test_an_alert_that_is_left_empty_is_a_mistake(tmp_path: Path) -> None:
+    """Nobody would be told, though somebody meant it."""
+    path = tmp_path / "alerts.yaml"
+    path.write_text("version: 1\nchannels: []\nalerts:\n  failed:\n  no_success:\n")
+    with pytest.raises(ConfigurationError) as raised:
+        load_alerts(path)
+    said = str(raised.value).splitlines()
+    assert [line.removeprefix(f"{path}:").partition(" it is empty")[0] for line in said] == [
+        *("4: alerts.failed:", "5: alerts.no_success:")
+    ]
+
+
 def test_alerts_beyond_the_first_page_of_automations_are_removed_too(monkeypatch: pytest.MonkeyPatch) -> None:
     named = [f"another's {number}" for number in range(5)] + ["layoutlift: no success"]
     deleted: list[str] = []
