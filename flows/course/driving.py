@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flows.course.live_limits import file_reader, kept_within_limits
@@ -98,7 +99,8 @@ def refuse_conflicts(options: RunOptions, stop: Stop, read: LimitsReader | None)
         ConflictsError: the target has other content under some of the tags, or did not say what it has.
         ConfigurationError: the limits that `read` gives can't be used.
     """
-    with open_run(RunKind.PLAN, options, stop) as plan, kept_within_limits(plan, read):
+    whole = replace(options, policy=replace(options.policy, fail_fast=False))  # the plan's stop is the run's, too
+    with open_run(RunKind.PLAN, whole, stop) as plan, kept_within_limits(plan, read):
         plan.tree.execute_all(plan.tree.survey().batches)
         told = [result for result in plan.results() if result.code in _CONFLICTS or result.code in _UNSEEN]
         conflicts = [result for result in told if result.code in _CONFLICTS]

@@ -79,6 +79,16 @@ def test_fail_changes_nothing_at_all(
     layoutlift.migrate(tmp_path / "other", f"{target}-other", "--on-conflict", "fail")
 
 
+def test_fail_ends_at_a_problem_that_is_no_conflict_only_where_the_run_itself_meets_it(
+    layoutlift: Layoutlift, target: str, tmp_path: Path
+) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.blob_path(layout.image("v1", layers=[b"gone"])).unlink()
+    layout.write()
+    ended = layoutlift.migrate(tmp_path, target, "--on-conflict", "fail", "--fail-fast", code=1)
+    assert ended.outcomes == {"app:v1": "content_not_found"}
+
+
 def test_fail_looks_once_the_run_that_it_waited_for_has_ended(
     layoutlift: Layoutlift, target: str, docker_registry: Registry, repository: RepositoryView, tmp_path: Path
 ) -> None:

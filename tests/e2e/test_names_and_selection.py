@@ -135,6 +135,21 @@ def test_strict_names_refuse_instead_of_mapping(
     assert layoutlift.migrate(tmp_path, target).rows["Team App", "v1"]["target"] == f"{target}/team-app:v1"
 
 
+def test_a_refused_name_ends_a_run_that_is_to_fail_fast_as_any_other_problem(
+    layoutlift: Layoutlift, docker_registry: Registry, target: str, prefix: str, tmp_path: Path
+) -> None:
+    write(tmp_path / "one", **{"Team App": "v1", "good": "v1"})
+    options = ("--strict-names", "--fail-fast")
+    ended = layoutlift.migrate(tmp_path / "one", target, *options, code=1)
+    assert ended.outcomes == {"Team App:v1": "invalid_reference"}
+    assert ended.findings == {("Team App", "invalid_reference"), ("good", "interrupted")}
+    write(tmp_path / "two", other="v1")
+    mappings = "".join(f"- {{source: {tmp_path}/{each}, target: {target}-{each}}}\n" for each in ("one", "two"))
+    (tmp_path / "m.yaml").write_text(f"version: 1\ndefaults: {{plain_http: true}}\nmappings:\n{mappings}")
+    layoutlift("migrate", "-c", tmp_path / "m.yaml", *options, "--standalone", code=1)
+    assert set(everything_tagged(docker_registry, f"{prefix}-two")) == {"other:v1"}
+
+
 def test_a_name_that_is_not_selected_is_no_problem(
     layoutlift: Layoutlift, docker_registry: Registry, target: str, prefix: str, tmp_path: Path
 ) -> None:

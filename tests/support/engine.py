@@ -101,7 +101,7 @@ class Engine:
         selection = Selection.parse(self.include, self.exclude)
         job = RunJob(address, "root", self.policy, selection, Renames.parse(self.rename))
         self.results.clear()
-        self._log = RunLog(self, Progress(), self.stop, fail_fast=False)
+        self._log = RunLog(self, Progress(), self.stop, fail_fast=self.policy.fail_fast)
 
         def begin(inventory: RepositoryInventory, name: str) -> CopyWork:
             listed = listed_tags(self.target, name, self.ledger)

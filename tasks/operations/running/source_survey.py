@@ -128,9 +128,9 @@ class Surveyor:
             self._note_fitting(paths)
             self._note_unknown(paths)
         names = self._names(paths)
-        refused = sum([self._refuse(path, *reason) for path, reason in names.refused.items()])
         wanted = list(names.repositories)
-        counted = self._counted(wanted)
+        counted = self._counted(wanted)  # before what is refused, which may end the run, but not its survey
+        refused = sum([self._refuse(path, *reason) for path, reason in names.refused.items()])
         sizes = {path: counts.entries for path, counts in counted.items()}
         takes_untagged = self._job.policy.untagged is not Untagged.NONE
         expected = sizes if takes_untagged else {path: counts.tagged for path, counts in counted.items()}

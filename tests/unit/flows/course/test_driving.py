@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from flows.course import driving
+from tasks.endpoints import TargetOptions
 from tasks.oci.errors import AuthenticationError, ConflictsError, SourceUnavailableError
 from tasks.operations.reports.results import Outcome, TagResult
 from tasks.operations.running.hold import Hold
+from tasks.operations.work.planning import CopyPolicy
 from tasks.ports import Finding
-from tasks.run_options import RunKind
+from tasks.run_options import RunKind, RunOptions
 from tasks.stores.pacing import Stop
 
 
@@ -24,7 +26,8 @@ def planned(monkeypatch: pytest.MonkeyPatch, *found: TagResult | Finding) -> Non
     findings = [each for each in found if isinstance(each, Finding)]
 
     @contextmanager
-    def plan(*_: Any) -> Iterator[Any]:
+    def plan(_kind: RunKind, asked: Any, _stop: Stop) -> Iterator[Any]:
+        assert not asked.policy.fail_fast, "what is no conflict would end the look, and with it the run"
         options = SimpleNamespace(hours=None)
         yield SimpleNamespace(
             tree=tree, results=lambda: iter(results), log=SimpleNamespace(findings=findings), options=options
@@ -38,7 +41,8 @@ def tag(outcome: Outcome, code: str | None) -> TagResult:
 
 
 def refuse() -> None:
-    options: Any = None
+    address = TargetOptions("registry.example")
+    options = RunOptions(source="/bucket", target=address, policy=CopyPolicy(fail_fast=True))
     driving.refuse_conflicts(options, Stop(), None)
 
 

@@ -59,6 +59,18 @@ def test_a_folder_that_may_hold_something_chosen_has_to_be_read(root: Path) -> N
     assert not made.progress.totals.complete
 
 
+def test_a_name_that_is_refused_ends_a_run_that_is_to_fail_fast_once_all_is_surveyed(tmp_path: Path) -> None:
+    """What is left is told of then, and the run has come to its own end, as nobody has interrupted it."""
+    for name in ("App", "good"):
+        layout = LayoutBuilder(tmp_path / name)
+        layout.image("v1", layers=[name.encode()])
+        layout.write()
+    made = Engine(tmp_path, MemoryTarget(), CopyPolicy(strict_names=True, fail_fast=True))
+    outcomes, findings = made.copy()
+    assert outcomes == {"App:v1": "invalid_reference"}
+    assert findings == {("App", "invalid_reference"), ("good", "interrupted")}
+
+
 def test_a_survey_takes_less_than_a_kilobyte_for_each_of_very_many_layouts(tmp_path: Path) -> None:
     many = 3_000
     files = {f"team{n}/oci-layout": b'{"imageLayoutVersion":"1.0.0"}' for n in range(many)}
