@@ -2,6 +2,7 @@
 
 import threading
 import tracemalloc
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -75,6 +76,24 @@ def test_a_home_in_a_finished_repository_can_be_forgotten(claims: Claims, monkey
     claims.forget("a")
     assert sent(claims, "b", "y") == [None]
     assert sent(claims, "b", "x") == [None]
+
+
+def test_the_oldest_homes_are_not_looked_for_anew_for_each_blob_that_arrives(
+    claims: Claims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most, looks = 1_000, []
+
+    class Homes(dict[bytes, str]):
+        def __iter__(self) -> Iterator[bytes]:
+            looks.append(len(self))
+            return super().__iter__()
+
+    monkeypatch.setattr("tasks.operations.copying.claims.MAX_HOMES", most)
+    monkeypatch.setattr(claims, "_homes", Homes())
+    for number in range(2 * most):
+        sent(claims, "a", str(number))
+    assert len(looks) <= most / 10
+    assert sent(claims, "b", str(most + 10)) == ["a"]
 
 
 def test_a_blob_is_remembered_in_less_than_130_bytes(claims: Claims) -> None:
