@@ -35,6 +35,7 @@ class Remark(StrEnum):
     # at the target
     TO_CREATE = "to_create"
     REFERRERS_TO_COPY = "referrers_to_copy"
+    UNTAGGED_MAY_GO = "untagged_may_go"
     TO_DELETE = "to_delete"
     TAG_DELETED = "tag_deleted"
     TAG_KEPT = "tag_kept"

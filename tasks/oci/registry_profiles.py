@@ -4,7 +4,8 @@ Plain data, read by plans before a byte is sent and by the store before each pus
 owner documents it; what is not known of a registry is left to its own answer. Sources, as read in November 2026:
 Amazon ECR's service model and "Amazon ECR service quotas"; GitHub, "Working with the Container registry"; Google,
 "Repository and image names"; Azure, "Container Registry service tiers"; Harbor, "Working with projects"; Quay's
-configuration schema; GitLab, "Container registry", naming convention; Docker Hub, "Repositories".
+configuration schema and source; GitLab, "Container registry", naming convention, and "Delete container images";
+Docker Hub, "Repositories".
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class RegistryProfile:
 
     Sizes are in bytes, lengths in characters. `form` shows the parts that a repository's name must have;
     `largest_blob` None means that no limit is known. `no_repository` are the codes of the 404 for tags of a
-    repository that is not there.
+    repository that is not there. `keeps_untagged` says that a manifest stays until somebody deletes it.
     """
 
     kind: RegistryKind
@@ -66,6 +67,7 @@ class RegistryProfile:
     largest_blob: int | None = None
     refused_types: frozenset[str] = frozenset()
     no_repository: frozenset[str] = frozenset({"NAME_UNKNOWN"})
+    keeps_untagged: bool = True
 
     def asked_at(self, host: str) -> str:
         """The host that answers for `host`; where the kind was only named for it, nobody but that host does."""
@@ -169,6 +171,7 @@ PROFILES = (
         form="NAMESPACE/REPOSITORY",
         least_parts=2,
         largest_blob=20 * _GIB,
+        keeps_untagged=False,  # a push by digest is given a temporary tag (PUSH_TEMP_TAG_EXPIRATION_SEC)
     ),
     RegistryProfile(
         RegistryKind.GITLAB,
@@ -177,6 +180,7 @@ PROFILES = (
         services=frozenset({"container_registry"}),
         form="GROUP/PROJECT[/NAME[/NAME]]",
         least_parts=2,
+        keeps_untagged=False,  # where it has a metadata database, as on gitlab.com
     ),
     RegistryProfile(
         RegistryKind.DOCKER_HUB,

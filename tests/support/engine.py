@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.oci.reference import TargetAddress
+from tasks.oci.registry_profiles import GENERIC, RegistryProfile
 from tasks.operations.choosing.selection import Renames, Selection
 from tasks.operations.copying.copy_tools import CopyTools
 from tasks.operations.copying.copy_work import CopyWork
@@ -63,6 +64,8 @@ class Engine:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     rename: tuple[str, ...] = ()
+    selection: Selection | None = None
+    profile: RegistryProfile = GENERIC
     wrap: Callable[[Any], Any] = lambda source: source
     stop: Stop = field(default_factory=Stop)
     results: list[TagResult] = field(default_factory=list)
@@ -98,8 +101,8 @@ class Engine:
         hands = SpareHands(2)
         tools = CopyTools(source, self.target, hands, lambda content: content)
         address = TargetAddress.parse("registry.example")
-        selection = Selection.parse(self.include, self.exclude)
-        job = RunJob(address, "root", self.policy, selection, Renames.parse(self.rename))
+        selection = self.selection or Selection.parse(self.include, self.exclude)
+        job = RunJob(address, "root", self.policy, selection, Renames.parse(self.rename), self.profile)
         self.results.clear()
         self._log = RunLog(self, Progress(), self.stop, fail_fast=self.policy.fail_fast)
 

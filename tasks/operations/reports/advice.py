@@ -38,8 +38,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "invalid_digest": "Correct the digest in index.json or in the manifest, or push the tag again.",
         "invalid_descriptor": "Correct the entry in index.json or in the manifest, or push the tag again.",
         "invalid_reference": "Give a repository another name with --rename, and a tag another one at the source.",
-        "digest_only": "Take it by digest with --untagged all, or give it a tag at the source "
-        "(oras tag --oci-layout LAYOUT@DIGEST TAG).",
+        "digest_only": "Give it a tag at the source (oras tag --oci-layout LAYOUT@DIGEST TAG), or take it by digest "
+        "with --untagged all, which some registries soon delete.",
         "invalid_manifest": "Push the tag again; the manifest can't be read as its media type says.",
         "invalid_layout": "Restore oci-layout and index.json of this directory from a backup or an object version.",
         "nesting_too_deep": "Look at who wrote this index: it holds indexes in indexes beyond any use.",
@@ -53,7 +53,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "name_collision": "Give one of the two directories another name at the target with --rename; with "
         "--split-by-name, migrate each of the layouts that the message names as a SOURCE of its own.",
         "no_tags": "Give it a tag at the source (oras tag --oci-layout LAYOUT@DIGEST TAG), or take it by digest with "
-        "--untagged all.",
+        "--untagged all, which some registries soon delete.",
         "referrers_left": "Nothing to do, if nobody needs them; else take them by digest with --untagged all.",
         "order_unknown": "Choose another --order-by, or leave out --newest for this repository.",
         "not_ordered": "Leave them behind with --exclude if they are not wanted, or choose another --order-by.",
@@ -108,6 +108,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "repository_missing": "Make it at the target, or have layoutlift do so with --create-repositories.",
         "to_create": "Nothing to do: the migration makes it.",
         "referrers_to_copy": "Nothing to do: the migration brings them.",
+        "untagged_may_go": "Have it come by a tag: list that in place of the digest, or give it one at the source "
+        "(oras tag --oci-layout LAYOUT@DIGEST TAG); then run again.",
         "tag_moved": "Nothing to do, unless the tag was refused: the target follows the source.",
         "tag_vanished": "See whether that was on purpose; without --delete-vanished the target keeps it.",
         "layout_vanished": "See whether that was on purpose; without --delete-vanished the target keeps its tags.",

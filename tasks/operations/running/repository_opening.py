@@ -13,6 +13,7 @@ from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.source.many_manifests import children_of
 from tasks.operations.work.left_behind import referrers_left
 from tasks.operations.work.repository_work import refused_of, units_of
+from tasks.operations.work.without_tag import untagged_may_go
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,10 +61,11 @@ class RepositoryOpener:
             work = self._begin_work(inventory, repository.place)
         absent = absent_of(inventory, selection)
         unordered = not_ordered(repository.path, selected, selection.newest)
-        self._log.note_all((*inventory.findings, *absent, *unordered, *self._left(inventory)))
+        units = units_of(inventory, selected, self._job.policy)
+        short_lived = untagged_may_go(inventory, units, self._job.policy, self._job.profile)
+        self._log.note_all((*inventory.findings, *absent, *unordered, *self._left(inventory), *short_lived))
         if not work.asks_target:
             self._log.note_unasked()
-        units = units_of(inventory, selected, self._job.policy)
         refused = refused_of(inventory, selection, units)
         known = len(refused) + sum(len(unit.tags) or 1 for unit in units)
         self._log.progress.expect(known - repository.expected)
