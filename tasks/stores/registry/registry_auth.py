@@ -20,7 +20,6 @@ from urllib.parse import urlencode, urlsplit
 
 from tasks.oci.errors import (
     AuthenticationError,
-    LayoutliftError,
     PermissionDeniedError,
     RateLimitedError,
     RegistryUnavailableError,
@@ -232,7 +231,7 @@ class Authorizer:
                 raise
             try:
                 self._fetch_token(challenge, (), credentials)
-            except LayoutliftError:
+            except (AuthenticationError, UnexpectedAnswerError):  # what may pass says nothing of us
                 raise refusal from None
             raise PermissionDeniedError(f"{refusal}, for {' '.join(scopes)} only", status=refusal.status) from None
 

@@ -343,6 +343,30 @@ def test_a_scope_that_the_token_server_refuses_says_nothing_of_others(
     assert store.resolve_manifest("app", "v1") is not None
 
 
+@pytest.mark.parametrize("hiccup", [Reply(503), Reply(429), Reply(drop=True)], ids=["503", "429", "reset"])
+def test_a_token_server_that_fails_for_the_moment_after_it_refused_a_scope_says_nothing_of_the_credentials(
+    script: ScriptedRegistry, make_store: MakeStore, hiccup: Reply
+) -> None:
+    replies = iter([Reply(401), hiccup, Reply(401), token("of no scope"), token("for app")])
+    script.always("GET", "/token", lambda _: next(replies))
+    script.expect("HEAD", "/v2/secret/manifests/v1", challenge(script.url))
+    script.expect("HEAD", "/v2/app/manifests/v1", FOUND)
+    store = make_store(script.host, ME)
+    with pytest.raises(PermissionDeniedError, match="repository:secret:pull,push only"):
+        store.resolve_manifest("secret", "v1")
+    assert store.resolve_manifest("app", "v1") is not None
+
+
+def test_a_token_server_that_has_no_token_of_no_scope_is_believed_in_what_it_said_of_one() -> None:
+    def refuse(_: str, url: str, _headers: object, _body: bytes | None) -> HttpAnswer:
+        return HttpAnswer(401 if "scope=" in url else 200, {}, b"{}", url)
+
+    made = Authorizer("https://registry.example", lambda: ME, refuse)
+    made.refused((), None, 'Bearer realm="https://auth.example/token"')
+    with pytest.raises(AuthenticationError):
+        made.header(("repository:app:pull",))
+
+
 def test_a_token_server_that_refuses_every_scope_refuses_the_credentials(
     script: ScriptedRegistry, make_store: MakeStore
 ) -> None:
