@@ -101,7 +101,8 @@ class Desk:
         wanted = deployed_state()
         if known.exists() and known.read_text() == wanted and has_deployments(api):
             return
-        self._prefect(api, "work-pool", "create", POOL, "--type", "process", "--overwrite")
+        if not has_pool(api):  # else it stays as somebody set it, such as paused
+            self._prefect(api, "work-pool", "create", POOL, "--type", "process")
         self._prefect(api, "block", "register", "--module", "flows.dashboard.block_types")
         with kept_settings(api, self.state / "deployed.json"):
             self._prefect(api, "deploy", "--all", "--prefect-file", str(DEPLOYMENTS))
@@ -126,6 +127,11 @@ class Desk:
 def has_deployments(api: str) -> bool:
     """Whether the server has deployments of ours: its database may be another one by now, or a new one."""
     return bool(ask(api, "deployments/filter", {"deployments": {"tags": {"all_": [TAG]}}, "limit": 1}))
+
+
+def has_pool(api: str) -> bool:
+    """Whether the server has the pool that the deployments are for."""
+    return bool(ask(api, "work_pools/filter", {"work_pools": {"name": {"any_": [POOL]}}}))
 
 
 def end_runs_of(worker: int) -> None:

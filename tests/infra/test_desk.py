@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -115,18 +116,45 @@ def test_a_server_that_has_one_of_the_automations_is_told_of_the_others_only(mon
     assert known == ["layoutlift runs: lost", "layoutlift runs: never begun"]
 
 
-@pytest.mark.parametrize(("known_to_the_server", "deployed"), [([{"name": "nightly"}], 0), ([], 1)])
-def test_deployments_are_told_again_to_a_server_that_has_none(
-    state: Path, monkeypatch: pytest.MonkeyPatch, known_to_the_server: list[dict[str, str]], deployed: int
-) -> None:
-    told: list[tuple[str, ...]] = []
-    monkeypatch.setattr(desk, "ask", lambda api, path, condition=None: known_to_the_server)
+@dataclass(frozen=True)
+class Deploying:
+    """What a server knows, by the place where it is asked for, and what Prefect's command is told for it."""
+
+    known: dict[str, list[dict[str, str]]]
+    told: list[tuple[str, ...]] = field(default_factory=list)
+
+    def commands(self) -> list[str]:
+        return [arguments[0] for arguments in self.told]
+
+
+@pytest.fixture
+def deploying(monkeypatch: pytest.MonkeyPatch) -> Deploying:
+    deploying = Deploying({})
+    monkeypatch.setattr(desk, "ask", lambda api, path, condition=None: deploying.known.get(path, []))
     monkeypatch.setattr(desk, "add_automations", lambda api: None)
     monkeypatch.setattr(desk, "kept_settings", lambda api, record: nullcontext())
-    monkeypatch.setattr(Desk, "_prefect", lambda self, api, *arguments: told.append(arguments))
+    monkeypatch.setattr(Desk, "_prefect", lambda self, api, *arguments: deploying.told.append(arguments))
+    return deploying
+
+
+@pytest.mark.parametrize(("known_to_the_server", "deployed"), [([{"name": "nightly"}], 0), ([], 1)])
+def test_deployments_are_told_again_to_a_server_that_has_none(
+    state: Path, deploying: Deploying, known_to_the_server: list[dict[str, str]], deployed: int
+) -> None:
+    deploying.known["deployments/filter"] = known_to_the_server
     (state / "deployed.sha256").write_text(deployed_state())
     Desk(state)._deploy(API)
-    assert sum(arguments[0] == "deploy" for arguments in told) == deployed
+    assert deploying.commands().count("deploy") == deployed
+
+
+@pytest.mark.parametrize(("known_to_the_server", "created"), [([{"name": "layoutlift"}], 0), ([], 1)])
+def test_a_pool_that_the_server_has_stays_as_somebody_set_it(
+    state: Path, deploying: Deploying, known_to_the_server: list[dict[str, str]], created: int
+) -> None:
+    """One that was paused for an upgrade would run on at once, and one that was limited as it likes."""
+    deploying.known["work_pools/filter"] = known_to_the_server
+    Desk(state)._deploy(API)
+    assert deploying.commands().count("work-pool") == created
 
 
 def test_its_worker_begins_no_more_runs_at_once_than_the_server_bears(

@@ -123,12 +123,16 @@ def test_what_was_set_in_the_dashboard_outlives_an_upgrade(machine: Machine) -> 
     ask(api, f"{place}/schedules/{schedule['id']}", set_to, method="PATCH")
     ask(api, f"{place}/schedules", [{"schedule": {"cron": "0 12 * * *", "timezone": "UTC"}}])  # none has a slug there
     as_set = settings(api)[nightly["id"]]
+    held = {"is_paused": True, "concurrency_limit": 3}
+    ask(api, "work_pools/layoutlift", held, method="PATCH")
     (machine.prefect_state / "deployed.sha256").write_text("of another version")
     machine.operations("up")
     after = settings(api)[nightly["id"]]
     assert after.parameters == as_set.parameters | {"depth": "manifest"}
     assert [each for each in as_set.schedules if each not in after.schedules] == []
     assert len(after.schedules) == len(as_set.schedules) == 2
+    (pool,) = ask(api, "work_pools/filter", {"work_pools": {"name": {"any_": ["layoutlift"]}}})
+    assert {name: pool[name] for name in held} == held
 
 
 @pytest.mark.timeout(900)
