@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from flows.course.lasting_imports import lasting_imports
 from flows.server.prefect_server import read_record
-from flows.server.server_process import READY_WITHIN, STARTED_BY, wait_for
+from flows.server.server_process import READY_WITHIN, STARTED_BY
+from tasks.stores.local_parts.waiting import wait_for
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

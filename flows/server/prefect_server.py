@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from flows.course.stopping import ending_waits
 from flows.server.server_process import (
@@ -28,11 +27,11 @@ from flows.server.server_process import (
     ServerRecord,
     end_process,
     launch,
-    status_at,
     wait_until_ready,
 )
 from flows.server.wrong_settings import refuse_missing_certificates
 from tasks.oci.errors import ConfigurationError, StateError
+from tasks.stores.local_parts.waiting import http_status
 from tasks.stores.state.state_directory import default_state_root, made_state_root
 
 if TYPE_CHECKING:
@@ -129,8 +128,7 @@ def status() -> ServerStatus:
 
 def has_no_variable(name: str, address: ServerAddress, patience: float) -> bool:
     """Whether the local server says that it keeps no such variable; where it says anything else, it may."""
-    port, path = urlsplit(address.url).port, f"{address.api_path}/variables/name/{name}"
-    return port is not None and status_at(port, path, patience) == _NOT_FOUND
+    return http_status(f"{address.api}/variables/name/{name}", timeout_seconds=patience) == _NOT_FOUND
 
 
 def client_environment(address: ServerAddress) -> dict[str, str]:

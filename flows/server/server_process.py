@@ -7,13 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import StateError
 from tasks.stores.local_parts.processes import start_time
+from tasks.stores.local_parts.waiting import http_status, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,6 @@ USUAL_PORT = 4200
 READY_WITHIN = 120.0
 STOPPED_WITHIN = 15.0
 KILLED_WITHIN = 5.0
-POLL_EVERY = 0.05
 STARTED_BY = "_LAYOUTLIFT_SERVER_STARTED_BY"
 """Variable by which a server knows the process that is to write it down."""
 _OK = 200
@@ -185,21 +184,7 @@ def wait_until_ready(record: ServerRecord, state: Path, check: Callable[[], None
 
 def is_healthy(port: int) -> bool:
     """Whether the server answers now; the socket is open before it does, hence the short timeout."""
-    return status_at(port, "/api/health") == _OK
-
-
-def status_at(port: int, path: str, patience: float = 1.0) -> int | None:
-    """The status of the server's answer to a GET, None where it gives none within `patience` seconds."""
-    from http.client import HTTPConnection, HTTPException  # noqa: PLC0415 - most commands never get here
-
-    connection = HTTPConnection(HOST, port, timeout=patience)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status
-    except (OSError, HTTPException):
-        return None
-    finally:
-        connection.close()
+    return http_status(f"http://{HOST}:{port}/api/health", timeout_seconds=1.0) == _OK
 
 
 def last_line(log: Path) -> str:
@@ -227,13 +212,3 @@ def collect_exit_status(pid: int) -> None:
     """Leave no zombie behind where it was this very process that had started the server."""
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
-
-
-def wait_for(condition: Callable[[], bool], patience: float) -> bool:
-    """Whether the condition came true before the time was up."""
-    deadline = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_EVERY)
-    return True

@@ -23,8 +23,7 @@ ALLOWED_LENGTHS: dict[str, str] = {
 """Modules that may be longer, each with its reason."""
 
 ALLOWED_SLEEPS: dict[str, str] = {
-    "flows/server/server_process.py": "waits for the server's port while it starts: no run exists yet that could end",
-    "tasks/stores/local_parts/waiting.py": "waits for programs to start or end, also after a run was stopped",
+    "tasks/stores/local_parts/waiting.py": "waits for programs to start or end, also where no run goes on",
     "tasks/stores/state/run_lock.py": "steps of milliseconds while another process writes it, before the run begins",
 }
 """Modules that may call `time.sleep`, each with its reason; waits go through `Stop.wait`, which ends with the run."""

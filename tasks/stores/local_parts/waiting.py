@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-import urllib.error
-import urllib.request
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from tasks.oci.errors import ProgramFailedError
 
@@ -15,27 +14,36 @@ if TYPE_CHECKING:
 POLL_INTERVAL_SECONDS = 0.05
 
 
+def wait_for(condition: Callable[[], bool], deadline_seconds: float) -> bool:
+    """Whether the condition came to hold within the deadline; it is asked again and again."""
+    give_up_at = time.monotonic() + deadline_seconds
+    while not condition():
+        if time.monotonic() > give_up_at:
+            return False
+        time.sleep(POLL_INTERVAL_SECONDS)
+    return True
+
+
 def wait_until(condition: Callable[[], bool], *, what: str, deadline_seconds: float = 30.0) -> None:
     """Ask again and again until `condition` holds.
 
     Raises:
         ProgramFailedError: it does not within the deadline; the message says what was awaited.
     """
-    give_up_at = time.monotonic() + deadline_seconds
-    while not condition():
-        if time.monotonic() > give_up_at:
-            raise ProgramFailedError(f"waited {deadline_seconds:g} s in vain until {what}")
-        time.sleep(POLL_INTERVAL_SECONDS)
+    if not wait_for(condition, deadline_seconds):
+        raise ProgramFailedError(f"waited {deadline_seconds:g} s in vain until {what}")
 
 
 def http_status(url: str, *, timeout_seconds: float = 2.0) -> int | None:
-    """Return the status that a loopback URL answers with, or None where nothing answers."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy has no say on loopback
+    """The status that a loopback URL answers a GET with, None where nothing answers, or no HTTP."""
+    from http.client import HTTPConnection, HTTPException  # noqa: PLC0415 - most commands never get here
+
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.netloc, timeout=timeout_seconds)
     try:
-        with direct.open(url, timeout=timeout_seconds) as response:
-            return int(response.status)
-    except urllib.error.HTTPError as refusal:
-        refusal.close()
-        return refusal.code
-    except OSError:
+        connection.request("GET", f"{parts.path}?{parts.query}" if parts.query else parts.path)
+        return connection.getresponse().status
+    except (OSError, HTTPException):
         return None
+    finally:
+        connection.close()
