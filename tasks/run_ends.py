@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.operations.choosing.chosen_tags import unused_patterns
 from tasks.operations.in_step.equality import Equality
 from tasks.operations.in_step.vanished_course import VanishedCourse
+from tasks.operations.in_step.vanished_search import VanishedSearch
 from tasks.operations.reports.findings import FITTED_BEFORE, NOTHING_CHOSEN
 from tasks.run_options import RunKind
 
@@ -43,19 +44,12 @@ class RunEnds:
         self._selection = job.selection
         self._may_choose_nothing = options.shard is not None or job.selection.is_everything
         self.equality = Equality(source, job.selection, log, ledger.layouts)
-        self._vanished = (
-            VanishedCourse(
-                source,
-                target,
-                ledger,
-                selection=job.selection,
-                log=log,
-                limits=limits,
-                place_of=lambda path: job.names([path]).repositories.get(path),
+        self._vanished = None
+        if target is not None and limits is not None:
+            search = VanishedSearch(
+                source, ledger, job.selection, lambda path: job.names([path]).repositories.get(path)
             )
-            if target is not None and limits is not None
-            else None
-        )
+            self._vanished = VanishedCourse(search, target, ledger, log=log, limits=limits)
 
     @property
     def deletes(self) -> bool:

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 from tasks.oci.codes import Remark
 from tasks.oci.errors import LayoutliftError, TooManyVanishedError
 from tasks.operations.in_step.vanished import VanishedRemoval, VanishedTag
-from tasks.operations.in_step.vanished_search import VanishedSearch
 from tasks.operations.reports.counts import counted
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from tasks.ledger_ports import ForgettingLedger
-    from tasks.operations.choosing.selection import Selection
     from tasks.operations.in_step.vanished import DeletionLimits
+    from tasks.operations.in_step.vanished_search import VanishedSearch
     from tasks.operations.reports.run_log import RunLog
-    from tasks.ports import Source, Target
+    from tasks.ports import Target
 
 
 class VanishedCourse:
@@ -26,22 +25,18 @@ class VanishedCourse:
 
     def __init__(
         self,
-        source: Source,
+        search: VanishedSearch,
         target: Target,
         ledger: ForgettingLedger,
         *,
-        selection: Selection,
         log: RunLog,
         limits: DeletionLimits,
-        place_of: Callable[[str], str | None] = lambda _: None,
     ) -> None:
-        self._source = source
+        self._search = search
         self._target = target
         self._ledger = ledger
-        self._selection = selection
         self._log = log
         self._limits = limits
-        self._place_of = place_of
         self._repositories: Mapping[str, str] = {}
         self._planned: frozenset[VanishedTag] = frozenset()
 
@@ -58,14 +53,13 @@ class VanishedCourse:
             SourceError: the source can't be listed.
         """
         self._repositories = dict(repositories)
-        search = self._search()
-        self._planned = search.find().tags
+        self._planned = self._search.find(self._repositories).tags
         if only_plan:
             for each in sorted(self._planned):
                 message = f"{self._target.host}/{each} vanished at the source, and would be deleted ({each.digest})"
                 self._log.note(Finding(each.path, Remark.TO_DELETE, message))
         try:
-            self._limits.check(len(self._planned), search.brought())
+            self._limits.check(len(self._planned), self._search.brought(self._repositories))
         except TooManyVanishedError as error:
             if not only_plan:
                 raise
@@ -86,12 +80,9 @@ class VanishedCourse:
             self._log.note(Finding(".", Remark.NOT_DELETED, message))
             return
         try:
-            found = self._search().find()
+            found = self._search.find(self._repositories)
         except LayoutliftError as error:
             self._log.note(Finding(".", error.code, f"nothing was deleted: {error}"))
             return
         for finding in VanishedRemoval(self._target, self._ledger).execute(self._planned & found.tags, found.layouts):
             self._log.note(finding)
-
-    def _search(self) -> VanishedSearch:
-        return VanishedSearch(self._source, self._ledger, self._selection, self._repositories, self._place_of)

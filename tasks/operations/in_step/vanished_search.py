@@ -40,16 +40,14 @@ class VanishedSearch:
         source: Source,
         ledger: ForgettingLedger,
         selection: Selection,
-        repositories: Mapping[str, str],
-        place_of: Callable[[str], str | None] = lambda _: None,
+        place_of: Callable[[str], str | None],
     ) -> None:
         self._source = source
         self._ledger = ledger
         self._selection = selection
-        self._repositories = repositories
         self._place_of = place_of
 
-    def find(self) -> Vanished:
+    def find(self, repositories: Mapping[str, str]) -> Vanished:
         """What vanished; nothing where the source shows no layout at all.
 
         Raises:
@@ -59,41 +57,43 @@ class VanishedSearch:
         paths = [each for each in listed if not isinstance(each, Finding)]
         if not paths:
             return Vanished()
-        feeding = self._feeding(paths)
+        feeding = self._feeding(repositories, paths)
         gone = self._gone(paths, [each for each in listed if isinstance(each, Finding)])
-        brought = self._pairs(paths, gone)
+        brought = self._pairs(repositories, paths, gone)
         tags = (each for repository in brought for each in self._missing(repository, brought[repository], feeding))
         return Vanished(frozenset(tags), gone)
 
-    def brought(self) -> int:
+    def brought(self, repositories: Mapping[str, str]) -> int:
         """How many tags earlier runs brought to the repositories that are looked at; lists of referrers never go."""
         noted = (self._ledger.layout(path) for path in self._ledger.layouts())
-        repositories = {*self._repositories.values(), *(note.repository for note in noted if note is not None)}
+        looked_at = {*repositories.values(), *(note.repository for note in noted if note is not None)}
         return sum(
-            1 for repository in repositories for tag in self._ledger.tags_of(repository) if not is_referrers_list(tag)
+            1 for repository in looked_at for tag in self._ledger.tags_of(repository) if not is_referrers_list(tag)
         )
 
     def _gone(self, paths: list[str], others: list[Finding]) -> frozenset[str]:
         known = filter(self._selection.may_match, self._ledger.layouts())
         return frozenset(each.path for each in vanished_layouts(known, paths, others))
 
-    def _pairs(self, paths: list[str], gone: Iterable[str]) -> Mapping[str, set[str]]:
+    def _pairs(
+        self, repositories: Mapping[str, str], paths: list[str], gone: Iterable[str]
+    ) -> Mapping[str, set[str]]:
         """The layouts whose tags are looked at, by repository: the chosen ones, and those that vanished."""
         pairs: dict[str, set[str]] = defaultdict(set)
-        for path in self._repositories.keys() & paths:
-            pairs[self._repositories[path]].add(path)
+        for path in repositories.keys() & paths:
+            pairs[repositories[path]].add(path)
         for path in gone:
             if (note := self._ledger.layout(path)) is not None:
                 pairs[note.repository].add(path)
         return pairs
 
-    def _feeding(self, paths: list[str]) -> Mapping[str, set[str]]:
+    def _feeding(self, repositories: Mapping[str, str], paths: list[str]) -> Mapping[str, set[str]]:
         """The layouts of the source that have each repository for a target, or had it when they were copied last."""
         feeding: dict[str, set[str]] = defaultdict(set)
         for path in paths:
             note = self._ledger.layout(path)
             before = note.repository if note is not None else None
-            for place in (self._repositories.get(path), self._place_of(path), before):
+            for place in (repositories.get(path), self._place_of(path), before):
                 if place is not None:
                     feeding[place].add(path)
         return feeding

@@ -54,14 +54,10 @@ class World:
 
     def course(self, limits: DeletionLimits = NO_LIMITS) -> VanishedCourse:
         self.log = RunLog(Nowhere(), Progress(), Stop(), fail_fast=False)
-        return VanishedCourse(
-            LayoutDirectory(self.root),
-            self.target,
-            Ledger(self.lines),
-            selection=Selection.parse(),
-            log=self.log,
-            limits=limits,
-        )
+        return VanishedCourse(self.search(), self.target, Ledger(self.lines), log=self.log, limits=limits)
+
+    def search(self) -> VanishedSearch:
+        return VanishedSearch(LayoutDirectory(self.root), Ledger(self.lines), Selection.parse(), lambda path: path)
 
     def deleted(
         self, *, complete: bool = True, meanwhile: Callable[[], object] = lambda: None
@@ -103,8 +99,7 @@ def test_a_layout_that_is_gone_is_forgotten_with_its_last_tag(world: World) -> N
 def test_lists_of_referrers_are_no_tags_of_which_a_part_may_go(world: World) -> None:
     world.brought("app", "v1", "v2")
     world.brought("app", *(referrers_tag(Digest.of(bytes([number]))) for number in range(9)), found=True)
-    source = LayoutDirectory(world.root)
-    assert VanishedSearch(source, Ledger(world.lines), Selection.parse(), {"app": "app"}).brought() == 2
+    assert world.search().brought({"app": "app"}) == 2
 
 
 def test_a_note_in_the_root_of_the_source_keeps_no_tag_from_going(world: World) -> None:

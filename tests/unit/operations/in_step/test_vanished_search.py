@@ -10,7 +10,7 @@ import pytest
 from tasks.oci.digest import Digest
 from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.operations.choosing.selection import Selection
-from tasks.operations.in_step.vanished_search import VanishedSearch
+from tasks.operations.in_step.vanished_search import Vanished, VanishedSearch
 from tasks.ports import Finding
 from tasks.stores.memory import MemorySource
 from tasks.stores.state.ledger import Ledger
@@ -51,7 +51,7 @@ class World:
     def remove(self, path: str) -> None:
         del self.files[f"{path}/oci-layout"], self.files[f"{path}/index.json"], self.repositories[path]
 
-    def search(self, *include: str) -> VanishedSearch:
+    def search(self, chosen: Selection) -> VanishedSearch:
         closed = self.closed
 
         class Source(MemorySource):
@@ -59,14 +59,20 @@ class World:
                 yield from super().list_layouts()
                 yield from (Finding(path, "source_read", "no permission") for path in closed)
 
+        return VanishedSearch(Source(self.files), self.ledger, chosen, self.named.get)
+
+    def found(self, *include: str) -> Vanished:
         chosen = Selection.parse(include)
         repositories = {path: name for path, name in self.repositories.items() if chosen.may_match(path)}
-        return VanishedSearch(Source(self.files), self.ledger, chosen, repositories, self.named.get)
+        return self.search(chosen).find(repositories)
 
     def vanished(self, *include: str) -> set[str]:
-        found = self.search(*include).find().tags
+        found = self.found(*include).tags
         assert {each.digest for each in found} <= {DIGEST}
         return {f"{each.path}>{each}" for each in found}
+
+    def brought(self) -> int:
+        return self.search(Selection.parse()).brought(self.repositories)
 
 
 @pytest.fixture
@@ -80,7 +86,7 @@ def world() -> World:
 def test_a_tag_that_no_index_names_any_more_has_vanished(world: World) -> None:
     assert World(app="v1 v2").vanished() == set()
     assert world.vanished() == {"app>app:v2"}
-    assert world.search().brought() == 3
+    assert world.brought() == 3
 
 
 def test_a_source_that_shows_nothing_has_lost_nothing(world: World) -> None:
@@ -106,7 +112,7 @@ def test_a_layout_that_was_found_a_moment_ago_and_is_hidden_now_has_lost_nothing
 def test_a_layout_that_is_gone_has_lost_its_tags_unless_it_may_be_hidden(world: World) -> None:
     world.remove("web")
     assert world.vanished() == {"app>app:v2", "web>web:v1"}
-    assert world.search().brought() == 3
+    assert world.brought() == 3
     world.closed = ["web"]
     assert world.vanished() == {"app>app:v2"}
 
@@ -121,8 +127,8 @@ def test_what_was_not_chosen_is_left_alone(world: World) -> None:
 def test_a_layout_that_is_gone_and_was_not_chosen_is_not_forgotten(world: World) -> None:
     """Else no later run could tell what vanished with it."""
     world.remove("web")
-    assert world.search("app").find().layouts == set()
-    assert world.search("web").find().layouts == {"web"}
+    assert world.found("app").layouts == set()
+    assert world.found("web").layouts == {"web"}
 
 
 def test_what_was_only_found_at_the_target_is_not_ours(world: World) -> None:
