@@ -206,8 +206,8 @@ class ContentPusher(Protocol):
         """
         ...
 
-    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
-        """Store a manifest under a tag or digest; True when the target took note of its subject by itself.
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> None:
+        """Store a manifest under a tag or digest.
 
         Raises:
             MissingReferencedContentError: the target misses something that the manifest refers to.

@@ -153,7 +153,7 @@ class MemoryTarget:
         stored.blobs[digest] = content.read()
         return BlobArrival.PUSHED
 
-    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> None:
         """See `ContentPusher.push_manifest`."""
         stored = self._asked(repository)
         digest = Digest.or_none(reference) or Digest.of(manifest.raw)
@@ -171,7 +171,6 @@ class MemoryTarget:
             stored.manifests[digest] = parsed
             if reference != digest:
                 stored.tags[reference] = digest
-        return self._referrers_api and parsed.subject is not None
 
     def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> bool:
         """See `ContentPusher.push_tag`."""

@@ -53,9 +53,9 @@ class UnhashedSource(MemorySource):
 class LaxTarget(MemoryTarget):
     """A registry that takes a manifest whatever is missing below it, as the specification lets it."""
 
-    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> None:
         try:
-            return super().push_manifest(repository, reference, manifest)
+            super().push_manifest(repository, reference, manifest)
         except LayoutliftError:
             from tasks.oci.manifest import parse_manifest  # noqa: PLC0415
 
@@ -65,7 +65,6 @@ class LaxTarget(MemoryTarget):
             stored.manifests[digest] = parsed
             if reference != digest:
                 stored.tags[reference] = digest
-            return False
 
 
 class TagFirstCopy(RepositoryCopy):

@@ -193,10 +193,9 @@ class RegistryStore:
         self._refuse_what_it_refuses(content.descriptor)
         return self._upload.push(repository, content, mount_from)
 
-    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> None:
         """See `ContentPusher.push_manifest`."""
-        answer = self._push_manifest(repository, reference, manifest, lambda: True)
-        return answer is not None and "OCI-Subject" in answer.headers
+        self._push_manifest(repository, reference, manifest, lambda: True)
 
     def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> bool:
         """See `ContentPusher.push_tag`; pauses that the registry asked for are over before it is asked."""

@@ -35,11 +35,11 @@ class Noting(MemoryTarget):
         self.misses: dict[str, list[Act]] = {}
         """What happens before each push of a reference, one after the other."""
 
-    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> None:
         self.pushed.append(reference)
         if self.misses.get(reference):
             self.misses[reference].pop(0)()
-        return super().push_manifest(repository, reference, manifest)
+        super().push_manifest(repository, reference, manifest)
 
     def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
         self.asked.append(reference)
@@ -56,10 +56,10 @@ class Immutable(MemoryTarget):
     def __init__(self) -> None:
         super().__init__(referrers_api=False)
 
-    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> None:
         if self.resolve_manifest(repository, reference) not in {None, Digest.of(manifest.raw)}:
             raise ImmutableTagError(f"{reference} is immutable", status=400)
-        return super().push_manifest(repository, reference, manifest)
+        super().push_manifest(repository, reference, manifest)
 
 
 @pytest.fixture
@@ -215,10 +215,10 @@ def test_a_list_that_is_refused_is_not_the_fate_of_what_it_belongs_to(
     """Of some thousand referrers it is larger than a manifest may be, which distribution calls invalid."""
 
     class TakesNoList(MemoryTarget):
-        def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+        def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> None:
             if reference.startswith("sha256-"):
                 raise refusal("request body too large", status=400, codes=("MANIFEST_INVALID",))
-            return super().push_manifest(repository, reference, manifest)
+            super().push_manifest(repository, reference, manifest)
 
     sbom = layout.referrer(layout.image("v1", layers=[b"layer"]))
     made = engine(layout, TakesNoList(referrers_api=False))
@@ -238,10 +238,10 @@ def test_a_referrer_that_is_refused_is_not_the_fate_of_what_it_refers_to(
     sbom = layout.referrer(image)
 
     class TakesNoReferrer(MemoryTarget):
-        def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+        def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> None:
             if reference == sbom["digest"]:
                 raise refusal("not this one", status=400, codes=("MANIFEST_BLOB_UNKNOWN",))
-            return super().push_manifest(repository, reference, manifest)
+            super().push_manifest(repository, reference, manifest)
 
     made = engine(layout, TakesNoReferrer())
     assert [set(made.copy()[0].values()) for _ in range(2)] == [{"copied"}, {"up_to_date"}]

@@ -62,11 +62,11 @@ class Scripted(MemoryTarget):
         self.asked: list[str] = []
         self.fetched: list[str] = []
 
-    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> None:
         if reference in self.before:
             self.before[reference]()
         self.pushed.append(reference)
-        return super().push_manifest(repository, reference, manifest)
+        super().push_manifest(repository, reference, manifest)
 
     def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
         self.blobs_sent.append(str(content.descriptor.digest))
@@ -1094,11 +1094,10 @@ def test_a_tag_that_others_move_right_after_it_was_written_is_not_the_fate_of_an
     layout: LayoutBuilder, depth: Depth
 ) -> None:
     class Taken(MemoryTarget):
-        def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
-            pushed = super().push_manifest(repository, reference, manifest)
+        def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> None:
+            super().push_manifest(repository, reference, manifest)
             if reference == "v1":
                 super().push_manifest(repository, reference, OTHERS)
-            return pushed
 
     image = layout.image("v1", layers=[b"layer"])
     layout.entry(image, "v2")
@@ -1244,10 +1243,10 @@ class ForgettingManifests(MemoryTarget):
         super().__init__()
         self.refused: dict[str, LayoutliftError] = {}
 
-    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> None:
         if reference in self.refused:
             raise self.refused[reference]
-        return super().push_manifest(repository, reference, manifest)
+        super().push_manifest(repository, reference, manifest)
 
     def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> bool:
         stored = self._asked(repository)

@@ -365,9 +365,9 @@ def test_what_stands_in_for_a_tag_is_a_manifest_of_its_own_as_the_specification_
     pushed: list[bytes] = []
     push_manifest = target.push_manifest
 
-    def noting(repository: str, reference: str, manifest: RemoteManifest) -> bool:
+    def noting(repository: str, reference: str, manifest: RemoteManifest) -> None:
         pushed.append(manifest.raw)
-        return push_manifest(repository, reference, manifest)
+        push_manifest(repository, reference, manifest)
 
     gone = brought(target, lines, "a", "b")
     target.push_manifest = noting  # type: ignore[method-assign]

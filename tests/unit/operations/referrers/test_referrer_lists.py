@@ -36,14 +36,14 @@ class Target(MemoryTarget):
         self.asked += 1
         return super().list_referrers(repository, subject)
 
-    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> None:
         if reference.startswith("sha256-"):
             self.written += 1
             self.before_list()
         if self.misses:
             self.misses -= 1
             raise MissingReferencedContentError("it is not here", status=404)
-        return super().push_manifest(repository, reference, manifest)
+        super().push_manifest(repository, reference, manifest)
 
     def put(self, raw: bytes) -> Descriptor:
         """Store a manifest by its digest."""

