@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from tasks.oci.errors import SpecError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from tasks.ports import Finding
 
 PLAN_SCHEMA = 1
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, SpecError)
+"""What reading something from JSON ends with that is not what a cleanup writes."""
 
 
 class PlanKind(StrEnum):

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.oci.errors import ConfigurationError, SpecError
+from tasks.oci.errors import ConfigurationError
 from tasks.operations.cleanup.values import (
+    MALFORMED,
     PLAN_SCHEMA,
     Action,
     BlobDecision,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 NOT_A_PLAN = "it is no plan of a cleanup, or was edited or cut short; make a new one"
-_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError, SpecError)
 
 
 def header_json(header: PlanHeader) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class PlanReader:
             raise ConfigurationError(NOT_A_PLAN)
         try:
             return PlanFooter(PlanTotals(**body["totals"]), tuple(body["beyond_limits"]))
-        except _MALFORMED as error:
+        except MALFORMED as error:
             raise ConfigurationError(NOT_A_PLAN) from error
 
 
@@ -141,7 +141,7 @@ def check_plan(lines: Iterable[bytes]) -> PlanFooter:
 def _decoded(line: bytes) -> dict[str, Any]:
     try:
         body = json.loads(line)
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise ConfigurationError(NOT_A_PLAN) from error
     if not isinstance(body, dict):
         raise ConfigurationError(NOT_A_PLAN)
@@ -160,7 +160,7 @@ def _read_header(line: bytes) -> PlanHeader:
         return PlanHeader(
             **body, kind=kind, limits=limits, timing=timing, policy=None if policy is None else Digest(policy)
         )
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise ConfigurationError(NOT_A_PLAN) from error
 
 
@@ -184,7 +184,7 @@ def _read_repository(body: dict[str, Any]) -> RepositoryPlan:
             findings=tuple(Finding(**each) for each in listed("findings")),
             refused=Refusal(**body["refused"]) if "refused" in body else None,
         )
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise ConfigurationError(NOT_A_PLAN) from error
 
 

@@ -20,6 +20,7 @@ from tasks.file_ports import OWN_FOLDER, StoredFile, below
 from tasks.oci.digest import Digest
 from tasks.oci.errors import StateError
 from tasks.oci.image_layout import BLOBS, INDEX, MARKER
+from tasks.operations.cleanup.values import MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,7 +31,6 @@ RUNS = f"{OWN_FOLDER}/runs"
 TRASH = f"{OWN_FOLDER}/trash"
 _RECORD = re.compile(r"(\d{6})-(index|hide|settled|drop)\.json")
 _SCHEMA = 1
-_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 class Step(StrEnum):
@@ -119,7 +119,7 @@ def read_record(files: FileReader, place: RecordPlace) -> Record:
             )
         record = _record(body, place)
         is_ours = _may_be_ours(record, place)
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise StateError(_damaged(place)) from error
     if not is_ours:
         raise StateError(_damaged(place))

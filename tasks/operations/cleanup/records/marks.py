@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.file_ports import OWN_FOLDER, below
 from tasks.oci.digest import Digest
-from tasks.oci.errors import InvalidDigestError
+from tasks.operations.cleanup.values import MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -23,7 +23,6 @@ _FOLDER = f"{OWN_FOLDER}/marks"
 _SCHEMA = 1
 UNREFERENCED = "unreferenced.json"
 STRAYS = "strays.json"
-_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 _NOT_BEGUN = 0.0
 """Earlier than any file was written, so that no wait counts from it."""
 
@@ -61,7 +60,7 @@ def read_marks(files: FileReader, repository: str, kind: str = UNREFERENCED) -> 
         if body.get("schema", _SCHEMA) != _SCHEMA:
             return {}
         return {Digest(digest): _mark(fields) for digest, fields in body["blobs"].items()}
-    except (*_MALFORMED, InvalidDigestError):
+    except MALFORMED:
         return {}
 
 
