@@ -135,12 +135,17 @@ def source_identity(source: str, access: BucketAccess, *, by_name: bool = False)
     """What names a source whatever the current directory is; a bucket of another store is another one.
 
     So is one that is split: what is known of its repositories would be wrong of its layouts.
+
+    Raises:
+        ConfigurationError: the settings for S3 can't be used.
     """
     split = " by name" if by_name else ""
     if not is_bucket(source):
         return f"{mounts.resolve(source)[0]}{split}"
-    address = str(BucketAddress.parse(source))
-    return f"{address}{'' if access.endpoint is None else ' at ' + access.endpoint.rstrip('/')}{split}"
+    from tasks.stores.bucket.s3_client import other_store  # noqa: PLC0415 - directories don't wait for the SDK
+
+    address, endpoint = BucketAddress.parse(source), access.endpoint or other_store(access)
+    return f"{address}{'' if endpoint is None else ' at ' + endpoint.rstrip('/')}{split}"
 
 
 def open_state(where: str | None, source: str, target: str, access: BucketAccess, stop: Stop) -> RunState:

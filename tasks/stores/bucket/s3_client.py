@@ -159,6 +159,16 @@ def has_own_endpoint(client: S3Client) -> bool:
     return not (urlsplit(client.meta.endpoint_url).hostname or "").endswith(_AMAZON)
 
 
+def other_store(access: BucketAccess) -> str | None:
+    """The endpoint of a store that is not Amazon's, wherever it is named; no credentials are looked for.
+
+    Raises:
+        ConfigurationError: as `make_client` does.
+    """
+    client = make_client(replace(access, anonymous=True))
+    return client.meta.endpoint_url if has_own_endpoint(client) else None
+
+
 def region_of(client: S3Client) -> str:
     """The region that requests are signed for: the SDK may have none, or a name of its own for that."""
     region = client.meta.region_name

@@ -178,6 +178,30 @@ def test_buckets_of_one_name_at_two_stores_are_two_sources(environment: pytest.M
     assert source_identity("s3://bucket/a", BucketAccess()) == here != at_amazon == "s3://bucket/a"
 
 
+@pytest.mark.parametrize(
+    "setting", ["endpoint_url = {}", "services = mine\n[services mine]\ns3 =\n  endpoint_url = {}"], ids=["all", "S3"]
+)
+def test_so_are_those_at_two_stores_that_only_the_profile_tells_apart(
+    environment: pytest.MonkeyPatch, tmp_path: Path, setting: str
+) -> None:
+    """One ledger for both would have the tags of one vanish, and be deleted at the target, when the other is read."""
+    said = f"credential_process = touch {tmp_path / 'asked'}\n{setting}\n"
+    (tmp_path / "amazon").write_text("[default]\nregion = eu-west-1\n")
+    for name in ("here", "there"):
+        (tmp_path / name).write_text(f"[default]\n{said.format(f'http://{name}/')}")
+
+    def identity(config: str) -> str:
+        environment.setenv("AWS_CONFIG_FILE", str(tmp_path / config))
+        return source_identity("s3://bucket/a", BucketAccess())
+
+    assert identity("amazon") == "s3://bucket/a"
+    assert len({identity(config) for config in ("amazon", "here", "there")}) == 3
+    assert not (tmp_path / "asked").exists(), "which may ask a person for a password"
+    of_profile = identity("here")
+    environment.setenv("AWS_ENDPOINT_URL", "http://here")
+    assert identity("amazon") == of_profile
+
+
 def test_a_directory_does_not_wait_for_the_sdk(tmp_path: Path) -> None:
     LayoutBuilder(tmp_path / "app").write()
     code = (
