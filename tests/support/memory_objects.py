@@ -1,7 +1,7 @@
 """A bucket of small objects, in memory."""
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from io import BufferedIOBase
 
 from tasks.stores.state.state_objects import ConditionFailedError, StoredObject
 
@@ -22,7 +22,9 @@ class MemoryObjects:
         self.read.append(name)
         return self.kept.get(name)
 
-    def put(self, name: str, body: bytes | BinaryIO, *, only_if: str | None = None, if_absent: bool = False) -> str:
+    def put(
+        self, name: str, body: bytes | BufferedIOBase, *, only_if: str | None = None, if_absent: bool = False
+    ) -> str:
         if not isinstance(body, bytes):
             body.seek(0)
             body = body.read()

@@ -9,8 +9,9 @@ import logging
 import os
 import ssl
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -28,6 +29,8 @@ from tasks.stores.bucket.s3_errors import PAGE, translated
 from tasks.stores.shown_requests import show_requests
 
 if TYPE_CHECKING:
+    from io import BufferedIOBase
+
     from mypy_boto3_s3 import S3Client
 
     from tasks.stores.bucket.s3_address import BucketAccess, BucketLogin
@@ -42,6 +45,8 @@ _REGION = "AWS_REGION"
 """As other SDKs read it; boto3 knows AWS_DEFAULT_REGION only."""
 _PAGES = (b"<!doctype html", b"<html")
 _BEGIN = 64
+_DIRECTORY = "--x-s3"
+"""What the name of a directory bucket ends with."""
 _OF_NO_REGION, _DEFAULT_REGION = frozenset({None, "aws-global"}), "us-east-1"
 
 
@@ -90,8 +95,20 @@ def _check_authorities(session: boto3.Session, client: S3Client) -> None:
 
 def _add_md5(params: dict[str, Any], **_: object) -> None:
     """Send the checksum that a deletion had to have once, and that older stores insist on; the SDK sends another."""
-    digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
-    params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
+    params["headers"]["Content-MD5"] = _md5_of(BytesIO(params["body"]))
+
+
+def body_of(bucket: str, body: bytes | BufferedIOBase) -> dict[str, Any]:
+    """A body as `put_object` takes it, with what Amazon insists on where objects are locked by default."""
+    if bucket.endswith(_DIRECTORY):  # which knows no locks, nor this checksum
+        return {"Body": body}
+    return {"Body": body, "ContentMD5": _md5_of(BytesIO(body) if isinstance(body, bytes) else body)}
+
+
+def _md5_of(body: BufferedIOBase) -> str:
+    body.seek(0)
+    digest = hashlib.file_digest(body, partial(hashlib.md5, usedforsecurity=False))
+    return base64.b64encode(digest.digest()).decode()
 
 
 def _note_pages(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:

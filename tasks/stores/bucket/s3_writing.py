@@ -20,6 +20,7 @@ from tasks.oci.errors import (
 )
 from tasks.stores.bucket.s3_answers import etag_of, next_place, with_all
 from tasks.stores.bucket.s3_bucket import S3Bucket
+from tasks.stores.bucket.s3_client import body_of
 from tasks.stores.bucket.s3_codes import may_pass
 from tasks.stores.bucket.s3_errors import (
     ChangedError,
@@ -75,9 +76,9 @@ class WritableS3Bucket(S3Bucket):
             SourceChangedError: the store compared, and the condition does not hold.
             SourceWriteError: it can't be written.
         """
-        more = {**(condition or {}), **(described or {}), **self._more}
+        more = {**body_of(self._name, raw), **(condition or {}), **(described or {}), **self._more}
         with _written(key):
-            answer = self._ask(self._client.put_object, key, Key=key, Body=raw, **more)
+            answer = self._ask(self._client.put_object, key, Key=key, **more)
             return etag_of(answer, key).strip('"')
 
     def description(self, key: str) -> Mapping[str, Any]:

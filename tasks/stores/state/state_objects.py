@@ -11,13 +11,14 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from tasks.oci.errors import ConfigurationError, ContentNotFoundError, LayoutliftError, StateError, is_transient
 from tasks.stores.bucket.s3_answers import etag_of, modified_of, next_place, objects_of, with_all
 from tasks.stores.bucket.s3_bucket import AWAY_SECONDS
+from tasks.stores.bucket.s3_client import body_of
 from tasks.stores.bucket.s3_errors import (
     ChangedError,
     DeniedError,
@@ -30,6 +31,7 @@ from tasks.stores.shown_requests import show_repetition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from io import BufferedIOBase
 
     from mypy_boto3_s3 import S3Client
     from tenacity import RetryCallState
@@ -100,7 +102,9 @@ class StateObjects:
         except ContentNotFoundError:
             return None
 
-    def put(self, name: str, body: bytes | BinaryIO, *, only_if: str | None = None, if_absent: bool = False) -> str:
+    def put(
+        self, name: str, body: bytes | BufferedIOBase, *, only_if: str | None = None, if_absent: bool = False
+    ) -> str:
         """Write an object, and return its ETag; with `only_if` in place of the one of that ETag alone.
 
         A file is sent from its start at each attempt, and is not read into memory.
@@ -110,13 +114,14 @@ class StateObjects:
                 this very call was carried out and its answer was lost: what is there tells.
             StateError: it can't be written.
         """
-        condition: dict[str, Any] = {"IfNoneMatch": "*"} if if_absent else {"IfMatch": only_if} if only_if else {}
+        more: dict[str, Any] = {"IfNoneMatch": "*"} if if_absent else {"IfMatch": only_if} if only_if else {}
+        more |= body_of(self._address.bucket, body)
         key = self._key(name)
 
         def write() -> str:
             if not isinstance(body, bytes):
                 body.seek(0)
-            answer = self._client.put_object(Bucket=self._address.bucket, Key=key, Body=body, **condition)
+            answer = self._client.put_object(Bucket=self._address.bucket, Key=key, **more)
             return etag_of(answer, name)
 
         try:

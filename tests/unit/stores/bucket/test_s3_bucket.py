@@ -697,6 +697,28 @@ def test_a_deletion_has_the_checksum_without_which_older_stores_delete_nothing(s
     assert "content-md5" in asked.headers["authorization"], "it is signed"
 
 
+def test_what_is_written_has_the_checksum_without_which_amazon_takes_nothing_where_objects_are_locked_by_default(
+    script: ScriptedRegistry, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(CONTENT)
+    settings = BucketAccess(endpoint_url=script.url)
+    objects = StateObjects(make_client(settings), BucketAddress("bucket", ""), Stop(), patience=0)
+    script.always("PUT", BLOB_KEY, Reply(200, {"ETag": '"1"'}))
+    key = BLOB_KEY.removeprefix("/bucket/")
+    WritableS3Bucket(make_client(settings), "bucket", settings).put(key, CONTENT)
+    objects.put(key, CONTENT)
+    with (tmp_path / "file").open("rb") as file:
+        objects.put(key, file)
+    of_body = base64.b64encode(hashlib.md5(CONTENT, usedforsecurity=False).digest()).decode()
+    assert [request.body for request in script.requests] == [CONTENT] * 3
+    assert [request.headers["content-md5"] for request in script.requests] == [of_body] * 3
+    assert all("content-md5" in request.headers["authorization"] for request in script.requests), "it is signed"
+
+
+def test_what_is_written_to_a_directory_bucket_has_none_which_those_do_not_know() -> None:
+    assert s3_client.body_of("name--usw2-az1--x-s3", CONTENT) == {"Body": CONTENT}
+
+
 def test_keys_that_can_not_be_deleted_keep_no_others_from_it(script: ScriptedRegistry) -> None:
     settings = BucketAccess(endpoint_url=script.url)
     store = WritableS3Bucket(make_client(settings), "bucket", settings)
