@@ -14,7 +14,7 @@ from flows.terminal.reading_source import opened_source
 from tasks.endpoints import blamed_on, open_state, source_identity
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.choosing.chosen_tags import absent_of, plan_chosen, refused_findings, unused_patterns
-from tasks.operations.in_step.since_last import TagChange, tag_changes, vanished_layouts
+from tasks.operations.in_step.since_last import TagChange, is_as_noted, told_changes, vanished_layouts
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful
 from tasks.operations.reports.shown_text import printable
@@ -40,7 +40,8 @@ _SIGNS = {"new": "+", "moved": "~", "vanished": "-"}
 def list_changes(parameters: ListParameters, target: str, *, as_json: bool) -> bool:
     """Print what changed since the last migration to `target`; whether everything could be read.
 
-    Layouts whose index is as it was when all of it was at the target are left out, unread but for the index.
+    Layouts whose index is as it was when what was chosen of it was at the target are left out, unread but for the
+    index, unless that run did not choose all that is chosen now.
 
     Raises:
         ConfigurationError: the source is not there, `target` is no address, or the ledger can't be read.
@@ -100,11 +101,14 @@ def _compared(
 def _changes_in(
     path: str, source: Source, map_concurrently: MapConcurrently, ledger: Ledger, selection: Selection
 ) -> Iterator[TagChange | Finding]:
-    """How the chosen tags of a layout differ from those in the ledger; none where its index is the one of then."""
+    """How the chosen tags of a layout differ from those in the ledger."""
     noted = ledger.layout(path)
+    before = ledger.tags_of(noted.repository, path) if noted else {}
     try:
-        if selection.listed is None and noted is not None and noted.etag == source.read_index(path).etag:
-            return  # of a list, each line is looked for
+        if selection.listed is None and noted is not None:  # of a list, each line is looked for
+            index = source.read_index(path)
+            if index.etag == noted.etag and is_as_noted(path, index.raw, before, selection):
+                return
         inventory = enumerate_repository(source, path, map_concurrently, dated=selection.asks_for_times)
         chosen = {entry.tag for entry in plan_chosen(inventory, selection)}
     except LayoutliftError as error:
@@ -112,8 +116,9 @@ def _changes_in(
         return
     yield from absent_of(inventory, selection)
     yield from refused_findings(inventory, selection)
-    for each in tag_changes(inventory, ledger.tags_of(noted.repository, path) if noted else {}):
-        if each.tag in chosen or (each.digest is None and selection.matches(path, each.tag)):
+    for each in told_changes(inventory, before, selection):
+        is_chosen = each.tag in chosen or (each.change == "vanished" and selection.matches(path, each.tag))
+        if is_chosen or each.change == "moved":
             yield each
 
 

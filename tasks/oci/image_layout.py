@@ -149,6 +149,23 @@ def tags_named(raw: bytes) -> frozenset[str] | None:
     return frozenset(tags)
 
 
+def digests_by_tag(raw: bytes) -> dict[str, Digest] | None:
+    """What each tag of an index names; None where an entry is broken, or a tag has two digests.
+
+    Raises:
+        InvalidLayoutError: the index can't be understood.
+    """
+    found: dict[str, Digest] = {}
+    for entry in iter_index(decode_index(raw)):
+        if isinstance(entry, BrokenEntry):
+            return None
+        if REF_NAME in entry.annotations:
+            with suppress(InvalidReferenceError):
+                if found.setdefault(tag_of_annotations(entry.annotations), entry.digest) != entry.digest:
+                    return None
+    return found
+
+
 def index_of(entries: Iterable[str]) -> bytes:
     """An `index.json` of entries that are given as text."""
     return f'{{"schemaVersion":2,"{_MANIFESTS}":[{",".join(entries)}]}}'.encode()

@@ -115,6 +115,16 @@ def test_ls_shows_what_a_next_run_would_bring(
     assert after == ""
 
 
+def test_ls_shows_what_runs_of_some_tags_left(
+    layoutlift: Layoutlift, docker_registry: Registry, tmp_path: Path, prefix: str
+) -> None:
+    source, target = tree(tmp_path / "s", 1, 2), f"{docker_registry.host}/{prefix}"
+    layoutlift.migrate(source, target, "--include", ":v0")
+    lines = layoutlift("ls", source, "--changed", target).stdout.splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["+ app-0:v1"]
+    assert layoutlift("ls", source, "--changed", target, "--include", ":v0").stdout == ""
+
+
 def test_what_vanished_is_told_by_each_run_and_no_pattern_that_fitted_it_is_mistyped(
     layoutlift: Layoutlift, docker_registry: Registry, tmp_path: Path, prefix: str
 ) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Problem, Remark
 from tasks.oci.errors import StateError
-from tasks.oci.image_layout import BLOBS
+from tasks.oci.image_layout import BLOBS, digests_by_tag
 from tasks.oci.reference import is_referrers_list, parse_referrers_tag
 from tasks.operations.choosing.chosen_tags import plan_chosen
 from tasks.operations.reports.findings import is_harmful
@@ -50,7 +50,20 @@ def settings_mark(*settings: object) -> str:
 def changes_of(
     inventory: RepositoryInventory, repository: str, noted: Mapping[str, str], selection: Selection
 ) -> Iterator[Finding]:
-    """Tags that moved or vanished at the source since the ledger noted them.
+    """Tags that moved or vanished at the source since the ledger noted them."""
+    for each in told_changes(inventory, noted, selection):
+        if each.change == "moved":
+            message = f"{each.tag} has moved since it was copied, from {each.before} to {each.digest}"
+            yield Finding(inventory.path, Remark.TAG_MOVED, message)
+        elif each.change == "vanished":
+            message = f"{repository}:{each.tag} is not at the source any more; the target had it ({each.before})"
+            yield Finding(inventory.path, Remark.TAG_VANISHED, message)
+
+
+def told_changes(
+    inventory: RepositoryInventory, noted: Mapping[str, str], selection: Selection
+) -> Iterator[TagChange]:
+    """How tags differ from what the ledger noted, new ones among them.
 
     Left out are moved tags that are not chosen, as the target does not follow them, and vanished lists of referrers,
     as the target keeps its own.
@@ -58,12 +71,9 @@ def changes_of(
     changes = list(tag_changes(inventory, noted))
     moved = _followed({each.tag for each in changes if each.change == "moved"}, inventory, selection)
     for each in changes:
-        if each.tag in moved:
-            message = f"{each.tag} has moved since it was copied, from {each.before} to {each.digest}"
-            yield Finding(inventory.path, Remark.TAG_MOVED, message)
-        elif each.change == "vanished" and not is_referrers_list(each.tag):
-            message = f"{repository}:{each.tag} is not at the source any more; the target had it ({each.before})"
-            yield Finding(inventory.path, Remark.TAG_VANISHED, message)
+        is_kept = each.change == "vanished" and is_referrers_list(each.tag)
+        if not is_kept and (each.change != "moved" or each.tag in moved):
+            yield each
 
 
 def _followed(moved: set[str], inventory: RepositoryInventory, selection: Selection) -> set[str]:
@@ -81,6 +91,22 @@ def tag_changes(inventory: RepositoryInventory, noted: Mapping[str, str]) -> Ite
         if digest != before:
             change = "new" if before is None else "vanished" if digest is None else "moved"
             yield TagChange(inventory.path, tag, change, digest, before)
+
+
+def is_as_noted(path: str, index: bytes, noted: Mapping[str, str], selection: Selection) -> bool:
+    """Whether each chosen tag of a layout is as it was noted, by its index alone.
+
+    What was not noted and is named like a referrer does not count: a run may leave those out.
+
+    Raises:
+        InvalidLayoutError: the index can't be understood.
+    """
+    now = digests_by_tag(index)
+    return now is not None and all(
+        noted[tag] == digest if tag in noted else parse_referrers_tag(tag) is not None
+        for tag, digest in now.items()
+        if selection.matches(path, tag)
+    )
 
 
 def vanished_layouts(noted: Iterable[str], found: Iterable[str], others: Iterable[Finding]) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from tasks.oci import image_layout
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidLayoutError, SpecError
-from tasks.oci.image_layout import LayoutIndex, blob_path, check_marker, parse_index, tags_named
+from tasks.oci.image_layout import LayoutIndex, blob_path, check_marker, digests_by_tag, parse_index, tags_named
 from tasks.oci.json_stream import MOST_AT_ONCE
 from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.oci.reference import IMAGE_NAME, REF_NAME
@@ -182,3 +182,15 @@ def test_broken_entries_name_their_tags_or_hide_them() -> None:
     exported = {**good, "annotations": {REF_NAME: pinned, IMAGE_NAME: f"docker.io/library/app:{pinned}"}}
     assert tags_named(index([odd, untagged, good, broken, exported])) == {"v1", "v2", "1.25"}
     assert tags_named(index([good, {"digest": "none"}])) is None
+
+
+def test_what_each_tag_of_an_index_names_is_known_only_where_every_entry_is_read() -> None:
+    one, two = ({"mediaType": IMAGE_MANIFEST, "digest": Digest.of(each), "size": 1} for each in (b"1", b"2"))
+    v1, v2 = ({"annotations": {REF_NAME: f"host/app:{tag}"}} for tag in ("v1", "v2"))
+    odd = {**one, "annotations": {REF_NAME: "not a tag!"}}
+    assert digests_by_tag(index([one | v1, one | v1, two | v2, odd, one])) == {
+        "v1": Digest.of(b"1"),
+        "v2": Digest.of(b"2"),
+    }
+    assert digests_by_tag(index([one | v1, two | v1])) is None
+    assert digests_by_tag(index([one | v1, {"digest": "none"}])) is None

@@ -14,6 +14,7 @@ from tasks.endpoints import source_identity
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import SourceUnavailableError
+from tasks.oci.reference import referrers_tag
 from tasks.operations.reports.results import RepositoryInventory
 from tasks.ports import Finding
 from tasks.stores.bucket.s3_address import BucketAccess
@@ -235,6 +236,8 @@ def test_of_a_layout_that_is_as_it_was_only_the_index_is_read(
 ) -> None:
     state = StateDirectory(tmp_path / "own", source_identity(str(source), BucketAccess()), TARGET)
     ledger = state.ledger("run")
+    tag = json.loads(listed(source, "--include", "app", "--json").stdout)["repositories"][0]["tags"][0]
+    ledger.note_tag("app", "v1", tag["digest"], None, 0, layout="app")
     ledger.note_layout("app", "app", LayoutDirectory(source).read_index("app").etag, "")
     ledger.close()
     read: list[str] = []
@@ -246,6 +249,40 @@ def test_of_a_layout_that_is_as_it_was_only_the_index_is_read(
     monkeypatch.setattr(changes, "enumerate_repository", enumerated)
     assert listed(source, "--changed", TARGET, "--state", tmp_path / "own").exit_code == 0
     assert read == ["web"]
+
+
+@pytest.mark.parametrize(("chosen", "told"), [((), ["~ app:v1", "- app:v2"]), (("--include", "app:v2"), [])])
+def test_what_a_run_of_other_tags_did_not_look_at_is_told_though_the_index_is_the_one_of_then(
+    source: Path, tmp_path: Path, chosen: tuple[str, ...], told: list[str]
+) -> None:
+    """That run has named what vanished. It names no list of referrers, of which the target keeps its own."""
+    state = StateDirectory(tmp_path / "own", source_identity(str(source), BucketAccess()), TARGET)
+    ledger = state.ledger("run")
+    for tag in ("v1", "v2", referrers_tag(Digest.of(b"gone"))):
+        ledger.note_tag("app", tag, Digest.of(b"before"), None, 0, layout="app")
+    ledger.note_layout("app", "app", LayoutDirectory(source).read_index("app").etag, "")
+    ledger.close()
+    ended = listed(source, "--changed", TARGET, "--state", tmp_path / "own", "--exclude", "web", *chosen)
+    assert [line.partition("\t")[0] for line in ended.stdout.splitlines()] == told
+
+
+def test_a_signature_that_moved_is_told_whatever_tags_are_chosen_as_it_may_come_along(
+    source: Path, tmp_path: Path
+) -> None:
+    signature = f"{referrers_tag(Digest.of(b'anything'))}.sig"
+    layout = LayoutBuilder(source / "app")
+    for tag in ("v1", "v2", signature):
+        layout.image(tag, layers=[tag.encode()])
+    layout.write()
+    state = StateDirectory(tmp_path / "own", source_identity(str(source), BucketAccess()), TARGET)
+    ledger = state.ledger("run")
+    for tag in ("v1", "v2", signature):
+        ledger.note_tag("app", tag, Digest.of(b"before"), None, 0, layout="app")
+    ledger.note_layout("app", "app", "", "")
+    ledger.close()
+    ended = listed(source, "--changed", TARGET, "--state", tmp_path / "own", "--include", "app:v1")
+    told = [line.partition("\t")[0] for line in ended.stdout.splitlines()]
+    assert told == [f"~ app:{signature}", "~ app:v1"]
 
 
 @pytest.mark.parametrize("more", [(), ("--changed", TARGET)])
