@@ -180,7 +180,7 @@ def migrate(context: click.Context, /, *, dry_run: bool, standalone: bool, confi
     from flows.commands.mappings import run_mappings  # noqa: PLC0415 - only here
 
     typed = said_on_command_line(context) | {"as_json", "username", "password_stdin"}
-    warn_of_unheeded(context, typed | {"standalone", "dry_run", "config"})
+    warn_of_unheeded(context, typed | {"standalone", "dry_run", "config", "debug"})
     kept = {name: value for name, value in given.items() if name in typed}
     run_mappings(kind, config, kept, standalone=standalone or dry_run)
 

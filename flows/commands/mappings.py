@@ -10,11 +10,11 @@ from pydantic import ValidationError
 
 from flows.commands.running import prepare, run_one, wrong_options
 from flows.exit_codes import COMPLETE, INCOMPLETE, INTERRUPTED
-from flows.files.migration_file import WRITTEN_BY_RUN, load_migrations
+from flows.files.migration_file import WRITTEN_BY_RUN, MigrationSettings, load_migrations
 from tasks.oci.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from flows.forms.parameters import MigrateParameters
@@ -27,9 +27,10 @@ def run_mappings(kind: RunKind, path: Path, given: dict[str, Any], *, standalone
     `given` are the options of the command line, which win over the file.
 
     Raises:
-        ConfigurationError: the file can't be used; nothing was done.
+        ConfigurationError: the file can't be used, or an option beside it; nothing was done.
     """
     as_json = prepare(given)
+    _refuse_scale(given)
     migrations = _migrations(path, given)
     codes: list[int] = []
     reports: list[Any] = []
@@ -45,6 +46,14 @@ def run_mappings(kind: RunKind, path: Path, given: dict[str, Any], *, standalone
     else:
         click.echo(f"{codes.count(COMPLETE)} of {len(migrations)} mappings complete")
     raise SystemExit(overall(codes))
+
+
+def _refuse_scale(given: Mapping[str, Any]) -> None:
+    if others := [f"--{name.replace('_', '-')}" for name in given if name not in MigrationSettings.model_fields]:
+        does = "does" if len(others) == 1 else "do"
+        raise ConfigurationError(
+            f"{', '.join(others)} {does} not go with --config, whose mappings take one process each"
+        )
 
 
 def _migrations(path: Path, given: dict[str, Any]) -> list[MigrateParameters]:

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from flows import cli
 from flows.cli import main
 from flows.commands.known_variables import OF_NO_OPTION, PREFIX, variables_of
+from flows.files.migration_file import MigrationSettings, load_migrations
 
 ROOT = Path(__file__).parents[4]
 
@@ -91,6 +92,68 @@ def test_a_variable_in_whose_place_a_file_of_migrations_speaks_is_named() -> Non
     said = "layoutlift: the variable LAYOUTLIFT_LIMIT_RATE does nothing beside --config: "
     assert unheeded(**told) == [f"{said}write limit_rate: ${{LAYOUTLIFT_LIMIT_RATE}} into the file"]
     assert unheeded("--limit-rate", "1M", **told) == []
+
+
+VALUES = {
+    "backup_tag": "old-{tag}",
+    "depth": "manifest",
+    "endpoint_url": "http://127.0.0.1",
+    "hours": "22:00-06:00",
+    "include": "app",
+    "lock_timeout": "1h",
+    "on_conflict": "skip",
+    "order_by": "semver",
+    "registry_kind": "harbor",
+    "rename": "a=b",
+    "untagged": "all",
+}
+"""Of options that do not take a number, a switch or any text."""
+NEEDED = {
+    "order_by": "  newest: 1",
+    "immutable_tags": "  create_repositories: true",
+    "scan_on_push": "  create_repositories: true",
+}
+
+
+@pytest.mark.parametrize("name", sorted(MigrationSettings.model_fields.keys() - {"source", "target"}))
+def test_the_line_that_is_advised_for_a_variable_is_right(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variable, value = f"LAYOUTLIFT_{name.upper()}", VALUES.get(name, "1")
+    (said,) = unheeded(**{variable: value})
+    line = said.partition(": write ")[2].removesuffix(" into the file")
+    file = tmp_path / "m.yaml"
+    file.write_text(
+        f"version: 1\nmappings:\n- {{source: /a, target: 'b:1'}}\ndefaults:\n  {line}\n{NEEDED.get(name, '')}\n"
+    )
+    monkeypatch.setenv(variable, value)
+    assert getattr(load_migrations(file).defaults, name) in (value, [value], True, 1)
+
+
+@pytest.mark.parametrize(("name", "value"), [("SHARDS", "2"), ("TASK_RUNNER", "dask"), ("DASK_SCHEDULER", "x:1")])
+def test_a_variable_that_no_file_has_a_field_for_is_said_to_be_that(name: str, value: str) -> None:
+    said = f"layoutlift: the variable LAYOUTLIFT_{name} does nothing beside --config, which has no such field"
+    assert unheeded(**{f"LAYOUTLIFT_{name}": value}) == [said]
+
+
+def test_a_variable_of_several_lines_is_to_be_several_entries() -> None:
+    said = "layoutlift: the variable LAYOUTLIFT_INCLUDE does nothing beside --config: "
+    assert unheeded(LAYOUTLIFT_INCLUDE="a\nb") == [f"{said}write its lines into the file, as entries of include"]
+
+
+def test_a_variable_that_counts_beside_a_file_is_not_named() -> None:
+    assert unheeded(LAYOUTLIFT_STANDALONE="1", LAYOUTLIFT_DEBUG="0") == []
+
+
+@pytest.mark.parametrize("option", [("--shards", "2"), ("--task-runner", "dask")])
+def test_what_no_file_can_say_can_not_be_typed_beside_one(tmp_path: Path, option: tuple[str, str]) -> None:
+    file = tmp_path / "m.yaml"
+    file.write_text("version: 1\nmappings: [{source: /a, target: 'b:1'}]\n")
+    ended = CliRunner().invoke(main, ["migrate", "-c", str(file), *option])
+    assert ended.exit_code == 2
+    assert (
+        ended.stderr == f"layoutlift: {option[0]} does not go with --config, whose mappings take one process each\n"
+    )
 
 
 def test_every_variable_that_the_pages_and_files_name_is_known() -> None:
