@@ -86,7 +86,7 @@ class Works:
                 return RememberedWork(done, repository, self.ledger, None, selection)
             self.preparation.prepare(repository)
             state = self.preparation.state(repository)
-            listed = listed_tags(target, repository, self.ledger)
+            listed = listed_tags(target, repository, self.ledger, target.profile.lists_lag)
             work = CopyWork(tools, inventory, repository, policy, self.ledger, listed=listed, state=state)
             return RememberedWork(work, repository, self.ledger, settings, selection)
 
@@ -99,7 +99,7 @@ class Works:
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
             state = self.preparation.state(repository)
             others = OtherLayouts(self.source, self.ledger, repository, inventory.path)
-            listed = listed_tags(target, repository, self.ledger)
+            listed = listed_tags(target, repository, self.ledger, target.profile.lists_lag)
             planner = TagPlanner(target, repository, self.policy, self.ledger, others, listed=listed, state=state)
             graph = SourceGraph(self.source, inventory.path, Depth.BLOBS, self.hands)
             announced = self.preparation.announce(inventory.path, repository)

@@ -50,7 +50,8 @@ class RegistryProfile:
 
     Sizes are in bytes, lengths in characters. `form` shows the parts that a repository's name must have;
     `largest_blob` None means that no limit is known. `no_repository` are the codes of the 404 for tags of a
-    repository that is not there. `keeps_untagged` says that a manifest stays until somebody deletes it.
+    repository that is not there. `keeps_untagged` says that a manifest stays until somebody deletes it,
+    and `lists_lag` how many seconds old a list of tags may be.
     """
 
     kind: RegistryKind
@@ -68,6 +69,7 @@ class RegistryProfile:
     refused_types: frozenset[str] = frozenset()
     no_repository: frozenset[str] = frozenset({"NAME_UNKNOWN"})
     keeps_untagged: bool = True
+    lists_lag: float = 0.0
 
     def asked_at(self, host: str) -> str:
         """The host that answers for `host`; where the kind was only named for it, nobody but that host does."""
@@ -172,6 +174,7 @@ PROFILES = (
         least_parts=2,
         largest_blob=20 * _GIB,
         keeps_untagged=False,  # a push by digest is given a temporary tag (PUSH_TEMP_TAG_EXPIRATION_SEC)
+        lists_lag=120.0,  # they are kept in a cache (active_repo_tags_cache_ttl)
     ),
     RegistryProfile(
         RegistryKind.GITLAB,

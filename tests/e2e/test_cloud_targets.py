@@ -134,6 +134,25 @@ def test_names_that_a_registry_does_not_take_are_refused_before_the_first_byte(
         proxy.stop()
 
 
+def test_a_tag_that_quay_does_not_list_yet_is_not_overwritten(
+    layoutlift: Layoutlift, docker_registry: Registry, tmp_path: Path, prefix: str
+) -> None:
+    """By another registry whose list is kept back, as quay's cache does it."""
+    theirs, ours = tree(tmp_path / "theirs", 1, 1), LayoutBuilder(tmp_path / "ours" / "app-0")
+    ours.image("v0", layers=[b"other content"])
+    ours.write()
+    layoutlift.migrate(theirs, f"{docker_registry.host}/{prefix}")
+    proxy = FaultProxy(docker_registry.host)
+    try:
+        proxy.when("GET", f"/v2/{prefix}/app-0/tags/list", Say(200, body=b'{"tags": []}'))
+        target = f"{proxy.host}/{prefix}"
+        ended = layoutlift.migrate(tmp_path / "ours", target, "--registry-kind", "quay", code=1)
+        assert ended.outcomes == {"app-0:v0": "conflict"}
+        layoutlift.verify(theirs, f"{docker_registry.host}/{prefix}")
+    finally:
+        proxy.stop()
+
+
 def test_docker_hub_gets_its_library_and_its_limit_is_reported(
     layoutlift: Layoutlift, docker_registry: Registry, tmp_path: Path
 ) -> None:

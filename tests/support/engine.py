@@ -107,7 +107,7 @@ class Engine:
         self._log = RunLog(self, Progress(), self.stop, fail_fast=self.policy.fail_fast)
 
         def begin(inventory: RepositoryInventory, name: str) -> CopyWork:
-            listed = listed_tags(self.target, name, self.ledger)
+            listed = listed_tags(self.target, name, self.ledger, self.profile.lists_lag)
             return CopyWork(tools, inventory, name, self.policy, self.ledger, listed=listed, state=MADE_BY_A_PUSH)
 
         tree = TreeRun(source, job, begin, hands, log=self._log, stop=self.stop, hold=Hold(), workers=2)
@@ -126,7 +126,7 @@ class Engine:
         hands = SpareHands(1)
         inventory = enumerate_repository(source, path)
         tools = CopyTools(source, self.target, hands, lambda content: content)
-        listed = listed_tags(self.target, path, self.ledger)
+        listed = listed_tags(self.target, path, self.ledger, self.profile.lists_lag)
         work = CopyWork(tools, inventory, path, self.policy, self.ledger, listed=listed, state=MADE_BY_A_PUSH)
         for unit in units_of(inventory, inventory.tags, self.policy):
             yield from work.execute(unit)

@@ -43,15 +43,17 @@ UNLISTED = ListedTags()
 """Any tag may be there: each is asked for."""
 
 
-def listed_tags(target: ManifestResolver, repository: str, ledger: Ledger) -> ListedTags:
+def listed_tags(target: ManifestResolver, repository: str, ledger: Ledger, lag: float = 0.0) -> ListedTags:
     """Ask the target which tags a repository has, unless an earlier run was there, when most of them exist anyway.
+
+    Its list may be that of `lag` seconds ago.
 
     Raises:
         LayoutliftError: the target does not say.
     """
     if ledger.was_started(repository):
         return UNLISTED
-    as_of = monotonic()  # before the question: a long list comes in pages, which may have to wait
+    as_of = monotonic() - lag  # before the question: a long list comes in pages, which may have to wait
     return ListedTags(target.list_tags(repository), as_of)
 
 

@@ -20,6 +20,7 @@ from tasks.oci.errors import (
 from tasks.oci.image_layout import REFERRER_SUBJECT
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
+from tasks.oci.registry_profiles import RegistryKind, profile_of
 from tasks.operations.copying.copy_tools import CopyTools
 from tasks.operations.copying.copy_work import CopyWork
 from tasks.operations.copying.tag_planner import UNLISTED
@@ -727,6 +728,23 @@ def test_a_tag_that_others_push_during_a_copy_is_theirs(layout: LayoutBuilder) -
     layout.entry(image, "v2")
     target = Meanwhile("v1")
     assert outcomes(engine(layout, target)) == {"v1": "conflict", "v2": "copied"}
+    assert target.resolve_manifest("app", "v1") == Digest.of(OTHERS.raw)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_tag_that_the_target_does_not_list_yet_is_theirs(layout: LayoutBuilder, *, is_new: bool) -> None:
+    class Lagging(Scripted):
+        """Lists tags as they were a minute ago."""
+
+        def list_tags(self, _: str) -> frozenset[str]:
+            return frozenset(() if is_new else ("v0",))
+
+    layout.image("v1", layers=[b"layer"])
+    target = Lagging()
+    target.push_manifest("app", "v1", OTHERS)
+    made = engine(layout, target)
+    made.profile = profile_of(RegistryKind.QUAY, "")
+    assert outcomes(made) == {"v1": "conflict"}
     assert target.resolve_manifest("app", "v1") == Digest.of(OTHERS.raw)
 
 
