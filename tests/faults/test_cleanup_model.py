@@ -126,6 +126,13 @@ class Cleanups(RuleBasedStateMachine):
             self.world.undo(run, lives)
             self.check_index_writes(None)
 
+    @rule(marked=st.booleans(), lives=lives, script=many_steps)
+    def recover(self, marked: bool, lives: int | None, script: list[int]) -> None:
+        """What nothing names is named again."""
+        self.script = list(script)
+        self.world.apply_plan(self.world.recovery(marked=marked).plan, lives)
+        self.check_index_writes(None)
+
     @rule()
     def check(self) -> None:
         """A run that lives: afterwards everything is in its place, for nobody writes meanwhile."""

@@ -18,6 +18,7 @@ from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
 from tasks.operations.cleanup.deciding.choices import PolicyChoice
 from tasks.operations.cleanup.deciding.policy import RepositoryPolicy, TagRule, select_repositories, select_tags
 from tasks.operations.cleanup.planning.plan_tools import PlanTools
+from tasks.operations.cleanup.planning.recovering import Recovery, plan_recovery
 from tasks.operations.cleanup.planning.repository_planning import plan_repository
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.journal import Journal
@@ -176,11 +177,16 @@ class World:
     # cleaners
 
     def plan(self, policy: RepositoryPolicy) -> RepositoryPlan:
-        rules = BlobRules(self.now, self.timing, 0.0, 0.0)
-        holdings = Holdings.load(self.files)
-        tools = PlanTools(MemorySource(self.files.contents()), self.files, holdings, rules, map)
-        plan = plan_repository(tools, LAYOUT, PolicyChoice(policy, frozenset(), self.now))
+        plan = plan_repository(self._plan_tools(), LAYOUT, PolicyChoice(policy, frozenset(), self.now))
         return self.change_plan(self, plan)
+
+    def recovery(self, *, marked: bool = False) -> Recovery:
+        return plan_recovery(self._plan_tools(sweeps=False), LAYOUT, marked=marked)
+
+    def _plan_tools(self, *, sweeps: bool = True) -> PlanTools:
+        rules = BlobRules(self.now, self.timing, 0.0, 0.0, sweeps=sweeps)
+        holdings = Holdings.load(self.files)
+        return PlanTools(MemorySource(self.files.contents()), self.files, holdings, rules, map)
 
     def tools(self) -> ApplyTools:
         self.runs.append(f"run-{len(self.runs)}")

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.applying.fresh_view import FreshView
     from tasks.operations.cleanup.records.holdings import HeldBlob
     from tasks.operations.cleanup.records.journal import RecordPlace
+    from tasks.operations.cleanup.values import IndexEntry
 
 
 def undo_run(tools: ApplyTools, run: str) -> Iterator[RepositoryOutcome]:
@@ -186,6 +187,8 @@ class _Undoing:
         if not removed and not added:
             return
         goes = [read_as_written(body) for body in added]
+        if goes:
+            self._mark_ahead(goes)
         edit = change_index(
             self.tools, self.outcome.path, lambda raw: edit_index(raw, goes, removed, stood_together=True)
         )
@@ -197,6 +200,15 @@ class _Undoing:
         for entry in edit.anew:
             name = entry.tag or entry.descriptor.digest
             self._note(Problem.TAG_TAKEN, f"{name} has other annotations than the run wrote, and stays")
+
+    def _mark_ahead(self, goes: Sequence[IndexEntry]) -> None:
+        """Note what is left unnamed when these entries are gone: no writer has lost it, and its wait starts over."""
+        view = FreshLook(self.tools.source, self.tools.map_concurrently).view(self.outcome.path, ())
+        left = {} if view.unreadable else view.left_by(goes)
+        if left:
+            self.tools.guard()
+            mark_ahead(self._files, self.outcome.path, left)
+            self.outcome.marked = len(left)
 
     def _mark_again(self, records: Sequence[Record], view: FreshView) -> None:
         """Note what came back and nothing names, as it was noted before it went: no writer has lost that."""

@@ -36,7 +36,7 @@ _REASON = "a manifest that nothing names"
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """The plan for one layout, and how many blobs were not looked at, as an earlier cleanup has marked them."""
+    """The plan for one layout, and how many blobs were not looked at, as an earlier run has marked them."""
 
     plan: RepositoryPlan
     left_out: int = 0
@@ -44,7 +44,7 @@ class Recovery:
 
 def marked_left_out(blobs: int) -> Finding:
     """The finding on blobs of the whole source that no recovery without `--marked` looks at."""
-    left = f"{counted(blobs, 'blob')} left out, as an earlier cleanup has marked what nothing names"
+    left = f"{counted(blobs, 'blob')} left out, as an earlier cleanup or undo has marked what nothing names"
     return Finding(".", Remark.MARKED_LEFT_OUT, f"{left}; layoutlift recover --marked looks there as well")
 
 

@@ -251,6 +251,9 @@ def test_what_a_run_has_named_is_taken_out_again() -> None:
     assert tags(world) == ["found"]
     outcome = undone(world, "run-0")
     assert ([each.tag for each in outcome.removed], outcome.added, tags(world)) == (["found"], [], [])
+    plan = world.plan(keep_policy(0))
+    assert (plan.refused, plan.findings) == (None, ()), "it is not taken for what a writer lost"
+    assert {(blob.action, blob.since) for blob in plan.blobs} == {(Action.MARK, None)}
 
 
 def test_what_a_run_has_named_and_a_writer_has_written_anew_since_stays_and_is_told() -> None:

@@ -1,0 +1,120 @@
+"""What a run had named again, and nothing names once it is undone: no writer has lost it, and no old mark holds."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
+from tasks.operations.cleanup.applying.undoing import undo_run
+from tasks.operations.cleanup.records.marks import read_marks
+from tasks.operations.cleanup.values import Action
+from tests.support.cleanup_world import (
+    GRACE,
+    HOLD,
+    LAYOUT,
+    Push,
+    World,
+    blob_path,
+    image,
+    keep_policy,
+    tag_of,
+    world_of_two,
+)
+
+
+def empty() -> World:
+    """An image whose tag went long ago, and nothing besides."""
+    world = World()
+    world.finish(Push(image([1]), "v1", world.now))
+    world.now += 1
+    assert world.apply_plan(world.plan(keep_policy(0)))
+    return world
+
+
+def marked() -> World:
+    """`v1` went long ago, `v2` is there."""
+    world = world_of_two()
+    world.now += 1
+    assert world.apply_plan(world.plan(keep_policy(1)))
+    return world
+
+
+def lost() -> World:
+    """Two images, and one whose entry a writer lost."""
+    world = world_of_two()
+    for raw in image([7]).blobs:
+        world.files.put(blob_path(raw), raw)
+    return world
+
+
+def undone(world: World, run: str) -> RepositoryOutcome:
+    [outcome] = undo_run(world.tools(), run)
+    return outcome
+
+
+def actions(world: World, keep_last: int = 2) -> set[Action]:
+    plan = world.plan(keep_policy(keep_last))
+    assert (plan.refused, plan.findings) == (None, ())
+    return {blob.action for blob in plan.blobs}
+
+
+@pytest.mark.parametrize("lives", [None, *range(12)])
+@pytest.mark.parametrize("made", [empty, marked, lost])
+def test_what_a_run_had_named_again_goes_as_other_blobs_do_once_that_run_is_undone(
+    made: Callable[[], World], lives: int | None
+) -> None:
+    """Also where the undo died at some step and was done again."""
+    world = made()
+    world.now += 3 * GRACE
+    assert world.apply_plan(world.recovery(marked=made is not lost).plan)
+    named = {blob_path(raw) for raw in image([7 if made is lost else 1]).blobs}
+    run = world.runs[-1]
+    if not world.undo(run, lives):
+        assert not undone(world, run).problems
+    assert [tag for entry in world.entries if (tag := tag_of(entry) or "").startswith("recovered-")] == []
+    plain = world.recovery()
+    assert (plain.plan.additions, plain.plan.findings, plain.left_out) == ((), (), len(named - shared(world)))
+    assert len(world.recovery(marked=True).plan.additions) == 1
+    assert Action.QUARANTINE not in actions(world), "no wait counts from before it was undone"
+    assert world.apply_plan(world.plan(keep_policy(2)))
+    world.now += GRACE - 1
+    assert Action.QUARANTINE not in actions(world)
+    world.now += 1
+    assert Action.QUARANTINE in actions(world)
+    for wait in (0, HOLD):
+        world.now += wait
+        assert world.apply_plan(world.plan(keep_policy(2)))
+    assert named & {*world.files.contents()} == shared(world)
+
+
+def shared(world: World) -> set[str]:
+    """Of the configuration that all images have, its place where one is left."""
+    return {blob_path(b"{}")} if world.entries else set()
+
+
+def test_what_an_undo_had_put_back_waits_anew_once_that_undo_is_undone() -> None:
+    """Not from the mark of the run that was undone."""
+    world = marked()
+    world.now += 5 * GRACE
+    assert not undone(world, "run-0").problems
+    outcome = undone(world, "run-1")
+    assert ([entry.tag for entry in outcome.removed], outcome.marked, outcome.problems) == (["v1"], 2, [])
+    assert actions(world) == {Action.KEEP, Action.MARK}
+
+
+def test_nothing_is_marked_that_other_entries_need() -> None:
+    world = marked()
+    assert not undone(world, "run-0").problems
+    world.finish(Push(image([1]), "v3", world.now))
+    outcome = undone(world, "run-1")
+    assert ([entry.tag for entry in outcome.removed], outcome.marked) == (["v1"], 0)
+    assert all(mark.since for mark in read_marks(world.files, LAYOUT).values())
+
+
+def test_who_can_not_read_all_marks_nothing_and_takes_out_what_the_run_had_put_in() -> None:
+    world = marked()
+    assert not undone(world, "run-0").problems
+    world.files.put(blob_path(image([2]).blobs[-1]), b"{}")
+    outcome = undone(world, "run-1")
+    assert ([entry.tag for entry in outcome.removed], outcome.marked) == (["v1"], 0)
+    assert [problem.code for problem in outcome.problems] == ["size_mismatch"]
