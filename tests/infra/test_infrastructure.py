@@ -596,6 +596,27 @@ def test_the_rules_tell_of_a_schedule_that_fails_each_night_whatever_it_fails_fo
     assert counted <= selectors(alerts["LayoutliftProblems"]["expr"])
 
 
+def test_each_of_the_rules_for_no_success_waits_as_long_as_its_flows_are_apart() -> None:
+    """Verifications are weekly: a day's patience with them told of silence on six days of seven."""
+    rules = yaml.safe_load((INFRA / "monitoring" / "prometheus-rules.yaml").read_text())
+    alerts = {rule["alert"]: rule["expr"] for group in rules["groups"] for rule in group["rules"]}
+    waits = {
+        "LayoutliftNoSuccess": ('flow!="verify"', "26 * 3600"),
+        "LayoutliftNoVerification": ('flow="verify"', "8 * 24 * 3600"),
+    }
+    for alert, (flows, seconds) in waits.items():
+        assert f"{{{flows}}}" in alerts[alert]
+        assert alerts[alert].strip().endswith(f"> {seconds}")
+    dashboard = json.loads((INFRA / "monitoring" / "grafana-dashboard.json").read_text())
+    panel = dashboard["panels"][0]["fieldConfig"]
+    (verify,) = panel["overrides"]
+    assert [step["value"] for step in panel["defaults"]["thresholds"]["steps"]] == [None, 26 * 3600, 48 * 3600]
+    assert re.search(verify["matcher"]["options"].strip("/"), "verify /bucket → registry.example")
+    assert not re.search(verify["matcher"]["options"].strip("/"), "migrate /verify → verify.example")
+    (thresholds,) = verify["properties"]
+    assert [step["value"] for step in thresholds["value"]["steps"]] == [None, 8 * 24 * 3600, 15 * 24 * 3600]
+
+
 @pytest.mark.parametrize("expression", ["sum(layoutlift_tags_total", "rate(layoutlift_tags_total)", "1 +"])
 def test_a_bad_expression_would_be_noticed(expression: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
