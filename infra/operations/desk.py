@@ -174,8 +174,12 @@ def add_automations(api: str) -> None:
 
 
 def deployed_state() -> str:
-    """A digest of what a deployment is made of: the files, and the flows, whose parameters make its form."""
+    """A digest of what a deployment is made of: the files, and the flows, whose parameters make its form.
+
+    The choices of some parameters are values of `tasks`.
+    """
     digest = hashlib.sha256()
-    for path in [CLONE / DEPLOYMENTS, CLONE / AUTOMATIONS, *sorted((CLONE / "flows").rglob("*.py"))]:
+    modules = (path for folder in ("flows", "tasks") for path in sorted((CLONE / folder).rglob("*.py")))
+    for path in [CLONE / DEPLOYMENTS, CLONE / AUTOMATIONS, *modules]:
         digest.update(path.read_bytes())
     return digest.hexdigest()

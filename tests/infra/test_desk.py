@@ -147,6 +147,21 @@ def test_deployments_are_told_again_to_a_server_that_has_none(
     assert deploying.commands().count("deploy") == deployed
 
 
+@pytest.mark.parametrize("file", ["flows/migrate.py", "tasks/oci/registry_profiles.py", "deployments/prefect.yaml"])
+def test_whatever_a_form_is_made_of_is_told_to_the_server_when_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    """The choices of a field, such as the kinds of registries, are in the package that the flows are built on."""
+    monkeypatch.setattr(desk, "CLONE", tmp_path)
+    for each in (file, desk.DEPLOYMENTS, desk.AUTOMATIONS):
+        (tmp_path / each).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / each).write_text("as it was")
+    before = deployed_state()
+    assert deployed_state() == before
+    (tmp_path / file).write_text("with one more")
+    assert deployed_state() != before
+
+
 @pytest.mark.parametrize(("known_to_the_server", "created"), [([{"name": "layoutlift"}], 0), ([], 1)])
 def test_a_pool_that_the_server_has_stays_as_somebody_set_it(
     state: Path, deploying: Deploying, known_to_the_server: list[dict[str, str]], created: int
