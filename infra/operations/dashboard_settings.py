@@ -84,11 +84,11 @@ def _put_back(api: str, deployment: str, lost: Settings) -> None:
 
 def _set(api: str, there: dict[str, Any], wanted: Settings) -> None:
     place = f"deployments/{there['id']}"
+    if wanted.parameters:  # first: no schedule is to begin runs without them, and a flow may refuse some
+        ask(api, place, {"parameters": there["parameters"] | wanted.parameters}, method="PATCH")
     known = {each["slug"]: each["id"] for each in there["schedules"] if each["slug"] is not None}
     for schedule in wanted.schedules:
         if schedule["slug"] in known:
             ask(api, f"{place}/schedules/{known[schedule['slug']]}", schedule, method="PATCH")
         else:
             ask(api, f"{place}/schedules", [schedule])
-    if wanted.parameters:  # last: a flow that has another form by now may refuse them
-        ask(api, place, {"parameters": there["parameters"] | wanted.parameters}, method="PATCH")

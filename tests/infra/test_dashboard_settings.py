@@ -26,6 +26,8 @@ class Server:
     parameters: dict[str, Any] = field(default_factory=dict)
     schedules: list[dict[str, Any]] = field(default_factory=lambda: [schedule("nightly")])
     takes_parameters: bool = True
+    active_with: list[dict[str, Any]] = field(default_factory=list)
+    """The parameters that there were whenever a schedule was switched on."""
 
     def ask(self, api: str, path: str, condition: Any, method: str = "POST") -> Any:
         assert api == API
@@ -39,6 +41,7 @@ class Server:
                 self.parameters = condition["parameters"]
             case "PATCH", ["deployments", "1", "schedules", which]:
                 next(each for each in self.schedules if each["id"] == which).update(condition)
+                self.active_with += [self.parameters] if condition["active"] else []
             case "POST", ["deployments", "1", "schedules"]:
                 self.schedules += [schedule(**each) for each in condition]
             case _:
@@ -105,3 +108,15 @@ def test_what_the_server_refuses_by_now_is_named_and_no_obstacle(
     server.told(record, depth="manifest")
     expected = "migrate/nightly: depth as set in the dashboard could not be kept, set it there again: HTTP Error 409"
     assert capsys.readouterr().err.startswith(expected)
+
+
+@pytest.mark.parametrize(("takes_them", "active_with"), [(True, [{"target": "ours.example"}]), (False, [])])
+def test_no_schedule_is_switched_on_again_before_it_has_its_parameters(
+    server: Server, record: Path, takes_them: bool, active_with: list[dict[str, Any]]
+) -> None:
+    """It would run to where the file says, which nobody meant; one that is off is told of."""
+    server.told(record, target="registry.example")
+    server.parameters, server.takes_parameters = {"target": "ours.example"}, takes_them
+    server.schedules = [schedule("nightly", active=True)]
+    server.told(record, target="registry.example")
+    assert server.active_with == active_with
