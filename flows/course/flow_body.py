@@ -11,7 +11,7 @@ from flows.course.driving import drive
 from flows.course.stopping import stopped_as_before
 from flows.course.watching import NoWatcher, current_watcher
 from flows.dashboard.announcing import announce_conflicts
-from flows.dashboard.dashboard_limits import limits_reader
+from flows.dashboard.dashboard_limits import ended_by_a_pause, limits_reader
 from flows.dashboard.publishing import publish, work_as_tasks
 from flows.forms.block_names import names_block
 from flows.server.heartbeats import heartbeats
@@ -39,7 +39,7 @@ def run_as_flow(
     refuse_standard_input(tags_from=options.tags_from)
     watcher = current_watcher()
     try:
-        with stopped_as_before(), heartbeats():
+        with stopped_as_before(), heartbeats(), ended_by_a_pause(watcher.stop.set, unless_done=True):
             _drive(kind, _with_places(options), watcher, work, publish)
     except LockHeldError as held:
         return skipped(held, watcher)

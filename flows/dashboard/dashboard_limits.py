@@ -17,7 +17,7 @@ from flows.course.repeating import every
 from flows.dashboard.shown_progress import only_noted
 from flows.files.mistakes import in_one_line
 from flows.forms.limits_model import LiveLimits
-from tasks.oci.errors import ConfigurationError, InterruptedRunError, StateError
+from tasks.oci.errors import ConfigurationError, LayoutliftError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,11 +58,16 @@ def _limits(name: str, value: object) -> LiveLimits:
         raise ConfigurationError(f"Prefect's variable {name}: {in_one_line(error, 'the value')}") from None
 
 
+class _Told(Pause):
+    """A pause of which the server knows all that it has to; a block around another one tells it nothing more."""
+
+
 @contextmanager
-def ended_by_a_pause(end: Callable[[], None]) -> Iterator[None]:
+def ended_by_a_pause(end: Callable[[], None], *, unless_done: bool = False) -> Iterator[None]:
     """Call `end` when somebody pauses the run; resuming runs the flow again, which finds what was done.
 
     Prefect tells a suspended flow run so only where it starts or awaits a task, which may be hours away.
+    With `unless_done`, a block that raises nothing all the same is left at that.
     """
     context = FlowRunContext.get()
     if context is None:
@@ -77,10 +82,13 @@ def ended_by_a_pause(end: Callable[[], None]) -> Iterator[None]:
     try:
         with every(LOOK_EVERY, look, name="pause"):
             yield
-    except (InterruptedRunError, Pause):  # the latter where Prefect noticed it first
+    except _Told:
+        raise
+    except (LayoutliftError, Pause):  # what came of being told to end, and the latter where Prefect noticed it first
         _raise_if_paused(context)
         raise
-    _raise_if_paused(context)
+    if not unless_done:
+        _raise_if_paused(context)
 
 
 def _raise_if_paused(context: FlowRunContext) -> None:
@@ -92,9 +100,11 @@ def _raise_if_paused(context: FlowRunContext) -> None:
     Raises:
         Pause: somebody paused the run.
     """
-    request, run = context.flow_run_suspension_request, context.flow_run
-    if run is not None and run.parent_task_run_id and not run.deployment_id and request.is_requested():
+    state, run = context.flow_run_suspension_request.get_state(), context.flow_run
+    if state is None:
+        return
+    if run is not None and run.parent_task_run_id and not run.deployment_id:
         ended = State(type=StateType.CANCELLED, message="the run that it is a part of was paused")
         with only_noted():
             get_client(sync_client=True).set_flow_run_state(run.id, ended, force=True)
-    request.raise_if_requested()
+    raise _Told(state=state)

@@ -81,6 +81,22 @@ def test_limits_are_changed_and_a_run_is_paused_and_resumed_from_the_dashboard(
     assert arrived() == TAGS
 
 
+def test_a_run_that_waits_for_the_lock_is_paused_and_resumed_as_one_at_work(
+    deployed: DeployedRuns, parameters: dict[str, Any], arrived: Callable[[], int]
+) -> None:
+    first = deployed.begin(**parameters)
+    deployed.wait_for_progress(first, 0)
+    run = deployed.begin(**parameters, lock_timeout="10m")
+    deployed.wait_for_words(run, "this run waits for it")
+    deployed.pause(run)
+    wait_until(lambda: flow_processes(run) == [], what="the paused run's process ends", deadline_seconds=60)
+    assert deployed.state_of(run) == "Suspended"
+    assert deployed.wait(first) == "Completed"
+    deployed.resume(run)
+    assert deployed.wait(run) == "Completed"
+    assert arrived() == TAGS
+
+
 def test_what_a_killed_worker_began_the_next_scheduled_run_finishes(
     deployed: DeployedRuns, parameters: dict[str, Any], arrived: Callable[[], int], crashed_when_silent: None
 ) -> None:

@@ -83,6 +83,15 @@ class DeployedRuns:
         wait_until(has_moved, what="the progress has moved", deadline_seconds=WAIT_SECONDS)
         return float(self.progress(run, "migrate-tags")["data"])
 
+    def wait_for_words(self, run: str, words: str) -> None:
+        """Wait until the log of a run says so."""
+        condition = {"logs": {"flow_run_id": {"any_": [run]}}}
+
+        def are_said() -> bool:
+            return any(words in line["message"] for line in ask(self.api, "logs/filter", condition))
+
+        wait_until(are_said, what=f"{run} says: {words}", deadline_seconds=WAIT_SECONDS)
+
     def pause(self, run: str) -> None:
         """Ask for what the dashboard's own button asks for; without `pause_reschedule` nobody begins it again."""
         ends = (datetime.now(UTC) + timedelta(seconds=300)).isoformat()

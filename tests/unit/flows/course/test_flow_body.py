@@ -1,17 +1,24 @@
-"""What a flow tells of a run that did not begin."""
+"""What a flow tells of a run that did not begin, and how a pause ends one wherever it is."""
 
+import threading
+import uuid
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from prefect._flow_run_suspension import FlowRunSuspensionRequest
+from prefect.client.schemas.objects import State, StateType
+from prefect.exceptions import Pause
 
 from flows.course import flow_body
 from flows.course.flow_body import run_as_flow
-from flows.dashboard import announcing
+from flows.dashboard import announcing, dashboard_limits
 from flows.dashboard.announcing import CONFLICTS
+from flows.dashboard.dashboard_limits import ended_by_a_pause
 from flows.forms.parameters import MigrateParameters
-from tasks.oci.errors import ConflictsError
+from tasks.oci.errors import ConflictsError, LockHeldError
 from tasks.operations.work.planning import OnConflict
-from tasks.run_options import RunKind
+from tasks.run_options import RunKind, RunOptions
 
 
 @pytest.mark.parametrize(("tags", "told"), [(2, [(CONFLICTS, 2)]), (0, [])], ids=["there are some", "nobody knows"])
@@ -34,3 +41,95 @@ def test_conflicts_that_keep_a_run_from_beginning_are_told_to_whoever_waits_for_
     with pytest.raises(ConflictsError):
         run_as_flow(RunKind.MIGRATE, options)
     assert sent == told
+
+
+@pytest.fixture
+def suspension(monkeypatch: pytest.MonkeyPatch) -> FlowRunSuspensionRequest:
+    """What somebody at the dashboard asks for of the run of a mapping that this test is in."""
+    request = FlowRunSuspensionRequest()
+    run = SimpleNamespace(id=uuid.uuid4(), parent_task_run_id=uuid.uuid4(), deployment_id=None)
+    context = SimpleNamespace(flow_run=run, flow_run_suspension_request=request)
+    monkeypatch.setattr(dashboard_limits, "FlowRunContext", SimpleNamespace(get=lambda: context))
+    return request
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[StateType]:
+    """The states that the server is told of."""
+    told: list[StateType] = []
+    client = SimpleNamespace(set_flow_run_state=lambda run, state, force: told.append(state.type))
+    monkeypatch.setattr(dashboard_limits, "get_client", lambda **_: client)
+    return told
+
+
+def a_mapping() -> RunOptions:
+    return MigrateParameters(source="/bucket", target="registry.example").to_options()
+
+
+def ask_for_a_pause(request: FlowRunSuspensionRequest) -> None:
+    request.mark_requested(State(type=StateType.PAUSED, name="Suspended"))
+
+
+def test_a_pause_is_heeded_wherever_a_run_is(
+    monkeypatch: pytest.MonkeyPatch, suspension: FlowRunSuspensionRequest, told: list[StateType]
+) -> None:
+    """As while it waits for the lock of its pair, or for its hours: there is no batch, then."""
+    waits = threading.Event()
+
+    def drive(kind: RunKind, options: RunOptions, watcher: Any, *_: Any, **__: Any) -> None:
+        waits.set()
+        watcher.stop.wait(30)
+
+    def pause() -> None:
+        waits.wait(30)
+        ask_for_a_pause(suspension)
+
+    monkeypatch.setattr(flow_body, "drive", drive)
+    somebody = threading.Thread(target=pause)
+    somebody.start()
+    with pytest.raises(Pause):
+        run_as_flow(RunKind.MIGRATE, a_mapping())
+    somebody.join()
+    assert told == [StateType.CANCELLED]
+
+
+def test_a_paused_run_that_meets_a_lock_is_paused_and_not_used_up(
+    monkeypatch: pytest.MonkeyPatch, suspension: FlowRunSuspensionRequest, told: list[StateType]
+) -> None:
+    def drive(*_: Any, **__: Any) -> None:
+        ask_for_a_pause(suspension)
+        raise LockHeldError("another run has worked on this source and target since 12:00")
+
+    monkeypatch.setattr(flow_body, "drive", drive)
+    with pytest.raises(Pause):
+        run_as_flow(RunKind.MIGRATE, a_mapping())
+    assert told == [StateType.CANCELLED]
+
+
+def test_a_paused_run_of_a_mapping_is_told_of_once_and_before_its_lock_is_let_go(
+    monkeypatch: pytest.MonkeyPatch, suspension: FlowRunSuspensionRequest, told: list[StateType]
+) -> None:
+    """Behind that, a process that resumes it may be at work already, whose end would not count."""
+    before: list[list[StateType]] = []
+
+    def drive(*_: Any, **__: Any) -> None:
+        ask_for_a_pause(suspension)
+        try:
+            with ended_by_a_pause(lambda: None):
+                pass
+        finally:
+            before.append(list(told))
+
+    monkeypatch.setattr(flow_body, "drive", drive)
+    with pytest.raises(Pause):
+        run_as_flow(RunKind.MIGRATE, a_mapping())
+    assert before == [told] == [[StateType.CANCELLED]]
+
+
+def test_a_run_that_came_to_its_end_all_the_same_has_ended(
+    monkeypatch: pytest.MonkeyPatch, suspension: FlowRunSuspensionRequest, told: list[StateType]
+) -> None:
+    """There is nothing to resume; suspended, it would fail after some minutes."""
+    monkeypatch.setattr(flow_body, "drive", lambda *_, **__: ask_for_a_pause(suspension))
+    assert run_as_flow(RunKind.MIGRATE, a_mapping()) is None
+    assert told == []
