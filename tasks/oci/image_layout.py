@@ -62,6 +62,12 @@ def blob_path(digest: Digest) -> str:
     return f"{BLOBS}/{digest.algorithm}/{digest.encoded}"
 
 
+def layouts_of_blobs(path: str) -> Iterator[str]:
+    """The layouts to whose blobs a path may lead: any folder on its way may be called so."""
+    parts = path.split("/")
+    return ("/".join(parts[:place]) or "." for place, name in enumerate(parts) if name == BLOBS)
+
+
 def is_placeholder(size: int, digest: Digest) -> bool:
     """Whether a blob of this size is none, but what a deduplicating zot leaves where another layout has it."""
     return size == 0 and digest.hasher().hexdigest() != digest.encoded

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Problem, Remark
 from tasks.oci.errors import StateError
-from tasks.oci.image_layout import BLOBS, digests_by_tag
+from tasks.oci.image_layout import digests_by_tag, layouts_of_blobs
 from tasks.oci.reference import is_referrers_list, parse_referrers_tag
 from tasks.operations.choosing.chosen_tags import plan_chosen
 from tasks.operations.reports.findings import is_harmful
@@ -127,8 +127,7 @@ def vanished_layouts(noted: Iterable[str], found: Iterable[str], others: Iterabl
 def owners(path: str) -> Iterator[str]:
     """The layouts that files in a folder may be part of: the folder itself, and those that it holds blobs of."""
     yield path
-    parts = path.split("/")
-    yield from ("/".join(parts[:place]) or "." for place, part in enumerate(parts) if part == BLOBS)
+    yield from layouts_of_blobs(path)
 
 
 def is_unchanged(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tasks.file_ports import OWN_FOLDER
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidLayoutError
-from tasks.oci.image_layout import BLOBS, is_placeholder
+from tasks.oci.image_layout import BLOBS, is_placeholder, layouts_of_blobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -67,16 +67,10 @@ class SharedContent:
                     if not file.size:
                         found.placeholders.update(_placeholder(file.path))
                     if not file.etag:
-                        target = self._files.link_target(file.path)
-                        found.links.update(dict.fromkeys(_layouts_with(target), file.path))
+                        target = self._files.link_target(file.path) or ""
+                        found.links.update(dict.fromkeys(layouts_of_blobs(target), file.path))
                 self._found = found
             return self._found
-
-
-def _layouts_with(blobs: str | None) -> Iterator[str]:
-    """The layouts to whose blobs a place may belong; any folder of the path may be called so."""
-    parts = [] if blobs is None else blobs.split("/")
-    return ("/".join(parts[:place]) or "." for place, name in enumerate(parts) if name == BLOBS)
 
 
 def _placeholder(path: str) -> Iterator[tuple[Digest, str]]:
