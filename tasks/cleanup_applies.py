@@ -170,7 +170,7 @@ def _opened(
     readers = stack.enter_context(CallersPool(options.jobs, thread_name_prefix="read"))
     return ApplyTools(
         source=source,
-        holdings=Holdings.load(source.files),
+        holdings=Holdings(source.files),
         journal=Journal(source.files, options.run),
         timing=options.timing,
         map_concurrently=readers.map,

@@ -168,7 +168,7 @@ def open_planner(options: CleanupOptions, policy: Policy, stop: Stop, *, sweeps:
         if policy.gate is not None:
             gate = stack.enter_context(open_gate(options, policy.gate, stop, readers.map))
         with let_in(options.source):
-            holdings = Holdings.load(files)
+            holdings = Holdings(files)
         rules = BlobRules(files.now(), policy.timing, policy.ingest_after, policy.multipart_after, sweeps)
         tools = PlanTools(source, files, holdings, rules, readers.map, policy.protected_digests, gate)
         yield Planner(source, tools, stop)

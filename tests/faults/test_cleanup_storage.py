@@ -100,7 +100,7 @@ def cleaner(store: Store) -> Cleaner:
     world = store.world
     world.runs.append(f"run-{len(world.runs)}")
     files, run = store.files, world.runs[-1]
-    tools = ApplyTools(store, Holdings.load(files), Journal(files, run), world.timing, map, guard=lambda: None)
+    tools = ApplyTools(store, Holdings(files), Journal(files, run), world.timing, map, guard=lambda: None)
     return Cleaner(tools, Stop(), only_writer=False, forgets=True)
 
 

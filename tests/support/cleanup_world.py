@@ -185,14 +185,14 @@ class World:
 
     def _plan_tools(self, *, sweeps: bool = True) -> PlanTools:
         rules = BlobRules(self.now, self.timing, 0.0, 0.0, sweeps=sweeps)
-        holdings = Holdings.load(self.files)
+        holdings = Holdings(self.files)
         return PlanTools(MemorySource(self.files.contents()), self.files, holdings, rules, map)
 
     def tools(self) -> ApplyTools:
         self.runs.append(f"run-{len(self.runs)}")
         return ApplyTools(
             WritableMemory(self.files),
-            Holdings.load(self.files),
+            Holdings(self.files),
             Journal(self.files, self.runs[-1]),
             self.timing,
             map,

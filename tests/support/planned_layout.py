@@ -70,7 +70,7 @@ class PlannedLayout:
     ) -> RepositoryPlan:
         rules = BlobRules(NOW, timing or Timing(DAY, DAY), DAY, DAY, sweeps)
         source = MemorySource(self.files.contents())
-        tools = PlanTools(source, self.files, Holdings.load(self.files), rules, map, self.protected, self.gate)
+        tools = PlanTools(source, self.files, Holdings(self.files), rules, map, self.protected, self.gate)
         return plan_repository(tools, APP, choice or keep_last(1))
 
 

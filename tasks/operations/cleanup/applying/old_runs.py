@@ -37,11 +37,11 @@ def forget_old_runs(tools: ApplyTools) -> tuple[str, ...]:
     """
     files = tools.source.files
     latest = _last_written(files)
-    now, holdings = files.now(), Holdings.load(files)
+    now, holdings = files.now(), Holdings(files)
     in_use: set[str] = set()
     held: set[tuple[str, Digest]] = set()
     for path in holdings.repositories:
-        for blob in holdings.held(files, path):
+        for blob in holdings.held(path):
             in_use.add(blob.run)
             held.add((path, blob.digest))
     edits = _edits(files)

@@ -89,7 +89,7 @@ class _Applying:
 
     def run(self) -> None:
         tools, plan = self.tools, self.plan
-        self.held, self.returned = tools.holdings.held_and_returned(self._files, plan.path)
+        self.held, self.returned = tools.holdings.held_and_returned(plan.path)
         if plan.refused is not None:
             self.outcome.left_alone = True
             self._only_restore()

@@ -155,7 +155,7 @@ class _Undoing:
         return self._held_and_returned()[0]
 
     def _held_and_returned(self) -> tuple[tuple[HeldBlob, ...], tuple[HeldBlob, ...]]:
-        return self.tools.holdings.held_and_returned(self._files, self.outcome.path)
+        return self.tools.holdings.held_and_returned(self.outcome.path)
 
     def _settle_own(self, back: tuple[StoredFile, ...]) -> None:
         """Note that the quarantine has these no more, so that no later run counts them as gone."""

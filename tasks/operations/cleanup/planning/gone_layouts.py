@@ -39,7 +39,7 @@ def plan_gone(tools: PlanTools, path: str) -> RepositoryPlan | None:
         InterruptedRunError: the run was told to end.
     """
     try:
-        held = tools.holdings.held(tools.files, path)
+        held = tools.holdings.held(path)
         if not held or not is_gone(tools.files, path):
             return None
         decisions = [decide_unneeded(blob, tools.rules) for blob in held]

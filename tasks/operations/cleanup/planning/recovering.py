@@ -74,7 +74,7 @@ def _plan(tools: PlanTools, path: str, *, marked: bool) -> Recovery:
     graph = read_graph(tools.source, path, roots, view.blobs, tools.map_concurrently)
     parts = graph.parents()
     top = [manifest for manifest in lost if manifest.descriptor.digest not in parts]
-    held = {blob.digest: blob.run for blob in tools.holdings.held(tools.files, path)}
+    held = {blob.digest: blob.run for blob in tools.holdings.held(path)}
     broken = {m.descriptor.digest: gap for m in top if (gap := _gap(m, graph, view, held)) is not None}
     whole = [manifest for manifest in top if manifest.descriptor.digest not in broken]
     entries = tuple(_entries(whole, {entry.tag for entry in view.entries if entry.tag is not None}))

@@ -89,7 +89,7 @@ class _RepositoryPlanning:
     def plan(self) -> RepositoryPlan:
         tools = self.tools
         marks = read_marks(tools.files, self.path)
-        known, returned = tools.holdings.held_and_returned(tools.files, self.path)
+        known, returned = tools.holdings.held_and_returned(self.path)
         view = view_layout(tools.source, tools.files, self.path)
         in_layout = set(in_place(known, view.blobs))
         held = tuple(blob for blob in known if blob not in in_layout)

@@ -35,39 +35,33 @@ class HeldBlob:
 class Holdings:
     """The quarantine of a source: listed once, read repository by repository."""
 
-    def __init__(self, places: Iterable[RecordPlace]) -> None:
-        """Take the places of all journals' records; see `load`."""
-        self._places: dict[str, list[RecordPlace]] = {}
-        for place in places:
-            if place.step in {Step.HIDE, Step.SETTLED}:
-                self._places.setdefault(place.repository, []).append(place)
-
-    @classmethod
-    def load(cls, files: FileReader) -> Holdings:
+    def __init__(self, files: FileReader) -> None:
         """See which repositories have something in the quarantine, by one listing.
 
         Raises:
             SourceError: the journals can't be listed.
         """
-        return cls(list_records(files))
+        self._files = files
+        self._places: dict[str, list[RecordPlace]] = {}
+        for place in list_records(files):
+            if place.step in {Step.HIDE, Step.SETTLED}:
+                self._places.setdefault(place.repository, []).append(place)
 
     @property
     def repositories(self) -> tuple[str, ...]:
         """The repositories for which runs hid anything."""
         return tuple(sorted(self._places))
 
-    def held(self, files: FileReader, repository: str) -> tuple[HeldBlob, ...]:
+    def held(self, repository: str) -> tuple[HeldBlob, ...]:
         """The blobs of a repository that are in the quarantine, in the order in which they got there.
 
         Raises:
             StateError: a journal is damaged.
             SourceError: one can't be read.
         """
-        return self.held_and_returned(files, repository)[0]
+        return self.held_and_returned(repository)[0]
 
-    def held_and_returned(
-        self, files: FileReader, repository: str
-    ) -> tuple[tuple[HeldBlob, ...], tuple[HeldBlob, ...]]:
+    def held_and_returned(self, repository: str) -> tuple[tuple[HeldBlob, ...], tuple[HeldBlob, ...]]:
         """What `held` gives, and what has come back since and was never deleted for good.
 
         Of the latter the quarantine may have a copy all the same: a run that slept, or whose last request was late,
@@ -81,7 +75,7 @@ class Holdings:
         returned: list[tuple[HeldBlob, float]] = []
         purged: dict[str, float] = {}
         for place in self._places.get(repository, ()):
-            record = read_record(files, place)
+            record = read_record(self._files, place)
             for file in record.files:
                 digest = blob_digest(repository, file.path)
                 if place.step is Step.SETTLED:

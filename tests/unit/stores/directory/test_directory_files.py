@@ -43,7 +43,7 @@ def linked_layouts(root: Path, folder: str) -> DirectoryWriter:
 def test_a_layout_with_a_folder_of_another_one_is_left_alone_and_named(tmp_path: Path, folder: str) -> None:
     files = linked_layouts(tmp_path, folder)
     rules = BlobRules(files.now(), Timing(0.0, 0.0), 0.0, 0.0)
-    tools = PlanTools(LayoutDirectory(tmp_path), files, Holdings.load(files), rules, map)
+    tools = PlanTools(LayoutDirectory(tmp_path), files, Holdings(files), rules, map)
     plans = {name: plan_repository(tools, name, keep_last(1)) for name in ("app", "neighbour")}
     assert plans["app"].refused is not None
     assert folder.rpartition("/")[2] in plans["app"].refused.message
@@ -85,12 +85,12 @@ def test_a_layout_is_left_alone_and_named_while_another_one_has_a_link_to_what_g
 
     def plan() -> RepositoryPlan:
         rules = BlobRules(files.now(), Timing(0.0, 0.0), 0.0, 0.0)
-        tools = PlanTools(LayoutDirectory(tmp_path), files, Holdings.load(files), rules, map)
+        tools = PlanTools(LayoutDirectory(tmp_path), files, Holdings(files), rules, map)
         return plan_repository(tools, "neighbour", keep_last(1))
 
     def apply(planned: RepositoryPlan) -> list[str]:
         source, journal = WritableDirectory(tmp_path), Journal(files, "run")
-        tools = ApplyTools(source, Holdings.load(files), journal, Timing(0.0, 0.0), map, lambda: None)
+        tools = ApplyTools(source, Holdings(files), journal, Timing(0.0, 0.0), map, lambda: None)
         return [problem.message for problem in apply_repository(tools, planned).problems]
 
     assert apply(plan()) == []
@@ -183,7 +183,8 @@ def test_an_index_that_a_writer_brings_just_now_is_not_overwritten_by_that_of_a_
     layout, index = LayoutBuilder(tmp_path / "app"), tmp_path / "app" / "index.json"
     layout.write()
     source = WritableDirectory(tmp_path)
-    tools = ApplyTools(source, Holdings(()), Journal(source.files, "run"), Timing(0.0, 0.0), map, guard=lambda: None)
+    holdings, journal = Holdings(source.files), Journal(source.files, "run")
+    tools = ApplyTools(source, holdings, journal, Timing(0.0, 0.0), map, guard=lambda: None)
     assert drop_layout(tools, "app")
     (tmp_path / "app" / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
 

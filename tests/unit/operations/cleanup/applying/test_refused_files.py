@@ -95,7 +95,7 @@ def lock(world: World, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def held(world: World) -> set[str]:
-    return {blob.file.path for blob in Holdings.load(world.files).held(world.files, LAYOUT)}
+    return {blob.file.path for blob in Holdings(world.files).held(LAYOUT)}
 
 
 @pytest.mark.parametrize("batch", [1, 2, 1000])

@@ -352,7 +352,7 @@ def gone_plan(world: World) -> RepositoryPlan:
 
 def plan_tools(world: World) -> PlanTools:
     rules, source = BlobRules(world.now, world.timing, 0.0, 0.0), MemorySource(world.files.contents())
-    return PlanTools(source, world.files, Holdings.load(world.files), rules, map)
+    return PlanTools(source, world.files, Holdings(world.files), rules, map)
 
 
 def test_a_layout_that_is_gone_and_of_which_nothing_is_held_has_no_plan(world: World) -> None:
@@ -479,7 +479,7 @@ def test_of_what_is_hidden_only_what_came_back_leaves_the_quarantine(world: Worl
     outcome = apply_repository(world.tools(), world.plan(keep_policy(1)))
     back = {Digest.of(raw) for raw in image([1]).blobs}
     assert set(outcome.restored) == back
-    held = {blob.digest for blob in Holdings.load(world.files).held(world.files, LAYOUT)}
+    held = {blob.digest for blob in Holdings(world.files).held(LAYOUT)}
     assert held == {Digest.of(raw) for raw in image([2]).blobs} - back
 
 

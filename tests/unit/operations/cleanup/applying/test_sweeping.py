@@ -65,7 +65,7 @@ def held_by(world: World, action: Action) -> RepositoryPlan:
 def sweep(world: World, plan: RepositoryPlan, **more: object) -> tuple[set[Digest], RepositoryOutcome]:
     """What was hidden, and the counts."""
     tools = replace(world.tools(), **more)
-    held = Holdings.load(world.files).held(world.files, LAYOUT)
+    held = Holdings(world.files).held(LAYOUT)
     outcome = RepositoryOutcome(LAYOUT)
     view = FreshLook(tools.source, map).view(LAYOUT, ())
     return {blob.digest for blob in Sweep(tools, plan, outcome, held).run(view)}, outcome

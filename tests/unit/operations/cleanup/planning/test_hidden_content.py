@@ -56,7 +56,7 @@ def named_by(artifact: Artifact, *, waits: float = 0.0) -> World:
 
 def recovery(world: World) -> RepositoryPlan:
     rules = BlobRules(world.now, world.timing, 0.0, 0.0, sweeps=False)
-    tools = PlanTools(MemorySource(world.files.contents()), world.files, Holdings.load(world.files), rules, map)
+    tools = PlanTools(MemorySource(world.files.contents()), world.files, Holdings(world.files), rules, map)
     return plan_recovery(tools, LAYOUT).plan
 
 

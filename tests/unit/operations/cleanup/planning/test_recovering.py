@@ -36,7 +36,7 @@ class Lost(PlannedLayout):
     def recovery(self, source: MemorySource | None = None) -> RepositoryPlan:
         source = source or MemorySource(self.files.contents())
         rules = BlobRules(NOW, Timing(0.0, 0.0), 0.0, 0.0, sweeps=False)
-        return plan_recovery(PlanTools(source, self.files, Holdings.load(self.files), rules, map), APP).plan
+        return plan_recovery(PlanTools(source, self.files, Holdings(self.files), rules, map), APP).plan
 
     def named(self) -> set[tuple[str | None, str]]:
         plan = self.recovery()

@@ -26,7 +26,7 @@ from tests.support.cleanup_world import LAYOUT, Artifact, Push, World, blob_path
 
 def recovery(world: World, *, marked: bool = False) -> RepositoryPlan:
     rules = BlobRules(world.now, world.timing, 0.0, 0.0, sweeps=False)
-    tools = PlanTools(MemorySource(world.files.contents()), world.files, Holdings.load(world.files), rules, map)
+    tools = PlanTools(MemorySource(world.files.contents()), world.files, Holdings(world.files), rules, map)
     return plan_recovery(tools, LAYOUT, marked=marked).plan
 
 
