@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tasks.endpoints import let_in
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, RefusedError
 from tasks.operations.choosing.ages import FUTURE_SECONDS
-from tasks.operations.cleanup.applying.apply_tools import ApplyTools
+from tasks.operations.cleanup.applying.apply_tools import ApplyTools, no_gate
 from tasks.operations.cleanup.applying.dropping import remake_halves
 from tasks.operations.cleanup.applying.old_runs import forget_old_runs
 from tasks.operations.cleanup.applying.repository_applying import apply_repository, needs_only_writer
@@ -127,7 +127,6 @@ class Cleaner:
             RefusedError: others may write at the same time, and the source knows no conditions.
             LockHeldError: another run took the lease over.
         """
-        undoable(self.tools.source.files, run)
         if not self.only_writer and not self.tools.source.files.is_conditional:
             raise RefusedError(ONLY_WRITER)
         return undo_run(self.tools, run)
@@ -141,7 +140,7 @@ class Cleaner:
 
 @contextmanager
 def open_cleaner(
-    options: CleanerOptions, stop: Stop, require: Callable[[RepositoryPlan], None] | None = None
+    options: CleanerOptions, stop: Stop, require: Callable[[RepositoryPlan], None] = no_gate
 ) -> Iterator[Cleaner]:
     """Open a source for changes and take its lease; `require` is asked before anything of a repository goes.
 
@@ -158,7 +157,7 @@ def open_cleaner(
 
 
 def _opened(
-    options: CleanerOptions, stop: Stop, require: Callable[[RepositoryPlan], None] | None, stack: ExitStack
+    options: CleanerOptions, stop: Stop, require: Callable[[RepositoryPlan], None], stack: ExitStack
 ) -> ApplyTools:
     """Open a source for changes and take its lease, both for as long as `stack` says."""
     source = stack.enter_context(open_writable(options.source, options.access, stop))
@@ -175,7 +174,7 @@ def _opened(
         timing=options.timing,
         map_concurrently=readers.map,
         guard=lease.check,
-        **({} if require is None else {"require": require}),
+        require=require,
     )
 
 

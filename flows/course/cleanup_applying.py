@@ -12,6 +12,7 @@ from tasks.cleanup_applies import CleanerOptions, open_cleaner, open_writable
 from tasks.cleanup_plans import CleanupOptions, new_plan_id, open_gate, open_plan
 from tasks.cleanup_runs import RunNote, note_run, read_note
 from tasks.oci.errors import ConfigurationError, RefusedError
+from tasks.operations.cleanup.applying.apply_tools import no_gate
 from tasks.operations.cleanup.deciding.policy import DEFAULT_TIMING
 from tasks.operations.cleanup.planning.limits import LimitCheck
 from tasks.operations.cleanup.values import PlanKind
@@ -92,12 +93,10 @@ def apply_plan(
 
 
 @contextmanager
-def _requirement(
-    asked: CleanupOptions, header: PlanHeader, stop: Stop
-) -> Iterator[Callable[[RepositoryPlan], None] | None]:
-    """What asks the target once more before anything of a repository goes; None where no target was named."""
+def _requirement(asked: CleanupOptions, header: PlanHeader, stop: Stop) -> Iterator[Callable[[RepositoryPlan], None]]:
+    """What asks the target once more before anything of a repository goes, where one was named."""
     if header.gate is None:
-        yield None
+        yield no_gate
         return
     with ExitStack() as stack:
         askers = stack.enter_context(CallersPool(asked.jobs, thread_name_prefix="ask"))

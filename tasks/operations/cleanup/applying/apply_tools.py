@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tasks.operations.work.concurrency import MapConcurrently
 
 
-def _no_gate(_: RepositoryPlan) -> None:
+def no_gate(_: RepositoryPlan) -> None:
     """Let everything pass."""
 
 
@@ -37,7 +37,7 @@ class ApplyTools:
     timing: Timing
     map_concurrently: MapConcurrently
     guard: Callable[[], None]
-    require: Callable[[RepositoryPlan], None] = _no_gate
+    require: Callable[[RepositoryPlan], None] = no_gate
     shared: SharedContent = field(init=False)
 
     def __post_init__(self) -> None:

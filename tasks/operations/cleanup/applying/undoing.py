@@ -50,14 +50,13 @@ if TYPE_CHECKING:
 def undo_run(tools: ApplyTools, run: str) -> Iterator[RepositoryOutcome]:
     """Undo a run, repository by repository; what can't be put back is in each outcome's `problems`.
 
-    Raises:
+    Raises, the first and the last before any outcome is asked for:
         ConfigurationError: no such run left a journal here.
         LockHeldError: another run has the lease now; nothing more may be changed.
         SourceError: the journals can't be listed.
     """
-    for repository, places in undoable(tools.source.files, run).items():
-        tools.guard()
-        yield _undo_repository(tools, run, repository, places)
+    journal = undoable(tools.source.files, run)
+    return (_undo_repository(tools, run, *each) for each in journal.items())
 
 
 def undoable(files: FileReader, run: str) -> Mapping[str, Sequence[RecordPlace]]:
@@ -78,6 +77,7 @@ def undoable(files: FileReader, run: str) -> Mapping[str, Sequence[RecordPlace]]
 def _undo_repository(
     tools: ApplyTools, run: str, repository: str, places: Sequence[RecordPlace]
 ) -> RepositoryOutcome:
+    tools.guard()
     work = _Undoing(tools, run, RepositoryOutcome(repository))
     try:
         work.run_on([read_record(tools.source.files, place) for place in places])
