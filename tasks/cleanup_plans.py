@@ -23,12 +23,11 @@ from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
 from tasks.operations.cleanup.deciding.choices import PolicyChoice
 from tasks.operations.cleanup.planning.gate import Gate
 from tasks.operations.cleanup.planning.gone_layouts import plan_gone
-from tasks.operations.cleanup.planning.limits import LimitCheck
 from tasks.operations.cleanup.planning.plan_lines import PlanReader, PlanWriter, check_plan
 from tasks.operations.cleanup.planning.plan_tools import PlanTools
 from tasks.operations.cleanup.planning.repository_planning import plan_repository
 from tasks.operations.cleanup.records.holdings import Holdings
-from tasks.operations.cleanup.values import PlanFooter, PlanHeader, PlanKind, RepositoryPlan
+from tasks.operations.cleanup.values import PlanHeader, PlanKind, RepositoryPlan
 from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN
 from tasks.operations.work.concurrency import CallersPool, map_ahead
 from tasks.ports import Finding
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from tasks.oci.digest import Digest
     from tasks.operations.cleanup.deciding.choices import Choice
     from tasks.operations.cleanup.deciding.policy import Policy
+    from tasks.operations.cleanup.planning.limits import LimitCheck
     from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import Source
     from tasks.stores.pacing import Stop
@@ -221,8 +221,12 @@ def make_header(
     )
 
 
-def write_plan(path: Path | None, header: PlanHeader, plans: Iterable[RepositoryPlan]) -> Iterator[RepositoryPlan]:
+def write_plan(
+    path: Path | None, header: PlanHeader, plans: Iterable[RepositoryPlan], check: LimitCheck
+) -> Iterator[RepositoryPlan]:
     """Hand the plans through while they are written to a file, which is there when all are, and whole or not at all.
+
+    `check` has seen each of them when it comes.
 
     Raises:
         ConfigurationError: the file can't be written.
@@ -230,16 +234,16 @@ def write_plan(path: Path | None, header: PlanHeader, plans: Iterable[Repository
     if path is None:
         yield from plans
         return
-    writer, check = PlanWriter(), LimitCheck(header.limits, header.timing.mode)
+    writer = PlanWriter()
     try:
         if path.is_dir():  # told before the work, not after it
             raise ConfigurationError(f"the plan can't be written to {path}: it is a folder")
         with whole_or_not_at_all(path) as file:
             file.write(writer.header(header))
             for plan in plans:
-                file.write(writer.repository(check.see(plan)))
+                file.write(writer.repository(plan))
                 yield plan
-            file.write(writer.footer(PlanFooter(check.totals, check.beyond())))
+            file.write(writer.footer(check.footer()))
     except OSError as error:
         raise ConfigurationError(f"the plan can't be written to {path}: {error.strerror}") from error
 

@@ -26,7 +26,6 @@ from flows.forms.quantities import seconds
 from flows.server.settings_of_run import log_to_run
 from tasks.cleanup_plans import open_plan
 from tasks.oci.errors import IncompleteError, LayoutliftError, LockHeldError, RefusedError
-from tasks.operations.cleanup.planning.limits import LimitCheck
 from tasks.operations.cleanup.planning.plan_summary import PlanSummary, what_goes
 from tasks.operations.cleanup.values import PlanFooter
 from tasks.operations.reports.counts import counted
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 
     from flows.forms.cleanup_parameters import ApplyParameters, CleanupParameters
     from tasks.cleanup_plans import Logins
+    from tasks.operations.cleanup.planning.limits import LimitCheck
     from tasks.operations.cleanup.values import PlanHeader, RepositoryPlan
     from tasks.ports import Finding
     from tasks.stores.state.plan_shelf import KeptPlan
@@ -160,13 +160,13 @@ class _Shown:
     summary: PlanSummary
     findings: Sequence[Finding]
 
-    def show(self, header: PlanHeader, plans: Iterable[RepositoryPlan], findings: Sequence[Finding]) -> PlanFooter:
-        self.header, self.findings = header, findings
-        self.summary, check = PlanSummary(header.timing.mode), LimitCheck(header.limits, header.timing.mode)
+    def show(
+        self, header: PlanHeader, plans: Iterable[RepositoryPlan], check: LimitCheck, findings: Sequence[Finding]
+    ) -> None:
+        self.header, self.findings, self.summary = header, findings, PlanSummary(header.timing.mode)
         for plan in plans:
-            self.summary.see(check.see(plan))
-        self.footer = PlanFooter(check.totals, check.beyond())
-        return self.footer
+            self.summary.see(plan)
+        self.footer = check.footer()
 
 
 def _look(plan: KeptPlan) -> tuple[bool, PlanFooter]:

@@ -17,6 +17,7 @@ from tasks.cleanup_plans import (
     write_plan,
 )
 from tasks.operations.cleanup.deciding.policy_use import PolicyUse
+from tasks.operations.cleanup.planning.limits import LimitCheck
 from tasks.operations.cleanup.values import PlanKind
 from tasks.operations.reports.findings import NO_LAYOUTS, is_harmful
 from tasks.stores.bucket.s3_address import BucketAccess
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
     from tasks.cleanup_plans import Planner
     from tasks.operations.cleanup.deciding.choices import Choice
     from tasks.operations.cleanup.deciding.policy import Policy
-    from tasks.operations.cleanup.values import PlanFooter, PlanHeader, RepositoryPlan
+    from tasks.operations.cleanup.values import PlanHeader, RepositoryPlan
     from tasks.ports import Finding
     from tasks.stores.pacing import Stop
 
-    ShowPlan = Callable[[PlanHeader, Iterable[RepositoryPlan], Sequence[Finding]], PlanFooter]
+    ShowPlan = Callable[[PlanHeader, Iterable[RepositoryPlan], LimitCheck, Sequence[Finding]], None]
+    """Shows plans as they are made; each was seen by the check when it comes. Findings are read after the last."""
 
 
 NO_LOGINS = Logins()
@@ -59,10 +61,8 @@ def plan_cleanup(given: CleanupPlanParameters, stop: Stop, show: ShowPlan, login
         refuse_within(given.source, "--output", given.output)
         now = planner.tools.rules.now
         header = make_header(options, PlanKind.CLEANUP, policy, now, digest=digest)
-        plans = _watched(planner, policy, now)
         output = Path(given.output) if given.output else None
-        footer = show(header, write_plan(output, header, plans), planner.findings)
-    return is_whole(footer, planner.findings)
+        return show_and_keep(header, _watched(planner, policy, now), planner.findings, output, show)
 
 
 def _watched(planner: Planner, policy: Policy, now: float) -> Iterator[RepositoryPlan]:
@@ -78,6 +78,18 @@ def _watched(planner: Planner, policy: Policy, now: float) -> Iterator[Repositor
         planner.findings.extend(use.findings())
 
 
-def is_whole(footer: PlanFooter, findings: Sequence[Finding]) -> bool:
-    """Whether everything at the source could be read and judged."""
-    return not footer.totals.refused and not any(map(is_harmful, findings))
+def show_and_keep(
+    header: PlanHeader,
+    plans: Iterable[RepositoryPlan],
+    findings: Sequence[Finding],
+    output: Path | None,
+    show: ShowPlan,
+) -> bool:
+    """Show plans as they are made, and keep them in a file if there is one; whether everything could be judged.
+
+    Raises:
+        ConfigurationError: the file can't be written.
+    """
+    check = LimitCheck(header.limits, header.timing.mode)
+    show(header, write_plan(output, header, map(check.see, plans), check), check, findings)
+    return not check.totals.refused and not any(map(is_harmful, findings))

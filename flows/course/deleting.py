@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.course.cleanup_planning import cleanup_options, is_whole
-from tasks.cleanup_plans import make_header, open_planner, write_plan
+from flows.course.cleanup_planning import cleanup_options, show_and_keep
+from tasks.cleanup_plans import make_header, open_planner
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, InvalidDigestError, RefusedError
 from tasks.operations.cleanup.deciding.choices import DeleteChoice
@@ -145,8 +145,7 @@ def _plan(
     policy = Policy((), limits=NO_LIMITS, gate=gate)
     with open_planner(options, policy, stop, sweeps=False) as planner:
         header = make_header(options, kind, policy, planner.tools.rules.now)
-        footer = show(header, write_plan(plan_file, header, plans(planner)), planner.findings)
-    return is_whole(footer, planner.findings)
+        return show_and_keep(header, plans(planner), planner.findings, plan_file, show)
 
 
 @contextmanager

@@ -12,16 +12,16 @@ import click
 from flows.terminal.finding_lines import print_findings
 from tasks.oci.codes import Remark
 from tasks.operations.cleanup.deciding.choices import NOT_NAMED
-from tasks.operations.cleanup.planning.limits import LimitCheck
 from tasks.operations.cleanup.planning.plan_lines import footer_json, header_json, repository_json
-from tasks.operations.cleanup.values import Action, PlanFooter, PlanKind, totals_of
+from tasks.operations.cleanup.values import Action, PlanKind, totals_of
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.shown_text import human_bytes, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tasks.operations.cleanup.values import PlanHeader, PlanTotals, RepositoryPlan, TagDecision
+    from tasks.operations.cleanup.planning.limits import LimitCheck
+    from tasks.operations.cleanup.values import PlanFooter, PlanHeader, PlanTotals, RepositoryPlan, TagDecision
     from tasks.ports import Finding
 
 NOTHING_TO_RECOVER = "nothing to recover was found"
@@ -31,31 +31,28 @@ _SIGNS = {Action.KEEP: "keep", Action.DELETE: "delete", Action.ADD: "add"}
 def print_plan(
     header: PlanHeader,
     plans: Iterable[RepositoryPlan],
+    check: LimitCheck,
     findings: Sequence[Finding],
     *,
     as_json: bool,
     is_whole: bool = True,
     doer: str = "--apply",
-) -> PlanFooter:
-    """Print a plan as it is made, repository by repository; `findings` are read when that is done.
+) -> None:
+    """Print a plan as it is made, repository by repository; `check` and `findings` are read when that is done.
 
     A JSON document is closed only if it `is_whole`; else `AppliedPart` is to follow. `doer` is what a user calls
     to have done what the plan says.
     """
-    check = LimitCheck(header.limits, header.timing.mode)
     printer: _Printer = (
         _Document(header, is_whole=is_whole) if as_json else _Lines(header, doer if is_whole else None)
     )
     try:
         for plan in plans:
-            check.see(plan)
             printer.repository(plan)
     except BaseException:
         printer.cut_short()
         raise
-    footer = PlanFooter(check.totals, check.beyond())
-    printer.end(footer, findings)
-    return footer
+    printer.end(check.footer(), findings)
 
 
 class _Printer(Protocol):

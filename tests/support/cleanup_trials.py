@@ -20,6 +20,7 @@ from tasks.operations.cleanup.deciding.policy import (
     select_repositories,
     select_tags,
 )
+from tasks.operations.cleanup.planning.limits import LimitCheck
 from tasks.operations.cleanup.values import Limits, PlanKind, Timing
 from tasks.stores.pacing import Stop
 
@@ -58,7 +59,9 @@ class Cleaning:
             now = planner.tools.rules.now
             header = make_header(options, PlanKind.CLEANUP, wanted, now)
             file = self.folder / "plan.jsonl"
-            for _ in write_plan(file, header, planner.plans(policy_choices(wanted, now))):
+            check = LimitCheck(header.limits, header.timing.mode)
+            plans = map(check.see, planner.plans(policy_choices(wanted, now)))
+            for _ in write_plan(file, header, plans, check):
                 pass
         return file
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tasks.cleanup_plans import write_plan
+from tasks.operations.cleanup.planning.limits import LimitCheck
 from tasks.operations.cleanup.values import Limits, PlanHeader, PlanKind, Timing
 from tasks.ports import Metric, MetricKind
 from tasks.stores import whole_files
@@ -23,7 +24,10 @@ def write_metrics(path: Path) -> None:
     MetricsFile(path, {"source": "s"}).write([Metric("a_total", "About a.", MetricKind.COUNTER, {"": 1.0})])
 
 
-WRITERS = [write_metrics, lambda path: list(write_plan(path, HEADER, []))]
+WRITERS = [
+    write_metrics,
+    lambda path: list(write_plan(path, HEADER, [], LimitCheck(HEADER.limits, HEADER.timing.mode))),
+]
 
 
 @pytest.mark.parametrize("write", WRITERS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import InvalidReferenceError
 from tasks.oci.reference import is_referrers_tag, tag_of_ref_name
 from tasks.operations.cleanup.planning.plan_summary import takes_something
-from tasks.operations.cleanup.values import Action, PlanTotals, totals_of
+from tasks.operations.cleanup.values import Action, PlanFooter, PlanTotals, totals_of
 from tasks.operations.reports.counts import counted
 
 if TYPE_CHECKING:
@@ -74,6 +74,10 @@ class LimitCheck:
         """What is exceeded, a line each; of many repositories the first."""
         more = (f"and {counted(self._more, 'more repository')}",) if self._more else ()
         return (*self._whole(), *self._beyond, *more)
+
+    def footer(self) -> PlanFooter:
+        """What stands at the end of a plan of all that was seen."""
+        return PlanFooter(self.totals, self.beyond())
 
     def _repository(self, plan: RepositoryPlan) -> Iterator[str]:
         """Tags of referrers are tags, too, but must not make up for those that people know."""
