@@ -214,9 +214,10 @@ def _refuse_empty(source: str, *, is_empty: bool) -> None:
 
 
 def _writable_bucket(address: BucketAddress, access: BucketAccess, stop: Stop) -> WritableSource:
-    from tasks.stores.bucket.s3_client import make_client  # noqa: PLC0415 - directories don't wait for the SDK
+    from tasks.stores.bucket import s3_client  # noqa: PLC0415 - directories don't wait for the SDK
     from tasks.stores.bucket.s3_writing import WritableS3Bucket  # noqa: PLC0415
     from tasks.stores.bucket.writable_bucket import WritableBucket  # noqa: PLC0415
 
     access = access.signed
-    return WritableBucket(WritableS3Bucket(make_client(access), address.bucket, access, stop=stop), address)
+    client, copying = s3_client.make_clients(access, s3_client.READ_SECONDS, s3_client.COPY_SECONDS)
+    return WritableBucket(WritableS3Bucket(client, address.bucket, access, stop=stop, copying=copying), address)

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
+COPY_SECONDS = 900.0
+"""Many stores say nothing of a copy within them until it is done: at 6 MB a second, of 5 GiB."""
 ATTEMPTS = 3
 """By the SDK, at one request; what is throttled is asked for again for longer, see `S3Bucket`."""
 _AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
@@ -53,6 +55,16 @@ _OF_NO_REGION, _DEFAULT_REGION = frozenset({None, "aws-global"}), "us-east-1"
 def make_client(access: BucketAccess, read_seconds: float = READ_SECONDS) -> S3Client:
     """A client with the SDK's own chain of credentials, region and endpoint; nothing is sent yet.
 
+    Raises:
+        ConfigurationError: as `make_clients` does.
+    """
+    (client,) = make_clients(access, read_seconds)
+    return client
+
+
+def make_clients(access: BucketAccess, *read_seconds: float) -> list[S3Client]:
+    """Clients of one login, each of which waits so long for an answer: who is asked for credentials is asked once.
+
     Keys are sent in the path (`endpoint/bucket/key`) wherever the endpoint is not Amazon's, unless the profile
     says otherwise (`s3 = addressing_style = …`).
 
@@ -63,18 +75,22 @@ def make_client(access: BucketAccess, read_seconds: float = READ_SECONDS) -> S3C
     try:
         with translated("S3"):
             session = _session(access.login)
-            client = _client(session, access, None, read_seconds)
-            check_endpoint_url(client.meta.endpoint_url)  # it may come from a variable or a profile, too
-            _check_authorities(session, client)
-            if has_own_endpoint(client) and not _chosen_style(session):
-                client = _client(session, access, "path", read_seconds)
-            if has_own_endpoint(client):
-                client.meta.events.register("before-call.s3.DeleteObjects", _add_md5)
-            client.meta.events.register("before-parse.s3", _note_pages)
-            show_requests(client)
-            _tell_of_silence(client, read_seconds)
+            return [_usable_client(session, access, seconds) for seconds in read_seconds]
     except (SourceError, ValueError) as error:
         raise ConfigurationError(f"the settings for S3 can't be used: {error}") from error
+
+
+def _usable_client(session: boto3.Session, access: BucketAccess, read_seconds: float) -> S3Client:
+    client = _client(session, access, None, read_seconds)
+    check_endpoint_url(client.meta.endpoint_url)  # it may come from a variable or a profile, too
+    _check_authorities(session, client)
+    if has_own_endpoint(client) and not _chosen_style(session):
+        client = _client(session, access, "path", read_seconds)
+    if has_own_endpoint(client):
+        client.meta.events.register("before-call.s3.DeleteObjects", _add_md5)
+    client.meta.events.register("before-parse.s3", _note_pages)
+    show_requests(client)
+    _tell_of_silence(client, read_seconds)
     return client
 
 

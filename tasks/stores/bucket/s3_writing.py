@@ -33,6 +33,11 @@ from tasks.stores.bucket.s3_errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from mypy_boto3_s3 import S3Client
+
+    from tasks.stores.bucket.s3_address import BucketAccess
+    from tasks.stores.pacing import Stop
+
 _Item = TypeVar("_Item")
 _Value = TypeVar("_Value")
 KEYS_A_REQUEST = 1000
@@ -60,6 +65,20 @@ class ObjectVersion:
 
 class WritableS3Bucket(S3Bucket):
     """A bucket that may be changed."""
+
+    def __init__(
+        self,
+        client: S3Client,
+        name: str,
+        access: BucketAccess,
+        *,
+        copying: S3Client | None = None,
+        stop: Stop | None = None,
+        first_wait: float = 0.5,
+    ) -> None:
+        """As `S3Bucket`; copies within the store are asked for by `copying`, which has the patience for them."""
+        super().__init__(client, name, access, stop=stop, first_wait=first_wait)
+        self._copying = copying or client
 
     def put(
         self,
@@ -105,16 +124,12 @@ class WritableS3Bucket(S3Bucket):
         try:
             with _written(to):
                 if size <= MAX_COPY:
-                    self._ask(self._client.copy_object, key, CopySource=source, Key=to, **condition, **self._more)
+                    self._ask(self._copying.copy_object, key, CopySource=source, Key=to, **condition, **self._more)
                 else:
                     config = TransferConfig(multipart_chunksize=MAX_COPY // 5, use_threads=False)
                     arguments = {"ExtraArgs": condition | self._more, "Config": config}
-                    self._ask(self._client.copy, key, CopySource=source, Key=to, **arguments)
-        except (
-            ContentNotFoundError,
-            SourceChangedError,
-            S3CopyFailedError,
-        ):  # the last: it changed between two parts
+                    self._ask(self._copying.copy, key, CopySource=source, Key=to, **arguments)
+        except (ContentNotFoundError, SourceChangedError, S3CopyFailedError):  # boto3 says so of parts
             return False
         return True
 

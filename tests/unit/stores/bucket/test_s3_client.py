@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import traceback
 from pathlib import Path
 
@@ -11,11 +12,12 @@ from botocore.loaders import JSONFileLoader
 from tasks.cleanup_applies import open_writable
 from tasks.endpoints import open_source, open_state, own_name, source_identity
 from tasks.oci.errors import ConfigurationError, SourceUnavailableError
+from tasks.stores.bucket import s3_client
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress, BucketLogin, check_endpoint_url
-from tasks.stores.bucket.s3_client import make_client, region_of
+from tasks.stores.bucket.s3_client import make_client, make_clients, region_of
 from tasks.stores.pacing import Stop
 from tests.support.layouts import LayoutBuilder
-from tests.support.scripted_registry import ScriptedRegistry
+from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
 from tests.support.scripted_s3 import page, use_worthless_credentials
 
 
@@ -72,6 +74,43 @@ def test_what_is_written_is_signed_also_where_the_source_is_read_without_credent
         assert not list(writable.files.list_files("."))
     assert len(script.requests) == 2
     assert all("authorization" in request.headers for request in script.requests)
+
+
+def test_a_copy_within_the_store_has_more_time_than_any_other_request(
+    script: ScriptedRegistry, environment: pytest.MonkeyPatch
+) -> None:
+    """Many stores say nothing until it is done, and a blob may have gigabytes."""
+
+    def copied(_: Request) -> Reply:
+        threading.Event().wait(1.0)
+        return Reply(200, {"Content-Type": "application/xml"}, b"<R><ETag>a</ETag></R>")
+
+    environment.setattr(s3_client, "READ_SECONDS", 0.2)
+    listed = page({"app/blob": b"content"})
+    script.always("GET", "/bucket", listed)
+    script.always("PUT", "/bucket/trash/app/blob", copied)
+    script.always("POST", "/bucket", Reply(200, {"Content-Type": "application/xml"}, b"<DeleteResult/>"))
+    with open_writable("s3://bucket", BucketAccess(script.url), Stop()) as writable:
+        (blob,) = writable.files.list_files(".")
+        assert writable.files.hide_files([blob], "trash") == (blob,)
+    assert len(script.asked("PUT", "/bucket/trash/app/blob")) == 1
+
+
+def test_clients_of_one_bucket_share_its_login(
+    script: ScriptedRegistry, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What gives credentials may ask a person."""
+    keys = '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "B"}'
+    (tmp_path / "give").write_text(f"#!/bin/sh\necho asked >> {tmp_path / 'asked'}\necho '{keys}'\n")
+    (tmp_path / "give").chmod(0o755)
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = {tmp_path / 'give'}\n")
+    environment.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        environment.delenv(name)
+    script.always("GET", "/bucket", page({}))
+    for client in make_clients(BucketAccess(script.url), 1.0, 2.0):
+        client.list_objects_v2(Bucket="bucket")
+    assert (tmp_path / "asked").read_text() == "asked\n"
 
 
 def test_no_credentials_are_looked_for_where_none_are_sent(
