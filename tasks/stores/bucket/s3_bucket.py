@@ -16,6 +16,7 @@ from tasks.stores.bucket.s3_answers import next_place, objects_of, with_all
 from tasks.stores.bucket.s3_errors import (
     ChangedError,
     GarbledError,
+    GatewayError,
     SilentError,
     ThrottledError,
     UnreachableError,
@@ -251,21 +252,23 @@ class S3Bucket:
         if isinstance(error, UnreachableError) and not self._is_missed:
             self._is_missed = True
             logger.warning("the bucket is away, and waited for, %.0f s at most: %s", AWAY_SECONDS, error)
-        if isinstance(error, ThrottledError) and time.monotonic() - state.start_time > TOLD_SECONDS:
+        if isinstance(error, ThrottledError | GatewayError) and time.monotonic() - state.start_time > TOLD_SECONDS:
             self._silence.tell("the bucket", state.start_time, str(error))
         seconds = self._grown(state)
-        self._gate.pause(seconds)
+        if not isinstance(error, GatewayError):  # whose word may be of one object alone
+            self._gate.pause(seconds)
         return seconds
 
     def _is_worth_waiting(self, error: BaseException) -> bool:
         """An endpoint that never answered is a wrong one; one that did comes back."""
-        return isinstance(error, ThrottledError) or (isinstance(error, UnreachableError) and self._answered)
+        is_back_soon = self._answered and isinstance(error, UnreachableError | GatewayError)
+        return is_back_soon or isinstance(error, ThrottledError)
 
     def _may_pass(self, error: BaseException) -> bool:
         """One that never answered as a store does is a wrong endpoint, or was asked by the SDK for minutes."""
         if isinstance(error, SilentError | GarbledError) and not self._answered:
             return False
-        return is_transient(error) and not isinstance(error, ChangedError | ThrottledError)
+        return is_transient(error) and not (isinstance(error, ChangedError) or self._is_worth_waiting(error))
 
 
 def _waited_enough(state: RetryCallState) -> bool:

@@ -49,6 +49,7 @@ LENDING = frozenset(
     {"AssumeRole", "AssumeRoleWithWebIdentity", "GetRoleCredentials", "CreateOAuth2Token", "CreateToken"}
 )
 """What the SDK asks of others than the store, for credentials to sign with; it does so again in mid-run."""
+_GATEWAYS = frozenset({"502", "504"})
 
 
 def may_pass(code: str) -> bool:
@@ -65,6 +66,11 @@ def is_passing(code: str, status: int) -> bool:
 def is_throttling(code: str, status: int) -> bool:
     """Whether an answer asks for fewer requests."""
     return code in _THROTTLED or status in _THROTTLING
+
+
+def is_of_gateway(code: str, status: int) -> bool:
+    """Whether an answer is of what stands before a store that it does not get at: there is no code of S3 in it."""
+    return code in _GATEWAYS and code == str(status)
 
 
 def is_of_key(code: str, message: str) -> bool:

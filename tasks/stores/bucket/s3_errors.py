@@ -27,6 +27,7 @@ from tasks.stores.bucket.s3_codes import (
     LENDING,
     NO_UPLOAD,
     REJECTED,
+    is_of_gateway,
     is_of_key,
     is_passing,
     is_throttling,
@@ -66,6 +67,10 @@ _UNREACHABLE = (sdk.EndpointConnectionError, sdk.ConnectTimeoutError, sdk.ProxyC
 
 class ThrottledError(SourceReadError):
     """The store asks for fewer requests; what was asked will be answered later."""
+
+
+class GatewayError(SourceReadError):
+    """What stands before the store does not get at it, as while that is started anew."""
 
 
 class ChangedError(SourceReadError):
@@ -214,7 +219,8 @@ def _of_refusal(code: str, status: int, name: str, reason: str) -> LayoutliftErr
     if is_throttling(code, status):
         return ThrottledError(f"the store asks to slow down at {name} ({reason})")
     if is_passing(code, status):
-        return SourceReadError(f"{name} can't be read for the moment ({reason})")
+        kind = GatewayError if is_of_gateway(code, status) else SourceReadError
+        return kind(f"{name} can't be read for the moment ({reason})")
     if code in DENIED:
         return DeniedError(name, reason)
     if code in REJECTED:

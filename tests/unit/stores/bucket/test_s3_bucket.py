@@ -296,6 +296,35 @@ def test_an_endpoint_that_is_away_for_a_moment_is_waited_for(
         gone.stat("key")
 
 
+def test_a_gateway_that_answers_for_a_store_that_is_started_anew_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One page of a long listing that fails throws away all of it."""
+    store = answering(None, *[("502", 502), ("504", 504)] * 2 * ATTEMPTS, None)
+    assert [store.stat("key") is not None for _ in range(2)] == [True, True]
+    assert caplog.messages == [], "it may be of this one object alone"
+    monkeypatch.setattr(s3_bucket, "AWAY_SECONDS", 0.01)
+    gone = answering(None, *[("502", 502)] * 1000)
+    assert gone.stat("key") is not None
+    monkeypatch.setattr(s3_bucket, "TOLD_SECONDS", 0.0)
+    with pytest.raises(SourceReadError, match=r"for the moment \(502: No.\)"):
+        gone.stat("key")
+    (said,) = caplog.messages
+    assert re.fullmatch(r"the bucket is waited for since .* \(502: No.\)", said)
+
+
+@pytest.mark.parametrize("said", [("InternalError", 502), ("500", 500)])
+def test_a_store_that_fails_by_its_own_word_is_not_and_nor_is_a_gateway_behind_which_none_ever_answered(
+    said: tuple[str, int],
+) -> None:
+    with pytest.raises(SourceReadError):
+        answering(*[("502", 502)] * ATTEMPTS).stat("key")
+    store = answering(None, *[said] * ATTEMPTS)
+    assert store.stat("key") is not None
+    with pytest.raises(SourceReadError):
+        store.stat("key")
+
+
 @pytest.mark.parametrize(("code", "status"), [("InternalError", 500), ("SlowDown", 503)])
 def test_a_store_that_gives_nothing_any_more_is_given_up_and_not_asked_for_each_object(
     monkeypatch: pytest.MonkeyPatch, code: str, status: int
