@@ -49,6 +49,7 @@ LENDING = frozenset(
     {"AssumeRole", "AssumeRoleWithWebIdentity", "GetRoleCredentials", "CreateOAuth2Token", "CreateToken"}
 )
 """What the SDK asks of others than the store, for credentials to sign with; it does so again in mid-run."""
+_NOT_KNOWN = frozenset({"NotImplemented", "MethodNotAllowed", "NotSupported", "UnsupportedOperation"})
 _GATEWAYS = frozenset({"502", "504"})
 
 
@@ -66,6 +67,11 @@ def is_passing(code: str, status: int) -> bool:
 def is_throttling(code: str, status: int) -> bool:
     """Whether an answer asks for fewer requests."""
     return code in _THROTTLED or status in _THROTTLING
+
+
+def is_not_known(code: str, status: int) -> bool:
+    """Whether an answer is of a store that does not know what it is asked for."""
+    return code in _NOT_KNOWN or status == HTTPStatus.NOT_IMPLEMENTED
 
 
 def is_of_gateway(code: str, status: int) -> bool:

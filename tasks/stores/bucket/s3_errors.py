@@ -27,6 +27,7 @@ from tasks.stores.bucket.s3_codes import (
     LENDING,
     NO_UPLOAD,
     REJECTED,
+    is_not_known,
     is_of_gateway,
     is_of_key,
     is_passing,
@@ -102,6 +103,10 @@ class NotAdmittedError(SourceUnavailableError):
 
 class NoCredentialsError(NotAdmittedError):
     """There is nothing to sign requests with."""
+
+
+class NotKnownError(SourceError):
+    """The store does not know this kind of request, or a condition in it."""
 
 
 class DeniedError(SourceError):
@@ -219,7 +224,7 @@ def _of_refusal(code: str, status: int, name: str, reason: str) -> LayoutliftErr
     if is_throttling(code, status):
         return ThrottledError(f"the store asks to slow down at {name} ({reason})")
     if is_passing(code, status):
-        kind = GatewayError if is_of_gateway(code, status) else SourceReadError
+        kind: type[SourceError] = GatewayError if is_of_gateway(code, status) else SourceReadError
         return kind(f"{name} can't be read for the moment ({reason})")
     if code in DENIED:
         return DeniedError(name, reason)
@@ -227,7 +232,8 @@ def _of_refusal(code: str, status: int, name: str, reason: str) -> LayoutliftErr
         return NotAdmittedError(f"the store refuses the credentials ({reason})")
     if code in ELSEWHERE:
         return NotAdmittedError(f"{name} is in another region ({reason}); {_ELSEWHERE_HINT}")
-    return SourceError(f"{name} can't be read ({reason or status})")
+    kind = NotKnownError if is_not_known(code, status) else SourceError
+    return kind(f"{name} can't be read ({reason or status})")
 
 
 def _of_failure(error: Exception, name: str) -> LayoutliftError:

@@ -26,6 +26,7 @@ from tasks.stores.bucket.s3_errors import (
     ChangedError,
     DeniedError,
     NotAdmittedError,
+    NotKnownError,
     UnreachableError,
     UnwrittenError,
 )
@@ -50,7 +51,6 @@ _OTHERS = ("PreconditionFailed", "412", "ConditionalRequestConflict")
 _TIMES = frozenset({"atime", "ctime", "mtime"})
 """As s3fs, geesefs and rclone call them."""
 _SERVED = ("ContentType", "CacheControl", "ContentEncoding", "ContentDisposition", "ContentLanguage")
-_NOT_KNOWN = frozenset({"NotImplemented", "MethodNotAllowed", "NotSupported", "UnsupportedOperation"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +171,8 @@ class WritableS3Bucket(S3Bucket):
         """Whether a deletion leaves the object there as an old version; stores that don't know versions don't."""
         try:
             answer = self._ask(self._client.get_bucket_versioning, self._name)
-        except ContentNotFoundError:
+        except (ContentNotFoundError, NotKnownError):
             return False
-        except SourceError as error:
-            if any(code in str(error) for code in _NOT_KNOWN):
-                return False
-            raise
         return bool(answer.get("Status") == "Enabled")
 
     def list_versions(self, prefix: str) -> Iterator[ObjectVersion]:

@@ -24,6 +24,7 @@ from tasks.stores.bucket.s3_errors import (
     DeniedError,
     GarbledError,
     NotAdmittedError,
+    NotKnownError,
     UnreachableError,
     answered,
 )
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 _NEEDED = (
     "a state needs s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject and s3:DeleteObject on its objects"
 )
+_UNWRITTEN = "the state can't be written"
 _Value = TypeVar("_Value")
 
 logger = logging.getLogger(__name__)
@@ -125,7 +127,7 @@ class StateObjects:
             return etag_of(answer, name)
 
         try:
-            return self._ask(name, write)
+            return self._ask(name, write, _UNWRITTEN)
         except (ChangedError, ContentNotFoundError) as error:  # Amazon answers 404 where nothing could match
             raise ConditionFailedError(f"{self}/{name} was written by somebody else") from error
 
@@ -163,8 +165,9 @@ class StateObjects:
         Raises:
             StateError: it can't be removed.
         """
+        more: dict[str, Any] = {"Bucket": self._address.bucket, "Key": self._key(name)}
         with suppress(ContentNotFoundError):
-            self._ask(name, lambda: self._client.delete_object(Bucket=self._address.bucket, Key=self._key(name)))
+            self._ask(name, lambda: self._client.delete_object(**more), _UNWRITTEN)
 
     def check_conditions(self) -> float:
         """The time by the store's clock, after a look whether it does what conditions ask.
@@ -176,7 +179,9 @@ class StateObjects:
         name = f"probe-{secrets.token_hex(8)}"
         try:
             probe = self._probe(name)
-        except ConditionFailedError:
+        except StateError as error:
+            if not isinstance(error, ConditionFailedError) and not isinstance(error.__cause__, NotKnownError):
+                raise
             probe = None
         finally:
             self.delete(name)
@@ -206,7 +211,7 @@ class StateObjects:
     def _key(self, name: str) -> str:
         return f"{self._address.prefix}{name}"
 
-    def _ask(self, name: str, ask: Callable[[], _Value]) -> _Value:
+    def _ask(self, name: str, ask: Callable[[], _Value], failed: str = "the state") -> _Value:
         def attempt() -> _Value:
             with answered(f"{self}/{name}"):
                 answer = ask()
@@ -225,7 +230,7 @@ class StateObjects:
         except DeniedError as error:
             raise StateError(f"{error.denied}; {_NEEDED}") from error
         except LayoutliftError as error:
-            raise StateError(f"the state: {error}") from error
+            raise StateError(f"{failed}: {error}") from error
 
     def _before_again(self, state: RetryCallState) -> None:
         show_repetition(state)

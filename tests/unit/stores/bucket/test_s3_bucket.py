@@ -698,6 +698,17 @@ def test_a_store_that_fails_at_a_write_is_told_from_one_that_does_not_know_it(
     assert isinstance(raised.value, UnwrittenError) is may_succeed_later
 
 
+@pytest.mark.parametrize("said", [refusal("NotImplemented", 501), refusal("MethodNotAllowed", 405), Reply(501)])
+def test_a_store_that_does_not_know_versions_keeps_none(script: ScriptedRegistry, said: Reply) -> None:
+    settings = BucketAccess(endpoint_url=script.url)
+    store = WritableS3Bucket(make_client(settings), "bucket", settings, first_wait=0.001)
+    script.always("GET", "/bucket", said)
+    assert not store.keeps_versions()
+    script.always("GET", "/bucket", refusal("AccessDenied", 403, "NotImplemented is the name of a user."))
+    with pytest.raises(SourceError, match="denied"):
+        store.keeps_versions()
+
+
 def left(*codes: str) -> Reply:
     """What is said of a deletion of which keys were left, one for each code."""
     rows = (f"<Error><Key>key {number}</Key><Code>{code}</Code></Error>" for number, code in enumerate(codes))

@@ -10,10 +10,13 @@ from botocore import exceptions as sdk
 
 from tasks.oci.errors import ConfigurationError, StateError
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
+from tasks.stores.bucket.s3_client import make_client
 from tasks.stores.pacing import Stop
 from tasks.stores.state import ledger_bucket, state_bucket
 from tasks.stores.state.state_bucket import StateBucket
 from tasks.stores.state.state_objects import StateObjects
+from tests.support.scripted_registry import Reply, ScriptedRegistry
+from tests.support.scripted_s3 import refusal
 
 AWAY = sdk.EndpointConnectionError(endpoint_url="http://s3.example")
 AWAY_FOR_A_MOMENT = sdk.ConnectionClosedError(endpoint_url="http://s3.example")
@@ -143,3 +146,38 @@ def test_a_report_that_is_gone_is_told_so(tmp_path: Path) -> None:
     state = StateBucket(BucketAddress("bucket", ""), BucketAccess(), "source", "target", Stop())
     with pytest.raises(StateError, match="gone can't be read: No such file"):
         state.keep_report("run", tmp_path / "gone")
+
+
+@pytest.fixture
+def scripted(
+    script: ScriptedRegistry, environment: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch
+) -> StateObjects:
+    """The state in a bucket of a scripted server, whose probe is `/bucket/probe-new`."""
+    del environment
+    monkeypatch.setattr("secrets.token_hex", lambda _: "new")
+    return StateObjects(make_client(BucketAccess(script.url)), BucketAddress("bucket", ""), Stop(), patience=0)
+
+
+def test_a_store_that_says_that_it_knows_no_conditions_is_refused_as_one_that_ignores_them(
+    script: ScriptedRegistry, scripted: StateObjects
+) -> None:
+    """As Backblaze B2 does."""
+    script.always("PUT", "/bucket/probe-new", refusal("NotImplemented", 501))
+    script.always("DELETE", "/bucket/probe-new", Reply(204))
+    with pytest.raises(ConfigurationError, match="does not keep to conditional writes"):
+        scripted.check_conditions()
+
+
+def test_what_a_store_fails_at_is_not_taken_for_conditions_that_it_does_not_know(
+    script: ScriptedRegistry, scripted: StateObjects
+) -> None:
+    script.always("PUT", "/bucket/probe-new", refusal("Strange", 400))
+    script.always("DELETE", "/bucket/probe-new", Reply(204))
+    with pytest.raises(StateError, match=r"^the state can't be written: .*Strange"):
+        scripted.check_conditions()
+
+
+def test_what_can_not_be_removed_is_told_so(script: ScriptedRegistry, scripted: StateObjects) -> None:
+    script.always("DELETE", "/bucket/name", refusal("Strange", 400))
+    with pytest.raises(StateError, match=r"^the state can't be written: .*Strange"):
+        scripted.delete("name")
