@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,6 +52,12 @@ _OTHERS = ("PreconditionFailed", "412", "ConditionalRequestConflict")
 _TIMES = frozenset({"atime", "ctime", "mtime"})
 """As s3fs, geesefs and rclone call them."""
 _SERVED = ("ContentType", "CacheControl", "ContentEncoding", "ContentDisposition", "ContentLanguage")
+_SUSPENDED = (
+    "the bucket keeps versions no more; of what was written when it did, a deletion leaves an old version, whose "
+    "space comes back only by a lifecycle rule"
+)
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +180,8 @@ class WritableS3Bucket(S3Bucket):
             answer = self._ask(self._client.get_bucket_versioning, self._name)
         except (ContentNotFoundError, NotKnownError):
             return False
+        if answer.get("Status") == "Suspended":
+            logger.warning(_SUSPENDED)
         return bool(answer.get("Status") == "Enabled")
 
     def list_versions(self, prefix: str) -> Iterator[ObjectVersion]:

@@ -33,6 +33,7 @@ from tasks.stores.bucket.s3_bucket import ATTEMPTS, S3Bucket
 from tasks.stores.bucket.s3_client import make_client
 from tasks.stores.bucket.s3_errors import NotAdmittedError, UnwrittenError
 from tasks.stores.bucket.s3_writing import KEYS_A_REQUEST, WritableS3Bucket
+from tasks.stores.bucket.writable_bucket import BucketWriter
 from tasks.stores.pacing import Stop
 from tasks.stores.silence import LEAST_FAILURES
 from tasks.stores.state.state_objects import StateObjects
@@ -707,6 +708,18 @@ def test_a_store_that_does_not_know_versions_keeps_none(script: ScriptedRegistry
     script.always("GET", "/bucket", refusal("AccessDenied", 403, "NotImplemented is the name of a user."))
     with pytest.raises(SourceError, match="denied"):
         store.keeps_versions()
+
+
+@pytest.mark.parametrize(("status", "keeps"), [("Enabled", True), ("Suspended", False)])
+def test_a_bucket_that_keeps_versions_no_more_is_told_to_hold_the_space_of_those_of_before(
+    script: ScriptedRegistry, caplog: pytest.LogCaptureFixture, status: str, keeps: bool
+) -> None:
+    settings = BucketAccess(endpoint_url=script.url)
+    writer = BucketWriter(WritableS3Bucket(make_client(settings), "bucket", settings), BucketAddress("bucket", ""))
+    script.expect("GET", "/bucket", Reply(200, XML, f"<R><Status>{status}</Status></R>".encode()))
+    assert [writer.keeps_versions for _ in range(2)] == [keeps] * 2
+    assert len(caplog.messages) == (not keeps)
+    assert all("lifecycle rule" in said for said in caplog.messages)
 
 
 def left(*codes: str) -> Reply:
