@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.benchmark_values.facts import Cost, Phase
@@ -17,12 +19,12 @@ from tasks.stores.benchmark.counting_proxy import CountingProxy
 from tasks.stores.benchmark.free_space import is_full
 from tasks.stores.benchmark.mounted_path import MountedPath
 from tasks.stores.benchmark.registry_area import remove_from_registry
+from tasks.stores.benchmark.request_counts import LIST
 from tasks.stores.benchmark.timed_command import TimedCommand
-from tasks.stores.local_parts.waiting import wait_until
 from tasks.stores.pacing import Stop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tasks.benchmark_values.cases import Case
@@ -36,9 +38,7 @@ if TYPE_CHECKING:
 REPOSITORY = "junk"
 """The repository's name in the article."""
 UPLOADED = "uploaded"
-COMPLETE_SECONDS, LEAST_RATE = 300.0, 1024.0**2
 SMALL_SECONDS = 60.0
-"""How long a mount may upload after a push: so long, and as if it had one MiB a second."""
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Bench:
     def push(self, path: PathSpec, case: Case) -> Cost | None:
         """Bring the case to where the path reads it; what that cost, where it was pushed through a mount.
 
-        The time of a push through a mount lasts until the bucket has it all: some upload only after a while.
+        What is counted of a push through a mount lasts until the bucket has it all: some upload only after a while.
 
         Raises:
             LayoutliftError: it could not be pushed.
@@ -139,37 +139,24 @@ class Bench:
         return self.work.path / "layouts" / REPOSITORY
 
     def _push_through(self, path: PathSpec, case: Case) -> Cost:
-        if path.mounted_at is None:
-            self.venue.area(path).prepare(path.name)
-        with self._mounted(path) as mount:
-            started = time.monotonic()
-            cost = self._oras_push(path, self._layout(path, mount), case, mount)
-            if path.mounted_at is None:
-                self._wait_until_complete(path, case)
-            return replace(cost, wall=time.monotonic() - started)
-
-    def _wait_until_complete(self, path: PathSpec, case: Case) -> None:
-        """Wait until the bucket really has what was pushed: rclone, for one, uploads seconds after a file was closed.
-
-        The mount must be there meanwhile: what it has not uploaded when it ends is lost with its cache.
-        """
+        if path.mounted_at is not None:
+            return self._oras_push(path, self._layout(path, None), case)
         area, prefix = self.venue.area(path), f"{self._prefix(path)}/{REPOSITORY}"
+        area.prepare(path.name)
+        until = partial(area.wait_until_complete, prefix, case, path.name, self.stop)
+        with self._mounted(path) as mount:
+            return self._oras_push(path, self._layout(path, mount), case, mount, until)
 
-        def complete() -> bool:
-            self.stop.check()
-            sizes = area.sizes(prefix)
-            whole = [size for name, size in sizes.items() if name.startswith("blobs/") and size == case.size]
-            return "index.json" in sizes and len(whole) >= case.count
-
-        wait_until(
-            complete,
-            what=f"the bucket has all that was pushed by {path.name}",
-            deadline_seconds=COMPLETE_SECONDS + case.total / LEAST_RATE,
-        )
-
-    def _oras_push(self, path: PathSpec, layout: str, case: Case, mount: MountedPath | None = None) -> Cost:
+    def _oras_push(
+        self,
+        path: PathSpec,
+        layout: str,
+        case: Case,
+        mount: MountedPath | None = None,
+        until: Callable[[], int] | None = None,
+    ) -> Cost:
         command = self.venue.command(ORAS_PUSH, {"layout": layout, "tag": case.label})
-        return self._timed(path, [*command, *self._digests], self.work.path / "content", mount)
+        return self._timed(path, [*command, *self._digests], self.work.path / "content", mount, until=until)
 
     def _bring(self, path: PathSpec, case: Case) -> None:
         if path.origin is Origin.UPLOADED:
@@ -200,23 +187,36 @@ class Bench:
         return cost
 
     def _timed(
-        self, path: PathSpec, command: list[str], folder: Path, mount: MountedPath | None, *, out: Path | None = None
+        self,
+        path: PathSpec,
+        command: list[str],
+        folder: Path,
+        mount: MountedPath | None,
+        *,
+        out: Path | None = None,
+        until: Callable[[], int] | None = None,
     ) -> Cost:
-        """Run a command; what it cost, what the mount and the service did for it besides."""
+        """Run a command; what it cost, what the mount and the service did for it besides.
+
+        All but the command's own processor time lasts `until` that returns: how many lists it asked the service for.
+        """
         timed = TimedCommand(
             command, folder=folder, environment=self.venue.environment_of(path), log=self.work.path / "command.log"
         )
         counter = self.venue.counts(path)
         if mount is not None:
             mount.reset_peak()
-        counted, used = counter.now() if counter else None, mount.use if mount else None
+        counted, used, started = counter.now() if counter else None, mount.use if mount else None, time.monotonic()
         timing = self._run(timed, path, mount, out)
-        cost = Cost(wall=timing.wall, user=timing.user, system=timing.system, first_byte=timing.first_byte)
+        asked = until() if until else 0
+        wall = time.monotonic() - started if until else timing.wall
+        cost = Cost(wall=wall, user=timing.user, system=timing.system, first_byte=timing.first_byte)
         if mount is not None:
             cost = _with_mount(cost, path, mount, used)
         if counter and counted:
             since = counter.now().since(counted)
-            cost = replace(cost, s3_requests=dict(since.requests), s3_sent=since.sent)
+            requests = since.requests - Counter({LIST: asked})
+            cost = replace(cost, s3_requests=dict(requests), s3_sent=since.sent)
         return cost
 
     def _run(self, timed: TimedCommand, path: PathSpec, mount: MountedPath | None, out: Path | None) -> Timing:

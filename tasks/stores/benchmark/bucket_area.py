@@ -15,6 +15,7 @@ from tasks.oci.errors import LayoutliftError, RefusedError, SourceError, is_tran
 from tasks.stores.benchmark.area_marker import MARKER, is_run_name, marker_content, refuse_living, run_name
 from tasks.stores.bucket.s3_answers import objects_of, with_all
 from tasks.stores.bucket.s3_errors import DeniedError, translated
+from tasks.stores.local_parts.waiting import wait_until
 from tasks.stores.state.lock_holder import LockHolder
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
+    from tasks.benchmark_values.cases import Case
     from tasks.stores.bucket.s3_address import BucketAddress
     from tasks.stores.pacing import Stop
 
@@ -32,6 +34,8 @@ RIGHTS = (
     "besides those for reading, a benchmark needs s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and "
     "s3:ListBucketMultipartUploads"
 )
+COMPLETE_SECONDS, LEAST_RATE = 300.0, 1024.0**2
+"""How long a mount may upload after a push: so long, and as if it had one MiB a second."""
 PATIENCE_SECONDS = 45.0
 """How long a store that asks to slow down is asked to delete: what is not deleted costs money."""
 
@@ -106,6 +110,33 @@ class BucketArea:
         with self._translated():
             found = self._objects(f"{prefix}/")
             return {each["Key"].removeprefix(f"{prefix}/"): each["Size"] for each in found}
+
+    def wait_until_complete(self, prefix: str, case: Case, path: str, stop: Stop) -> int:
+        """Wait until all of a case is below a prefix; how often that was listed for it.
+
+        Rclone, for one, uploads seconds after a file was closed. A mount must be there meanwhile: what it has not
+        uploaded when it ends is lost with its cache.
+
+        Raises:
+            ProgramFailedError: it does not come.
+            InterruptedRunError: the run was told to stop.
+        """
+        asked = 0
+
+        def complete() -> bool:
+            nonlocal asked
+            stop.check()
+            sizes = self.sizes(prefix)
+            asked += 1
+            whole = [size for name, size in sizes.items() if name.startswith("blobs/") and size == case.size]
+            return "index.json" in sizes and len(whole) >= case.count
+
+        wait_until(
+            complete,
+            what=f"the bucket has all that was pushed by {path}",
+            deadline_seconds=COMPLETE_SECONDS + case.total / LEAST_RATE,
+        )
+        return asked
 
     def clear(self, prefix: str) -> None:
         """Delete everything below a prefix of this run's, and parts of uploads that were never completed."""

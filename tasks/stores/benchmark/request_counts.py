@@ -12,6 +12,8 @@ from tasks.oci.errors import ProgramFailedError
 _REQUESTS = re.compile(r'SeaweedFS_s3_request_total\{bucket="([^"]*)",.*type="([A-Z]+)"\} (\S+)')
 _SENT = re.compile(r'SeaweedFS_s3_bucket_traffic_sent_bytes_total\{bucket="([^"]*)"\} (\S+)')
 TIMEOUT_SECONDS = 30.0
+LIST = "LIST"
+"""What the server calls a request for a list of keys."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 """What is no failure of a path is not counted as one."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -11,15 +13,20 @@ from tasks.benchmark_values.options import ContentKind
 from tasks.benchmark_values.paths import Visit
 from tasks.oci.errors import LayoutliftError, ProgramFailedError, StateError
 from tasks.operations.benchmark.catalogue import CATALOGUE
-from tasks.stores.benchmark import bench as bench_module
-from tasks.stores.benchmark import mounted_path
+from tasks.stores.benchmark import bucket_area, mounted_path
 from tasks.stores.benchmark.bench import Bench
 from tasks.stores.benchmark.bucket_area import BucketArea
 from tasks.stores.benchmark.remains import WorkFolder
+from tasks.stores.benchmark.request_counts import Counts
 from tasks.stores.benchmark.venue import Venue
 from tasks.stores.benchmark.venues import bucket_venue
 from tasks.stores.bucket.s3_address import BucketAddress
+from tasks.stores.local_parts.processes import ProcessUse
+from tasks.stores.local_parts.waiting import POLL_INTERVAL_SECONDS
 from tasks.stores.pacing import Stop
+
+if TYPE_CHECKING:
+    from tasks.stores.benchmark.counting_proxy import CountingProxy
 
 CASE = parse_case("1kB")
 
@@ -48,6 +55,13 @@ ENDED = "pid=$(cat mounted/pid); kill -9 $pid; while grep -qs '^State:.[^ZX]' /p
 TELLS = "'https://s3/key?X-Amz-Signature=hidden'"
 
 
+def stand_in_mount(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what is mounted be a program that only lives."""
+    monkeypatch.setattr(mounted_path, "check_fuse", lambda: None)
+    monkeypatch.setattr(mounted_path, "is_mounted", lambda mountpoint: (mountpoint.parent / "pid").exists())
+    monkeypatch.setattr(mounted_path, "unmount", lambda _: None)
+
+
 @pytest.mark.parametrize("pull", [f"{ENDED}; exit 1", ENDED], ids=["failing", "ending well"])
 @pytest.mark.parametrize(
     ("says", "said"),
@@ -60,9 +74,7 @@ TELLS = "'https://s3/key?X-Amz-Signature=hidden'"
 def test_a_mount_that_dies_is_told_by_what_it_said_and_not_by_what_was_read_through_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pull: str, says: str, said: str
 ) -> None:
-    monkeypatch.setattr(mounted_path, "check_fuse", lambda: None)
-    monkeypatch.setattr(mounted_path, "is_mounted", lambda mountpoint: (mountpoint.parent / "pid").exists())
-    monkeypatch.setattr(mounted_path, "unmount", lambda _: None)
+    stand_in_mount(monkeypatch)
     mount = ("/bin/sh", "-c", f"{says}; {LIVES}")
     path = replace(CATALOGUE["directory"], mount=mount, unmount=("true",), pull=("/bin/sh", "-c", pull))
     with WorkFolder(tmp_path, "run") as work:
@@ -105,17 +117,56 @@ if [ "$1" = cp ]; then echo connection lost; exit 1; fi
 """
 
 
+class Service:
+    """Says how often it was asked; the program of a mount works as long as it is."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+
+    def now(self) -> Counts:
+        return Counts(Counter(self.asked), 0)
+
+    def use(self) -> ProcessUse:
+        return ProcessUse(float(self.asked["PUT"]), 0.0, self.asked["PUT"])
+
+
+def test_what_a_mount_does_after_a_push_belongs_to_it_and_looking_whether_it_is_done_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rclone uploads five seconds after a file was closed: the push lasts until then."""
+    service = Service()
+    listings: list[dict[str, int]] = [{}, {}, {"index.json": 1, f"blobs/sha256/{'a' * 64}": CASE.size}]
+    area = BucketArea(a_venue().client, BucketAddress("none", "p/"), "run")
+
+    def upload(_: str) -> dict[str, int]:
+        service.asked += Counter(PUT=2, LIST=1)
+        return listings.pop(0)
+
+    monkeypatch.setattr(area, "sizes", upload)
+    monkeypatch.setattr(area, "prepare", lambda _: None)
+    venue = replace(a_venue(), counter=cast("CountingProxy", service), areas={"none": area})
+    venue.programs["oras"] = Path("/bin/true")
+    stand_in_mount(monkeypatch)
+    monkeypatch.setattr(mounted_path.MountedPath, "use", property(lambda _: service.use()))
+    with WorkFolder(tmp_path, "run") as work:
+        bench = Bench(venue, work, Stop(), 0.0, drop_caches=False)
+        bench.begin(CASE, ContentKind.BINARY)
+        ends = ("/bin/sh", "-c", "kill $(cat $0/../pid)", "{cache}")
+        path = replace(CATALOGUE["rclone"], mount=("/bin/sh", "-c", LIVES), last=(), unmount=ends)
+        cost = bench.push(path, CASE)
+    assert cost is not None
+    assert cost.s3_requests == {"PUT": 6}
+    assert (cost.fuse_user, cost.fuse_peak) == (6.0, 6)
+    assert cost.wall > 2 * POLL_INTERVAL_SECONDS > cost.user
+
+
 @pytest.mark.parametrize(("size", "seconds"), [("1MiB", 301.0), ("2GiB", 300.0 + 2048.0)])
 def test_a_large_upload_over_a_slow_line_is_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: str, seconds: float
+    monkeypatch: pytest.MonkeyPatch, size: str, seconds: float
 ) -> None:
     """Rclone says that all is written long before it has uploaded it."""
     waited: list[float] = []
-    monkeypatch.setattr(
-        bench_module, "wait_until", lambda *_, deadline_seconds, **__: waited.append(deadline_seconds)
-    )
-    venue = a_venue()
-    venue.areas["none"] = BucketArea(venue.client, BucketAddress("none", "p/"), "run")
-    with WorkFolder(tmp_path, "run") as work:
-        Bench(venue, work, Stop(), 0.0, drop_caches=False)._wait_until_complete(CATALOGUE["rclone"], parse_case(size))
+    monkeypatch.setattr(bucket_area, "wait_until", lambda *_, deadline_seconds, **__: waited.append(deadline_seconds))
+    area = BucketArea(a_venue().client, BucketAddress("none", "p/"), "run")
+    area.wait_until_complete("p/rclone", parse_case(size), "rclone", Stop())
     assert waited == [seconds]
