@@ -43,6 +43,16 @@ def no_mounts(paths: Sequence[PathSpec]) -> Iterator[str]:
             yield f"{path.name}: nothing is mounted at {path.mounted_at}, so that this machine's own disk is measured"
 
 
+def not_cold(paths: Sequence[PathSpec], *, drops: bool) -> Iterator[str]:
+    """What is said of paths whose cold pulls are called so, and for which nothing empties a cache."""
+    for path in paths:
+        if path.mounted_at is not None:
+            yield f"{path.name}: its cold pulls may be warm: your mount stays, with what it has cached"
+    alike = [path.name for path in paths if not path.is_mount]
+    if alike and not drops:
+        yield (f"{', '.join(alike)}: nothing makes a cold pull colder than a warm one: the kernel's caches are kept")
+
+
 def traffic_lines(options: BenchmarkOptions, cases: Sequence[Case], paths: Sequence[PathSpec]) -> Iterator[str]:
     """What will be written into a bucket of the user's and read there, which somebody pays for."""
     written, read = most_traffic(cases, paths, options.repeats, counted=not options.uncounted)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.benchmark_about import about_run, no_mounts, shown_path, traffic_lines
+from tasks.benchmark_about import about_run, no_mounts, not_cold, shown_path, traffic_lines
 from tasks.benchmark_parts import result_folder_of, usable_paths, venue_of
 from tasks.benchmark_results import compare_and_keep, write_results
 from tasks.benchmark_values.cases import MIB
@@ -92,7 +92,8 @@ class BenchmarkRun:
             self.about = kept.about
             logger.info("everything is measured already, by the run %s of %s", kept.about.run, kept.about.started)
         self.folder.begin([self.about.to_json(), *kept.rows()])
-        self._warn([line for line in no_mounts(self.paths) if line not in self.warnings])
+        told = (*no_mounts(self.paths), *not_cold(self.paths, drops=self.bench.drop_caches))
+        self._warn([line for line in told if line not in self.warnings])
         for line in traffic_lines(self.options, self.cases_left, self.paths):
             logger.info("%s", line)
 
