@@ -12,13 +12,13 @@ from flows.commands.running import prepare, run_one, wrong_options
 from flows.exit_codes import COMPLETE, INCOMPLETE, INTERRUPTED
 from flows.files.migration_file import WRITTEN_BY_RUN, MigrationSettings, load_migrations
 from tasks.oci.errors import ConfigurationError
+from tasks.run_options import RunKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from flows.forms.parameters import MigrateParameters
-    from tasks.run_options import RunKind
 
 
 def run_mappings(kind: RunKind, path: Path, given: dict[str, Any], *, standalone: bool) -> NoReturn:
@@ -31,7 +31,7 @@ def run_mappings(kind: RunKind, path: Path, given: dict[str, Any], *, standalone
     """
     as_json = prepare(given)
     _refuse_scale(given)
-    migrations = _migrations(path, given)
+    migrations = _migrations(kind, path, given)
     codes: list[int] = []
     reports: list[Any] = []
     for parameters in migrations:
@@ -56,11 +56,15 @@ def _refuse_scale(given: Mapping[str, Any]) -> None:
         )
 
 
-def _migrations(path: Path, given: dict[str, Any]) -> list[MigrateParameters]:
-    """What each mapping of the file says, with the options of the command line in place of that."""
+def _migrations(kind: RunKind, path: Path, given: dict[str, Any]) -> list[MigrateParameters]:
+    """What each mapping of the file says, with the options of the command line in place of that.
+
+    The files that a mapping names to be written are those of its migrations, which a plan leaves as they are.
+    """
     file = load_migrations(path)
+    own = {field: given.get(field) for field in WRITTEN_BY_RUN} if kind is RunKind.PLAN else {}
     try:
-        migrations = list(file.migrations(given))
+        migrations = list(file.migrations(given | own))
     except ValidationError as error:
         raise wrong_options(error) from None
     if len(migrations) > 1 and (written := [field for field in WRITTEN_BY_RUN if given.get(field)]):

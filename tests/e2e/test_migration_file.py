@@ -59,6 +59,24 @@ def test_one_that_can_not_be_done_does_not_keep_the_others_from_it(
     assert "to copy               0" in again.stdout
 
 
+def test_a_dry_run_leaves_the_reports_and_metrics_of_the_runs_as_they_are(
+    layoutlift: Layoutlift, file: Path, sources: list[Path], tmp_path: Path
+) -> None:
+    """Who watches the metrics would be told that all went well, by a run that brought nothing."""
+    layoutlift.environment = {"SECOND": str(sources[1])}
+    report, metrics = tmp_path / "report.json", tmp_path / "metrics.prom"
+    first = f"- source: {sources[0]}\n"
+    file.write_text(file.read_text().replace(first, f"{first}  report: {report}\n  metrics: {metrics}\n"))
+    layoutlift("migrate", "-c", file, "--standalone")
+    before = report.read_bytes(), metrics.read_bytes()
+    ended = layoutlift("migrate", "-c", file, "--dry-run")
+    assert (report.read_bytes(), metrics.read_bytes()) == before
+    assert str(report) not in ended.output
+    file.write_text(file.read_text().partition("- source: ${")[0])
+    layoutlift("migrate", "-c", file, "--dry-run", "--report", tmp_path / "plan.json")
+    assert json.loads((tmp_path / "plan.json").read_text())["run"]["flow"] == "plan"
+
+
 def test_a_mistake_anywhere_in_the_file_ends_it_before_anything_is_done(
     layoutlift: Layoutlift, file: Path, docker_registry: Registry, prefix: str
 ) -> None:
