@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -12,10 +13,11 @@ from flows.commands.running import prepare, run_one, wrong_options
 from flows.exit_codes import COMPLETE, INCOMPLETE, INTERRUPTED
 from flows.files.migration_file import WRITTEN_BY_RUN, MigrationSettings, load_migrations
 from tasks.oci.errors import ConfigurationError
+from tasks.operations.reports.shown_text import printable
 from tasks.run_options import RunKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from flows.forms.parameters import MigrateParameters
@@ -35,6 +37,7 @@ def run_mappings(kind: RunKind, path: Path, given: dict[str, Any], *, standalone
     codes: list[int] = []
     reports: list[Any] = []
     for parameters in migrations:
+        click.echo(printable(f"{parameters.source} → {parameters.target}"), err=True)
         ended = run_one(kind, parameters, standalone=standalone, show=not as_json)
         codes.append(ended.code)
         if as_json and ended.report is not None:
@@ -42,10 +45,17 @@ def run_mappings(kind: RunKind, path: Path, given: dict[str, Any], *, standalone
         if ended.code == INTERRUPTED:
             break
     if as_json:
-        click.echo(json.dumps({"schema": 1, "reports": reports}, indent=1))
+        mappings = list(_told(migrations, codes))
+        click.echo(json.dumps({"schema": 1, "reports": reports, "mappings": mappings}, indent=1))
     else:
         click.echo(f"{codes.count(COMPLETE)} of {len(migrations)} mappings complete")
     raise SystemExit(overall(codes))
+
+
+def _told(migrations: Iterable[MigrateParameters], codes: Iterable[int]) -> Iterator[dict[str, object]]:
+    """What became of each mapping; no code is that of one to which an interruption did not let it come."""
+    for each, code in zip_longest(migrations, codes):
+        yield {"source": each.source, "target": each.target, "exit_code": code}
 
 
 def _refuse_scale(given: Mapping[str, Any]) -> None:

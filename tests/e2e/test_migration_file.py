@@ -59,6 +59,24 @@ def test_one_that_can_not_be_done_does_not_keep_the_others_from_it(
     assert "to copy               0" in again.stdout
 
 
+def test_a_mapping_that_does_not_begin_is_named_too(
+    layoutlift: Layoutlift, file: Path, sources: list[Path], docker_registry: Registry, prefix: str, tmp_path: Path
+) -> None:
+    layoutlift.environment = {"SECOND": str(sources[0])}
+    file.write_text(file.read_text().replace(f"- source: {sources[0]}\n", f"- source: {tmp_path}/nowhere\n"))
+    ended = layoutlift("migrate", "-c", file, "--standalone", "--json", code=1)
+    told, target = json.loads(ended.stdout), f"{docker_registry.host}/{prefix}"
+    assert told["mappings"] == [
+        {"source": f"{tmp_path}/nowhere", "target": target, "exit_code": 2},
+        {"source": str(sources[0]), "target": f"{target}/second", "exit_code": 0},
+    ]
+    assert [report["run"]["source"] for report in told["reports"]] == [str(sources[0])]
+    first, error, second = ended.stderr.splitlines()
+    assert first == f"{tmp_path}/nowhere → {target}"
+    assert f"{tmp_path}/nowhere is not a directory" in error
+    assert second == f"{sources[0]} → {target}/second"
+
+
 def test_a_dry_run_leaves_the_reports_and_metrics_of_the_runs_as_they_are(
     layoutlift: Layoutlift, file: Path, sources: list[Path], tmp_path: Path
 ) -> None:
