@@ -13,6 +13,7 @@ from flows.commands.running import checked, exit_code, logs_in, prepare
 from flows.course.cutover import CutoverParameters, cut_over
 from flows.course.stopping import stopped_by_signals
 from flows.exit_codes import INTERRUPTED
+from flows.terminal.printed_report import print_report
 from flows.terminal.told_errors import tell
 from tasks.oci.errors import LayoutliftError
 
@@ -41,7 +42,7 @@ def cutover(**given: Any) -> None:
             code = exit_code(error)
     if console.run is not None and (report := console.run.report_path) is not None:
         if as_json:
-            click.echo(report.read_text())
+            print_report(report)
         else:
             print_outcome(console.run)
     raise SystemExit(INTERRUPTED if console.interrupted else code)

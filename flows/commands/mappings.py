@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from flows.commands.running import prepare, run_one, wrong_options
 from flows.exit_codes import COMPLETE, INCOMPLETE, INTERRUPTED
 from flows.files.migration_file import WRITTEN_BY_RUN, MigrationSettings, load_migrations
+from flows.terminal.printed_report import print_report
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.reports.shown_text import printable
 from tasks.run_options import RunKind
@@ -35,21 +36,36 @@ def run_mappings(kind: RunKind, path: Path, given: dict[str, Any], *, standalone
     _refuse_scale(given)
     migrations = _migrations(kind, path, given)
     codes: list[int] = []
-    reports: list[Any] = []
+    reports = _Reports() if as_json else None
     for parameters in migrations:
         click.echo(printable(f"{parameters.source} → {parameters.target}"), err=True)
         ended = run_one(kind, parameters, standalone=standalone, show=not as_json)
         codes.append(ended.code)
-        if as_json and ended.report is not None:
-            reports.append(json.loads(ended.report.read_bytes()))
+        if reports is not None and ended.report is not None:
+            reports.add(ended.report)
         if ended.code == INTERRUPTED:
             break
-    if as_json:
-        mappings = list(_told(migrations, codes))
-        click.echo(json.dumps({"schema": 1, "reports": reports, "mappings": mappings}, indent=1))
+    if reports is not None:
+        reports.end(list(_told(migrations, codes)))
     else:
         click.echo(f"{codes.count(COMPLETE)} of {len(migrations)} mappings complete")
     raise SystemExit(overall(codes))
+
+
+class _Reports:
+    """The one document for all mappings, which is printed as they end: no report is kept for it."""
+
+    def __init__(self) -> None:
+        click.echo('{"schema":1,\n"reports":[')
+        self._separator = ""
+
+    def add(self, report: Path) -> None:
+        click.echo(self._separator, nl=False)
+        print_report(report)
+        self._separator = ",\n"
+
+    def end(self, mappings: Sequence[Mapping[str, object]]) -> None:
+        click.echo(f'],\n"mappings":{json.dumps(mappings, indent=1)}}}')
 
 
 def _told(migrations: Iterable[MigrateParameters], codes: Iterable[int]) -> Iterator[dict[str, object]]:

@@ -18,6 +18,7 @@ from flows.exit_codes import COMPLETE, INCOMPLETE, INTERRUPTED, REFUSED, WRONG_U
 from flows.files.mistakes import in_our_words
 from flows.forms.block_names import block_name, refuse_blocks
 from flows.forms.scale_parameters import ScaleParameters
+from flows.terminal.printed_report import print_report
 from flows.terminal.told_errors import tell
 from tasks.exact_lists import read_exact_list
 from tasks.oci.errors import (
@@ -75,7 +76,7 @@ def run_to_end(kind: RunKind, model: type[RunParameters], given: dict[str, Any],
     parameters = checked(model, given, blocks=not standalone)
     ended = run_one(kind, parameters, standalone=standalone, show=not as_json)
     if as_json and ended.report is not None:
-        click.echo(ended.report.read_text())
+        print_report(ended.report)
     raise SystemExit(ended.code)
 
 

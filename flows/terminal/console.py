@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from heapq import nsmallest
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
@@ -25,6 +28,7 @@ from tasks.stores.pacing import Stop
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
+    from typing import TypeAlias
 
     from flows.course.early_start import EarlyStart
     from tasks.operations.reports.results import TagResult
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
     from tasks.ports import Finding
     from tasks.run_options import RunOptions
     from tasks.runs import Run
+
+    _Rank: TypeAlias = tuple[bool, bool, int]
 
 REFRESH = 0.25
 """Seconds between looks at the counters on a terminal."""
@@ -175,15 +181,21 @@ def _census_line(census: Census) -> str:
 
 
 def print_problems(results: Iterable[TagResult], findings: Iterable[Finding]) -> None:
-    """Print what is wrong, a line each, up to a limit, remarks last; and what to do about each code that occurred."""
-    told = [_Told(r.is_problem, str(r.outcome), r.place, r.message, r.code) for r in results]
-    told += [_Told(is_harmful(f), "found", f.path, f.message, f.code, "repository") for f in findings]
-    told = sorted(_left_together(told), key=_Told.rank)
-    for each in told[:SHOWN_FAILURES]:
+    """Print what is wrong, a line each, up to a limit, remarks last; and what to do about each code that occurred.
+
+    There may be a million of them, so that no more are kept than are shown.
+    """
+    told = chain(
+        (_Told(r.is_problem, str(r.outcome), r.place, r.message, r.code) for r in results),
+        (_Told(is_harmful(f), "found", f.path, f.message, f.code, "repository") for f in findings),
+    )
+    tally = _Tally()
+    shown = nsmallest(SHOWN_FAILURES, tally.of(_left_together(told)), key=_Told.rank)
+    for each in shown:
         click.echo(f"  ! {printable(each.line)} ({each.code})")
-    if more := sum(each.number for each in told[SHOWN_FAILURES:]):
+    if more := tally.number - sum(each.number for each in shown):
         click.echo(f"  … and {more:,} more, in the report")
-    print_advice((each.code for each in told), err=False)
+    print_advice(sorted(tally.codes, key=lambda code: tally.codes[code]), err=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,17 +216,36 @@ class _Told:
         place = self.place if self.number == 1 else counted(self.number, self.noun)
         return f"{self.outcome} {place}: {self.message}"
 
-    def rank(self) -> tuple[bool, bool, int]:
+    def rank(self) -> _Rank:
         """What is wrong with something comes first; then what the run did not get to, and why; then remarks."""
         return not self.is_problem, self.code in RUN_WIDE, self.number
 
 
+class _Tally:
+    """How many things are told of, and the place of each code among them, which is that of its first line."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.codes: dict[str | None, tuple[_Rank, int]] = {}
+
+    def of(self, told: Iterable[_Told]) -> Iterator[_Told]:
+        """Count each on its way."""
+        for each in told:
+            place = each.rank(), self.number
+            self.codes[each.code] = min(place, self.codes.get(each.code, place))
+            self.number += each.number
+            yield each
+
+
 def _left_together(told: Iterable[_Told]) -> Iterator[_Told]:
     """A line for each, but one for all that the run did not get to for one reason."""
-    left: dict[tuple[str, str | None, str | None], list[_Told]] = {}
+    left: dict[tuple[str, str | None, str | None], _Told] = {}
+    numbers: Counter[tuple[str, str | None, str | None]] = Counter()
     for each in told:
         if each.code in RUN_WIDE:
-            left.setdefault((each.outcome, each.message, each.code), []).append(each)
+            reason = each.outcome, each.message, each.code
+            left.setdefault(reason, each)
+            numbers[reason] += 1
         else:
             yield each
-    yield from (replace(several[0], number=len(several)) for several in left.values())
+    yield from (replace(first, number=numbers[reason]) for reason, first in left.items())

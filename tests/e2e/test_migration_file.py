@@ -41,6 +41,7 @@ def test_every_mapping_is_migrated(
     layoutlift.environment = {"SECOND": str(sources[1])}
     ended = layoutlift("migrate", "-c", file, "--standalone", "--json")
     reports = json.loads(ended.stdout)["reports"]
+    assert sum(line.startswith('{"repository"') and '"tag":' in line for line in ended.stdout.splitlines()) == 2
     assert [report["totals"]["copied"] for report in reports] == [1, 1]
     assert [report["run"]["source"] for report in reports] == list(map(str, sources))
     for name in (f"{prefix}/app", f"{prefix}/second/app"):

@@ -3,6 +3,7 @@
 import io
 import sys
 import threading
+import tracemalloc
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -137,3 +138,17 @@ def test_what_has_no_tag_is_named_as_registries_name_it(capsys: pytest.CaptureFi
 def test_where_nothing_is_wrong_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     print_problems([], [])
     assert capsys.readouterr().out == ""
+
+
+def test_what_is_printed_of_very_many_problems_is_not_kept_in_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    """They come from a file, one at a time."""
+    many = 20_000
+    results = (failed(f"v{number}", "digest_mismatch" if number % 2 else "interrupted") for number in range(many))
+    tracemalloc.start()
+    try:
+        print_problems(results, [])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert f"  … and {many - SHOWN_FAILURES:,} more, in the report" in capsys.readouterr().out
+    assert peak < 200_000
