@@ -79,7 +79,9 @@ def _spec(name: str, given: PathModel, known: Mapping[str, PathSpec]) -> PathSpe
     told = given.model_dump(exclude_none=True, exclude={"like"})
     changes: dict[str, Any] = {each.name: told[each.name] for each in fields(PathSpec) if each.name in told}
     if given.mount is not None:
-        changes = {"unmount": FUSERMOUNT, "last": (), **changes}
+        changes = {"unmount": FUSERMOUNT, "last": (), "version": (), **changes}
+    if given.pull is not None:
+        changes = {"waits": False, "warm_up": given.version or (), "version": (), **changes}
     spec = replace(base, name=name, dat_type=None, **changes)
     if spec.bucket and not spec.reads_bucket:
         raise ConfigurationError(f"the path {name}: bucket: it reads from no bucket")

@@ -61,6 +61,7 @@ class Arrives(StrEnum):
 
 
 ORAS_PULL: Command = ("oras", "pull", "--no-tty", "--oci-layout", "{layout}:{tag}", "--output", "{out}")
+ORAS_COPY: Command = ("oras", "cp", "--no-tty", "--from-oci-layout")
 ORAS_PUSH: Command = ("oras", "push", "--no-tty", "--oci-layout", "{layout}:{tag}")
 
 
@@ -72,7 +73,7 @@ class PathSpec:
     origin: Origin
     pull: Command = ORAS_PULL
     warm_up: Command = ("oras", "version")
-    """Run once before a cold pull, so that it is not the program itself that is read from a cold disk."""
+    """Run once before a cold pull, so that it is not the program itself that is read from a cold disk; or none."""
     waits: bool = False
     """Whether the pull says `ready` and begins when it gets a line, so that its start is not counted."""
     arrives: Arrives = Arrives.FILES

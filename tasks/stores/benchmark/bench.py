@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.benchmark_values.facts import Cost, Phase
-from tasks.benchmark_values.paths import ORAS_PUSH, Arrives, Origin, Visit, fill
+from tasks.benchmark_values.paths import ORAS_COPY, ORAS_PUSH, Arrives, Origin, Visit, fill
 from tasks.oci.errors import ProgramFailedError, StateError
 from tasks.stores.benchmark import page_cache
 from tasks.stores.benchmark.contents import blobs_of, check_arrived, write_content
@@ -163,15 +163,7 @@ class Bench:
             self.venue.area(path).prepare(UPLOADED)
             self.venue.area(path).upload(self._directory, f"{self._prefix(path)}/{REPOSITORY}", self.stop)
         elif path.origin is Origin.REGISTRY:
-            to = (
-                "oras",
-                "cp",
-                "--no-tty",
-                "--from-oci-layout",
-                "{layout}:{tag}",
-                "{to_plain_http}",
-                "{registry}:{tag}",
-            )
+            to = (*ORAS_COPY, "{layout}:{tag}", "{to_plain_http}", "{registry}:{tag}")
             plain = "--to-plain-http" if self.venue.plain_http else None
             values = {"layout": str(self._directory), "tag": case.label, "to_plain_http": plain}
             self._is_in_registry = True
@@ -271,6 +263,8 @@ class Bench:
         timed.run(Stop(), deadline_seconds=SMALL_SECONDS)
 
     def _warm_up(self, path: PathSpec) -> None:
+        if not path.warm_up:
+            return
         command = self.venue.command(path.warm_up, self._values(path))
         try:
             self.venue.run(path, command)

@@ -45,6 +45,24 @@ def test_the_page_shows_a_file_that_can_be_read(tmp_path: Path) -> None:
     assert named >= PathModel.model_fields.keys() - {"option", "own_credentials"}
 
 
+def test_a_pull_of_ones_own_is_neither_prepared_nor_named_as_the_one_in_whose_place_it_is(tmp_path: Path) -> None:
+    text = """
+paths:
+  crane: {like: registry, pull: [crane, export, "{registry}:{tag}", "{out}/a.tar"]}
+  told: {like: native, pull: [mine, "{prefix}", "{out}"], version: [mine, version]}
+  mounted: {like: s3fs, mount: [other, "{prefix}", "{mountpoint}"]}
+  options: {like: s3fs, options: [a=b]}
+"""
+    found = load_paths(written(tmp_path, text), CATALOGUE)
+    said = {name: (spec.waits, spec.warm_up, spec.version) for name, spec in found.items()}
+    assert said == {
+        "crane": (False, (), ()),
+        "told": (False, ("mine", "version"), ("mine", "version")),
+        "mounted": (False, ("oras", "version"), ()),
+        "options": (False, ("oras", "version"), ("s3fs", "--version")),
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from tasks.benchmark_values.cases import MIB, parse_case
+from tasks.benchmark_values.facts import Phase
 from tasks.benchmark_values.options import ContentKind
 from tasks.benchmark_values.paths import Visit
 from tasks.oci.errors import LayoutliftError, ProgramFailedError, StateError
@@ -115,6 +116,17 @@ fi
 echo "$1 $2" >> asked
 if [ "$1" = cp ]; then echo connection lost; exit 1; fi
 """
+
+
+def test_a_pull_that_has_nothing_to_read_before_is_cold_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.stores.benchmark.page_cache.drop", lambda: None)
+    path = replace(CATALOGUE["directory"], warm_up=(), pull=("/bin/sh", "-c", "cp content/* {out}"))
+    with WorkFolder(tmp_path, "run") as work:
+        bench = Bench(a_venue(), work, Stop(), 0.0, drop_caches=True)
+        bench.begin(CASE, ContentKind.BINARY)
+        assert [phase for phase, _ in bench.visit(Visit(path, CASE, 1))] == [Phase.COLD, Phase.WARM]
 
 
 class Service:
