@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
@@ -25,7 +26,11 @@ GateTarget = Annotated[
     ),
     AfterValidator(lambda text: text if text is None or block_name(text) else p.check_address(text)),
 ]
-Output = Annotated[str | None, Field(description="Write the plan to this file, for layoutlift cleanup apply")]
+Output = Annotated[
+    str | None,
+    Field(description="Write the plan to this file, for layoutlift cleanup apply"),
+    AfterValidator(partial(p.check_file, instead="--json prints the plan")),
+]
 Readers = Annotated[int, Field(description="How many requests are made at once", ge=1, le=256)]
 OnlyWriter = Annotated[
     bool,

@@ -291,6 +291,21 @@ def test_a_layout_whose_index_is_a_link_is_left_alone_by_the_plan_already(source
     assert (ended.exit_code, words in ended.output) == (1, True), ended.output
 
 
+@pytest.mark.parametrize(
+    "command", [("cleanup", "plan", "--policy", "cleanup.yaml"), ("delete", "app:v1"), ("recover",)]
+)
+def test_a_plan_is_not_written_to_a_file_that_is_called_as_standard_output_is_by_others(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    layoutlift("cleanup", "init")
+    words = 2 if command[0] == "cleanup" else 1
+    ended = layoutlift(*command[:words], source, *command[words:], "--output", "-")
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert ended.stderr == "layoutlift: --output: it would be a file of that name; --json prints the plan\n"
+    assert not (tmp_path / "-").exists()
+
+
 def test_a_plan_that_would_be_a_folder_is_refused_before_the_work(source: Path, tmp_path: Path) -> None:
     (policy := tmp_path / "policy.yaml").write_text(EXAMPLE)
     ended = layoutlift("cleanup", "plan", source, "--policy", policy, "-o", tmp_path)
