@@ -71,7 +71,7 @@ def _parameter(name: str, field: FieldInfo, *, required: bool) -> Callable[[Call
         show_default=bool(field.default) and not isinstance(field.default, list | bool),
         required=field.is_required(),
         **_default(field),
-        **_kind(field) | ({"metavar": _VALUES[name]} if name in _VALUES else {}),
+        **({} if name in _WITH_UNIT else _kind(field)) | ({"metavar": _VALUES[name]} if name in _VALUES else {}),
     )
 
 
@@ -172,6 +172,7 @@ _VALUES = {
     "hours": "HOURS",
     "limit_rate": "RATE",
     "lock_timeout": "TIME",
+    "max_bytes": "SIZE",
     "mount_option": "PATH=OPTION",
     "out": "FOLDER",
     "path_bucket": "PATH=BUCKET",
@@ -180,6 +181,8 @@ _VALUES = {
     "shard_deployment": "NAME",
 }
 """What stands for an option's value in the help, where more can be said than TEXT."""
+_WITH_UNIT = frozenset({"max_bytes"})
+"""Numbers that are handed on as text: their fields read the unit behind them."""
 
 
 def _without_none(annotation: Any) -> Any:

@@ -6,12 +6,12 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from flows.forms import parameter_fields as p
 from flows.forms.block_names import block_name
 from flows.forms.parameters import Parameters, SourceParameters
-from flows.forms.quantities import waiting_time
+from flows.forms.quantities import size_in_bytes, waiting_time
 
 if TYPE_CHECKING:
     from tasks.operations.cleanup.values import Limits
@@ -44,7 +44,11 @@ MaxPercent = Annotated[
 MinTagsLeft = Annotated[
     int | None, Field(description="In place of the plan's limit: how many tags a repository keeps at least", ge=0)
 ]
-MaxBytes = Annotated[int | None, Field(description="In place of the plan's limit: how many bytes may go", ge=0)]
+MaxBytes = Annotated[
+    int | None,
+    Field(description="In place of the plan's limit: how many bytes may go", ge=0),
+    BeforeValidator(lambda given: size_in_bytes(given) if isinstance(given, str) else given),
+]
 AutoApply = Annotated[
     bool,
     Field(description="Apply the plan without asking where it keeps within the limits, and fail where it does not"),

@@ -291,6 +291,25 @@ def test_a_layout_whose_index_is_a_link_is_left_alone_by_the_plan_already(source
     assert (ended.exit_code, words in ended.output) == (1, True), ended.output
 
 
+@pytest.mark.parametrize(("given", "code"), [("1", 3), ("1K", 3), ("1000K", 0), ("1G", 0), ("1048576", 0)])
+def test_a_limit_of_bytes_is_said_as_in_a_policy(source: Path, tmp_path: Path, given: str, code: int) -> None:
+    layout = LayoutBuilder(source / "app")
+    layout.image("v1", layers=[b"x" * 100_000])
+    layout.write()
+    layoutlift("delete", source, "app:v1", "--output", tmp_path / "plan")
+    ended = layoutlift("cleanup", "apply", tmp_path / "plan", ALONE, "--max-bytes", given)
+    assert ended.exit_code == code, ended.output
+
+
+def test_what_is_no_limit_of_bytes_is_said_as_of_a_policy(source: Path, tmp_path: Path) -> None:
+    layoutlift("delete", source, "app:v1", "--output", tmp_path / "plan")
+    ended = layoutlift("cleanup", "apply", tmp_path / "plan", ALONE, "--max-bytes", "lots")
+    assert ended.exit_code == 2
+    assert ended.stderr == (
+        "layoutlift: --max-bytes: a size is a number of bytes, with k, M, G or T behind it: 50G\n"
+    )
+
+
 @pytest.mark.parametrize(
     "command", [("cleanup", "plan", "--policy", "cleanup.yaml"), ("delete", "app:v1"), ("recover",)]
 )
