@@ -12,6 +12,7 @@ from flows.course.cleanup_planning import cleanup_options, show_and_keep
 from tasks.cleanup_plans import make_header, open_planner
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, InvalidDigestError, RefusedError
+from tasks.oci.reference import is_tag
 from tasks.operations.cleanup.deciding.choices import DeleteChoice
 from tasks.operations.cleanup.deciding.policy import Policy
 from tasks.operations.cleanup.planning.recovering import marked_left_out, plan_recovery
@@ -46,7 +47,7 @@ class Named:
             ConfigurationError: the text is not of this form.
         """
         repository, at, digest = text.partition("@")
-        repository, colon, tag = (repository, "", "") if at else repository.partition(":")
+        repository, colon, tag = (repository, "", "") if at else _split(repository)
         if not repository.strip("/") or (at and not digest) or (colon and not tag):
             raise ConfigurationError(f"{text!r} is not REPOSITORY, REPOSITORY:TAG or REPOSITORY@DIGEST")
         try:
@@ -87,6 +88,12 @@ class Named:
         if self.tag is not None and len(meant) > 1:
             ways = " or ".join(f"{self.repository}@{digest}" for digest in meant)
             raise RefusedError(f"{self.repository}:{self.tag} names more than one thing: name {ways}")
+
+
+def _split(text: str) -> tuple[str, str, str]:
+    """Repository and tag, with the colon between them: the last one, unless no registry takes what follows it."""
+    last = text.rpartition(":")
+    return last if is_tag(last[2]) and last[1] else text.partition(":")
 
 
 def plan_delete(given: DeleteParameters, named: Named, plan_file: Path | None, stop: Stop, show: ShowPlan) -> bool:

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from flows.cli import main
+from flows.course.deleting import Named
 from flows.files.policy_example import EXAMPLE
 from tasks.oci.codes import Problem
 from tasks.operations.reports.advice import advice_on
@@ -251,6 +252,23 @@ def test_what_is_only_a_part_of_something_is_told_from_what_is_not_there(source:
     ended = layoutlift("delete", source, f"app@{nobodys}")
     assert ended.exit_code == 2
     assert f"has nothing named {nobodys}" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("named", "meant"),
+    [
+        ("a:b:v1", ("a:b", "v1", None)),
+        ("team/a:v1", ("team/a", "v1", None)),
+        ("a:v1+bad", ("a", "v1+bad", None)),
+        ("a:b:v1+bad", ("a", "b:v1+bad", None)),
+        ("a", ("a", None, None)),
+    ],
+)
+def test_a_folder_may_have_a_colon_in_what_is_to_be_deleted_as_in_a_list(
+    named: str, meant: tuple[str, str | None, None]
+) -> None:
+    found = Named.parse(named)
+    assert (found.repository, found.tag, found.digest) == meant
 
 
 def test_a_platform_of_an_index_is_said_to_stay_with_that_though_the_layout_lists_it(tmp_path: Path) -> None:
