@@ -64,6 +64,16 @@ def check_type(descriptor: Descriptor) -> None:
         raise UnsupportedMediaTypeError(f"{descriptor.media_type} is not a type of manifest that registries take")
 
 
+def own_type(raw: bytes) -> str | None:
+    """The type that a manifest says of itself, None where it says none that a manifest has.
+
+    Raises:
+        InvalidManifestError: it is not JSON, or of no manifest's form.
+    """
+    named = _decode(raw).get("mediaType")
+    return named if isinstance(named, str) and media_types.is_manifest(named) else None
+
+
 def parse_manifest(raw: bytes, descriptor: Descriptor) -> Manifest:
     """Read the bytes that `descriptor` points at; they must have been checked against its digest.
 

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.errors import LayoutliftError
+from tasks.oci.manifest import MAX_MANIFEST_SIZE, own_type
+from tasks.oci.media_types import IMAGE_MANIFEST
+from tasks.operations.source.manifest_reading import BROKEN_AT_SOURCE
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -45,11 +48,31 @@ class KeptManifests:
         """
         at_risk: list[Descriptor] = []
         for digest in replaced:
-            manifest = self._tools.target.fetch_manifest(self._repository, digest) if self._has(digest) else None
+            manifest = self._described(digest)
             if manifest is not None:
-                at_risk.append(Descriptor(manifest.media_type, digest, len(manifest.raw)))
-                self._noted.note_at_risk(at_risk[-1])
+                at_risk.append(manifest)
+                self._noted.note_at_risk(manifest)
         return at_risk
+
+    def _described(self, digest: Digest) -> Descriptor | None:
+        """What a manifest is that the layout has; the target is asked where that does not tell, by what is a pull."""
+        stat = self._tools.source.stat_blob(self._path, digest)
+        if stat is None:
+            return None
+        found = self._described_by_layout(digest, stat.size)
+        if found is None and (there := self._tools.target.fetch_manifest(self._repository, digest)) is not None:
+            found = Descriptor(there.media_type, digest, len(there.raw))
+        return found
+
+    def _described_by_layout(self, digest: Digest, size: int) -> Descriptor | None:
+        if size > MAX_MANIFEST_SIZE:
+            return None
+        try:
+            raw = self._tools.source.blob(self._path, Descriptor(IMAGE_MANIFEST, digest, size)).read()
+            named = own_type(raw)
+        except BROKEN_AT_SOURCE:
+            return None
+        return None if named is None else Descriptor(named, digest, size)
 
     def keep(self, at_risk: Iterable[Descriptor]) -> None:
         """Have these manifests there by their digests, now that their tags are moved.

@@ -1343,6 +1343,28 @@ def test_a_part_that_can_not_be_read_for_the_moment_is_sent_again_by_the_next_ru
     assert target.resolve_manifest("app", part) == part
 
 
+@pytest.mark.parametrize("says_type", [True, False])
+def test_a_tag_is_moved_without_a_pull_where_the_layout_tells_what_had_it(
+    layout: LayoutBuilder, *, says_type: bool
+) -> None:
+    """Docker Hub counts pulls, and allows few."""
+    body = json.loads(layout.blob_path(layout.image(layers=[b"first"], listed=False)).read_bytes())
+    body = body if says_type else {name: body[name] for name in body if name != "mediaType"}
+    first = layout.blob(json.dumps(body).encode(), OCI_MANIFEST)
+    layout.entry(first, "v1")
+    layout.index([first], "index")
+    target = Scripted()
+    made = engine(layout, target)
+    made.copy()
+    moved = LayoutBuilder(layout.path)
+    moved.index([first], "index")
+    moved.image("v1", layers=[b"second"])
+    moved.write()
+    assert made.copy() == ({"app:index": "up_to_date", "app:v1": "copied"}, set())
+    assert target.fetched == ([] if says_type else [first["digest"]])
+    assert made.ledger.at_risk("app") == []
+
+
 def test_what_a_killed_run_had_put_at_risk_is_sent_again_by_the_next(layout: LayoutBuilder) -> None:
     """The tag was moved by then, so that nothing but the ledger tells."""
     part = layout.image("amd64", layers=[b"first"])
