@@ -77,7 +77,7 @@ class ReferrerLists:
         listed = self._listed_by_api(repository, subject)
         if listed is not None:
             return _by_api(listed, referrers)
-        self._note_no_api()
+        self._note_unlisted(repository, subject)
         key = (repository, subject)
         with self._joining:
             turn = self._turns.setdefault(key, _Turn([]))
@@ -111,11 +111,11 @@ class ReferrerLists:
             return _by_api(listed, referrers)
         entries = self._fallback_list(repository, subject)["manifests"]
         if entries:
-            self._note_no_api()
+            self._note_unlisted(repository, subject)
         return ReferrerListing.LOST if _missing(entries, referrers) else ReferrerListing.FALLBACK
 
     def _listed_by_api(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
-        """What the API lists; None where there is none, or not this repository."""
+        """What the API lists; None where there is none, or not this repository or subject."""
         if self._has_api is False:
             return None
         listed = self._target.list_referrers(repository, subject)
@@ -123,9 +123,10 @@ class ReferrerLists:
             self._has_api = True
         return listed
 
-    def _note_no_api(self) -> None:
-        """Take it that there is no API, as a repository that exists was not listed, unless it ever answered."""
-        self._has_api = bool(self._has_api)
+    def _note_unlisted(self, repository: str, subject: Digest) -> None:
+        """Take it that there is no API, as a subject that is there was not listed, unless it ever answered."""
+        if self._has_api is None and self._target.resolve_manifest(repository, subject) is not None:
+            self._has_api = bool(self._has_api)  # others ask, too
 
     def _fallback_list(self, repository: str, subject: Digest) -> dict[str, Any]:
         tag = referrers_tag(subject)

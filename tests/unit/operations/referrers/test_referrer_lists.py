@@ -18,8 +18,8 @@ from tasks.operations.work import freshness
 from tasks.ports import RemoteManifest
 from tasks.stores.memory import MemoryTarget
 
-SUBJECT = Digest.of(b"subject")
 EMPTY = b'{"schemaVersion":2,"manifests":[]}'
+SUBJECT = Digest.of(EMPTY + b"\n")
 
 
 class Target(MemoryTarget):
@@ -61,6 +61,7 @@ def target() -> Target:
 
 
 def test_a_list_is_written_once_and_the_api_that_is_not_there_is_asked_for_once(target: Target) -> None:
+    assert target.put(EMPTY + b"\n").digest == SUBJECT
     lists, members = ReferrerLists(target), [target.put(EMPTY + space) for space in (b"", b" ")]
     for _ in range(2):
         assert lists.ensure("app", SUBJECT, [*members, members[0]]) is ReferrerListing.FALLBACK
@@ -94,6 +95,25 @@ def test_an_api_that_ever_answered_is_asked_for_every_list() -> None:
     lists = ReferrerLists(AnswersNotOfAll())
     found = [lists.ensure(repository, SUBJECT, ()) for repository in ("app", "odd", "app")]
     assert found == [ReferrerListing.API, ReferrerListing.FALLBACK, ReferrerListing.API]
+
+
+def test_a_subject_that_is_not_there_tells_nothing_of_the_api() -> None:
+    """Quay answers 404 of it, as a registry without the API does of all."""
+
+    class OfWhatIsThere(MemoryTarget):
+        def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
+            return super().list_referrers(repository, subject) if self.resolve_manifest(repository, subject) else None
+
+    target, there = OfWhatIsThere(), Descriptor(IMAGE_INDEX, Digest.of(EMPTY), len(EMPTY))
+    target.push_manifest("app", there.digest, RemoteManifest(EMPTY, IMAGE_INDEX))
+    raw = json.dumps({"schemaVersion": 2, "manifests": [], "subject": there.to_json()}).encode()
+    target.push_manifest("app", Digest.of(raw), RemoteManifest(raw, IMAGE_INDEX))
+    member, missing = Descriptor(IMAGE_INDEX, Digest.of(raw), len(raw)), Digest.of(b"not here")
+    for first in (ReferrerLists.ensure, ReferrerLists.check):
+        lists = ReferrerLists(target)
+        assert first(lists, "app", missing, [member]) is ReferrerListing.FALLBACK
+        assert lists.ensure("app", there.digest, [member]) is ReferrerListing.API
+    assert target.list_tags("app") == {referrers_tag(missing)}
 
 
 @pytest.mark.parametrize("misses", [0, ATTEMPTS])
