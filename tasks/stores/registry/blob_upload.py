@@ -130,7 +130,7 @@ class BlobUpload:
         return self._put(repository, opened, content, scopes, tried)
 
     def _post_whole(self, repository: str, content: BlobContent, scopes: Scopes, tried: _Tried) -> BlobArrival:
-        """Send a small blob in one request; a registry that doesn't take that is not asked again.
+        """Send a small blob in one request; a registry that never took that is not asked again.
 
         Its 202 opens a session as if there had been no body (distribution-spec v1.1.1 "Single POST").
         """
@@ -145,7 +145,8 @@ class BlobUpload:
             self._takes_single_post = False
             return self._put(repository, answer, content, scopes, tried)
         if _is_refusal(answer):
-            self._takes_single_post = False
+            self._takes_single_post = self._took_single_post  # it may be meant of this repository alone
+            tried.plainly = True
             return self._send(repository, content, tried)
         raise error_of(answer, f"sending {content.descriptor.digest}")
 

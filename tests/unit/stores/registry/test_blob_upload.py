@@ -13,6 +13,7 @@ from tasks.oci.errors import (
     AuthorizationExpiredError,
     DigestMismatchError,
     PayloadTooLargeError,
+    PermissionDeniedError,
     RegistryError,
     TargetFullError,
     UnexpectedAnswerError,
@@ -186,6 +187,20 @@ def test_a_registry_that_refuses_a_body_with_the_question_gets_none_with_it_from
     for _ in range(2):
         assert store.push_blob("app", blob(SMALL)) is BlobArrival.PUSHED
     assert [len(sent.body) for sent in script.asked("POST", UPLOADS)] == [len(SMALL), 0, 0]
+
+
+def test_a_registry_that_took_one_and_refuses_another_repository_is_sent_further_ones(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    secret = UPLOADS.replace("app", "secret")
+    script.expect("POST", UPLOADS, Reply(201), Reply(201))
+    script.expect("POST", secret, Reply(403), Reply(403))
+    store = make_store(script.host)
+    assert store.push_blob("app", blob(SMALL)) is BlobArrival.PUSHED
+    with pytest.raises(PermissionDeniedError):
+        store.push_blob("secret", blob(SMALL))
+    assert store.push_blob("app", blob(SMALL)) is BlobArrival.PUSHED
+    assert [bool(asked.query) for asked in script.asked("POST", secret)] == [True, False]
 
 
 def test_a_mount_sends_nothing(script: ScriptedRegistry, make_store: MakeStore) -> None:
