@@ -182,11 +182,13 @@ class FreshLook:
         return self._brought_back(_RestoringReader(self._source, path, held, returned), path, roots)
 
     def _brought_back(self, reader: _RestoringReader, path: str, roots: Sequence[Descriptor]) -> FreshView:
-        blobs = {blob.digest: blob.file for blob in reader.all_held()}
+        blobs = reader.held_files()
         reader.absent({})
         graph = self._read(reader, path, roots, blobs)
         needed = graph.reach({root.digest: root.digest for root in roots}, blobs)
         restored = reader.restore(needed)
+        if any(digest in blobs and file.size != blobs[digest].size for digest, file in restored.items()):
+            graph = self._read(reader, path, roots, {**blobs, **restored})  # another one was in its place
         return FreshView((), restored, needed, (), reader.brought(), graph)
 
     def _read(
@@ -205,14 +207,14 @@ class _RestoringReader:
         self._layouts: LayoutReader = source.open_layouts()
         self._path = path
         self._held = by_digest(held)
-        self._copies = by_digest((*self.all_held(), *returned))
+        self._copies = by_digest((*(blob for blobs in self._held.values() for blob in blobs), *returned))
         self._absent: frozenset[Digest] = frozenset()
-        self._brought: set[Digest] = set()
+        self._brought: dict[Digest, HeldBlob] = {}
         self._lock = threading.Lock()
 
-    def all_held(self) -> list[HeldBlob]:
-        """Everything that is in the quarantine."""
-        return [blob for blobs in self._held.values() for blob in blobs]
+    def held_files(self) -> dict[Digest, StoredFile]:
+        """Everything that is in the quarantine; of several copies the one that comes back."""
+        return {digest: _best_first(copies)[0].file for digest, copies in self._held.items()}
 
     def absent(self, blobs: Mapping[Digest, StoredFile]) -> None:
         """Note which of the hidden blobs the layout lacks."""
@@ -231,8 +233,8 @@ class _RestoringReader:
         return back
 
     def brought(self) -> tuple[HeldBlob, ...]:
-        """All that was hidden of what came back; what was in its place already did not."""
-        return tuple(blob for digest in sorted(self._brought) for blob in self._copies[digest])
+        """What came back; what was in its place already did not, nor what there is of other copies."""
+        return tuple(blob for _, blob in sorted(self._brought.items()))
 
     def read_index(self, path: str) -> IndexFile:
         """See `LayoutReader.read_index`."""
@@ -253,8 +255,14 @@ class _RestoringReader:
         place = below(self._path, blob_path(digest))
         if (present := self._files.stat_file(place)) is not None:
             return present
-        for blob in self._copies[digest]:
+        for blob in _best_first(self._copies[digest]):
             if place in self._files.restore_files([place], blob.trash):
-                self._brought.add(digest)
+                self._brought[digest] = blob
                 break
         return self._files.stat_file(place)
+
+
+def _best_first(copies: Iterable[HeldBlob]) -> list[HeldBlob]:
+    """Copies of one blob, the largest first, as a writer that dies leaves less; of old versions the newest."""
+    newest = {blob.trash: blob for blob in sorted(copies, key=lambda blob: blob.since)}
+    return sorted(newest.values(), key=lambda blob: (blob.file.size, blob.since), reverse=True)

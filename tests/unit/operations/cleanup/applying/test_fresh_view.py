@@ -163,6 +163,19 @@ def test_of_several_hidden_copies_any_will_do(world: World) -> None:
     assert look(world, [*first, *second]).is_whole
 
 
+def test_of_old_versions_the_newest_has_come_back_whatever_its_size(world: World) -> None:
+    """The store gives no other; what an earlier run hid is still there, and waits for its end."""
+    held = []
+    for run, raw in enumerate((LAYER_OF_V1 + b" and more", LAYER_OF_V1)):
+        world.now += 1
+        world.files.put(blob_path(LAYER_OF_V1), raw)
+        file = world.files.stat_file(blob_path(LAYER_OF_V1))
+        assert file is not None
+        world.files.hide_files([file], None)
+        held.append(HeldBlob(f"run-{run}", LAYOUT, Digest.of(LAYER_OF_V1), file, world.now, None))
+    assert look(world, held).restored == (held[1],)
+
+
 def test_what_is_to_be_named_is_made_whole_first_or_is_missing(world: World) -> None:
     world.files.put(INDEX_PATH, b'{"schemaVersion":2,"manifests":[]}')
     held = hide(world, MANIFEST_OF_V1, LAYER_OF_V1)

@@ -1,7 +1,7 @@
 """What undoing a run brings back, and what it says of what can't come back."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -12,6 +12,7 @@ from tasks.oci.errors import ConfigurationError, InterruptedRunError, LockHeldEr
 from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
 from tasks.operations.cleanup.applying.undoing import undo_run
 from tasks.operations.cleanup.layout.index_edit import read_entry
+from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.journal import RUNS
 from tasks.operations.cleanup.records.marks import read_marks
 from tasks.operations.cleanup.values import Action, IndexEntry
@@ -455,3 +456,56 @@ def test_two_contents_of_one_tag_that_stood_beside_each_other_come_back_both() -
     assert world.entries == []
     assert not undone(world, "run-0").problems
     assert sorted(map(str, world.entries)) == sorted(map(str, before))
+
+
+WHOLE, CUT = b"layer 1", b"lay"
+
+
+def hide_by_two_runs(world: World) -> str:
+    """What nothing names is marked, then hidden; the run that hid it."""
+    for wait in (1, GRACE):
+        world.now += wait
+        assert world.apply_plan(world.plan(keep_policy(1)))
+    assert blob_path(WHOLE) not in world.files.contents()
+    return world.runs[-1]
+
+
+def hide_what_a_writer_left_who_died(world: World) -> str:
+    world.files.put(blob_path(WHOLE), CUT)
+    return hide_by_two_runs(world)
+
+
+def hide_what_a_tag_named(world: World) -> str:
+    world.finish(Push(image([1]), "v1", world.now))
+    return hide_by_two_runs(world)
+
+
+BOTH = (hide_what_a_writer_left_who_died, hide_what_a_tag_named)
+
+
+@pytest.mark.parametrize("hide", [BOTH, BOTH[::-1]], ids=["the whole one last", "the whole one first"])
+def test_of_copies_that_two_runs_hid_the_whole_one_comes_back(hide: Sequence[Callable[[World], str]]) -> None:
+    world = World()
+    world.finish(Push(image([2]), "v2", world.now))
+    hidden = {act: act(world) for act in hide}
+    took_v1 = world.runs[world.runs.index(hidden[hide_what_a_tag_named]) - 1]
+    outcome = undone(world, took_v1)
+    assert ([entry.tag for entry in outcome.added], outcome.problems) == (["v1"], [])
+    assert world.files.contents()[blob_path(WHOLE)] == WHOLE
+    [left] = [blob.run for blob in Holdings.load(world.files).held(world.files, LAYOUT)]
+    assert left == hidden[hide_what_a_writer_left_who_died], "it waits for its end"
+    world.now += HOLD
+    assert world.apply_plan(world.plan(keep_policy(2)))
+    assert (Holdings.load(world.files).held(world.files, LAYOUT), world.absent()) == ((), set())
+
+
+def test_a_tag_stays_out_where_something_of_it_is_damaged_in_its_place_and_its_copy_waits_on() -> None:
+    world = World()
+    world.finish(Push(image([2]), "v2", world.now))
+    left_by_a_writer, good = (act(world) for act in BOTH)
+    undone(world, left_by_a_writer)
+    assert world.files.contents()[blob_path(WHOLE)] == CUT
+    outcome = undone(world, world.runs[world.runs.index(good) - 1])
+    assert ([problem.message for problem in outcome.problems], tags(world)) == (["v1 is not whole any more"], ["v2"])
+    held = Holdings.load(world.files).held(world.files, LAYOUT)
+    assert [blob.run for blob in held if blob.digest == Digest.of(WHOLE)] == [good]
