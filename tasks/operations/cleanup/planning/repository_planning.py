@@ -56,7 +56,7 @@ _LOST_MESSAGE = (
     "--apply brings it back)"
 )
 _EMPTY_INDEX = (
-    "its index names nothing though there are blobs; a writer may be at work, or lost its entries "
+    "its index names nothing though there are manifests; a writer may be at work, or lost its entries "
     "(layoutlift recover --marked shows them)"
 )
 _HIDDEN_MANIFEST = (
@@ -93,8 +93,8 @@ class _RepositoryPlanning:
         view = view_layout(tools.source, tools.files, self.path)
         in_layout = set(in_place(known, view.blobs))
         held = tuple(blob for blob in known if blob not in in_layout)
-        if not view.entries and any(digest not in marks for digest in view.blobs):
-            raise InvalidLayoutError(_EMPTY_INDEX)
+        if not view.entries:
+            self._refuse_lost(view, marks)
         graph = self._graph(view, self._protected(view))
         decided = self._decided(view, graph)
         self._check_complete(view, graph, decided, (*held, *self._taken_late(view, decided, returned)))
@@ -118,6 +118,12 @@ class _RepositoryPlanning:
             drop_layout=self.choice.drops_empty and is_empty and nothing_waits,
             findings=(*several_images(view), *self._lost(view, decided, marks), *self._hidden(hidden)),
         )
+
+    def _refuse_lost(self, view: LayoutView, marks: Mapping[Digest, Mark]) -> None:
+        """Leave alone what an index that names nothing may have lost; a first push that died leaves only blobs."""
+        unmarked = [(digest, file) for digest, file in view.blobs.items() if digest not in marks]
+        if any(find_lost(self.tools.source, self.path, unmarked, self.tools.map_concurrently)):
+            raise InvalidLayoutError(_EMPTY_INDEX)
 
     def _blobs(
         self, view: LayoutView, graph: Graph, decided: EntryDecisions, marks: Mapping[Digest, Mark]

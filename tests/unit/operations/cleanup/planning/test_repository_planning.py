@@ -20,6 +20,7 @@ from tasks.operations.cleanup.records.journal import Journal, Record, Step
 from tasks.operations.cleanup.records.marks import Mark, write_marks
 from tasks.operations.cleanup.values import Action, FileKind, Timing
 from tasks.stores.memory import MemorySource
+from tests.support.cleanup_world import GRACE, HOLD, World, blob_path, image, keep_policy
 from tests.support.planned_layout import APP, DAY, MANIFEST, NOW, REF_NAME, PlannedLayout, keep_last
 
 if TYPE_CHECKING:
@@ -533,3 +534,43 @@ def test_who_was_told_to_end_plans_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(MemorySource, "read_index", ends)
     with pytest.raises(InterruptedRunError):
         layout.plan()
+
+
+def test_what_is_left_of_a_first_push_that_died_goes_as_other_blobs_do() -> None:
+    """Its index names nothing and nobody lost a manifest: without one nothing can be named again."""
+    world = World()
+    for raw in image([1, 2]).blobs[:-1]:
+        world.files.put(blob_path(raw), raw)
+    policy = replace(keep_policy(1), drop_empty_layouts=True)
+    for wait, action in ((1, Action.MARK), (GRACE - 1, Action.MARK), (1, Action.QUARANTINE)):
+        world.now += wait
+        plan = world.plan(policy)
+        assert (plan.refused, plan.findings, {blob.action for blob in plan.blobs}) == (None, (), {action})
+        assert world.apply_plan(plan)
+    world.now += HOLD
+    plan = world.plan(policy)
+    assert plan.drop_layout
+    assert world.apply_plan(plan)
+    assert [path for path in world.files.contents() if not path.startswith(".layoutlift")] == []
+
+
+@pytest.mark.parametrize("cut", [0, 1])
+def test_a_layout_whose_index_names_nothing_over_a_manifest_is_left_alone(cut: int) -> None:
+    """Also over what is left of one."""
+    world = World()
+    for raw in image([1, 2]).blobs:
+        world.files.put(blob_path(raw), raw)
+    manifest = image([1, 2]).blobs[-1]
+    world.files.put(blob_path(manifest), manifest[: len(manifest) - cut])
+    refused = world.plan(keep_policy(1)).refused
+    assert refused is not None
+    assert "its index names nothing though there are manifests" in refused.message
+
+
+def test_a_protected_manifest_over_which_an_index_names_nothing_keeps_its_layout_from_being_judged() -> None:
+    layout = PlannedLayout()
+    image = layout.image("v1")
+    layout.protected = frozenset({Digest(image["digest"])})
+    layout.entries.clear()
+    layout.write_index()
+    assert layout.plan().refused is not None
