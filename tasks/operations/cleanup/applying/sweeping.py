@@ -181,18 +181,27 @@ class Sweep:
     def _ripe_to_purge(self, view: FreshView, now: float) -> list[HeldBlob]:
         """What the plan has deleted for good, and nobody needs, in other repositories neither."""
         wanted = {(each.run, each.digest) for each in self.plan.quarantined if each.action is Action.PURGE}
-        ripe = [blob for blob in self.held if (blob.run, blob.digest) in wanted and self._may_purge(blob, view, now)]
+        waited = self._waited(now)
+        ripe = [
+            blob
+            for blob in self.held
+            if (blob.run, blob.digest) in wanted
+            and (blob.digest, blob.trash) in waited
+            and (blob.digest not in view.needed or blob.digest in view.blobs)
+        ]
         needed = self.tools.shared.needing(self.plan.path, [blob.digest for blob in ripe])
         return [blob for blob in ripe if blob.digest not in needed]
 
-    def _may_purge(self, blob: HeldBlob, view: FreshView, now: float) -> bool:
-        """Whether nobody needs it from the quarantine: its time is over, and what is needed is in the layout.
+    def _waited(self, now: float) -> set[tuple[Digest, str | None]]:
+        """What is in the quarantine for as long as the hold time, each with the place where it is.
 
         Old versions are purged all at once, so none of them may be one that was hidden again later.
         """
-        others = [other for other in self.held if other.digest == blob.digest and other.trash == blob.trash]
-        waited = all(now - other.since >= self.tools.timing.hold for other in others)
-        return waited and (blob.digest not in view.needed or blob.digest in view.blobs)
+        last: dict[tuple[Digest, str | None], float] = {}
+        for blob in self.held:
+            place = blob.digest, blob.trash
+            last[place] = max(blob.since, last.get(place, blob.since))
+        return {place for place, since in last.items() if now - since >= self.tools.timing.hold}
 
 
 def _file_of(decision: BlobDecision, path: str) -> StoredFile:

@@ -1,6 +1,6 @@
 """A sweep takes nothing on a plan's word alone: each file is looked at again, and so is how long it has waited."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -12,7 +12,7 @@ from tasks.operations.cleanup.applying.apply_tools import ApplyTools, Repository
 from tasks.operations.cleanup.applying.fresh_view import FreshLook
 from tasks.operations.cleanup.applying.repository_applying import apply_repository
 from tasks.operations.cleanup.applying.sweeping import Sweep
-from tasks.operations.cleanup.records.holdings import Holdings
+from tasks.operations.cleanup.records.holdings import HeldBlob, Holdings
 from tasks.operations.cleanup.records.journal import Step, list_records, read_record
 from tasks.operations.cleanup.records.marks import Mark, read_marks, write_marks
 from tasks.operations.cleanup.values import Action, QuarantineMode, RepositoryPlan, Timing, totals_of
@@ -302,3 +302,36 @@ def test_what_several_runs_have_hidden_is_deleted_and_counted_once(world: World)
         (record,) = (read_record(world.files, place) for place in settled)
         (hidden,) = (place for place in list_records(world.files, run) if place.step is Step.HIDE)
         assert sorted(record.files, key=str) == sorted(read_record(world.files, hidden).files, key=str)
+
+
+class ReadThrough(tuple[HeldBlob, ...]):
+    """Counts how often it is read through."""
+
+    __slots__ = ()
+    times = 0
+
+    def __iter__(self) -> Iterator[HeldBlob]:
+        type(self).times += 1
+        return super().__iter__()
+
+
+def times_read_through_to_purge(images: int) -> int:
+    world = World()
+    for number in range(images):
+        world.finish(Push(image([number]), f"v{number}", world.now))
+    for wait in (1, GRACE):
+        world.now += wait
+        assert world.apply_plan(world.plan(keep_policy(1)))
+    world.now += HOLD
+    held = Holdings.load(world.files).held(world.files, LAYOUT)
+    view = FreshLook(world.tools().source, map).view(LAYOUT, ())
+    before = ReadThrough.times
+    outcome = RepositoryOutcome(LAYOUT)
+    Sweep(world.tools(), world.plan(keep_policy(1)), outcome, ReadThrough(held)).run(view)
+    assert outcome.purged == len(held) == 2 * (images - 1)
+    return ReadThrough.times - before
+
+
+def test_what_the_quarantine_has_is_not_read_through_for_each_blob_that_goes() -> None:
+    """A repository may have hundreds of thousands there."""
+    assert times_read_through_to_purge(8) == times_read_through_to_purge(3)
