@@ -2,8 +2,8 @@
 
 import itertools
 import os
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -377,3 +377,28 @@ def test_a_file_of_which_no_copy_was_made_is_not_hidden(
     monkeypatch.setattr(WritableS3Bucket, "copy", lambda *asked: not asked[1].endswith("app/two") and copy(*asked))
     assert trial.files.hide_files([one, two], TRASH) == (one,)
     assert (trial.content("app/one"), trial.content("app/two")) == (None, b"seen")
+
+
+@pytest.mark.parametrize(
+    ("kind", "trash"), [("moto-versions", None), ("moto-versions", TRASH), ("bucket-versions", None)]
+)
+def test_old_versions_are_deleted_many_at_a_request_and_markers_after_all_of_them(
+    kind: str, trash: str | None, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = replace(make_trial(kind, request, monkeypatch), trash=trash)
+    files = [trial.put_and_stat(f"app/blobs/{number}") for number in range(50)]
+    paths = [file.path for file in files]
+    trial.files.hide_files(files, trash)
+    trial.files.restore_files(paths[:1], trash)
+    trial.files.hide_files([trial.stored(paths[0])], trash)
+    asked: list[list[tuple[str, str]]] = []
+    delete = WritableS3Bucket.delete
+
+    def note(bucket: WritableS3Bucket, keys: Iterable[tuple[str, str]]) -> None:
+        asked.append(list(keys))
+        delete(bucket, asked[-1])
+
+    monkeypatch.setattr(WritableS3Bucket, "delete", note)
+    trial.files.purge_files(paths, trash)
+    assert [len(keys) for keys in asked if keys] == ([50, 50] if trash is None else [51])
+    assert trial.files.restore_files(paths, trash) == frozenset()

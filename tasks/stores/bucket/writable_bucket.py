@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tasks.file_ports import DRAFTS, OWN_FOLDER, StoredFile
@@ -17,7 +18,7 @@ from tasks.stores.bucket.conditional_writes import NEW, honours_conditions, hono
 from tasks.stores.bucket.layout_bucket import LayoutBucket
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tasks.file_ports import UnfinishedUpload
     from tasks.stores.bucket.s3_address import BucketAddress
@@ -97,15 +98,19 @@ class BucketWriter(BucketFiles):
     def purge_files(self, paths: Sequence[str], trash: str | None) -> None:
         """See `FileWriter.purge_files`."""
         if trash is None:
-            for found in self._bucket.at_once(self._old_versions, paths):
-                self._bucket.delete((old.key, old.version) for old in found)
+            self._delete_versions(self._bucket.at_once(self._old_versions, paths))
             return
         keys = [self._key(f"{trash}/{path}") for path in paths]
         if not self.keeps_versions:
             self._bucket.delete(keys)
             return
-        for versions in self._bucket.at_once(self._versions, keys):
-            self._bucket.delete((old.key, old.version) for old in versions)
+        self._delete_versions(self._bucket.at_once(self._versions, keys))
+
+    def _delete_versions(self, found: Iterable[Iterable[ObjectVersion]]) -> None:
+        """Delete versions of many keys; markers after all the others, so that nothing comes back in between."""
+        versions = list(chain.from_iterable(found))
+        for are_markers in (False, True):
+            self._bucket.delete((old.key, old.version) for old in versions if old.is_marker is are_markers)
 
     def delete_files(self, files: Sequence[StoredFile]) -> tuple[StoredFile, ...]:
         """See `FileWriter.delete_files`."""
@@ -164,9 +169,8 @@ class BucketWriter(BucketFiles):
         return False
 
     def _old_versions(self, path: str) -> list[ObjectVersion]:
-        """All that is not what readers see now; markers last, so that nothing comes back in between."""
-        found = [version for version in self._versions(self._key(path)) if version.is_marker or not version.is_latest]
-        return sorted(found, key=lambda version: version.is_marker)
+        """All that is not what readers see now."""
+        return [version for version in self._versions(self._key(path)) if version.is_marker or not version.is_latest]
 
     def _versions(self, key: str) -> list[ObjectVersion]:
         return [version for version in self._bucket.list_versions(key) if version.key == key]
