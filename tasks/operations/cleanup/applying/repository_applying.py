@@ -97,11 +97,14 @@ class _Applying:
         if plan.is_gone:
             self._purge_gone()
             return
-        tools.require(plan)
-        if plan.additions:
-            self._complete_additions()
-        self._mark_ahead()
-        self._edit()
+        try:
+            self._change_index()
+        except ENDS_ALL:
+            raise
+        except LayoutliftError as error:
+            self.outcome.note(error)
+            self._only_restore()
+            return
         view = self._look()
         if not view.is_whole:
             self._say_what_is_missing(view)
@@ -123,6 +126,14 @@ class _Applying:
     def _files(self) -> FileWriter:
         return self.tools.source.files
 
+    def _change_index(self) -> None:
+        """Take out and put in what the plan says, if nothing is in the way."""
+        self.tools.require(self.plan)
+        if self.plan.additions:
+            self._complete_additions()
+        self._mark_ahead()
+        self._edit()
+
     def _look(self) -> FreshView:
         look = FreshLook(self.tools.source, self.tools.map_concurrently)
         view = look.view(self.plan.path, self.held, self.returned)
@@ -139,7 +150,7 @@ class _Applying:
             settle_restored(self.tools.journal, self.plan.path, settled, self._files.now())
 
     def _only_restore(self) -> None:
-        """A layout that is left alone still gets back what its index names, whatever else is there."""
+        """A layout that is left alone, or can't be changed, still gets back what its index names."""
         if not (self.held or self.returned):
             return
         try:

@@ -1,7 +1,19 @@
 """What an index names and only the quarantine has is not missing: plans say so, and applying them brings it back."""
 
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
 import pytest
 
+from tasks.oci.errors import (
+    InterruptedRunError,
+    LayoutliftError,
+    LockHeldError,
+    SourceChangedError,
+    SourceUnavailableError,
+    TargetLacksError,
+)
 from tasks.operations.cleanup.applying.repository_applying import apply_repository
 from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
 from tasks.operations.cleanup.planning.plan_tools import PlanTools
@@ -91,6 +103,46 @@ def test_a_hidden_manifest_that_is_named_again_comes_back_and_is_said_to(waits: 
     after = world.plan(POLICY)
     assert after.refused is None
     assert [actions(after, raw) for raw in (MANIFEST, LAYER)] == [[Action.KEEP], [Action.KEEP]]
+
+
+def refuses(error: type[LayoutliftError]) -> Callable[[RepositoryPlan], None]:
+    def require(_: RepositoryPlan) -> None:
+        raise error("not now")
+
+    return require
+
+
+def test_it_comes_back_also_where_the_target_lacks_what_is_to_go() -> None:
+    world = named_by(image([1, 3]))
+    plan = world.plan(keep_policy(1))
+    outcome = apply_repository(replace(world.tools(), require=refuses(TargetLacksError)), plan)
+    assert ([problem.code for problem in outcome.problems], outcome.removed) == (["target_lacks"], [])
+    assert (len(outcome.restored), world.absent()) == (1, set())
+
+
+def test_it_comes_back_also_where_writers_are_always_quicker(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = named_by(image([1, 3]))
+    plan = world.plan(keep_policy(1))
+
+    def refuse(path: str, raw: bytes, expected: str | None) -> str:
+        if path == INDEX_PATH:
+            raise SourceChangedError("a writer was quicker")
+        return write(path, raw, expected)
+
+    write = world.files.write_file
+    monkeypatch.setattr(world.files, "write_file", refuse)
+    outcome = apply_repository(world.tools(), plan)
+    assert ([problem.code for problem in outcome.problems], outcome.removed) == (["source_changed"], [])
+    assert (len(outcome.restored), world.absent()) == (1, set())
+
+
+@pytest.mark.parametrize("error", [LockHeldError, InterruptedRunError, SourceUnavailableError])
+def test_who_must_stop_brings_nothing_back(error: type[LayoutliftError]) -> None:
+    world = named_by(image([1, 3]))
+    before = dict(world.files.contents())
+    with suppress(LockHeldError, InterruptedRunError):
+        apply_repository(replace(world.tools(), require=refuses(error)), world.plan(keep_policy(1)))
+    assert dict(world.files.contents()) == before
 
 
 def test_what_the_quarantine_has_lost_is_named_when_it_does_not_come_back() -> None:
