@@ -83,6 +83,17 @@ def _fate(
     return Action.QUARANTINE, f"nothing has named it for {grace}", known.since
 
 
+def leave_unmarked(
+    decisions: Iterable[BlobDecision], entries: EntryDecisions, marks: Container[Digest]
+) -> Iterator[BlobDecision]:
+    """The decisions where only something named is to go: all else that nothing names is not marked on that word."""
+    for each in decisions:
+        if each.action is Action.MARK and each.digest not in entries.before and each.digest not in marks:
+            yield replace(each, action=Action.KEEP, reason="nothing names it; a policy's run marks it")
+        else:
+            yield each
+
+
 def _holds(known: Mark, file: StoredFile, now: float) -> bool:
     """A mark holds for the file that was marked; one that is newer than its mark is another."""
     return known.is_of(file) and file.modified <= known.since <= now

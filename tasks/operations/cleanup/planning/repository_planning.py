@@ -24,6 +24,7 @@ from tasks.operations.cleanup.deciding.blob_decisions import (
     decide_files,
     decide_quarantined,
     hidden_of,
+    leave_unmarked,
     spare,
 )
 from tasks.operations.cleanup.deciding.entry_decisions import decide_entries
@@ -129,6 +130,8 @@ class _RepositoryPlanning:
         self, view: LayoutView, graph: Graph, decided: EntryDecisions, marks: Mapping[Digest, Mark]
     ) -> tuple[BlobDecision, ...]:
         decisions = decide_blobs(view, decided, marks, graph.nodes, self.tools.rules)
+        if not self.tools.rules.sweeps and not self.choice.drops_empty:
+            decisions = leave_unmarked(decisions, decided, marks)
         return hold_back_blobs(self.tools, self.path, list(decisions))
 
     def _quarantined(

@@ -243,6 +243,24 @@ def test_what_waits_stays_where_it_is_unless_a_policy_says_for_how_long() -> Non
     assert Action.DELETE not in {file.action for file in kept.files}
 
 
+def test_deleting_one_tag_marks_its_own_blobs_and_not_what_else_nothing_names() -> None:
+    """A manifest among that is one that a writer lost, and no plan would say so once it is marked."""
+    layout = two_images()
+    layout.image("lost")
+    layout.entries.pop()
+    layout.write_index()
+    lost, marked = layout.blob(b"layer lost"), layout.blob(b"nobody's")
+    mark(layout, marked, NOW - DAY)
+    for choice in (DeleteChoice(tag="v1"), DeleteChoice(digest=Digest(layout.entries[0]["digest"]))):
+        plan = layout.plan(choice, sweeps=False)
+        marks = {blob.digest: blob.since for blob in plan.blobs if blob.action is Action.MARK}
+        own = {Digest(layout.entries[0]["digest"]), Digest(layout.blob(b"layer v1")["digest"])}
+        assert marks == {**dict.fromkeys(own), Digest(marked["digest"]): NOW - DAY}
+        assert fate(plan, lost) is Action.KEEP
+        assert [finding.code for finding in plan.findings] == [Problem.LOST_MANIFEST]
+    assert {blob.action for blob in layout.plan(DeleteChoice(), sweeps=False).blobs} == {Action.MARK}
+
+
 def test_nothing_is_purged_while_something_protected_is_in_the_quarantine() -> None:
     layout = two_images()
     image, layer = layout.entries.pop(0), layout.blob(b"layer v1")
