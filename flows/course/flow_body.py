@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from prefect.client.schemas.objects import State, StateType
+from prefect.context import FlowRunContext
 
 from flows.course.deployed_paths import refuse_passing, refuse_standard_input
 from flows.course.driving import drive
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 
 SKIPPED = "Skipped"
 """The state of a run that another one for the same pair left nothing to do; of the type cancelled."""
+AGAIN_SECONDS = 90.0
+"""A run that is resumed waits so long for the lock of its own process before: that one ends within half a minute or,
+where it died, has no lock any more after one."""
 
 
 def run_as_flow(
@@ -40,7 +46,7 @@ def run_as_flow(
     watcher = current_watcher()
     try:
         with stopped_as_before(), heartbeats(), ended_by_a_pause(watcher.stop.set, unless_done=True):
-            _drive(kind, _with_places(options), watcher, work, publish)
+            _drive(kind, _with_places(_with_patience(options)), watcher, work, publish)
     except LockHeldError as held:
         return skipped(held, watcher)
     return None
@@ -67,6 +73,20 @@ def skipped(held: LockHeldError, watcher: Watcher) -> State[None]:
     if not isinstance(watcher, NoWatcher):
         raise held
     return State(type=StateType.CANCELLED, name=SKIPPED, message=str(held))
+
+
+def _with_patience(options: RunOptions) -> RunOptions:
+    """The options, with which a run that is resumed is not used up by what is left of itself."""
+    return replace(options, lock_timeout=max(options.lock_timeout, AGAIN_SECONDS)) if _begins_again() else options
+
+
+def _begins_again() -> bool:
+    """Whether the flow run was at work before, in another process; Prefect counts no run that is resumed."""
+    context = FlowRunContext.get()
+    run = context.flow_run if context is not None else None
+    if run is None or run.state is None or run.start_time is None:
+        return False
+    return run.state.timestamp - run.start_time > timedelta(seconds=1)
 
 
 def _with_places(options: RunOptions) -> RunOptions:

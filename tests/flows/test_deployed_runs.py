@@ -3,15 +3,20 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flows.forms.parameters import MigrateParameters
 from infra.operations.desk import POOL
 from infra.real_parts import Registry, wait_until
 from infra.real_parts.prefect_worker import PrefectWorker
+from tasks.run_options import RunKind
+from tasks.run_parts import state_of
+from tasks.stores.pacing import Stop
 from tests.support.deployed_runs import ENDED, ROOT, WAIT_SECONDS, DeployedRuns, flow_processes
 from tests.support.layouts import LayoutBuilder
 from tests.support.registry_view import RepositoryView
@@ -58,9 +63,15 @@ def arrived(docker_registry: Registry, prefix: str) -> Callable[[], int]:
     return lambda: sum(len(view.tags) for view in views)
 
 
+def lock_of(parameters: dict[str, Any]) -> AbstractContextManager[object]:
+    options = MigrateParameters(**parameters).to_options()
+    return state_of(RunKind.MIGRATE, options, Stop()).lock("the process before")
+
+
 def test_limits_are_changed_and_a_run_is_paused_and_resumed_from_the_dashboard(
-    deployed: DeployedRuns, parameters: dict[str, Any], arrived: Callable[[], int]
+    deployed: DeployedRuns, parameters: dict[str, Any], arrived: Callable[[], int], tmp_path: Path
 ) -> None:
+    parameters["state"] = str(tmp_path / "state")
     run = deployed.begin(**parameters)
     deployed.wait_for_progress(run, 0)
     second = deployed.begin(**parameters)
@@ -75,23 +86,25 @@ def test_limits_are_changed_and_a_run_is_paused_and_resumed_from_the_dashboard(
     there = arrived()
     assert 0 < there < TAGS
     deployed.set_limits(limit_rate=None)
-    deployed.resume(run)
+    with lock_of(parameters):  # as a process has it that still writes its report
+        deployed.resume(run)
+        deployed.wait_for_words(run, "this run waits for it")
     assert deployed.wait(run) == "Completed"
     deployed.drop_limits()
     assert arrived() == TAGS
 
 
 def test_a_run_that_waits_for_the_lock_is_paused_and_resumed_as_one_at_work(
-    deployed: DeployedRuns, parameters: dict[str, Any], arrived: Callable[[], int]
+    deployed: DeployedRuns, parameters: dict[str, Any], arrived: Callable[[], int], tmp_path: Path
 ) -> None:
-    first = deployed.begin(**parameters)
-    deployed.wait_for_progress(first, 0)
-    run = deployed.begin(**parameters, lock_timeout="10m")
-    deployed.wait_for_words(run, "this run waits for it")
-    deployed.pause(run)
-    wait_until(lambda: flow_processes(run) == [], what="the paused run's process ends", deadline_seconds=60)
+    parameters |= {"state": str(tmp_path / "state"), "limit_rate": None}
+    with lock_of(parameters):
+        run = deployed.begin(**parameters, lock_timeout="10m")
+        deployed.wait_for_words(run, "this run waits for it")
+        deployed.pause(run)
+        wait_until(lambda: flow_processes(run) == [], what="the paused run's process ends", deadline_seconds=60)
     assert deployed.state_of(run) == "Suspended"
-    assert deployed.wait(first) == "Completed"
+    assert arrived() == 0
     deployed.resume(run)
     assert deployed.wait(run) == "Completed"
     assert arrived() == TAGS

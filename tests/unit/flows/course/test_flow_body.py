@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ from prefect.client.schemas.objects import State, StateType
 from prefect.exceptions import Pause
 
 from flows.course import flow_body
-from flows.course.flow_body import run_as_flow
+from flows.course.flow_body import AGAIN_SECONDS, run_as_flow
 from flows.dashboard import announcing, dashboard_limits
 from flows.dashboard.announcing import CONFLICTS
 from flows.dashboard.dashboard_limits import ended_by_a_pause
@@ -133,3 +134,27 @@ def test_a_run_that_came_to_its_end_all_the_same_has_ended(
     monkeypatch.setattr(flow_body, "drive", lambda *_, **__: ask_for_a_pause(suspension))
     assert run_as_flow(RunKind.MIGRATE, a_mapping()) is None
     assert told == []
+
+
+FIRST_BEGUN = datetime(2026, 6, 15, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("begun", "given", "waits"),
+    [(0.0, "0s", 0.0), (0.0, "10m", 600.0), (20.0, "0s", AGAIN_SECONDS), (20.0, "10m", 600.0)],
+    ids=["the first time", "the first time, with patience", "resumed", "resumed, with patience"],
+)
+def test_a_run_that_begins_again_waits_for_its_own_process_before(
+    monkeypatch: pytest.MonkeyPatch, begun: float, given: str, waits: float
+) -> None:
+    """Resumed at once, it meets the lock of the process that is still ending; and Prefect counts no resuming."""
+    found = []
+    state = State(type=StateType.RUNNING, timestamp=FIRST_BEGUN + timedelta(seconds=begun))
+    run = SimpleNamespace(start_time=FIRST_BEGUN, state=state, run_count=1)
+    monkeypatch.setattr(
+        flow_body, "FlowRunContext", SimpleNamespace(get=lambda: SimpleNamespace(flow_run=run)), raising=False
+    )
+    monkeypatch.setattr(flow_body, "drive", lambda kind, options, *_, **__: found.append(options.lock_timeout))
+    options = MigrateParameters(source="/bucket", target="registry.example", lock_timeout=given).to_options()
+    run_as_flow(RunKind.MIGRATE, options)
+    assert found == [waits]
