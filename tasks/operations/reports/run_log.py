@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 from tasks.oci.codes import Remark
-from tasks.oci.errors import InterruptedRunError, LayoutliftError
+from tasks.oci.errors import InterruptedRunError, LayoutliftError, StateError
 from tasks.operations.reports.findings import FATAL, is_harmful
 from tasks.operations.reports.shown_text import printable
 from tasks.ports import Finding
@@ -54,8 +54,16 @@ class RunLog:
         """The include patterns that fit something."""
 
     def keep(self, result: TagResult) -> None:
-        """Keep the result of a tag."""
-        self._recorder.record(result)
+        """Keep the result of a tag.
+
+        Raises:
+            StateError: it can't be kept; nothing more is begun, of which no report would tell.
+        """
+        try:
+            self._recorder.record(result)
+        except StateError as error:
+            self.give_up(error)
+            raise
         self.progress.note(result)
         if not result.is_problem:
             return

@@ -675,14 +675,23 @@ def test_a_reason_that_holds_for_all_ends_the_run_with_the_first_repository(root
     assert {(finding.path, finding.code) for finding in made.findings} == {("app", error.code), ("other", error.code)}
 
 
-def test_a_result_that_can_not_be_kept_ends_the_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_that_can_not_be_kept_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would be copied all the same, for hours, is in no report."""
+
     def full(_: object) -> None:
         raise StateError("no space is left")
 
-    made = Engine(root, Noting())
+    for name in range(10):
+        layout = LayoutBuilder(tmp_path / f"r{name}")
+        for tag in range(4):
+            layout.image(f"v{tag}", layers=[f"{name} {tag}".encode()])
+        layout.write()
+    made = Engine(tmp_path, MemoryTarget())
     monkeypatch.setattr(made, "record", full)
     with made.run() as tree, pytest.raises(StateError):
         tree.execute_all(tree.survey().batches)
+    there = [tag for name in range(10) for tag in made.target.list_tags(f"r{name}")]
+    assert 0 < len(there) <= 2 * 2, "what the workers had begun when the first could not be kept"
 
 
 def test_nothing_begins_while_the_run_is_held(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
