@@ -32,11 +32,15 @@ class NotedTags:
 
     def is_proved(self, tag: str, digest: Digest, referrers: Collection[Digest]) -> bool:
         """Whether a run proved, as deep as this one is to, that the tag is there with these referrers."""
+        return self._deepest(tag, digest, referrers) is not None
+
+    def _deepest(self, tag: str, digest: Digest, referrers: Collection[Digest]) -> Depth | None:
+        """The depth of that proof."""
         noted = self.ledger.entry(self.repository, tag)
         if noted is None or noted.digest != digest or noted.verified is None:
-            return False
-        they = (len(referrers), _mark(referrers))
-        return Depth(noted.verified).includes(self.depth) and (noted.referrers, noted.referrers_mark) == they
+            return None
+        proved, they = Depth(noted.verified), (len(referrers), _mark(referrers))
+        return proved if proved.includes(self.depth) and (noted.referrers, noted.referrers_mark) == they else None
 
     def note_started(self) -> None:
         """Note that something may be sent into the repository from now on; see `Ledger`."""
@@ -68,8 +72,11 @@ class NotedTags:
     ) -> None:
         """Note a tag that is there, with so many of the `referrers` that the source has.
 
-        Whether it was brought is known by then.
+        Whether it was brought is known by then. A deeper proof that still holds stays: a run that is less deep
+        takes nothing of it back.
         """
+        if verified is not None:
+            verified = self._deepest(tag, digest, referrers) or verified
         self.ledger.note_tag(
             self.repository,
             tag,

@@ -37,6 +37,7 @@ from tasks.registry_ports import MADE_BY_A_PUSH
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.memory import MemoryTarget
 from tasks.stores.state.ledger import Ledger
+from tasks.stores.verified_content import VerifiedContent
 from tests.support.engine import Engine, MemoryLines
 from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
 
@@ -60,6 +61,7 @@ class Scripted(MemoryTarget):
         self.before: dict[str, Callable[[], object]] = {}
         self.pushed: list[str] = []
         self.blobs_sent: list[str] = []
+        self.blobs_read: list[str] = []
         self.asked: list[str] = []
         self.fetched: list[str] = []
 
@@ -72,6 +74,10 @@ class Scripted(MemoryTarget):
     def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
         self.blobs_sent.append(str(content.descriptor.digest))
         return super().push_blob(repository, content, mount_from)
+
+    def fetch_blob(self, repository: str, descriptor: Descriptor) -> VerifiedContent:
+        self.blobs_read.append(str(descriptor.digest))
+        return super().fetch_blob(repository, descriptor)
 
     def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
         self.asked.append(reference)
@@ -984,6 +990,36 @@ def test_what_was_proved_less_deep_is_proved_again(layout: LayoutBuilder, proved
     lost_layer(made)
     assert outcomes(made) == {"v1": "up_to_date" if proved is Depth.BLOBS else "copied"}
     assert has_layer(made) is (proved is not Depth.BLOBS)
+
+
+def test_a_shallower_run_leaves_a_deeper_proof_as_it_is(layout: LayoutBuilder) -> None:
+    """Or runs of two depths by turns would read all of the target again each time."""
+    layout.image("v1", layers=[b"layer"])
+    tag = listed_elsewhere(layout, layout.image(layers=[b"signature"], listed=False))
+    target = Scripted(referrers_api=False)
+    made = engine(layout, target, depth=Depth.CONTENT)
+    assert outcomes(made) == {"v1": "copied", tag: "copied"}
+    assert target.blobs_read != []
+    made.policy = CopyPolicy(depth=Depth.MANIFEST)
+    assert outcomes(made) == {"v1": "up_to_date", tag: "up_to_date"}
+    target.blobs_read.clear()
+    made.policy = CopyPolicy(depth=Depth.CONTENT)
+    assert outcomes(made) == {"v1": "up_to_date", tag: "up_to_date"}
+    assert target.blobs_read == []
+
+
+@pytest.mark.parametrize("proved", Depth)
+def test_a_deeper_proof_is_void_once_a_hole_was_filled(layout: LayoutBuilder, proved: Depth) -> None:
+    layout.image("v1", layers=[b"layer"])
+    made = engine(layout, MemoryTarget(), depth=proved)
+    assert outcomes(made) == {"v1": "copied"}
+    (manifest,) = made.target._asked("app").tags.values()
+    del made.target._asked("app").manifests[manifest]
+    made.policy = CopyPolicy(depth=Depth.MANIFEST)
+    assert outcomes(made) == {"v1": "copied"}
+    noted = made.ledger.entry("app", "v1")
+    assert noted is not None
+    assert noted.verified == Depth.MANIFEST
 
 
 def test_a_proof_of_another_image_proves_nothing_of_this_one(layout: LayoutBuilder) -> None:
