@@ -124,18 +124,14 @@ class PlanReader:
             raise ConfigurationError(NOT_A_PLAN) from error
 
 
-def check_plan(lines: Iterable[bytes]) -> PlanFooter:
+def check_plan(lines: Iterable[bytes]) -> None:
     """Read a plan to its end without keeping it; what it says may be relied on from then on.
 
     Raises:
         ConfigurationError: it is no plan, was edited, or its end is missing.
     """
-    reader = PlanReader(lines)
-    for _ in reader.repositories():
+    for _ in PlanReader(lines).repositories():
         pass
-    if reader.footer is None:
-        raise ConfigurationError(NOT_A_PLAN)
-    return reader.footer
 
 
 def _decoded(line: bytes) -> dict[str, Any]:

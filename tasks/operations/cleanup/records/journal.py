@@ -177,17 +177,6 @@ def blob_digest(repository: str, path: str) -> Digest | None:
     return Digest.or_none(path[len(prefix) :].replace("/", ":", 1)) if path.startswith(prefix) else None
 
 
-def write_record(files: FileWriter, run: str, number: int, record: Record) -> None:
-    """Announce a step.
-
-    Raises:
-        SourceError: it can't be written, so the step must not be done.
-    """
-    name = f"{number:06}-{record.step}.json"
-    raw = json.dumps({"schema": _SCHEMA, **asdict(record)}, separators=(",", ":")).encode()
-    files.write_file(f"{RUNS}/{run}/{below(record.repository, name)}", raw, None)
-
-
 class Journal:
     """Announces the steps of one run; one thread at a time for each repository."""
 
@@ -203,7 +192,11 @@ class Journal:
         return self._run
 
     def announce(self, record: Record) -> None:
-        """Write the record of a step of this run; see `write_record`."""
+        """Write the record of a step of this run.
+
+        Raises:
+            SourceError: it can't be written, so the step must not be done.
+        """
         self._write(self._run, record)
 
     def settle(self, run: str, record: Record) -> None:
@@ -213,7 +206,9 @@ class Journal:
     def _write(self, run: str, record: Record) -> None:
         key = run, record.repository
         number = self._next.get(key) or 1 + max(self._numbers(run, record.repository), default=0)
-        write_record(self._files, run, number, record)
+        name = below(record.repository, f"{number:06}-{record.step}.json")
+        raw = json.dumps({"schema": _SCHEMA, **asdict(record)}, separators=(",", ":")).encode()
+        self._files.write_file(f"{RUNS}/{run}/{name}", raw, None)
         self._next[key] = number + 1
 
     def _numbers(self, run: str, repository: str) -> Iterator[int]:
