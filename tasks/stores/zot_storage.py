@@ -51,7 +51,10 @@ def _driver(bucket: str, access: BucketAccess) -> dict[str, Any]:
         "secure": urlsplit(endpoint).scheme == "https",
         "skipverify": False,
     }
-    return driver if not has_own_endpoint(client) else driver | {"regionendpoint": endpoint, "forcepathstyle": True}
+    if not has_own_endpoint(client):
+        return driver
+    style = (client.meta.config.s3 or {}).get("addressing_style")  # type: ignore[attr-defined]
+    return driver | {"regionendpoint": endpoint, "forcepathstyle": style != "virtual"}
 
 
 def _located(bucket: str, access: BucketAccess) -> BucketAccess:

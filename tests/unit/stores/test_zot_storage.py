@@ -1,5 +1,7 @@
 """Where a zot over a bucket is told that it lies."""
 
+from pathlib import Path
+
 import pytest
 
 from tasks.stores.bucket.s3_address import BucketAccess
@@ -36,3 +38,14 @@ def test_another_store_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     use_worthless_credentials(monkeypatch)
     driver = zot_storage("s3://mine", BucketAccess("http://127.0.0.1:1"))["storageDriver"]
     assert (driver["regionendpoint"], driver["forcepathstyle"]) == ("http://127.0.0.1:1", True)
+
+
+@pytest.mark.parametrize(("style", "in_path"), [("virtual", False), ("path", True), (None, True)])
+def test_zot_names_the_bucket_where_the_profile_wants_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, style: str | None, *, in_path: bool
+) -> None:
+    use_worthless_credentials(monkeypatch)
+    (tmp_path / "config").write_text("[default]\n" + (f"s3 =\n  addressing_style = {style}\n" if style else ""))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    driver = zot_storage("s3://mine", BucketAccess("http://store.example:1"))["storageDriver"]
+    assert (driver["regionendpoint"], driver["forcepathstyle"]) == ("http://store.example:1", in_path)
