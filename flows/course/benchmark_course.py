@@ -64,6 +64,8 @@ def told_how_to_go_on(run: BenchmarkRun) -> Iterator[None]:
         if run.ended:
             measured = counted(len(run.ended), "size", "are")
             logger.warning("%s measured: go on by --resume --out %s", measured, run.folder.path)
+        elif run.measurements:
+            logger.warning("figures so far: %s", run.folder.path)
         raise
 
 

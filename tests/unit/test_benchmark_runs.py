@@ -19,6 +19,7 @@ from tasks.benchmark_values.facts import Cost, Phase
 from tasks.benchmark_values.options import BenchmarkOptions
 from tasks.benchmark_values.paths import Origin, PathSpec, Visit, altered
 from tasks.oci.errors import (
+    InterruptedRunError,
     LayoutliftError,
     ProgramFailedError,
     RefusedError,
@@ -172,6 +173,22 @@ def test_a_run_that_ends_early_says_how_to_go_on_behind_what_it_measured(
         run.measure(run.cases_left[0])
     assert caplog.messages[1:] == [f"1 size is measured: go on by --resume --out {tmp_path}"]
     assert begun(tmp_path, options("8MiB", "16MiB"), course).cases_left == list(parse_cases(["16MiB"], []))
+
+
+@pytest.mark.parametrize(("measured_before", "said"), [(1, ["figures so far: {out}"]), (0, [])])
+def test_a_run_that_ends_within_its_first_size_says_where_its_figures_are(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, measured_before: int, said: list[str]
+) -> None:
+    course: Any = Course()
+    course.wait = Mock(side_effect=InterruptedRunError("told to stop"))
+    if not measured_before:
+        course.visit = Mock(side_effect=InterruptedRunError("told to stop"))
+    run = begun(tmp_path, options("8MiB", repeats=2, uncounted=True), course, paths=(CATALOGUE["directory"],))
+    caplog.clear()
+    with pytest.raises(InterruptedRunError), told_how_to_go_on(run):
+        run.measure(run.cases_left[0])
+    assert len(run.measurements) == measured_before
+    assert caplog.messages == [line.format(out=tmp_path) for line in said]
 
 
 @pytest.mark.parametrize(("free", "refused"), [(3.5, False), (2.5, True)])
