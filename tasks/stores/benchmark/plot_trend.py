@@ -37,12 +37,12 @@ def draw_trend(runs: Sequence[Moment], folder: Path) -> list[str]:
 def trend_of(runs: Sequence[Moment]) -> Figure:
     """The plot itself, on an axis of time."""
     shown = _largest_warm(runs)
-    styles = styles_of(name.partition(" ")[0] for name in shown)
+    styles = styles_of(_path_of(name) for name in shown)
     figure, (axis,) = figure_of(1, 9, 4.8)
     for name in shown:
         of_path = [run for run in runs if name in run.rates]
         dates = [datetime.fromisoformat(run.started) for run in of_path]
-        style = styles[name.partition(" ")[0]]
+        style = styles[_path_of(name)]
         rates = [run.rates[name] / MIB for run in of_path]
         axis.plot(dates, rates, color=style.colour, marker=style.marker, markersize=5, label=name)  # type: ignore[arg-type] # dates, too
     # with five at least, its default, there are spans that no distance of its own divides
@@ -57,6 +57,11 @@ def trend_of(runs: Sequence[Moment]) -> Figure:
     axis.grid(visible=True, alpha=0.3)
     axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     return figure
+
+
+def _path_of(name: str) -> str:
+    """A path as a result names it: with its options and its place, where it has its own."""
+    return name.rsplit(" ", 2)[0]
 
 
 def _largest_warm(runs: Sequence[Moment]) -> list[str]:

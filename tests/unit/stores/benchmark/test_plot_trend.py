@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from tasks.stores.benchmark.plot_basics import styles_of
 from tasks.stores.benchmark.plot_trend import Moment, draw_trend, trend_of
 from tests.unit.stores.benchmark.test_plots import words
 
@@ -67,3 +68,13 @@ def test_a_path_that_the_last_run_did_not_have_stays_and_none_is_left_out() -> N
         Moment("2026-01-08T00:00:00+00:00", dict.fromkeys(names[1:], 1e6)),
     ]
     assert [line.get_label() for line in trend_of(runs).axes[0].lines] == names
+
+
+def test_a_path_with_other_options_has_another_look_and_a_plain_one_that_of_all_plots() -> None:
+    names = ["s3fs 8MiB warm", "s3fs [use_cache={cache}] 8MiB warm", "s3fs [other-bucket] 8MiB warm"]
+    runs = [Moment(f"2026-01-0{day}T00:00:00+00:00", dict.fromkeys(names, 1e6)) for day in (1, 2)]
+    lines = trend_of(runs).axes[0].lines
+    looks = {(line.get_color(), line.get_marker()) for line in lines}
+    assert len(looks) == len(names)
+    known = styles_of(["s3fs"])["s3fs"]
+    assert (lines[0].get_color(), lines[0].get_marker()) == (known.colour, known.marker)
