@@ -7,7 +7,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from tasks.exact_lists import read_exact_list
+from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.choosing.selection import Selection
+from tasks.operations.in_step.vanished import DeletionLimits
 from tasks.operations.running.hold import Limits
 from tasks.operations.running.hours import Hours
 from tasks.operations.work.planning import CopyPolicy
@@ -16,7 +18,6 @@ from tasks.stores.bucket.s3_address import BucketAccess, BucketLogin
 if TYPE_CHECKING:
     from tasks.endpoints import TargetOptions
     from tasks.operations.choosing.newest import Newest
-    from tasks.operations.in_step.vanished import DeletionLimits
     from tasks.ports import Shard
 
 
@@ -111,20 +112,50 @@ class RunOptions:
 
 
 def shown_options(options: RunOptions) -> dict[str, Any]:
-    """The options that differ from their defaults, for the report."""
+    """The options that differ from their defaults, for the report; jobs and depth always.
+
+    Left out is where the run writes and which certificates it trusts. Rates are in bytes a second, times in seconds.
+    """
+    policy, default = options.policy, CopyPolicy()
+    changed = (n for n in CopyPolicy.__slots__ if getattr(policy, n) != getattr(default, n))
+    return (
+        _shown_choice(options)
+        | _shown_course(options)
+        | (_shown_target(options.target) if options.target is not None else {})
+        | (_shown_deletion(options.deletion) if options.deletion is not None else {})
+        | {n: getattr(policy, n) for n in changed}
+        | {"jobs": options.jobs, "depth": str(policy.depth)}
+    )
+
+
+def _shown_choice(options: RunOptions) -> dict[str, Any]:
     listed = ("include", "exclude", "rename")
     shown: dict[str, Any] = {n: list(getattr(options, n)) for n in listed if getattr(options, n)}
     if options.newest is not None:
         shown |= {"newest": options.newest.count, "order_by": str(options.newest.order_by)}
-    policy, default = options.policy, CopyPolicy()
-    changed = (n for n in CopyPolicy.__slots__ if getattr(policy, n) != getattr(default, n))
     named = ("tags_from", "split_by_name", "endpoint_url", "request_payer", "no_sign_request", "since_last")
-    deletes = {"delete_vanished": True} if options.deletion is not None else {}
-    of_source = {n: getattr(options, n) for n in named if getattr(options, n)}
-    return (
-        shown
-        | of_source
-        | deletes
-        | {n: getattr(policy, n) for n in changed}
-        | {"jobs": options.jobs, "depth": str(policy.depth)}
-    )
+    return shown | {n: getattr(options, n) for n in named if getattr(options, n)}
+
+
+def _shown_course(options: RunOptions) -> dict[str, Any]:
+    named = ("limit_rate", "hours", "limits_from", "lock_timeout", "traces")
+    return {n: getattr(options, n) for n in named if getattr(options, n)}
+
+
+def _shown_target(target: TargetOptions) -> dict[str, Any]:
+    new = target.new_repositories
+    said = {
+        "plain_http": target.plain_http,
+        "max_requests": target.max_requests,
+        "registry_kind": None if target.kind is RegistryKind.AUTO else str(target.kind),
+        "create_repositories": new is not None,
+        "immutable_tags": new is not None and new.immutable_tags,
+        "scan_on_push": new is not None and new.scan_on_push,
+    }
+    return {name: value for name, value in said.items() if value}
+
+
+def _shown_deletion(limits: DeletionLimits) -> dict[str, Any]:
+    default = DeletionLimits()
+    changed = (n for n in DeletionLimits.__slots__ if getattr(limits, n) != getattr(default, n))
+    return {"delete_vanished": True} | {f"delete_{n}": getattr(limits, n) for n in changed}

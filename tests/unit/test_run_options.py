@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from flows.forms.parameters import MigrateParameters
 from tasks.operations.choosing.newest import Newest, NewestBy
 from tasks.operations.in_step.since_last import settings_mark
 from tasks.run_options import RunOptions, shown_options
@@ -19,6 +20,29 @@ def test_a_report_says_where_the_list_is_and_a_mark_has_it_by_repository() -> No
     listed = replace(PLAIN, include=(), tags_from="images.txt")
     assert shown_options(listed)["tags_from"] == "images.txt"
     assert listed.choice_settings == replace(PLAIN, include=()).choice_settings
+
+
+def test_a_report_says_all_that_shaped_the_run_and_nothing_that_is_as_always() -> None:
+    given = {
+        "plain_http": True,
+        "max_requests": 5.0,
+        "registry_kind": "ecr",
+        "create_repositories": True,
+        "scan_on_push": True,
+        "limit_rate": "2M",
+        "hours": "22:00-06:00",
+        "limits_from": "limits.yaml",
+        "lock_timeout": "1h",
+        "traces": True,
+        "delete_vanished": True,
+        "delete_max_tags": 7,
+        "delete_max_percent": 50.0,
+    }
+    shown = shown_options(MigrateParameters(source="/mnt/bucket", target="registry.example", **given).to_options())
+    assert shown == given | {"limit_rate": 2 * 1024**2, "lock_timeout": 3600, "jobs": 8, "depth": "manifest"}
+    plain = MigrateParameters(source="/mnt/bucket", target="registry.example", delete_vanished=True)
+    assert shown_options(plain.to_options()) == {"delete_vanished": True, "jobs": 8, "depth": "manifest"}
+    assert shown_options(replace(plain.to_options(), deletion=None)) == {"jobs": 8, "depth": "manifest"}
 
 
 def test_another_number_or_order_is_another_choice_and_none_is_that_of_earlier_versions() -> None:
