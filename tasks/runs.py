@@ -210,8 +210,14 @@ class Run:
             if not self._is_delivered:
                 raise StateError("the run is complete, but its report is not everywhere where it should be")
             return
-        interrupted = self.tree.stop.requested
-        raise IncompleteError(closing_line(self.totals, self.results(), self.log.findings, interrupted=interrupted))
+        line = closing_line(
+            self.totals,
+            self.results(),
+            self.log.findings,
+            interrupted=self.tree.stop.requested,
+            failed_fast=self.log.failed_fast,
+        )
+        raise IncompleteError(line)
 
     def _write_report(self, path: Path | None) -> Path:
         return self._spool.write_report(path, self.header(), self.totals_json(), self.log.findings, self.log.indexes)

@@ -211,3 +211,4 @@ def test_fail_fast_stops_at_the_first_problem(
     assert len(codes) == 40
     assert 1 <= codes.count("content_not_found") < 40
     assert codes.count("content_not_found") + codes.count("interrupted") == 40
+    assert "layoutlift: --fail-fast ended the run: 40 of 40 tags have a problem or were not begun" in ended.stderr

@@ -17,7 +17,12 @@ _SEE = "the report names each with its reason"
 
 
 def closing_line(
-    totals: Totals, results: Iterable[TagResult], findings: Iterable[Finding], *, interrupted: bool
+    totals: Totals,
+    results: Iterable[TagResult],
+    findings: Iterable[Finding],
+    *,
+    interrupted: bool,
+    failed_fast: bool = False,
 ) -> str:
     """How many tags and other things have a problem; a finding is left out where tags of its path have the same."""
     tags = f"{totals.problems} of {totals.tags} tags have a problem"
@@ -27,7 +32,8 @@ def closing_line(
     if interrupted:
         besides = f" and {counted(others, 'other thing')}" if others else ""
         left = f"{totals.problems} of {totals.tags} tags{besides} have a problem or were not begun"
-        return f"the run was interrupted: {left}; {_SEE}"
+        how = "--fail-fast ended the run" if failed_fast else "the run was interrupted"
+        return f"{how}: {left}; {_SEE}"
     if not others:
         return f"{tags}; {_SEE}"
     if not totals.tags:

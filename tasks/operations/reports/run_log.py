@@ -45,6 +45,8 @@ class RunLog:
         self._lock = threading.Lock()
         self._fatal: LayoutliftError | None = None
         self._told = 0
+        self.failed_fast = False
+        """Whether the run is over since something went wrong, and was not before."""
         self.findings: list[Finding] = []
         self.unasked = False
         """Whether layouts were taken from the ledger, without a question to the target."""
@@ -72,7 +74,8 @@ class RunLog:
         for kind in FATAL:
             if result.code == kind.code:
                 self._give_up(kind(f"not tried, since before it: {result.message}"), result.message or "")
-        if self._fail_fast:
+        if self._fail_fast and not self._stop.requested:
+            self.failed_fast = True
             self._stop.set()
 
     def _was_left(self, result: TagResult) -> bool:
@@ -146,5 +149,6 @@ class RunLog:
     def reason_to_skip(self) -> LayoutliftError | None:
         """Why nothing more should be begun, None while the run goes on."""
         if self._stop.requested:
-            return InterruptedRunError("the run ended before this was begun")
+            what = "--fail-fast ended the run" if self.failed_fast else "the run ended"
+            return InterruptedRunError(f"{what} before this was begun")
         return self._fatal

@@ -170,6 +170,16 @@ def test_the_first_problem_ends_a_run_that_is_to_fail_fast() -> None:
     log = RunLog(Forgetful(), Progress(), Stop(), fail_fast=True)
     log.keep(failed("v1"))
     assert isinstance(log.reason_to_skip(), InterruptedRunError)
+    assert str(log.reason_to_skip()) == "--fail-fast ended the run before this was begun"
+
+
+def test_a_run_that_was_interrupted_before_its_first_problem_is_said_to_be_that() -> None:
+    stop = Stop()
+    log = RunLog(Forgetful(), Progress(), stop, fail_fast=True)
+    stop.set()
+    log.keep(failed("v1"))
+    assert str(log.reason_to_skip()) == "the run ended before this was begun"
+    assert not log.failed_fast
 
 
 def test_the_first_reason_to_give_up_is_the_one_that_is_told(log: RunLog, caplog: pytest.LogCaptureFixture) -> None:
