@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -377,6 +377,27 @@ def test_a_file_of_which_no_copy_was_made_is_not_hidden(
     monkeypatch.setattr(WritableS3Bucket, "copy", lambda *asked: not asked[1].endswith("app/two") and copy(*asked))
     assert trial.files.hide_files([one, two], TRASH) == (one,)
     assert (trial.content("app/one"), trial.content("app/two")) == (None, b"seen")
+
+
+@pytest.mark.parametrize("kind", ["bucket", "moto"])
+def test_a_file_that_is_written_while_others_are_copied_is_not_deleted(
+    kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand copies take minutes; also where the store does not compare what it deletes."""
+    trial = make_trial(kind, request, monkeypatch)
+    one, two = (trial.put_and_stat(f"app/{name}", b"seen") for name in ("one", "two"))
+    at_once = WritableS3Bucket.at_once
+
+    def copy_then_write(bucket: WritableS3Bucket, act: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        done = at_once(bucket, act, items)
+        if "copy" in act.__qualname__:
+            trial.put("app/two", b"a writer's")
+        return done
+
+    monkeypatch.setattr(WritableS3Bucket, "at_once", copy_then_write)
+    assert trial.files.hide_files([one, two], TRASH) == (one,)
+    assert (trial.content("app/one"), trial.content("app/two")) == (None, b"a writer's")
+    assert trial.files.restore_files(["app/one"], TRASH) == {"app/one"}
 
 
 @pytest.mark.parametrize(

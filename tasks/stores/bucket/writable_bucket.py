@@ -86,8 +86,7 @@ class BucketWriter(BucketFiles):
         present = self._unchanged(files)  # not every store heeds the condition on a copy
         copied = self._bucket.at_once(copy, present)
         hidden = tuple(file for file, done in zip(present, copied, strict=True) if done)
-        self._bucket.delete(self._key(file.path) for file in hidden)
-        return hidden
+        return self._delete(hidden if self._deletes_on_condition else self._unchanged(hidden))
 
     def restore_files(self, paths: Sequence[str], trash: str | None) -> frozenset[str]:
         """See `FileWriter.restore_files`."""
@@ -114,7 +113,10 @@ class BucketWriter(BucketFiles):
 
     def delete_files(self, files: Sequence[StoredFile]) -> tuple[StoredFile, ...]:
         """See `FileWriter.delete_files`."""
-        present = {self._key(file.path): file for file in self._unchanged(files)}
+        return self._delete(self._unchanged(files))
+
+    def _delete(self, files: Sequence[StoredFile]) -> tuple[StoredFile, ...]:
+        present = {self._key(file.path): file for file in files}
         if self._deletes_on_condition:
             others = self._bucket.delete_unchanged({key: file.etag for key, file in present.items()})
             return tuple(file for key, file in present.items() if key not in others)
