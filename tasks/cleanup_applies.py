@@ -85,6 +85,8 @@ class Cleaner:
         if self.only_writer:
             return
         is_conditional, timing = self.tools.source.files.is_conditional, self.tools.timing
+        if is_conditional and timing.mode is not QuarantineMode.NONE:
+            return  # no plan needs it, so none is read
         for plan in plans:
             if needs_only_writer(plan, timing, is_conditional=is_conditional):
                 raise RefusedError(f"{plan.path}: {ONLY_WRITER}")

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tasks.operations.choosing.ages import FUTURE_SECONDS
 from tasks.operations.cleanup.values import IndexEntry, QuarantineMode, RepositoryPlan, Timing
 from tasks.stores.bucket.s3_address import BucketAccess
 from tasks.stores.pacing import Stop
+from tests.support.cleanup_world import World
 
 TIMING = Timing(grace=0.0, hold=0.0)
 PLAN = RepositoryPlan("app", "etag", removals=(IndexEntry("v1", Descriptor("a/b", Digest.of(b""), 0)),))
@@ -41,6 +43,17 @@ def test_a_directory_is_changed_only_where_the_user_vouches_for_being_alone(sour
 def test_what_takes_nothing_away_needs_nobodys_word(source: Path) -> None:
     with cleaner(source) as held:
         held.check_allowed([RepositoryPlan("app", "etag")])
+
+
+@pytest.mark.parametrize(("mode", "reads"), [(QuarantineMode.PREFIX, False), (QuarantineMode.NONE, True)])
+def test_a_plan_is_not_read_once_more_where_nothing_in_it_can_need_that_word(
+    mode: QuarantineMode, *, reads: bool
+) -> None:
+    """It may be of a hundred thousand tags, and nobody else cleans up meanwhile."""
+    tools = replace(World().tools(), timing=replace(TIMING, mode=mode))
+    plans = iter([PLAN])
+    Cleaner(tools, Stop(), only_writer=False, forgets=False).check_allowed(plans)
+    assert list(plans) == ([] if reads else [PLAN])
 
 
 def test_a_source_has_one_cleaner(source: Path) -> None:
