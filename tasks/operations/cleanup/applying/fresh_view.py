@@ -76,13 +76,16 @@ class FreshView:
         return frozenset(root for root in roots if is_whole(root))
 
     def left_by(self, removals: Iterable[IndexEntry]) -> Mapping[Digest, StoredFile]:
-        """The files that nothing needs any more once these entries are gone."""
+        """The files that nothing needs any more once these entries are gone; none where that is not known."""
         leaves = Removals(removals)
         goes: dict[Digest, str] = {}
         stays: dict[Digest, str] = {}
         for entry in self.entries:
             (goes if leaves.has(_as_written(entry)) else stays)[entry.digest] = entry.label
-        left = self.graph.reach(goes, self.blobs).keys() - self.graph.reach(stays, self.blobs).keys()
+        needed = self.graph.reach(stays, self.blobs)
+        if not needed.keys().isdisjoint(self.unreadable):
+            return {}
+        left = self.graph.reach(goes, self.blobs).keys() - needed.keys()
         return {digest: self.blobs[digest] for digest in left if digest in self.blobs}
 
     def gaps(self, path: str) -> Iterator[Finding]:

@@ -204,8 +204,7 @@ class _Undoing:
     def _mark_ahead(self, goes: Sequence[IndexEntry]) -> None:
         """Note what is left unnamed when these entries are gone: no writer has lost it, and its wait starts over."""
         view = FreshLook(self.tools.source, self.tools.map_concurrently).view(self.outcome.path, ())
-        left = {} if view.unreadable else view.left_by(goes)
-        if left:
+        if left := view.left_by(goes):
             self.tools.guard()
             mark_ahead(self._files, self.outcome.path, left)
             self.outcome.marked = len(left)

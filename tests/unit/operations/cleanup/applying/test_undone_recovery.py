@@ -111,10 +111,21 @@ def test_nothing_is_marked_that_other_entries_need() -> None:
     assert all(mark.since for mark in read_marks(world.files, LAYOUT).values())
 
 
-def test_who_can_not_read_all_marks_nothing_and_takes_out_what_the_run_had_put_in() -> None:
+def test_where_something_that_stays_can_not_be_read_nothing_is_marked_and_the_entry_goes_all_the_same() -> None:
     world = marked()
     assert not undone(world, "run-0").problems
     world.files.put(blob_path(image([2]).blobs[-1]), b"{}")
     outcome = undone(world, "run-1")
     assert ([entry.tag for entry in outcome.removed], outcome.marked) == (["v1"], 0)
     assert [problem.code for problem in outcome.problems] == ["size_mismatch"]
+
+
+def test_what_was_named_again_and_can_not_be_read_by_now_keeps_nothing_from_being_judged_once_that_is_undone() -> (
+    None
+):
+    world = empty()
+    assert world.apply_plan(world.recovery(marked=True).plan)
+    world.files.put(blob_path(image([1]).blobs[-1]), b"{" + 200 * b" ")
+    outcome = undone(world, world.runs[-1])
+    assert (len(outcome.removed), outcome.marked, outcome.problems, world.entries) == (1, 1, [], [])
+    assert actions(world) == {Action.MARK}
