@@ -25,6 +25,7 @@ from tasks.operations.running.traced_work import traced
 from tasks.operations.running.tree_run import TreeRun
 from tasks.operations.source.source_graph import Census
 from tasks.operations.work.spare_hands import SpareHands
+from tasks.ports import Finding
 from tasks.run_controls import RunControls
 from tasks.run_ends import RunEnds
 from tasks.run_options import RunKind, RunOptions, shown_options
@@ -178,10 +179,10 @@ class Run:
         That it is not in one of these places is told by `raise_if_incomplete`: what else is to be said comes first.
 
         Raises:
-            StateError: it can't be written on this machine.
+            StateError: it can't be written on this machine, or lacks results that could not be kept.
         """
         self.is_ending = True
-        self.tree.abandon()
+        lost = self._end_records()
         self.report_places.clear()
         wanted = self.options.report
         try:
@@ -190,7 +191,23 @@ class Run:
             if wanted:
                 self._deliver(lambda: str(self._write_report(Path(wanted))))
         self._deliver(lambda: self._state.keep_report(self.run_id, report))
+        if lost is not None:
+            raise lost
         return report
+
+    def _end_records(self) -> StateError | None:
+        """Record what was not done; why that, or results of before, can't be kept, which the report says then."""
+        lost = None
+        for act in (self.tree.abandon, self._spool.flush):
+            try:
+                act()
+            except StateError as error:
+                lost = lost or error
+        if lost is not None:
+            finding = Finding(".", lost.code, str(lost))
+            self.log.note_all([] if finding in self.log.findings else [finding])
+            self.ends.equality.withdraw("not all results could be kept")
+        return lost
 
     def _deliver(self, write: Callable[[], str]) -> None:
         try:

@@ -1,5 +1,6 @@
 """A run's report gets to where it can, never into the source, and what does not get there is told after all else."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from tasks.run_options import RunKind, RunOptions
 from tasks.runs import Run, open_run
 from tasks.stores.pacing import Stop
 from tasks.stores.source_checks import refuse_within
+from tasks.stores.state import json_lines
 from tasks.stores.state.ledger_folder import LedgerFolder
 from tasks.stores.state.state_directory import StateDirectory
 from tests.support.layouts import LayoutBuilder
@@ -67,6 +69,34 @@ def test_a_full_disk_of_the_state_does_not_keep_the_user_s_report_from_another(
         run.write_report()
     assert (tmp_path / "report.json").exists()
     assert run.report_places == [str(tmp_path / "report.json")]
+
+
+@pytest.mark.parametrize("when", ["at the end", "in the work"])
+def test_results_that_a_full_disk_lost_do_not_keep_the_user_s_report_from_another(
+    options: RunOptions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, when: str
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with open_run(RunKind.CHECK, options, Stop()) as run:
+        survey = run.survey()
+        if when == "in the work":
+            monkeypatch.setattr(json_lines.os, "write", full)
+            run._spool._writer._lines._most_bytes = 1
+            with pytest.raises(StateError):
+                run.tree.execute_all(survey.batches)
+        else:
+            run.tree.execute_all(survey.batches)
+            run.ends.equality.at = "now"
+            monkeypatch.setattr(json_lines.os, "write", full)
+        with pytest.raises(StateError, match=r"results.jsonl can't be written or read: No space left"):
+            run.write_report()
+        assert list(run.results()) == []
+        assert run.ends.equality.at is None
+        assert run.ends.equality.reason
+        report = json.loads((tmp_path / "report.json").read_text())
+        assert run.report_places[0] == str(tmp_path / "report.json")
+        assert [each["code"] for each in report["findings"] if each["path"] == "."] == ["state"]
 
 
 def test_a_report_that_got_everywhere_is_named_where_the_user_and_the_state_have_it(run: Run, tmp_path: Path) -> None:

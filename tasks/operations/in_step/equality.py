@@ -54,6 +54,10 @@ class Equality:
         )
         self.at = moment if self.reason is None else None
 
+    def withdraw(self, reason: str) -> None:
+        """Name no moment after all; a reason that there was before stays."""
+        self.at, self.reason = None, self.reason or reason
+
     def _difference(self, *, complete: bool, unasked: bool) -> str | None:
         if NOTHING_CHOSEN in self._log.findings:
             return "the patterns choose nothing"

@@ -131,14 +131,19 @@ class RepositoryRun:
         """Tell of each slice that was not begun, which it can't be any more, and of what was found so far.
 
         Where something was told of the repository as a whole, that holds for these slices, too.
+
+        Raises:
+            StateError: a result can't be kept.
         """
         with self._lock:  # others may still be at work, where the run is ended without waiting for them
             left = () if self._is_abandoned or self._is_accounted_for else self._unbegun
             self._is_abandoned = True
-        for part in left:
-            self._leave(part, reason)
-        if (opened := self._take()) is not None:
-            self._log.note_all(opened.work.found())
+        try:
+            for part in left:
+                self._leave(part, reason)
+        finally:  # findings outlive a state that takes no results any more
+            if (opened := self._take()) is not None:
+                self._log.note_all(opened.work.found())
 
     def account_for(self) -> bool:
         """Keep that something was told of the repository as a whole; False where that was so before."""

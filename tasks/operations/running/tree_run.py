@@ -16,7 +16,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 
-from tasks.oci.errors import TRANSIENT_CODES, BatchUnfinishedError
+from tasks.oci.errors import TRANSIENT_CODES, BatchUnfinishedError, StateError
 from tasks.operations.reports.counts import counted
 from tasks.operations.running.repository_opening import RepositoryOpener
 from tasks.operations.running.repository_run import RepositoryRun, Todo, leave
@@ -130,15 +130,25 @@ class TreeRun:
                 future.result()
 
     def abandon(self) -> None:
-        """Where the run ends early, report each tag not done, and the findings on unfinished repositories."""
+        """Where the run ends early, report each tag not done, and the findings on unfinished repositories.
+
+        Raises:
+            StateError: results can't be kept; the findings are reported all the same.
+        """
         reason = self._log.reason_to_skip()
         if reason is None:
             return
-        for batch in list(self._put_off):
-            for todo in self._put_off.pop(batch, ()):
-                leave(todo.work, [todo.unit], reason, self._log)
-        for repository in self._repositories.values():
-            repository.abandon(reason)
+        left = [todo for batch in list(self._put_off) for todo in self._put_off.pop(batch, ())]
+        tell = [partial(leave, todo.work, [todo.unit], reason, self._log) for todo in left]
+        tell += [partial(repository.abandon, reason) for repository in self._repositories.values()]
+        failures = []
+        for each in tell:
+            try:
+                each()
+            except StateError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     def _execute_with_retries(self, batch: Batch) -> None:
         for seconds in RETRY_DELAYS:

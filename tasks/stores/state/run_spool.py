@@ -10,6 +10,7 @@ import errno
 import heapq
 import json
 import os
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
@@ -52,6 +53,7 @@ class RunSpool(Generic[_Result]):
         self._from_row = from_row
         self._path = folder / RESULTS
         self._writer = JsonLinesWriter(self._path, fresh=True)
+        self._is_cut = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -71,8 +73,20 @@ class RunSpool(Generic[_Result]):
         """
         self._writer.append(self._to_row(result))
 
+    def flush(self) -> None:
+        """Write what is buffered.
+
+        Raises:
+            StateError: it can't be written; who was told so gets from now on what was written before.
+        """
+        try:
+            self._writer.flush()
+        except StateError:
+            self._is_cut = True
+            raise
+
     def iter_results(self) -> Iterator[_Result]:
-        """All results so far, in the order in which they were recorded.
+        """All results so far, in the order in which they were recorded; see `flush`.
 
         Raises:
             StateError: they can't be written or read.
@@ -101,7 +115,7 @@ class RunSpool(Generic[_Result]):
         try:
             if not is_special(report):
                 Path(os.path.realpath(report)).parent.mkdir(parents=True, exist_ok=True)
-            with TemporaryDirectory(dir=self.folder) as scratch, whole_or_not_at_all(report) as out:
+            with self._scratch_for(report) as scratch, whole_or_not_at_all(report) as out:
                 at_once = max(SORTED_AT_ONCE, self._row_count() // MOST_RUNS)
                 rows = _in_order(self._rows(), at_once, Path(scratch))
                 out.writelines(_report_parts(header, totals, indexes, rows, findings))
@@ -117,16 +131,27 @@ class RunSpool(Generic[_Result]):
         """
         self._writer.close()
 
+    def _scratch_for(self, report: Path) -> TemporaryDirectory[str]:
+        """A folder beside the report: where that has room, the spool's own disk may have none."""
+        if is_special(report):
+            return TemporaryDirectory(dir=None if self._is_cut else self.folder)
+        path = Path(os.path.realpath(report))
+        return TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.")
+
     def _row_count(self) -> int:
-        self._writer.flush()
+        self._write_out()
         try:
             with self._path.open("rb") as lines:
                 return sum(1 for _ in lines)
         except FileNotFoundError:
             return 0
 
+    def _write_out(self) -> None:
+        with suppress(StateError) if self._is_cut else nullcontext():
+            self._writer.flush()
+
     def _rows(self) -> Iterator[Row]:
-        self._writer.flush()
+        self._write_out()
         try:
             yield from read_json_lines(self._path)
         except FileNotFoundError:

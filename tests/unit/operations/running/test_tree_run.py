@@ -694,6 +694,25 @@ def test_a_result_that_can_not_be_kept_ends_the_run(tmp_path: Path, monkeypatch:
     assert 0 < len(there) <= 2 * 2, "what the workers had begun when the first could not be kept"
 
 
+def test_what_was_not_begun_is_named_where_no_result_can_be_kept_any_more(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.operations.running.batches.MIN_BATCH", 2)
+
+    def full(_: object) -> None:
+        raise StateError("no space is left")
+
+    made = Engine(root, MemoryTarget())
+    with made.run() as tree:
+        batches = tree.survey().batches
+        tree.execute(next(batch for batch in batches if batch[0].path == "app"))
+        monkeypatch.setattr(made, "record", full)
+        tree.stop.set()
+        with pytest.raises(StateError):
+            tree.abandon()
+    assert [(finding.path, finding.code) for finding in made.findings] == [("other", "interrupted")]
+
+
 def test_nothing_begins_while_the_run_is_held(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = Engine(root, Noting())
     seen: list[int] = []

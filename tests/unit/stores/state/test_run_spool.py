@@ -4,7 +4,9 @@ import json
 import os
 import threading
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -12,7 +14,7 @@ from tasks.oci.errors import StateError
 from tasks.operations.reports.report_rows import result_of_row, tag_row
 from tasks.operations.reports.results import Depth, Outcome, TagResult
 from tasks.ports import Finding
-from tasks.stores.state import run_spool
+from tasks.stores.state import json_lines, run_spool
 from tasks.stores.state.json_lines import read_json_lines
 from tasks.stores.state.run_spool import RunSpool, check_report_place
 
@@ -191,6 +193,38 @@ def test_a_full_disk_is_a_state_error(tmp_path):
     spool.record(result())
     with pytest.raises(StateError, match="No space left on device"):
         spool.write_report(None, HEADER, TOTALS, [])
+
+
+def test_a_full_disk_of_the_spool_keeps_nothing_that_was_written_before_from_another(spool, tmp_path, monkeypatch):
+    def no_room(*_):
+        raise OSError(28, "No space left on device")
+
+    def on_its_disk(dir=None, **more):  # noqa: A002 - as it is called
+        return no_room() if dir == spool.folder else TemporaryDirectory(dir=dir, **more)
+
+    monkeypatch.setattr(run_spool, "TemporaryDirectory", on_its_disk)
+    monkeypatch.setattr(run_spool, "SORTED_AT_ONCE", 2)
+    tags = [f"v{number}" for number in range(7)]
+    for tag in tags:
+        spool.record(result(tag=tag))
+    spool.flush()
+    monkeypatch.setattr(json_lines.os, "write", no_room)
+    spool.record(result(tag="lost"))
+    with pytest.raises(StateError, match="No space left on device"):
+        list(spool.iter_results())
+    with pytest.raises(StateError, match="No space left on device"):
+        spool.flush()
+    elsewhere = tmp_path / "other" / "report.json"
+    assert names(spool.write_report(elsewhere, HEADER, TOTALS, [])) == [("app", tag) for tag in tags]
+    assert [path.name for path in elsewhere.parent.iterdir()] == ["report.json"]
+    assert [each.tag for each in spool.iter_results()] == tags
+    with pytest.raises(StateError, match="No space left on device"):
+        spool.write_report(None, HEADER, TOTALS, [])
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit((tmp_path / "pipe").read_text)
+        spool.write_report(tmp_path / "pipe", HEADER, TOTALS, [])
+        assert len(json.loads(read.result())["tags"]) == len(tags)
 
 
 def test_very_many_tags_need_no_more_open_files_than_the_most(spool, monkeypatch):
