@@ -77,7 +77,8 @@ def _window(text: str) -> _Window:
     begins, ends = 0, _MINUTES_A_DAY
     if times[0] is not None:
         begins, ends = _minute(times[0], times[1]), _minute(times[2], times[3])
-        ends += _MINUTES_A_DAY if ends <= begins else 0
+        while ends <= begins:  # twice for 24:00-00:00: one that is never open would be waited for without end
+            ends += _MINUTES_A_DAY
     return _Window(_days(first, last), begins, ends)
 
 

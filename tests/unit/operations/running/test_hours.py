@@ -33,6 +33,13 @@ def at(day: int, hour: int, minute: int = 0) -> datetime:
         ("sat-mon UTC", at(0, 12), True),
         ("sat-mon UTC", at(1, 12), False),
         ("00:00-24:00 UTC", at(3, 23, 59), True),
+        ("mon 24:00-06:00 UTC", at(1, 5), True),
+        ("mon 24:00-06:00 UTC", at(0, 5), False),
+        ("24:00-00:00 UTC", at(3, 12), True),
+        ("mon 24:00-00:00 UTC", at(1, 23, 59), True),
+        ("mon 24:00-00:00 UTC", at(0, 23, 59), False),
+        ("mon 24:00-00:00 UTC", at(2, 0), False),
+        ("mon 24:00-24:00 UTC", at(1, 23, 59), True),
         ("22:00-06:00 America/New_York", at(0, 4), True),
         ("22:00-06:00 America/New_York", at(0, 12), False),
     ],
@@ -66,6 +73,7 @@ def test_the_next_opening_is_told() -> None:
     hours = Hours.parse("sat 10:30-11:00 UTC")
     assert hours.opening(at(0, 12, 7)) == at(5, 10, 30)
     assert hours.opening(at(5, 10, 45)) == at(5, 10, 45)
+    assert Hours.parse("mon 24:00-00:00 UTC").opening(at(2, 1)) == at(8, 0)
 
 
 def test_the_reason_to_hold_names_when_it_goes_on() -> None:
