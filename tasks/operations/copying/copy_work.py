@@ -89,6 +89,7 @@ class CopyWork(RepositoryWork):
         self._tools = tools
         self._repository = repository
         self._policy = policy
+        self._taken = frozenset(e.tag for e in inventory.tags) if policy.backup_tag is not None else frozenset()
         self._noted = NotedTags(ledger, repository, inventory.path, policy.depth)
         others = OtherLayouts(tools.whole_source, ledger, repository, inventory.path)
         self._planner = TagPlanner(tools.target, repository, policy, ledger, others, listed=listed, state=state)
@@ -246,14 +247,13 @@ class CopyWork(RepositoryWork):
         existing = self._theirs(tag)
         if existing is None:
             return
-        own = {entry.tag for entry in self.inventory.tags}
         digest = Digest.of(existing.raw)
         try:  # led elsewhere, we may have got what only this machine reaches, which the target is not to be given
             parse_manifest(existing.raw, Descriptor(existing.media_type, digest, len(existing.raw)))
         except SpecError as error:
             message = f"what the target gives for {tag} is no manifest, so it was not overwritten"
             raise BackupRefusedError(message) from error
-        if (wrong := self._planner.wrong_with_backup(name, own, digest)) is not None:
+        if (wrong := self._planner.wrong_with_backup(name, self._taken, digest)) is not None:
             raise BackupRefusedError(f"the backup's tag {name} is {wrong}, so {tag} was not overwritten")
         self._tools.target.push_manifest(self._repository, name, existing)
 

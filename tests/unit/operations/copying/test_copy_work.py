@@ -1,8 +1,10 @@
 """What becomes of the tags of a repository when the target, the source or others get in the way."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +28,7 @@ from tasks.operations.copying.copy_work import CopyWork
 from tasks.operations.copying.tag_planner import UNLISTED
 from tasks.operations.in_step.since_last import tag_changes
 from tasks.operations.referrers.referrer_lists import ReferrerListing, ReferrerLists
-from tasks.operations.reports.results import Depth
+from tasks.operations.reports.results import Depth, RepositoryInventory, TagEntry
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.work import freshness
 from tasks.operations.work.planning import CopyPolicy, OnConflict, Untagged
@@ -628,6 +630,35 @@ def test_of_what_is_gone_when_it_is_to_be_kept_nothing_is_kept(layout: LayoutBui
     layout.write()
     assert outcomes(made) == {"v1": "copied"}
     assert made.target.list_tags("app") == {"v1"}
+
+
+def test_backups_of_very_many_tags_do_not_look_through_all_tags_for_each(
+    layout: LayoutBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    class Counting(tuple[TagEntry, ...]):
+        __slots__ = ()
+
+        def __iter__(self) -> Iterator[TagEntry]:
+            nonlocal looks
+            looks += 1
+            return super().__iter__()
+
+    def counted(*parts: Any) -> RepositoryInventory:
+        inventory = enumerate_repository(*parts)
+        return replace(inventory, tags=Counting(inventory.tags))
+
+    tags = [f"v{number}" for number in range(40)]
+    for tag in tags:
+        layout.image(tag, layers=[tag.encode()])
+    made = overwriting(layout)
+    for tag in tags:
+        made.target.push_manifest("app", tag, OTHERS)
+    monkeypatch.setattr("tests.support.engine.enumerate_repository", counted)
+    assert outcomes(made) == dict.fromkeys(tags, "copied")
+    assert {f"old-{tag}" for tag in tags} <= made.target.list_tags("app")
+    assert looks < 10
 
 
 def test_one_backup_that_is_refused_costs_no_other_tag(layout: LayoutBuilder) -> None:
