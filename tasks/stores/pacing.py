@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CHANGE_SECONDS = 1.0
 """How soon those who wait for their turn notice that the rate has changed."""
+TURN_SECONDS = 0.1
+"""How long the turn of one is at most: so long each of all others sends nothing, and proxies cut what is silent."""
 
 
 class Stop:
@@ -77,6 +79,11 @@ class Pace:
             if per_second != self._per_second:
                 self._per_second = per_second
                 self._next = 0.0
+
+    def turn(self, units: int) -> int:
+        """How many of `units` to take at once, so that nobody else waits for long."""
+        rate = self._per_second
+        return units if rate is None else min(units, max(1, int(rate * TURN_SECONDS)))
 
     def take(self, units: float = 1.0) -> None:
         """Wait until `units` may pass.
@@ -166,7 +173,10 @@ class PacedContent:
 
     def read(self) -> bytes:
         """See `BlobContent.read`."""
-        self.pace.take(self.descriptor.size)
+        left = self.descriptor.size
+        while left:
+            left -= (turn := self.pace.turn(left))
+            self.pace.take(turn)
         raw = self.content.read()
         self.note(len(raw))
         return raw
@@ -179,6 +189,9 @@ class PacedContent:
 
     def _paced(self, chunks: Iterator[Buffer]) -> Iterator[Buffer]:
         for chunk in chunks:
-            self.note(len(chunk))
-            self.pace.take(len(chunk))
-            yield chunk
+            left = memoryview(chunk)
+            while len(turn := left[: self.pace.turn(len(left))]):
+                left = left[len(turn) :]
+                self.note(len(turn))
+                self.pace.take(len(turn))
+                yield turn

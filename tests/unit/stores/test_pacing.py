@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 
@@ -11,7 +12,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import InterruptedRunError
 from tasks.ports import BlobContent
 from tasks.stores.pacing import Pace, PacedContent, RequestGate, Stop
-from tasks.stores.verified_content import VerifiedContent
+from tasks.stores.verified_content import CHUNK_SIZE, VerifiedContent
 
 PATIENCE_SECONDS = 30
 """Far more than what does not wait takes on any machine, and far less than the waits that are to be left out."""
@@ -85,6 +86,74 @@ def test_paced_content_is_the_content_later() -> None:
     assert read == paced.read() == bytes(100)
     assert (paced.descriptor.size, noted) == (100, [100, 100])
     assert time.monotonic() - started >= 0.09
+
+
+class TimelyStop(Stop):
+    """Waits in no time: `now` goes on instead."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def stop(monkeypatch: pytest.MonkeyPatch) -> TimelyStop:
+    stop = TimelyStop()
+    monkeypatch.setattr("tasks.stores.pacing.time", stop)
+    return stop
+
+
+def test_no_upload_is_silent_for_long_however_many_share_a_low_rate(stop: TimelyStop) -> None:
+    """Proxies cut one of which nothing comes for a minute."""
+    size, pace = 3 * CHUNK_SIZE + 1, Pace(100_000, stop)
+    uploads = [PacedContent(content(bytes(size)), pace, lambda _: None) for _ in range(8)]
+    with ExitStack() as stack:
+        readers = {stack.enter_context(each.chunks()): 0.0 for each in uploads}
+        read = longest = 0
+        while readers:
+            for reader, before in list(readers.items()):  # in turn, as they come to the pace
+                if (piece := next(reader, None)) is None:
+                    del readers[reader]
+                    continue
+                read += len(piece)
+                longest = max(longest, stop.now - before)
+                readers[reader] = stop.now
+    assert longest < 5
+    assert (read, stop.now) == (8 * size, pytest.approx(8 * size / 100_000, rel=0.01))
+
+
+def test_a_small_upload_takes_its_turns_like_a_large_one(stop: TimelyStop, monkeypatch: pytest.MonkeyPatch) -> None:
+    pace = Pace(100_000, stop)
+    turns: list[float] = []
+    take = pace.take
+
+    def noting(units: float = 1.0) -> None:
+        turns.append(units)
+        take(units)
+
+    monkeypatch.setattr(pace, "take", noting)
+    assert PacedContent(content(bytes(200_001)), pace, lambda _: None).read() == bytes(200_001)
+    assert (sum(turns), max(turns)) == (200_001, 10_000)
+
+
+@pytest.mark.parametrize("rate", [None, 1e9])
+def test_a_pace_that_hardly_holds_anything_takes_nothing_apart(rate: float | None) -> None:
+    with PacedContent(content(bytes(2 * CHUNK_SIZE)), Pace(rate, Stop()), lambda _: None).chunks() as chunks:
+        assert [len(chunk) for chunk in chunks] == [CHUNK_SIZE, CHUNK_SIZE]
+
+
+def test_a_limit_that_is_lifted_lets_the_rest_pass_at_once(stop: TimelyStop) -> None:
+    pace, data = Pace(100_000, stop), bytes(range(256)) * 4096
+    with PacedContent(content(data), pace, lambda _: None).chunks() as chunks:
+        first = bytes(next(chunks))
+        pace.change(None)
+        (rest,) = (bytes(chunk) for chunk in chunks)
+    assert len(first) < CHUNK_SIZE / 2
+    assert first + rest == data
 
 
 def test_paced_content_ends_with_the_run() -> None:
