@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from tasks.registry_ports import ManifestRemover
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
+    from tasks.registry_ports import Deletion
 
 Buffer = bytes | bytearray | memoryview
 
@@ -162,18 +161,6 @@ class ManifestResolver(Protocol):
         """
         ...
 
-
-class ContentFetcher(Protocol):
-    """Reads content back from a target."""
-
-    def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
-        """The bytes behind a tag or digest, None when it is missing; not yet checked against any digest."""
-        ...
-
-    def fetch_blob(self, repository: str, descriptor: Descriptor) -> BlobContent:
-        """A blob; nothing is read yet."""
-        ...
-
     def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
         """Digests that the referrers API lists for `subject`, None when the target has no such API."""
         ...
@@ -195,8 +182,21 @@ class BlobArrival(StrEnum):
     PRESENT = "present"
 
 
-class ContentPusher(Protocol):
-    """Writes to a target. Every method may be called again after a failure."""
+class Target(ManifestResolver, Protocol):
+    """All that a migration needs of a target. Whatever writes to it may be called again after a failure."""
+
+    @property
+    def host(self) -> str:
+        """The registry's host and port, as references name it."""
+        ...
+
+    def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+        """The bytes behind a tag or digest, None when it is missing; not yet checked against any digest."""
+        ...
+
+    def fetch_blob(self, repository: str, descriptor: Descriptor) -> BlobContent:
+        """A blob; nothing is read yet."""
+        ...
 
     def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
         """Make the repository have this blob, from `mount_from` where the target can, else by sending it.
@@ -226,27 +226,16 @@ class ContentPusher(Protocol):
         """
         ...
 
-
-class Target(ManifestResolver, ContentFetcher, ContentPusher, ManifestRemover, Protocol):
-    """All that a migration needs of a target."""
-
-    @property
-    def host(self) -> str:
-        """The registry's host and port, as references name it."""
+    def delete_manifest(self, repository: str, reference: str) -> Deletion:
+        """Delete a tag alone, or by digest a manifest with all its tags, where the target does that."""
         ...
 
-    def check_access(self) -> None:
-        """Ask the target for its API, so that a wrong host or password shows before anything is sent.
+    def delete_tag(self, repository: str, tag: str, may_delete: Callable[[], bool]) -> Deletion:
+        """Delete a tag alone if it still may be, which is asked right before each attempt; `LEFT` where not.
 
         Raises:
-            AuthenticationError: the credentials are refused.
-            TransportError: there is no answer.
+            LayoutliftError: what `may_delete` raises.
         """
-        ...
-
-    @property
-    def requests_made(self) -> int:
-        """How many HTTP requests were sent so far."""
         ...
 
 

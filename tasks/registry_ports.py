@@ -1,14 +1,11 @@
-"""What is asked of a registry besides content: to have repositories, and to lose manifests; see `tasks.ports`."""
+"""What is asked of a registry besides content: to have repositories. And what it answers to a wish to delete."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Protocol
 
 
 class Deletion(StrEnum):
@@ -18,22 +15,6 @@ class Deletion(StrEnum):
     MISSING = "missing"
     UNSUPPORTED = "unsupported"
     LEFT = "left"
-
-
-class ManifestRemover(Protocol):
-    """Removes from a target."""
-
-    def delete_manifest(self, repository: str, reference: str) -> Deletion:
-        """Delete a tag alone, or by digest a manifest with all its tags, where the target does that."""
-        ...
-
-    def delete_tag(self, repository: str, tag: str, may_delete: Callable[[], bool]) -> Deletion:
-        """Delete a tag alone if it still may be, which is asked right before each attempt; `LEFT` where not.
-
-        Raises:
-            LayoutliftError: what `may_delete` raises.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,10 +97,6 @@ class MemoryTarget:
         self._repositories: dict[str, _Repository] = {}
         self._lock = threading.Lock()
 
-    def check_access(self) -> None:
-        """See `Target.check_access`."""
-        self._asked("")
-
     def list_tags(self, repository: str) -> frozenset[str]:
         """See `ManifestResolver.list_tags`."""
         return frozenset(self._asked(repository).tags)
@@ -122,16 +118,16 @@ class MemoryTarget:
         return raw is not None
 
     def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
-        """See `ContentFetcher.fetch_manifest`."""
+        """See `Target.fetch_manifest`."""
         manifest = self._manifest(repository, reference)
         return None if manifest is None else RemoteManifest(manifest.raw, manifest.descriptor.media_type)
 
     def fetch_blob(self, repository: str, descriptor: Descriptor) -> VerifiedContent:
-        """See `ContentFetcher.fetch_blob`."""
+        """See `Target.fetch_blob`."""
         return _content(descriptor, self._asked(repository).blobs.get(descriptor.digest))
 
     def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
-        """See `ContentFetcher.list_referrers`."""
+        """See `ManifestResolver.list_referrers`."""
         stored = self._asked(repository)
         if not self._referrers_api:
             return None
@@ -142,7 +138,7 @@ class MemoryTarget:
         )
 
     def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
-        """See `ContentPusher.push_blob`."""
+        """See `Target.push_blob`."""
         digest = content.descriptor.digest
         stored = self._asked(repository)
         if digest in stored.blobs:
@@ -154,7 +150,7 @@ class MemoryTarget:
         return BlobArrival.PUSHED
 
     def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> None:
-        """See `ContentPusher.push_manifest`."""
+        """See `Target.push_manifest`."""
         stored = self._asked(repository)
         digest = Digest.or_none(reference) or Digest.of(manifest.raw)
         if Digest.of(manifest.raw, digest.algorithm) != digest:
@@ -173,14 +169,14 @@ class MemoryTarget:
                 stored.tags[reference] = digest
 
     def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> bool:
-        """See `ContentPusher.push_tag`."""
+        """See `Target.push_tag`."""
         may = may_write()
         if may:
             self.push_manifest(repository, tag, manifest)
         return may
 
     def delete_manifest(self, repository: str, reference: str) -> Deletion:
-        """See `ManifestRemover.delete_manifest`."""
+        """See `Target.delete_manifest`."""
         stored = self._asked(repository)
         digest = Digest.or_none(reference)
         if not self._deletes or (digest is None and not self._deletes_tags):
@@ -194,7 +190,7 @@ class MemoryTarget:
         return Deletion.DELETED
 
     def delete_tag(self, repository: str, tag: str, may_delete: Callable[[], bool]) -> Deletion:
-        """See `ManifestRemover.delete_tag`."""
+        """See `Target.delete_tag`."""
         return self.delete_manifest(repository, tag) if may_delete() else Deletion.LEFT
 
     def _asked(self, repository: str) -> _Repository:

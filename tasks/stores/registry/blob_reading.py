@@ -50,7 +50,7 @@ class BlobReading:
         return True
 
     def fetch(self, repository: str, descriptor: Descriptor) -> VerifiedContent:
-        """See `ContentFetcher.fetch_blob`."""
+        """See `Target.fetch_blob`."""
         open_at = partial(self._stream, repository, descriptor)
         return VerifiedContent(descriptor, lambda: resuming(open_at, self._retry))
 

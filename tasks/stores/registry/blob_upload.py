@@ -78,7 +78,7 @@ class BlobUpload:
         self._chunks = ChunkedUpload(provider, self._place_of)
 
     def push(self, repository: str, content: BlobContent, mount_from: str | None) -> BlobArrival:
-        """See `ContentPusher.push_blob`; each attempt is a new session and reads the content anew.
+        """See `Target.push_blob`; each attempt is a new session and reads the content anew.
 
         Some registries answer 500 to a way that they don't know, and so the next attempt goes the one all know.
         """

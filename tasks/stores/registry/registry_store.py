@@ -85,7 +85,7 @@ class RegistryStore:
 
     @property
     def requests_made(self) -> int:
-        """See `Target.requests_made`."""
+        """How many HTTP requests were sent so far."""
         return self._pool.requests_made
 
     @property
@@ -98,7 +98,14 @@ class RegistryStore:
         self._pool.close()
 
     def check_access(self) -> None:
-        """See `Target.check_access`; what the answer says of the registry's kind is in `profile` from then on."""
+        """Ask the target for its API, so that a wrong host or password shows before anything is sent.
+
+        What the answer says of the registry's kind is in `profile` from then on.
+
+        Raises:
+            AuthenticationError: the credentials are refused.
+            TransportError: there is no answer.
+        """
         answer = self._retry(self.knock)
         if answer.status != HTTPStatus.OK:
             raise UnexpectedAnswerError(
@@ -160,7 +167,7 @@ class RegistryStore:
         return self._blobs.has(repository, descriptor)
 
     def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
-        """See `ContentFetcher.fetch_manifest`."""
+        """See `Target.fetch_manifest`."""
         path = self._provider.container(repository).manifest_path(reference)
         headers, scopes = {"Accept": ACCEPT_MANIFESTS, "Accept-Encoding": "identity"}, self._scopes(repository)
         answer = self._retry(
@@ -174,11 +181,11 @@ class RegistryStore:
         return RemoteManifest(answer.body, media_type[:MAX_MEDIA_TYPE])
 
     def fetch_blob(self, repository: str, descriptor: Descriptor) -> VerifiedContent:
-        """See `ContentFetcher.fetch_blob`."""
+        """See `Target.fetch_blob`."""
         return self._blobs.fetch(repository, descriptor)
 
     def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
-        """See `ContentFetcher.list_referrers`; a page of another place is none of the registry's."""
+        """See `ManifestResolver.list_referrers`; a page of another place is none of the registry's."""
         ask = partial(self._ask_for_list, repository, headers={"Accept": IMAGE_INDEX}, follow=False)
         try:
             first = ask(f"/v2/{repository}/referrers/{subject}")
@@ -189,16 +196,16 @@ class RegistryStore:
         return frozenset(digests_of(read_pages(first, "manifests", ask).entries))
 
     def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
-        """See `ContentPusher.push_blob`."""
+        """See `Target.push_blob`."""
         self._refuse_what_it_refuses(content.descriptor)
         return self._upload.push(repository, content, mount_from)
 
     def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> None:
-        """See `ContentPusher.push_manifest`."""
+        """See `Target.push_manifest`."""
         self._push_manifest(repository, reference, manifest, lambda: True)
 
     def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> bool:
-        """See `ContentPusher.push_tag`; pauses that the registry asked for are over before it is asked."""
+        """See `Target.push_tag`; pauses that the registry asked for are over before it is asked."""
         return self._push_manifest(repository, tag, manifest, may_write) is not None
 
     def _push_manifest(
@@ -235,11 +242,11 @@ class RegistryStore:
         return self.resolve_manifest(repository, reference) == Digest.of(manifest.raw)
 
     def delete_manifest(self, repository: str, reference: str) -> Deletion:
-        """See `ManifestRemover.delete_manifest` (distribution-spec v1.1.1 "Deleting tags", "Deleting Manifests")."""
+        """See `Target.delete_manifest` (distribution-spec v1.1.1 "Deleting tags", "Deleting Manifests")."""
         return self._delete(repository, reference, lambda: True)
 
     def delete_tag(self, repository: str, tag: str, may_delete: Callable[[], bool]) -> Deletion:
-        """See `ManifestRemover.delete_tag`; pauses that the registry asked for are over before it is asked."""
+        """See `Target.delete_tag`; pauses that the registry asked for are over before it is asked."""
         return self._delete(repository, tag, may_delete)
 
     def _delete(self, repository: str, reference: str, may_delete: Callable[[], bool]) -> Deletion:

@@ -9,14 +9,13 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.errors import ContentNotFoundError, InvalidReferenceError, SizeMismatchError, TargetLacksError
 from tasks.oci.reference import map_repository, parse_referrers_tag, tag_of_ref_name
 from tasks.operations.cleanup.layout.graph import read_graph
 from tasks.operations.cleanup.values import Action
-from tasks.ports import ManifestResolver
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -26,26 +25,18 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.layout.graph import Graph, Node
     from tasks.operations.cleanup.values import RepositoryPlan
     from tasks.operations.work.concurrency import MapConcurrently
-    from tasks.ports import LayoutReader
+    from tasks.ports import LayoutReader, ManifestResolver
 
 NamedDigest = tuple[str, "Digest"]
 """A tag with its digest: where a layout holds many images, several may have one tag."""
 _ANY = "application/octet-stream"
 
 
-class GateTarget(ManifestResolver, Protocol):
-    """What is asked of a target."""
-
-    def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
-        """See `ContentFetcher.list_referrers`."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Gate:
     """Asks a target; `own_name` is what a layout that is itself the source is called there."""
 
-    target: GateTarget
+    target: ManifestResolver
     address: TargetAddress
     own_name: str
     map_concurrently: MapConcurrently

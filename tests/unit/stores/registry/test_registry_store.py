@@ -662,7 +662,7 @@ def test_whoever_wants_no_tls_where_all_leads_to_it_is_told_at_once(
         store.check_access()
 
 
-def test_access_is_checked(script: ScriptedRegistry, make_store: MakeStore) -> None:
+def test_access_is_checked_and_what_is_asked_for_that_counts(script: ScriptedRegistry, make_store: MakeStore) -> None:
     script.expect("GET", "/v2/", Reply(), Reply(404), Reply(401))
     store = make_store(script.host)
     store.check_access()
@@ -670,4 +670,5 @@ def test_access_is_checked(script: ScriptedRegistry, make_store: MakeStore) -> N
         store.check_access()
     with pytest.raises(AuthenticationError):
         store.check_access()
+    assert store.requests_made == 3
     assert store.host == script.host
