@@ -9,15 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.ports import Metric, MetricKind
+from tasks.operations.reports.results import Outcome
+from tasks.ports import BlobArrival, Metric, MetricKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tasks.operations.reports.progress import Progress
-
-_TAG_OUTCOMES = ("copied", "up_to_date", "refused", "failed", "to_copy")
-_BLOB_RESULTS = ("pushed", "mounted", "present")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +55,8 @@ def _state(moment: RunMoment) -> list[Metric]:
 
 
 def _counts(totals: Mapping[str, int], progress: Progress) -> tuple[Metric, ...]:
-    tags = {outcome: float(totals.get(outcome, 0)) for outcome in _TAG_OUTCOMES}
-    blobs = {result: float(totals[f"blobs_{result}"]) for result in _BLOB_RESULTS}
+    tags = {outcome.value: float(totals.get(outcome, 0)) for outcome in Outcome}
+    blobs = {result.value: float(totals[f"blobs_{result}"]) for result in BlobArrival}
     return (
         _gauge("layoutlift_tags_expected", "Tags that the run will have an outcome for", progress.expected),
         Metric("layoutlift_tags_total", "Tags by what became of them", MetricKind.COUNTER, tags, "outcome"),

@@ -5,19 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.file_ports import below
-from tasks.oci.codes import Problem
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.oci.image_layout import BLOBS, INDEX, MARKER
 from tasks.operations.cleanup.deciding.blob_decisions import decide_unneeded, hidden_of, spare
-from tasks.operations.cleanup.planning.holding_back import hold_back_quarantined
+from tasks.operations.cleanup.planning.holding_back import hidden_protected, hold_back_quarantined
 from tasks.operations.cleanup.values import Refusal, RepositoryPlan
-from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from tasks.file_ports import FileReader
-    from tasks.oci.digest import Digest
     from tasks.operations.cleanup.planning.plan_tools import PlanTools
 
 
@@ -45,16 +40,9 @@ def plan_gone(tools: PlanTools, path: str) -> RepositoryPlan | None:
         decisions = [decide_unneeded(blob, tools.rules) for blob in held]
         hidden = hidden_of(tools.protected, held, ())
         quarantined = hold_back_quarantined(tools, path, spare(decisions, hidden))
-        findings = tuple(_hidden(path, hidden))
+        findings = hidden_protected(path, hidden, is_gone=True)
         return RepositoryPlan(path, "", quarantined=quarantined, is_gone=True, findings=findings)
     except InterruptedRunError:
         raise
     except LayoutliftError as error:
         return RepositoryPlan(path, "", refused=Refusal(error.code, str(error)))
-
-
-def _hidden(path: str, hidden: Mapping[Digest, str]) -> Iterator[Finding]:
-    """What is protected and was hidden before it was; it can come back only into a layout that is there."""
-    for digest, run in hidden.items():
-        how = "is protected and in the quarantine, but its layout is gone; once that is back, layoutlift cleanup undo"
-        yield Finding(path, Problem.PROTECTED_IS_HIDDEN, f"{digest} {how} {run} brings it back")

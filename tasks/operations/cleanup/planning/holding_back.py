@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from tasks.oci.codes import Problem
 from tasks.operations.cleanup.values import Action, BlobDecision, QuarantineDecision
+from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from tasks.oci.digest import Digest
     from tasks.operations.cleanup.deciding.entry_decisions import EntryDecisions
     from tasks.operations.cleanup.layout.graph import Graph
     from tasks.operations.cleanup.layout.layout_view import Entry, LayoutView
@@ -59,6 +62,16 @@ def hold_back_quarantined(
         RegistryError: the target can't say.
     """
     return _held_back(tools, path, decisions, Action.PURGE, Action.KEEP)
+
+
+def hidden_protected(path: str, hidden: Mapping[Digest, str], *, is_gone: bool = False) -> tuple[Finding, ...]:
+    """What is protected and was hidden before it was; it can come back only into a layout that is there."""
+    until = ", but its layout is gone; once that is back," if is_gone else ";"
+    how = f"is protected and in the quarantine{until} layoutlift cleanup undo"
+    return tuple(
+        Finding(path, Problem.PROTECTED_IS_HIDDEN, f"{digest} {how} {run} brings it back")
+        for digest, run in hidden.items()
+    )
 
 
 def _held_back(

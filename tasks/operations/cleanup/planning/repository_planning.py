@@ -32,7 +32,12 @@ from tasks.operations.cleanup.layout.graph import read_graph
 from tasks.operations.cleanup.layout.index_edit import written_as
 from tasks.operations.cleanup.layout.layout_view import several_images, view_layout
 from tasks.operations.cleanup.layout.lost_manifests import find_lost, find_manifests
-from tasks.operations.cleanup.planning.holding_back import hold_back_blobs, hold_back_quarantined, lacking_entries
+from tasks.operations.cleanup.planning.holding_back import (
+    hidden_protected,
+    hold_back_blobs,
+    hold_back_quarantined,
+    lacking_entries,
+)
 from tasks.operations.cleanup.records.holdings import in_place
 from tasks.operations.cleanup.records.marks import read_marks
 from tasks.operations.cleanup.records.strays import stray_since
@@ -117,7 +122,7 @@ class _RepositoryPlanning:
             quarantined=quarantined,
             files=files,
             drop_layout=self.choice.drops_empty and is_empty and nothing_waits,
-            findings=(*several_images(view), *self._lost(view, decided, marks), *self._hidden(hidden)),
+            findings=(*several_images(view), *self._lost(view, decided, marks), *hidden_protected(self.path, hidden)),
         )
 
     def _refuse_lost(self, view: LayoutView, marks: Mapping[Digest, Mark]) -> None:
@@ -139,14 +144,6 @@ class _RepositoryPlanning:
     ) -> tuple[QuarantineDecision, ...]:
         decisions = list(decide_quarantined(held, view, decided, self.tools.rules))
         return hold_back_quarantined(self.tools, self.path, spare(decisions, hidden))
-
-    def _hidden(self, hidden: Mapping[Digest, str]) -> list[Finding]:
-        """What is protected and was hidden before it was."""
-        how = "is protected and in the quarantine; layoutlift cleanup undo"
-        return [
-            Finding(self.path, Problem.PROTECTED_IS_HIDDEN, f"{digest} {how} {run} brings it back")
-            for digest, run in hidden.items()
-        ]
 
     def _protected(self, view: LayoutView) -> list[Descriptor]:
         """The protected content that the layout has, which its index may not name; read to learn what it is."""
