@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.choosing.exact_list import ExactList
-from tasks.stores.listed_text import STANDARD_INPUT, read_listed_text
+from tasks.stores.given_files import STANDARD_INPUT, read_listed_text
 
 
 def read_exact_list(place: str | None) -> ExactList | None:

@@ -29,7 +29,7 @@ from tasks.oci.errors import (
     RegistryError,
     TransportError,
 )
-from tasks.stores.listed_text import STANDARD_INPUT
+from tasks.stores.given_files import STANDARD_INPUT
 from tasks.stores.source_checks import check_source
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flows.course.watching import NoWatcher, current_watcher
 from tasks.oci.errors import ConfigurationError
 from tasks.stores.benchmark.result_folder import ResultFolder
-from tasks.stores.listed_text import STANDARD_INPUT
+from tasks.stores.given_files import STANDARD_INPUT
 from tasks.stores.state.state_directory import default_state_root
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from tasks.oci.errors import ConfigurationError
 from tasks.operations.reports.counts import counted
 from tasks.operations.running.shards import plan_shards
 from tasks.ports import Shard
-from tasks.stores.listed_text import STANDARD_INPUT
+from tasks.stores.given_files import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

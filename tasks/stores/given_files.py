@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.oci.errors import ConfigurationError
+
 if TYPE_CHECKING:
-    from pathlib import Path
+    from typing import TextIO
+
+STANDARD_INPUT = "-"
+
+
+def read_listed_text(place: str) -> str:
+    """The text of a list: of a file as it is now, or of standard input or another pipe, the same each time.
+
+    Raises:
+        ConfigurationError: it can't be read, or is not UTF-8.
+    """
+    try:
+        raw = _all_of(sys.stdin) if place == STANDARD_INPUT else read_file_or_pipe(Path(place))
+        return raw.decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        if isinstance(error, UnicodeDecodeError):
+            raise ConfigurationError(f"{place} is not UTF-8") from None
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise ConfigurationError(f"{place} can't be read: {reason or error}") from error
 
 
 def read_file_or_pipe(path: Path, most: int = -1) -> bytes:
@@ -16,6 +38,11 @@ def read_file_or_pipe(path: Path, most: int = -1) -> bytes:
         OSError: it can't be read.
     """
     return _read(path, most) if path.is_file() else _read_once(path, path.stat().st_ino, most)
+
+
+@cache
+def _all_of(stream: TextIO) -> bytes:
+    return stream.buffer.read()
 
 
 @cache
