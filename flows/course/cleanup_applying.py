@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from flows.course.cleanup_planning import NO_LOGINS
 from tasks.cleanup_applies import CleanerOptions, open_cleaner, open_writable
 from tasks.cleanup_plans import CleanupOptions, new_plan_id, open_gate, open_plan
-from tasks.cleanup_runs import RunNote, note_run, read_note
 from tasks.oci.errors import ConfigurationError, RefusedError
 from tasks.operations.cleanup.applying.apply_tools import no_gate
 from tasks.operations.cleanup.deciding.policy import DEFAULT_TIMING
@@ -18,6 +17,7 @@ from tasks.operations.cleanup.planning.limits import LimitCheck
 from tasks.operations.cleanup.values import PlanKind
 from tasks.operations.work.concurrency import CallersPool
 from tasks.stores.bucket.s3_address import BucketAccess
+from tasks.stores.state.cleanup_notes import RunNote, note_run, read_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

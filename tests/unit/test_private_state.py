@@ -10,11 +10,11 @@ from flows.forms.parameters import CheckParameters
 from flows.server.prefect_server import locked_state
 from tasks.benchmark_runs import open_benchmark
 from tasks.benchmark_values.options import BenchmarkOptions
-from tasks.cleanup_runs import RunNote, note_run
 from tasks.oci.errors import ConfigurationError
 from tasks.run_options import RunKind
 from tasks.run_parts import state_of
 from tasks.stores.pacing import Stop
+from tasks.stores.state.cleanup_notes import RunNote, note_run
 from tasks.stores.state.state_directory import default_state_root, made_state_root
 
 EMPTY = BenchmarkOptions(location=None, cases=(), paths=(), resume=True)
