@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tasks.benchmark_values.facts import About, UsedPath
 from tasks.benchmark_values.paths import Origin
-from tasks.operations.benchmark.visits import most_traffic
+from tasks.operations.benchmark.visits import most_traffic, registry_traffic
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.shown_text import human_bytes
 from tasks.stores.directory.mounts import hanging_mounts, on_the_way, resolve
@@ -54,13 +54,19 @@ def not_cold(paths: Sequence[PathSpec], *, drops: bool) -> Iterator[str]:
 
 
 def traffic_lines(options: BenchmarkOptions, cases: Sequence[Case], paths: Sequence[PathSpec]) -> Iterator[str]:
-    """What will be written into a bucket of the user's and read there, which somebody pays for."""
+    """What will be written into a bucket and a registry of the user's and read there, which somebody pays for."""
     written, read = most_traffic(cases, paths, options.repeats, counted=not options.uncounted)
     if options.location is not None and written:
         what = f"{counted(len(cases), 'size')} by {counted(len(paths), 'path')}"
         yield (
             f"{what}: {human_bytes(written)} are written to {options.location} and deleted again, and at most about "
             f"{human_bytes(read)} read"
+        )
+    written, read = registry_traffic(cases, paths, options.repeats)
+    if options.registry is not None and written:
+        yield (
+            f"{counted(len(cases), 'size')}: {human_bytes(written)} are written to {options.registry} and, where it "
+            f"allows that, deleted again, and about {human_bytes(read)} read"
         )
 
 

@@ -259,6 +259,19 @@ def test_what_will_be_written_and_read_is_said_before_of_a_bucket_of_the_users(
     assert of_one.startswith("1 size by 1 path: 8.0 MiB are written to s3://bucket")
 
 
+def test_so_it_is_of_a_registry_of_the_users(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    paths = (CATALOGUE["registry"], CATALOGUE["directory"])
+    own = options("8MiB", "16MiB", repeats=3, registry="host:5000")
+    for given, of_run in ((own, paths), (options("8MiB", repeats=3), paths), (own, paths[1:])):
+        begun(tmp_path, given, Course(), paths=of_run)
+    (said,) = (line for line in caplog.messages if "are written" in line)
+    assert said == (
+        "2 sizes: 24.0 MiB are written to host:5000 and, where it allows that, deleted again, "
+        "and about 144.0 MiB read"
+    )
+
+
 def test_an_own_mount_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = tuple(PathSpec(name=name, origin=Origin.PUSHED, mounted_at=f"/mnt/{name}") for name in ("here", "gone"))
     monkeypatch.setattr("tasks.benchmark_about.hanging_mounts", lambda: frozenset({"/mnt/here"}))

@@ -46,3 +46,10 @@ def most_traffic(cases: Sequence[Case], paths: Sequence[PathSpec], repeats: int,
     visits = sum(repeats + (counted and path.reads_bucket) for path in paths if path.origin in _IN_BUCKETS)
     total = sum(case.total for case in cases)
     return total * (through_mounts + len(uploads)), total * 2 * visits
+
+
+def registry_traffic(cases: Sequence[Case], paths: Sequence[PathSpec], repeats: int) -> tuple[int, int]:
+    """Bytes that a run writes into a registry, once for all paths that pull it, and those that it reads there."""
+    pulling = sum(path.origin is Origin.REGISTRY for path in paths)
+    total = sum(case.total for case in cases)
+    return total * min(pulling, 1), total * 2 * repeats * pulling

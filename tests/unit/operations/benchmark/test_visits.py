@@ -3,7 +3,7 @@ from dataclasses import replace
 
 from tasks.benchmark_values.cases import parse_case
 from tasks.operations.benchmark.catalogue import CATALOGUE
-from tasks.operations.benchmark.visits import least_space, most_traffic, plan_visits
+from tasks.operations.benchmark.visits import least_space, most_traffic, plan_visits, registry_traffic
 
 PATHS = tuple(CATALOGUE[name] for name in ("s3fs", "goofys", "rclone", "native", "directory"))
 CASE = parse_case("8MiB")
@@ -36,3 +36,11 @@ def test_what_a_run_costs_in_a_bucket_is_known_before() -> None:
     own = replace(CATALOGUE["s3fs"], mounted_at="/mnt/mine")
     assert most_traffic([CASE], [own], 1, counted=True) == (size, 2 * size)
     assert most_traffic([CASE], [CATALOGUE["directory"], CATALOGUE["registry"]], 3, counted=True) == (0, 0)
+
+
+def test_so_is_what_it_costs_at_a_registry() -> None:
+    """What several paths pull there is copied once."""
+    size, path = CASE.total, CATALOGUE["registry"]
+    assert registry_traffic([CASE, CASE], [path], 3) == (2 * size, 2 * 2 * 3 * size)
+    assert registry_traffic([CASE], [path, replace(path, name="crane")], 1) == (size, 2 * 2 * size)
+    assert registry_traffic([CASE], PATHS, 3) == (0, 0)
