@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.course.repeating import every
+from flows.course.repeating import ANSWER_SECONDS, every
 from tasks.oci.errors import ConfigurationError, StateError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def kept_within_limits(run: Run, read: LimitsReader | None) -> Iterator[None]:
             raise  # the run that a shard is of began without that mistake
         logger.warning("the run keeps to its own limits for now: %s", error)
     with (
-        every(LOOK_EVERY, follower.look_again, name="limits"),
+        every(LOOK_EVERY, follower.look_again, name="limits", patience=ANSWER_SECONDS),
         every(LOOK_EVERY, follower.apply, name="hours"),  # the answer to a look may take minutes
     ):
         yield

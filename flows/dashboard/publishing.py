@@ -11,7 +11,7 @@ from prefect.futures import wait
 
 from flows.dashboard.announcing import announce_begun, announce_ended
 from flows.dashboard.dashboard_limits import ended_by_a_pause
-from flows.dashboard.shown_progress import only_noted, shown_progress
+from flows.dashboard.shown_progress import only_noted, show_end, shown_progress
 from flows.server.settings_of_run import log_to_run
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import harmful_first
@@ -68,8 +68,9 @@ def _ended_in_order(run: Run) -> Iterator[list[PrefectFuture[None]]]:
 
 
 def publish(run: Run) -> None:
-    """Leave a summary, and a table of what has a problem, and tell who waits for how it ended."""
+    """Show how it went, leave a summary and a table of what has a problem, and tell who waits for how it ended."""
     announce_ended(run)
+    show_end(run)
     summary = summary_markdown(run.header(), run.totals, harmful_first(run.log.findings), run.report_places)
     rows = failure_rows(run.results())
     with only_noted():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
@@ -13,7 +14,7 @@ import httpx
 from prefect import get_client
 from prefect.artifacts import create_image_artifact, create_progress_artifact
 
-from flows.course.repeating import every
+from flows.course.repeating import ANSWER_SECONDS, every
 from flows.dashboard.timeline_plot import FEWEST_MOMENTS, draw
 from tasks.operations.reports.shown_text import human_bytes
 from tasks.operations.reports.timeline import Timeline
@@ -31,6 +32,7 @@ SHOW_EVERY = 5
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 logger = logging.getLogger(__name__)
+_last_shown: ContextVar[_Shown | None] = ContextVar("layoutlift_last_shown", default=None)
 
 
 @contextmanager
@@ -44,13 +46,19 @@ def only_noted() -> Iterator[None]:
 
 @contextmanager
 def shown_progress(run: Run) -> Iterator[None]:
-    """Show how a run goes on until the end of the block, and then how it went."""
+    """Show how a run goes on until the end of the block; how it went is for `show_end` to show."""
     shown = _Shown(run)
     shown.begin()
-    try:
-        with every(LOOK_EVERY, shown.look, name="progress"):
-            yield
-    finally:
+    with every(LOOK_EVERY, shown.look, name="progress", patience=ANSWER_SECONDS):
+        yield
+    _last_shown.set(shown)
+
+
+def show_end(run: Run) -> None:
+    """Show how a run went that came to its end; behind its report, as the server may not answer."""
+    shown = _last_shown.get()
+    if shown is not None and shown.run is run:
+        _last_shown.set(None)
         shown.end()
 
 

@@ -1,0 +1,120 @@
+"""A Prefect server that does not answer any more keeps no report from being written."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.course import live_limits
+from flows.course.driving import drive, work_here
+from flows.course.live_limits import file_reader
+from flows.course.watching import NoWatcher
+from flows.dashboard import publishing, shown_progress
+from flows.dashboard.publishing import publish, shown_work
+from infra.real_parts import wait_until
+from tasks.operations.running.source_survey import Survey
+from tasks.run_options import RunKind, RunOptions
+from tasks.runs import Run
+from tests.support.layouts import LayoutBuilder
+
+SOON_SECONDS = 5.0
+
+
+class AwayServer:
+    """Holds whoever asks it something, as Prefect's client does for minutes, until the test is over."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self._over = threading.Event()
+
+    def request(self, *_: str, **__: Any) -> None:
+        self.asked.set()
+        self._over.wait(60)
+
+    def end(self) -> None:
+        self._over.set()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwayServer]:
+    server = AwayServer()
+    for module in (shown_progress, live_limits):
+        monkeypatch.setattr(module, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(shown_progress, "create_progress_artifact", lambda _share, key, _line: key)
+    monkeypatch.setattr(shown_progress, "get_client", lambda **_: server)
+    for name in ("log_to_run", "announce_begun", "announce_ended"):
+        monkeypatch.setattr(publishing, name, lambda *_: None)
+    monkeypatch.setattr(publishing, "create_markdown_artifact", server.request)
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> RunOptions:
+    layout = LayoutBuilder(tmp_path / "source" / "app")
+    layout.image("v1", layers=[b"layer"])
+    layout.write()
+    places = {"state": str(tmp_path / "state"), "report": str(tmp_path / "report.json")}
+    return RunOptions(str(tmp_path / "source"), None, **places)
+
+
+def at_work(server: AwayServer, end: Callable[[], None], run: Run, survey: Survey) -> None:
+    """Work that the dashboard shows, and that ends behind the first request without an answer."""
+    with shown_work(run, "1 batch"):
+        work_here(run, survey)
+        assert server.asked.wait(SOON_SECONDS)
+        end()
+
+
+def unseen(server: AwayServer, run: Run, survey: Survey) -> None:
+    """Work within limits that were looked at since."""
+    work_here(run, survey)
+    assert server.asked.wait(SOON_SECONDS)
+
+
+def is_done() -> None:
+    pass
+
+
+def is_killed() -> None:
+    raise SystemExit(143)
+
+
+@contextmanager
+def limits_of(server: AwayServer, _: object) -> Iterator[Callable[[], None]]:
+    """Those of a server that answers once, as the run begins."""
+    answers = iter([None])
+
+    def read() -> None:
+        if next(answers, server) is server:
+            server.request()
+
+    yield read
+
+
+@pytest.mark.parametrize("what", ["progress", "progress of a run that is killed", "limits"])
+def test_the_report_is_there_soon_after_the_work(
+    server: AwayServer, options: RunOptions, tmp_path: Path, what: str
+) -> None:
+    work = {
+        "progress": partial(at_work, server, is_done),
+        "progress of a run that is killed": partial(at_work, server, is_killed),
+        "limits": partial(unseen, server),
+    }[what]
+    limits = partial(limits_of, server) if what == "limits" else file_reader
+
+    def go() -> None:
+        with suppress(SystemExit):
+            drive(RunKind.CHECK, options, NoWatcher(), work, publish, limits=limits)
+
+    thread = threading.Thread(target=go, daemon=True)
+    thread.start()
+    assert server.asked.wait(SOON_SECONDS)
+    wait_until((tmp_path / "report.json").exists, what="the report is there", deadline_seconds=SOON_SECONDS)
+    server.end()
+    thread.join(SOON_SECONDS)
+    assert not thread.is_alive()
