@@ -17,7 +17,7 @@ from tasks.oci.errors import StateError
 from tasks.oci.image_layout import digests_by_tag, layouts_of_blobs
 from tasks.oci.reference import is_referrers_list, parse_referrers_tag
 from tasks.operations.choosing.chosen_tags import plan_chosen
-from tasks.operations.reports.findings import is_harmful
+from tasks.operations.reports.findings import RUN_WIDE, is_harmful
 from tasks.operations.reports.results import Depth, Outcome
 from tasks.operations.work.repository_work import RepositoryWork, Unit, WrappedWork
 from tasks.ports import Finding
@@ -192,6 +192,8 @@ class RememberedWork(WrappedWork):
         self._changes = list(changes_of(work.inventory, repository, noted, selection))
         self._lock = threading.Lock()
         self._open: set[tuple[str | None, str | None]] = set()
+        self._is_doubted = False
+        self._unnoted: list[Finding] = []
         self._whole = not any(map(is_harmful, work.inventory.findings)) and not work.inventory.refused
 
     def execute(self, unit: Unit) -> list[TagResult]:
@@ -204,7 +206,7 @@ class RememberedWork(WrappedWork):
 
     def found(self) -> list[Finding]:
         """See `RepositoryWork.found`."""
-        return [*self._work.found(), *self._changes]
+        return [*self._work.found(), *self._unnoted, *self._changes]
 
     def finish(self) -> list[Finding]:
         """See `RepositoryWork.finish`."""
@@ -212,13 +214,16 @@ class RememberedWork(WrappedWork):
         if self._settings is None:
             return [*findings, *self._changes]
         whole = self._whole and not self._open and not findings
+        return [*findings, *self._note(self._settings, is_whole=whole), *self._changes]
+
+    def _note(self, settings: str, *, is_whole: bool) -> list[Finding]:
+        """Note how the layout is; the finding where that fails."""
+        path, etag = self.inventory.path, self.inventory.etag
         try:
-            self._ledger.note_layout(
-                self.inventory.path, self._repository, self.inventory.etag if whole else "", self._settings
-            )
+            self._ledger.note_layout(path, self._repository, etag if is_whole else "", settings)
         except StateError as error:
-            findings = [*findings, Finding(self.inventory.path, error.code, str(error))]
-        return [*findings, *self._changes]
+            return [Finding(path, error.code, str(error))]
+        return []
 
     def _noted(self, results: list[TagResult]) -> list[TagResult]:
         """Keep which tags have a problem; one that went well when it was tried again has none any more."""
@@ -228,4 +233,14 @@ class RememberedWork(WrappedWork):
                 self._open.discard(key)
                 if result.code is not None:
                     self._open.add(key)
+            was_doubted = self._is_doubted
+            self._is_doubted |= any(result.code is not None and result.code not in RUN_WIDE for result in results)
+            if self._is_doubted and not was_doubted:
+                self._take_back()
         return results
+
+    def _take_back(self) -> None:
+        """Have nobody rely on what an earlier run noted; a run that is killed or cancelled does not reach the end."""
+        noted = self._ledger.layout(self.inventory.path)
+        if self._settings is not None and noted is not None and noted.etag:
+            self._unnoted += self._note(self._settings, is_whole=False)

@@ -177,7 +177,7 @@ class Work(RepositoryWork):
     def __init__(self, of: RepositoryInventory) -> None:
         super().__init__(of, "host/app")
         self.codes: list[str | None] = []
-        self.found: list[Finding] = []
+        self.told: list[Finding] = []
 
     def _execute(self, unit: Unit) -> list[TagResult]:
         code = self.codes.pop(0)
@@ -185,8 +185,8 @@ class Work(RepositoryWork):
             self._result(unit, tag, Outcome.COPIED if code is None else Outcome.FAILED, code=code) for tag in "ab"
         ]
 
-    def finish(self) -> list[Finding]:
-        return self.found
+    def found(self) -> list[Finding]:
+        return self.told
 
 
 BROKEN = Finding("App", "content_not_found", "a referrer")
@@ -210,7 +210,7 @@ def test_only_a_layout_of_which_all_went_well_in_the_end_is_remembered_as_whole(
 ) -> None:
     ledger = Ledger(MemoryLines())
     work = Work(inventory_of)
-    work.codes, work.found = list(codes), found
+    work.codes, work.told = list(codes), found
     made = RememberedWork(work, "app", ledger, "settings", Selection())
     for code in codes:
         assert [result.code for result in made.execute(IMAGE)] == [code, code]
@@ -232,12 +232,54 @@ def test_what_was_skipped_is_not_whole_and_a_plan_notes_nothing() -> None:
     assert made.take_traffic() == Traffic()
 
 
+@pytest.mark.parametrize(
+    ("code", "etag"),
+    [("missing_at_target", ""), ("conflict", ""), (None, "etag"), (InterruptedRunError.code, "etag")],
+)
+def test_a_problem_counts_against_a_layout_though_the_run_does_not_reach_its_end(code: str | None, etag: str) -> None:
+    """It was killed, or cancelled before all slices were begun: what was not come to is as it was noted."""
+    lines = MemoryLines()
+    Ledger(lines).note_layout("App", "app", "etag", "settings")
+    work = Work(inventory(v1=ONE))
+    work.codes = [code]
+    RememberedWork(work, "app", Ledger(lines), "settings", Selection()).execute(IMAGE)
+    assert Ledger(lines).layout("App") == LayoutNote("app", etag, "settings")
+
+
+def test_a_problem_of_a_layout_that_no_run_was_done_with_or_in_a_plan_notes_nothing() -> None:
+    for settings, noted in (("settings", None), (None, LayoutNote("app", "etag", "settings"))):
+        ledger, work = Ledger(MemoryLines()), Work(inventory(v1=ONE))
+        if noted is not None:
+            ledger.note_layout("App", "app", "etag", "settings")
+        work.codes = ["conflict"]
+        RememberedWork(work, "app", ledger, settings, Selection()).execute(IMAGE)
+        assert ledger.layout("App") == noted
+
+
+def test_a_note_that_can_not_be_taken_back_is_a_finding_and_costs_no_result() -> None:
+    class Full(MemoryLines):
+        is_full = False
+
+        def append(self, line: dict[str, Any], *, before_it_is_so: bool = False) -> None:
+            if self.is_full:
+                raise StateError("no space is left")
+            super().append(line, before_it_is_so=before_it_is_so)
+
+    lines, work = Full(), Work(inventory(v1=ONE))
+    ledger = Ledger(lines)
+    ledger.note_layout("App", "app", "etag", "settings")
+    lines.is_full, work.codes = True, ["conflict"]
+    made = RememberedWork(work, "app", ledger, "settings", Selection())
+    assert [result.code for result in made.execute(IMAGE)] == ["conflict"] * 2
+    assert [(found.path, found.code) for found in made.found()] == [("App", StateError.code)]
+
+
 def test_what_changed_since_the_last_run_is_told_with_what_was_found() -> None:
     ledger = Ledger(MemoryLines())
     ledger.note_tag("app", "v1", TWO, None, 0, layout="App")
     for settings in (None, "settings"):
         work = Work(inventory(v1=ONE))
-        work.found = [BROKEN]
+        work.told = [BROKEN]
         assert [found.code for found in RememberedWork(work, "app", ledger, settings, Selection()).finish()] == [
             "content_not_found",
             "tag_moved",
