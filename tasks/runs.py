@@ -254,7 +254,6 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
     job = job_of(options)
     source = source_of(options, stop)
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"  # sorts by time
-    progress, controls = Progress(), RunControls(options.limits, stop)
     with ExitStack() as stack:
         stack.callback(close_source, source)
         check_own_files(options)
@@ -263,6 +262,8 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
             with blamed_on("--state"):
                 lock = partial(state.lock, run_id, stop.set, options.shard)
                 stack.enter_context(held_within(options.lock_timeout, lock, stop))
+        controls = RunControls(options.limits, stop)
+        progress = Progress(held=lambda: controls.hold.seconds)
         target = stack.enter_context(target_of(kind, options, controls, stop))
         ledger, spool = _open_records(stack, state, options, run_id)
         preparation = preparation_of(target, options)

@@ -158,7 +158,7 @@ class _Shown:
         if reason is not None:
             said.append(f"holding: {reason}")
         elif 0 < totals.tags < progress.expected:
-            left = progress.seconds / totals.tags * (progress.expected - totals.tags)
+            left = progress.seconds_at_work / totals.tags * (progress.expected - totals.tags)
             said.append(f"about {human_seconds(left)} left")
         return ", ".join(said)
 

@@ -2,7 +2,9 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,6 +114,36 @@ def test_a_run_is_at_its_end_as_soon_as_its_report_is_begun(run: Run, monkeypatc
     assert not run.is_ending
     run.write_report()
     assert seen == [True]
+
+
+def test_the_time_of_a_run_begins_once_it_has_its_lock(options: RunOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else what it still needs would be reckoned with the hours that it waited for another."""
+    gone_on: list[float] = []
+
+    @contextmanager
+    def waited(*_: object) -> Iterator[None]:
+        gone_on.append(time.monotonic())
+        yield
+
+    monkeypatch.setattr("tasks.runs.held_within", waited)
+    with open_run(RunKind.MIGRATE, options, Stop()) as run:
+        assert run.progress.started >= gone_on[0]
+
+
+def test_the_rate_of_a_run_leaves_out_when_it_was_held(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = run.progress.started
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    run.progress.note_bytes(1000)
+    now += 10
+    assert run.progress.rate == 100
+    run.controls.hold.change("paused")
+    now += 3600
+    run.controls.hold.change("outside the allowed hours")
+    now += 3600
+    assert run.progress.rate == 100
+    run.controls.hold.change(None)
+    now += 10
+    assert (run.progress.rate, run.progress.seconds) == (50, pytest.approx(7220))
 
 
 def test_a_ledger_that_can_not_be_read_is_found_before_anything_is_done(

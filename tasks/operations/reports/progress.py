@@ -10,17 +10,23 @@ from typing import TYPE_CHECKING
 from tasks.operations.reports.results import Totals
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tasks.operations.reports.results import TagResult, Traffic
 
 
 @dataclass(slots=True)
 class Progress:
-    """Counters of one run; safe to share. `expected` is the number of tags found at the source, once `is_counted`."""
+    """Counters of one run; safe to share. `expected` is the number of tags found at the source, once `is_counted`.
+
+    `held` says for how many seconds since it began the run was not to begin anything.
+    """
 
     expected: int = 0
     is_counted: bool = False
     bytes_read: int = 0
     started: float = field(default_factory=time.monotonic)
+    held: Callable[[], float] = lambda: 0.0
     totals: Totals = field(default_factory=Totals)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -64,6 +70,11 @@ class Progress:
         return time.monotonic() - self.started
 
     @property
+    def seconds_at_work(self) -> float:
+        """How long it was not held."""
+        return self.seconds - self.held()
+
+    @property
     def rate(self) -> int:
-        """Bytes a second since the run began."""
-        return int(self.bytes_read / max(self.seconds, 0.001))
+        """Bytes a second while the run was at work."""
+        return int(self.bytes_read / max(self.seconds_at_work, 0.001))

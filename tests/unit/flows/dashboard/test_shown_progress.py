@@ -1,5 +1,6 @@
 """What the dashboard shows of a run never decides how the run ends."""
 
+import time
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -10,8 +11,10 @@ import pytest
 from flows.dashboard import shown_progress
 from flows.dashboard.shown_progress import _Shown
 from flows.dashboard.timeline_plot import FEWEST_MOMENTS, draw
+from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.results import Outcome
 from tasks.operations.reports.timeline import Moment, Timeline
+from tasks.operations.running.hold import Hold
 
 MOMENTS = [Moment(float(n), n * 1000, {Outcome.COPIED: n}, held=False) for n in range(FEWEST_MOMENTS)]
 
@@ -62,6 +65,20 @@ def test_the_server_is_told_of_progress_only_where_there_is_some_and_keeps_no_ev
         {"data": 33.3, "description": "1 of 3 tags", "id": "tags"},
         {"data": 33.3, "description": "holding", "id": "tags"},
     ]
+
+
+def test_the_time_left_leaves_out_when_the_run_was_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, hold = time.monotonic(), Hold()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    progress = Progress(expected=3, is_counted=True, held=lambda: hold.seconds)
+    progress.totals.outcomes[Outcome.COPIED] = 1
+    run: Any = SimpleNamespace(progress=progress, totals=progress.totals, controls=SimpleNamespace(hold=hold))
+    now += 10
+    hold.change("paused")
+    now += 3600
+    assert _Shown(run)._tags_line() == "1 of 3 tags, holding: paused"
+    hold.change(None)
+    assert _Shown(run)._tags_line() == "1 of 3 tags, about 20 s left"
 
 
 @pytest.mark.parametrize(("status", "asked"), [(404, 1), (503, 3)], ids=["not known", "for a moment"])
