@@ -10,7 +10,7 @@ import errno
 import heapq
 import json
 import os
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
@@ -115,9 +115,8 @@ class RunSpool(Generic[_Result]):
         try:
             if not is_special(report):
                 Path(os.path.realpath(report)).parent.mkdir(parents=True, exist_ok=True)
-            with self._scratch_for(report) as scratch, whole_or_not_at_all(report) as out:
-                at_once = max(SORTED_AT_ONCE, self._row_count() // MOST_RUNS)
-                rows = _in_order(self._rows(), at_once, Path(scratch))
+            with ExitStack() as scratch, whole_or_not_at_all(report) as out:
+                rows = self._rows_in_order(report, scratch)
                 out.writelines(_report_parts(header, totals, indexes, rows, findings))
         except OSError as error:
             raise _report_error(report, error) from error
@@ -131,12 +130,16 @@ class RunSpool(Generic[_Result]):
         """
         self._writer.close()
 
-    def _scratch_for(self, report: Path) -> TemporaryDirectory[str]:
-        """A folder beside the report: where that has room, the spool's own disk may have none."""
-        if is_special(report):
-            return TemporaryDirectory(dir=None if self._is_cut else self.folder)
-        path = Path(os.path.realpath(report))
-        return TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.")
+    def _rows_in_order(self, report: Path, scratch: ExitStack) -> Iterator[bytes]:
+        """The lines of the report; sorted beside it where the spool's own disk has no room for that."""
+        at_once = max(SORTED_AT_ONCE, self._row_count() // MOST_RUNS)
+        try:
+            folder = scratch.enter_context(TemporaryDirectory(dir=self.folder))
+            return _in_order(self._rows(), at_once, Path(folder))
+        except OSError:
+            beside = None if is_special(report) else Path(os.path.realpath(report)).parent
+            folder = scratch.enter_context(TemporaryDirectory(dir=beside))
+            return _in_order(self._rows(), at_once, Path(folder))
 
     def _row_count(self) -> int:
         self._write_out()

@@ -195,14 +195,21 @@ def test_a_full_disk_is_a_state_error(tmp_path):
         spool.write_report(None, HEADER, TOTALS, [])
 
 
-def test_a_full_disk_of_the_spool_keeps_nothing_that_was_written_before_from_another(spool, tmp_path, monkeypatch):
+@pytest.mark.parametrize("room_for", ["no folder", "no file"])
+def test_a_full_disk_of_the_spool_keeps_nothing_that_was_written_before_from_another(
+    spool, tmp_path, monkeypatch, room_for
+):
     def no_room(*_):
         raise OSError(28, "No space left on device")
 
-    def on_its_disk(dir=None, **more):  # noqa: A002 - as it is called
-        return no_room() if dir == spool.folder else TemporaryDirectory(dir=dir, **more)
+    def new_folder(dir=None):  # noqa: A002 - as it is called
+        return no_room() if dir == spool.folder and room_for == "no folder" else TemporaryDirectory(dir=dir)
 
-    monkeypatch.setattr(run_spool, "TemporaryDirectory", on_its_disk)
+    def write_bytes(path, raw):
+        return no_room() if path.is_relative_to(spool.folder) else path.write_text(raw.decode())
+
+    monkeypatch.setattr(run_spool, "TemporaryDirectory", new_folder)
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
     monkeypatch.setattr(run_spool, "SORTED_AT_ONCE", 2)
     tags = [f"v{number}" for number in range(7)]
     for tag in tags:
