@@ -5,21 +5,25 @@ from __future__ import annotations
 import os
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.endpoints import open_source, open_state, open_target, own_name, parse_target, source_identity
+from tasks.endpoints import blamed_on, open_source, open_state, open_target, own_name, parse_target, source_identity
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.choosing.selection import Renames
 from tasks.operations.copying.repository_preparation import Preparation
+from tasks.operations.reports.report_rows import result_of_row, tag_row
 from tasks.operations.running.source_survey import RunJob
 from tasks.run_options import RunKind
 from tasks.stores.source_checks import refuse_within
+from tasks.stores.state.run_spool import RunSpool, check_report_place
 from tasks.stores.state.state_directory import made_state_root
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+    from contextlib import AbstractContextManager, ExitStack
 
     from tasks.operations.choosing.exact_list import ExactList
+    from tasks.operations.reports.results import TagResult
     from tasks.operations.running.traced_work import Tracer
     from tasks.ports import Shard, Source
     from tasks.run_controls import RunControls
@@ -70,6 +74,20 @@ def target_of(
     if options.target is None:
         return nullcontext()
     return open_target(options.target, stop, write=kind is RunKind.MIGRATE, gate=controls.gate)
+
+
+def open_records(
+    stack: ExitStack, state: RunState, options: RunOptions, run_id: str
+) -> tuple[Ledger, RunSpool[TagResult]]:
+    """What earlier runs did, and where the results of this one go; a report's place is looked at besides."""
+    with blamed_on("--state"):
+        ledger = state.ledger(run_id)
+    stack.callback(ledger.close)
+    if options.report:
+        with blamed_on("--report"):
+            check_report_place(Path(options.report))
+    with blamed_on("--state"):
+        return ledger, stack.enter_context(RunSpool(state.run_folder(run_id), tag_row, result_of_row))
 
 
 def tracer_of(kind: RunKind, options: RunOptions, run_id: str) -> AbstractContextManager[Tracer]:

@@ -17,7 +17,7 @@ from tasks.endpoints import blamed_on, close_source
 from tasks.oci.errors import IncompleteError, StateError
 from tasks.operations.reports.closing import closing_line
 from tasks.operations.reports.progress import Progress
-from tasks.operations.reports.report_rows import result_of_row, tag_row, totals_json
+from tasks.operations.reports.report_rows import totals_json
 from tasks.operations.reports.results import Outcome
 from tasks.operations.reports.run_log import RunLog
 from tasks.operations.running.head_start import HeadStart
@@ -33,6 +33,7 @@ from tasks.run_parts import (
     check_own_files,
     job_at_target,
     job_of,
+    open_records,
     preparation_of,
     source_of,
     state_of,
@@ -41,7 +42,6 @@ from tasks.run_parts import (
 )
 from tasks.run_works import Works
 from tasks.stores.state.lock_patience import held_within
-from tasks.stores.state.run_spool import RunSpool, check_report_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from tasks.operations.running.source_survey import Survey
     from tasks.stores.pacing import Stop
     from tasks.stores.registry.registry_store import RegistryStore
-    from tasks.stores.state.ledger import Ledger
+    from tasks.stores.state.run_spool import RunSpool
     from tasks.stores.state.run_state import RunState
 
 
@@ -265,7 +265,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         controls = RunControls(options.limits, stop)
         progress = Progress(held=lambda: controls.hold.seconds)
         target = stack.enter_context(target_of(kind, options, controls, stop))
-        ledger, spool = _open_records(stack, state, options, run_id)
+        ledger, spool = open_records(stack, state, options, run_id)
         preparation = preparation_of(target, options)
         job = job_at_target(job, kind, target, ledger, preparation)
         census, hands = Census(), SpareHands(options.jobs)
@@ -290,17 +290,3 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
             run_id=run_id,
             state=state,
         )
-
-
-def _open_records(
-    stack: ExitStack, state: RunState, options: RunOptions, run_id: str
-) -> tuple[Ledger, RunSpool[TagResult]]:
-    """What earlier runs did, and where the results of this one go; a report's place is looked at besides."""
-    with blamed_on("--state"):
-        ledger = state.ledger(run_id)
-    stack.callback(ledger.close)
-    if options.report:
-        with blamed_on("--report"):
-            check_report_place(Path(options.report))
-    with blamed_on("--state"):
-        return ledger, stack.enter_context(RunSpool(state.run_folder(run_id), tag_row, result_of_row))
