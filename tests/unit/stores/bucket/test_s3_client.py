@@ -86,14 +86,11 @@ def test_a_copy_within_the_store_has_more_time_than_any_other_request(
         return Reply(200, {"Content-Type": "application/xml"}, b"<R><ETag>a</ETag></R>")
 
     environment.setattr(s3_client, "READ_SECONDS", 0.2)
-    listed = page({"app/blob": b"content"})
-    script.always("GET", "/bucket", listed)
-    script.always("PUT", "/bucket/trash/app/blob", copied)
-    script.always("POST", "/bucket", Reply(200, {"Content-Type": "application/xml"}, b"<DeleteResult/>"))
+    script.expect("GET", "/bucket", page({}), page({"trash/app/blob": b"content"}))
+    script.always("PUT", "/bucket/app/blob", copied)
     with open_writable("s3://bucket", BucketAccess(script.url), Stop()) as writable:
-        (blob,) = writable.files.list_files(".")
-        assert writable.files.hide_files([blob], "trash") == (blob,)
-    assert len(script.asked("PUT", "/bucket/trash/app/blob")) == 1
+        assert writable.files.restore_files(["app/blob"], "trash") == {"app/blob"}
+    assert len(script.asked("PUT", "/bucket/app/blob")) == 1
 
 
 def test_clients_of_one_bucket_share_its_login(

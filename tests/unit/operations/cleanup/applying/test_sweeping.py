@@ -323,7 +323,7 @@ def times_read_through_to_purge(images: int) -> int:
         world.now += wait
         assert world.apply_plan(world.plan(keep_policy(1)))
     world.now += HOLD
-    held = Holdings.load(world.files).held(world.files, LAYOUT)
+    held = Holdings(world.files).held(LAYOUT)
     view = FreshLook(world.tools().source, map).view(LAYOUT, ())
     before = ReadThrough.times
     outcome = RepositoryOutcome(LAYOUT)

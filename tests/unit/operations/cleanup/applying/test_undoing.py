@@ -492,11 +492,11 @@ def test_of_copies_that_two_runs_hid_the_whole_one_comes_back(hide: Sequence[Cal
     outcome = undone(world, took_v1)
     assert ([entry.tag for entry in outcome.added], outcome.problems) == (["v1"], [])
     assert world.files.contents()[blob_path(WHOLE)] == WHOLE
-    [left] = [blob.run for blob in Holdings.load(world.files).held(world.files, LAYOUT)]
+    [left] = [blob.run for blob in Holdings(world.files).held(LAYOUT)]
     assert left == hidden[hide_what_a_writer_left_who_died], "it waits for its end"
     world.now += HOLD
     assert world.apply_plan(world.plan(keep_policy(2)))
-    assert (Holdings.load(world.files).held(world.files, LAYOUT), world.absent()) == ((), set())
+    assert (Holdings(world.files).held(LAYOUT), world.absent()) == ((), set())
 
 
 def test_a_tag_stays_out_where_something_of_it_is_damaged_in_its_place_and_its_copy_waits_on() -> None:
@@ -507,5 +507,5 @@ def test_a_tag_stays_out_where_something_of_it_is_damaged_in_its_place_and_its_c
     assert world.files.contents()[blob_path(WHOLE)] == CUT
     outcome = undone(world, world.runs[world.runs.index(good) - 1])
     assert ([problem.message for problem in outcome.problems], tags(world)) == (["v1 is not whole any more"], ["v2"])
-    held = Holdings.load(world.files).held(world.files, LAYOUT)
+    held = Holdings(world.files).held(LAYOUT)
     assert [blob.run for blob in held if blob.digest == Digest.of(WHOLE)] == [good]
