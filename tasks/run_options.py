@@ -138,7 +138,7 @@ def _shown_choice(options: RunOptions) -> dict[str, Any]:
 
 
 def _shown_course(options: RunOptions) -> dict[str, Any]:
-    named = ("limit_rate", "hours", "limits_from", "lock_timeout", "traces")
+    named = ("limit_rate", "hours", "limits_from", "traces")
     return {n: getattr(options, n) for n in named if getattr(options, n)}
 
 

@@ -10,7 +10,6 @@ import click
 from flows.commands.options import with_parameters
 from flows.commands.running import checked, run_to_end
 from flows.forms.parameters import InPlaceParameters, SourceParameters
-from flows.terminal.log_lines import log_to_stderr
 from tasks.run_options import RunKind
 from tasks.stores.source_checks import check_source
 
@@ -36,7 +35,6 @@ def config(**given: Any) -> None:
     from tasks.stores.bucket.s3_address import BucketAccess  # noqa: PLC0415
     from tasks.stores.zot_storage import served_prefix, zot_storage  # noqa: PLC0415
 
-    log_to_stderr()
     parameters = checked(SourceParameters, given)
     check_source(parameters.source)
     access = BucketAccess(parameters.endpoint_url, parameters.request_payer)

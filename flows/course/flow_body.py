@@ -45,7 +45,7 @@ def run_as_flow(
     refuse_standard_input(tags_from=options.tags_from)
     watcher = current_watcher()
     try:
-        with stopped_as_before(), heartbeats(), ended_by_a_pause(watcher.stop.set, unless_done=True):
+        with stopped_as_before(), heartbeats(), ended_by_a_pause(watcher.stop.set):
             _drive(kind, _with_places(_with_patience(options)), watcher, work, publish)
     except LockHeldError as held:
         return skipped(held, watcher)

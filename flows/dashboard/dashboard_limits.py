@@ -63,11 +63,10 @@ class _Told(Pause):
 
 
 @contextmanager
-def ended_by_a_pause(end: Callable[[], None], *, unless_done: bool = False) -> Iterator[None]:
+def ended_by_a_pause(end: Callable[[], None]) -> Iterator[None]:
     """Call `end` when somebody pauses the run; resuming runs the flow again, which finds what was done.
 
     Prefect tells a suspended flow run so only where it starts or awaits a task, which may be hours away.
-    With `unless_done`, a block that raises nothing all the same is left at that.
     """
     context = FlowRunContext.get()
     if context is None:
@@ -87,8 +86,7 @@ def ended_by_a_pause(end: Callable[[], None], *, unless_done: bool = False) -> I
     except (LayoutliftError, Pause):  # what came of being told to end, and the latter where Prefect noticed it first
         _raise_if_paused(context)
         raise
-    if not unless_done:
-        _raise_if_paused(context)
+    _raise_if_paused(context)  # as Prefect would, which lets no paused run be Completed
 
 
 def _raise_if_paused(context: FlowRunContext) -> None:

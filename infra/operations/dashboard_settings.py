@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -85,9 +85,17 @@ def _put_back(api: str, deployment: str, lost: Settings) -> None:
 def _set(api: str, there: dict[str, Any], wanted: Settings) -> None:
     place = f"deployments/{there['id']}"
     if wanted.parameters:  # first: no schedule is to begin runs without them, and a flow may refuse some
-        ask(api, place, {"parameters": there["parameters"] | wanted.parameters}, method="PATCH")
+        try:
+            ask(api, place, {"parameters": there["parameters"] | wanted.parameters}, method="PATCH")
+        except OSError:
+            _set_schedules(api, place, there, [{**schedule, "active": False} for schedule in wanted.schedules])
+            raise
+    _set_schedules(api, place, there, wanted.schedules)
+
+
+def _set_schedules(api: str, place: str, there: dict[str, Any], wanted: Sequence[dict[str, Any]]) -> None:
     known = {each["slug"]: each["id"] for each in there["schedules"] if each["slug"] is not None}
-    for schedule in wanted.schedules:
+    for schedule in wanted:
         if schedule["slug"] in known:
             ask(api, f"{place}/schedules/{known[schedule['slug']]}", schedule, method="PATCH")
         else:

@@ -48,10 +48,10 @@ class Server:
                 pytest.fail(f"{method} {path}")
         return None
 
-    def told(self, record: Path, **parameters: str) -> None:
+    def told(self, record: Path, *, active: bool = False, **parameters: str) -> None:
         """As `prefect deploy` does, where one of the schedules has no slug."""
         with kept_settings(API, record):
-            self.parameters, self.schedules = parameters, [schedule("nightly")]
+            self.parameters, self.schedules = parameters, [schedule("nightly", active=active)]
 
 
 @pytest.fixture
@@ -120,3 +120,13 @@ def test_no_schedule_is_switched_on_again_before_it_has_its_parameters(
     server.schedules = [schedule("nightly", active=True)]
     server.told(record, target="registry.example")
     assert server.active_with == active_with
+
+
+def test_a_schedule_that_was_switched_off_stays_so_where_its_parameters_are_refused(
+    server: Server, record: Path
+) -> None:
+    server.told(record, active=True, target="registry.example")
+    server.parameters, server.takes_parameters = {"target": "ours.example"}, False
+    server.schedules = [schedule("nightly", active=False)]
+    server.told(record, active=True, target="registry.example")
+    assert [each["active"] for each in server.schedules] == [False]

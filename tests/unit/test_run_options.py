@@ -32,14 +32,13 @@ def test_a_report_says_all_that_shaped_the_run_and_nothing_that_is_as_always() -
         "limit_rate": "2M",
         "hours": "22:00-06:00",
         "limits_from": "limits.yaml",
-        "lock_timeout": "1h",
         "traces": True,
         "delete_vanished": True,
         "delete_max_tags": 7,
         "delete_max_percent": 50.0,
     }
     shown = shown_options(MigrateParameters(source="/mnt/bucket", target="registry.example", **given).to_options())
-    assert shown == given | {"limit_rate": 2 * 1024**2, "lock_timeout": 3600, "jobs": 8, "depth": "manifest"}
+    assert shown == given | {"limit_rate": 2 * 1024**2, "jobs": 8, "depth": "manifest"}
     plain = MigrateParameters(source="/mnt/bucket", target="registry.example", delete_vanished=True)
     assert shown_options(plain.to_options()) == {"delete_vanished": True, "jobs": 8, "depth": "manifest"}
     assert shown_options(replace(plain.to_options(), deletion=None)) == {"jobs": 8, "depth": "manifest"}

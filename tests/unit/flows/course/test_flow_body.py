@@ -127,13 +127,14 @@ def test_a_paused_run_of_a_mapping_is_told_of_once_and_before_its_lock_is_let_go
     assert before == [told] == [[StateType.CANCELLED]]
 
 
-def test_a_run_that_came_to_its_end_all_the_same_has_ended(
+def test_a_paused_run_that_came_to_its_end_all_the_same_is_paused(
     monkeypatch: pytest.MonkeyPatch, suspension: FlowRunSuspensionRequest, told: list[StateType]
 ) -> None:
-    """There is nothing to resume; suspended, it would fail after some minutes."""
+    """Prefect lets it be nothing else; a mapping's would be left Running."""
     monkeypatch.setattr(flow_body, "drive", lambda *_, **__: ask_for_a_pause(suspension))
-    assert run_as_flow(RunKind.MIGRATE, a_mapping()) is None
-    assert told == []
+    with pytest.raises(Pause):
+        run_as_flow(RunKind.MIGRATE, a_mapping())
+    assert told == [StateType.CANCELLED]
 
 
 FIRST_BEGUN = datetime(2026, 6, 15, 12, tzinfo=UTC)
