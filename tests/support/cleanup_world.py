@@ -15,7 +15,7 @@ from tasks.operations.cleanup.applying.apply_tools import ApplyTools, Repository
 from tasks.operations.cleanup.applying.repository_applying import apply_repository
 from tasks.operations.cleanup.applying.undoing import undo_run
 from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
-from tasks.operations.cleanup.deciding.choices import PolicyChoice
+from tasks.operations.cleanup.deciding.choices import DeleteChoice, PolicyChoice
 from tasks.operations.cleanup.deciding.policy import RepositoryPolicy, TagRule, select_repositories, select_tags
 from tasks.operations.cleanup.planning.plan_tools import PlanTools
 from tasks.operations.cleanup.planning.recovering import Recovery, plan_recovery
@@ -179,6 +179,9 @@ class World:
     def plan(self, policy: RepositoryPolicy) -> RepositoryPlan:
         plan = plan_repository(self._plan_tools(), LAYOUT, PolicyChoice(policy, frozenset(), self.now))
         return self.change_plan(self, plan)
+
+    def deletion(self, choice: DeleteChoice) -> RepositoryPlan:
+        return plan_repository(self._plan_tools(sweeps=False), LAYOUT, choice)
 
     def recovery(self, *, marked: bool = False) -> Recovery:
         return plan_recovery(self._plan_tools(sweeps=False), LAYOUT, marked=marked)

@@ -135,7 +135,8 @@ class _RepositoryPlanning:
         self, view: LayoutView, graph: Graph, decided: EntryDecisions, marks: Mapping[Digest, Mark]
     ) -> tuple[BlobDecision, ...]:
         decisions = decide_blobs(view, decided, marks, graph.nodes, self.tools.rules)
-        if not self.tools.rules.sweeps and not self.choice.drops_empty:
+        something_stays = any(verdict.keep for verdict in decided.verdicts)  # else `_refuse_lost` keeps all for ever
+        if something_stays and not self.tools.rules.sweeps and not self.choice.drops_empty:
             decisions = leave_unmarked(decisions, decided, marks)
         return hold_back_blobs(self.tools, self.path, list(decisions))
 

@@ -20,7 +20,7 @@ from tasks.operations.cleanup.records.journal import Journal, Record, Step
 from tasks.operations.cleanup.records.marks import Mark, write_marks
 from tasks.operations.cleanup.values import Action, FileKind, Timing
 from tasks.stores.memory import MemorySource
-from tests.support.cleanup_world import GRACE, HOLD, World, blob_path, image, keep_policy
+from tests.support.cleanup_world import GRACE, HOLD, Push, World, blob_path, image, keep_policy
 from tests.support.planned_layout import APP, DAY, MANIFEST, NOW, REF_NAME, PlannedLayout, keep_last
 
 if TYPE_CHECKING:
@@ -259,6 +259,23 @@ def test_deleting_one_tag_marks_its_own_blobs_and_not_what_else_nothing_names() 
         assert fate(plan, lost) is Action.KEEP
         assert [finding.code for finding in plan.findings] == [Problem.LOST_MANIFEST]
     assert {blob.action for blob in layout.plan(DeleteChoice(), sweeps=False).blobs} == {Action.MARK}
+
+
+def test_deleting_the_last_tag_marks_all_that_nothing_names_and_tells_what_of_it_a_writer_lost() -> None:
+    """An index that names nothing over an unmarked manifest would keep the layout from being judged ever after."""
+    world = World()
+    world.finish(Push(image([1]), "v1", world.now))
+    for raw in image([7]).blobs:
+        world.files.put(blob_path(raw), raw)
+    for choice in (DeleteChoice(tag="v1"), DeleteChoice(digest=Digest(world.entries[0]["digest"]))):
+        plan = world.deletion(choice)
+        assert [finding.code for finding in plan.findings] == [Problem.LOST_MANIFEST]
+        assert {blob.action for blob in plan.blobs} == {Action.MARK}
+    assert world.apply_plan(plan)
+    for wait, action in ((GRACE - 1, Action.MARK), (1, Action.QUARANTINE)):
+        world.now += wait
+        plan = world.plan(keep_policy(1))
+        assert (plan.refused, {blob.action for blob in plan.blobs}) == (None, {action})
 
 
 def test_nothing_is_purged_while_something_protected_is_in_the_quarantine() -> None:
