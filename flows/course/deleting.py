@@ -12,14 +12,13 @@ from flows.course.cleanup_planning import cleanup_options, show_and_keep
 from tasks.cleanup_plans import make_header, open_planner
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, InvalidDigestError, RefusedError
-from tasks.oci.reference import is_tag
 from tasks.operations.cleanup.deciding.choices import DeleteChoice
 from tasks.operations.cleanup.deciding.policy import Policy
 from tasks.operations.cleanup.planning.recovering import marked_left_out, plan_recovery
 from tasks.operations.cleanup.values import Limits, PlanKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from flows.course.cleanup_planning import ShowPlan
     from flows.forms.cleanup_parameters import DeleteParameters, RecoverParameters
@@ -40,30 +39,32 @@ class Named:
     digest: Digest | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Named:
-        """Read `REPOSITORY[:TAG|@DIGEST]`.
+    def parse(cls, text: str) -> tuple[Named, ...]:
+        """Read `REPOSITORY[:TAG|@DIGEST]`: all that it may mean, as folders and tags may have colons themselves.
 
         Raises:
             ConfigurationError: the text is not of this form.
         """
         repository, at, digest = text.partition("@")
-        repository, colon, tag = (repository, "", "") if at else _split(repository)
-        if not repository.strip("/") or (at and not digest) or (colon and not tag):
+        if not at and ":" in text:
+            found = tuple(cls(path.strip("/"), tag) for path, tag in _splits(text) if path.strip("/") and tag)
+        else:
+            found = (cls(repository.strip("/"), digest=_digest(text, digest) if at else None),)
+        if not any(each.repository for each in found):
             raise ConfigurationError(f"{text!r} is not REPOSITORY, REPOSITORY:TAG or REPOSITORY@DIGEST")
-        try:
-            return cls(repository.strip("/"), tag or None, Digest(digest) if at else None)
-        except InvalidDigestError as error:
-            raise ConfigurationError(f"{text!r}: {error}") from error
+        return found
 
-    def check_found(self, plan: RepositoryPlan | None) -> None:
-        """Pass where the source has what is named.
+    def may_be_in(self, plan: RepositoryPlan) -> bool:
+        """Whether the repository has what is named, as far as it can be told."""
+        return bool(plan.refused or plan.removals) or any(tag.tag == self.tag for tag in plan.tags)
+
+    def check_found(self, plan: RepositoryPlan) -> None:
+        """Pass where the repository has what is named.
 
         Raises:
-            ConfigurationError: it has no such repository, or nothing of that name in it.
+            ConfigurationError: it has nothing of that name.
             RefusedError: it has to stay, as a target does not hold it, or other things have the tag as well.
         """
-        if plan is None:
-            raise ConfigurationError(f"the source has no repository {self.repository!r}")
         self._check_one(plan)
         is_all = self.tag is None and self.digest is None
         if plan.refused or plan.removals or is_all:
@@ -90,28 +91,54 @@ class Named:
             raise RefusedError(f"{self.repository}:{self.tag} names more than one thing: name {ways}")
 
 
-def _split(text: str) -> tuple[str, str, str]:
-    """Repository and tag, with the colon between them: the last one, unless no registry takes what follows it."""
-    last = text.rpartition(":")
-    return last if is_tag(last[2]) and last[1] else text.partition(":")
+def _splits(text: str) -> Iterator[tuple[str, str]]:
+    """Before and after each colon, the last one first."""
+    parts = text.split(":")
+    return ((":".join(parts[:end]), ":".join(parts[end:])) for end in range(len(parts) - 1, 0, -1))
 
 
-def plan_delete(given: DeleteParameters, named: Named, plan_file: Path | None, stop: Stop, show: ShowPlan) -> bool:
-    """Plan to delete one thing, and show that; whether its repository could be read.
+def _digest(text: str, digest: str) -> Digest:
+    try:
+        return Digest(digest)
+    except InvalidDigestError as error:
+        raise ConfigurationError(f"{text!r}: {error}") from error
+
+
+def plan_meant(named: Sequence[Named], plans: Iterable[RepositoryPlan]) -> RepositoryPlan:
+    """Of the plans for all that may be meant, the one for what is there.
+
+    Raises:
+        ConfigurationError: nothing of that is there.
+        RefusedError: more than one is, or it has to stay.
+    """
+    by_path = {plan.path: plan for plan in plans}
+    there = [each for each in named if each.repository in by_path]
+    if not there:
+        names = " or ".join(repr(each.repository) for each in named)
+        raise ConfigurationError(f"the source has no repository {names}")
+    found = [each for each in there if each.may_be_in(by_path[each.repository])]
+    if len(found) > 1:
+        ways = " or ".join(f"{each.tag!r} of {each.repository!r}" for each in found)
+        raise RefusedError(f"{found[0].repository}:{found[0].tag} may be {ways}: name it as REPOSITORY@DIGEST")
+    [meant, *_] = found or there
+    meant.check_found(by_path[meant.repository])
+    return by_path[meant.repository]
+
+
+def plan_delete(
+    given: DeleteParameters, named: Sequence[Named], plan_file: Path | None, stop: Stop, show: ShowPlan
+) -> bool:
+    """Plan to delete one thing, and show that; whether its repository could be read. `named` may mean one of several.
 
     Raises:
         ConfigurationError: it is not there, or an option is wrong.
+        RefusedError: it has to stay, or it can't be told what is meant.
     """
     options = replace(cleanup_options(given), plain_http=given.plain_http, ca_file=given.ca_file)
-    choice = DeleteChoice(named.tag, named.digest, keeps_referrers=given.keep_referrers)
+    choices = {n.repository: DeleteChoice(n.tag, n.digest, keeps_referrers=given.keep_referrers) for n in named}
 
     def plans(planner: Planner) -> Iterator[RepositoryPlan]:
-        found = planner.plans(lambda path: choice if path == named.repository else None)
-        plan = next(found, None)
-        named.check_found(plan)
-        if plan is not None:
-            yield plan
-        yield from found
+        yield plan_meant(named, planner.plans(choices.get))
 
     return _plan(options, plans, stop, kind=PlanKind.DELETE, gate=given.gate, plan_file=plan_file, show=show)
 

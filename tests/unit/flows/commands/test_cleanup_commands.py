@@ -13,7 +13,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from flows.cli import main
-from flows.course.deleting import Named
 from flows.files.policy_example import EXAMPLE
 from tasks.oci.codes import Problem
 from tasks.operations.reports.advice import advice_on
@@ -254,21 +253,49 @@ def test_what_is_only_a_part_of_something_is_told_from_what_is_not_there(source:
     assert f"has nothing named {nobodys}" in ended.stderr
 
 
+NGINX = "docker.io/library/nginx:1.25"
+"""A reference as containerd and skopeo keep it whole."""
+
+
 @pytest.mark.parametrize(
-    ("named", "meant"),
+    ("layouts", "named", "goes"),
     [
-        ("a:b:v1", ("a:b", "v1", None)),
-        ("team/a:v1", ("team/a", "v1", None)),
-        ("a:v1+bad", ("a", "v1+bad", None)),
-        ("a:b:v1+bad", ("a", "b:v1+bad", None)),
-        ("a", ("a", None, None)),
+        ({"app": NGINX}, f"app:{NGINX}", f"app:{NGINX}"),
+        ({"app": NGINX}, "app:1.25", f"app:{NGINX}"),
+        ({"a:b": "v1"}, "a:b:v1", "a:b:v1"),
+        ({"a:b": "v1", "a": "v1"}, "a:b:v1", "a:b:v1"),
+        ({"a:b": "v2", "a": "b:v1"}, "a:b:v1", "a:b:v1"),
+        ({"team/a": "v1"}, "team/a:v1", "team/a:v1"),
+        ({"a": "v1+bad"}, "a:v1+bad", "a:v1+bad"),
+        ({"a:b": "v1+bad"}, "a:b:v1+bad", "a:b:v1+bad"),
     ],
 )
-def test_a_folder_may_have_a_colon_in_what_is_to_be_deleted_as_in_a_list(
-    named: str, meant: tuple[str, str | None, None]
+def test_a_folder_and_a_tag_may_have_colons_in_what_is_to_be_deleted(
+    tmp_path: Path, layouts: dict[str, str], named: str, goes: str
 ) -> None:
-    found = Named.parse(named)
-    assert (found.repository, found.tag, found.digest) == meant
+    """Plans show it so, and it is what the source has."""
+    for folder, tag in layouts.items():
+        layout = LayoutBuilder(tmp_path / "source" / folder)
+        layout.image(tag)
+        layout.write()
+    ended = layoutlift("delete", tmp_path / "source", named)
+    assert ended.exit_code == 0
+    assert f"delete {goes}\tit was named" in ended.stdout
+
+
+def test_what_may_be_two_things_by_its_colons_is_refused_or_said_to_be_neither(tmp_path: Path) -> None:
+    for folder, tag in (("a", "b:v1"), ("a:b", "v1")):
+        layout = LayoutBuilder(tmp_path / "source" / folder)
+        image = layout.image(tag, layers=[tag.encode()])
+        layout.write()
+    ended = layoutlift("delete", tmp_path / "source", "a:b:v1", "--apply", ALONE)
+    assert (ended.exit_code, ended.stdout) == (3, "")
+    assert "a:b:v1 may be 'v1' of 'a:b' or 'b:v1' of 'a': name it as REPOSITORY@DIGEST" in ended.stderr
+    assert layoutlift("delete", tmp_path / "source", f"a:b@{image['digest']}").exit_code == 0
+    ended = layoutlift("delete", tmp_path / "source", "a:b:v2")
+    assert (ended.exit_code, "'a:b' has nothing named v2" in ended.stderr) == (2, True)
+    ended = layoutlift("delete", tmp_path / "source", "c:b:v2")
+    assert (ended.exit_code, "the source has no repository 'c:b' or 'c'" in ended.stderr) == (2, True)
 
 
 def test_a_platform_of_an_index_is_said_to_stay_with_that_though_the_layout_lists_it(tmp_path: Path) -> None:
