@@ -58,7 +58,7 @@ def test_a_file_of_authorities_that_is_none_is_told_by_its_name(
 def test_an_empty_name_of_a_file_of_authorities_does_not_turn_the_look_at_certificates_off(
     environment: pytest.MonkeyPatch,
 ) -> None:
-    """As it does with older releases of the SDK, such as 1.36."""
+    """As it does with older releases of the SDK."""
     environment.setenv("AWS_CA_BUNDLE", "")
     with pytest.raises(ConfigurationError, match="AWS_CA_BUNDLE"):
         make_client(BucketAccess(endpoint_url="https://127.0.0.1:1"))
