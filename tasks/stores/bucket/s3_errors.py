@@ -186,13 +186,15 @@ def _of_answer(error: sdk.ClientError, name: str) -> LayoutliftError:
         return _no_credentials(reason)
     if code in ABSENT or (code, error.operation_name) == NO_UPLOAD:
         return ContentNotFoundError(f"{name} does not exist")
+    if (of_keeping := _of_keeping(said, code, name)) is not None:
+        return of_keeping
     if is_of_key(code, message) and not is_passing(code, status):
         return SourceError(
             f"{name} is encrypted with a KMS key that can't be used ({reason}); kms:Decrypt on the key is needed"
         )
     if code == _BARE and not error.operation_name.startswith("Head"):  # of which the answer has no body
         return SourceError(f"what answers for {name} is no S3 store ({reason}); {_OTHER_ENDPOINT}")
-    return _of_keeping(said, code, name) or _of_refused_read(code, name) or _of_refusal(code, status, name, reason)
+    return _of_refused_read(code, name) or _of_refusal(code, status, name, reason)
 
 
 def _of_keeping(said: dict[str, Any], code: str, name: str) -> LayoutliftError | None:

@@ -78,6 +78,11 @@ XML = {"Content-Type": "application/xml"}
             SourceUnavailableError,
             "^the bucket other does not exist$",
         ),
+        (
+            refusal("NoSuchBucket", 404, "Bucket not found: kms-images"),
+            SourceUnavailableError,
+            "^the bucket does not exist$",
+        ),
         (refusal("Strange", 400, "line\none"), SourceError, "Strange: line one"),
     ],
 )
