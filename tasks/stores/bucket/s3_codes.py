@@ -50,7 +50,7 @@ LENDING = frozenset(
 )
 """What the SDK asks of others than the store, for credentials to sign with; it does so again in mid-run."""
 _NOT_KNOWN = frozenset({"NotImplemented", "MethodNotAllowed", "NotSupported", "UnsupportedOperation"})
-_GATEWAYS = frozenset({"502", "504"})
+_GATEWAYS = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
 
 
 def may_pass(code: str) -> bool:
@@ -76,7 +76,7 @@ def is_not_known(code: str, status: int) -> bool:
 
 def is_of_gateway(code: str, status: int) -> bool:
     """Whether an answer is of what stands before a store that it does not get at: there is no code of S3 in it."""
-    return code in _GATEWAYS and code == str(status)
+    return status in _GATEWAYS and code in {"", str(status)}  # the first of a page that can be read as XML
 
 
 def is_of_key(code: str, message: str) -> bool:

@@ -181,7 +181,7 @@ def _of_answer(error: sdk.ClientError, name: str) -> LayoutliftError:
     said: dict[str, Any] = dict(error.response.get("Error", {}))
     code, message = str(said.get("Code", "")), str(said.get("Message", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    reason = _one_line(f"{code}: {message}")
+    reason = _one_line(f"{code or status}: {message}")
     if error.operation_name in LENDING and not is_passing(code, status):
         return _no_credentials(reason)
     if code in ABSENT or (code, error.operation_name) == NO_UPLOAD:
@@ -235,7 +235,7 @@ def _of_refusal(code: str, status: int, name: str, reason: str) -> LayoutliftErr
     if code in ELSEWHERE:
         return NotAdmittedError(f"{name} is in another region ({reason}); {_ELSEWHERE_HINT}")
     kind = NotKnownError if is_not_known(code, status) else SourceError
-    return kind(f"{name} can't be read ({reason or status})")
+    return kind(f"{name} can't be read ({reason})")
 
 
 def _of_failure(error: Exception, name: str) -> LayoutliftError:

@@ -322,6 +322,34 @@ def test_a_gateway_that_answers_for_a_store_that_is_started_anew_is_waited_for(
     assert re.fullmatch(r"the bucket is waited for since .* \(502: No.\)", said)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<hr><center>nginx</center>\r\n</html>\r\n",
+        b'<!DOCTYPE html>\n<html lang="en"><head><title>Bad gateway</title></head></html>',
+        b'<?xml version="1.0"?>\n<html xmlns="http://www.w3.org/1999/xhtml"><body><h1>Bad gateway</h1></body></html>',
+    ],
+    ids=["nothing", "nginx", "HTML", "XHTML"],
+)
+def test_so_is_one_whatever_its_page_looks_like(
+    script: ScriptedRegistry, bucket: OpenBucket, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    """Of a page that can be read as XML the SDK says that it has a code, and that this is empty."""
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)  # between the SDK's own attempts
+    always(script, "/bucket", page({"app/oci-layout": MARKER}))
+    down = Reply(502, {"Content-Type": "text/html"}, said)
+    script.expect("GET", BLOB_KEY, *[down] * (1 + ATTEMPTS * (1 + s3_client.ATTEMPTS)), content(CONTENT))
+    source = bucket()
+    assert list(source.list_layouts()) == ["app"]
+    assert source.blob("app", BLOB).read() == CONTENT
+
+
+def test_an_answer_without_a_code_is_told_by_its_status() -> None:
+    with pytest.raises(SourceReadError, match=r"for the moment \(502: No.\)$"):
+        answering(*[("", 502)] * ATTEMPTS).stat("key")
+
+
 @pytest.mark.parametrize("said", [("InternalError", 502), ("500", 500)])
 def test_a_store_that_fails_by_its_own_word_is_not_and_nor_is_a_gateway_behind_which_none_ever_answered(
     said: tuple[str, int],
