@@ -147,6 +147,17 @@ def _tell_of_silence(client: S3Client, seconds: float) -> None:
             logger.warning("the S3 endpoint has not answered for %.0f s, and is asked again", seconds)
 
     client.meta.events.register("needs-retry.s3", tell)
+    for heard in (tell, _leave_silence):  # before the SDK's own, which hear of all operations
+        client.meta.events.register("needs-retry.s3.CopyObject", heard)
+
+
+def _leave_silence(caught_exception: Exception | None, **_: object) -> None:
+    """Have only us ask again for a copy without an answer: by the SDK besides, it were nine times `COPY_SECONDS`.
+
+    Copies in parts are left to it: for us one part that fails is all of them.
+    """
+    if isinstance(caught_exception, ReadTimeoutError):
+        raise caught_exception
 
 
 def _session(login: BucketLogin) -> boto3.Session:

@@ -11,8 +11,8 @@ from botocore.loaders import JSONFileLoader
 
 from tasks.cleanup_applies import open_writable
 from tasks.endpoints import open_source, open_state, own_name, source_identity
-from tasks.oci.errors import ConfigurationError, SourceUnavailableError
-from tasks.stores.bucket import s3_client
+from tasks.oci.errors import ConfigurationError, SourceUnavailableError, SourceWriteError
+from tasks.stores.bucket import s3_bucket, s3_client
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress, BucketLogin, check_endpoint_url
 from tasks.stores.bucket.s3_client import make_client, make_clients, region_of
 from tasks.stores.pacing import Stop
@@ -91,6 +91,23 @@ def test_a_copy_within_the_store_has_more_time_than_any_other_request(
     with open_writable("s3://bucket", BucketAccess(script.url), Stop()) as writable:
         assert writable.files.restore_files(["app/blob"], "trash") == {"app/blob"}
     assert len(script.asked("PUT", "/bucket/app/blob")) == 1
+
+
+def test_a_copy_that_is_never_answered_is_asked_for_three_times_and_not_by_the_sdk_besides(
+    script: ScriptedRegistry, environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each time is a quarter of an hour, in which nobody can interrupt."""
+    environment.setattr("botocore.endpoint.time.sleep", lambda _: None)  # between the SDK's own attempts
+    environment.setattr(s3_client, "COPY_SECONDS", 0.1)
+    script.expect("GET", "/bucket", page({}), page({"trash/app/blob": b"content"}))
+    script.always("PUT", "/bucket/app/blob", Reply(deaf=True, silent=True))
+    with (
+        open_writable("s3://bucket", BucketAccess(script.url), Stop()) as writable,
+        pytest.raises(SourceWriteError, match="app/blob can't be written"),
+    ):
+        writable.files.restore_files(["app/blob"], "trash")
+    assert len(script.asked("PUT", "/bucket/app/blob")) == s3_bucket.ATTEMPTS
+    assert caplog.messages == ["the S3 endpoint has not answered for 0 s, and is asked again"]
 
 
 def test_clients_of_one_bucket_share_its_login(
