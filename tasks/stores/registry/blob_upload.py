@@ -145,9 +145,10 @@ class BlobUpload:
             self._takes_single_post = False
             return self._put(repository, answer, content, scopes, tried)
         if _is_refusal(answer):
-            self._takes_single_post = self._took_single_post  # it may be meant of this repository alone
             tried.plainly = True
-            return self._send(repository, content, tried)
+            arrival = self._send(repository, content, tried)  # where this fails, too, it was meant of the repository
+            self._takes_single_post = self._took_single_post
+            return arrival
         raise error_of(answer, f"sending {content.descriptor.digest}")
 
     def _put(
