@@ -263,7 +263,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
                 lock = partial(state.lock, run_id, stop.set, options.shard)
                 stack.enter_context(held_within(options.lock_timeout, lock, stop))
         controls = RunControls(options.limits, stop)
-        progress = Progress(held=lambda: controls.hold.seconds)
+        progress = Progress(held=controls.hold.time)
         target = stack.enter_context(target_of(kind, options, controls, stop))
         ledger, spool = open_records(stack, state, options, run_id)
         preparation = preparation_of(target, options)

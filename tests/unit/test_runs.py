@@ -12,6 +12,7 @@ import pytest
 
 from tasks.oci.errors import ConfigurationError, StateError
 from tasks.operations.choosing.exact_list import ExactList
+from tasks.operations.reports.results import Outcome, TagResult
 from tasks.ports import Shard
 from tasks.run_options import RunKind, RunOptions
 from tasks.runs import Run, open_run
@@ -144,6 +145,30 @@ def test_the_rate_of_a_run_leaves_out_when_it_was_held(run: Run, monkeypatch: py
     run.controls.hold.change(None)
     now += 10
     assert (run.progress.rate, run.progress.seconds) == (50, pytest.approx(7220))
+
+
+@pytest.mark.parametrize("last", ["bytes", "tag"])
+def test_the_rate_of_a_run_counts_the_time_in_which_it_finishes_while_held_what_it_has_begun(
+    run: Run, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    now = run.progress.started
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    run.controls.hold.change("paused")
+    now += 1000
+    run.progress.note_bytes(100_000)
+    now += 1000
+    if last == "bytes":
+        run.progress.note_bytes(100_000)
+    else:
+        run.progress.note(TagResult("app", "v1", None, None, None, Outcome.COPIED))
+    for _ in range(2):
+        now += 3600
+        run.controls.hold.change("paused")
+    assert run.progress.seconds_at_work == pytest.approx(2000)
+    run.controls.hold.change(None)
+    now += 10
+    run.progress.note_bytes(1)
+    assert run.progress.seconds_at_work == pytest.approx(2010)
 
 
 def test_a_ledger_that_can_not_be_read_is_found_before_anything_is_done(

@@ -10,23 +10,50 @@ from typing import TYPE_CHECKING
 from tasks.operations.reports.results import Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tasks.operations.reports.results import TagResult, Traffic
+
+
+class HeldTime:
+    """For how long a run did nothing because it was held; what it had begun it finishes first. Safe to share."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_held = False
+        self._since = 0.0
+        self._before = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """How long that was in all."""
+        with self._lock:
+            return self._before + self._present(time.monotonic())
+
+    def change(self, *, is_held: bool) -> None:
+        """Note whether the run is held from now on."""
+        with self._lock:
+            now = time.monotonic()
+            self._before += self._present(now)
+            self._is_held, self._since = is_held, now
+
+    def note_work(self) -> None:
+        """Have the hold count from now on, as the run was at work until now."""
+        if self._is_held:  # as it seldom is; this is called for each piece that is sent
+            with self._lock:
+                self._since = time.monotonic()
+
+    def _present(self, now: float) -> float:
+        return now - self._since if self._is_held else 0.0
 
 
 @dataclass(slots=True)
 class Progress:
-    """Counters of one run; safe to share. `expected` is the number of tags found at the source, once `is_counted`.
-
-    `held` says for how many seconds since it began the run was not to begin anything.
-    """
+    """Counters of one run; safe to share. `expected` is the number of tags found at the source, once `is_counted`."""
 
     expected: int = 0
     is_counted: bool = False
     bytes_read: int = 0
     started: float = field(default_factory=time.monotonic)
-    held: Callable[[], float] = lambda: 0.0
+    held: HeldTime = field(default_factory=HeldTime)
     totals: Totals = field(default_factory=Totals)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -38,6 +65,7 @@ class Progress:
 
     def note(self, result: TagResult) -> None:
         """Count the outcome of a tag."""
+        self.held.note_work()
         with self._lock:
             self.totals.outcomes[result.outcome] += 1
             self.totals.problems += result.is_problem
@@ -54,6 +82,7 @@ class Progress:
 
     def note_bytes(self, count: int) -> None:
         """Count bytes on their way to the target."""
+        self.held.note_work()
         with self._lock:
             self.bytes_read += count
 
@@ -71,8 +100,8 @@ class Progress:
 
     @property
     def seconds_at_work(self) -> float:
-        """How long it was not held."""
-        return self.seconds - self.held()
+        """How long it was not held, or finished what it had begun."""
+        return self.seconds - self.held.seconds
 
     @property
     def rate(self) -> int:

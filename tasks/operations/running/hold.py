@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from tasks.operations.reports.progress import HeldTime
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,31 +41,20 @@ class Hold:
     """Keeps workers from beginning anything while there is a reason to; what they have begun they finish."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._reason: str | None = None
-        self._since: float | None = None
-        self._before = 0.0
+        self.time = HeldTime()
 
     @property
     def reason(self) -> str | None:
         """Why the run holds, None while it works."""
         return self._reason
 
-    @property
-    def seconds(self) -> float:
-        """How long it has held in all."""
-        with self._lock:
-            return self._before + (0.0 if self._since is None else time.monotonic() - self._since)
-
     def change(self, reason: str | None) -> None:
         """Hold for this reason, or with None go on."""
         if reason != self._reason:
             logger.warning("%s", f"holding: {reason}; what has begun is finished" if reason else "going on")
-        with self._lock:
-            now, since = time.monotonic(), self._since
-            self._before += 0.0 if since is None else now - since
-            self._since = None if reason is None else now
-            self._reason = reason
+        self._reason = reason
+        self.time.change(is_held=reason is not None)
 
     def wait(self, stop: StopSign) -> None:
         """Wait until there is no reason any more, or the run is to end."""

@@ -70,7 +70,7 @@ def test_the_server_is_told_of_progress_only_where_there_is_some_and_keeps_no_ev
 def test_the_time_left_leaves_out_when_the_run_was_held(monkeypatch: pytest.MonkeyPatch) -> None:
     now, hold = time.monotonic(), Hold()
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    progress = Progress(expected=3, is_counted=True, held=lambda: hold.seconds)
+    progress = Progress(expected=3, is_counted=True, held=hold.time)
     progress.totals.outcomes[Outcome.COPIED] = 1
     run: Any = SimpleNamespace(progress=progress, totals=progress.totals, controls=SimpleNamespace(hold=hold))
     now += 10
