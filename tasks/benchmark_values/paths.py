@@ -123,9 +123,12 @@ class PathSpec:
 
     @property
     def recipe(self) -> str:
-        """A short name for its commands and what they leave, which a file of the user's may change."""
+        """A short name for its commands and what they leave, which a file of the user's may change.
+
+        Both names of the S3 service count as one: they differ at Amazon's alone, and histories have the older.
+        """
         parts = (self.origin, self.arrives, self.mount_command, self.unmount, self.pull, sorted(self.environment))
-        return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr(parts).replace("{s3_url}", "{endpoint}").encode()).hexdigest()[:12]
 
     @property
     def hands_over_credentials(self) -> bool:

@@ -155,3 +155,10 @@ def test_a_path_with_other_commands_has_another_recipe_and_no_secret_is_in_it() 
     others = (replace(path, mount=("mine", "-x")), replace(path, pull=("cp",)), replace(path, options=("a",)))
     assert len({each.recipe for each in (path, *others)}) == 4
     assert replace(path, environment={"KEY": "another"}).recipe == path.recipe
+
+
+def test_s3fs_is_compared_with_what_it_was_measured_by_before_it_was_told_the_url_everywhere() -> None:
+    s3fs = CATALOGUE["s3fs"]
+    before = tuple(word.replace("{s3_url}", "{endpoint}") for word in s3fs.mount)
+    assert before != s3fs.mount
+    assert replace(s3fs, mount=before).recipe == s3fs.recipe
