@@ -109,34 +109,29 @@ def entries_of(rows: Iterable[Mapping[str, Any]]) -> list[Entry]:
     return [Entry.from_json(row) for row in rows if row.keys() >= {"run", "started", "settings", "rates"}]
 
 
-def comparable(entry: Entry, earlier: Iterable[Entry]) -> list[Entry]:
-    """The earlier runs with the same settings, the oldest first."""
-    return [each for each in earlier if each.settings == entry.settings and each.run != entry.run]
+def compare(entry: Entry, earlier: Iterable[Entry], allowed: float) -> Comparison:
+    """Compare a run with earlier ones, the oldest first; by how much it may be slower is a part (0.3 is 30 %)."""
+    alike = [each for each in earlier if each.settings == entry.settings and each.run != entry.run]
+    before = _compared_with(entry, alike)
+    return Comparison(_regressions(entry, before, allowed), (*alike, entry), len(before))
 
 
-def compare(entry: Entry, earlier: Sequence[Entry], allowed: float) -> Comparison:
-    """Compare a run with earlier ones."""
-    runs = (*comparable(entry, earlier), entry)
-    return Comparison(find_regressions(entry, earlier, allowed), runs, len(_compared_with(entry, earlier)))
-
-
-def find_regressions(entry: Entry, earlier: Sequence[Entry], allowed: float) -> tuple[Regression, ...]:
-    """What is slower than its last runs by more than the part `allowed` (0.3 is 30 %), and than their spread.
+def _regressions(entry: Entry, before: Mapping[str, Sequence[Entry]], allowed: float) -> tuple[Regression, ...]:
+    """What is slower than its last runs by more than is allowed, and than their spread.
 
     The best of now is compared with the best of each run before; and with the slowest, because pulls that differ
     among themselves by as much say nothing. Of several runs the median counts, so that one odd run decides nothing.
     """
     found = []
-    for name, before in _compared_with(entry, earlier).items():
-        rate, best = entry.rates[name], median(each.rates[name] for each in before)
-        if rate < best * (1 - allowed) and rate < median(each.slowest[name] for each in before):
+    for name, runs in before.items():
+        rate, best = entry.rates[name], median(each.rates[name] for each in runs)
+        if rate < best * (1 - allowed) and rate < median(each.slowest[name] for each in runs):
             found.append(Regression(name, rate, best))
     return tuple(found)
 
 
-def _compared_with(entry: Entry, earlier: Sequence[Entry]) -> Mapping[str, Sequence[Entry]]:
+def _compared_with(entry: Entry, alike: Sequence[Entry]) -> Mapping[str, Sequence[Entry]]:
     """The last runs that each result can be compared with: those in which it was measured often enough, too."""
-    alike = comparable(entry, earlier)
     found = {
         name: [each for each in alike if name in each.slowest and each.made_as(entry, name)][-RECENT:]
         for name in entry.slowest
