@@ -144,11 +144,6 @@ class Run:
         self._requests_elsewhere += summary.requests
         self.log.absorb(summary, results)
 
-    @property
-    def title(self) -> str:
-        """What goes where."""
-        return self.options.title
-
     def results(self) -> Iterator[TagResult]:
         """All results so far, in the order in which they came."""
         return self._spool.iter_results()

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 def shown_work(run: Run, parts: str) -> Iterator[None]:
     """Have the dashboard show a run's work until the end of the block, and have a pause there end it in order."""
     log_to_run()
-    logger.info("%s: %s in %s", run.title, counted(run.progress.expected, "tag"), parts)
+    logger.info("%s: %s in %s", run.options.title, counted(run.progress.expected, "tag"), parts)
     announce_begun(run)
     with ended_by_a_pause(run.tree.end_early), shown_progress(run):
         yield

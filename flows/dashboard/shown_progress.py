@@ -119,7 +119,7 @@ class _Shown:
         if len(self.timeline.moments) < FEWEST_MOMENTS:
             return
         with only_noted():
-            picture = base64.b64encode(draw(self.timeline.moments, self.run.title)).decode()
+            picture = base64.b64encode(draw(self.timeline.moments, self.run.options.title)).decode()
             create_image_artifact(
                 f"data:image/png;base64,{picture}", f"{self.run.kind}-timeline", "Throughput and outcomes over time"
             )

@@ -41,7 +41,7 @@ def work_on_pool(given: ScaledParameters, gathering: Gathering, shards: Sequence
     if not shards:
         return
     settings = given.of_part(len(shards)).model_dump(mode="json")
-    with ShardRuns(given.shard_deployment, settings, gathering.run.title, len(shards)) as runs:
+    with ShardRuns(given.shard_deployment, settings, gathering.run.options.title, len(shards)) as runs:
         _Pool(gathering, runs, shards).work()
 
 

@@ -136,7 +136,7 @@ def _bars(run: Run) -> Iterator[None]:
 
 def print_outcome(run: Run) -> None:
     """Print the table of outcomes and the first problems to standard output."""
-    click.echo(f"{run.kind} {printable(run.title)}")
+    click.echo(f"{run.kind} {printable(run.options.title)}")
     for line in repository_lines(run.results(), verified=run.kind.is_proof):
         click.echo(line)
     for name, count in _counts(run).items():

@@ -16,7 +16,9 @@ class Gathered:
     """What came of the parts, in the place of a `Gathering`."""
 
     run: Any = field(
-        default_factory=lambda: SimpleNamespace(kind=RunKind.VERIFY, title="a run", tree=SimpleNamespace(stop=Stop()))
+        default_factory=lambda: SimpleNamespace(
+            kind=RunKind.VERIFY, options=SimpleNamespace(title="a run"), tree=SimpleNamespace(stop=Stop())
+        )
     )
     taken: list[Sequence[str]] = field(default_factory=list)
     restarts: list[str] = field(default_factory=list)

@@ -32,7 +32,9 @@ def test_a_plot_that_can_not_be_drawn_is_only_noted(
 
     monkeypatch.setattr(shown_progress, "draw", refuse)
     monkeypatch.setattr(_Shown, "_note", lambda _: None)
-    run: Any = SimpleNamespace(title="s → t", kind="migrate", tree=SimpleNamespace(complete=True))
+    run: Any = SimpleNamespace(
+        kind="migrate", options=SimpleNamespace(title="s → t"), tree=SimpleNamespace(complete=True)
+    )
     _Shown(run, Timeline(MOMENTS)).end()
     assert "the dashboard could not be told: ValueError" in caplog.text
 
