@@ -162,7 +162,7 @@ class ManifestResolver(Protocol):
         ...
 
     def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
-        """Digests that the referrers API lists for `subject`, None when the target has no such API."""
+        """Digests that the referrers API lists for `subject`; None where there is none, or it does not know that."""
         ...
 
 

@@ -41,7 +41,7 @@ class KeptManifests:
         self._noted = noted
 
     def put_at_risk(self, replaced: Iterable[Digest]) -> list[Descriptor]:
-        """Note which of these manifests, whose tags are moved next, the target and the layout have.
+        """Note which of these manifests of the target, whose tags are moved next, the layout has.
 
         Raises:
             LayoutliftError: one of the two does not say, or the ledger can't be written.
