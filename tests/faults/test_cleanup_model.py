@@ -126,13 +126,6 @@ class Cleanups(RuleBasedStateMachine):
             self.world.undo(run, lives)
             self.check_index_writes(None)
 
-    @rule(marked=st.booleans(), lives=lives, script=many_steps)
-    def recover(self, marked: bool, lives: int | None, script: list[int]) -> None:
-        """What nothing names is named again."""
-        self.script = list(script)
-        self.world.apply_plan(self.world.recovery(marked=marked).plan, lives)
-        self.check_index_writes(None)
-
     @rule()
     def check(self) -> None:
         """A run that lives: afterwards everything is in its place, for nobody writes meanwhile."""
@@ -209,6 +202,17 @@ class CleanupsBetweenPushes(Cleanups):
     atomic = True
 
 
+class CleanupsAndRecoveries(Cleanups):
+    """Somebody names again what nothing names; apart, as a broken cleanup is found out sooner without."""
+
+    @rule(marked=st.booleans(), lives=lives, script=many_steps)
+    def recover(self, marked: bool, lives: int | None, script: list[int]) -> None:
+        """What nothing names is named again."""
+        self.script = list(script)
+        self.world.apply_plan(self.world.recovery(marked=marked).plan, lives)
+        self.check_index_writes(None)
+
+
 TRIALS = settings(max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
 HUNT = settings(TRIALS, max_examples=10_000, derandomize=True, phases=[Phase.generate], report_multiple_bugs=False)
 """For implementations known to be broken: the first failure will do.
@@ -218,7 +222,10 @@ has loaded, whose constants they are made of, and so on the tests that ran befor
 """
 
 
-@pytest.mark.parametrize("machine", [Cleanups, CleanupsBetweenPushes])
+MACHINES = [Cleanups, CleanupsBetweenPushes, CleanupsAndRecoveries]
+
+
+@pytest.mark.parametrize("machine", MACHINES)
 def test_whatever_writers_and_cleaners_do_nothing_that_an_index_names_is_gone(
     machine: type[RuleBasedStateMachine],
 ) -> None:
@@ -227,7 +234,7 @@ def test_whatever_writers_and_cleaners_do_nothing_that_an_index_names_is_gone(
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("machine", [Cleanups, CleanupsBetweenPushes])
+@pytest.mark.parametrize("machine", MACHINES)
 def test_however_long_they_do_it(machine: type[RuleBasedStateMachine]) -> None:
     run_state_machine_as_test(machine, settings=settings(TRIALS, max_examples=1500, stateful_step_count=50))
 

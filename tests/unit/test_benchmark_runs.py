@@ -185,6 +185,7 @@ def test_a_run_that_ends_within_its_first_size_says_where_its_figures_are(
         course.visit = Mock(side_effect=InterruptedRunError("told to stop"))
     run = begun(tmp_path, options("8MiB", repeats=2, uncounted=True), course, paths=(CATALOGUE["directory"],))
     caplog.clear()
+    caplog.set_level(logging.WARNING, "tasks")
     with pytest.raises(InterruptedRunError), told_how_to_go_on(run):
         run.measure(run.cases_left[0])
     assert len(run.measurements) == measured_before
