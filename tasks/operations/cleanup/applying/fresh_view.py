@@ -159,10 +159,13 @@ class FreshLook:
         seen = view_layout(reader, self._source.files, path)
         reader.absent(seen.blobs)
         roots = {entry.digest: entry.label for entry in seen.entries}
-        graph = self._read(reader, path, [entry.descriptor for entry in seen.entries], seen.blobs)
+        descriptors = [entry.descriptor for entry in seen.entries]
+        graph = self._read(reader, path, descriptors, seen.blobs)
         needed = graph.reach(roots, reader.known(seen.blobs))
-        restored = reader.restore(needed)
-        blobs = {**seen.blobs, **restored}
+        blobs = {**seen.blobs, **reader.restore(needed)}
+        if blobs.keys() != seen.blobs.keys():  # what came back may be there in another size than it is needed in
+            graph = self._read(reader, path, descriptors, blobs)
+            needed = graph.reach(roots, reader.known(blobs))
         absent = needed.keys() - blobs.keys() - graph.optional() - graph.unreadable.keys()
         # what a writer stored and named after the listing is there, and looked for by itself
         missing = {digest for digest in absent if reader.stat_blob(path, digest) is None}

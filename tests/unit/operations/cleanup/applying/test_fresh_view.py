@@ -140,6 +140,14 @@ def test_what_the_index_needs_comes_back_from_the_quarantine_and_nothing_else(wo
     assert look(world, held).restored == (), "it is in its place"
 
 
+def test_what_comes_back_in_another_size_leaves_nothing_to_be_judged_from_that_look_on(world: World) -> None:
+    """As a writer left it that died, before it was hidden."""
+    world.files.put(blob_path(LAYER_OF_V1), b"cut")
+    view = look(world, hide(world, MANIFEST_OF_V1, LAYER_OF_V1))
+    assert len(view.restored) == 2
+    assert (list(view.altered), view.missing, view.is_whole) == ([Digest.of(LAYER_OF_V1)], (), False)
+
+
 def test_a_subject_that_is_hidden_comes_back_for_its_referrer(world: World) -> None:
     sbom = image([2], subject=image([1]).entry)
     world.finish(Push(sbom, "sbom", world.now))

@@ -117,6 +117,15 @@ def test_the_tag_comes_back_with_the_undo_of_the_run_that_took_it(
     assert waited.absent() == set()
 
 
+def test_a_copy_that_comes_back_cut_is_told_by_the_run_that_brings_it_back(waited: World) -> None:
+    assert waited.apply_plan(waited.plan(keep_policy(1)))
+    waited.files.put(f".layoutlift/trash/{waited.runs[-1]}/{blob_path(b'layer 1')}", b"cut")
+    name_by(waited, image([1]))
+    outcome = apply_repository(waited.tools(), replace(waited.plan(keep_policy(9)), refused=None))
+    assert blob_path(b"layer 1") in waited.files.contents()
+    assert ([problem.code for problem in outcome.problems], outcome.is_checked) == (["size_mismatch"], False)
+
+
 def test_what_was_deleted_for_good_since_is_not_looked_for(waited: World) -> None:
     """It had come back, and went again by other runs, whose time for it is over."""
     assert waited.apply_plan(waited.plan(keep_policy(1)))
