@@ -129,3 +129,20 @@ def test_what_was_named_again_and_can_not_be_read_by_now_keeps_nothing_from_bein
     outcome = undone(world, world.runs[-1])
     assert (len(outcome.removed), outcome.marked, outcome.problems, world.entries) == (1, 1, [], [])
     assert actions(world) == {Action.MARK}
+
+
+def test_nothing_is_taken_out_while_it_can_not_be_told_what_that_leaves_and_the_undo_goes_on_once_it_can() -> None:
+    """Taken out without marks, a lost manifest would be told again, and alone keep its layout from being judged."""
+    world = lost()
+    assert world.apply_plan(world.recovery().plan)
+    run, before = world.runs[-1], world.index
+    strange = f"{LAYOUT}/blobs/sha256/notadigest"
+    world.files.put(strange, b"")
+    outcome = undone(world, run)
+    assert [problem.code for problem in outcome.problems] == ["invalid_layout"]
+    assert (outcome.removed, outcome.is_checked, world.index) == ([], False, before)
+    file = world.files.stat_file(strange)
+    assert file is not None
+    world.files.delete_files([file])
+    outcome = undone(world, run)
+    assert (len(outcome.removed), outcome.marked, outcome.problems) == (1, 2, [])
