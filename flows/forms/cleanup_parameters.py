@@ -122,7 +122,7 @@ class DeleteParameters(PlanParameters):
 class RecoverParameters(PlanParameters):
     """Parameters of `recover`."""
 
-    marked: Annotated[bool, Field(description="Also what an earlier cleanup has seen go")] = False
+    marked: Annotated[bool, Field(description="Also what an earlier cleanup or undo has marked")] = False
     i_am_the_only_writer: OnlyWriter = False
 
 

@@ -49,7 +49,7 @@ def marked_left_out(blobs: int) -> Finding:
 
 
 def plan_recovery(tools: PlanTools, path: str, *, marked: bool = False) -> Recovery:
-    """What can be named again in one layout; with `marked`, also what an earlier cleanup has seen go.
+    """What can be named again in one layout; with `marked`, also what an earlier run has marked.
 
     Manifests of which content is gone are findings and stay unnamed. One that can't be judged is left alone.
 
