@@ -45,7 +45,7 @@ def find_manifests(
 def find_lost(
     source: LayoutReader, path: str, blobs: Iterable[tuple[Digest, StoredFile]], map_concurrently: MapConcurrently
 ) -> tuple[list[Manifest], list[Finding]]:
-    """The manifests among blobs that nothing names, and what is damaged among them, which is none for anybody.
+    """The manifests among blobs that nothing names, and what is damaged among them, which can't be named again.
 
     Raises:
         ContentNotFoundError: one is gone by now.
@@ -56,7 +56,7 @@ def find_lost(
         try:
             return _read(source, path, blob)
         except (DigestMismatchError, SizeMismatchError) as error:
-            return Finding(path, error.code, f"{error}; nothing names it, so it is taken for no manifest")
+            return Finding(path, error.code, f"{error}; nothing names it, and what it was can't be told")
 
     found = list(map_concurrently(read, _small(blobs)))
     return [each for each in found if isinstance(each, Manifest)], [e for e in found if isinstance(e, Finding)]

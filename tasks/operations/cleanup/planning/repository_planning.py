@@ -65,6 +65,7 @@ _EMPTY_INDEX = (
     "its index names nothing though there are manifests; a writer may be at work, or lost its entries "
     "(layoutlift recover --marked shows them)"
 )
+_ONLY_DAMAGED = "its index names nothing, and what is damaged here may have been a manifest: {}; restore or delete it"
 _HIDDEN_MANIFEST = (
     "which is in the quarantine (run {run}): applying this plan brings it back, and the next plan judges the rest"
 )
@@ -128,8 +129,9 @@ class _RepositoryPlanning:
     def _refuse_lost(self, view: LayoutView, marks: Mapping[Digest, Mark]) -> None:
         """Leave alone what an index that names nothing may have lost; a first push that died leaves only blobs."""
         unmarked = [(digest, file) for digest, file in view.blobs.items() if digest not in marks]
-        if any(find_lost(self.tools.source, self.path, unmarked, self.tools.map_concurrently)):
-            raise InvalidLayoutError(_EMPTY_INDEX)
+        lost, damaged = find_lost(self.tools.source, self.path, unmarked, self.tools.map_concurrently)
+        if lost or damaged:
+            raise InvalidLayoutError(_EMPTY_INDEX if lost else _ONLY_DAMAGED.format(damaged[0].message))
 
     def _blobs(
         self, view: LayoutView, graph: Graph, decided: EntryDecisions, marks: Mapping[Digest, Mark]

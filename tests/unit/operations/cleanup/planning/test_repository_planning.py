@@ -589,9 +589,15 @@ def test_what_is_left_of_a_first_push_that_died_goes_as_other_blobs_do() -> None
     assert [path for path in world.files.contents() if not path.startswith(".layoutlift")] == []
 
 
-@pytest.mark.parametrize("cut", [0, 1])
-def test_a_layout_whose_index_names_nothing_over_a_manifest_is_left_alone(cut: int) -> None:
-    """Also over what is left of one."""
+@pytest.mark.parametrize(
+    ("cut", "said"),
+    [
+        (0, "its index names nothing though there are manifests"),
+        (1, "its index names nothing, and what is damaged here may have been a manifest: sha256:"),
+    ],
+)
+def test_a_layout_whose_index_names_nothing_over_a_manifest_is_left_alone(cut: int, said: str) -> None:
+    """Also over what is left of one, which is not said to be one."""
     world = World()
     for raw in image([1, 2]).blobs:
         world.files.put(blob_path(raw), raw)
@@ -599,7 +605,7 @@ def test_a_layout_whose_index_names_nothing_over_a_manifest_is_left_alone(cut: i
     world.files.put(blob_path(manifest), manifest[: len(manifest) - cut])
     refused = world.plan(keep_policy(1)).refused
     assert refused is not None
-    assert "its index names nothing though there are manifests" in refused.message
+    assert refused.message.startswith(said)
 
 
 def test_a_protected_manifest_over_which_an_index_names_nothing_keeps_its_layout_from_being_judged() -> None:
