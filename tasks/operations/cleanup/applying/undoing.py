@@ -33,7 +33,7 @@ from tasks.operations.cleanup.records.journal import (
     list_records,
     read_record,
 )
-from tasks.operations.cleanup.records.marks import mark_ahead
+from tasks.operations.cleanup.records.marks import mark_ahead, read_marks
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -210,13 +210,17 @@ class _Undoing:
             self.outcome.marked = len(left)
 
     def _mark_again(self, records: Sequence[Record], view: FreshView) -> None:
-        """Note what came back and nothing names, as it was noted before it went: no writer has lost that."""
+        """Note what came back and nothing names, as it was noted before it went: no writer has lost that.
+
+        What is needed by now is no longer noted: if another tool takes its entry out, its wait begins anew.
+        """
+        path = self.outcome.path
         paths = [file.path for record in records if record.step is Step.HIDE for file in record.files]
-        hidden = {digest for path in paths if (digest := blob_digest(self.outcome.path, path)) is not None}
+        hidden = {digest for each in paths if (digest := blob_digest(path, each)) is not None}
         back = {digest: view.blobs[digest] for digest in hidden & (view.blobs.keys() - view.needed.keys())}
-        if back:
+        if back or not read_marks(self._files, path).keys().isdisjoint(view.needed):
             self.tools.guard()
-            mark_ahead(self._files, self.outcome.path, back)
+            mark_ahead(self._files, path, back, needed=view.needed)
 
     def _check(self) -> FreshView:
         view = FreshLook(self.tools.source, self.tools.map_concurrently).view(self.outcome.path, ())

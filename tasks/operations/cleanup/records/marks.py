@@ -105,16 +105,20 @@ def forget_marks(files: FileWriter, repository: str) -> None:
     files.delete_files([file for path in paths if (file := files.stat_file(path)) is not None])
 
 
-def mark_ahead(files: FileWriter, repository: str, going: Mapping[Digest, StoredFile]) -> None:
+def mark_ahead(
+    files: FileWriter, repository: str, going: Mapping[Digest, StoredFile], needed: Container[Digest] = ()
+) -> None:
     """Note blobs that nothing will name once the index is written; their wait does not begin by that.
 
     So whoever comes after a run that died right after it wrote the index knows that no writer lost anything.
+    Earlier marks stay, but for those of what is `needed`.
 
     Raises:
         SourceError: see `write_marks`.
     """
     ahead = {digest: Mark.of(file, _NOT_BEGUN) for digest, file in going.items()}
-    write_marks(files, repository, {**read_marks(files, repository), **ahead})
+    known = {digest: mark for digest, mark in read_marks(files, repository).items() if digest not in needed}
+    write_marks(files, repository, {**known, **ahead})
 
 
 def _path(repository: str, kind: str) -> str:

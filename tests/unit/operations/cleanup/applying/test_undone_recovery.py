@@ -11,6 +11,7 @@ from tasks.operations.cleanup.values import Action
 from tests.support.cleanup_world import (
     GRACE,
     HOLD,
+    INDEX_PATH,
     LAYOUT,
     Push,
     World,
@@ -100,6 +101,26 @@ def test_what_an_undo_had_put_back_waits_anew_once_that_undo_is_undone() -> None
     outcome = undone(world, "run-1")
     assert ([entry.tag for entry in outcome.removed], outcome.marked, outcome.problems) == (["v1"], 2, [])
     assert actions(world) == {Action.KEEP, Action.MARK}
+
+
+def test_what_an_undo_had_put_back_waits_anew_also_where_another_tool_takes_it_out_again() -> None:
+    world = marked()
+    before = world.index
+    world.now += 5 * GRACE
+    assert not undone(world, "run-0").problems
+    world.files.put(INDEX_PATH, before)
+    assert {blob.action for blob in world.plan(keep_policy(2)).blobs} == {Action.KEEP, Action.MARK}
+
+
+def test_an_undo_that_puts_one_of_two_back_leaves_the_marks_of_the_other() -> None:
+    world = world_of_two()
+    world.finish(Push(image([3]), "v3", world.now))
+    for keep in (2, 1):
+        assert world.apply_plan(world.plan(keep_policy(keep)))
+    assert not undone(world, "run-1").problems
+    assert {digest.encoded for digest in read_marks(world.files, LAYOUT)} == {
+        blob_path(raw).rpartition("/")[2] for raw in image([1]).blobs[1:]
+    }
 
 
 def test_nothing_is_marked_that_other_entries_need() -> None:
