@@ -15,6 +15,7 @@ from botocore import UNSIGNED
 from botocore.awsrequest import AWSRequest
 
 from tasks.stores.bucket.s3_client import region_of
+from tasks.stores.bucket.s3_codes import is_passing
 from tasks.stores.shown_requests import ShownRequest
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _GOOD = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT})
 _SIGNATURE = "s3v4"
 _EVENT = "before-send.s3.GetObject"
 REFUSALS = 20
-"""After so many answers in a row that were no success, the SDK alone is asked."""
+"""After so many answers in a row that were no success, and no failure that may pass, the SDK alone is asked."""
 
 
 class Body(Protocol):
@@ -66,7 +67,7 @@ class PlainGet:
         if response.status_code in _GOOD:
             self._refused = 0
             return response.raw, response.headers
-        self._refused += 1
+        self._refused += not is_passing("", response.status_code)
         response.raw.close()
         return None
 
