@@ -7,8 +7,8 @@ more are made one under the name of their last.
 
 from __future__ import annotations
 
-import contextlib
 import io
+import logging
 import re
 import tempfile
 import time
@@ -38,6 +38,8 @@ AHEAD = 2 * _AT_ONCE
 """How many objects are read before their turn: all of them would be the ledger in memory once more."""
 _READ_ATTEMPTS = 5
 _STAMP = re.compile(rf"{_PREFIX}([0-9]+)-")
+
+logger = logging.getLogger(__name__)
 
 
 class LedgerBucket:
@@ -106,17 +108,23 @@ class LedgerBucket:
         """Write one object in place of all; should two runs do so at once, the later of the two stands for both.
 
         Objects do not change, so none can be in use, and the new one sorts after all that it stands for and
-        before all that were written since. Where this fails, everything stays readable as it is.
+        before all that were written since. Where this fails, everything stays readable as it is, and that is said.
         """
         if len(names) <= MOST_OBJECTS:
             return
-        with contextlib.suppress(StateError, OSError):
-            with tempfile.TemporaryFile() as whole:
-                whole.writelines(map(json_line, memory.lines()))
-                self._objects.put(f"{names[-1]}{_MADE_ONE}", whole)
-            with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ledger") as pool:
-                for _ in pool.map(self._objects.delete, names):
-                    pass
+        try:
+            self._compact(names, memory)
+        except (StateError, OSError) as error:
+            reason = (isinstance(error, OSError) and error.strerror) or error
+            logger.warning("%d objects of the ledger are not made one for now: %s", len(names), reason)
+
+    def _compact(self, names: Sequence[str], memory: LedgerMemory) -> None:
+        with tempfile.TemporaryFile() as whole:
+            whole.writelines(map(json_line, memory.lines()))
+            self._objects.put(f"{names[-1]}{_MADE_ONE}", whole)
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ledger") as pool:
+            for _ in pool.map(self._objects.delete, names):
+                pass
 
 
 def _last_made_one(written: Sequence[tuple[str, float]]) -> str:

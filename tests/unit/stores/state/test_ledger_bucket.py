@@ -1,5 +1,7 @@
 """A ledger in a bucket says the same in the same order, however many runs wrote it and whoever reads it meanwhile."""
 
+import errno
+import os
 import threading
 import time
 import tracemalloc
@@ -105,7 +107,9 @@ def test_many_objects_become_one_that_says_the_same(monkeypatch: pytest.MonkeyPa
     assert bucket_ledger(objects, "reader").tags_of("app")["moving"] == DIGESTS[1], "later words come after it"
 
 
-def test_objects_that_can_not_be_made_one_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objects_that_can_not_be_made_one_stay_as_they_are_and_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     class ReadOnly(MemoryObjects):
         def put(self, name: str, body: Any, *, only_if: str | None = None, if_absent: bool = False) -> str:
             if name.endswith("+"):
@@ -116,6 +120,21 @@ def test_objects_that_can_not_be_made_one_stay_as_they_are(monkeypatch: pytest.M
     objects = ReadOnly()
     noted(objects, 4)
     assert (len(objects.kept), len(bucket_ledger(objects, "reader").tags_of("app"))) == (4, 5)
+    assert caplog.messages[-1] == "4 objects of the ledger are not made one for now: it can't be written"
+
+
+def test_so_do_they_where_the_folder_for_temporary_files_is_full(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    objects = MemoryObjects()
+    noted(objects, 4)
+    monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 2)
+    monkeypatch.setattr(ledger_bucket.tempfile, "TemporaryFile", full)
+    assert (len(bucket_ledger(objects, "reader").tags_of("app")), len(objects.kept)) == (5, 4)
+    assert caplog.messages == ["4 objects of the ledger are not made one for now: No space left on device"]
 
 
 @pytest.mark.parametrize("times", [1, 4, 5])
