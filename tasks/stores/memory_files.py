@@ -38,6 +38,8 @@ class MemoryFiles:
         self._on_step = on_step
         self._files: dict[str, _File] = {}
         self._writes = 0
+        self.uploads: list[UnfinishedUpload] = []
+        """Those that any other program has begun."""
 
     def put(self, path: str, raw: bytes) -> None:
         """Write as any other program does: at once, asking nothing."""
@@ -69,9 +71,8 @@ class MemoryFiles:
         return None
 
     def list_uploads(self, folder: str) -> Iterator[UnfinishedUpload]:
-        """See `FileReader.list_uploads`; there are none in memory."""
-        del folder
-        return iter(())
+        """See `FileReader.list_uploads`."""
+        return (upload for upload in self.uploads if upload.path.startswith(f"{folder}/"))
 
     def now(self) -> float:
         """See `FileReader.now`."""
@@ -118,7 +119,9 @@ class MemoryFiles:
         return present
 
     def abort_upload(self, upload: UnfinishedUpload) -> None:
-        """See `FileWriter.abort_upload`; there are none in memory."""
+        """See `FileWriter.abort_upload`."""
+        self._on_step(f"abort {upload.path}")
+        self.uploads = [each for each in self.uploads if each != upload]
 
     def _remove(self, path: str) -> None:
         self._on_step(f"delete {path}")

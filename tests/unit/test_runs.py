@@ -21,16 +21,12 @@ from tasks.stores.source_checks import refuse_within
 from tasks.stores.state import json_lines
 from tasks.stores.state.ledger_folder import LedgerFolder
 from tasks.stores.state.state_directory import StateDirectory
-from tests.support.layouts import LayoutBuilder
+from tests.support.checks import check_of_one_tag
 
 
 @pytest.fixture
 def options(tmp_path: Path) -> RunOptions:
-    layout = LayoutBuilder(tmp_path / "source" / "app")
-    layout.image("v1", layers=[b"layer"])
-    layout.write()
-    places = {"state": str(tmp_path / "state"), "report": str(tmp_path / "report.json")}
-    return RunOptions(str(tmp_path / "source"), None, **places)
+    return check_of_one_tag(tmp_path)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from infra.real_parts import wait_until
 from tasks.operations.running.source_survey import Survey
 from tasks.run_options import RunKind, RunOptions
 from tasks.runs import Run
-from tests.support.layouts import LayoutBuilder
+from tests.support.checks import check_of_one_tag
 
 SOON_SECONDS = 5.0
 
@@ -55,11 +55,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwayServer]:
 
 @pytest.fixture
 def options(tmp_path: Path) -> RunOptions:
-    layout = LayoutBuilder(tmp_path / "source" / "app")
-    layout.image("v1", layers=[b"layer"])
-    layout.write()
-    places = {"state": str(tmp_path / "state"), "report": str(tmp_path / "report.json")}
-    return RunOptions(str(tmp_path / "source"), None, **places)
+    return check_of_one_tag(tmp_path)
 
 
 def at_work(server: AwayServer, end: Callable[[], None], run: Run, survey: Survey) -> None:

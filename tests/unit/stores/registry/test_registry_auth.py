@@ -331,16 +331,20 @@ def token_unless(*refused: str) -> Callable[[Request], Reply]:
     return answer
 
 
+def only_one_repository_is_forbidden(script: ScriptedRegistry, store: RegistryStore) -> None:
+    """`secret` is, by the token server, and `app` is there all the same."""
+    script.expect("HEAD", "/v2/secret/manifests/v1", challenge(script.url))
+    script.expect("HEAD", "/v2/app/manifests/v1", FOUND)
+    with pytest.raises(PermissionDeniedError, match="repository:secret:pull,push only"):
+        store.resolve_manifest("secret", "v1")
+    assert store.resolve_manifest("app", "v1") is not None
+
+
 def test_a_scope_that_the_token_server_refuses_says_nothing_of_others(
     script: ScriptedRegistry, make_store: MakeStore
 ) -> None:
     script.always("GET", "/token", token_unless("repository:secret:pull,push"))
-    script.expect("HEAD", "/v2/secret/manifests/v1", challenge(script.url))
-    script.expect("HEAD", "/v2/app/manifests/v1", FOUND)
-    store = make_store(script.host, ME)
-    with pytest.raises(PermissionDeniedError, match="repository:secret:pull,push only"):
-        store.resolve_manifest("secret", "v1")
-    assert store.resolve_manifest("app", "v1") is not None
+    only_one_repository_is_forbidden(script, make_store(script.host, ME))
 
 
 @pytest.mark.parametrize("hiccup", [Reply(503), Reply(429), Reply(drop=True)], ids=["503", "429", "reset"])
@@ -349,12 +353,7 @@ def test_a_token_server_that_fails_for_the_moment_after_it_refused_a_scope_says_
 ) -> None:
     replies = iter([Reply(401), hiccup, Reply(401), token("of no scope"), token("for app")])
     script.always("GET", "/token", lambda _: next(replies))
-    script.expect("HEAD", "/v2/secret/manifests/v1", challenge(script.url))
-    script.expect("HEAD", "/v2/app/manifests/v1", FOUND)
-    store = make_store(script.host, ME)
-    with pytest.raises(PermissionDeniedError, match="repository:secret:pull,push only"):
-        store.resolve_manifest("secret", "v1")
-    assert store.resolve_manifest("app", "v1") is not None
+    only_one_repository_is_forbidden(script, make_store(script.host, ME))
 
 
 def test_a_token_server_that_has_no_token_of_no_scope_is_believed_in_what_it_said_of_one() -> None:

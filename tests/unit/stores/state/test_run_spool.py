@@ -202,8 +202,8 @@ def test_a_full_disk_of_the_spool_keeps_nothing_that_was_written_before_from_ano
     def no_room(*_):
         raise OSError(28, "No space left on device")
 
-    def new_folder(dir=None):  # noqa: A002 - as it is called
-        return no_room() if dir == spool.folder and room_for == "no folder" else TemporaryDirectory(dir=dir)
+    def new_folder(**place):
+        return no_room() if place["dir"] == spool.folder and room_for == "no folder" else TemporaryDirectory(**place)
 
     def write_bytes(path, raw):
         return no_room() if path.is_relative_to(spool.folder) else path.write_text(raw.decode())

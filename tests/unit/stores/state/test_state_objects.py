@@ -105,9 +105,10 @@ class Reading:
         self.bodies: list[Any] = []
         self.read: list[int] = []
 
-    def put_object(self, *, Body: Any, **_: Any) -> dict[str, str]:  # noqa: N803 - the SDK's name
-        self.bodies.append(Body)
-        self.read.append(sum(map(len, iter(lambda: Body.read(65_536), b""))))
+    def put_object(self, **sent: Any) -> dict[str, str]:
+        body = sent["Body"]
+        self.bodies.append(body)
+        self.read.append(sum(map(len, iter(lambda: body.read(65_536), b""))))
         if len(self.read) == 1:
             raise AWAY_FOR_A_MOMENT
         return TAKEN
