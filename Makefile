@@ -62,7 +62,7 @@ lint: install ## check style, format and the layer rule
 
 .PHONY: types
 types: install ## check types
-	$(BIN)/mypy -p flows -p tasks -p infra
+	$(BIN)/mypy -p flows -p tasks -p infra -m tests.support.memory_stores -m tests.support.memory_files
 
 .PHONY: test
 test: ## set up everything, then lint, types and all tests but the long ones

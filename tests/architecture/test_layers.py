@@ -36,10 +36,10 @@ def test_a_broken_layer_would_be_noticed(tmp_path: Path) -> None:
         copied.parent.mkdir(parents=True, exist_ok=True)
         copied.write_bytes(path.read_bytes())
     with (tmp_path / "tasks" / "oci" / "digest.py").open("a") as module:
-        module.write("\nimport tasks.stores.memory\n")
+        module.write("\nimport tasks.stores.pacing\n")
     outcome = lint_imports(tmp_path)
     assert outcome.returncode != 0
-    assert "tasks.oci.digest -> tasks.stores.memory" in outcome.stdout
+    assert "tasks.oci.digest -> tasks.stores.pacing" in outcome.stdout
 
 
 def modules_in(folder: str) -> list[str]:

@@ -21,8 +21,8 @@ from tasks.stores.bucket.writable_bucket import BucketWriter
 from tasks.stores.directory.mount_patience import Patience
 from tasks.stores.directory.watched_writer import WatchedWritable
 from tasks.stores.directory.writable_directory import DirectoryWriter
-from tasks.stores.memory_files import MemoryFiles
 from tests.support.buckets import moto_bucket, use_environment
+from tests.support.memory_files import MemoryFiles
 
 TRASH = ".layoutlift/trash/run"
 BUCKET = "writer-contract"

@@ -23,9 +23,9 @@ from tasks.stores.directory.layout_search import stray_files
 from tasks.stores.directory.mount_patience import Patience
 from tasks.stores.directory.watched_layouts import WatchedLayouts
 from tasks.stores.directory.watched_process import WatchedProcess
-from tasks.stores.memory import MemorySource
 from tests.support.buckets import open_bucket, upload, use_environment
 from tests.support.layouts import LayoutBuilder, random_bytes
+from tests.support.memory_stores import MemorySource
 from tests.support.real_parts import MOUNT_FIXTURES, empty_folder
 
 CONTENT = b"content"

@@ -19,7 +19,6 @@ from tasks.oci.errors import (
     SizeMismatchError,
 )
 from tasks.ports import BlobArrival, RemoteManifest, Target
-from tasks.stores.memory import MemoryTarget
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.registry.oras_provider import OrasProvider
 from tasks.stores.registry.registry_auth import Authorizer
@@ -28,6 +27,7 @@ from tasks.stores.registry.request_retry import RequestRetry
 from tasks.stores.registry.transport.http_pool import HttpPool, HttpSettings
 from tasks.stores.verified_content import VerifiedContent
 from tests.support.layouts import DOCKER_CONFIG, DOCKER_LAYER, OCI_CONFIG, OCI_LAYER, random_bytes
+from tests.support.memory_stores import MemoryTarget
 from tests.support.real_parts import REGISTRY_FIXTURES
 
 CONFIG, LAYER = b'{"architecture":"amd64","os":"linux"}', b"layer"

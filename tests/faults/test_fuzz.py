@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.stores.memory import MemorySource, MemoryTarget
+from tests.support.memory_stores import MemorySource, MemoryTarget
 from tests.support.oci_strategies import json_values, nearly_descriptors
 from tests.support.promises import closure_is_complete, files_of_tree, lift_all
 

@@ -17,8 +17,8 @@ from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.verifying.verification import RepositoryVerifier
 from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import BlobArrival, BlobContent, Buffer, RemoteManifest
-from tasks.stores.memory import MemorySource, MemoryTarget
 from tasks.stores.verified_content import VerifiedContent
+from tests.support.memory_stores import MemorySource, MemoryTarget
 from tests.support.promises import closure_is_complete, files_of_tree, lift_all
 
 LAYER = b"layer " * 1000

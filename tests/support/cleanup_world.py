@@ -23,8 +23,8 @@ from tasks.operations.cleanup.planning.repository_planning import plan_repositor
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.journal import Journal
 from tasks.operations.cleanup.values import RepositoryPlan, Timing
-from tasks.stores.memory import MemorySource
-from tasks.stores.memory_files import MemoryFiles, WritableMemory
+from tests.support.memory_files import MemoryFiles, WritableMemory
+from tests.support.memory_stores import MemorySource
 
 LAYOUT = "team/app"
 INDEX_PATH = f"{LAYOUT}/index.json"

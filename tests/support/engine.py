@@ -25,10 +25,10 @@ from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import Finding
 from tasks.registry_ports import MADE_BY_A_PUSH
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.memory import MemoryTarget
 from tasks.stores.pacing import Stop
 from tasks.stores.state.ledger import Ledger
 from tasks.stores.state.ledger_memory import LedgerMemory
+from tests.support.memory_stores import MemoryTarget
 
 SOURCE_WAIT = 0.0001
 """Seconds of the first wait between attempts to read what is not there."""

@@ -12,8 +12,8 @@ from tasks.operations.cleanup.planning.plan_tools import PlanTools
 from tasks.operations.cleanup.planning.repository_planning import plan_repository
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.values import RepositoryPlan, Timing
-from tasks.stores.memory import MemorySource
-from tasks.stores.memory_files import MemoryFiles
+from tests.support.memory_files import MemoryFiles
+from tests.support.memory_stores import MemorySource
 
 if TYPE_CHECKING:
     from tasks.oci.digest import Digest

@@ -11,8 +11,8 @@ from tasks.operations.copying.copy_graph import RepositoryCopy
 from tasks.operations.copying.copy_tools import CopyTools
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.work.spare_hands import SpareHands
-from tasks.stores.memory import MemorySource, MemoryTarget
 from tests.support.layouts import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, LayoutBuilder
+from tests.support.memory_stores import MemorySource, MemoryTarget
 
 MANIFEST_TYPES = frozenset({OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST})
 """What an index may have as children; anything else in it is content like a layer."""

@@ -10,7 +10,6 @@ from typing import Any
 
 from tasks.oci.digest import Digest
 from tasks.oci.reference import referrers_tag
-from tasks.stores.memory import MemoryTarget
 from tests.support.layouts import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
@@ -19,6 +18,7 @@ from tests.support.layouts import (
     REF_NAME,
     LayoutBuilder,
 )
+from tests.support.memory_stores import MemoryTarget
 
 IMAGES, INDEXES = (OCI_MANIFEST, DOCKER_MANIFEST), (OCI_INDEX, DOCKER_LIST)
 BLOB = "blob"

@@ -16,10 +16,10 @@ from tasks.operations.work.planning import CopyPolicy
 from tasks.ports import Finding, Shard
 from tasks.run_ends import RunEnds
 from tasks.run_options import RunKind, RunOptions
-from tasks.stores.memory import MemorySource, MemoryTarget
 from tasks.stores.pacing import Stop
 from tasks.stores.state.ledger import Ledger
 from tests.support.engine import MemoryLines
+from tests.support.memory_stores import MemorySource, MemoryTarget
 
 COPIED = TagResult("app", "v1", "sha256:0", None, None, Outcome.COPIED)
 GONE = Finding("app", "layout_vanished", "the source has it no more")

@@ -8,11 +8,11 @@ import pytest
 
 from tasks.oci.errors import InterruptedRunError, LockHeldError, SourceWriteError
 from tasks.stores import source_lease
-from tasks.stores.memory_files import MemoryFiles
 from tasks.stores.pacing import Stop
 from tasks.stores.source_lease import PATH, SourceLease
 from tasks.stores.state import lock_holder
 from tasks.stores.state.lock_holder import EXPIRY_SECONDS, HEARTBEAT_SECONDS, LockHolder
+from tests.support.memory_files import MemoryFiles
 
 
 class Clock:

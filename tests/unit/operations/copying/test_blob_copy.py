@@ -15,8 +15,8 @@ from tasks.operations.reports.results import Traffic
 from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import BlobArrival, BlobContent
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.memory import MemoryTarget
 from tests.support.layouts import LayoutBuilder
+from tests.support.memory_stores import MemoryTarget
 
 SECONDS = 30
 BASE, OWN = b"base layer", b"own layer"

@@ -17,9 +17,9 @@ from tasks.operations.reports.findings import is_harmful
 from tasks.operations.source.graph_walk import MAX_NESTING
 from tasks.operations.work.planning import CopyPolicy, Untagged
 from tasks.ports import RemoteManifest
-from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine
 from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
+from tests.support.memory_stores import MemoryTarget
 
 Act = Callable[[], object]
 

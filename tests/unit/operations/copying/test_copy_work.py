@@ -37,11 +37,11 @@ from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
 from tasks.registry_ports import MADE_BY_A_PUSH
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.memory import MemoryTarget
 from tasks.stores.state.ledger import Ledger
 from tasks.stores.verified_content import VerifiedContent
 from tests.support.engine import Engine, MemoryLines
 from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
+from tests.support.memory_stores import MemoryTarget
 
 OTHERS = RemoteManifest(
     b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}',

@@ -21,9 +21,9 @@ from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import Finding, RemoteManifest
 from tasks.registry_ports import MADE_BY_A_PUSH
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine
 from tests.support.layouts import OCI_INDEX, OCI_MANIFEST, LayoutBuilder
+from tests.support.memory_stores import MemoryTarget
 
 THEIRS = b'{"schemaVersion":2,"manifests":[]}'
 """Content that others have pushed."""

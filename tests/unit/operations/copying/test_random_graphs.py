@@ -13,9 +13,9 @@ from tasks.operations.source.source_graph import SourceGraph
 from tasks.operations.work.planning import CopyPolicy
 from tasks.operations.work.spare_hands import SpareHands
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine
 from tests.support.layouts import REF_NAME
+from tests.support.memory_stores import MemoryTarget
 from tests.support.random_layout import BLOB, RandomLayout, missing, unlisted
 
 SEEDS = (0, 4, 7, 12, 24, 38, 39, 44, 47, 53, 59)

@@ -21,9 +21,9 @@ from tasks.operations.work.planning import Action, CopyPolicy, OnConflict, TagPl
 from tasks.operations.work.repository_work import Unit
 from tasks.ports import IndexFile, RemoteManifest
 from tasks.registry_ports import MADE_BY_A_PUSH, RepositoryState
-from tasks.stores.memory import MemorySource, MemoryTarget
 from tasks.stores.state.ledger import Ledger
 from tests.support.engine import MemoryLines
+from tests.support.memory_stores import MemorySource, MemoryTarget
 
 OLD, NEW = (b'{"schemaVersion":2,"manifests":[]}' + space for space in (b"", b" "))
 UNIT = Unit(Descriptor(IMAGE_INDEX, Digest.of(NEW), len(NEW)), ("v1",))

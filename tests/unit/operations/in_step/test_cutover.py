@@ -19,7 +19,7 @@ from tasks.operations.in_step.cutover import (
 from tasks.operations.reports.results import Depth, Outcome, TagResult
 from tasks.operations.source.index_marks import index_marks
 from tasks.ports import Finding
-from tasks.stores.memory import MemorySource
+from tests.support.memory_stores import MemorySource
 
 ONE = Digest.of(b"one")
 

@@ -15,9 +15,9 @@ from tasks.operations.in_step.vanished import DeletionLimits, VanishedRemoval, V
 from tasks.operations.work import freshness
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
 from tasks.registry_ports import Deletion
-from tasks.stores.memory import MemoryTarget
 from tasks.stores.state.ledger import Ledger
 from tasks.stores.state.ledger_memory import LedgerMemory
+from tests.support.memory_stores import MemoryTarget
 
 BODY = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": []}
 REF_NAME = "org.opencontainers.image.ref.name"

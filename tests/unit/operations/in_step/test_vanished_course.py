@@ -17,11 +17,11 @@ from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.run_log import RunLog
 from tasks.ports import RemoteManifest
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.memory import MemoryTarget
 from tasks.stores.pacing import Stop
 from tasks.stores.state.ledger import Ledger
 from tests.support.engine import MemoryLines
 from tests.support.layouts import LayoutBuilder
+from tests.support.memory_stores import MemoryTarget
 
 MANIFEST = RemoteManifest(b'{"schemaVersion":2,"manifests":[]}', IMAGE_INDEX)
 

@@ -12,9 +12,9 @@ from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.in_step.vanished_search import Vanished, VanishedSearch
 from tasks.ports import Finding
-from tasks.stores.memory import MemorySource
 from tasks.stores.state.ledger import Ledger
 from tests.support.engine import MemoryLines
+from tests.support.memory_stores import MemorySource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

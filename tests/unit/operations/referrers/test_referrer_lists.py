@@ -16,7 +16,7 @@ from tasks.oci.reference import referrers_tag
 from tasks.operations.referrers.referrer_lists import ATTEMPTS, ReferrerListing, ReferrerLists, _Turn
 from tasks.operations.work import freshness
 from tasks.ports import RemoteManifest
-from tasks.stores.memory import MemoryTarget
+from tests.support.memory_stores import MemoryTarget
 
 EMPTY = b'{"schemaVersion":2,"manifests":[]}'
 SUBJECT = Digest.of(EMPTY + b"\n")

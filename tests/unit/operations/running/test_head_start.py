@@ -11,9 +11,9 @@ from tasks.operations.running.batches import Batch
 from tasks.operations.running.head_start import HeadStart
 from tasks.operations.running.tree_run import BATCHES_AT_ONCE, TreeRun
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine
 from tests.support.layouts import LayoutBuilder
+from tests.support.memory_stores import MemoryTarget
 
 TAGS = 24
 

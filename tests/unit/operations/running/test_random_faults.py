@@ -30,8 +30,8 @@ from tasks.operations.reports.results import Depth
 from tasks.operations.running import batches, tree_run
 from tasks.operations.work.planning import CopyPolicy
 from tasks.ports import BlobArrival, BlobContent, Finding, RemoteManifest
-from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine
+from tests.support.memory_stores import MemoryTarget
 from tests.support.random_layout import RandomLayout, missing, unlisted
 
 SEEDS = (0, 15, 111, 152, 170)

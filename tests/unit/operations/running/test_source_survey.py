@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tasks.operations.work.planning import CopyPolicy, Untagged
-from tasks.stores.memory import MemorySource, MemoryTarget
 from tests.support.engine import Engine
 from tests.support.layouts import LayoutBuilder
+from tests.support.memory_stores import MemorySource, MemoryTarget
 
 
 @pytest.fixture

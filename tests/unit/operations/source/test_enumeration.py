@@ -10,9 +10,9 @@ from tasks.operations.reports.results import UntaggedKind
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.work.planning import CopyPolicy, Untagged, plan_untagged
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine
 from tests.support.layouts import LayoutBuilder
+from tests.support.memory_stores import MemoryTarget
 
 IMAGE_NAME = "io.containerd.image.name"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"

@@ -10,7 +10,7 @@ from tasks.oci.errors import ContentNotFoundError, InvalidManifestError, Unsuppo
 from tasks.oci.manifest import MAX_MANIFEST_SIZE
 from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.operations.source.manifest_reading import read_manifest
-from tasks.stores.memory import MemorySource
+from tests.support.memory_stores import MemorySource
 
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 

@@ -13,10 +13,10 @@ from tasks.operations.running import tree_run
 from tasks.operations.source.looking_again import RETRY_DELAYS
 from tasks.ports import IndexFile
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.memory import MemoryTarget
 from tasks.stores.verified_content import VerifiedContent
 from tests.support.engine import Engine
 from tests.support.layouts import LayoutBuilder
+from tests.support.memory_stores import MemoryTarget
 
 INDEX = "index.json"
 

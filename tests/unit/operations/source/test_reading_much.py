@@ -20,10 +20,10 @@ from tasks.operations.source.named_parts import parts_of
 from tasks.operations.work import concurrency
 from tasks.operations.work.concurrency import MapConcurrently
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.memory import MemorySource, MemoryTarget
 from tasks.stores.verified_content import VerifiedContent
 from tests.support.engine import Engine
 from tests.support.layouts import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, REF_NAME, LayoutBuilder
+from tests.support.memory_stores import MemorySource, MemoryTarget
 
 MANY = 2_000
 

@@ -13,10 +13,10 @@ from tasks.operations.reports.results import Depth
 from tasks.operations.verifying.verification import RepositoryVerifier
 from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import RemoteManifest
-from tasks.stores.memory import MemoryTarget
 from tasks.stores.verified_content import VerifiedContent
 from tests.support.engine import Engine
 from tests.support.layouts import OCI_INDEX, OCI_MANIFEST, LayoutBuilder
+from tests.support.memory_stores import MemoryTarget
 
 LAYER = b"layer"
 

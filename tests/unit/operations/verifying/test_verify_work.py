@@ -20,9 +20,9 @@ from tasks.operations.work.repository_work import units_of
 from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import RemoteManifest
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine
 from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
+from tests.support.memory_stores import MemoryTarget
 
 
 class Hiding(MemoryTarget):

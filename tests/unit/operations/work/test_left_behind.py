@@ -10,9 +10,9 @@ from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.work.left_behind import referrers_left
 from tasks.operations.work.planning import CopyPolicy, Untagged
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine
 from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
+from tests.support.memory_stores import MemoryTarget
 from tests.support.random_layout import RandomLayout
 
 

@@ -9,9 +9,9 @@ from tasks.operations.choosing.exact_list import ExactList
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.reports.findings import is_harmful
 from tasks.operations.work.planning import CopyPolicy, Untagged
-from tasks.stores.memory import MemoryTarget
 from tests.support.engine import Engine
 from tests.support.layouts import LayoutBuilder
+from tests.support.memory_stores import MemoryTarget
 
 QUAY = profile_of(RegistryKind.QUAY, "")
 GITLAB = profile_of(RegistryKind.GITLAB, "")

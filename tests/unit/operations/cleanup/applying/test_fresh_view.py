@@ -12,7 +12,6 @@ from tasks.oci.digest import Digest
 from tasks.operations.cleanup.applying.fresh_view import FreshLook, FreshView, still_wanted
 from tasks.operations.cleanup.layout.index_edit import read_entry
 from tasks.operations.cleanup.records.holdings import HeldBlob
-from tasks.stores.memory_files import WritableMemory
 from tests.support.cleanup_world import (
     CONFIG,
     INDEX_PATH,
@@ -27,6 +26,7 @@ from tests.support.cleanup_world import (
     image_index,
     named,
 )
+from tests.support.memory_files import WritableMemory
 
 
 def look(world: World, held: Iterable[HeldBlob] = ()) -> FreshView:

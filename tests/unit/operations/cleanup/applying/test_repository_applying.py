@@ -34,7 +34,6 @@ from tasks.operations.cleanup.values import (
     RepositoryPlan,
     Timing,
 )
-from tasks.stores.memory import MemorySource, MemoryTarget
 from tests.support.cleanup_world import (
     GRACE,
     HOLD,
@@ -52,6 +51,7 @@ from tests.support.cleanup_world import (
     tag_of,
     world_of_two,
 )
+from tests.support.memory_stores import MemorySource, MemoryTarget
 
 DIGEST = Digest.of(b"x")
 

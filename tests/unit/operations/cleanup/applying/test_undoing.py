@@ -16,8 +16,6 @@ from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.journal import RUNS
 from tasks.operations.cleanup.records.marks import read_marks
 from tasks.operations.cleanup.values import Action, IndexEntry
-from tasks.stores.memory import MemorySource
-from tasks.stores.memory_files import MemoryFiles, WritableMemory
 from tests.support.cleanup_world import (
     GRACE,
     HOLD,
@@ -32,6 +30,8 @@ from tests.support.cleanup_world import (
     tag_of,
     world_of_two,
 )
+from tests.support.memory_files import MemoryFiles, WritableMemory
+from tests.support.memory_stores import MemorySource
 
 
 @pytest.fixture

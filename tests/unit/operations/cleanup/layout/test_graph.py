@@ -11,7 +11,7 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.media_types import ARTIFACT_MANIFEST, IMAGE_INDEX
 from tasks.operations.cleanup.layout.graph import Graph, read_graph
-from tasks.stores.memory import MemorySource
+from tests.support.memory_stores import MemorySource
 from tests.support.planned_layout import APP, MANIFEST, Json, PlannedLayout
 
 FOREIGN = "application/vnd.oci.image.layer.nondistributable.v1.tar"

@@ -10,8 +10,8 @@ from tasks.oci.errors import InvalidLayoutError
 from tasks.operations.cleanup.layout.shared_content import SharedContent, is_placeholder
 from tasks.operations.cleanup.values import Action
 from tasks.stores.directory.directory_files import DirectoryFiles
-from tasks.stores.memory_files import MemoryFiles
 from tests.support.cleanup_world import HOLD, World, blob_path, keep_policy, world_that_waited
+from tests.support.memory_files import MemoryFiles
 
 LAYER = b"layer 1"
 DIGEST = Digest.of(LAYER)

@@ -25,7 +25,7 @@ from tasks.operations.cleanup.values import (
     RepositoryPlan,
     TagDecision,
 )
-from tasks.stores.memory import MemorySource
+from tests.support.memory_stores import MemorySource
 from tests.support.planned_layout import APP, DAY, NOW, REF_NAME, PlannedLayout
 
 

@@ -20,7 +20,6 @@ from tasks.operations.cleanup.planning.plan_tools import PlanTools
 from tasks.operations.cleanup.planning.recovering import plan_recovery
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.values import Action, RepositoryPlan
-from tasks.stores.memory import MemorySource
 from tests.support.cleanup_world import (
     GRACE,
     HOLD,
@@ -36,6 +35,7 @@ from tests.support.cleanup_world import (
     keep_policy,
     world_of_two,
 )
+from tests.support.memory_stores import MemorySource
 
 POLICY = keep_policy(2)
 LAYER = b"layer 1"

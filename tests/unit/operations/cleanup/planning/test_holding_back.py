@@ -17,8 +17,8 @@ from tasks.operations.cleanup.layout.graph import Graph, Node
 from tasks.operations.cleanup.layout.layout_view import Entry, LayoutView
 from tasks.operations.cleanup.planning.gate import Gate
 from tasks.operations.cleanup.planning.holding_back import lacking_entries
-from tasks.stores.memory import MemoryTarget
 from tests.support.graph_looks import counted_looks
+from tests.support.memory_stores import MemoryTarget
 
 CHAIN = [Digest.of(str(number).encode()) for number in range(300)]
 """Each refers to the one before; the length is up to whoever writes the layout."""

@@ -11,7 +11,7 @@ from tasks.operations.cleanup.planning.plan_tools import PlanTools
 from tasks.operations.cleanup.planning.recovering import plan_recovery
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.values import Action, RepositoryPlan, Timing
-from tasks.stores.memory import MemorySource
+from tests.support.memory_stores import MemorySource
 from tests.support.planned_layout import APP, NOW, REF_NAME, Json, PlannedLayout
 
 INDEX = "application/vnd.oci.image.index.v1+json"

@@ -19,8 +19,8 @@ from tasks.operations.cleanup.deciding.policy import select_tags
 from tasks.operations.cleanup.records.journal import Journal, Record, Step
 from tasks.operations.cleanup.records.marks import Mark, write_marks
 from tasks.operations.cleanup.values import Action, FileKind, Timing
-from tasks.stores.memory import MemorySource
 from tests.support.cleanup_world import GRACE, HOLD, Push, World, blob_path, image, keep_policy
+from tests.support.memory_stores import MemorySource
 from tests.support.planned_layout import APP, DAY, MANIFEST, NOW, REF_NAME, PlannedLayout, keep_last
 
 if TYPE_CHECKING:

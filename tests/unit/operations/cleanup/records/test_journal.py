@@ -9,7 +9,7 @@ from tasks.file_ports import StoredFile
 from tasks.oci.digest import Digest
 from tasks.oci.errors import StateError
 from tasks.operations.cleanup.records.journal import RUNS, Journal, Record, Step, list_records, read_record
-from tasks.stores.memory_files import MemoryFiles
+from tests.support.memory_files import MemoryFiles
 
 DIGEST = Digest.of(b"blob")
 

@@ -20,8 +20,8 @@ from tasks.operations.cleanup.records.marks import (
     write_marks,
 )
 from tasks.operations.cleanup.values import RepositoryPlan
-from tasks.stores.memory import MemorySource
 from tests.support.cleanup_world import LAYOUT, Artifact, Push, World, blob_path, image, keep_policy, world_of_two
+from tests.support.memory_stores import MemorySource
 
 
 def recovery(world: World, *, marked: bool = False) -> RepositoryPlan:

@@ -1,4 +1,4 @@
-"""A source and a target in memory: what the contract asks for in its plainest form, for tests and trials."""
+"""A source and a target in memory: what the contract asks for in its plainest form, for tests."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class MemoryTarget:
         manifest = self._manifest(repository, reference)
         return None if manifest is None else manifest.descriptor.digest
 
-    def resolve_pushed(self, repository: str, tag: str, digest: Digest) -> Digest | None:  # noqa: ARG002 - it shows
+    def resolve_pushed(self, repository: str, tag: str, digest: Digest) -> Digest | None:
         """See `ManifestResolver.resolve_pushed`."""
         return self.resolve_manifest(repository, tag)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tasks.file_ports import FileContent, StoredFile
 from tasks.oci.errors import SourceChangedError
-from tasks.stores.memory import MemorySource
+from tests.support.memory_stores import MemorySource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
