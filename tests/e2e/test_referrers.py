@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from infra.real_parts import Registry
 from tests.support.command import Layoutlift
 from tests.support.layouts import OCI_INDEX, LayoutBuilder, random_bytes
@@ -81,38 +79,36 @@ def fallback_digests(repository: RepositoryView, subject: dict[str, Any]) -> set
     return set() if raw is None else {entry["digest"] for entry in json.loads(raw)["manifests"]}
 
 
-@pytest.mark.parametrize("convention", CONVENTIONS)
 def test_oras_discovers_every_referrer_two_levels_deep(
-    convention: str, layoutlift: Layoutlift, any_registry: Registry, oras_cli: Cli, prefix: str, tmp_path: Path
+    layoutlift: Layoutlift, any_registry: Registry, oras_cli: Cli, prefix: str, tmp_path: Path
 ) -> None:
-    written = write(tmp_path, convention)
-    name = convention.replace("_", "-")
+    written = {convention.replace("_", "-"): write(tmp_path, convention) for convention in CONVENTIONS}
     target = f"{any_registry.host}/{prefix}"
     ended = layoutlift.migrate(tmp_path, target)
     assert ended.report["findings"] == []
-    row = ended.rows[name, "v1"]
-    assert (row["outcome"], row["referrers"]) == ("copied", 3)
-    assert discovered(oras_cli, "--plain-http", f"{target}/{name}:v1") == written.tree
-    if convention == "entries":  # the others are more than oras itself sees in a layout
-        assert discovered(oras_cli, "--oci-layout", f"{tmp_path / name}:v1") == written.tree
+    for name, each in written.items():
+        assert (ended.rows[name, "v1"]["outcome"], ended.rows[name, "v1"]["referrers"]) == ("copied", 3)
+        assert discovered(oras_cli, "--plain-http", f"{target}/{name}:v1") == each.tree
+    # The others are more than oras itself sees in a layout.
+    assert discovered(oras_cli, "--oci-layout", f"{tmp_path / 'entries'}:v1") == written["entries"].tree
     layoutlift.verify(tmp_path, target, "--depth", "content")
     again = layoutlift.migrate(tmp_path, target)
-    assert again.rows[name, "v1"]["outcome"] == "up_to_date"
-    assert again.rows[name, "v1"]["referrers"] == 3
+    for name in written:
+        assert (again.rows[name, "v1"]["outcome"], again.rows[name, "v1"]["referrers"]) == ("up_to_date", 3)
 
 
-@pytest.mark.parametrize("convention", CONVENTIONS)
 def test_fallback_tags_list_the_referrers_where_there_is_no_api(
-    convention: str, layoutlift: Layoutlift, distribution_registry: Registry, prefix: str, tmp_path: Path
+    layoutlift: Layoutlift, distribution_registry: Registry, prefix: str, tmp_path: Path
 ) -> None:
-    written = write(tmp_path, convention)
+    written = [write(tmp_path, convention) for convention in CONVENTIONS]
     layoutlift.migrate(tmp_path, f"{distribution_registry.host}/{prefix}")
-    repository = RepositoryView(distribution_registry, f"{prefix}/{convention.replace('_', '-')}")
-    for subject, referrers in written.lists:
-        assert fallback_digests(repository, subject) == {referrer["digest"] for referrer in referrers}
-    entries = json.loads(repository.manifest(fallback_tag(written.image)) or b"")["manifests"]
-    assert {entry["artifactType"] for entry in entries} == {SBOM}
-    assert [entry["annotations"] for entry in entries] == [ANNOTATIONS] * 2
+    for each in written:
+        repository = RepositoryView(distribution_registry, f"{prefix}/{each.convention.replace('_', '-')}")
+        for subject, referrers in each.lists:
+            assert fallback_digests(repository, subject) == {referrer["digest"] for referrer in referrers}
+        entries = json.loads(repository.manifest(fallback_tag(each.image)) or b"")["manifests"]
+        assert {entry["artifactType"] for entry in entries} == {SBOM}
+        assert [entry["annotations"] for entry in entries] == [ANNOTATIONS] * 2
 
 
 def test_a_fallback_tag_at_the_target_keeps_its_foreign_entries(

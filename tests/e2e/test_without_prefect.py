@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra.real_parts import Registry
-from tests.support.command import LAYOUTLIFT, Layoutlift
+from tests.support.command import LAYOUTLIFT, STARTED_ANEW, Layoutlift
 from tests.support.layouts import LayoutBuilder
 
 YARDSTICK = (sys.executable, "-c", "import click, pydantic, urllib3")
@@ -53,11 +53,12 @@ def test_ls_of_a_directory_imports_no_sdk(layoutlift: Layoutlift, tmp_path: Path
     assert imported(layoutlift, "ls", tmp_path).isdisjoint({"boto3", "botocore"})
 
 
-@pytest.mark.parametrize("line", [["--help"], ["migrate", "--help"], ["--version"]], ids=" ".join)
+@pytest.mark.parametrize("line", [["migrate", "--help"], ["--version"]], ids=" ".join)
 def test_help_and_version_answer_at_once(line: list[str], layoutlift: Layoutlift) -> None:
     """Compared by turns with something that is as fast as the machine is at the moment."""
     yardstick = Layoutlift(layoutlift.home, layoutlift.environment, YARDSTICK)
-    pairs = [(seconds_of(layoutlift, *line), seconds_of(yardstick)) for _ in range(5)]
+    layoutlift.program = STARTED_ANEW
+    pairs = [(seconds_of(layoutlift, *line), seconds_of(yardstick)) for _ in range(3)]
     ours, theirs = (min(seconds) for seconds in zip(*pairs, strict=True))
     assert ours < MOST_TIMES * theirs
 

@@ -15,8 +15,11 @@ from typing import Any
 import pytest
 
 from infra.real_parts import SeaweedFS, wait_until
+from tests.support.warm_command import WARM
 
 LAYOUTLIFT = Path(sys.executable).parent / "layoutlift"
+STARTED_ANEW = (sys.executable, LAYOUTLIFT)
+"""A program for tests of what a start takes; else commands are forked from a process that has imported them."""
 DEADLINE_SECONDS = 240
 TARGET_COMMANDS = frozenset({"migrate", "plan", "verify"})
 WITH_STANDALONE = frozenset({"migrate", "verify"})
@@ -92,22 +95,22 @@ class Layoutlift:
         report = self.home / "report.json"
         report.unlink(missing_ok=True)
         started = time.monotonic()
-        outcome = subprocess.run(
-            [*map(str, self.program), *map(str, arguments)],
-            input=stdin,
-            cwd=cwd or self.home,
-            env=self.full_environment(environment),
-            capture_output=True,
-            text=True,
-            timeout=self.deadline_seconds,
-            check=False,
-        )
+        outcome = self._run([*map(str, self.program), *map(str, arguments)], stdin, cwd or self.home, environment)
         seconds = time.monotonic() - started
         written = json.loads(report.read_bytes()) if report.exists() else {}
         ended = Ended(outcome.returncode, outcome.stdout, outcome.stderr, written, seconds)
         assert ended.code == code, f"{arguments} ended with {ended.code}:\n{ended.output}"
         assert "Traceback" not in ended.output, ended.output
         return ended
+
+    def _run(
+        self, line: list[str], stdin: str, cwd: Path, environment: Mapping[str, str] | None
+    ) -> subprocess.CompletedProcess[str]:
+        everything, deadline = self.full_environment(environment), self.deadline_seconds
+        ended = WARM.run(line, everything, cwd, stdin, deadline) if self.program == (LAYOUTLIFT,) else None
+        return ended or subprocess.run(
+            line, input=stdin, cwd=cwd, env=everything, capture_output=True, text=True, timeout=deadline, check=False
+        )
 
     def migrate(self, source: Path, target: str, *options: str | Path, **more: Any) -> Ended:
         return self(*self.line("migrate", source, target, *options), **more)

@@ -257,5 +257,5 @@ def test_memory_does_not_grow_with_the_number_of_tags(spool):
         tracemalloc.stop()
         return most
 
-    small, large = peak(2_000), peak(28_000)
-    assert (large - small) / 28_000 < 100
+    small, large = peak(1_000), peak(11_000)
+    assert (large - small) / 11_000 < 100
