@@ -68,6 +68,8 @@ class Ledger:
         self._prefix = prefix
         self._memory = lines.read()
         self._sorted: list[str] | None = None
+        self._beginning: set[str] = set()
+        """Repositories that this run noted as started, whose lines may not be kept yet."""
         self._lock = threading.Lock()
 
     def entry(self, repository: str, tag: str) -> LedgerEntry | None:
@@ -92,11 +94,15 @@ class Ledger:
             StateError: the ledger can't be written.
         """
         with self._lock:
-            if repository in self._memory.started:
+            if repository not in self._memory.started:
+                self._memory.started.add(repository)
+                self._beginning.add(repository)
+                self._lines.append({"started": repository})
+            elif repository not in self._beginning:
                 return
-            self._memory.started.add(repository)
-            self._lines.append({"started": repository})
-            self._lines.flush()  # a run that is killed now must not be taken for one that sent nothing
+        self._lines.flush()  # a run that is killed now must not be taken for one that sent nothing
+        with self._lock:
+            self._beginning.discard(repository)
 
     def note_coming(self, repository: str, tag: str, digest: str, *, layout: str) -> None:
         """Keep what this run is about to bring: one that is killed then knows it for its own afterwards.

@@ -5,11 +5,13 @@ import os
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
 
+from infra.real_parts import wait_until
 from tasks.ledger_ports import LedgerEntry
 from tasks.oci.errors import StateError
 from tasks.stores.state import ledger_bucket
@@ -159,6 +161,102 @@ def test_that_a_repository_was_begun_is_kept_at_once() -> None:
     objects = MemoryObjects()
     bucket_ledger(objects, "r1").note_started("app")
     assert bucket_ledger(objects, "r2").was_started("app")
+
+
+class Hanging(MemoryObjects):
+    """Each write hangs until one is to go on, and fails then if it is to `fail`."""
+
+    def __init__(self, fail: bool = False) -> None:
+        super().__init__()
+        self.begun, self.go_on = threading.Semaphore(0), threading.Semaphore(0)
+        self._fail = fail
+
+    def put(self, name: str, body: Any, *, only_if: str | None = None, if_absent: bool = False) -> str:
+        self.begun.release()
+        assert self.go_on.acquire(timeout=60)
+        if self._fail:
+            raise StateError("it can't be written")
+        return super().put(name, body, only_if=only_if, if_absent=if_absent)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(32) as threads:
+        yield threads
+
+
+def test_repositories_that_are_begun_while_others_are_kept_are_kept_together(pool: ThreadPoolExecutor) -> None:
+    objects: Any = Hanging()
+    ledger = bucket_ledger(objects, "r1")
+    names = [f"app{number}" for number in range(31)]
+    try:
+        begun = [pool.submit(ledger.note_started, names[0])]
+        assert objects.begun.acquire(timeout=60)
+        begun += [pool.submit(ledger.note_started, name) for name in names[1:]]
+        wait_until(lambda: all(map(ledger.was_started, names)), what="all workers are at it")
+        objects.go_on.release()
+        assert objects.begun.acquire(timeout=60)
+        objects.go_on.release()
+        later = pool.submit(ledger.note_started, "later")
+        for each in begun:
+            each.result(10)
+        assert not later.done()
+    finally:
+        objects.go_on.release(99)
+    later.result(10)
+    assert len(objects.kept) == 3
+    again = bucket_ledger(objects, "r2")
+    assert all(map(again.was_started, [*names, "later"]))
+
+
+def test_nobody_waits_for_a_write_but_who_must_not_go_on_before_it(pool: ThreadPoolExecutor) -> None:
+    objects: Any = Hanging()
+    ledger = bucket_ledger(objects, "r1")
+    try:
+        started = pool.submit(ledger.note_started, "app")
+        assert objects.begun.acquire(timeout=60)
+        pool.submit(ledger.note_tag, "app", "v1", DIGESTS[0], None, 0, layout="app").result(10)
+        assert pool.submit(ledger.entry, "app", "v1").result(10) == LedgerEntry(DIGESTS[0])
+        assert not started.done()
+    finally:
+        objects.go_on.release(99)
+    started.result(10)
+    ledger.close()
+    assert bucket_ledger(objects, "r2").entry("app", "v1") == LedgerEntry(DIGESTS[0])
+
+
+def test_who_begins_a_repository_second_waits_until_that_is_kept_as_well(pool: ThreadPoolExecutor) -> None:
+    objects: Any = Hanging()
+    ledger = bucket_ledger(objects, "r1")
+    try:
+        first = pool.submit(ledger.note_started, "app")
+        assert objects.begun.acquire(timeout=60)
+        second = pool.submit(ledger.note_started, "app")
+        assert not wait([second], timeout=0.2).done
+    finally:
+        objects.go_on.release(99)
+    for each in (first, second):
+        each.result(10)
+    assert bucket_ledger(objects, "r2").was_started("app")
+    ledger.note_tag("app", "v1", DIGESTS[0], None, 0, layout="app")
+    ledger.note_started("app")
+    assert len(objects.kept) == 1, "a repository is begun once, and then for each of its tags"
+
+
+def test_a_write_that_fails_is_told_to_all_who_waited_for_it(pool: ThreadPoolExecutor) -> None:
+    objects: Any = Hanging(fail=True)
+    ledger = bucket_ledger(objects, "r1")
+    try:
+        begun = [pool.submit(ledger.note_started, "app")]
+        assert objects.begun.acquire(timeout=60)
+        begun += [pool.submit(ledger.note_started, name) for name in ("app", "other")]
+        assert not wait(begun, timeout=0.2).done
+    finally:
+        objects.go_on.release(99)
+    for each in begun:
+        with pytest.raises(StateError, match="can't be written"):
+            each.result(10)
+    ledger.close()
 
 
 def test_what_is_old_becomes_one_below_what_is_new_which_stays(monkeypatch: pytest.MonkeyPatch) -> None:
