@@ -49,6 +49,7 @@ LayoutliftError
 ├─ TransportError                no answer arrived (transient)
 │  ├─ ConnectionFailedError
 │  ├─ TransferStalledError
+│  ├─ UploadBrokeOffError        a large blob broke off in its middle, again and again
 │  ├─ TargetUnavailableError     the target as a whole stays away, or lets nothing succeed (not transient)
 │  └─ UntrustedConnectionError   TLS says no, or a redirect would leak credentials (not transient)
 ├─ OrderUnknownError             which tags of a repository are the newest can't be told
@@ -385,6 +386,12 @@ class TransferStalledError(TransportError):
     """The peer stopped moving bytes for longer than the stall deadline."""
 
     code = "transfer_stalled"
+
+
+class UploadBrokeOffError(TransportError):
+    """The requests that were to bring a large blob ended in its middle, one after the other."""
+
+    code = "upload_broke_off"
 
 
 class TargetUnavailableError(TransportError):

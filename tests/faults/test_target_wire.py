@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from infra.real_parts import Registry
+from infra.real_parts import Registry, ZotInPlace
 from tasks.oci.errors import TransferStalledError, TransportError, UntrustedConnectionError
 from tasks.ports import BlobArrival
+from tasks.stores.pacing import Pace, PacedContent, Stop
 from tasks.stores.registry.credentials import Credentials
 from tasks.stores.registry.registry_store import RegistryStore
 from tests.support.command import Layoutlift
@@ -29,6 +30,7 @@ from tests.support.fault_proxy import (
     Upstream,
 )
 from tests.support.layouts import random_bytes
+from tests.support.real_parts import running
 from tests.support.registry_view import RepositoryView
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 
@@ -47,6 +49,22 @@ def test_an_upload_that_breaks_is_begun_again_whole(
     assert make_store(proxy.host, stall_timeout=2.0).push_blob(prefix, blob(LARGE)) is BlobArrival.PUSHED
     assert RepositoryView(docker_registry, prefix).blob(blob(LARGE).descriptor.digest) == LARGE
     assert len(proxy.asked("PUT", BLOB_PUT)) == 3
+
+
+def test_a_blob_that_takes_longer_than_a_target_gives_a_request_goes_in_chunks(
+    make_store: MakeStore, tmp_path: Path
+) -> None:
+    """As zot's own limit of a minute, which cuts each request for a large blob."""
+    limited = {
+        "distSpecVersion": "1.1.1",
+        "storage": {"rootDirectory": str(tmp_path / "storage"), "dedupe": False, "gc": False},
+        "http": {"address": "127.0.0.1", "readTimeout": "2s", "writeTimeout": "2s"},
+        "log": {"level": "info"},
+    }
+    slow = PacedContent(blob(random_bytes(9, 68 * 1024**2)), Pace(24 * 1024**2, Stop()), lambda _: None)
+    with running(ZotInPlace(tmp_path / "zot", configuration=limited, environment={})) as zot:
+        assert make_store(zot.host).push_blob("app", slow) is BlobArrival.PUSHED
+        assert make_store(zot.host).has_blob("app", slow.descriptor)
 
 
 def test_a_blob_whose_answer_was_lost_is_found_and_not_sent_again(

@@ -61,6 +61,7 @@ class ScriptedRegistry:
         self.closing = threading.Event()
         self.may_read = threading.Event()
         self.may_read.set()
+        self.longest_body: int | None = None
         self._server = LoopbackServer(type("Handler", (_Handler,), {"script": self}))
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that left
         if tls is not None:
@@ -95,6 +96,10 @@ class ScriptedRegistry:
         """Read no request's body until the returned event is set."""
         self.may_read.clear()
         return self.may_read
+
+    def cut_bodies(self, at: int) -> None:
+        """Reset from now on any request of whose body more bytes come, as what limits a request's time does."""
+        self.longest_body = at
 
     def stop(self) -> None:
         """End the server, and what it left hanging."""
@@ -137,6 +142,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.client_address[1],
         )
         self.script.requests.append(request)
+        if self._is_cut():
+            self._reset()
+            return
         self._reply(answer if isinstance(answer, Reply) else answer(request))
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - http.server's names
@@ -150,7 +158,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self.rfile.readline()
             self.rfile.readline()
             return b"".join(parts)
-        return self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        length = int(self.headers.get("Content-Length", "0"))
+        return self.rfile.read(min(length, self.script.longest_body or length) if self._is_cut() else length)
+
+    def _is_cut(self) -> bool:
+        most = self.script.longest_body
+        return most is not None and int(self.headers.get("Content-Length", "0")) > most
 
     def _reply(self, reply: Reply) -> None:
         if reply.drop:

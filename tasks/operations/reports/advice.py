@@ -142,6 +142,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "transport": "See whether the target can be reached from here, and run again.",
         "connection_failed": "See whether host and port are right and reachable (--plain-http for one without TLS).",
         "transfer_stalled": "Run again; if it stays, look for a proxy that holds uploads back, or use fewer --jobs.",
+        "upload_broke_off": "Raise the time that the target, or the proxy before it, gives a request (zot: "
+        "http.readTimeout and http.writeTimeout), or have more of the line: a higher --limit-rate, fewer --jobs.",
         "target_unavailable": "Run again when the target is there and well: what it has already is not sent twice.",
         "untrusted_connection": (
             "Name its authority with --ca-file, renew its certificate, or correct the host name; where it names "

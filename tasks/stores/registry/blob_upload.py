@@ -2,12 +2,11 @@
 
 distribution-spec v1.1.1 "Pushing a blob monolithically" and "Mounting a blob from another repository". This
 form works on every registry known. A small blob is sent by one POST as long as that is taken; chunks are kept for
-what is too large for one request.
+what is too large for one request, or takes too long.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -18,7 +17,9 @@ from tasks.oci.errors import (
     AuthorizationExpiredError,
     PayloadTooLargeError,
     PermissionDeniedError,
+    RegistryError,
     RegistryUnavailableError,
+    TransportError,
     UnexpectedAnswerError,
     UntrustedConnectionError,
 )
@@ -29,6 +30,7 @@ from tasks.stores.registry.registry_auth import repository_scope
 from tasks.stores.registry.transport.http_answers import said_once
 from tasks.stores.registry.transport.transport_errors import LONGEST_SHOWN
 from tasks.stores.registry.transport.watched_connections import COMMITTED_BYTES_A_SECOND
+from tasks.stores.registry.upload_tries import UploadTries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,21 +53,6 @@ _MAY_BE_THERE = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT})
 _MAY_NOT_KNOW = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.NOT_IMPLEMENTED})
 
 
-@dataclass(slots=True)
-class _Tried:
-    """How often a blob was tried, whether only the way that all registries know is left, and how it ended last.
-
-    It is `sent` where the registry may be storing all of it still.
-    """
-
-    times: int = 0
-    plainly: bool = False
-    sent: bool = False
-
-    def note_sent(self) -> None:
-        self.sent = True
-
-
 class BlobUpload:
     """Sends blobs to one registry; safe to share by all workers."""
 
@@ -82,28 +69,38 @@ class BlobUpload:
 
         Some registries answer 500 to a way that they don't know, and so the next attempt goes the one all know.
         """
-        tried = _Tried()
-        arrival = self._retry(partial(self._attempt, tried, repository, content, mount_from))
+        tried = UploadTries(content.descriptor)
+        try:
+            arrival = self._retry(partial(self._attempt, tried, repository, content, mount_from))
+        except (TransportError, RegistryUnavailableError) as error:
+            raise tried.told(error) from error
         is_small = content.descriptor.size <= SMALL_BLOB
         if tried.plainly and mount_from is None and is_small and not self._took_single_post:
             self._takes_single_post = False  # it never did: each further blob would break it once, and wait
         return arrival
 
-    def _attempt(self, tried: _Tried, repository: str, content: BlobContent, mount_from: str | None) -> BlobArrival:
-        tried.times += 1
+    def _attempt(
+        self, tried: UploadTries, repository: str, content: BlobContent, mount_from: str | None
+    ) -> BlobArrival:
+        tried.begin()
         if tried.times > 1 and self._has_arrived(tried, repository, content.descriptor):
             return BlobArrival.PUSHED  # the answer was lost, not the blob
         try:
             return self._push_once(repository, content, None if tried.plainly else mount_from, tried)
-        except RegistryUnavailableError as error:
-            tried.plainly = tried.plainly or error.status in _MAY_NOT_KNOW
+        except (TransportError, RegistryUnavailableError) as error:
+            tried.plainly |= isinstance(error, RegistryUnavailableError) and error.status in _MAY_NOT_KNOW
+            tried.note_failure(error)
             raise
 
-    def _push_once(self, repository: str, content: BlobContent, mount_from: str | None, tried: _Tried) -> BlobArrival:
+    def _push_once(
+        self, repository: str, content: BlobContent, mount_from: str | None, tried: UploadTries
+    ) -> BlobArrival:
         mounted = None if mount_from is None else self._mount(repository, content, mount_from, tried)
         return mounted or self._send(repository, content, tried)
 
-    def _mount(self, repository: str, content: BlobContent, mount_from: str, tried: _Tried) -> BlobArrival | None:
+    def _mount(
+        self, repository: str, content: BlobContent, mount_from: str, tried: UploadTries
+    ) -> BlobArrival | None:
         """Have a blob mounted, or put into the session that is opened in place of that; None where it is refused.
 
         Refusals of a mount are many, and one is that we have no right to read the other repository.
@@ -119,17 +116,17 @@ class BlobUpload:
             return BlobArrival.MOUNTED
         return None if _is_refusal(answer) else self._put(repository, answer, content, (own, other), tried)
 
-    def _send(self, repository: str, content: BlobContent, tried: _Tried) -> BlobArrival:
+    def _send(self, repository: str, content: BlobContent, tried: UploadTries) -> BlobArrival:
         """Send a blob by the shortest way that the registry takes."""
         scopes: Scopes = (repository_scope(repository, write=True),)
         if content.descriptor.size <= SMALL_BLOB and self._takes_single_post and not tried.plainly:
             return self._post_whole(repository, content, scopes, tried)
-        if self._needs_chunks(content.descriptor.size):
+        if self._needs_chunks(tried):
             return self._push_in_chunks(repository, content, scopes, tried)
         opened = self._provider.do_request(self._uploads_path(repository), "POST", b"", {}, scopes)
         return self._put(repository, opened, content, scopes, tried)
 
-    def _post_whole(self, repository: str, content: BlobContent, scopes: Scopes, tried: _Tried) -> BlobArrival:
+    def _post_whole(self, repository: str, content: BlobContent, scopes: Scopes, tried: UploadTries) -> BlobArrival:
         """Send a small blob in one request; a registry that never took that is not asked again.
 
         Its 202 opens a session as if there had been no body (distribution-spec v1.1.1 "Single POST").
@@ -152,13 +149,13 @@ class BlobUpload:
         raise error_of(answer, f"sending {content.descriptor.digest}")
 
     def _put(
-        self, repository: str, opened: HttpAnswer, content: BlobContent, scopes: Scopes, tried: _Tried
+        self, repository: str, opened: HttpAnswer, content: BlobContent, scopes: Scopes, tried: UploadTries
     ) -> BlobArrival:
         """Send a blob into the session that an answer opens, if it opens one."""
         digest, size = content.descriptor.digest, content.descriptor.size
         if opened.status != HTTPStatus.ACCEPTED:
             raise error_of(opened, f"starting the upload of {digest}")
-        if self._needs_chunks(size):
+        if self._needs_chunks(tried):
             return self._push_in_chunks(repository, content, scopes, tried)
         url = completed_at(self._place_of(opened), digest)
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
@@ -177,21 +174,35 @@ class BlobUpload:
         raise error
 
     def _put_in_parts(
-        self, url: str, content: BlobContent, headers: dict[str, str], scopes: Scopes, tried: _Tried
+        self, url: str, content: BlobContent, headers: dict[str, str], scopes: Scopes, tried: UploadTries
     ) -> HttpAnswer:
         with content.chunks() as chunks:
             try:
-                return self._provider.do_request(url, "PUT", _noting_end(chunks, tried), headers, scopes)
+                body = tried.body(_noting_end(chunks, tried), tried.descriptor.size)
+                return self._provider.do_request(url, "PUT", body, headers, scopes)
             except AuthorizationExpiredError:
                 tried.sent = False  # it was refused, and nothing is stored
                 raise
 
-    def _needs_chunks(self, size: int) -> bool:
-        return size >= self._chunks.refused and size > CHUNK_SIZES[-1]
+    def _needs_chunks(self, tried: UploadTries) -> bool:
+        size = tried.descriptor.size
+        is_too_large = size >= self._chunks.refused and size > CHUNK_SIZES[-1]
+        return not tried.only_whole and (is_too_large or tried.is_cut)
 
-    def _push_in_chunks(self, repository: str, content: BlobContent, scopes: Scopes, tried: _Tried) -> BlobArrival:
-        self._chunks.push(repository, content, scopes, tried.note_sent)
-        return BlobArrival.PUSHED
+    def _push_in_chunks(
+        self, repository: str, content: BlobContent, scopes: Scopes, tried: UploadTries
+    ) -> BlobArrival:
+        try:
+            self._chunks.push(repository, content, scopes, tried)
+        except RegistryError as error:
+            tried.only_whole |= (refused := tried.refuses_chunks(error))
+            if error.transient or not refused:
+                raise
+        else:
+            if tried.is_cut:
+                self._chunks.refused = min(self._chunks.refused, tried.cut_at)  # as much of others would be cut, too
+            return BlobArrival.PUSHED
+        return self._send(repository, content, tried)
 
     def _place_of(self, started: HttpAnswer) -> str:
         """The URL of an upload session, as it came."""
@@ -204,7 +215,7 @@ class BlobUpload:
             raise UntrustedConnectionError(f"the registry wants a blob sent to another host: {host}")
         return url
 
-    def _has_arrived(self, tried: _Tried, repository: str, descriptor: Descriptor) -> bool:
+    def _has_arrived(self, tried: UploadTries, repository: str, descriptor: Descriptor) -> bool:
         """Whether the blob is there, or comes to be in the time that storing it takes.
 
         To send it twice at once is what distribution 2.8 loses tags by, and takes longer.
@@ -225,7 +236,7 @@ class BlobUpload:
         return answer.status == HTTPStatus.OK and length in {None, str(descriptor.size)}
 
 
-def _noting_end(chunks: Iterable[Buffer], tried: _Tried) -> Iterator[Buffer]:
+def _noting_end(chunks: Iterable[Buffer], tried: UploadTries) -> Iterator[Buffer]:
     """The chunks; once the last was taken, the registry may be storing the blob, whatever becomes of its answer."""
     yield from chunks
     tried.note_sent()

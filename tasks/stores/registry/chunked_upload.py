@@ -1,7 +1,7 @@
 """Uploads in chunks, for blobs larger than what a proxy before the registry lets through in one request.
 
-distribution-spec v1.1.1 "Pushing a blob in chunks". Used after a 413 only: several registries can't do it, or
-only in chunks of their own size.
+distribution-spec v1.1.1 "Pushing a blob in chunks". Used after a 413, or where a request broke off twice, only:
+several registries can't do it, or only in chunks of their own size.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tasks.stores.registry.oras_provider import OrasProvider
     from tasks.stores.registry.registry_auth import Scopes
     from tasks.stores.registry.transport.http_answers import HttpAnswer
+    from tasks.stores.registry.upload_tries import UploadTries
 
 CHUNK_SIZES: tuple[int, ...] = (64 * 1024**2, 16 * 1024**2, 4 * 1024**2, 1024**2 - 1024, 256 * 1024)
 """Bytes of a chunk, tried in this order: just below the limits that proxies have by default."""
@@ -53,20 +54,20 @@ class ChunkedUpload:
         self._taken = 0
         """The largest number of bytes that was taken in one request; what is refused after that is the whole blob."""
 
-    def push(self, repository: str, content: BlobContent, scopes: Scopes, note_sent: Callable[[], None]) -> None:
+    def push(self, repository: str, content: BlobContent, scopes: Scopes, tried: UploadTries) -> None:
         """Send a blob; each size of chunk that is refused is tried no more in this run.
 
-        `note_sent` is called when all was sent and is left to be stored.
+        `tried` says what of this blob broke off before, and is told when all was sent and is left to be stored.
 
         Raises:
             PayloadTooLargeError: even the smallest chunks are refused, or the blob as a whole.
             ContentError: the content is not what its descriptor says; the upload is not completed then.
         """
         for size in CHUNK_SIZES:
-            if size >= min(self.refused, content.descriptor.size):
+            if size >= min(self.refused, content.descriptor.size, max(tried.too_long, CHUNK_SIZES[-1] + 1)):
                 continue
             try:
-                self._push(repository, content, scopes, size, note_sent)
+                self._push(repository, content, scopes, size, tried)
             except PayloadTooLargeError:
                 if size <= self._taken:
                     raise
@@ -77,39 +78,41 @@ class ChunkedUpload:
                 return
         raise PayloadTooLargeError(f"the registry takes {content.descriptor.digest} neither whole nor in parts")
 
-    def _push(
-        self, repository: str, content: BlobContent, scopes: Scopes, chunk: int, note_sent: Callable[[], None]
-    ) -> None:
+    def _push(self, repository: str, content: BlobContent, scopes: Scopes, chunk: int, tried: UploadTries) -> None:
         digest = content.descriptor.digest
         path = self._provider.container(repository).uploads_path
         answer = self._provider.do_request(path, "POST", b"", {}, scopes)
         if answer.status != HTTPStatus.ACCEPTED:
             raise error_of(answer, f"starting the upload of {digest}")
-        url = completed_at(self._place_of(self._send_all(content, answer, chunk, scopes)), digest)
-        note_sent()
+        url = completed_at(self._place_of(self._send_all(content, answer, chunk, scopes, tried)), digest)
+        tried.note_sent()
         answer = self._provider.do_request(url, "PUT", b"", {"Content-Length": "0"}, scopes)
         if answer.status not in {HTTPStatus.CREATED, HTTPStatus.NO_CONTENT}:
             raise upload_error_of(answer, f"completing {digest}")
 
-    def _send_all(self, content: BlobContent, opened: HttpAnswer, chunk: int, scopes: Scopes) -> HttpAnswer:
+    def _send_all(
+        self, content: BlobContent, opened: HttpAnswer, chunk: int, scopes: Scopes, tried: UploadTries
+    ) -> HttpAnswer:
         """Send a blob; where the registry took less of a chunk, the rest in chunks that small. Its last answer."""
         least = _least(opened)
         chunk, sent = max(chunk, least), _Sent(opened)
         for _ in range(_MOST_CUT):
-            sent = self._send_on(content, sent, chunk, scopes)
+            sent = self._send_on(content, sent, chunk, scopes, tried)
             if sent.there == content.descriptor.size:
                 return sent.answer
             chunk = min(chunk, max(sent.brought, least, CHUNK_SIZES[-1]))
         raise UnexpectedAnswerError("the registry takes less of each chunk than it was sent")
 
-    def _send_on(self, content: BlobContent, sent: _Sent, chunk: int, scopes: Scopes) -> _Sent:
+    def _send_on(self, content: BlobContent, sent: _Sent, chunk: int, scopes: Scopes, tried: UploadTries) -> _Sent:
         """Send from where the registry is, to the end or a chunk of which it takes less."""
         with content.chunks() as parts:
             pieces = _Pieces(parts)
             pieces.skip(sent.there)
             while left := content.descriptor.size - sent.there:
                 length = min(chunk, left)
-                answer = self._send(self._place_of(sent.answer), pieces.take(length), sent.there, length, scopes)
+                body = tried.body(pieces.take(length), length)
+                answer = self._send(self._place_of(sent.answer), body, sent.there, length, scopes)
+                tried.note_taken()
                 taken = _taken(answer, sent.there, length)
                 sent = _Sent(answer, sent.there + taken, taken)
                 if taken < length:

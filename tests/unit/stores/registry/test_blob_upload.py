@@ -18,9 +18,10 @@ from tasks.oci.errors import (
     TargetFullError,
     UnexpectedAnswerError,
     UntrustedConnectionError,
+    UploadBrokeOffError,
 )
 from tasks.ports import BlobArrival
-from tasks.stores.registry import blob_upload
+from tasks.stores.registry import blob_upload, upload_tries
 from tasks.stores.registry.blob_upload import SMALL_BLOB
 from tasks.stores.registry.chunked_upload import CHUNK_SIZES
 from tasks.stores.registry.credentials import Credentials
@@ -467,3 +468,85 @@ def test_a_push_that_is_not_allowed_fails_at_once(script: ScriptedRegistry, make
     script.expect("POST", UPLOADS, *[Reply(401, {"WWW-Authenticate": "Basic"})] * 2)
     with pytest.raises(AuthenticationError):
         make_store(script.host, Credentials("me", "wrong")).push_blob("app", blob(LARGE))
+
+
+CUT_AT = 12 * 1024**2
+HUGE = b"x" * (32 * 1024**2)
+"""More than is on its way between two sockets: a request that is cut within it is noticed before its end."""
+
+
+@pytest.fixture
+def cut(script: ScriptedRegistry, monkeypatch: pytest.MonkeyPatch) -> ScriptedRegistry:
+    """A registry that resets every request that takes too long, here by its bytes."""
+    monkeypatch.setattr(upload_tries, "MAY_BE_CUT", CUT_AT)
+    script.cut_bodies(CUT_AT)
+    script.always("POST", UPLOADS, ACCEPTED)
+    script.always("HEAD", f"/v2/app/blobs/{Digest.of(HUGE)}", Reply(404))
+    return script
+
+
+def test_a_blob_that_is_cut_twice_goes_in_chunks_that_take_less_time(
+    cut: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    cut.always("PUT", SESSION, Reply(201))
+    cut.always("PATCH", SESSION, ACCEPTED)
+    store = make_store(cut.host)
+    assert store.push_blob("app", blob(HUGE)) is BlobArrival.PUSHED
+    assert b"".join(sent.body for sent in cut.asked("PATCH", SESSION)) == HUGE
+    assert [len(sent.body) for sent in cut.asked("PUT", SESSION)] == [CUT_AT, CUT_AT, 0]
+    store.push_blob("app", blob(HUGE))
+    assert len(cut.asked("PUT", SESSION)) == 4, "the next one goes in chunks at once"
+
+
+@pytest.mark.parametrize("status", [400, 403, 405, 413, 501, 500])
+def test_a_blob_that_is_cut_and_that_may_not_go_in_chunks_is_sent_whole_as_before(
+    cut: ScriptedRegistry, make_store: MakeStore, status: int
+) -> None:
+    cut.always("PATCH", SESSION, Reply(status))
+
+    def on_a_better_line(_: Request) -> Reply:
+        if len(cut.asked("PUT", SESSION)) == 4:
+            cut.longest_body = None
+        return ACCEPTED
+
+    cut.always("POST", UPLOADS, on_a_better_line)
+    cut.always("PUT", SESSION, Reply(201))
+    assert make_store(cut.host).push_blob("app", blob(HUGE)) is BlobArrival.PUSHED
+    assert [len(sent.body) for sent in cut.asked("PUT", SESSION)] == [CUT_AT] * 4 + [len(HUGE)]
+    assert len(cut.asked("PATCH", SESSION)) <= len(CHUNK_SIZES), "chunks are tried in one attempt only"
+
+
+def test_a_chunk_that_is_cut_too_is_followed_by_smaller_ones(cut: ScriptedRegistry, make_store: MakeStore) -> None:
+    cut.always("PUT", SESSION, Reply(201))
+    cut.always("PATCH", SESSION, ACCEPTED)
+
+    def on_a_worse_line(_: Request) -> Reply:
+        if len(cut.asked("PUT", SESSION)) == 2:
+            cut.cut_bodies(3 * 1024**2)
+        return ACCEPTED
+
+    cut.always("POST", UPLOADS, on_a_worse_line)
+    assert make_store(cut.host).push_blob("app", blob(HUGE)) is BlobArrival.PUSHED
+    assert max(len(sent.body) for sent in cut.asked("PATCH", SESSION)[1:]) < 3 * 1024**2
+
+
+def test_that_a_blob_breaks_off_each_time_is_said_with_where_and_when(
+    cut: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    cut.always("PATCH", SESSION, Reply(405))
+    cut.always("PUT", SESSION, Reply(201))
+    with pytest.raises(UploadBrokeOffError, match=r"broke off after \d+ s at \d\d MiB of 32 MiB, 6 times: .* limit"):
+        make_store(cut.host).push_blob("app", blob(HUGE))
+    assert [len(sent.body) for sent in cut.asked("PUT", SESSION)] == [CUT_AT] * 6
+
+
+def test_a_blob_that_breaks_off_once_is_sent_whole_again(cut: ScriptedRegistry, make_store: MakeStore) -> None:
+    def on_a_better_line(_: Request) -> Reply:
+        if len(cut.asked("PUT", SESSION)) == 1:
+            cut.longest_body = None
+        return ACCEPTED
+
+    cut.always("POST", UPLOADS, on_a_better_line)
+    cut.always("PUT", SESSION, Reply(201))
+    assert make_store(cut.host).push_blob("app", blob(HUGE)) is BlobArrival.PUSHED
+    assert [len(sent.body) for sent in cut.asked("PUT", SESSION)] == [CUT_AT, len(HUGE)]

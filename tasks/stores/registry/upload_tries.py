@@ -1,0 +1,137 @@
+"""How the upload of one blob has gone so far: how often it was tried, and where its requests broke off.
+
+A blob that breaks off again and again meets what limits the time of a request, as zot, GitHub and load balancers do;
+of such a limit nothing else tells.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import (
+    AuthenticationError,
+    RegistryUnavailableError,
+    TargetFullError,
+    TransportError,
+    UploadBrokeOffError,
+)
+from tasks.stores.registry.chunked_upload import CHUNK_SIZES
+from tasks.stores.registry.registry_answers import may_pass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tasks.oci.descriptor import Descriptor
+    from tasks.oci.errors import RegistryError
+    from tasks.ports import Buffer
+
+MAY_BE_CUT = CHUNK_SIZES[0]
+"""Bytes from which on a blob that breaks off may have taken too long; smaller ones are one chunk, more or less."""
+_OFTEN = 2
+"""So many breaks are not of the moment any more."""
+
+
+@dataclass(slots=True)
+class _Body:
+    """The body of a request on its way; what was begun to be sent, and is not all gone, has not gone."""
+
+    length: int
+    began: float = field(default_factory=time.monotonic)
+    gone: int = 0
+    seconds: float = 0.0
+
+    def passing(self, chunks: Iterable[Buffer]) -> Iterator[Buffer]:
+        for chunk in chunks:
+            length = memoryview(chunk).nbytes
+            yield chunk
+            self.gone += length
+
+
+@dataclass(slots=True)
+class UploadTries:
+    """What was met with one blob; `plainly` and `only_whole` say which ways are not gone any more.
+
+    It is `sent` where the registry may be storing all of it still.
+    """
+
+    descriptor: Descriptor
+    times: int = 0
+    plainly: bool = False
+    only_whole: bool = False
+    sent: bool = False
+    chunks_taken: int = 0
+    _body: _Body | None = None
+    _breaks: list[_Body] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Note another attempt."""
+        self.times += 1
+        self._body = None
+
+    def note_sent(self) -> None:
+        """Note that all was sent, and is left to be stored."""
+        self.sent = True
+
+    def body(self, chunks: Iterable[Buffer], length: int) -> Iterator[Buffer]:
+        """The body of a request, watched on its way."""
+        self._body = _Body(length)
+        return self._body.passing(chunks)
+
+    def note_taken(self) -> None:
+        """Note that a chunk was taken."""
+        self.chunks_taken += 1
+        self._body = None
+
+    def note_failure(self, error: TransportError | RegistryUnavailableError) -> None:
+        """Note what ended an attempt, if it did so within a body.
+
+        The end of a body may be gone from here and not be there: of what is cut, silence after it is a break, too.
+        """
+        may_be_limit = error.transient if isinstance(error, TransportError) else may_pass(error.status)
+        is_break = self._is_within_body() or (isinstance(error, TransportError) and self.is_cut)
+        if may_be_limit and is_break and self._body is not None:
+            self._body.seconds = time.monotonic() - self._body.began
+            self._breaks.append(self._body)
+
+    def _is_within_body(self) -> bool:
+        return self._body is not None and self._body.gone < self._body.length
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it seems to be cut off by a limit."""
+        return len(self._breaks) >= _OFTEN and self.descriptor.size > MAY_BE_CUT
+
+    @property
+    def cut_at(self) -> int:
+        """How many bytes went at most in a request that broke off."""
+        return max(each.gone for each in self._breaks)
+
+    @property
+    def too_long(self) -> int:
+        """How many bytes a request must not have any more: half of what went before one broke off."""
+        return min(each.gone for each in self._breaks) // 2 if self.is_cut else sys.maxsize
+
+    def refuses_chunks(self, error: RegistryError) -> bool:
+        """Whether an answer to chunks, in which the blob goes only for being cut, sends it back to one request."""
+        if not self.is_cut or self.only_whole:
+            return False
+        if isinstance(error, RegistryUnavailableError):  # some answer so to what they don't know
+            return not self.chunks_taken and not self._is_within_body()
+        return not error.transient and not isinstance(error, AuthenticationError | TargetFullError)
+
+    def told(self, error: TransportError | RegistryUnavailableError) -> TransportError | RegistryUnavailableError:
+        """The error that an upload ends with: with the breaks, where these say more."""
+        if not error.transient or not self.is_cut:
+            return error
+        last, count = self._breaks[-1], len(self._breaks)
+        where = f"{last.seconds:.0f} s at {_in_units(last.gone)} of {_in_units(last.length)}"
+        often = "twice" if count == _OFTEN else f"{count} times"
+        limit = "the target, or a proxy before it, may limit the time of a request"
+        return UploadBrokeOffError(f"{self.descriptor.digest} broke off after {where}, {often}: {limit} ({error})")
+
+
+def _in_units(size: int) -> str:
+    return f"{size / 1024**3:.1f} GiB" if size >= 1024**3 else f"{size / 1024**2:.0f} MiB"
