@@ -94,8 +94,13 @@ class OrasProvider(Registry):
         return self._pool.is_own(url)
 
     def knock(self) -> HttpAnswer:
-        """Ask for nothing but to be let in; a token that was granted before says nothing of who grants them now."""
+        """Ask for nothing but to be let in, anew.
+
+        A token that was granted before says nothing of who grants them now. Nor does a connection that nobody has
+        ended: it may be dead, as after a machine slept, and be asked in vain for as long as an answer may take.
+        """
         self._authorizer.forget(())
+        self._pool.drop_idle()
         return self.do_request("/v2/")
 
     def container(self, repository: str) -> RepositoryContainer:

@@ -95,7 +95,7 @@ class RegistryStore:
 
     def close(self) -> None:
         """Close all connections."""
-        self._pool.close()
+        self._pool.drop_idle()
 
     def check_access(self) -> None:
         """Ask the target for its API, so that a wrong host or password shows before anything is sent.

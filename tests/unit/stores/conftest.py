@@ -49,7 +49,7 @@ def make_pool() -> Generator[Callable[..., HttpPool]]:
 
     yield make
     for pool in pools:
-        pool.close()
+        pool.drop_idle()
 
 
 @pytest.fixture

@@ -174,7 +174,7 @@ class DirectRequests:
         self._lock = threading.Lock()
         self._idle: list[HTTPConnection] = []
 
-    def close(self) -> None:
+    def drop_idle(self) -> None:
         """Close all connections that are not in use."""
         with self._lock:
             while self._idle:

@@ -91,11 +91,13 @@ class HttpPool:
         self.requests_made = 0
         self.rate_limit: str | None = None
 
-    def close(self) -> None:
-        """Close all connections."""
+    def drop_idle(self) -> None:
+        """Close all connections that are not in use."""
         if self._home is not None:
-            self._home.close()
-        for manager in self._managers.values():
+            self._home.drop_idle()
+        with self._counting:
+            managers = list(self._managers.values())
+        for manager in managers:
             manager.clear()
 
     def break_connections(self) -> None:

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -34,7 +35,7 @@ from tasks.stores.registry.credentials import Credentials
 from tasks.stores.registry.registry_store import RegistryStore
 from tasks.stores.registry.request_retry import MAX_ATTEMPTS, MOST_LOOKS
 from tasks.stores.registry.transport.http_answers import HttpAnswer
-from tests.support.scripted_registry import Reply, ScriptedRegistry
+from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
 
 MakeStore = Callable[..., RegistryStore]
 CONTENT = b"content"
@@ -672,3 +673,23 @@ def test_access_is_checked_and_what_is_asked_for_that_counts(script: ScriptedReg
         store.check_access()
     assert store.requests_made == 3
     assert store.host == script.host
+
+
+def test_whoever_knocks_takes_no_connection_that_may_be_dead(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    """As after a laptop slept: nobody ends what is idle, and each would be asked for a whole deadline in vain."""
+    workers = 8
+    in_use = threading.Barrier(workers)
+
+    def together(_: Request) -> Reply:
+        in_use.wait(30)
+        return Reply(headers={"Content-Length": str(BLOB.size)})
+
+    script.always("HEAD", BLOB_PATH, together)
+    script.expect("GET", "/v2/", Reply())
+    store = make_store(script.host, stall_timeout=30.0)
+    with ThreadPoolExecutor(workers) as pool:
+        assert all(pool.map(lambda _: store.has_blob("team/app", BLOB), range(workers)))
+    idle = {asked.connection for asked in script.requests}
+    assert len(idle) == workers
+    store.knock()
+    assert script.requests[-1].connection not in idle
