@@ -78,6 +78,8 @@ _IMMUTABLE = re.compile(
 )
 """How Harbor (412), Amazon ECR (400, TAG_INVALID), Google, Alibaba, Nexus (400, BLOB_UPLOAD_INVALID) and others, also
 by 403, refuse to move a tag; no status or code is common to them."""
+_LOCKED = "REGISTRY_DISALLOWED_OPERATION"
+"""Azure's code, with 405, for what somebody has locked: a tag, an image or a repository."""
 MAX_RETRY_AFTER = 3600.0
 _SHOWN, _LOOKED_AT = 300, 4096
 """Characters of an answer: a secret that is cut is none to be known by its form."""
@@ -195,7 +197,7 @@ def _says_full(answer: HttpAnswer) -> bool:
 
 
 def deletion_of(answer: HttpAnswer, attempted: str) -> Deletion:
-    """What the answer to a DELETE says; 400 and 405 are how registries say that they don't.
+    """What the answer to a DELETE says; 400 and 405 are how registries say that they don't, but for Azure's locks.
 
     Raises:
         RegistryError: it says something else, such as that it is forbidden.
@@ -204,7 +206,7 @@ def deletion_of(answer: HttpAnswer, attempted: str) -> Deletion:
         return Deletion.DELETED
     if answer.status == HTTPStatus.NOT_FOUND:
         return Deletion.MISSING
-    if answer.status in {400, 405, 501}:
+    if answer.status in {400, 405, 501} and _LOCKED not in error_codes(answer):
         return Deletion.UNSUPPORTED
     raise error_of(answer, attempted)
 
@@ -215,7 +217,7 @@ def manifest_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
     missing = not MISSING_CONTENT_CODES.isdisjoint(error.codes)
     as_500 = answer.status == HTTPStatus.INTERNAL_SERVER_ERROR and missing  # distribution, of foreign layers
     as_501 = answer.status == HTTPStatus.NOT_IMPLEMENTED  # Gitea, of manifests of a form that it does not know
-    held = any(_IMMUTABLE.search(words) for _, words in _errors(answer))
+    held = _LOCKED in error.codes or any(_IMMUTABLE.search(words) for _, words in _errors(answer))
     is_plain = type(error) is RegistryError or as_500 or as_501
     if not is_plain and not (held and type(error) is PermissionDeniedError):
         return error

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.ledger_ports import LayoutNote
 from tasks.oci.digest import Digest
-from tasks.oci.errors import TooManyVanishedError, TransportError
+from tasks.oci.errors import RegistryError, TooManyVanishedError, TransportError
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
 from tasks.operations.in_step.vanished import DeletionLimits, VanishedRemoval, VanishedTag
 from tasks.operations.work import freshness
@@ -153,6 +153,20 @@ def test_a_target_that_does_not_delete_is_not_changed() -> None:
     assert (target._asked("app").manifests.keys(), target._asked("app").blobs) == ({goes.digest}, {})
     assert set(Ledger(lines).tags_of("app")) == {"v1"}
     assert Ledger(lines).layouts() == ["app"]
+
+
+def test_a_tag_that_the_target_holds_is_not_overwritten_to_be_deleted() -> None:
+    class Locked(MemoryTarget):
+        def delete_tag(self, *_: object) -> Deletion:
+            raise RegistryError("REGISTRY_DISALLOWED_OPERATION", status=405)
+
+        def push_tag(self, *_: object) -> bool:
+            raise AssertionError
+
+    target, lines = Locked(), Lines()
+    (goes,) = brought(target, lines, "v1")
+    assert remove(target, lines, goes) == ["registry"]
+    assert target.resolve_manifest("app", "v1") == goes.digest
 
 
 def test_a_target_is_asked_once_whether_it_deletes() -> None:

@@ -126,8 +126,9 @@ def test_a_target_that_says_that_it_is_full_is_not_asked_again(detail: object) -
         (409, "UNKNOWN", "tag is immutable and cannot be overwritten"),
         (400, "BLOB_UPLOAD_INVALID", "Repository does not allow updating assets: hosted"),
         (400, "BLOB_UPLOAD_INVALID", "hosted/v2/team/app/manifests/v1 cannot be updated"),
+        (405, "REGISTRY_DISALLOWED_OPERATION", "The operation is disallowed on this registry, repository or image."),
     ],
-    ids=["Harbor", "Amazon ECR", "Google", "Alibaba", "Quay", "Nexus", "newer Nexus"],
+    ids=["Harbor", "Amazon ECR", "Google", "Alibaba", "Quay", "Nexus", "newer Nexus", "Azure"],
 )
 def test_a_tag_that_a_rule_of_the_target_holds_is_named_as_one(status: int, code: str, words: str) -> None:
     """They may have such rules for some tags of a repository only, which is not known before the push."""
@@ -200,6 +201,12 @@ def test_a_quota_that_another_status_speaks_of_ends_no_run() -> None:
 )
 def test_what_became_of_a_deletion_is_told_by_its_status(said: Deletion, statuses: tuple[int, ...]) -> None:
     assert {deletion_of(answered(status), "DELETE /v2/") for status in statuses} == {said}
+
+
+def test_a_lock_of_azure_is_a_refusal_and_not_a_registry_that_does_not_delete() -> None:
+    """The tag is somebody's to keep; a way around it is for registries that know no other."""
+    with pytest.raises(errors.RegistryError, match="REGISTRY_DISALLOWED_OPERATION"):
+        deletion_of(answered(405, "REGISTRY_DISALLOWED_OPERATION"), "DELETE /v2/")
 
 
 @pytest.mark.parametrize(
