@@ -6,6 +6,7 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tasks.stores import hidden_secrets
 from tasks.stores.local_parts import ports
 
 pytest_plugins = ["tests.support.real_parts", "tests.support.command", "tests.support.deployed_runs"]
@@ -15,6 +16,12 @@ REQUIRE_REAL_PARTS = "LAYOUTLIFT_REQUIRE_REAL_PARTS"
 # What an example takes says nothing on a machine that is shared.
 settings.register_profile("shared machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared machine")
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test gave for a password is a word to all others."""
+    monkeypatch.setattr(hidden_secrets, "_given", hidden_secrets.GivenSecrets())
 
 
 def pytest_configure() -> None:

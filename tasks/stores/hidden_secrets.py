@@ -1,8 +1,12 @@
-"""Takes out of what others say what may be secret in it: some repeat what they were sent, or where they redirect."""
+"""Takes out of what others say what may be secret in it: some repeat what they were sent, or where they redirect.
+
+What this process was given itself is left out wherever it stands; anything else is known by its form.
+"""
 
 from __future__ import annotations
 
 import re
+import threading
 
 _AUTHORIZATION = re.compile(r"((?i:basic|bearer)[ :]+)(?![A-Za-z]?[a-z]+[.,;:)]?(?:\s|$))[\w.~+/=-]{4,}")
 """A scheme and what follows it, unless that is a word: `Bearer token is missing` is to be read."""
@@ -25,8 +29,45 @@ MOST = 4_096
 """Characters of a text that are looked at: what a server says may be long, and made to keep the patterns busy."""
 
 
+_SHORTEST = 6
+"""Characters of a secret that is looked for: a shorter one would make words unreadable, and tell itself by that."""
+_MOST_GIVEN = 64
+"""Secrets that are known at once; those that a helper hands out each hour end long before so many are."""
+
+
+class GivenSecrets:
+    """Secrets that this process was given; safe to share by all workers."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._recent: list[str] = []
+        self._longest_first: tuple[str, ...] = ()
+
+    def add(self, secret: str) -> None:
+        """Know one more, in place of the oldest."""
+        with self._lock:
+            self._recent = [*(each for each in self._recent if each != secret), secret][-_MOST_GIVEN:]
+            self._longest_first = tuple(sorted(self._recent, key=len, reverse=True))
+
+    def leave_out(self, text: str) -> str:
+        """A text without them."""
+        for secret in self._longest_first:
+            text = text.replace(secret, "…")
+        return text
+
+
+_given = GivenSecrets()
+
+
+def remember(secret: str) -> None:
+    """Leave a secret out of all that is shown from now on."""
+    if len(secret) >= _SHORTEST:
+        _given.add(secret)
+
+
 def without_secrets(text: str) -> str:
     """A text without credentials, and without the user and query of each URL; a very long one is cut at a blank."""
+    text = _given.leave_out(text)  # before it is cut: a part of one is none that is known
     if len(text) > MOST:
         text = f"{text[:MOST].rpartition(' ')[0]} …"
     text = _MEMBER.sub(r"\1…", _NAMED.sub(r"\1…", _AUTHORIZATION.sub(r"\1…", text)))
@@ -36,6 +77,7 @@ def without_secrets(text: str) -> str:
 
 def end_without_secrets(text: str, most: int) -> str:
     """The last `most` characters of what a program said, as `without_secrets`; a very long one is cut at a blank."""
+    text = _given.leave_out(text)
     if len(text) > MOST:
         blank = _CUT.search(text, len(text) - MOST)
         text = "" if blank is None else text[blank.end() :]

@@ -169,7 +169,9 @@ def test_no_secret_is_in_any_output_report_state_or_list_of_processes(
 ) -> None:
     password = private_registry.login[1]
     proxy = FaultProxy(private_registry.host)
-    echo = Say(400, {}, json.dumps({"errors": [{"code": "X", "message": "no"}]}).encode())
+    pair = base64.b64encode(f"lifter:{password}".encode()).decode()
+    words = f"login lifter with password {password} failed, lifter:{password} by Authorization: Basic {pair} ({pair})"
+    echo = Say(400, {}, json.dumps({"errors": [{"code": "X", "message": words}]}).encode())
     try:
         proxy.when("PUT", ".*/manifests/v0", echo, times=99)
         environment = {"LAYOUTLIFT_TARGET_USERNAME": "lifter"}
@@ -183,8 +185,9 @@ def test_no_secret_is_in_any_output_report_state_or_list_of_processes(
         )
     finally:
         proxy.stop()
-    assert password not in ended.output
-    secrets = [password, base64.b64encode(f"lifter:{password}".encode()).decode()]
+    secrets = [password, pair]
+    assert "login lifter with password … failed" in ended.output
+    assert not any(secret in ended.output for secret in secrets)
     written = [path for path in layoutlift.home.rglob("*") if path.is_file()]
     assert written
     for path in written:

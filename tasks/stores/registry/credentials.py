@@ -67,6 +67,10 @@ class Credentials:
             return cls(username, identity_token=secret)
         return cls(username, secret)
 
+    def secrets(self) -> tuple[str, ...]:
+        """What nobody may be shown, in each form in which it is sent."""
+        return self.password, self.identity_token, self.basic().partition(" ")[2]
+
     def basic(self) -> str:
         """The value of an `Authorization` header (RFC 7617)."""
         pair = f"{self.username}:{self.password or self.identity_token}".encode()

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ConfigurationError, ConnectionFailedError
+from tasks.stores.hidden_secrets import remember
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,4 +74,6 @@ class KeptCredentials:
             raise ConnectionFailedError(str(error)) from None
         self._has_found = found is not None
         self._place = "" if found is None else found.place
+        for secret in () if found is None else found.secrets():
+            remember(secret)  # some registries repeat it in words of their own
         return found

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tasks.oci.errors import ConnectionFailedError
-from tasks.stores.hidden_secrets import MOST, end_without_secrets, without_secrets
+from tasks.stores.hidden_secrets import MOST, end_without_secrets, remember, without_secrets
 from tasks.stores.registry.transport.http_pool import HttpPool
 
 MakePool = Callable[..., HttpPool]
@@ -46,6 +46,33 @@ def test_what_may_be_secret_is_left_out(said: str) -> None:
     shown = without_secrets(said.format(SECRET, SECRET))
     assert SECRET not in shown
     assert "…" in shown
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["invalid credentials lifter:{}", "login lifter with password {} failed", "token '{}' expired", "{}"],
+)
+@pytest.mark.parametrize("secret", [SECRET, "correct horse battery", "a/b+c=", "x" * 3_000])
+def test_what_this_process_was_given_is_left_out_in_whatever_words_it_is_repeated(said: str, secret: str) -> None:
+    assert secret in without_secrets(said.format(secret)), "it has no form to be known by"
+    remember(secret)
+    assert without_secrets(said.format(secret)) == said.format("…")
+    assert secret[:3] not in without_secrets(f"{said.format(secret)} {'x ' * MOST}".replace("x", "é"))
+    assert secret[-3:] not in end_without_secrets(f"{secret} {'é ' * (MOST // 2 - 1)}", MOST)
+
+
+def test_what_is_too_short_to_be_told_from_words_is_left() -> None:
+    remember("no")
+    remember("")
+    assert without_secrets("no such name") == "no such name"
+
+
+def test_of_many_secrets_the_last_are_known_and_the_longest_is_left_out_first() -> None:
+    """A token that is handed out each hour is one more, and those before it have ended."""
+    for number in range(1_000):
+        remember(f"handed-out-{number:04}")
+    remember("handed")
+    assert without_secrets("handed-out-0999 handed-out-0000") == "… …-out-0000"
 
 
 @pytest.mark.parametrize(
