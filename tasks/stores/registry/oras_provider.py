@@ -22,7 +22,7 @@ from tasks.oci.errors import (
     PermissionDeniedError,
     RegistryError,
 )
-from tasks.stores.registry.registry_answers import describe, error_of, says_expired
+from tasks.stores.registry.registry_answers import MAX_REFUSAL_SIZE, describe, error_of, says_expired
 from tasks.stores.registry.registry_auth import NONE_CONFIGURED, scopes_after
 from tasks.stores.registry.transport.http_answers import MAX_ANSWER_SIZE, HttpAnswer
 from tasks.stores.registry.transport.transport_errors import redacted
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from tasks.stores.registry.transport.http_answers import StreamedAnswer
     from tasks.stores.registry.transport.http_pool import HttpPool
     from tasks.stores.registry.transport.request_writing import Body
-
-MAX_REFUSAL_SIZE = 64 * 1024
 
 
 class RepositoryContainer(Container):

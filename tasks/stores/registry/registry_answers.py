@@ -81,13 +81,16 @@ by 403, refuse to move a tag; no status or code is common to them."""
 _LOCKED = "REGISTRY_DISALLOWED_OPERATION"
 """Azure's code, with 405, for what somebody has locked: a tag, an image or a repository."""
 MAX_RETRY_AFTER = 3600.0
+MAX_REFUSAL_SIZE = 256 * 1024
+"""Bytes of a refusal that is taken apart: distribution names each of a manifest's blobs that it misses, 1,500 in so
+much, and while more is taken apart, of which a server may send megabytes, no other thread works."""
 _SHOWN, _LOOKED_AT = 300, 4096
 """Characters of an answer: a secret that is cut is none to be known by its form."""
 
 
 def error_codes(answer: HttpAnswer) -> tuple[str, ...]:
-    """The codes in an error's body; none when the body is not of the specification's form."""
-    return tuple(code for code, _ in _errors(answer))
+    """The codes in an error's body, each once; none when the body is not of the specification's form."""
+    return tuple(dict.fromkeys(code for code, _ in _errors(answer)))
 
 
 def describe(answer: HttpAnswer) -> str:
@@ -106,15 +109,17 @@ def _text(answer: HttpAnswer) -> str:
 
 def _of_tls(answer: HttpAnswer) -> str:
     """What helps where a server in Go or nginx says that TLS is missing, or nginx that a client's certificate is."""
-    said = answer.body.lower()
     if answer.status != HTTPStatus.BAD_REQUEST:
         return ""
+    said = answer.body[:_LOOKED_AT].lower()
     if b"http request" in said and b"https" in said:
         return "to a request without TLS, which it wants: leave out --plain-http"
     return f"({CLIENT_CERTIFICATE})" if b"ssl certificate" in said else ""
 
 
 def _errors(answer: HttpAnswer) -> list[tuple[str, str]]:
+    if len(answer.body) > MAX_REFUSAL_SIZE:
+        return []
     try:
         listed = json.loads(answer.body)["errors"]
         return [(str(e.get("code", "")), _words(e)) for e in listed if isinstance(e, dict)]

@@ -139,6 +139,22 @@ def test_a_tag_that_a_rule_of_the_target_holds_is_named_as_one(status: int, code
     assert error.code == "immutable_tag"
 
 
+def test_an_answer_of_megabytes_is_not_taken_apart() -> None:
+    """Nobody has so much to say, and no thread of the run works meanwhile; its status tells enough."""
+    body = json.dumps({"errors": [{"code": "DENIED", "message": "quota exceeded"}] * 100_000}).encode()
+    error = error_of(answered(403, body=body), "sending")
+    assert (type(error), error.codes) == (errors.PermissionDeniedError, ())
+    assert len(str(error)) < 400
+
+
+def test_each_of_many_missing_blobs_may_be_named_and_their_code_is_kept_once() -> None:
+    """As distribution does, of a manifest with a thousand layers."""
+    missing = {"code": "MANIFEST_BLOB_UNKNOWN", "message": "blob unknown to registry", "detail": "sha256:" + "a" * 64}
+    error = manifest_error_of(answered(404, body=json.dumps({"errors": [missing] * 1_000}).encode()), "pushing")
+    assert type(error) is errors.MissingReferencedContentError
+    assert error.codes == ("MANIFEST_BLOB_UNKNOWN",)
+
+
 def test_words_that_only_begin_like_such_a_rule_are_gone_through_at_once() -> None:
     """An answer may have megabytes of them, and no thread of the run works while a pattern looks for its end."""
     body = {"errors": [{"code": "UNKNOWN", "message": "/manifests/" * 15_000}]}
