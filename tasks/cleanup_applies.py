@@ -8,8 +8,9 @@ from __future__ import annotations
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tasks.endpoints import let_in
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, RefusedError
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from tasks.stores.bucket.s3_address import BucketAccess
     from tasks.stores.pacing import Stop
 
+_Item = TypeVar("_Item")
 REPOSITORIES_AT_ONCE = 4
 ONLY_WRITER = (
     "this source can't be written under a condition (a mount or directory, or a store that ignores If-Match), so an "
@@ -117,7 +119,9 @@ class Cleaner:
         """
         act = partial(apply_repository, self.tools)
         yield from map_ahead(act, self._until_stopped(plans), REPOSITORIES_AT_ONCE, name="apply")
-        yield from remake_halves(self.tools.source.files, is_alone=self.only_writer)
+        self._check_stop()
+        yield from self._until_stopped(remake_halves(self.tools.source.files, is_alone=self.only_writer))
+        self._check_stop()
         if self.forgets:
             forget_old_runs(self.tools)
 
@@ -133,11 +137,16 @@ class Cleaner:
             raise RefusedError(ONLY_WRITER)
         return undo_run(self.tools, run)
 
-    def _until_stopped(self, plans: Iterable[RepositoryPlan]) -> Iterator[RepositoryPlan]:
-        for plan in plans:
-            if self.stop.requested:
-                raise InterruptedRunError("the run was interrupted; what it had begun is done, see the journal")
-            yield plan
+    def _until_stopped(self, items: Iterable[_Item]) -> Iterator[_Item]:
+        """The next one only while the run is not to end."""
+        waiting = iter(items)
+        while not self.stop.requested and (some := list(islice(waiting, 1))):
+            yield from some
+
+    def _check_stop(self) -> None:
+        """Leave here if the run is to end, what came of all that was begun having been told."""
+        if self.stop.requested:
+            raise InterruptedRunError("the run was interrupted; what it had begun is done, see the journal")
 
 
 @contextmanager
@@ -162,7 +171,7 @@ def _opened(
     options: CleanerOptions, stop: Stop, require: Callable[[RepositoryPlan], None], stack: ExitStack
 ) -> ApplyTools:
     """Open a source for changes and take its lease, both for as long as `stack` says."""
-    source = stack.enter_context(open_writable(options.source, options.access, stop))
+    source = stack.enter_context(open_writable(options.source, options.access))
     if options.timing.mode is QuarantineMode.VERSIONS and not source.files.keeps_versions:
         raise ConfigurationError("quarantine 'versions' needs a bucket that keeps versions; choose 'prefix'")
     if options.undoes is not None:
@@ -181,8 +190,8 @@ def _opened(
 
 
 @contextmanager
-def open_writable(source: str, access: BucketAccess, stop: Stop) -> Iterator[WritableSource]:
-    """A source, to be changed.
+def open_writable(source: str, access: BucketAccess) -> Iterator[WritableSource]:
+    """A source, to be changed; a run that is told to end does so between changes, with what it has begun.
 
     Raises:
         ConfigurationError: it names no kind of source that can be changed, or the names in it can't be told, or
@@ -190,7 +199,7 @@ def open_writable(source: str, access: BucketAccess, stop: Stop) -> Iterator[Wri
         SourceUnavailableError: its mount does not answer.
     """
     if is_bucket(source):
-        yield _writable_bucket(BucketAddress.parse(source), access, stop)
+        yield _writable_bucket(BucketAddress.parse(source), access)
         return
     refuse_other_encodings()
     refuse_no_proc()
@@ -215,11 +224,11 @@ def _refuse_empty(source: str, *, is_empty: bool) -> None:
         raise ConfigurationError(f"the source {source} is empty, nothing was changed; is the bucket mounted there?")
 
 
-def _writable_bucket(address: BucketAddress, access: BucketAccess, stop: Stop) -> WritableSource:
+def _writable_bucket(address: BucketAddress, access: BucketAccess) -> WritableSource:
     from tasks.stores.bucket import s3_client  # noqa: PLC0415 - directories don't wait for the SDK
     from tasks.stores.bucket.s3_writing import WritableS3Bucket  # noqa: PLC0415
     from tasks.stores.bucket.writable_bucket import WritableBucket  # noqa: PLC0415
 
     access = access.signed
     client, copying = s3_client.make_clients(access, s3_client.READ_SECONDS, s3_client.COPY_SECONDS)
-    return WritableBucket(WritableS3Bucket(client, address.bucket, access, stop=stop, copying=copying), address)
+    return WritableBucket(WritableS3Bucket(client, address.bucket, access, copying=copying), address)

@@ -101,7 +101,7 @@ def _requirement(asked: CleanupOptions, header: PlanHeader, stop: Stop) -> Itera
     with ExitStack() as stack:
         askers = stack.enter_context(CallersPool(asked.jobs, thread_name_prefix="ask"))
         gate = stack.enter_context(open_gate(asked, header.gate, stop, askers.map))
-        layouts = stack.enter_context(open_writable(header.source, asked.access, stop)).open_layouts()
+        layouts = stack.enter_context(open_writable(header.source, asked.access)).open_layouts()
         yield partial(gate.require_plan, layouts)
 
 

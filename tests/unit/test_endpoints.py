@@ -19,7 +19,7 @@ from tasks.stores.pacing import Stop
 
 
 def enter_writable(source: str) -> None:
-    with open_writable(source, BucketAccess(), Stop()):
+    with open_writable(source, BucketAccess()):
         pass
 
 

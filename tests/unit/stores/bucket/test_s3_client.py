@@ -70,7 +70,7 @@ def test_what_is_written_is_signed_also_where_the_source_is_read_without_credent
     access = BucketAccess(script.url, anonymous=True)
     script.always("GET", "/bucket", page({}))
     open_state("s3://bucket", "/mnt/bucket", "host", access, Stop()).ledger("run")
-    with open_writable("s3://bucket", access, Stop()) as writable:
+    with open_writable("s3://bucket", access) as writable:
         assert not list(writable.files.list_files("."))
     assert len(script.requests) == 2
     assert all("authorization" in request.headers for request in script.requests)
@@ -88,7 +88,7 @@ def test_a_copy_within_the_store_has_more_time_than_any_other_request(
     environment.setattr(s3_client, "READ_SECONDS", 0.2)
     script.expect("GET", "/bucket", page({}), page({"trash/app/blob": b"content"}))
     script.always("PUT", "/bucket/app/blob", copied)
-    with open_writable("s3://bucket", BucketAccess(script.url), Stop()) as writable:
+    with open_writable("s3://bucket", BucketAccess(script.url)) as writable:
         assert writable.files.restore_files(["app/blob"], "trash") == {"app/blob"}
     assert len(script.asked("PUT", "/bucket/app/blob")) == 1
 
@@ -102,7 +102,7 @@ def test_a_copy_that_is_never_answered_is_asked_for_three_times_and_not_by_the_s
     script.expect("GET", "/bucket", page({}), page({"trash/app/blob": b"content"}))
     script.always("PUT", "/bucket/app/blob", Reply(deaf=True, silent=True))
     with (
-        open_writable("s3://bucket", BucketAccess(script.url), Stop()) as writable,
+        open_writable("s3://bucket", BucketAccess(script.url)) as writable,
         pytest.raises(SourceWriteError, match="app/blob can't be written"),
     ):
         writable.files.restore_files(["app/blob"], "trash")

@@ -1,0 +1,80 @@
+"""A change of a source that is ended early: what it had begun is done to its end, and others may come after it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mypy_boto3_s3 import S3Client
+
+from flows.course.cleanup_applying import apply_plan
+from flows.course.cleanup_planning import plan_cleanup
+from flows.forms.cleanup_parameters import ApplyParameters, CleanupPlanParameters
+from tasks.oci.errors import InterruptedRunError
+from tasks.stores.bucket.writable_bucket import BucketWriter
+from tasks.stores.pacing import Stop
+from tasks.stores.source_lease import PATH
+from tests.support.buckets import moto_bucket
+from tests.support.layouts import LayoutBuilder
+from tests.support.policies import newest_by_name
+
+RELEASED = b"{}"
+ALONE = ApplyParameters(i_am_the_only_writer=True)
+DONE = "what it had begun is done"
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
+    with moto_bucket("bucket", monkeypatch) as client:
+        yield client
+
+
+def put_layout(root: Path) -> dict[str, bytes]:
+    """A repository `app` with two tags, and what its files are."""
+    layout = LayoutBuilder(root / "app")
+    for tag in ("v1", "v2"):
+        layout.image(tag, layers=[tag.encode()])
+    layout.write()
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def planned(source: str, folder: Path) -> Path:
+    policy, plan = folder / "policy.yaml", folder / "plan.jsonl"
+    policy.write_text(newest_by_name(1, 100))
+    given = CleanupPlanParameters(source=source, policy=str(policy), output=str(plan))
+    plan_cleanup(given, Stop(), lambda _, plans, *rest: list(plans) and None)
+    return plan
+
+
+def shown(_: str, outcomes: Any) -> bool:
+    return not any(outcome.problems for outcome in outcomes)
+
+
+def test_a_bucket_is_looked_at_again_after_blobs_were_hidden_though_the_run_is_to_end(
+    bucket: S3Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer names just then what was hidden; and the lease is let go of, so that another run may come."""
+    files = put_layout(tmp_path / "source")
+    for key, raw in files.items():
+        bucket.put_object(Bucket="bucket", Key=key, Body=raw)
+    assert apply_plan(ALONE, planned("s3://bucket", tmp_path), Stop(), shown)
+    stop, hide = Stop(), BucketWriter.hide_files
+
+    def hide_and_end(*given: Any) -> Any:
+        hidden = hide(*given)
+        assert hidden
+        bucket.put_object(Bucket="bucket", Key="app/index.json", Body=files["app/index.json"])
+        stop.set()
+        return hidden
+
+    monkeypatch.setattr(BucketWriter, "hide_files", hide_and_end)
+    with pytest.raises(InterruptedRunError, match=DONE):
+        apply_plan(ALONE, planned("s3://bucket", tmp_path), stop, shown)
+    keys = {found["Key"] for found in bucket.list_objects_v2(Bucket="bucket")["Contents"]}
+    assert files.keys() <= keys
+    assert bucket.get_object(Bucket="bucket", Key=PATH)["Body"].read() == RELEASED
