@@ -34,7 +34,7 @@ from tasks.stores.source_checks import no_directory, refuse_absent, refuse_no_pr
 from tasks.stores.source_lease import SourceLease
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from tasks.file_ports import WritableSource
     from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
@@ -107,8 +107,8 @@ class Cleaner:
                 "everything looked older than it is; set the clock, and make a new plan"
             )
 
-    def apply(self, plans: Iterable[RepositoryPlan]) -> Iterator[RepositoryOutcome]:
-        """Apply plans, in order, several repositories at once.
+    def apply(self, plans: Iterable[RepositoryPlan]) -> Generator[RepositoryOutcome, None, None]:
+        """Apply plans, in order, several repositories at once; closed, it waits for those that were begun.
 
         Then layouts that a run dropped and a writer came back to are made whole, and runs of which nothing is left
         to undo are forgotten.

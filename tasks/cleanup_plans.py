@@ -38,7 +38,7 @@ from tasks.stores.directory.watched_layouts import WatchedLayouts
 from tasks.stores.whole_files import whole_or_not_at_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from pathlib import Path
 
     from tasks.file_ports import FileReader
@@ -223,7 +223,7 @@ def make_header(
 
 def write_plan(
     path: Path | None, header: PlanHeader, plans: Iterable[RepositoryPlan], check: LimitCheck
-) -> Iterator[RepositoryPlan]:
+) -> Generator[RepositoryPlan, None, None]:
     """Hand the plans through while they are written to a file, which is there when all are, and whole or not at all.
 
     `check` has seen each of them when it comes.

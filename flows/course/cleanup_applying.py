@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -89,7 +89,8 @@ def apply_plan(
         cleaner.check_clock(header.created)
         cleaner.check_allowed(plan.repositories())
         note_run(RunNote(run, header.source, access.endpoint_url, access.request_payer))
-        return show(run, cleaner.apply(plan.repositories()))
+        with closing(cleaner.apply(plan.repositories())) as outcomes:  # also where they can't be shown
+            return show(run, outcomes)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ from tasks.stores.bucket.s3_address import BucketAccess
 from tasks.stores.source_checks import refuse_within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from flows.forms.cleanup_parameters import CleanupPlanParameters, PlanParameters
     from tasks.cleanup_plans import Planner
@@ -65,7 +66,7 @@ def plan_cleanup(given: CleanupPlanParameters, stop: Stop, show: ShowPlan, login
         return show_and_keep(header, _watched(planner, policy, now), planner.findings, output, show)
 
 
-def _watched(planner: Planner, policy: Policy, now: float) -> Iterator[RepositoryPlan]:
+def _watched(planner: Planner, policy: Policy, now: float) -> Generator[RepositoryPlan, None, None]:
     """The plans by a policy; in the end, what of it was about nothing is put into the findings."""
     use, choose = PolicyUse(policy), policy_choices(policy, now)
 
@@ -80,7 +81,7 @@ def _watched(planner: Planner, policy: Policy, now: float) -> Iterator[Repositor
 
 def show_and_keep(
     header: PlanHeader,
-    plans: Iterable[RepositoryPlan],
+    plans: Generator[RepositoryPlan, None, None],
     findings: Sequence[Finding],
     output: Path | None,
     show: ShowPlan,
@@ -91,5 +92,6 @@ def show_and_keep(
         ConfigurationError: the file can't be written.
     """
     check = LimitCheck(header.limits, header.timing.mode)
-    show(header, write_plan(output, header, map(check.see, plans), check), check, findings)
+    with closing(plans), closing(write_plan(output, header, map(check.see, plans), check)) as written:
+        show(header, written, check, findings)  # what it raises has nothing read on, nor a draft left
     return not check.totals.refused and not any(map(is_harmful, findings))

@@ -18,13 +18,15 @@ from tasks.operations.cleanup.planning.recovering import marked_left_out, plan_r
 from tasks.operations.cleanup.values import Limits, PlanKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from flows.course.cleanup_planning import ShowPlan
     from flows.forms.cleanup_parameters import DeleteParameters, RecoverParameters
     from tasks.cleanup_plans import CleanupOptions, Planner
     from tasks.operations.cleanup.values import RepositoryPlan
     from tasks.stores.pacing import Stop
+
+    Plans = Generator[RepositoryPlan, None, None]
 
 NO_LIMITS = Limits(max_percent=None, min_tags_left=None)
 """Who names what is to go has said how much that is."""
@@ -137,7 +139,7 @@ def plan_delete(
     options = replace(cleanup_options(given), plain_http=given.plain_http, ca_file=given.ca_file)
     choices = {n.repository: DeleteChoice(n.tag, n.digest, keeps_referrers=given.keep_referrers) for n in named}
 
-    def plans(planner: Planner) -> Iterator[RepositoryPlan]:
+    def plans(planner: Planner) -> Plans:
         yield plan_meant(named, planner.plans(choices.get))
 
     return _plan(options, plans, stop, kind=PlanKind.DELETE, gate=given.gate, plan_file=plan_file, show=show)
@@ -157,7 +159,7 @@ def plan_recover(given: RecoverParameters, plan_file: Path | None, stop: Stop, s
         plan = found.plan
         return plan if plan.additions or plan.findings or plan.refused else None
 
-    def plans(planner: Planner) -> Iterator[RepositoryPlan]:
+    def plans(planner: Planner) -> Plans:
         yield from planner.each(lambda path: recovered(planner, path))
         if any(left_out):
             planner.findings.append(marked_left_out(sum(left_out)))
@@ -168,7 +170,7 @@ def plan_recover(given: RecoverParameters, plan_file: Path | None, stop: Stop, s
 
 def _plan(
     options: CleanupOptions,
-    plans: Callable[[Planner], Iterator[RepositoryPlan]],
+    plans: Callable[[Planner], Plans],
     stop: Stop,
     *,
     kind: PlanKind,

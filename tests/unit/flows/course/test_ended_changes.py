@@ -1,5 +1,6 @@
 """A change of a source that is ended early: what it had begun is done to its end, and others may come after it."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,15 @@ from typing import Any
 import pytest
 from mypy_boto3_s3 import S3Client
 
+import tasks.cleanup_applies
+import tasks.cleanup_plans
 from flows.course.cleanup_applying import apply_plan
 from flows.course.cleanup_planning import plan_cleanup
 from flows.forms.cleanup_parameters import ApplyParameters, CleanupPlanParameters
 from tasks.oci.errors import InterruptedRunError
 from tasks.stores.bucket.writable_bucket import BucketWriter
 from tasks.stores.pacing import Stop
-from tasks.stores.source_lease import PATH
+from tasks.stores.source_lease import PATH, SourceLease
 from tests.support.buckets import moto_bucket
 from tests.support.layouts import LayoutBuilder
 from tests.support.policies import newest_by_name
@@ -34,9 +37,9 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
         yield client
 
 
-def put_layout(root: Path) -> dict[str, bytes]:
-    """A repository `app` with two tags, and what its files are."""
-    layout = LayoutBuilder(root / "app")
+def put_layout(root: Path, name: str = "app") -> dict[str, bytes]:
+    """A repository with two tags, and what all files of the source are."""
+    layout = LayoutBuilder(root / name)
     for tag in ("v1", "v2"):
         layout.image(tag, layers=[tag.encode()])
     layout.write()
@@ -78,3 +81,71 @@ def test_a_bucket_is_looked_at_again_after_blobs_were_hidden_though_the_run_is_t
     keys = {found["Key"] for found in bucket.list_objects_v2(Bucket="bucket")["Contents"]}
     assert files.keys() <= keys
     assert bucket.get_object(Bucket="bucket", Key=PATH)["Body"].read() == RELEASED
+
+
+class TwoAtOnce:
+    """Does of two repositories the first at once, and the second only after something was let go of, or too late."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        self._let_go = threading.Event()
+        self.order: list[str] = []
+
+    def work(self, module: Any, name: str) -> None:
+        act = getattr(module, name)
+
+        def acted(*given: Any) -> Any:
+            if any(getattr(each, "path", each) == "b" for each in given):
+                self._let_go.wait(0.5)
+                self.order.append("done")
+            return act(*given)
+
+        self._monkeypatch.setattr(module, name, acted)
+
+    def ending(self, owner: Any, name: str) -> None:
+        end = getattr(owner, name)
+
+        def ended(*given: Any) -> Any:
+            self.order.append("let go")
+            self._let_go.set()
+            return end(*given)
+
+        self._monkeypatch.setattr(owner, name, ended)
+
+
+def unprintable(_: Any, items: Iterator[Any], *__: Any) -> bool:
+    """As where nobody reads what is printed any more."""
+    next(items)
+    raise BrokenPipeError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a", "b"):
+        put_layout(tmp_path / "source", name)
+    return tmp_path / "source"
+
+
+def test_the_lease_is_kept_until_all_that_was_begun_is_done_though_nothing_can_be_printed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, two = planned(str(folder), tmp_path), TwoAtOnce(monkeypatch)
+    two.work(tasks.cleanup_applies, "apply_repository")
+    two.ending(SourceLease, "__exit__")
+    with pytest.raises(BrokenPipeError):
+        apply_plan(ALONE, plan, Stop(), unprintable)
+    assert two.order == ["done", "let go"]
+
+
+def test_a_source_is_let_go_of_only_when_no_repository_is_planned_any_more_though_nothing_can_be_printed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = TwoAtOnce(monkeypatch)
+    two.work(tasks.cleanup_plans, "plan_repository")
+    two.ending(tasks.cleanup_plans, "close_source")
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(newest_by_name(1, 100))
+    given = CleanupPlanParameters(source=str(folder), policy=str(policy), output=str(tmp_path / "plan.jsonl"))
+    with pytest.raises(BrokenPipeError):
+        plan_cleanup(given, Stop(), unprintable)
+    assert two.order == ["done", "let go"]
