@@ -120,8 +120,7 @@ class Cleaner:
         act = partial(apply_repository, self.tools)
         yield from map_ahead(act, self._until_stopped(plans), REPOSITORIES_AT_ONCE, name="apply")
         self._check_stop()
-        yield from self._until_stopped(remake_halves(self.tools.source.files, is_alone=self.only_writer))
-        self._check_stop()
+        yield from self._ended_between(remake_halves(self.tools.source.files, is_alone=self.only_writer))
         if self.forgets:
             forget_old_runs(self.tools)
 
@@ -132,10 +131,15 @@ class Cleaner:
             ConfigurationError: no such run left a journal here.
             RefusedError: others may write at the same time, and the source knows no conditions.
             LockHeldError: another run took the lease over.
+            InterruptedRunError: the run was told to end; what was begun is done to its end.
         """
         if not self.only_writer and not self.tools.source.files.is_conditional:
             raise RefusedError(ONLY_WRITER)
-        return undo_run(self.tools, run)
+        return self._ended_between(undo_run(self.tools, run))
+
+    def _ended_between(self, outcomes: Iterable[RepositoryOutcome]) -> Iterator[RepositoryOutcome]:
+        yield from self._until_stopped(outcomes)
+        self._check_stop()
 
     def _until_stopped(self, items: Iterable[_Item]) -> Iterator[_Item]:
         """The next one only while the run is not to end."""

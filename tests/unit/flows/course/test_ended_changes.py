@@ -10,9 +10,9 @@ from mypy_boto3_s3 import S3Client
 
 import tasks.cleanup_applies
 import tasks.cleanup_plans
-from flows.course.cleanup_applying import apply_plan
+from flows.course.cleanup_applying import apply_plan, undo
 from flows.course.cleanup_planning import plan_cleanup
-from flows.forms.cleanup_parameters import ApplyParameters, CleanupPlanParameters
+from flows.forms.cleanup_parameters import ApplyParameters, CleanupPlanParameters, UndoParameters
 from tasks.oci.errors import InterruptedRunError
 from tasks.stores.bucket.writable_bucket import BucketWriter
 from tasks.stores.pacing import Stop
@@ -88,16 +88,19 @@ class TwoAtOnce:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
-        self._let_go = threading.Event()
+        self._begun, self._let_go = threading.Event(), threading.Event()
         self.order: list[str] = []
 
     def work(self, module: Any, name: str) -> None:
         act = getattr(module, name)
 
         def acted(*given: Any) -> Any:
-            if any(getattr(each, "path", each) == "b" for each in given):
-                self._let_go.wait(0.5)
-                self.order.append("done")
+            if all(getattr(each, "path", each) != "b" for each in given):
+                assert self._begun.wait(10)
+                return act(*given)
+            self._begun.set()
+            self._let_go.wait(0.5)
+            self.order.append("done")
             return act(*given)
 
         self._monkeypatch.setattr(module, name, acted)
@@ -149,3 +152,23 @@ def test_a_source_is_let_go_of_only_when_no_repository_is_planned_any_more_thoug
     with pytest.raises(BrokenPipeError):
         plan_cleanup(given, Stop(), unprintable)
     assert two.order == ["done", "let go"]
+
+
+def test_an_undo_that_is_told_to_end_does_so_between_two_repositories(folder: Path, tmp_path: Path) -> None:
+    runs: list[str] = []
+    apply_plan(ALONE, planned(str(folder), tmp_path), Stop(), lambda run, made: bool(runs.append(run) or list(made)))
+    stop, seen = Stop(), []
+
+    def ended(_: str, outcomes: Iterator[Any]) -> bool:
+        for outcome in outcomes:
+            seen.append(outcome.path)
+            stop.set()
+        return True
+
+    alone = UndoParameters(i_am_the_only_writer=True)
+    with pytest.raises(InterruptedRunError, match=DONE):
+        undo(alone, runs[0], str(folder), stop, ended)
+    assert seen == ["a"]
+    is_back = {name: b'"v1"' in (folder / name / "index.json").read_bytes() for name in ("a", "b")}
+    assert is_back == {"a": True, "b": False}
+    assert (folder / PATH).read_bytes() == RELEASED
