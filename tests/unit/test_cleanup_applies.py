@@ -12,13 +12,18 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, LockHeldError, RefusedError
 from tasks.operations.choosing.ages import FUTURE_SECONDS
+from tasks.operations.cleanup.applying import old_runs
 from tasks.operations.cleanup.values import IndexEntry, QuarantineMode, RepositoryPlan, Timing
 from tasks.stores.bucket.s3_address import BucketAccess
 from tasks.stores.pacing import Stop
+from tests.support.buckets import moto_bucket
 from tests.support.cleanup_world import World
 
 TIMING = Timing(grace=0.0, hold=0.0)
 PLAN = RepositoryPlan("app", "etag", removals=(IndexEntry("v1", Descriptor("a/b", Digest.of(b""), 0)),))
+
+SETTLED = ".layoutlift/runs/old/app/000001-settled.json"
+NOTHING = {"time": 1.0, "removed": [], "added": [], "files": [], "trash": None, "contents": [], "etag": ""}
 
 
 @pytest.fixture
@@ -86,10 +91,9 @@ def test_where_nothing_is_to_be_undone_nothing_is_written(source: Path) -> None:
 
 
 def test_runs_are_forgotten_only_by_the_times_of_a_policy(source: Path) -> None:
-    record = source / ".layoutlift/runs/old/app/000001-settled.json"
+    record = source / SETTLED
     record.parent.mkdir(parents=True)
-    body = {"time": 1.0, "removed": [], "added": [], "files": [], "trash": None, "contents": [], "etag": ""}
-    record.write_text(json.dumps(body))
+    record.write_text(json.dumps(NOTHING))
     for forgets in (False, True):
         options = CleanerOptions(str(source), BucketAccess(), TIMING, "run", only_writer=True, forgets=forgets)
         with open_cleaner(options, Stop()) as held:
@@ -97,12 +101,33 @@ def test_runs_are_forgotten_only_by_the_times_of_a_policy(source: Path) -> None:
         assert record.exists() is not forgets
 
 
+def test_keys_below_our_folder_that_are_no_path_keep_no_run_from_being_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Other tools write such keys; nothing of ours can be asked for by them."""
+    monkeypatch.setattr(old_runs, "DRAFT_SECONDS", -1e6)
+    odd = [
+        ".layoutlift/runs//x",
+        ".layoutlift/runs/old/app//x",
+        ".layoutlift/trash/old//x",
+        ".layoutlift/drafts/../x",
+    ]
+    with moto_bucket("bucket", monkeypatch) as client:
+        for key in (SETTLED, ".layoutlift/drafts/left", *odd):
+            client.put_object(Bucket="bucket", Key=f"tree/{key}", Body=json.dumps(NOTHING).encode())
+        client.create_multipart_upload(Bucket="bucket", Key="tree/.layoutlift/trash/old//x")
+        options = CleanerOptions("s3://bucket/tree", BucketAccess(), TIMING, "run", only_writer=True)
+        with open_cleaner(options, Stop()) as held:
+            assert list(held.apply([])) == []
+        keys = {found["Key"].removeprefix("tree/") for found in client.list_objects_v2(Bucket="bucket")["Contents"]}
+    assert keys == {*odd, ".layoutlift/lease", ".layoutlift/clock"}
+
+
 def test_a_layout_that_a_writer_came_back_to_is_made_whole_by_the_next_run(source: Path) -> None:
     record = source / ".layoutlift/runs/old/app/000001-drop.json"
     record.parent.mkdir(parents=True)
     contents = [["app/index.json", "{}"], ["app/oci-layout", "marker"]]
-    body = {"time": 1.0, "removed": [], "added": [], "files": [], "trash": None, "contents": contents, "etag": ""}
-    record.write_text(json.dumps(body))
+    record.write_text(json.dumps(NOTHING | {"contents": contents}))
     (source / "app/index.json").write_text("a writer's")
     with cleaner(source) as held:
         assert [(outcome.path, outcome.remade) for outcome in held.apply([])] == [("app", True)]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tasks.file_ports import FileContent, StoredFile, UnfinishedUpload
+from tasks.file_ports import OWN_FOLDER, FileContent, StoredFile, UnfinishedUpload
 from tasks.oci.errors import ContentNotFoundError
 from tasks.oci.image_layout import MAX_INDEX_SIZE
 from tasks.stores.bucket.object_stream import ObjectReader
+from tasks.stores.bucket.s3_address import NO_COMPONENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,7 @@ class BucketFiles:
     def list_files(self, folder: str) -> Iterator[StoredFile]:
         """See `FileReader.list_files`; a key with a slash at its end is how some tools mark a folder: no file."""
         for found in self._reading.list_objects(self._key(f"{folder}/")):
-            if not found.key.endswith("/"):
+            if not found.key.endswith("/") and not _is_odd(self._path(found.key)):
                 yield self._stored(found)
 
     def stat_file(self, path: str) -> StoredFile | None:
@@ -55,7 +56,8 @@ class BucketFiles:
     def list_uploads(self, folder: str) -> Iterator[UnfinishedUpload]:
         """See `FileReader.list_uploads`."""
         for key, upload, begun in self._reading.list_uploads(self._key(f"{folder}/")):
-            yield UnfinishedUpload(self._path(key), upload, begun)
+            if not _is_odd(path := self._path(key)):
+                yield UnfinishedUpload(path, upload, begun)
 
     def now(self) -> float:
         """See `FileReader.now`."""
@@ -75,3 +77,11 @@ class BucketFiles:
 
     def _stored(self, found: ListedObject) -> StoredFile:
         return StoredFile(self._path(found.key), found.size, found.modified, found.etag)
+
+
+def _is_odd(path: str) -> bool:
+    """Whether something below our own folder has a name that nothing of ours has, and by which none can be asked for.
+
+    Elsewhere such a key is content that is not understood, and has to be seen.
+    """
+    return path.startswith(f"{OWN_FOLDER}/") and not NO_COMPONENT.isdisjoint(path.split("/"))
