@@ -205,12 +205,11 @@ def new_plan_id() -> str:
 def make_header(
     options: CleanupOptions, kind: PlanKind, policy: Policy, now: float, *, digest: Digest | None = None
 ) -> PlanHeader:
-    """The header of a plan by a policy, whose file may have a digest; of the source it keeps the whole path."""
-    is_directory = not is_bucket(options.source)
+    """The header of a plan by a policy, whose file may have a digest."""
     return PlanHeader(
         plan=new_plan_id(),
         kind=kind,
-        source=source_identity(options.source, options.access) if is_directory else options.source,
+        source=whole_name(options.source, options.access),
         created=now,
         limits=policy.limits,
         timing=policy.timing,
@@ -219,6 +218,11 @@ def make_header(
         endpoint_url=options.access.endpoint,
         request_payer=options.access.request_payer,
     )
+
+
+def whole_name(source: str, access: BucketAccess) -> str:
+    """A source as it is found from any folder: of a directory the whole path."""
+    return source if is_bucket(source) else source_identity(source, access)
 
 
 def write_plan(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from flows.course.cleanup_planning import NO_LOGINS
 from tasks.cleanup_applies import CleanerOptions, open_cleaner, open_writable
-from tasks.cleanup_plans import CleanupOptions, new_plan_id, open_gate, open_plan
+from tasks.cleanup_plans import CleanupOptions, new_plan_id, open_gate, open_plan, whole_name
 from tasks.oci.errors import ConfigurationError, RefusedError
 from tasks.operations.cleanup.applying.apply_tools import no_gate
 from tasks.operations.cleanup.deciding.policy import DEFAULT_TIMING
@@ -121,5 +121,5 @@ def undo(given: UndoParameters, run: str, source: str | None, stop: Stop, show: 
     options = CleanerOptions(note.source, access, DEFAULT_TIMING, undoing, alone, given.jobs, undoes=run)
     with open_cleaner(options, stop) as cleaner:
         undone = cleaner.undo(run)
-        note_run(replace(note, run=undoing))
+        note_run(RunNote(undoing, whole_name(note.source, access), access.endpoint, access.request_payer))
         return show(undoing, undone)

@@ -17,6 +17,9 @@ from flows.files.policy_example import EXAMPLE
 from tasks.oci.codes import Problem
 from tasks.operations.reports.advice import advice_on
 from tasks.stores.directory.directory_files import DirectoryFiles
+from tasks.stores.state.cleanup_notes import RunNote, read_note
+from tasks.stores.state.state_directory import default_state_root
+from tests.support.buckets import moto_bucket
 from tests.support.layouts import LayoutBuilder
 from tests.support.policies import newest_by_name
 
@@ -54,6 +57,41 @@ def test_a_second_undo_says_that_nothing_is_left_to_put_back(source: Path) -> No
     assert "app: 1 entry put in\n" in layoutlift("cleanup", "undo", run, ALONE).output
     again = layoutlift("cleanup", "undo", run, ALONE)
     assert (again.exit_code, again.output) == (0, f"nothing is left to put back of what {run} took\n")
+
+
+def test_an_undo_is_undone_from_any_folder_though_its_source_was_named_from_one(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(source.parent)
+    run = layoutlift("delete", "source", "app:v1", "--apply", ALONE).stdout.split()[-1]
+    undone = layoutlift("cleanup", "undo", run, "--source", "source", ALONE)
+    assert undone.exit_code == 0, undone.output
+    monkeypatch.chdir("/")
+    again = layoutlift("cleanup", "undo", undone.stdout.split()[-1], ALONE)
+    assert again.exit_code == 0, again.output
+    assert "app: 1 entry taken out" in again.stdout
+
+
+def test_an_undo_is_undone_at_the_endpoint_that_was_named_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with moto_bucket("bucket", monkeypatch) as client:
+        record = {"time": 1.0, "removed": [], "added": [], "files": [], "trash": None, "contents": [], "etag": ""}
+        key = "tree/.layoutlift/runs/old/app/000001-settled.json"
+        client.put_object(Bucket="bucket", Key=key, Body=json.dumps(record).encode())
+        endpoint = "https://s3.us-east-1.amazonaws.com"
+        undone = layoutlift(
+            "cleanup",
+            "undo",
+            "old",
+            "--source",
+            "s3://bucket/tree",
+            "--endpoint-url",
+            endpoint,
+            "--request-payer",
+            ALONE,
+        )
+    assert undone.exit_code < 2, undone.output
+    (noted,) = (default_state_root(os.environ) / "cleanups").iterdir()
+    assert read_note(noted.stem) == RunNote(noted.stem, "s3://bucket/tree", endpoint, request_payer=True)
 
 
 def test_a_plan_to_delete_one_of_many_tags_shows_those_of_its_content_and_that_nothing_was_done(
