@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from flows.terminal.finding_lines import print_findings
+from flows.terminal.finding_lines import print_advice, print_findings
 from tasks.oci.codes import Remark
 from tasks.operations.cleanup.deciding.choices import NOT_NAMED
 from tasks.operations.cleanup.planning.plan_lines import footer_json, header_json, repository_json
@@ -71,9 +71,12 @@ class _Lines:
     def __init__(self, header: PlanHeader, doer: str | None) -> None:
         self._header = header
         self._doer = doer
+        self._refused: dict[str, None] = {}
 
     def repository(self, plan: RepositoryPlan) -> None:
         print_repository(plan, self._header)
+        if plan.refused is not None:
+            self._refused[plan.refused.code] = None
 
     def cut_short(self) -> None:
         """Nothing is open that would have to be closed."""
@@ -85,6 +88,7 @@ class _Lines:
             print_findings(each for each in findings if each not in left_out)
             return
         print_footer(footer, findings)
+        print_advice(self._refused, err=True)
         if self._doer is not None and self._has_work(footer.totals):
             click.echo(f"nothing was changed: {self._doer} does what this plan says", err=True)
 

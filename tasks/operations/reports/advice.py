@@ -41,7 +41,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "digest_only": "Give it a tag at the source (oras tag --oci-layout LAYOUT@DIGEST TAG), or take it by digest "
         "with --untagged all, which some registries soon delete.",
         "invalid_manifest": "Push the tag again; the manifest can't be read as its media type says.",
-        "invalid_layout": "Restore oci-layout and index.json of this directory from a backup or an object version.",
+        "invalid_layout": "Restore oci-layout and index.json of this directory from a backup or an object version; "
+        "where an index.json was lost for good, docs/cleanup.md says how recover finds what it named.",
         "nesting_too_deep": "Look at who wrote this index: it holds indexes in indexes beyond any use.",
         "unsupported_media_type": "Push it as an OCI artifact or image; the tag points at something else.",
         "tag_collision": "Remove all but one of the entries that have this tag in index.json; images of different "

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ from tests.support.layouts import LayoutBuilder
 from tests.support.policies import newest_by_name
 
 ALONE = "--i-am-the-only-writer"
+CLEANUP_PAGE = Path(__file__).parents[4] / "docs" / "cleanup.md"
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +94,21 @@ def test_an_undo_is_undone_at_the_endpoint_that_was_named_for_it(monkeypatch: py
     assert undone.exit_code < 2, undone.output
     (noted,) = (default_state_root(os.environ) / "cleanups").iterdir()
     assert read_note(noted.stem) == RunNote(noted.stem, "s3://bucket/tree", endpoint, request_payer=True)
+
+
+@pytest.mark.parametrize("left", [0, 40])
+def test_what_an_index_named_that_is_empty_or_cut_off_is_found_as_the_advice_says(source: Path, left: int) -> None:
+    index = source / "app" / "index.json"
+    index.write_bytes(index.read_bytes()[:left])
+    ended = layoutlift("recover", source)
+    assert ended.exit_code == 1
+    assert f"    invalid_layout: {advice_on('invalid_layout')}\n" in ended.stderr
+    assert "docs/cleanup.md" in advice_on("invalid_layout")
+    (named,) = set(re.findall(r"`(\{.*?\})` in its place", CLEANUP_PAGE.read_text()))
+    index.write_text(named)
+    ended = layoutlift("recover", source, "--apply", ALONE)
+    assert ended.exit_code == 0, ended.output
+    assert "app: 1 entry put in\n" in ended.stdout
 
 
 def test_a_plan_to_delete_one_of_many_tags_shows_those_of_its_content_and_that_nothing_was_done(
