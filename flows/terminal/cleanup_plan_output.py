@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
 from flows.terminal.finding_lines import print_advice, print_findings
 from tasks.oci.codes import Remark
+from tasks.operations.choosing.tag_order import name_key
 from tasks.operations.cleanup.deciding.choices import NOT_NAMED
 from tasks.operations.cleanup.planning.plan_lines import footer_json, header_json, repository_json
+from tasks.operations.cleanup.planning.space_later import space_from
 from tasks.operations.cleanup.values import Action, PlanKind, totals_of
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.shown_text import human_bytes, printable
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from tasks.ports import Finding
 
 NOTHING_TO_RECOVER = "nothing to recover was found"
+_LAST_DAY = datetime.max.replace(tzinfo=UTC).timestamp()
+"""What a policy says may be longer than any calendar."""
 _SIGNS = {Action.KEEP: "keep", Action.DELETE: "delete", Action.ADD: "add"}
 
 
@@ -72,9 +77,12 @@ class _Lines:
         self._header = header
         self._doer = doer
         self._refused: dict[str, None] = {}
+        self._space_from: float | None = None
 
     def repository(self, plan: RepositoryPlan) -> None:
-        print_repository(plan, self._header)
+        first = space_from(plan, self._header)
+        self._space_from = min(filter(None, (first, self._space_from)), default=None)
+        _print_repository(plan, self._header, first)
         if plan.refused is not None:
             self._refused[plan.refused.code] = None
 
@@ -87,7 +95,7 @@ class _Lines:
             click.echo("; ".join([NOTHING_TO_RECOVER, *(each.message for each in left_out)]))
             print_findings(each for each in findings if each not in left_out)
             return
-        print_footer(footer, findings)
+        _print_footer(footer, findings, self._space_from)
         print_advice(self._refused, err=True)
         if self._doer is not None and self._has_work(footer.totals):
             click.echo(f"nothing was changed: {self._doer} does what this plan says", err=True)
@@ -121,20 +129,21 @@ class _Document:
         click.echo(f"\n], {members}" + ("}" if self._is_whole else ""))
 
 
-def print_repository(plan: RepositoryPlan, header: PlanHeader) -> None:
-    """Print one repository: its tags, then a line of what becomes of its content."""
+def _print_repository(plan: RepositoryPlan, header: PlanHeader, first: float | None) -> None:
+    """Print one repository: its tags, those that go first, then a line of what becomes of its content."""
     if plan.refused is not None:
         click.echo(printable(f"! {plan.path}: left alone: {plan.refused.message} ({plan.refused.code})"))
         return
-    for tag in _told(plan.tags):
+    for tag in sorted(_told(plan.tags), key=lambda tag: (tag.action is Action.KEEP, name_key(tag.tag))):
         click.echo(f"{_SIGNS[tag.action]:<7}{printable(f'{plan.path}:{tag.tag}')}\t{printable(tag.reason)}")
     untagged = sum(entry.tag is None for entry in plan.removals)
     counts = _content_counts(plan)
     if untagged:
         counts.insert(0, counted(untagged, "untagged entry", "go"))
-    totals = totals_of(plan, header.timing.mode)
-    counts.append(_bytes_line(totals))
-    click.echo(printable(f"       {plan.path}: {'; '.join(counts)}"))
+    if space := _space(totals_of(plan, header.timing.mode), first):
+        counts.append(space)
+    if counts:
+        click.echo(printable(f"       {plan.path}: {'; '.join(counts)}"))
     for file in plan.files:
         if file.action is Action.DELETE:
             click.echo(f"delete {printable(f'{plan.path}/{file.name}')}\t{file.kind}: {file.reason}")
@@ -163,11 +172,16 @@ def _content_counts(plan: RepositoryPlan) -> list[str]:
     return [f"{counted(counts[action], 'blob')} {text}" for action, text in words.items() if counts[action]]
 
 
-def _bytes_line(totals: PlanTotals) -> str:
-    return f"{human_bytes(totals.bytes_now)} come back now, {human_bytes(totals.bytes_later)} later"
+def _space(totals: PlanTotals, first: float | None) -> str:
+    """How many bytes come back and when, the first of those that wait at `first`; empty if none do."""
+    day = ""
+    if first is not None and first < _LAST_DAY:
+        day = f", from {datetime.fromtimestamp(first, UTC):%Y-%m-%d} on"
+    sizes = {"now": totals.bytes_now, f"later{day}": totals.bytes_later}
+    return ", ".join(f"{human_bytes(size)} come back {when}" for when, size in sizes.items() if size)
 
 
-def print_footer(footer: PlanFooter, findings: Sequence[Finding]) -> None:
+def _print_footer(footer: PlanFooter, findings: Sequence[Finding], first: float | None) -> None:
     """Print the totals, and on standard error what could not be read and which limits are exceeded."""
     totals = footer.totals
     rows: dict[str, Any] = {
@@ -180,7 +194,7 @@ def print_footer(footer: PlanFooter, findings: Sequence[Finding]) -> None:
         rows["tags added"] = totals.tags_added
     for name, count in rows.items():
         click.echo(f"  {name:<14}{count:>9,}")
-    click.echo(f"  {_bytes_line(totals)} ({human_bytes(totals.bytes_kept)} stay)")
+    click.echo(f"  {_space(totals, first) or 'nothing comes back'} ({human_bytes(totals.bytes_kept)} stay)")
     print_findings(findings)
     for line in footer.beyond_limits:
         click.echo(printable(f"! beyond the limits: {line}"), err=True)

@@ -38,17 +38,17 @@ def newest_first(tags: Iterable[DatedTag], order_by: OrderBy) -> list[DatedTag]:
         versions = [(version, tag.tag, tag) for tag in tags if (version := parse_version(tag.tag)) is not None]
         return [tag for _, _, tag in sorted(versions, key=lambda each: each[:2], reverse=True)]
     if order_by is OrderBy.NAME:
-        return sorted(tags, key=lambda tag: _name_key(tag.tag), reverse=True)
+        return sorted(tags, key=lambda tag: name_key(tag.tag), reverse=True)
     return newest_made_first(tags)
 
 
 def newest_made_first(tags: Iterable[DatedTag]) -> list[DatedTag]:
     """The tags whose time is known."""
     dated = (tag for tag in tags if tag.when is not None)
-    return sorted(dated, key=lambda tag: (tag.when, _name_key(tag.tag)), reverse=True)
+    return sorted(dated, key=lambda tag: (tag.when, name_key(tag.tag)), reverse=True)
 
 
-def _name_key(name: str) -> tuple[tuple[int, int, str], ...]:
+def name_key(name: str) -> tuple[tuple[int, int, str], ...]:
     """Names in the order of people: numbers inside count as numbers."""
     digits, parts = False, [""]
     for character in name:
