@@ -50,9 +50,10 @@ class RepositoryOutcome:
     """What became of one repository; sizes are bytes.
 
     `skipped` are entries that were to leave or come and were not touched, because somebody changed the index
-    since the plan. `restored` names blobs that the index needs and that came back from the quarantine. `dropped`
-    says that the empty layout went, `remade` that it came back, `left_alone` that the plan could not judge the
-    repository. `problems` says what was not done and why, and what the check at the end found.
+    since the plan. `marked` counts the marks that are new. `restored` names blobs that the index needs and that came
+    back from the quarantine. `dropped` says that the empty layout went, `remade` that it came back, `left_alone` that
+    the plan could not judge the repository. `problems` says what was not done and why, and what the check at the end
+    found.
     """
 
     path: str

@@ -235,12 +235,12 @@ class _Applying:
             if decision.action is Action.KEEP or file is None or decision.digest in view.needed:
                 continue
             if (file.size, file.modified, file.etag) == (decision.size, decision.modified, decision.etag):
-                new = Mark.of(file, now)
-                mark = known.get(decision.digest, new)
-                marks[decision.digest] = mark if mark.is_of(file) and mark.since == decision.since else new
+                mark = known.get(decision.digest)
+                is_known = mark is not None and mark.is_of(file) and mark.since == decision.since
+                marks[decision.digest] = mark if mark is not None and is_known else Mark.of(file, now)
+                self.outcome.marked += not is_known
         self.tools.guard()
         write_marks(files, self.plan.path, marks)
-        self.outcome.marked = len(marks)
 
     def _delete_leftovers(self) -> None:
         """Delete what writers left; one that can't be deleted keeps no other."""

@@ -269,6 +269,14 @@ def test_what_is_left_is_looked_at_once_more_in_the_end(world: World) -> None:
     assert (outcome.added, outcome.skipped, outcome.left_alone) == ([], [], False)
 
 
+def test_what_an_earlier_run_has_marked_is_not_said_to_be_marked_by_the_next(world: World) -> None:
+    assert apply_repository(world.tools(), world.plan(keep_policy(1))).marked == 2
+    marks = read_marks(world.files, LAYOUT)
+    world.now += 1
+    assert apply_repository(world.tools(), world.plan(keep_policy(1))).marked == 0
+    assert read_marks(world.files, LAYOUT) == marks
+
+
 def test_the_whole_index_is_kept_as_it_was_before_the_first_change_of_a_run(world: World) -> None:
     before, tools = world.index, world.tools()
     apply_repository(tools, world.plan(keep_policy(1)))
