@@ -146,13 +146,17 @@ class ShardRuns:
             self._remove_left([run])
 
     def put_an_end_to(self, shard: Shard) -> None:
-        """Have the server know that a shard's run is over, so that a process that still is at it ends, too."""
+        """Have the server know that a shard's run is over, so that a process that still is at it ends, too.
+
+        One that has not begun is cancelled: Prefect lets a run that crashed begin, as where its pod gets a node late.
+        """
         run = self._runs[shard]
         seen = self._seen[run].state if run in self._seen else None
         if seen is None or not seen.is_final():
+            kind = StateType.CANCELLED if seen is not None and seen.is_pending() else StateType.CRASHED
             message = "it gave no sign of life, and was taken up by another worker"
             with suppress(ObjectNotFound):  # somebody deleted it
-                self._client.set_flow_run_state(run, State(type=StateType.CRASHED, message=message), force=True)
+                self._client.set_flow_run_state(run, State(type=kind, message=message), force=True)
         self._over.append(run)
         del self._runs[shard]
 

@@ -1,5 +1,8 @@
 """The reports of shards at a real Prefect server: read once, and none left there whatever came of the shard."""
 
+import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -166,6 +169,22 @@ def test_what_an_attempt_that_was_given_up_handed_in_is_neither_read_nor_left(
         runs.forget(shard)
     assert left(api, first) == []
     assert left(api, second) == []
+
+
+def test_a_process_that_begins_after_its_attempt_was_given_up_ends_at_once(
+    api: str, runs: ShardRuns, shard: Shard, prefect_environment: dict[str, str]
+) -> None:
+    """A pod that gets a node after an hour; Prefect lets a run that crashed begin."""
+    with runs:
+        run = started(api, runs, shard)
+        ask(api, f"flow_runs/{run}/set_state", {"state": {"type": "PENDING", "name": "InfrastructurePending"}})
+        assert runs.look()[shard].state == "PENDING"
+        runs.put_an_end_to(shard)
+        execute = [sys.executable, "-m", "prefect", "flow-run", "execute"]
+        own = os.environ | prefect_environment | {"PREFECT_API_URL": api, "PREFECT__FLOW_RUN_ID": run}
+        ended = subprocess.run(execute, env=own, timeout=60, check=False, capture_output=True, text=True)
+        assert "is already in Cancelled state, skipping" in ended.stdout + ended.stderr
+        assert state_of(api, run) == "CANCELLED"
 
 
 def test_runs_that_are_left_at_the_end_are_cancelled_and_their_reports_removed(

@@ -17,7 +17,12 @@ SILENCE_SECONDS = 75.0
 LATE_SECONDS = SILENCE_SECONDS - FENCE_SECONDS - BEAT_SECONDS
 """How late an answer to a sign of life counts as just given: the server may have noted the sign long before."""
 BEGIN_SECONDS = 600.0
-"""How long a worker may take to start a shard's process; images may have to be pulled for that."""
+"""How long a shard's process may take to its first sign of life."""
+NODE_SECONDS = 3_300.0
+"""How long a worker may take to start that process: a pod waits for its image, or for a node.
+
+The server's automation gives it an hour, and calls it crashed then: a pod that comes later begins all the same.
+"""
 RESTART_DELAYS = (0.0, 30.0, 60.0)
 """Seconds before each further attempt: by the last one, the lock of a process that died unseen has expired."""
 
@@ -34,7 +39,7 @@ GONE = ""
 """Stands for the state of a flow run that the server does not know any more, since somebody deleted it."""
 _ENDED = {"COMPLETED": Step.GATHER, "FAILED": Step.GATHER, "CRASHED": Step.AGAIN, "CANCELLED": Step.AGAIN}
 _SHOWS_LIFE = {"RUNNING", "CANCELLING"}
-_PATIENCE = {"PENDING": BEGIN_SECONDS, GONE: SILENCE_SECONDS} | dict.fromkeys(_SHOWS_LIFE, BEGIN_SECONDS)
+_PATIENCE = {"PENDING": NODE_SECONDS, GONE: SILENCE_SECONDS} | dict.fromkeys(_SHOWS_LIFE, BEGIN_SECONDS)
 
 
 @dataclass(slots=True)

@@ -203,7 +203,12 @@ def test_a_shard_that_gave_no_sign_of_life_yet_has_none(knowing: Knowing) -> Non
 
 @pytest.mark.parametrize(
     ("kind", "ended"),
-    [(StateType.RUNNING, [StateType.CRASHED]), (StateType.COMPLETED, []), (StateType.CRASHED, [])],
+    [
+        (StateType.RUNNING, [StateType.CRASHED]),
+        (StateType.PENDING, [StateType.CANCELLED]),
+        (StateType.COMPLETED, []),
+        (StateType.CRASHED, []),
+    ],
 )
 def test_only_what_has_not_ended_is_put_an_end_to(knowing: Knowing, kind: StateType, ended: list[StateType]) -> None:
     with ShardRuns("a/b", {}, "bucket → host", 1) as runs:
