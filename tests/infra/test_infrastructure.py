@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
 DOCKERFILES = sorted(INFRA.glob("Dockerfile*"))
 MANIFESTS = sorted((INFRA / "kubernetes").glob("*.yaml"))
+KUBERNETES_JOB = ROOT / "deployments" / "pools" / "kubernetes-job.jq"
 UNITS = sorted(path for path in (INFRA / "systemd").iterdir() if path.suffix in {".service", ".timer"})
 KUBERNETES = "1.31"
 SECRETS = {"POSTGRES_PASSWORD": "one", "S3_ACCESS_KEY": "two", "S3_SECRET_KEY": "three"}
@@ -475,7 +476,9 @@ def test_who_stops_a_worker_waits_until_its_runs_have_ended() -> None:
     compose = yaml.safe_load((INFRA / "compose.yaml").read_text())["services"]["worker"]
     pod = yaml.safe_load_all((INFRA / "kubernetes" / "worker.yaml").read_text())
     (spec,) = [each["spec"]["template"]["spec"] for each in pod if each["kind"] == "Deployment"]
-    waits = [int(compose["stop_grace_period"].removesuffix("s")), spec["terminationGracePeriodSeconds"]]
+    (job,) = re.findall(r"\.terminationGracePeriodSeconds = (\d+)", KUBERNETES_JOB.read_text())
+    pods_wait = [spec["terminationGracePeriodSeconds"], int(job)]
+    waits = [int(compose["stop_grace_period"].removesuffix("s")), *pods_wait]
     assert min(waits) > RUN_ENDS_WITHIN_SECONDS
     (worker,) = spec["containers"]
     assert "command" not in worker, "in Kubernetes, that takes the place of the image's entrypoint"

@@ -6,6 +6,7 @@ from pathlib import Path
 import prefect
 import yaml
 
+from infra.operations.desk import RUN_ENDS_WITHIN_SECONDS
 from infra.real_parts import find_tool
 from tests.support.real_parts import Cli, skipped_where_unavailable
 
@@ -14,7 +15,7 @@ METADATA = Path(prefect.__file__).parent / "server/api/collections_data/views/ag
 """Prefect's own templates, which `prefect work-pool get-default-base-job-template` prints."""
 
 
-def test_kubernetes_jobs_have_the_registry_s_login_where_the_deployments_look_for_it(tmp_path: Path) -> None:
+def test_kubernetes_jobs_have_the_login_where_the_deployments_look_for_it_and_time_to_end(tmp_path: Path) -> None:
     with skipped_where_unavailable():
         jq = Cli(find_tool("jq"))
     template = json.loads(METADATA.read_text())["prefect-kubernetes"]["kubernetes"]["default_base_job_configuration"]
@@ -29,4 +30,5 @@ def test_kubernetes_jobs_have_the_registry_s_login_where_the_deployments_look_fo
     found = {each["work_pool"]["job_variables"]["env"]["DOCKER_CONFIG"] for each in deployments}
     assert found == {mount["mountPath"]}
     assert container.pop("envFrom") == [{"secretRef": {"name": "bucket-keys", "optional": True}}]
+    assert pod.pop("terminationGracePeriodSeconds") > RUN_ENDS_WITHIN_SECONDS
     assert changed == template, "all else is Prefect's"
