@@ -427,6 +427,11 @@ def test_prefect_finds_no_folder_of_another_user_where_it_makes_its_temporary_on
     assert setting(unit, "PrivateTmp") == ["true"]
 
 
+def test_one_run_that_takes_too_much_memory_ends_neither_the_others_nor_their_worker() -> None:
+    """Left to itself, systemd stops a unit of which the kernel has killed one process."""
+    assert setting("layoutlift-worker.service", "OOMPolicy") == ["continue"]
+
+
 RUN = "trap 'sleep 0.2; echo in order; exit' TERM; echo begun; while :; do sleep 0.02; done"
 """A flow run, as far as its worker's end matters to it."""
 
