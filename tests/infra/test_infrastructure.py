@@ -285,6 +285,12 @@ def test_s3fs_finds_the_folder_that_it_mounts_over(tmp_path: Path) -> None:
     assert started == ["-f", bucket, f"{tmp_path}{mountpoint}", *options]
 
 
+def test_s3fs_ends_by_its_signal_alone_which_comes_after_the_run() -> None:
+    """Kubernetes runs the preStop hook of a sidecar when the pod begins to end, and the run still reads then."""
+    assert "lifecycle" not in sidecar()
+    assert re.search(r"\bexec s3fs -f\b", sidecar()["command"][2]), "the signal reaches the first process alone"
+
+
 @pytest.mark.parametrize("path", MANIFESTS, ids=names)
 def test_a_secret_that_only_its_owner_may_read_is_in_no_pod_that_lets_a_group(path: Path) -> None:
     """Kubernetes adds a group's right to read to every file of a secret in a pod with fsGroup."""

@@ -1,6 +1,8 @@
 """The real parts do what the other tests rely on."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from infra.real_parts import DebianRegistry, Goofys, Registry, S3Fs, SeaweedFS, 
 from infra.real_parts.waiting import http_status, wait_until
 from tasks.oci.errors import ProgramFailedError
 from tasks.stores.local_parts import ports
+from tasks.stores.local_parts.fuse import is_mounted
 from tasks.stores.local_parts.registry import LocalRegistry
 from tests.support.layouts import DOCKER_MANIFEST, LayoutBuilder, random_bytes
 from tests.support.real_parts import Cli
@@ -81,6 +84,16 @@ def test_a_read_only_mount_refuses_writes(seaweedfs: SeaweedFS, s3fs_mount: S3Fs
     ):
         (mount.mountpoint / "new.txt").write_text("no")
     assert not list(mount.mountpoint.iterdir())
+
+
+def test_s3fs_that_is_told_to_end_unmounts(seaweedfs: SeaweedFS, s3fs_mount: S3Fs, tmp_path: Path) -> None:
+    """As Kubernetes ends the sidecar of cronjob-s3fs.yaml, by a signal alone."""
+    (s3fs_mount.mountpoint / "read.txt").write_text("hello")
+    with S3Fs(tmp_path, s3=seaweedfs, bucket=s3fs_mount.bucket, read_only=True) as mount:
+        assert (mount.mountpoint / "read.txt").read_text() == "hello"
+        os.kill(mount.pid, signal.SIGTERM)
+        wait_until(mount._is_gone, what="s3fs ends", deadline_seconds=30)
+        assert not is_mounted(mount.mountpoint)
 
 
 def test_a_crashed_mount_is_freed_by_stop(seaweedfs: SeaweedFS, s3fs_mount: S3Fs, tmp_path: Path) -> None:
