@@ -291,6 +291,15 @@ def test_s3fs_ends_by_its_signal_alone_which_comes_after_the_run() -> None:
     assert re.search(r"\bexec s3fs -f\b", sidecar()["command"][2]), "the signal reaches the first process alone"
 
 
+def test_what_s3fs_reads_ahead_is_in_a_volume_that_the_pod_has_asked_room_for() -> None:
+    (pod,) = pods(INFRA / "kubernetes" / "cronjob-s3fs.yaml")
+    mounts = {each["mountPath"]: each["name"] for each in sidecar()["volumeMounts"]}
+    assert next(each for each in pod["volumes"] if each["name"] == mounts["/tmp"])["emptyDir"] == {}
+    kept_free = int(re.search(r"ensure_diskfree=(\d+)", ",".join(sidecar()["args"]))[1])
+    asked = sidecar()["resources"]["requests"]["ephemeral-storage"]
+    assert int(asked.removesuffix("Gi")) * 1024 > kept_free
+
+
 @pytest.mark.parametrize("path", MANIFESTS, ids=names)
 def test_a_secret_that_only_its_owner_may_read_is_in_no_pod_that_lets_a_group(path: Path) -> None:
     """Kubernetes adds a group's right to read to every file of a secret in a pod with fsGroup."""
@@ -555,6 +564,9 @@ def test_mounts_remember_what_they_list_as_briefly_as_the_page_on_mounts_wants_i
     seconds = [re.findall(r"(?:stat_cache_expire=|--\w+-cache-ttl )(\d+)", path.read_text()) for path in mounts]
     assert set(re.findall(r"stat_cache_expire=(\d+)|--stat-cache-ttl (\d+)s", page)) == {("1", ""), ("", "1")}
     assert seconds == [["1"], ["1"], ["1", "1"]]
+    texts = [page, *(path.read_text() for path in mounts)]
+    kept_free = [re.findall(r"ensure_diskfree=(\d+)", text) for text in texts]
+    assert kept_free == [["2048"], ["2048"], ["2048"], []]
 
 
 def test_the_comments_of_a_unit_speak_of_the_options_that_it_has() -> None:
