@@ -111,10 +111,11 @@ class _Pool:
             logger.warning("no worker has taken up a shard: has the deployment's pool workers with free slots?")
 
     def _gather(self, shard: Shard, watch: ShardWatch, message: str | None) -> None:
+        pages = self._runs.pages(shard)
         try:
-            self._gathering.take(shard, self._runs.pages(shard))
+            self._gathering.take(shard, pages)
         except ShardLostError as error:
-            self._again(shard, watch, message or str(error))
+            self._again(shard, watch, str(error) if pages or not message else message)
         else:
             self._runs.forget(shard)
             del self._waiting[shard]

@@ -23,8 +23,12 @@ class Gathered:
     taken: list[Sequence[str]] = field(default_factory=list)
     restarts: list[str] = field(default_factory=list)
     given_up: list[ShardLostError] = field(default_factory=list)
+    refused: list[ShardLostError] = field(default_factory=list)
+    """What the next reports are refused for."""
 
     def take(self, _: Shard, pages: Sequence[str]) -> None:
+        if self.refused:
+            raise self.refused.pop(0)
         self.taken.append(pages)
 
     def note_bytes(self, _: Shard, bytes_read: int) -> None:

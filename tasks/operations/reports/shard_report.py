@@ -61,25 +61,25 @@ def pack(summary: ShardSummary, results: Iterable[TagResult]) -> Iterator[str]:
 
 
 def unpack(pages: Sequence[str]) -> tuple[ShardSummary, Iterator[TagResult]]:
-    """The summary and results that `pack` made pages of; results are read page by page.
+    """The summary and results that `pack` made pages of; results are read page by page, twice.
 
     Raises:
         ShardLostError: these are not all pages of one report.
     """
     try:
-        found = sum(_text(page).count("\n") + 1 for page in pages)
-        lines = chain.from_iterable(map(_lines, pages))
+        lines = _lines_of(pages)
         summary = ShardSummary.of_json(next(lines, {}))
-    except (ValueError, KeyError, TypeError, zlib.error) as error:
+        found = sum(1 for _ in map(result_of_row, lines))
+    except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
         raise ShardLostError(f"its report can't be read ({type(error).__name__})") from error
-    if found != summary.tags + 1:
-        raise ShardLostError(f"its report has {found - 1} of {summary.tags} results")
-    return summary, map(result_of_row, lines)
+    if found != summary.tags:
+        raise ShardLostError(f"its report has {found} of {summary.tags} results")
+    return summary, map(result_of_row, islice(_lines_of(pages), 1, None))
 
 
-def _text(page: str) -> str:
-    return zlib.decompress(base64.b85decode(page)).decode()
+def _lines_of(pages: Sequence[str]) -> Iterator[Any]:
+    return chain.from_iterable(map(_lines, pages))
 
 
-def _lines(page: str) -> Iterator[dict[str, Any]]:
-    return map(json.loads, _text(page).split("\n"))
+def _lines(page: str) -> Iterator[Any]:
+    return map(json.loads, zlib.decompress(base64.b85decode(page)).decode().split("\n"))

@@ -11,7 +11,7 @@ from flows.forms.scale_parameters import ScaledMigrateParameters
 from flows.scale import pool_work
 from flows.scale.pool_work import work_on_pool
 from flows.scale.shard_runs import Seen
-from tasks.oci.errors import ConfigurationError
+from tasks.oci.errors import ConfigurationError, ShardLostError
 from tasks.ports import Shard
 from tests.support.gathered import Gathered
 
@@ -29,6 +29,7 @@ class Server:
     """The calls that are to fail, each as often as it is named."""
     error: Exception = field(default_factory=lambda: httpx.ReadTimeout("no answer"))
     message: str | None = None
+    handed_in: list[str] = field(default_factory=lambda: ["page"])
     when_started: Callable[[], None] = lambda: None
     started: list[int] = field(default_factory=list)
     running: set[Shard] = field(default_factory=set)
@@ -52,7 +53,7 @@ class Server:
 
     def pages(self, _: Shard) -> list[str]:
         self._answer("pages")
-        return ["page"]
+        return self.handed_in
 
     def forget(self, shard: Shard) -> None:
         self.running.remove(shard)
@@ -116,6 +117,19 @@ def test_a_worker_of_another_version_says_which_option_it_does_not_know(monkeypa
     message = "Flow run received invalid parameters:\n - settings.new: Extra inputs are not permitted\n - more"
     (why,) = done(Server(message=message), [SHARD], monkeypatch).restarts
     assert why.endswith("Flow run received invalid parameters: settings.new: Extra inputs are not permitted")
+
+
+@pytest.mark.parametrize(
+    ("pages", "told"), [(["page"], "its report can't be read (ValueError)"), ([], "invalid parameters")]
+)
+def test_of_a_report_that_is_there_and_can_t_be_read_that_is_told(
+    monkeypatch: pytest.MonkeyPatch, pages: list[str], told: str
+) -> None:
+    """Tags with a problem have made its flow run fail, too, which is not why the shard is done again."""
+    gathered = Gathered(refused=[ShardLostError("its report can't be read (ValueError)")])
+    server = Server(message="invalid parameters", handed_in=pages)
+    _, why = done(server, [SHARD], monkeypatch, gathered).restarts
+    assert why == told
 
 
 def test_a_server_that_does_not_answer_for_minutes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,10 @@
 """What came of a shard arrives whole where its run is, or is known to be missing."""
 
+import base64
+import json
+import zlib
+from typing import Any
+
 import pytest
 
 from tasks.oci.errors import ShardLostError
@@ -39,6 +44,24 @@ def test_a_report_with_a_page_missing_is_none(lost: int) -> None:
     del pages[lost]
     with pytest.raises(ShardLostError):
         unpack(pages)
+
+
+@pytest.mark.parametrize(("name", "value"), [("outcome", "teleported"), ("verified", "by heart"), ("error", "no")])
+def test_a_report_with_a_value_that_only_another_version_knows_is_none(name: str, value: str) -> None:
+    """The whole report is looked at before any of it is taken over."""
+    pages = list(pack(*made(2 * LINES_A_PAGE + 5)))
+    lines = lines_of(pages[-1])
+    lines[-1][name] = value
+    with pytest.raises(ShardLostError, match="its report can't be read"):
+        unpack([*pages[:-1], page_of(lines)])
+
+
+def lines_of(page: str) -> list[Any]:
+    return [json.loads(line) for line in zlib.decompress(base64.b85decode(page)).decode().split("\n")]
+
+
+def page_of(lines: list[Any]) -> str:
+    return base64.b85encode(zlib.compress("\n".join(map(json.dumps, lines)).encode())).decode()
 
 
 @pytest.mark.parametrize("pages", [[], ["no page"], ["{}"], ["ä"]])
