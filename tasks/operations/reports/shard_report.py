@@ -1,7 +1,8 @@
 """What came of a shard, as text that fits through a scheduler's database: pages of compressed JSON lines.
 
-The first line of the first page says how many results follow, so that a report of which a page is missing is
-never taken for a whole one.
+The first line of the first page says how many of what follow, so that a report of which a page is missing is never
+taken for a whole one. Each finding is a line like each result, as there may be as many: what is before the server
+refuses pages that are large.
 """
 
 from __future__ import annotations
@@ -40,21 +41,37 @@ class ShardSummary:
     findings: tuple[Finding, ...]
     fitting: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        """As plain values."""
-        return asdict(self)
+    def to_lines(self) -> Iterator[Any]:
+        """As plain values: the numbers, and then what there is many of."""
+        numbers = {name: getattr(self, name) for name in _NUMBERS}
+        yield {**numbers, "traffic": asdict(self.traffic), **{name: len(getattr(self, name)) for name in _LISTS}}
+        yield from map(asdict, self.findings)
+        yield from self.indexes.items()
+        yield from self.fitting
 
     @classmethod
-    def of_json(cls, value: Mapping[str, Any]) -> ShardSummary:
-        """What `to_json` made."""
-        findings = tuple(Finding(**each) for each in value["findings"])
-        fitting = tuple(value.get("fitting", ()))
-        return cls(**{**value, "traffic": Traffic(**value["traffic"]), "findings": findings, "fitting": fitting})
+    def of_lines(cls, lines: Iterator[Any]) -> ShardSummary:
+        """What `to_lines` made, and nothing more of the lines."""
+        head: dict[str, Any] = next(lines, {})
+        findings, indexes, fitting = ([*islice(lines, head[name])] for name in _LISTS)
+        if [len(each) for each in (findings, indexes, fitting)] != [head[name] for name in _LISTS]:
+            raise ValueError("lines are missing")
+        return cls(
+            **{name: head[name] for name in _NUMBERS},
+            traffic=Traffic(**head["traffic"]),
+            findings=tuple(Finding(**each) for each in findings),
+            indexes=dict(indexes),
+            fitting=tuple(fitting),
+        )
+
+
+_NUMBERS = ("tags", "bytes_read", "requests", "unasked")
+_LISTS = ("findings", "indexes", "fitting")
 
 
 def pack(summary: ShardSummary, results: Iterable[TagResult]) -> Iterator[str]:
     """The pages of a shard's report, one after the other; there is at least one."""
-    lines = chain([summary.to_json()], map(tag_row, results))
+    lines = chain(summary.to_lines(), map(tag_row, results))
     while page := list(islice(lines, LINES_A_PAGE)):
         raw = "\n".join(json.dumps(line, separators=(",", ":")) for line in page)
         yield base64.b85encode(zlib.compress(raw.encode())).decode("ascii")
@@ -68,13 +85,14 @@ def unpack(pages: Sequence[str]) -> tuple[ShardSummary, Iterator[TagResult]]:
     """
     try:
         lines = _lines_of(pages)
-        summary = ShardSummary.of_json(next(lines, {}))
+        summary = ShardSummary.of_lines(lines)
         found = sum(1 for _ in map(result_of_row, lines))
     except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
         raise ShardLostError(f"its report can't be read ({type(error).__name__})") from error
     if found != summary.tags:
         raise ShardLostError(f"its report has {found} of {summary.tags} results")
-    return summary, map(result_of_row, islice(_lines_of(pages), 1, None))
+    before = 1 + sum(len(getattr(summary, name)) for name in _LISTS)
+    return summary, map(result_of_row, islice(_lines_of(pages), before, None))
 
 
 def _lines_of(pages: Sequence[str]) -> Iterator[Any]:
