@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from flows.forms.parameter_fields import ADDRESS_FORM, PLACE_FORM, EndpointUrl, PlainHttp, check_address
+from flows.forms.parameter_fields import ADDRESS_FORM, PLACE_FORM, EndpointUrl, PlainHttp, check_address, check_local
 from flows.forms.told_to_pydantic import told_to_pydantic
 from tasks.benchmark_values import cases
 from tasks.benchmark_values.options import BenchmarkOptions, ContentKind
@@ -36,13 +37,6 @@ def _place(location: str | None) -> str:
 def _registry(address: str | None) -> str | None:
     """As `check_address`: a registry is part of the results, too, and a login in it would be."""
     return check_address(address) if address else None
-
-
-def _folder(state: str | None) -> str | None:
-    """Refuse a bucket, which may be meant for migrations: `LAYOUTLIFT_STATE` is theirs, too."""
-    if state and "://" in state:
-        raise ValueError(f"{state}: a benchmark works in a folder of this machine: name one with --state")
-    return state
 
 
 Location = Annotated[
@@ -81,9 +75,15 @@ KeepPageCache = Annotated[bool, Field(description="Don't drop the machine's page
 AllowedLoss = Annotated[
     float, Field(description="Percent of throughput that may be lost against earlier runs", gt=0, lt=100)
 ]
-Out = Annotated[str | None, Field(description="Folder for the results, by default build/benchmark/RUN")]
+Out = Annotated[
+    str | None,
+    Field(description="Folder for the results, by default build/benchmark/RUN"),
+    AfterValidator(check_local),
+]
 DatFile = Annotated[
-    str | None, Field(description="Write the figures here, too, in the form of the ORAS project's article")
+    str | None,
+    Field(description="Write the figures here, too, in the form of the ORAS project's article"),
+    AfterValidator(partial(check_local, kind="file")),
 ]
 Uncounted = Annotated[
     bool,
@@ -95,7 +95,7 @@ State = Annotated[
     Field(
         description="Folder for the history and the work in progress; else below $XDG_STATE_HOME or ~/.local/state"
     ),
-    AfterValidator(_folder),
+    AfterValidator(check_local),
 ]
 
 

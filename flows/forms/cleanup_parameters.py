@@ -63,6 +63,7 @@ ApprovalWithin = Annotated[
 PlansFolder = Annotated[
     str | None,
     Field(description="Folder for plans that wait for a yes, one for all workers; else below the state folder"),
+    AfterValidator(p.check_local),
 ]
 
 

@@ -20,7 +20,7 @@ from tasks.operations.choosing.selection import Renames, Selection
 from tasks.operations.reports.results import Depth
 from tasks.operations.work.planning import OnConflict, Untagged
 from tasks.stores.bucket.s3_address import check_endpoint_url
-from tasks.stores.source_checks import check_home, check_place
+from tasks.stores.source_checks import check_here, check_place
 
 
 def check_address(text: str) -> str:
@@ -72,18 +72,26 @@ def check_renames(texts: list[str]) -> list[str]:
     return texts
 
 
+def check_local(path: str | None, kind: str = "folder") -> str | None:
+    """As `check_address`, for a file or folder of this machine, where there is one.
+
+    Raises:
+        ValueError: it is a URL, or begins with a home that no shell put in.
+    """
+    with told_to_pydantic():
+        check_here(path or "", kind)
+    return path
+
+
 def check_file(path: str | None, instead: str = "/dev/stdout is standard output") -> str | None:
     """Return what names a file to write, where there is one; `instead` says what prints it.
 
     Raises:
-        ValueError: it is a hyphen, which other programs take for standard output, or begins with a home that no
-            shell put in.
+        ValueError: it is a hyphen, which other programs take for standard output, or no file of this machine.
     """
     if path == "-":
         raise ValueError(f"it would be a file of that name; {instead}")
-    with told_to_pydantic():
-        check_home(path or "")
-    return path
+    return check_local(path, "file")
 
 
 ADDRESS_FORM = {"pattern": "^[^@]*$"}

@@ -78,6 +78,18 @@ def check_home(path: str) -> None:
         raise ConfigurationError(f"{path}: no shell put a home in place of the ~; write the folder in full")
 
 
+def check_here(path: str, kind: str = "folder") -> None:
+    """Refuse what names no file or folder of this machine, `kind`: of a URL, the system makes folders of its parts.
+
+    Raises:
+        ConfigurationError: it is a URL; what may be a login in it is not repeated. Or it begins with a home that no
+            shell put in.
+    """
+    check_home(path)
+    if "://" in path:
+        raise ConfigurationError(f"{path.partition('://')[0]}:// can't be used here; name a {kind} of this machine")
+
+
 def refuse_absent(source: str, path: str) -> None:
     """See that there is a directory at the path of a source.
 

@@ -38,6 +38,9 @@ def test_a_registry_is_an_address_without_scheme_or_login(registry: str) -> None
         ({"path_mount": ["mount-s3=/mnt"]}, "mount-s3"),
         ({"path_bucket": ["registry=x"]}, "registry"),
         ({"state": "s3://bucket/state"}, "a folder of this machine"),
+        ({"out": "s3://bucket/results"}, "a folder of this machine"),
+        ({"dat_file": "s3://bucket/figures.dat"}, "a file of this machine"),
+        ({"out": "~/results"}, "write the folder in full"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )

@@ -8,7 +8,12 @@ from pydantic import BaseModel, ValidationError
 
 from flows.commands.running import checked
 from flows.forms.benchmark_parameters import BenchmarkParameters
-from flows.forms.cleanup_parameters import CleanupParameters, DeleteParameters, RecoverParameters
+from flows.forms.cleanup_parameters import (
+    CleanupParameters,
+    CleanupPlanParameters,
+    DeleteParameters,
+    RecoverParameters,
+)
 from flows.forms.parameters import MigrateParameters, RunParameters, VerifyParameters
 from flows.forms.scale_parameters import ScaledMigrateParameters, ScaledVerifyParameters
 from tasks.oci.errors import ConfigurationError
@@ -120,6 +125,28 @@ def test_a_home_that_no_shell_put_in_is_refused_and_not_made_a_folder_of_that_na
         with pytest.raises(ConfigurationError, match=f"({field.upper()}|--{field}): ~.*write the folder in full"):
             checked(MigrateParameters, given | {field: place})
     assert checked(MigrateParameters, given | {field: "./~/lift"})
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        (MigrateParameters, "report"),
+        (VerifyParameters, "metrics"),
+        (CleanupPlanParameters, "output"),
+        (CleanupParameters, "state"),
+    ],
+)
+def test_what_is_written_on_this_machine_is_not_taken_for_a_folder_where_a_bucket_is_named(
+    model: type[BaseModel], field: str
+) -> None:
+    """Of `s3://bucket/report.json` the system makes a file below a folder `s3:`, of which nobody hears."""
+    place = {"source": "s3://bucket", "target": "registry.example", "policy": "cleanup.yaml"}
+    given = {name: value for name, value in place.items() if name in model.model_fields}
+    for url in ("s3://AKID:hunter2@bucket/kept", "https://AKID:hunter2@store/kept"):
+        with pytest.raises(ConfigurationError, match=f"--{field}: .* of this machine") as raised:
+            checked(model, given | {field: url})
+        assert "hunter2" not in str(raised.value)
+    assert checked(model, given | {field: "s3:/kept"})
 
 
 @pytest.mark.parametrize("field", ["source", "state", "report", "ca_file", "limits_from", "tags_from"])
