@@ -82,7 +82,7 @@ def _print_outcome(ended: BenchmarkRun, *, as_json: bool) -> None:
     from tasks.operations.reports.shown_text import printable  # noqa: PLC0415
 
     if as_json:
-        click.echo(json_lines(ended.results), nl=False)
+        click.echo(json_lines(ended.results, ended.regressions), nl=False)
         return
     for line in terminal_table(ended.results):
         click.echo(line)

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from flows.cli import main
 from flows.course import benchmark_course
+from tasks.operations.benchmark.history import Regression
 from tests.support.benchmark_facts import measured, results
 
 
@@ -17,7 +18,7 @@ from tests.support.benchmark_facts import measured, results
 def measured_already(*_: object) -> Iterator[SimpleNamespace]:
     yield SimpleNamespace(
         results=results(measured(1.0)),
-        regressions=(),
+        regressions=(Regression("s3fs 8MiB warm", 1.0, 2.0),),
         ended={},
         folder=SimpleNamespace(path="/somewhere"),
         finish=lambda: None,
@@ -26,7 +27,11 @@ def measured_already(*_: object) -> Iterator[SimpleNamespace]:
 
 @pytest.mark.parametrize("way", [[], ["--standalone"]], ids=["flow", "standalone"])
 @pytest.mark.parametrize(
-    ("form", "said"), [([], ["8MiB", "results: /somewhere"]), (["--json"], ['{"kind": "measurement"'])]
+    ("form", "said"),
+    [
+        ([], ["8MiB", "results: /somewhere", "! slower: s3fs 8MiB warm"]),
+        (["--json"], ['{"kind": "measurement"', '{"kind": "regression"']),
+    ],
 )
 def test_the_figures_are_printed_at_the_end(
     monkeypatch: pytest.MonkeyPatch, way: list[str], form: list[str], said: list[str]
