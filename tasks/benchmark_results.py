@@ -33,10 +33,10 @@ def compare_and_keep(results: Results, about: About, history: History, allowed: 
         StateError: the history can't be read or written.
     """
     entry = Entry.of(about, results)
-    earlier = entries_of(history.rows())
-    if all(each.run != entry.run for each in earlier):
+    entries = entries_of(history.rows())
+    if all(each.run != entry.run for each in entries):
         history.append(entry.to_json())
-    return compare(entry, earlier, allowed)
+    return compare(entry, entries, allowed)
 
 
 def write_results(

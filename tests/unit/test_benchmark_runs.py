@@ -18,6 +18,7 @@ from tasks.benchmark_values.cases import MIB, parse_cases
 from tasks.benchmark_values.facts import Cost, Phase
 from tasks.benchmark_values.options import BenchmarkOptions
 from tasks.benchmark_values.paths import Origin, PathSpec, Visit, altered
+from tasks.benchmark_values.summary import FEWEST
 from tasks.oci.errors import (
     InterruptedRunError,
     LayoutliftError,
@@ -29,6 +30,7 @@ from tasks.oci.errors import (
 )
 from tasks.operations.benchmark.catalogue import CATALOGUE
 from tasks.operations.benchmark.data_files import json_lines
+from tasks.operations.benchmark.history import Entry
 from tasks.stores.benchmark.result_folder import History, ResultFolder
 from tasks.stores.pacing import Stop
 from tests.support.benchmark_facts import about, measured, results
@@ -75,6 +77,18 @@ def test_a_run_that_was_finished_keeps_its_figures_and_is_in_the_history_once(
     assert [row["run"] for row in run.history.rows()] == ["old"]
     assert [row["kind"] for row in lines] == ["about", "measurement", "case", "warning"]
     assert run.folder.rows() == lines
+
+
+def test_a_finished_run_is_compared_with_those_before_it_and_none_that_came_later(tmp_path: Path) -> None:
+    often = [measured(1.0, repeat=repeat) for repeat in range(FEWEST)]
+    (tmp_path / "benchmark.jsonl").write_text(json_lines(results(*often, about=about("old"), ended=("8MiB",))))
+    begun(tmp_path, options("8MiB"), None).finish()
+    later = Entry.of(about("later"), results(*(replace(each, cost=replace(each.cost, wall=0.1)) for each in often)))
+    History(tmp_path / "history.jsonl").append(later.to_json())
+    again = begun(tmp_path, options("8MiB"), None)
+    again.finish()
+    assert again.regressions == ()
+    assert [row["run"] for row in again.history.rows()] == ["old", "later"]
 
 
 def test_a_finished_run_can_be_given_more_sizes(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from itertools import takewhile
 from statistics import median
 from typing import TYPE_CHECKING, Any, Self
 
@@ -109,9 +110,13 @@ def entries_of(rows: Iterable[Mapping[str, Any]]) -> list[Entry]:
     return [Entry.from_json(row) for row in rows if row.keys() >= {"run", "started", "settings", "rates"}]
 
 
-def compare(entry: Entry, earlier: Iterable[Entry], allowed: float) -> Comparison:
-    """Compare a run with earlier ones, the oldest first; by how much it may be slower is a part (0.3 is 30 %)."""
-    alike = [each for each in earlier if each.settings == entry.settings and each.run != entry.run]
+def compare(entry: Entry, history: Iterable[Entry], allowed: float) -> Comparison:
+    """Compare a run with earlier ones, the oldest first; by how much it may be slower is a part (0.3 is 30 %).
+
+    One that is in the history itself is compared with those before it.
+    """
+    earlier = takewhile(lambda each: each.run != entry.run, history)
+    alike = [each for each in earlier if each.settings == entry.settings]
     before = _compared_with(entry, alike)
     return Comparison(_regressions(entry, before, allowed), (*alike, entry), len(before))
 
