@@ -18,6 +18,11 @@ def is_special(path: Path) -> bool:
     return _standard_stream(path) is not None or (path.exists() and not path.is_file())
 
 
+def is_unfinished(name: str) -> bool:
+    """Whether a file is called as one is that is not whole yet; a process that is killed leaves it."""
+    return name.startswith(".") and name.endswith(".tmp")
+
+
 @contextlib.contextmanager
 def whole_or_not_at_all(path: Path) -> Iterator[BinaryIO]:
     """Open a file that takes its name when all of it is on disk; a pipe, device or stream is written to directly.
@@ -30,7 +35,7 @@ def whole_or_not_at_all(path: Path) -> Iterator[BinaryIO]:
             yield out
         return
     path = _followed(path)
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    unfinished = path.with_name(f".{secrets.token_hex(8)}.tmp")  # its own name may have no byte to spare
     try:
         with unfinished.open("xb") as out:
             yield out

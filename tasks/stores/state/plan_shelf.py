@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import StateError
+from tasks.stores.whole_files import is_unfinished
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,7 +111,8 @@ class PlanShelf:
     def _clear(self) -> None:
         """Remove what is old: plans, notes, and the drafts of runs that were killed."""
         for path in self.folder.iterdir():
-            is_ours = path.name.endswith((_PLAN, _OPEN)) or _DRAFT in path.name
+            is_draft = _DRAFT in path.name or is_unfinished(path.name)
+            is_ours = is_draft or path.name.endswith((_PLAN, _OPEN))
             with contextlib.suppress(FileNotFoundError):  # another run has renamed its draft, or done with its plan
                 if is_ours and time.time() - path.stat().st_mtime > KEPT_SECONDS:
                     path.unlink()

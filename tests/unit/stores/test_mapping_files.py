@@ -43,7 +43,7 @@ def test_a_list_is_written_through_no_link_that_somebody_foresaw(
     monkeypatch.setattr(mapping_files.os, "getpid", lambda: 7)
     (tmp_path / "only mine").write_text("kept")
     for token in ("7", "seen"):
-        (tmp_path / f".list.csv.{token}.tmp").symlink_to(tmp_path / "only mine")
+        (tmp_path / f".{token}.tmp").symlink_to(tmp_path / "only mine")
     write_lists([RowList(tmp_path / "list.csv", [{"old": "a", "new": "b"}])], {})
     assert (tmp_path / "only mine").read_text() == "kept"
     assert not (tmp_path / "list.csv").is_symlink()

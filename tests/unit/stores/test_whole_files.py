@@ -89,6 +89,13 @@ def test_what_was_there_before_stays_when_the_work_fails(tmp_path: Path) -> None
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"file": "before"}
 
 
+@pytest.mark.parametrize("name", ["n" * 255, "\u00e9" * 127])
+def test_a_name_as_long_as_names_can_be_is_written(name: str, tmp_path: Path) -> None:
+    with whole_or_not_at_all(tmp_path / name) as out:
+        out.write(b"report")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_a_link_that_the_kernel_does_not_follow_is_not_written_through(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from tasks.stores.state.plan_shelf import KEPT_SECONDS, PlanShelf
 
 
 @pytest.mark.parametrize(
-    "name", [".draft-0000", "..draft-0000.jsonl.1111", "..draft-0000.1111", "old.jsonl", "run.open"]
+    "name", [".draft-0000", "..draft-0000.jsonl.1111", "..draft-0000.1111", ".00001111.tmp", "old.jsonl", "run.open"]
 )
 @pytest.mark.parametrize("age", [0.0, 2 * KEPT_SECONDS])
 def test_what_is_old_goes_also_drafts_of_runs_that_were_killed(tmp_path: Path, name: str, age: float) -> None:
