@@ -38,6 +38,8 @@ def whole_or_not_at_all(path: Path) -> Iterator[BinaryIO]:
     unfinished = path.with_name(f".{secrets.token_hex(8)}.tmp")  # its own name may have no byte to spare
     try:
         with unfinished.open("xb") as out:
+            with contextlib.suppress(FileNotFoundError):
+                keep_rights(out.fileno(), path.stat())
             yield out
             out.flush()
             os.fsync(out.fileno())
@@ -45,6 +47,16 @@ def whole_or_not_at_all(path: Path) -> Iterator[BinaryIO]:
     finally:
         unfinished.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def keep_rights(descriptor: int, before: os.stat_result) -> None:
+    """Give a new file the owner and rights of what it takes the place of, whose readers are to go on with it."""
+    ours = os.fstat(descriptor)
+    if (before.st_uid, before.st_gid) != (ours.st_uid, ours.st_gid):
+        with contextlib.suppress(PermissionError):  # only root may give a file away
+            os.fchown(descriptor, before.st_uid, before.st_gid)
+    if (rights := before.st_mode & 0o777) != ours.st_mode & 0o777:  # not every mount can change them
+        os.fchmod(descriptor, rights)
 
 
 def _opened_as_it_is(path: Path) -> BinaryIO:

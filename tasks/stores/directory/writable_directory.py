@@ -19,6 +19,7 @@ from tasks.oci.errors import ContentNotFoundError, SourceChangedError, SourceUna
 from tasks.stores.directory.directory_files import DirectoryFiles, content_mark, split
 from tasks.stores.directory.file_errors import translate
 from tasks.stores.directory.layout_directory import LayoutDirectory
+from tasks.stores.whole_files import keep_rights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -149,11 +150,7 @@ class DirectoryWriter(DirectoryFiles):
         """Give a draft the owner and rights of what it takes the place of, whose writers are to go on with it."""
         folder, name = split(path)
         with suppress(FileNotFoundError), self._folder(folder) as opened:
-            before, ours = os.stat(name, dir_fd=opened), os.fstat(descriptor)
-            if (before.st_uid, before.st_gid) != (ours.st_uid, ours.st_gid):
-                with suppress(PermissionError):  # only root may give a file away
-                    os.fchown(descriptor, before.st_uid, before.st_gid)
-            os.fchmod(descriptor, before.st_mode & 0o777)
+            keep_rights(descriptor, os.stat(name, dir_fd=opened))
 
     def _publish_new(self, draft: str, path: str) -> None:
         """Give a draft its name if nothing has it; in one step where the file system knows hard links."""

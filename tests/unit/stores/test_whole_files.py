@@ -96,6 +96,33 @@ def test_a_name_as_long_as_names_can_be_is_written(name: str, tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+@pytest.mark.parametrize("write", WRITERS)
+@pytest.mark.parametrize(("rights", "umask"), [(0o600, 0o022), (0o644, 0o077)])
+def test_a_file_that_is_written_anew_keeps_its_rights(
+    write: Callable[[Path], object], rights: int, umask: int, tmp_path: Path
+) -> None:
+    """A report that is nobody's business stays so, and another program can go on reading the metrics."""
+    (tmp_path / "file").touch()
+    (tmp_path / "file").chmod(rights)
+    ours = os.umask(umask)
+    try:
+        write(tmp_path / "file")
+    finally:
+        os.umask(ours)
+    assert (tmp_path / "file").stat().st_size
+    assert (tmp_path / "file").stat().st_mode & 0o777 == rights
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+def test_a_file_that_root_writes_anew_keeps_its_owner(tmp_path: Path) -> None:
+    """Else its rights would shut out who could read it."""
+    (tmp_path / "file").touch(mode=0o600)
+    os.chown(tmp_path / "file", 1234, 1235)
+    write_metrics(tmp_path / "file")
+    status = (tmp_path / "file").stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (1234, 1235, 0o600)
+
+
 def test_a_link_that_the_kernel_does_not_follow_is_not_written_through(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
