@@ -19,6 +19,7 @@ from flows.server.heartbeats import heartbeats
 from flows.server.own_flow import flow
 from tasks.benchmark_values.options import ContentKind
 from tasks.oci.errors import LockHeldError
+from tasks.operations.reports.told_errors import told_plainly
 
 
 @flow(name="benchmark", flow_run_name="benchmark {location}", persist_result=False)
@@ -53,7 +54,7 @@ def benchmark(
     given = filled_in(p.BenchmarkParameters, locals())
     watcher = current_watcher()
     try:
-        with stopped_as_before(), heartbeats(), ended_by_a_pause(watcher.stop.set):
+        with told_plainly(), stopped_as_before(), heartbeats(), ended_by_a_pause(watcher.stop.set):
             options = with_lasting_results(given.to_options())
             drive_benchmark(options, watcher.stop, measure_as_tasks, publish_benchmark)
     except LockHeldError as held:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.operations.reports.told_errors import told_plainly
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -31,4 +33,5 @@ def benchmark_case(run_id: str, label: str) -> None:
     """Measure a case by all paths; figures go to the run's record, not to Prefect. It is never tried again."""
     run = _runs[run_id]
     (case,) = (each for each in run.options.cases if each.label == label)
-    run.measure(case)
+    with told_plainly():
+        run.measure(case)

@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run
 
 from tasks.oci.errors import is_transient
+from tasks.operations.reports.told_errors import told_plainly
 from tasks.operations.running.batches import Slice
 from tasks.operations.source.looking_again import RETRY_DELAYS
 
@@ -51,4 +52,5 @@ def _retry_if_transient(task: Task[Any, Any], task_run: TaskRun, state: State[An
 def work_batch(run_id: str, batch: list[tuple[str, int, int | None]], label: str) -> None:  # noqa: ARG001 - the name
     """Do the tags of a batch; the run is named, as Prefect stores arguments, and keeps what comes of it itself."""
     last = (task_run.run_count or 1) > len(RETRY_DELAYS)
-    _runs[run_id].execute(tuple(Slice(*part) for part in batch), last_attempt=last)
+    with told_plainly():
+        _runs[run_id].execute(tuple(Slice(*part) for part in batch), last_attempt=last)

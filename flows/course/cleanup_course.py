@@ -30,6 +30,7 @@ from tasks.operations.cleanup.planning.plan_summary import PlanSummary, what_goe
 from tasks.operations.cleanup.values import PlanFooter
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.shown_text import escape_markdown, human_bytes
+from tasks.operations.reports.told_errors import told, told_plainly
 from tasks.stores.pacing import Stop
 from tasks.stores.state.plan_shelf import PlanShelf
 from tasks.stores.state.state_directory import made_state_root
@@ -50,6 +51,7 @@ REJECTED = "Rejected"
 logger = logging.getLogger(__name__)
 
 
+@told_plainly()
 def clean_up(given: CleanupParameters, logins: Logins) -> State[None]:
     """Carry a cleanup to its end in the flow that this is called from; the state that it should end in.
 
@@ -122,7 +124,7 @@ class _Course:
             try:
                 check_limits(plan.path, applied.raised)
             except RefusedError as beyond:
-                logger.warning("a yes alone was not enough: %s", beyond)
+                logger.warning("a yes alone was not enough: %s", told(beyond))
                 question = f"A yes alone is not enough for this plan. {question}"  # another one, to be answered anew
                 continue
             return applied
@@ -142,7 +144,7 @@ class _Course:
         except LockHeldError as held:
             if is_approved or done.run:
                 raise
-            return State(type=StateType.CANCELLED, name=SKIPPED, message=str(held))
+            return State(type=StateType.CANCELLED, name=SKIPPED, message=told(held))
         if done.problems or not plan.is_whole:
             problems = f" with {counted(len(done.problems), 'problem')}" if done.problems else ""
             findings = "" if plan.is_whole else "; the findings in cleanup-plan say what it left alone"

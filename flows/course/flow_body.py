@@ -19,6 +19,7 @@ from flows.dashboard.publishing import publish, work_as_tasks
 from flows.forms.block_names import names_block
 from flows.server.heartbeats import heartbeats
 from tasks.oci.errors import ConflictsError, LockHeldError
+from tasks.operations.reports.told_errors import told, told_plainly
 
 if TYPE_CHECKING:
     from flows.course.driving import Publish, Work
@@ -32,6 +33,7 @@ AGAIN_SECONDS = 90.0
 where it died, has no lock any more after one."""
 
 
+@told_plainly()
 def run_as_flow(
     kind: RunKind, options: RunOptions, work: Work = work_as_tasks, publish: Publish = publish
 ) -> State[None] | None:
@@ -72,7 +74,7 @@ def skipped(held: LockHeldError, watcher: Watcher) -> State[None]:
     """
     if not isinstance(watcher, NoWatcher):
         raise held
-    return State(type=StateType.CANCELLED, name=SKIPPED, message=str(held))
+    return State(type=StateType.CANCELLED, name=SKIPPED, message=told(held))
 
 
 def _with_patience(options: RunOptions) -> RunOptions:

@@ -239,6 +239,29 @@ def test_beyond_the_limits_nothing_is_applied_unasked(deployed: Deployed, source
     assert "Beyond the limits" in deployed.artifacts(run)["cleanup-plan"]["data"]
 
 
+@pytest.mark.parametrize("auto_apply", [True, False])
+def test_a_repository_whose_name_is_not_in_utf_8_is_named_where_the_plan_is_beyond_the_limits(
+    deployed: Deployed, tmp_path: Path, policy: Path, auto_apply: bool
+) -> None:
+    """Prefect's client can't send its bytes, nor is anybody's terminal to get them."""
+    policy.write_text(POLICY.replace("50", "10"))
+    layout = LayoutBuilder(tmp_path / "tree" / os.fsdecode(b"caf\xe9\x1b[2J"))
+    for tag in range(4):
+        layout.image(f"v{tag}", layers=[random_bytes(10 + tag, 300)])
+    layout.write()
+    run = deployed.begin(tmp_path / "tree", policy, auto_apply=auto_apply)
+    ended = deployed.execute(run)
+    if auto_apply:
+        assert ended["type"] == "FAILED"
+        assert r"caf\udce9\x1b[2J: 50 % of its tags go" in ended["message"]
+        return
+    deployed.answer(run, approve=True)
+    assert deployed.execute(run)["name"] == "Suspended"
+    wait_until(lambda: deployed.logs(run, "a yes alone was not enough"), what="the log says why it asks again")
+    (line,) = deployed.logs(run, "a yes alone was not enough")
+    assert r"caf\udce9\x1b[2J: 50 % of its tags go" in line
+
+
 def test_a_yes_that_comes_too_late_is_none(deployed: Deployed, source: Path, policy: Path) -> None:
     before = files_in_directory(source)
     run = deployed.begin(source, policy, approval_within="1s")

@@ -17,7 +17,7 @@ from flows.dashboard import announcing, dashboard_limits
 from flows.dashboard.announcing import CONFLICTS
 from flows.dashboard.dashboard_limits import ended_by_a_pause
 from flows.forms.parameters import MigrateParameters
-from tasks.oci.errors import ConflictsError, LockHeldError
+from tasks.oci.errors import ConflictsError, LockHeldError, RefusedError
 from tasks.operations.work.planning import OnConflict
 from tasks.run_options import RunKind, RunOptions
 
@@ -42,6 +42,18 @@ def test_conflicts_that_keep_a_run_from_beginning_are_told_to_whoever_waits_for_
     with pytest.raises(ConflictsError):
         run_as_flow(RunKind.MIGRATE, options)
     assert sent == told
+
+
+def test_names_that_end_a_run_are_escaped_before_prefect_sends_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its client can't send what is not UTF-8, and the log of a worker is read at a terminal."""
+
+    def drive(*_: Any, **__: Any) -> None:
+        raise RefusedError("caf\udce9\x1b]0;x\x07 is not understood")
+
+    monkeypatch.setattr(flow_body, "drive", drive)
+    with pytest.raises(RefusedError) as raised:
+        run_as_flow(RunKind.MIGRATE, a_mapping())
+    assert str(raised.value) == r"caf\udce9\x1b]0;x\x07 is not understood"
 
 
 @pytest.fixture
