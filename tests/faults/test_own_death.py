@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import Popen
@@ -10,10 +10,14 @@ from subprocess import Popen
 import pytest
 
 from infra.real_parts import Registry, wait_until
+from tasks.stores.bucket.object_stream import LARGE
 from tests.support.command import Layoutlift, interrupt
 from tests.support.content import tree
 from tests.support.deaths import end_and_finish
 from tests.support.fault_proxy import FaultProxy, Silence, Sip
+from tests.support.layouts import LayoutBuilder
+from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
+from tests.support.scripted_s3 import VARIABLES, content, etag, page
 
 ENDS_WITHIN = 10.0
 
@@ -49,6 +53,51 @@ def test_ctrl_c_ends_in_time_though_the_registry_never_answers(
         code, _, _, seconds = interrupt(process, within=30)
     assert code == 130
     assert seconds < ENDS_WITHIN
+
+
+def range_of(raw: bytes) -> Callable[[Request], Reply]:
+    """Answers with the first range of an object, and with the head alone of any other."""
+
+    def answer(request: Request) -> Reply:
+        first, last = map(int, request.headers["range"].removeprefix("bytes=").split("-"))
+        part = raw[first : last + 1]
+        head = {"ETag": etag(raw), "Content-Range": f"bytes {first}-{first + len(part) - 1}/{len(raw)}"}
+        return Reply(206, {**head, "Content-Length": str(len(part))}, part if not first else b"", silent=bool(first))
+
+    return answer
+
+
+@pytest.fixture
+def stalling_bucket(tmp_path: Path) -> Generator[ScriptedRegistry]:
+    """A bucket with one tag, whose layer stalls behind its first range."""
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.image("v1", layers=[bytes(3 * LARGE)])
+    files = {
+        str(path.relative_to(tmp_path)): path.read_bytes() for path in layout.write().rglob("*") if path.is_file()
+    }
+    script = ScriptedRegistry()
+    script.always("GET", "/bucket", page(files))
+    for key, raw in files.items():
+        script.always("GET", f"/bucket/{key}", range_of(raw) if len(raw) > LARGE else content(raw))
+    yield script
+    script.stop()
+
+
+def test_ctrl_c_ends_in_time_though_what_was_read_ahead_of_a_bucket_stalls(
+    layoutlift: Layoutlift, docker_registry: Registry, stalling_bucket: ScriptedRegistry, prefix: str
+) -> None:
+    """The run itself is over at once, as it was waiting for its turn to send."""
+    layoutlift.environment.update(VARIABLES)
+    options = ("--endpoint-url", stalling_bucket.url, "--limit-rate", "100KB/s")
+    target = f"{docker_registry.host}/{prefix}"
+    with layoutlift.running("migrate", "s3://bucket", target, "--json", *options) as process:
+        wait_until(
+            lambda: sum("range" in each.headers for each in stalling_bucket.requests) > 1, what="it reads ahead"
+        )
+        code, _, stderr, seconds = interrupt(process, within=90)
+    assert code == 130, stderr
+    assert seconds < ENDS_WITHIN
+    assert "Traceback" not in stderr
 
 
 def test_sigterm_ends_in_time_with_a_report(

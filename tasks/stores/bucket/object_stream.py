@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -151,13 +151,15 @@ class ObjectReader:
 
 
 class _Parts:
-    """A fixed number of buffers, each with a thread to fill it; whoever finds none free reads on without."""
+    """A fixed number of buffers, each with a thread to fill it; whoever finds none free reads on without.
+
+    No process waits in its end for what is still being fetched, which may be as slow as the store.
+    """
 
     def __init__(self, part_size: int) -> None:
         self.part_size = part_size
         self._free = threading.Semaphore(PARTS_AT_ONCE)
         self._idle: deque[bytearray] = deque()
-        self._threads = ThreadPoolExecutor(max_workers=PARTS_AT_ONCE, thread_name_prefix="range")
 
     def begin(self, length: int, fill: Callable[[memoryview], None]) -> _Part | None:
         """Have `fill` called with a buffer of `length`, or nothing where all buffers are lent."""
@@ -167,13 +169,24 @@ class _Parts:
             whole = self._idle.pop()
         except IndexError:
             whole = bytearray(self.part_size)
-        return _Part(memoryview(whole)[:length], self._threads.submit(fill, memoryview(whole)[:length]), self._return)
+        buffer, filled = memoryview(whole)[:length], Future[None]()
+        threading.Thread(target=_settle, args=(filled, partial(fill, buffer)), name="range", daemon=True).start()
+        return _Part(buffer, filled, self._return)
 
     def _return(self, buffer: memoryview) -> None:
         whole = buffer.obj
         if isinstance(whole, bytearray):
             self._idle.append(whole)
         self._free.release()
+
+
+def _settle(future: Future[None], act: Callable[[], None]) -> None:
+    try:
+        act()
+    except BaseException as error:  # noqa: BLE001 - whoever waits for it has it raised
+        future.set_exception(error)
+    else:
+        future.set_result(None)
 
 
 class _Part:
@@ -191,7 +204,6 @@ class _Part:
 
     def release(self) -> None:
         """Give the buffer back, as soon as nobody writes into it any more. To be called once."""
-        self._filled.cancel()
         self._filled.add_done_callback(lambda _: self._give_back(self._buffer))
 
 
