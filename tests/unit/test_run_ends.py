@@ -152,17 +152,18 @@ def test_what_chose_something_or_did_not_end_is_no_such_problem(found: tuple[boo
 
 
 @pytest.mark.parametrize(
-    ("kind", "limits", "brought", "deletes"),
+    ("kind", "limits", "brought", "shard", "deletes"),
     [
-        (RunKind.MIGRATE, DeletionLimits(100, 100.0), "gone", True),
-        (RunKind.MIGRATE, DeletionLimits(100, 100.0), "app", False),
-        (RunKind.MIGRATE, None, "gone", False),
-        (RunKind.PLAN, DeletionLimits(100, 100.0), "gone", False),
+        (RunKind.MIGRATE, DeletionLimits(100, 100.0), "gone", None, True),
+        (RunKind.MIGRATE, DeletionLimits(100, 100.0), "app", None, False),
+        (RunKind.MIGRATE, None, "gone", None, False),
+        (RunKind.PLAN, DeletionLimits(100, 100.0), "gone", None, False),
+        (RunKind.MIGRATE, DeletionLimits(100, 100.0), "gone", PART, False),
     ],
-    ids=["vanished", "still there", "may delete nothing", "only a plan"],
+    ids=["vanished", "still there", "may delete nothing", "only a plan", "a part of a run"],
 )
 def test_only_a_migration_that_is_to_delete_something_has_to_wait_for_that(
-    kind: RunKind, limits: DeletionLimits | None, brought: str, deletes: bool
+    kind: RunKind, limits: DeletionLimits | None, brought: str, shard: Shard | None, deletes: bool
 ) -> None:
     index = b'{"schemaVersion":2,"manifests":[{"mediaType":"m","size":2,"digest":"%s",'
     index += b'"annotations":{"org.opencontainers.image.ref.name":"v1"}}]}'
@@ -172,7 +173,7 @@ def test_only_a_migration_that_is_to_delete_something_has_to_wait_for_that(
     ledger.note_tag(brought, "v1", DIGEST, "manifest", 0, layout=brought)
     log = RunLog(Nowhere(), Progress(), Stop(), fail_fast=False)
     job = RunJob(TargetAddress.parse("registry.example"), "root", CopyPolicy(), Selection.parse(), Renames.parse())
-    options = RunOptions("/source", None, deletion=limits)
+    options = RunOptions("/source", None, deletion=limits, shard=shard)
     ends = RunEnds(kind, MemorySource(files), MemoryTarget(), ledger, job=job, log=log, options=options)
     ends.begin({"app": "app"}, {"app": 1})
     assert ends.deletes is deletes
