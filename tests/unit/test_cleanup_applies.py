@@ -2,7 +2,7 @@
 
 import json
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,14 @@ from tasks.oci.errors import ConfigurationError, LockHeldError, RefusedError
 from tasks.operations.choosing.ages import FUTURE_SECONDS
 from tasks.operations.cleanup.applying import old_runs
 from tasks.operations.cleanup.values import IndexEntry, QuarantineMode, RepositoryPlan, Timing
+from tasks.stores import source_lease
 from tasks.stores.bucket.s3_address import BucketAccess
+from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.pacing import Stop
+from tasks.stores.state.lock_holder import EXPIRY_SECONDS, LockHolder
 from tests.support.buckets import moto_bucket
 from tests.support.cleanup_world import World
+from tests.support.layouts import LayoutBuilder
 
 TIMING = Timing(grace=0.0, hold=0.0)
 PLAN = RepositoryPlan("app", "etag", removals=(IndexEntry("v1", Descriptor("a/b", Digest.of(b""), 0)),))
@@ -64,6 +68,24 @@ def test_a_plan_is_not_read_once_more_where_nothing_in_it_can_need_that_word(
 def test_a_source_has_one_cleaner(source: Path) -> None:
     with cleaner(source, "first"), pytest.raises(LockHeldError, match="first"), cleaner(source, "second"):
         pass
+
+
+def test_a_run_whose_lease_was_taken_over_changes_no_layout(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = LayoutBuilder(source / "app")
+    image = layout.image("v1", layers=[b"layer"])
+    layout.write()
+    entry = IndexEntry("v1", Descriptor(image["mediaType"], Digest(image["digest"]), image["size"]))
+    before = LayoutDirectory(source).read_index("app")
+    plan = RepositoryPlan("app", before.etag, removals=(entry,))
+    clock = source_lease._clock
+    with cleaner(source, only_writer=True) as held:
+        other = {**asdict(LockHolder.here("theirs", str(source), "")), "host": "other", "machine": "other"}
+        (source / source_lease.PATH).write_text(json.dumps(other))
+        monkeypatch.setattr(source_lease, "_clock", lambda: clock() + EXPIRY_SECONDS)  # as after a sleep
+        with pytest.raises(LockHeldError, match="took the lease"):
+            list(held.apply([plan]))
+    assert LayoutDirectory(source).read_index("app").raw == before.raw
+    assert not (source / ".layoutlift/runs").exists(), "nothing was announced"
 
 
 def test_a_source_that_is_not_there_is_not_made(source: Path) -> None:
