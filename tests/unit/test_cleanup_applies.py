@@ -42,6 +42,15 @@ def cleaner(
     return open_cleaner(CleanerOptions(str(source), BucketAccess(), timing, run, only_writer=only_writer), Stop())
 
 
+def note_dropped(source: Path) -> None:
+    """Have it that an old run dropped the layout, as its journal says."""
+    record = source / ".layoutlift/runs/old/app/000001-drop.json"
+    record.parent.mkdir(parents=True)
+    contents = [["app/index.json", "{}"], ["app/oci-layout", "marker"]]
+    body = {"time": 1.0, "removed": [], "added": [], "files": [], "trash": None, "contents": contents, "etag": ""}
+    record.write_text(json.dumps(body))
+
+
 def test_a_directory_is_changed_only_where_the_user_vouches_for_being_alone(source: Path) -> None:
     with cleaner(source) as held, pytest.raises(RefusedError, match="i-am-the-only-writer"):
         held.check_allowed([PLAN])
@@ -105,6 +114,16 @@ def test_a_run_that_never_was_is_not_undone(source: Path) -> None:
         held.undo("never")  # before any outcome is asked for
 
 
+def test_a_directory_is_put_back_only_where_the_user_vouches_for_being_alone(source: Path) -> None:
+    note_dropped(source)
+    with cleaner(source) as held, pytest.raises(RefusedError, match="only-writer"):
+        held.undo("old")  # before any outcome is asked for
+    assert list((source / "app").iterdir()) == []
+    with cleaner(source, only_writer=True) as held:
+        assert [outcome.path for outcome in held.undo("old")] == ["app"]
+    assert (source / "app/index.json").read_text() == "{}"
+
+
 def test_where_nothing_is_to_be_undone_nothing_is_written(source: Path) -> None:
     options = CleanerOptions(str(source), BucketAccess(), TIMING, "run", only_writer=True, undoes="never")
     with pytest.raises(ConfigurationError, match="never"), open_cleaner(options, Stop()):
@@ -146,10 +165,7 @@ def test_keys_below_our_folder_that_are_no_path_keep_no_run_from_being_forgotten
 
 
 def test_a_layout_that_a_writer_came_back_to_is_made_whole_by_the_next_run(source: Path) -> None:
-    record = source / ".layoutlift/runs/old/app/000001-drop.json"
-    record.parent.mkdir(parents=True)
-    contents = [["app/index.json", "{}"], ["app/oci-layout", "marker"]]
-    record.write_text(json.dumps(NOTHING | {"contents": contents}))
+    note_dropped(source)
     (source / "app/index.json").write_text("a writer's")
     with cleaner(source) as held:
         assert [(outcome.path, outcome.remade) for outcome in held.apply([])] == [("app", True)]
