@@ -173,6 +173,18 @@ def test_a_layout_that_a_writer_came_back_to_is_made_whole_by_the_next_run(sourc
     assert (source / "app/index.json").read_text() == "a writer's"
 
 
+@pytest.mark.parametrize("only_writer", [False, True])
+def test_the_index_of_a_dropped_layout_comes_back_in_a_directory_only_where_nobody_else_writes(
+    source: Path, *, only_writer: bool
+) -> None:
+    """A writer may bring its own at that moment."""
+    note_dropped(source)
+    (source / "app/oci-layout").write_text("marker")
+    with cleaner(source, only_writer=only_writer) as held:
+        assert [outcome.remade for outcome in held.apply([])] == ([True] if only_writer else [])
+    assert (source / "app/index.json").exists() is only_writer
+
+
 def test_a_plan_that_was_made_by_a_clock_ahead_of_the_sources_is_refused(source: Path) -> None:
     with cleaner(source) as held:
         now = held.tools.source.files.now()
