@@ -110,8 +110,7 @@ class Run:
     @contextmanager
     def head_start(self) -> Iterator[None]:
         """Begin with the work now, for a caller who will ask for it later; see `HeadStart`."""
-        if self.options.deletion is None:  # else it is to be seen first whether anything may be done
-            self._head_start = HeadStart(self.tree)
+        self._head_start = HeadStart(self.tree)
         try:
             yield
         finally:

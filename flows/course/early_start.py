@@ -48,6 +48,7 @@ ANSWER_SECONDS = 3.0
 def may_begin_early(kind: RunKind, options: RunOptions) -> bool:
     """Whether the run may change the target as soon as it is open: no check, limits or metrics file come first."""
     looks_first = kind is RunKind.MIGRATE and options.policy.on_conflict is OnConflict.FAIL
+    looks_first |= options.deletion is not None  # too much may have vanished for anything to be copied
     waits = names_block(options) or options.hours is not None or options.limits_from is not None
     return not (looks_first or waits or options.metrics)
 

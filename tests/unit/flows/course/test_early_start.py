@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -207,11 +208,12 @@ def test_nothing_of_the_log_is_kept_of_a_run_that_nobody_took_over(options: RunO
         {"limits_from": "limits.yaml"},
         {"metrics": "layoutlift.prom"},
         {"on_conflict": "fail"},
+        {"delete_vanished": True},
         {"source": "block:bucket"},
         {"target": "block:registry"},
     ],
 )
-def test_a_run_that_must_look_at_something_first_does_not_begin_early(tmp_path: Path, given: dict[str, str]) -> None:
+def test_a_run_that_must_look_at_something_first_does_not_begin_early(tmp_path: Path, given: dict[str, Any]) -> None:
     plain = MigrateParameters(source=str(tmp_path), target="localhost:5000")
     assert may_begin_early(RunKind.MIGRATE, plain.to_options())
     waits = MigrateParameters(**({"source": str(tmp_path), "target": "localhost:5000"} | given))
