@@ -76,7 +76,8 @@ def _chooses(selection: Selection, listed: _Listed) -> bool:
 
 
 def _is_tagless(inventory: RepositoryInventory) -> bool:
-    return bool(inventory.untagged) and not inventory.tags and not inventory.refused
+    takes_nothing = not inventory.tags and not inventory.refused
+    return takes_nothing and (bool(inventory.untagged) or not inventory.findings)
 
 
 def _print_all(found: Iterator[_Listed | Finding | str], printer: _Printer, selection: Selection) -> list[Finding]:

@@ -20,6 +20,7 @@ class Remark(StrEnum):
     SEVERAL_IMAGES = "several_images"
     SIGNATURE_WITHOUT_TAG = "signature_without_tag"
     NO_TAGS = "no_tags"
+    EMPTY_INDEX = "empty_index"
     REFERRERS_LEFT = "referrers_left"
     # what was asked for
     NOT_ORDERED = "not_ordered"

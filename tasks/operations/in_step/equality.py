@@ -72,7 +72,7 @@ class Equality:
             return f"something besides the tags has a problem ({codes})" if codes else "the run was interrupted"
         if unasked:
             return "with --since-last, the target was not asked for layouts that were unchanged"
-        return None
+        return None if totals.tags else "no tag was chosen, so there was nothing to compare"
 
     def _hidden(self) -> str | None:
         """Why vanished layouts may only be hidden: a folder is empty in which an earlier run found some."""

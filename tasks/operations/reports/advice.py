@@ -55,6 +55,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "--split-by-name, migrate each of the layouts that the message names as a SOURCE of its own.",
         "no_tags": "Give it a tag at the source (oras tag --oci-layout LAYOUT@DIGEST TAG), or take it by digest with "
         "--untagged all, which some registries soon delete.",
+        "empty_index": "Nothing to do, if all of it was deleted on purpose; else look with layoutlift recover what a "
+        "lost write has left: with --apply, it is named again.",
         "referrers_left": "Nothing to do, if nobody needs them; else take them by digest with --untagged all.",
         "order_unknown": "Choose another --order-by, or leave out --newest for this repository.",
         "not_ordered": "Leave them behind with --exclude if they are not wanted, or choose another --order-by.",

@@ -28,6 +28,9 @@ NO_LAYOUTS = Finding(".", Problem.NO_LAYOUTS, "there is no image layout below th
 """What an unmounted directory looks like, so that a schedule on it must not end well."""
 NOTHING_CHOSEN = Finding(".", Problem.NOTHING_CHOSEN, "no layout or tag of the source fits the patterns")
 """What a mistyped pattern looks like: a success with nothing done would hide it."""
+_NAMES_NOTHING = (
+    "its index.json names nothing, so nothing of it is taken; `layoutlift recover` shows whether manifests lie here"
+)
 
 
 def is_harmful(finding: Finding) -> bool:
@@ -42,5 +45,7 @@ def harmful_first(findings: Iterable[Finding]) -> list[Finding]:
 
 def tagless(path: str, entries: int) -> Finding:
     """The finding on a layout without any tag: nothing of it is taken, and the report has no row of it."""
+    if not entries:
+        return Finding(path, Remark.EMPTY_INDEX, _NAMES_NOTHING)
     message = f"no entry of its index.json has a tag ({entries} have none): nothing of it is taken without --untagged"
     return Finding(path, Remark.NO_TAGS, message)

@@ -184,11 +184,12 @@ class Surveyor:
             self._log.note_all(self._job.selection.listed.unknown(paths))
 
     def _note_tagless(self, sizes: dict[str, int]) -> None:
-        """Name the layouts of which nothing is taken though they hold something."""
-        if self._job.only is not None or self._job.policy.untagged is not Untagged.NONE:
+        """Name the layouts of which nothing is taken."""
+        if self._job.only is not None:
             return
+        takes_untagged = self._job.policy.untagged is not Untagged.NONE
         for path, entries in sizes.items():
-            if entries and self._job.selection.takes_whole(path, has_tags=False):
+            if not (entries and takes_untagged) and self._job.selection.takes_whole(path, has_tags=False):
                 self._log.note(tagless(path, entries))
 
     def _names(self, paths: list[str]) -> NamePlan:

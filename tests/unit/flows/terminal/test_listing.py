@@ -152,6 +152,15 @@ def test_a_list_names_a_layout_that_has_no_line_in_it_as_it_has_no_tag(source: P
     assert listed(source, "--include", "**:v1").stderr == ""
 
 
+def test_a_list_names_a_layout_whose_index_names_nothing(source: Path) -> None:
+    LayoutBuilder(source / "emptied").write()
+    ended = listed(source)
+    assert ended.exit_code == 0
+    assert ended.stderr.startswith("! emptied: its index.json names nothing")
+    assert "layoutlift recover" in ended.stderr
+    assert listed(source, "--include", "**:v1").stderr == ""
+
+
 @pytest.mark.parametrize(("options", "code"), [((), 0), (("--untagged", "moved"), 1)])
 def test_a_check_proves_the_untagged_manifests_that_are_asked_for(
     tmp_path: Path, options: tuple[str, ...], code: int

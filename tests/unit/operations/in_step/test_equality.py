@@ -126,6 +126,13 @@ def test_where_the_patterns_choose_nothing_nothing_is_equal() -> None:
     assert world.judged(include=("nowhere",)).reason == "the patterns choose nothing"
 
 
+def test_where_the_source_has_no_tag_nothing_is_equal() -> None:
+    world = World()
+    world.log = RunLog(Nowhere(), Progress(), Stop(), fail_fast=False)
+    assert world.judged().reason == "no tag was chosen, so there was nothing to compare"
+    assert world.judged(complete=False).reason == "the run was interrupted"
+
+
 def test_what_a_list_names_and_the_source_lacks_is_told_from_what_could_not_be_read() -> None:
     world = World()
     world.log.note(Finding("app", Problem.MISSING_AT_SOURCE, "images.txt:2: the repository has no tag v9"))

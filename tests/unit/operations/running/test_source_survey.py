@@ -25,9 +25,17 @@ def root(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("exclude", [(), ("tagless:v1",)])
 def test_a_layout_of_which_nothing_is_taken_as_it_has_no_tag_is_named(root: Path, exclude: tuple[str, ...]) -> None:
     made = Engine(root, MemoryTarget(), exclude=exclude)
-    assert made.copy() == ({"tagged:v1": "copied"}, {("tagless", "no_tags")})
-    assert "(1 have none)" in made.findings[0].message
+    assert made.copy() == ({"tagged:v1": "copied"}, {("tagless", "no_tags"), ("empty", "empty_index")})
+    assert "(1 have none)" in next(each.message for each in made.findings if each.code == "no_tags")
     assert made.progress.totals.complete, "a remark is no problem"
+
+
+@pytest.mark.parametrize("untagged", Untagged)
+def test_a_layout_whose_index_names_nothing_is_named(root: Path, untagged: Untagged) -> None:
+    """What a lost write leaves looks so."""
+    made = Engine(root, MemoryTarget(), CopyPolicy(untagged=untagged), include=("empty",))
+    assert made.copy() == ({}, {("empty", "empty_index")})
+    assert made.progress.totals.complete, "all of it may have been deleted on purpose"
 
 
 @pytest.mark.parametrize("untagged", [Untagged.MOVED, Untagged.ALL])
@@ -48,7 +56,7 @@ def test_what_the_patterns_leave_out_may_as_well_be_no_part_of_the_source(
     root: Path, include: tuple[str, ...], exclude: tuple[str, ...]
 ) -> None:
     (root / "aside").symlink_to("/etc", target_is_directory=True)
-    made = Engine(root, MemoryTarget(), include=include, exclude=(*exclude, "tagless"))
+    made = Engine(root, MemoryTarget(), include=include, exclude=(*exclude, "tagless", "empty"))
     assert made.copy() == ({"tagged:v1": "copied"}, set())
 
 
