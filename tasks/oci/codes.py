@@ -37,6 +37,8 @@ class Remark(StrEnum):
     TO_CREATE = "to_create"
     REFERRERS_TO_COPY = "referrers_to_copy"
     UNTAGGED_MAY_GO = "untagged_may_go"
+    TO_OVERWRITE = "to_overwrite"
+    TAG_OVERWRITTEN = "tag_overwritten"
     TO_DELETE = "to_delete"
     TAG_DELETED = "tag_deleted"
     TAG_KEPT = "tag_kept"

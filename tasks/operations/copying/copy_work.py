@@ -21,6 +21,7 @@ from tasks.operations.copying.kept_manifests import KeptManifests
 from tasks.operations.copying.list_merge import ListMerge
 from tasks.operations.copying.noted_tags import NotedTags
 from tasks.operations.copying.other_layouts import OtherLayouts
+from tasks.operations.copying.overwritten import Overwritten
 from tasks.operations.copying.tag_planner import TagPlanner
 from tasks.operations.referrers.referrer_lists import ReferrerListing, lost_referrers
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
@@ -50,7 +51,8 @@ class _LastLook:
     back_up: Callable[[str], None]
     left: dict[str, TagPlan] = field(default_factory=dict, init=False)
     """What was not to be written after all, and why."""
-    _tried: dict[str, TagPlan] = field(default_factory=dict, init=False)
+    tried: dict[str, TagPlan] = field(default_factory=dict, init=False)
+    """What was written, or may have been, and what was there before."""
 
     def may_write(self, tag: str) -> bool:
         """Whether a tag is still as it was when its fate was decided, or may be written all the same.
@@ -58,16 +60,16 @@ class _LastLook:
         One that has come meanwhile with the very content is `left`, too: some targets let none be written twice, and
         what others brought is theirs. Once it was tried, it is ours, and an answer was lost.
         """
-        before = self._tried.get(tag, self.plans[tag])
+        before = self.tried.get(tag, self.plans[tag])
         plan = self.planner.renewed(self.unit, tag, before)
         has_come = plan.action is Action.UP_TO_DATE and self.plans[tag].action is not Action.UP_TO_DATE
         if has_come or plan.action is Action.REFUSE:
-            if not (has_come and tag in self._tried):
+            if not (has_come and tag in self.tried):
                 self.left[tag] = plan
             return False
         if plan.action is Action.OVERWRITE and plan.seen != before.seen:
             self.back_up(tag)
-        self._tried[tag] = plan
+        self.tried[tag] = plan
         return True
 
 
@@ -95,6 +97,7 @@ class CopyWork(RepositoryWork):
         self._planner = TagPlanner(tools.target, repository, policy, ledger, others, listed=listed, state=state)
         is_new = self._planner.is_new  # asked before anything is noted as begun
         self._copier = RepositoryCopy(tools, inventory, repository, new=is_new, referrers=policy.referrers)
+        self._overwritten = Overwritten(inventory.path, f"{tools.target.host}/{repository}", policy)
         self._kept = KeptManifests(tools, inventory.path, repository, self._copier, self._noted)
         self._verifier = RepositoryVerifier(tools.target, repository, policy.depth, tools.hands, pushed=True)
         self._lists = ListMerge(
@@ -111,7 +114,7 @@ class CopyWork(RepositoryWork):
 
     def found(self) -> list[Finding]:
         """See `RepositoryWork.found`."""
-        return list(self._copier.findings)
+        return [*self._copier.findings, *self._overwritten.findings]
 
     def finish(self) -> list[Finding]:
         """See `RepositoryWork.finish`."""
@@ -173,6 +176,8 @@ class CopyWork(RepositoryWork):
         for tag in there:  # what was written is ours from now on, proved or not; not what had a hole that was filled
             was_there = tag in look.left or plans[tag].seen == unit.descriptor.digest
             self._noted.note_unproved(tag, unit.descriptor.digest, found=was_there)
+            if tag in look.tried:
+                self._overwritten.note(tag, look.tried[tag])
         for proved in there or (() if tags else (None,)):
             results += self._attempt(unit, (proved,), partial(self._prove, unit, proved, copied))
         return results
@@ -256,6 +261,7 @@ class CopyWork(RepositoryWork):
         if (wrong := self._planner.wrong_with_backup(name, self._taken, digest)) is not None:
             raise BackupRefusedError(f"the backup's tag {name} is {wrong}, so {tag} was not overwritten")
         self._tools.target.push_manifest(self._repository, name, existing)
+        self._overwritten.note_kept(tag, digest)
 
     def _theirs(self, tag: str) -> RemoteManifest | None:
         """What the target has under a tag, None where that is nothing, or what an earlier run wrote."""

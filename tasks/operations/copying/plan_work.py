@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
+from tasks.operations.copying.overwritten import is_loss, to_overwrite
 from tasks.operations.referrers.referrer_lists import ReferrerListing
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
@@ -80,12 +81,22 @@ class PlanWork(CheckWork):
         broken, referrers = self._looked_at(unit)
         there = [tag for tag, plan in plans if plan.action is Action.UP_TO_DATE]
         self._note_lacking(unit, there, [each.digest for each in referrers])
+        if broken is None:
+            self._note_losses(plans)
         return [
             self._refused(unit, tag, plan)
             if plan.action is Action.REFUSE
             else self._planned(unit, tag, plan.action, broken)
             for tag, plan in plans
         ]
+
+    def _note_losses(self, plans: list[tuple[str | None, TagPlan]]) -> None:
+        """Note what others would lose at the target."""
+        losses = [(tag, plan) for tag, plan in plans if tag is not None and is_loss(plan)]
+        self._findings += (
+            to_overwrite(self.inventory.path, f"{self._place}:{tag}", plan.seen, self._planner.backup_of(tag, plan))
+            for tag, plan in losses
+        )
 
     def _plans(self, unit: Unit) -> list[tuple[str | None, TagPlan]]:
         if not unit.tags:

@@ -99,18 +99,20 @@ class TagPlanner:
         return TagPlan(Action.COPY if seen is None else Action.UP_TO_DATE, seen=seen)
 
     def kept(self, tag: str, plan: TagPlan, own: Collection[str | None]) -> TagPlan:
-        """The plan for a tag, given the source's `own`: refused where what it overwrites could not be kept.
-
-        What an earlier run wrote needs no backup.
-        """
-        name, noted = self._policy.backup_of(tag), self._ledger.entry(self._repository, tag)
-        is_ours = noted is not None and noted.digest == plan.seen
-        if plan.action is not Action.OVERWRITE or name is None or is_ours:
+        """The plan for a tag, given the source's `own`: refused where what it overwrites could not be kept."""
+        name = self.backup_of(tag, plan)
+        if plan.action is not Action.OVERWRITE or name is None:
             return plan
         if (wrong := self.wrong_with_backup(name, own, plan.seen)) is None:
             return plan
         message = f"the backup's tag {name} is {wrong}, so {tag} would not be overwritten"
         return TagPlan(Action.REFUSE, BackupRefusedError.code, message)
+
+    def backup_of(self, tag: str, plan: TagPlan) -> str | None:
+        """Under which tag what is overwritten is to be kept; what an earlier run wrote needs no backup."""
+        noted = self._ledger.entry(self._repository, tag)
+        is_ours = noted is not None and noted.digest == plan.seen
+        return None if is_ours else self._policy.backup_of(tag)
 
     def wrong_with_backup(self, name: str, own: Collection[str | None], replaced: Digest | None) -> str | None:
         """Why what is `replaced` can't be kept under a tag, as one of the source's `own`; None where it can."""

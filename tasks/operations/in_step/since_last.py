@@ -213,7 +213,8 @@ class RememberedWork(WrappedWork):
         findings = self._work.finish()
         if self._settings is None:
             return [*findings, *self._changes]
-        whole = self._whole and not self._open and not findings
+        doubts = [each for each in findings if each.code != Remark.TAG_OVERWRITTEN]
+        whole = self._whole and not self._open and not doubts
         return [*findings, *self._note(self._settings, is_whole=whole), *self._changes]
 
     def _note(self, settings: str, *, is_whole: bool) -> list[Finding]:

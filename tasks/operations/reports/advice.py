@@ -116,6 +116,10 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "tag_moved": "Nothing to do, unless the tag was refused: the target follows the source.",
         "tag_vanished": "See whether that was on purpose; without --delete-vanished the target keeps it.",
         "layout_vanished": "See whether that was on purpose; without --delete-vanished the target keeps its tags.",
+        "to_overwrite": "See whose it is; --backup-tag keeps it under another tag, and --on-conflict refuse or skip "
+        "leaves it alone.",
+        "tag_overwritten": "Nothing to do, if that was meant; else tag what was kept again, or the digest, as long "
+        "as the registry has that.",
         "to_delete": "Nothing to do: the migration deletes it with --delete-vanished.",
         "tag_deleted": "Nothing to do: the target followed the source.",
         "tag_kept": "Nothing to do: others have moved the tag since it was migrated, so it is theirs.",
@@ -129,8 +133,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "missing_at_target": "Run migrate again, which names what the target does not take; if it stays, look for "
         "what deletes at the target.",
         "different_at_target": "See who wrote to the target; then migrate with --on-conflict overwrite, or leave it.",
-        "extra_at_target": "Nothing to do, if it vanished at the source or others push to the target; else see who "
-        "did, and delete it there.",
+        "extra_at_target": "Nothing to do, if it vanished at the source, others push to the target, or --backup-tag "
+        "keeps there what was overwritten (tag_overwritten of that run); else see who did, and delete it there.",
         "authentication": "Log in to the target again (docker login), or correct the user name and password.",
         "authorization_expired": "Run again; if it stays, make the registry's tokens last longer.",
         "permission_denied": "Have the rights to this repository granted; some registries want it made first.",

@@ -66,7 +66,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TagPlan:
-    """The action for a tag; `code` and `message` say why it is refused.
+    """The action for a tag; `code` and `message` say why it is refused, `is_theirs` that others lose what was there.
 
     It rests on the digest that the target had, `seen`, at the time `as_of` of the monotonic clock.
     """
@@ -76,6 +76,7 @@ class TagPlan:
     message: str | None = None
     seen: Digest | None = None
     as_of: float = 0.0
+    is_theirs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ def plan_tag(entry: TagEntry, present: Digest | None, ours: str | None, policy: 
             f"the target has other referrers ({present}) under this tag, and keeps them",
         )
     if ours == present or policy.on_conflict is OnConflict.OVERWRITE:
-        return TagPlan(Action.OVERWRITE)
+        return TagPlan(Action.OVERWRITE, is_theirs=ours != present)
     if policy.on_conflict is OnConflict.SKIP:
         message = f"the target has {present} under this tag, and keeps it"
         return TagPlan(Action.REFUSE, Refused.CONFLICT_SKIPPED, message)

@@ -588,6 +588,21 @@ def test_what_is_overwritten_is_kept_first(layout: LayoutBuilder) -> None:
     assert made.target.resolve_manifest("app", "old-v1") == Digest.of(OTHERS.raw)
 
 
+@pytest.mark.parametrize(("backup", "kept"), [(None, "was kept nowhere"), ("old-{tag}", "is kept as old-v1")])
+def test_what_was_overwritten_of_others_is_named_once(layout: LayoutBuilder, backup: str | None, kept: str) -> None:
+    layout.image("v1", layers=[b"layer"])
+    layout.image("v2", layers=[b"another"])
+    made = overwriting(layout)
+    made.policy = replace(made.policy, backup_tag=backup)
+    assert made.copy() == ({"app:v1": "copied", "app:v2": "copied"}, {("app", "tag_overwritten")})
+    assert made.findings[0].message == f"memory/app:v1 had {Digest.of(OTHERS.raw)} from others, which {kept}"
+    assert made.progress.totals.complete
+    layout.entries.clear()
+    layout.image("v1", layers=[b"moved on"])
+    layout.write()
+    assert made.copy() == ({"app:v1": "copied"}, set()), "what we wrote ourselves is nobody's loss"
+
+
 def test_a_backup_never_overwrites_another_one(layout: LayoutBuilder) -> None:
     layout.image("v1", layers=[b"layer"])
     made = overwriting(layout)

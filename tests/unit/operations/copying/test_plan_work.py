@@ -63,6 +63,25 @@ def plan_of(made: Engine, told: list[Finding] | None = None, *, depth: Depth = D
     return results
 
 
+@pytest.mark.parametrize(("backup", "kept"), [(None, "kept nowhere"), ("old-{tag}", "kept as old-v1")])
+def test_a_tag_of_others_that_would_be_overwritten_is_named_with_what_it_has(
+    tmp_path: Path, backup: str | None, kept: str
+) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.image("v1", layers=[b"layer"])
+    layout.image("v2", layers=[b"another"])
+    layout.write()
+    target = MemoryTarget()
+    target.push_manifest("app", "v1", RemoteManifest(THEIRS, OCI_INDEX))
+    made = Engine(tmp_path, target, CopyPolicy(on_conflict=OnConflict.OVERWRITE, backup_tag=backup))
+    told: list[Finding] = []
+    assert {str(each.outcome) for each in plan_of(made, told)} == {"to_copy"}
+    (found,) = told
+    assert (found.path, found.code) == ("app", "to_overwrite")
+    assert f"registry.example/app:v1 has {Digest.of(THEIRS)}" in found.message
+    assert found.message.endswith(kept)
+
+
 @pytest.mark.parametrize("referrers_api", [True, False])
 def test_a_list_that_the_target_has_is_planned_as_up_to_date(tmp_path: Path, referrers_api: bool) -> None:
     layout = LayoutBuilder(tmp_path / "app")

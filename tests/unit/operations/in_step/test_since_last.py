@@ -286,6 +286,13 @@ def test_what_changed_since_the_last_run_is_told_with_what_was_found() -> None:
         ]
 
 
+def test_that_a_tag_of_others_was_overwritten_is_no_doubt_about_what_is_there_now() -> None:
+    ledger, work = Ledger(MemoryLines()), Work(inventory(v1=ONE))
+    work.told = [Finding("App", "tag_overwritten", "it had other content")]
+    assert RememberedWork(work, "app", ledger, "settings", Selection()).finish() == work.told
+    assert ledger.layout("App") == LayoutNote("app", "etag", "settings")
+
+
 def test_a_ledger_that_can_not_be_written_is_a_finding() -> None:
     class Full(MemoryLines):
         def append(self, line: dict[str, Any], *, before_it_is_so: bool = False) -> None:
