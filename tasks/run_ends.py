@@ -12,7 +12,7 @@ from tasks.operations.reports.findings import FITTED_BEFORE, NOTHING_CHOSEN
 from tasks.run_options import RunKind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from tasks.operations.reports.run_log import RunLog
     from tasks.operations.running.source_survey import RunJob
@@ -34,8 +34,12 @@ class RunEnds:
         job: RunJob,
         log: RunLog,
         options: RunOptions,
+        wait: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Prepare; a shard does nothing of it, but leaves it to the run that it is a part of."""
+        """Prepare; a shard does nothing of it, but leaves it to the run that it is a part of.
+
+        To `wait` is to do so until the run may go on, and to say whether that took time.
+        """
         limits = options.deletion if options.shard is None else None
         self._kind = kind
         self._compares = kind in {RunKind.MIGRATE, RunKind.VERIFY} and options.shard is None
@@ -49,7 +53,7 @@ class RunEnds:
             search = VanishedSearch(
                 source, ledger, job.selection, lambda path: job.names([path]).repositories.get(path)
             )
-            self._vanished = VanishedCourse(search, target, ledger, log=log, limits=limits)
+            self._vanished = VanishedCourse(search, target, ledger, log=log, limits=limits, wait=wait)
 
     @property
     def deletes(self) -> bool:

@@ -269,6 +269,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         if options.traces:
             begin = traced(begin, stack.enter_context(tracer_of(kind, options, run_id)))
         log = RunLog(spool, progress, stop, fail_fast=options.policy.fail_fast)
+        wait = partial(controls.hold.wait, stop)
         tree = TreeRun(source, job, begin, hands, log=log, stop=stop, hold=controls.hold, workers=options.jobs)
         stack.callback(tree.close)
         yield Run(
@@ -276,7 +277,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
             options,
             tree,
             controls=controls,
-            ends=RunEnds(kind, source, target, ledger, job=job, log=log, options=options),
+            ends=RunEnds(kind, source, target, ledger, job=job, log=log, options=options, wait=wait),
             log=log,
             spool=spool,
             census=census,

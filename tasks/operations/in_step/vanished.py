@@ -94,9 +94,10 @@ class VanishedRemoval:
         vanished = sorted(vanished)
         self._ask_again({each.repository for each in vanished})
         for each in vanished:
-            yield self._removed(each)
+            finding = self._removed(each)
             if each.path in gone and not self._ledger.brought_to(each.repository, each.path):
                 self._ledger.forget_layout(each.path)
+            yield finding
 
     def _ask_again(self, repositories: Collection[str]) -> None:
         """Each layout that goes there may have again the very index of which all was at the target, or come back."""

@@ -8,10 +8,11 @@ from tasks.oci.codes import Remark
 from tasks.oci.errors import LayoutliftError, TooManyVanishedError
 from tasks.operations.in_step.vanished import VanishedRemoval, VanishedTag
 from tasks.operations.reports.counts import counted
+from tasks.operations.reports.findings import RUN_WIDE
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from tasks.ledger_ports import ForgettingLedger
     from tasks.operations.in_step.vanished import DeletionLimits
@@ -31,12 +32,15 @@ class VanishedCourse:
         *,
         log: RunLog,
         limits: DeletionLimits,
+        wait: Callable[[], bool],
     ) -> None:
+        """Before each tag but the first, `wait` until the run may go on; it says whether that took time."""
         self._search = search
         self._target = target
         self._ledger = ledger
         self._log = log
         self._limits = limits
+        self._wait = wait
         self._repositories: Mapping[str, str] = {}
         self._planned: frozenset[VanishedTag] = frozenset()
 
@@ -68,21 +72,38 @@ class VanishedCourse:
     def settle(self, *, complete: bool) -> None:
         """Delete what was planned and is still not at the source, if everything else went well.
 
+        After each time that the run was held, the source is looked at again: others may have brought a tag back.
+
         Raises:
             StateError: the ledger can't be written.
         """
         if not self._planned:
             return
-        if not complete:
-            message = (
-                f"{counted(len(self._planned), 'vanished tag', 'were')} not deleted, because the run is not complete"
-            )
+        left, may_go_on = sorted(self._planned), complete
+        while left and may_go_on:
+            try:
+                found = self._search.find(self._repositories)
+            except LayoutliftError as error:
+                self._log.note(Finding(".", error.code, f"{_not_deleted(left)}: {error}"))
+                return
+            left, may_go_on = self._delete([each for each in left if each in found.tags], found.layouts)
+        if left:
+            message = f"{_not_deleted(left)}, because the run is not complete"
             self._log.note(Finding(".", Remark.NOT_DELETED, message))
-            return
-        try:
-            found = self._search.find(self._repositories)
-        except LayoutliftError as error:
-            self._log.note(Finding(".", error.code, f"nothing was deleted: {error}"))
-            return
-        for finding in VanishedRemoval(self._target, self._ledger).execute(self._planned & found.tags, found.layouts):
+
+    def _delete(self, tags: list[VanishedTag], gone: Collection[str]) -> tuple[list[VanishedTag], bool]:
+        """Delete these as far as the run may go on; what is left, and whether it may be deleted later."""
+        removal = VanishedRemoval(self._target, self._ledger).execute(tags, gone)
+        for done, finding in enumerate(removal, 1):
             self._log.note(finding)
+            if finding.code in RUN_WIDE:
+                return tags[done:], False
+            was_held = self._wait() if tags[done:] else False
+            is_over = self._log.reason_to_skip() is not None
+            if was_held or is_over:
+                return tags[done:], not is_over
+        return [], True
+
+
+def _not_deleted(tags: Collection[VanishedTag]) -> str:
+    return f"{counted(len(tags), 'vanished tag', 'were')} not deleted"

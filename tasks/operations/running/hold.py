@@ -56,7 +56,9 @@ class Hold:
         self._reason = reason
         self.time.change(is_held=reason is not None)
 
-    def wait(self, stop: StopSign) -> None:
-        """Wait until there is no reason any more, or the run is to end."""
+    def wait(self, stop: StopSign) -> bool:
+        """Wait until there is no reason any more, or the run is to end; whether there was anything to wait for."""
+        was_held = self._reason is not None
         while self._reason is not None and not stop.requested:
             stop.pause(LOOK_SECONDS)
+        return was_held

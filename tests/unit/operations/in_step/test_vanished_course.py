@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import TooManyVanishedError
+from tasks.oci.errors import TargetUnavailableError, TooManyVanishedError
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
 from tasks.operations.choosing.selection import Selection
@@ -44,6 +44,12 @@ class World:
         layout.image("stays", layers=[b"stays"])
         layout.write()
         self.target, self.lines = MemoryTarget(), MemoryLines()
+        self.stop = Stop()
+        self.waits: list[Callable[[], bool]] = []
+        """What happens before the tags but the first, as long as there is anything."""
+
+    def wait(self) -> bool:
+        return self.waits.pop(0)() if self.waits else False
 
     def brought(self, layout: str, *tags: str, found: bool = False) -> None:
         ledger = Ledger(self.lines)
@@ -53,8 +59,10 @@ class World:
         ledger.note_layout(layout, layout, "etag", "settings")
 
     def course(self, limits: DeletionLimits = NO_LIMITS) -> VanishedCourse:
-        self.log = RunLog(Nowhere(), Progress(), Stop(), fail_fast=False)
-        return VanishedCourse(self.search(), self.target, Ledger(self.lines), log=self.log, limits=limits)
+        self.log = RunLog(Nowhere(), Progress(), self.stop, fail_fast=False)
+        return VanishedCourse(
+            self.search(), self.target, Ledger(self.lines), log=self.log, limits=limits, wait=self.wait
+        )
 
     def search(self) -> VanishedSearch:
         return VanishedSearch(LayoutDirectory(self.root), Ledger(self.lines), Selection.parse(), lambda path: path)
@@ -136,6 +144,48 @@ def test_a_run_that_is_not_complete_deletes_nothing_and_says_so(world: World) ->
     world.brought("app", "goes")
     assert world.deleted(complete=False) == [(".", "not_deleted")]
     assert world.target.list_tags("app") == {"goes"}
+
+
+def test_a_target_that_is_gone_is_asked_once_and_the_rest_is_one_finding(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.brought("app", *(f"v{number}" for number in range(9)))
+    asked = []
+
+    def resolve(_target: MemoryTarget, _repository: str, tag: str) -> None:
+        asked.append(tag)
+        raise TargetUnavailableError("it does not answer")
+
+    monkeypatch.setattr(MemoryTarget, "resolve_manifest", resolve)
+    assert world.deleted() == [("app", "target_unavailable"), (".", "not_deleted")]
+    assert asked == ["v0"]
+    assert world.log.findings[1].message.startswith("8 vanished tags were not deleted")
+
+
+def test_a_run_that_is_interrupted_says_once_what_it_left(world: World) -> None:
+    world.brought("app", "v1", "v2", "v3")
+
+    def interrupt() -> bool:
+        world.stop.set()
+        return False
+
+    world.waits = [interrupt]
+    assert world.deleted() == [("app", "tag_deleted"), (".", "not_deleted")]
+    assert world.target.list_tags("app") == {"v2", "v3"}
+
+
+def test_a_run_that_was_held_looks_at_the_source_again_before_it_deletes_more(world: World) -> None:
+    world.brought("app", "v1", "v2", "v3")
+    layout = LayoutBuilder(world.root / "app")
+    layout.image("v2", layers=[b"comes back"])
+
+    def hold() -> bool:
+        layout.write()
+        return True
+
+    world.waits = [hold]
+    assert world.deleted() == [("app", "tag_deleted")] * 2
+    assert world.target.list_tags("app") == {"v2"}
 
 
 def test_where_the_source_can_not_be_looked_at_again_nothing_is_deleted(world: World) -> None:
