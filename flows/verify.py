@@ -44,6 +44,7 @@ def verify(
     exclude_referrers: p.ExcludeReferrers = False,
     depth: p.DepthChoice = Depth.BLOBS,
     jobs: p.Jobs = 8,
+    limit_rate: pace.LimitRate = None,
     max_requests: pace.MaxRequests = None,
     hours: pace.AllowedHours = None,
     limits_from: pace.LimitsFrom = None,

@@ -58,6 +58,10 @@ class Works:
         """The user's decisions."""
         return self.options.policy
 
+    def held_back(self, content: BlobContent) -> BlobContent:
+        """Content that is read to prove it, no faster than `pace` lets its bytes pass."""
+        return PacedContent(content, self.pace, lambda _: None)
+
     def of(self, kind: RunKind, target: RegistryStore | None) -> BeginWork:
         """What a run of this kind does; see the other methods."""
         if target is None:
@@ -76,7 +80,8 @@ class Works:
         def paced(content: BlobContent) -> BlobContent:
             return PacedContent(content, self.pace, self.progress.note_bytes)
 
-        tools, policy, selection = CopyTools(self.source, target, self.hands, paced), self.policy, self.selection
+        tools = CopyTools(self.source, target, self.hands, paced, self.held_back)
+        policy, selection = self.policy, self.selection
 
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
             chosen = (*self.options.choice_settings, *selection.wanted_of(inventory.path))
@@ -125,7 +130,7 @@ class Works:
         lists = ReferrerLists(target)
 
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
-            verifier = RepositoryVerifier(target, repository, self.policy.depth, self.hands)
+            verifier = RepositoryVerifier(target, repository, self.policy.depth, self.hands, paced=self.held_back)
             tags = target.list_tags(repository) or frozenset()
             return VerifyWork(inventory, repository, verifier, lists, self.policy, host=target.host, target_tags=tags)
 
@@ -137,7 +142,7 @@ class Works:
 
         def begin(inventory: RepositoryInventory, _: str) -> RepositoryWork:
             depth = self.policy.depth
-            graph = SourceGraph(self.source, inventory.path, depth, self.hands)
+            graph = SourceGraph(self.source, inventory.path, depth, self.hands, self.held_back)
             served = read_served_layout(self.source, inventory.path, prefix)
             return ZotWork(inventory, graph, self.census, depth, served=served, repeated=repeated)
 
@@ -147,7 +152,7 @@ class Works:
         """Looks at the source alone."""
 
         def begin(inventory: RepositoryInventory, _: str) -> RepositoryWork:
-            graph = SourceGraph(self.source, inventory.path, self.policy.depth, self.hands)
+            graph = SourceGraph(self.source, inventory.path, self.policy.depth, self.hands, self.held_back)
             return CheckWork(inventory, graph, self.census, self.policy.depth)
 
         return begin

@@ -11,7 +11,7 @@ from tasks.operations.running.hours import Hours
 
 LimitRate = Annotated[
     str | None,
-    Field(description="Most bytes to send a second, such as 50M"),
+    Field(description="Most bytes a second to send, or to read for --depth content, such as 50M"),
     AfterValidator(lambda rate: rate if rate is None or bytes_per_second(rate) else None),
 ]
 MaxRequests = Annotated[
@@ -35,9 +35,15 @@ LimitsFrom = Annotated[
 
 
 class PaceParameters(BaseModel):
-    """When a run may work, and what may change that while it goes on."""
+    """How fast and when a run may work, and what may change that while it goes on."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    limit_rate: LimitRate = None
     hours: AllowedHours = None
     limits_from: LimitsFrom = None
+
+    @property
+    def rate(self) -> float | None:
+        """The bytes a second, as a value of the engine."""
+        return None if self.limit_rate is None else bytes_per_second(self.limit_rate)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from flows.forms import parameter_fields as f
-from flows.forms.pace_parameters import LimitRate, MaxRequests, PaceParameters
-from flows.forms.quantities import bytes_per_second, seconds
+from flows.forms.pace_parameters import MaxRequests, PaceParameters
+from flows.forms.quantities import seconds
 from tasks.endpoints import TargetOptions
 from tasks.exact_lists import read_exact_list
 from tasks.oci.reference import is_tag
@@ -199,6 +199,7 @@ class PairParameters(SplitParameters, RunParameters, TargetParameters, PaceParam
             target=self.to_target(self.target),
             split_by_name=self.split_by_name,
             rename=tuple(self.rename),
+            limit_rate=self.rate,
             hours=self.hours,
             limits_from=self.limits_from,
         )
@@ -215,7 +216,6 @@ class MigrateParameters(PairParameters):
     scan_on_push: f.ScanOnPush = False
     fail_fast: f.FailFast = False
     lock_timeout: f.LockTimeout = "0s"
-    limit_rate: LimitRate = None
     since_last: f.SinceLast = False
     delete_vanished: f.DeleteVanished = False
     delete_max_tags: f.DeleteMaxTags = 100
@@ -259,7 +259,6 @@ class MigrateParameters(PairParameters):
         return replace(
             self._options(policy),
             target=replace(self.to_target(self.target), new_repositories=new),
-            limit_rate=None if self.limit_rate is None else bytes_per_second(self.limit_rate),
             since_last=self.since_last,
             lock_timeout=seconds(self.lock_timeout),
             deletion=DeletionLimits(self.delete_max_tags, self.delete_max_percent) if self.delete_vanished else None,
@@ -292,9 +291,15 @@ class InPlaceParameters(RunParameters):
         return self._options(CopyPolicy(untagged=self.untagged, depth=self.depth))
 
 
-class CheckParameters(SplitParameters, InPlaceParameters):
+class CheckParameters(SplitParameters, InPlaceParameters, PaceParameters):
     """Parameters of `check`."""
 
     def to_options(self) -> RunOptions:
         """The same as values of the engine."""
-        return replace(super().to_options(), split_by_name=self.split_by_name)
+        return replace(
+            super().to_options(),
+            split_by_name=self.split_by_name,
+            limit_rate=self.rate,
+            hours=self.hours,
+            limits_from=self.limits_from,
+        )

@@ -14,7 +14,6 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_val
 from flows.course.live_limits import VARIABLE
 from flows.forms.block_names import block_name
 from flows.forms.parameters import MigrateParameters, Parameters, VerifyParameters
-from flows.forms.quantities import bytes_per_second
 from tasks.operations.work.planning import OnConflict
 
 
@@ -105,10 +104,8 @@ class ScaledMigrateParameters(MigrateParameters, ScaleParameters):
         What the whole run does once is none of theirs: the report, the metrics, the wait for another run, the look
         for conflicts before anything is written. Rates are shared out evenly.
         """
-        rate = None if self.limit_rate is None else str(math.ceil(bytes_per_second(self.limit_rate) / parts))
         once = {"on_conflict": OnConflict.REFUSE} if self.on_conflict is OnConflict.FAIL else {}
-        own = {"limit_rate": rate, "lock_timeout": "0s"}
-        return MigrateParameters(**_shared(self, MigrateParameters, parts) | once | own)
+        return MigrateParameters(**_shared(self, MigrateParameters, parts) | once | {"lock_timeout": "0s"})
 
 
 class ScaledVerifyParameters(VerifyParameters, ScaleParameters):
@@ -128,9 +125,10 @@ ScaledParameters = ScaledMigrateParameters | ScaledVerifyParameters
 def _shared(whole: ScaledParameters, model: type[BaseModel], parts: int) -> dict[str, Any]:
     """The fields of one of so many parts, whatever kind of run it is of."""
     given = whole.model_dump(include=set(model.model_fields))
+    rate = None if whole.rate is None else str(math.ceil(whole.rate / parts))
     requests = None if whole.max_requests is None else whole.max_requests / parts
     paths = {name: _whole_path(given[name]) for name in _PATHS}
-    return given | {"report": None, "metrics": None, "max_requests": requests} | paths
+    return given | {"report": None, "metrics": None, "limit_rate": rate, "max_requests": requests} | paths
 
 
 def _whole_path(place: str | None) -> str | None:

@@ -1,24 +1,28 @@
-"""Which layouts a run with --since-last takes for done: only what the same options brought to the same place."""
+"""What runs take for done with --since-last, and what their rate holds back."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.choosing.newest import Newest, NewestBy
+from tasks.operations.choosing.selection import Selection
 from tasks.operations.copying.repository_preparation import Preparation
 from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.source.source_graph import Census
 from tasks.operations.work.planning import CopyPolicy, Untagged
-from tasks.operations.work.repository_work import units_of
+from tasks.operations.work.repository_work import RepositoryWork, units_of
 from tasks.operations.work.spare_hands import SpareHands
+from tasks.registry_ports import MADE_BY_A_PUSH
 from tasks.run_options import RunOptions
 from tasks.run_works import Works
+from tasks.stores import pacing
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.pacing import Pace, Stop
 from tasks.stores.state.ledger import Ledger
@@ -99,3 +103,85 @@ def test_what_was_brought_to_another_repository_is_no_reason_to_leave_a_layout_o
     inventory = enumerate_repository(runs.source, "app")
     runs.do(OPTIONS, inventory, "app")
     assert runs.asks_target(OPTIONS, inventory, "renamed")
+
+
+RATE = 10_000.0
+LAYER = b"x" * 100_000
+NOT_PREPARED: Any = SimpleNamespace(prepare=lambda _: None, state=lambda _: MADE_BY_A_PUSH)
+
+
+class Clock(Stop):
+    """Its waits take no time, and something may happen meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 100.0
+        self.moments: list[Any] = []
+
+    def after(self, seconds: float, act: Callable[[], object]) -> None:
+        self.moments.append((self.now + seconds, act))
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        while self.moments and self.moments[0][0] <= self.now:
+            self.moments.pop(0)[1]()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(pacing, "time", SimpleNamespace(monotonic=lambda: made.now))
+    return made
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.image("v1", layers=[LAYER])
+    return layout.write().parent
+
+
+def seconds(root: Path, clock: Clock, target: MemoryTarget, kind: str, pace: Pace, depth: Depth) -> float:
+    """How long a run takes."""
+    source, hands, selection = LayoutDirectory(str(root)), SpareHands(1), Selection.parse()
+    options = RunOptions(str(root), None, policy=CopyPolicy(depth=depth))
+    progress, ledger = Progress(), Ledger(MemoryLines())
+    works = Works(source, options, selection, hands, ledger, Census(), progress, pace, NOT_PREPARED)
+    begin: Any = works.check() if kind == "check" else getattr(works, kind)(target)
+    inventory = enumerate_repository(source, "app")
+    started = clock.now
+    work: RepositoryWork = begin(inventory, "app")
+    results = [r for unit in units_of(inventory, inventory.tags, options.policy) for r in work.execute(unit)]
+    hands.close()
+    assert [result.code for result in results] == [None]
+    return clock.now - started
+
+
+@pytest.fixture
+def filled(root: Path, clock: Clock) -> MemoryTarget:
+    target = MemoryTarget()
+    target.profile = SimpleNamespace(lists_lag=0.0)  # type: ignore[attr-defined]
+    seconds(root, clock, target, "migrate", Pace(None, clock), Depth.MANIFEST)
+    return target
+
+
+@pytest.mark.parametrize("kind", ["verify", "check"])
+def test_what_is_read_to_prove_it_passes_no_faster_than_the_rate(
+    root: Path, clock: Clock, filled: MemoryTarget, kind: str
+) -> None:
+    at_rate = seconds(root, clock, filled, kind, Pace(RATE, clock), Depth.CONTENT)
+    assert at_rate == pytest.approx(len(LAYER) / RATE, rel=0.1)
+    assert seconds(root, clock, filled, kind, Pace(None, clock), Depth.CONTENT) == 0
+
+
+def test_a_migration_that_reads_back_what_it_sent_does_both_within_the_rate(root: Path, clock: Clock) -> None:
+    target: Any = MemoryTarget()
+    target.profile = SimpleNamespace(lists_lag=0.0)
+    took = seconds(root, clock, target, "migrate", Pace(RATE, clock), Depth.CONTENT)
+    assert took == pytest.approx(2 * len(LAYER) / RATE, rel=0.1)
+
+
+def test_a_rate_that_changes_meanwhile_counts_from_then_on(root: Path, clock: Clock, filled: MemoryTarget) -> None:
+    pace = Pace(RATE, clock)
+    clock.after(4, lambda: pace.change(2 * RATE))
+    assert seconds(root, clock, filled, "verify", pace, Depth.CONTENT) == pytest.approx(4 + 3, rel=0.1)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class CopyTools:
     """See the module; `paced` counts content as it is read, and holds it back to the run's pace.
 
+    What is read back at the target is held back by `proved`, and counts as nothing that is brought.
     A shard's `source` knows the repositories that the shard was told of; `whole_source` knows the others, too.
     """
 
@@ -27,6 +28,7 @@ class CopyTools:
     target: Target
     hands: SpareHands
     paced: Callable[[BlobContent], BlobContent]
+    proved: Callable[[BlobContent], BlobContent] = lambda content: content
     blobs: Claims = field(default_factory=Claims)
     manifests: Claims = field(default_factory=Claims)
     lists: ReferrerLists = field(init=False)

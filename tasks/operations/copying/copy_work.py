@@ -99,7 +99,9 @@ class CopyWork(RepositoryWork):
         self._copier = RepositoryCopy(tools, inventory, repository, new=is_new, referrers=policy.referrers)
         self._overwritten = Overwritten(inventory.path, f"{tools.target.host}/{repository}", policy)
         self._kept = KeptManifests(tools, inventory.path, repository, self._copier, self._noted)
-        self._verifier = RepositoryVerifier(tools.target, repository, policy.depth, tools.hands, pushed=True)
+        self._verifier = RepositoryVerifier(
+            tools.target, repository, policy.depth, tools.hands, pushed=True, paced=tools.proved
+        )
         self._lists = ListMerge(
             tools.lists,
             self._noted,

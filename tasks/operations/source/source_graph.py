@@ -14,12 +14,12 @@ from tasks.operations.source.graph_walk import check_nesting
 from tasks.operations.source.manifest_reading import read_child, read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.operations.work.spare_hands import SpareHands
-    from tasks.ports import LayoutReader
+    from tasks.ports import BlobContent, LayoutReader
 
 
 @dataclass(slots=True)
@@ -65,11 +65,20 @@ class Census:
 class SourceGraph:
     """Checks graphs of one layout to a depth; what graphs share is looked at once."""
 
-    def __init__(self, source: LayoutReader, path: str, depth: Depth, hands: SpareHands) -> None:
+    def __init__(
+        self,
+        source: LayoutReader,
+        path: str,
+        depth: Depth,
+        hands: SpareHands,
+        paced: Callable[[BlobContent], BlobContent] = lambda content: content,
+    ) -> None:
+        """Content is read as `paced` gives it."""
         self._source = source
         self._path = path
         self._depth = depth
         self._hands = hands
+        self._paced = paced
         self._lock = threading.Lock()
         self._checked: set[tuple[Digest, int]] = set()
         self._absent: set[Digest] = set()
@@ -112,7 +121,7 @@ class SourceGraph:
         if stat.size != blob.size:
             raise SizeMismatchError(f"the blob {blob.digest} has {stat.size} bytes, its descriptor says {blob.size}")
         if self._depth is Depth.CONTENT:
-            with self._source.blob(self._path, blob).chunks() as chunks:
+            with self._paced(self._source.blob(self._path, blob)).chunks() as chunks:
                 for _ in chunks:
                     pass  # the reader compares digest and size
         with self._lock:

@@ -18,11 +18,11 @@ from tasks.operations.reports.results import Depth
 from tasks.operations.source.graph_walk import reached_from
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from tasks.oci.descriptor import Descriptor
     from tasks.operations.work.spare_hands import SpareHands
-    from tasks.ports import Target
+    from tasks.ports import BlobContent, Target
 
 
 class RepositoryVerifier:
@@ -32,13 +32,22 @@ class RepositoryVerifier:
     """
 
     def __init__(
-        self, target: Target, repository: str, depth: Depth, hands: SpareHands, *, pushed: bool = False
+        self,
+        target: Target,
+        repository: str,
+        depth: Depth,
+        hands: SpareHands,
+        *,
+        pushed: bool = False,
+        paced: Callable[[BlobContent], BlobContent] = lambda content: content,
     ) -> None:
+        """Content is read back as `paced` gives it."""
         self._target = target
         self._repository = repository
         self._depth = depth
         self._hands = hands
         self._pushed = pushed
+        self._paced = paced
         self._lock = threading.Lock()
         self._verified: set[tuple[Digest, object]] = set()  # manifests by type, blobs by size: either may be a lie
         self._children: dict[Digest, tuple[Digest, ...]] = {}
@@ -134,7 +143,7 @@ class RepositoryVerifier:
                 return
             raise MissingAtTargetError(f"the target does not have the blob {blob.digest}")
         if self._depth is Depth.CONTENT:
-            with self._target.fetch_blob(self._repository, blob).chunks() as chunks:
+            with self._paced(self._target.fetch_blob(self._repository, blob)).chunks() as chunks:
                 for _ in chunks:
                     pass  # the reader compares digest and size
         self._note([(blob.digest, blob.size)])
