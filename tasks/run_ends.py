@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.operations.choosing.chosen_tags import unused_patterns
+from tasks.operations.choosing.fitting_patterns import unused_patterns
 from tasks.operations.in_step.equality import Equality
 from tasks.operations.in_step.vanished_course import VanishedCourse
 from tasks.operations.in_step.vanished_search import VanishedSearch

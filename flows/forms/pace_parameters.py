@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from flows.forms.quantities import bytes_per_second, number
 from tasks.operations.running.hours import Hours
+
+if TYPE_CHECKING:
+    from tasks.run_options import RunOptions
 
 LimitRate = Annotated[
     str | None,
@@ -47,3 +51,7 @@ class PaceParameters(BaseModel):
     def rate(self) -> float | None:
         """The bytes a second, as a value of the engine."""
         return None if self.limit_rate is None else bytes_per_second(self.limit_rate)
+
+    def paced(self, options: RunOptions) -> RunOptions:
+        """The options of a run that keeps to this."""
+        return replace(options, limit_rate=self.rate, hours=self.hours, limits_from=self.limits_from)

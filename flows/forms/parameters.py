@@ -194,15 +194,8 @@ class PairParameters(SplitParameters, RunParameters, TargetParameters, PaceParam
     exclude_referrers: f.ExcludeReferrers = False
 
     def _options(self, policy: CopyPolicy) -> RunOptions:
-        return replace(
-            super()._options(policy),
-            target=self.to_target(self.target),
-            split_by_name=self.split_by_name,
-            rename=tuple(self.rename),
-            limit_rate=self.rate,
-            hours=self.hours,
-            limits_from=self.limits_from,
-        )
+        options = replace(super()._options(policy), target=self.to_target(self.target), rename=tuple(self.rename))
+        return self.paced(replace(options, split_by_name=self.split_by_name))
 
 
 class MigrateParameters(PairParameters):
@@ -296,10 +289,4 @@ class CheckParameters(SplitParameters, InPlaceParameters, PaceParameters):
 
     def to_options(self) -> RunOptions:
         """The same as values of the engine."""
-        return replace(
-            super().to_options(),
-            split_by_name=self.split_by_name,
-            limit_rate=self.rate,
-            hours=self.hours,
-            limits_from=self.limits_from,
-        )
+        return self.paced(replace(super().to_options(), split_by_name=self.split_by_name))

@@ -13,7 +13,8 @@ from flows.terminal.finding_lines import print_findings
 from flows.terminal.reading_source import opened_source
 from tasks.endpoints import blamed_on, open_state, source_identity
 from tasks.oci.errors import LayoutliftError
-from tasks.operations.choosing.chosen_tags import absent_of, plan_chosen, refused_findings, unused_patterns
+from tasks.operations.choosing.chosen_tags import absent_of, plan_chosen, refused_findings
+from tasks.operations.choosing.fitting_patterns import excludes_fitting, patterns_fitting, unused_patterns
 from tasks.operations.in_step.since_last import TagChange, is_as_noted, told_changes, vanished_layouts
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful
@@ -78,11 +79,12 @@ def _compared(
     for found in source.list_layouts():
         if isinstance(found, Finding):
             others.append(found)
+            fitting |= excludes_fitting(found.path, None, selection, fitting)
             if selection.may_match_below(found.path):
                 yield found
             continue
         paths.append(found)
-        fitting |= selection.fitting(found, None, fitting)  # the tags of what did not change are not looked at
+        fitting |= patterns_fitting(found, None, selection, fitting)  # tags of what did not change are not looked at
         if selection.may_match(found):
             yield from _changes_in(found, source, map_concurrently, ledger, selection)
     if not paths:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from flows.terminal.finding_lines import print_findings
 from flows.terminal.reading_source import opened_source
 from tasks.oci.errors import LayoutliftError
-from tasks.operations.choosing.chosen_tags import (
-    absent_of,
+from tasks.operations.choosing.chosen_tags import absent_of, plan_chosen, refused_findings
+from tasks.operations.choosing.fitting_patterns import (
+    excludes_fitting,
     fitting_patterns,
-    plan_chosen,
-    refused_findings,
+    patterns_fitting,
     unused_patterns,
 )
 from tasks.operations.choosing.newest import not_ordered
@@ -90,8 +90,9 @@ def _print_all(found: Iterator[_Listed | Finding | str], printer: _Printer, sele
         is_empty = is_empty and isinstance(each, Finding) and not is_harmful(each)
         if isinstance(each, Finding):
             findings.append(each)
+            fitting |= excludes_fitting(each.path, None, selection, fitting)
         elif isinstance(each, str):
-            fitting |= selection.fitting(each, None, fitting)
+            fitting |= patterns_fitting(each, None, selection, fitting)
         else:
             fitting |= fitting_patterns(each.inventory, selection, fitting)
             seen.append(each.inventory.path)

@@ -26,6 +26,7 @@ class Remark(StrEnum):
     NOT_ORDERED = "not_ordered"
     RENAME_UNUSED = "rename_unused"
     INCLUDE_UNUSED = "include_unused"
+    EXCLUDE_UNUSED = "exclude_unused"
     POLICY_UNUSED = "policy_unused"
     # cleanups
     MARKED_LEFT_OUT = "marked_left_out"

@@ -1,4 +1,4 @@
-"""What a selection chooses of one repository, and which of its patterns and lines find something there."""
+"""What a selection chooses of one repository, and which lines of its list find something there."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections import defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from tasks.oci.codes import Remark
 from tasks.oci.reference import parse_referrers_tag
 from tasks.operations.choosing.newest import plan_newest
-from tasks.operations.reports.findings import FITTED_BEFORE, is_harmful
 from tasks.operations.reports.results import TagEntry
 from tasks.ports import Finding
 
@@ -66,15 +64,6 @@ def refused_findings(inventory: RepositoryInventory, selection: Selection) -> It
             yield Finding(inventory.path, entry.code, entry.message)
 
 
-def fitting_patterns(inventory: RepositoryInventory, selection: Selection, known: Collection[str]) -> set[str]:
-    """The include patterns, but for the `known` ones, that fit a layout or one of its tags, also a refused one."""
-    if not selection.include:
-        return set()
-    return selection.fitting(
-        inventory.path, [*(e.tag for e in inventory.tags), *(e.tag for e in inventory.refused)], known
-    )
-
-
 def plan_selection(
     inventory: RepositoryInventory,
     selection: Selection,
@@ -116,13 +105,3 @@ def _referring(
         further -= seen
         seen |= further
         held += further
-
-
-def unused_patterns(
-    selection: Selection, fitting: Collection[str], findings: Iterable[Finding]
-) -> tuple[Finding, ...]:
-    """A finding for each include pattern that surely fits nothing: not even what can't be read, or has vanished."""
-    unread = {finding.path for finding in findings if is_harmful(finding) or finding.code in FITTED_BEFORE}
-    unused = selection.unused(fitting, unread)
-    message = "--include has it, and it fits nothing of the source"
-    return tuple(Finding(pattern, Remark.INCLUDE_UNUSED, message) for pattern in unused)

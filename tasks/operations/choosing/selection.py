@@ -36,7 +36,8 @@ _PORT = re.compile(r"[0-9]+/.*", re.DOTALL)
 class _Pattern:
     """One pattern, as it was `written` and taken apart.
 
-    `tag` is None where it has no tag part, `begins` are the first components, without a wildcard.
+    `tag` is None where it has no tag part, which may be a rule or a tag's name (`names_tag`). `begins` are the first
+    components, without a wildcard.
     """
 
     written: str
@@ -44,6 +45,7 @@ class _Pattern:
     repository: re.Pattern[str]
     tag: Callable[[str], object] | None
     begins: tuple[str, ...]
+    names_tag: bool
 
     @classmethod
     def parse(cls, text: str) -> _Pattern:
@@ -66,7 +68,8 @@ class _Pattern:
         repository = repository or "**"
         plain = tuple(takewhile(lambda component: not _WILDCARDS.intersection(component), repository.split("/")))
         expression = _glob(repository, any_character="[^/]")
-        return cls(text, repository, expression, None if tag is None else _tag_test(tag), plain)
+        names_tag = tag is not None and not {*_WILDCARDS, ":"}.intersection(tag)
+        return cls(text, repository, expression, None if tag is None else _tag_test(tag), plain, names_tag)
 
     def matches(self, repository: str, tag: str | None) -> bool:
         """Whether both parts match; a pattern with a tag part matches nothing untagged."""
@@ -108,6 +111,8 @@ def _tag_test(text: str) -> Callable[[str], object]:
         return Constraint.parse(rest).allows
     if colon:
         raise ConfigurationError("no tag has a colon; the kinds are 'regex:' and 'semver:'")
+    if "," in text:
+        raise ConfigurationError("no tag has a comma: each takes a pattern of its own")
     return _glob(text, any_character=".").fullmatch
 
 

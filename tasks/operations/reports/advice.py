@@ -92,6 +92,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "rename_unused": "Correct --rename if it is mistyped: OLD is a path below SOURCE.",
         "include_unused": "Correct --include if it is mistyped: a path in it begins below SOURCE, without a "
         "registry's host, and layoutlift ls shows what is there.",
+        "exclude_unused": "Correct --exclude if it is mistyped, as what it was to leave out comes along; else there "
+        "is nothing to do.",
         "policy_unused": "Correct the policy if it is mistyped: a pattern fits a path or tag in full, and the first "
         "policy that fits decides.",
         "not_in_catalog": "Nothing to do for those who know the name; to have it listed, rename the folder.",

@@ -6,7 +6,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tasks.operations.choosing.chosen_tags import absent_of, fitting_patterns, plan_selection
+from tasks.operations.choosing.chosen_tags import absent_of, plan_selection
+from tasks.operations.choosing.fitting_patterns import fitting_patterns
 from tasks.operations.choosing.newest import not_ordered
 from tasks.operations.running.repository_run import OpenRepository
 from tasks.operations.source.enumeration import enumerate_repository

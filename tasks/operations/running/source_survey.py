@@ -11,6 +11,7 @@ from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
 from tasks.oci.reference import REF_NAME
 from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.choosing.chosen_tags import absent_of, plan_selection
+from tasks.operations.choosing.fitting_patterns import excludes_fitting, patterns_fitting
 from tasks.operations.in_step.since_last import vanished_layouts
 from tasks.operations.reports.findings import NO_LAYOUTS, tagless
 from tasks.operations.reports.results import Outcome, TagResult
@@ -147,7 +148,9 @@ class Surveyor:
         for found in self._source.list_layouts():
             if not isinstance(found, Finding):
                 yield found
-            elif self._concerns(found):
+                continue
+            self._log.note_fitting(excludes_fitting(found.path, None, self._job.selection, self._log.fitting))
+            if self._concerns(found):
                 self._log.note(found)
 
     def _concerns(self, found: Finding) -> bool:
@@ -174,9 +177,9 @@ class Surveyor:
     def _note_fitting(self, paths: list[str]) -> None:
         """Take note of patterns that fit a layout; tags are looked at when it is opened, and excluded ones never."""
         selection = self._job.selection
-        for path in paths if selection.include else ():
+        for path in paths if selection.include or selection.exclude else ():
             tags = () if selection.may_match(path) else None
-            self._log.note_fitting(selection.fitting(path, tags, self._log.fitting))
+            self._log.note_fitting(patterns_fitting(path, tags, selection, self._log.fitting))
 
     def _note_unknown(self, paths: list[str]) -> None:
         """Name the lines of a list whose repository the source does not have."""

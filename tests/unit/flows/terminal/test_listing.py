@@ -65,6 +65,14 @@ def test_a_pattern_that_fits_nothing_is_said_where_another_one_does(source: Path
     assert [line.partition(":")[0] for line in ended.stderr.splitlines()[1:]] == ["! wbe"]
 
 
+def test_an_exclude_that_fits_nothing_is_said(source: Path) -> None:
+    said = "! wbe: --exclude has it, and it fits nothing of the source (exclude_unused)"
+    for options in ((), ("--changed", TARGET)):
+        ended = listed(source, "--exclude", "wbe", "--exclude", "web", *options)
+        assert (ended.exit_code, ended.stderr.splitlines()[-1]) == (0, said)
+        assert ended.stderr.count("exclude_unused") == 1
+
+
 @pytest.mark.parametrize("command", ["ls", "check"])
 def test_what_was_not_chosen_is_no_problem_and_not_read(source: Path, command: str) -> None:
     layout = LayoutBuilder(source / "app")

@@ -110,6 +110,7 @@ def test_a_layout_is_taken_whole_where_no_pattern_leaves_a_tag_of_it_out():
         ("app:", "nothing follows"),
         ("app:glob:x", "no tag has a colon"),
         ("regex:v.*", "write ':regex:v"),
+        ("app:v1,v2", "no tag has a comma: each takes a pattern of its own"),
         ("a[b", "not closed"),
         ("[]", "not closed"),
         ("app:[!]", "not closed"),

@@ -67,6 +67,13 @@ def test_a_folder_that_may_hold_something_chosen_has_to_be_read(root: Path) -> N
     assert not made.progress.totals.complete
 
 
+def test_patterns_that_leave_out_a_folder_which_is_no_layout_fit_something(root: Path) -> None:
+    (root / "aside").symlink_to("/etc", target_is_directory=True)
+    made = Engine(root, MemoryTarget(), exclude=("aside", "aside/**", "tagless", "empty", "teem"))
+    made.copy()
+    assert made.fitting == {f"--exclude {each}" for each in ("aside", "aside/**", "tagless", "empty")}
+
+
 def test_a_name_that_is_refused_ends_a_run_that_is_to_fail_fast_once_all_is_surveyed(tmp_path: Path) -> None:
     """What is left is told of then, and the run has come to its own end, as nobody has interrupted it."""
     for name in ("App", "good"):
