@@ -63,6 +63,7 @@ def migrate(
     ca_file: p.CaFile = None,
     registry_kind: p.Kind = RegistryKind.AUTO,
     state: p.State = None,
+    source_name: p.SourceName = None,
     report: p.Report = None,
     metrics: p.Metrics = None,
     traces: p.Traces = False,

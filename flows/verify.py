@@ -52,6 +52,7 @@ def verify(
     ca_file: p.CaFile = None,
     registry_kind: p.Kind = RegistryKind.AUTO,
     state: p.State = None,
+    source_name: p.SourceName = None,
     report: p.Report = None,
     metrics: p.Metrics = None,
     traces: p.Traces = False,

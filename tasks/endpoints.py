@@ -131,15 +131,18 @@ def own_name(source: str) -> str:
     return Path(mounts.resolve(source)[0]).name
 
 
-def source_identity(source: str, access: BucketAccess, *, by_name: bool = False) -> str:
+def source_identity(source: str, access: BucketAccess, *, name: str | None = None, by_name: bool = False) -> str:
     """What names a source whatever the current directory is; a bucket of another store is another one.
 
-    So is one that is split: what is known of its repositories would be wrong of its layouts.
+    A `name` that its user gave stands for all of that. A source that is split is another one, too: what is known of
+    its repositories would be wrong of its layouts.
 
     Raises:
         ConfigurationError: the settings for S3 can't be used.
     """
     split = " by name" if by_name else ""
+    if name is not None:
+        return f"{name}{split}"
     if not is_bucket(source):
         return f"{mounts.resolve(source)[0]}{split}"
     from tasks.stores.bucket.s3_client import other_store  # noqa: PLC0415 - directories don't wait for the SDK

@@ -62,6 +62,7 @@ class RunOptions:
     jobs: int = 8
     limit_rate: float | None = None
     state: str | None = None
+    source_name: str | None = None
     lock_timeout: float = 0.0
     report: str | None = None
     endpoint_url: str | None = None
@@ -133,7 +134,15 @@ def _shown_choice(options: RunOptions) -> dict[str, Any]:
     shown: dict[str, Any] = {n: list(getattr(options, n)) for n in listed if getattr(options, n)}
     if options.newest is not None:
         shown |= {"newest": options.newest.count, "order_by": str(options.newest.order_by)}
-    named = ("tags_from", "split_by_name", "endpoint_url", "request_payer", "no_sign_request", "since_last")
+    named = (
+        "source_name",
+        "tags_from",
+        "split_by_name",
+        "endpoint_url",
+        "request_payer",
+        "no_sign_request",
+        "since_last",
+    )
     return shown | {n: getattr(options, n) for n in named if getattr(options, n)}
 
 

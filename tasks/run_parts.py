@@ -63,8 +63,9 @@ def state_of(kind: RunKind, options: RunOptions, stop: Stop) -> RunState:
     place = options.target.target if options.target is not None else str(kind)
     if not options.state:
         made_state_root(os.environ)
-    identity = source_identity(options.source, options.bucket_access, by_name=options.split_by_name)
-    return open_state(options.state, identity, place, options.bucket_access, stop)
+    access = options.bucket_access
+    identity = source_identity(options.source, access, name=options.source_name, by_name=options.split_by_name)
+    return open_state(options.state, identity, place, access, stop)
 
 
 def target_of(

@@ -29,7 +29,7 @@ HEADINGS = {
     "Pace": ("jobs", "max_requests", "limit_rate", "hours", "limits_from"),
     "More processes": ("shards", "shard_deployment", "task_runner", "dask_scheduler"),
     "Results": ("report", "as_json", "metrics", "traces", "out", "dat_file", "resume", "allowed_loss"),
-    LAST: ("state", "debug"),
+    LAST: ("state", "source_name", "debug"),
 }
 """Headings in the order of `--help`, each with its options in theirs; any other comes at the end, as --help does."""
 MOST_WITHOUT = 20

@@ -96,6 +96,8 @@ def _migrations(kind: RunKind, path: Path, given: dict[str, Any]) -> list[Migrat
     if len(migrations) > 1 and (written := [field for field in WRITTEN_BY_RUN if given.get(field)]):
         options = ", ".join(f"--{field}" for field in written)
         raise ConfigurationError(f"{options}: each mapping would replace it; name a file in each mapping instead")
+    if given.get("source_name") and len({each.source for each in migrations}) > 1:
+        raise ConfigurationError("--source-name: the file has several sources; name each in its mapping instead")
     return migrations
 
 

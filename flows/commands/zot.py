@@ -9,7 +9,8 @@ import click
 
 from flows.commands.options import with_parameters
 from flows.commands.running import checked, run_to_end
-from flows.forms.parameters import InPlaceParameters, SourceParameters
+from flows.forms.parameters import InPlaceParameters
+from flows.forms.source_parameters import SourceParameters
 from tasks.run_options import RunKind
 from tasks.stores.source_checks import check_source
 

@@ -63,7 +63,8 @@ class MigrationFile(BaseModel):
             for field in ("source", "target")
             if getattr(mapping, field) is None and getattr(self.defaults, field) is None
         ]
-        if wrong := missing or [*self._left_empty(), *self._mistakes_together(), *self._files_written_twice()]:
+        together = (self._left_empty, self._mistakes_together, self._files_written_twice, self._names_of_several)
+        if wrong := missing or [mistake for each in together for mistake in each()]:
             raise ValidationError.from_exception_data("MigrationFile", wrong)
         return self
 
@@ -93,6 +94,17 @@ class MigrationFile(BaseModel):
             if len(files) > len(set(files.values())):
                 yield _mistake("the mapping's report is the same file", "mappings", number, WRITTEN_BY_RUN[-1])
             written.update(files.values())
+
+    def _names_of_several(self) -> Iterator[InitErrorDetails]:
+        """What one source brought to a target would count as that of another of the same name."""
+        named: dict[tuple[str, str], str] = {}
+        for number, said in enumerate(map(self._said_of, self.mappings)):
+            if (name := said.get("source_name")) is not None:
+                source = resolve(said["source"])[0]
+                if named.setdefault((name, said["target"]), source) != source:
+                    yield _mistake(
+                        "an earlier mapping has this name for another source", "mappings", number, "source_name"
+                    )
 
     def _said_of(self, mapping: MigrationSettings) -> dict[str, Any]:
         own = mapping.model_dump(exclude_unset=True)

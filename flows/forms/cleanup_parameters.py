@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from flows.forms import parameter_fields as p
 from flows.forms.block_names import block_name
-from flows.forms.parameters import Parameters, SourceParameters
 from flows.forms.quantities import size_in_bytes, waiting_time
+from flows.forms.source_parameters import Parameters, SourceParameters
 
 if TYPE_CHECKING:
     from tasks.operations.cleanup.values import Limits

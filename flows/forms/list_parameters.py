@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from flows.forms import parameter_fields as p
-from flows.forms.parameters import ChoosingParameters, SplitParameters
+from flows.forms.parameters import SplitParameters
+from flows.forms.source_parameters import ChoosingParameters
 
 Changed = Annotated[
     str | None,
@@ -21,3 +22,4 @@ class ListParameters(SplitParameters, ChoosingParameters):
 
     changed: Changed = None
     state: p.State = None
+    source_name: p.SourceName = None

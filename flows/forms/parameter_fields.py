@@ -50,6 +50,17 @@ def check_endpoint(url: str | None) -> str | None:
     return check_endpoint_url(url) if url else None
 
 
+def check_source_name(name: str | None) -> str | None:
+    """Return what a source is to be known by, where it is given: it stands in messages, and in the names of folders.
+
+    Raises:
+        ValueError: nobody could read it.
+    """
+    if name is not None and (not name.isprintable() or not name.strip()):
+        raise ValueError("it must be in printable characters, and not be blank")
+    return name
+
+
 def check_pattern(text: str) -> str:
     """As `check_address`, for a pattern of `include` or `exclude`.
 
@@ -225,6 +236,15 @@ State = Annotated[
         json_schema_extra=PLACE_FORM,
     ),
     AfterValidator(lambda text: None if text is None else check_storage(text)),
+]
+SourceName = Annotated[
+    str | None,
+    Field(
+        description="Know the source by this name in ledger and lock, in place of its path: where others are at that "
+        "path, too, or it is at other ones",
+        min_length=1,
+    ),
+    AfterValidator(check_source_name),
 ]
 Kind = Annotated[
     RegistryKind,

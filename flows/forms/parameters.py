@@ -10,17 +10,15 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import ValidationInfo, field_validator
 
 from flows.forms import parameter_fields as f
 from flows.forms.pace_parameters import MaxRequests, PaceParameters
 from flows.forms.quantities import seconds
+from flows.forms.source_parameters import ChoosingParameters, Parameters
 from tasks.endpoints import TargetOptions
-from tasks.exact_lists import read_exact_list
 from tasks.oci.reference import is_tag
 from tasks.oci.registry_profiles import RegistryKind
-from tasks.operations.choosing.newest import Newest, NewestBy
-from tasks.operations.choosing.selection import Selection
 from tasks.operations.in_step.vanished import DeletionLimits
 from tasks.operations.reports.results import Depth
 from tasks.operations.work.planning import CopyPolicy, OnConflict, Untagged
@@ -30,20 +28,9 @@ from tasks.run_options import RunOptions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pydantic import BaseModel
+
 _Flow = TypeVar("_Flow", bound="Callable[..., Any]")
-
-
-class Parameters(BaseModel):
-    """Fields that a user fills in; none else, and none is changed later."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _can_be_a_name(cls, value: object) -> object:
-        if isinstance(value, str) and "\0" in value:  # the system's calls raise an error of their own over it
-            raise ValueError("it holds a NUL, which no name has")
-        return value
 
 
 def documented(model: type[BaseModel]) -> Callable[[_Flow], _Flow]:
@@ -80,71 +67,13 @@ class TelemetryParameters(Parameters):
     traces: f.Traces = False
 
 
-class SourceParameters(Parameters):
-    """What to read, and how to get at it where it is a bucket; credentials are found as the AWS tools find them."""
-
-    source: f.Source
-    endpoint_url: f.EndpointUrl = None
-    request_payer: f.RequestPayer = False
-
-
-class ReadingParameters(SourceParameters):
-    """As `SourceParameters`, of what changes nothing at the source."""
-
-    no_sign_request: f.NoSignRequest = False
-
-    @field_validator("no_sign_request")
-    @classmethod
-    def _nobody_pays_unnamed(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's own way
-        if value and info.data.get("request_payer"):
-            raise ValueError("who pays for requests has to sign them: leave out --request-payer or this")
-        return value
-
-
-class ChoosingParameters(ReadingParameters):
-    """What to read, and what of it."""
-
-    include: f.Include = []
-    exclude: f.Exclude = []
-    newest: f.Newest = None
-    order_by: f.Order = NewestBy.CREATED
-    tags_from: f.TagsFrom = None
-
-    @field_validator("order_by")
-    @classmethod
-    def _order_has_a_use(cls, value: NewestBy, info: ValidationInfo) -> NewestBy:
-        if value is not NewestBy.CREATED and info.data.get("newest") is None:
-            raise ValueError("it is a setting of --newest")
-        return value
-
-    @field_validator("tags_from")
-    @classmethod
-    def _list_is_all(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and (beside := [n for n in ("include", "exclude", "newest") if info.data.get(n)]):
-            raise ValueError(f"it says exactly what comes: leave out {', '.join(f'--{name}' for name in beside)}")
-        return value
-
-    @property
-    def wanted(self) -> Newest | None:
-        """How many, as a value of the engine; None where all are wanted."""
-        return None if self.newest is None else Newest(self.newest, self.order_by)
-
-    @property
-    def selection(self) -> Selection:
-        """All of it as a value of the engine.
-
-        Raises:
-            ConfigurationError: a pattern or list can't be used.
-        """
-        return Selection.parse(self.include, self.exclude, self.wanted, read_exact_list(self.tags_from))
-
-
 class RunParameters(ChoosingParameters, TelemetryParameters):
     """What every run over a source has, whatever it does with each tag."""
 
     untagged: f.UntaggedChoice = Untagged.NONE
     jobs: f.Jobs = 8
     state: f.State = None
+    source_name: f.SourceName = None
     report: f.Report = None
 
     @field_validator("untagged")
@@ -170,6 +99,7 @@ class RunParameters(ChoosingParameters, TelemetryParameters):
             policy=policy,
             jobs=self.jobs,
             state=self.state,
+            source_name=self.source_name,
             report=self.report,
             endpoint_url=self.endpoint_url,
             request_payer=self.request_payer,
@@ -189,7 +119,7 @@ class PairParameters(SplitParameters, RunParameters, TargetParameters, PaceParam
     """What every run over a source and a target has."""
 
     target: f.Target
-    rename: f.Rename = []
+    rename: f.Rename = []  # noqa: RUF012 - pydantic copies it
     strict_names: f.StrictNames = False
     exclude_referrers: f.ExcludeReferrers = False
 

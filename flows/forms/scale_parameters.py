@@ -13,7 +13,8 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_val
 
 from flows.course.live_limits import VARIABLE
 from flows.forms.block_names import block_name
-from flows.forms.parameters import MigrateParameters, Parameters, VerifyParameters
+from flows.forms.parameters import MigrateParameters, VerifyParameters
+from flows.forms.source_parameters import Parameters
 from tasks.operations.work.planning import OnConflict
 
 

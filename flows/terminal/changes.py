@@ -48,7 +48,8 @@ def list_changes(parameters: ListParameters, target: str, *, as_json: bool) -> b
         ConfigurationError: the source is not there, `target` is no address, or the ledger can't be read.
     """
     access = BucketAccess(parameters.endpoint_url, parameters.request_payer, anonymous=parameters.no_sign_request)
-    identity = source_identity(parameters.source, access, by_name=parameters.split_by_name)
+    name, by_name = parameters.source_name, parameters.split_by_name
+    identity = source_identity(parameters.source, access, name=name, by_name=by_name)
     with blamed_on("--state"):
         ledger = open_state(parameters.state, identity, target, access, Stop()).ledger("ls")
     known = len(ledger.layouts())

@@ -81,6 +81,19 @@ def test_what_is_known_of_a_source_that_is_split_is_not_known_of_its_layouts(sou
     assert whole != split
 
 
+@pytest.mark.parametrize("source", ["s3://bucket", "/mnt/bucket"])
+def test_a_source_that_has_a_name_is_known_by_that_wherever_it_is(source: str) -> None:
+    names = {
+        source_identity(source, BucketAccess(), name="lightweight-registry", by_name=split) for split in (False, True)
+    }
+    assert names == {"lightweight-registry", "lightweight-registry by name"}
+
+
+def test_a_source_without_a_name_is_known_as_it_always_was() -> None:
+    assert source_identity("/mnt/bucket/", BucketAccess()) == "/mnt/bucket"
+    assert source_identity("s3://bucket/a/", BucketAccess("http://here/")) == "s3://bucket/a at http://here"
+
+
 def test_a_split_source_lets_go_of_the_process_that_reads_its_mount(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

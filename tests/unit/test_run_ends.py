@@ -169,7 +169,8 @@ def test_only_a_migration_that_is_to_delete_something_has_to_wait_for_that(
     index += b'"annotations":{"org.opencontainers.image.ref.name":"v1"}}]}'
     files = {"app/oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "app/index.json": index % DIGEST.encode()}
     ledger = Ledger(MemoryLines())
-    ledger.note_layout(brought, brought, "", "settings")
+    for known in ("app", brought):
+        ledger.note_layout(known, known, "", "settings")
     ledger.note_tag(brought, "v1", DIGEST, "manifest", 0, layout=brought)
     log = RunLog(Nowhere(), Progress(), Stop(), fail_fast=False)
     job = RunJob(TargetAddress.parse("registry.example"), "root", CopyPolicy(), Selection.parse(), Renames.parse())

@@ -16,9 +16,15 @@ if TYPE_CHECKING:
 
     from tasks.ledger_ports import ForgettingLedger
     from tasks.operations.in_step.vanished import DeletionLimits
-    from tasks.operations.in_step.vanished_search import VanishedSearch
+    from tasks.operations.in_step.vanished_search import Vanished, VanishedSearch
     from tasks.operations.reports.run_log import RunLog
     from tasks.ports import Target
+
+
+OTHER_SOURCE = (
+    "the source has none of the layouts that earlier runs knew: if it is another one at the same path, give each a "
+    "name (--source-name); if it is the same, migrate once without --delete-vanished"
+)
 
 
 class VanishedCourse:
@@ -53,21 +59,27 @@ class VanishedCourse:
         """Find what is to go; a plan has a finding for each tag, and one where it is more than the limits allow.
 
         Raises:
-            TooManyVanishedError: more than may go; nothing was changed.
+            TooManyVanishedError: more than may go, or the source seems to be another one; nothing was changed.
             SourceError: the source can't be listed.
         """
         self._repositories = dict(repositories)
-        self._planned = self._search.find(self._repositories).tags
+        found = self._search.find(self._repositories)
+        self._planned = found.tags
         if only_plan:
             for each in sorted(self._planned):
                 message = f"{self._target.host}/{each} vanished at the source, and would be deleted ({each.digest})"
                 self._log.note(Finding(each.path, Remark.TO_DELETE, message))
         try:
-            self._limits.check(len(self._planned), self._search.brought(self._repositories))
+            self._check(found)
         except TooManyVanishedError as error:
             if not only_plan:
                 raise
             self._log.note(Finding(".", error.code, str(error)))
+
+    def _check(self, found: Vanished) -> None:
+        if found.tags and found.is_other:
+            raise TooManyVanishedError(OTHER_SOURCE)
+        self._limits.check(len(found.tags), self._search.brought(self._repositories))
 
     def settle(self, *, complete: bool) -> None:
         """Delete what was planned and is still not at the source, if everything else went well.

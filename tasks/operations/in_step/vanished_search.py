@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Vanished:
-    """Tags that are to go, and the layouts among theirs that are not at the source any more, by path."""
+    """Tags that are to go, and the layouts among theirs that are not at the source any more, by path.
+
+    `is_other` says that it has none of those that earlier runs knew, as another source at the same path would.
+    """
 
     tags: frozenset[VanishedTag] = frozenset()
     layouts: frozenset[str] = frozenset()
+    is_other: bool = False
 
 
 class VanishedSearch:
@@ -61,7 +65,7 @@ class VanishedSearch:
         gone = self._gone(paths, [each for each in listed if isinstance(each, Finding)])
         brought = self._pairs(repositories, paths, gone)
         tags = (each for repository in brought for each in self._missing(repository, brought[repository], feeding))
-        return Vanished(frozenset(tags), gone)
+        return Vanished(frozenset(tags), gone, is_other=set(paths).isdisjoint(self._ledger.layouts()))
 
     def brought(self, repositories: Mapping[str, str]) -> int:
         """How many tags earlier runs brought to the repositories that are looked at; lists of referrers never go."""

@@ -126,7 +126,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "tag_deleted": "Nothing to do: the target followed the source.",
         "tag_kept": "Nothing to do: others have moved the tag since it was migrated, so it is theirs.",
         "not_deleted": "Run again when the problems above are mended.",
-        "too_many_vanished": "See whether so much was deleted on purpose; raise the limit for one run if it was.",
+        "too_many_vanished": "See whether so much was deleted on purpose; raise the limit for one run if it was, or "
+        "do what the message says.",
         "deletion_unsupported": "Switch deletion on at the registry, or delete the tags there by its own means.",
         "registry": "Read the registry's answer in the message, and its log.",
         "referrer_conflict": "The target's tag of this name lists no referrers: remove it if nobody needs it.",

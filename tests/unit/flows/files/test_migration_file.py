@@ -260,6 +260,18 @@ def test_a_file_of_the_command_line_that_each_mapping_would_replace_is_refused(f
     assert ended.output.startswith(f"layoutlift: {option}: each mapping would replace it")
 
 
+def test_one_name_is_not_that_of_two_sources(file: Path) -> None:
+    two, targets = "[{source: /one}, {source: /two}]", "[{source: /one}, {source: /one, target: 'b:1'}]"
+    named = "version: 1\ndefaults: {target: 'a:1', source_name: it}\nmappings: "
+    file.write_text(named + two)
+    with pytest.raises(ConfigurationError, match=r"mappings\.1\.source_name: an earlier mapping has this name"):
+        load_migrations(file)
+    assert [each.source_name for each in written(file, named.partition("\n")[2] + targets).migrations()] == ["it"] * 2
+    file.write_text(named.replace(", source_name: it", "") + two)
+    ended = CliRunner().invoke(main, ["migrate", "-c", str(file), "--standalone", "--source-name", "it"])
+    assert (ended.exit_code, "--source-name: the file has several sources" in ended.output) == (2, True)
+
+
 def test_a_password_in_a_target_is_refused_and_not_repeated(file: Path) -> None:
     (mistake,) = mistakes(file, "mappings: [{source: /s, target: 'me:hunter2@host'}]\n")
     assert "target" in mistake

@@ -1,6 +1,7 @@
 """What a run takes off its target at its end, and what it remembers of the layouts that stay."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,7 @@ class World:
         layout.image("stays", layers=[b"stays"])
         layout.write()
         self.target, self.lines = MemoryTarget(), MemoryLines()
+        Ledger(self.lines).note_layout("app", "app", "etag", "settings")
         self.stop = Stop()
         self.waits: list[Callable[[], bool]] = []
         """What happens before the tags but the first, as long as there is anything."""
@@ -101,7 +103,7 @@ def test_a_layout_that_stays_is_remembered_whatever_tags_went(world: World) -> N
 def test_a_layout_that_is_gone_is_forgotten_with_its_last_tag(world: World) -> None:
     world.brought("gone", "v1", "v2")
     assert world.deleted() == [("gone", "tag_deleted")] * 2
-    assert world.layouts == []
+    assert world.layouts == ["app"]
 
 
 def test_lists_of_referrers_are_no_tags_of_which_a_part_may_go(world: World) -> None:
@@ -220,3 +222,14 @@ def test_a_run_knows_whether_something_is_to_go(world: World, tag: str) -> None:
     course = world.course()
     course.begin({"app": "app"}, only_plan=False)
     assert course.has_planned is (tag == "goes")
+
+
+@pytest.mark.parametrize("only_plan", [True, False])
+def test_nothing_goes_where_no_layout_of_before_is_there(tmp_path: Path, *, only_plan: bool) -> None:
+    world = World(tmp_path)
+    world.lines = MemoryLines()
+    world.brought("gone", "v1")
+    course = world.course()
+    with nullcontext() if only_plan else pytest.raises(TooManyVanishedError, match="--source-name"):
+        course.begin({"app": "app"}, only_plan=only_plan)
+    assert world.found == ([("gone", "to_delete"), (".", "too_many_vanished")] if only_plan else [])
