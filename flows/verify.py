@@ -39,6 +39,7 @@ def verify(
     tags_from: p.TagsFrom = None,
     split_by_name: p.SplitByName = False,
     rename: p.Rename = [],  # noqa: B006
+    flatten: p.Flatten = None,
     strict_names: p.StrictNames = False,
     untagged: p.UntaggedChoice = Untagged.NONE,
     exclude_referrers: p.ExcludeReferrers = False,

@@ -58,6 +58,7 @@ class RunOptions:
     tags_from: str | None = None
     split_by_name: bool = False
     rename: tuple[str, ...] = ()
+    flatten: int | None = None
     policy: CopyPolicy = field(default_factory=CopyPolicy)
     jobs: int = 8
     limit_rate: float | None = None
@@ -134,16 +135,9 @@ def _shown_choice(options: RunOptions) -> dict[str, Any]:
     shown: dict[str, Any] = {n: list(getattr(options, n)) for n in listed if getattr(options, n)}
     if options.newest is not None:
         shown |= {"newest": options.newest.count, "order_by": str(options.newest.order_by)}
-    named = (
-        "source_name",
-        "tags_from",
-        "split_by_name",
-        "endpoint_url",
-        "request_payer",
-        "no_sign_request",
-        "since_last",
-    )
-    return shown | {n: getattr(options, n) for n in named if getattr(options, n)}
+    named = ("source_name", "tags_from", "split_by_name", "flatten")
+    access = ("endpoint_url", "request_payer", "no_sign_request", "since_last")
+    return shown | {n: getattr(options, n) for n in (*named, *access) if getattr(options, n)}
 
 
 def _shown_course(options: RunOptions) -> dict[str, Any]:

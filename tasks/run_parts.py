@@ -12,6 +12,7 @@ from tasks.endpoints import blamed_on, open_source, open_state, open_target, own
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.choosing.selection import Renames
 from tasks.operations.copying.repository_preparation import Preparation
+from tasks.operations.reports.counts import counted
 from tasks.operations.reports.report_rows import result_of_row, tag_row
 from tasks.operations.running.source_survey import RunJob
 from tasks.run_options import RunKind
@@ -112,17 +113,25 @@ def job_of(options: RunOptions) -> RunJob:
     """What of the source a run works on, and under which names.
 
     Raises:
-        ConfigurationError: a pattern or list can't be used, or a part of a run finds another list than the whole one.
+        ConfigurationError: a pattern or list can't be used, names are to be no longer than the target's prefix, or a
+            part of a run finds another list than the whole one.
     """
     selection = options.selection
     if options.shard is not None:
         _refuse_other_list(options.shard, options.tags_from, selection.listed)
+    address = parse_target(options.target.target) if options.target is not None else None
+    if address is not None and options.flatten is not None and options.flatten <= address.depth:
+        raise ConfigurationError(
+            f"--flatten {options.flatten}: TARGET has {counted(address.depth, 'component')} itself, and repositories "
+            f"are below it; give {address.depth + 1} or more"
+        )
     return RunJob(
-        address=parse_target(options.target.target) if options.target is not None else None,
+        address=address,
         own_name=own_name(options.source),
         policy=options.policy,
         selection=selection,
         renames=Renames.parse(options.rename),
+        flatten=options.flatten,
         only=options.shard.repositories if options.shard is not None else None,
     )
 

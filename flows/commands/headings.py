@@ -16,7 +16,7 @@ HEADINGS = {
         *("changed", "include", "exclude", "tags_from", "newest", "order_by"),
         *("untagged", "exclude_referrers"),
     ),
-    "Names at the target": ("split_by_name", "rename", "strict_names"),
+    "Names at the target": ("split_by_name", "rename", "flatten", "strict_names"),
     "What the target has already": (
         *("on_conflict", "backup_tag", "since_last"),
         *("delete_vanished", "delete_max_tags", "delete_max_percent"),

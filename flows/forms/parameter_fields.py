@@ -166,6 +166,15 @@ Rename = Annotated[
     Field(description="Change repository paths, OLD=NEW, for whole components"),
     AfterValidator(check_renames),
 ]
+Flatten = Annotated[
+    int | None,
+    Field(
+        description="Have names at the target of N components at most, TARGET's own counted: deeper ones are joined "
+        "to the last by hyphens (2: team/app/web goes to team/app-web)",
+        ge=1,
+    ),
+    BeforeValidator(number),
+]
 StrictNames = Annotated[
     bool, Field(description="Refuse repository names that registries don't take, instead of mapping them")
 ]

@@ -120,12 +120,13 @@ class PairParameters(SplitParameters, RunParameters, TargetParameters, PaceParam
 
     target: f.Target
     rename: f.Rename = []  # noqa: RUF012 - pydantic copies it
+    flatten: f.Flatten = None
     strict_names: f.StrictNames = False
     exclude_referrers: f.ExcludeReferrers = False
 
     def _options(self, policy: CopyPolicy) -> RunOptions:
         options = replace(super()._options(policy), target=self.to_target(self.target), rename=tuple(self.rename))
-        return self.paced(replace(options, split_by_name=self.split_by_name))
+        return self.paced(replace(options, flatten=self.flatten, split_by_name=self.split_by_name))
 
 
 class MigrateParameters(PairParameters):

@@ -236,6 +236,11 @@ class TargetAddress:
     def __str__(self) -> str:
         return f"{self.host}/{self.prefix}" if self.prefix else self.host
 
+    @property
+    def depth(self) -> int:
+        """How many components the prefix has."""
+        return self.prefix.count("/") + 1 if self.prefix else 0
+
     def repository(self, name: str) -> str:
         """The full repository name for `name` below the prefix.
 

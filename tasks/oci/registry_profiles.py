@@ -88,10 +88,11 @@ class RegistryProfile:
         parts = name.count("/") + 1
         if parts == 1 and self.default_namespace:
             name, parts = f"{self.default_namespace}/{name}", 2
-        if parts < self.least_parts or (self.most_parts is not None and parts > self.most_parts):
+        most = self.most_parts or parts
+        if not self.least_parts <= parts <= most:
+            way = f"use --flatten {most}" if parts > most else "put what is missing into TARGET"
             raise InvalidReferenceError(
-                f"{self.title} takes repositories of the form {self.form}, not {name!r}; "
-                "put what is missing into TARGET, or use --rename"
+                f"{self.title} takes repositories of the form {self.form}, not {name!r}; {way}, or use --rename"
             )
         if len(name) < self.shortest_name or (self.longest_name is not None and len(name) > self.longest_name):
             raise InvalidReferenceError(

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tasks.endpoints import TargetOptions
 from tasks.oci.errors import ConfigurationError, StateError
 from tasks.operations.choosing.exact_list import ExactList
 from tasks.operations.reports.results import Outcome, TagResult
 from tasks.ports import Shard
 from tasks.run_options import RunKind, RunOptions
+from tasks.run_parts import job_of
 from tasks.runs import Run, open_run
 from tasks.stores.pacing import Stop
 from tasks.stores.source_checks import refuse_within
@@ -229,3 +231,11 @@ def test_a_part_of_a_run_that_finds_another_list_does_nothing(options: RunOption
     for text in ("app:v1\n", "app:v1\napp:v2\napp:v3\n", "other:v1\n"):
         with pytest.raises(ConfigurationError, match=r"--tags-from .*images.txt: it says something else"):
             opened(text, whole)
+
+
+@pytest.mark.parametrize(("flatten", "most"), [(1, "give 3 or more"), (2, "TARGET has 2 components itself")])
+def test_names_are_never_joined_to_the_prefix_of_the_target(options: RunOptions, flatten: int, most: str) -> None:
+    target = TargetOptions("registry.example/team/mirror")
+    with pytest.raises(ConfigurationError, match=rf"--flatten {flatten}: .*{most}"):
+        job_of(replace(options, target=target, flatten=flatten))
+    assert job_of(replace(options, target=target, flatten=3)).flatten == 3

@@ -51,8 +51,9 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "--split-by-name (registries' hosts are left out of it).",
         "signature_without_tag": "Give it that tag (oras tag --oci-layout LAYOUT@DIGEST TAG), and its image one of "
         "its own; nobody finds it otherwise.",
-        "name_collision": "Give one of the two directories another name at the target with --rename; with "
-        "--split-by-name, migrate each of the layouts that the message names as a SOURCE of its own.",
+        "name_collision": "Give one of the two directories another name at the target with --rename, which comes "
+        "before --flatten; with --split-by-name, migrate each of the layouts that the message names as a SOURCE of "
+        "its own.",
         "no_tags": "Give it a tag at the source (oras tag --oci-layout LAYOUT@DIGEST TAG), or take it by digest with "
         "--untagged all, which some registries soon delete.",
         "empty_index": "Nothing to do, if all of it was deleted on purpose; else look with layoutlift recover what a "

@@ -55,14 +55,21 @@ class RunJob:
     """The layouts of earlier runs."""
     only: tuple[str, ...] | None = None
     """The layouts of a shard, which are looked for nowhere else."""
+    flatten: int | None = None
+    """How many components a repository's name at the target has at most; None: as many as it has."""
 
     def names(self, paths: Iterable[str]) -> NamePlan:
         """The names of layouts at the target, collisions among them refused; their own where there is no target."""
         if self.address is None:
             return NamePlan({path: path for path in paths}, {})
-        strict = self.policy.strict_names
         return plan_names(
-            paths, self.address, self.renames.apply, own_name=self.own_name, strict=strict, profile=self.profile
+            paths,
+            self.address,
+            self.renames.apply,
+            own_name=self.own_name,
+            strict=self.policy.strict_names,
+            flatten=self.flatten,
+            profile=self.profile,
         )
 
 

@@ -94,12 +94,14 @@ def plan_names(
     *,
     own_name: str,
     strict: bool,
+    flatten: int | None = None,
     profile: RegistryProfile,
 ) -> NamePlan:
     """Give every layout its repository at the target.
 
     `own_name` stands for the path `.`, the source itself being a layout, unless that is renamed. Several layouts
-    that would have one name are all refused: which of them is meant, nobody can tell.
+    that would have one name are all refused: which of them is meant, nobody can tell. With `flatten`, a name has so
+    many components at most, those of the address's prefix among them.
     """
     wanted: dict[str, list[str]] = defaultdict(list)
     refused: dict[str, tuple[str, str]] = {}
@@ -107,7 +109,8 @@ def plan_names(
         try:
             renamed = rename(path)
             named = rename(own_name) if renamed == "." else renamed
-            wanted[profile.repository(_target_name(named, address, strict=strict))].append(path)
+            name = _target_name(named, address, strict=strict, flatten=flatten)
+            wanted[profile.repository(name)].append(path)
         except InvalidReferenceError as error:
             refused[path] = (error.code, str(error))
     for name, sharing in wanted.items():
@@ -118,10 +121,17 @@ def plan_names(
     return NamePlan({sharing[0]: name for name, sharing in wanted.items() if len(sharing) == 1}, refused)
 
 
-def _target_name(renamed: str, address: TargetAddress, *, strict: bool) -> str:
+def _target_name(renamed: str, address: TargetAddress, *, strict: bool, flatten: int | None) -> str:
     if strict and not is_repository(renamed):
         raise InvalidReferenceError(f"registries don't take the name {renamed!r}, and --strict-names maps none")
-    return address.repository(map_repository(renamed))
+    name = map_repository(renamed)
+    return address.repository(name if flatten is None else _flattened(name, flatten - address.depth))
+
+
+def _flattened(name: str, most: int) -> str:
+    """The name with so many components at most: what is deeper is joined to the last of them by hyphens."""
+    *kept, last = name.split("/", most - 1)
+    return "/".join([*kept, last.replace("/", "-")])
 
 
 def plan_tag(entry: TagEntry, present: Digest | None, ours: str | None, policy: CopyPolicy) -> TagPlan:

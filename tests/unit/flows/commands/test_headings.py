@@ -27,7 +27,7 @@ def headings_of(*command: str) -> dict[str, list[str]]:
 
 def test_options_stand_below_their_heading_in_its_order() -> None:
     shown = headings_of("migrate")
-    assert shown["Names at the target"] == ["split_by_name", "rename", "strict_names"]
+    assert shown["Names at the target"] == ["split_by_name", "rename", "flatten", "strict_names"]
     assert list(shown) == [heading for heading in HEADINGS if heading in shown]
 
 

@@ -27,9 +27,13 @@ def described(content: str) -> Descriptor:
     return Descriptor(IMAGE_MANIFEST, Digest.of(content.encode()), 1)
 
 
-def names(*paths: str, prefix: str = "", strict: bool = False, own_name: str = "root") -> NamePlan:
+def names(
+    *paths: str, prefix: str = "", strict: bool = False, own_name: str = "root", flatten: int | None = None
+) -> NamePlan:
     address = TargetAddress("registry.example", prefix)
-    return plan_names(paths, address, lambda path: path, own_name=own_name, strict=strict, profile=GENERIC)
+    return plan_names(
+        paths, address, lambda path: path, own_name=own_name, strict=strict, flatten=flatten, profile=GENERIC
+    )
 
 
 def test_each_layout_has_its_own_name_below_the_prefix() -> None:
@@ -48,6 +52,30 @@ def test_strict_names_are_taken_as_they_are_or_not_at_all() -> None:
     plan = names("team/app", "Web App", strict=True)
     assert plan.repositories == {"team/app": "team/app"}
     assert [code for code, _ in plan.refused.values()] == ["invalid_reference"]
+
+
+@pytest.mark.parametrize(
+    ("flatten", "prefix", "name"),
+    [
+        (1, "", "team-web-my-app"),
+        (2, "", "team/web-my-app"),
+        (3, "", "team/web/my-app"),
+        (9, "", "team/web/my-app"),
+        (2, "mirror", "mirror/team-web-my-app"),
+        (3, "mirror/a", "mirror/a/team-web-my-app"),
+    ],
+)
+def test_a_name_has_no_more_components_than_are_wanted(flatten: int, prefix: str, name: str) -> None:
+    assert names("team/web/My App", prefix=prefix, flatten=flatten).repositories == {"team/web/My App": name}
+
+
+def test_layouts_whose_names_are_one_when_flattened_are_refused_and_told_of_the_option() -> None:
+    plan = names("team/app", "team-app", "team", flatten=1)
+    assert plan.repositories == {"team": "team"}
+    assert {path: code for path, (code, _) in plan.refused.items()} == dict.fromkeys(
+        ("team/app", "team-app"), "name_collision"
+    )
+    assert "'team/app', 'team-app'" in plan.refused["team/app"][1]
 
 
 @pytest.mark.parametrize(
