@@ -44,6 +44,7 @@ def verify(
     untagged: p.UntaggedChoice = Untagged.NONE,
     exclude_referrers: p.ExcludeReferrers = False,
     depth: p.DepthChoice = Depth.BLOBS,
+    content_part: p.ContentPartChoice = None,
     jobs: p.Jobs = 8,
     limit_rate: pace.LimitRate = None,
     max_requests: pace.MaxRequests = None,

@@ -10,6 +10,7 @@ from tasks.exact_lists import read_exact_list
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.in_step.vanished import DeletionLimits
+from tasks.operations.reports.results import Depth
 from tasks.operations.running.hold import Limits
 from tasks.operations.running.hours import Hours
 from tasks.operations.work.planning import CopyPolicy
@@ -17,6 +18,7 @@ from tasks.stores.bucket.s3_address import BucketAccess, BucketLogin
 
 if TYPE_CHECKING:
     from tasks.endpoints import TargetOptions
+    from tasks.operations.choosing.content_part import ContentPart
     from tasks.operations.choosing.newest import Newest
     from tasks.ports import Shard
 
@@ -60,6 +62,8 @@ class RunOptions:
     rename: tuple[str, ...] = ()
     flatten: int | None = None
     policy: CopyPolicy = field(default_factory=CopyPolicy)
+    content_part: ContentPart | None = None
+    """What alone is read back of all content; None: all of it is, at that depth."""
     jobs: int = 8
     limit_rate: float | None = None
     state: str | None = None
@@ -83,6 +87,11 @@ class RunOptions:
     def title(self) -> str:
         """What goes where."""
         return self.source if self.target is None else f"{self.source} → {self.target.target}"
+
+    @property
+    def proved_depth(self) -> Depth:
+        """How much is proved of a tag with which nothing is wrong: a part of its content is not all of it."""
+        return self.policy.depth if self.content_part is None else Depth.BLOBS
 
     @property
     def selection(self) -> Selection:
@@ -120,6 +129,7 @@ def shown_options(options: RunOptions) -> dict[str, Any]:
     """
     policy, default = options.policy, CopyPolicy()
     changed = (n for n in CopyPolicy.__slots__ if getattr(policy, n) != getattr(default, n))
+    part = options.content_part
     return (
         _shown_choice(options)
         | _shown_course(options)
@@ -127,6 +137,7 @@ def shown_options(options: RunOptions) -> dict[str, Any]:
         | (_shown_deletion(options.deletion) if options.deletion is not None else {})
         | {n: getattr(policy, n) for n in changed}
         | {"jobs": options.jobs, "depth": str(policy.depth)}
+        | ({} if part is None else {"content_part": f"{part.number}/{part.parts}"})
     )
 
 

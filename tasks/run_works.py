@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tasks.operations.copying.copy_tools import CopyTools
@@ -127,12 +127,13 @@ class Works:
 
     def verify(self, target: RegistryStore) -> BeginWork:
         """Compares the target with the source."""
-        lists = ReferrerLists(target)
+        lists, policy = ReferrerLists(target), replace(self.policy, depth=self.options.proved_depth)
 
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
-            verifier = RepositoryVerifier(target, repository, self.policy.depth, self.hands, paced=self.held_back)
+            depth, part = self.policy.depth, self.options.content_part
+            verifier = RepositoryVerifier(target, repository, depth, self.hands, paced=self.held_back, part=part)
             tags = target.list_tags(repository) or frozenset()
-            return VerifyWork(inventory, repository, verifier, lists, self.policy, host=target.host, target_tags=tags)
+            return VerifyWork(inventory, repository, verifier, lists, policy, host=target.host, target_tags=tags)
 
         return begin
 
@@ -142,7 +143,7 @@ class Works:
 
         def begin(inventory: RepositoryInventory, _: str) -> RepositoryWork:
             depth = self.policy.depth
-            graph = SourceGraph(self.source, inventory.path, depth, self.hands, self.held_back)
+            graph = SourceGraph(self.source, inventory.path, depth, self.hands, paced=self.held_back)
             served = read_served_layout(self.source, inventory.path, prefix)
             return ZotWork(inventory, graph, self.census, depth, served=served, repeated=repeated)
 
@@ -152,7 +153,8 @@ class Works:
         """Looks at the source alone."""
 
         def begin(inventory: RepositoryInventory, _: str) -> RepositoryWork:
-            graph = SourceGraph(self.source, inventory.path, self.policy.depth, self.hands, self.held_back)
-            return CheckWork(inventory, graph, self.census, self.policy.depth)
+            depth, part = self.policy.depth, self.options.content_part
+            graph = SourceGraph(self.source, inventory.path, depth, self.hands, paced=self.held_back, part=part)
+            return CheckWork(inventory, graph, self.census, self.options.proved_depth)
 
         return begin

@@ -21,7 +21,7 @@ HEADINGS = {
         *("on_conflict", "backup_tag", "since_last"),
         *("delete_vanished", "delete_max_tags", "delete_max_percent"),
     ),
-    "How to go about it": ("dry_run", "config", "standalone", "depth", "fail_fast", "lock_timeout"),
+    "How to go about it": ("dry_run", "config", "standalone", "depth", "content_part", "fail_fast", "lock_timeout"),
     "Before the cut-over": ("frozen_for", "way_back", "old_reference", "output"),
     "Access to the source": ("endpoint_url", "no_sign_request", "request_payer"),
     "Access to the target": ("username", "password_stdin", "plain_http", "ca_file", "registry_kind"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, Field, field_validator
 
 from flows.course.driving import drive, work_here
-from flows.forms.parameters import VerifyParameters
+from flows.forms.parameters import ComparingParameters
 from flows.forms.quantities import seconds, waiting_time
 from tasks.endpoints import close_source, open_source, own_name
 from tasks.oci.errors import IncompleteError, InterruptedRunError, RefusedError
@@ -48,7 +48,7 @@ WayBack = Annotated[str | None, Field(description="Write the list for the way ba
 OldReference = Annotated[str, Field(description="How users name a tag today, of {source}, {repository} and {tag}")]
 
 
-class CutoverParameters(VerifyParameters):
+class CutoverParameters(ComparingParameters):
     """Parameters of `cutover`."""
 
     frozen_for: FrozenFor = "0s"

@@ -8,13 +8,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from flows.forms.block_names import block_name
 from flows.forms.quantities import number, waiting_time
 from flows.forms.told_to_pydantic import told_to_pydantic
 from tasks.oci.reference import TargetAddress
 from tasks.oci.registry_profiles import RegistryKind
+from tasks.operations.choosing.content_part import ContentPart
 from tasks.operations.choosing.newest import NewestBy
 from tasks.operations.choosing.selection import Renames, Selection
 from tasks.operations.reports.results import Depth
@@ -69,6 +70,21 @@ def check_pattern(text: str) -> str:
     """
     with told_to_pydantic():
         Selection.parse([text])
+    return text
+
+
+def check_content_part(text: str | None, info: ValidationInfo) -> str | None:
+    """As `check_address`, for a part of all content, which is read back at one depth alone.
+
+    Raises:
+        ValueError: it is no part, or content is not read back.
+    """
+    if text is None:
+        return None
+    if info.data.get("depth") is not Depth.CONTENT:
+        raise ValueError("it is a setting of --depth content")
+    with told_to_pydantic():
+        ContentPart.parse(text)
     return text
 
 
@@ -184,6 +200,13 @@ UntaggedChoice = Annotated[
 ExcludeReferrers = Annotated[bool, Field(description="Leave signatures, SBOMs and other referrers behind")]
 DepthChoice = Annotated[
     Depth, Field(description="How much to prove: manifests by digest, blobs by size, or content read back and hashed")
+]
+ContentPartChoice = Annotated[
+    str | None,
+    Field(
+        description="At --depth content, read back only part K of N of all blobs, as 3/7; of the others as at blobs"
+    ),
+    AfterValidator(check_content_part),
 ]
 EndpointUrl = Annotated[
     str | None,

@@ -19,6 +19,7 @@ from flows.forms.source_parameters import ChoosingParameters, Parameters
 from tasks.endpoints import TargetOptions
 from tasks.oci.reference import is_tag
 from tasks.oci.registry_profiles import RegistryKind
+from tasks.operations.choosing.content_part import ContentPart
 from tasks.operations.in_step.vanished import DeletionLimits
 from tasks.operations.reports.results import Depth
 from tasks.operations.work.planning import CopyPolicy, OnConflict, Untagged
@@ -189,8 +190,8 @@ class MigrateParameters(PairParameters):
         )
 
 
-class VerifyParameters(PairParameters):
-    """Parameters of `verify`."""
+class ComparingParameters(PairParameters):
+    """What every comparison of both sides has."""
 
     depth: f.DepthChoice = Depth.BLOBS
 
@@ -203,6 +204,16 @@ class VerifyParameters(PairParameters):
             strict_names=self.strict_names,
         )
         return self._options(policy)
+
+
+class VerifyParameters(ComparingParameters):
+    """Parameters of `verify`."""
+
+    content_part: f.ContentPartChoice = None
+
+    def to_options(self) -> RunOptions:
+        """The same as values of the engine."""
+        return replace(super().to_options(), content_part=_part(self.content_part))
 
 
 class InPlaceParameters(RunParameters):
@@ -218,6 +229,13 @@ class InPlaceParameters(RunParameters):
 class CheckParameters(SplitParameters, InPlaceParameters, PaceParameters):
     """Parameters of `check`."""
 
+    content_part: f.ContentPartChoice = None
+
     def to_options(self) -> RunOptions:
         """The same as values of the engine."""
-        return self.paced(replace(super().to_options(), split_by_name=self.split_by_name))
+        options = replace(super().to_options(), content_part=_part(self.content_part))
+        return self.paced(replace(options, split_by_name=self.split_by_name))
+
+
+def _part(text: str | None) -> ContentPart | None:
+    return None if text is None else ContentPart.parse(text)

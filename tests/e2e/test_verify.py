@@ -153,6 +153,31 @@ def test_a_source_that_was_altered_since_is_found(layoutlift: Layoutlift, migrat
     layoutlift.verify(migrated.source, migrated.target, "--depth", "content")
 
 
+def test_altered_content_is_found_by_its_part_and_no_part_is_told_as_the_whole(
+    layoutlift: Layoutlift, migrated: Migrated
+) -> None:
+    digest = migrated.layers["v1"]["digest"]
+    alter(migrated.source / "app/blobs" / Path(*digest.split(":")))
+    alter(migrated.storage.blob_file(digest))
+    part = int(digest.removeprefix("sha256:")[:8], 16) % 2 + 1
+    ours, other = (("--depth", "content", "--content-part", f"{number}/2") for number in (part, 3 - part))
+    assert layoutlift.check(migrated.source, *ours, code=1).outcomes["app:v1"] == "digest_mismatch"
+    assert layoutlift.verify(migrated.source, migrated.target, *ours, code=1).outcomes["app:v1"] == "digest_mismatch"
+    for ended in (
+        layoutlift.check(migrated.source, *other),
+        layoutlift.verify(migrated.source, migrated.target, *other),
+    ):
+        assert {row["verified"] for row in ended.report["tags"]} == {"blobs"}
+        options = ended.report["run"]["options"]
+        assert (options["depth"], options["content_part"]) == ("content", f"{3 - part}/2")
+    for command in ("check", "verify"):
+        places = (migrated.source, migrated.target)[: 1 + (command == "verify")]
+        refused = layoutlift(command, *places, "--content-part", "1/2", code=2)
+        assert "--content-part: it is a setting of --depth content" in refused.stderr
+    refused = layoutlift("cutover", migrated.source, migrated.target, *ours, code=2)
+    assert "--content-part" in refused.stderr
+
+
 @pytest.mark.parametrize(
     "breaks",
     [

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
+    from tasks.operations.choosing.content_part import ContentPart
     from tasks.operations.work.spare_hands import SpareHands
     from tasks.ports import BlobContent, LayoutReader
 
@@ -71,14 +72,17 @@ class SourceGraph:
         path: str,
         depth: Depth,
         hands: SpareHands,
+        *,
         paced: Callable[[BlobContent], BlobContent] = lambda content: content,
+        part: ContentPart | None = None,
     ) -> None:
-        """Content is read as `paced` gives it."""
+        """Check to this depth; content is read as `paced` gives it, and only a `part` of it where one is given."""
         self._source = source
         self._path = path
         self._depth = depth
         self._hands = hands
         self._paced = paced
+        self._part = part
         self._lock = threading.Lock()
         self._checked: set[tuple[Digest, int]] = set()
         self._absent: set[Digest] = set()
@@ -120,7 +124,7 @@ class SourceGraph:
             raise ContentNotFoundError(f"the blob {blob.digest} is missing")
         if stat.size != blob.size:
             raise SizeMismatchError(f"the blob {blob.digest} has {stat.size} bytes, its descriptor says {blob.size}")
-        if self._depth is Depth.CONTENT:
+        if self._depth is Depth.CONTENT and (self._part is None or self._part.has(blob.digest)):
             with self._paced(self._source.blob(self._path, blob)).chunks() as chunks:
                 for _ in chunks:
                     pass  # the reader compares digest and size

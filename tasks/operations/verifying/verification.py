@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from tasks.oci.descriptor import Descriptor
+    from tasks.operations.choosing.content_part import ContentPart
     from tasks.operations.work.spare_hands import SpareHands
     from tasks.ports import BlobContent, Target
 
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 class RepositoryVerifier:
     """Verifies graphs in one repository of the target; what tags share is looked at once.
 
-    `pushed` says that the tags are what was pushed just now. `subjects` has those of what was verified.
+    `pushed` says that the tags are what was pushed just now, and a `part` that no other content is read back.
+    `subjects` has those of what was verified.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class RepositoryVerifier:
         *,
         pushed: bool = False,
         paced: Callable[[BlobContent], BlobContent] = lambda content: content,
+        part: ContentPart | None = None,
     ) -> None:
         """Content is read back as `paced` gives it."""
         self._target = target
@@ -48,6 +51,7 @@ class RepositoryVerifier:
         self._hands = hands
         self._pushed = pushed
         self._paced = paced
+        self._part = part
         self._lock = threading.Lock()
         self._verified: set[tuple[Digest, object]] = set()  # manifests by type, blobs by size: either may be a lie
         self._children: dict[Digest, tuple[Digest, ...]] = {}
@@ -142,7 +146,7 @@ class RepositoryVerifier:
             if may_be_absent(blob.media_type):
                 return
             raise MissingAtTargetError(f"the target does not have the blob {blob.digest}")
-        if self._depth is Depth.CONTENT:
+        if self._depth is Depth.CONTENT and (self._part is None or self._part.has(blob.digest)):
             with self._paced(self._target.fetch_blob(self._repository, blob)).chunks() as chunks:
                 for _ in chunks:
                     pass  # the reader compares digest and size

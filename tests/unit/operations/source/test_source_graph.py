@@ -16,6 +16,7 @@ from tasks.oci.errors import (
     NestingTooDeepError,
     SizeMismatchError,
 )
+from tasks.operations.choosing.content_part import ContentPart
 from tasks.operations.reports.results import Depth
 from tasks.operations.source.graph_walk import MAX_NESTING
 from tasks.operations.source.source_graph import Census, SourceGraph
@@ -158,3 +159,21 @@ def test_a_census_counts_content_as_unique_once_and_as_shared_from_then_on() -> 
         "bytes_unique": 1100,
         "bytes_shared": 200,
     }
+
+
+def test_each_altered_blob_of_the_source_is_found_by_one_part(layout: LayoutBuilder, hands: SpareHands) -> None:
+    layers = [f"layer {number}".encode() for number in range(20)]
+    entry = layout.image("v1", layers=layers)
+    layout.write()
+    root = Descriptor(entry["mediaType"], Digest(entry["digest"]), entry["size"])
+    found = []
+    for layer in layers:
+        blob = layout.path / "blobs" / "sha256" / Digest.of(layer).encoded
+        blob.write_bytes(layer.upper())
+        for number in range(1, 8):
+            try:
+                SourceGraph(Counted(layout), "app", Depth.CONTENT, hands, part=ContentPart(number, 7)).check(root)
+            except DigestMismatchError:
+                found.append(layer)
+        blob.write_bytes(layer)
+    assert found == layers

@@ -9,6 +9,7 @@ import pytest
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import DifferentAtTargetError, DigestMismatchError, MissingAtTargetError, SizeMismatchError
+from tasks.operations.choosing.content_part import ContentPart
 from tasks.operations.reports.results import Depth
 from tasks.operations.verifying.verification import RepositoryVerifier
 from tasks.operations.work.spare_hands import SpareHands
@@ -139,6 +140,27 @@ def test_each_depth_finds_what_it_says_and_asks_for_no_more(
             verify()
     else:
         verify()
+
+
+def test_each_blob_that_is_altered_is_found_by_one_part_and_each_that_is_missing_by_all(
+    layout: LayoutBuilder, hands: SpareHands
+) -> None:
+    layers = [f"layer {number}".encode() for number in range(20)]
+    image = described(layout.image("v1", layers=layers))
+    found = []
+    for layer in layers:
+        target = filled(layout)
+        target._asked("app").blobs[Digest.of(layer)] = layer.upper()
+        for number in range(1, 8):
+            verifier = RepositoryVerifier(target, "app", Depth.CONTENT, hands, part=ContentPart(number, 7))
+            try:
+                verifier.verify_graph(image, None)
+            except DigestMismatchError:
+                found.append(layer)
+        del target._asked("app").blobs[Digest.of(layer)]
+        with pytest.raises(MissingAtTargetError):
+            RepositoryVerifier(target, "app", Depth.CONTENT, hands, part=ContentPart(1, 7)).verify_graph(image, None)
+    assert found == layers
 
 
 def test_a_layer_that_may_be_absent_is_not_missed(layout: LayoutBuilder, hands: SpareHands) -> None:
