@@ -73,7 +73,9 @@ class BlobUpload:
         try:
             arrival = self._retry(partial(self._attempt, tried, repository, content, mount_from))
         except (TransportError, RegistryUnavailableError) as error:
-            raise tried.told(error) from error
+            if (told := tried.as_limit(error)) is None:
+                raise
+            raise told from error
         is_small = content.descriptor.size <= SMALL_BLOB
         if tried.plainly and mount_from is None and is_small and not self._took_single_post:
             self._takes_single_post = False  # it never did: each further blob would break it once, and wait

@@ -88,11 +88,12 @@ class UploadTries:
     def note_failure(self, error: TransportError | RegistryUnavailableError) -> None:
         """Note what ended an attempt, if it did so within a body.
 
-        The end of a body may be gone from here and not be there: of what is cut, silence after it is a break, too.
+        The end of a chunk may be gone from here and not be there: silence after it is a break, too.
         """
         may_be_limit = error.transient if isinstance(error, TransportError) else may_pass(error.status)
-        is_break = self._is_within_body() or (isinstance(error, TransportError) and self.is_cut)
-        if may_be_limit and is_break and self._body is not None:
+        in_chunks = self.is_cut and not self.only_whole
+        is_break = self._is_within_body() or (isinstance(error, TransportError) and in_chunks)
+        if may_be_limit and is_break and self._body is not None and self._body.gone:
             self._body.seconds = time.monotonic() - self._body.began
             self._breaks.append(self._body)
 
@@ -106,26 +107,26 @@ class UploadTries:
 
     @property
     def cut_at(self) -> int:
-        """How many bytes went at most in a request that broke off."""
-        return max(each.gone for each in self._breaks)
+        """The size of blobs that may not go whole either: what went at most before a request broke off."""
+        return max(MAY_BE_CUT, *(each.gone for each in self._breaks))
 
     @property
     def too_long(self) -> int:
-        """How many bytes a request must not have any more: half of what went before one broke off."""
-        return min(each.gone for each in self._breaks) // 2 if self.is_cut else sys.maxsize
+        """How many bytes a request must not have any more: half of what went before the last one broke off."""
+        return self._breaks[-1].gone // 2 if self.is_cut else sys.maxsize
 
     def refuses_chunks(self, error: RegistryError) -> bool:
         """Whether an answer to chunks, in which the blob goes only for being cut, sends it back to one request."""
         if not self.is_cut or self.only_whole:
             return False
         if isinstance(error, RegistryUnavailableError):  # some answer so to what they don't know
-            return not self.chunks_taken and not self._is_within_body()
+            return not self.chunks_taken and self._body is not None and not self._is_within_body()
         return not error.transient and not isinstance(error, AuthenticationError | TargetFullError)
 
-    def told(self, error: TransportError | RegistryUnavailableError) -> TransportError | RegistryUnavailableError:
-        """The error that an upload ends with: with the breaks, where these say more."""
+    def as_limit(self, error: TransportError | RegistryUnavailableError) -> UploadBrokeOffError | None:
+        """What an upload ended with, told by its breaks where they say more."""
         if not error.transient or not self.is_cut:
-            return error
+            return None
         last, count = self._breaks[-1], len(self._breaks)
         where = f"{last.seconds:.0f} s at {_in_units(last.gone)} of {_in_units(last.length)}"
         often = "twice" if count == _OFTEN else f"{count} times"

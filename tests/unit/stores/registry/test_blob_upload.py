@@ -11,6 +11,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     AuthenticationError,
     AuthorizationExpiredError,
+    ConnectionFailedError,
     DigestMismatchError,
     PayloadTooLargeError,
     PermissionDeniedError,
@@ -538,6 +539,20 @@ def test_that_a_blob_breaks_off_each_time_is_said_with_where_and_when(
     with pytest.raises(UploadBrokeOffError, match=r"broke off after \d+ s at \d\d MiB of 32 MiB, 6 times: .* limit"):
         make_store(cut.host).push_blob("app", blob(HUGE))
     assert [len(sent.body) for sent in cut.asked("PUT", SESSION)] == [CUT_AT] * 6
+
+
+def test_what_breaks_before_anything_of_a_blob_went_is_no_limit(cut: ScriptedRegistry, make_store: MakeStore) -> None:
+    cut.always("PUT", SESSION, Reply(drop=True))
+    cut.longest_body = None
+    with pytest.raises(ConnectionFailedError):
+        make_store(cut.host).push_blob("app", blob(HUGE))
+    assert len(cut.asked("PUT", SESSION)) == 6
+    error = ConnectionFailedError("reset")
+    tried = upload_tries.UploadTries(blob(HUGE).descriptor)
+    for _ in range(6):
+        tried.body(iter([HUGE]), len(HUGE))
+        tried.note_failure(error)
+    assert (tried.is_cut, tried.as_limit(error)) == (False, None)
 
 
 def test_a_blob_that_breaks_off_once_is_sent_whole_again(cut: ScriptedRegistry, make_store: MakeStore) -> None:
