@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import click
@@ -42,7 +42,7 @@ def print_outcomes(
             is_for_good = is_for_good and not outcome.may_be_undone
             alone += outcome.left_alone
             if as_json:
-                click.echo(("," if place else "") + "\n" + json.dumps(asdict(outcome)), nl=False)
+                click.echo(("," if place else "") + "\n" + json.dumps(outcome.to_json()), nl=False)
             else:
                 _print_outcome(outcome)
         if is_idle:

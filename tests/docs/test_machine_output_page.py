@@ -79,6 +79,24 @@ def test_documents_of_cleanups_have_the_fields_that_are_named(source: Path) -> N
     for field in ("plan", "kind", "source", "created", "repositories", "totals", "beyond_limits", "findings"):
         assert field in NAMED & plan.keys() & deletion.keys()
     assert "applied" in NAMED & deletion.keys()
+    assert unnamed(plan) == set()
+
+
+def test_every_field_of_what_a_cleanup_did_is_named(source: Path) -> None:
+    """By words of documents: entries as plans and `index.json` have them, and nothing that only we can use."""
+    layout = LayoutBuilder(source / "good")
+    image = layout.image("v1", layers=[b"layer"])
+    layout.write()
+    applied = document("delete", source, "good:v1", "--apply", "--i-am-the-only-writer")["applied"]
+    undone = document("cleanup", "undo", applied["run"], "--i-am-the-only-writer")
+    for done, part in ((applied, "removed"), (undone, "added")):
+        (outcome,) = done["repositories"]
+        assert unnamed(done, ("repositories",)) == set()
+        (entry,) = outcome[part]
+        assert entry["tag"] == "v1"
+        assert entry["descriptor"]["digest"] == image["digest"]
+        assert unnamed(outcome, ("removed", "added", "skipped", "problems")) == set()
+        assert not {"is_checked", "is_demanded", "written", "media_type"} & {*outcome, *entry, *entry["descriptor"]}
 
 
 def test_the_times_of_a_plan_are_told_apart_from_those_of_other_documents(source: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from tasks.operations.cleanup.layout.shared_content import SharedContent
 from tasks.ports import Finding
@@ -78,8 +78,19 @@ class RepositoryOutcome:
         """Keep what something could not be done for."""
         self.problems.append(Finding(self.path, error.code, str(error)))
 
+    def to_json(self) -> dict[str, Any]:
+        """What became of it, for other programs: entries as a plan has them, without what only a plan is for."""
+        entries = {"removed": self.removed, "added": self.added, "skipped": self.skipped}
+        body = asdict(replace(self, removed=[], added=[], skipped=[]))
+        del body["is_checked"]  # where it did not, a problem says what was not seen
+        return body | {name: [_entry_json(entry) for entry in some] for name, some in entries.items()}
+
     @property
     def may_be_undone(self) -> bool:
         """Whether `undo` may find something to put back, and not only marks and what is gone for good."""
         came_or_went = self.removed, self.added, self.hidden, self.restored, self.dropped, self.remade
         return any(came_or_went) or bool(self.problems)
+
+
+def _entry_json(entry: IndexEntry) -> dict[str, Any]:
+    return {"tag": entry.tag, "descriptor": entry.descriptor.to_json()}

@@ -145,7 +145,8 @@ class _Undoing:
         paths = [file.path for file in hidden]
         there = {path for path, file in self._stat(paths) if file is not None}
         back = self._files.restore_files(paths, trash)
-        self.outcome.restored += sorted(back - there)
+        digests = (blob_digest(self.outcome.path, path) for path in sorted(back - there))
+        self.outcome.restored += [digest for digest in digests if digest is not None]
         self._settle_own(tuple(file for file in hidden if file.path in back - there))
         for path in sorted(set(paths) - back):
             self._note(ContentNotFoundError.code, f"{path} is gone from the quarantine")

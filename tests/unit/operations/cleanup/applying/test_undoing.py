@@ -154,7 +154,7 @@ def test_a_tag_comes_back_with_all_that_it_needs_whichever_run_hid_it(hidden: Wo
 
 def test_blobs_come_back_that_nothing_names(hidden: World) -> None:
     outcome = undone(hidden, "run-1")
-    assert set(outcome.restored) == {blob_path(raw) for raw in (LAYER, MANIFEST)}
+    assert set(outcome.restored) == {Digest.of(raw) for raw in (LAYER, MANIFEST)}
     assert (outcome.added, outcome.is_checked, tags(hidden)) == ([], True, ["v2"])
 
 
@@ -176,7 +176,7 @@ def test_what_somebody_took_from_the_quarantine_is_named(hidden: World) -> None:
     hidden.files.purge_files([blob_path(LAYER)], ".layoutlift/trash/run-1")
     outcome = undone(hidden, "run-1")
     assert [problem.message for problem in outcome.problems] == [f"{blob_path(LAYER)} is gone from the quarantine"]
-    assert outcome.restored == [blob_path(MANIFEST)]
+    assert outcome.restored == [Digest.of(MANIFEST)]
 
 
 def lose_a_layer(world: World) -> None:
