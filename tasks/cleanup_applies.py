@@ -34,10 +34,11 @@ from tasks.stores.source_checks import no_directory, refuse_absent, refuse_no_pr
 from tasks.stores.source_lease import SourceLease
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from tasks.file_ports import WritableSource
     from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
+    from tasks.operations.cleanup.planning.gate import Gate
     from tasks.operations.cleanup.values import RepositoryPlan, Timing
     from tasks.stores.bucket.s3_address import BucketAccess
     from tasks.stores.pacing import Stop
@@ -154,10 +155,8 @@ class Cleaner:
 
 
 @contextmanager
-def open_cleaner(
-    options: CleanerOptions, stop: Stop, require: Callable[[RepositoryPlan], None] = no_gate
-) -> Iterator[Cleaner]:
-    """Open a source for changes and take its lease; `require` is asked before anything of a repository goes.
+def open_cleaner(options: CleanerOptions, stop: Stop, gate: Gate | None = None) -> Iterator[Cleaner]:
+    """Open a source for changes and take its lease; the gate, if any, is asked before anything of a repository goes.
 
     Raises:
         ConfigurationError: it can't be changed, its store does not let us in, it has no versions to serve as
@@ -167,13 +166,11 @@ def open_cleaner(
     """
     with ExitStack() as stack:
         with let_in(options.source):
-            tools = _opened(options, stop, require, stack)
+            tools = _opened(options, stop, gate, stack)
         yield Cleaner(tools, stop, options.only_writer, options.forgets)
 
 
-def _opened(
-    options: CleanerOptions, stop: Stop, require: Callable[[RepositoryPlan], None], stack: ExitStack
-) -> ApplyTools:
+def _opened(options: CleanerOptions, stop: Stop, gate: Gate | None, stack: ExitStack) -> ApplyTools:
     """Open a source for changes and take its lease, both for as long as `stack` says."""
     source = stack.enter_context(open_writable(options.source, options.access))
     if options.timing.mode is QuarantineMode.VERSIONS and not source.files.keeps_versions:
@@ -189,7 +186,7 @@ def _opened(
         timing=options.timing,
         map_concurrently=readers.map,
         guard=lease.check,
-        require=require,
+        require=no_gate if gate is None else lambda plan: gate.require_plan(source.open_layouts(), plan),
     )
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from flows.course.cleanup_planning import NO_LOGINS
-from tasks.cleanup_applies import CleanerOptions, open_cleaner, open_writable
+from tasks.cleanup_applies import CleanerOptions, open_cleaner
 from tasks.cleanup_plans import CleanupOptions, new_plan_id, open_gate, open_plan, whole_name
 from tasks.oci.errors import ConfigurationError, RefusedError
-from tasks.operations.cleanup.applying.apply_tools import no_gate
 from tasks.operations.cleanup.deciding.policy import DEFAULT_TIMING
 from tasks.operations.cleanup.planning.limits import LimitCheck
 from tasks.operations.cleanup.values import PlanKind
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from flows.forms.cleanup_parameters import ApplyParameters, UndoParameters
     from tasks.cleanup_plans import Logins
     from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
+    from tasks.operations.cleanup.planning.gate import Gate
     from tasks.operations.cleanup.values import Limits, PlanHeader, RepositoryPlan
     from tasks.stores.pacing import Stop
 
@@ -85,7 +84,7 @@ def apply_plan(
     forgets, alone = header.kind is PlanKind.CLEANUP, given.i_am_the_only_writer
     options = CleanerOptions(header.source, access, header.timing, run, alone, given.jobs, forgets)
     asked = CleanupOptions(header.source, access, given.jobs, given.plain_http, given.ca_file, logins.target)
-    with _requirement(asked, header, stop) as require, open_cleaner(options, stop, require) as cleaner:
+    with _gate(asked, header.gate, stop) as gate, open_cleaner(options, stop, gate) as cleaner:
         cleaner.check_clock(header.created)
         cleaner.check_allowed(plan.repositories())
         note_run(RunNote(run, header.source, access.endpoint_url, access.request_payer))
@@ -94,16 +93,16 @@ def apply_plan(
 
 
 @contextmanager
-def _requirement(asked: CleanupOptions, header: PlanHeader, stop: Stop) -> Iterator[Callable[[RepositoryPlan], None]]:
+def _gate(asked: CleanupOptions, target: str | None, stop: Stop) -> Iterator[Gate | None]:
     """What asks the target once more before anything of a repository goes, where one was named."""
-    if header.gate is None:
-        yield no_gate
+    if target is None:
+        yield None
         return
-    with ExitStack() as stack:
-        askers = stack.enter_context(CallersPool(asked.jobs, thread_name_prefix="ask"))
-        gate = stack.enter_context(open_gate(asked, header.gate, stop, askers.map))
-        layouts = stack.enter_context(open_writable(header.source, asked.access)).open_layouts()
-        yield partial(gate.require_plan, layouts)
+    with (
+        CallersPool(asked.jobs, thread_name_prefix="ask") as askers,
+        open_gate(asked, target, stop, askers.map) as gate,
+    ):
+        yield gate
 
 
 def undo(given: UndoParameters, run: str, source: str | None, stop: Stop, show: ShowOutcomes) -> bool:
