@@ -5,7 +5,13 @@ if [ "${1-}" != prefect ]; then
   exec layoutlift "$@"
 fi
 
-# Told to end, a worker kills the runs that are at work, and what executes one run ends without a word to it. So the
+# Where Kubernetes evicts its pod, what executes one run has that done again: it ends the run in order by itself, and
+# would call it crashed if the run were told first.
+case "${2-} ${3-} ${PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR-}" in
+  'flow-run execute reschedule' | 'flow-run execute relinquish') exec "$@" ;;
+esac
+
+# Otherwise it ends without a word to its run, and a worker that is told to end kills the runs that are at work. So the
 # runs are told first, and end in order within 30 s; what stops the container has to wait for that.
 end_runs_first() {
   trap '' TERM INT

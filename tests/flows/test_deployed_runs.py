@@ -16,6 +16,7 @@ from infra.real_parts import Registry, wait_until
 from infra.real_parts.prefect_worker import PrefectWorker
 from tasks.run_options import RunKind
 from tasks.run_parts import state_of
+from tasks.stores.local_parts.server import Server
 from tasks.stores.pacing import Stop
 from tests.support.deployed_runs import ENDED, ROOT, WAIT_SECONDS, DeployedRuns, flow_processes
 from tests.support.layouts import LayoutBuilder
@@ -38,6 +39,31 @@ class WorkerOfTheImage(PrefectWorker):
 
     def _environment(self) -> dict[str, str]:
         return super()._environment() | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+class PodOfTheImage(Server):
+    """A container for one run, as a pool's worker starts it."""
+
+    name = "pod"
+
+    def __init__(self, folder: Path, deployed: DeployedRuns, run: str) -> None:
+        super().__init__(folder)
+        self._deployed = deployed
+        self._run = run
+
+    def _command(self) -> list[str]:
+        return [str(ROOT / "infra" / "entrypoint.sh"), "prefect", "flow-run", "execute"]
+
+    def _environment(self) -> dict[str, str]:
+        worker = self._deployed.worker
+        return worker._environment() | {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PREFECT__FLOW_RUN_ID": self._run,
+            "PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR": "reschedule",
+        }
+
+    def _is_ready(self) -> bool:
+        return self._deployed.state_of(self._run) == "Running"
 
 
 @pytest.fixture
@@ -180,3 +206,24 @@ def test_a_worker_s_container_that_is_stopped_ends_its_runs_in_order(
     (report,) = deployed.reports_at(tmp_path)
     assert report["run"]["not_equal_because"] == "the run did not come to its end"
     assert arrived() < TAGS
+
+
+def test_a_run_s_pod_that_is_evicted_has_its_run_done_again_and_leaves_a_report(
+    deployed: DeployedRuns, parameters: dict[str, Any], arrived: Callable[[], int], tmp_path: Path
+) -> None:
+    """As prefect-kubernetes asks for it where a job's pod is not begun anew by Kubernetes itself."""
+    deployed.worker.stop()
+    run = deployed.begin(**parameters, state=str(tmp_path / "state"), report=str(tmp_path / "report.json"))
+    with PodOfTheImage(tmp_path, deployed, run):
+        deployed.wait_for_progress(run, 0)
+    assert deployed.state_of(run) == "AwaitingRetry"
+    assert flow_processes(run) == []
+    (report,) = deployed.reports_at(tmp_path)
+    assert report["run"]["not_equal_because"] == "the run did not come to its end"
+    assert 0 < arrived() < TAGS
+    deployed.set_limits(limit_rate=None)
+    deployed.worker.start()
+    wait_until(lambda: deployed.state_of(run) in ENDED, what="it has ended", deadline_seconds=2 * WAIT_SECONDS)
+    deployed.drop_limits()
+    assert deployed.state_of(run) == "Completed"
+    assert arrived() == TAGS

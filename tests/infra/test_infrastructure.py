@@ -483,6 +483,25 @@ def test_the_image_ends_runs_in_order_before_their_worker(tmp_path: Path) -> Non
     assert started.returncode == 5, "what a worker ends with is what its container ends with"
 
 
+@pytest.mark.parametrize(
+    ("behavior", "told"), [("reschedule", "killed"), ("relinquish", "killed"), ("crash", "in order")]
+)
+def test_the_image_leaves_the_end_of_an_evicted_run_to_what_executes_it(
+    tmp_path: Path, behavior: str, told: str
+) -> None:
+    """Of a run that has ended before, Prefect says that it crashed, and does not have it done again."""
+    stub = tmp_path / "prefect"
+    stub.write_text(f"#!/bin/sh\n{RUN_AND_WORKER}")
+    stub.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR": behavior}
+    command = [INFRA / "entrypoint.sh", "prefect", "flow-run", "execute"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout.readline() == "begun\n"
+        started.terminate()
+        assert started.stdout.read() == f"{told}\n"
+    assert started.returncode == 5
+
+
 @pytest.mark.parametrize("code", [0, 3])
 def test_a_run_s_container_ends_as_the_run_does(tmp_path: Path, code: int) -> None:
     stub = tmp_path / "prefect"
