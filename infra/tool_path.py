@@ -1,4 +1,4 @@
-"""Prints the folders of the programs that the project built or was handed, as a part of PATH."""
+"""Prints the folders of the programs that the project built or finds, as a part of PATH."""
 
 from infra.real_parts.tools import find_tool
 from tasks.oci.errors import ProgramMissingError

@@ -8,8 +8,6 @@ from pathlib import Path
 from tasks.oci.errors import ProgramMissingError
 from tasks.stores.local_parts.programs import find_program
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-
 
 @dataclass(frozen=True, kw_only=True)
 class GoTool:
@@ -63,7 +61,7 @@ def find_tool(name: str) -> Path:
     Raises:
         ProgramMissingError: it is nowhere; the message says how a developer gets it.
     """
-    found = find_program(name) or _built_or_handed(name)
+    found = find_program(name) or _built(name)
     if found is None:
         raise ProgramMissingError(f"{name} is not installed: {how_to_get(name)}")
     return found
@@ -80,8 +78,7 @@ def how_to_get(name: str) -> str:
     return OWN_TOOLS_HINT
 
 
-def _built_or_handed(name: str) -> Path | None:
-    """What the project built or was handed, for a program that is neither the user's choice nor installed."""
-    built = [GO_TOOLS[name].folder] if name in GO_TOOLS else []
-    found = shutil.which(name, path=os.pathsep.join(map(str, [*built, CHECKOUT.parent / "shared" / "bin"])))
+def _built(name: str) -> Path | None:
+    """What the project built, for a program that is neither the user's choice nor installed."""
+    found = shutil.which(name, path=str(GO_TOOLS[name].folder)) if name in GO_TOOLS else None
     return Path(found).absolute() if found is not None else None

@@ -15,7 +15,7 @@ from tasks.stores.local_parts import ports
 from tasks.stores.local_parts.fuse import is_mounted
 from tasks.stores.local_parts.registry import LocalRegistry
 from tests.support.layouts import DOCKER_MANIFEST, LayoutBuilder, random_bytes
-from tests.support.real_parts import Cli
+from tests.support.real_parts import Cli, running
 
 
 def test_a_layout_of_the_builder_is_one_to_oras_on_every_registry(
@@ -71,7 +71,7 @@ def test_oras_and_skopeo_write_layouts_through_the_mount(
 
 def test_goofys_shows_what_s3fs_wrote(s3fs_mount: S3Fs, seaweedfs: SeaweedFS, tmp_path: Path) -> None:
     (s3fs_mount.mountpoint / "seen-by-both.txt").write_text("hello")
-    with Goofys(tmp_path, s3=seaweedfs, bucket=s3fs_mount.bucket, read_only=True) as goofys:
+    with running(Goofys(tmp_path, s3=seaweedfs, bucket=s3fs_mount.bucket, read_only=True)) as goofys:
         assert (goofys.mountpoint / "seen-by-both.txt").read_text() == "hello"
         with pytest.raises(OSError, match=r"[Rr]ead-only|EROFS"):
             (goofys.mountpoint / "new.txt").write_text("no")
