@@ -122,7 +122,9 @@ class Run:
         Raises:
             SourceUnavailableError: the source is not there.
         """
-        return (self._head_start or self.tree).survey()
+        survey = (self._head_start or self.tree).survey()
+        self.census.note_refused(survey.refused)
+        return survey
 
     def execute(self, batch: Batch, *, last_attempt: bool) -> None:
         """Do a batch; see `TreeRun.execute`."""

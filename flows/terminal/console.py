@@ -148,7 +148,7 @@ def print_outcome(run: Run) -> None:
             f"{traffic.blobs_mounted:,} mounted, {traffic.blobs_present:,} there already"
         )
     elif run.kind.has_census:
-        click.echo(_census_line(run.census))
+        click.echo(_census_line(run.census, run.totals.tags))
     if run.kind in {RunKind.MIGRATE, RunKind.VERIFY}:
         click.echo(_equality_line(run))
     if run.report_places:
@@ -171,9 +171,9 @@ def _counts(run: Run) -> dict[str, int]:
     return {outcome.replace("_", " "): outcomes[outcome] for outcome in shown}
 
 
-def _census_line(census: Census) -> str:
+def _census_line(census: Census, tags: int) -> str:
     return (
-        f"  source: {counted(census.repositories, 'repository')}, {counted(census.tags, 'tag')}, "
+        f"  chosen: {counted(census.repositories, 'repository')}, {counted(tags, 'tag')}, "
         f"{counted(census.referrers, 'referrer')}, "
         f"{census.untagged:,} untagged; {human_bytes(census.bytes_unique)} unique, "
         f"{human_bytes(census.bytes_shared)} more shared"

@@ -89,6 +89,8 @@ class Survey:
     layouts: Mapping[str, str]
     listed: ExactList | None = None
     """The list that says what is wanted of them."""
+    refused: int = 0
+    """How many more are refused for their names, with tags that were chosen."""
 
     def layouts_of(self, repositories: Iterable[str]) -> tuple[str, ...]:
         """The layouts of some of them, each once; nothing where their paths say it."""
@@ -138,15 +140,16 @@ class Surveyor:
         names = self._names(paths)
         wanted = list(names.repositories)
         counted = self._counted(wanted)  # before what is refused, which may end the run, but not its survey
-        refused = sum([self._refuse(path, *reason) for path, reason in names.refused.items()])
+        refused = [self._refuse(path, *reason) for path, reason in names.refused.items()]
         sizes = {path: counts.entries for path, counts in counted.items()}
         takes_untagged = self._job.policy.untagged is not Untagged.NONE
         expected = sizes if takes_untagged else {path: counts.tagged for path, counts in counted.items()}
-        self._log.progress.expect(refused + sum(expected.values()))
+        self._log.progress.expect(sum(refused) + sum(expected.values()))
         untagged = frozenset(path for path, counts in counted.items() if not counts.tagged)
         self._note_tagless({path: sizes[path] for path in wanted if path in untagged})
         layouts, listed = layouts_of(self._source, sizes), self._job.selection.listed
-        return Survey(names, sizes, plan_batches(sizes), untagged, expected, layouts, listed)
+        batches, unnamed = plan_batches(sizes), sum(map(bool, refused))
+        return Survey(names, sizes, batches, untagged, expected, layouts, listed, unnamed)
 
     def _layouts(self) -> Iterator[str]:
         if self._job.only is not None:

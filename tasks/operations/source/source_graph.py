@@ -25,10 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Census:
-    """What a source holds, counted as it is walked; sizes in bytes. Safe to share."""
+    """What was chosen of a source, counted as it is walked; sizes in bytes. Safe to share."""
 
     repositories: int = 0
-    tags: int = 0
     referrers: int = 0
     untagged: int = 0
     blobs: int = 0
@@ -37,11 +36,15 @@ class Census:
     _seen: set[bytes] = field(default_factory=set, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def note_repository(self, tags: int, referrers: int, untagged: int) -> None:
-        """Count a repository."""
+    def note_refused(self, repositories: int) -> None:
+        """Count repositories that were not looked into, as no tag of them is taken."""
+        with self._lock:
+            self.repositories += repositories
+
+    def note_repository(self, referrers: int, untagged: int) -> None:
+        """Count a repository of which something was chosen."""
         with self._lock:
             self.repositories += 1
-            self.tags += tags
             self.referrers += referrers
             self.untagged += untagged
 
@@ -58,7 +61,7 @@ class Census:
                     self.bytes_unique += descriptor.size
 
     def to_json(self) -> dict[str, int]:
-        """The counts by name, but for the tags: a report counts those by what became of them."""
+        """The counts by name; tags are counted by what became of them."""
         names = ("repositories", "referrers", "untagged", "blobs", "bytes_unique", "bytes_shared")
         return {name: getattr(self, name) for name in names}
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
+from tasks.operations.reports.results import Depth, Outcome, RefusedEntry, RepositoryInventory, TagResult
 from tasks.operations.source.graph_walk import referrers_of
 from tasks.operations.source.manifest_reading import BROKEN_AT_SOURCE
 from tasks.operations.work.repository_work import RepositoryWork, Unit
@@ -13,6 +14,7 @@ from tasks.ports import Finding
 if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
+    from tasks.oci.errors import LayoutliftError
     from tasks.operations.source.source_graph import Census, SourceGraph
 
 
@@ -44,12 +46,35 @@ class CheckWork(RepositoryWork):
         self._followed = inventory.referrers if referrers else {}
         self._findings: list[Finding] = []
         self._broken_referrers: set[Digest] = set()
-        known = sum(len(found) for found in inventory.referrers.values())
-        census.note_repository(len(inventory.tags) + len(inventory.refused), known, len(inventory.untagged))
+        self._counting = threading.Lock()
+        self._is_counted = False
 
     def found(self) -> list[Finding]:
         """See `RepositoryWork.found`."""
         return list(self._findings)
+
+    def execute(self, unit: Unit) -> list[TagResult]:
+        """See `RepositoryWork.execute`; a repository counts once anything of it was chosen."""
+        self._count()
+        return super().execute(unit)
+
+    def skip(self, unit: Unit, error: LayoutliftError) -> list[TagResult]:
+        """See `RepositoryWork.skip`."""
+        self._count()
+        return super().skip(unit, error)
+
+    def refuse(self, entry: RefusedEntry) -> TagResult:
+        """See `RepositoryWork.refuse`."""
+        self._count()
+        return super().refuse(entry)
+
+    def _count(self) -> None:
+        with self._counting:
+            if self._is_counted:
+                return
+            self._is_counted = True
+        known = sum(len(found) for found in self.inventory.referrers.values())
+        self._census.note_repository(known, len(self.inventory.untagged))
 
     def _execute(self, unit: Unit) -> list[TagResult]:
         self._walk(unit.descriptor)

@@ -86,6 +86,17 @@ def test_a_name_that_is_refused_ends_a_run_that_is_to_fail_fast_once_all_is_surv
     assert findings == {("App", "invalid_reference"), ("good", "interrupted")}
 
 
+def test_repositories_that_are_refused_for_their_names_are_counted_if_a_tag_of_them_was_chosen(
+    tmp_path: Path,
+) -> None:
+    for name, tag in (("App", "v1"), ("Web", "w1"), ("good", "v1")):
+        layout = LayoutBuilder(tmp_path / name)
+        layout.image(tag, layers=[name.encode()])
+        layout.write()
+    with Engine(tmp_path, MemoryTarget(), CopyPolicy(strict_names=True), include=("**:v*",)).run() as tree:
+        assert tree.survey().refused == 1
+
+
 def test_a_survey_takes_less_than_a_kilobyte_for_each_of_very_many_layouts(tmp_path: Path) -> None:
     many = 3_000
     files = {f"team{n}/oci-layout": b'{"imageLayoutVersion":"1.0.0"}' for n in range(many)}

@@ -145,14 +145,14 @@ def test_a_part_that_breaks_the_specification_is_named(layout: LayoutBuilder, ha
 
 def test_a_census_counts_content_as_unique_once_and_as_shared_from_then_on() -> None:
     census = Census()
-    for tags, referrers, untagged in ((1, 2, 3), (10, 20, 30)):
-        census.note_repository(tags, referrers, untagged)
+    for referrers, untagged in ((2, 3), (20, 30)):
+        census.note_repository(referrers, untagged)
+    census.note_refused(3)
     one, two = (Descriptor("m", Digest.of(text), size) for text, size in ((b"1", 100), (b"2", 1000)))
     census.note_content([one, two])
     census.note_content([one, one])
-    assert census.tags == 11
     assert census.to_json() == {
-        "repositories": 2,
+        "repositories": 5,
         "referrers": 22,
         "untagged": 33,
         "blobs": 2,
