@@ -166,7 +166,9 @@ class Run:
     def totals_json(self) -> Mapping[str, int]:
         """The report's totals; a plan or check adds the census of the source."""
         totals = totals_json(self.totals, self.requests)
-        totals |= {"to_copy": self.totals.outcomes[Outcome.TO_COPY]} if self.kind is RunKind.PLAN else {}
+        if self.kind is RunKind.PLAN:
+            to_copy = self.totals.outcomes[Outcome.TO_COPY]
+            totals |= {"to_copy": to_copy, "bytes_to_copy": self.census.bytes_to_copy}
         return totals | self.census.to_json() if self.kind.has_census else totals
 
     def write_report(self) -> Path:

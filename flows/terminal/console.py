@@ -140,7 +140,7 @@ def print_outcome(run: Run) -> None:
     for line in repository_lines(run.results(), verified=run.kind.is_proof):
         click.echo(line)
     for name, count in _counts(run).items():
-        click.echo(f"  {name:<14}{count:>9,}")
+        click.echo(f"  {name:<14}{count:>9,}{_bytes_of(name, run)}")
     if run.kind is RunKind.MIGRATE:
         traffic = run.totals.traffic
         click.echo(
@@ -169,6 +169,12 @@ def _counts(run: Run) -> dict[str, int]:
     if run.kind is RunKind.PLAN:
         shown = [outcome for outcome in Outcome if outcome is not Outcome.COPIED]
     return {outcome.replace("_", " "): outcomes[outcome] for outcome in shown}
+
+
+def _bytes_of(name: str, run: Run) -> str:
+    """What is to be copied, in bytes; nobody has asked the target which of them it has."""
+    is_to_copy = name == Outcome.TO_COPY.replace("_", " ") and run.totals.outcomes[Outcome.TO_COPY]
+    return f" ({human_bytes(run.census.bytes_to_copy)}, less what is there)" if is_to_copy else ""
 
 
 def _census_line(census: Census, tags: int) -> str:

@@ -78,7 +78,8 @@ class PlanWork(CheckWork):
         if unit.subject is not None:
             return [self._planned_list(unit, unit.subject)]
         plans = self._plans(unit)
-        broken, referrers = self._looked_at(unit)
+        to_copy = any(_OUTCOMES[plan.action] is Outcome.TO_COPY for _, plan in plans)
+        broken, referrers = self._looked_at(unit, to_copy=to_copy)
         there = [tag for tag, plan in plans if plan.action is Action.UP_TO_DATE]
         self._note_lacking(unit, there, [each.digest for each in referrers])
         if broken is None:
@@ -110,13 +111,13 @@ class PlanWork(CheckWork):
             listing = self._lists.check(self._repository, subject, members)
         action = Action.COPY if listing is ReferrerListing.LOST else Action.UP_TO_DATE
         by_tag = listing is not ReferrerListing.API and bool(members)
-        broken, _ = self._looked_at(unit)
+        broken, _ = self._looked_at(unit, to_copy=action is Action.COPY)
         return self._planned(unit, unit.tags[0], action, broken, at_target=by_tag)
 
-    def _looked_at(self, unit: Unit) -> tuple[LayoutliftError | None, list[Descriptor]]:
+    def _looked_at(self, unit: Unit, *, to_copy: bool) -> tuple[LayoutliftError | None, list[Descriptor]]:
         """What keeps a unit from being copied, and what would come along with it."""
         try:
-            found, referrers = self._walk(unit.descriptor)
+            found, referrers = self._walk(unit.descriptor, to_copy=to_copy)
         except BROKEN_AT_SOURCE as error:
             return error, []
         return next((no for each in found if (no := self._profile.refusal(each)) is not None), None), referrers

@@ -33,7 +33,8 @@ class Census:
     blobs: int = 0
     bytes_unique: int = 0
     bytes_shared: int = 0
-    _seen: set[bytes] = field(default_factory=set, repr=False)
+    bytes_to_copy: int = 0
+    _seen: dict[bytes, bool] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def note_refused(self, repositories: int) -> None:
@@ -48,17 +49,20 @@ class Census:
             self.referrers += referrers
             self.untagged += untagged
 
-    def note_content(self, content: Iterable[Descriptor]) -> None:
-        """Count blobs and manifests, as unique the first time and as shared from then on."""
+    def note_content(self, content: Iterable[Descriptor], *, to_copy: bool = False) -> None:
+        """Count blobs and manifests, as unique the first time and as shared from then on; so those `to_copy`."""
         with self._lock:
             for descriptor in content:
                 key = bytes.fromhex(descriptor.digest.encoded)
-                if key in self._seen:
-                    self.bytes_shared += descriptor.size
-                else:
-                    self._seen.add(key)
+                counted_to_copy = self._seen.get(key)
+                if counted_to_copy is None:
                     self.blobs += 1
                     self.bytes_unique += descriptor.size
+                else:
+                    self.bytes_shared += descriptor.size
+                if to_copy and not counted_to_copy:
+                    self.bytes_to_copy += descriptor.size
+                self._seen[key] = to_copy or bool(counted_to_copy)
 
     def to_json(self) -> dict[str, int]:
         """The counts by name; tags are counted by what became of them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.operations.reports.results import Depth, Outcome, RefusedEntry, RepositoryInventory, TagResult
@@ -80,14 +81,15 @@ class CheckWork(RepositoryWork):
         self._walk(unit.descriptor)
         return [self._result(unit, tag, Outcome.UP_TO_DATE, verified=self._depth) for tag in unit.tags or (None,)]
 
-    def _walk(self, root: Descriptor) -> Walked:
-        """Check a graph, and the referrers of all that is in it and in them."""
+    def _walk(self, root: Descriptor, *, to_copy: bool = False) -> Walked:
+        """Check a graph, which is `to_copy` or not, and the referrers of all that is in it and in them."""
         found = self._graph.check(root)
-        self._census.note_content(found)
-        referrers = referrers_of((each.digest for each in found), self._followed, self._check_referrer)
+        self._census.note_content(found, to_copy=to_copy)
+        check = partial(self._check_referrer, to_copy=to_copy)
+        referrers = referrers_of((each.digest for each in found), self._followed, check)
         return Walked(found, [each for each in referrers if each.digest not in self._broken_referrers])
 
-    def _check_referrer(self, referrer: Descriptor) -> list[Digest]:
+    def _check_referrer(self, referrer: Descriptor, *, to_copy: bool) -> list[Digest]:
         """Check a referrer, and give what it is made of; a broken one is a finding, and may have referrers, too."""
         try:
             found = self._graph.check(referrer)
@@ -96,5 +98,5 @@ class CheckWork(RepositoryWork):
             self._findings.append(Finding(self.inventory.path, error.code, message))
             self._broken_referrers.add(referrer.digest)
             return [referrer.digest]
-        self._census.note_content(found)
+        self._census.note_content(found, to_copy=to_copy)
         return [each.digest for each in found]

@@ -34,9 +34,15 @@ def planned(made: Engine) -> list[str]:
     return [result.code or str(result.outcome) for result in plan_of(made)]
 
 
-def plan_of(made: Engine, told: list[Finding] | None = None, *, depth: Depth = Depth.MANIFEST) -> list[TagResult]:
+def plan_of(
+    made: Engine,
+    told: list[Finding] | None = None,
+    *,
+    depth: Depth = Depth.MANIFEST,
+    census: Census | None = None,
+) -> list[TagResult]:
     """The results; what is said besides is `told`."""
-    source, hands, census = LayoutDirectory(made.root), SpareHands(1), Census()
+    source, hands, census = LayoutDirectory(made.root), SpareHands(1), census or Census()
     inventory = enumerate_repository(source, "app")
     graph = SourceGraph(source, "app", Depth.BLOBS, hands)
     others = OtherLayouts(source, made.ledger, "app", "app")
@@ -80,6 +86,29 @@ def test_a_tag_of_others_that_would_be_overwritten_is_named_with_what_it_has(
     assert (found.path, found.code) == ("app", "to_overwrite")
     assert f"registry.example/app:v1 has {Digest.of(THEIRS)}" in found.message
     assert found.message.endswith(kept)
+
+
+def bytes_to_copy(made: Engine) -> tuple[int, int]:
+    """Of all that was chosen, and of what is to be copied."""
+    census = Census()
+    plan_of(made, census=census)
+    return census.bytes_unique, census.bytes_to_copy
+
+
+def test_a_plan_says_how_much_is_to_be_copied_which_is_nothing_after_a_run(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    image = layout.image("v1", layers=[b"x" * 1000])
+    layout.referrer(image, content=b"y" * 500)
+    layout.write()
+    made = Engine(tmp_path, MemoryTarget(), CopyPolicy())
+    whole, to_copy = bytes_to_copy(made)
+    assert whole == to_copy > 1500
+    made.copy()
+    assert bytes_to_copy(made) == (whole, 0)
+    layout.image("v2", layers=[b"x" * 1000, b"z" * 200])
+    layout.write()
+    more, to_copy = bytes_to_copy(made)
+    assert more - whole + 1000 <= to_copy < more
 
 
 @pytest.mark.parametrize("referrers_api", [True, False])

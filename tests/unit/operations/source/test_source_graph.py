@@ -150,7 +150,9 @@ def test_a_census_counts_content_as_unique_once_and_as_shared_from_then_on() -> 
     census.note_refused(3)
     one, two = (Descriptor("m", Digest.of(text), size) for text, size in ((b"1", 100), (b"2", 1000)))
     census.note_content([one, two])
-    census.note_content([one, one])
+    assert census.bytes_to_copy == 0
+    census.note_content([one, one], to_copy=True)
+    assert census.bytes_to_copy == 100
     assert census.to_json() == {
         "repositories": 5,
         "referrers": 22,
