@@ -43,6 +43,14 @@ class LayoutNote:
     settings: str
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerPart:
+    """What of a ledger is about some layouts of the source, by path, and the repositories that they go to."""
+
+    layouts: frozenset[str]
+    repositories: frozenset[str]
+
+
 class Ledger(Protocol):
     """What is known of tags."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.endpoints import blamed_on, open_source, open_state, open_target, own_name, parse_target, source_identity
+from tasks.ledger_ports import LedgerPart
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.choosing.selection import Renames
 from tasks.operations.copying.repository_preparation import Preparation
@@ -79,11 +80,11 @@ def target_of(
 
 
 def open_records(
-    stack: ExitStack, state: RunState, options: RunOptions, run_id: str
+    stack: ExitStack, state: RunState, options: RunOptions, run_id: str, only: LedgerPart | None
 ) -> tuple[Ledger, RunSpool[TagResult]]:
     """What earlier runs did, and where the results of this one go; a report's place is looked at besides."""
     with blamed_on("--state"):
-        ledger = state.ledger(run_id)
+        ledger = state.ledger(run_id, only)
     stack.callback(ledger.close)
     if options.report:
         with blamed_on("--report"):
@@ -140,6 +141,14 @@ def _refuse_other_list(shard: Shard, name: str | None, listed: ExactList | None)
     """See that a part is about what the whole run expects of it: what is not listed here would be nobody's."""
     if shard.listed is not None and (listed is None or listed.mark_of(shard.repositories) != shard.listed):
         raise ConfigurationError(f"--tags-from {name}: it says something else than the one of the whole run")
+
+
+def known_part(job: RunJob, target: RegistryStore | None) -> LedgerPart | None:
+    """What a shard has to know of earlier runs, who may have brought millions of tags besides; None for all of it."""
+    if job.only is None:
+        return None
+    named = job if target is None else replace(job, profile=target.profile)
+    return LedgerPart(frozenset(job.only), frozenset(named.names(job.only).repositories.values()))
 
 
 def job_at_target(

@@ -14,7 +14,7 @@ import pytest
 
 from infra.real_parts import SeaweedFS, wait_until
 from tasks.endpoints import open_state
-from tasks.ledger_ports import LedgerEntry
+from tasks.ledger_ports import LedgerEntry, LedgerPart
 from tasks.oci.errors import ConfigurationError, LockHeldError, StateError
 from tasks.ports import Shard
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
@@ -217,6 +217,35 @@ def test_many_runs_are_made_one_and_nothing_is_lost(opened: OpenState, monkeypat
     last = opened().ledger("last")
     wanted = {f"v{number}": DIGEST for number in range(14)} | {"latest": f"sha256:{13:064x}"}
     assert last.tags_of("app") == wanted
+
+
+def test_a_part_of_a_run_knows_its_own_alone_and_leaves_the_rest_to_the_others(
+    opened: OpenState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were what it knows made one of many files or objects, all that it does not know would be gone."""
+    monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 5)
+    monkeypatch.setattr(ledger_folder, "MOST_FILES", 5)
+    for number in range(14):
+        ledger = opened().ledger(f"r{number:02}", LedgerPart(frozenset(), frozenset()))
+        for name in ("App", "other"):
+            ledger.note_started(name.lower())
+            ledger.note_tag(name.lower(), f"v{number}", DIGEST, None, 0, layout=name)
+            ledger.note_layout(name, name.lower(), f"etag-{number}", "settings")
+        ledger.close()
+    monkeypatch.setattr(ledger_folder, "IDLE_SECONDS", -1.0)
+    monkeypatch.setattr(ledger_bucket, "SETTLED_SECONDS", -60.0)
+    tags = {f"v{number}": DIGEST for number in range(14)}
+    part = opened().ledger("part", LedgerPart(frozenset({"App"}), frozenset({"app"})))
+    assert (part.tags_of("app"), part.tags_of("other")) == (tags, {})
+    assert (part.was_started("app"), part.was_started("other")) == (True, False)
+    assert part.layouts() == ["App"]
+    part.note_tag("app", "v14", DIGEST, None, 0, layout="App")
+    part.close()
+    for _ in range(2):
+        whole = opened().ledger("whole")
+        assert (whole.tags_of("app"), whole.tags_of("other")) == ({**tags, "v14": DIGEST}, tags)
+        assert (whole.was_started("other"), set(whole.layouts())) == (True, {"App", "other"})
+        whole.close()
 
 
 def test_the_report_is_kept(opened: OpenState, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tasks.ledger_ports import LedgerPart
 from tasks.oci.reference import TargetAddress
 from tasks.oci.registry_profiles import GENERIC, RegistryProfile
 from tasks.operations.choosing.selection import Renames, Selection
@@ -40,7 +41,7 @@ class MemoryLines:
     def __init__(self) -> None:
         self._memory = LedgerMemory()
 
-    def read(self) -> LedgerMemory:
+    def read(self, only: LedgerPart | None = None) -> LedgerMemory:
         return self._memory
 
     def append(self, line: dict[str, Any], *, before_it_is_so: bool = False) -> None:

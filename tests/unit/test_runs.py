@@ -7,20 +7,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from flows.forms.parameters import MigrateParameters
 from tasks.endpoints import TargetOptions
+from tasks.ledger_ports import LedgerPart
 from tasks.oci.errors import ConfigurationError, StateError
+from tasks.oci.registry_profiles import RegistryKind, profile_of
 from tasks.operations.choosing.exact_list import ExactList
 from tasks.operations.reports.results import Outcome, TagResult
 from tasks.ports import Shard
 from tasks.run_options import RunKind, RunOptions
-from tasks.run_parts import job_of
+from tasks.run_parts import job_of, known_part
 from tasks.runs import Run, open_run
 from tasks.stores.pacing import Stop
 from tasks.stores.source_checks import refuse_within
 from tasks.stores.state import json_lines
+from tasks.stores.state.ledger import Ledger
 from tasks.stores.state.ledger_folder import LedgerFolder
 from tasks.stores.state.state_directory import StateDirectory
 from tests.support.checks import check_of_one_tag
@@ -172,7 +178,7 @@ def test_the_rate_of_a_run_counts_the_time_in_which_it_finishes_while_held_what_
 def test_a_ledger_that_can_not_be_read_is_found_before_anything_is_done(
     options: RunOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unreadable(_: LedgerFolder) -> None:
+    def unreadable(*_: object) -> None:
         raise StateError("ledger-r1.jsonl can't be written or read: Permission denied")
 
     monkeypatch.setattr(LedgerFolder, "read", unreadable)
@@ -239,3 +245,33 @@ def test_names_are_never_joined_to_the_prefix_of_the_target(options: RunOptions,
     with pytest.raises(ConfigurationError, match=rf"--flatten {flatten}: .*{most}"):
         job_of(replace(options, target=target, flatten=flatten))
     assert job_of(replace(options, target=target, flatten=3)).flatten == 3
+
+
+def test_a_part_of_a_run_reads_of_earlier_runs_what_concerns_its_own_repositories(
+    options: RunOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it may be millions of tags, and each part would have them in memory once more."""
+    asked: list[LedgerPart | None] = []
+    ledger = StateDirectory.ledger
+
+    def watched(state: StateDirectory, run_id: str, only: LedgerPart | None = None) -> Ledger:
+        asked.append(only)
+        return ledger(state, run_id, only)
+
+    monkeypatch.setattr(StateDirectory, "ledger", watched)
+    for shard in (None, Shard("run", 1, ("app",))):
+        with open_run(RunKind.CHECK, replace(options, shard=shard), Stop()):
+            pass
+    assert asked == [None, LedgerPart(frozenset({"app"}), frozenset({"app"}))]
+
+
+def test_what_concerns_a_part_is_known_by_the_names_that_its_repositories_have_at_the_target() -> None:
+    renames = ["Team/Old=team/new"]
+    whole = MigrateParameters(source="/mnt/bucket", target="docker.io", rename=renames).to_options()
+    job = job_of(replace(whole, shard=Shard("run", 1, ("App", "Team/Old", "Team/Other"))))
+    target: Any = SimpleNamespace(profile=profile_of(RegistryKind.DOCKER_HUB, "docker.io"))
+    part = known_part(job, target)
+    assert part is not None
+    assert part.layouts == {"App", "Team/Old", "Team/Other"}
+    assert part.repositories == {"library/app", "team/new", "team/other"}
+    assert known_part(job_of(whole), target) is None

@@ -15,6 +15,7 @@ from tasks.stores.state.ledger_memory import at_risk_line, coming_line, layout_l
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tasks.ledger_ports import LedgerPart
     from tasks.oci.descriptor import Descriptor
     from tasks.stores.state.ledger_memory import LedgerMemory
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 class LedgerLines(Protocol):
     """Where the lines are kept: a folder, or a bucket."""
 
-    def read(self) -> LedgerMemory:
-        """What the lines of all runs say.
+    def read(self, only: LedgerPart | None = None) -> LedgerMemory:
+        """What the lines of all runs say, or what they say of a part; only who reads all may make fewer of them.
 
         Raises:
             StateError: they can't be read.
@@ -58,15 +59,17 @@ class LedgerLines(Protocol):
 class Ledger:
     """The entries of all runs, to which this one adds; safe to use from several threads."""
 
-    def __init__(self, lines: LedgerLines, prefix: str = "") -> None:
-        """Read all of `lines`; `prefix` is the one that repositories of the target have.
+    def __init__(self, lines: LedgerLines, prefix: str = "", only: LedgerPart | None = None) -> None:
+        """Read `lines`; `prefix` is the one that repositories of the target have.
+
+        Of a part `only`, nothing else is to be asked for.
 
         Raises:
             StateError: they can't be read.
         """
         self._lines = lines
         self._prefix = prefix
-        self._memory = lines.read()
+        self._memory = lines.read(only)
         self._sorted: list[str] | None = None
         self._beginning: set[str] = set()
         """Repositories that this run noted as started, whose lines may not be kept yet."""

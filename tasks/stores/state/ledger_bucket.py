@@ -25,6 +25,7 @@ from tasks.stores.state.run_state import file_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from tasks.ledger_ports import LedgerPart
     from tasks.stores.state.state_objects import StateObjects, StoredObject
 
 FLUSH_SECONDS = 10.0
@@ -52,11 +53,11 @@ class LedgerBucket:
         self._stamp = 0
         self._lines = LineBuffer(self._write, seconds=FLUSH_SECONDS, most_bytes=_BUFFERED_BYTES)
 
-    def read(self) -> LedgerMemory:
+    def read(self, only: LedgerPart | None = None) -> LedgerMemory:
         """See `LedgerLines.read`; old objects that are many are made one."""
         for _ in range(_READ_ATTEMPTS):
             written = list(self._objects.written(_PREFIX))
-            memory = self._read(written)
+            memory = self._read(written, only)
             if memory is not None:
                 self._stamp = max((int(stamp[1]) for name, _ in written if (stamp := _STAMP.match(name))), default=0)
                 return memory
@@ -78,20 +79,20 @@ class LedgerBucket:
         self._stamp = max(time.time_ns() // 1_000_000, self._stamp + 1)
         self._objects.put(f"{_PREFIX}{self._stamp:014d}-{self._run}", lines)
 
-    def _read(self, written: Sequence[tuple[str, float]]) -> LedgerMemory | None:
+    def _read(self, written: Sequence[tuple[str, float]], only: LedgerPart | None) -> LedgerMemory | None:
         """What the objects say, in their order; None when one was taken away, since others stand for it then."""
         made_one, said = _last_made_one(written), _not_said_again(written)
         fresh = next((name for name, when in said if time.time() - when < SETTLED_SECONDS), None)
-        names, memory = [name for name, _ in said], LedgerMemory()
+        names, memory = [name for name, _ in said], LedgerMemory(only)
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ledger") as pool:
             for name, found in zip(names, self._found(names, pool), strict=True):
                 if found is None:
                     return None
-                if name == fresh and name > made_one:
+                if only is None and name == fresh and name > made_one:
                     self._compact_if_many([each for each, _ in written if each < fresh], memory)
                 for line in parse_json_lines(io.BytesIO(found.body)):
                     memory.take_line(line)
-        if fresh is None:
+        if only is None and fresh is None:
             self._compact_if_many([name for name, _ in written], memory)
         return memory
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from tasks.ledger_ports import LedgerPart
+
 MOST_FILES = 20
 IDLE_SECONDS = 600.0
 _COMPACTED = "compacted.jsonl"
@@ -34,10 +36,11 @@ class LedgerFolder:
         self._writer = JsonLinesWriter(self._path)
         self._in_use: int | None = None
 
-    def read(self) -> LedgerMemory:
+    def read(self, only: LedgerPart | None = None) -> LedgerMemory:
         """See `LedgerLines.read`; files that are many are made one first."""
-        _compact_if_many(self._folder)
-        return _read_folder(self._folder)
+        if only is None:
+            _compact_if_many(self._folder)
+        return _read_folder(self._folder, only)
 
     def append(self, line: Mapping[str, object], *, before_it_is_so: bool = False) -> None:
         """See `LedgerLines.append`; what is not so yet is on disk at once."""
@@ -82,20 +85,20 @@ def _come_after_all(path: Path, now: int) -> None:
             os.utime(each, ns=(now, now - len(ahead) + place))
 
 
-def _read_folder(folder: Path) -> LedgerMemory:
-    """Read everything; once more where a compaction elsewhere took a file away meanwhile."""
+def _read_folder(folder: Path, only: LedgerPart | None) -> LedgerMemory:
+    """Read every file; once more where a compaction elsewhere took a file away meanwhile."""
     attempts = _READ_ATTEMPTS
     while True:
         attempts -= 1
         try:
-            return _read_files([folder / _COMPACTED, *_files_by_age(folder)])
+            return _read_files([folder / _COMPACTED, *_files_by_age(folder)], only)
         except OSError as error:
             if not attempts or not isinstance(error, FileNotFoundError):
                 raise state_error(str(folder), error) from error
 
 
-def _read_files(paths: list[Path]) -> LedgerMemory:
-    memory = LedgerMemory()
+def _read_files(paths: list[Path], only: LedgerPart | None = None) -> LedgerMemory:
+    memory = LedgerMemory(only)
     for path in paths:
         if path.name == _COMPACTED and not path.exists():
             continue

@@ -13,6 +13,8 @@ from tasks.oci.errors import InvalidDescriptorError, InvalidDigestError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tasks.ledger_ports import LedgerPart
+
 _DEPTHS = (None, "manifest", "blobs", "content")
 _ALGORITHMS = {32: "sha256", 64: "sha512"}
 _MOST_REFERRERS = 0xFFFFFF
@@ -68,10 +70,22 @@ def layout_line(path: str, note: LayoutNote) -> dict[str, object]:
     return {"layout": path, "repository": note.repository, "etag": note.etag, "settings": note.settings}
 
 
-class LedgerMemory:
-    """All entries, in less than 300 bytes a tag: a name and a packed entry each."""
+def _is_of(part: LedgerPart, line: Mapping[str, Any]) -> bool:
+    """Whether a line says something of a part of the ledger."""
+    match line:
+        case {"layout": str(path)} | {"gone": str(path)}:
+            return path in part.layouts
+        case {"repository": str(repository)} | {"started": str(repository)}:
+            return repository in part.repositories
+        case _:
+            return False
 
-    def __init__(self) -> None:
+
+class LedgerMemory:
+    """All entries, in less than 300 bytes a tag: a name and a packed entry each; or those of a part `only`."""
+
+    def __init__(self, only: LedgerPart | None = None) -> None:
+        self._only = only
         self.tags: dict[str, bytes] = {}
         self.coming: dict[str, set[tuple[str, str]]] = {}
         """By tag, the digests and origins that runs were about to bring, of which nothing was noted since."""
@@ -132,7 +146,9 @@ class LedgerMemory:
         return LedgerEntry(digest, _DEPTHS[depth], referrers, self._paths[origin], found, mark)
 
     def take_line(self, line: dict[str, Any]) -> None:
-        """Remember what a line says; one that says nothing known is passed over."""
+        """Remember what a line says; one that says nothing known, or nothing of our part, is passed over."""
+        if self._only is not None and not _is_of(self._only, line):
+            return
         match line:
             case {"started": str(repository)}:
                 self.started.add(repository)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
+    from tasks.ledger_ports import LedgerPart
     from tasks.ports import Shard
     from tasks.stores.state.ledger import Ledger
 
@@ -39,8 +40,8 @@ class RunState(Protocol):
         """
         ...
 
-    def ledger(self, run_id: str) -> Ledger:
-        """What earlier runs wrote to the target; this run's entries are kept apart, by `run_id`.
+    def ledger(self, run_id: str, only: LedgerPart | None = None) -> Ledger:
+        """What earlier runs wrote to the target, or a part of it; this run's entries are kept apart, by `run_id`.
 
         Raises:
             StateError: it can't be read.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from tasks.ledger_ports import LedgerPart
     from tasks.ports import Shard
     from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
     from tasks.stores.pacing import Stop
@@ -68,9 +69,9 @@ class StateBucket:
             lambda own: seen_locks(self._objects, own),
         )
 
-    def ledger(self, run_id: str) -> Ledger:
+    def ledger(self, run_id: str, only: LedgerPart | None = None) -> Ledger:
         """See `RunState.ledger`."""
-        return Ledger(LedgerBucket(self._objects, run_id), prefix_of(self._target))
+        return Ledger(LedgerBucket(self._objects, run_id), prefix_of(self._target), only)
 
     def run_folder(self, run_id: str) -> Path:
         """See `RunState.run_folder`; it is gone when the process ends."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
+    from tasks.ledger_ports import LedgerPart
     from tasks.ports import Shard
 
 logger = logging.getLogger(__name__)
@@ -88,9 +89,9 @@ class StateDirectory:
             lambda own: seen_locks(self.folder, own),
         )
 
-    def ledger(self, run_id: str) -> Ledger:
+    def ledger(self, run_id: str, only: LedgerPart | None = None) -> Ledger:
         """See `RunState.ledger`."""
-        return Ledger(LedgerFolder(self.folder, run_id), prefix_of(self._target))
+        return Ledger(LedgerFolder(self.folder, run_id), prefix_of(self._target), only)
 
 
 def _forget_old_runs(runs: Path) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from tasks.ledger_ports import LayoutNote
+from tasks.ledger_ports import LayoutNote, LedgerPart
 from tasks.oci.digest import Digest
 from tasks.oci.errors import RegistryError, TooManyVanishedError, TransportError
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
@@ -29,8 +29,8 @@ class Lines:
     def __init__(self) -> None:
         self.lines: list[dict[str, object]] = []
 
-    def read(self) -> LedgerMemory:
-        memory = LedgerMemory()
+    def read(self, only: LedgerPart | None = None) -> LedgerMemory:
+        memory = LedgerMemory(only)
         for line in self.lines:
             memory.take_line(line)
         return memory

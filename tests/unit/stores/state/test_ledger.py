@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from infra.real_parts import wait_until
-from tasks.ledger_ports import LayoutNote, LedgerEntry
+from tasks.ledger_ports import LayoutNote, LedgerEntry, LedgerPart
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError, StateError
@@ -261,6 +261,29 @@ def test_what_is_made_one_says_all_that_the_lines_before_said():
     for line in memory.lines():
         again.take_line(line)
     assert sorted(map(str, again.lines())) == sorted(map(str, said))
+
+
+def test_of_a_part_all_that_is_said_of_it_is_remembered_and_nothing_else():
+    def said_of(layout, repository):
+        return [
+            {"started": repository},
+            layout_line(layout, LayoutNote(repository, "etag", "settings")),
+            tag_line(repository, "v1", LedgerEntry(DIGEST, "blobs", 2, origin=layout)),
+            {"repository": repository, "tag": "v3", "coming": DIGEST},
+            at_risk_line(repository, MANIFEST),
+        ]
+
+    def gone_of(layout, repository):
+        tags = [{"repository": repository, "tag": tag, "gone": True} for tag in ("v1", "v3")]
+        return [*tags, {"repository": repository, "kept": DIGEST}, {"gone": layout}]
+
+    part = LedgerMemory(LedgerPart(frozenset({"App"}), frozenset({"app"})))
+    for line in [*said_of("Other", "other"), *said_of("App", "app"), *gone_of("Other", "other"), {"started": []}]:
+        part.take_line(line)
+    assert sorted(map(str, part.lines())) == sorted(map(str, said_of("App", "app")))
+    for line in gone_of("App", "app"):
+        part.take_line(line)
+    assert list(part.lines()) == [{"started": "app"}]
 
 
 def test_a_manifest_at_risk_is_known_until_it_was_kept_whatever_became_of_the_run(tmp_path):
