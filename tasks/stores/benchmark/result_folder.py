@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.oci.errors import ConfigurationError
 from tasks.stores.state.json_lines import json_line, read_json_lines, state_error
+from tasks.stores.whole_files import whole_or_not_at_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -62,11 +63,10 @@ class ResultFolder:
         ours = [f"{NAME}{suffix}" for suffix in (*DATA, ".md")]
         ours += [f"{name}.{kind}" for name in PLOTS for kind in ("png", "svg")]
         self._try_dat_file()
-        fresh = self._lines.with_suffix(".new")  # until it is whole, the lines of the run before are still there
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            fresh.write_bytes(b"".join(map(json_line, rows)))
-            fresh.replace(self._lines)
+            with whole_or_not_at_all(self._lines) as out:  # until then, the lines of the run before are still there
+                out.writelines(map(json_line, rows))
             for path in (self.path / name for name in ours):
                 if path != self._lines:
                     path.unlink(missing_ok=True)
@@ -104,9 +104,8 @@ class ResultFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             for suffix, text in texts.items():
-                fresh = self.path / f"{NAME}{suffix}.new"
-                fresh.write_text(text, encoding="utf-8")
-                fresh.replace(self.path / f"{NAME}{suffix}")
+                with whole_or_not_at_all(self.path / f"{NAME}{suffix}") as out:
+                    out.write(text.encode())
         except OSError as error:
             raise state_error(str(self.path), error) from error
         if self._dat_file is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tasks.oci.errors import ConfigurationError, StateError
+from tasks.stores import whole_files
 from tasks.stores.benchmark.result_folder import History, ResultFolder
 
 
@@ -51,6 +52,22 @@ def test_figures_that_are_written_outlive_a_disk_that_is_full_when_they_are_writ
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert folder.rows() == [{"kind": "about"}, {"kind": "measurement"}]
+    assert [path.name for path in tmp_path.iterdir()] == ["benchmark.jsonl"]
+
+
+def test_files_take_their_names_once_they_are_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a machine that goes leaves them empty, in place of lines that were there one by one."""
+    synced: list[str] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name.strip("."))
+
+    monkeypatch.setattr(whole_files.os, "fsync", fsync)
+    folder = ResultFolder(tmp_path / "results")
+    folder.begin([{"kind": "about"}])
+    folder.write({".csv": "1", ".jsonl": "{}"})
+    files = [name.rpartition(".")[0].rpartition(".")[0] for name in synced if name.endswith(".tmp")]
+    assert files == ["benchmark.jsonl", "benchmark.csv", "benchmark.jsonl"]
 
 
 def test_the_run_after_one_whose_line_was_torn_is_in_the_history(tmp_path: Path) -> None:
