@@ -31,8 +31,8 @@ MOST = 4_096
 
 _SHORTEST = 6
 """Characters of a secret that is looked for: a shorter one would make words unreadable, and tell itself by that."""
-_MOST_GIVEN = 64
-"""Secrets that are known at once; those that a helper hands out each hour end long before so many are."""
+_MOST_GIVEN = 512
+"""Secrets that are known at once: a helper hands out new ones each hour, and another target's password stays good."""
 
 
 class GivenSecrets:
