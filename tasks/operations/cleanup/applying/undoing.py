@@ -6,7 +6,7 @@ another digest by now stays out and is named. Undoing may be stopped anywhere an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.codes import Problem
@@ -93,11 +93,15 @@ class _Undoing:
     tools: ApplyTools
     run: str
     outcome: RepositoryOutcome
+    held: tuple[HeldBlob, ...] = field(init=False, default=())
+    """All that the quarantine had when the run began; what is back by now counts as being there."""
+    returned: tuple[HeldBlob, ...] = field(init=False, default=())
 
     def run_on(self, records: Sequence[Record]) -> None:
         is_dropped = any(record.step is Step.DROP for record in records)
         if not is_dropped and is_gone(self._files, self.outcome.path):
             raise InvalidLayoutError("it was removed; bring it back first, then undo")
+        self.held, self.returned = self.tools.holdings.held_and_returned(self.outcome.path)
         self._restore_files(records)
         for record in reversed(records):
             if record.step is Step.DROP:
@@ -126,14 +130,13 @@ class _Undoing:
 
     def _taken_late(self) -> set[str]:
         """What came back of the run, and is neither in its place nor hidden by another: it was taken away late."""
-        held, returned = self._held_and_returned()
-        elsewhere = {blob.digest for blob in held}
-        paths = {b.file.path for b in returned if b.run == self.run and b.digest not in elsewhere}
+        elsewhere = {blob.digest for blob in self.held}
+        paths = {b.file.path for b in self.returned if b.run == self.run and b.digest not in elsewhere}
         return {path for path, file in self._stat(sorted(paths)) if file is None}
 
     def _note_purged(self, settled: set[str]) -> None:
         """Name what is neither in its place nor in the quarantine any more."""
-        hidden = {blob.file.path for blob in self._held()}
+        hidden = {blob.file.path for blob in self.held}
         for path, file in self._stat(sorted(settled - hidden)):
             if file is None:
                 self._note(
@@ -151,13 +154,6 @@ class _Undoing:
         for path in sorted(set(paths) - back):
             self._note(ContentNotFoundError.code, f"{path} is gone from the quarantine")
 
-    def _held(self) -> tuple[HeldBlob, ...]:
-        """All that the quarantine had when the run began; what is back by now counts as being there."""
-        return self._held_and_returned()[0]
-
-    def _held_and_returned(self) -> tuple[tuple[HeldBlob, ...], tuple[HeldBlob, ...]]:
-        return self.tools.holdings.held_and_returned(self.outcome.path)
-
     def _settle_own(self, back: tuple[StoredFile, ...]) -> None:
         """Note that the quarantine has these no more, so that no later run counts them as gone."""
         if back:
@@ -170,14 +166,14 @@ class _Undoing:
     def _complete(self, removed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Have in place what the entries need, whichever run hid it; those of which nothing is gone for good."""
         path = self.outcome.path
-        entries, (held, returned) = [read_entry(body) for body in removed], self._held_and_returned()
+        entries = [read_entry(body) for body in removed]
         look = FreshLook(self.tools.source, self.tools.map_concurrently)
-        view = look.ensure(path, [entry.descriptor for entry in entries], held, returned)
+        view = look.ensure(path, [entry.descriptor for entry in entries], self.held, self.returned)
         if view.restored:
             self.outcome.restored += sorted({blob.digest for blob in view.restored})
             settle_restored(self.tools.journal, path, view.restored, self._files.now())
         roots = [entry.descriptor.digest for entry in entries]
-        whole = view.whole_of(roots, frozenset(blob.digest for blob in held))
+        whole = view.whole_of(roots, frozenset(blob.digest for blob in self.held))
         for entry, root in zip(entries, roots, strict=True):
             if root not in whole:
                 self._note(ContentNotFoundError.code, f"{entry.tag or root} is not whole any more")
