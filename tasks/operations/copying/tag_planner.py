@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.oci.codes import Refused
@@ -11,7 +10,7 @@ from tasks.oci.errors import BackupRefusedError, ImmutableTagError, RegistryUnav
 from tasks.oci.reference import is_tag, parse_referrers_tag
 from tasks.operations.copying.presence import BROKEN
 from tasks.operations.reports.results import TagEntry
-from tasks.operations.work.freshness import is_fresh
+from tasks.operations.work.freshness import is_fresh, now
 from tasks.operations.work.planning import Action, CopyPolicy, OnConflict, TagPlan, plan_tag
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ TAGGED_BY = "sha256"
 
 
 class ListedTags(NamedTuple):
-    """The tags that the target listed at a moment of the monotonic clock; None where it did not list them."""
+    """The tags that the target listed at a moment, as `freshness` has it; None where it did not list them."""
 
     names: frozenset[str] | None = None
     as_of: float = 0.0
@@ -53,7 +52,7 @@ def listed_tags(target: ManifestResolver, repository: str, ledger: Ledger, lag: 
     """
     if ledger.was_started(repository):
         return UNLISTED
-    as_of = monotonic() - lag  # before the question: a long list comes in pages, which may have to wait
+    as_of = now() - lag  # before the question: a long list comes in pages, which may have to wait
     return ListedTags(target.list_tags(repository), as_of)
 
 
@@ -135,7 +134,7 @@ class TagPlanner:
         return plan if is_fresh(plan.as_of) else self._ask(unit, tag)
 
     def _ask(self, unit: Unit, tag: str) -> TagPlan:
-        as_of = monotonic()
+        as_of = now()
         present = self._present(tag)
         noted = self._ledger.entry(self._repository, tag)
         ours = noted.digest if noted is not None else None

@@ -11,7 +11,6 @@ import secrets
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
@@ -26,7 +25,7 @@ from tasks.oci.errors import (
 from tasks.oci.manifest import parse_manifest
 from tasks.oci.media_types import EMPTY_JSON, IMAGE_MANIFEST
 from tasks.operations.reports.counts import counted
-from tasks.operations.work.freshness import is_fresh
+from tasks.operations.work.freshness import is_fresh, now
 from tasks.ports import Finding, RemoteManifest
 from tasks.registry_ports import Deletion
 
@@ -115,7 +114,7 @@ class VanishedRemoval:
         return finding
 
     def _remove(self, vanished: VanishedTag) -> Finding:
-        place, as_of = self._place(vanished), monotonic()
+        place, as_of = self._place(vanished), now()
         present = self._target.resolve_manifest(vanished.repository, vanished.tag)
         if self._is_theirs(vanished, present):
             message = f"{place} vanished at the source; the target has {present} by now, of others, and keeps it"

@@ -10,14 +10,13 @@ import threading
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.digest import Digest
 from tasks.oci.errors import MissingReferencedContentError, ReferrerConflictError
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
-from tasks.operations.work.freshness import is_fresh
+from tasks.operations.work.freshness import is_fresh, now
 from tasks.ports import RemoteManifest
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ class ReferrerLists:
             is_begun = self._turns.get(key) is not turn
             due = referrers if is_begun else self._turns.pop(key).referrers
         for attempt in range(ATTEMPTS):
-            as_of, read = monotonic(), self._fallback_list(*key)
+            as_of, read = now(), self._fallback_list(*key)
             missing = _missing(read["manifests"], due)
             turn.is_listed = not is_begun and not missing
             if not missing or (attempt and not _missing(read["manifests"], referrers)):

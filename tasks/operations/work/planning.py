@@ -68,7 +68,7 @@ class Action(StrEnum):
 class TagPlan:
     """The action for a tag; `code` and `message` say why it is refused, `is_theirs` that others lose what was there.
 
-    It rests on the digest that the target had, `seen`, at the time `as_of` of the monotonic clock.
+    It rests on the digest that the target had, `seen`, at the time `as_of`, as `freshness` has it.
     """
 
     action: Action

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -120,7 +121,7 @@ def test_one_whose_last_sign_was_answered_late_ends_before_somebody_else_takes_i
         now += answered_after / 2  # there are two questions
         return SimpleNamespace(json=lambda: {"state_type": "RUNNING", "id": "sign"})
 
-    monkeypatch.setattr(shard_life, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(shard_life, "now", lambda: now)
     client: Any = SimpleNamespace(request=answered)
     life = shard_life._Life(watcher, client)
     life.beat()
@@ -128,6 +129,19 @@ def test_one_whose_last_sign_was_answered_late_ends_before_somebody_else_takes_i
     life.see()
     assert not watcher.stop.requested, "it had an answer since"
     now = 100.0 + SILENCE_SECONDS - 1.0
+    life.see()
+    assert watcher.stop.requested
+
+
+def test_one_whose_machine_slept_ends_when_it_wakes(watcher: ShardWatcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept, clock = 0.0, time.clock_gettime
+    monkeypatch.setattr(
+        time, "clock_gettime", lambda which: clock(which) + (slept if which == time.CLOCK_BOOTTIME else 0.0)
+    )
+    life = shard_life._Life(watcher, SimpleNamespace())  # type: ignore[arg-type]
+    life.see()
+    assert not watcher.stop.requested
+    slept = 8 * 3600.0
     life.see()
     assert watcher.stop.requested
 

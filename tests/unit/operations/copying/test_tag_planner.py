@@ -1,6 +1,7 @@
 """What becomes of each tag follows from what the target has, and of what can't be there nothing is asked."""
 
 import json
+import time
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -117,7 +118,7 @@ def test_what_a_list_of_tags_says_is_as_old_as_the_question(monkeypatch: pytest.
     """Somebody may push a tag while the target still lists, which takes minutes where it wants few requests."""
     now = 100.0
     for module in (tag_planner, freshness):
-        monkeypatch.setattr(module, "monotonic", lambda: now)
+        monkeypatch.setattr(module, "now", lambda: now)
 
     class Slow(Noting):
         def list_tags(self, repository: str) -> frozenset[str]:
@@ -130,6 +131,20 @@ def test_what_a_list_of_tags_says_is_as_old_as_the_question(monkeypatch: pytest.
     made = planner(Slow())
     plan = made.plans(UNIT)["v1"]
     assert plan.action is Action.COPY
+    assert made.renewed(UNIT, "v1", plan).code == Refused.CONFLICT
+
+
+def test_what_was_asked_before_the_machine_slept_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept, clock = 0.0, time.clock_gettime
+    monkeypatch.setattr(
+        time, "clock_gettime", lambda which: clock(which) + (slept if which == time.CLOCK_BOOTTIME else 0.0)
+    )
+    target = Noting()
+    made = planner(target)
+    plan = made.plans(UNIT)["v1"]
+    target.push_manifest("app", "v1", RemoteManifest(OLD, IMAGE_INDEX))
+    assert made.renewed(UNIT, "v1", plan) == plan
+    slept = 8 * 3600.0
     assert made.renewed(UNIT, "v1", plan).code == Refused.CONFLICT
 
 
