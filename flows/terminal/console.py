@@ -189,11 +189,18 @@ def _census_line(census: Census, tags: int) -> str:
 def print_problems(results: Iterable[TagResult], findings: Iterable[Finding]) -> None:
     """Print what is wrong, a line each, up to a limit, remarks last; and what to do about each code that occurred.
 
-    There may be a million of them, so that no more are kept than are shown.
+    There may be a million of them, so that no more are kept than are shown. What is said of a tag is not said of its
+    repository again.
     """
+    findings = list(findings)
+    untold = {(f.path, f.code, f.message) for f in findings}
     told = chain(
-        (_Told(r.is_problem, str(r.outcome), r.place, r.message, r.code) for r in results),
-        (_Told(is_harmful(f), "found", f.path, f.message, f.code, "repository") for f in findings),
+        _tags_told(results, untold),
+        (
+            _Told(is_harmful(f), "found", f.path, f.message, f.code, "repository")
+            for f in findings
+            if (f.path, f.code, f.message) in untold
+        ),
     )
     tally = _Tally()
     shown = nsmallest(SHOWN_FAILURES, tally.of(_left_together(told)), key=_Told.rank)
@@ -202,6 +209,13 @@ def print_problems(results: Iterable[TagResult], findings: Iterable[Finding]) ->
     if more := tally.number - sum(each.number for each in shown):
         click.echo(f"  … and {more:,} more, in the report")
     print_advice(sorted(tally.codes, key=lambda code: tally.codes[code]), err=False)
+
+
+def _tags_told(results: Iterable[TagResult], untold: set[tuple[str, str, str]]) -> Iterator[_Told]:
+    """A line for each tag; what it says is taken from what is `untold`."""
+    for r in results:
+        untold.discard((r.repository, r.code or "", r.message or ""))
+        yield _Told(r.is_problem, str(r.outcome), r.place, r.message, r.code)
 
 
 @dataclass(frozen=True, slots=True)

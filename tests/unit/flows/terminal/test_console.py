@@ -76,6 +76,19 @@ def test_each_code_that_occurred_is_printed_once_with_what_to_do(capsys: pytest.
     ]
 
 
+def test_what_is_said_of_a_tag_is_not_said_of_its_repository_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """As of a layout that has no name at the target: each of its tags is refused for it."""
+    refused = [replace(failed(tag, "invalid_reference"), outcome=Outcome.REFUSED) for tag in ("v1", "v2")]
+    others = [Finding("app", "invalid_reference", "another thing"), Finding("web", "invalid_reference", "no good")]
+    print_problems(iter(refused), [Finding("app", "invalid_reference", "no good"), *others])
+    assert capsys.readouterr().out.splitlines()[:4] == [
+        "  ! refused app:v1: no good (invalid_reference)",
+        "  ! refused app:v2: no good (invalid_reference)",
+        "  ! found app: another thing (invalid_reference)",
+        "  ! found web: no good (invalid_reference)",
+    ]
+
+
 def test_advice_is_also_given_on_problems_beyond_those_shown(capsys: pytest.CaptureFixture[str]) -> None:
     results = [failed(f"v{number}", "digest_mismatch") for number in range(SHOWN_FAILURES)]
     print_problems([*results, failed("last", "conflict")], [])
