@@ -71,3 +71,29 @@ def test_nothing_vanished_where_the_source_has_no_layout_that_was_migrated_befor
     layoutlift.migrate(source, target)
     layoutlift.migrate(source, target, *DELETES)
     assert set(everything_tagged(docker_registry, prefix)) == {"only-b:v1"}, "it was said to be the same"
+
+
+def test_a_disk_that_is_carried_says_outside_what_is_new_and_inside_what_it_is(
+    layoutlift: Layoutlift, docker_registry: Registry, target: str, prefix: str, tmp_path: Path
+) -> None:
+    """The disk has the layouts and the state; of the bucket, blobs are copied before what names them."""
+    bucket, disk = mounted(tmp_path / "bucket", "app", content=b"first"), tmp_path / "disk"
+    known = ("--source-name", "bucket", "--state", disk / "state")
+
+    def carry() -> None:
+        skips = shutil.ignore_patterns("index.json")
+        shutil.copytree(bucket, disk / "layouts", dirs_exist_ok=True, ignore=skips)
+        shutil.copytree(bucket, disk / "layouts", dirs_exist_ok=True)
+
+    carry()
+    layoutlift.check(disk / "layouts", "--depth", "content")
+    layoutlift.migrate(disk / "layouts", target, *known)
+    mounted(bucket, "app", "new", content=b"second")
+    changed = layoutlift("ls", bucket, "--changed", target, *known).stdout
+    assert [line.split("\t")[0] for line in changed.splitlines()] == ["~ app:v1", "+ new:v1"]
+    carry()
+    layoutlift.check(disk / "layouts", "--depth", "content")
+    assert layoutlift.migrate(disk / "layouts", target, *known).outcomes == {"app:v1": "copied", "new:v1": "copied"}
+    assert layoutlift("ls", bucket, "--changed", target, *known).stdout == ""
+    moved = layoutlift.migrate(disk / "layouts", target, *known, "--since-last")
+    assert moved.outcomes == dict.fromkeys(("app:v1", "new:v1"), "up_to_date")
