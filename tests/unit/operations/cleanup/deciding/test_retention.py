@@ -176,19 +176,27 @@ def test_a_rule_is_described_in_the_words_of_its_file() -> None:
     ]
 
 
-_names = st.text("abv0123456789.-", min_size=1, max_size=6)
+_names = st.one_of(
+    st.text("abv0123456789.-", min_size=1, max_size=6),
+    st.from_regex(r"v?[0-3]\.[0-3]\.[0-3](-rc\.[0-2])?", fullmatch=True),
+)
 _tags = st.lists(
     st.builds(tag, _names, st.none() | st.floats(0, 1000)), max_size=12, unique_by=lambda dated: dated.tag
 )
 _counts = st.none() | st.integers(1, 5)
-_rules = st.builds(
+_matches = st.sampled_from(["*", "v*", "regex:.*[0-9]"])
+_mixed = st.builds(
     rule,
-    st.sampled_from(["*", "v*", "regex:.*[0-9]"]),
+    _matches,
     keep_last=_counts,
     keep_within=st.none() | st.floats(0, 500 * DAY),
     keep_periods=st.lists(st.tuples(st.sampled_from(Period), st.integers(1, 4)), max_size=2).map(tuple),
     keep_newest_semver=_counts,
+    per=st.sampled_from(Per),
+    keep_all=st.booleans(),
 )
+_of_versions = st.builds(rule, _matches, keep_newest_semver=st.integers(1, 2), per=st.sampled_from(Per))
+_rules = _mixed | _of_versions
 _orders = st.sampled_from(OrderBy)
 
 
