@@ -118,7 +118,8 @@ def test_killed_ten_times_a_migration_still_ends_complete_and_sends_nothing_twic
 ) -> None:
     for round_number in range(2):  # few deaths a tree, so that runs die in its beginning, middle and end
         folder = tmp_path / str(round_number)
-        end_and_finish(layoutlift, docker_registry, proxy, folder, f"{prefix}/{round_number}", [Popen.kill] * 5)
+        name = f"{prefix}/{round_number}"
+        end_and_finish(layoutlift, docker_registry, proxy, folder, name, [Popen.kill] * 5, seed=round_number)
 
 
 @pytest.mark.soak
@@ -128,4 +129,5 @@ def test_killed_fifty_times_a_migration_still_ends_complete_and_sends_nothing_tw
 ) -> None:
     for round_number in range(10):
         folder = tmp_path / str(round_number)
-        end_and_finish(layoutlift, docker_registry, proxy, folder, f"{prefix}/{round_number}", [Popen.kill] * 5)
+        name = f"{prefix}/{round_number}"
+        end_and_finish(layoutlift, docker_registry, proxy, folder, name, [Popen.kill] * 5, seed=round_number)

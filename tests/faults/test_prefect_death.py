@@ -29,4 +29,5 @@ def test_killed_often_as_a_flow_a_migration_still_ends_complete_and_sends_nothin
     for number in range(2):
         folder = tmp_path / str(number)
         lifted.standalone = False
-        end_and_finish(lifted, docker_registry, proxy, folder, f"{prefix}/{number}", [die] * 5)  # type: ignore[list-item]
+        name, deaths = f"{prefix}/{number}", [die] * 5
+        end_and_finish(lifted, docker_registry, proxy, folder, name, deaths, seed=number)  # type: ignore[arg-type]
