@@ -1,4 +1,4 @@
-"""A file of JSON lines that several threads append to: buffered, on disk within a second, torn ends tolerated."""
+"""A file of JSON lines that several threads append to: buffered, written within a second, torn ends tolerated."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ def parse_json_lines(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
 
 
 class JsonLinesWriter:
-    """Appends to a file, which comes to be with the first line; what was appended is on disk a second later."""
+    """Appends to a file, which comes to be with the first line; what was appended outlives us a second later.
+
+    A machine that loses its power may lose some more of it.
+    """
 
     def __init__(self, path: Path, *, fresh: bool = False) -> None:
         """Write to `path`, after what is there, or in its place if `fresh`; nothing is opened yet."""

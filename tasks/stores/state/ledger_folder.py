@@ -27,7 +27,11 @@ _READ_ATTEMPTS = 5
 
 
 class LedgerFolder:
-    """See `LedgerLines`; each run appends to a file of its own, which is on disk within a second."""
+    """See `LedgerLines`; each run appends to a file of its own.
+
+    Within a second a line outlives the process, and when the run has ended the machine as well: to see to that
+    sooner, mounts such as s3fs would upload all of the file each time.
+    """
 
     def __init__(self, folder: Path, run_id: str) -> None:
         """Read all of `folder`, write the lines of this run there; nothing is made before the first."""
@@ -43,7 +47,7 @@ class LedgerFolder:
         return _read_folder(self._folder, only)
 
     def append(self, line: Mapping[str, object], *, before_it_is_so: bool = False) -> None:
-        """See `LedgerLines.append`; what is not so yet is on disk at once."""
+        """See `LedgerLines.append`; what is not so yet outlives the process at once."""
         if self._in_use is None:
             self._in_use = _mark_in_use(self._path)
         self._writer.append(line, at_once=before_it_is_so)
@@ -56,10 +60,18 @@ class LedgerFolder:
         """See `LedgerLines.close`."""
         try:
             self._writer.close()
+            self._sync()
         finally:
             if self._in_use is not None:
                 os.close(self._in_use)
                 self._in_use = None
+
+    def _sync(self) -> None:
+        try:
+            if self._in_use is not None:
+                os.fdatasync(self._in_use)
+        except OSError as error:
+            raise state_error(str(self._path), error) from error
 
 
 def _mark_in_use(path: Path) -> int:

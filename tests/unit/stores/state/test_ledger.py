@@ -402,6 +402,39 @@ def test_what_is_about_to_be_brought_is_on_disk_at_once_and_only_where_it_is_new
     assert lines[1:] == [{"repository": "app", "tag": "v2", "coming": DIGEST}]
 
 
+def test_what_a_run_noted_outlives_the_machine_from_its_end_on(tmp_path, monkeypatch):
+    """Until then it outlives the process: a mount that uploads whole files would do so once a second."""
+    synced = []
+
+    def fdatasync(descriptor):
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    monkeypatch.setattr(ledger_folder.os, "fdatasync", fdatasync)
+    opened(tmp_path, "r1").close()
+    ledger = opened(tmp_path, "r2")
+    ledger.note_started("app")
+    ledger.note_coming("app", "v1", DIGEST, layout="app")
+    assert synced == []
+    ledger.close()
+    ledger.close()
+    assert synced == [tmp_path / "ledger-r2.jsonl"]
+
+
+def test_a_disk_that_fails_when_it_is_to_keep_a_ledger_is_told_of(tmp_path, monkeypatch):
+    """Some take every write, as a share that is over its quota."""
+
+    def no_room(_):
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setattr(ledger_folder.os, "fdatasync", no_room)
+    ledger = opened(tmp_path, "r1")
+    ledger.note_started("app")
+    with pytest.raises(StateError, match=r"ledger-r1.jsonl can't be written or read: Disk quota exceeded"):
+        ledger.close()
+    assert open_files(tmp_path) == []
+    ledger.close()
+
+
 def test_lines_are_on_disk_after_a_second_without_another_call(tmp_path):
     ledger = opened(tmp_path, "r1")
     ledger.note_tag("app", "v1", DIGEST, None, 0, layout="app")
