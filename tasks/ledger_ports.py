@@ -52,7 +52,7 @@ class LedgerPart:
 
 
 class Ledger(Protocol):
-    """What is known of tags."""
+    """What is known of tags and layouts."""
 
     def entry(self, repository: str, tag: str) -> LedgerEntry | None:
         """What was last noted of a tag."""
@@ -76,6 +76,10 @@ class Ledger(Protocol):
 
     def may_have_brought(self, repository: str, tag: str, digest: str, *, layout: str) -> bool:
         """Whether an earlier run was about to bring this from that layout, and did not live to note the end."""
+        ...
+
+    def is_coming(self, repository: str, tag: str) -> bool:
+        """Whether an earlier run was about to bring something to a tag, and did not live to note the end."""
         ...
 
     def note_at_risk(self, repository: str, manifest: Descriptor) -> None:
@@ -105,14 +109,6 @@ class Ledger(Protocol):
         """Note a tag that the target has as the layout of that path does, brought or only `found` there."""
         ...
 
-
-class LayoutLedger(Ledger, Protocol):
-    """A ledger that knows layouts, too."""
-
-    def is_coming(self, repository: str, tag: str) -> bool:
-        """Whether an earlier run was about to bring something to a tag, and did not live to note the end."""
-        ...
-
     def tags_of(self, repository: str, layout: str | None = None) -> Mapping[str, str]:
         """The digests that were written last to tags that earlier runs noted, by tag; of one layout, or of all."""
         ...
@@ -124,10 +120,6 @@ class LayoutLedger(Ledger, Protocol):
     def note_layout(self, path: str, repository: str, etag: str, settings: str) -> None:
         """Note that everything selected of a layout is at the target, or with an empty `etag` that it is not."""
         ...
-
-
-class ForgettingLedger(LayoutLedger, Protocol):
-    """A ledger that can forget."""
 
     def layouts(self) -> Iterable[str]:
         """All layouts that were ever migrated, by path."""

@@ -14,11 +14,11 @@ from tasks.run_options import RunKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from tasks.ledger_ports import Ledger
     from tasks.operations.reports.run_log import RunLog
     from tasks.operations.running.source_survey import RunJob
     from tasks.ports import Source, Target
     from tasks.run_options import RunOptions
-    from tasks.stores.state.ledger import Ledger
 
 
 class RunEnds:

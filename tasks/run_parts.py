@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tasks.run_options import RunOptions
     from tasks.stores.pacing import Stop
     from tasks.stores.registry.registry_store import RegistryStore
-    from tasks.stores.state.ledger import Ledger
+    from tasks.stores.state.ledger import LedgerStore
     from tasks.stores.state.run_state import RunState
 
 
@@ -81,7 +81,7 @@ def target_of(
 
 def open_records(
     stack: ExitStack, state: RunState, options: RunOptions, run_id: str, only: LedgerPart | None
-) -> tuple[Ledger, RunSpool[TagResult]]:
+) -> tuple[LedgerStore, RunSpool[TagResult]]:
     """What earlier runs did, and where the results of this one go; a report's place is looked at besides."""
     with blamed_on("--state"):
         ledger = state.ledger(run_id, only)
@@ -152,7 +152,7 @@ def known_part(job: RunJob, target: RegistryStore | None) -> LedgerPart | None:
 
 
 def job_at_target(
-    job: RunJob, kind: RunKind, target: RegistryStore | None, ledger: Ledger, preparation: Preparation
+    job: RunJob, kind: RunKind, target: RegistryStore | None, ledger: LedgerStore, preparation: Preparation
 ) -> RunJob:
     """The job with what is known of the target, and what earlier runs brought there, once both are open."""
     if kind in {RunKind.PLAN, RunKind.MIGRATE}:

@@ -24,7 +24,7 @@ from tasks.stores.pacing import PacedContent
 from tasks.stores.zot_storage import served_prefix
 
 if TYPE_CHECKING:
-    from tasks.ledger_ports import LayoutLedger
+    from tasks.ledger_ports import Ledger
     from tasks.operations.choosing.selection import Selection
     from tasks.operations.copying.repository_preparation import Preparation
     from tasks.operations.reports.progress import Progress
@@ -47,7 +47,7 @@ class Works:
     options: RunOptions
     selection: Selection
     hands: SpareHands
-    ledger: LayoutLedger
+    ledger: Ledger
     census: Census
     progress: Progress
     pace: Pace

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flows.forms.list_parameters import ListParameters
+    from tasks.ledger_ports import Ledger
     from tasks.operations.choosing.selection import Selection
     from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import Source
-    from tasks.stores.state.ledger import Ledger
 
 SCHEMA = 1
 _SIGNS = {"new": "+", "moved": "~", "vanished": "-"}

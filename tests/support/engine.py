@@ -27,7 +27,7 @@ from tasks.ports import Finding
 from tasks.registry_ports import MADE_BY_A_PUSH
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.pacing import Stop
-from tasks.stores.state.ledger import Ledger
+from tasks.stores.state.ledger import LedgerStore
 from tasks.stores.state.ledger_memory import LedgerMemory
 from tests.support.memory_stores import MemoryTarget
 
@@ -61,7 +61,7 @@ class Engine:
     root: Path
     target: MemoryTarget
     policy: CopyPolicy = field(default_factory=CopyPolicy)
-    ledger: Ledger = field(default_factory=lambda: Ledger(MemoryLines()))
+    ledger: LedgerStore = field(default_factory=lambda: LedgerStore(MemoryLines()))
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     rename: tuple[str, ...] = ()

@@ -25,7 +25,7 @@ from tasks.run_works import Works
 from tasks.stores import pacing
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.pacing import Pace, Stop
-from tasks.stores.state.ledger import Ledger
+from tasks.stores.state.ledger import LedgerStore
 from tests.support.engine import MemoryLines
 from tests.support.layouts import LayoutBuilder
 from tests.support.memory_stores import MemoryTarget
@@ -41,7 +41,7 @@ class Runs:
     """Runs of one source and target, each with the ledger of those before."""
 
     def __init__(self, root: Path) -> None:
-        self.source, self.target, self.ledger = LayoutDirectory(root), Target(), Ledger(MemoryLines())
+        self.source, self.target, self.ledger = LayoutDirectory(root), Target(), LedgerStore(MemoryLines())
         self.hands = SpareHands(1)
 
     def works(self, options: RunOptions) -> Works:
@@ -145,7 +145,7 @@ def seconds(root: Path, clock: Clock, target: MemoryTarget, kind: str, pace: Pac
     """How long a run takes."""
     source, hands, selection = LayoutDirectory(str(root)), SpareHands(1), Selection.parse()
     options = RunOptions(str(root), None, policy=CopyPolicy(depth=depth))
-    progress, ledger = Progress(), Ledger(MemoryLines())
+    progress, ledger = Progress(), LedgerStore(MemoryLines())
     works = Works(source, options, selection, hands, ledger, Census(), progress, pace, NOT_PREPARED)
     begin: Any = works.check() if kind == "check" else getattr(works, kind)(target)
     inventory = enumerate_repository(source, "app")

@@ -26,7 +26,7 @@ from tasks.runs import Run, open_run
 from tasks.stores.pacing import Stop
 from tasks.stores.source_checks import refuse_within
 from tasks.stores.state import json_lines
-from tasks.stores.state.ledger import Ledger
+from tasks.stores.state.ledger import LedgerStore
 from tasks.stores.state.ledger_folder import LedgerFolder
 from tasks.stores.state.state_directory import StateDirectory
 from tests.support.checks import check_of_one_tag
@@ -254,7 +254,7 @@ def test_a_part_of_a_run_reads_of_earlier_runs_what_concerns_its_own_repositorie
     asked: list[LedgerPart | None] = []
     ledger = StateDirectory.ledger
 
-    def watched(state: StateDirectory, run_id: str, only: LedgerPart | None = None) -> Ledger:
+    def watched(state: StateDirectory, run_id: str, only: LedgerPart | None = None) -> LedgerStore:
         asked.append(only)
         return ledger(state, run_id, only)
 

@@ -25,7 +25,7 @@ from tasks.ports import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from tasks.ledger_ports import LayoutLedger
+    from tasks.ledger_ports import Ledger
     from tasks.oci.errors import LayoutliftError
     from tasks.operations.choosing.selection import Selection
     from tasks.operations.reports.results import RepositoryInventory, TagResult
@@ -131,7 +131,7 @@ def owners(path: str) -> Iterator[str]:
 
 
 def is_unchanged(
-    inventory: RepositoryInventory, repository: str, ledger: LayoutLedger, settings: str, selection: Selection
+    inventory: RepositoryInventory, repository: str, ledger: Ledger, settings: str, selection: Selection
 ) -> bool:
     """Whether a layout is as it was when all of it was at the target, and no run has changed its tags there since.
 
@@ -153,7 +153,7 @@ class UnchangedWork(RepositoryWork):
 
     asks_target = False
 
-    def __init__(self, inventory: RepositoryInventory, repository: str, host: str, ledger: LayoutLedger) -> None:
+    def __init__(self, inventory: RepositoryInventory, repository: str, host: str, ledger: Ledger) -> None:
         super().__init__(inventory, f"{host}/{repository}")
         self._repository = repository
         self._ledger = ledger
@@ -179,7 +179,7 @@ class RememberedWork(WrappedWork):
         self,
         work: RepositoryWork,
         repository: str,
-        ledger: LayoutLedger,
+        ledger: Ledger,
         settings: str | None,
         selection: Selection,
     ) -> None:

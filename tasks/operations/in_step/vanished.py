@@ -32,7 +32,7 @@ from tasks.registry_ports import Deletion
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from tasks.ledger_ports import ForgettingLedger
+    from tasks.ledger_ports import Ledger
     from tasks.ports import Buffer, Target
 
 _EMPTY = b"{}"
@@ -79,7 +79,7 @@ class DeletionLimits:
 class VanishedRemoval:
     """Deletes tags one by one; what becomes of each is a finding."""
 
-    def __init__(self, target: Target, ledger: ForgettingLedger) -> None:
+    def __init__(self, target: Target, ledger: Ledger) -> None:
         self._target = target
         self._ledger = ledger
         self._deletes: bool | None = None

@@ -16,7 +16,7 @@ from tasks.ports import Finding
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from tasks.ledger_ports import ForgettingLedger
+    from tasks.ledger_ports import Ledger
     from tasks.operations.choosing.selection import Selection
     from tasks.ports import Source
 
@@ -42,7 +42,7 @@ class VanishedSearch:
     def __init__(
         self,
         source: Source,
-        ledger: ForgettingLedger,
+        ledger: Ledger,
         selection: Selection,
         place_of: Callable[[str], str | None],
     ) -> None:

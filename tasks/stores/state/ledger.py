@@ -56,8 +56,8 @@ class LedgerLines(Protocol):
         ...
 
 
-class Ledger:
-    """The entries of all runs, to which this one adds; safe to use from several threads."""
+class LedgerStore:
+    """See `Ledger`: the entries of all runs, to which this one adds; safe to use from several threads."""
 
     def __init__(self, lines: LedgerLines, prefix: str = "", only: LedgerPart | None = None) -> None:
         """Read `lines`; `prefix` is the one that repositories of the target have.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import ConfigurationError, StateError
 from tasks.stores.bucket.s3_client import make_client
 from tasks.stores.state.bucket_lock import BucketLock, seen_locks
-from tasks.stores.state.ledger import Ledger
+from tasks.stores.state.ledger import LedgerStore
 from tasks.stores.state.ledger_bucket import LedgerBucket
 from tasks.stores.state.lock_group import held_with_others
 from tasks.stores.state.lock_holder import LockHolder
@@ -69,9 +69,9 @@ class StateBucket:
             lambda own: seen_locks(self._objects, own),
         )
 
-    def ledger(self, run_id: str, only: LedgerPart | None = None) -> Ledger:
+    def ledger(self, run_id: str, only: LedgerPart | None = None) -> LedgerStore:
         """See `RunState.ledger`."""
-        return Ledger(LedgerBucket(self._objects, run_id), prefix_of(self._target), only)
+        return LedgerStore(LedgerBucket(self._objects, run_id), prefix_of(self._target), only)
 
     def run_folder(self, run_id: str) -> Path:
         """See `RunState.run_folder`; it is gone when the process ends."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.stores.home_folder import home_of
-from tasks.stores.state.ledger import Ledger
+from tasks.stores.state.ledger import LedgerStore
 from tasks.stores.state.ledger_folder import LedgerFolder
 from tasks.stores.state.lock_group import held_with_others
 from tasks.stores.state.lock_holder import LockHolder
@@ -89,9 +89,9 @@ class StateDirectory:
             lambda own: seen_locks(self.folder, own),
         )
 
-    def ledger(self, run_id: str, only: LedgerPart | None = None) -> Ledger:
+    def ledger(self, run_id: str, only: LedgerPart | None = None) -> LedgerStore:
         """See `RunState.ledger`."""
-        return Ledger(LedgerFolder(self.folder, run_id), prefix_of(self._target), only)
+        return LedgerStore(LedgerFolder(self.folder, run_id), prefix_of(self._target), only)
 
 
 def _forget_old_runs(runs: Path) -> None:

@@ -37,7 +37,7 @@ from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
 from tasks.registry_ports import MADE_BY_A_PUSH
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.state.ledger import Ledger
+from tasks.stores.state.ledger import LedgerStore
 from tasks.stores.verified_content import VerifiedContent
 from tests.support.engine import Engine, MemoryLines
 from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
@@ -1317,7 +1317,7 @@ def test_what_is_kept_of_a_repository_is_freed_when_it_is_finished(layout: Layou
     layout.index([layout.image(layers=[b"layer"], listed=False)], "v1")
     source = LayoutDirectory(str(layout.write().parent))
     tools, policy = CopyTools(source, MemoryTarget(), hands, lambda content: content), CopyPolicy()
-    inventory, ledger = enumerate_repository(source, "app"), Ledger(MemoryLines())
+    inventory, ledger = enumerate_repository(source, "app"), LedgerStore(MemoryLines())
     work = CopyWork(tools, inventory, "app", policy, ledger, listed=UNLISTED, state=MADE_BY_A_PUSH)
     (unit,) = units_of(work.inventory, work.inventory.tags, policy)
     (result,) = work.execute(unit)

@@ -22,7 +22,7 @@ from tasks.operations.work.planning import Action, CopyPolicy, OnConflict, TagPl
 from tasks.operations.work.repository_work import Unit
 from tasks.ports import IndexFile, RemoteManifest
 from tasks.registry_ports import MADE_BY_A_PUSH, RepositoryState
-from tasks.stores.state.ledger import Ledger
+from tasks.stores.state.ledger import LedgerStore
 from tests.support.engine import MemoryLines
 from tests.support.memory_stores import MemorySource, MemoryTarget
 
@@ -46,7 +46,7 @@ class Noting(MemoryTarget):
         return super().resolve_manifest(repository, reference)
 
 
-def alone(ledger: Ledger) -> OtherLayouts:
+def alone(ledger: LedgerStore) -> OtherLayouts:
     """No other layout is at the source."""
     return OtherLayouts(MemorySource({}), ledger, "app", "app")
 
@@ -57,7 +57,7 @@ def planner(
     """One for a repository that has these tags, and that an earlier run may have begun."""
     for tag in tags:
         target.push_manifest("app", tag, RemoteManifest(OLD, IMAGE_INDEX))
-    ledger = Ledger(MemoryLines())
+    ledger = LedgerStore(MemoryLines())
     if started:
         ledger.note_started("app")
         ledger.note_tag("app", "v1", Digest.of(OLD), None, 0, layout="app")
@@ -83,7 +83,7 @@ def test_a_repository_is_new_where_it_has_no_tag_and_no_run_has_begun_it(
 
 
 def test_a_repository_that_a_run_begins_in_between_is_new_no_more() -> None:
-    ledger = Ledger(MemoryLines())
+    ledger = LedgerStore(MemoryLines())
     target = Noting()
     listed = listed_tags(target, "app", ledger)
     made = TagPlanner(target, "app", CopyPolicy(), ledger, alone(ledger), listed=listed, state=MADE_BY_A_PUSH)
@@ -97,7 +97,7 @@ def test_a_target_that_lists_no_tags_may_have_any() -> None:
         def list_tags(self, _: str) -> None:
             return None
 
-    ledger = Ledger(MemoryLines())
+    ledger = LedgerStore(MemoryLines())
     target = Silent()
     listed = listed_tags(target, "app", ledger)
     made = TagPlanner(target, "app", CopyPolicy(), ledger, alone(ledger), listed=listed, state=MADE_BY_A_PUSH)
@@ -179,7 +179,7 @@ def test_a_tag_that_another_layout_brought_and_still_has_is_a_conflict(
     files: dict[str, tuple[str, ...]], policy: OnConflict, action: Action, code: str | None
 ) -> None:
     """A mistyped `--rename` leads one layout to where another one's tags are; the source has not moved then."""
-    target, ledger = Noting(), Ledger(MemoryLines(), "team")
+    target, ledger = Noting(), LedgerStore(MemoryLines(), "team")
     target.push_manifest("team/app", "v1", RemoteManifest(OLD, IMAGE_INDEX))
     ledger.note_started("team/app")
     ledger.note_tag("team/app", "v1", Digest.of(OLD), None, 0, layout="other")
@@ -195,7 +195,7 @@ def test_a_tag_that_another_layout_brought_and_still_has_is_a_conflict(
 
 
 def test_a_layout_of_the_repositorys_own_name_is_known_as_the_one_that_brought_a_tag() -> None:
-    ledger = Ledger(MemoryLines(), "team")
+    ledger = LedgerStore(MemoryLines(), "team")
     ledger.note_tag("team/app", "v1", Digest.of(OLD), None, 0, layout="app")
     files = {"app/oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "app/index.json": index_of("v1")}
     assert OtherLayouts(MemorySource(files), ledger, "team/app", "app").owner("v1") is None
@@ -208,7 +208,7 @@ MARKER = b'{"imageLayoutVersion":"1.0.0"}'
 
 def brought_by(source: MemorySource, layout: str) -> OtherLayouts:
     """What is asked about app:v1, which came from another layout of the source."""
-    ledger = Ledger(MemoryLines())
+    ledger = LedgerStore(MemoryLines())
     ledger.note_tag("app", "v1", Digest.of(OLD), None, 0, layout=layout)
     return OtherLayouts(source, ledger, "app", "app")
 
@@ -262,7 +262,7 @@ def test_nor_does_one_with_an_entry_that_hides_its_name() -> None:
 def test_another_layout_is_not_asked_where_the_target_has_what_it_should_or_nothing_of_that_layout(
     noted: bytes, present: bytes | None, action: Action, said: str
 ) -> None:
-    target, ledger = Noting(), Ledger(MemoryLines())
+    target, ledger = Noting(), LedgerStore(MemoryLines())
     ledger.note_started("app")
     ledger.note_tag("app", "v1", Digest.of(noted), None, 0, layout="other")
     if present is not None:
@@ -282,7 +282,7 @@ def test_a_layout_that_is_gone_is_looked_for_once_whatever_tags_it_had() -> None
             self.reads += 1
             return super().read_index(path)
 
-    source, ledger = Counting({}), Ledger(MemoryLines())
+    source, ledger = Counting({}), LedgerStore(MemoryLines())
     for tag in ("v1", "v2"):
         ledger.note_tag("app", tag, Digest.of(OLD), None, 0, layout="other")
     others = OtherLayouts(source, ledger, "app", "app")
@@ -302,7 +302,7 @@ class Broken(Noting):
 
 def planned_at(target: Broken, unit: Unit, policy: CopyPolicy) -> dict[str, TagPlan]:
     """What is planned for a unit where any tag may be there."""
-    ledger = Ledger(MemoryLines())
+    ledger = LedgerStore(MemoryLines())
     made = TagPlanner(target, "app", policy, ledger, alone(ledger), listed=UNLISTED, state=MADE_BY_A_PUSH)
     return made.plans(unit)
 

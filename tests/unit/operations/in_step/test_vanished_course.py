@@ -19,7 +19,7 @@ from tasks.operations.reports.run_log import RunLog
 from tasks.ports import RemoteManifest
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.pacing import Stop
-from tasks.stores.state.ledger import Ledger
+from tasks.stores.state.ledger import LedgerStore
 from tests.support.engine import MemoryLines
 from tests.support.layouts import LayoutBuilder
 from tests.support.memory_stores import MemoryTarget
@@ -45,7 +45,7 @@ class World:
         layout.image("stays", layers=[b"stays"])
         layout.write()
         self.target, self.lines = MemoryTarget(), MemoryLines()
-        Ledger(self.lines).note_layout("app", "app", "etag", "settings")
+        LedgerStore(self.lines).note_layout("app", "app", "etag", "settings")
         self.stop = Stop()
         self.waits: list[Callable[[], bool]] = []
         """What happens before the tags but the first, as long as there is anything."""
@@ -54,7 +54,7 @@ class World:
         return self.waits.pop(0)() if self.waits else False
 
     def brought(self, layout: str, *tags: str, found: bool = False) -> None:
-        ledger = Ledger(self.lines)
+        ledger = LedgerStore(self.lines)
         for tag in tags:
             self.target.push_manifest(layout, tag, MANIFEST)
             ledger.note_tag(layout, tag, Digest.of(MANIFEST.raw), "manifest", 0, layout=layout, found=found)
@@ -63,11 +63,13 @@ class World:
     def course(self, limits: DeletionLimits = NO_LIMITS) -> VanishedCourse:
         self.log = RunLog(Nowhere(), Progress(), self.stop, fail_fast=False)
         return VanishedCourse(
-            self.search(), self.target, Ledger(self.lines), log=self.log, limits=limits, wait=self.wait
+            self.search(), self.target, LedgerStore(self.lines), log=self.log, limits=limits, wait=self.wait
         )
 
     def search(self) -> VanishedSearch:
-        return VanishedSearch(LayoutDirectory(self.root), Ledger(self.lines), Selection.parse(), lambda path: path)
+        return VanishedSearch(
+            LayoutDirectory(self.root), LedgerStore(self.lines), Selection.parse(), lambda path: path
+        )
 
     def deleted(
         self, *, complete: bool = True, meanwhile: Callable[[], object] = lambda: None
@@ -85,7 +87,7 @@ class World:
 
     @property
     def layouts(self) -> list[str]:
-        return Ledger(self.lines).layouts()
+        return LedgerStore(self.lines).layouts()
 
 
 @pytest.fixture
