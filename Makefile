@@ -12,7 +12,9 @@ FUZZ_SECONDS ?= 60
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-LOCKED := --require-hashes -r requirements/dev.txt
+# Wheels alone: what a source is built with is in no lock.
+HASHED := --only-binary :all: --require-hashes
+LOCKED := $(HASHED) -r requirements/dev.txt
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 UV := $(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --compile-bytecode
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11
@@ -37,12 +39,12 @@ install: $(INSTALLED) ## set up .venv with the locked packages and the layoutlif
 $(INSTALLED): requirements/dev.txt requirements/build.txt pyproject.toml | python
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || infra/install_system_packages.sh ensurepip:python3-venv
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --no-deps --require-hashes -r <(sed -n '/^uv==/,/# via/p' requirements/dev.txt)
+	$(PIP) --no-deps $(HASHED) -r <(sed -n '/^uv==/,/# via/p' requirements/dev.txt)
 	@# uv installs in a tenth of the time; only pip knows of a package index that pip was told of.
 	@$(BIN)/pip config list | grep index >/dev/null || { echo '$(UV) $(LOCKED)'; $(UV) $(LOCKED); } || \
 	  echo "uv could not install the packages: pip does it, which takes some minutes" >&2
 	$(PIP) --no-deps $(LOCKED)
-	$(PIP) --no-deps --require-hashes -r requirements/build.txt
+	$(PIP) --no-deps $(HASHED) -r requirements/build.txt
 	$(PIP) --no-deps --no-index --no-build-isolation -e .
 	@touch $@
 

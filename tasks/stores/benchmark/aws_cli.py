@@ -1,6 +1,7 @@
 """The AWS CLI in a virtual environment of its own: it wants versions of its own, which must not become ours.
 
 It is run with the user's credentials, so each of its packages is taken by its hash and not otherwise.
+A package's source would be built by what no hash is known of, so none is taken.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ LOCKED = Path(__file__).with_name("awscli.txt")
 INSTALL_SECONDS = 600.0
 _COMPLETE = ".complete"
 _TAIL = 300
+_NOT_PIPS = ("PYTHON", "LAYOUTLIFT_", "AWS_")
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:
@@ -58,9 +60,10 @@ def ready_aws_cli(folder: Path) -> Path:
 
 def _make(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    own = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_PIPS)}
     pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
-    for command in ([sys.executable, "-m", "venv", str(folder)], [*pip, "--require-hashes", "-r", str(LOCKED)]):
+    locked = ["--only-binary", ":all:", "--require-hashes", "-r", str(LOCKED)]
+    for command in ([sys.executable, "-m", "venv", str(folder)], [*pip, *locked]):
         subprocess.run(  # noqa: S603 - our own interpreter, and the one just made
             command, check=True, capture_output=True, text=True, env=own, timeout=INSTALL_SECONDS
         )

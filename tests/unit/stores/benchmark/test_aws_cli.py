@@ -31,18 +31,25 @@ def test_nothing_is_installed_without_its_hash_and_a_failure_is_told_and_tried_a
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands: list[list[str]] = []
+    environments: list[dict[str, str]] = []
 
-    def run(command: list[str], **_: Any) -> None:
+    def run(command: list[str], *, env: dict[str, str], **_: Any) -> None:
         commands.append(command)
+        environments.append(env)
         if "venv" in command:
             Path(command[-1]).mkdir()
         if len(commands) == 2:
             raise subprocess.CalledProcessError(1, command, stderr="THESE PACKAGES DO NOT MATCH THE HASHES")
 
     monkeypatch.setattr(subprocess, "run", run)
+    for name in ("AWS_SECRET_ACCESS_KEY", "LAYOUTLIFT_TARGET_PASSWORD", "PYTHONPATH", "PIP_INDEX_URL"):
+        monkeypatch.setenv(name, "one")
     with pytest.raises(ProgramMissingError, match="DO NOT MATCH THE HASHES"):
         ready_aws_cli(tmp_path / "awscli")
-    assert commands[1][-3:] == ["--require-hashes", "-r", str(LOCKED)]
+    assert commands[1][-5:] == ["--only-binary", ":all:", "--require-hashes", "-r", str(LOCKED)]
+    told = {name for each in environments for name in each}
+    assert "PIP_INDEX_URL" in told
+    assert not [name for name in told if name.startswith(("AWS_", "LAYOUTLIFT_", "PYTHON"))], "no secret is pip's"
     assert ready_aws_cli(tmp_path / "awscli") == tmp_path / "awscli" / "bin" / "aws"
     assert len(commands) == 4
 
