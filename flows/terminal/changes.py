@@ -88,6 +88,8 @@ def _compared(
         fitting |= patterns_fitting(found, None, selection, fitting)  # tags of what did not change are not looked at
         if selection.may_match(found):
             yield from _changes_in(found, source, map_concurrently, ledger, selection)
+    for path in ledger.layouts():
+        fitting |= excludes_fitting(path, None, selection, fitting)
     if not paths:
         yield NO_LAYOUTS
         return

@@ -94,7 +94,7 @@ def test_a_repository_that_oras_emptied_is_no_broken_layout(
     layoutlift.migrate(source, target)
     digest = layoutlift.listed(source)["repositories"][0]["tags"][0]["digest"]
     oras_cli("manifest", "delete", "--force", "--oci-layout", f"{source / 'app-0'}@{digest}")
-    assert layoutlift.migrate(source, target).findings == {("app-0", "tag_vanished")}
+    assert layoutlift.migrate(source, target).findings == {("app-0", "tag_vanished"), ("app-0", "empty_index")}
     layoutlift.check(source)
 
 

@@ -185,8 +185,13 @@ class Surveyor:
             )
 
     def _note_fitting(self, paths: list[str]) -> None:
-        """Take note of patterns that fit a layout; tags are looked at when it is opened, and excluded ones never."""
+        """Take note of patterns that fit a layout; tags are looked at when it is opened, and excluded ones never.
+
+        What leaves out a layout of an earlier run fits something, be that there or not.
+        """
         selection = self._job.selection
+        for path in self._job.known_layouts() if selection.exclude else ():
+            self._log.note_fitting(excludes_fitting(path, None, selection, self._log.fitting))
         for path in paths if selection.include or selection.exclude else ():
             tags = () if selection.may_match(path) else None
             self._log.note_fitting(patterns_fitting(path, tags, selection, self._log.fitting))

@@ -1,6 +1,7 @@
 """What is said of a source before the work on it begins."""
 
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,14 @@ def test_patterns_that_leave_out_a_folder_which_is_no_layout_fit_something(root:
     made = Engine(root, MemoryTarget(), exclude=("aside", "aside/**", "tagless", "empty", "teem"))
     made.copy()
     assert made.fitting == {f"--exclude {each}" for each in ("aside", "aside/**", "tagless", "empty")}
+
+
+def test_a_pattern_that_leaves_out_what_has_vanished_fits_something(root: Path) -> None:
+    made = Engine(root, MemoryTarget(), exclude=("gone", "teem"))
+    with made.run() as tree:
+        tree._surveyor._job = replace(tree._surveyor._job, known_layouts=lambda: ("gone",))
+        tree.survey()
+    assert made.fitting == {"--exclude gone"}
 
 
 def test_a_name_that_is_refused_ends_a_run_that_is_to_fail_fast_once_all_is_surveyed(tmp_path: Path) -> None:
