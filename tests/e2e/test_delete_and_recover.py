@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from infra.real_parts import Registry
+from infra.real_parts import Registry, SeaweedFS
+from tests.support.buckets import upload
 from tests.support.command import Layoutlift
 from tests.support.layouts import REF_NAME, LayoutBuilder, random_bytes
 from tests.support.policies import newest_by_name
@@ -135,6 +136,35 @@ def test_referrers_and_nested_indexes_are_recovered(tmp_path: Path, layoutlift: 
     tag = f"recovered-{outer['digest'][7:19]}"
     assert {(tag, outer["digest"]), (None, signature["digest"])} == {each for each in named if each[0] != "stays"}
     layoutlift.check(tmp_path / "tree", "--depth", "content")
+
+
+def test_of_a_bucket_that_keeps_versions_a_lost_tag_comes_back_by_its_name_and_one_that_moved_on_does_not(
+    tmp_path: Path, seaweedfs: SeaweedFS, layoutlift: Layoutlift, prefix: str
+) -> None:
+    layoutlift.environment.update(seaweedfs.environment())
+    client, bucket = seaweedfs.client(), seaweedfs.create_bucket(f"recover-{prefix}")
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    layout = LayoutBuilder(tmp_path / "app")
+    images = {tag: layout.image(None, layers=[tag.encode()], listed=False) for tag in ("lost", "old", "new")}
+    layout.write()
+    upload(seaweedfs, tmp_path, bucket)
+    for tags in (
+        {"moves": "old"},
+        {"moves": "new"},
+        {"v1": "lost", "latest": "lost", "moves": "new"},  # the second writer did not see this one
+        {"moves": "new"},
+    ):
+        entries = [{**images[image], "annotations": {REF_NAME: tag}} for tag, image in tags.items()]
+        body = json.dumps({"schemaVersion": 2, "manifests": entries})
+        client.put_object(Bucket=bucket, Key="app/index.json", Body=body.encode())
+    made_up = f"recovered-{images['old']['digest'][7:19]}"
+    shown = layoutlift("recover", f"s3://{bucket}").stdout
+    assert all(tag in shown for tag in ("v1", "latest", made_up, "earlier index.json"))
+    layoutlift("recover", f"s3://{bucket}", "--apply", ALONE)
+    index = json.loads(client.get_object(Bucket=bucket, Key="app/index.json")["Body"].read())
+    named = {each["annotations"][REF_NAME]: each["digest"] for each in index["manifests"]}
+    expected = {"v1": "lost", "latest": "lost", "moves": "new", made_up: "old"}
+    assert named == {tag: images[image]["digest"] for tag, image in expected.items()}
 
 
 def cleaned(tree: Tree, folder: Path, layoutlift: Layoutlift) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,8 +18,7 @@ from tasks.oci.errors import (
     SourceReadError,
     SourceWriteError,
 )
-from tasks.stores.bucket.s3_answers import etag_of, next_place, with_all
-from tasks.stores.bucket.s3_bucket import S3Bucket
+from tasks.stores.bucket.s3_answers import etag_of
 from tasks.stores.bucket.s3_client import body_of
 from tasks.stores.bucket.s3_codes import may_pass
 from tasks.stores.bucket.s3_errors import (
@@ -31,6 +29,7 @@ from tasks.stores.bucket.s3_errors import (
     UnreachableError,
     UnwrittenError,
 )
+from tasks.stores.bucket.s3_versions import VersionedS3Bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -60,17 +59,7 @@ _SUSPENDED = (
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectVersion:
-    """One version of an object, or the marker that says it was deleted."""
-
-    key: str
-    version: str
-    is_marker: bool
-    is_latest: bool
-
-
-class WritableS3Bucket(S3Bucket):
+class WritableS3Bucket(VersionedS3Bucket):
     """A bucket that may be changed."""
 
     def __init__(
@@ -184,21 +173,6 @@ class WritableS3Bucket(S3Bucket):
             logger.warning(_SUSPENDED)
         return bool(answer.get("Status") == "Enabled")
 
-    def list_versions(self, prefix: str) -> Iterator[ObjectVersion]:
-        """All versions and deletion markers of the keys that begin with `prefix`.
-
-        Raises:
-            SourceError: they can't be listed.
-        """
-        place: dict[str, str] | None = {}
-        while place is not None:
-            page = self._ask(self._client.list_object_versions, self._name, Prefix=prefix, **place, **self._more)
-            for kind, is_marker in (("Versions", False), ("DeleteMarkers", True)):
-                for found in page.get(kind, ()):
-                    yield _version(with_all(found, self._name, "Key", "VersionId", "IsLatest"), is_marker=is_marker)
-            markers = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
-            place = next_place(page, place, self._name, **markers)
-
     def abort_upload(self, key: str, upload: str) -> None:
         """Give up a multipart upload; one that is gone is no error.
 
@@ -264,7 +238,3 @@ def _raise_first(refused: Sequence[tuple[str, str]]) -> None:
         key, code = refused[0]
         more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
         raise (UnwrittenError if may_pass(code) else SourceWriteError)(f"{key} was not deleted ({code}){more}")
-
-
-def _version(found: Any, *, is_marker: bool) -> ObjectVersion:
-    return ObjectVersion(found["Key"], found["VersionId"], is_marker, found["IsLatest"])

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from tasks.file_ports import UnfinishedUpload
     from tasks.stores.bucket.s3_address import BucketAddress
-    from tasks.stores.bucket.s3_writing import ObjectVersion, WritableS3Bucket
+    from tasks.stores.bucket.s3_versions import ObjectVersion
+    from tasks.stores.bucket.s3_writing import WritableS3Bucket
 
 _CLOCK = f"{OWN_FOLDER}/clock"
 WORTH_A_LISTING = 20

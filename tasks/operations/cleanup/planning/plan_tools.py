@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from tasks.operations.cleanup.layout.shared_content import SharedContent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from tasks.file_ports import FileReader
     from tasks.oci.digest import Digest
     from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
@@ -28,6 +30,8 @@ class PlanTools:
     map_concurrently: MapConcurrently
     protected: frozenset[Digest] = frozenset()
     gate: Gate | None = None
+    old_indexes: Callable[[str], Iterable[bytes]] = lambda _: ()
+    """What the index of the layout at a path was before, the newest first, as far as its store keeps that."""
     shared: SharedContent = field(init=False)
 
     def __post_init__(self) -> None:

@@ -1,7 +1,8 @@
 """Plans to name again what no index names any more; reads only.
 
 Two writers of one layout who write `index.json` one after the other lose the entries of the first, while its
-blobs stay. Those blobs don't say what tag they had: it comes back under a tag of ours, to be renamed.
+blobs stay. Those blobs don't say what tag they had. Earlier versions of the index do, where its store keeps them;
+else it comes back under a tag of ours, to be renamed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
-from tasks.oci.errors import ContentNotFoundError, InterruptedRunError, LayoutliftError
+from tasks.oci.errors import ContentNotFoundError, InterruptedRunError, InvalidLayoutError, LayoutliftError
+from tasks.oci.image_layout import digests_by_tag
 from tasks.oci.reference import REF_NAME, is_tag
 from tasks.operations.cleanup.layout.graph import read_graph
 from tasks.operations.cleanup.layout.layout_view import view_layout
@@ -77,12 +79,13 @@ def _plan(tools: PlanTools, path: str, *, marked: bool) -> Recovery:
     held = {blob.digest: blob.run for blob in tools.holdings.held(path)}
     broken = {m.descriptor.digest: gap for m in top if (gap := _gap(m, graph, view, held)) is not None}
     whole = [manifest for manifest in top if manifest.descriptor.digest not in broken]
-    entries = tuple(_entries(whole, {entry.tag for entry in view.entries if entry.tag is not None}))
+    earlier = _earlier_tags(tools, path, {each.descriptor.digest for each in whole if each.subject is None})
+    entries = tuple(_entries(whole, {entry.tag for entry in view.entries if entry.tag is not None}, earlier))
     plan = RepositoryPlan(
         path=path,
         etag=view.etag,
         tags=tuple(
-            TagDecision(entry.tag, entry.descriptor.digest, Action.ADD, _REASON)
+            TagDecision(entry.tag, entry.descriptor.digest, Action.ADD, _reason(entry, earlier))
             for entry in entries
             if entry.tag is not None
         ),
@@ -137,13 +140,50 @@ def _gap(manifest: Manifest, graph: Graph, view: LayoutView, held: Mapping[Diges
     return f"needs {gone[0]}, which is gone" if gone else None
 
 
-def _entries(manifests: list[Manifest], taken: Collection[str]) -> Iterator[IndexEntry]:
-    """The new entries; what refers to something else needs no tag to be found."""
+def _reason(entry: IndexEntry, earlier: Mapping[Digest, Collection[str]]) -> str:
+    is_known = entry.tag in earlier.get(entry.descriptor.digest, ())
+    return f"{_REASON}; an earlier index.json has it under this tag" if is_known else _REASON
+
+
+def _earlier_tags(tools: PlanTools, path: str, wanted: Collection[Digest]) -> Mapping[Digest, list[str]]:
+    """The tags that earlier indexes have for what is `wanted`; each tag counts as the newest of them has it.
+
+    As little is read as finds all of it. An index of which something can't be told says nothing.
+    """
+    meant: dict[str, Digest] = {}
+    missing = set(wanted)
+    indexes = iter(tools.old_indexes(path) if missing else ())
+    while missing and (raw := next(indexes, None)) is not None:
+        named = _named_in(raw)
+        meant = named | meant
+        missing -= set(named.values())
+    found: dict[Digest, list[str]] = {digest: [] for digest in wanted}
+    for tag, digest in meant.items():
+        if digest in found:
+            found[digest].append(tag)
+    return found
+
+
+def _named_in(raw: bytes) -> dict[str, Digest]:
+    try:
+        return digests_by_tag(raw) or {}
+    except InvalidLayoutError:
+        return {}  # as a writer left it that was cut off
+
+
+def _entries(
+    manifests: list[Manifest], taken: Collection[str], earlier: Mapping[Digest, Collection[str]]
+) -> Iterator[IndexEntry]:
+    """The new entries, under tags of before that are free; what refers to something else needs none to be found."""
     used = set(taken)
     for manifest in manifests:
         descriptor = manifest.descriptor
         if manifest.subject is not None:
             yield IndexEntry(None, descriptor)
+            continue
+        if free := [tag for tag in earlier.get(descriptor.digest, ()) if tag not in used]:
+            used.update(free)
+            yield from (IndexEntry(tag, descriptor) for tag in free)
             continue
         wanted = manifest.annotations.get(REF_NAME, "")
         if not is_tag(wanted) or wanted in used:

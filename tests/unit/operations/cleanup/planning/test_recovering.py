@@ -1,6 +1,7 @@
 """What no index names any more is named again: whole, at its top, and under a name that nobody has."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,6 +23,9 @@ class Lost(PlannedLayout):
 
     def __init__(self) -> None:
         super().__init__()
+        self.before: list[dict[str, Json]] = []
+        """Tags of earlier indexes, the newest first; one without any can't be read."""
+        self.read: list[dict[str, Json]] = []
         self.stays = self.image("stays")
 
     def lost_image(self, layer: str, **fields: Any) -> Json:
@@ -36,7 +40,15 @@ class Lost(PlannedLayout):
     def recovery(self, source: MemorySource | None = None) -> RepositoryPlan:
         source = source or MemorySource(self.files.contents())
         rules = BlobRules(NOW, Timing(0.0, 0.0), 0.0, 0.0, sweeps=False)
-        return plan_recovery(PlanTools(source, self.files, Holdings(self.files), rules, map), APP).plan
+        tools = PlanTools(source, self.files, Holdings(self.files), rules, map, old_indexes=self.old_indexes)
+        return plan_recovery(tools, APP).plan
+
+    def old_indexes(self, path: str) -> Iterator[bytes]:
+        assert path == APP
+        for entries in self.before:
+            self.read.append(entries)
+            manifests = [{**image, "annotations": {REF_NAME: tag}} for tag, image in entries.items()]
+            yield json.dumps({"schemaVersion": 2, "manifests": manifests}).encode() if entries else b"{"
 
     def named(self) -> set[tuple[str | None, str]]:
         plan = self.recovery()
@@ -73,6 +85,27 @@ def test_what_was_lost_gets_the_name_that_it_says_or_one_of_its_digest(layout: L
         layout.lost_image("d", annotations={REF_NAME: "no tag"}),
     ]
     assert layout.named() == {("v1", wanted["digest"]), *map(made_up, others)}
+
+
+def test_what_an_earlier_index_has_gets_its_tags_back_where_they_are_free(layout: Lost) -> None:
+    lost, moved, unknown = layout.lost_image("a"), layout.lost_image("b"), layout.lost_image("c")
+    layout.before = [{}, {"v1": lost, "latest": lost}, {"v1": moved, "stays": moved}]
+    assert layout.named() == {("v1", lost["digest"]), ("latest", lost["digest"]), made_up(moved), made_up(unknown)}
+    reasons = {tag.tag: "earlier index.json" in tag.reason for tag in layout.recovery().tags if tag.tag}
+    assert reasons["v1"]
+    assert not reasons[made_up(moved)[0]]
+
+
+def test_no_more_earlier_indexes_are_read_than_find_what_is_lost(layout: Lost) -> None:
+    layout.before = [{"v1": layout.lost_image("a")}, {"v2": layout.stays}]
+    layout.recovery()
+    assert layout.read == layout.before[:1]
+
+
+def test_where_nothing_is_lost_no_earlier_index_is_read(layout: Lost) -> None:
+    layout.before = [{"v1": layout.stays}]
+    layout.recovery()
+    assert layout.read == []
 
 
 def test_of_two_that_say_the_same_name_one_gets_it(layout: Lost) -> None:

@@ -1,0 +1,51 @@
+"""What files of a source in a bucket held before, where the bucket keeps versions."""
+
+from __future__ import annotations
+
+import logging
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import ContentError, SourceError, SourceUnavailableError
+from tasks.oci.image_layout import MAX_INDEX_SIZE
+from tasks.stores.bucket.s3_errors import DeniedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.stores.bucket.s3_address import BucketAddress
+    from tasks.stores.bucket.s3_versions import VersionedS3Bucket
+
+logger = logging.getLogger(__name__)
+
+MOST_VERSIONS = 200
+"""As many of one file are read at most: an index has a version for each push that there ever was."""
+
+_UNREAD = "earlier versions of %s are not looked at: %s"
+_NEEDED = "s3:ListBucketVersions and s3:GetObjectVersion are needed for that"
+
+
+class OldContents:
+    """Reads earlier versions; who may not is told so once for each file, and learns nothing of before."""
+
+    def __init__(self, bucket: VersionedS3Bucket, address: BucketAddress) -> None:
+        self._bucket = bucket
+        self._address = address
+
+    def of(self, folder: str, name: str) -> Iterator[bytes]:
+        """What a file held before, the newest first.
+
+        Raises:
+            SourceUnavailableError: the bucket is not there.
+        """
+        key = self._address.key(folder, name)
+        try:
+            for version in islice(self._bucket.list_versions(key), MOST_VERSIONS):
+                if version.key == key and not (version.is_latest or version.is_marker):
+                    yield self._bucket.read_version(version, MAX_INDEX_SIZE)
+        except SourceUnavailableError:
+            raise
+        except DeniedError as error:
+            logger.warning(_UNREAD, self._bucket.name_of(key), f"{error.denied}; {_NEEDED}")
+        except (SourceError, ContentError) as error:
+            logger.warning(_UNREAD, self._bucket.name_of(key), error)

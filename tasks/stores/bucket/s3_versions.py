@@ -1,0 +1,66 @@
+"""What a bucket that keeps versions has of its objects besides what they are now; reads only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tasks.oci.errors import SizeMismatchError
+from tasks.stores.bucket.s3_answers import next_place, with_all
+from tasks.stores.bucket.s3_bucket import S3Bucket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectVersion:
+    """One version of an object, or the marker that says it was deleted."""
+
+    key: str
+    version: str
+    is_marker: bool
+    is_latest: bool
+
+
+class VersionedS3Bucket(S3Bucket):
+    """A bucket of which earlier versions of objects can be read."""
+
+    def list_versions(self, prefix: str) -> Iterator[ObjectVersion]:
+        """All versions and deletion markers of the keys that begin with `prefix`.
+
+        Raises:
+            SourceError: they can't be listed.
+        """
+        place: dict[str, str] | None = {}
+        while place is not None:
+            page = self._ask(self._client.list_object_versions, self._name, Prefix=prefix, **place, **self._more)
+            for kind, is_marker in (("Versions", False), ("DeleteMarkers", True)):
+                for found in page.get(kind, ()):
+                    yield _version(with_all(found, self._name, "Key", "VersionId", "IsLatest"), is_marker=is_marker)
+            markers = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
+            place = next_place(page, place, self._name, **markers)
+
+    def read_version(self, version: ObjectVersion, limit: int) -> bytes:
+        """All of a version of an object.
+
+        Raises:
+            ContentNotFoundError: it is gone.
+            SizeMismatchError: it has more than `limit` bytes; none of them is read then.
+            SourceError: it can't be read.
+        """
+
+        def read(**wanted: Any) -> bytes:
+            answer: Any = self._client.get_object(**wanted)
+            if answer["ContentLength"] > limit:
+                answer["Body"].close()
+                raise SizeMismatchError(f"{name} was larger than the {limit} bytes that it may have")
+            return bytes(answer["Body"].read())
+
+        name = self.name_of(version.key)
+        raw: bytes = self._ask(read, name, Key=version.key, VersionId=version.version, **self._more)
+        return raw
+
+
+def _version(found: Any, *, is_marker: bool) -> ObjectVersion:
+    return ObjectVersion(found["Key"], found["VersionId"], is_marker, found["IsLatest"])
